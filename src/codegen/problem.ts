@@ -1,0 +1,63 @@
+/**
+ * What the schedule hands to the generators of heavy kernels. Loads and stores are WGSL functions written by the scheduler (they
+ * hold the fused prologue, epilogue and index maps); loops, tiles, registers and subgroups are the generator's.
+ */
+import type { Requirements } from '../../runtime/program.js';
+
+/** How the weight operand lies in memory. All variants of a kernel read the same layout. */
+export type WeightLayout =
+  /** `tiles:16x32`: [ceil(n/32)][ceil(k/16)][16][32], zero padded: tile (nb, kb) holds w[n][k] for k in rows and n in columns. */
+  | { readonly kind: 'tiles'; readonly kTile: 16; readonly nTile: 32; readonly dtype: 'f32' | 'f16' }
+  /** No weight: the function `load_b4(z: u32, k: u32, col: u32) -> vec4f` gives four neighbouring columns. */
+  | { readonly kind: 'function' };
+
+/**
+ * y[z, row, col] = sum over k of a[z, row, k] * b[z, k, col], for z < batch, row < m, col < n.
+ *
+ * `declarations` is WGSL that declares all bindings and defines
+ *   fn load_a4(z: u32, row: u32, k: u32) -> vec4f      // a at k..k+3; must be 0 outside m and k itself; k is a multiple of 4
+ *   fn load_b4(...)                                    // only for layout `function`
+ *   fn store4(z: u32, row: u32, col: u32, v: vec4f)    // epilogue and store; col is a multiple of 4; called for row < m, col < n
+ *                                                      // (store4 itself drops columns past n when n is not a multiple of 4)
+ * For layout `tiles` the weight's binding is `weight`: array<vec4f> (f32), or array<vec2u> of packed halves (f16).
+ */
+export interface ContractProblem {
+  readonly batch: number;
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly weight: WeightLayout;
+  readonly declarations: string;
+}
+
+/**
+ * out[z, row, :] = softmax over j of (q[z,row,:]·k[z,j,:] * scale + bias(z,row,j)) times v[z, j, :], without a score matrix in memory.
+ * z runs over batch times heads.
+ *
+ * `declarations` defines
+ *   fn load_q4(z: u32, row: u32, d: u32) -> vec4f;  fn load_k4(z: u32, j: u32, d: u32) -> vec4f;  fn load_v4(z: u32, j: u32, e: u32) -> vec4f
+ *   fn bias(z: u32, row: u32, j: u32) -> f32           // only if hasBias
+ *   fn store4(z: u32, row: u32, e: u32, v: vec4f)
+ *   fn store_lse(z: u32, row: u32, v: f32)             // only if hasLse
+ * d and e are multiples of 4; loads give 0 past headDim (or valueDim).
+ */
+export interface AttentionProblem {
+  readonly batch: number;
+  readonly rows: number;
+  readonly keys: number;
+  readonly headDim: number;
+  readonly valueDim: number;
+  readonly scale: number;
+  readonly hasBias: boolean;
+  readonly hasLse: boolean;
+  readonly declarations: string;
+}
+
+/** One way to run a problem: whole WGSL (entry point `main`, declarations included) and how many workgroups. */
+export interface GeneratedVariant {
+  readonly name: string;
+  readonly requires: Requirements;
+  readonly rank: number;
+  readonly wgsl: string;
+  readonly workgroups: readonly [number, number, number];
+}

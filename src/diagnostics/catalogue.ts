@@ -1,0 +1,49 @@
+/** Every message that Espalier can give, in one typed table. Numbers: 01 syntax, 02 names and types, 03 shapes, sites and selectors, 04 merging, 05 files and images, 06 code generation, 07 devices and sessions, 08 pruning, 09 command line. */
+import type { Entry } from './define.js';
+import { DEVICE } from './device.js';
+import { FILES } from './files.js';
+import { GENERATION } from './generation.js';
+import { MERGING } from './merging.js';
+import { NAMES } from './names.js';
+import { PRUNING } from './pruning.js';
+import { SHAPES } from './shapes.js';
+import { SYNTAX } from './syntax.js';
+import type { Diagnostic, Label, Severity } from './types.js';
+import { USAGE } from './usage.js';
+
+export const CATALOGUE = {
+  ...SYNTAX,
+  ...NAMES,
+  ...SHAPES,
+  ...MERGING,
+  ...FILES,
+  ...GENERATION,
+  ...DEVICE,
+  ...PRUNING,
+  ...USAGE,
+};
+
+export type Code = keyof typeof CATALOGUE;
+type ArgsOf<C extends Code> = (typeof CATALOGUE)[C] extends Entry<infer A> ? A : never;
+
+export interface Place {
+  readonly primary?: Label;
+  readonly secondary?: readonly Label[];
+  readonly help?: readonly string[];
+  readonly fix?: Diagnostic['fix'];
+  readonly severity?: Severity;
+}
+
+/** Makes a diagnostic from its code, its arguments and its place. */
+export function diagnostic<C extends Code>(code: C, args: ArgsOf<C>, place: Place = {}): Diagnostic {
+  const e = CATALOGUE[code] as unknown as Entry<ArgsOf<C>>;
+  return {
+    code,
+    severity: place.severity ?? e.severity ?? 'error',
+    message: e.message(args),
+    ...(place.primary ? { primary: place.primary } : {}),
+    secondary: place.secondary ?? [],
+    help: [...(e.help?.(args) ?? []), ...(place.help ?? [])],
+    ...(place.fix ? { fix: place.fix } : {}),
+  };
+}

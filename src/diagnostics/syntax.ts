@@ -1,0 +1,10 @@
+/** Messages ESP01xx. */
+import { entry } from './define.js';
+
+export const SYNTAX = {
+  ESP0100: entry<{ what: string }>({
+    title: 'Internal error',
+    message: (a) => `internal error: ${a.what}`,
+    explain: 'Espalier broke one of its own rules. Please report it with the spec that caused it.',
+  }),
+};

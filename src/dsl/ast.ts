@@ -1,0 +1,367 @@
+/**
+ * The syntax tree of a `.peft` file, as it was written: nothing here is resolved. Every node has the span it was read from.
+ * The printer (`format.ts`) is its inverse up to layout.
+ */
+
+import type { Span } from '../diagnostics/types.js';
+
+export type { Span };
+
+export interface Ident {
+  readonly name: string;
+  readonly span: Span;
+}
+
+interface NodeBase {
+  readonly span: Span;
+}
+
+// ---- Expressions -------------------------------------------------------------------------------------------------
+
+export type Expr =
+  | NumberLit
+  | StringLit
+  | BoolLit
+  | NoneLit
+  | RatioLit
+  | NameExpr
+  | MemberExpr
+  | IndexExpr
+  | CallExpr
+  | UnaryExpr
+  | BinaryExpr
+  | ArrowExpr
+  | IfExpr
+  | RepeatExpr
+  | ParamExpr
+  | ListExpr
+  | RecordExpr
+  | BlockExpr;
+
+/** `4`, `1e-3`, `50%` (value 0.5), `5 epochs` (unit "epochs"). */
+export interface NumberLit extends NodeBase {
+  readonly kind: 'number';
+  readonly value: number;
+  /** Written without point, exponent or percent sign. */
+  readonly integer: boolean;
+  readonly percent: boolean;
+  readonly unit?: string;
+}
+export interface StringLit extends NodeBase {
+  readonly kind: 'string';
+  readonly value: string;
+}
+export interface BoolLit extends NodeBase {
+  readonly kind: 'bool';
+  readonly value: boolean;
+}
+export interface NoneLit extends NodeBase {
+  readonly kind: 'none';
+}
+/** `2:4` */
+export interface RatioLit extends NodeBase {
+  readonly kind: 'ratio';
+  readonly left: number;
+  readonly right: number;
+}
+export interface NameExpr extends NodeBase {
+  readonly kind: 'name';
+  readonly name: string;
+}
+export interface MemberExpr extends NodeBase {
+  readonly kind: 'member';
+  readonly object: Expr;
+  readonly member: Ident;
+}
+/** `x[:, 0..n, new]`, `blocks[5, 11]` */
+export interface IndexExpr extends NodeBase {
+  readonly kind: 'index';
+  readonly object: Expr;
+  readonly indices: readonly IndexItem[];
+}
+export type IndexItem =
+  | { readonly kind: 'at'; readonly value: Expr; readonly span: Span }
+  /** `a..b`, half open; either end may be missing; `:` is both missing. */
+  | { readonly kind: 'range'; readonly start?: Expr; readonly end?: Expr; readonly span: Span }
+  /** `new`: an axis of size 1. */
+  | { readonly kind: 'new'; readonly span: Span };
+
+/** `f(a, b, axis: 0)`; with generators: `sum(i < n: expr)`, `table(i < n, j < m: expr)`, `concat(p < n: expr, axis: 0)`. */
+export interface CallExpr extends NodeBase {
+  readonly kind: 'call';
+  readonly callee: Expr;
+  /** Non-empty when the call is a comprehension; then `args[0]` is its body. */
+  readonly generators: readonly Generator[];
+  readonly args: readonly Arg[];
+}
+export interface Generator {
+  readonly name: Ident;
+  readonly limit: Expr;
+  readonly span: Span;
+}
+export interface Arg {
+  readonly name?: Ident;
+  readonly value: Expr;
+  readonly span: Span;
+}
+export interface UnaryExpr extends NodeBase {
+  readonly kind: 'unary';
+  readonly op: '-' | 'not';
+  readonly operand: Expr;
+}
+export type BinaryOp = '+' | '-' | '*' | '/' | '%' | '@' | '==' | '!=' | '<' | '<=' | '>' | '>=' | 'and' | 'or';
+export interface BinaryExpr extends NodeBase {
+  readonly kind: 'binary';
+  readonly op: BinaryOp;
+  readonly left: Expr;
+  readonly right: Expr;
+}
+/** `dim -> 4 * dim`, `dim -> {q: dim, k: dim, v: dim}`: the in and out sizes of a layer. */
+export interface ArrowExpr extends NodeBase {
+  readonly kind: 'arrow';
+  readonly from: Expr;
+  readonly to: Expr;
+}
+/** `if c { a } else { b }`; the condition is compile-time. As an expression, `else` is required. */
+export interface IfExpr extends NodeBase {
+  readonly kind: 'if';
+  readonly condition: Expr;
+  readonly then: BlockExpr;
+  readonly otherwise?: BlockExpr | IfExpr;
+}
+/** `repeat i < depth { Block(dim) }`: a list of modules, callable as their composition. */
+export interface RepeatExpr extends NodeBase {
+  readonly kind: 'repeat';
+  readonly generator: Generator;
+  readonly body: BlockExpr;
+}
+/** `shared param [rank, in] kaiming_uniform(sqrt(5))` */
+export interface ParamExpr extends NodeBase {
+  readonly kind: 'param';
+  readonly shared: boolean;
+  readonly frozen: boolean;
+  readonly shape: readonly Expr[];
+  readonly init: Expr;
+}
+export interface ListExpr extends NodeBase {
+  readonly kind: 'list';
+  readonly items: readonly Expr[];
+}
+/** `{q: dim, k: dim}` */
+export interface RecordExpr extends NodeBase {
+  readonly kind: 'record';
+  readonly fields: readonly { readonly name: Ident; readonly value: Expr }[];
+}
+/** `{ y = f(x); y + 1 }`: statements, the last of which may be an expression, which is its value. */
+export interface BlockExpr extends NodeBase {
+  readonly kind: 'block';
+  readonly statements: readonly Stmt[];
+}
+
+// ---- Statements --------------------------------------------------------------------------------------------------
+
+/** What may stand in a module's body, a forward, or a block. Which is allowed where is checked after parsing. */
+export type Stmt = BindStmt | ExprStmt | IfStmt | ForStmt | SiteStmt | ForwardStmt | ErrorStmt;
+
+/** `q, k, v = expr` */
+export interface BindStmt extends NodeBase {
+  readonly kind: 'bind';
+  readonly names: readonly Ident[];
+  readonly value: Expr;
+}
+export interface ExprStmt extends NodeBase {
+  readonly kind: 'expr';
+  readonly value: Expr;
+}
+/** An `if` whose branches hold statements; an `if` in last position is an ExprStmt when it has a value. */
+export interface IfStmt extends NodeBase {
+  readonly kind: 'if_stmt';
+  readonly condition: Expr;
+  readonly then: readonly Stmt[];
+  readonly otherwise?: readonly Stmt[];
+}
+/** `for i < n { x = f(x) }`: names bound in the body are bound in the scope around it. */
+export interface ForStmt extends NodeBase {
+  readonly kind: 'for';
+  readonly generator: Generator;
+  readonly body: readonly Stmt[];
+}
+/** `site mlp_branch(x) = mlp(norm2(x))` */
+export interface SiteStmt extends NodeBase {
+  readonly kind: 'site';
+  readonly name: Ident;
+  readonly params: readonly TensorParam[];
+  readonly value: Expr;
+}
+export interface ForwardStmt extends NodeBase {
+  readonly kind: 'forward';
+  readonly params: readonly TensorParam[];
+  readonly body: BlockExpr;
+}
+/** What could not be parsed; recovery left it out. */
+export interface ErrorStmt extends NodeBase {
+  readonly kind: 'error';
+}
+
+/** `x: [b, n, dim]`; a dimension that is a bare unbound name is bound by the call, others must be equal. */
+export interface TensorParam extends NodeBase {
+  readonly name: Ident;
+  readonly shape?: readonly Expr[];
+}
+
+// ---- Declarations ------------------------------------------------------------------------------------------------
+
+export type TypeExpr =
+  | { readonly kind: 'type_name'; readonly name: string; readonly span: Span } // int float bool string module
+  | { readonly kind: 'type_list'; readonly item: TypeExpr; readonly span: Span } // [int]
+  | { readonly kind: 'type_enum'; readonly options: readonly Ident[]; readonly span: Span } // none | scalar | channel
+  | { readonly kind: 'type_union'; readonly items: readonly TypeExpr[]; readonly span: Span }; // int | [string]
+
+export interface OptionParam extends NodeBase {
+  readonly name: Ident;
+  readonly type: TypeExpr;
+  readonly default?: Expr;
+}
+
+/** `use std`, `use std.vit`, `use "./mine.peft"` */
+export interface UseDecl extends NodeBase {
+  readonly kind: 'use';
+  readonly path: { readonly std: readonly string[] } | { readonly file: string };
+}
+/** module and backbone differ in what may use them, not in form. */
+export interface ModuleDecl extends NodeBase {
+  readonly kind: 'module' | 'backbone';
+  readonly name: Ident;
+  readonly params: readonly OptionParam[];
+  readonly body: readonly Stmt[];
+}
+/** `adapter lora(rank: int) on base: Linear(in -> out) { ... }` */
+export interface AdapterDecl extends NodeBase {
+  readonly kind: 'adapter';
+  readonly name: Ident;
+  readonly params: readonly OptionParam[];
+  readonly base: Ident;
+  readonly target: SitePattern;
+  readonly body: readonly Stmt[];
+}
+export type SitePattern =
+  /** `Linear(in -> out)`: a layer of that kind; the names bind its sizes. */
+  | { readonly kind: 'layer'; readonly layer: Ident; readonly from: Expr; readonly to: Expr; readonly span: Span }
+  /** `(x: [b, n, dim])`: any site that takes such tensors. */
+  | { readonly kind: 'call'; readonly params: readonly TensorParam[]; readonly span: Span };
+
+/** `criterion wanda(weight: [out, in], input) = abs(weight) * norm(input, axes: all but last)` */
+export interface CriterionDecl extends NodeBase {
+  readonly kind: 'criterion';
+  readonly name: Ident;
+  readonly params: readonly TensorParam[];
+  readonly value: Expr;
+}
+/** `variant vit_base_patch16 = vit(patch: 16) { preprocess = ...  names timm { ... } }` */
+export interface VariantDecl extends NodeBase {
+  readonly kind: 'variant';
+  readonly name: Ident;
+  readonly params: readonly OptionParam[];
+  readonly value: Expr;
+  /** `preprocess = resize(224, bicubic), crop(224), normalize(mean: 0.5, std: 0.5)` */
+  readonly preprocess?: readonly Expr[];
+  readonly names: readonly NamesBlock[];
+}
+/** `names huggingface { "vit.encoder.layer.{i}.attention.attention.query" = blocks[i].attn.qkv.q }` */
+export interface NamesBlock extends NodeBase {
+  readonly layout: Ident;
+  readonly entries: readonly { readonly pattern: StringLit; readonly path: Expr; readonly span: Span }[];
+}
+
+export interface ModelDecl extends NodeBase {
+  readonly kind: 'model';
+  readonly name: Ident;
+  readonly params: readonly OptionParam[];
+  readonly body: readonly ModelStmt[];
+}
+export type ModelStmt =
+  | ModelBind
+  | InStmt
+  | AdaptStmt
+  | PruneStmt
+  | TuneStmt
+  | {
+      readonly kind: 'model_if';
+      readonly condition: Expr;
+      readonly then: readonly ModelStmt[];
+      readonly otherwise?: readonly ModelStmt[];
+      readonly span: Span;
+    }
+  | ErrorStmt;
+/** `base = vit_base_patch16() from "./folder"` */
+export interface ModelBind extends NodeBase {
+  readonly kind: 'model_bind';
+  readonly name: Ident;
+  readonly value: Expr;
+  readonly from?: StringLit;
+}
+/** `in base.blocks[*] { ... }` */
+export interface InStmt extends NodeBase {
+  readonly kind: 'in';
+  readonly selector: Selector;
+  readonly body: readonly ModelStmt[];
+}
+/** `adapt attn.qkv, mlp.fc1 with karst(rank: 8) from "./karst.safetensors"` */
+export interface AdaptStmt extends NodeBase {
+  readonly kind: 'adapt';
+  readonly sites: readonly Selector[];
+  readonly adapter: CallExpr;
+  readonly from?: StringLit;
+}
+/** `prune mlp.fc1 with magnitude(sparsity: 50%, scope: global, shape: block(16, 16), over: base)` */
+export interface PruneStmt extends NodeBase {
+  readonly kind: 'prune';
+  readonly sites: readonly Selector[];
+  readonly method: CallExpr;
+  /** A mask file found earlier. */
+  readonly from?: StringLit;
+}
+/** `tune head from "./head.safetensors"` */
+export interface TuneStmt extends NodeBase {
+  readonly kind: 'tune';
+  readonly sites: readonly Selector[];
+  readonly from?: StringLit;
+}
+
+/** `base.blocks[0..6].{attn.*, mlp.fc1}`, `**.fc1` */
+export interface Selector extends NodeBase {
+  readonly steps: readonly SelectorStep[];
+}
+export type SelectorStep =
+  | { readonly kind: 'name'; readonly name: string; readonly span: Span }
+  /** `*`: any one name. */
+  | { readonly kind: 'any'; readonly span: Span }
+  /** `**`: any number of names, none included. */
+  | { readonly kind: 'deep'; readonly span: Span }
+  /** `[*]`, `[3]`, `[0..6]`, `[5, 11]` */
+  | { readonly kind: 'index'; readonly items: readonly IndexItem[]; readonly all: boolean; readonly span: Span }
+  /** `{attn.*, mlp.fc1}` */
+  | { readonly kind: 'oneof'; readonly options: readonly Selector[]; readonly span: Span };
+
+/** `train Flowers { optimizer = adamw(lr: 1e-3) }`, `deploy Flowers { batch = [1, 8] }` */
+export interface SettingsDecl extends NodeBase {
+  readonly kind: 'train' | 'deploy';
+  readonly model: Ident;
+  readonly settings: readonly { readonly name: Ident; readonly value: Expr; readonly span: Span }[];
+}
+
+export type Decl = UseDecl | ModuleDecl | AdapterDecl | CriterionDecl | VariantDecl | ModelDecl | SettingsDecl;
+
+export interface Comment {
+  readonly text: string;
+  readonly span: Span;
+  /** Nothing but white space stands before it on its line. */
+  readonly ownLine: boolean;
+}
+
+export interface SourceFile {
+  readonly path: string;
+  readonly text: string;
+  readonly decls: readonly Decl[];
+  readonly comments: readonly Comment[];
+}

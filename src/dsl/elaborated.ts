@@ -1,0 +1,141 @@
+/**
+ * What a spec means once options, shapes and sites are resolved: the contract between the language and everything after it.
+ */
+import type { PreprocessStep } from '../../runtime/program.js';
+import type { Func, Module, Origin, TensorType } from '../ir/types.js';
+import type { Span } from './ast.js';
+
+/** A module, or a labelled stretch or row part of one, as people see it in `inspect`. */
+export interface SiteNode {
+  /** `base.blocks[3].attn.qkv` as selectors write it. */
+  readonly path: string;
+  /** `base.blocks.3.attn.qkv` as parameters are named. */
+  readonly key: string;
+  /** `Linear`, `Block`, `LayerNorm`, ... */
+  readonly type: string;
+  readonly kind: 'module' | 'layer' | 'part' | 'label' | 'list';
+  /** Sizes for people: `768 -> 2304`. */
+  readonly detail: string;
+  /** Its own parameters (short name -> parameter of the module). */
+  readonly params: Readonly<Record<string, string>>;
+  readonly adapters: readonly AppliedAdapter[];
+  readonly children: readonly SiteNode[];
+}
+
+export interface AppliedAdapter {
+  readonly name: string;
+  /** Unique: `base.blocks.3.attn.qkv@karst`; the `scope` of its values' origins and the prefix of its parameters. */
+  readonly scope: string;
+  readonly params: readonly string[];
+  readonly span: Span;
+}
+
+/** A parameter's place in a checkpoint of some layout: a whole tensor, or some of our tensor's rows (axis 0). */
+export interface CheckpointName {
+  /** Parameter of the module. */
+  readonly param: string;
+  /** Tensor of the checkpoint. */
+  readonly tensor: string;
+  /** Absent: the whole tensor. */
+  readonly rows?: readonly [start: number, end: number];
+}
+
+/** One `from`: a file or folder and the parameters that must come out of it. */
+export interface Source {
+  /** As written in the spec; relative to the file it was written in. */
+  readonly location: string;
+  readonly span: Span;
+  readonly kind: 'backbone' | 'adapter' | 'tune' | 'mask';
+  /** Ours; what the file may be asked for. */
+  readonly params: readonly string[];
+  /**
+   * Layout name (`timm`, `huggingface`, `espalier`) -> names there. `espalier` is always present and is the identity. For an
+   * adapter it names the tensors of Espalier's adapter file.
+   */
+  readonly layouts: Readonly<Record<string, readonly CheckpointName[]>>;
+  /**
+   * Parameters that the file may also hold and that the model does not take from it (a classification head that is replaced), as
+   * checkpoint prefixes.
+   */
+  readonly optional?: readonly string[];
+}
+
+export interface PruneTarget {
+  /** The frozen weight that is masked. */
+  readonly param: string;
+  /** The constant parameter that holds the mask, same shape, f32 zeros and ones; its data is to be found. */
+  readonly mask: string;
+  readonly site: string;
+}
+
+/** One `prune` statement. */
+export interface PruneJob {
+  readonly criterion: string;
+  readonly span: Span;
+  readonly targets: readonly PruneTarget[];
+  /** weight (and input norms, gradient) of one target -> score; a function of inputs named like the criterion's parameters. One for each target. */
+  readonly score: readonly Func[];
+  /** Fraction of the elements to be zero, 0 <= s < 1. Absent for N:M. */
+  readonly sparsity?: number;
+  readonly scope: 'global' | 'layer' | 'row';
+  readonly shape:
+    | { readonly kind: 'element' }
+    | { readonly kind: 'block'; readonly rows: number; readonly cols: number }
+    /** In every `of` consecutive weights along the input axis, `zeros` are 0. */
+    | { readonly kind: 'nm'; readonly keep: number; readonly of: number };
+  /** Whether the mask covers the frozen weight or the sum of it and its adapters. */
+  readonly over: 'base' | 'sum';
+  /** A mask file instead of a search. */
+  readonly from?: string;
+}
+
+export interface DeploySettings {
+  readonly adapters: 'merged' | 'factored' | 'auto';
+  readonly weights: 'f32' | 'f16';
+  readonly batch: readonly number[];
+  readonly limits: 'baseline' | 'device';
+}
+
+/** `train` is checked now and executed later: values as plain data. */
+export interface TrainSettings {
+  readonly values: Readonly<Record<string, unknown>>;
+  readonly span: Span;
+}
+
+/** What the outside world knows about a source before its weights are read. */
+export interface SourceFacts {
+  readonly labels?: readonly string[];
+  /** From a preprocessor_config.json; replaces the variant's own. */
+  readonly preprocess?: readonly PreprocessStep[];
+  /** Options that the checkpoint's own config fixes: `{ dim: 768, depth: 12 }`; a spec's explicit option that differs is an error. */
+  readonly options?: Readonly<Record<string, number | string | boolean>>;
+}
+
+export interface ElaborateOptions {
+  readonly batch: number;
+  /** `--set rank=4` */
+  readonly set?: Readonly<Record<string, string>>;
+  /** Which model, when a file has several. */
+  readonly model?: string;
+  /** Reads what `use "./x.peft"` names; returns undefined if there is no such file. */
+  readonly readFile: (path: string) => string | undefined;
+  /** Asked for every `from` before shapes are resolved; undefined when nothing is known. */
+  readonly facts?: (location: string, kind: Source['kind']) => SourceFacts | undefined;
+}
+
+export interface Elaborated {
+  readonly name: string;
+  /** One function, `infer`, for the batch that was asked for. */
+  readonly module: Module;
+  readonly root: SiteNode;
+  readonly sources: readonly Source[];
+  readonly prune: readonly PruneJob[];
+  readonly adapters: readonly AppliedAdapter[];
+  readonly deploy: DeploySettings;
+  readonly train?: TrainSettings;
+  readonly preprocess?: readonly PreprocessStep[];
+  readonly labels?: readonly string[];
+  /** Name, type of each input of `infer`. */
+  readonly inputs: readonly { readonly name: string; readonly type: TensorType }[];
+  readonly origin?: Origin;
+}

@@ -1,0 +1,213 @@
+/**
+ * What a program is: a directed acyclic graph of single-result values over tensors with static shapes.
+ *
+ * A `Value` is the operation that makes it; functions are named lists of result values, so every pass is a memoised map
+ * over a graph and dead code disappears by not being reached. Extra results (attention's log-sum-exp, the indices of
+ * top_k) are read by the `aux` operator, whose input is the value that owns them.
+ *
+ * This file holds data types only. What each operator means is in `ops/`.
+ */
+
+export type DType = 'f32' | 'f16' | 'i32' | 'u32' | 'bool';
+
+export interface TensorType {
+  readonly dtype: DType;
+  /** Row-major. A scalar has shape []. */
+  readonly shape: readonly number[];
+}
+
+/** Where a value comes from: a stretch of a spec, and the adapter or mask that put it there. */
+export interface Origin {
+  readonly file?: string;
+  /** Offsets into the file's text, half open. */
+  readonly start?: number;
+  readonly end?: number;
+  /** Path of the module that was being traced: `base.blocks.3.attn.qkv`. */
+  readonly site?: string;
+  /** Set for what an adapter added: `base.blocks.3.attn.qkv@karst`. An adapter is merged when no value of `infer` has its scope. */
+  readonly scope?: string;
+}
+
+export type ResizeMode = 'nearest' | 'bilinear' | 'bicubic';
+export type GeluForm = 'none' | 'tanh' | 'quick';
+type NoAttrs = Record<never, never>;
+
+/**
+ * Attributes of every operator; the keys are the operator names. Operand order is given in the comment: `?` is an optional
+ * operand (the input list is simply shorter), `...` a variadic one.
+ */
+export interface OpAttrs {
+  // Leaves
+  /** A parameter of the module. */
+  param: { readonly name: string };
+  /** An argument of the function. */
+  input: { readonly name: string };
+  /** A tensor whose elements are all `value` (its shape and dtype are its attributes). */
+  constant: { readonly value: number; readonly dtype: DType; readonly shape: readonly number[] };
+  /** 0, 1, 2, ... along `axis`. */
+  iota: { readonly axis: number; readonly dtype: DType; readonly shape: readonly number[] };
+
+  // Pointwise, one operand
+  neg: NoAttrs;
+  abs: NoAttrs;
+  sign: NoAttrs;
+  floor: NoAttrs;
+  exp: NoAttrs;
+  log: NoAttrs;
+  sqrt: NoAttrs;
+  rsqrt: NoAttrs;
+  reciprocal: NoAttrs;
+  sin: NoAttrs;
+  cos: NoAttrs;
+  tanh: NoAttrs;
+  erf: NoAttrs;
+  sigmoid: NoAttrs;
+  relu: NoAttrs;
+  silu: NoAttrs;
+  /** none: x·Φ(x); tanh: the tanh approximation; quick: x·σ(1.702x). */
+  gelu: { readonly form: GeluForm };
+  not: NoAttrs;
+  cast: { readonly dtype: DType };
+  /** Identity; its derivative is 0. */
+  stop_gradient: NoAttrs;
+  /** Identity in `infer`; inverted dropout in `step`. */
+  dropout: { readonly rate: number };
+  /** Identity in `infer`; drops whole samples (axis 0) in `step`. */
+  drop_path: { readonly rate: number };
+
+  // Pointwise, two operands, NumPy broadcasting
+  add: NoAttrs;
+  sub: NoAttrs;
+  mul: NoAttrs;
+  div: NoAttrs;
+  pow: NoAttrs;
+  maximum: NoAttrs;
+  minimum: NoAttrs;
+  mod: NoAttrs;
+  lt: NoAttrs;
+  le: NoAttrs;
+  eq: NoAttrs;
+  and: NoAttrs;
+  or: NoAttrs;
+  /** (condition: bool, then, else), broadcasting. */
+  select: NoAttrs;
+
+  // Layout
+  reshape: { readonly shape: readonly number[] };
+  transpose: { readonly perm: readonly number[] };
+  /** NumPy broadcast to `shape`. */
+  broadcast: { readonly shape: readonly number[] };
+  /** start[i] <= index < end[i], every axis given, unit stride. */
+  slice: { readonly start: readonly number[]; readonly end: readonly number[] };
+  /** (x...) */
+  concat: { readonly axis: number };
+  pad: { readonly low: readonly number[]; readonly high: readonly number[]; readonly value: number };
+  /** Circular shift, torch.roll's sign: element i goes to i + shift. */
+  roll: { readonly shifts: readonly number[]; readonly axes: readonly number[] };
+  /** (x, indices: i32 or u32): result shape = x.shape[..axis] + indices.shape + x.shape[axis+1..]. */
+  gather: { readonly axis: number };
+
+  // Reductions
+  reduce_sum: { readonly axes: readonly number[]; readonly keep: boolean };
+  reduce_mean: { readonly axes: readonly number[]; readonly keep: boolean };
+  reduce_max: { readonly axes: readonly number[]; readonly keep: boolean };
+  /** i32; the first of equal elements. */
+  argmax: { readonly axis: number };
+  /** The k largest along the last axis, descending, ties by index; aux `indices` (i32). */
+  top_k: { readonly k: number };
+
+  // Contractions
+  /** (a [..., m, k], b [..., k, n]) with broadcast leading axes. */
+  matmul: NoAttrs;
+  /** (x [..., in], weight [out, in], bias? [out]): x·Wᵀ + b. */
+  linear: NoAttrs;
+  /** (x [b, c, h, w], weight [out, c/groups, kh, kw], bias? [out]); padding is [top, left, bottom, right]. */
+  conv2d: {
+    readonly stride: readonly [number, number];
+    readonly padding: readonly [number, number, number, number];
+    readonly dilation: readonly [number, number];
+    readonly groups: number;
+  };
+  /** (a [m, n], b [p, q]): [mp, nq], the first factor indexes the slow axis. */
+  kron: NoAttrs;
+
+  // Composites
+  softmax: { readonly axis: number };
+  /** (x, gain? [d], shift? [d]) over the last axis. */
+  layer_norm: { readonly eps: number };
+  /** (x [b, c, ...], gain [c], shift [c], mean [c], variance [c]), inference form. */
+  batch_norm: { readonly eps: number };
+  /** (x [b, c, ...], gain? [c], shift? [c]). */
+  group_norm: { readonly groups: number; readonly eps: number };
+  /** (q [b, h, n, d], k [b, h, m, d], v [b, h, m, e], bias... each broadcastable to [b, h, n, m] and added to the scores). aux `lse`: [b, h, n]. */
+  attention: { readonly scale: number };
+  /** (x [b, c, h, w]). Antialiased resizing widens the filter when shrinking, as PIL does. Half-pixel centres. */
+  resize: { readonly size: readonly [number, number]; readonly mode: ResizeMode; readonly antialias: boolean };
+  /** (a [n, n], b [n, m]): the x of a·x = b. */
+  solve: NoAttrs;
+  /** (owner): another result of its operator. */
+  aux: { readonly output: string };
+}
+
+export type OpName = keyof OpAttrs;
+
+export interface ValueOf<O extends OpName> {
+  /** Creation number; unique in a process, increasing along every edge. For maps and stable orders, never printed. */
+  readonly id: number;
+  readonly op: O;
+  readonly inputs: readonly Value[];
+  readonly attrs: OpAttrs[O];
+  readonly type: TensorType;
+  readonly origin?: Origin;
+}
+
+/** Narrow with `value.op === 'reshape'`. */
+export type Value = { readonly [O in OpName]: ValueOf<O> }[OpName];
+
+/** frozen and trainable come from checkpoints; constant ones carry their data; prepared ones are results of `prepare`. */
+export type ParamRole = 'frozen' | 'trainable' | 'constant' | 'prepared';
+
+export interface Param {
+  readonly name: string;
+  readonly type: TensorType;
+  readonly role: ParamRole;
+  /** How it starts when no file has it. Applies to each innermost matrix. */
+  readonly init?: Init;
+  /** Elements of a constant. */
+  readonly data?: Elements;
+  readonly origin?: Origin;
+}
+
+export type Init =
+  | { readonly kind: 'zeros' }
+  | { readonly kind: 'ones' }
+  | { readonly kind: 'constant'; readonly value: number }
+  | { readonly kind: 'normal'; readonly std: number; readonly mean?: number }
+  | { readonly kind: 'uniform'; readonly bound: number }
+  | { readonly kind: 'kaiming_uniform'; readonly a: number }
+  | { readonly kind: 'xavier_uniform'; readonly gain: number }
+  | { readonly kind: 'eye' }
+  /** Computed from other parameters (DoRA's magnitude from the frozen weight). */
+  | { readonly kind: 'value'; readonly value: Value };
+
+export interface Func {
+  readonly name: string;
+  /** Values of operator `input`, in call order. */
+  readonly inputs: readonly Value[];
+  readonly results: readonly { readonly name: string; readonly value: Value }[];
+}
+
+export interface Module {
+  readonly name: string;
+  readonly params: ReadonlyMap<string, Param>;
+  /** `infer`; after the split also `prepare`, whose results are the parameters of role `prepared`. */
+  readonly funcs: ReadonlyMap<string, Func>;
+}
+
+export type Elements = Float64Array | Float32Array | Int32Array | Uint32Array | Uint8Array;
+
+/** A concrete tensor. The interpreter computes floats in Float64Array; loaders give Float32Array; bool is Uint8Array. */
+export interface Tensor {
+  readonly type: TensorType;
+  readonly data: Elements;
+}
