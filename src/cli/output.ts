@@ -1,0 +1,86 @@
+/** What the terminal is: colour only on one, progress only on one and only for what takes a while, data on standard output. */
+
+export interface Output {
+  readonly colour: boolean;
+  /** Results; goes to standard output. */
+  print(text: string): void;
+  /** Everything that is not a result; goes to standard error. */
+  note(text: string): void;
+}
+
+export function terminalOutput(): Output {
+  const colour = process.stdout.isTTY === true && process.env.NO_COLOR === undefined;
+  return {
+    colour,
+    print: (text) => process.stdout.write(text.endsWith('\n') ? text : `${text}\n`),
+    note: (text) => process.stderr.write(text.endsWith('\n') ? text : `${text}\n`),
+  };
+}
+
+export interface Progress {
+  /** `fraction` in [0, 1]; absent when the end is not known. */
+  (what: string, fraction?: number): void;
+}
+
+/** A line that is redrawn at most ten times a second, from one second after the start, and erased at the end. */
+export function startProgress(): { report: Progress; done: () => void } {
+  const live = process.stderr.isTTY === true;
+  const begun = Date.now();
+  let last = 0;
+  let drawn = false;
+  return {
+    report(what, fraction) {
+      const now = Date.now();
+      if (!live || now - begun < 1000 || now - last < 100) return;
+      last = now;
+      drawn = true;
+      const bar = fraction === undefined ? '' : ` ${'█'.repeat(Math.round(fraction * 24)).padEnd(24, '░')} ${Math.round(fraction * 100)}%`;
+      process.stderr.write(`\r\x1b[K${what}${bar}`);
+    },
+    done() {
+      if (drawn) process.stderr.write('\r\x1b[K');
+    },
+  };
+}
+
+/** Columns padded to their widest cell; numbers to the right. */
+export function table(rows: readonly (readonly (string | number)[])[], heading?: readonly string[]): string {
+  const all = heading ? [heading, ...rows] : rows;
+  const widths: number[] = [];
+  for (const row of all) row.forEach((cell, i) => {
+    widths[i] = Math.max(widths[i] ?? 0, String(cell).length);
+  });
+  const numeric = widths.map((_, i) => rows.every((row) => typeof row[i] === 'number' || /^[-+]?[\d,.]+%?$/.test(String(row[i] ?? ''))));
+  return all
+    .map((row) => row.map((cell, i) => (numeric[i] ? String(cell).padStart(widths[i]!) : String(cell).padEnd(widths[i]!))).join('  ').trimEnd())
+    .join('\n');
+}
+
+/** One CSV line; quotes where the format asks for them. */
+export function csvLine(cells: readonly (string | number)[]): string {
+  return cells.map((cell) => (/[",\n\r]/.test(String(cell)) ? `"${String(cell).replaceAll('"', '""')}"` : String(cell))).join(',');
+}
+
+export function count(n: number): string {
+  return Math.round(n).toLocaleString('en-US');
+}
+
+/** 12.3 M, 4.56 G: three significant digits. */
+export function scaled(n: number, unit = ''): string {
+  const steps: [number, string][] = [
+    [1e12, 'T'],
+    [1e9, 'G'],
+    [1e6, 'M'],
+    [1e3, 'k'],
+  ];
+  for (const [size, letter] of steps) if (n >= size) return `${(n / size).toPrecision(3)} ${letter}${unit}`;
+  return `${Math.round(n)} ${unit}`.trimEnd();
+}
+
+/** Bytes in binary units. */
+export function bytes(n: number): string {
+  if (n >= 2 ** 30) return `${(n / 2 ** 30).toFixed(2)} GiB`;
+  if (n >= 2 ** 20) return `${(n / 2 ** 20).toFixed(1)} MiB`;
+  if (n >= 2 ** 10) return `${(n / 2 ** 10).toFixed(1)} KiB`;
+  return `${n} B`;
+}
