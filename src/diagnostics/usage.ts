@@ -1,10 +1,116 @@
-/** Messages ESP09xx. */
+/** Messages ESP09xx: the command line and the API's own arguments. */
 import { entry } from './define.js';
 
 export const USAGE = {
-  ESP0900: entry<{ what: string }>({
-    title: 'Internal error',
-    message: (a) => `internal error: ${a.what}`,
-    explain: 'Espalier broke one of its own rules. Please report it with the spec that caused it.',
+  ESP0901: entry<{ path: string }>({
+    title: 'Spec not found',
+    message: (a) => `there is no spec at ${a.path}`,
+    help: () => ['Give the path of a `.peft` file; `espalier init` writes one to start from.'],
+    explain: `The file named on the command line does not exist or cannot be read.
+
+    espalier check flowers.peft
+
+Check the path and the folder you are in. \`espalier init\` writes a first spec.`,
+  }),
+  ESP0902: entry<{ names: readonly string[]; file: string }>({
+    title: 'Which model?',
+    message: (a) => `${a.file} has several models: ${a.names.join(', ')}`,
+    help: () => ['Say which one with `--model NAME`.'],
+    explain: `A spec may hold several models. Commands that work on one need to know which.
+
+    espalier compile crowd.peft --model Crowd -o out`,
+  }),
+  ESP0903: entry<{ text: string }>({
+    title: 'Malformed --set',
+    message: (a) => `cannot read \`--set ${a.text}\``,
+    help: () => ['Write `--set name=value`, as in `--set rank=4`.'],
+    explain: `\`--set\` gives an option of the model a value from outside the spec.
+
+    model Flowers(rank: int = 8) { ... }
+    espalier compile flowers.peft --set rank=4 -o out`,
+  }),
+  ESP0904: entry<{ pass: string; passes: readonly string[] }>({
+    title: 'Unknown stage',
+    message: (a) => `there is no stage called \`${a.pass}\``,
+    help: (a) => [`Stages are: ${a.passes.map((p) => `after:${p}`).join(', ')}.`],
+    explain: `\`--emit after:<pass>\` prints the program as it is after one pass. \`espalier inspect --emit help\` lists them in order.`,
+  }),
+  ESP0905: entry<{ path: string; found: string }>({
+    title: 'Not a compiled program',
+    message: (a) => `${a.path} is not a compiled program: ${a.found}`,
+    help: () => ['Compile one with `espalier compile spec.peft -o DIR`.'],
+    explain: `\`run\` and \`eval\` take the folder that \`compile\` wrote: it holds program.json, the kernels and the weights.`,
+  }),
+  ESP0906: entry<{ path: string }>({
+    title: 'Output exists and is something else',
+    message: (a) => `${a.path} exists and is not a folder that Espalier wrote; it is left as it is`,
+    help: () => ['Choose another folder, or remove that one first.'],
+    explain: `A compiled folder or merged checkpoint replaces an earlier one as a whole: it is written beside it under a temporary name and then renamed. So that this can never remove something of yours, a folder that holds anything else is not replaced.`,
+  }),
+  ESP0907: entry<{ source: string; count: number }>({
+    title: 'Weights made up',
+    severity: 'warning',
+    message: (a) => `${a.source} has no \`from\`: ${a.count.toLocaleString('en-US')} parameters start at random`,
+    help: () => ['Name the pretrained weights: `base = vit_base_patch16() from "./folder"`.'],
+    explain: `A backbone without weights compiles, so that shapes, cost and kernels can be looked at before anything is downloaded. Its predictions mean nothing. The numbers come from the initialisation in the library, with seed 0, and are the same every time.`,
+  }),
+  ESP0908: entry<{ name: string; input: string }>({
+    title: 'Adapter untrained',
+    severity: 'warning',
+    message: (a) => `${a.name} has no \`from\`: it starts as it would before training`,
+    help: (a) => [`Load trained tensors with \`${a.input}\`.`],
+    explain: `An \`adapt\` or \`tune\` statement without \`from\` uses the initialisation of the adapter. LoRA, KARST and ALoRE then change nothing; a new head predicts at random.
+
+    adapt blocks[*].attn.qkv with lora(rank: 8) from "./lora.safetensors"`,
+  }),
+  ESP0909: entry<{ folder: string; what: string }>({
+    title: 'No images to evaluate',
+    message: (a) => `${a.folder} ${a.what}`,
+    help: () => ['Arrange images as FOLDER/<class name>/<image>; the class names are those that the program predicts.'],
+    explain: `\`espalier eval DIR FOLDER\` reads one sub-folder for each class. The sub-folder's name is the label.
+
+    digits/0/one.png
+    digits/7/two.png`,
+  }),
+  ESP0910: entry<{ what: string }>({
+    title: 'Merged program differs',
+    message: (a) => `the merged program does not compute what the unmerged one does: ${a.what}`,
+    help: () => ['Nothing was written. Please report this with the spec: it is a fault of the compiler, or weights too large for f32.'],
+    explain: `After merging, the whole model is run once as it was written and once as it was compiled. They must agree within the tolerance of the precision. A folder is written only then.`,
+  }),
+  ESP0911: entry<{ layout: string; tensor: string; why: string }>({
+    title: 'Layout cannot hold the merge',
+    message: (a) => `a merged checkpoint in the ${a.layout} layout cannot hold ${a.tensor}: ${a.why}`,
+    help: () => ['Use `espalier compile`, whose own format has no such limit, or an adapter without a shift on that layer.'],
+    explain: `\`merge\` writes the checkpoint in the layout of the base, so that other programs can load it. A shift on a layer without a bias makes one, an adapter that cannot merge keeps operators of its own: neither has a place in that layout.`,
+  }),
+  ESP0912: entry<{ value: string; option: string; allowed: readonly string[] }>({
+    title: 'Option out of range',
+    message: (a) => `\`${a.option}\` cannot be ${a.value}`,
+    help: (a) => [`It is one of: ${a.allowed.join(', ')}.`],
+    explain: `The value of a command-line option is not one that it takes. \`espalier help COMMAND\` lists them.`,
+  }),
+  ESP0913: entry<{ code: string; near: string | undefined }>({
+    title: 'Unknown code',
+    message: (a) => `there is no diagnostic ${a.code}`,
+    help: (a) => (a.near ? [`Did you mean ${a.near}?`] : ['Codes look like ESP0123 and stand in front of every message.']),
+    explain: `\`espalier explain CODE\` takes a code that some message began with.`,
+  }),
+  ESP0914: entry<{ file: string }>({
+    title: 'No model',
+    message: (a) => `${a.file} declares no model`,
+    help: () => ['A spec to compile has a `model Name { ... }`; a file of adapters and modules alone is for `use`.'],
+    explain: `\`compile\`, \`merge\` and \`inspect\` work on a model. The file has only library declarations.
+
+    model Digits {
+      base = vit() from "./vit-folder"
+      head = classify(base, pool: cls)
+    }`,
+  }),
+  ESP0915: entry<{ got: number; want: number }>({
+    title: 'Adapter file was trained on other labels',
+    message: (a) => `the adapter file names ${a.got} classes and the head has ${a.want}`,
+    help: () => ['Give the head its classes: `classify(base, pool: cls, classes: 10)`.'],
+    explain: `The number of classes comes from the spec, the adapter file or the checkpoint, in this order. They must agree where several say it.`,
   }),
 };
