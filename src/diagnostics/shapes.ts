@@ -1,5 +1,8 @@
-/** Messages ESP03xx. */
+/** Messages ESP03xx: shapes, indices, parameters; sites, selectors and pruning statements are in sites.ts. */
 import { entry } from './define.js';
+import { SITES } from './sites.js';
+
+const shape = (s: readonly number[]) => `[${s.join(', ')}]`;
 
 export const SHAPES = {
   ESP0300: entry<{ what: string }>({
@@ -7,4 +10,89 @@ export const SHAPES = {
     message: (a) => `internal error: ${a.what}`,
     explain: 'Espalier broke one of its own rules. Please report it with the spec that caused it.',
   }),
+  ESP0301: entry<{ op: string; why: string }>({
+    title: 'Shapes do not fit',
+    message: (a) => `${a.op}: ${a.why}`,
+    explain: `The operands of an operator have shapes that it cannot take. The labels show the place of the operator, where each operand was made,
+and both shapes. Every dimension is a number before any weight is read.
+
+    fc1 = Linear(dim -> hidden)
+    fc2 = Linear(dim -> dim)
+    forward(x: [b, n, dim]) { fc2(fc1(x)) }       // fc2 gets hidden channels`,
+  }),
+  ESP0302: entry<{ of: string; param: string; declared: string; found: readonly number[] }>({
+    title: 'Argument of the wrong shape',
+    message: (a) => `\`${a.of}\` takes ${a.param}: ${a.declared}, and gets ${shape(a.found)}`,
+    explain: `A module is called with a tensor of another shape than its \`forward\` declares. A bare name that nothing binds stands for any size (and for
+the same size wherever it stands again); everything else must be equal.
+
+    forward(x: [b, n, dim]) { ... }`,
+  }),
+  ESP0303: entry<{ left: string; right: string; what: string }>({
+    title: 'Division is not exact',
+    message: (a) => `${a.what} must be a whole number, and ${a.left} / ${a.right} is not`,
+    explain: `\`/\` gives a whole number only if it divides evenly; where a whole number is needed (a dimension, a count, an index) nothing is rounded
+silently.
+
+    grid = image / patch              // 225 / 16 does not work out
+
+Choose sizes that divide, or say floor(a / b) or ceil(a / b).`,
+  }),
+  ESP0304: entry<{ what: string; found: number }>({
+    title: 'Dimension out of range',
+    message: (a) => `${a.what} must be at least 1, not ${a.found}`,
+    explain: `A dimension of a parameter, a layer or a tensor came out as zero or less.
+
+    A = param [rank, in] zeros        // with rank = 0`,
+  }),
+  ESP0305: entry<{ axis: number; rank: number }>({
+    title: 'No such axis',
+    message: (a) => `there is no axis ${a.axis} in a tensor of ${a.rank} ax${a.rank === 1 ? 'is' : 'es'}`,
+    explain: `Axes count from 0; negative ones count from the end, -1 is the last.`,
+  }),
+  ESP0306: entry<{ index: string; size: number; what: string }>({
+    title: 'Index out of range',
+    message: (a) => `index ${a.index} is outside of ${a.what} of size ${a.size}`,
+    explain: `Indices count from 0; negative ones count from the end. Ranges a..b are half open: a is in, b is not.`,
+  }),
+  ESP0307: entry<{ pattern: string; why: string }>({
+    title: 'Pattern of rearrange',
+    message: (a) => `rearrange "${a.pattern}": ${a.why}`,
+    explain: `The pattern names every axis on the left and uses every name once on the right; parentheses split an axis (left) or merge axes (right).
+
+    rearrange(x, "b n (h d) -> b h n d", h: heads)
+
+In each pair of parentheses on the left, the sizes of all names but one are given.`,
+  }),
+  ESP0308: entry<{ found: number; most: number }>({
+    title: 'Too many indices',
+    message: (a) => `${a.found} indices for a tensor of ${a.most} ax${a.most === 1 ? 'is' : 'es'}`,
+    explain: `\`x[i, j]\` has at most one index for each axis; \`new\` adds an axis and does not count.`,
+  }),
+  ESP0309: entry<{ of: string; expected: readonly number[]; found: readonly number[] }>({
+    title: 'Initial value of the wrong shape',
+    message: (a) => `${a.of} has shape ${shape(a.expected)}, and its initial value ${shape(a.found)}`,
+    explain: `A parameter that starts from a computed value must have that value's shape.
+
+    m = param [out] norm(base.weight, axis: 0)       // that norm has [in] elements; axis: 1 has [out]`,
+  }),
+  ESP0310: entry<{ what: string; limit: number; found: number }>({
+    title: 'Too large',
+    message: (a) => `${a.what} would be ${a.found}, and at most ${a.limit} are allowed`,
+    explain: `A count in the spec is so large that compiling could not end. It is usually a slip in an option.`,
+  }),
+  ESP0311: entry<{ name: string }>({
+    title: 'A free dimension at the input',
+    message: (a) => `the size \`${a.name}\` of the model's input is not known`,
+    explain: `Only the first axis of a model's input, the batch, may be left open; its size is chosen when compiling. Others must follow from the options.
+
+    forward(pixels: [b, 3, image, image]) { ... }`,
+  }),
+  ESP0312: entry<{ found: string }>({
+    title: 'Elements of a table',
+    message: (a) => `an element of a table must be a number or true or false, not ${a.found}`,
+    explain: `\`table(i < n, j < m: expression)\` makes a constant tensor. The expression is a whole number, a number, or a truth value, of one kind for
+all elements.`,
+  }),
+  ...SITES,
 };

@@ -1,0 +1,36 @@
+/** Messages ESP025x: the settings in \`train\` and \`deploy\`, and preprocessing. */
+import { entry } from './define.js';
+
+export const SETTINGS_MESSAGES = {
+  ESP0250: entry<{ block: string; name: string }>({
+    title: 'Unknown setting',
+    message: (a) => `\`${a.block}\` has no setting \`${a.name}\``,
+    explain: `\`deploy\` has adapters, weights, batch and limits. \`train\` has data, loss, optimizer, schedule, batch, seed, clip and drop_path.
+
+    deploy Flowers { bacth = 8 }`,
+  }),
+  ESP0251: entry<{ setting: string; expected: string; found: string }>({
+    title: 'Wrong value of a setting',
+    message: (a) => `\`${a.setting}\` must be ${a.expected}, not ${a.found}`,
+    explain: `A setting of \`deploy\` or \`train\`, or a step of \`preprocess\`, has a value that it cannot have.
+
+    deploy Flowers { weights = f8 }      // f32 or f16`,
+  }),
+  ESP0252: entry<{ setting: string; name: string }>({
+    title: 'Unknown form of a setting',
+    message: (a) => `\`${a.setting}\` knows no \`${a.name}\``,
+    explain: `A setting takes one of a few forms, and this is none of them.
+
+    optimizer = adamv(lr: 1e-3)          // adamw, sgd`,
+  }),
+  ESP0253: entry<{ block: string; model: string }>({
+    title: 'Settings given twice',
+    message: (a) => `there are two \`${a.block}\` blocks for \`${a.model}\``,
+    explain: `A model has at most one \`train\` and one \`deploy\` block in a file. Put the settings together.`,
+  }),
+  ESP0254: entry<{ setting: string }>({
+    title: 'Setting given twice',
+    message: (a) => `\`${a.setting}\` is set twice`,
+    explain: `A block gives one setting two values. Keep one of them.`,
+  }),
+};

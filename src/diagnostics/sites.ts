@@ -1,0 +1,100 @@
+/** Messages ESP033x to ESP037x: selectors, adapters on sites, pruning statements. */
+import { entry } from './define.js';
+
+const shape = (s: readonly number[]) => `[${s.join(', ')}]`;
+
+export const SITES = {
+  ESP0330: entry<{ selector: string }>({
+    title: 'A selector matches nothing',
+    message: (a) => `\`${a.selector}\` matches nothing`,
+    explain: `A selector names sites: \`base.blocks[*].attn.qkv\`, \`blocks[0..6].{attn.*, mlp.fc1}\`, \`**.fc1\`. Ranges are half open. Inside of
+\`in base.blocks[*] { ... }\` selectors begin at each block.
+
+    adapt base.blocks[*].attn.qvk with lora(rank: 4)       // qkv
+
+\`espalier inspect\` prints the tree with all sites.`,
+  }),
+  ESP0331: entry<{ adapter: string; wants: string; site: string; is: string }>({
+    title: 'The adapter does not fit the site',
+    message: (a) => `\`${a.adapter}\` goes on ${a.wants}, and ${a.site} is ${a.is}`,
+    explain: `An adapter says after \`on base:\` what it replaces: \`Linear(in -> out)\` takes linear layers and their row parts, \`Layer(in -> out)\` any
+layer, \`(x: [b, n, dim])\` anything that takes such a tensor. Wildcards leave out what does not fit; a site that is named must fit.`,
+  }),
+  ESP0332: entry<{ site: string; why: string }>({
+    title: 'No merged weight',
+    message: (a) => `${a.site} has no merged weight here: ${a.why}`,
+    explain: `\`base.weight\` of an adapter that sits on another one is the inner adapter's merged weight. Where the inner one is no affine map (there is a
+non-linear operator in it, or the sequence gets longer), no such weight exists, and the outer adapter may only call \`base(x)\`. Put the
+adapter that needs the weight first: adapters nest in statement order, the first innermost.`,
+  }),
+  ESP0333: entry<{ site: string; what: string }>({
+    title: 'The base has no weight',
+    message: (a) => `${a.site} has no ${a.what}: it is not one layer`,
+    explain: `\`base.weight\`, \`base.bias\` and \`base(x, weight: V)\` exist where the adapter sits on a layer with a weight, not on a block or a labelled
+stretch. Declare the adapter \`on base: Linear(in -> out)\`.`,
+  }),
+  ESP0334: entry<{ adapter: string; expected: readonly number[]; found: readonly number[]; site: string }>({
+    title: 'The adapter changes the shape',
+    message: (a) => `\`${a.adapter}\` turns the result of ${a.site} from ${shape(a.expected)} into ${shape(a.found)}`,
+    explain: `An adapter replaces a site, so its result must have the shape that the site's result has.
+
+    forward(x) { concat(base(x), x, axis: 1) }`,
+  }),
+  ESP0335: entry<{ param: string; first: readonly number[]; second: readonly number[]; site: string }>({
+    title: 'A shared parameter has two shapes',
+    message: (a) => `the shared parameter \`${a.param}\` is ${shape(a.first)}, and ${a.site} would need ${shape(a.second)}`,
+    explain: `A \`shared param\` exists once for all sites of one \`adapt\` statement, so its shape must be the same at each. Use one statement for the sites
+of each shape.`,
+  }),
+  ESP0336: entry<{ site: string; what: string }>({
+    title: 'The site is never used',
+    message: (a) => `${a.what} ${a.site}, which the model never calls`,
+    explain: `The selector finds a module that no \`forward\` calls on the way from the input to the result, so the statement would do nothing.`,
+  }),
+  ESP0340: entry<{ site: string; is: string }>({
+    title: 'Nothing to prune',
+    message: (a) => `${a.site} is ${a.is}, which has no weight to prune`,
+    explain: `\`prune\` takes layers with a weight matrix: Linear and Conv2d. Name the layers, for example \`prune mlp.fc1, mlp.fc2 with ...\`.`,
+  }),
+  ESP0341: entry<{ site: string; whole: string }>({
+    title: 'A row part cannot be pruned alone',
+    message: (a) => `${a.site} is a row part; prune ${a.whole} as a whole`,
+    explain: `A mask belongs to a whole weight tensor. Name the fused layer instead of its part.`,
+  }),
+  ESP0342: entry<{ site: string }>({
+    title: 'Pruned twice',
+    message: (a) => `${a.site} is pruned by two statements`,
+    explain: `Each weight has at most one mask. Keep one of the statements, or narrow the selectors.`,
+  }),
+  ESP0343: entry<{ criterion: string; needs: string }>({
+    title: 'The criterion needs more than weights',
+    message: (a) => `\`${a.criterion}\` needs \`${a.needs}\`, and this version finds masks from weights alone`,
+    explain: `Criteria that look at what flows through a layer, or at gradients, need calibration, which is not in this version. \`magnitude\` needs
+weights alone. A mask that was found elsewhere can be given with \`from "./mask.safetensors"\`.`,
+  }),
+  ESP0344: entry<{ criterion: string; expected: readonly number[]; found: readonly number[] }>({
+    title: 'A score for each weight',
+    message: (a) => `\`${a.criterion}\` gives scores of shape ${shape(a.found)} for a weight of shape ${shape(a.expected)}`,
+    explain: `A criterion gives each weight a score, so its result has the weight's shape.`,
+  }),
+  ESP0345: entry<{ what: string; size: number; by: number; site: string }>({
+    title: 'The pattern does not divide the weight',
+    message: (a) => `${a.what} ${a.by} does not divide ${a.size} of ${a.site}`,
+    explain: `Blocks cover a weight without a rest, and N:M patterns cover its input axis without a rest.
+
+    prune mlp.fc1 with magnitude(shape: 2:5)          // 768 inputs are no multiple of 5`,
+  }),
+  ESP0346: entry<{ why: string }>({
+    title: 'How much to prune',
+    message: (a) => a.why,
+    explain: `\`sparsity\` is the share of weights that become zero; an N:M pattern fixes that share itself. Give exactly one of the two.
+
+    magnitude(sparsity: 50%)
+    magnitude(shape: 2:4)                             // half of the weights`,
+  }),
+  ESP0347: entry<{ ratio: string; why: string }>({
+    title: 'N:M pattern out of range',
+    message: (a) => `\`${a.ratio}\`: ${a.why}`,
+    explain: `N:M keeps N of every M consecutive weights along the input axis, 1 <= N < M.`,
+  }),
+};
