@@ -2,6 +2,12 @@
 import { entry } from './define.js';
 
 export const USAGE = {
+  ESP0900: entry<{ what: string }>({
+    title: 'Internal error',
+    message: (a) => `internal error: ${a.what}`,
+    help: () => ['This is a fault of Espalier. Please report it with the command and the spec that caused it.'],
+    explain: 'Espalier broke one of its own rules. Please report it with the spec that caused it.',
+  }),
   ESP0901: entry<{ path: string }>({
     title: 'Spec not found',
     message: (a) => `there is no spec at ${a.path}`,
@@ -112,5 +118,11 @@ Check the path and the folder you are in. \`espalier init\` writes a first spec.
     message: (a) => `the adapter file names ${a.got} classes and the head has ${a.want}`,
     help: () => ['Give the head its classes: `classify(base, pool: cls, classes: 10)`.'],
     explain: `The number of classes comes from the spec, the adapter file or the checkpoint, in this order. They must agree where several say it.`,
+  }),
+  ESP0916: entry<{ path: string }>({
+    title: 'File exists',
+    message: (a) => `${a.path} exists already; it is left as it is`,
+    help: () => ['Give `espalier init` another folder.'],
+    explain: '`espalier init` never writes over a file.',
   }),
 };

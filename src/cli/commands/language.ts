@@ -1,0 +1,101 @@
+/** `check`, `fmt`, `explain`: what needs a spec's text and nothing else. */
+import { readFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import { analyse, EspalierError, format, parse } from '../../api/index.js';
+import { nodeHost } from '../../api/node/host.js';
+import { diagnostic, type Code, CATALOGUE } from '../../diagnostics/catalogue.js';
+import { explain } from '../../diagnostics/explain.js';
+import { toJson } from '../../diagnostics/render.js';
+import { nearest } from '../../diagnostics/suggest.js';
+import { writeFileAtomic } from '../../formats/node/files.js';
+import { collectSet, guarded, showDiagnostics, textOf } from '../context.js';
+import { EXIT } from '../exit.js';
+import { count, type Output } from '../output.js';
+
+interface CheckOptions {
+  readonly set?: Record<string, string>;
+  readonly model?: string;
+  readonly json?: boolean;
+}
+
+export function registerLanguage(program: Command, output: Output): void {
+  program
+    .command('check')
+    .description('check a spec: names, options, shapes, selectors; reads no weights')
+    .argument('<spec>', 'a .peft file')
+    .option('--set <name=value>', "give one of the model's options a value", collectSet)
+    .option('--model <name>', 'which model, when the spec has several')
+    .option('--json', 'diagnostics as JSON')
+    .action(
+      guarded(output, async (path: string, options: CheckOptions) => {
+        const { value, diagnostics } = await analyse(path, { ...options, host: nodeHost(), library: true });
+        if (options.json) output.print(JSON.stringify({ ok: value !== undefined, diagnostics: toJson(diagnostics, textOf) }, null, 2));
+        else showDiagnostics(diagnostics, output, false);
+        if (value === undefined) return EXIT.input;
+        if (!options.json) {
+          const { elaborated } = value;
+          output.print(
+            elaborated
+              ? `${path}: ${elaborated.name} is well formed (${elaborated.adapters.length} adapters, ${count(elaborated.module.params.size)} tensors)`
+              : `${path}: well formed`,
+          );
+        }
+        return EXIT.ok;
+      }),
+    );
+
+  program
+    .command('fmt')
+    .description('format specs in place')
+    .argument('<spec...>', '.peft files')
+    .option('--check', 'change nothing; exit 4 if a file is not formatted')
+    .option('--stdout', 'print instead of writing')
+    .action(
+      guarded(output, async (paths: string[], options: { check?: boolean; stdout?: boolean }) => {
+        const results = paths.map((path) => ({ path, ...formatFile(path) }));
+        const errors = results.flatMap((r) => r.diagnostics);
+        if (errors.length > 0) throw new EspalierError(errors);
+        let differing = 0;
+        for (const { path, before, after } of results) {
+          if (options.stdout) output.print(after);
+          if (before === after) continue;
+          differing++;
+          if (options.check) output.note(`${path} is not formatted`);
+          else if (!options.stdout) await writeFileAtomic(path, after);
+        }
+        if (!options.stdout) output.note(`${paths.length} checked, ${differing} ${options.check ? 'to format' : 'formatted'}`);
+        return options.check && differing > 0 ? EXIT.differs : EXIT.ok;
+      }),
+    );
+
+  program
+    .command('explain')
+    .description('explain a diagnostic: what it means, an example, the cure')
+    .argument('[code]', 'such as ESP0201; without it, all are listed')
+    .action(
+      guarded(output, async (code: string | undefined) => {
+        if (code === undefined) {
+          for (const [key, e] of Object.entries(CATALOGUE)) output.print(`${key}  ${e.title}`);
+          return EXIT.ok;
+        }
+        const page = explain(code.toUpperCase());
+        if (page === undefined) {
+          throw new EspalierError([diagnostic('ESP0913', { code, near: nearest(code.toUpperCase(), Object.keys(CATALOGUE) as Code[]) })]);
+        }
+        output.print(page);
+        return EXIT.ok;
+      }),
+    );
+}
+
+function formatFile(path: string): { before: string; after: string; diagnostics: EspalierError['diagnostics'] } {
+  let before: string;
+  try {
+    before = readFileSync(path, 'utf8');
+  } catch {
+    throw new EspalierError([diagnostic('ESP0901', { path })]);
+  }
+  const { file, diagnostics } = parse(path, before);
+  const broken = diagnostics.filter((d) => d.severity === 'error');
+  return { before, after: broken.length > 0 ? before : format(file), diagnostics: broken };
+}

@@ -1,0 +1,79 @@
+/** `init` and `doctor`: a first spec, and what this machine can do. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { diagnoseDevice } from '../../../runtime/node/diagnose.js';
+import { EspalierError } from '../../api/index.js';
+import { diagnostic } from '../../diagnostics/catalogue.js';
+import { writeFileAtomic } from '../../formats/node/files.js';
+import { guarded } from '../context.js';
+import { EXIT } from '../exit.js';
+import { bytes, type Output, table } from '../output.js';
+
+/** The spec that `init` writes. A test checks that it stays well formed and formatted. */
+export const STARTER = `// What to adapt, how, and what to run it on. Check it with \`espalier check\`.
+use std
+
+model Starter(rank: int = 8) {
+  // Add \`from "./folder"\` with a Hugging Face ViT folder to start from pretrained weights.
+  base = vit_base_patch16()
+  head = classify(base, pool: cls, classes: 10)
+  in base.blocks[*] {
+    adapt attn.qkv, attn.proj, mlp.fc1, mlp.fc2 with karst(rank: rank)
+    prune mlp.fc1, mlp.fc2 with magnitude(sparsity: 50%, scope: global)
+  }
+  tune head
+}
+
+deploy Starter {
+  adapters = merged
+  weights = f32
+  batch = [1]
+}
+`;
+
+export function registerProject(program: Command, output: Output): void {
+  program
+    .command('init')
+    .description('write a first spec')
+    .argument('[dir]', 'where', '.')
+    .action(
+      guarded(output, async (dir: string) => {
+        const path = join(dir, 'starter.peft');
+        if (existsSync(path)) throw new EspalierError([diagnostic('ESP0916', { path })]);
+        await writeFileAtomic(path, STARTER);
+        output.print(`wrote ${path}\n\nNext:\n  espalier check ${path}\n  espalier inspect ${path}\n  espalier compile ${path} -o out`);
+        return EXIT.ok;
+      }),
+    );
+
+  program
+    .command('doctor')
+    .description('show GPU adapters, limits and features, and what to install')
+    .option('--json', 'as JSON')
+    .action(
+      guarded(output, async (flags: { json?: boolean }) => {
+        const found = await diagnoseDevice();
+        if (flags.json) {
+          output.print(JSON.stringify(found, null, 2));
+          return found.ok ? EXIT.ok : EXIT.device;
+        }
+        output.print(`Node ${process.version} on ${process.platform}-${process.arch}`);
+        for (const line of found.notes) output.print(line);
+        if (found.adapter) {
+          const { adapter } = found;
+          output.print(
+            table([
+              ['adapter', adapter.description],
+              ['driver', found.driver ?? ''],
+              ['subgroups', adapter.subgroups],
+              ['features', adapter.features.join(', ')],
+            ]),
+          );
+          output.print(`\nlimits\n${table(Object.entries(adapter.limits).map(([k, v]) => [`  ${k}`, /Size$/.test(k) ? bytes(v) : String(v)]))}`);
+        }
+        if (found.install) output.print(`\nTo install a better driver:\n  ${found.install}`);
+        return found.ok ? EXIT.ok : EXIT.device;
+      }),
+    );
+}

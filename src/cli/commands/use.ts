@@ -1,0 +1,85 @@
+/** `run` and `eval`: a compiled folder on real images. */
+import type { Command } from 'commander';
+import { evaluateFolder, openProgram, predictImages } from '../../api/node/programs.js';
+import { guarded } from '../context.js';
+import { EXIT } from '../exit.js';
+import { csvLine, type Output, startProgress, table } from '../output.js';
+
+interface UseFlags {
+  readonly json?: boolean;
+  readonly csv?: boolean;
+}
+
+const percent = (x: number) => (Number.isNaN(x) ? '-' : `${(100 * x).toFixed(1)}%`);
+
+export function registerUse(program: Command, output: Output): void {
+  program
+    .command('run')
+    .description('run a compiled program on images and print the likeliest classes')
+    .argument('<dir>', 'a folder that `compile` wrote')
+    .argument('<image...>', 'images, or folders of images')
+    .option('--top <n>', 'how many classes to print', (text) => Math.max(1, Number.parseInt(text, 10) || 1), 5)
+    .option('--json', 'as JSON')
+    .option('--csv', 'as CSV: image, rank, class, probability')
+    .action(
+      guarded(output, async (dir: string, images: string[], flags: UseFlags & { top: number }) => {
+        const progress = startProgress();
+        const session = await openProgram(dir);
+        try {
+          const results = await predictImages(session, images, flags.top, progress.report);
+          progress.done();
+          if (flags.json) output.print(JSON.stringify(results, null, 2));
+          else if (flags.csv) {
+            output.print(csvLine(['image', 'rank', 'class', 'probability']));
+            for (const { image, classes } of results) {
+              classes.forEach((c, i) => {
+                output.print(csvLine([image, i + 1, c.label, c.probability]));
+              });
+            }
+          } else {
+            for (const { image, classes } of results) {
+              output.print(`${image}\n${table(classes.map((c) => [`  ${c.label}`, percent(c.probability)]))}`);
+            }
+          }
+          return EXIT.ok;
+        } finally {
+          progress.done();
+          session.dispose();
+        }
+      }),
+    );
+
+  program
+    .command('eval')
+    .description('accuracy, per-class figures and a confusion table on a folder of labelled images')
+    .argument('<dir>', 'a folder that `compile` wrote')
+    .argument('<folder>', 'images as FOLDER/<class>/<image>')
+    .option('--json', 'as JSON')
+    .option('--csv', 'the per-class figures as CSV')
+    .option('--min <accuracy>', 'exit 4 if the accuracy is below this (0 to 1)', Number.parseFloat)
+    .action(
+      guarded(output, async (dir: string, folder: string, flags: UseFlags & { min?: number }) => {
+        const progress = startProgress();
+        const session = await openProgram(dir);
+        try {
+          const result = await evaluateFolder(session, folder, progress.report);
+          progress.done();
+          const rows = result.classes.map((c) => [c.label, c.support, percent(c.precision), percent(c.recall)]);
+          if (flags.json) output.print(JSON.stringify(result, null, 2));
+          else if (flags.csv) {
+            output.print(csvLine(['class', 'images', 'precision', 'recall']));
+            for (const c of result.classes) output.print(csvLine([c.label, c.support, c.precision, c.recall]));
+          } else {
+            output.print(`accuracy ${percent(result.accuracy)} (${result.correct} of ${result.images})\n`);
+            output.print(`${table(rows, ['class', 'images', 'precision', 'recall'])}\n`);
+            output.print('confusion (rows: actual, columns: predicted)');
+            output.print(table(result.classes.map((c, i) => [c.label, ...result.confusion[i]!]), ['', ...result.classes.map((c) => c.label)]));
+          }
+          return flags.min !== undefined && result.accuracy < flags.min ? EXIT.differs : EXIT.ok;
+        } finally {
+          progress.done();
+          session.dispose();
+        }
+      }),
+    );
+}

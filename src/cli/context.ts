@@ -1,0 +1,66 @@
+/** What every command shares: output, the options all of them take, and one way to fail. */
+import { readFileSync } from 'node:fs';
+import { diagnostic } from '../diagnostics/catalogue.js';
+import { render, toJson } from '../diagnostics/render.js';
+import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
+import { RuntimeError } from '../../runtime/index.js';
+import { EXIT } from './exit.js';
+import type { Output } from './output.js';
+
+/** The text of a file that a diagnostic points into. */
+export function textOf(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+export function showDiagnostics(diagnostics: readonly Diagnostic[], output: Output, json: boolean): void {
+  if (diagnostics.length === 0) return;
+  if (json) output.print(JSON.stringify({ diagnostics: toJson(diagnostics, textOf) }, null, 2));
+  else output.note(render(diagnostics, { texts: textOf, colour: output.colour }));
+}
+
+/** What to exit with for an error, after saying it. */
+function report(error: unknown, output: Output, json: boolean): number {
+  if (error instanceof EspalierError) {
+    showDiagnostics(error.diagnostics, output, json);
+    return error.diagnostics.every((d) => d.code.startsWith('ESP09') && d.severity === 'error') ? EXIT.usage : EXIT.input;
+  }
+  if (error instanceof RuntimeError) {
+    if (json) output.print(JSON.stringify({ diagnostics: [{ code: error.code, severity: 'error', message: error.message, help: [error.help] }] }, null, 2));
+    else output.note(`error[${error.code}]: ${error.message}${error.help ? `\n  = help: ${error.help}` : ''}`);
+    return EXIT.device;
+  }
+  const internal = diagnostic('ESP0900', { what: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+  showDiagnostics([internal], output, json);
+  return EXIT.internal;
+}
+
+/** Wraps a command's body: sets the exit code, never lets an error escape unformatted. */
+export function guarded<A extends unknown[]>(output: Output, body: (...args: A) => Promise<number | undefined>) {
+  return async (...args: A): Promise<void> => {
+    const options = args.find((a): a is A[number] & { json?: boolean } => typeof a === 'object' && a !== null && !Array.isArray(a));
+    try {
+      process.exitCode = (await body(...args)) ?? EXIT.ok;
+    } catch (error) {
+      process.exitCode = report(error, output, options?.json === true);
+    }
+  };
+}
+
+/** `--set a=1 --set b=2` as a record. */
+export function collectSet(text: string, soFar: Record<string, string> = {}): Record<string, string> {
+  const at = text.indexOf('=');
+  if (at <= 0) throw new EspalierError([diagnostic('ESP0903', { text })]);
+  return { ...soFar, [text.slice(0, at).trim()]: text.slice(at + 1).trim() };
+}
+
+/** Refuses a value that an option does not take. */
+export function oneOf<T extends string>(option: string, value: string | undefined, allowed: readonly T[]): T | undefined {
+  if (value === undefined) return undefined;
+  const found = allowed.find((a) => a === value);
+  if (found === undefined) throw new EspalierError([diagnostic('ESP0912', { option, value, allowed })]);
+  return found;
+}
