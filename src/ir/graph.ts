@@ -1,0 +1,136 @@
+/** Making values, and walking and rewriting the graph they form. Everything is iterative: graphs are deep. */
+
+import { ShapeError } from './ops/errors.js';
+import { inferType } from './ops/index.js';
+import type { DType, Func, OpAttrs, OpName, Origin, Param, TensorType, Value } from './types.js';
+
+export { ShapeError } from './ops/errors.js';
+
+let next = 0;
+
+function value(op: OpName, inputs: readonly Value[], attrs: object, type: TensorType, origin?: Origin): Value {
+  return { id: next++, op, inputs, attrs, type, ...(origin ? { origin } : {}) } as Value;
+}
+
+/**
+ * The value of an operator; its type comes from the operator table.
+ * @throws ShapeError when operands or attributes do not fit.
+ */
+export function make<O extends OpName>(op: O, inputs: readonly Value[], attrs: OpAttrs[O], origin?: Origin): Value {
+  return value(op, inputs, attrs, inferType(op, inputs, attrs), origin);
+}
+
+/**
+ * An argument of a function.
+ * @throws ShapeError when a size is not a positive integer.
+ */
+export function input(name: string, type: TensorType): Value {
+  if (type.shape.some((d) => !Number.isInteger(d) || d < 1)) {
+    throw new ShapeError('input', [], `[${type.shape.join(', ')}] has a size that is not positive`);
+  }
+  return value('input', [], { name }, type);
+}
+
+/** A reading of a parameter. */
+export function paramRef(param: Param, origin?: Origin): Value {
+  return value('param', [], { name: param.name }, param.type, origin ?? param.origin);
+}
+
+/** A tensor whose elements are all `number`. */
+export function constant(number: number, shape: readonly number[] = [], dtype: DType = 'f32', origin?: Origin): Value {
+  return make('constant', [], { value: number, dtype, shape }, origin);
+}
+
+/** The same operator over other operands; the value itself when they are the same. Keeps the origin. */
+export function withInputs(v: Value, inputs: readonly Value[]): Value {
+  if (inputs.length === v.inputs.length && inputs.every((x, i) => x === v.inputs[i])) return v;
+  return make(v.op, inputs, v.attrs, v.origin);
+}
+
+/** Every value that the results need, operands before users; each once. Depth-first from the results in order, so stable. */
+export function topological(results: readonly Value[]): Value[] {
+  const order: Value[] = [];
+  const done = new Set<Value>();
+  const stack: Value[] = [];
+  // Where each open value stands among its inputs.
+  const cursor: number[] = [];
+  for (const root of results) {
+    if (done.has(root)) continue;
+    done.add(root);
+    stack.push(root);
+    cursor.push(0);
+    while (stack.length > 0) {
+      const top = stack.length - 1;
+      const v = stack[top]!;
+      const at = cursor[top]!;
+      if (at < v.inputs.length) {
+        cursor[top] = at + 1;
+        const x = v.inputs[at]!;
+        if (!done.has(x)) {
+          done.add(x);
+          stack.push(x);
+          cursor.push(0);
+        }
+      } else {
+        order.push(v);
+        stack.pop();
+        cursor.pop();
+      }
+    }
+  }
+  return order;
+}
+
+export function resultValues(func: Func): Value[] {
+  return func.results.map((r) => r.value);
+}
+
+/**
+ * A function whose values are `rule(value, its inputs already rewritten)`, operands first, each value once. A rule that keeps a
+ * value returns `withInputs(value, inputs)`. Arguments are not offered to the rule; they stay.
+ */
+export function rewriteFunc(func: Func, rule: (value: Value, inputs: readonly Value[]) => Value): Func {
+  const image = rewriteValues(resultValues(func), rule);
+  return { ...func, results: func.results.map((r) => ({ name: r.name, value: image(r.value) })) };
+}
+
+/** The map behind `rewriteFunc`, for any set of roots. */
+export function rewriteValues(
+  roots: readonly Value[],
+  rule: (value: Value, inputs: readonly Value[]) => Value,
+): (value: Value) => Value {
+  const images = new Map<Value, Value>();
+  for (const v of topological(roots)) {
+    images.set(
+      v,
+      v.op === 'input'
+        ? v
+        : rule(
+            v,
+            v.inputs.map((x) => images.get(x)!),
+          ),
+    );
+  }
+  return (v) => {
+    const image = images.get(v);
+    if (!image) throw new Error(`value ${v.id} (${v.op}) was not reached from the roots`);
+    return image;
+  };
+}
+
+/** For each value, the values of the function that read it (once for each operand place). Results of the function are not users. */
+export function users(func: Func): Map<Value, Value[]> {
+  const map = new Map<Value, Value[]>();
+  for (const v of topological(resultValues(func))) {
+    if (!map.has(v)) map.set(v, []);
+    for (const x of v.inputs) map.get(x)!.push(v);
+  }
+  return map;
+}
+
+/** Names of the parameters that the functions read, in first-use order. */
+export function usedParams(...funcs: readonly Func[]): string[] {
+  const names = new Set<string>();
+  for (const f of funcs) for (const v of topological(resultValues(f))) if (v.op === 'param') names.add(v.attrs.name);
+  return [...names];
+}

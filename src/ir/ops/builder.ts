@@ -1,0 +1,207 @@
+/**
+ * Short names for making values, with light simplification: adding a constant 0, multiplying by 1, a transpose that moves
+ * nothing, a reshape to the same shape, and arithmetic of constants give no operator. Written against `Make`, so that
+ * decompositions (which the operator table owns) can use it without importing the graph.
+ */
+import type { DType, OpAttrs, OpName, Origin, Value } from '../types.js';
+import { sameShape, tryBroadcast } from './shapes.js';
+
+/** `graph.make`: infers the type and refuses with a `ShapeError`. */
+export type Make = <O extends OpName>(op: O, inputs: readonly Value[], attrs: OpAttrs[O], origin?: Origin) => Value;
+
+/** An operand, or a number that becomes a constant of the other operand's element type. */
+export type Operandish = Value | number;
+
+const isConstant = (v: Value, value: number): boolean => v.op === 'constant' && v.attrs.value === value;
+
+export type Builder = ReturnType<typeof makeBuilder>;
+
+/** Every helper takes an optional origin last where it makes one operator; negative axes count from the end. */
+export function makeBuilder(make: Make) {
+  const scalar = (value: number, dtype: DType = 'f32', shape: readonly number[] = []): Value =>
+    make('constant', [], { value, dtype, shape });
+  const lift = (x: Operandish, like: Value): Value => (typeof x === 'number' ? scalar(x, like.type.dtype) : x);
+  const pair = (a: Operandish, b: Operandish): [Value, Value] => {
+    if (typeof a === 'number') {
+      if (typeof b === 'number') return [scalar(a), scalar(b)];
+      return [scalar(a, b.type.dtype), b];
+    }
+    return [a, lift(b, a)];
+  };
+  const axis = (a: number, x: Value): number => (a < 0 ? a + x.type.shape.length : a);
+  /** `x` when broadcasting `other` against it would not change its shape. */
+  const unchanged = (x: Value, other: Value): boolean => {
+    const both = tryBroadcast(x.type.shape, other.type.shape);
+    return both !== undefined && x.type.dtype === other.type.dtype && sameShape(both, x.type.shape);
+  };
+  /** Constant arithmetic, for floats only: integers wrap, which the table's reference knows and this does not. */
+  const fold = (a: Value, b: Value, f: (x: number, y: number) => number): Value | undefined => {
+    if (a.op !== 'constant' || b.op !== 'constant') return undefined;
+    if (a.attrs.dtype !== b.attrs.dtype || (a.attrs.dtype !== 'f32' && a.attrs.dtype !== 'f16')) return undefined;
+    const shape = tryBroadcast(a.attrs.shape, b.attrs.shape);
+    const value = f(a.attrs.value, b.attrs.value);
+    return shape && Number.isFinite(value) ? scalar(value, a.attrs.dtype, shape) : undefined;
+  };
+  const unary =
+    <
+      O extends
+        | 'neg'
+        | 'abs'
+        | 'sign'
+        | 'floor'
+        | 'exp'
+        | 'log'
+        | 'sqrt'
+        | 'rsqrt'
+        | 'reciprocal'
+        | 'sin'
+        | 'cos'
+        | 'tanh'
+        | 'erf'
+        | 'sigmoid'
+        | 'relu'
+        | 'silu'
+        | 'not'
+        | 'stop_gradient',
+    >(
+      op: O,
+    ) =>
+    (x: Value, origin?: Origin): Value =>
+      make(op, [x], {} as OpAttrs[O], origin);
+  const binary =
+    <O extends 'pow' | 'maximum' | 'minimum' | 'mod' | 'lt' | 'le' | 'eq' | 'and' | 'or'>(op: O) =>
+    (a: Operandish, b: Operandish, origin?: Origin): Value =>
+      make(op, pair(a, b), {} as OpAttrs[O], origin);
+  const reduction =
+    (op: 'reduce_sum' | 'reduce_mean' | 'reduce_max') =>
+    (x: Value, axes: readonly number[], keep = false, origin?: Origin): Value => {
+      if (axes.length === 0) return x;
+      return make(op, [x], { axes: axes.map((a) => axis(a, x)), keep }, origin);
+    };
+  const reshape = (x: Value, shape: readonly number[], origin?: Origin): Value => {
+    if (sameShape(x.type.shape, shape)) return x;
+    const from = x.op === 'reshape' ? x.inputs[0]! : x;
+    if (sameShape(from.type.shape, shape)) return from;
+    return make('reshape', [from], { shape }, origin);
+  };
+  const transpose = (x: Value, perm?: readonly number[], origin?: Origin): Value => {
+    const p = perm ?? x.type.shape.map((_, i) => x.type.shape.length - 1 - i);
+    if (x.op === 'transpose' && p.length === x.attrs.perm.length) {
+      const inner = x.attrs.perm;
+      return transpose(
+        x.inputs[0]!,
+        p.map((i) => inner[i] ?? -1),
+        origin,
+      );
+    }
+    if (p.length === x.type.shape.length && p.every((a, i) => a === i)) return x;
+    return make('transpose', [x], { perm: p }, origin);
+  };
+
+  return {
+    constant: scalar,
+    neg: unary('neg'),
+    abs: unary('abs'),
+    sign: unary('sign'),
+    floor: unary('floor'),
+    exp: unary('exp'),
+    log: unary('log'),
+    sqrt: unary('sqrt'),
+    rsqrt: unary('rsqrt'),
+    reciprocal: unary('reciprocal'),
+    sin: unary('sin'),
+    cos: unary('cos'),
+    tanh: unary('tanh'),
+    erf: unary('erf'),
+    sigmoid: unary('sigmoid'),
+    relu: unary('relu'),
+    silu: unary('silu'),
+    not: unary('not'),
+    stopGradient: unary('stop_gradient'),
+    gelu: (x: Value, form: OpAttrs['gelu']['form'] = 'none', origin?: Origin): Value =>
+      make('gelu', [x], { form }, origin),
+    cast: (x: Value, dtype: DType, origin?: Origin): Value =>
+      x.type.dtype === dtype ? x : make('cast', [x], { dtype }, origin),
+
+    add: (a: Operandish, b: Operandish, origin?: Origin): Value => {
+      const [x, y] = pair(a, b);
+      if (isConstant(y, 0) && unchanged(x, y)) return x;
+      if (isConstant(x, 0) && unchanged(y, x)) return y;
+      return fold(x, y, (p, q) => p + q) ?? make('add', [x, y], {}, origin);
+    },
+    sub: (a: Operandish, b: Operandish, origin?: Origin): Value => {
+      const [x, y] = pair(a, b);
+      if (isConstant(y, 0) && unchanged(x, y)) return x;
+      return fold(x, y, (p, q) => p - q) ?? make('sub', [x, y], {}, origin);
+    },
+    mul: (a: Operandish, b: Operandish, origin?: Origin): Value => {
+      const [x, y] = pair(a, b);
+      if (isConstant(y, 1) && unchanged(x, y)) return x;
+      if (isConstant(x, 1) && unchanged(y, x)) return y;
+      return fold(x, y, (p, q) => p * q) ?? make('mul', [x, y], {}, origin);
+    },
+    div: (a: Operandish, b: Operandish, origin?: Origin): Value => {
+      const [x, y] = pair(a, b);
+      if (isConstant(y, 1) && unchanged(x, y)) return x;
+      return fold(x, y, (p, q) => p / q) ?? make('div', [x, y], {}, origin);
+    },
+    pow: binary('pow'),
+    maximum: binary('maximum'),
+    minimum: binary('minimum'),
+    mod: binary('mod'),
+    lt: binary('lt'),
+    le: binary('le'),
+    eq: binary('eq'),
+    and: binary('and'),
+    or: binary('or'),
+    select: (condition: Value, then: Operandish, otherwise: Operandish, origin?: Origin): Value =>
+      make('select', [condition, ...pair(then, otherwise)], {}, origin),
+
+    reshape,
+    /** Reverses the axes when no permutation is given. */
+    transpose,
+    /** The last two axes exchanged. */
+    matrixTranspose: (x: Value, origin?: Origin): Value => {
+      const n = x.type.shape.length;
+      const perm = x.type.shape.map((_, i) => i);
+      perm.splice(n - 2, 2, n - 1, n - 2);
+      return transpose(x, perm, origin);
+    },
+    broadcast: (x: Value, shape: readonly number[], origin?: Origin): Value =>
+      sameShape(x.type.shape, shape) ? x : make('broadcast', [x], { shape }, origin),
+    slice: (x: Value, start: readonly number[], end: readonly number[], origin?: Origin): Value =>
+      start.every((s) => s === 0) && sameShape(end, x.type.shape) ? x : make('slice', [x], { start, end }, origin),
+    /** One axis cut to `from <= index < to`. */
+    sliceAxis: (x: Value, at: number, from: number, to: number, origin?: Origin): Value => {
+      const a = axis(at, x);
+      const start = x.type.shape.map((_, i) => (i === a ? from : 0));
+      const end = x.type.shape.map((d, i) => (i === a ? to : d));
+      if (from === 0 && to === x.type.shape[a]) return x;
+      return make('slice', [x], { start, end }, origin);
+    },
+    concat: (xs: readonly Value[], at: number, origin?: Origin): Value =>
+      xs.length === 1 ? xs[0]! : make('concat', xs, { axis: at < 0 && xs[0] ? axis(at, xs[0]) : at }, origin),
+    pad: (x: Value, low: readonly number[], high: readonly number[], value = 0, origin?: Origin): Value =>
+      [...low, ...high].every((p) => p === 0) ? x : make('pad', [x], { low, high, value }, origin),
+    roll: (x: Value, shifts: readonly number[], axes: readonly number[], origin?: Origin): Value =>
+      make('roll', [x], { shifts, axes: axes.map((a) => axis(a, x)) }, origin),
+    gather: (x: Value, indices: Value, at = 0, origin?: Origin): Value =>
+      make('gather', [x, indices], { axis: axis(at, x) }, origin),
+    iota: (shape: readonly number[], at: number, dtype: DType = 'i32', origin?: Origin): Value =>
+      make('iota', [], { axis: at < 0 ? at + shape.length : at, dtype, shape }, origin),
+
+    sum: reduction('reduce_sum'),
+    mean: reduction('reduce_mean'),
+    max: reduction('reduce_max'),
+    matmul: (a: Value, b: Value, origin?: Origin): Value => make('matmul', [a, b], {}, origin),
+    linear: (x: Value, weight: Value, bias?: Value, origin?: Origin): Value =>
+      make('linear', bias ? [x, weight, bias] : [x, weight], {}, origin),
+    kron: (a: Value, b: Value, origin?: Origin): Value => make('kron', [a, b], {}, origin),
+    softmax: (x: Value, at = -1, origin?: Origin): Value => make('softmax', [x], { axis: axis(at, x) }, origin),
+    layerNorm: (x: Value, gain: Value | undefined, shift: Value | undefined, eps: number, origin?: Origin): Value =>
+      make('layer_norm', gain ? (shift ? [x, gain, shift] : [x, gain]) : [x], { eps }, origin),
+    attention: (q: Value, k: Value, v: Value, scale: number, bias: readonly Value[] = [], origin?: Origin): Value =>
+      make('attention', [q, k, v, ...bias], { scale }, origin),
+    aux: (owner: Value, output: string, origin?: Origin): Value => make('aux', [owner], { output }, origin),
+  };
+}

@@ -1,0 +1,260 @@
+/** Composite operators: kept whole because kernels and rewrites know them; each means its decomposition. */
+import type { Value } from '../types.js';
+import type { Builder } from './builder.js';
+import type { OpDef } from './define.js';
+import { costEach, costFree, traffic } from './define.js';
+import { refuse } from './errors.js';
+import {
+  attentionLse,
+  attentionReference,
+  normReference,
+  softmaxReference,
+  solveReference,
+} from './reference-composite.js';
+import { decomposeResize, resizeReference } from './resample.js';
+import { floats, needAxis, needRank, needVector, sameShape, showShape, sizeOf, tryBroadcast } from './shapes.js';
+
+export const softmax: OpDef<'softmax'> = {
+  family: 'composite',
+  doc: 'e^x divided by its sum along `axis`.',
+  operands: [{ name: 'x' }],
+  pointwise: false,
+  type: (inputs, { axis }) => {
+    floats(inputs);
+    needAxis(axis, inputs[0]!.type.shape);
+    return inputs[0]!.type;
+  },
+  reference: softmaxReference,
+  cost: costEach(4),
+  decompose: (b, [x], { axis }) => {
+    const e = b.exp(b.sub(x!, b.max(x!, [axis], true)));
+    return b.div(e, b.sum(e, [axis], true));
+  },
+  derivative: null,
+};
+
+/** (x - mean) / sqrt(variance + eps), both over `axes`. */
+function normalised(b: Builder, x: Value, axes: readonly number[], eps: number): Value {
+  const centred = b.sub(x, b.mean(x, axes, true));
+  return b.mul(centred, b.rsqrt(b.add(b.mean(b.mul(centred, centred), axes, true), eps)));
+}
+
+const affine = (b: Builder, x: Value, gain: Value | undefined, shift: Value | undefined): Value => {
+  const scaled = gain ? b.mul(x, gain) : x;
+  return shift ? b.add(scaled, shift) : scaled;
+};
+
+const needEps = (eps: number): void => {
+  if (!(eps >= 0)) refuse(`eps ${eps} is negative`);
+};
+
+export const layer_norm: OpDef<'layer_norm'> = {
+  family: 'composite',
+  doc: 'x minus its mean, over √(variance + eps), along the last axis; times gain, plus shift.',
+  operands: [{ name: 'x' }, { name: 'gain', kind: 'optional' }, { name: 'shift', kind: 'optional' }],
+  pointwise: false,
+  type: (inputs, { eps }) => {
+    floats(inputs);
+    needEps(eps);
+    const d = inputs[0]!.type.shape.at(-1);
+    if (d === undefined) refuse('a scalar has no last axis', 0);
+    needVector(inputs, 1, d, 'gain');
+    needVector(inputs, 2, d, 'shift');
+    return inputs[0]!.type;
+  },
+  reference: ([x, gain, shift], { eps }, type) => {
+    const d = type.shape.at(-1)!;
+    return normReference(x!, d, eps, type, (i) => i % d, gain, shift);
+  },
+  cost: costEach(7),
+  decompose: (b, [x, gain, shift], { eps }) =>
+    affine(b, normalised(b, x!, [x!.type.shape.length - 1], eps), gain, shift),
+  derivative: null,
+};
+
+/** A vector over channels, shaped to broadcast against [b, c, ...]. */
+const overChannels = (b: Builder, v: Value | undefined, rank: number): Value | undefined =>
+  v && b.reshape(v, [v.type.shape[0]!, ...new Array<number>(rank - 2).fill(1)]);
+
+function needChannels(inputs: readonly Value[], names: readonly string[]): number {
+  const shape = inputs[0]!.type.shape;
+  if (shape.length < 2) refuse(`x ${showShape(shape)} has no channel axis`, 0);
+  names.forEach((name, i) => {
+    needVector(inputs, i + 1, shape[1]!, name);
+  });
+  return shape[1]!;
+}
+
+export const batch_norm: OpDef<'batch_norm'> = {
+  family: 'composite',
+  doc: '(x - mean)/√(variance + eps)·gain + shift for each channel (axis 1), with the given statistics.',
+  operands: [{ name: 'x' }, { name: 'gain' }, { name: 'shift' }, { name: 'mean' }, { name: 'variance' }],
+  pointwise: false,
+  type: (inputs, { eps }) => {
+    floats(inputs);
+    needEps(eps);
+    needChannels(inputs, ['gain', 'shift', 'mean', 'variance']);
+    return inputs[0]!.type;
+  },
+  reference: ([x, gain, shift, mean, variance], { eps }, type) => {
+    const channels = type.shape[1]!;
+    const inner = sizeOf(type.shape.slice(2));
+    const out = new Float64Array(x!.data.length);
+    for (let i = 0; i < out.length; i++) {
+      const c = Math.floor(i / inner) % channels;
+      const scale = gain!.data[c]! / Math.sqrt(variance!.data[c]! + eps);
+      out[i] = (x!.data[i]! - mean!.data[c]!) * scale + shift!.data[c]!;
+    }
+    return { type, data: out };
+  },
+  cost: costEach(4),
+  decompose: (b, [x, gain, shift, mean, variance], { eps }) => {
+    const rank = x!.type.shape.length;
+    const scale = b.mul(gain!, b.rsqrt(b.add(variance!, eps)));
+    const offset = b.sub(shift!, b.mul(mean!, scale));
+    return affine(b, x!, overChannels(b, scale, rank), overChannels(b, offset, rank));
+  },
+  derivative: null,
+};
+
+export const group_norm: OpDef<'group_norm'> = {
+  family: 'composite',
+  doc: 'Normalises each of `groups` runs of channels (axis 1) over its channels and all axes after; times gain, plus shift.',
+  operands: [{ name: 'x' }, { name: 'gain', kind: 'optional' }, { name: 'shift', kind: 'optional' }],
+  pointwise: false,
+  type: (inputs, { groups, eps }) => {
+    floats(inputs);
+    needEps(eps);
+    const channels = needChannels(inputs, ['gain', 'shift']);
+    if (!Number.isInteger(groups) || groups < 1 || channels % groups !== 0) {
+      refuse(`${groups} groups do not divide the ${channels} channels of ${showShape(inputs[0]!.type.shape)}`, 0);
+    }
+    return inputs[0]!.type;
+  },
+  reference: ([x, gain, shift], { groups, eps }, type) => {
+    const channels = type.shape[1]!;
+    const inner = sizeOf(type.shape.slice(2));
+    return normReference(
+      x!,
+      (channels / groups) * inner,
+      eps,
+      type,
+      (i) => Math.floor(i / inner) % channels,
+      gain,
+      shift,
+    );
+  },
+  cost: costEach(7),
+  decompose: (b, [x, gain, shift], { groups, eps }) => {
+    const shape = x!.type.shape;
+    const flat = b.reshape(x!, [shape[0]!, groups, sizeOf(shape) / (shape[0]! * groups)]);
+    const y = b.reshape(normalised(b, flat, [2], eps), shape);
+    return affine(b, y, overChannels(b, gain, shape.length), overChannels(b, shift, shape.length));
+  },
+  derivative: null,
+};
+
+/** [b, h, n, d] x [b, h, m, d] x [b, h, m, e] checked; gives b, h, n, m, e. */
+function attentionSizes(inputs: readonly Value[]): readonly number[] {
+  floats(inputs);
+  const q = needRank(inputs, 0, 4, 'q');
+  const k = needRank(inputs, 1, 4, 'k');
+  const v = needRank(inputs, 2, 4, 'v');
+  const [batch, heads, n, d] = q as [number, number, number, number];
+  const m = k[2]!;
+  if (k[0] !== batch || k[1] !== heads || k[3] !== d)
+    refuse(`q ${showShape(q)} and k ${showShape(k)} do not fit`, 0, 1);
+  if (v[0] !== batch || v[1] !== heads || v[2] !== m)
+    refuse(`k ${showShape(k)} and v ${showShape(v)} do not fit`, 1, 2);
+  const scores = [batch, heads, n, m];
+  for (let i = 3; i < inputs.length; i++) {
+    const both = tryBroadcast(inputs[i]!.type.shape, scores);
+    if (!both || !sameShape(both, scores)) {
+      refuse(`the bias ${showShape(inputs[i]!.type.shape)} does not broadcast to the scores ${showShape(scores)}`, i);
+    }
+  }
+  return [batch, heads, n, m, v[3]!];
+}
+
+export const attention: OpDef<'attention'> = {
+  family: 'composite',
+  doc: 'softmax(scale·q·kᵀ + the sum of the biases)·v for each batch and head.',
+  operands: [{ name: 'q' }, { name: 'k' }, { name: 'v' }, { name: 'bias', kind: 'variadic', least: 0 }],
+  pointwise: false,
+  type: (inputs) => {
+    const [b, h, n, , e] = attentionSizes(inputs) as [number, number, number, number, number];
+    return { dtype: inputs[0]!.type.dtype, shape: [b, h, n, e] };
+  },
+  reference: attentionReference,
+  aux: {
+    lse: {
+      doc: 'log of the sum of e^score over the keys: [b, h, n].',
+      type: (inputs) => ({ dtype: inputs[0]!.type.dtype, shape: attentionSizes(inputs).slice(0, 3) }),
+      reference: attentionLse,
+    },
+  },
+  cost: (inputs, _attrs, result) => {
+    const [, , n, d] = inputs[0]!.shape as [number, number, number, number];
+    const [batch, heads, m, e] = inputs[2]!.shape as [number, number, number, number];
+    const scores = batch * heads * n * m;
+    return { flops: scores * (2 * d + 2 * e + 4 + (inputs.length - 3)), bytes: traffic(inputs, result) };
+  },
+  decompose: (b, [q, k, v, ...bias], { scale }) => {
+    const scores = b.mul(b.matmul(q!, b.matrixTranspose(k!)), scale);
+    return b.matmul(
+      b.softmax(
+        bias.reduce((sum, t) => b.add(sum, t), scores),
+        3,
+      ),
+      v!,
+    );
+  },
+  derivative: null,
+};
+
+export const resize: OpDef<'resize'> = {
+  family: 'composite',
+  doc: 'Resampling to `size` with half-pixel centres; antialiased shrinking widens the filter, as PIL does (bicubic a = -0.5, otherwise -0.75).',
+  operands: [{ name: 'x' }],
+  pointwise: false,
+  type: (inputs, { size, mode, antialias }) => {
+    const dtype = floats(inputs);
+    const x = needRank(inputs, 0, 4, 'x');
+    for (const s of size) if (!Number.isInteger(s) || s < 1) refuse(`size ${showShape(size)}`);
+    if (antialias && mode === 'nearest') refuse('nearest takes one pixel and cannot be antialiased');
+    return { dtype, shape: [x[0]!, x[1]!, size[0], size[1]] };
+  },
+  reference: resizeReference,
+  cost: (inputs, _attrs, result) => {
+    const [b, c, h] = inputs[0]!.shape as [number, number, number, number];
+    const [, , , ow] = result.shape as [number, number, number, number];
+    return { flops: 8 * (b * c * h * ow + sizeOf(result.shape)), bytes: traffic(inputs, result) };
+  },
+  decompose: decomposeResize,
+  derivative: null,
+};
+
+export const solve: OpDef<'solve'> = {
+  family: 'composite',
+  doc: 'The x of a·x = b, by elimination with partial pivoting. A singular a is an error.',
+  operands: [{ name: 'a' }, { name: 'b' }],
+  pointwise: false,
+  type: (inputs) => {
+    const dtype = floats(inputs);
+    const a = needRank(inputs, 0, 2, 'a');
+    const b = needRank(inputs, 1, 2, 'b');
+    if (a[0] !== a[1]) refuse(`${showShape(a)} is not square`, 0);
+    if (a[0] !== b[0]) refuse(`${showShape(a)} and ${showShape(b)} have different numbers of rows`, 0, 1);
+    return { dtype, shape: b };
+  },
+  reference: solveReference,
+  cost: (inputs, _attrs, result) => {
+    const [n, m] = result.shape as [number, number];
+    return { flops: (2 / 3) * n ** 3 + 2 * n * n * m, bytes: traffic(inputs, result) };
+  },
+  decompose: null,
+  derivative: null,
+};
+
+/** Needs the table itself (its owner's entry), so `index.ts` puts it together. */
+export const auxParts = { operands: [{ name: 'owner' }], cost: costFree } as const;

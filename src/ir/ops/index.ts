@@ -1,0 +1,88 @@
+/** The operator table. It is a mapped type over all operators: one that has no entry is a compile error. */
+import type { OpAttrs, OpName, TensorType, Value } from '../types.js';
+import * as composite from './composite.js';
+import * as contract from './contract.js';
+import type { AuxDef, OpDef } from './define.js';
+import { Refusal, refuse, ShapeError } from './errors.js';
+import * as layout from './layout.js';
+import * as leaves from './leaves.js';
+import * as pointwise from './pointwise.js';
+import * as reduce from './reduce.js';
+
+const { erfOp, ...plain } = pointwise;
+const { auxParts, ...composites } = composite;
+
+const aux: OpDef<'aux'> = {
+  family: 'composite',
+  doc: 'Another result of the operator that made `owner`.',
+  operands: auxParts.operands,
+  pointwise: false,
+  type: ([owner], { output }) => {
+    const def = auxOf(owner!, output);
+    if (!def) {
+      const names = Object.keys(OPS[owner!.op].aux ?? {});
+      refuse(`${owner!.op} has ${names.length ? `only ${names.join(', ')}` : 'no other results'}, not ${output}`, 0);
+    }
+    return def.type(owner!.inputs, owner!.attrs);
+  },
+  reference: null,
+  cost: auxParts.cost,
+  decompose: null,
+  derivative: null,
+};
+
+export const OPS: { readonly [O in OpName]: OpDef<O> } = {
+  ...leaves,
+  ...plain,
+  erf: erfOp,
+  ...layout,
+  ...reduce,
+  ...contract,
+  ...composites,
+  aux,
+};
+
+export const OP_NAMES = Object.keys(OPS) as readonly OpName[];
+
+export function isOpName(name: string): name is OpName {
+  return Object.hasOwn(OPS, name);
+}
+
+/** The entry of another result of `owner`'s operator, if it has one of that name. */
+export function auxOf(owner: Value, output: string): AuxDef<OpName> | undefined {
+  const table = OPS[owner.op].aux as Readonly<Record<string, AuxDef<OpName>>> | undefined;
+  return table && Object.hasOwn(table, output) ? table[output] : undefined;
+}
+
+function checkArity(op: OpName, count: number): void {
+  const operands = OPS[op].operands;
+  const last = operands.at(-1);
+  const variadic = last?.kind === 'variadic';
+  const optional = operands.filter((o) => o.kind === 'optional').length;
+  const fixed = operands.length - optional - (variadic ? 1 : 0);
+  const least = fixed + (variadic ? (last.least ?? 1) : 0);
+  const most = variadic ? Number.POSITIVE_INFINITY : operands.length;
+  if (count >= least && count <= most) return;
+  const wanted = variadic ? `at least ${least}` : least === most ? `${most}` : `${least} to ${most}`;
+  throw new ShapeError(
+    op,
+    [],
+    `${count} operands, where ${wanted} (${operands.map((o) => o.name).join(', ')}) are wanted`,
+  );
+}
+
+/**
+ * The type of a value that would be made of these parts.
+ * @throws ShapeError when operands or attributes do not fit. Parameters and arguments have no inferred type: their declaration has.
+ */
+export function inferType<O extends OpName>(op: O, inputs: readonly Value[], attrs: OpAttrs[O]): TensorType {
+  const rule = OPS[op].type;
+  if (!rule) throw new ShapeError(op, [], 'its type is declared, not inferred');
+  checkArity(op, inputs.length);
+  try {
+    return rule(inputs, attrs);
+  } catch (e) {
+    if (e instanceof Refusal) throw new ShapeError(op, e.operands, e.message);
+    throw e;
+  }
+}

@@ -1,0 +1,255 @@
+/** Operators that move elements and compute nothing. */
+import { allocate } from '../tensor.js';
+import type { OpDef } from './define.js';
+import { costEach, costFree } from './define.js';
+import { expand } from './elementwise.js';
+import { refuse } from './errors.js';
+import {
+  needAxes,
+  needAxis,
+  needSizes,
+  oneDType,
+  sameShape,
+  showShape,
+  sizeOf,
+  stridesOf,
+  tryBroadcast,
+} from './shapes.js';
+import { copyBlock, strided } from './strided.js';
+
+export const reshape: OpDef<'reshape'> = {
+  family: 'layout',
+  doc: 'The same elements in row-major order under another shape.',
+  operands: [{ name: 'x' }],
+  pointwise: false,
+  type: ([x], { shape }) => {
+    needSizes(shape);
+    const from = x!.type.shape;
+    if (sizeOf(shape) !== sizeOf(from)) {
+      refuse(`${showShape(from)} has ${sizeOf(from)} elements and ${showShape(shape)} has ${sizeOf(shape)}`, 0);
+    }
+    return { dtype: x!.type.dtype, shape };
+  },
+  reference: ([x], _attrs, type) => ({ type, data: x!.data }),
+  cost: costFree,
+  decompose: null,
+  derivative: null,
+};
+
+export const transpose: OpDef<'transpose'> = {
+  family: 'layout',
+  doc: 'Axis i of the result is axis perm[i] of x.',
+  operands: [{ name: 'x' }],
+  pointwise: false,
+  type: ([x], { perm }) => {
+    const from = x!.type.shape;
+    if (perm.length !== from.length) refuse(`the permutation ${showShape(perm)} does not fit ${showShape(from)}`, 0);
+    needAxes(perm, from);
+    return { dtype: x!.type.dtype, shape: perm.map((p) => from[p]!) };
+  },
+  reference: ([x], { perm }, type) => {
+    const strides = stridesOf(x!.type.shape);
+    return strided(
+      x!,
+      type,
+      0,
+      perm.map((p) => strides[p]!),
+    );
+  },
+  cost: costEach(0),
+  decompose: null,
+  derivative: null,
+};
+
+export const broadcast: OpDef<'broadcast'> = {
+  family: 'layout',
+  doc: 'x repeated to `shape` by NumPy’s rule.',
+  operands: [{ name: 'x' }],
+  pointwise: false,
+  type: ([x], { shape }) => {
+    needSizes(shape);
+    const both = tryBroadcast(x!.type.shape, shape);
+    if (!both || !sameShape(both, shape)) {
+      refuse(`${showShape(x!.type.shape)} does not broadcast to ${showShape(shape)}`, 0);
+    }
+    return { dtype: x!.type.dtype, shape };
+  },
+  reference: ([x], _attrs, type) => ({ type, data: expand(x!, type.shape) }),
+  cost: costFree,
+  decompose: null,
+  derivative: null,
+};
+
+export const slice: OpDef<'slice'> = {
+  family: 'layout',
+  doc: 'The elements with start[i] <= index < end[i] on every axis i.',
+  operands: [{ name: 'x' }],
+  pointwise: false,
+  type: ([x], { start, end }) => {
+    const from = x!.type.shape;
+    if (start.length !== from.length || end.length !== from.length) {
+      refuse(`${showShape(from)} cannot be cut from ${showShape(start)} to ${showShape(end)}`, 0);
+    }
+    from.forEach((d, i) => {
+      const [s, e] = [start[i]!, end[i]!];
+      if (!Number.isInteger(s) || !Number.isInteger(e) || s < 0 || e > d || s >= e) {
+        refuse(`${s}..${e} is not within axis ${i} of ${showShape(from)}`, 0);
+      }
+    });
+    return { dtype: x!.type.dtype, shape: from.map((_, i) => end[i]! - start[i]!) };
+  },
+  reference: ([x], { start }, type) => {
+    const strides = stridesOf(x!.type.shape);
+    const offset = start.reduce((sum, s, i) => sum + s * strides[i]!, 0);
+    return strided(x!, type, offset, strides);
+  },
+  cost: costEach(0),
+  decompose: null,
+  derivative: null,
+};
+
+export const concat: OpDef<'concat'> = {
+  family: 'layout',
+  doc: 'The operands one after another along `axis`.',
+  operands: [{ name: 'x', kind: 'variadic' }],
+  pointwise: false,
+  type: (inputs, { axis }) => {
+    const first = inputs[0]!.type.shape;
+    needAxis(axis, first);
+    const dtype = oneDType(inputs, () => true, 'anything');
+    let total = 0;
+    inputs.forEach((v, i) => {
+      const shape = v.type.shape;
+      const fits = shape.length === first.length && shape.every((d, a) => a === axis || d === first[a]);
+      if (!fits) refuse(`${showShape(first)} and ${showShape(shape)} differ on an axis other than ${axis}`, 0, i);
+      total += shape[axis]!;
+    });
+    return { dtype, shape: first.map((d, a) => (a === axis ? total : d)) };
+  },
+  reference: (inputs, { axis }, type) => {
+    const out = allocate(type.dtype, sizeOf(type.shape));
+    const inner = sizeOf(type.shape.slice(axis + 1));
+    const outer = sizeOf(type.shape.slice(0, axis));
+    const row = type.shape[axis]! * inner;
+    let at = 0;
+    for (const t of inputs) {
+      const width = t.type.shape[axis]! * inner;
+      for (let o = 0; o < outer; o++) out.set(t.data.subarray(o * width, (o + 1) * width), o * row + at);
+      at += width;
+    }
+    return { type, data: out };
+  },
+  cost: costEach(0),
+  decompose: null,
+  derivative: null,
+};
+
+export const pad: OpDef<'pad'> = {
+  family: 'layout',
+  doc: '`low` and `high` elements equal to `value` before and after x on each axis.',
+  operands: [{ name: 'x' }],
+  pointwise: false,
+  type: ([x], { low, high, value }) => {
+    const from = x!.type.shape;
+    if (low.length !== from.length || high.length !== from.length) {
+      refuse(`padding ${showShape(low)}, ${showShape(high)} does not fit ${showShape(from)}`, 0);
+    }
+    for (const p of [...low, ...high]) if (!Number.isInteger(p) || p < 0) refuse(`padding of ${p} elements`);
+    const dtype = x!.type.dtype;
+    if (dtype === 'bool' && value !== 0 && value !== 1) refuse(`${value} is not a bool (0 or 1)`);
+    return { dtype, shape: from.map((d, i) => low[i]! + d + high[i]!) };
+  },
+  reference: ([x], { low, value }, type) => {
+    const out = allocate(type.dtype, sizeOf(type.shape));
+    if (value !== 0) out.fill(value);
+    const strides = stridesOf(type.shape);
+    copyBlock(
+      x!,
+      out,
+      low.reduce((sum, p, i) => sum + p * strides[i]!, 0),
+      strides,
+    );
+    return { type, data: out };
+  },
+  cost: costEach(0),
+  decompose: null,
+  derivative: null,
+};
+
+export const roll: OpDef<'roll'> = {
+  family: 'layout',
+  doc: 'A circular shift: element i of axes[j] goes to i + shifts[j].',
+  operands: [{ name: 'x' }],
+  pointwise: false,
+  type: ([x], { shifts, axes }) => {
+    if (shifts.length !== axes.length) refuse(`${shifts.length} shifts for ${axes.length} axes`);
+    needAxes(axes, x!.type.shape);
+    for (const s of shifts) if (!Number.isInteger(s)) refuse(`a shift of ${s}`);
+    return x!.type;
+  },
+  reference: ([x], { shifts, axes }, type) => {
+    let data = x!.data;
+    axes.forEach((axis, j) => {
+      const d = type.shape[axis]!;
+      const shift = ((shifts[j]! % d) + d) % d;
+      if (shift === 0) return;
+      const inner = sizeOf(type.shape.slice(axis + 1));
+      const out = data.slice();
+      const block = d * inner;
+      const cut = (d - shift) * inner;
+      for (let at = 0; at < data.length; at += block) {
+        out.set(data.subarray(at + cut, at + block), at);
+        out.set(data.subarray(at, at + cut), at + block - cut);
+      }
+      data = out;
+    });
+    return { type, data };
+  },
+  cost: costEach(0),
+  decompose: (b, [x], { shifts, axes }) => {
+    let y = x!;
+    axes.forEach((axis, j) => {
+      const d = y.type.shape[axis]!;
+      const shift = ((shifts[j]! % d) + d) % d;
+      if (shift > 0) y = b.concat([b.sliceAxis(y, axis, d - shift, d), b.sliceAxis(y, axis, 0, d - shift)], axis);
+    });
+    return y;
+  },
+  derivative: null,
+};
+
+export const gather: OpDef<'gather'> = {
+  family: 'layout',
+  doc: 'x at the given indices of `axis`; the indices’ shape takes the axis’ place. An index out of range is an error.',
+  operands: [{ name: 'x' }, { name: 'indices' }],
+  pointwise: false,
+  type: ([x, indices], { axis }) => {
+    const from = x!.type.shape;
+    needAxis(axis, from);
+    const t = indices!.type.dtype;
+    if (t !== 'i32' && t !== 'u32') refuse(`the indices are ${t}, where i32 or u32 is wanted`, 1);
+    return { dtype: x!.type.dtype, shape: [...from.slice(0, axis), ...indices!.type.shape, ...from.slice(axis + 1)] };
+  },
+  reference: ([x, indices], { axis }, type) => {
+    const from = x!.type.shape;
+    const size = from[axis]!;
+    const inner = sizeOf(from.slice(axis + 1));
+    const outer = sizeOf(from.slice(0, axis));
+    const out = allocate(type.dtype, sizeOf(type.shape));
+    const at = indices!.data;
+    let to = 0;
+    for (let o = 0; o < outer; o++) {
+      for (let i = 0; i < at.length; i++) {
+        const index = at[i]!;
+        if (index < 0 || index >= size) throw new RangeError(`gather: index ${index} is outside an axis of ${size}`);
+        const begin = (o * size + index) * inner;
+        out.set(x!.data.subarray(begin, begin + inner), to);
+        to += inner;
+      }
+    }
+    return { type, data: out };
+  },
+  cost: costEach(0),
+  decompose: null,
+  derivative: null,
+};

@@ -1,0 +1,71 @@
+/** Operators without operands: parameters, arguments, constants, counting. */
+import { full, zeros } from '../tensor.js';
+import type { OpDef } from './define.js';
+import { costFree, traffic } from './define.js';
+import { refuse } from './errors.js';
+import { needAxis, needSizes, sizeOf, stridesOf } from './shapes.js';
+
+export const param: OpDef<'param'> = {
+  family: 'leaf',
+  doc: 'A parameter of the module; its type is the declaration’s.',
+  operands: [],
+  pointwise: false,
+  type: null,
+  reference: null,
+  cost: costFree,
+  decompose: null,
+  derivative: null,
+};
+
+export const input: OpDef<'input'> = {
+  family: 'leaf',
+  doc: 'An argument of the function; its type is the declaration’s.',
+  operands: [],
+  pointwise: false,
+  type: null,
+  reference: null,
+  cost: costFree,
+  decompose: null,
+  derivative: null,
+};
+
+export const constant: OpDef<'constant'> = {
+  family: 'leaf',
+  doc: 'A tensor whose elements are all `value`.',
+  operands: [],
+  pointwise: true,
+  type: (_inputs, { value, dtype, shape }) => {
+    if (dtype === 'bool' && value !== 0 && value !== 1) refuse(`${value} is not a bool (0 or 1)`);
+    if ((dtype === 'i32' || dtype === 'u32') && !Number.isInteger(value)) refuse(`${value} is not an ${dtype}`);
+    if (dtype === 'u32' && value < 0) refuse(`${value} is not a u32`);
+    return { dtype, shape: needSizes(shape) };
+  },
+  reference: (_inputs, { value, dtype, shape }) => full(shape, value, dtype),
+  cost: costFree,
+  decompose: null,
+  derivative: null,
+};
+
+export const iota: OpDef<'iota'> = {
+  family: 'leaf',
+  doc: '0, 1, 2, ... along `axis`, the same at every place of the other axes.',
+  operands: [],
+  pointwise: false,
+  type: (_inputs, { axis, dtype, shape }) => {
+    if (dtype === 'bool') refuse('bool does not count');
+    needSizes(shape);
+    needAxis(axis, shape);
+    return { dtype, shape };
+  },
+  reference: (_inputs, { axis, dtype, shape }) => {
+    const out = zeros(shape, dtype);
+    const stride = stridesOf(shape)[axis]!;
+    const size = shape[axis]!;
+    const n = sizeOf(shape);
+    for (let i = 0; i < n; i++) out.data[i] = Math.floor(i / stride) % size;
+    return out;
+  },
+  cost: (inputs, _attrs, result) => ({ flops: 0, bytes: traffic(inputs, result) }),
+  decompose: null,
+  derivative: null,
+};

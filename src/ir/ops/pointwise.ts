@@ -1,0 +1,245 @@
+/** Pointwise operators: each element of the result comes from the elements at the same place, with NumPy broadcasting. */
+import type { DType, OpName } from '../types.js';
+import type { OpDef, Operand } from './define.js';
+import { costEach } from './define.js';
+import { erf, expand, map, zip } from './elementwise.js';
+import { refuse } from './errors.js';
+import { broadcastAll, isNumber, needSizes, oneDType, showType } from './shapes.js';
+
+/** Operators of this family that carry no attributes. */
+type Plain = {
+  [O in OpName]: Record<never, never> extends import('../types.js').OpAttrs[O] ? O : never;
+}[OpName];
+
+const X: readonly Operand[] = [{ name: 'x' }];
+const AB: readonly Operand[] = [{ name: 'a' }, { name: 'b' }];
+
+const accepts = {
+  float: { test: (t: DType) => t === 'f32' || t === 'f16', words: 'a floating-point tensor' },
+  signed: { test: (t: DType) => t === 'f32' || t === 'f16' || t === 'i32', words: 'a signed number' },
+  number: { test: isNumber, words: 'a number' },
+  bool: { test: (t: DType) => t === 'bool', words: 'a bool' },
+};
+type Accepts = keyof typeof accepts;
+
+function unary<O extends Plain>(doc: string, of: Accepts, flops: number, f: (x: number) => number): OpDef<O> {
+  return {
+    family: 'pointwise',
+    doc,
+    operands: X,
+    pointwise: true,
+    type: (inputs) => {
+      oneDType(inputs, accepts[of].test, accepts[of].words);
+      return inputs[0]!.type;
+    },
+    reference: ([x], _attrs, type) => map(x!, type, f),
+    cost: costEach(flops),
+    decompose: null,
+    derivative: null,
+  };
+}
+
+/** Integer arithmetic wraps as WGSL's does: typed arrays reduce what is stored modulo 2^32. */
+type Both = { readonly float: (a: number, b: number) => number; readonly int: (a: number, b: number) => number };
+
+function binary<O extends Plain>(doc: string, of: Accepts, f: Both): OpDef<O> {
+  return {
+    family: 'pointwise',
+    doc,
+    operands: AB,
+    pointwise: true,
+    type: (inputs) => ({
+      dtype: oneDType(inputs, accepts[of].test, accepts[of].words),
+      shape: broadcastAll(inputs),
+    }),
+    reference: ([a, b], _attrs, type) =>
+      zip(a!, b!, type, type.dtype === 'i32' || type.dtype === 'u32' ? f.int : f.float),
+    cost: costEach(1),
+    decompose: null,
+    derivative: null,
+  };
+}
+
+function compare<O extends Plain>(doc: string, of: Accepts, f: (a: number, b: number) => boolean): OpDef<O> {
+  return {
+    family: 'pointwise',
+    doc,
+    operands: AB,
+    pointwise: true,
+    type: (inputs) => {
+      oneDType(inputs, accepts[of].test, accepts[of].words);
+      return { dtype: 'bool', shape: broadcastAll(inputs) };
+    },
+    reference: ([a, b], _attrs, type) => zip(a!, b!, type, (x, y) => (f(x, y) ? 1 : 0)),
+    cost: costEach(1),
+    decompose: null,
+    derivative: null,
+  };
+}
+
+const same = (f: (a: number, b: number) => number): Both => ({ float: f, int: f });
+const sigmoidOf = (x: number): number => 1 / (1 + Math.exp(-x));
+
+export const neg = unary<'neg'>('-x', 'signed', 1, (x) => -x);
+export const abs = unary<'abs'>('|x|', 'signed', 1, Math.abs);
+export const sign = unary<'sign'>('-1, 0 or 1', 'signed', 1, Math.sign);
+export const floor = unary<'floor'>('The largest integer that is not above x.', 'float', 1, Math.floor);
+export const exp = unary<'exp'>('e^x', 'float', 1, Math.exp);
+export const log = unary<'log'>('The natural logarithm.', 'float', 1, Math.log);
+export const sqrt = unary<'sqrt'>('√x', 'float', 1, Math.sqrt);
+export const rsqrt = unary<'rsqrt'>('1/√x', 'float', 1, (x) => 1 / Math.sqrt(x));
+export const reciprocal = unary<'reciprocal'>('1/x', 'float', 1, (x) => 1 / x);
+export const sin = unary<'sin'>('The sine of x radians.', 'float', 1, Math.sin);
+export const cos = unary<'cos'>('The cosine of x radians.', 'float', 1, Math.cos);
+export const tanh = unary<'tanh'>('The hyperbolic tangent.', 'float', 1, Math.tanh);
+export const erfOp = unary<'erf'>('The error function.', 'float', 1, erf);
+export const sigmoid: OpDef<'sigmoid'> = {
+  ...unary<'sigmoid'>('1/(1 + e^-x)', 'float', 3, sigmoidOf),
+  decompose: (b, [x]) => b.reciprocal(b.add(b.exp(b.neg(x!)), 1)),
+};
+export const relu: OpDef<'relu'> = {
+  ...unary<'relu'>('max(x, 0)', 'signed', 1, (x) => Math.max(x, 0)),
+  decompose: (b, [x]) => b.maximum(x!, 0),
+};
+export const silu: OpDef<'silu'> = {
+  ...unary<'silu'>('x·sigmoid(x)', 'float', 4, (x) => x * sigmoidOf(x)),
+  decompose: (b, [x]) => b.mul(x!, b.sigmoid(x!)),
+};
+export const not = unary<'not'>('Logical negation.', 'bool', 1, (x) => 1 - x);
+export const stop_gradient: OpDef<'stop_gradient'> = {
+  ...unary<'stop_gradient'>('Identity whose derivative is 0.', 'number', 0, (x) => x),
+};
+
+const SQRT_HALF = Math.SQRT1_2;
+const TANH_SCALE = Math.sqrt(2 / Math.PI);
+
+export const gelu: OpDef<'gelu'> = {
+  family: 'pointwise',
+  doc: 'x·Φ(x) (form none), its tanh approximation (tanh), or x·sigmoid(1.702x) (quick).',
+  operands: X,
+  pointwise: true,
+  type: (inputs) => {
+    oneDType(inputs, accepts.float.test, accepts.float.words);
+    return inputs[0]!.type;
+  },
+  reference: ([x], { form }, type) => {
+    if (form === 'none') return map(x!, type, (v) => 0.5 * v * (1 + erf(v * SQRT_HALF)));
+    if (form === 'quick') return map(x!, type, (v) => v * sigmoidOf(1.702 * v));
+    return map(x!, type, (v) => 0.5 * v * (1 + Math.tanh(TANH_SCALE * (v + 0.044715 * v * v * v))));
+  },
+  cost: costEach(5),
+  decompose: (b, [x], { form }) => {
+    if (form === 'none') return b.mul(b.mul(x!, 0.5), b.add(b.erf(b.mul(x!, SQRT_HALF)), 1));
+    if (form === 'quick') return b.mul(x!, b.sigmoid(b.mul(x!, 1.702)));
+    const cubic = b.mul(b.mul(b.mul(x!, x!), x!), 0.044715);
+    return b.mul(b.mul(x!, 0.5), b.add(b.tanh(b.mul(b.add(x!, cubic), TANH_SCALE)), 1));
+  },
+  derivative: null,
+};
+
+export const cast: OpDef<'cast'> = {
+  family: 'pointwise',
+  doc: 'Another element type. Floats to integers truncate and saturate; anything to bool is x ≠ 0.',
+  operands: X,
+  pointwise: true,
+  type: (inputs, { dtype }) => ({ dtype, shape: inputs[0]!.type.shape }),
+  reference: ([x], { dtype }, type) => {
+    if (dtype === 'bool') return map(x!, type, (v) => (v !== 0 ? 1 : 0));
+    const float = x!.type.dtype === 'f32' || x!.type.dtype === 'f16';
+    if (dtype === 'i32' && float)
+      return map(x!, type, (v) => Math.min(2147483647, Math.max(-2147483648, Math.trunc(v))));
+    if (dtype === 'u32' && float) return map(x!, type, (v) => Math.min(4294967295, Math.max(0, Math.trunc(v))));
+    return map(x!, type, (v) => v);
+  },
+  cost: costEach(1),
+  decompose: null,
+  derivative: null,
+};
+
+const identityInInference = {
+  family: 'pointwise',
+  operands: X,
+  pointwise: true,
+  cost: costEach(0),
+  derivative: null,
+} as const;
+
+const rateType: NonNullable<OpDef<'dropout'>['type']> = (inputs, { rate }) => {
+  oneDType(inputs, accepts.float.test, accepts.float.words);
+  if (!(rate >= 0 && rate < 1)) refuse(`rate ${rate} is not in 0 <= rate < 1`);
+  return inputs[0]!.type;
+};
+
+export const dropout: OpDef<'dropout'> = {
+  ...identityInInference,
+  doc: 'Identity when inferring; inverted dropout in a training step.',
+  type: rateType,
+  reference: ([x], _attrs, type) => ({ type, data: x!.data }),
+  decompose: (_b, [x]) => x!,
+};
+
+export const drop_path: OpDef<'drop_path'> = {
+  ...identityInInference,
+  doc: 'Identity when inferring; drops whole samples (axis 0) in a training step.',
+  type: rateType,
+  reference: ([x], _attrs, type) => ({ type, data: x!.data }),
+  decompose: (_b, [x]) => x!,
+};
+
+export const add = binary<'add'>(
+  'a + b',
+  'number',
+  same((a, b) => a + b),
+);
+export const sub = binary<'sub'>(
+  'a - b',
+  'number',
+  same((a, b) => a - b),
+);
+export const mul = binary<'mul'>('a·b', 'number', { float: (a, b) => a * b, int: Math.imul });
+export const div = binary<'div'>('a/b; integers truncate, and x/0 = x, as in WGSL.', 'number', {
+  float: (a, b) => a / b,
+  int: (a, b) => (b === 0 ? a : Math.trunc(a / b)),
+});
+export const pow = binary<'pow'>(
+  'a^b',
+  'float',
+  same((a, b) => a ** b),
+);
+export const maximum = binary<'maximum'>('The larger one.', 'number', same(Math.max));
+export const minimum = binary<'minimum'>('The smaller one.', 'number', same(Math.min));
+export const mod = binary<'mod'>(
+  'The remainder with the sign of a, as `%` in WGSL; x mod 0 = 0 for integers.',
+  'number',
+  {
+    float: (a, b) => a % b,
+    int: (a, b) => (b === 0 ? 0 : a % b),
+  },
+);
+export const lt = compare<'lt'>('a < b', 'number', (a, b) => a < b);
+export const le = compare<'le'>('a <= b', 'number', (a, b) => a <= b);
+export const eq = compare<'eq'>('a = b', 'number', (a, b) => a === b);
+export const and = compare<'and'>('Both.', 'bool', (a, b) => a !== 0 && b !== 0);
+export const or = compare<'or'>('Either.', 'bool', (a, b) => a !== 0 || b !== 0);
+
+export const select: OpDef<'select'> = {
+  family: 'pointwise',
+  doc: '`then` where the condition holds, otherwise `else`.',
+  operands: [{ name: 'condition' }, { name: 'then' }, { name: 'else' }],
+  pointwise: true,
+  type: (inputs) => {
+    if (inputs[0]!.type.dtype !== 'bool') refuse(`the condition is ${showType(inputs[0]!.type)}, not bool`, 0);
+    return { dtype: oneDType(inputs, () => true, 'anything', 1), shape: needSizes(broadcastAll(inputs)) };
+  },
+  reference: ([condition, then, otherwise], _attrs, type) => {
+    const c = expand(condition!, type.shape);
+    const p = expand(then!, type.shape);
+    const q = expand(otherwise!, type.shape);
+    const out = p.slice();
+    for (let i = 0; i < out.length; i++) if (c[i] === 0) out[i] = q[i]!;
+    return { type, data: out };
+  },
+  cost: costEach(1),
+  decompose: null,
+  derivative: null,
+};

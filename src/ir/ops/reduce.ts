@@ -1,0 +1,167 @@
+/** Reductions along axes, and selection of the largest. */
+import { allocate } from '../tensor.js';
+import type { Tensor, TensorType, Value } from '../types.js';
+import type { OpDef } from './define.js';
+import { traffic } from './define.js';
+import { refuse } from './errors.js';
+import { floats, isNumber, needAxes, needAxis, oneDType, showShape, sizeOf, stridesOf } from './shapes.js';
+import { strided } from './strided.js';
+
+/** The reduced axes last, as [rows, columns] of a dense array. */
+function rowsOf(x: Tensor, axes: readonly number[]): { data: Tensor['data']; rows: number; cols: number } {
+  const shape = x.type.shape;
+  const kept = shape.map((_, i) => i).filter((i) => !axes.includes(i));
+  const order = [...kept, ...[...axes].sort((a, b) => a - b)];
+  const cols = sizeOf(axes.map((a) => shape[a]!));
+  const rows = sizeOf(shape) / cols;
+  if (order.every((a, i) => a === i)) return { data: x.data, rows, cols };
+  const strides = stridesOf(shape);
+  const type: TensorType = { dtype: x.type.dtype, shape: order.map((a) => shape[a]!) };
+  return {
+    data: strided(
+      x,
+      type,
+      0,
+      order.map((a) => strides[a]!),
+    ).data,
+    rows,
+    cols,
+  };
+}
+
+function reducedShape(shape: readonly number[], axes: readonly number[], keep: boolean): number[] {
+  const out: number[] = [];
+  shape.forEach((d, i) => {
+    if (!axes.includes(i)) out.push(d);
+    else if (keep) out.push(1);
+  });
+  return out;
+}
+
+type Reduction = 'reduce_sum' | 'reduce_mean' | 'reduce_max';
+
+function reduction<O extends Reduction>(
+  doc: string,
+  dtypeOf: (inputs: readonly Value[]) => TensorType['dtype'],
+  row: (data: Tensor['data'], from: number, to: number) => number,
+): OpDef<O> {
+  const def: OpDef<Reduction> = {
+    family: 'reduction',
+    doc,
+    operands: [{ name: 'x' }],
+    pointwise: false,
+    type: (inputs, { axes, keep }) => {
+      const shape = inputs[0]!.type.shape;
+      if (axes.length === 0) refuse('no axes to reduce');
+      needAxes(axes, shape);
+      return { dtype: dtypeOf(inputs), shape: reducedShape(shape, axes, keep) };
+    },
+    reference: ([x], { axes }, type) => {
+      const { data, rows, cols } = rowsOf(x!, axes);
+      const out = allocate(type.dtype, rows);
+      for (let r = 0; r < rows; r++) out[r] = row(data, r * cols, (r + 1) * cols);
+      return { type, data: out };
+    },
+    cost: (inputs, _attrs, result) => ({ flops: sizeOf(inputs[0]!.shape), bytes: traffic(inputs, result) }),
+    decompose: null,
+    derivative: null,
+  };
+  return def as OpDef<O>;
+}
+
+const sumRow = (data: Tensor['data'], from: number, to: number): number => {
+  let sum = 0;
+  for (let i = from; i < to; i++) sum += data[i]!;
+  return sum;
+};
+const numbers = (inputs: readonly Value[]): TensorType['dtype'] => oneDType(inputs, isNumber, 'a number');
+
+export const reduce_sum = reduction<'reduce_sum'>('The sum over `axes`, which stay as 1 if `keep`.', numbers, sumRow);
+
+export const reduce_mean: OpDef<'reduce_mean'> = {
+  ...reduction<'reduce_mean'>('The mean over `axes`.', floats, (d, from, to) => sumRow(d, from, to) / (to - from)),
+  decompose: (b, [x], { axes, keep }) => b.mul(b.sum(x!, axes, keep), 1 / sizeOf(axes.map((a) => x!.type.shape[a]!))),
+};
+
+export const reduce_max = reduction<'reduce_max'>('The largest over `axes`; NaN if one is.', numbers, (d, from, to) => {
+  let best = d[from]!;
+  for (let i = from + 1; i < to; i++) if (d[i]! > best || Number.isNaN(d[i]!)) best = d[i]!;
+  return best;
+});
+
+export const argmax: OpDef<'argmax'> = {
+  family: 'reduction',
+  doc: 'The index (i32) of the largest along `axis`, the first of equal ones; the axis goes away.',
+  operands: [{ name: 'x' }],
+  pointwise: false,
+  type: (inputs, { axis }) => {
+    const shape = inputs[0]!.type.shape;
+    oneDType(inputs, isNumber, 'a number');
+    needAxis(axis, shape);
+    return { dtype: 'i32', shape: reducedShape(shape, [axis], false) };
+  },
+  reference: ([x], { axis }, type) => {
+    const { data, rows, cols } = rowsOf(x!, [axis]);
+    const out = allocate('i32', rows);
+    for (let r = 0; r < rows; r++) {
+      let best = 0;
+      for (let c = 1; c < cols; c++) if (data[r * cols + c]! > data[r * cols + best]!) best = c;
+      out[r] = best;
+    }
+    return { type, data: out };
+  },
+  cost: (inputs, _attrs, result) => ({ flops: sizeOf(inputs[0]!.shape), bytes: traffic(inputs, result) }),
+  decompose: null,
+  derivative: null,
+};
+
+const topType = (inputs: readonly Value[], k: number): number[] => {
+  const shape = inputs[0]!.type.shape;
+  oneDType(inputs, isNumber, 'a number');
+  const n = shape.at(-1);
+  if (n === undefined) refuse('a scalar has no last axis', 0);
+  if (!Number.isInteger(k) || k < 1 || k > n)
+    refuse(`${k} of the ${n} elements on the last axis of ${showShape(shape)}`, 0);
+  return [...shape.slice(0, -1), k];
+};
+
+/** For each row, the positions of its k largest, descending, ties by index. */
+function topIndices(x: Tensor, k: number): Int32Array {
+  const n = x.type.shape.at(-1)!;
+  const rows = x.data.length / n;
+  const out = new Int32Array(rows * k);
+  for (let r = 0; r < rows; r++) {
+    const order = Int32Array.from({ length: n }, (_, i) => i);
+    order.sort((a, b) => x.data[r * n + b]! - x.data[r * n + a]! || a - b);
+    out.set(order.subarray(0, k), r * k);
+  }
+  return out;
+}
+
+export const top_k: OpDef<'top_k'> = {
+  family: 'reduction',
+  doc: 'The k largest along the last axis, descending, ties by index.',
+  operands: [{ name: 'x' }],
+  pointwise: false,
+  type: (inputs, { k }) => ({ dtype: inputs[0]!.type.dtype, shape: topType(inputs, k) }),
+  reference: ([x], { k }, type) => {
+    const n = x!.type.shape.at(-1)!;
+    const at = topIndices(x!, k);
+    const out = allocate(type.dtype, at.length);
+    for (let i = 0; i < at.length; i++) out[i] = x!.data[Math.floor(i / k) * n + at[i]!]!;
+    return { type, data: out };
+  },
+  aux: {
+    indices: {
+      doc: 'Positions of the largest on the last axis (i32).',
+      type: (inputs, { k }) => ({ dtype: 'i32', shape: topType(inputs, k) }),
+      reference: ([x], { k }, type) => ({ type, data: topIndices(x!, k) }),
+    },
+  },
+  cost: (inputs, { k }, result) => ({
+    flops: sizeOf(inputs[0]!.shape) * Math.ceil(Math.log2(k + 1)),
+    bytes: traffic(inputs, result),
+  }),
+  decompose: null,
+  derivative: null,
+};
