@@ -125,4 +125,14 @@ Check the path and the folder you are in. \`espalier init\` writes a first spec.
     help: () => ['Give `espalier init` another folder.'],
     explain: '`espalier init` never writes over a file.',
   }),
+  ESP0917: entry<{ location: string }>({
+    title: 'Nothing at this location',
+    message: (a) => `there is nothing at "${a.location}"`,
+    help: () => ['A location is a folder, a .safetensors file or an adapter, relative to the spec that names it.'],
+    explain: `A \`from\` names weights that are not there. The path is relative to the folder of the spec.
+
+    base = vit_base_patch16() from "./vit-base-patch16-224"
+
+Espalier downloads nothing: fetch the files first.`,
+  }),
 };

@@ -1,0 +1,165 @@
+/**
+ * From a spec's text to what it means: parse, open what it names (without reading weights), elaborate. Everything after this works
+ * on an `Analysis`.
+ */
+import { diagnostic } from '../diagnostics/catalogue.js';
+import { type Checked, type Diagnostic, EspalierError } from '../diagnostics/types.js';
+import type { ModelDecl, ModelStmt, SourceFile, StringLit } from '../dsl/ast.js';
+import { check, elaborate } from '../dsl/elaborate.js';
+import type { Elaborated, Source, SourceFacts } from '../dsl/elaborated.js';
+import { parse } from '../dsl/parse.js';
+import type { OpenCheckpoint } from '../formats/checkpoint.js';
+import type { Host } from './host.js';
+
+/** A spec by path, or its text with the path that locations in it are relative to. */
+export type Spec = string | { readonly text: string; readonly path: string };
+
+export interface SpecOptions {
+  readonly host: Host;
+  /** Options of the model, as `--set` gives them. */
+  readonly set?: Readonly<Record<string, string>> | undefined;
+  /** Needed when the spec has several models. */
+  readonly model?: string | undefined;
+}
+
+export interface Analysis {
+  readonly path: string;
+  readonly file: SourceFile;
+  /** Absent for a file of declarations without a model. */
+  readonly elaborated?: Elaborated;
+  /** What each `from` opened, by location as written. */
+  readonly checkpoints: ReadonlyMap<string, OpenCheckpoint>;
+  readonly warnings: readonly Diagnostic[];
+  /** The same spec at another batch size, or as it is without what is grafted and pruned. */
+  again(change: { readonly batch?: number; readonly plain?: boolean }): Elaborated;
+}
+
+/** Every `from` below a list of statements. */
+function* locations(statements: readonly ModelStmt[]): Iterable<StringLit> {
+  for (const s of statements) {
+    switch (s.kind) {
+      case 'model_bind':
+      case 'adapt':
+      case 'tune':
+      case 'prune':
+        if (s.from) yield s.from;
+        break;
+      case 'in':
+        yield* locations(s.body);
+        break;
+      case 'model_if':
+        yield* locations([...s.then, ...(s.otherwise ?? [])]);
+    }
+  }
+}
+
+/** The statements without those that graft or prune. */
+function withoutGrafts(statements: readonly ModelStmt[]): ModelStmt[] {
+  return statements.flatMap((s): ModelStmt[] => {
+    if (s.kind === 'adapt' || s.kind === 'prune') return [];
+    if (s.kind === 'in') {
+      const body = withoutGrafts(s.body);
+      return body.length > 0 ? [{ ...s, body }] : [];
+    }
+    if (s.kind === 'model_if') {
+      const { otherwise, ...rest } = s;
+      return [{ ...rest, then: withoutGrafts(s.then), ...(otherwise ? { otherwise: withoutGrafts(otherwise) } : {}) }];
+    }
+    return [s];
+  });
+}
+
+function plainFile(file: SourceFile): SourceFile {
+  return { ...file, decls: file.decls.map((d) => (d.kind === 'model' ? { ...d, body: withoutGrafts(d.body) } : d)) };
+}
+
+function pickModel(file: SourceFile, wanted: string | undefined, diagnostics: Diagnostic[]): ModelDecl | undefined {
+  const models = file.decls.filter((d): d is ModelDecl => d.kind === 'model');
+  if (wanted === undefined && models.length > 1) {
+    diagnostics.push(diagnostic('ESP0902', { names: models.map((m) => m.name.name), file: file.path }));
+    return undefined;
+  }
+  return wanted === undefined ? models[0] : models.find((m) => m.name.name === wanted);
+}
+
+const failed = (diagnostics: readonly Diagnostic[]) => diagnostics.some((d) => d.severity === 'error');
+
+function factsOf(checkpoint: OpenCheckpoint | undefined): SourceFacts | undefined {
+  if (!checkpoint) return undefined;
+  const { labels, preprocess, options } = checkpoint;
+  return { ...(labels ? { labels } : {}), ...(preprocess ? { preprocess } : {}), ...(options ? { options } : {}) };
+}
+
+/**
+ * Reads and resolves a spec. Never throws for bad input; without an error `value` is there.
+ * @param options.library accept a file that declares no model
+ */
+export async function analyse(spec: Spec, options: SpecOptions & { readonly library?: boolean }): Promise<Checked<Analysis>> {
+  const { host } = options;
+  const path = typeof spec === 'string' ? spec : spec.path;
+  const diagnostics: Diagnostic[] = [];
+  const guard = <T>(body: () => T): T | undefined => {
+    try {
+      return body();
+    } catch (error) {
+      if (!(error instanceof EspalierError)) throw error;
+      diagnostics.push(...error.diagnostics);
+      return undefined;
+    }
+  };
+  const text = typeof spec === 'string' ? guard(() => host.readText(spec)) : spec.text;
+  if (text === undefined) return { diagnostics: diagnostics.length > 0 ? diagnostics : [diagnostic('ESP0901', { path })] };
+
+  const parsed = parse(path, text);
+  const { file } = parsed;
+  diagnostics.push(...parsed.diagnostics);
+  const model = pickModel(file, options.model, diagnostics);
+  if (diagnostics.some((d) => d.code === 'ESP0902')) return { diagnostics };
+
+  const checkpoints = new Map<string, OpenCheckpoint>();
+  for (const literal of model ? locations(model.body) : []) {
+    if (checkpoints.has(literal.value)) continue;
+    try {
+      const opened = await host.openCheckpoint(host.resolve(path, literal.value));
+      if (opened) checkpoints.set(literal.value, opened);
+      else diagnostics.push(diagnostic('ESP0917', { location: literal.value }, { primary: { span: literal.span, text: 'nothing there' } }));
+    } catch (error) {
+      if (!(error instanceof EspalierError)) throw error;
+      diagnostics.push(...error.diagnostics.map((d) => (d.primary ? d : { ...d, primary: { span: literal.span, text: 'named here' } })));
+    }
+  }
+
+  const elaborateOptions = (batch: number) => ({
+    batch,
+    ...(options.set ? { set: options.set } : {}),
+    ...(options.model ? { model: options.model } : {}),
+    readFile: (p: string) => guard(() => host.readText(p)),
+    facts: (location: string, _kind: Source['kind']) => factsOf(checkpoints.get(location)),
+  });
+  if (model === undefined && options.model === undefined) {
+    diagnostics.push(...check(file, elaborateOptions(1)));
+    if (!options.library) diagnostics.push(diagnostic('ESP0914', { file: path }));
+    if (failed(diagnostics)) return { diagnostics };
+    const again = () => {
+      throw new EspalierError([diagnostic('ESP0914', { file: path })]);
+    };
+    return { value: { path, file, checkpoints, warnings: diagnostics, again }, diagnostics };
+  }
+
+  const first = elaborate(file, elaborateOptions(1));
+  diagnostics.push(...first.diagnostics);
+  if (failed(diagnostics) || !first.value) return { diagnostics };
+  const again: Analysis['again'] = ({ batch = 1, plain = false }) => {
+    const result = elaborate(plain ? plainFile(file) : file, elaborateOptions(batch));
+    if (!result.value) throw new EspalierError(result.diagnostics.filter((d) => d.severity === 'error'));
+    return result.value;
+  };
+  return { value: { path, file, elaborated: first.value, checkpoints, warnings: diagnostics, again }, diagnostics };
+}
+
+/** `analyse` for those who cannot go on without a model: throws an `EspalierError` with everything that is wrong. */
+export async function analyseModel(spec: Spec, options: SpecOptions): Promise<Analysis & { readonly elaborated: Elaborated }> {
+  const { value, diagnostics } = await analyse(spec, options);
+  if (!value?.elaborated) throw new EspalierError(diagnostics.filter((d) => d.severity === 'error'));
+  return { ...value, elaborated: value.elaborated };
+}

@@ -1,0 +1,152 @@
+/**
+ * The typed host module of a compiled folder: `index.js` and `index.d.ts`, made with ts-morph. It knows the program's class names
+ * and outputs as types, and needs only the runtime beside it. Node alone: a page that compiles uses the runtime directly.
+ */
+import { ModuleKind, Project, ScriptTarget, VariableDeclarationKind } from 'ts-morph';
+import type { Program, StorageType, TensorSpec } from '../../runtime/program.js';
+
+const ARRAYS: Record<StorageType, string> = { f32: 'Float32Array', f16: 'Uint16Array', i32: 'Int32Array', u32: 'Uint32Array' };
+
+/** What the module is checked against; the real runtime is bundled JavaScript beside it. */
+const RUNTIME_TYPES = `
+export declare function load(source: string | URL, options?: object): Promise<never>;
+export declare function isSupported(): Promise<boolean>;
+`;
+
+const shapeText = (spec: TensorSpec) => `[${spec.shape.join(', ')}]`;
+
+/** Files of the module by name. */
+export function hostModule(program: Program): { readonly 'index.js': string; readonly 'index.d.ts': string } {
+  const project = new Project({
+    useInMemoryFileSystem: true,
+    skipLoadingLibFiles: true,
+    compilerOptions: {
+      target: ScriptTarget.ES2022,
+      module: ModuleKind.ESNext,
+      declaration: true,
+      removeComments: false,
+      noLib: true,
+    },
+  });
+  project.createSourceFile('/runtime.d.ts', RUNTIME_TYPES);
+  const file = project.createSourceFile('/index.ts');
+  const entry = program.entries[0]!;
+  const labelled = program.labels !== undefined;
+
+  file.addStatements(`/** ${program.name}, compiled by Espalier ${program.compiler}. Needs WebGPU and nothing else. */`);
+  file.addImportDeclaration({ moduleSpecifier: './runtime.js', namedImports: [{ name: 'load', alias: 'loadProgram' }] });
+  file.addExportDeclaration({ moduleSpecifier: './runtime.js', namedExports: ['isSupported'] });
+  if (program.labels) {
+    file.addVariableStatement({
+      isExported: true,
+      declarationKind: VariableDeclarationKind.Const,
+      docs: ['The classes, in the order of the output.'],
+      declarations: [{ name: 'labels', initializer: `${JSON.stringify(program.labels)} as const` }],
+    });
+    file.addTypeAlias({ isExported: true, name: 'Label', type: '(typeof labels)[number]' });
+  }
+  file.addInterface({
+    isExported: true,
+    name: 'RgbaImage',
+    docs: ['A decoded image: four bytes a pixel, rows from the top.'],
+    properties: [
+      { name: 'data', type: 'Uint8Array | Uint8ClampedArray', isReadonly: true },
+      { name: 'width', type: 'number', isReadonly: true },
+      { name: 'height', type: 'number', isReadonly: true },
+    ],
+  });
+  file.addInterface({
+    isExported: true,
+    name: 'Input',
+    properties: [
+      ...(program.preprocess
+        ? [
+            {
+              name: 'image',
+              type: 'RgbaImage | ImageData | ImageBitmap',
+              isReadonly: true,
+              hasQuestionToken: true,
+              docs: ['Resized, cropped and normalised on the GPU.'],
+            },
+            {
+              name: 'images',
+              type: 'readonly (RgbaImage | ImageData | ImageBitmap)[]',
+              isReadonly: true,
+              hasQuestionToken: true,
+              docs: [`Any number; run in batches of ${program.entries.map((e) => e.batch).join(' or ')}.`],
+            },
+          ]
+        : []),
+      {
+        name: 'tensors',
+        type: `{ ${entry.inputs.map((i) => `readonly ${JSON.stringify(i.name)}: ${ARRAYS[i.dtype]}`).join('; ')} }`,
+        isReadonly: true,
+        hasQuestionToken: true,
+        docs: [`Row-major: ${entry.inputs.map((i) => `${i.name} ${shapeText(i)}`).join(', ')}.`],
+      },
+    ],
+  });
+  if (labelled) {
+    file.addInterface({
+      isExported: true,
+      name: 'Prediction',
+      properties: [
+        { name: 'label', type: 'Label', isReadonly: true },
+        { name: 'index', type: 'number', isReadonly: true },
+        { name: 'probability', type: 'number', isReadonly: true },
+      ],
+    });
+  }
+  file.addInterface({
+    isExported: true,
+    name: 'Result',
+    properties: [
+      {
+        name: 'outputs',
+        type: `{ ${entry.outputs.map((o) => `readonly ${JSON.stringify(o.name)}: ${ARRAYS[o.dtype]}`).join('; ')} }`,
+        isReadonly: true,
+        docs: [`Row-major: ${entry.outputs.map((o) => `${o.name} ${shapeText(o)}`).join(', ')}.`],
+      },
+      ...(labelled
+        ? [
+            {
+              name: 'classes',
+              type: 'readonly (readonly Prediction[])[]',
+              isReadonly: true,
+              docs: ['For each image, the classes by falling probability.'],
+            },
+          ]
+        : []),
+    ],
+  });
+  file.addInterface({
+    isExported: true,
+    name: 'Session',
+    methods: [
+      { name: 'run', parameters: [{ name: 'input', type: 'Input' }], returnType: 'Promise<Result>' },
+      { name: 'warmup', returnType: 'Promise<void>', docs: ['Runs once, so that the first real run is as quick as the others.'] },
+      { name: 'dispose', returnType: 'void', docs: ['Frees everything on the GPU.'] },
+    ],
+  });
+  file.addInterface({
+    isExported: true,
+    name: 'LoadOptions',
+    properties: [
+      { name: 'device', type: 'GPUDevice', isReadonly: true, hasQuestionToken: true, docs: ['A device to share; otherwise one is requested.'] },
+      { name: 'check', type: 'boolean', isReadonly: true, hasQuestionToken: true, docs: ['Run the golden input at load (default: true).'] },
+    ],
+  });
+  file.addFunction({
+    isExported: true,
+    name: 'load',
+    parameters: [{ name: 'options', type: 'LoadOptions', initializer: '{}' }],
+    returnType: 'Promise<Session>',
+    docs: ['Loads the program from the folder that this module lies in.'],
+    statements: [`return loadProgram(new URL('./', import.meta.url), options);`],
+  });
+  file.formatText();
+
+  const files = new Map<string, string>();
+  for (const output of project.emitToMemory({ targetSourceFile: file }).getFiles()) files.set(output.filePath, output.text);
+  return { 'index.js': files.get('/index.js')!, 'index.d.ts': files.get('/index.d.ts')! };
+}
