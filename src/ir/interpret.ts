@@ -1,0 +1,148 @@
+/**
+ * Runs a function by the operators' references, in f64: what a program means, slow but sure. Also how parameters are merged,
+ * masks found and programs given their golden output, so its products are blocked and values die at their last use.
+ */
+import { resultValues, topological } from './graph.js';
+import { auxOf, OPS } from './ops/index.js';
+import { sameType, showType } from './ops/shapes.js';
+import { toFloat64 } from './tensor.js';
+import type { Func, Module, OpAttrs, OpName, Tensor, Value } from './types.js';
+
+export interface InterpretOptions {
+  /** Arguments by name. */
+  readonly inputs?: ReadonlyMap<string, Tensor>;
+  /** Gives a parameter's elements; asked once for each parameter that is reached. Constants with data are not asked for. */
+  readonly params?: (name: string) => Tensor;
+}
+
+/** An argument or parameter is missing or has another type than the program declares. */
+export class InterpretError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'InterpretError';
+  }
+}
+
+/**
+ * Results of one function of a module, by name. Floats come back as Float64Array, not rounded to their dtype.
+ * @throws InterpretError when an argument or parameter is missing or of another shape or element type.
+ * @throws RangeError from an operator whose data makes it undefined (an index out of range, a singular matrix).
+ */
+export function interpret(module: Module, funcName: string, options: InterpretOptions = {}): Map<string, Tensor> {
+  return interpretFunc(functionOf(module, funcName), { ...options, params: declaredFirst(module, options) });
+}
+
+function functionOf(module: Module, name: string): Func {
+  const func = module.funcs.get(name);
+  if (!func) throw new InterpretError(`module ${module.name} has no function ${name}`);
+  return func;
+}
+
+/** A declared constant's own data, otherwise what the caller gives. */
+function declaredFirst(module: Module, options: InterpretOptions): (name: string) => Tensor {
+  return (name) => {
+    const param = module.params.get(name);
+    if (param?.data) return { type: param.type, data: param.data };
+    if (!options.params) throw new InterpretError(`no value for parameter ${name}`);
+    return options.params(name);
+  };
+}
+
+/** The same for a function that stands alone: every parameter is asked for. */
+export function interpretFunc(func: Func, options: InterpretOptions = {}): Map<string, Tensor> {
+  const values = interpretValues(resultValues(func), options);
+  return new Map(func.results.map((r, i) => [r.name, values[i]!]));
+}
+
+/**
+ * Hands each result of a function over as soon as it is known and keeps none: how a whole model's weights are prepared without
+ * all of them in memory in f64.
+ */
+export function interpretEach(
+  module: Module,
+  funcName: string,
+  options: InterpretOptions,
+  take: (name: string, tensor: Tensor) => void,
+): void {
+  const func = functionOf(module, funcName);
+  const names = new Map<Value, string[]>();
+  for (const r of func.results) names.set(r.value, [...(names.get(r.value) ?? []), r.name]);
+  run(resultValues(func), { ...options, params: declaredFirst(module, options) }, (value, tensor) => {
+    for (const name of names.get(value)!) take(name, tensor);
+  });
+}
+
+/** The tensors of some values. */
+export function interpretValues(roots: readonly Value[], options: InterpretOptions = {}): Tensor[] {
+  const results = new Map<Value, Tensor>();
+  run(roots, options, (value, tensor) => {
+    results.set(value, tensor);
+  });
+  return roots.map((r) => results.get(r)!);
+}
+
+/** Evaluates in topological order; a value is dropped after its last use, a root after it was taken and used. */
+function run(roots: readonly Value[], options: InterpretOptions, take: (root: Value, tensor: Tensor) => void): void {
+  const order = topological(roots);
+  const wanted = new Set(roots);
+  // All readings of one parameter are one value, so that it is fetched and converted once and freed.
+  const byName = new Map<string, Value>();
+  const same = (v: Value): Value => {
+    if (v.op !== 'param') return v;
+    const first = byName.get(v.attrs.name);
+    if (!first) byName.set(v.attrs.name, v);
+    return first ?? v;
+  };
+  const lastUse = new Map<Value, number>();
+  const auxes = new Map<Value, Value[]>();
+  order.forEach((v, i) => {
+    lastUse.set(same(v), i);
+    for (const x of v.inputs) lastUse.set(same(x), i);
+    if (v.op === 'aux') auxes.set(v.inputs[0]!, [...(auxes.get(v.inputs[0]!) ?? []), v]);
+  });
+
+  const known = new Map<Value, Tensor>();
+  order.forEach((v, i) => {
+    const key = same(v);
+    const inputs = v.inputs.map((x) => known.get(same(x))!);
+    const made = known.get(key) ?? evaluate(v, inputs, options);
+    known.set(key, made);
+    if (wanted.has(v)) take(v, made);
+    // Other results need the owner's operands, which may die here.
+    for (const a of auxes.get(v) ?? []) known.set(a, evaluateAux(a, inputs));
+    if (lastUse.get(key) === i) known.delete(key);
+    for (const x of v.inputs) if (lastUse.get(same(x)) === i) known.delete(same(x));
+  });
+}
+
+function evaluate(v: Value, inputs: readonly Tensor[], options: InterpretOptions): Tensor {
+  if (v.op === 'param') return prepare(options.params?.(v.attrs.name), v, `parameter ${v.attrs.name}`);
+  if (v.op === 'input') return prepare(options.inputs?.get(v.attrs.name), v, `argument ${v.attrs.name}`);
+  return apply(v.op, inputs, v);
+}
+
+/** `O` ties the operator to its attributes, which a union of values does not. */
+function apply<O extends OpName>(op: O, inputs: readonly Tensor[], v: Value): Tensor {
+  const reference = OPS[op].reference;
+  if (!reference) throw new InterpretError(`${op} has no reference`);
+  return reference(inputs, v.attrs as OpAttrs[O], v.type);
+}
+
+function evaluateAux(v: Value, ownerInputs: readonly Tensor[]): Tensor {
+  const owner = v.inputs[0]!;
+  const def = v.op === 'aux' ? auxOf(owner, v.attrs.output) : undefined;
+  if (!def) throw new InterpretError(`${owner.op} has no such other result`);
+  return def.reference(ownerInputs, owner.attrs, v.type);
+}
+
+/** Checks what came from outside and puts floats into f64, the one array type that the references' loops then see. */
+function prepare(given: Tensor | undefined, v: Value, what: string): Tensor {
+  if (!given) throw new InterpretError(`no value for ${what}`);
+  // f16 and f32 differ in storage only, so either may stand for the other.
+  const float = (t: Tensor['type']): Tensor['type'] => (t.dtype === 'f16' ? { ...t, dtype: 'f32' } : t);
+  if (!sameType(float(given.type), float(v.type))) {
+    throw new InterpretError(`${what} is ${showType(given.type)}, where ${showType(v.type)} is declared`);
+  }
+  const isFloat = v.type.dtype === 'f32' || v.type.dtype === 'f16';
+  return { type: v.type, data: isFloat ? toFloat64(given) : given.data };
+}
