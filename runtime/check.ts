@@ -1,0 +1,78 @@
+/** Checks that a `program.json` is one and that its references hold, so that nothing later meets an index out of range. */
+import { ProgramFileError } from './errors.js';
+import type { BufferRef, Entry, Program, StorageType, TensorSpec } from './program.js';
+
+export const FILE = 'program.json';
+export const BYTES: Readonly<Record<StorageType, number>> = { f32: 4, f16: 2, i32: 4, u32: 4 };
+
+export const elements = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+/** Bytes of a tensor's buffer: WebGPU copies multiples of 4. */
+export const byteSize = ({ dtype, shape }: TensorSpec): number => Math.ceil((elements(shape) * BYTES[dtype]) / 4) * 4;
+
+export function parseProgram(text: string): Program {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw new ProgramFileError(FILE, 'is not JSON', error);
+  }
+  return checkProgram(json);
+}
+
+/** Throws ProgramFileError (ESP0707) that names what is wrong. */
+export function checkProgram(json: unknown): Program {
+  const bad = (why: string) => new ProgramFileError(FILE, why);
+  const program = json as Program;
+  if (program?.format !== 'espalier.program') throw bad('is not an Espalier program');
+  if (program.version !== 1) {
+    throw bad(`has version ${String(program.version)}; this runtime reads version 1`);
+  }
+  try {
+    const weights = new Map(program.weights.map((w) => [w.name, w.bytes]));
+    for (const kernel of program.kernels) {
+      if (kernel.variants.length === 0) throw bad(`kernel \`${kernel.name}\` has no variant`);
+    }
+    for (const entry of program.entries) checkEntry(program, entry, weights);
+    if (program.entries.length === 0) throw bad('has no entry');
+    if (program.golden && !program.entries.some((e) => e.batch === program.golden?.batch)) {
+      throw bad(`its golden input has batch ${program.golden.batch}, which no entry takes`);
+    }
+  } catch (error) {
+    if (error instanceof ProgramFileError) throw error;
+    throw new ProgramFileError(FILE, `is malformed: ${(error as Error).message}`, error);
+  }
+  return program;
+}
+
+function checkEntry(program: Program, entry: Entry, weights: ReadonlyMap<string, number>): void {
+  const bad = (why: string) => new ProgramFileError(FILE, `entry \`${entry.name}\`: ${why}`);
+  for (const tensor of [...entry.inputs, ...entry.outputs]) {
+    if (tensor.shape[0] !== entry.batch) throw bad(`\`${tensor.name}\` does not begin with the batch, ${entry.batch}`);
+  }
+  const size = (ref: BufferRef): number | undefined => {
+    if (ref.kind === 'weight') return weights.get(ref.name);
+    if (ref.kind === 'arena') return entry.slabs[ref.slab];
+    const tensor = (ref.kind === 'input' ? entry.inputs : entry.outputs)[ref.index];
+    return tensor && byteSize(tensor);
+  };
+  entry.dispatches.forEach((dispatch, i) => {
+    const kernel = program.kernels[dispatch.kernel];
+    const at = `dispatch ${i} (${dispatch.label})`;
+    if (!kernel) throw bad(`${at} names kernel ${dispatch.kernel} of ${program.kernels.length}`);
+    if (dispatch.bindings.length !== kernel.bindings.length || dispatch.workgroups.length !== kernel.variants.length) {
+      throw bad(`${at} does not fit kernel \`${kernel.name}\``);
+    }
+    for (const ref of dispatch.bindings) {
+      const whole = size(ref);
+      // A tensor's last bytes may be rounded up to what a binding needs; buffers are made that large.
+      if (whole === undefined || ref.offset % 256 !== 0 || ref.offset + ref.bytes > roundUp(whole)) {
+        throw bad(`${at} binds bytes ${ref.offset}..${ref.offset + ref.bytes} of a ${ref.kind} of ${whole ?? 0}`);
+      }
+    }
+  });
+}
+
+/** Buffers are multiples of 16 bytes, so that each can be bound as an array of vec4f. */
+export function roundUp(bytes: number): number {
+  return Math.max(16, Math.ceil(bytes / 16) * 16);
+}

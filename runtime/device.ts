@@ -1,0 +1,151 @@
+/**
+ * The device a program runs on: what it offers, what the program needs, which kernel variants are legal, and requesting it. A device
+ * gets WebGPU's default limits; only what the program demands is raised.
+ */
+import { DeviceLostError, LimitError, NoAdapterError, OutOfMemoryError, ValidationError } from './errors.js';
+import type { KernelVariant, Program } from './program.js';
+
+/** What choosing variants looks at. */
+export interface DeviceFacts {
+  readonly features: ReadonlySet<string>;
+  /** Value of a limit by its WebGPU name; 0 for a name that WebGPU does not know. */
+  readonly limit: (name: string) => number;
+  /** 0 where subgroups are not offered. */
+  readonly subgroupMinSize: number;
+  readonly subgroupMaxSize: number;
+}
+
+/** WebGPU's guaranteed values of the limits that a program can ask more of. */
+const DEFAULTS: Readonly<Record<string, number>> = {
+  maxBufferSize: 268435456,
+  maxStorageBufferBindingSize: 134217728,
+  maxStorageBuffersPerShaderStage: 8,
+  maxComputeWorkgroupsPerDimension: 65535,
+};
+
+export function deviceFacts(of: GPUAdapter | GPUDevice): DeviceFacts {
+  const info = 'adapterInfo' in of ? of.adapterInfo : of.info;
+  const limits = of.limits as unknown as Readonly<Record<string, number>>;
+  return {
+    features: new Set(of.features),
+    limit: (name) => limits[name] ?? 0,
+    subgroupMinSize: info?.subgroupMinSize ?? 0,
+    subgroupMaxSize: info?.subgroupMaxSize ?? 0,
+  };
+}
+
+/**
+ * Whether a variant is right on a device. One for subgroups of size S is legal where every subgroup has S lanes, or, if it pins its size
+ * with `@subgroup_size` (it then requires `subgroup-size-control`), where S lies in the device's range.
+ */
+export function isLegal({ requires }: KernelVariant, facts: DeviceFacts): boolean {
+  const { features = [], limits = {}, subgroupSize: size } = requires;
+  if (!features.every((f) => facts.features.has(f))) return false;
+  if (!Object.entries(limits).every(([name, value]) => facts.limit(name) >= value)) return false;
+  if (size === undefined) return true;
+  const pinned = features.includes('subgroup-size-control');
+  return pinned
+    ? facts.subgroupMinSize <= size && size <= facts.subgroupMaxSize
+    : facts.subgroupMinSize === size && facts.subgroupMaxSize === size;
+}
+
+/** Indices of a kernel's legal variants, best first; the portable one is among them. */
+export function legalVariants(variants: readonly KernelVariant[], facts: DeviceFacts): number[] {
+  return variants
+    .map((_, i) => i)
+    .filter((i) => isLegal(variants[i]!, facts))
+    .sort((a, b) => variants[b]!.rank - variants[a]!.rank || a - b);
+}
+
+/** Limits beyond WebGPU's defaults that the program's buffers, bindings and launches need, whichever variants are chosen. */
+export function neededLimits(program: Program): Record<string, number> {
+  const need: Record<string, number> = { ...DEFAULTS };
+  const raise = (name: string, value: number) => {
+    if (value > (need[name] ?? 0)) need[name] = value;
+  };
+  for (const weight of program.weights) raise('maxBufferSize', weight.bytes);
+  for (const kernel of program.kernels) raise('maxStorageBuffersPerShaderStage', kernel.bindings.length);
+  for (const entry of program.entries) {
+    for (const bytes of entry.slabs) raise('maxBufferSize', bytes);
+    for (const { bindings, workgroups } of entry.dispatches) {
+      for (const ref of bindings) raise('maxStorageBufferBindingSize', ref.bytes);
+      const portable = workgroups.at(-1);
+      if (portable) raise('maxComputeWorkgroupsPerDimension', Math.max(...portable));
+    }
+  }
+  return Object.fromEntries(Object.entries(need).filter(([name, value]) => value > DEFAULTS[name]!));
+}
+
+/** Throws LimitError (ESP0702) if a device lacks what the program needs. */
+export function checkLimits(program: Program, facts: DeviceFacts): void {
+  for (const [name, value] of Object.entries(neededLimits(program))) {
+    if (facts.limit(name) < value) throw new LimitError(name, value, facts.limit(name));
+  }
+}
+
+/**
+ * Requests a device for a program: the features and limits of each kernel's best legal variant, and `timestamp-query` if `timings`.
+ * Throws LimitError (ESP0702), or NoAdapterError (ESP0701) if the adapter gives no device.
+ */
+export async function requestDevice(adapter: GPUAdapter, program: Program, timings: boolean): Promise<GPUDevice> {
+  const facts = deviceFacts(adapter);
+  checkLimits(program, facts);
+  const limits = neededLimits(program);
+  const features = new Set<string>(timings && facts.features.has('timestamp-query') ? ['timestamp-query'] : []);
+  for (const { variants } of program.kernels) {
+    const best = legalVariants(variants, facts)[0];
+    if (best === undefined) continue;
+    const { requires } = variants[best]!;
+    for (const feature of requires.features ?? []) features.add(feature);
+    for (const [name, value] of Object.entries(requires.limits ?? {}))
+      limits[name] = Math.max(limits[name] ?? 0, value);
+  }
+  try {
+    return await adapter.requestDevice({
+      label: program.name,
+      requiredFeatures: [...features] as GPUFeatureName[],
+      requiredLimits: limits,
+    });
+  } catch (error) {
+    throw new NoAdapterError(
+      `the adapter gives no device: ${(error as Error).message}`,
+      'update the graphics driver',
+      error,
+    );
+  }
+}
+
+/** Runs `body` and turns what WebGPU reports meanwhile into typed errors that say what was being done. */
+export async function guarded<T>(device: GPUDevice, what: string, body: () => T | Promise<T>): Promise<T> {
+  const scopes = ['validation', 'out-of-memory', 'internal'] as const;
+  for (const scope of scopes) device.pushErrorScope(scope);
+  // The scopes have to be popped in any case, and before the result of `body` is judged: its failure may only follow from theirs.
+  let outcome: { value: T } | { error: unknown };
+  try {
+    outcome = { value: await body() };
+  } catch (error) {
+    outcome = { error };
+  }
+  const popped = await Promise.all(scopes.map(() => device.popErrorScope().catch(() => null)));
+  const [internal, memory, validation] = popped;
+  if (memory) throw new OutOfMemoryError(what, memory.message);
+  if (validation) throw new ValidationError(what, validation.message);
+  if (internal) throw new ValidationError(what, internal.message);
+  if ('error' in outcome) throw outcome.error;
+  return outcome.value;
+}
+
+/** Rejects when the device is lost; `cancel` lets go of it. Races against work that would otherwise wait for ever. */
+export function lostSignal(device: GPUDevice): {
+  readonly lost: Promise<never>;
+  reason: () => DeviceLostError | undefined;
+} {
+  let reason: DeviceLostError | undefined;
+  const lost = device.lost.then((info) => {
+    reason = new DeviceLostError(info.message || info.reason);
+    throw reason;
+  });
+  // Nobody may be waiting when it happens, and that is no unhandled rejection.
+  lost.catch(() => {});
+  return { lost, reason: () => reason };
+}

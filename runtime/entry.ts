@@ -1,0 +1,151 @@
+/** One entry of a program, ready to run: its bind groups, made once, and the commands of a forward pass. */
+import type { CompiledKernel, Layouts } from './kernels.js';
+import { type Memory, outputPlaces, resolve } from './memory.js';
+import type { Entry, Program } from './program.js';
+
+interface Step {
+  readonly pipeline: GPUComputePipeline;
+  readonly group: GPUBindGroup;
+  readonly workgroups: readonly [number, number, number];
+}
+
+/** What one dispatch took; `microseconds` by the GPU's own clock. */
+export interface Timing {
+  readonly label: string;
+  readonly kernel: string;
+  readonly variant: string;
+  readonly microseconds: number;
+  readonly flops: number;
+  readonly bytes: number;
+}
+
+/** Timestamps in one query set, WebGPU's maximum; a dispatch takes two. */
+const QUERIES = 4096;
+
+export class RunnableEntry {
+  readonly entry: Entry;
+  private readonly index: number;
+  private readonly memory: Memory;
+  private readonly program: Program;
+  private readonly kernels: readonly CompiledKernel[];
+  private readonly steps: readonly Step[];
+  private clock: { sets: GPUQuerySet[]; resolved: GPUBuffer; readable: GPUBuffer } | undefined;
+
+  constructor(
+    device: GPUDevice,
+    program: Program,
+    index: number,
+    kernels: readonly CompiledKernel[],
+    memory: Memory,
+    layouts: Layouts,
+    timings: boolean,
+  ) {
+    this.entry = program.entries[index]!;
+    this.index = index;
+    this.memory = memory;
+    this.program = program;
+    this.kernels = kernels;
+    this.steps = this.entry.dispatches.map(({ kernel, bindings, workgroups }) => {
+      const { pipeline, variant } = kernels[kernel]!;
+      const group = device.createBindGroup({
+        layout: layouts.of(program.kernels[kernel]!.bindings).group,
+        entries: bindings.map((ref, binding) => ({
+          binding,
+          resource: { buffer: resolve(memory, index, ref), offset: ref.offset, size: Math.ceil(ref.bytes / 4) * 4 },
+        })),
+      });
+      return { pipeline, group, workgroups: workgroups[variant]! };
+    });
+    if (timings && device.features.has('timestamp-query')) this.clock = makeClock(device, this.steps.length);
+  }
+
+  get inputs(): readonly GPUBuffer[] {
+    return this.memory.entries[this.index]!.inputs;
+  }
+
+  /** Records the forward pass and the copies to the read-back buffer. */
+  encode(encoder: GPUCommandEncoder): void {
+    if (this.clock) this.encodeTimed(encoder, this.clock);
+    else {
+      const pass = encoder.beginComputePass();
+      for (const step of this.steps) dispatch(pass, step);
+      pass.end();
+    }
+    const { outputs, readback } = this.memory.entries[this.index]!;
+    outputPlaces(this.entry).forEach(({ offset, bytes }, i) => {
+      encoder.copyBufferToBuffer(outputs[i]!, 0, readback, offset, bytes);
+    });
+  }
+
+  /** Waits for the submitted pass and copies its outputs out, as raw bytes in the order of the entry's outputs. */
+  async read(): Promise<ArrayBuffer[]> {
+    const { readback } = this.memory.entries[this.index]!;
+    await readback.mapAsync(GPUMapMode.READ);
+    const bytes = outputPlaces(this.entry).map((p) => readback.getMappedRange(p.offset, p.bytes).slice(0));
+    readback.unmap();
+    return bytes;
+  }
+
+  /** Times of the pass that was read last; undefined without a clock. */
+  async readTimings(): Promise<Timing[] | undefined> {
+    if (!this.clock) return undefined;
+    await this.clock.readable.mapAsync(GPUMapMode.READ);
+    const ticks = new BigUint64Array(this.clock.readable.getMappedRange().slice(0));
+    this.clock.readable.unmap();
+    return this.entry.dispatches.map(({ label, kernel, flops, bytes }, i) => ({
+      label,
+      kernel: this.program.kernels[kernel]!.name,
+      variant: this.program.kernels[kernel]!.variants[this.kernels[kernel]!.variant]!.name,
+      microseconds: Number(ticks[2 * i + 1]! - ticks[2 * i]!) / 1000,
+      flops,
+      bytes,
+    }));
+  }
+
+  destroy(): void {
+    for (const set of this.clock?.sets ?? []) set.destroy();
+    this.clock?.resolved.destroy();
+    this.clock?.readable.destroy();
+    this.clock = undefined;
+  }
+
+  /** A timestamp can only be written at a pass's edge, so each dispatch gets a pass of its own. */
+  private encodeTimed(encoder: GPUCommandEncoder, clock: NonNullable<typeof this.clock>): void {
+    this.steps.forEach((step, i) => {
+      const at = (2 * i) % QUERIES;
+      const querySet = clock.sets[Math.floor((2 * i) / QUERIES)]!;
+      const pass = encoder.beginComputePass({
+        timestampWrites: { querySet, beginningOfPassWriteIndex: at, endOfPassWriteIndex: at + 1 },
+      });
+      dispatch(pass, step);
+      pass.end();
+    });
+    clock.sets.forEach((set, i) => {
+      encoder.resolveQuerySet(set, 0, set.count, clock.resolved, i * QUERIES * 8);
+    });
+    encoder.copyBufferToBuffer(clock.resolved, 0, clock.readable, 0, clock.readable.size);
+  }
+}
+
+function dispatch(pass: GPUComputePassEncoder, { pipeline, group, workgroups }: Step): void {
+  pass.setPipeline(pipeline);
+  pass.setBindGroup(0, group);
+  pass.dispatchWorkgroups(...workgroups);
+}
+
+function makeClock(
+  device: GPUDevice,
+  steps: number,
+): { sets: GPUQuerySet[]; resolved: GPUBuffer; readable: GPUBuffer } {
+  const sets: GPUQuerySet[] = [];
+  for (let left = 2 * steps; left > 0; left -= QUERIES) {
+    sets.push(device.createQuerySet({ type: 'timestamp', count: Math.min(left, QUERIES) }));
+  }
+  const size = Math.max(16, 16 * steps);
+  const { QUERY_RESOLVE, COPY_SRC, COPY_DST, MAP_READ } = GPUBufferUsage;
+  return {
+    sets,
+    resolved: device.createBuffer({ size, usage: QUERY_RESOLVE | COPY_SRC }),
+    readable: device.createBuffer({ size, usage: COPY_DST | MAP_READ }),
+  };
+}

@@ -1,0 +1,99 @@
+/** Where a program's files come from: a folder by URL (or path, in Node), or memory. Reading is by range, so that weights never lie in memory twice. */
+import { ProgramFileError } from './errors.js';
+import type { Program } from './program.js';
+
+export interface OpenFile {
+  readonly size: number;
+  /** Bytes [start, end). */
+  read(start: number, end: number): Promise<Uint8Array>;
+  close?(): Promise<void>;
+}
+
+export interface ProgramFiles {
+  /** Throws ProgramFileError (ESP0707) if there is no such file. */
+  open(file: string): Promise<OpenFile>;
+}
+
+/** A compiled folder's address, or a program in memory with its files by name. */
+export type Source =
+  | string
+  | URL
+  | { readonly program: Program; readonly files: ProgramFiles | ReadonlyMap<string, Uint8Array | string> };
+
+export function bytesFile(bytes: Uint8Array): OpenFile {
+  return { size: bytes.byteLength, read: async (start, end) => bytes.subarray(start, end) };
+}
+
+export function memoryFiles(files: ReadonlyMap<string, Uint8Array | string>): ProgramFiles {
+  return {
+    async open(file) {
+      const found = files.get(file);
+      if (found === undefined) throw new ProgramFileError(file, 'is missing');
+      return bytesFile(typeof found === 'string' ? new TextEncoder().encode(found) : found);
+    },
+  };
+}
+
+/** The folder at a URL; `file:` works in Node. */
+export function urlFiles(source: string | URL): ProgramFiles {
+  const base = folderUrl(source);
+  return {
+    async open(file) {
+      const url = new URL(file, base);
+      if (url.protocol === 'file:') return openNodeFile(file, url);
+      let response: Response;
+      try {
+        response = await fetch(url);
+      } catch (error) {
+        throw new ProgramFileError(file, `cannot be fetched from ${url.href}`, error);
+      }
+      if (!response.ok) throw new ProgramFileError(file, `is missing (${url.href}: HTTP ${response.status})`);
+      return bytesFile(new Uint8Array(await response.arrayBuffer()));
+    },
+  };
+}
+
+/** The whole of a file as text. */
+export async function readText(files: ProgramFiles, name: string): Promise<string> {
+  const file = await files.open(name);
+  try {
+    return new TextDecoder().decode(await file.read(0, file.size));
+  } finally {
+    await file.close?.();
+  }
+}
+
+/** A folder's URL ends in a slash. A string is relative to the page, or, where there is none (Node), a path. */
+function folderUrl(source: string | URL): URL {
+  const slash = (text: string) => (text.endsWith('/') ? text : `${text}/`);
+  if (typeof source !== 'string') return new URL(slash(source.href));
+  // Two letters at least, or `C:\out` were a URL.
+  if (/^[a-z][a-z0-9+.-]+:/i.test(source)) return new URL(slash(source));
+  const page = globalThis.document?.baseURI ?? globalThis.location?.href;
+  if (page !== undefined) return new URL(slash(source), page);
+  const from = `file://${process.platform === 'win32' ? '/' : ''}${process.cwd().replaceAll('\\', '/')}/`;
+  return new URL(slash(source.replaceAll('%', '%25').replaceAll('#', '%23').replaceAll('?', '%3F')), from);
+}
+
+async function openNodeFile(name: string, url: URL): Promise<OpenFile> {
+  // Not a literal: a bundler for the web must not try to resolve it.
+  const library: string = 'node:fs/promises';
+  const { open } = (await import(library)) as typeof import('node:fs/promises');
+  const handle = await open(url, 'r').catch((error: unknown) => {
+    throw new ProgramFileError(name, 'is missing or cannot be read', error);
+  });
+  const { size } = await handle.stat();
+  return {
+    size,
+    async read(start, end) {
+      const bytes = new Uint8Array(end - start);
+      for (let at = 0; at < bytes.length; ) {
+        const { bytesRead } = await handle.read(bytes, at, bytes.length - at, start + at);
+        if (bytesRead === 0) throw new ProgramFileError(name, 'ended while it was being read');
+        at += bytesRead;
+      }
+      return bytes;
+    },
+    close: () => handle.close(),
+  };
+}

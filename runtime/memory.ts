@@ -1,0 +1,152 @@
+/** The program's buffers: one for each weight, the arena's slabs, and each entry's inputs, outputs and read-back. */
+import { byteSize, roundUp } from './check.js';
+import { ProgramFileError } from './errors.js';
+import type { ProgramFiles } from './files.js';
+import type { BufferRef, Entry, Program } from './program.js';
+import { readSafetensors } from './safetensors.js';
+
+export interface EntryBuffers {
+  readonly inputs: readonly GPUBuffer[];
+  readonly outputs: readonly GPUBuffer[];
+  /** All outputs one after another, for reading. */
+  readonly readback: GPUBuffer;
+}
+
+export interface Memory {
+  readonly weights: ReadonlyMap<string, GPUBuffer>;
+  readonly slabs: readonly GPUBuffer[];
+  readonly entries: readonly EntryBuffers[];
+  destroy(): void;
+}
+
+export interface Progress {
+  readonly loaded: number;
+  readonly total: number;
+}
+
+/** Bytes read from a file and handed to the queue at a time. */
+const PIECE = 8 << 20;
+/** The queue keeps a copy of what it has not yet written; it is waited for after this many bytes. */
+const IN_FLIGHT = 64 << 20;
+
+/** Makes all buffers and uploads the weights. Throws ProgramFileError (ESP0707) for weight files that do not fit the program. */
+export async function allocate(
+  device: GPUDevice,
+  program: Program,
+  files: ProgramFiles,
+  onProgress?: (progress: Progress) => void,
+): Promise<Memory> {
+  const all: GPUBuffer[] = [];
+  const buffer = (label: string, bytes: number, usage: number): GPUBuffer => {
+    const made = device.createBuffer({ label, size: roundUp(bytes), usage });
+    all.push(made);
+    return made;
+  };
+  const { STORAGE, COPY_DST, COPY_SRC, MAP_READ } = GPUBufferUsage;
+  const destroy = () => {
+    for (const b of all.splice(0)) b.destroy();
+  };
+  try {
+    const weights = await uploadWeights(
+      device,
+      program,
+      files,
+      (label, bytes) => buffer(label, bytes, STORAGE | COPY_DST),
+      onProgress,
+    );
+    const slabCount = Math.max(0, ...program.entries.map((e) => e.slabs.length));
+    // One entry runs at a time, so all of them share the slabs.
+    const slabs = Array.from({ length: slabCount }, (_, i) =>
+      buffer(`slab ${i}`, Math.max(...program.entries.map((e) => e.slabs[i] ?? 0)), STORAGE | COPY_SRC | COPY_DST),
+    );
+    const entries = program.entries.map(
+      (entry): EntryBuffers => ({
+        inputs: entry.inputs.map((t) => buffer(t.name, byteSize(t), STORAGE | COPY_DST)),
+        outputs: entry.outputs.map((t) => buffer(t.name, byteSize(t), STORAGE | COPY_SRC)),
+        readback: buffer(
+          'read-back',
+          entry.outputs.reduce((sum, t) => sum + roundUp(byteSize(t)), 0),
+          MAP_READ | COPY_DST,
+        ),
+      }),
+    );
+    return { weights, slabs, entries, destroy };
+  } catch (error) {
+    destroy();
+    throw error;
+  }
+}
+
+async function uploadWeights(
+  device: GPUDevice,
+  program: Program,
+  files: ProgramFiles,
+  make: (label: string, bytes: number) => GPUBuffer,
+  onProgress?: (progress: Progress) => void,
+): Promise<Map<string, GPUBuffer>> {
+  const wanted = new Map(program.weights.map((w) => [w.name, w]));
+  const buffers = new Map<string, GPUBuffer>();
+  const total = program.weights.reduce((sum, w) => sum + w.bytes, 0);
+  let loaded = 0;
+  let inFlight = 0;
+  for (const name of program.weightFiles) {
+    const file = await files.open(name);
+    try {
+      for (const [key, { start, end }] of await readSafetensors(name, file)) {
+        const weight = wanted.get(key);
+        if (!weight || buffers.has(key)) continue;
+        if (end - start > weight.bytes || end - start <= weight.bytes - 4) {
+          throw new ProgramFileError(name, `\`${key}\` has ${end - start} bytes, program.json says ${weight.bytes}`);
+        }
+        const target = make(key, weight.bytes);
+        buffers.set(key, target);
+        for (let at = start; at < end; at += PIECE) {
+          const piece = await file.read(at, Math.min(end, at + PIECE));
+          device.queue.writeBuffer(target, at - start, wholeWords(piece));
+          inFlight += piece.length;
+          loaded += piece.length;
+          if (inFlight >= IN_FLIGHT) {
+            await device.queue.onSubmittedWorkDone();
+            inFlight = 0;
+            onProgress?.({ loaded, total });
+          }
+        }
+      }
+    } finally {
+      await file.close?.();
+    }
+  }
+  const missing = program.weights.filter((w) => !buffers.has(w.name)).map((w) => w.name);
+  if (missing.length > 0) {
+    const shown = missing.slice(0, 5).join(', ') + (missing.length > 5 ? `, and ${missing.length - 5} more` : '');
+    throw new ProgramFileError(program.weightFiles.join(', ') || 'weights', `lacks ${shown}`);
+  }
+  onProgress?.({ loaded: total, total });
+  return buffers;
+}
+
+/** `writeBuffer` takes multiples of 4 bytes. */
+export function wholeWords(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  if (bytes.length % 4 === 0) return bytes as Uint8Array<ArrayBuffer>;
+  const padded = new Uint8Array(Math.ceil(bytes.length / 4) * 4);
+  padded.set(bytes);
+  return padded;
+}
+
+/** The buffer that a reference points into. */
+export function resolve(memory: Memory, entry: number, ref: BufferRef): GPUBuffer {
+  const io = memory.entries[entry]!;
+  if (ref.kind === 'weight') return memory.weights.get(ref.name)!;
+  if (ref.kind === 'arena') return memory.slabs[ref.slab]!;
+  return ref.kind === 'input' ? io.inputs[ref.index]! : io.outputs[ref.index]!;
+}
+
+/** Bytes of one entry's outputs in the read-back buffer. */
+export function outputPlaces(entry: Entry): { offset: number; bytes: number }[] {
+  let offset = 0;
+  return entry.outputs.map((t) => {
+    const place = { offset, bytes: byteSize(t) };
+    offset += roundUp(place.bytes);
+    return place;
+  });
+}

@@ -1,0 +1,298 @@
+/**
+ * From decoded pixels to the program's input, on the GPU: the steps that resample.ts plans, as dispatches over 8-bit RGBA in u32 words, and
+ * a last one that turns to gray, normalizes and writes f32 [channels, height, width] into the input buffer.
+ */
+import { InputError } from './errors.js';
+import { type Pixels, rgbaRows } from './image.js';
+import { FINISH, RESAMPLE } from './preprocess.wgsl.js';
+import type { PreprocessStep } from './program.js';
+import { type Box, type Plan, planSteps, type ResizeStage, taps } from './resample.js';
+
+/** Where to write: item `index` of a batch in an f32 buffer of [batch, channels, height, width]. */
+export interface Target {
+  readonly buffer: GPUBuffer;
+  readonly index: number;
+  readonly channels: number;
+  readonly height: number;
+  readonly width: number;
+}
+
+/** An image of 8-bit RGBA on the GPU: some of the rows and columns of a larger one. */
+interface Plane {
+  readonly buffer: GPUBuffer;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Rows are uploaded and resized horizontally in bands of at most this many bytes. */
+const BAND = 48 << 20;
+/** Invocations of a workgroup, and workgroups along x; both as in the WGSL. */
+const GROUP = 64;
+const ACROSS = 32768;
+
+export class Preprocessor {
+  private readonly device: GPUDevice;
+  private readonly steps: readonly PreprocessStep[];
+  private readonly resample: GPUComputePipeline;
+  private readonly finish: GPUComputePipeline;
+  /** Kept between images and reused by size class, in the order of use within an image batch. */
+  private readonly pool: GPUBuffer[] = [];
+  private taken: GPUBuffer[] = [];
+
+  private constructor(
+    device: GPUDevice,
+    steps: readonly PreprocessStep[],
+    resample: GPUComputePipeline,
+    finish: GPUComputePipeline,
+  ) {
+    this.device = device;
+    this.steps = steps;
+    this.resample = resample;
+    this.finish = finish;
+  }
+
+  static async create(device: GPUDevice, steps: readonly PreprocessStep[]): Promise<Preprocessor> {
+    const compile = (label: string, code: string) =>
+      device.createComputePipelineAsync({
+        label,
+        layout: 'auto',
+        compute: { module: device.createShaderModule({ label, code }) },
+      });
+    const [resample, finish] = await Promise.all([compile('resample', RESAMPLE), compile('finish', FINISH)]);
+    return new Preprocessor(device, steps, resample, finish);
+  }
+
+  /**
+   * Uploads an image and records its steps. An image too large for one band is partly submitted at once, before `encoder`.
+   * Throws InputError (ESP0708) if the steps do not end in the target's size, or an image between them exceeds the device's buffers.
+   */
+  encode(encoder: GPUCommandEncoder, image: Pixels, target: Target): void {
+    const plan = planSteps(this.steps, image.width, image.height);
+    const { window } = plan;
+    if (window.width !== target.width || window.height !== target.height) {
+      throw new InputError(
+        `preprocessing a ${image.width}x${image.height} image gives ${window.width}x${window.height}, the program takes ${target.width}x${target.height}`,
+        'end `preprocess` with a crop, or resize to both sides',
+      );
+    }
+    const [first, ...rest] = plan.stages;
+    if (!first) {
+      const rows = clip(window.y, window.height, image.height);
+      const plane = this.upload(image, rows.from, rows.to);
+      this.encodeFinish(encoder, plane, { ...window, y: window.y - rows.from }, plan, target, image.channels > 1);
+      return;
+    }
+    let plane = this.encodeFirst(encoder, image, first);
+    for (const stage of rest) plane = this.encodeStage(encoder, plane, stage);
+    this.encodeFinish(encoder, plane, window, plan, target, image.channels > 1);
+  }
+
+  /** The buffers of the images encoded so far may be used again: call it once what was encoded is submitted. */
+  release(): void {
+    this.pool.push(...this.taken);
+    this.taken = [];
+  }
+
+  destroy(): void {
+    for (const buffer of [...this.pool, ...this.taken]) buffer.destroy();
+    this.pool.length = 0;
+    this.taken = [];
+  }
+
+  /** The first resize reads the uploaded image, of which only the rows that matter are uploaded. */
+  private encodeFirst(encoder: GPUCommandEncoder, image: Pixels, stage: ResizeStage): Plane {
+    const { from, keep } = stage;
+    const down = taps(from.height, stage.height, stage.filter, keep.y, keep.height);
+    // Rows past the image's edge are zeros and need no upload.
+    const rows = clip(from.y + down.from, down.to - down.from, image.height);
+    const between = this.plane(keep.width, down.to - down.from);
+    const bandRows = Math.max(1, Math.floor(BAND / (image.width * 4)));
+    const single = rows.to - rows.from <= bandRows;
+    for (let at = rows.from; at < rows.to; at += bandRows) {
+      const end = Math.min(rows.to, at + bandRows);
+      const band = this.upload(image, at, end);
+      const own = single ? encoder : this.device.createCommandEncoder();
+      // This band's rows, counted in the rows of `between`; zeros beside the image are written with its first and last band.
+      const low = at === rows.from ? 0 : at - from.y - down.from;
+      const high = end === rows.to ? between.height : end - from.y - down.from;
+      this.encodeAxis(own, {
+        source: band,
+        target: between,
+        table: taps(from.width, stage.width, stage.filter, keep.x, keep.width),
+        along: { step: 1, origin: from.x, extent: band.width },
+        across: { step: band.width, origin: from.y + down.from + low - at, extent: band.height },
+        out: { along: keep.width, across: high - low, alongStep: 1, acrossStep: keep.width, base: low * keep.width },
+        gray: stage.gray,
+      });
+      if (!single) {
+        this.device.queue.submit([own.finish()]);
+        // The next band's upload is ordered after this submission, so its buffer can be the same.
+        this.pool.push(...this.taken.splice(this.taken.indexOf(band.buffer), 1));
+      }
+    }
+    return this.encodeVertical(encoder, between, down.from, stage, down);
+  }
+
+  private encodeStage(encoder: GPUCommandEncoder, plane: Plane, stage: ResizeStage): Plane {
+    const { from, keep } = stage;
+    const down = taps(from.height, stage.height, stage.filter, keep.y, keep.height);
+    const between = this.plane(keep.width, down.to - down.from);
+    this.encodeAxis(encoder, {
+      source: plane,
+      target: between,
+      table: taps(from.width, stage.width, stage.filter, keep.x, keep.width),
+      along: { step: 1, origin: from.x, extent: plane.width },
+      across: { step: plane.width, origin: from.y + down.from, extent: plane.height },
+      out: { along: keep.width, across: between.height, alongStep: 1, acrossStep: keep.width, base: 0 },
+      gray: stage.gray,
+    });
+    return this.encodeVertical(encoder, between, down.from, stage, down);
+  }
+
+  private encodeVertical(
+    encoder: GPUCommandEncoder,
+    between: Plane,
+    skipped: number,
+    { keep }: ResizeStage,
+    table: ReturnType<typeof taps>,
+  ): Plane {
+    const result = this.plane(keep.width, keep.height);
+    this.encodeAxis(encoder, {
+      source: between,
+      target: result,
+      table,
+      along: { step: between.width, origin: -skipped, extent: between.height },
+      across: { step: 1, origin: 0, extent: between.width },
+      out: { along: keep.height, across: keep.width, alongStep: keep.width, acrossStep: 1, base: 0 },
+      gray: false,
+    });
+    return result;
+  }
+
+  private encodeAxis(encoder: GPUCommandEncoder, pass: AxisPass): void {
+    const { along, across, out, table } = pass;
+    const spans = out.along * 3;
+    const numbers = new Int32Array(spans + table.weights.length);
+    numbers.set(table.spans);
+    numbers.set(table.weights, spans);
+    const params = new Int32Array([
+      ...[out.along, out.across, out.alongStep, out.acrossStep],
+      ...[out.base, spans, pass.gray ? 1 : 0, ACROSS * GROUP],
+      ...[along.step, along.origin, along.extent, 0],
+      ...[across.step, across.origin, across.extent, 0],
+    ]);
+    const buffers = [pass.source.buffer, this.filled(numbers), pass.target.buffer, this.filled(params)];
+    this.record(encoder, this.resample, buffers, out.along * out.across);
+  }
+
+  private encodeFinish(
+    encoder: GPUCommandEncoder,
+    plane: Plane,
+    window: Box,
+    plan: Plan,
+    target: Target,
+    color: boolean,
+  ): void {
+    const { channels } = target;
+    if (channels !== 1 && channels !== 3)
+      throw new InputError(`images have 1 or 3 channels, the program takes ${channels}`);
+    if (channels === 1 && color && !plan.gray && !plan.stages.some((s) => s.gray)) {
+      throw new InputError(
+        'the image has colors, the program takes one channel',
+        'put `grayscale` into its `preprocess`',
+      );
+    }
+    const params = new ArrayBuffer(64);
+    const int = new Int32Array(params);
+    const real = new Float32Array(params);
+    const count = window.width * window.height;
+    int.set([plane.width, plane.height, window.x, window.y]);
+    int.set([window.width, window.height, channels, target.index * channels * count], 4);
+    for (let c = 0; c < 3; c++) {
+      real[8 + c] = plan.mean[c] ?? plan.mean[0] ?? 0;
+      real[12 + c] = plan.std[c] ?? plan.std[0] ?? 1;
+    }
+    int[11] = plan.gray ? 1 : 0;
+    int[15] = ACROSS * GROUP;
+    this.record(encoder, this.finish, [plane.buffer, target.buffer, this.filled(int)], count);
+  }
+
+  private record(
+    encoder: GPUCommandEncoder,
+    pipeline: GPUComputePipeline,
+    buffers: readonly GPUBuffer[],
+    invocations: number,
+  ): void {
+    const pass = encoder.beginComputePass();
+    pass.setPipeline(pipeline);
+    const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
+    pass.setBindGroup(0, this.device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }));
+    const groups = Math.ceil(invocations / GROUP);
+    pass.dispatchWorkgroups(Math.min(groups, ACROSS), Math.ceil(groups / ACROSS));
+    pass.end();
+  }
+
+  private upload(image: Pixels, from: number, to: number): Plane {
+    const plane = this.plane(image.width, to - from);
+    this.device.queue.writeBuffer(plane.buffer, 0, rgbaRows(image, from, to));
+    return plane;
+  }
+
+  private plane(width: number, height: number): Plane {
+    return { buffer: this.take(width * height * 4), width, height };
+  }
+
+  private filled(numbers: Int32Array<ArrayBuffer>): GPUBuffer {
+    const buffer = this.take(numbers.byteLength);
+    this.device.queue.writeBuffer(buffer, 0, numbers);
+    return buffer;
+  }
+
+  /** A buffer of at least so many bytes, from the pool if one of that size class is free. */
+  private take(bytes: number): GPUBuffer {
+    const { maxStorageBufferBindingSize, maxBufferSize } = this.device.limits;
+    if (bytes > Math.min(maxStorageBufferBindingSize, maxBufferSize)) {
+      throw new InputError(
+        `the image needs ${bytes} bytes at once while it is preprocessed, more than the device binds`,
+        'give a smaller image',
+      );
+    }
+    // Classes are powers of two, so that images of changing sizes reuse buffers; above 1 MiB that would waste too much.
+    const size = bytes > 1 << 20 ? Math.ceil(bytes / 65536) * 65536 : Math.max(256, 2 ** Math.ceil(Math.log2(bytes)));
+    const at = this.pool.findIndex((b) => b.size === size);
+    const buffer =
+      at >= 0
+        ? this.pool.splice(at, 1)[0]!
+        : this.device.createBuffer({
+            label: 'preprocess',
+            size,
+            usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
+          });
+    this.taken.push(buffer);
+    return buffer;
+  }
+}
+
+/** One direction of a resize: along the axis that is resized, and across it. Steps are in pixels of the buffers. */
+interface AxisPass {
+  readonly source: Plane;
+  readonly target: Plane;
+  readonly table: ReturnType<typeof taps>;
+  /** `origin` is added to a source position; positions outside `extent` then are zeros. */
+  readonly along: { readonly step: number; readonly origin: number; readonly extent: number };
+  readonly across: { readonly step: number; readonly origin: number; readonly extent: number };
+  readonly out: {
+    readonly along: number;
+    readonly across: number;
+    readonly alongStep: number;
+    readonly acrossStep: number;
+    readonly base: number;
+  };
+  readonly gray: boolean;
+}
+
+/** The part of [at, at + size) that lies in [0, extent); one row at least. */
+function clip(at: number, size: number, extent: number): { from: number; to: number } {
+  const from = Math.min(Math.max(at, 0), extent - 1);
+  return { from, to: Math.max(from + 1, Math.min(at + size, extent)) };
+}

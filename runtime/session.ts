@@ -1,0 +1,261 @@
+/** A loaded program: what a person holds. `load` makes one; the same code runs in browsers and in Node. */
+import { checkProgram, elements, FILE, parseProgram } from './check.js';
+import { type ClassScore, topClasses } from './classes.js';
+import { Engine } from './engine.js';
+import type { RunnableEntry, Timing } from './entry.js';
+import { InputError, NoAdapterError } from './errors.js';
+import { memoryFiles, readText, type Source, urlFiles } from './files.js';
+import { type ImageInput, pixelsOf } from './image.js';
+import { type Progress, wholeWords } from './memory.js';
+import type { Entry, Program, TensorSpec } from './program.js';
+import { chunkSizes, type TensorData, tensorBytes, typedOutput } from './tensors.js';
+
+export interface LoadOptions {
+  /** Use this device, which stays the caller's: `dispose` does not destroy it. */
+  readonly device?: GPUDevice;
+  /** Request the device from this adapter. Default: `navigator.gpu`'s, or, in Node, npm `webgpu`'s. */
+  readonly adapter?: GPUAdapter;
+  /** Run the golden input at load (default true). */
+  readonly golden?: boolean;
+  /** Use each kernel's portable variant only (default false). */
+  readonly portable?: boolean;
+  /** Measure each dispatch, where the device has `timestamp-query`; a run then takes one pass a dispatch. */
+  readonly timings?: boolean;
+  /** Called while weights are uploaded. */
+  readonly onProgress?: (progress: Progress) => void;
+  /** Called once when the session is disposed of; for whoever made the adapter. */
+  readonly onDispose?: () => void;
+}
+
+export interface Result {
+  /** Outputs by name; shape [items, ...] as in `shapes`. f16 is widened to f32. */
+  readonly outputs: Readonly<Record<string, TensorData>>;
+  readonly shapes: Readonly<Record<string, readonly number[]>>;
+  /** The five likeliest classes of the first item, best first, if the program has labels. */
+  readonly classes?: readonly ClassScore[];
+}
+
+export interface ImageRun {
+  readonly image: ImageInput;
+}
+export interface ImagesRun {
+  readonly images: readonly ImageInput[];
+}
+/** Whole tensors by input name, [items, ...]; any number of items. */
+export interface TensorsRun {
+  readonly tensors: Readonly<Record<string, TensorData>>;
+}
+
+/** Whether this page (or process) has WebGPU at all; `load` may still find no adapter. */
+export function isSupported(): boolean {
+  return globalThis.navigator?.gpu !== undefined;
+}
+
+/**
+ * Loads a compiled program: checks it, uploads its weights, compiles its kernels, and runs its golden input.
+ * Throws a RuntimeError: no adapter (ESP0701), limits (ESP0702), memory (ESP0704), a kernel (ESP0705), the golden input (ESP0706), files (ESP0707).
+ */
+export async function load(source: Source, options: LoadOptions = {}): Promise<Session> {
+  try {
+    const remote = typeof source === 'string' || source instanceof URL;
+    const files = remote ? urlFiles(source) : 'open' in source.files ? source.files : memoryFiles(source.files);
+    const program = remote ? parseProgram(await readText(files, FILE)) : checkProgram(source.program);
+    const engine = await Engine.create(program, files, async () => options.adapter ?? anyAdapter(), options);
+    return new LoadedSession(engine, options.onDispose);
+  } catch (error) {
+    options.onDispose?.();
+    throw error;
+  }
+}
+
+export interface Session {
+  readonly program: Program;
+  /** The variant in use of each kernel, in the program's order. */
+  readonly variants: readonly { readonly kernel: string; readonly variant: string }[];
+  /** True if the chosen variants failed the golden input and the portable ones run instead. */
+  readonly usesFallback: boolean;
+  /** Times of the last pass by dispatch; undefined unless asked for and offered. */
+  readonly timings: readonly Timing[] | undefined;
+
+  /** One image, or whole tensors of any number of items. Throws InputError (ESP0708), DeviceLostError (ESP0703), DisposedError (ESP0709). */
+  run(input: ImageRun | TensorsRun): Promise<Result>;
+  /** Many images: as few passes as the program's batch sizes allow, the last one padded. One result for each image. */
+  run(input: ImagesRun): Promise<Result[]>;
+  /** Runs every entry once on whatever its buffers hold, so that the first real run finds everything compiled. */
+  warmup(): Promise<void>;
+  /** Frees everything; the device too, unless it was given. Runs that wait or are under way fail with DisposedError. Safe to call twice. */
+  dispose(): void;
+}
+
+class LoadedSession implements Session {
+  private readonly engine: Engine;
+  private onDispose: (() => void) | undefined;
+
+  constructor(engine: Engine, onDispose: (() => void) | undefined) {
+    this.engine = engine;
+    this.onDispose = onDispose;
+  }
+
+  get program(): Program {
+    return this.engine.program;
+  }
+
+  get usesFallback(): boolean {
+    return this.engine.fellBack;
+  }
+
+  get timings(): readonly Timing[] | undefined {
+    return this.engine.timings;
+  }
+
+  get variants(): Session['variants'] {
+    const { kernels } = this.engine;
+    return this.program.kernels.map((k, i) => ({ kernel: k.name, variant: k.variants[kernels[i]!.variant]!.name }));
+  }
+
+  run(input: ImageRun | TensorsRun): Promise<Result>;
+  run(input: ImagesRun): Promise<Result[]>;
+  run(input: ImageRun | ImagesRun | TensorsRun): Promise<Result | Result[]> {
+    return this.engine.inTurn(async () => {
+      if ('tensors' in input) return this.runTensors(input.tensors);
+      if ('images' in input) return this.runImages(input.images);
+      return (await this.runImages([input.image]))[0]!;
+    });
+  }
+
+  warmup(): Promise<void> {
+    return this.engine.inTurn(async () => {
+      for (const runnable of this.engine.entries) await this.engine.execute(runnable, () => {});
+    });
+  }
+
+  dispose(): void {
+    this.engine.dispose();
+    this.onDispose?.();
+    this.onDispose = undefined;
+  }
+
+  private async runImages(images: readonly ImageInput[]): Promise<Result[]> {
+    if (images.length === 0) return [];
+    if (!this.program.preprocess)
+      throw new InputError('the program has no `preprocess`, so it takes no images', 'give `tensors`');
+    const pixels = images.map(pixelsOf);
+    const results: Result[] = [];
+    let at = 0;
+    for (const { runnable, count } of this.chunks(images.length)) {
+      const input = runnable.entry.inputs[0];
+      const [, channels = 0, height = 0, width = 0] = input?.shape ?? [];
+      if (runnable.entry.inputs.length !== 1 || input?.dtype !== 'f32' || input.shape.length !== 4) {
+        throw new InputError('the program takes something else than one image', 'give `tensors`');
+      }
+      const begin = at;
+      const raw = await this.engine.execute(runnable, (encoder) => {
+        for (let index = 0; index < count; index++) {
+          const target = { buffer: runnable.inputs[0]!, index, channels, height, width };
+          this.engine.preprocessor.encode(encoder, pixels[begin + index]!, target);
+        }
+      });
+      const all = raw.map((bytes, i) => typedOutput(runnable.entry.outputs[i]!, bytes));
+      for (let i = 0; i < count; i++) {
+        const item = all.map((data, o) => itemsOf(data, runnable.entry.outputs[o]!, i, i + 1));
+        results.push(this.result(runnable.entry, item, 1));
+      }
+      at += count;
+    }
+    return results;
+  }
+
+  private async runTensors(tensors: TensorsRun['tensors']): Promise<Result> {
+    const { inputs, outputs } = this.engine.entries[0]!.entry;
+    const unknown = Object.keys(tensors).find((name) => !inputs.some((t) => t.name === name));
+    const names = inputs.map((t) => t.name).join(', ');
+    if (unknown !== undefined)
+      throw new InputError(`the program has no input \`${unknown}\``, `its inputs are: ${names}`);
+    const counts = inputs.map((spec) => {
+      const data = tensors[spec.name];
+      if (!data) throw new InputError(`the input \`${spec.name}\` is missing`, `the inputs are: ${names}`);
+      const perItem = elements(spec.shape.slice(1));
+      if (data.length === 0 || data.length % perItem !== 0) {
+        throw new InputError(
+          `\`${spec.name}\` has ${data.length} elements, not a multiple of ${perItem} ([${spec.shape.slice(1)}])`,
+        );
+      }
+      return data.length / perItem;
+    });
+    const items = counts[0] ?? 1;
+    if (counts.some((c) => c !== items))
+      throw new InputError(`inputs differ in their number of items: ${counts.join(', ')}`);
+    const bytes = inputs.map((spec) => tensorBytes(spec, tensors[spec.name]!));
+    const whole: TensorData[][] = outputs.map(() => []);
+    let at = 0;
+    for (const { runnable, count } of this.chunks(items)) {
+      const begin = at;
+      const raw = await this.engine.execute(runnable, () => {
+        bytes.forEach((data, i) => {
+          const stride = data.byteLength / items;
+          const part = data.subarray(begin * stride, (begin + count) * stride);
+          this.engine.device.queue.writeBuffer(runnable.inputs[i]!, 0, wholeWords(part));
+        });
+      });
+      raw.forEach((data, i) => {
+        const spec = runnable.entry.outputs[i]!;
+        whole[i]!.push(itemsOf(typedOutput(spec, data), spec, 0, count));
+      });
+      at += count;
+    }
+    return this.result(this.engine.entries[0]!.entry, whole.map(joined), items);
+  }
+
+  private result({ outputs }: Entry, data: readonly TensorData[], items: number): Result {
+    const { labels } = this.program;
+    const named = Object.fromEntries(outputs.map((t, i) => [t.name, data[i]!]));
+    const shapes = Object.fromEntries(outputs.map((t) => [t.name, [items, ...t.shape.slice(1)]]));
+    const logits = data[0];
+    const perItem = elements(outputs[0]?.shape.slice(1) ?? []);
+    const classes =
+      labels && logits && perItem === labels.length ? topClasses(logits.subarray(0, perItem), labels) : undefined;
+    return { outputs: named, shapes, ...(classes ? { classes } : {}) };
+  }
+
+  private chunks(items: number): { runnable: RunnableEntry; count: number }[] {
+    const sizes = this.engine.entries.map((e) => e.entry.batch);
+    return chunkSizes(items, sizes).map(({ batch, count }) => ({
+      runnable: this.engine.entries[sizes.indexOf(batch)]!,
+      count,
+    }));
+  }
+}
+
+function itemsOf(data: TensorData, { shape }: TensorSpec, from: number, to: number): TensorData {
+  const perItem = elements(shape.slice(1));
+  return data.slice(from * perItem, to * perItem);
+}
+
+function joined(parts: readonly TensorData[]): TensorData {
+  const [first] = parts;
+  if (!first || parts.length === 1) return first!;
+  const all = new (first.constructor as Float32ArrayConstructor)(parts.reduce((sum, p) => sum + p.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+async function anyAdapter(): Promise<GPUAdapter> {
+  const gpu = globalThis.navigator?.gpu;
+  if (!gpu) {
+    throw new NoAdapterError(
+      'there is no WebGPU here',
+      'in a browser: a recent Chrome, Edge, Safari or Firefox; in Node: import { load } from "espalier"',
+    );
+  }
+  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
+  if (!adapter)
+    throw new NoAdapterError(
+      'WebGPU offers no adapter',
+      'update the graphics driver, or switch on hardware acceleration in the browser',
+    );
+  return adapter;
+}
