@@ -1,0 +1,131 @@
+/**
+ * The affine form of a value: y = sum_j M_j x_j + c, along one axis of y, the channels. Each x_j has y's shape except along that axis,
+ * where it has M_j's `in`; a convolution's x_j is its image, and M_j acts on the patches. c is a constant of parameters with axes of
+ * its own, or structurally zero (absent), which is what lets a map cross zero padding.
+ */
+import type { Builder } from '../ops/builder.js';
+import type { OpAttrs, OpName, Origin, Value } from '../types.js';
+import { apply } from './apply.js';
+import { identity, type Matrix, sum } from './matrix.js';
+
+/** Patches of an image [b, c, h, w], columns ordered (channel within the group, row, column). */
+export interface Patches {
+  readonly attrs: OpAttrs['conv2d'];
+  readonly kernel: readonly [number, number];
+}
+
+export interface Term {
+  readonly x: Value;
+  /** Present where M acts on patches of x. */
+  readonly patches?: Patches;
+  readonly m: Matrix;
+  /** The weight that came with the layer and not with an adapter is part of M. */
+  readonly base: boolean;
+}
+
+export type Shift =
+  /** [channels] */
+  | { readonly kind: 'channel'; readonly value: Value }
+  /** Of y's rank, broadcastable to y's shape. */
+  | { readonly kind: 'full'; readonly value: Value };
+
+export interface Form {
+  readonly terms: readonly Term[];
+  readonly c?: Shift;
+}
+
+/** What stands in the way of an affine form. */
+export interface Obstacle {
+  readonly kind: 'obstacle';
+  /** The operator that has no affine form here. */
+  readonly value: Value;
+  readonly op: OpName;
+  readonly origin?: Origin;
+  /** Completes "cannot merge: ". */
+  readonly reason: string;
+}
+
+export function obstacle(value: Value, reason: string): Obstacle {
+  return { kind: 'obstacle', value, op: value.op, ...(value.origin ? { origin: value.origin } : {}), reason };
+}
+
+export const isObstacle = (x: object): x is Obstacle => 'kind' in x && x.kind === 'obstacle';
+
+/** What a rule may ask while it works. */
+export interface Scope {
+  readonly b: Builder;
+  /** The form of an operand along one of its axes. */
+  readonly form: (value: Value, axis: number) => Form | Obstacle;
+  /** Ends the form at an operand, which is then read as it is; an obstacle where nothing may be read but one value. */
+  readonly stop: (value: Value, axis: number, reason: string) => Form | Obstacle;
+  /** Whether a layer's own weight may be multiplied into another layer's; where not, the value between them stays. */
+  readonly compose: boolean;
+  /** Whether a weight holds parameters that came with the model, not only an adapter's. */
+  readonly isBase: (weight: Value) => boolean;
+  /** Whether BatchNorm, which is affine when it infers, counts as a step or as an end. */
+  readonly norms: boolean;
+}
+
+/** The value as it is: y = I y. */
+export function plain(value: Value, axis: number): Form {
+  return { terms: [{ x: value, m: identity(value.type.shape[axis]!), base: false }] };
+}
+
+const samePatches = (p: Patches | undefined, q: Patches | undefined): boolean =>
+  p === q || (p !== undefined && q !== undefined && JSON.stringify(p) === JSON.stringify(q));
+
+export const sameInput = (s: Term, t: Term): boolean => s.x === t.x && samePatches(s.patches, t.patches);
+
+/** Adds forms of one shape; terms of one x become one. */
+export function addForms(b: Builder, forms: readonly Form[], shape: readonly number[], axis: number): Form {
+  const terms: Term[] = [];
+  for (const t of forms.flatMap((f) => f.terms)) {
+    const at = terms.findIndex((s) => sameInput(s, t));
+    if (at < 0) terms.push(t);
+    else terms[at] = { ...t, m: sum(b, [terms[at]!.m, t.m]), base: terms[at]!.base || t.base };
+  }
+  const c = forms.map((f) => f.c).reduce((p, q) => addShifts(b, p, q, shape, axis));
+  return { terms: terms.filter((t) => t.m.kind !== 'zero'), ...(c ? { c } : {}) };
+}
+
+function addShifts(
+  b: Builder,
+  p: Shift | undefined,
+  q: Shift | undefined,
+  shape: readonly number[],
+  axis: number,
+): Shift | undefined {
+  if (!p || !q) return p ?? q;
+  if (p.kind === 'channel' && q.kind === 'channel') return { kind: 'channel', value: b.add(p.value, q.value) };
+  return { kind: 'full', value: b.add(fullShift(b, p, shape, axis), fullShift(b, q, shape, axis)) };
+}
+
+/** The shift with the rank of `shape`, size 1 along axes on which it does not depend. */
+export function fullShift(b: Builder, c: Shift, shape: readonly number[], axis: number): Value {
+  if (c.kind === 'full') return c.value;
+  return b.reshape(
+    c.value,
+    shape.map((_, i) => (i === axis ? c.value.type.shape[0]! : 1)),
+  );
+}
+
+/** The terms with their matrices changed; the base flag holds if it held or if `base`. */
+export function mapMatrices(f: Form, change: (m: Matrix) => Matrix, base = false): Term[] {
+  return f.terms.map((t) => ({ ...t, m: change(t.m), base: t.base || base })).filter((t) => t.m.kind !== 'zero');
+}
+
+/**
+ * M applied to a shift of a value of shape `shape` (before M) along `axis`. Shifts are small: the structure is followed.
+ */
+export function shiftThrough(b: Builder, m: Matrix, c: Shift, shape: readonly number[], axis: number): Shift {
+  if (c.kind === 'channel')
+    return { kind: 'channel', value: b.reshape(apply(b, m, b.reshape(c.value, [1, m.in])), [m.out]) };
+  const whole = b.broadcast(
+    c.value,
+    c.value.type.shape.map((d, i) => (i === axis ? shape[i]! : d)),
+  );
+  const last = whole.type.shape.length - 1;
+  if (axis === last) return { kind: 'full', value: apply(b, m, whole) };
+  const swap = whole.type.shape.map((_, i) => (i === axis ? last : i === last ? axis : i));
+  return { kind: 'full', value: b.transpose(apply(b, m, b.transpose(whole, swap)), swap) };
+}

@@ -1,0 +1,105 @@
+/** The affine form of one operator's result, from the forms of its operands: the table of rules. */
+import type { Value } from '../types.js';
+import { convForm } from './conv.js';
+import { addForms, type Form, isObstacle, type Obstacle, obstacle, type Scope, type Shift } from './form.js';
+import { concatForm, LAYOUT, layoutForm } from './layout.js';
+import { linearOver, scaleForm } from './linear.js';
+import { transposed } from './matrix.js';
+import { dependsOnInput, factorOf, matrixOf } from './parse.js';
+
+/** The form of `v` along `axis`, or what stands in the way: always `v` itself or something below it. */
+export function ruleOf(s: Scope, v: Value, axis: number): Form | Obstacle {
+  if (!dependsOnInput(v)) return { terms: [], c: shiftOf(s, v, axis) };
+  if (LAYOUT.has(v.op)) {
+    if (v.inputs.slice(1).some(dependsOnInput)) return obstacle(v, 'its indices depend on the input');
+    return layoutForm(s, v, axis);
+  }
+  switch (v.op) {
+    case 'add':
+    case 'sub':
+      return sumForm(s, v, axis);
+    case 'neg':
+      return timesConstant(s, v, v.inputs[0]!, s.b.constant(-1), axis);
+    case 'mul': {
+      const [x, y] = v.inputs as [Value, Value];
+      if (dependsOnInput(x) && dependsOnInput(y)) return obstacle(v, 'both of its factors depend on the input');
+      return dependsOnInput(x) ? timesConstant(s, v, x, y, axis) : timesConstant(s, v, y, x, axis);
+    }
+    case 'div': {
+      const [x, y] = v.inputs as [Value, Value];
+      if (dependsOnInput(y)) return obstacle(v, 'it divides by what depends on the input');
+      return timesConstant(s, v, x, y.op === 'constant' ? s.b.div(1, y) : s.b.reciprocal(y), axis);
+    }
+    case 'linear': {
+      if (axis !== v.type.shape.length - 1) return obstacle(v, 'it mixes another axis');
+      const [x, weight, bias] = v.inputs as [Value, Value, Value | undefined];
+      if (v.inputs.slice(1).some(dependsOnInput)) return obstacle(v, 'its weight depends on the input');
+      return linearOver(s, x, matrixOf(s.b, weight), bias, s.isBase(weight), axis);
+    }
+    case 'matmul': {
+      const [x, right] = v.inputs as [Value, Value];
+      if (dependsOnInput(right)) return obstacle(v, 'its right operand depends on the input');
+      if (right.type.shape.length !== 2) return obstacle(v, 'it is a different map for each of several tokens');
+      if (axis !== v.type.shape.length - 1) return obstacle(v, 'it mixes another axis');
+      return linearOver(s, x, transposed(s.b, matrixOf(s.b, right)), undefined, s.isBase(right), axis);
+    }
+    case 'conv2d':
+      if (v.inputs.slice(1).some(dependsOnInput)) return obstacle(v, 'its weight depends on the input');
+      return convForm(s, v, axis);
+    case 'concat':
+      return concatForm(s, v, axis);
+    case 'batch_norm':
+      return s.norms ? batchNormForm(s, v, axis) : obstacle(v, 'it is not affine');
+    case 'stop_gradient':
+      return s.form(v.inputs[0]!, axis);
+    default:
+      return obstacle(v, 'it is not affine');
+  }
+}
+
+function shiftOf(s: Scope, v: Value, axis: number): Shift {
+  const factor = factorOf(s.b, v, v.type.shape, axis);
+  if (factor.kind !== 'scalar') return factor;
+  return { kind: 'channel', value: s.b.broadcast(factor.value, [v.type.shape[axis]!]) };
+}
+
+/** An operand as broadcast to its operator's shape. Constants keep their own axes. */
+function operand(s: Scope, x: Value, shape: readonly number[], axis: number): Form | Obstacle {
+  if (!dependsOnInput(x)) {
+    const factor = factorOf(s.b, x, shape, axis);
+    const c: Shift =
+      factor.kind === 'scalar' ? { kind: 'channel', value: s.b.broadcast(factor.value, [shape[axis]!]) } : factor;
+    return { terms: [], c };
+  }
+  return s.form(s.b.broadcast(x, shape), axis);
+}
+
+function sumForm(s: Scope, v: Value, axis: number): Form | Obstacle {
+  const [x, y] = v.inputs as [Value, Value];
+  const { shape } = v.type;
+  const first = operand(s, x, shape, axis);
+  if (isObstacle(first)) return first;
+  let second = operand(s, y, shape, axis);
+  if (isObstacle(second)) return second;
+  if (v.op === 'sub') second = scaleForm(s, second, { kind: 'scalar', value: s.b.constant(-1) }, shape, axis);
+  return addForms(s.b, [first, second], shape, axis);
+}
+
+function timesConstant(s: Scope, v: Value, x: Value, by: Value, axis: number): Form | Obstacle {
+  const { shape } = v.type;
+  const factor = factorOf(s.b, by, shape, axis);
+  if (factor.kind === 'full') return obstacle(v, 'its factor varies along other axes than the channels');
+  const f = operand(s, x, shape, axis);
+  return isObstacle(f) ? f : scaleForm(s, f, factor, shape, axis);
+}
+
+/** g (x - mean) / sqrt(variance + eps) + h, a scale and a shift once mean and variance are constants. */
+function batchNormForm(s: Scope, v: Value, axis: number): Form | Obstacle {
+  if (v.op !== 'batch_norm' || axis !== 1) return obstacle(v, 'it normalises another axis');
+  const [x, gain, shift, mean, variance] = v.inputs as [Value, Value, Value, Value, Value];
+  const f = s.form(x, axis);
+  if (isObstacle(f)) return f;
+  const scale = s.b.mul(gain, s.b.rsqrt(s.b.add(variance, v.attrs.eps)));
+  const c: Form = { terms: [], c: { kind: 'channel', value: s.b.sub(shift, s.b.mul(mean, scale)) } };
+  return addForms(s.b, [scaleForm(s, f, { kind: 'channel', value: scale }, v.type.shape, axis), c], v.type.shape, axis);
+}
