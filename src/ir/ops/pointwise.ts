@@ -2,7 +2,7 @@
 import type { DType, OpName } from '../types.js';
 import type { OpDef, Operand } from './define.js';
 import { costEach } from './define.js';
-import { erf, expand, map, zip } from './elementwise.js';
+import { calling, erf, expand, map, RUNS, type Run, zip } from './elementwise.js';
 import { refuse } from './errors.js';
 import { broadcastAll, isNumber, needSizes, oneDType, showType } from './shapes.js';
 
@@ -40,7 +40,7 @@ function unary<O extends Plain>(doc: string, of: Accepts, flops: number, f: (x: 
 }
 
 /** Integer arithmetic wraps as WGSL's does: typed arrays reduce what is stored modulo 2^32. */
-type Both = { readonly float: (a: number, b: number) => number; readonly int: (a: number, b: number) => number };
+type Both = { readonly float: Run; readonly int: Run };
 
 function binary<O extends Plain>(doc: string, of: Accepts, f: Both): OpDef<O> {
   return {
@@ -70,14 +70,20 @@ function compare<O extends Plain>(doc: string, of: Accepts, f: (a: number, b: nu
       oneDType(inputs, accepts[of].test, accepts[of].words);
       return { dtype: 'bool', shape: broadcastAll(inputs) };
     },
-    reference: ([a, b], _attrs, type) => zip(a!, b!, type, (x, y) => (f(x, y) ? 1 : 0)),
+    reference: ([a, b], _attrs, type) =>
+      zip(
+        a!,
+        b!,
+        type,
+        calling((x, y) => (f(x, y) ? 1 : 0)),
+      ),
     cost: costEach(1),
     decompose: null,
     derivative: null,
   };
 }
 
-const same = (f: (a: number, b: number) => number): Both => ({ float: f, int: f });
+const same = (f: (a: number, b: number) => number): Both => ({ float: calling(f), int: calling(f) });
 const sigmoidOf = (x: number): number => 1 / (1 + Math.exp(-x));
 
 export const neg = unary<'neg'>('-x', 'signed', 1, (x) => -x);
@@ -196,10 +202,10 @@ export const sub = binary<'sub'>(
   'number',
   same((a, b) => a - b),
 );
-export const mul = binary<'mul'>('a·b', 'number', { float: (a, b) => a * b, int: Math.imul });
+export const mul = binary<'mul'>('a·b', 'number', { float: RUNS.mul, int: calling(Math.imul) });
 export const div = binary<'div'>('a/b; integers truncate, and x/0 = x, as in WGSL.', 'number', {
-  float: (a, b) => a / b,
-  int: (a, b) => (b === 0 ? a : Math.trunc(a / b)),
+  float: calling((a, b) => a / b),
+  int: calling((a, b) => (b === 0 ? a : Math.trunc(a / b))),
 });
 export const pow = binary<'pow'>(
   'a^b',
@@ -212,8 +218,8 @@ export const mod = binary<'mod'>(
   'The remainder with the sign of a, as `%` in WGSL; x mod 0 = 0 for integers.',
   'number',
   {
-    float: (a, b) => a % b,
-    int: (a, b) => (b === 0 ? 0 : a % b),
+    float: calling((a, b) => a % b),
+    int: calling((a, b) => (b === 0 ? 0 : a % b)),
   },
 );
 export const lt = compare<'lt'>('a < b', 'number', (a, b) => a < b);
