@@ -1,0 +1,58 @@
+/** Contraction without any feature: each thread computes its own tile in registers. Legal on every adapter. */
+import type { RegisterSchedule } from './contract-schedules.js';
+import { paddedK, weightFunction } from './contract-weight.js';
+import type { ContractProblem, GeneratedVariant } from './problem.js';
+
+export function contractRegisters(p: ContractProblem, s: RegisterSchedule, rank: number): GeneratedVariant {
+  const [across, down] = s.threads;
+  return {
+    name: 'portable',
+    requires: {},
+    rank,
+    wgsl: source(p, s),
+    workgroups: [Math.ceil(p.n / (4 * s.vectors * across)), Math.ceil(p.m / (s.rows * down)), p.batch],
+  };
+}
+
+function source(p: ContractProblem, s: RegisterSchedule): string {
+  const [across, down] = s.threads;
+  const registers: string[] = [];
+  const body: string[] = [];
+  const stores: string[] = [];
+  for (let r = 0; r < s.rows; r++) {
+    body.push(`let a${r} = load_a4(z, row + ${r}u, k);`);
+    for (let v = 0; v < s.vectors; v++) {
+      registers.push(`  var c${r}_${v} = vec4f(0.0);`);
+      stores.push(
+        `  if (row + ${r}u < ${p.m}u && column + ${4 * v}u < ${p.n}u) { store4(z, row + ${r}u, column + ${4 * v}u, c${r}_${v}); }`,
+      );
+    }
+  }
+  for (let k = 0; k < 4; k++) {
+    for (let v = 0; v < s.vectors; v++) body.push(`let b${k}_${v} = weight4(z, k + ${k}u, column + ${4 * v}u);`);
+  }
+  for (let r = 0; r < s.rows; r++) {
+    for (let k = 0; k < 4; k++) {
+      for (let v = 0; v < s.vectors; v++) {
+        body.push(`c${r}_${v} = fma(vec4f(a${r}.${'xyzw'[k]}), b${k}_${v}, c${r}_${v});`);
+      }
+    }
+  }
+  return `${p.declarations}
+
+${weightFunction(p, 4)}
+
+// A tile of ${s.rows} rows by ${4 * s.vectors} columns for each thread.
+@compute @workgroup_size(${across}, ${down})
+fn main(@builtin(global_invocation_id) tile: vec3u) {
+  let z = tile.z;
+  let row = tile.y * ${s.rows}u;
+  let column = tile.x * ${4 * s.vectors}u;
+${registers.join('\n')}
+  for (var k = 0u; k < ${paddedK(p, 4)}u; k += 4u) {
+${body.map((line) => `    ${line}`).join('\n')}
+  }
+${stores.join('\n')}
+}
+`;
+}

@@ -1,0 +1,92 @@
+/**
+ * Contraction shared through a subgroup. The lanes hold rows of a (four inputs each) and broadcast them to one another, so a value
+ * of a is loaded once for the whole tile; each lane holds its own four columns of b. Nothing goes through workgroup memory, and
+ * the loop has no barrier. Rows, columns and inputs past the end are computed on zeros and not stored: every lane stays active,
+ * as subgroup operations require.
+ */
+import type { SubgroupSchedule } from './contract-schedules.js';
+import { paddedK, weightFunction } from './contract-weight.js';
+import type { ContractProblem, GeneratedVariant } from './problem.js';
+
+export function contractSubgroup(p: ContractProblem, s: SubgroupSchedule, rank: number): GeneratedVariant {
+  const columns = 4 * s.size * s.vectors;
+  return {
+    name: `subgroup${s.size}`,
+    requires: { features: ['subgroups'], subgroupSize: s.size },
+    rank,
+    wgsl: source(p, s, columns),
+    workgroups: [Math.ceil(p.n / columns), Math.ceil(p.m / s.rows), p.batch],
+  };
+}
+
+function source(p: ContractProblem, s: SubgroupSchedule, columns: number): string {
+  const held = Math.max(1, s.rows / s.size);
+  /** Lanes that share a row and hold different inputs of it. */
+  const lanesPerRow = s.kStep / 4;
+  const registers = range(s.rows).flatMap((r) => range(s.vectors).map((v) => `c${r}_${v}`));
+  const body: string[] = [];
+  if (s.rows >= s.size) {
+    for (let h = 0; h < held; h++) {
+      for (let q = 0; q < s.kStep; q += 4) {
+        body.push(`let a${h}_${q / 4} = load_a4(z, row + ${h * s.size}u + lane, k + ${q}u);`);
+      }
+    }
+  } else {
+    const input = lanesPerRow > 1 ? ` + 4u * ((lane / ${s.rows}u) % ${lanesPerRow}u)` : '';
+    body.push(`let a0_0 = load_a4(z, row + lane % ${s.rows}u, k${input});`);
+  }
+  for (let k = 0; k < s.kStep; k++) {
+    for (let v = 0; v < s.vectors; v++)
+      body.push(`let b${k}_${v} = weight4(z, k + ${k}u, column + ${v * 4 * s.size}u);`);
+  }
+  // Row by row: a row's accumulators stay in machine registers for all of its inputs.
+  for (let r = 0; r < s.rows; r++) {
+    for (let k = 0; k < s.kStep; k++) {
+      const [value, lane] =
+        s.rows >= s.size ? [`a${Math.floor(r / s.size)}_${k >> 2}`, r % s.size] : [`a0_0`, r + (k >> 2) * s.rows];
+      const a = `vec4f(subgroupBroadcast(${value}.${'xyzw'[k & 3]}, ${lane}u))`;
+      for (let v = 0; v < s.vectors; v++) body.push(`c${r}_${v} = fma(${a}, b${k}_${v}, c${r}_${v});`);
+    }
+  }
+  const stores: string[] = [];
+  for (let r = 0; r < s.rows; r++) {
+    for (let v = 0; v < s.vectors; v++) {
+      const checks = [
+        ...(p.m % s.rows === 0 ? [] : [`row + ${r}u < ${p.m}u`]),
+        ...(p.n % columns === 0 ? [] : [`column + ${v * 4 * s.size}u < ${p.n}u`]),
+      ];
+      const store = `store4(z, row + ${r}u, column + ${v * 4 * s.size}u, c${r}_${v});`;
+      stores.push(checks.length > 0 ? `if (${checks.join(' && ')}) { ${store} }` : store);
+    }
+  }
+  return `enable subgroups;
+
+${p.declarations}
+
+${weightFunction(p, s.kStep)}
+
+// A tile of ${s.rows} rows by ${columns} columns for each subgroup of ${s.size}.
+@compute @workgroup_size(${s.size})
+fn main(@builtin(workgroup_id) tile: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
+  let z = tile.z;
+  let row = tile.y * ${s.rows}u;
+  let column = tile.x * ${columns}u + lane * 4u;
+${indent(
+  1,
+  registers.map((r) => `var ${r} = vec4f(0.0);`),
+)}
+  for (var k = 0u; k < ${paddedK(p, s.kStep)}u; k += ${s.kStep}u) {
+${indent(2, body)}
+  }
+${indent(1, stores)}
+}
+`;
+}
+
+function range(n: number): number[] {
+  return Array.from({ length: n }, (_, i) => i);
+}
+
+function indent(depth: number, lines: readonly string[]): string {
+  return lines.map((line) => '  '.repeat(depth) + line).join('\n');
+}

@@ -1,0 +1,22 @@
+/**
+ * Contractions: matrix products with whatever the scheduler fused before and after them. One variant for each subgroup size that
+ * hardware comes in, and a portable one; which of them runs is decided where the program is loaded.
+ */
+import { contractRegisters } from './contract-registers.js';
+import { registerSchedule, SUBGROUP_SIZES, subgroupSchedule } from './contract-schedules.js';
+import { contractSubgroup } from './contract-subgroup.js';
+import type { ContractProblem, GeneratedVariant } from './problem.js';
+
+/**
+ * All ways to run a contraction, best first; the last one is portable.
+ * @throws RangeError if a dimension is not a positive integer.
+ */
+export function contractVariants(p: ContractProblem): GeneratedVariant[] {
+  for (const [name, size] of Object.entries({ batch: p.batch, m: p.m, n: p.n, k: p.k })) {
+    if (!Number.isInteger(size) || size < 1) throw new RangeError(`contraction with ${name} = ${size}`);
+  }
+  return [
+    ...SUBGROUP_SIZES.map((size) => contractSubgroup(p, subgroupSchedule(p, size), 10)),
+    contractRegisters(p, registerSchedule(p), 0),
+  ];
+}

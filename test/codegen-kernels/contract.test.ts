@@ -1,0 +1,55 @@
+/** Every contraction variant that is legal on the adapter against f64, over shapes with ragged edges. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { contractVariants } from '../../src/codegen/contract.js';
+import { fromHalf, toHalf } from '../../src/codegen/half.js';
+import { dispatch, download, type Gpu, legal, openGpu, prepare, upload } from './gpu.js';
+import { type ContractShape, contractData, contractProblem, contractReference, worst } from './problems.js';
+
+let gpu: Gpu;
+beforeAll(async () => {
+  gpu = await openGpu();
+});
+afterAll(() => gpu.close());
+
+const SHAPES: readonly ContractShape[] = [
+  { m: 64, n: 64, k: 64, weight: 'f32' },
+  { m: 197, n: 192, k: 96, weight: 'f32' },
+  { m: 1, n: 10, k: 128, weight: 'f32' },
+  { m: 1, n: 1, k: 1, weight: 'f32' },
+  { m: 2, n: 33, k: 17, weight: 'f32' },
+  { m: 3, n: 5, k: 7, weight: 'f32' },
+  { m: 50, n: 128, k: 512, weight: 'f32' },
+  { m: 33, n: 129, k: 31, weight: 'f32' },
+  { batch: 3, m: 19, n: 36, k: 20, weight: 'f32' },
+  { m: 1, n: 10, k: 128, weight: 'f16' },
+  { m: 50, n: 70, k: 66, weight: 'f16' },
+  { batch: 2, m: 25, n: 100, k: 45, weight: 'f16' },
+  { batch: 1, m: 17, n: 23, k: 29, weight: 'function' },
+  { batch: 4, m: 24, n: 48, k: 40, weight: 'function' },
+  { batch: 2, m: 1, n: 3, k: 5, weight: 'function' },
+];
+
+describe('contraction', () => {
+  for (const shape of SHAPES) {
+    const { batch = 1, m, n, k } = shape;
+    test(`${batch}x${m}x${k} by ${k}x${n}, ${shape.weight}`, async () => {
+      const data = contractData(shape, (x) => fromHalf(toHalf(x)));
+      const expected = contractReference(shape, data);
+      const inputs = [upload(gpu, data.a), upload(gpu, data.b)];
+      const variants = contractVariants(contractProblem(shape)).filter((v) => legal(gpu, v));
+      expect(variants.map((v) => v.name)).toContain('portable');
+      for (const variant of variants) {
+        // Anything that is not written stays NaN and fails.
+        const y = upload(gpu, new Float32Array(batch * m * n).fill(Number.NaN));
+        await dispatch(gpu, await prepare(gpu, variant.wgsl, variant.workgroups, [...inputs, y]));
+        expect(worst(await download(gpu, y, batch * m * n), expected), variant.name).toBeLessThan(1e-5);
+      }
+    });
+  }
+});
+
+test('refuses a dimension that is not a positive integer', () => {
+  const problem = contractProblem({ m: 4, n: 4, k: 4, weight: 'f32' });
+  expect(() => contractVariants({ ...problem, m: 0 })).toThrow(RangeError);
+  expect(() => contractVariants({ ...problem, k: 2.5 })).toThrow('k = 2.5');
+});
