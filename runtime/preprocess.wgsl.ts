@@ -46,7 +46,7 @@ struct Params {
   size: vec2i, origin: vec2i,
   window: vec2i, channels: i32, base: i32,
   mean: vec3f, gray: i32,
-  std: vec3f, row: i32,
+  deviation: vec3f, row: i32,
 }
 @group(0) @binding(0) var<storage, read> source: array<u32>;
 @group(0) @binding(1) var<storage, read_write> result: array<f32>;
@@ -64,7 +64,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     pixel = vec3i(vec3u(word, word >> 8, word >> 16) & vec3u(255));
   }
   if (params.gray != 0) { pixel = vec3i((pixel.x * 19595 + pixel.y * 38470 + pixel.z * 7471 + 32768) >> 16); }
-  let value = (vec3f(pixel) / 255.0 - params.mean) / params.std;
+  let value = (vec3f(pixel) / 255.0 - params.mean) / params.deviation;
   for (var c = 0; c < params.channels; c++) { result[params.base + c * count + i] = value[c]; }
 }
 `;

@@ -1,0 +1,197 @@
+/** Tiny programs written by hand: y = a * relu(x) + b over [batch, 4], in a folder's form, with parts that tests break on purpose. */
+import type { Entry, KernelVariant, PreprocessStep, Program } from '../../runtime/program.js';
+
+/** A safetensors file of f32 tensors. */
+export function safetensors(tensors: Readonly<Record<string, { shape: readonly number[]; data: readonly number[] | Float32Array }>>): Uint8Array {
+  let at = 0;
+  const header: Record<string, unknown> = {};
+  for (const [name, { shape, data }] of Object.entries(tensors)) {
+    header[name] = { dtype: 'F32', shape, data_offsets: [at, at + data.length * 4] };
+    at += data.length * 4;
+  }
+  const text = new TextEncoder().encode(JSON.stringify(header));
+  const bytes = new Uint8Array(8 + text.length + at);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(text.length), true);
+  bytes.set(text, 8);
+  let o = 8 + text.length;
+  for (const { data } of Object.values(tensors)) {
+    bytes.set(new Uint8Array(Float32Array.from(data).buffer), o);
+    o += data.length * 4;
+  }
+  return bytes;
+}
+
+const BINDINGS = `
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> a: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+`;
+/** relu, then times `a` of the column; \`plus\` is what a broken kernel adds. */
+export const scaleWgsl = (plus = '') => `${BINDINGS}
+@compute @workgroup_size(4) fn main(@builtin(global_invocation_id) id: vec3u) {
+  if (id.x >= arrayLength(&y)) { return; }
+  y[id.x] = max(x[id.x], 0.0) * a[id.x % 4u] ${plus};
+}`;
+const SHIFT = `
+@group(0) @binding(0) var<storage, read_write> t: array<f32>;
+@group(0) @binding(1) var<storage, read> b: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@compute @workgroup_size(4) fn main(@builtin(global_invocation_id) id: vec3u) {
+  if (id.x >= arrayLength(&y)) { return; }
+  y[id.x] = t[id.x] + b[id.x % 4u];
+}`;
+
+export const A = [1, 2, 3, 4];
+export const B = [0.5, -0.5, 10, 0];
+/** What the program computes. */
+export const expected = (x: ArrayLike<number>): Float32Array =>
+  Float32Array.from(x, (v, i) => Math.max(v, 0) * A[i % 4]! + B[i % 4]!);
+
+const PORTABLE: KernelVariant = { name: 'portable', requires: {}, file: 'scale.wgsl', rank: 0 };
+export const GOLDEN_INPUT = [1, -2, 3, 0.25];
+
+function entry(batch: number, variants: number): Entry {
+  const bytes = batch * 16;
+  const io = (name: string) => ({ name, dtype: 'f32' as const, shape: [batch, 4] });
+  const arena = { kind: 'arena', slab: 0, offset: 256, bytes } as const;
+  const common = { flops: 4 * batch, bytes: 3 * bytes };
+  return {
+    name: `infer_${batch}`,
+    batch,
+    inputs: [io('x')],
+    outputs: [io('logits')],
+    slabs: [256 + bytes],
+    dispatches: [
+      {
+        kernel: 0,
+        bindings: [
+          { kind: 'input', index: 0, offset: 0, bytes },
+          { kind: 'weight', name: 'a', offset: 0, bytes: 16 },
+          arena,
+        ],
+        workgroups: Array.from({ length: variants }, () => [batch, 1, 1] as const),
+        label: 'scale',
+        ...common,
+      },
+      {
+        kernel: 1,
+        bindings: [arena, { kind: 'weight', name: 'b', offset: 0, bytes: 16 }, { kind: 'output', index: 0, offset: 0, bytes }],
+        workgroups: [[batch, 1, 1]],
+        label: 'shift',
+        ...common,
+      },
+    ],
+  };
+}
+
+export interface TinyOptions {
+  readonly batches?: readonly number[];
+  /** Variants of the first kernel before the portable one; their files are added with `files`. */
+  readonly variants?: readonly KernelVariant[];
+  readonly files?: Readonly<Record<string, string | Uint8Array>>;
+  readonly golden?: boolean;
+  readonly labels?: readonly string[];
+}
+
+export interface Tiny {
+  readonly program: Program;
+  readonly files: Map<string, string | Uint8Array>;
+}
+
+export function tinyProgram({ batches = [1], variants = [], files = {}, golden = true, labels }: TinyOptions = {}): Tiny {
+  const program: Program = {
+    format: 'espalier.program',
+    version: 1,
+    name: 'tiny',
+    compiler: 'test',
+    kernels: [
+      { name: 'scale', archetype: 'pointwise', bindings: ['read', 'read', 'read_write'], variants: [...variants, PORTABLE] },
+      {
+        name: 'shift',
+        archetype: 'pointwise',
+        bindings: ['read_write', 'read', 'read_write'],
+        variants: [{ name: 'portable', requires: {}, file: 'shift.wgsl', rank: 0 }],
+      },
+    ],
+    entries: batches.map((b) => entry(b, variants.length + 1)),
+    weights: [
+      { name: 'a', dtype: 'f32', shape: [4], layout: 'rows', bytes: 16 },
+      { name: 'b', dtype: 'f32', shape: [4], layout: 'rows', bytes: 16 },
+    ],
+    weightFiles: ['weights.safetensors'],
+    ...(labels ? { labels } : {}),
+    ...(golden ? { golden: { batch: batches[0]!, inputs: ['x'], outputs: ['logits'], tolerance: 1e-5 } } : {}),
+    summary: {
+      parameters: { total: 8, trainable: 0, frozen: 8 },
+      kernels: 2,
+      dispatches: 2,
+      flops: 8,
+      weightBytes: 32,
+      peakBytes: 1024,
+    },
+  };
+  const x = Array.from({ length: batches[0]! }, () => GOLDEN_INPUT).flat();
+  const shape = [batches[0]!, 4];
+  return {
+    program,
+    files: new Map(
+      Object.entries({
+        'scale.wgsl': scaleWgsl(),
+        'shift.wgsl': SHIFT,
+        'weights.safetensors': safetensors({ a: { shape: [4], data: A }, b: { shape: [4], data: B } }),
+        'golden.safetensors': safetensors({ x: { shape, data: x }, logits: { shape, data: expected(x) } }),
+        ...files,
+      }),
+    ),
+  };
+}
+
+/** A program whose only kernel copies its image input to its output, so that what preprocessing wrote can be read. */
+export function copyProgram(preprocess: readonly PreprocessStep[], channels: number, height: number, width: number, batch = 1): Tiny {
+  const shape = [batch, channels, height, width];
+  const count = shape.reduce((a, b) => a * b, 1);
+  const bytes = count * 4;
+  const program: Program = {
+    ...tinyProgram({ golden: false }).program,
+    kernels: [
+      {
+        name: 'copy',
+        archetype: 'pointwise',
+        bindings: ['read', 'read_write'],
+        variants: [{ name: 'portable', requires: {}, file: 'copy.wgsl', rank: 0 }],
+      },
+    ],
+    entries: [
+      {
+        name: 'infer',
+        batch,
+        inputs: [{ name: 'image', dtype: 'f32', shape }],
+        outputs: [{ name: 'pixels', dtype: 'f32', shape }],
+        slabs: [],
+        dispatches: [
+          {
+            kernel: 0,
+            bindings: [
+              { kind: 'input', index: 0, offset: 0, bytes },
+              { kind: 'output', index: 0, offset: 0, bytes },
+            ],
+            workgroups: [[Math.ceil(count / 64), 1, 1]],
+            flops: 0,
+            bytes: 2 * bytes,
+            label: 'copy',
+          },
+        ],
+      },
+    ],
+    weights: [],
+    weightFiles: [],
+    preprocess,
+  };
+  const copy = `
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
+  if (id.x < ${count}u) { y[id.x] = x[id.x]; }
+}`;
+  return { program, files: new Map([['copy.wgsl', copy]]) };
+}
