@@ -1,0 +1,22 @@
+/** The pages behind `espalier explain`. */
+import { CATALOGUE } from './catalogue.js';
+import type { Entry } from './define.js';
+
+function entryOf(code: string): Entry<never> | undefined {
+  return Object.hasOwn(CATALOGUE, code) ? (CATALOGUE[code as keyof typeof CATALOGUE] as Entry<never>) : undefined;
+}
+
+/** The page for a code (`ESP0101`, in either case, or only its number) as Markdown; undefined if there is no such code. */
+export function explain(code: string): string | undefined {
+  const upper = code.trim().toUpperCase();
+  const full = /^\d{1,4}$/.test(upper) ? `ESP${upper.padStart(4, '0')}` : upper;
+  const found = entryOf(full);
+  return found ? `# ${full}: ${found.title}\n\n${found.explain.trim()}\n` : undefined;
+}
+
+/** Every code with its title, in order. */
+export function codes(): readonly { readonly code: string; readonly title: string }[] {
+  return Object.keys(CATALOGUE)
+    .sort()
+    .map((code) => ({ code, title: entryOf(code)!.title }));
+}

@@ -1,0 +1,401 @@
+/** The grammar of declarations and files; the parser itself. */
+import type { IToken } from 'chevrotain';
+import type { Decl, Expr, Ident, NamesBlock, OptionParam, SettingsDecl, SitePattern, Span, TypeExpr } from '../ast.js';
+import * as T from '../tokens.js';
+import type { Rule } from './base.js';
+import { ModelParser } from './models.js';
+
+const D = T.DECLARATIONS;
+const BUILT_IN_TYPES = new Set(['int', 'float', 'bool', 'string', 'module']);
+type Setting = SettingsDecl['settings'][number];
+type VariantPart =
+  | { readonly kind: 'preprocess'; readonly steps: readonly Expr[]; readonly span: Span }
+  | { readonly kind: 'names'; readonly block: NamesBlock };
+
+export class Grammar extends ModelParser {
+  /** What has been read so far; kept when the parser has to stop. */
+  private decls: Decl[] = [];
+
+  constructor() {
+    super();
+    this.performSelfAnalysis();
+  }
+
+  /** Reads a file's declarations; `this.errors` and `this.taken` hold what was wrong. @throws {StopParsing} */
+  readFile(file: string, tokens: IToken[], decls: Decl[]) {
+    this.begin(file, tokens);
+    this.decls = decls;
+    this.source();
+  }
+
+  /** Reads one expression or selector that fills all of `tokens`; undefined if it does not. @throws {StopParsing} */
+  readWhole<R>(tokens: IToken[], rule: Rule<R>): R | undefined {
+    this.begin('', tokens);
+    const node = rule.call(this);
+    return this.errors.length + this.notes.length > 0 || !this.atEnd() ? undefined : node;
+  }
+
+  get taken() {
+    return { errors: this.errors, notes: this.notes };
+  }
+
+  protected readonly source: Rule<void> = this.RULE('source', () => {
+    if (this.RECORDING_PHASE) {
+      this.MANY(() => {
+        this.OPTION(() => this.CONSUME(T.Newline));
+        this.SUBRULE(this.declaration);
+      });
+      return;
+    }
+    const keep = () => void this.decls.push(this.SUBRULE(this.declaration));
+    this.lines(
+      keep,
+      () => undefined,
+      -1,
+      () => false,
+    );
+  });
+
+  protected readonly declaration: Rule<Decl> = this.RULE('declaration', () =>
+    this.OR<Decl>([
+      { ALT: () => this.SUBRULE(this.use) },
+      { ALT: () => this.SUBRULE(this.module) },
+      { ALT: () => this.SUBRULE(this.adapter) },
+      { ALT: () => this.SUBRULE(this.criterion) },
+      { ALT: () => this.SUBRULE(this.variant) },
+      { ALT: () => this.SUBRULE(this.model) },
+      { ALT: () => this.SUBRULE(this.settings) },
+    ]),
+  );
+
+  /** `use std.vit`, `use "./mine.peft"` */
+  protected readonly use: Rule<Decl> = this.RULE('use', () => {
+    const first = this.CONSUME(D.use);
+    return this.OR<Decl>([
+      {
+        ALT: () => {
+          const token = this.CONSUME(T.Str);
+          return this.ACTION((): Decl => {
+            const { value: file } = this.stringOf(token);
+            return { kind: 'use', path: { file }, span: this.since(first) };
+          });
+        },
+      },
+      {
+        ALT: () => {
+          const words: IToken[] = [];
+          this.AT_LEAST_ONE_SEP({ SEP: T.Dot, DEF: () => words.push(this.CONSUME(T.Word)) });
+          return this.ACTION((): Decl => {
+            const [library, ...std] = words.map((word) => word.image);
+            if (library !== 'std') this.note({ kind: 'unknown_use', span: this.spanOf(words[0]!), name: library! });
+            return { kind: 'use', path: { std }, span: this.since(first) };
+          });
+        },
+      },
+    ]);
+  });
+
+  protected readonly module: Rule<Decl> = this.RULE('module', () => {
+    const first = this.OR([{ ALT: () => this.CONSUME(D.module) }, { ALT: () => this.CONSUME(D.backbone) }]);
+    const name = this.CONSUME(T.Word);
+    const params = this.SUBRULE(this.optionParams);
+    const body = this.SUBRULE(this.body);
+    return this.ACTION(
+      (): Decl => ({
+        kind: first.tokenType === D.backbone ? 'backbone' : 'module',
+        name: this.ident(name),
+        params,
+        body,
+        span: this.since(first),
+      }),
+    );
+  });
+
+  protected readonly adapter: Rule<Decl> = this.RULE('adapter', () => {
+    const first = this.CONSUME(D.adapter);
+    const name = this.CONSUME(T.Word);
+    const params = this.SUBRULE(this.optionParams);
+    this.CONSUME(T.POSITIONAL.on);
+    const base = this.CONSUME2(T.Word);
+    this.CONSUME(T.Colon);
+    const target = this.SUBRULE(this.sitePattern);
+    const body = this.SUBRULE(this.body);
+    return this.ACTION(
+      (): Decl => ({
+        kind: 'adapter',
+        name: this.ident(name),
+        params,
+        base: this.ident(base),
+        target,
+        body,
+        span: this.since(first),
+      }),
+    );
+  });
+
+  /** `Linear(in -> out)` or `(x: [b, n, dim])` */
+  protected readonly sitePattern: Rule<SitePattern> = this.RULE('sitePattern', () => {
+    const first = this.LA(1);
+    return this.OR<SitePattern>([
+      {
+        ALT: () => {
+          const layer = this.CONSUME(T.Word);
+          this.CONSUME(T.LParen);
+          const from = this.SUBRULE(this.operation);
+          this.CONSUME(T.Arrow);
+          const to = this.SUBRULE2(this.operation);
+          this.CONSUME(T.RParen);
+          return this.ACTION(
+            (): SitePattern => ({ kind: 'layer', layer: this.ident(layer), from, to, span: this.since(first) }),
+          );
+        },
+      },
+      {
+        ALT: () => {
+          const params = this.SUBRULE(this.tensorParams);
+          return this.ACTION((): SitePattern => ({ kind: 'call', params, span: this.since(first) }));
+        },
+      },
+    ]);
+  });
+
+  protected readonly criterion: Rule<Decl> = this.RULE('criterion', () => {
+    const first = this.CONSUME(D.criterion);
+    const name = this.CONSUME(T.Word);
+    const params = this.SUBRULE(this.tensorParams);
+    this.CONSUME(T.Eq);
+    const value = this.SUBRULE(this.expression);
+    return this.ACTION(
+      (): Decl => ({ kind: 'criterion', name: this.ident(name), params, value, span: this.since(first) }),
+    );
+  });
+
+  // ---- Variants
+
+  protected readonly variant: Rule<Decl> = this.RULE('variant', () => {
+    const first = this.CONSUME(D.variant);
+    const name = this.CONSUME(T.Word);
+    const params = this.OPTION(() => this.SUBRULE(this.optionParams)) ?? [];
+    this.CONSUME(T.Eq);
+    const value = this.SUBRULE(this.expression);
+    const parts = this.OPTION2(() => this.SUBRULE(this.variantBody)) ?? [];
+    return this.ACTION((): Decl => {
+      const steps = parts.filter((part) => part.kind === 'preprocess');
+      const names = parts.flatMap((part) => (part.kind === 'names' ? [part.block] : []));
+      const [preprocess, again] = steps;
+      if (preprocess && again) {
+        this.note({ kind: 'twice', what: '`preprocess`', first: preprocess.span, second: again.span });
+      }
+      return {
+        kind: 'variant',
+        name: this.ident(name),
+        params,
+        value,
+        ...(preprocess ? { preprocess: preprocess.steps } : {}),
+        names,
+        span: this.since(first),
+      };
+    });
+  });
+
+  protected readonly variantBody: Rule<VariantPart[]> = this.RULE('variantBody', () => {
+    const open = this.CONSUME(T.LCurly);
+    if (this.RECORDING_PHASE) {
+      this.MANY(() => {
+        this.OPTION(() => this.CONSUME(T.Newline));
+        this.SUBRULE(this.variantPart);
+      });
+      this.CONSUME(T.RCurly);
+      return [];
+    }
+    const parts = this.braced<VariantPart | undefined>(
+      open,
+      () => this.SUBRULE(this.variantPart),
+      () => undefined,
+    );
+    return parts.filter((part) => part !== undefined);
+  });
+
+  protected readonly variantPart: Rule<VariantPart> = this.RULE('variantPart', () => {
+    const first = this.LA(1);
+    return this.OR<VariantPart>([
+      {
+        ALT: () => {
+          this.CONSUME(T.POSITIONAL.preprocess);
+          this.CONSUME(T.Eq);
+          const steps: Expr[] = [];
+          this.AT_LEAST_ONE_SEP({ SEP: T.Comma, DEF: () => steps.push(this.SUBRULE(this.expression)) });
+          return this.ACTION((): VariantPart => ({ kind: 'preprocess', steps, span: this.since(first) }));
+        },
+      },
+      {
+        ALT: () => {
+          this.CONSUME(T.POSITIONAL.names);
+          const layout = this.CONSUME(T.Word);
+          const entries = this.SUBRULE(this.nameEntries);
+          return this.ACTION(
+            (): VariantPart => ({
+              kind: 'names',
+              block: { layout: this.ident(layout), entries, span: this.since(first) },
+            }),
+          );
+        },
+      },
+    ]);
+  });
+
+  protected readonly nameEntries: Rule<NamesBlock['entries'][number][]> = this.RULE('nameEntries', () => {
+    const open = this.CONSUME(T.LCurly);
+    if (this.RECORDING_PHASE) {
+      this.MANY(() => {
+        this.OPTION(() => this.CONSUME(T.Newline));
+        this.SUBRULE(this.nameEntry);
+      });
+      this.CONSUME(T.RCurly);
+      return [];
+    }
+    const entries = this.braced<NamesBlock['entries'][number] | undefined>(
+      open,
+      () => this.SUBRULE(this.nameEntry),
+      () => undefined,
+    );
+    return entries.filter((entry) => entry !== undefined);
+  });
+
+  /** `"vit.encoder.layer.{i}.intermediate.dense" = blocks[i].mlp.fc1` */
+  protected readonly nameEntry: Rule<NamesBlock['entries'][number]> = this.RULE('nameEntry', () => {
+    const token = this.CONSUME(T.Str);
+    this.CONSUME(T.Eq);
+    const path = this.SUBRULE(this.expression);
+    return this.ACTION(() => ({ pattern: this.stringOf(token), path, span: this.since(token) }));
+  });
+
+  // ---- Models and settings
+
+  protected readonly model: Rule<Decl> = this.RULE('model', () => {
+    const first = this.CONSUME(D.model);
+    const name = this.CONSUME(T.Word);
+    const params = this.OPTION(() => this.SUBRULE(this.optionParams)) ?? [];
+    const body = this.SUBRULE(this.modelBody);
+    return this.ACTION((): Decl => ({ kind: 'model', name: this.ident(name), params, body, span: this.since(first) }));
+  });
+
+  protected readonly settings: Rule<Decl> = this.RULE('settings', () => {
+    const first = this.OR([{ ALT: () => this.CONSUME(D.train) }, { ALT: () => this.CONSUME(D.deploy) }]);
+    const model = this.CONSUME(T.Word);
+    const settings = this.SUBRULE(this.settingsBody);
+    return this.ACTION(
+      (): Decl => ({
+        kind: first.tokenType === D.train ? 'train' : 'deploy',
+        model: this.ident(model),
+        settings,
+        span: this.since(first),
+      }),
+    );
+  });
+
+  protected readonly settingsBody: Rule<Setting[]> = this.RULE('settingsBody', () => {
+    const open = this.CONSUME(T.LCurly);
+    if (this.RECORDING_PHASE) {
+      this.MANY(() => {
+        this.OPTION(() => this.CONSUME(T.Newline));
+        this.SUBRULE(this.setting);
+      });
+      this.CONSUME(T.RCurly);
+      return [];
+    }
+    const settings = this.braced<Setting | undefined>(
+      open,
+      () => this.SUBRULE(this.setting),
+      () => undefined,
+    );
+    return settings.filter((setting) => setting !== undefined);
+  });
+
+  protected readonly setting: Rule<Setting> = this.RULE('setting', () => {
+    const name = this.CONSUME(T.Word);
+    this.CONSUME(T.Eq);
+    const value = this.SUBRULE(this.expression);
+    return this.ACTION(() => ({ name: this.ident(name), value, span: this.since(name) }));
+  });
+
+  // ---- Options and their types
+
+  /** `(rank: int, alpha: float = rank)` */
+  protected readonly optionParams: Rule<OptionParam[]> = this.RULE('optionParams', () => {
+    const params: OptionParam[] = [];
+    let more = true;
+    this.CONSUME(T.LParen);
+    this.MANY({
+      GATE: () => more,
+      DEF: () => {
+        params.push(this.SUBRULE(this.optionParam));
+        more = false;
+        this.OPTION(() => {
+          this.CONSUME(T.Comma);
+          more = true;
+        });
+      },
+    });
+    this.CONSUME(T.RParen);
+    return params;
+  });
+
+  protected readonly optionParam: Rule<OptionParam> = this.RULE('optionParam', () => {
+    const name = this.CONSUME(T.Word);
+    this.CONSUME(T.Colon);
+    const type = this.SUBRULE(this.type);
+    const fallback = this.OPTION(() => {
+      this.CONSUME(T.Eq);
+      return this.SUBRULE(this.expression);
+    });
+    return this.ACTION(() => ({
+      name: this.ident(name),
+      type,
+      ...(fallback ? { default: fallback } : {}),
+      span: this.since(name),
+    }));
+  });
+
+  /** `int`, `[string]`, `none | scalar | channel`, `int | [string]` */
+  protected readonly type: Rule<TypeExpr> = this.RULE('type', () => {
+    this.enter();
+    const first = this.LA(1);
+    const items: TypeExpr[] = [];
+    this.AT_LEAST_ONE_SEP({
+      SEP: T.Pipe,
+      DEF: () => {
+        const start = this.LA(1);
+        items.push(
+          this.OR<TypeExpr>([
+            { ALT: () => this.typeName(this.CONSUME(T.Word)) },
+            { ALT: () => this.typeName(this.CONSUME(T.RESERVED.none)) },
+            {
+              ALT: () => {
+                this.CONSUME(T.LSquare);
+                const item = this.SUBRULE(this.type);
+                this.CONSUME(T.RSquare);
+                return this.ACTION((): TypeExpr => ({ kind: 'type_list', item, span: this.since(start) }));
+              },
+            },
+          ]),
+        );
+      },
+    });
+    this.leave();
+    return this.ACTION((): TypeExpr => {
+      if (items.length === 1) return items[0]!;
+      const span = this.since(first);
+      const options = items.flatMap((item): Ident[] =>
+        item.kind === 'type_name' && !BUILT_IN_TYPES.has(item.name) ? [{ name: item.name, span: item.span }] : [],
+      );
+      return options.length === items.length
+        ? { kind: 'type_enum', options, span }
+        : { kind: 'type_union', items, span };
+    });
+  });
+
+  private typeName(word: IToken): TypeExpr {
+    return { kind: 'type_name', name: word.image, span: this.spanOf(word) };
+  }
+}

@@ -1,0 +1,414 @@
+/** The grammar of expressions. */
+import type { IToken } from 'chevrotain';
+import type { Arg, BlockExpr, Expr, Generator, Ident, IfExpr, IndexItem, NumberLit, ParamExpr, Span } from '../ast.js';
+import * as T from '../tokens.js';
+import { BaseParser, type Rule } from './base.js';
+import { decodeString, numberOf } from './literals.js';
+import { fold, type Piece } from './operators.js';
+
+interface Call {
+  readonly generators: readonly Generator[];
+  readonly args: readonly Arg[];
+}
+type Postfix = (object: Expr, span: Span) => Expr;
+const { if: IF, else: ELSE, true: TRUE, false: FALSE, none: NONE } = T.RESERVED;
+const { param: PARAM, shared: SHARED, frozen: FROZEN, repeat: REPEAT, new: NEW } = T.POSITIONAL;
+
+export abstract class ExpressionParser extends BaseParser {
+  /** `{ statements }`; defined with the statements. */
+  protected abstract readonly block: Rule<BlockExpr>;
+
+  /** Any expression, arrows included. */
+  readonly expression: Rule<Expr> = this.RULE('expression', () => {
+    this.enter();
+    const { noRatio } = this;
+    this.noRatio = this.at(T.Word) && this.at(T.Less, 2);
+    let node = this.SUBRULE(this.operation);
+    this.OPTION(() => {
+      this.CONSUME(T.Arrow);
+      const to = this.SUBRULE2(this.operation);
+      node = this.ACTION((): Expr => ({ kind: 'arrow', from: node, to, span: this.spanFrom(node.span.start) }));
+    });
+    this.noRatio = noRatio;
+    this.leave();
+    return node;
+  });
+
+  /** Operators and their operands. */
+  protected readonly operation: Rule<Expr> = this.RULE('operation', () => {
+    const pieces: Piece[] = [];
+    this.MANY(() => pieces.push({ token: this.CONSUME(T.PrefixOperator), prefix: true }));
+    pieces.push({ operand: this.SUBRULE(this.postfix) });
+    this.MANY2(() => {
+      pieces.push({ token: this.CONSUME(T.BinaryOperator), prefix: false });
+      this.MANY3(() => pieces.push({ token: this.CONSUME2(T.PrefixOperator), prefix: true }));
+      pieces.push({ operand: this.SUBRULE2(this.postfix) });
+    });
+    return this.ACTION(() => {
+      const only = pieces[0]!;
+      if (pieces.length === 1 && 'operand' in only) return only.operand;
+      return fold(pieces, (first, second) => this.note({ kind: 'chained_comparison', first, second }));
+    });
+  });
+
+  /** `f(x).weight[0]` */
+  protected readonly postfix: Rule<Expr> = this.RULE('postfix', () => {
+    let node = this.SUBRULE(this.primary);
+    this.MANY(() => {
+      const wrap = this.OR<Postfix>([
+        {
+          ALT: () => {
+            this.CONSUME(T.Dot);
+            const word = this.CONSUME(T.Word);
+            return (object, span) => ({ kind: 'member', object, member: this.ident(word), span });
+          },
+        },
+        {
+          ALT: () => {
+            const indices = this.SUBRULE(this.indices);
+            return (object, span) => ({ kind: 'index', object, indices, span });
+          },
+        },
+        {
+          ALT: () => {
+            const call = this.SUBRULE(this.args);
+            return (callee, span) => ({ kind: 'call', callee, ...call, span });
+          },
+        },
+      ]);
+      node = this.ACTION(() => wrap(node, this.spanFrom(node.span.start)));
+    });
+    return node;
+  });
+
+  protected readonly primary: Rule<Expr> = this.RULE('primary', () => {
+    const first = this.LA(1);
+    return this.OR<Expr>([
+      { ALT: () => this.SUBRULE(this.number) },
+      {
+        ALT: () => {
+          const token = this.CONSUME(T.Str);
+          return this.ACTION(() => this.stringOf(token));
+        },
+      },
+      { ALT: () => ({ kind: 'bool', value: true, span: this.spanOf(this.CONSUME(TRUE)) }) },
+      { ALT: () => ({ kind: 'bool', value: false, span: this.spanOf(this.CONSUME(FALSE)) }) },
+      { ALT: () => ({ kind: 'none', span: this.spanOf(this.CONSUME(NONE)) }) },
+      {
+        ALT: () => {
+          const token = this.CONSUME(T.Word);
+          return { kind: 'name', name: token.image, span: this.spanOf(token) };
+        },
+      },
+      {
+        ALT: () => {
+          const open = this.CONSUME(T.LParen);
+          const inner = this.SUBRULE(this.expression);
+          this.CONSUME(T.RParen);
+          return this.ACTION(() => ({ ...inner, span: this.since(open) }));
+        },
+      },
+      {
+        ALT: () => {
+          const items = this.SUBRULE(this.list);
+          return this.ACTION((): Expr => ({ kind: 'list', items, span: this.since(first) }));
+        },
+      },
+      { ALT: () => this.SUBRULE(this.record) },
+      {
+        ALT: () => {
+          const node = this.SUBRULE(this.ifChain);
+          this.ACTION(() => this.needElse(node));
+          return node;
+        },
+      },
+      {
+        ALT: () => {
+          this.CONSUME(REPEAT);
+          const generator = this.SUBRULE(this.generator);
+          const body = this.SUBRULE(this.block);
+          return this.ACTION((): Expr => ({ kind: 'repeat', generator, body, span: this.since(first) }));
+        },
+      },
+      { ALT: () => this.SUBRULE(this.param) },
+    ]);
+  });
+
+  /** `4`, `50%`, `5 epochs`, `2:4` */
+  protected readonly number: Rule<Expr> = this.RULE('number', () => {
+    let unit: IToken | undefined;
+    let right: IToken | undefined;
+    const token = this.OR([
+      { ALT: () => this.CONSUME(T.Percent) },
+      {
+        ALT: () => {
+          const number = this.CONSUME(T.Num);
+          this.OPTION(() => {
+            unit = this.CONSUME(T.Unit);
+          });
+          this.OPTION2({
+            GATE: () => !unit && !this.noRatio && this.at(T.Num, 2),
+            DEF: () => {
+              this.CONSUME(T.Colon);
+              right = this.CONSUME2(T.Num);
+            },
+          });
+          return number;
+        },
+      },
+    ]);
+    return this.ACTION((): Expr => {
+      const span = this.since(token);
+      const left = this.numberLit(token, span, unit);
+      return right ? { kind: 'ratio', left: left.value, right: this.numberLit(right, span).value, span } : left;
+    });
+  });
+
+  private numberLit(token: IToken, span: Span, unit?: IToken): NumberLit {
+    const read = numberOf(token.image);
+    if (read.why) this.note({ kind: 'bad_number', token, why: read.why });
+    const { value, integer, percent } = read;
+    return { kind: 'number', value, integer, percent, ...(unit ? { unit: unit.image } : {}), span };
+  }
+
+  protected stringOf(token: IToken) {
+    const span = this.spanOf(token);
+    const value = decodeString(token.image, (start, end) =>
+      this.note({
+        kind: 'bad_escape',
+        span: { file: this.file, start: span.start + start, end: span.start + end },
+        escape: token.image.slice(start, end),
+      }),
+    );
+    return { kind: 'string' as const, value, span };
+  }
+
+  private needElse(node: IfExpr): void {
+    let last = node;
+    while (last.otherwise?.kind === 'if') last = last.otherwise;
+    if (!last.otherwise) this.note({ kind: 'if_without_else', span: last.span });
+  }
+
+  /** `if a { b } else if c { d } else { e }` */
+  protected readonly ifChain: Rule<IfExpr> = this.RULE('ifChain', () => {
+    const arms: { readonly first: IToken; readonly condition: Expr; readonly then: BlockExpr }[] = [];
+    let otherwise: BlockExpr | IfExpr | undefined;
+    const first = this.CONSUME(IF);
+    const condition = this.SUBRULE(this.operation);
+    const then = this.SUBRULE(this.block);
+    arms.push({ first, condition, then });
+    this.MANY(() => {
+      this.CONSUME(ELSE);
+      const first = this.CONSUME2(IF);
+      const condition = this.SUBRULE2(this.operation);
+      const then = this.SUBRULE2(this.block);
+      arms.push({ first, condition, then });
+    });
+    this.OPTION(() => {
+      this.CONSUME2(ELSE);
+      otherwise = this.SUBRULE3(this.block);
+    });
+    return this.ACTION(() => {
+      for (const { first, condition, then } of arms.reverse()) {
+        otherwise = { kind: 'if', condition, then, ...(otherwise ? { otherwise } : {}), span: this.since(first) };
+      }
+      return otherwise as IfExpr;
+    });
+  });
+
+  /** `i < n` */
+  protected readonly generator: Rule<Generator> = this.RULE('generator', () => {
+    const name = this.CONSUME(T.Word);
+    this.CONSUME(T.Less);
+    const limit = this.SUBRULE(this.operation);
+    return this.ACTION(() => ({ name: this.ident(name), limit, span: this.since(name) }));
+  });
+
+  /** `shared param [rank, in] zeros` */
+  protected readonly param: Rule<ParamExpr> = this.RULE('param', () => {
+    const first = this.LA(1);
+    let shared = false;
+    let frozen = false;
+    this.MANY(() =>
+      this.OR([
+        {
+          ALT: () => {
+            this.CONSUME(SHARED);
+            shared = true;
+          },
+        },
+        {
+          ALT: () => {
+            this.CONSUME(FROZEN);
+            frozen = true;
+          },
+        },
+      ]),
+    );
+    this.CONSUME(PARAM);
+    const shape = this.SUBRULE(this.list);
+    this.enter();
+    const init = this.SUBRULE(this.postfix);
+    this.leave();
+    return this.ACTION((): ParamExpr => ({ kind: 'param', shared, frozen, shape, init, span: this.since(first) }));
+  });
+
+  /** `[a, b]` */
+  protected readonly list: Rule<Expr[]> = this.RULE('list', () => {
+    const items: Expr[] = [];
+    let more = true;
+    this.CONSUME(T.LSquare);
+    this.MANY({
+      GATE: () => more,
+      DEF: () => {
+        items.push(this.SUBRULE(this.expression));
+        more = false;
+        this.OPTION(() => {
+          this.CONSUME(T.Comma);
+          more = true;
+        });
+      },
+    });
+    this.CONSUME(T.RSquare);
+    return items;
+  });
+
+  /** `{q: dim, k: dim}` */
+  protected readonly record: Rule<Expr> = this.RULE('record', () => {
+    const fields: { name: Ident; value: Expr }[] = [];
+    let more = true;
+    const open = this.CONSUME(T.LCurly);
+    this.MANY({
+      GATE: () => more,
+      DEF: () => {
+        const name = this.CONSUME(T.Word);
+        this.CONSUME(T.Colon);
+        const value = this.SUBRULE(this.expression);
+        this.ACTION(() => fields.push({ name: this.ident(name), value }));
+        more = false;
+        this.OPTION(() => {
+          this.CONSUME(T.Comma);
+          more = true;
+        });
+      },
+    });
+    this.CONSUME(T.RCurly);
+    return this.ACTION((): Expr => ({ kind: 'record', fields, span: this.since(open) }));
+  });
+
+  /** `[:, 0..n, new]` */
+  protected readonly indices: Rule<IndexItem[]> = this.RULE('indices', () => {
+    const items: IndexItem[] = [];
+    let more = true;
+    this.CONSUME(T.LSquare);
+    this.AT_LEAST_ONE({
+      GATE: () => more,
+      DEF: () => {
+        items.push(this.SUBRULE(this.indexItem));
+        more = false;
+        this.OPTION(() => {
+          this.CONSUME(T.Comma);
+          more = true;
+        });
+      },
+    });
+    this.CONSUME(T.RSquare);
+    return items;
+  });
+
+  protected readonly indexItem: Rule<IndexItem> = this.RULE('indexItem', () => {
+    const first = this.LA(1);
+    return this.OR<IndexItem>([
+      { ALT: () => ({ kind: 'new', span: this.spanOf(this.CONSUME(NEW)) }) },
+      { ALT: () => ({ kind: 'range', span: this.spanOf(this.CONSUME(T.Colon)) }) },
+      {
+        ALT: () => {
+          this.CONSUME(T.DotDot);
+          const end = this.OPTION(() => this.SUBRULE(this.expression));
+          return this.ACTION((): IndexItem => ({ kind: 'range', ...(end ? { end } : {}), span: this.since(first) }));
+        },
+      },
+      {
+        ALT: () => {
+          const value = this.SUBRULE2(this.expression);
+          let range = false;
+          const end = this.OPTION2(() => {
+            this.CONSUME2(T.DotDot);
+            range = true;
+            return this.OPTION3(() => this.SUBRULE3(this.expression));
+          });
+          return this.ACTION((): IndexItem => {
+            const span = this.since(first);
+            if (range) return { kind: 'range', start: value, ...(end ? { end } : {}), span };
+            if (value.kind === 'ratio') {
+              this.note({ kind: 'ratio_as_index', span, text: `${value.left}..${value.right}` });
+            }
+            return { kind: 'at', value, span };
+          });
+        },
+      },
+    ]);
+  });
+
+  /** `(a, b, axis: 0)`, `(i < n, j < m: expression)` */
+  protected readonly args: Rule<Call> = this.RULE('args', () => {
+    let args: Arg[] = [];
+    let generators: Generator[] = [];
+    let more = true;
+    this.CONSUME(T.LParen);
+    this.MANY({
+      GATE: () => more,
+      DEF: () => {
+        args.push(this.SUBRULE(this.argument));
+        more = false;
+        this.OPTION({
+          GATE: () => generators.length === 0 && args.every(isGenerator),
+          DEF: () => {
+            this.CONSUME(T.Colon);
+            const value = this.SUBRULE(this.expression);
+            this.ACTION(() => {
+              generators = args.map(asGenerator);
+              args = [{ value, span: value.span }];
+            });
+          },
+        });
+        this.OPTION2(() => {
+          this.CONSUME(T.Comma);
+          more = true;
+        });
+      },
+    });
+    this.CONSUME(T.RParen);
+    return { generators, args };
+  });
+
+  protected readonly argument: Rule<Arg> = this.RULE('argument', () =>
+    this.OR<Arg>([
+      {
+        GATE: () => this.at(T.Colon, 2),
+        ALT: () => {
+          const name = this.CONSUME(T.Word);
+          this.CONSUME(T.Colon);
+          const value = this.SUBRULE(this.expression);
+          return this.ACTION(() => ({ name: this.ident(name), value, span: this.since(name) }));
+        },
+      },
+      {
+        ALT: () => {
+          const value = this.SUBRULE2(this.expression);
+          return this.ACTION(() => ({ value, span: value.span }));
+        },
+      },
+    ]),
+  );
+}
+
+/** `i < n`, which before a colon is a generator. */
+function isGenerator(arg: Arg): boolean {
+  return !arg.name && arg.value.kind === 'binary' && arg.value.op === '<' && arg.value.left.kind === 'name';
+}
+function asGenerator(arg: Arg): Generator {
+  const { value, span } = arg;
+  if (value.kind !== 'binary' || value.left.kind !== 'name') throw new Error('not a generator');
+  return { name: { name: value.left.name, span: value.left.span }, limit: value.right, span };
+}

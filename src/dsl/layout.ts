@@ -1,0 +1,284 @@
+/**
+ * Between lexer and parser: decides which line ends separate statements and which words are keywords, and matches brackets, so
+ * that the grammar needs neither backtracking nor more than two tokens of look-ahead. Every token that it passes on carries,
+ * as its payload, how many braces are open around it; recovery from errors relies on that.
+ */
+import { type IToken, type TokenType, tokenMatcher } from 'chevrotain';
+import * as T from './tokens.js';
+
+export interface Layout {
+  /** What the parser reads. */
+  readonly tokens: IToken[];
+  /** Opening brackets that are never closed. */
+  readonly unclosed: ReadonlySet<IToken>;
+  /** `}` that stands at another indentation than the line of its `{`: the likely culprit when a brace is missing. */
+  readonly suspicious: readonly { readonly open: IToken; readonly close: IToken }[];
+}
+
+const CLOSERS = new Map<TokenType, TokenType>([
+  [T.RCurly, T.LCurly],
+  [T.RParen, T.LParen],
+  [T.RSquare, T.LSquare],
+]);
+const OPENERS = new Set<TokenType>(CLOSERS.values());
+const { with: WITH, on: ON, adapt: ADAPT, prune: PRUNE, tune: TUNE, in: IN } = T.POSITIONAL;
+
+/** After these a statement goes on in the next line. */
+const CONTINUED_AFTER = new Set<TokenType>(
+  [T.LCurly, T.LParen, T.LSquare, T.Comma, T.Colon, T.Arrow, T.Eq, T.Dot, T.DotDot, T.Pipe].concat([
+    ...[WITH, ON, ADAPT, PRUNE, TUNE, IN, T.RESERVED.not],
+  ]),
+);
+/** These, first on a line, go on with the statement before. A leading `-` starts a statement: it may be a sign. */
+const CONTINUED_BEFORE = new Set<TokenType>(
+  [T.RCurly, T.RParen, T.RSquare, T.LCurly, T.Comma, T.Arrow, T.Eq, T.Dot, T.Pipe].concat([
+    ...[WITH, ON, T.POSITIONAL.from, T.RESERVED.else],
+  ]),
+);
+const OPERAND_ENDS = new Set<TokenType>(
+  [T.Word, T.Num, T.Percent, T.Str, T.Unit, T.RParen, T.RSquare, T.RCurly].concat([
+    ...[T.RESERVED.true, T.RESERVED.false, T.RESERVED.none],
+  ]),
+);
+const SELECTOR_ENDS = new Set<TokenType>([T.Word, T.Star, T.StarStar, T.RSquare, T.RCurly]);
+
+function lookup(table: Readonly<Record<string, TokenType>>, word: string): TokenType | undefined {
+  return Object.hasOwn(table, word) ? table[word] : undefined;
+}
+
+/** Column of the first character that is not blank on the line of `offset`, and whether that is `offset` itself. */
+function indentation(text: string, offset: number): { readonly column: number; readonly first: boolean } {
+  let start = offset;
+  while (start > 0 && text[start - 1] !== '\n' && text[start - 1] !== '\r') start--;
+  let at = start;
+  while (at < offset && (text[at] === ' ' || text[at] === '\t')) at++;
+  return { column: at - start, first: at === offset };
+}
+
+class Arranger {
+  private readonly sig: IToken[] = [];
+  /** The line end before `sig[i]`, if there is one. */
+  private readonly breaks: (IToken | undefined)[] = [];
+  /** Closing brackets that close something. */
+  private readonly matched = new Set<IToken>();
+  private readonly unclosed = new Set<IToken>();
+  private readonly suspicious: { open: IToken; close: IToken }[] = [];
+  private readonly out: IToken[] = [];
+  private context: IToken[] = [];
+  private braces = 0;
+  private mode: T.DeclarationKind | undefined;
+  private onSeen = false;
+
+  constructor(
+    raw: readonly IToken[],
+    private readonly text: string,
+  ) {
+    let line: IToken | undefined;
+    for (const token of raw) {
+      if (token.tokenType === T.Newline) line = token;
+      else {
+        this.sig.push(token);
+        this.breaks.push(line);
+        line = undefined;
+      }
+    }
+  }
+
+  run(): Layout {
+    this.matchBrackets();
+    for (let i = 0; i < this.sig.length; i++) this.place(i);
+    return { tokens: this.out, unclosed: this.unclosed, suspicious: this.suspicious };
+  }
+
+  /** A word that starts a declaration, first on its line and before a name, ends whatever is still open before it. */
+  private startsDeclaration(i: number): boolean {
+    const token = this.sig[i]!;
+    if (token.tokenType !== T.Word || !lookup(T.DECLARATIONS, token.image)) return false;
+    if (i > 0 && !this.breaks[i]) return false;
+    const next = this.sig[i + 1];
+    if (!next || this.breaks[i + 1]) return false;
+    return next.tokenType === T.Word || (token.image === 'use' && tokenMatcher(next, T.Str));
+  }
+
+  private matchBrackets(): void {
+    let open: IToken[] = [];
+    for (let i = 0; i < this.sig.length; i++) {
+      const token = this.sig[i]!;
+      if (OPENERS.has(token.tokenType)) open.push(token);
+      const opener = CLOSERS.get(token.tokenType);
+      if (opener) {
+        let at = open.length - 1;
+        while (at >= 0 && open[at]!.tokenType !== opener && (opener === T.LCurly || open[at]!.tokenType !== T.LCurly))
+          at--;
+        if (at >= 0 && open[at]!.tokenType === opener) {
+          for (const lost of open.splice(at).slice(1)) this.unclosed.add(lost);
+          this.matched.add(token);
+        }
+      } else if (open.length > 0 && this.startsDeclaration(i)) {
+        for (const lost of open) this.unclosed.add(lost);
+        open = [];
+      }
+    }
+    for (const lost of open) this.unclosed.add(lost);
+  }
+
+  private next(i: number, steps = 1): TokenType | undefined {
+    return this.sig[i + steps]?.tokenType;
+  }
+
+  private place(i: number): void {
+    const token = this.sig[i]!;
+    const declares = this.startsDeclaration(i);
+    if (declares) {
+      this.context = [];
+      this.braces = 0;
+    }
+    const prev = this.out.at(-1);
+    const inner = this.context.at(-1);
+    const inBlock = inner === undefined || inner.tokenType === T.LCurly;
+    const line = this.breaks[i];
+    const mayStart = prev === undefined || (inBlock && (line !== undefined || prev.tokenType === T.LCurly));
+    if (declares) {
+      this.mode = token.image as T.DeclarationKind;
+      this.onSeen = false;
+      this.retype(token, T.DECLARATIONS[this.mode]);
+    } else if (token.tokenType === T.Word) {
+      const type = this.keywordAt(i, prev, inner, mayStart);
+      if (type) this.retype(token, type);
+    } else if (token.tokenType === T.Mult && !(prev && OPERAND_ENDS.has(prev.tokenType))) this.retype(token, T.Star);
+    if (line && prev && (declares || (inBlock && !this.continues(prev, token)))) {
+      line.payload = this.braces;
+      this.out.push(line);
+    }
+    this.track(token);
+    this.out.push(token);
+  }
+
+  private continues(prev: IToken, token: IToken): boolean {
+    if (CONTINUED_AFTER.has(prev.tokenType) || CONTINUED_BEFORE.has(token.tokenType)) return true;
+    if (tokenMatcher(prev, T.BinaryOperator)) return true;
+    return tokenMatcher(token, T.BinaryOperator) && token.tokenType !== T.Minus;
+  }
+
+  private track(token: IToken): void {
+    if (OPENERS.has(token.tokenType)) {
+      token.payload = this.braces;
+      // Inside a bracket that is never closed, lines keep their meaning: the error is then found at the end of its line.
+      if (token.tokenType === T.LCurly || !this.unclosed.has(token)) this.context.push(token);
+      if (token.tokenType === T.LCurly) this.braces++;
+      return;
+    }
+    const opener = CLOSERS.get(token.tokenType);
+    if (opener && this.matched.has(token)) {
+      let open = this.context.pop();
+      while (open && open.tokenType !== opener) {
+        if (open.tokenType === T.LCurly) this.braces--;
+        open = this.context.pop();
+      }
+      if (opener === T.LCurly) {
+        this.braces--;
+        if (open) this.compareIndentation(open, token);
+      }
+    }
+    token.payload = this.braces;
+  }
+
+  private compareIndentation(open: IToken, close: IToken): void {
+    if (this.suspicious.length > 0) return;
+    const at = indentation(this.text, close.startOffset);
+    if (at.first && at.column !== indentation(this.text, open.startOffset).column)
+      this.suspicious.push({ open, close });
+  }
+
+  private retype(token: IToken, type: TokenType): void {
+    token.tokenType = type;
+    token.tokenTypeIdx = type.tokenTypeIdx!;
+  }
+
+  private keywordAt(i: number, prev: IToken | undefined, inner: IToken | undefined, mayStart: boolean) {
+    const word = this.sig[i]!.image;
+    const before = prev?.tokenType;
+    const next = this.next(i);
+    if (before === T.Dot) return undefined;
+    if (next === T.Colon && inner !== undefined && word !== 'none') return undefined;
+    const reserved = lookup(T.RESERVED, word);
+    if (reserved) return reserved;
+    if (lookup(T.POSITIONAL, word) && this.inPosition(word, i, before, inner, mayStart))
+      return lookup(T.POSITIONAL, word);
+    return before === T.Num && !this.breaks[i] && /^[a-z]+$/.test(word) ? T.Unit : undefined;
+  }
+
+  private inPosition(
+    word: string,
+    i: number,
+    before: TokenType | undefined,
+    inner: IToken | undefined,
+    mayStart: boolean,
+  ): boolean {
+    const next = this.next(i);
+    const sameLine = this.breaks[i + 1] === undefined;
+    const afterOperand = before !== undefined && OPERAND_ENDS.has(before);
+    switch (word) {
+      case 'for':
+      case 'repeat':
+        return next === T.Word && sameLine && !afterOperand;
+      case 'param':
+        return next === T.LSquare && sameLine && !afterOperand;
+      case 'shared':
+      case 'frozen': {
+        const after = next === T.Word ? this.sig[i + 1]!.image : '';
+        return sameLine && (after === 'param' || after === 'shared' || after === 'frozen');
+      }
+      case 'new':
+        return (
+          inner?.tokenType === T.LSquare &&
+          (before === T.LSquare || before === T.Comma) &&
+          (next === T.RSquare || next === T.Comma)
+        );
+      case 'on': {
+        const found =
+          this.mode === 'adapter' &&
+          !this.onSeen &&
+          !inner &&
+          (before === T.RParen || before === T.Word) &&
+          next === T.Word;
+        if (found) this.onSeen = true;
+        return found && before !== T.DECLARATIONS.adapter;
+      }
+      case 'site':
+        return this.mode !== 'model' && mayStart && next === T.Word && sameLine;
+      case 'forward':
+        return this.mode !== 'model' && mayStart && next === T.LParen && inner !== undefined;
+      case 'names':
+        return this.mode === 'variant' && mayStart && next === T.Word && this.next(i, 2) === T.LCurly;
+      case 'preprocess':
+        return this.mode === 'variant' && mayStart && next === T.Eq && inner !== undefined;
+      case 'in':
+      case 'adapt':
+      case 'prune':
+      case 'tune':
+        return (
+          this.mode === 'model' &&
+          mayStart &&
+          (next === T.Word || next === T.Mult || next === T.StarStar || next === T.LCurly)
+        );
+      case 'with':
+        return (
+          this.mode === 'model' &&
+          before !== undefined &&
+          SELECTOR_ENDS.has(before) &&
+          inner?.tokenType === T.LCurly &&
+          next === T.Word
+        );
+      case 'from':
+        return this.mode === 'model' && before !== undefined && afterOperand && (next === T.Str || next === T.OpenStr);
+      default:
+        return false;
+    }
+  }
+}
+
+/** Arranges the raw tokens of `text`; changes the types of words that are keywords where they stand. */
+export function arrange(raw: readonly IToken[], text: string): Layout {
+  return new Arranger(raw, text).run();
+}
