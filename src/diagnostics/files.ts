@@ -1,10 +1,265 @@
-/** Messages ESP05xx. */
+/** Messages ESP05xx: checkpoints, adapter and mask files, configurations, images, and writing. */
 import { entry } from './define.js';
+
+/** At most `most` lines of a list, each indented, and how many were left out. */
+function listed(lines: readonly string[], most = 12): string {
+  const shown = lines.slice(0, most).map((l) => `\n    ${l}`);
+  const rest = lines.length > most ? `\n    ... and ${lines.length - most} more` : '';
+  return shown.join('') + rest;
+}
 
 export const FILES = {
   ESP0500: entry<{ what: string }>({
     title: 'Internal error',
     message: (a) => `internal error: ${a.what}`,
     explain: 'Espalier broke one of its own rules. Please report it with the spec that caused it.',
+  }),
+
+  ESP0501: entry<{ path: string; reason: string }>({
+    title: 'A file or folder cannot be read',
+    message: (a) => `cannot read ${a.path}: ${a.reason}`,
+    explain: `A path that a spec or a command names does not lead to something that can be read. A path in a spec is relative to the
+file that it is written in, a path on the command line to the current folder.
+
+    base = vit(dim: 128) from "./vit-fashoin"      // no such folder
+
+Correct the path, or the permissions of the file.`,
+  }),
+
+  ESP0502: entry<{ file: string; problem: string }>({
+    title: 'Not a valid safetensors file',
+    message: (a) => `${a.file} is not a valid safetensors file: ${a.problem}`,
+    help: () => [
+      'Download or write the file again; Espalier reads nothing from a file whose header cannot be trusted.',
+    ],
+    explain: `A safetensors file starts with 8 bytes that give the length of its header, then the header (JSON), then the tensors. The
+length must fit in the file, and the tensors must follow each other without gaps and without overlaps until the file ends.
+
+A file that was cut off while it was downloaded is the commonest cause:
+
+    model.safetensors is not a valid safetensors file: its tensors need 3,276,800 bytes, but only 1,048,000 follow the header
+
+Also common is a small text file that Git LFS leaves in place of the real one: run \`git lfs pull\`.`,
+  }),
+
+  ESP0503: entry<{ file: string; tensor: string; problem: string }>({
+    title: 'A tensor of a safetensors file is described wrongly',
+    message: (a) => `${a.file}: tensor "${a.tensor}" ${a.problem}`,
+    explain: `The header of a safetensors file gives each tensor a dtype, a shape and the range of bytes that holds it. The range must be
+inside the file and exactly as long as the shape and the dtype say.
+
+    {"w": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 12]}}      // 16 bytes are needed
+
+The program that wrote the file is at fault; write the file again.`,
+  }),
+
+  ESP0504: entry<{ file: string; tensor: string; dtype: string }>({
+    title: 'A tensor has a dtype that Espalier cannot read',
+    message: (a) => `${a.file}: tensor "${a.tensor}" is stored as ${a.dtype}, which Espalier cannot read`,
+    help: () => ['Espalier reads F64, F32, F16, BF16, I64, I32, I16, I8, U32, U16, U8 and BOOL.'],
+    explain: `Quantised and 8-bit floating-point weights cannot be read yet.
+
+Convert the checkpoint, for instance with PyTorch: \`model.to(torch.float16).save_pretrained(...)\`.`,
+  }),
+
+  ESP0505: entry<{ file: string; tensor: string; dtype: string }>({
+    title: 'An integer of a checkpoint is too large',
+    message: (a) => `${a.file}: tensor "${a.tensor}" (${a.dtype}) holds an integer that does not fit in 32 bits`,
+    explain: `Tensors of 64-bit integers are read as 32-bit ones, which is what WebGPU has. Indices and counts fit; this value does not.`,
+  }),
+
+  ESP0506: entry<{ path: string; found: string }>({
+    title: 'Not a kind of checkpoint that Espalier knows',
+    message: (a) => `${a.path} is not a checkpoint that Espalier can read: ${a.found}`,
+    help: () => [
+      'It reads a .safetensors file, a Hugging Face folder (config.json and model.safetensors), and a PEFT folder (adapter_config.json and adapter_model.safetensors).',
+    ],
+    explain: `What a \`from\` names must be one of:
+
+* a \`.safetensors\` file: a backbone's weights, an adapter file of Espalier, or a mask file;
+* a folder in Hugging Face's layout: \`config.json\`, \`preprocessor_config.json\` (may be absent), and \`model.safetensors\` or
+  \`model.safetensors.index.json\` with its shards;
+* a folder that the library \`peft\` wrote: \`adapter_config.json\` and \`adapter_model.safetensors\`.
+
+Files written by \`torch.save\` (\`.bin\`, \`.pt\`, \`.pth\`) are Python pickles, which can run code when they are opened; convert them
+with \`safetensors.torch.save_file\`.`,
+  }),
+
+  ESP0507: entry<{ file: string; problem: string }>({
+    title: 'A configuration file is wrong',
+    message: (a) => `${a.file}: ${a.problem}`,
+    explain: `A JSON file beside the weights (\`config.json\`, \`preprocessor_config.json\`, \`adapter_config.json\`, an index of shards) is
+not JSON, lacks something that must be there, or has a value of the wrong type.
+
+    {"model_type": "vit", "hidden_size": "128"}      // a number is wanted, not a string`,
+  }),
+
+  ESP0508: entry<{ file: string; type: string }>({
+    title: 'A model type that Espalier cannot read',
+    message: (a) => `${a.file} describes a model of type "${a.type}", whose options Espalier cannot read`,
+    help: () => [
+      'The folder can still be used: give its model.safetensors to a backbone whose options you write in the spec.',
+    ],
+    explain: `From the \`config.json\` of a Hugging Face folder Espalier takes the backbone's options (image and patch size, width, depth,
+heads) and the names of the classes. It knows how for \`"model_type": "vit"\`.
+
+For another type, write the backbone in \`.peft\` and load the file itself:
+
+    base = my_backbone(dim: 384, depth: 12) from "./folder/model.safetensors"`,
+  }),
+
+  ESP0509: entry<{ file: string; field: string; value: string; why: string }>({
+    title: 'A preprocessing or model setting that Espalier cannot reproduce',
+    message: (a) => `${a.file}: ${a.field} = ${a.value} ${a.why}`,
+    explain: `Preprocessing is part of a compiled program, and the numbers would be wrong if a setting were ignored. So a setting that cannot
+be reproduced is an error.
+
+    "resample": 1            // Lanczos: Espalier has nearest (0), bilinear (2) and bicubic (3)
+    "hidden_act": "relu"     // the library's ViT has GELU
+
+Write the steps in the variant's \`preprocess\` instead, or change the setting if the model allows it.`,
+  }),
+
+  ESP0510: entry<{
+    file: string;
+    layout: string;
+    missing: readonly string[];
+    unexpected: readonly string[];
+    misshapen: readonly string[];
+  }>({
+    title: 'A checkpoint does not fit the model',
+    message: (a) => {
+      const parts: string[] = [];
+      if (a.missing.length > 0) parts.push(`\n  missing (${a.missing.length}):${listed(a.missing)}`);
+      if (a.misshapen.length > 0) parts.push(`\n  of another shape (${a.misshapen.length}):${listed(a.misshapen)}`);
+      if (a.unexpected.length > 0) parts.push(`\n  unexpected (${a.unexpected.length}):${listed(a.unexpected)}`);
+      return `${a.file} does not fit the model (read with its ${a.layout} names)${parts.join('')}`;
+    },
+    explain: `Every tensor of a checkpoint must be accounted for. The message lists, together,
+
+* **missing**: what the model needs and the file does not have, with the nearest names that it does have;
+* **of another shape**: what is there with a shape that the spec's options do not give;
+* **unexpected**: what is in the file and has no place in the model.
+
+Tensors of another shape usually come from an option that differs from the trained model's:
+
+    base = vit(dim: 192, depth: 4, heads: 3) from "./vit-small"      // trained with dim: 384
+    
+Missing and unexpected tensors with similar names come from names that the variant's \`names\` block does not list.`,
+  }),
+
+  ESP0511: entry<{ file: string; why: string }>({
+    title: 'A file holds nothing for what was asked',
+    message: (a) => `${a.file} ${a.why}`,
+    explain: `The file can be read, but none of its tensors is what the spec takes from it: it may belong to another model, or be an adapter
+where a backbone is wanted.
+
+    tune head from "./adapters/lora-mnist"      // the folder has no head: train it with modules_to_save=["classifier"]`,
+  }),
+
+  ESP0512: entry<{ file: string; field: string; value: string; why: string }>({
+    title: 'A PEFT setting that Espalier cannot reproduce',
+    message: (a) => `${a.file}: ${a.field} = ${a.value}: ${a.why}`,
+    explain: `An adapter folder of the library \`peft\` was trained with a setting that changes the computation and that Espalier does not
+import yet. Loading it without the setting would give wrong numbers, so it is refused.
+
+Plain LoRA is imported, with \`use_rslora\`, \`rank_pattern\`, \`alpha_pattern\` and \`modules_to_save\`. Other types of adapters, DoRA,
+trained biases and embeddings are not. Merge the adapter in Python (\`model.merge_and_unload()\`) and give the result to Espalier as a backbone.`,
+  }),
+
+  ESP0513: entry<{ file: string; fields: readonly string[] }>({
+    title: 'Unknown fields in a configuration file',
+    severity: 'warning',
+    message: (a) => `${a.file} has fields that Espalier does not know and ignores: ${a.fields.join(', ')}`,
+    explain: `The libraries that write \`adapter_config.json\` and \`preprocessor_config.json\` add fields with every version. A field that
+Espalier does not know, and that is not at a value meaning "off", is reported, because it may change what is computed. Compare the numbers
+with Python's if you do not know the field.`,
+  }),
+
+  ESP0514: entry<{ file: string; modules: readonly string[]; nearest: readonly string[] }>({
+    title: 'A PEFT adapter names modules that the model does not have',
+    message: (a) =>
+      `${a.file} adapts modules that have no place in the model:${listed(a.modules)}${
+        a.nearest.length > 0 ? `\n  the model has, for instance: ${a.nearest.join(', ')}` : ''
+      }`,
+    explain: `The names of an adapter folder are those of the model that it was trained on. They are looked up among the names that the
+backbone's variant gives its layers (\`names huggingface { ... }\`).
+
+An adapter that was trained on another architecture, or on more layers than the model has, does not fit.`,
+  }),
+
+  ESP0515: entry<{ file: string; problem: string }>({
+    title: 'Not an adapter file of Espalier',
+    message: (a) => `${a.file} is not a valid adapter file: ${a.problem}`,
+    explain: `Espalier's own adapter file is a safetensors file whose tensors have the names of the model's parameters
+(\`base.blocks.0.attn.qkv@lora.A\`, \`head.fc.weight\`) and whose metadata say what it is:
+
+    {"format": "espalier.adapter", "version": "1", "labels": "[\\"cat\\", \\"dog\\"]"}
+
+\`labels\` is a JSON list of class names and may be absent.`,
+  }),
+
+  ESP0516: entry<{ file: string; problem: string }>({
+    title: 'Not a valid mask file',
+    message: (a) => `${a.file} is not a valid mask file: ${a.problem}`,
+    explain: `A mask file is a safetensors file with metadata \`{"format": "espalier.mask", "version": "1"}\` that holds a tensor of zeros
+and ones (BOOL, U8 or a float) for each masked weight, named after it: \`base.blocks.0.mlp.fc1.weight#mask\`.`,
+  }),
+
+  ESP0517: entry<{ file: string; problem: string }>({
+    title: 'Not a valid IDX file',
+    message: (a) => `${a.file} is not a valid IDX file: ${a.problem}`,
+    explain: `IDX is the format of the MNIST files: two zero bytes, a type (8 for bytes), the number of dimensions, the dimensions as
+big-endian 32-bit numbers, and then the data. Espalier reads IDX files of bytes, not compressed (\`gunzip\` them first).`,
+  }),
+
+  ESP0518: entry<{ file: string; tensors: readonly string[] }>({
+    title: 'Weights that are not numbers',
+    message: (a) => `${a.file} holds NaN or infinite values:${listed(a.tensors)}`,
+    help: () => ['Training diverged, or the file was damaged; use an earlier checkpoint.'],
+    explain: `A NaN or an infinite weight makes everything that it touches useless, and merging it would write it into a checkpoint. It is
+refused before anything is written.`,
+  }),
+
+  ESP0519: entry<{ layout: string; params: readonly string[] }>({
+    title: 'A layout cannot hold what was merged',
+    message: (a) => `the ${a.layout} layout has no place for:${listed(a.params)}`,
+    help: () => ['Write the merged model in the layout `espalier`, or compile it instead.'],
+    explain: `Merging can make parameters that the base model did not have: an adapter with a shift, on a layer without a bias, gives the
+layer one. A checkpoint in the base model's own layout has no name for it, and programs that read such checkpoints would not look for it.
+
+    // qkv_bias: false, and an adapter that adds a shift to qkv: merged, qkv needs a bias`,
+  }),
+
+  ESP0520: entry<{ path: string; reason: string }>({
+    title: 'A file cannot be written',
+    message: (a) => `cannot write ${a.path}: ${a.reason}`,
+    explain: `Output is first written under a temporary name and renamed when it is complete, so that a failure leaves nothing half written.
+Here already the temporary file could not be written or renamed. Look at the free space and the permissions of the folder.`,
+  }),
+
+  ESP0530: entry<{ file: string; reason: string }>({
+    title: 'Not an image that can be read',
+    message: (a) => `${a.file} cannot be read as an image: ${a.reason}`,
+    help: () => ['Espalier reads PNG, JPEG, WebP, GIF, TIFF, AVIF and SVG files.'],
+    explain: `The file is empty, cut off, or not an image, whatever its name says. Pictures of any depth and colour space are converted to 8-bit
+RGBA; the first frame of an animation is taken; the camera's orientation is applied.`,
+  }),
+
+  ESP0531: entry<{ folder: string; why: string }>({
+    title: 'A folder without images',
+    message: (a) => `${a.folder} ${a.why}`,
+    explain: `\`run\` takes images, or folders with images. \`eval\` takes a folder in which each class has a folder of its own, named as the
+class:
+
+    test/
+      cat/  1.jpg  2.jpg
+      dog/  7.jpg`,
+  }),
+
+  ESP0532: entry<{ file: string; width: number; height: number; limit: number }>({
+    title: 'An image is too large',
+    message: (a) => `${a.file} has ${a.width} x ${a.height} pixels, more than the ${a.limit} that are decoded`,
+    explain: `A small file can claim an enormous picture. Pictures beyond the limit are not decoded; make the picture smaller first.`,
   }),
 };

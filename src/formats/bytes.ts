@@ -1,0 +1,61 @@
+/** Where bytes come from: a file, a response, a buffer; and folders of them. No file system here. */
+
+/** Something with a known length that can be read by range. */
+export interface ByteSource {
+  /** For messages. */
+  readonly name: string;
+  readonly size: number;
+  /**
+   * Exactly `length` bytes from `offset`, in memory of their own or shared.
+   * @throws RangeError when the range is not inside the source.
+   */
+  read(offset: number, length: number): Promise<Uint8Array>;
+  /** Releases what is held open; further reads fail. */
+  close?(): Promise<void>;
+}
+
+/** A folder: names of the files directly in it, opened one at a time. */
+export interface Folder {
+  readonly name: string;
+  list(): Promise<readonly string[]>;
+  /** Undefined when there is no such file. */
+  open(file: string): Promise<ByteSource | undefined>;
+}
+
+/** Throws RangeError unless `offset` and `length` are a range inside `size` bytes. */
+export function checkRange(name: string, size: number, offset: number, length: number): void {
+  const valid = Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0;
+  if (!valid || offset + length > size) {
+    throw new RangeError(`bytes ${offset}..${offset + length} of ${name} are outside its ${size}`);
+  }
+}
+
+/** Bytes that are in memory; what is read shares them. */
+export function memorySource(name: string, bytes: Uint8Array): ByteSource {
+  return {
+    name,
+    size: bytes.length,
+    read: async (offset, length) => {
+      checkRange(name, bytes.length, offset, length);
+      return bytes.subarray(offset, offset + length);
+    },
+  };
+}
+
+/** A folder of named bytes, for pages and tests. */
+export function memoryFolder(name: string, files: Readonly<Record<string, Uint8Array | string>>): Folder {
+  return {
+    name,
+    list: async () => Object.keys(files),
+    open: async (file) => {
+      if (!Object.hasOwn(files, file)) return undefined;
+      const content = files[file]!;
+      return memorySource(`${name}/${file}`, typeof content === 'string' ? new TextEncoder().encode(content) : content);
+    },
+  };
+}
+
+/** The whole source. */
+export function readAll(source: ByteSource): Promise<Uint8Array> {
+  return source.read(0, source.size);
+}

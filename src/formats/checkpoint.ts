@@ -1,0 +1,241 @@
+/**
+ * Opening what a `from` names, and taking a model's parameters out of it. Every tensor is accounted for: missing, unexpected and misshapen ones
+ * are listed together.
+ */
+import { diagnostic } from '../diagnostics/catalogue.js';
+import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
+import type { Tensor, TensorType } from '../ir/types.js';
+import { adapterLabels, isAdapterFile, peftAsStore } from './adapter.js';
+import type { ByteSource, Folder } from './bytes.js';
+import { openHuggingFace } from './huggingface.js';
+import { isMaskFile } from './masks.js';
+import { nearestNames } from './nearest.js';
+import { openPeft, type PeftAdapter } from './peft.js';
+import { openSafetensors, readsAs, type StoreEntry, type TensorStore } from './store.js';
+import type { Facts, NamedTensor, SourceLike } from './types.js';
+
+export interface OpenCheckpoint {
+  readonly kind: 'huggingface' | 'peft' | 'safetensors' | 'adapter' | 'mask';
+  /** Path or address, for messages. */
+  readonly name: string;
+  /** What the language may know before weights are read. */
+  readonly facts: Facts;
+  readonly warnings: readonly Diagnostic[];
+  /** The tensors by name. A PEFT folder's are seen as our parameters only by `loadSources`. */
+  readonly store: TensorStore;
+  readonly peft?: PeftAdapter;
+  /** The folder it is, for the files beside the weights. */
+  readonly folder?: Folder;
+  close(): Promise<void>;
+}
+
+/**
+ * Finds out what a folder or a file is and opens it; reads headers, no weights.
+ * @throws EspalierError ESP0501 to ESP0509, ESP0512, ESP0515
+ */
+export async function openCheckpoint(where: ByteSource | Folder): Promise<OpenCheckpoint> {
+  return 'read' in where ? openOneFile(where) : openOneFolder(where);
+}
+
+async function openOneFile(source: ByteSource): Promise<OpenCheckpoint> {
+  const close = async (): Promise<void> => source.close?.();
+  try {
+    await refusePickles(source);
+    const store = await openSafetensors(source);
+    const common = { name: source.name, warnings: [], store, close };
+    if (isMaskFile(store)) return { kind: 'mask', facts: {}, ...common };
+    if (!isAdapterFile(store)) return { kind: 'safetensors', facts: {}, ...common };
+    const labels = adapterLabels(store);
+    return { kind: 'adapter', facts: labels ? { labels } : {}, ...common };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** `torch.save` files are zip archives (or bare pickles), and deserve a better message than "not safetensors". */
+async function refusePickles(source: ByteSource): Promise<void> {
+  if (source.size < 4) return;
+  const [a, b, c, d] = await source.read(0, 4);
+  const zip = a === 0x50 && b === 0x4b && c === 3 && d === 4;
+  const pickle = a === 0x80 && (b === 2 || b === 4) && /\.(bin|pt|pth|ckpt|pkl)$/.test(source.name);
+  if (zip || pickle) {
+    const found = 'it is a Python pickle (torch.save), which can run code and is not read';
+    throw new EspalierError([diagnostic('ESP0506', { path: source.name, found })]);
+  }
+}
+
+async function openOneFolder(folder: Folder): Promise<OpenCheckpoint> {
+  const files = new Set(await folder.list());
+  if (files.has('adapter_config.json')) {
+    const peft = await openPeft(folder);
+    const tensors = new Map<string, StoreEntry>(peft.saved);
+    for (const [module, pair] of peft.pairs) tensors.set(`${module}.A`, pair.A).set(`${module}.B`, pair.B);
+    const store: TensorStore = { name: folder.name, tensors, metadata: peft.metadata };
+    const { facts, warnings, close } = peft;
+    return { kind: 'peft', name: folder.name, facts, warnings, store, peft, folder, close };
+  }
+  if (files.has('config.json')) {
+    const model = await openHuggingFace(folder);
+    const close = async (): Promise<void> => {
+      await Promise.all(model.sources.map((s) => s.close?.()));
+    };
+    return {
+      kind: 'huggingface',
+      name: folder.name,
+      facts: model.facts,
+      warnings: model.warnings,
+      store: model.store,
+      folder,
+      close,
+    };
+  }
+  const weights = [...files].find((f) => f.endsWith('.safetensors'));
+  const found = weights
+    ? `it has neither config.json nor adapter_config.json; name the file itself (${weights})`
+    : 'it has neither config.json nor adapter_config.json';
+  throw new EspalierError([diagnostic('ESP0506', { path: folder.name, found })]);
+}
+
+export interface LoadContext {
+  /** Type of every parameter that the sources name. */
+  readonly types: ReadonlyMap<string, TensorType>;
+  /** For PEFT folders: which site each module of the backbone's checkpoint layout is (`moduleSites`). */
+  readonly sites?: ReadonlyMap<string, string>;
+}
+
+/** The layout of a source of which most tensors are in the store; ties go to the first. */
+export function chooseLayout(source: SourceLike, store: TensorStore): { name: string; names: readonly NamedTensor[] } {
+  let best = {
+    name: 'espalier',
+    names: source.layouts.espalier ?? source.params.map((p) => ({ param: p, tensor: p })),
+  };
+  let hits = -1;
+  for (const [name, names] of [['espalier', best.names] as const, ...Object.entries(source.layouts)]) {
+    const present = names.reduce((n, t) => n + (store.tensors.has(t.tensor) ? 1 : 0), 0);
+    if (present <= hits) continue;
+    hits = present;
+    best = { name, names };
+  }
+  return best;
+}
+
+/**
+ * Reads the parameters of all sources that name this checkpoint, so that a tensor that one of them takes is not unexpected to another.
+ * Floats come as f32, row ranges are put together.
+ * @param sources All with this checkpoint's location.
+ * @throws EspalierError ESP0510 with everything that does not fit, ESP0511 when nothing fits, ESP0514, ESP0504
+ */
+export async function loadSources(
+  sources: readonly SourceLike[],
+  checkpoint: OpenCheckpoint,
+  context: LoadContext,
+): Promise<Map<string, Tensor>> {
+  const { peft } = checkpoint;
+  const store = peft ? peftAsStore(peft, context.sites ?? new Map(), sources) : checkpoint.store;
+  const names: NamedTensor[] = [];
+  const layouts = new Set<string>();
+  for (const source of sources) {
+    const chosen = chooseLayout(source, store);
+    layouts.add(peft ? 'peft' : chosen.name);
+    const wanted = new Set(source.params);
+    names.push(...chosen.names.filter((n) => wanted.has(n.param)));
+  }
+  refuseMisfits(sources, names, store, context, checkpoint.name, [...layouts].join(', '));
+
+  const out = new Map<string, Tensor>();
+  for (const { param, tensor, rows } of names) {
+    const type = context.types.get(param)!;
+    const read = await store.tensors.get(tensor)!.read();
+    if (!rows) {
+      out.set(param, { type, data: read.data });
+      continue;
+    }
+    let whole = out.get(param);
+    if (!whole) {
+      whole = { type, data: new Float32Array(sizeOf(type.shape)) };
+      out.set(param, whole);
+    }
+    whole.data.set(read.data, rows[0] * sizeOf(type.shape.slice(1)));
+  }
+  return out;
+}
+
+const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+const shown = (shape: readonly number[]): string => `[${shape.join(', ')}]`;
+
+function refuseMisfits(
+  sources: readonly SourceLike[],
+  names: readonly NamedTensor[],
+  store: TensorStore,
+  context: LoadContext,
+  file: string,
+  layout: string,
+): void {
+  const missing: string[] = [];
+  const misshapen: string[] = [];
+  const taken = new Set<string>();
+  const free = [...store.tensors.keys()].filter((t) => !names.some((n) => n.tensor === t));
+  for (const { param, tensor, rows } of names) {
+    const type = context.types.get(param);
+    if (!type) throw new EspalierError([diagnostic('ESP0500', { what: `${param} has no type` })]);
+    const shape = rows ? [rows[1] - rows[0], ...type.shape.slice(1)] : type.shape;
+    const entry = store.tensors.get(tensor);
+    taken.add(tensor);
+    if (!entry) {
+      const near = nearestNames(tensor, free);
+      missing.push(`${tensor} ${shown(shape)}${near.length > 0 ? `, nearest: ${near.join(', ')}` : ''}`);
+    } else if (shown(entry.shape) !== shown(shape)) {
+      const ours = tensor === param ? '' : `, for ${param}`;
+      misshapen.push(`${entry.original ?? tensor} is ${shown(entry.shape)}, the model has ${shown(shape)}${ours}`);
+    } else if (!fits(entry, type)) {
+      misshapen.push(`${entry.original ?? tensor} is stored as ${entry.dtype}, the model has ${type.dtype}`);
+    }
+  }
+  // A parameter that the layout forgets, or only partly fills, is missing as well.
+  for (const param of new Set(sources.flatMap((s) => s.params))) {
+    const of = names.filter((n) => n.param === param);
+    const rows = of.reduce(
+      (n, t) => n + (t.rows ? t.rows[1] - t.rows[0] : (context.types.get(param)?.shape[0] ?? 1)),
+      0,
+    );
+    if (of.length === 0) missing.push(`${param} (the layout has no name for it)`);
+    else if (of[0]!.rows && rows !== context.types.get(param)?.shape[0])
+      missing.push(`rows of ${param} (the layout names ${rows} of them)`);
+  }
+  const optional = sources.flatMap((s) => s.optional ?? []);
+  const unexpected = [...store.tensors]
+    .filter(([name]) => !taken.has(name) && !optional.some((p) => name.startsWith(p)))
+    .map(([name, entry]) => `${entry.original ?? name} ${shown(entry.shape)}`);
+  if (missing.length + misshapen.length + unexpected.length === 0) return;
+  if (taken.size > 0 && missing.length >= taken.size && misshapen.length === 0) {
+    const why = `holds none of the ${taken.size} tensors that are taken from it, such as ${names[0]!.tensor}; it has ${firstOf(store)}`;
+    throw new EspalierError([diagnostic('ESP0511', { file, why })]);
+  }
+  throw new EspalierError([diagnostic('ESP0510', { file, layout, missing, unexpected, misshapen })]);
+}
+
+function firstOf(store: TensorStore): string {
+  const names = [...store.tensors.keys()];
+  return names.length === 0 ? 'no tensors' : names.slice(0, 3).join(', ') + (names.length > 3 ? ', ...' : '');
+}
+
+function fits(entry: StoreEntry, type: TensorType): boolean {
+  const dtype = readsAs(entry);
+  if (dtype === undefined) return true; // Reading it gives the better message.
+  return dtype === type.dtype || (dtype === 'f32' && type.dtype === 'f16');
+}
+
+/**
+ * Diagnostics (ESP0518) for parameters that hold NaN or infinity; empty when all are finite.
+ * @param file What they were read from.
+ */
+export function nonFinite(file: string, params: ReadonlyMap<string, Tensor>): Diagnostic[] {
+  const bad: string[] = [];
+  for (const [name, { data }] of params) {
+    let count = 0;
+    for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i]!)) count++;
+    if (count > 0) bad.push(`${name}: ${count} of ${data.length} elements`);
+  }
+  return bad.length > 0 ? [diagnostic('ESP0518', { file, tensors: bad })] : [];
+}

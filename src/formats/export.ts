@@ -1,0 +1,91 @@
+/** Writing a checkpoint in the layout of the one that the model came from: what `merge` makes. */
+import { diagnostic } from '../diagnostics/catalogue.js';
+import { EspalierError } from '../diagnostics/types.js';
+import type { Elements, Tensor } from '../ir/types.js';
+import { readAll } from './bytes.js';
+import type { OpenCheckpoint } from './checkpoint.js';
+import { storeTensor } from './elements.js';
+import { withLabels } from './huggingface.js';
+import { readJsonObject } from './json.js';
+import { type StoredTensor, type StoredType, safetensorsPieces } from './safetensors.js';
+import type { NamedTensor } from './types.js';
+
+export interface ExportOptions {
+  /** Parameters of the merged model by our names. */
+  readonly params: ReadonlyMap<string, Tensor>;
+  readonly layoutName: string;
+  readonly layout: readonly NamedTensor[];
+  /** Where the model came from: it gives dtypes, names, what is copied, and the files beside the weights. */
+  readonly base: OpenCheckpoint;
+  /** New class names for `config.json`. */
+  readonly labels?: readonly string[];
+  /** Stored type of every tensor; default: the base's own for each. */
+  readonly dtype?: 'F32' | 'F16' | 'BF16';
+}
+
+/**
+ * The files of the merged checkpoint by name: `model.safetensors`, and for a folder the configuration files of the base. Tensors of the base
+ * that the model does not have (a pooler) are copied.
+ * @throws EspalierError ESP0519 when the layout has no place for a parameter.
+ */
+export async function exportCheckpoint(
+  options: ExportOptions,
+): Promise<Map<string, string | Uint8Array | Uint8Array[]>> {
+  const { params, layout, base } = options;
+  const named = new Set(layout.map((n) => n.param));
+  const homeless = [...params].filter(([p]) => !named.has(p)).map(([p, t]) => `${p} [${t.type.shape.join(', ')}]`);
+  if (homeless.length > 0)
+    throw new EspalierError([diagnostic('ESP0519', { layout: options.layoutName, params: homeless })]);
+
+  const tensors = new Map<string, StoredTensor>();
+  for (const { param, tensor, rows } of layout) {
+    const value = params.get(param);
+    if (!value) continue;
+    const entry = base.store.tensors.get(tensor);
+    const dtype = options.dtype ?? floatType(entry?.dtype);
+    tensors.set(entry?.original ?? tensor, storeTensor(rows ? sliceRows(value, rows) : value, dtype));
+  }
+  for (const [name, entry] of base.store.tensors) {
+    const original = entry.original ?? name;
+    if (tensors.has(original)) continue;
+    const copy = await entry.read();
+    tensors.set(
+      original,
+      storeTensor(copy, copy.type.dtype === 'f32' ? (options.dtype ?? floatType(entry.dtype)) : undefined),
+    );
+  }
+  const files = new Map<string, string | Uint8Array | Uint8Array[]>();
+  files.set('model.safetensors', safetensorsPieces(tensors, { format: 'pt' }));
+  if (base.kind === 'huggingface' && base.folder) await copyConfigs(base.folder, options.labels, files);
+  return files;
+}
+
+/** The stored type for a float that was stored so before. */
+function floatType(dtype: StoredType | undefined): StoredType {
+  return dtype === 'F16' || dtype === 'BF16' || dtype === 'F64' ? dtype : 'F32';
+}
+
+function sliceRows(tensor: Tensor, [start, end]: readonly [number, number]): Tensor {
+  const { dtype, shape } = tensor.type;
+  const step = shape.slice(1).reduce((a, b) => a * b, 1);
+  const data: Elements = tensor.data.subarray(start * step, end * step);
+  return { type: { dtype, shape: [end - start, ...shape.slice(1)] }, data };
+}
+
+async function copyConfigs(
+  folder: NonNullable<OpenCheckpoint['folder']>,
+  labels: readonly string[] | undefined,
+  files: Map<string, string | Uint8Array | Uint8Array[]>,
+): Promise<void> {
+  for (const name of ['config.json', 'preprocessor_config.json']) {
+    const source = await folder.open(name);
+    if (!source) continue;
+    try {
+      if (name === 'config.json' && labels) {
+        files.set(name, `${JSON.stringify(withLabels(await readJsonObject(source), labels), null, 2)}\n`);
+      } else files.set(name, await readAll(source));
+    } finally {
+      await source.close?.();
+    }
+  }
+}

@@ -1,0 +1,131 @@
+/** Images of the local machine as 8-bit RGBA, whatever they were: sharp decodes, and everything odd about a file ends here. */
+import { readdir, readFile } from 'node:fs/promises';
+import { basename, extname, join } from 'node:path';
+import sharp from 'sharp';
+import { diagnostic } from '../../diagnostics/catalogue.js';
+import { EspalierError } from '../../diagnostics/types.js';
+import type { RgbaImage } from '../types.js';
+
+const EXTENSIONS = new Set(['.png', '.jpg', '.jpeg', '.webp', '.gif', '.tif', '.tiff', '.avif', '.svg']);
+
+/** Pictures beyond this are not decoded: 100 million pixels are 400 MB of RGBA. */
+const MAX_PIXELS = 100_000_000;
+
+/**
+ * Decodes a file or bytes. 16-bit, CMYK, palette and grey pictures become 8-bit sRGB; alpha is kept, opaque where there was none; the camera's
+ * orientation is applied; of an animation the first frame is taken.
+ * @throws EspalierError ESP0530 (not an image, empty, cut off), ESP0532 (too large), ESP0501 (cannot be read)
+ */
+export async function decodeImage(
+  source: string | Uint8Array,
+  name = typeof source === 'string' ? source : 'image',
+): Promise<RgbaImage> {
+  let bytes: Uint8Array;
+  try {
+    bytes = typeof source === 'string' ? await readFile(source) : source;
+  } catch (error) {
+    const code = (error as { code?: string }).code;
+    const reason =
+      code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'it is a folder' : String(code ?? error);
+    throw new EspalierError([diagnostic('ESP0501', { path: name, reason })]);
+  }
+  const refuse = (reason: string): EspalierError => new EspalierError([diagnostic('ESP0530', { file: name, reason })]);
+  if (bytes.byteLength === 0) throw refuse('it is empty');
+  const open = () => sharp(bytes, { failOn: 'truncated', limitInputPixels: false, animated: false });
+  let size: { width: number; height: number };
+  try {
+    size = await open().metadata();
+  } catch (error) {
+    throw refuse(plain(error));
+  }
+  const { width, height } = size;
+  if (width * height > MAX_PIXELS) {
+    throw new EspalierError([diagnostic('ESP0532', { file: name, width, height, limit: MAX_PIXELS })]);
+  }
+  try {
+    const { data, info } = await open()
+      .rotate()
+      .toColourspace('srgb')
+      .ensureAlpha()
+      .raw({ depth: 'uchar' })
+      .toBuffer({ resolveWithObject: true });
+    return {
+      data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+      width: info.width,
+      height: info.height,
+    };
+  } catch (error) {
+    throw refuse(plain(error));
+  }
+}
+
+/** libvips' message without its prefixes and later lines. */
+function plain(error: unknown): string {
+  const message = (error instanceof Error ? error.message : String(error)).split('\n')[0]!;
+  if (/unsupported image format/i.test(message)) return 'it is in no image format that is known';
+  return message.replace(/^Input buffer (has corrupt header: )?/i, '').replace(/^(\w+: )+/, '') || 'it is damaged';
+}
+
+export interface LabelledImage {
+  readonly path: string;
+  /** Name of the folder that it is in. */
+  readonly label: string;
+}
+
+const byName = (a: string, b: string): number => a.localeCompare(b, 'en', { numeric: true });
+
+async function entriesOf(folder: string): Promise<{ files: string[]; folders: string[] }> {
+  try {
+    const entries = await readdir(folder, { withFileTypes: true });
+    const visible = entries.filter((e) => !e.name.startsWith('.'));
+    return {
+      files: visible
+        .filter((e) => !e.isDirectory() && EXTENSIONS.has(extname(e.name).toLowerCase()))
+        .map((e) => e.name)
+        .sort(byName),
+      folders: visible
+        .filter((e) => e.isDirectory())
+        .map((e) => e.name)
+        .sort(byName),
+    };
+  } catch (error) {
+    const code = (error as { code?: string }).code;
+    const reason =
+      code === 'ENOENT'
+        ? 'there is no such folder'
+        : code === 'ENOTDIR'
+          ? 'it is a file, not a folder'
+          : String(code ?? error);
+    throw new EspalierError([diagnostic('ESP0501', { path: folder, reason })]);
+  }
+}
+
+/** Images directly in a folder and in the folders below it, in the order of their names. @throws EspalierError ESP0531, ESP0501 */
+export async function listImages(folder: string): Promise<string[]> {
+  const found: string[] = [];
+  const visit = async (path: string): Promise<void> => {
+    const { files, folders } = await entriesOf(path);
+    for (const file of files) found.push(join(path, file));
+    for (const sub of folders) await visit(join(path, sub));
+  };
+  await visit(folder);
+  if (found.length === 0) throw new EspalierError([diagnostic('ESP0531', { folder, why: 'holds no images' })]);
+  return found;
+}
+
+/** Images of a folder with a folder for each class. @throws EspalierError ESP0531, ESP0501 */
+export async function listLabelledImages(folder: string): Promise<LabelledImage[]> {
+  const { files, folders } = await entriesOf(folder);
+  if (folders.length === 0) {
+    const why = files.length > 0 ? 'holds images but no folder for each class' : 'holds no folder for each class';
+    throw new EspalierError([diagnostic('ESP0531', { folder, why })]);
+  }
+  const found: LabelledImage[] = [];
+  for (const sub of folders) {
+    const inside = await entriesOf(join(folder, sub));
+    for (const file of inside.files) found.push({ path: join(folder, sub, file), label: basename(sub) });
+  }
+  if (found.length === 0)
+    throw new EspalierError([diagnostic('ESP0531', { folder, why: 'has folders for classes, but no images in them' })]);
+  return found;
+}

@@ -1,0 +1,222 @@
+/**
+ * Adapter folders of the Python library `peft`: `adapter_config.json` and `adapter_model.safetensors`. Of the types that it can write, low
+ * rank pairs (type LORA) are imported; the names of that type are this format's vocabulary and occur nowhere else.
+ */
+import { diagnostic } from '../diagnostics/catalogue.js';
+import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
+import type { Folder } from './bytes.js';
+import { canonicalNames } from './huggingface.js';
+import { configError, Fields, type JsonObject, readJsonObject } from './json.js';
+import { isOff } from './preprocessor.js';
+import { openSafetensors, type StoreEntry, type TensorStore } from './store.js';
+import type { Facts } from './types.js';
+
+/** One adapted layer: y += scale · B A x, A [rank, in], B [out, rank]. */
+export interface LowRankPair {
+  readonly A: StoreEntry;
+  readonly B: StoreEntry;
+  readonly rank: number;
+  readonly scale: number;
+}
+
+export interface PeftAdapter {
+  readonly name: string;
+  /** By module name, in the spelling that folders of models have. */
+  readonly pairs: ReadonlyMap<string, LowRankPair>;
+  /** Tensors that were trained as a whole (`modules_to_save`), in the same spelling: `classifier.weight`. */
+  readonly saved: ReadonlyMap<string, StoreEntry>;
+  /** Largest rank of a pair; smaller ones are padded with zeros to it. */
+  readonly rank: number;
+  /** With `scale = alpha / rank` for all. Pairs of another scale have the difference multiplied into B. */
+  readonly alpha: number;
+  readonly facts: Facts;
+  readonly warnings: readonly Diagnostic[];
+  readonly metadata: Readonly<Record<string, string>>;
+  close(): Promise<void>;
+}
+
+/** Fields that say nothing about what is computed with the tensors of the file, or that are read below. */
+const KNOWN = new Set([
+  'peft_type',
+  'task_type',
+  'auto_mapping',
+  'base_model_name_or_path',
+  'revision',
+  'inference_mode',
+  'peft_version',
+  'r',
+  'lora_alpha',
+  'lora_dropout',
+  'use_rslora',
+  'rank_pattern',
+  'alpha_pattern',
+  'target_modules',
+  'exclude_modules',
+  'modules_to_save',
+  'layers_to_transform',
+  'layers_pattern',
+  'init_lora_weights',
+  'bias',
+  'use_dora',
+  'fan_in_fan_out',
+  'runtime_config',
+  'loftq_config',
+  'eva_config',
+  'qalora_group_size',
+  'ensure_weight_tying',
+]);
+
+/** Fields that change the computation and are imported only when they are off. */
+const MUST_BE_OFF: Readonly<Record<string, string>> = {
+  use_dora: 'weight-decomposed adapters are not imported',
+  lora_bias: 'biases of the pair are not imported',
+  fan_in_fan_out: 'transposed weights are not imported',
+  use_qalora: 'quantisation-aware adapters are not imported',
+  use_bdlora: 'block-diagonal pairs are not imported',
+  target_parameters: 'adapters on bare parameters are not imported',
+  trainable_token_indices: 'trained token embeddings are not imported',
+  layer_replication: 'replicated layers are not imported',
+  alora_invocation_tokens: 'adapters that wait for a token are not imported',
+  arrow_config: 'routed adapters are not imported',
+  corda_config: 'it changes the base weights, which this folder does not hold',
+};
+
+/** Ways of starting that subtract something from the base weights, so that the folder alone does not say what is computed. */
+const CHANGES_BASE = /^(pissa|olora|corda|loftq)/i;
+
+/**
+ * Opens an adapter folder; reads no weights.
+ * @throws EspalierError ESP0502 to ESP0504, ESP0506, ESP0507, ESP0512
+ */
+export async function openPeft(folder: Folder): Promise<PeftAdapter> {
+  const configSource = await folder.open('adapter_config.json');
+  if (!configSource)
+    throw new EspalierError([diagnostic('ESP0506', { path: folder.name, found: 'it has no adapter_config.json' })]);
+  let config: Fields;
+  try {
+    config = new Fields(configSource.name, await readJsonObject(configSource));
+  } finally {
+    await configSource.close?.();
+  }
+  const warnings = checkConfig(config);
+  const source = await folder.open('adapter_model.safetensors');
+  if (!source) {
+    const pickle = (await folder.open('adapter_model.bin')) !== undefined;
+    const found = pickle
+      ? 'it has adapter_model.bin (a Python pickle, which can run code and is not read) but no adapter_model.safetensors'
+      : 'it has an adapter_config.json but no adapter_model.safetensors';
+    throw new EspalierError([diagnostic('ESP0506', { path: folder.name, found })]);
+  }
+  try {
+    const store = await openSafetensors(source);
+    const { pairs, saved } = sortTensors(config, store);
+    const first = [...pairs.values()][0];
+    const rank = Math.max(0, ...[...pairs.values()].map((p) => p.rank));
+    const alpha = (first?.scale ?? 1) * rank;
+    const facts: Facts = first ? { options: { rank, alpha } } : {};
+    const close = async (): Promise<void> => source.close?.();
+    return { name: folder.name, pairs, saved, rank, alpha, facts, warnings, metadata: store.metadata, close };
+  } catch (error) {
+    await source.close?.();
+    throw error;
+  }
+}
+
+function checkConfig(config: Fields): Diagnostic[] {
+  const refuse = (field: string, why: string): EspalierError =>
+    new EspalierError([
+      diagnostic('ESP0512', { file: config.file, field, value: JSON.stringify(config.json[field]), why }),
+    ]);
+  const type = config.text('peft_type', '');
+  if (type === '') throw configError(config.file, 'has no peft_type');
+  if (type !== 'LORA') throw refuse('peft_type', 'adapters of this type are not imported');
+  for (const [field, why] of Object.entries(MUST_BE_OFF)) if (!isOff(config.json[field])) throw refuse(field, why);
+  if (config.text('bias', 'none') !== 'none') throw refuse('bias', 'trained biases of the base model are not imported');
+  const init = config.json.init_lora_weights;
+  if (typeof init === 'string' && CHANGES_BASE.test(init)) {
+    throw refuse('init_lora_weights', 'it changes the base weights, which this folder does not hold');
+  }
+  const unknown = Object.entries(config.json)
+    .filter(([field, value]) => !KNOWN.has(field) && !(field in MUST_BE_OFF) && !isOff(value))
+    .map(([field]) => field);
+  return unknown.length > 0 ? [diagnostic('ESP0513', { file: config.file, fields: unknown })] : [];
+}
+
+/** Splits the tensors into pairs by module and whole tensors. */
+function sortTensors(
+  config: Fields,
+  store: TensorStore,
+): { pairs: Map<string, LowRankPair>; saved: Map<string, StoreEntry> } {
+  const halves = new Map<string, { written: string; A?: StoreEntry; B?: StoreEntry }>();
+  const saved = new Map<string, StoreEntry>();
+  for (const [name, entry] of store.tensors) {
+    const bare = name.replace(/^base_model\.model\./, '');
+    // Newer versions leave the adapter's name out (`lora_A.weight`), older ones kept it (`lora_A.default.weight`).
+    const half = /^(.+)\.lora_([AB])(?:\.[^.]+)?\.weight$/.exec(bare);
+    if (half) {
+      const module = canonicalNames(half[1]!);
+      const pair = halves.get(module) ?? { written: half[1]! };
+      pair[half[2] as 'A' | 'B'] = entry;
+      halves.set(module, pair);
+      continue;
+    }
+    if (bare.includes('lora_') || bare.includes('base_layer')) {
+      const why = 'the file holds a tensor of a kind that is not imported';
+      throw new EspalierError([diagnostic('ESP0512', { file: store.name, field: 'tensor', value: name, why })]);
+    }
+    const plain = bare.replace(/\.modules_to_save(\.default)?(?=\.)/, '').replace(/\.original_module(?=\.)/, '');
+    saved.set(canonicalNames(plain), { ...entry, original: name });
+  }
+  const pairs = new Map<string, LowRankPair>();
+  for (const [module, { A, B, written }] of halves) {
+    if (!A || !B) throw configError(store.name, `"${module}" has only one half of its pair (${A ? 'A' : 'B'})`);
+    const rank = A.shape[0] ?? 0;
+    if (A.shape.length !== 2 || B.shape.length !== 2 || rank < 1 || B.shape[1] !== rank) {
+      throw configError(
+        store.name,
+        `"${module}": A [${A.shape.join(', ')}] and B [${B.shape.join(', ')}] are not a pair for a linear layer`,
+      );
+    }
+    pairs.set(module, { A, B, rank, scale: scaleOf(config, written, rank) });
+  }
+  return { pairs, saved };
+}
+
+/** alpha / r, or alpha / sqrt(r); the first pattern that matches the module (as the file spells it) decides, else the fields for all. */
+function scaleOf(config: Fields, module: string, rank: number): number {
+  const declared = byPattern(config, 'rank_pattern', module) ?? config.count('r', 8);
+  if (declared !== rank) {
+    throw configError(config.file, `says that "${module}" has rank ${declared}, but its tensors have rank ${rank}`);
+  }
+  const alpha = byPattern(config, 'alpha_pattern', module) ?? config.number('lora_alpha', 8);
+  return config.bool('use_rslora', false) ? alpha / Math.sqrt(rank) : alpha / rank;
+}
+
+/** peft's rule: the first key that the whole name, or the name after some dot, matches as a regular expression. */
+function byPattern(config: Fields, field: 'rank_pattern' | 'alpha_pattern', module: string): number | undefined {
+  const patterns: JsonObject = config.object(field);
+  for (const [key, value] of Object.entries(patterns)) {
+    if (typeof value !== 'number' || !Number.isFinite(value))
+      throw configError(config.file, `${field}: "${key}" is not mapped to a number`);
+    if (compile(config, field, key).test(module)) return value;
+  }
+  return undefined;
+}
+
+/** A pattern that could take exponential time is refused: no quantifier after a group, and few quantifiers. */
+function compile(config: Fields, field: string, key: string): RegExp {
+  const quantifiers = key.match(/[*+?]|\{\d/g)?.length ?? 0;
+  const value = JSON.stringify(key);
+  if (/\)[*+?{]/.test(key) || quantifiers > 3) {
+    throw new EspalierError([
+      diagnostic('ESP0512', { file: config.file, field, value, why: 'the pattern is too complicated' }),
+    ]);
+  }
+  try {
+    return new RegExp(`^(.*\\.)?(${key})$`);
+  } catch {
+    throw new EspalierError([
+      diagnostic('ESP0512', { file: config.file, field, value, why: 'it is not a regular expression' }),
+    ]);
+  }
+}

@@ -1,0 +1,193 @@
+/**
+ * The safetensors format: 8 bytes of length, a JSON header, tensors end to end. Reading trusts nothing: memory is asked for only as far as
+ * the file itself reaches, and a header that does not account for every byte is refused. Tensors are read one at a time, by range.
+ */
+import { diagnostic } from '../diagnostics/catalogue.js';
+import { EspalierError } from '../diagnostics/types.js';
+import type { ByteSource } from './bytes.js';
+
+/** Bytes of one element, for the dtypes whose elements are whole bytes. */
+const ELEMENT_BYTES = {
+  BOOL: 1,
+  U8: 1,
+  I8: 1,
+  F8_E4M3: 1,
+  F8_E5M2: 1,
+  F8_E8M0: 1,
+  I16: 2,
+  U16: 2,
+  F16: 2,
+  BF16: 2,
+  I32: 4,
+  U32: 4,
+  F32: 4,
+  I64: 8,
+  U64: 8,
+  F64: 8,
+  C64: 8,
+} as const;
+
+export type StoredType = keyof typeof ELEMENT_BYTES;
+
+export interface TensorInfo {
+  readonly dtype: StoredType;
+  readonly shape: readonly number[];
+  /** Offset in the file. */
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+export interface SafetensorsHeader {
+  /** In the order of their places in the file. */
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** The format's own limit. */
+const MAX_HEADER = 100_000_000;
+
+/**
+ * Reads and checks the header: reads 8 bytes and then no more than the file holds.
+ * @throws EspalierError ESP0502 for the file, ESP0503 for one of its tensors.
+ */
+export async function readHeader(source: ByteSource): Promise<SafetensorsHeader> {
+  const wrong = (problem: string): EspalierError =>
+    new EspalierError([diagnostic('ESP0502', { file: source.name, problem })]);
+  if (source.size < 8) throw wrong(`it has only ${source.size} bytes`);
+  const first = await source.read(0, 8);
+  const length = new DataView(first.buffer, first.byteOffset, 8).getBigUint64(0, true);
+  if (length > BigInt(source.size - 8)) {
+    throw wrong(
+      `its header claims ${length.toLocaleString('en')} bytes, but the file has ${source.size.toLocaleString('en')}`,
+    );
+  }
+  if (length > BigInt(MAX_HEADER))
+    throw wrong(`its header claims ${length.toLocaleString('en')} bytes; the format allows 100,000,000`);
+  const start = 8 + Number(length);
+  const json = parseJson(await source.read(8, Number(length)));
+  if (json === undefined) throw wrong('its header is not JSON');
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) throw wrong('its header is not a JSON object');
+
+  const infos: [string, TensorInfo][] = [];
+  let metadata: Readonly<Record<string, string>> = {};
+  for (const [name, value] of Object.entries(json)) {
+    if (name !== '__metadata__') {
+      infos.push([name, tensorInfo(source, name, value, start)]);
+      continue;
+    }
+    if (!isStringRecord(value)) throw wrong('its metadata are not a map from strings to strings');
+    metadata = value;
+  }
+  infos.sort(([, a], [, b]) => a.offset - b.offset || a.bytes - b.bytes);
+  let end = start;
+  let before = 'the header';
+  for (const [name, info] of infos) {
+    if (info.offset < end) throw wrong(`tensors "${before}" and "${name}" overlap`);
+    if (info.offset > end)
+      throw wrong(`between "${before}" and "${name}" are ${info.offset - end} bytes that belong to no tensor`);
+    end = info.offset + info.bytes;
+    before = name;
+  }
+  if (end < source.size) throw wrong(`after the last tensor are ${source.size - end} bytes that belong to no tensor`);
+  return { tensors: new Map(infos), metadata };
+}
+
+function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch {
+    return undefined;
+  }
+}
+
+function isStringRecord(value: unknown): value is Record<string, string> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  return Object.values(value).every((v) => typeof v === 'string');
+}
+
+const isCount = (n: unknown): n is number => typeof n === 'number' && Number.isSafeInteger(n) && n >= 0;
+
+function tensorInfo(source: ByteSource, name: string, value: unknown, start: number): TensorInfo {
+  const wrong = (problem: string): EspalierError =>
+    new EspalierError([diagnostic('ESP0503', { file: source.name, tensor: name, problem })]);
+  if (typeof value !== 'object' || value === null) throw wrong('is not described by an object');
+  const { dtype, shape, data_offsets: range } = value as { dtype?: unknown; shape?: unknown; data_offsets?: unknown };
+  if (typeof dtype !== 'string') throw wrong('has no dtype');
+  if (!Object.hasOwn(ELEMENT_BYTES, dtype)) {
+    throw new EspalierError([diagnostic('ESP0504', { file: source.name, tensor: name, dtype })]);
+  }
+  if (!Array.isArray(shape) || !shape.every(isCount)) throw wrong('has a shape that is not a list of counts');
+  if (!Array.isArray(range) || range.length !== 2 || !range.every(isCount)) throw wrong('has no range of bytes');
+  const [begin, end] = range as [number, number];
+  const width = ELEMENT_BYTES[dtype as StoredType];
+  const size = shape.reduce<number>((a, b) => a * b, 1);
+  if (!Number.isSafeInteger(size * width)) throw wrong(`has the impossible shape [${shape.join(', ')}]`);
+  if (end < begin) throw wrong(`ends (${end}) before it begins (${begin})`);
+  if (end - begin !== size * width) {
+    throw wrong(`has ${end - begin} bytes, but ${dtype} [${shape.join(', ')}] needs ${size * width}`);
+  }
+  if (start + end > source.size) {
+    throw wrong(
+      `ends at byte ${(start + end).toLocaleString('en')}, but the file has ${source.size.toLocaleString('en')}: it was cut off`,
+    );
+  }
+  return { dtype: dtype as StoredType, shape, offset: start + begin, bytes: end - begin };
+}
+
+/** A tensor as it lies in a file. */
+export interface StoredTensor {
+  readonly dtype: StoredType;
+  readonly shape: readonly number[];
+  /** Row-major, little endian. */
+  readonly data: Uint8Array;
+}
+
+/**
+ * The pieces of a safetensors file, in order, none of them copied: the header (padded so that the tensors start at a multiple of 8) and the
+ * data of each tensor. Tensors lie in descending order of element size, then by name, which keeps each aligned.
+ * @throws RangeError when a tensor's bytes are not what its dtype and shape need (a defect of the caller).
+ */
+export function safetensorsPieces(
+  tensors: ReadonlyMap<string, StoredTensor>,
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array[] {
+  const ordered = [...tensors].sort(
+    ([a, x], [b, y]) => ELEMENT_BYTES[y.dtype] - ELEMENT_BYTES[x.dtype] || (a < b ? -1 : a > b ? 1 : 0),
+  );
+  const header: [string, unknown][] = Object.keys(metadata).length > 0 ? [['__metadata__', metadata]] : [];
+  let end = 0;
+  for (const [name, t] of ordered) {
+    const bytes = t.shape.reduce((a, b) => a * b, 1) * ELEMENT_BYTES[t.dtype];
+    if (bytes !== t.data.byteLength) {
+      throw new RangeError(
+        `${name}: ${t.dtype} [${t.shape.join(', ')}] needs ${bytes} bytes, not ${t.data.byteLength}`,
+      );
+    }
+    header.push([name, { dtype: t.dtype, shape: t.shape, data_offsets: [end, end + bytes] }]);
+    end += bytes;
+  }
+  let text = JSON.stringify(Object.fromEntries(header));
+  let json = new TextEncoder().encode(text);
+  if (json.length % 8 !== 0) {
+    text += ' '.repeat(8 - (json.length % 8));
+    json = new TextEncoder().encode(text);
+  }
+  const length = new Uint8Array(8);
+  new DataView(length.buffer).setBigUint64(0, BigInt(json.length), true);
+  return [length, json, ...ordered.map(([, t]) => t.data)];
+}
+
+/** A whole safetensors file in memory. */
+export function encodeSafetensors(
+  tensors: ReadonlyMap<string, StoredTensor>,
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array {
+  const pieces = safetensorsPieces(tensors, metadata);
+  const out = new Uint8Array(pieces.reduce((n, p) => n + p.byteLength, 0));
+  let at = 0;
+  for (const p of pieces) {
+    out.set(p, at);
+    at += p.byteLength;
+  }
+  return out;
+}
