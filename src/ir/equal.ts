@@ -1,0 +1,56 @@
+/** Structural equality: two programs are equal when they compute the same expressions, whatever their values' ids and origins. */
+import { resultValues, topological } from './graph.js';
+import { showType } from './ops/shapes.js';
+import { showAttrs } from './text.js';
+import type { Func, Module, Param, Value } from './types.js';
+
+/** Gives equal expressions equal numbers, across functions and modules. */
+export class Numbering {
+  private readonly classes = new Map<string, number>();
+  private readonly known = new Map<Value, number>();
+
+  of(root: Value): number {
+    for (const v of topological([root])) {
+      if (this.known.has(v)) continue;
+      const key = `${v.op}${showAttrs(v)}:${showType(v.type)}(${v.inputs.map((x) => this.known.get(x)).join(',')})`;
+      let n = this.classes.get(key);
+      if (n === undefined) {
+        n = this.classes.size;
+        this.classes.set(key, n);
+      }
+      this.known.set(v, n);
+    }
+    return this.known.get(root)!;
+  }
+}
+
+export function equalFuncs(a: Func, b: Func, numbering = new Numbering()): boolean {
+  if (a.name !== b.name || a.inputs.length !== b.inputs.length || a.results.length !== b.results.length) return false;
+  const sameInputs = a.inputs.every((v, i) => numbering.of(v) === numbering.of(b.inputs[i]!));
+  const names = a.results.every((r, i) => r.name === b.results[i]!.name);
+  const mine = resultValues(a).map((v) => numbering.of(v));
+  return sameInputs && names && resultValues(b).every((v, i) => numbering.of(v) === mine[i]);
+}
+
+function equalParams(a: Param, b: Param, numbering: Numbering): boolean {
+  if (a.name !== b.name || a.role !== b.role || showType(a.type) !== showType(b.type)) return false;
+  if (a.init?.kind === 'value' && b.init?.kind === 'value') {
+    if (numbering.of(a.init.value) !== numbering.of(b.init.value)) return false;
+  } else if (JSON.stringify(a.init) !== JSON.stringify(b.init)) return false;
+  if (a.data?.length !== b.data?.length || a.data?.constructor !== b.data?.constructor) return false;
+  return a.data?.every((x: number, i: number) => Object.is(x, b.data![i])) ?? true;
+}
+
+/** Same parameters in the same order, same functions. Origins are not compared. */
+export function equalModules(a: Module, b: Module): boolean {
+  const numbering = new Numbering();
+  const [p, q] = [[...a.params.values()], [...b.params.values()]];
+  const [f, g] = [[...a.funcs.values()], [...b.funcs.values()]];
+  return (
+    a.name === b.name &&
+    p.length === q.length &&
+    f.length === g.length &&
+    p.every((x, i) => equalParams(x, q[i]!, numbering)) &&
+    f.every((x, i) => equalFuncs(x, g[i]!, numbering))
+  );
+}

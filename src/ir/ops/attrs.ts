@@ -1,0 +1,87 @@
+/** The attributes of every operator at run time: what the text form reads and writes, and what the reference lists. */
+import type { OpAttrs, OpName } from '../types.js';
+
+/** `type.shape` and `type.dtype` attributes equal the result's, so the text form leaves them to the type it prints anyway. */
+export type AttrKind = 'number' | 'numbers' | 'word' | 'flag' | 'type.shape' | 'type.dtype';
+
+export const ATTRS: { readonly [O in OpName]: { readonly [K in keyof OpAttrs[O]]: AttrKind } } = {
+  param: { name: 'word' },
+  input: { name: 'word' },
+  constant: { value: 'number', dtype: 'type.dtype', shape: 'type.shape' },
+  iota: { axis: 'number', dtype: 'type.dtype', shape: 'type.shape' },
+  neg: {},
+  abs: {},
+  sign: {},
+  floor: {},
+  exp: {},
+  log: {},
+  sqrt: {},
+  rsqrt: {},
+  reciprocal: {},
+  sin: {},
+  cos: {},
+  tanh: {},
+  erf: {},
+  sigmoid: {},
+  relu: {},
+  silu: {},
+  gelu: { form: 'word' },
+  not: {},
+  cast: { dtype: 'type.dtype' },
+  stop_gradient: {},
+  dropout: { rate: 'number' },
+  drop_path: { rate: 'number' },
+  add: {},
+  sub: {},
+  mul: {},
+  div: {},
+  pow: {},
+  maximum: {},
+  minimum: {},
+  mod: {},
+  lt: {},
+  le: {},
+  eq: {},
+  and: {},
+  or: {},
+  select: {},
+  reshape: { shape: 'type.shape' },
+  transpose: { perm: 'numbers' },
+  broadcast: { shape: 'type.shape' },
+  slice: { start: 'numbers', end: 'numbers' },
+  concat: { axis: 'number' },
+  pad: { low: 'numbers', high: 'numbers', value: 'number' },
+  roll: { shifts: 'numbers', axes: 'numbers' },
+  gather: { axis: 'number' },
+  reduce_sum: { axes: 'numbers', keep: 'flag' },
+  reduce_mean: { axes: 'numbers', keep: 'flag' },
+  reduce_max: { axes: 'numbers', keep: 'flag' },
+  argmax: { axis: 'number' },
+  top_k: { k: 'number' },
+  matmul: {},
+  linear: {},
+  conv2d: { stride: 'numbers', padding: 'numbers', dilation: 'numbers', groups: 'number' },
+  kron: {},
+  softmax: { axis: 'number' },
+  layer_norm: { eps: 'number' },
+  batch_norm: { eps: 'number' },
+  group_norm: { groups: 'number', eps: 'number' },
+  attention: { scale: 'number' },
+  resize: { size: 'numbers', mode: 'word', antialias: 'flag' },
+  solve: {},
+  aux: { output: 'word' },
+};
+
+/** The words that an attribute of kind `word` may be, where they are a fixed set. */
+export const WORDS: Readonly<Record<string, readonly string[]>> = {
+  'gelu.form': ['none', 'tanh', 'quick'],
+  'resize.mode': ['nearest', 'bilinear', 'bicubic'],
+};
+
+/** How many numbers a list attribute holds, where that is fixed. */
+export const LENGTHS: Readonly<Record<string, number>> = {
+  'conv2d.stride': 2,
+  'conv2d.padding': 4,
+  'conv2d.dilation': 2,
+  'resize.size': 2,
+};

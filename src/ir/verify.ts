@@ -1,0 +1,100 @@
+/** Checks that a module keeps the rules that passes may rely on. Run between passes; a problem is a bug of the pass before. */
+import { resultValues, topological } from './graph.js';
+import { ShapeError } from './ops/errors.js';
+import { inferType } from './ops/index.js';
+import { sameType, showType, sizeOf } from './ops/shapes.js';
+import type { Func, Module, Param, Value } from './types.js';
+
+export interface Problem {
+  /** Function, absent for a problem of a parameter. */
+  readonly func?: string;
+  /** The value at fault, where there is one. */
+  readonly value?: Value;
+  readonly message: string;
+}
+
+/** All problems, or an empty list. Never throws. */
+export function verifyModule(module: Module): Problem[] {
+  const problems: Problem[] = [];
+  for (const [name, p] of module.params) verifyParam(module, name, p, problems);
+  for (const [name, f] of module.funcs) {
+    if (name !== f.name) problems.push({ func: name, message: `it is listed as ${name} and calls itself ${f.name}` });
+    verifyFunc(module, f, problems);
+  }
+  return problems;
+}
+
+function verifyParam(module: Module, name: string, p: Param, problems: Problem[]): void {
+  const say = (message: string): void => {
+    problems.push({ message: `parameter ${name} ${message}` });
+  };
+  if (name !== p.name) say(`calls itself ${p.name}`);
+  if (p.type.shape.some((d) => !Number.isInteger(d) || d < 1)) say(`has the shape [${p.type.shape.join(', ')}]`);
+  if (p.data && p.data.length !== sizeOf(p.type.shape)) {
+    say(`is ${showType(p.type)} and holds ${p.data.length} elements`);
+  }
+  if (p.init?.kind === 'value') {
+    const { value } = p.init;
+    if (!sameType(value.type, p.type)) say(`is ${showType(p.type)} and starts as ${showType(value.type)}`);
+    verifyValues(module, [value], new Set(), (v, message) => {
+      problems.push({ value: v, message: `the start of parameter ${name}: ${message}` });
+    });
+  }
+}
+
+function verifyFunc(module: Module, f: Func, problems: Problem[]): void {
+  const say = (value: Value | undefined, message: string): void => {
+    problems.push({ func: f.name, ...(value ? { value } : {}), message });
+  };
+  const names = new Set<string>();
+  for (const v of f.inputs) {
+    if (v.op !== 'input') say(v, `an argument is made by ${v.op}`);
+    else if (names.has(v.attrs.name)) say(v, `argument ${v.attrs.name} is there twice`);
+    else names.add(v.attrs.name);
+  }
+  const results = new Set<string>();
+  for (const r of f.results) {
+    if (results.has(r.name)) say(r.value, `result ${r.name} is there twice`);
+    results.add(r.name);
+  }
+  verifyValues(module, resultValues(f), new Set(f.inputs), say);
+  if (f.name !== 'prepare') return;
+  // What `prepare` gives is declared, with the same type, as a parameter of role `prepared`.
+  for (const r of f.results) {
+    const p = module.params.get(r.name);
+    if (!p) say(r.value, `result ${r.name} is not a parameter`);
+    else if (p.role !== 'prepared') say(r.value, `result ${r.name} is a ${p.role} parameter`);
+    else if (!sameType(p.type, r.value.type)) {
+      say(r.value, `result ${r.name} is ${showType(r.value.type)} and declared ${showType(p.type)}`);
+    }
+  }
+}
+
+function verifyValues(
+  module: Module,
+  roots: readonly Value[],
+  args: ReadonlySet<Value>,
+  say: (value: Value, message: string) => void,
+): void {
+  for (const v of topological(roots)) {
+    if (v.op === 'param') {
+      const p = module.params.get(v.attrs.name);
+      if (!p) say(v, `parameter ${v.attrs.name} is not declared`);
+      else if (!sameType(p.type, v.type)) {
+        say(v, `parameter ${v.attrs.name} is read as ${showType(v.type)} and declared ${showType(p.type)}`);
+      }
+    } else if (v.op === 'input') {
+      if (!args.has(v)) say(v, `argument ${v.attrs.name} is not declared`);
+    } else {
+      const late = v.inputs.find((x) => x.id >= v.id);
+      if (late) say(v, `${v.op} was made before its operand ${late.op}`);
+      try {
+        const type = inferType(v.op, v.inputs, v.attrs);
+        if (!sameType(type, v.type)) say(v, `${v.op} is ${showType(v.type)} and should be ${showType(type)}`);
+      } catch (e) {
+        if (!(e instanceof ShapeError)) throw e;
+        say(v, e.message);
+      }
+    }
+  }
+}
