@@ -84,17 +84,14 @@ function pickModel(file: SourceFile, wanted: string | undefined, diagnostics: Di
 
 const failed = (diagnostics: readonly Diagnostic[]) => diagnostics.some((d) => d.severity === 'error');
 
-function factsOf(checkpoint: OpenCheckpoint | undefined): SourceFacts | undefined {
-  if (!checkpoint) return undefined;
-  const { labels, preprocess, options } = checkpoint;
-  return { ...(labels ? { labels } : {}), ...(preprocess ? { preprocess } : {}), ...(options ? { options } : {}) };
-}
-
 /**
  * Reads and resolves a spec. Never throws for bad input; without an error `value` is there.
  * @param options.library accept a file that declares no model
  */
-export async function analyse(spec: Spec, options: SpecOptions & { readonly library?: boolean }): Promise<Checked<Analysis>> {
+export async function analyse(
+  spec: Spec,
+  options: SpecOptions & { readonly library?: boolean },
+): Promise<Checked<Analysis>> {
   const { host } = options;
   const path = typeof spec === 'string' ? spec : spec.path;
   const diagnostics: Diagnostic[] = [];
@@ -108,7 +105,8 @@ export async function analyse(spec: Spec, options: SpecOptions & { readonly libr
     }
   };
   const text = typeof spec === 'string' ? guard(() => host.readText(spec)) : spec.text;
-  if (text === undefined) return { diagnostics: diagnostics.length > 0 ? diagnostics : [diagnostic('ESP0901', { path })] };
+  if (text === undefined)
+    return { diagnostics: diagnostics.length > 0 ? diagnostics : [diagnostic('ESP0901', { path })] };
 
   const parsed = parse(path, text);
   const { file } = parsed;
@@ -121,11 +119,15 @@ export async function analyse(spec: Spec, options: SpecOptions & { readonly libr
     if (checkpoints.has(literal.value)) continue;
     try {
       const opened = await host.openCheckpoint(host.resolve(path, literal.value));
-      if (opened) checkpoints.set(literal.value, opened);
-      else diagnostics.push(diagnostic('ESP0917', { location: literal.value }, { primary: { span: literal.span, text: 'nothing there' } }));
+      checkpoints.set(literal.value, opened);
+      diagnostics.push(...opened.warnings);
     } catch (error) {
       if (!(error instanceof EspalierError)) throw error;
-      diagnostics.push(...error.diagnostics.map((d) => (d.primary ? d : { ...d, primary: { span: literal.span, text: 'named here' } })));
+      diagnostics.push(
+        ...error.diagnostics.map((d) =>
+          d.primary ? d : { ...d, primary: { span: literal.span, text: 'named here' } },
+        ),
+      );
     }
   }
 
@@ -134,7 +136,7 @@ export async function analyse(spec: Spec, options: SpecOptions & { readonly libr
     ...(options.set ? { set: options.set } : {}),
     ...(options.model ? { model: options.model } : {}),
     readFile: (p: string) => guard(() => host.readText(p)),
-    facts: (location: string, _kind: Source['kind']) => factsOf(checkpoints.get(location)),
+    facts: (location: string, _kind: Source['kind']) => checkpoints.get(location)?.facts,
   });
   if (model === undefined && options.model === undefined) {
     diagnostics.push(...check(file, elaborateOptions(1)));
@@ -158,7 +160,10 @@ export async function analyse(spec: Spec, options: SpecOptions & { readonly libr
 }
 
 /** `analyse` for those who cannot go on without a model: throws an `EspalierError` with everything that is wrong. */
-export async function analyseModel(spec: Spec, options: SpecOptions): Promise<Analysis & { readonly elaborated: Elaborated }> {
+export async function analyseModel(
+  spec: Spec,
+  options: SpecOptions,
+): Promise<Analysis & { readonly elaborated: Elaborated }> {
   const { value, diagnostics } = await analyse(spec, options);
   if (!value?.elaborated) throw new EspalierError(diagnostics.filter((d) => d.severity === 'error'));
   return { ...value, elaborated: value.elaborated };

@@ -6,6 +6,6 @@ export interface Host {
   readText(path: string): string | undefined;
   /** `location` as written in the file at `from`, as a path for the other methods. */
   resolve(from: string, location: string): string;
-  /** Opens weights without reading them. Throws an `EspalierError`; undefined if nothing is there. */
-  openCheckpoint(path: string): Promise<OpenCheckpoint | undefined>;
+  /** Opens weights without reading them. Throws an `EspalierError`, also if nothing is there. */
+  openCheckpoint(path: string): Promise<OpenCheckpoint>;
 }

@@ -20,7 +20,10 @@ export interface Evaluation {
 }
 
 /** @param pairs class numbers (actual, predicted), each below `labels.length`. */
-export function figures(labels: readonly string[], pairs: readonly (readonly [actual: number, predicted: number])[]): Evaluation {
+export function figures(
+  labels: readonly string[],
+  pairs: readonly (readonly [actual: number, predicted: number])[],
+): Evaluation {
   const confusion = labels.map(() => labels.map(() => 0));
   for (const [actual, predicted] of pairs) confusion[actual]![predicted]!++;
   const sum = (xs: readonly number[]) => xs.reduce((a, b) => a + b, 0);

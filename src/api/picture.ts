@@ -70,11 +70,17 @@ class Painter {
   box(node: SiteNode): Box {
     const inner = node.children.filter((child) => child.kind !== 'part' && child.kind !== 'label');
     if (inner.length > 0) return this.container(node, inner);
-    const chips = [...node.adapters, ...node.children.flatMap((child) => child.adapters.map((a) => ({ ...a, part: child.path.split('.').at(-1) })))];
+    const chips = [
+      ...node.adapters,
+      ...node.children.flatMap((child) => child.adapters.map((a) => ({ ...a, part: child.path.split('.').at(-1) }))),
+    ];
     return this.leaf(node, chips);
   }
 
-  private leaf(node: SiteNode, chips: readonly { name: string; params: readonly string[]; part?: string | undefined }[]): Box {
+  private leaf(
+    node: SiteNode,
+    chips: readonly { name: string; params: readonly string[]; part?: string | undefined }[],
+  ): Box {
     const height = 46 + chips.length * 22;
     const own = Object.values(node.params);
     const masked = own.some((name) => this.masked.has(name));
@@ -147,7 +153,12 @@ class Painter {
           parts.push(group.box.draw(left, top));
           if (group.times > 1) {
             parts.push(
-              text(left + group.box.width / 2, top + 20, `${group.times} × (${indexOf(group.first)} to ${indexOf(group.last)})`, 'class="times" text-anchor="middle"'),
+              text(
+                left + group.box.width / 2,
+                top + 20,
+                `${group.times} × (${indexOf(group.first)} to ${indexOf(group.last)})`,
+                'class="times" text-anchor="middle"',
+              ),
             );
           }
           top += group.box.height + (group.times > 1 ? 8 : 0);

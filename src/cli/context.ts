@@ -1,9 +1,9 @@
 /** What every command shares: output, the options all of them take, and one way to fail. */
 import { readFileSync } from 'node:fs';
+import { RuntimeError } from '../../runtime/index.js';
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { render, toJson } from '../diagnostics/render.js';
 import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
-import { RuntimeError } from '../../runtime/index.js';
 import { EXIT } from './exit.js';
 import type { Output } from './output.js';
 
@@ -26,14 +26,25 @@ export function showDiagnostics(diagnostics: readonly Diagnostic[], output: Outp
 function report(error: unknown, output: Output, json: boolean): number {
   if (error instanceof EspalierError) {
     showDiagnostics(error.diagnostics, output, json);
-    return error.diagnostics.every((d) => d.code.startsWith('ESP09') && d.severity === 'error') ? EXIT.usage : EXIT.input;
+    return error.diagnostics.every((d) => d.code.startsWith('ESP09') && d.severity === 'error')
+      ? EXIT.usage
+      : EXIT.input;
   }
   if (error instanceof RuntimeError) {
-    if (json) output.print(JSON.stringify({ diagnostics: [{ code: error.code, severity: 'error', message: error.message, help: [error.help] }] }, null, 2));
+    if (json)
+      output.print(
+        JSON.stringify(
+          { diagnostics: [{ code: error.code, severity: 'error', message: error.message, help: [error.help] }] },
+          null,
+          2,
+        ),
+      );
     else output.note(`error[${error.code}]: ${error.message}${error.help ? `\n  = help: ${error.help}` : ''}`);
     return EXIT.device;
   }
-  const internal = diagnostic('ESP0900', { what: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+  const internal = diagnostic('ESP0900', {
+    what: error instanceof Error ? (error.stack ?? error.message) : String(error),
+  });
   showDiagnostics([internal], output, json);
   return EXIT.internal;
 }
@@ -41,7 +52,9 @@ function report(error: unknown, output: Output, json: boolean): number {
 /** Wraps a command's body: sets the exit code, never lets an error escape unformatted. */
 export function guarded<A extends unknown[]>(output: Output, body: (...args: A) => Promise<number | undefined>) {
   return async (...args: A): Promise<void> => {
-    const options = args.find((a): a is A[number] & { json?: boolean } => typeof a === 'object' && a !== null && !Array.isArray(a));
+    const options = args.find(
+      (a): a is A[number] & { json?: boolean } => typeof a === 'object' && a !== null && !Array.isArray(a),
+    );
     try {
       process.exitCode = (await body(...args)) ?? EXIT.ok;
     } catch (error) {
@@ -58,7 +71,11 @@ export function collectSet(text: string, soFar: Record<string, string> = {}): Re
 }
 
 /** Refuses a value that an option does not take. */
-export function oneOf<T extends string>(option: string, value: string | undefined, allowed: readonly T[]): T | undefined {
+export function oneOf<T extends string>(
+  option: string,
+  value: string | undefined,
+  allowed: readonly T[],
+): T | undefined {
   if (value === undefined) return undefined;
   const found = allowed.find((a) => a === value);
   if (found === undefined) throw new EspalierError([diagnostic('ESP0912', { option, value, allowed })]);

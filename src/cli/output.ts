@@ -34,7 +34,10 @@ export function startProgress(): { report: Progress; done: () => void } {
       if (!live || now - begun < 1000 || now - last < 100) return;
       last = now;
       drawn = true;
-      const bar = fraction === undefined ? '' : ` ${'█'.repeat(Math.round(fraction * 24)).padEnd(24, '░')} ${Math.round(fraction * 100)}%`;
+      const bar =
+        fraction === undefined
+          ? ''
+          : ` ${'█'.repeat(Math.round(fraction * 24)).padEnd(24, '░')} ${Math.round(fraction * 100)}%`;
       process.stderr.write(`\r\x1b[K${what}${bar}`);
     },
     done() {
@@ -47,18 +50,28 @@ export function startProgress(): { report: Progress; done: () => void } {
 export function table(rows: readonly (readonly (string | number)[])[], heading?: readonly string[]): string {
   const all = heading ? [heading, ...rows] : rows;
   const widths: number[] = [];
-  for (const row of all) row.forEach((cell, i) => {
-    widths[i] = Math.max(widths[i] ?? 0, String(cell).length);
-  });
-  const numeric = widths.map((_, i) => rows.every((row) => typeof row[i] === 'number' || /^[-+]?[\d,.]+%?$/.test(String(row[i] ?? ''))));
+  for (const row of all)
+    row.forEach((cell, i) => {
+      widths[i] = Math.max(widths[i] ?? 0, String(cell).length);
+    });
+  const numeric = widths.map((_, i) =>
+    rows.every((row) => typeof row[i] === 'number' || /^[-+]?[\d,.]+%?$/.test(String(row[i] ?? ''))),
+  );
   return all
-    .map((row) => row.map((cell, i) => (numeric[i] ? String(cell).padStart(widths[i]!) : String(cell).padEnd(widths[i]!))).join('  ').trimEnd())
+    .map((row) =>
+      row
+        .map((cell, i) => (numeric[i] ? String(cell).padStart(widths[i]!) : String(cell).padEnd(widths[i]!)))
+        .join('  ')
+        .trimEnd(),
+    )
     .join('\n');
 }
 
 /** One CSV line; quotes where the format asks for them. */
 export function csvLine(cells: readonly (string | number)[]): string {
-  return cells.map((cell) => (/[",\n\r]/.test(String(cell)) ? `"${String(cell).replaceAll('"', '""')}"` : String(cell))).join(',');
+  return cells
+    .map((cell) => (/[",\n\r]/.test(String(cell)) ? `"${String(cell).replaceAll('"', '""')}"` : String(cell)))
+    .join(',');
 }
 
 export function count(n: number): string {

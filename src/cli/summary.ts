@@ -7,16 +7,27 @@ export function describeCompiled(compiled: Compiled, folder: string): string {
   const { parameters } = summary;
   const percent = ((100 * parameters.trainable) / parameters.total).toFixed(2);
   const rows: [string, string][] = [
-    ['parameters', `${count(parameters.total)} (${count(parameters.frozen)} frozen, ${count(parameters.trainable)} trainable, ${percent}%)`],
+    [
+      'parameters',
+      `${count(parameters.total)} (${count(parameters.frozen)} frozen, ${count(parameters.trainable)} trainable, ${percent}%)`,
+    ],
     ...mergeRows(compiled),
     ...(summary.sparsity === undefined
       ? []
       : [['sparsity', `${(100 * summary.sparsity).toFixed(2)}% of the pruned weights are zero`] as [string, string]]),
-    ['kernels', `${summary.kernels} kernels, ${entries.map((e) => `${e.dispatches.length} dispatches at batch ${e.batch}`).join(', ')}`],
+    [
+      'kernels',
+      `${summary.kernels} kernels, ${entries.map((e) => `${e.dispatches.length} dispatches at batch ${e.batch}`).join(', ')}`,
+    ],
     ['work', `${scaled(summary.flops, 'FLOP')} a run at batch ${entries[0]?.batch ?? 1}`],
     ['memory', `${bytes(summary.weightBytes)} weights, ${bytes(summary.peakBytes)} peak activations`],
     ...(compiled.check
-      ? [['check', `merged against unmerged: largest difference ${compiled.check.error.toExponential(1)} of the largest output`] as [string, string]]
+      ? [
+          [
+            'check',
+            `merged against unmerged: largest difference ${compiled.check.error.toExponential(1)} of the largest output`,
+          ] as [string, string],
+        ]
       : []),
   ];
   return `${compiled.program.name} -> ${folder}\n${table(rows).replaceAll(/^/gm, '  ')}`;

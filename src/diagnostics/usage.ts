@@ -69,25 +69,20 @@ Check the path and the folder you are in. \`espalier init\` writes a first spec.
 
     adapt blocks[*].attn.qkv with lora(rank: 8) from "./lora.safetensors"`,
   }),
-  ESP0909: entry<{ folder: string; what: string }>({
-    title: 'No images to evaluate',
-    message: (a) => `${a.folder} ${a.what}`,
-    help: () => ['Arrange images as FOLDER/<class name>/<image>; the class names are those that the program predicts.'],
-    explain: `\`espalier eval DIR FOLDER\` reads one sub-folder for each class. The sub-folder's name is the label.
-
-    digits/0/one.png
-    digits/7/two.png`,
-  }),
   ESP0910: entry<{ what: string }>({
     title: 'Merged program differs',
     message: (a) => `the merged program does not compute what the unmerged one does: ${a.what}`,
-    help: () => ['Nothing was written. Please report this with the spec: it is a fault of the compiler, or weights too large for f32.'],
+    help: () => [
+      'Nothing was written. Please report this with the spec: it is a fault of the compiler, or weights too large for f32.',
+    ],
     explain: `After merging, the whole model is run once as it was written and once as it was compiled. They must agree within the tolerance of the precision. A folder is written only then.`,
   }),
   ESP0911: entry<{ layout: string; tensor: string; why: string }>({
     title: 'Layout cannot hold the merge',
     message: (a) => `a merged checkpoint in the ${a.layout} layout cannot hold ${a.tensor}: ${a.why}`,
-    help: () => ['Use `espalier compile`, whose own format has no such limit, or an adapter without a shift on that layer.'],
+    help: () => [
+      'Use `espalier compile`, whose own format has no such limit, or an adapter without a shift on that layer.',
+    ],
     explain: `\`merge\` writes the checkpoint in the layout of the base, so that other programs can load it. A shift on a layer without a bias makes one, an adapter that cannot merge keeps operators of its own: neither has a place in that layout.`,
   }),
   ESP0912: entry<{ value: string; option: string; allowed: readonly string[] }>({
@@ -99,7 +94,8 @@ Check the path and the folder you are in. \`espalier init\` writes a first spec.
   ESP0913: entry<{ code: string; near: string | undefined }>({
     title: 'Unknown code',
     message: (a) => `there is no diagnostic ${a.code}`,
-    help: (a) => (a.near ? [`Did you mean ${a.near}?`] : ['Codes look like ESP0123 and stand in front of every message.']),
+    help: (a) =>
+      a.near ? [`Did you mean ${a.near}?`] : ['Codes look like ESP0123 and stand in front of every message.'],
     explain: `\`espalier explain CODE\` takes a code that some message began with.`,
   }),
   ESP0914: entry<{ file: string }>({
@@ -125,14 +121,40 @@ Check the path and the folder you are in. \`espalier init\` writes a first spec.
     help: () => ['Give `espalier init` another folder.'],
     explain: '`espalier init` never writes over a file.',
   }),
-  ESP0917: entry<{ location: string }>({
-    title: 'Nothing at this location',
-    message: (a) => `there is nothing at "${a.location}"`,
-    help: () => ['A location is a folder, a .safetensors file or an adapter, relative to the spec that names it.'],
-    explain: `A \`from\` names weights that are not there. The path is relative to the folder of the spec.
-
-    base = vit_base_patch16() from "./vit-base-patch16-224"
-
-Espalier downloads nothing: fetch the files first.`,
+  ESP0918: entry<{ model: string }>({
+    title: 'Nothing to merge into',
+    message: (a) => `the backbone of ${a.model} has no \`from\`, so there is no checkpoint to merge into`,
+    help: () => ['Name the pretrained weights: `base = vit_base_patch16() from "./folder"`.'],
+    explain:
+      '`merge` writes a checkpoint in the layout of the one that the backbone came from. A backbone that starts at random came from none.',
+  }),
+  ESP0919: entry<{ name: string; value: string }>({
+    title: 'Merged weights are not finite',
+    message: (a) => `merging gives ${a.value} in ${a.name}`,
+    help: () => [
+      'Nothing was written. Look for NaN or very large values in the adapter file; its training may have diverged.',
+    ],
+    explain: `A merged weight is NaN or infinite. The checkpoint and the adapter are each read without one, so the product overflowed, or a division in the adapter's formula was by zero (DoRA divides by the norm of each row).`,
+  }),
+  ESP0920: entry<{ program: string }>({
+    title: 'Program has no classes',
+    message: (a) => `${a.program} has no class names, so its predictions cannot be scored`,
+    help: () => ['Give the head class names: `classify(base, pool: cls, classes: ["cat", "dog"])`.'],
+    explain:
+      '`eval` compares predicted class names with the names of the sub-folders. A program compiled from a head without names has none to compare.',
+  }),
+  ESP0921: entry<{ folder: string; unknown: readonly string[]; labels: readonly string[] }>({
+    title: 'Sub-folder is no class',
+    message: (a) =>
+      `${a.folder} has sub-folders that are no class of this program: ${a.unknown.slice(0, 5).join(', ')}`,
+    help: (a) => [`Its classes are: ${a.labels.slice(0, 20).join(', ')}${a.labels.length > 20 ? ', ...' : ''}.`],
+    explain: `\`eval\` takes the name of each sub-folder as the true class of its images. Characters that a folder's name cannot hold are written as \`_\`: the class \`T-shirt/top\` is the folder \`T-shirt_top\`.`,
+  }),
+  ESP0917: entry<{ path: string }>({
+    title: 'Spec too large',
+    message: (a) => `${a.path} is too large to be a spec`,
+    help: () => ['Give a .peft file; weights are named inside it with `from`.'],
+    explain:
+      'The file is larger than 64 MiB, so it is not read. It is probably a checkpoint that was given in the place of a spec.',
   }),
 };

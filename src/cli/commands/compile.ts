@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { compile, inspect, merge } from '../../api/index.js';
 import { nodeHost } from '../../api/node/host.js';
-import { writeCompiled } from '../../api/node/write.js';
+import { writeCompiled, writeMerged } from '../../api/node/write.js';
 import { writeFileAtomic } from '../../formats/node/files.js';
 import { collectSet, guarded, oneOf, showDiagnostics } from '../context.js';
 import { EXIT } from '../exit.js';
@@ -36,7 +36,14 @@ export function registerCompile(program: Command, output: Output): void {
         output,
         async (
           path: string,
-          flags: SpecFlags & { out: string; adapters?: string; weights?: string; batch?: string; emit?: string; golden: boolean },
+          flags: SpecFlags & {
+            out: string;
+            adapters?: string;
+            weights?: string;
+            batch?: string;
+            emit?: string;
+            golden: boolean;
+          },
         ) => {
           const progress = startProgress();
           try {
@@ -56,7 +63,14 @@ export function registerCompile(program: Command, output: Output): void {
             await writeCompiled(compiled, flags.out);
             progress.done();
             showDiagnostics(compiled.warnings, output, false);
-            if (flags.json) output.print(JSON.stringify({ folder: flags.out, summary: compiled.program.summary, merged: compiled.report }, null, 2));
+            if (flags.json)
+              output.print(
+                JSON.stringify(
+                  { folder: flags.out, summary: compiled.program.summary, merged: compiled.report },
+                  null,
+                  2,
+                ),
+              );
             else output.print(describeCompiled(compiled, flags.out));
             return EXIT.ok;
           } finally {
@@ -79,11 +93,17 @@ export function registerCompile(program: Command, output: Output): void {
             ...(flags.set ? { set: flags.set } : {}),
             ...(flags.model ? { model: flags.model } : {}),
           });
-          await writeCompiled(merged, flags.out);
+          await writeMerged(merged, flags.out);
           progress.done();
           showDiagnostics(merged.warnings, output, false);
-          if (flags.json) output.print(JSON.stringify({ folder: flags.out, layout: merged.layout, changed: merged.changed }, null, 2));
-          else output.print(`${flags.out}: ${count(merged.tensors)} tensors in the ${merged.layout} layout, ${count(merged.changed.length)} of them changed by the merge`);
+          if (flags.json)
+            output.print(
+              JSON.stringify({ folder: flags.out, layout: merged.layout, changed: merged.changed }, null, 2),
+            );
+          else
+            output.print(
+              `${flags.out}: ${count(merged.tensors)} tensors in the ${merged.layout} layout, ${count(merged.changed.length)} of them changed by the merge`,
+            );
           return EXIT.ok;
         } finally {
           progress.done();

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { analyse, EspalierError, format, parse } from '../../api/index.js';
 import { nodeHost } from '../../api/node/host.js';
-import { diagnostic, type Code, CATALOGUE } from '../../diagnostics/catalogue.js';
+import { CATALOGUE, type Code, diagnostic } from '../../diagnostics/catalogue.js';
 import { explain } from '../../diagnostics/explain.js';
 import { toJson } from '../../diagnostics/render.js';
 import { nearest } from '../../diagnostics/suggest.js';
@@ -29,7 +29,8 @@ export function registerLanguage(program: Command, output: Output): void {
     .action(
       guarded(output, async (path: string, options: CheckOptions) => {
         const { value, diagnostics } = await analyse(path, { ...options, host: nodeHost(), library: true });
-        if (options.json) output.print(JSON.stringify({ ok: value !== undefined, diagnostics: toJson(diagnostics, textOf) }, null, 2));
+        if (options.json)
+          output.print(JSON.stringify({ ok: value !== undefined, diagnostics: toJson(diagnostics, textOf) }, null, 2));
         else showDiagnostics(diagnostics, output, false);
         if (value === undefined) return EXIT.input;
         if (!options.json) {
@@ -63,7 +64,8 @@ export function registerLanguage(program: Command, output: Output): void {
           if (options.check) output.note(`${path} is not formatted`);
           else if (!options.stdout) await writeFileAtomic(path, after);
         }
-        if (!options.stdout) output.note(`${paths.length} checked, ${differing} ${options.check ? 'to format' : 'formatted'}`);
+        if (!options.stdout)
+          output.note(`${paths.length} checked, ${differing} ${options.check ? 'to format' : 'formatted'}`);
         return options.check && differing > 0 ? EXIT.differs : EXIT.ok;
       }),
     );
@@ -80,7 +82,9 @@ export function registerLanguage(program: Command, output: Output): void {
         }
         const page = explain(code.toUpperCase());
         if (page === undefined) {
-          throw new EspalierError([diagnostic('ESP0913', { code, near: nearest(code.toUpperCase(), Object.keys(CATALOGUE) as Code[]) })]);
+          throw new EspalierError([
+            diagnostic('ESP0913', { code, near: nearest(code.toUpperCase(), Object.keys(CATALOGUE) as Code[]) }),
+          ]);
         }
         output.print(page);
         return EXIT.ok;

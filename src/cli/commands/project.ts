@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { diagnoseDevice } from '../../../runtime/node/diagnose.js';
+import { diagnoseDevice } from '../../../runtime/node/index.js';
 import { EspalierError } from '../../api/index.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { writeFileAtomic } from '../../formats/node/files.js';
@@ -42,7 +42,9 @@ export function registerProject(program: Command, output: Output): void {
         const path = join(dir, 'starter.peft');
         if (existsSync(path)) throw new EspalierError([diagnostic('ESP0916', { path })]);
         await writeFileAtomic(path, STARTER);
-        output.print(`wrote ${path}\n\nNext:\n  espalier check ${path}\n  espalier inspect ${path}\n  espalier compile ${path} -o out`);
+        output.print(
+          `wrote ${path}\n\nNext:\n  espalier check ${path}\n  espalier inspect ${path}\n  espalier compile ${path} -o out`,
+        );
         return EXIT.ok;
       }),
     );
@@ -54,26 +56,33 @@ export function registerProject(program: Command, output: Output): void {
     .action(
       guarded(output, async (flags: { json?: boolean }) => {
         const found = await diagnoseDevice();
+        const code = found.chosen ? EXIT.ok : EXIT.device;
         if (flags.json) {
           output.print(JSON.stringify(found, null, 2));
-          return found.ok ? EXIT.ok : EXIT.device;
+          return code;
         }
-        output.print(`Node ${process.version} on ${process.platform}-${process.arch}`);
-        for (const line of found.notes) output.print(line);
-        if (found.adapter) {
-          const { adapter } = found;
+        output.print(`Node ${found.node} on ${found.platform}`);
+        if (found.chosen) {
+          const { chosen } = found;
+          output.print(`\n${chosen.description}: ${found.why}`);
           output.print(
             table([
-              ['adapter', adapter.description],
-              ['driver', found.driver ?? ''],
-              ['subgroups', adapter.subgroups],
-              ['features', adapter.features.join(', ')],
+              ['  driver', chosen.manifest ? `${chosen.driver} (${chosen.manifest})` : chosen.driver],
+              ['  subgroups', `${chosen.subgroups.min} to ${chosen.subgroups.max} lanes`],
+              ['  features', chosen.features.join(', ')],
             ]),
           );
-          output.print(`\nlimits\n${table(Object.entries(adapter.limits).map(([k, v]) => [`  ${k}`, /Size$/.test(k) ? bytes(v) : String(v)]))}`);
+          const limits = Object.entries(chosen.limits).map(([k, v]) => [
+            `    ${k}`,
+            /Size$/.test(k) ? bytes(v) : String(v),
+          ]);
+          output.print(`  limits\n${table(limits)}`);
+          for (const other of found.others)
+            output.print(`also here: ${other.description} (ESPALIER_DRIVER=${other.driver})`);
         }
-        if (found.install) output.print(`\nTo install a better driver:\n  ${found.install}`);
-        return found.ok ? EXIT.ok : EXIT.device;
+        for (const { driver, outcome } of found.attempts) output.print(`tried ${driver}: ${outcome}`);
+        if (found.install) output.print(`\n${found.install}`);
+        return code;
       }),
     );
 }

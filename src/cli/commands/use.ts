@@ -73,7 +73,12 @@ export function registerUse(program: Command, output: Output): void {
             output.print(`accuracy ${percent(result.accuracy)} (${result.correct} of ${result.images})\n`);
             output.print(`${table(rows, ['class', 'images', 'precision', 'recall'])}\n`);
             output.print('confusion (rows: actual, columns: predicted)');
-            output.print(table(result.classes.map((c, i) => [c.label, ...result.confusion[i]!]), ['', ...result.classes.map((c) => c.label)]));
+            output.print(
+              table(
+                result.classes.map((c, i) => [c.label, ...result.confusion[i]!]),
+                ['', ...result.classes.map((c) => c.label)],
+              ),
+            );
           }
           return flags.min !== undefined && result.accuracy < flags.min ? EXIT.differs : EXIT.ok;
         } finally {

@@ -1,0 +1,26 @@
+/** Node as the compiler's host: specs and weights are files. */
+import { readFileSync, statSync } from 'node:fs';
+import { dirname, isAbsolute, join } from 'node:path';
+import { diagnostic } from '../../diagnostics/catalogue.js';
+import { EspalierError } from '../../diagnostics/types.js';
+import { openCheckpointAt } from '../../formats/node/open.js';
+import type { Host } from '../host.js';
+
+/** A spec is text that a person writes; what is larger is another file given by mistake. The parser's own limit is lower. */
+const MAX_SPEC_BYTES = 64 * 2 ** 20;
+
+export function nodeHost(): Host {
+  return {
+    readText(path) {
+      try {
+        if (statSync(path).size > MAX_SPEC_BYTES) throw new EspalierError([diagnostic('ESP0917', { path })]);
+        return readFileSync(path, 'utf8');
+      } catch (error) {
+        if (error instanceof EspalierError) throw error;
+        return undefined;
+      }
+    },
+    resolve: (from, location) => (isAbsolute(location) ? location : join(dirname(from), location)),
+    openCheckpoint: openCheckpointAt,
+  };
+}

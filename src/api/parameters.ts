@@ -1,0 +1,133 @@
+/** Every parameter's value: from the files that a spec names, from a search for masks, or as it starts. */
+import { diagnostic } from '../diagnostics/catalogue.js';
+import { type Diagnostic, EspalierError, type Span } from '../diagnostics/types.js';
+import type { Elaborated } from '../dsl/elaborated.js';
+import { moduleSites } from '../formats/adapter.js';
+import { loadSources, nonFinite } from '../formats/checkpoint.js';
+import { readMasks } from '../formats/masks.js';
+import { initialise } from '../ir/init.js';
+import type { Param, Tensor } from '../ir/types.js';
+import { findMasks, type PruneReport } from '../prune/index.js';
+import type { Analysis } from './analyse.js';
+
+/** A folder in memory: contents by relative path. */
+export type Files = ReadonlyMap<string, string | Uint8Array>;
+
+export type Progress = (what: string, fraction?: number) => void;
+
+export interface Loaded {
+  /** @throws Error for a name that the model does not have. */
+  readonly get: (name: string) => Tensor;
+  readonly warnings: readonly Diagnostic[];
+  readonly pruned: PruneReport | undefined;
+}
+
+/** Start values that no file gives are the same every time. */
+const SEED = 0;
+
+/** A diagnostic of a file, shown where the spec names the file. */
+function at(d: Diagnostic, span: Span): Diagnostic {
+  return d.primary ? d : { ...d, primary: { span, text: 'loaded here' } };
+}
+
+function warnAboutStarts(elaborated: Elaborated, started: ReadonlySet<string>): Diagnostic[] {
+  const warnings: Diagnostic[] = [];
+  const adapterParams = new Set(elaborated.adapters.flatMap((a) => a.params));
+  const bare = [...started].filter(
+    (name) => !adapterParams.has(name) && elaborated.module.params.get(name)?.role === 'frozen',
+  );
+  if (bare.length > 0) {
+    const size = bare.reduce(
+      (sum, name) => sum + elaborated.module.params.get(name)!.type.shape.reduce((a, b) => a * b, 1),
+      0,
+    );
+    warnings.push(diagnostic('ESP0907', { source: bare[0]!.split('.')[0]!, count: size }));
+  }
+  const seen = new Set<string>();
+  for (const { name, params, span } of elaborated.adapters) {
+    if (seen.has(name) || !params.some((p) => started.has(p))) continue;
+    seen.add(name);
+    warnings.push(
+      diagnostic(
+        'ESP0908',
+        { name, input: `adapt ... with ${name}(...) from "./${name}.safetensors"` },
+        { primary: { span, text: 'no trained tensors' } },
+      ),
+    );
+  }
+  return warnings;
+}
+
+/**
+ * @throws EspalierError listing every tensor that is missing, unexpected, misshapen or not finite
+ */
+export async function loadParameters(
+  analysis: Analysis & { readonly elaborated: Elaborated },
+  progress?: Progress,
+): Promise<Loaded> {
+  const { elaborated, checkpoints } = analysis;
+  const { params } = elaborated.module;
+  const types = new Map([...params].map(([name, p]) => [name, p.type]));
+  const backbone = elaborated.sources.find((s) => s.kind === 'backbone');
+  const sites = moduleSites(elaborated.root, backbone?.layouts.huggingface ?? []);
+  const values = new Map<string, Tensor>();
+  const problems: Diagnostic[] = [];
+  const places = [...new Set(elaborated.sources.filter((s) => s.kind !== 'mask').map((s) => s.location))];
+  for (const [i, location] of places.entries()) {
+    const checkpoint = checkpoints.get(location);
+    const sources = elaborated.sources.filter((s) => s.location === location);
+    if (!checkpoint) continue;
+    progress?.(`reading ${location}`, i / places.length);
+    try {
+      const loaded = await loadSources(sources, checkpoint, { types, sites });
+      problems.push(...nonFinite(location, loaded).map((d) => at(d, sources[0]!.span)));
+      for (const [name, tensor] of loaded) values.set(name, tensor);
+    } catch (error) {
+      if (!(error instanceof EspalierError)) throw error;
+      problems.push(...error.diagnostics.map((d) => at(d, sources[0]!.span)));
+    }
+  }
+  if (problems.length > 0) throw new EspalierError(problems);
+
+  const started = new Set<string>();
+  const get = (name: string): Tensor => {
+    const known = values.get(name);
+    if (known) return known;
+    const param: Param | undefined = params.get(name);
+    if (!param) throw new Error(`no parameter ${name}`);
+    let value: Tensor;
+    if (param.data) value = { type: param.type, data: param.data };
+    else {
+      started.add(name);
+      value = initialise(param, SEED, elaborated.module, get);
+    }
+    values.set(name, value);
+    return value;
+  };
+
+  let pruned: PruneReport | undefined;
+  if (elaborated.prune.length > 0) {
+    progress?.('finding masks');
+    for (const job of elaborated.prune) {
+      const file = job.from === undefined ? undefined : checkpoints.get(job.from);
+      if (!file) continue;
+      const masks = await readMasks(file.store);
+      for (const { mask } of job.targets) {
+        const found = masks.get(mask);
+        if (!found)
+          throw new EspalierError([
+            at(diagnostic('ESP0516', { file: file.name, problem: `it has no ${mask}` }), job.span),
+          ]);
+        values.set(mask, found);
+      }
+    }
+    const found = findMasks(
+      elaborated.prune.filter((job) => job.from === undefined),
+      { params: get },
+    );
+    for (const [name, mask] of found.masks) values.set(name, mask);
+    pruned = found.report;
+  }
+  for (const name of params.keys()) get(name);
+  return { get, warnings: warnAboutStarts(elaborated, started), pruned };
+}
