@@ -2,7 +2,8 @@
  * The arithmetic of resizing and cropping, to the bit as Pillow and torchvision do it; no GPU in this file.
  *
  * Pillow resizes 8-bit images in two passes, horizontal then vertical, each with integer weights of 22 fractional bits (computed in double
- * precision, support widened when shrinking, which is its antialiasing) and an 8-bit result in between (libImaging/Resample.c). Its NEAREST
+ * precision, support widened when shrinking, which is its antialiasing) and an 8-bit result in between (libImaging/Resample.c; Pillow 13 begins
+ * with the vertical pass where it reckons that to be faster, which moves single values by one or two: here the order never changes). Its NEAREST
  * picks one source pixel by adding steps up in double precision (Geometry.c, ImagingScaleAffine). Both are the same thing here: for each
  * output pixel a first source pixel and a list of weights.
  */

@@ -1,6 +1,7 @@
 """Writes test/runtime/fixtures/preprocess.safetensors: images, and what Pillow makes of them.
 
-Resizing is Pillow's own. Sizes, crops and their rounding are torchvision's (`Resize(int)`, `CenterCrop`), written out here since that is a
+Resizing is Pillow's own, one axis after the other: horizontal first, as Pillow does through version 12 (version 13 begins with the vertical
+axis where it reckons that to be faster, which moves single values by one or two). Sizes, crops and their rounding are torchvision's (`Resize(int)`, `CenterCrop`), written out here since that is a
 few lines: `_compute_resized_output_size` and `center_crop` of torchvision.transforms.functional.
 
     python test/reference/preprocess.py
@@ -27,17 +28,21 @@ def picture(width: int, height: int, seed: int) -> np.ndarray:
     return pixels
 
 
+def stretch(image: Image.Image, width: int, height: int, name: str) -> Image.Image:
+    return image.resize((width, image.height), FILTERS[name]).resize((width, height), FILTERS[name])
+
+
 def resize(image: Image.Image, step: dict) -> Image.Image:
     size = step["size"]
     width, height = image.size
     if isinstance(size, list):
-        return image.resize((size[1], size[0]), FILTERS[step["filter"]])
+        return stretch(image, size[1], size[0], step["filter"])
     short, long = (width, height) if width <= height else (height, width)
     if short == size:
         return image
     new_long = int(size * long / short)
     new = (size, new_long) if width <= height else (new_long, size)
-    return image.resize(new, FILTERS[step["filter"]])
+    return stretch(image, *new, step["filter"])
 
 
 def crop(image: Image.Image, step: dict) -> Image.Image:

@@ -2,7 +2,9 @@
 import type { Entry, KernelVariant, PreprocessStep, Program } from '../../runtime/program.js';
 
 /** A safetensors file of f32 tensors. */
-export function safetensors(tensors: Readonly<Record<string, { shape: readonly number[]; data: readonly number[] | Float32Array }>>): Uint8Array {
+export function safetensors(
+  tensors: Readonly<Record<string, { shape: readonly number[]; data: readonly number[] | Float32Array }>>,
+): Uint8Array {
   let at = 0;
   const header: Record<string, unknown> = {};
   for (const [name, { shape, data }] of Object.entries(tensors)) {
@@ -75,7 +77,11 @@ function entry(batch: number, variants: number): Entry {
       },
       {
         kernel: 1,
-        bindings: [arena, { kind: 'weight', name: 'b', offset: 0, bytes: 16 }, { kind: 'output', index: 0, offset: 0, bytes }],
+        bindings: [
+          arena,
+          { kind: 'weight', name: 'b', offset: 0, bytes: 16 },
+          { kind: 'output', index: 0, offset: 0, bytes },
+        ],
         workgroups: [[batch, 1, 1]],
         label: 'shift',
         ...common,
@@ -98,14 +104,25 @@ export interface Tiny {
   readonly files: Map<string, string | Uint8Array>;
 }
 
-export function tinyProgram({ batches = [1], variants = [], files = {}, golden = true, labels }: TinyOptions = {}): Tiny {
+export function tinyProgram({
+  batches = [1],
+  variants = [],
+  files = {},
+  golden = true,
+  labels,
+}: TinyOptions = {}): Tiny {
   const program: Program = {
     format: 'espalier.program',
     version: 1,
     name: 'tiny',
     compiler: 'test',
     kernels: [
-      { name: 'scale', archetype: 'pointwise', bindings: ['read', 'read', 'read_write'], variants: [...variants, PORTABLE] },
+      {
+        name: 'scale',
+        archetype: 'pointwise',
+        bindings: ['read', 'read', 'read_write'],
+        variants: [...variants, PORTABLE],
+      },
       {
         name: 'shift',
         archetype: 'pointwise',
@@ -147,7 +164,13 @@ export function tinyProgram({ batches = [1], variants = [], files = {}, golden =
 }
 
 /** A program whose only kernel copies its image input to its output, so that what preprocessing wrote can be read. */
-export function copyProgram(preprocess: readonly PreprocessStep[], channels: number, height: number, width: number, batch = 1): Tiny {
+export function copyProgram(
+  preprocess: readonly PreprocessStep[],
+  channels: number,
+  height: number,
+  width: number,
+  batch = 1,
+): Tiny {
   const shape = [batch, channels, height, width];
   const count = shape.reduce((a, b) => a * b, 1);
   const bytes = count * 4;

@@ -1,0 +1,169 @@
+/** Preprocessing on the GPU against Pillow (test/reference/preprocess.py made the pictures): every pixel equal. */
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { InputError } from '../../runtime/errors.js';
+import { type OpenDevice, openDevice } from '../../runtime/node/device.js';
+import type { PreprocessStep } from '../../runtime/program.js';
+import { centerCrop, planSteps, resizedSize, taps } from '../../runtime/resample.js';
+import { load } from '../../runtime/session.js';
+import { copyProgram } from './program.js';
+
+const file = readFileSync(new URL('./fixtures/preprocess.safetensors', import.meta.url));
+const length = Number(file.readBigUInt64LE(0));
+const header = JSON.parse(file.subarray(8, 8 + length).toString()) as Record<
+  string,
+  { shape: number[]; data_offsets: [number, number] }
+> & {
+  __metadata__: Record<string, string>;
+};
+const tensor = (name: string) => {
+  const { shape, data_offsets: at } = header[name]!;
+  return { shape, data: new Uint8Array(file.subarray(8 + length + at[0], 8 + length + at[1])) };
+};
+
+let gpu: OpenDevice;
+beforeAll(async () => {
+  gpu = await openDevice({ features: [] });
+});
+afterAll(() => gpu.release());
+
+/** What a program gets for an image: [channels, height, width]. */
+async function prepared(
+  steps: readonly PreprocessStep[],
+  shape: readonly number[],
+  image: { data: Uint8Array; width: number; height: number },
+) {
+  const [height = 0, width = 0, channels = 0] = shape;
+  const session = await load(copyProgram(steps, channels, height, width), { device: gpu.device });
+  try {
+    return (await session.run({ image })).outputs.pixels!;
+  } finally {
+    session.dispose();
+  }
+}
+
+const planar = (
+  { shape, data }: { shape: number[]; data: Uint8Array },
+  of: (byte: number, channel: number) => number,
+) => {
+  const [height = 0, width = 0, channels = 0] = shape;
+  return Float32Array.from({ length: data.length }, (_, i) => {
+    const channel = Math.floor(i / (height * width));
+    return of(data[(i % (height * width)) * channels + channel]!, channel);
+  });
+};
+
+describe('equals Pillow', () => {
+  for (const [name, text] of Object.entries(header.__metadata__).sort()) {
+    test(name, async () => {
+      const input = tensor(`${name}.in`);
+      const output = tensor(`${name}.out`);
+      const [height = 0, width = 0] = input.shape;
+      const actual = await prepared(JSON.parse(text) as PreprocessStep[], output.shape, {
+        data: input.data,
+        width,
+        height,
+      });
+      expect(Array.from(actual, (v) => Math.round(v * 255))).toEqual(Array.from(planar(output, (b) => b)));
+    });
+  }
+});
+
+test('normalizes each channel', async () => {
+  const mean = [0.485, 0.456, 0.406];
+  const std = [0.229, 0.224, 0.225];
+  const input = tensor('RGB input.in');
+  const output = tensor('RGB input.out');
+  const steps: PreprocessStep[] = [
+    { step: 'resize', size: [16, 16], filter: 'bicubic' },
+    { step: 'normalize', mean, std },
+  ];
+  const actual = await prepared(steps, output.shape, { data: input.data, width: 31, height: 27 });
+  const wanted = planar(output, (b, c) => (b / 255 - mean[c]!) / std[c]!);
+  expect(Math.max(...actual.map((v, i) => Math.abs(v - wanted[i]!)))).toBeLessThan(1e-5);
+});
+
+test('each image of a batch lands in its own place, whatever its size', async () => {
+  const steps: PreprocessStep[] = [{ step: 'resize', size: [4, 4], filter: 'bilinear' }];
+  const session = await load(copyProgram(steps, 3, 4, 4, 4), { device: gpu.device });
+  const images = [3, 17, 40, 5, 9].map((side, i) => ({
+    data: new Uint8Array(side * side * 3).fill(40 * (i + 1)),
+    width: side,
+    height: side,
+  }));
+  const results = await session.run({ images });
+  session.dispose();
+  expect(results.map((r) => r.outputs.pixels!.map((v) => Math.round(v * 255)))).toEqual(
+    images.map((_, i) => new Float32Array(48).fill(40 * (i + 1))),
+  );
+});
+
+test('an image larger than one band is resized as one', async () => {
+  // 5000 x 3000 RGBA is 60 MB: two bands. A ramp down the rows shows a seam where the bands meet.
+  const [width, height] = [5000, 3000];
+  const data = new Uint8Array(width * height * 4);
+  for (let y = 0; y < height; y++) data.fill(Math.floor((y * 256) / height), y * width * 4, (y + 1) * width * 4);
+  const steps: PreprocessStep[] = [{ step: 'resize', size: [300, 4], filter: 'bilinear' }];
+  const actual = await prepared(steps, [300, 4, 3], { data, width, height });
+  for (let y = 1; y < 299; y++) {
+    const ramp = ((y + 0.5) * 256) / 300 - 0.5;
+    expect(Math.abs(actual[y * 4]! * 255 - ramp)).toBeLessThanOrEqual(1.01);
+  }
+});
+
+describe('refuses', () => {
+  const steps: PreprocessStep[] = [{ step: 'resize', size: 8, filter: 'bicubic' }];
+  const cases: [string, { data: Uint8Array; width: number; height: number }, RegExp][] = [
+    ['no pixels', { data: new Uint8Array(0), width: 0, height: 0 }, /no pixels/],
+    ['wrong length', { data: new Uint8Array(10), width: 2, height: 2 }, /cannot have 10 bytes/],
+    [
+      'a size that steps do not end in',
+      { data: new Uint8Array(2 * 4 * 3), width: 2, height: 4 },
+      /gives 8x16, the program takes 8x8/,
+    ],
+    ['fractional size', { data: new Uint8Array(12), width: 1.5, height: 2 }, /no pixels/],
+  ];
+  for (const [name, image, message] of cases) {
+    test(name, async () => {
+      const error = await prepared(steps, [8, 8, 3], image).catch((e: unknown) => e);
+      expect(error).toBeInstanceOf(InputError);
+      expect((error as Error).message).toMatch(message);
+    });
+  }
+
+  test('colors for a program of one channel', async () => {
+    const image = { data: new Uint8Array(8 * 8 * 3), width: 8, height: 8 };
+    await expect(prepared(steps, [8, 8, 1], image)).rejects.toThrow(/takes one channel/);
+  });
+
+  test('steps after normalize', () => {
+    const wrong: PreprocessStep[] = [{ step: 'normalize', mean: [0], std: [1] }, ...steps];
+    expect(() => planSteps(wrong, 4, 4)).toThrow(/after `normalize`/);
+  });
+});
+
+describe('sizes', () => {
+  test('the shorter side is set, the longer truncated', () => {
+    expect(resizedSize(45, 80, 28)).toEqual([28, 49]);
+    expect(resizedSize(80, 45, 28)).toEqual([49, 28]);
+    expect(resizedSize(10, 20, [3, 4])).toEqual([4, 3]);
+  });
+
+  test('halves round to even', () => {
+    expect([centerCrop(17, 12), centerCrop(19, 12), centerCrop(20, 12), centerCrop(5, 10)]).toEqual([2, 4, 4, -2]);
+  });
+
+  test('only what the crop needs is computed', () => {
+    const { stages } = planSteps(
+      [
+        { step: 'resize', size: 16, filter: 'bicubic' },
+        { step: 'crop', size: [16, 16] },
+      ],
+      1,
+      1_000_000,
+    );
+    expect(stages[0]).toMatchObject({ width: 16, height: 16_000_000, keep: { width: 16, height: 16 } });
+    const { from, to } = taps(1_000_000, 16_000_000, 'bicubic', stages[0]!.keep.y, 16);
+    expect(to - from).toBeLessThan(8);
+  });
+});
