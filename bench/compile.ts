@@ -1,0 +1,30 @@
+/** `npm run bench:compile`: time and peak memory of compiling ViT-B/16 with KARST, by stage. */
+import { fileURLToPath } from 'node:url';
+import { compile, nodeHost } from '../src/api/index.js';
+
+const spec = fileURLToPath(new URL('./vit-b-karst.peft', import.meta.url));
+const started = performance.now();
+let stage = '';
+let since = started;
+const stages: [string, number][] = [];
+const close = () => {
+  const now = performance.now();
+  if (stage) stages.push([stage, now - since]);
+  since = now;
+};
+const compiled = await compile(spec, {
+  host: nodeHost(),
+  golden: process.argv.includes('--golden'),
+  progress(what) {
+    if (what === stage) return;
+    close();
+    stage = what;
+  },
+});
+close();
+const total = performance.now() - started;
+console.log(`ViT-B/16 with KARST: ${compiled.program.summary.parameters.total.toLocaleString('en-US')} parameters`);
+for (const [name, ms] of stages) console.log(`  ${name.padEnd(24)} ${(ms / 1000).toFixed(2)} s  ${((100 * ms) / total).toFixed(0)}%`);
+console.log(`  total ${(total / 1000).toFixed(2)} s, peak memory ${(process.resourceUsage().maxRSS / 2 ** 20).toFixed(2)} GiB`);
+const { kernels, entries } = compiled.program;
+console.log(`  ${kernels.length} kernels, ${entries[0]!.dispatches.length} dispatches a forward pass`);
