@@ -1,6 +1,6 @@
-"""Writes test/ir/ops.json: results of PyTorch (and PIL, for antialiased resizing) for the operators of the IR, in float64.
+"""Writes test/ir/golden/ops.json: results of PyTorch (and PIL, for antialiased resizing) for the operators of the IR, in float64.
 
-    python test/reference/ops.py > test/ir/ops.json
+    python test/reference/ops.py > test/ir/golden/ops.json
 
 Needs torch, numpy and pillow. Never needed to build, test or use Espalier.
 """
