@@ -18,15 +18,9 @@ function source(p: ContractProblem, s: RegisterSchedule): string {
   const [across, down] = s.threads;
   const registers: string[] = [];
   const body: string[] = [];
-  const stores: string[] = [];
   for (let r = 0; r < s.rows; r++) {
     body.push(`let a${r} = load_a4(z, row + ${r}u, k);`);
-    for (let v = 0; v < s.vectors; v++) {
-      registers.push(`  var c${r}_${v} = vec4f(0.0);`);
-      stores.push(
-        `  if (row + ${r}u < ${p.m}u && column + ${4 * v}u < ${p.n}u) { store4(z, row + ${r}u, column + ${4 * v}u, c${r}_${v}); }`,
-      );
-    }
+    for (let v = 0; v < s.vectors; v++) registers.push(`c${r}_${v}`);
   }
   for (let k = 0; k < 4; k++) {
     for (let v = 0; v < s.vectors; v++) body.push(`let b${k}_${v} = weight4(z, k + ${k}u, column + ${4 * v}u);`);
@@ -48,11 +42,17 @@ fn main(@builtin(global_invocation_id) tile: vec3u) {
   let z = tile.z;
   let row = tile.y * ${s.rows}u;
   let column = tile.x * ${4 * s.vectors}u;
-${registers.join('\n')}
+${registers.map((r) => `  var ${r} = vec4f(0.0);`).join('\n')}
   for (var k = 0u; k < ${paddedK(p, 4)}u; k += 4u) {
 ${body.map((line) => `    ${line}`).join('\n')}
   }
-${stores.join('\n')}
+  // One copy of the epilogue in the code: compilers are slow where it is written out for every row.
+  var sums = array<vec4f, ${registers.length}>(${registers.join(', ')});
+  for (var i = 0u; i < ${registers.length}u; i++) {
+    let r = row + i / ${s.vectors}u;
+    let c = column + 4u * (i % ${s.vectors}u);
+    if (r < ${p.m}u && c < ${p.n}u) { store4(z, r, c, sums[i]); }
+  }
 }
 `;
 }

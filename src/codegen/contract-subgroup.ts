@@ -6,6 +6,7 @@
  */
 import type { SubgroupSchedule } from './contract-schedules.js';
 import { paddedK, weightFunction } from './contract-weight.js';
+import { indent, range } from './lines.js';
 import type { ContractProblem, GeneratedVariant } from './problem.js';
 
 export function contractSubgroup(p: ContractProblem, s: SubgroupSchedule, rank: number): GeneratedVariant {
@@ -48,17 +49,9 @@ function source(p: ContractProblem, s: SubgroupSchedule, columns: number): strin
       for (let v = 0; v < s.vectors; v++) body.push(`c${r}_${v} = fma(${a}, b${k}_${v}, c${r}_${v});`);
     }
   }
-  const stores: string[] = [];
-  for (let r = 0; r < s.rows; r++) {
-    for (let v = 0; v < s.vectors; v++) {
-      const checks = [
-        ...(p.m % s.rows === 0 ? [] : [`row + ${r}u < ${p.m}u`]),
-        ...(p.n % columns === 0 ? [] : [`column + ${v * 4 * s.size}u < ${p.n}u`]),
-      ];
-      const store = `store4(z, row + ${r}u, column + ${v * 4 * s.size}u, c${r}_${v});`;
-      stores.push(checks.length > 0 ? `if (${checks.join(' && ')}) { ${store} }` : store);
-    }
-  }
+  const at = s.vectors === 1 ? 'column' : `column + (i % ${s.vectors}u) * ${4 * s.size}u`;
+  const conditions = [...(p.m % s.rows === 0 ? [] : [`r < ${p.m}u`]), ...(p.n % columns === 0 ? [] : [`c < ${p.n}u`])];
+  const store = 'store4(z, r, c, sums[i]);';
   return `enable subgroups;
 
 ${p.declarations}
@@ -67,10 +60,10 @@ ${weightFunction(p, s.kStep)}
 
 // A tile of ${s.rows} rows by ${columns} columns for each subgroup of ${s.size}.
 @compute @workgroup_size(${s.size})
-fn main(@builtin(workgroup_id) tile: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
-  let z = tile.z;
-  let row = tile.y * ${s.rows}u;
-  let column = tile.x * ${columns}u + lane * 4u;
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
+  let z = group.z;
+  let row = group.y * ${s.rows}u;
+  let column = group.x * ${columns}u + lane * 4u;
 ${indent(
   1,
   registers.map((r) => `var ${r} = vec4f(0.0);`),
@@ -78,15 +71,13 @@ ${indent(
   for (var k = 0u; k < ${paddedK(p, s.kStep)}u; k += ${s.kStep}u) {
 ${indent(2, body)}
   }
-${indent(1, stores)}
+  // One copy of the epilogue in the code: compilers are slow where it is written out for every row.
+  var sums = array<vec4f, ${registers.length}>(${registers.join(', ')});
+  for (var i = 0u; i < ${registers.length}u; i++) {
+    let r = row + ${s.vectors === 1 ? 'i' : `i / ${s.vectors}u`};
+    let c = ${at};
+    ${conditions.length > 0 ? `if (${conditions.join(' && ')}) { ${store} }` : store}
+  }
 }
 `;
-}
-
-function range(n: number): number[] {
-  return Array.from({ length: n }, (_, i) => i);
-}
-
-function indent(depth: number, lines: readonly string[]): string {
-  return lines.map((line) => '  '.repeat(depth) + line).join('\n');
 }

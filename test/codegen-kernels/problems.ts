@@ -57,13 +57,13 @@ function loadRows(name: string, buffer: string, rows: number, columns: number): 
 }`;
   }
   return `${head}
-  var v = vec4f(0.0);
+  var four = vec4f(0.0);
   if (row < ${rows}u) {
     for (var i = 0u; i < 4u; i++) {
-      if (column + i < ${columns}u) { v[i] = ${buffer}[(z * ${rows}u + row) * ${columns}u + column + i]; }
+      if (column + i < ${columns}u) { four[i] = ${buffer}[(z * ${rows}u + row) * ${columns}u + column + i]; }
     }
   }
-  return v;
+  return four;
 }`;
 }
 

@@ -1,0 +1,35 @@
+/** How attention is cut up, as data; the generators turn a schedule into WGSL. */
+import type { AttentionProblem } from './problem.js';
+
+/**
+ * Each subgroup of exactly `size` lanes takes `rows` queries through all keys, 4 * size keys at a time.
+ * For scores a lane owns keys, for the output it owns columns of the values.
+ */
+export interface AttentionSubgroupSchedule {
+  readonly size: number;
+  readonly rows: number;
+  /** Inputs of the head taken in one turn of the score loop: 4 for each lane that shares a query. */
+  readonly dStep: 4 | 8 | 16;
+  /** vec4 columns of the output held by each lane. */
+  readonly vectors: number;
+  /** Groups of lanes that hold the same columns and take different keys; more than 1 where a head is narrower than a subgroup. */
+  readonly groups: number;
+}
+
+export function attentionSubgroupSchedule(p: AttentionProblem, size: number): AttentionSubgroupSchedule {
+  const lanes = Math.ceil(p.valueDim / 4);
+  const wanted = size >= 32 ? 8 : 16;
+  const rows = Math.min(wanted, 2 ** Math.ceil(Math.log2(p.rows)));
+  const perQuery = Math.min(4, Math.max(1, Math.floor(size / rows)));
+  let groups = 1;
+  while (groups * 2 * lanes <= size) groups *= 2;
+  // Columns of a group must be a power of two apart for the exchange at the end.
+  while (groups > 1 && 2 ** Math.ceil(Math.log2(lanes)) * groups > size) groups /= 2;
+  return {
+    size,
+    rows,
+    dStep: (4 * perQuery) as 4 | 8 | 16,
+    vectors: groups > 1 ? 1 : Math.ceil(lanes / size),
+    groups,
+  };
+}
