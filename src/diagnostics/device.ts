@@ -1,5 +1,14 @@
-/** Messages ESP07xx. */
+/** Messages ESP07xx: devices and sessions. The runtime throws ESP0701 to ESP0710 itself, without this table (a page loads no catalogue); these entries are their pages, and what a caller shows for them. */
 import { entry } from './define.js';
+
+/** The runtime's own sentence, and its one line of what to do. */
+export interface RuntimeProblem {
+  readonly message: string;
+  readonly help: string;
+}
+
+const runtime = (title: string, explain: string) =>
+  entry<RuntimeProblem>({ title, message: (a) => a.message, help: (a) => (a.help ? [a.help] : []), explain });
 
 export const DEVICE = {
   ESP0700: entry<{ what: string }>({
@@ -7,4 +16,78 @@ export const DEVICE = {
     message: (a) => `internal error: ${a.what}`,
     explain: 'Espalier broke one of its own rules. Please report it with the spec that caused it.',
   }),
+  ESP0701: runtime(
+    'No WebGPU adapter',
+    `A program runs on WebGPU, and this machine or browser offers no adapter for it.
+
+In Node, Espalier looks for hardware, then for lavapipe (Mesa 25 or newer), then for the SwiftShader that npm
+\`@sparticuz/chromium\` carries. \`espalier doctor\` shows what was tried and why it was refused.
+
+The cure, where nothing may be installed with root:
+
+    npm install --save-dev @sparticuz/chromium
+
+In a browser: a recent Chrome, Edge, Safari or Firefox, with hardware acceleration switched on.`,
+  ),
+  ESP0702: runtime(
+    'Device limit exceeded',
+    `The program needs a buffer, a binding or a launch larger than the device allows, so it refuses to run there.
+
+    the program needs maxStorageBufferBindingSize = 268435456, the device has 134217728
+
+A program compiled with \`limits = baseline\` (the default) runs wherever WebGPU does. A program compiled for this machine's
+limits runs only where they are offered. The cure: \`limits = baseline\`, a smaller \`batch\`, or another adapter.`,
+  ),
+  ESP0703: runtime(
+    'Device lost',
+    `The GPU device went away while a session was using it: the driver was reset, the GPU was removed, or the browser took it back
+because a single run took too long. Everything on it is gone. Load the program again; if it comes back, use a smaller batch.`,
+  ),
+  ESP0704: runtime(
+    'Out of GPU memory',
+    `The device could not give all buffers that the program needs. \`program.json\` says how much that is (\`summary.peakBytes\` and
+\`summary.weightBytes\`). The cure: a smaller \`batch\`, \`weights = f16\`, or dispose of sessions that are no longer used.`,
+  ),
+  ESP0705: runtime(
+    'WebGPU refused the program',
+    `A kernel does not compile here, or a command does not fit the device. A program folder is meant to run wherever its requirements
+are met, so this is a fault of the compiler or of the driver. Compile it again with this version of Espalier; if it stays,
+please report it with the output of \`espalier doctor\`.`,
+  ),
+  ESP0706: runtime(
+    'Golden output differs',
+    `A compiled program carries one input and the output that the compiler computed for it. It is run at load, and gave something
+else here: first with the kernels chosen for this device, then with the portable ones.
+
+So this device computes something wrong, or the folder was changed (a weights file from another compilation, for example).
+Update the driver, compile the folder again, or run it on another adapter. \`load(source, { golden: false })\` switches the check
+off; the results are then wrong in silence.`,
+  ),
+  ESP0707: runtime(
+    'Program folder is damaged',
+    `A file of the compiled folder is missing, truncated, or says something else than \`program.json\`. The message names the file.
+Copy the whole folder (program.json, *.wgsl, *.safetensors), or compile it again.`,
+  ),
+  ESP0708: runtime(
+    'Input does not fit the program',
+    `\`session.run\` was given something that the program does not take: another name, length or element type, an image without pixels,
+or an image for a program without \`preprocess\`.
+
+    await session.run({ image: { data, width, height } })      // 8-bit RGBA, RGB or gray
+    await session.run({ tensors: { pixels: new Float32Array(3 * 224 * 224) } })`,
+  ),
+  ESP0709: runtime(
+    'Session disposed of',
+    '`run` or `warmup` was called after `dispose`, which frees all buffers of the session. Load the program again.',
+  ),
+  ESP0710: runtime(
+    'Driver not found',
+    `\`ESPALIER_DRIVER\` (or \`--driver\`) names a driver that is not on this machine, or that Dawn refuses.
+
+* \`system\`: whatever the system's Vulkan, Metal or Direct3D offers
+* \`lavapipe\`: Mesa's software driver, version 25 or newer (\`lvp_icd.json\` in the usual places)
+* \`swiftshader\`: the one that npm \`@sparticuz/chromium\` carries (Linux, x64)
+
+\`espalier doctor\` shows which of them can be had here.`,
+  ),
 };

@@ -1,0 +1,341 @@
+/** Sessions on hand-written programs: numbers, batches, the choice of variants, the golden input, and what goes wrong. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type DeviceFacts, deviceFacts, isLegal, legalVariants, neededLimits } from '../../runtime/device.js';
+import {
+  DeviceLostError,
+  DisposedError,
+  GoldenMismatchError,
+  InputError,
+  LimitError,
+  ProgramFileError,
+  type RuntimeError,
+  ValidationError,
+} from '../../runtime/errors.js';
+import { type OpenDevice, openDevice } from '../../runtime/node/device.js';
+import { load as loadInNode } from '../../runtime/node/index.js';
+import type { KernelVariant, Program } from '../../runtime/program.js';
+import { type LoadOptions, load, type Session } from '../../runtime/session.js';
+import { chunkSizes } from '../../runtime/tensors.js';
+import { copyProgram, expected, scaleWgsl, type Tiny, tinyProgram } from './program.js';
+
+let gpu: OpenDevice;
+beforeAll(async () => {
+  gpu = await openDevice();
+});
+afterAll(() => gpu.release());
+
+async function withSession<T>(
+  tiny: Tiny,
+  use: (session: Session) => Promise<T> | T,
+  options: LoadOptions = {},
+): Promise<T> {
+  const session = await load(tiny, { device: gpu.device, ...options });
+  try {
+    return await use(session);
+  } finally {
+    session.dispose();
+  }
+}
+
+/** The error that a promise rejects with. */
+const failure = (promise: Promise<unknown>): Promise<RuntimeError> =>
+  promise.then(
+    () => {
+      throw new Error('it did not fail');
+    },
+    (error: RuntimeError) => error,
+  );
+
+const ramp = (items: number) => Float32Array.from({ length: items * 4 }, (_, i) => Math.sin(i) * 3);
+const variant = (name: string, more: Partial<KernelVariant> = {}): KernelVariant => ({
+  name,
+  requires: {},
+  file: `${name}.wgsl`,
+  rank: 1,
+  ...more,
+});
+
+describe('run', () => {
+  test('gives the outputs by name, with shapes', () =>
+    withSession(tinyProgram(), async (session) => {
+      const x = ramp(1);
+      const { outputs, shapes } = await session.run({ tensors: { x } });
+      expect(outputs.logits).toEqual(expected(x));
+      expect(shapes.logits).toEqual([1, 4]);
+    }));
+
+  test('takes any number of items, in batches', () =>
+    withSession(tinyProgram({ batches: [1, 8] }), async (session) => {
+      for (const items of [1, 2, 7, 8, 9, 21]) {
+        const x = ramp(items);
+        const { outputs, shapes } = await session.run({ tensors: { x } });
+        expect(outputs.logits).toEqual(expected(x));
+        expect(shapes.logits).toEqual([items, 4]);
+      }
+    }));
+
+  test('splits items over batch sizes', () => {
+    expect(chunkSizes(21, [1, 8])).toEqual([
+      { batch: 8, count: 8 },
+      { batch: 8, count: 8 },
+      { batch: 8, count: 5 },
+    ]);
+    expect(chunkSizes(3, [1, 8]).map((c) => c.batch)).toEqual([1, 1, 1]);
+    expect(chunkSizes(3, [8])).toEqual([{ batch: 8, count: 3 }]);
+    expect(chunkSizes(1, [4, 1, 2])).toEqual([{ batch: 1, count: 1 }]);
+  });
+
+  test('runs that overlap go one after another', () =>
+    withSession(tinyProgram(), async (session) => {
+      const inputs = [1, 2, 3, 4, 5].map((k) => ramp(1).map((v) => v * k));
+      const results = await Promise.all(inputs.map((x) => session.run({ tensors: { x } })));
+      expect(results.map((r) => r.outputs.logits)).toEqual(inputs.map(expected));
+    }));
+
+  test('names the likeliest classes', () =>
+    withSession(tinyProgram({ labels: ['ant', 'bee', 'cat', 'dog'] }), async (session) => {
+      const { classes = [] } = await session.run({ tensors: { x: Float32Array.from([0, 0, 1, 1]) } });
+      // Logits 0.5, -0.5, 13, 4.
+      expect(classes.map((c) => c.label)).toEqual(['cat', 'dog', 'ant', 'bee']);
+      expect(classes.map((c) => c.index)).toEqual([2, 3, 0, 1]);
+      expect(classes.reduce((sum, c) => sum + c.probability, 0)).toBeCloseTo(1, 6);
+      expect(classes[0]?.probability).toBeCloseTo(1 / (1 + Math.exp(-9) + Math.exp(-12.5) + Math.exp(-13.5)), 6);
+    }));
+
+  test('warmup leaves results as they are', () =>
+    withSession(tinyProgram({ batches: [1, 4] }), async (session) => {
+      await session.warmup();
+      expect((await session.run({ tensors: { x: ramp(3) } })).outputs.logits).toEqual(expected(ramp(3)));
+    }));
+
+  test('measures dispatches where asked', async () => {
+    const offered = gpu.device.features.has('timestamp-query');
+    await withSession(
+      tinyProgram(),
+      async (session) => {
+        await session.run({ tensors: { x: ramp(1) } });
+        expect(session.timings?.map((t) => t.label)).toEqual(offered ? ['scale', 'shift'] : undefined);
+        for (const { microseconds } of session.timings ?? []) expect(microseconds).toBeGreaterThanOrEqual(0);
+      },
+      { timings: true },
+    );
+  });
+
+  test.each<[string, Record<string, unknown>, RegExp]>([
+    ['an unknown input', { x: ramp(1), z: ramp(1) }, /no input `z`/],
+    ['a missing input', {}, /`x` is missing/],
+    ['a length that fits no item', { x: new Float32Array(6) }, /6 elements, not a multiple of 4/],
+    ['nothing', { x: new Float32Array(0) }, /0 elements/],
+    ['another element type', { x: new Int32Array(4) }, /takes f32, given Int32Array/],
+  ])('refuses %s', (_, tensors, message) =>
+    withSession(tinyProgram(), async (session) => {
+      const error = await failure(session.run({ tensors: tensors as Record<string, Float32Array> }));
+      expect(error).toBeInstanceOf(InputError);
+      expect(error.message).toMatch(message);
+      // The session is as good as before.
+      expect((await session.run({ tensors: { x: ramp(1) } })).outputs.logits).toEqual(expected(ramp(1)));
+    }),
+  );
+
+  test('refuses images without `preprocess`', () =>
+    withSession(tinyProgram(), async (session) => {
+      const image = { data: new Uint8Array(4), width: 1, height: 1 };
+      expect(await failure(session.run({ image }))).toBeInstanceOf(InputError);
+    }));
+});
+
+describe('variants', () => {
+  const facts = (features: string[], min = 0, max = min, limits: Record<string, number> = {}): DeviceFacts => ({
+    features: new Set(features),
+    limit: (name) => limits[name] ?? 0,
+    subgroupMinSize: min,
+    subgroupMaxSize: max,
+  });
+  const size8 = variant('s8', { requires: { features: ['subgroups'], subgroupSize: 8 } });
+  const pinned = variant('p8', { requires: { features: ['subgroups', 'subgroup-size-control'], subgroupSize: 8 } });
+
+  test('a subgroup size has to be the only one, or pinned within the range', () => {
+    expect(isLegal(size8, facts(['subgroups'], 8))).toBe(true);
+    expect(isLegal(size8, facts(['subgroups'], 4))).toBe(false);
+    expect(isLegal(size8, facts(['subgroups'], 4, 16))).toBe(false);
+    expect(isLegal(size8, facts([], 8))).toBe(false);
+    expect(isLegal(pinned, facts(['subgroups', 'subgroup-size-control'], 4, 16))).toBe(true);
+    expect(isLegal(pinned, facts(['subgroups', 'subgroup-size-control'], 16, 32))).toBe(false);
+    expect(isLegal(pinned, facts(['subgroups'], 8))).toBe(false);
+  });
+
+  test('limits have to be met, the highest rank wins, the first of equals', () => {
+    const big = variant('big', { rank: 9, requires: { limits: { maxComputeWorkgroupStorageSize: 32768 } } });
+    const list = [big, variant('a', { rank: 2 }), variant('b', { rank: 2 }), variant('portable', { rank: 0 })];
+    expect(legalVariants(list, facts([]))).toEqual([1, 2, 3]);
+    expect(legalVariants(list, facts([], 0, 0, { maxComputeWorkgroupStorageSize: 32768 }))).toEqual([0, 1, 2, 3]);
+  });
+
+  test('the best legal one runs', () => {
+    const here = deviceFacts(gpu.device).subgroupMinSize;
+    const wrong = here === 8 ? 4 : 8;
+    const tiny = tinyProgram({
+      variants: [
+        variant('wrong', { rank: 9, requires: { features: ['subgroups'], subgroupSize: wrong } }),
+        variant('fit', { rank: 5, requires: { features: ['subgroups'], subgroupSize: here } }),
+        variant('low'),
+      ],
+      files: { 'wrong.wgsl': scaleWgsl('+ 100.0'), 'fit.wgsl': scaleWgsl(), 'low.wgsl': scaleWgsl('+ 200.0') },
+    });
+    return withSession(tiny, async (session) => {
+      expect(session.variants[0]).toEqual({ kernel: 'scale', variant: 'fit' });
+      expect(session.usesFallback).toBe(false);
+      expect((await session.run({ tensors: { x: ramp(1) } })).outputs.logits).toEqual(expected(ramp(1)));
+    });
+  });
+
+  test('one that does not compile here is passed over', () =>
+    withSession(tinyProgram({ variants: [variant('bad')], files: { 'bad.wgsl': 'fn main( {' } }), (session) => {
+      expect(session.variants[0]?.variant).toBe('portable');
+    }));
+
+  test('a kernel of which no variant compiles is named', async () => {
+    const error = await failure(load(tinyProgram({ files: { 'scale.wgsl': 'fn main( {' } }), { device: gpu.device }));
+    expect(error).toBeInstanceOf(ValidationError);
+    expect(error.message).toMatch(/kernel `scale` does not compile/);
+  });
+});
+
+describe('golden input', () => {
+  const broken = { variants: [variant('fast')], files: { 'fast.wgsl': scaleWgsl('+ 0.01') } };
+
+  test('a broken variant is caught and the portable one runs', () =>
+    withSession(tinyProgram(broken), async (session) => {
+      expect(session.usesFallback).toBe(true);
+      expect(session.variants[0]?.variant).toBe('portable');
+      expect((await session.run({ tensors: { x: ramp(1) } })).outputs.logits).toEqual(expected(ramp(1)));
+    }));
+
+  test('a broken portable kernel is an error', async () => {
+    const files = { ...broken.files, 'scale.wgsl': scaleWgsl('+ 0.01') };
+    const error = await failure(load(tinyProgram({ ...broken, files }), { device: gpu.device }));
+    expect(error).toBeInstanceOf(GoldenMismatchError);
+    expect(error.code).toBe('ESP0706');
+    expect((error as GoldenMismatchError).error).toBeGreaterThan(1e-4);
+  });
+
+  test('a kernel that makes NaN is an error', async () => {
+    const files = { 'scale.wgsl': scaleWgsl('+ (x[0] - x[0]) / (x[1] - x[1])') };
+    expect(await failure(load(tinyProgram({ files }), { device: gpu.device }))).toBeInstanceOf(GoldenMismatchError);
+  });
+
+  test('can be left out', () =>
+    withSession(tinyProgram(broken), (session) => expect(session.variants[0]?.variant).toBe('fast'), {
+      golden: false,
+    }));
+});
+
+describe('files', () => {
+  const without = (tiny: Tiny, file: string): Tiny => ({
+    ...tiny,
+    files: new Map([...tiny.files].filter(([name]) => name !== file)),
+  });
+  const weights = tinyProgram().files.get('weights.safetensors') as Uint8Array;
+  const lying = weights.slice();
+  new DataView(lying.buffer).setBigUint64(0, 1n << 60n, true);
+  const changed = (change: (program: Program) => Program): Tiny => {
+    const tiny = tinyProgram();
+    return { ...tiny, program: change(tiny.program) };
+  };
+
+  test.each<[string, Tiny, RegExp]>([
+    ['missing WGSL', without(tinyProgram(), 'scale.wgsl'), /scale\.wgsl: is missing/],
+    ['missing weights', without(tinyProgram(), 'weights.safetensors'), /weights\.safetensors: is missing/],
+    ['missing golden file', without(tinyProgram(), 'golden.safetensors'), /golden\.safetensors: is missing/],
+    ['truncated weights', tinyProgram({ files: { 'weights.safetensors': weights.slice(0, -4) } }), /past the end/],
+    ['truncated header', tinyProgram({ files: { 'weights.safetensors': weights.slice(0, 20) } }), /header claims/],
+    ['empty weights', tinyProgram({ files: { 'weights.safetensors': new Uint8Array(0) } }), /has 0 bytes/],
+    ['a header that lies', tinyProgram({ files: { 'weights.safetensors': lying } }), /header claims/],
+    [
+      'a weight too short',
+      changed((p) => ({ ...p, weights: p.weights.map((w) => ({ ...w, bytes: 32 })) })),
+      /has 16 bytes, program\.json says 32/,
+    ],
+    [
+      'a weight that no file holds',
+      changed((p) => ({ ...p, weights: [...p.weights, { ...p.weights[0]!, name: 'c' }] })),
+      /lacks c/,
+    ],
+    ['another format', changed((p) => ({ ...p, format: 'zip' }) as unknown as Program), /not an Espalier program/],
+    ['another version', changed((p) => ({ ...p, version: 2 }) as unknown as Program), /version 2/],
+    ['no entries', changed((p) => ({ ...p, entries: [] })), /has no entry/],
+    ['nothing in it', { program: null as unknown as Program, files: new Map() }, /not an Espalier program/],
+    [
+      'a binding past its buffer',
+      changed((p) => ({ ...p, entries: p.entries.map((e) => ({ ...e, slabs: [16] })) })),
+      /binds bytes 256\.\.272 of a arena of 16/,
+    ],
+    ['a kernel that is not there', changed((p) => ({ ...p, kernels: p.kernels.slice(0, 1) })), /names kernel 1 of 1/],
+  ])('refuses %s', async (_, tiny, message) => {
+    const error = await failure(load(tiny, { device: gpu.device }));
+    expect(error).toBeInstanceOf(ProgramFileError);
+    expect(error.message).toMatch(message);
+  });
+
+  test('refuses a folder that is not there', async () => {
+    const error = await failure(load('/nowhere/at all/50%', { device: gpu.device }));
+    expect(error).toBeInstanceOf(ProgramFileError);
+    expect(error.message).toMatch(/program\.json: is missing/);
+  });
+});
+
+describe('limits', () => {
+  const large = (bytes: number): Tiny => {
+    const tiny = tinyProgram({ golden: false });
+    const entries = tiny.program.entries.map((e) => ({ ...e, slabs: [...e.slabs, bytes] }));
+    return { ...tiny, program: { ...tiny.program, entries } };
+  };
+
+  test('only what a program demands beyond the defaults is asked for', () => {
+    expect(neededLimits(tinyProgram().program)).toEqual({});
+    expect(neededLimits(large(300 << 20).program)).toEqual({ maxBufferSize: 300 << 20 });
+    expect(neededLimits(copyProgram([], 1, 8192, 8192).program)).toEqual({
+      maxStorageBufferBindingSize: 8192 * 8192 * 4,
+      maxComputeWorkgroupsPerDimension: 8192 * 128,
+    });
+  });
+
+  test('a program that needs more than the adapter has refuses', async () => {
+    const error = await failure(load(large(2 ** 50), { adapter: gpu.adapter }));
+    expect(error).toBeInstanceOf(LimitError);
+    expect((error as LimitError).limit).toBe('maxBufferSize');
+  });
+
+  test('a given device with the default limits refuses what needs more', async () => {
+    const error = await failure(load(large(gpu.device.limits.maxBufferSize + 256), { device: gpu.device }));
+    expect(error).toBeInstanceOf(LimitError);
+  });
+});
+
+describe('end', () => {
+  test('dispose is final and may come twice', async () => {
+    const session = await loadInNode(tinyProgram());
+    const pending = session.run({ tensors: { x: ramp(1) } });
+    session.dispose();
+    session.dispose();
+    expect(await failure(pending)).toBeInstanceOf(DisposedError);
+    expect(await failure(session.run({ tensors: { x: ramp(1) } }))).toBeInstanceOf(DisposedError);
+  });
+
+  test('a given device outlives the session', async () => {
+    await withSession(tinyProgram(), (session) => session.warmup());
+    await withSession(tinyProgram(), async (session) => {
+      expect((await session.run({ tensors: { x: ramp(1) } })).outputs.logits).toEqual(expected(ramp(1)));
+    });
+  });
+
+  test('a lost device is a typed error, now and later', async () => {
+    const own = await openDevice();
+    const session = await load(tinyProgram(), { device: own.device });
+    own.device.destroy();
+    expect(await failure(session.run({ tensors: { x: ramp(1) } }))).toBeInstanceOf(DeviceLostError);
+    expect(await failure(session.run({ tensors: { x: ramp(1) } }))).toBeInstanceOf(DeviceLostError);
+    session.dispose();
+    own.release();
+  });
+});
