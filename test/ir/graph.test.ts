@@ -1,0 +1,229 @@
+/** Walking, rewriting, simplifying builders, interpreting and verifying. */
+import { describe, expect, test } from 'vitest';
+import * as b from '../../src/ir/build.js';
+import {
+  constant,
+  make,
+  paramRef,
+  rewriteFunc,
+  topological,
+  usedParams,
+  users,
+  withInputs,
+} from '../../src/ir/graph.js';
+import { InterpretError, interpret, interpretEach, interpretFunc } from '../../src/ir/interpret.js';
+import { fromNested, tensor, toNested } from '../../src/ir/tensor.js';
+import type { Func, Param, Value } from '../../src/ir/types.js';
+import { verifyModule } from '../../src/ir/verify.js';
+import { f32, moduleOf } from './support.js';
+
+const weight: Param = { name: 'w', role: 'frozen', type: { dtype: 'f32', shape: [2, 2] } };
+const funcOf = (value: Value, ...inputs: Value[]): Func => ({ name: 'infer', inputs, results: [{ name: 'y', value }] });
+
+describe('graph', () => {
+  test('topological order puts operands first, once each, and follows the results', () => {
+    const x = f32('x', 2);
+    const y = b.exp(x);
+    const z = b.add(y, y);
+    const w = b.neg(x);
+    expect(topological([z, w, y])).toEqual([x, y, z, w]);
+  });
+
+  test('walks, rewrites and interprets a chain of 20,000 values without recursion', () => {
+    const x = f32('x', 1);
+    let y = x;
+    for (let i = 0; i < 20_000; i++) y = make('add', [y, x], {});
+    const func = funcOf(y, x);
+    expect(topological([y])).toHaveLength(20_001);
+    const start = performance.now();
+    const doubled = rewriteFunc(func, (v, inputs) =>
+      v.op === 'add' ? b.sub(inputs[0]!, inputs[1]!) : withInputs(v, inputs),
+    );
+    expect(performance.now() - start).toBeLessThan(2000);
+    const run = (f: Func) => interpretFunc(f, { inputs: new Map([['x', tensor([1], [1])]]) }).get('y')!.data[0];
+    expect([run(func), run(doubled)]).toEqual([20_001, -19_999]);
+  });
+
+  test('a rewrite that changes nothing gives the same values', () => {
+    const x = f32('x', 2);
+    const y = b.mul(b.exp(x), 3);
+    expect(rewriteFunc(funcOf(y, x), withInputs).results[0]!.value).toBe(y);
+  });
+
+  test('rewritten values keep their origin', () => {
+    const x = f32('x', 2);
+    const y = make('exp', [b.neg(x)], {}, { scope: 'a@lora' });
+    const z = rewriteFunc(funcOf(y, x), (v, inputs) => (v.op === 'neg' ? inputs[0]! : withInputs(v, inputs)));
+    expect(z.results[0]!.value).toMatchObject({ op: 'exp', inputs: [x], origin: { scope: 'a@lora' } });
+  });
+
+  test('users and used parameters', () => {
+    const x = f32('x', 2);
+    const y = b.add(x, x);
+    const f = funcOf(b.linear(y, paramRef(weight)), x);
+    expect(users(f).get(x)).toEqual([y, y]);
+    expect(users(f).get(f.results[0]!.value)).toEqual([]);
+    expect(usedParams(f, f)).toEqual(['w']);
+  });
+});
+
+describe('builder', () => {
+  const x = f32('x', 2, 3);
+  test.each([
+    ['x + 0', b.add(x, 0)],
+    ['0 + x', b.add(0, x)],
+    ['x - 0', b.sub(x, 0)],
+    ['x · 1', b.mul(x, 1)],
+    ['x / 1', b.div(x, 1)],
+    ['reshape to itself', b.reshape(b.reshape(x, [6]), [2, 3])],
+    ['transpose twice', b.transpose(b.transpose(x))],
+    ['whole slice', b.slice(x, [0, 0], [2, 3])],
+    ['concat of one', b.concat([x], 0)],
+    ['pad by nothing', b.pad(x, [0, 0], [0, 0])],
+    ['cast to itself', b.cast(x, 'f32')],
+  ])('%s is x', (_, v) => {
+    expect(v).toBe(x);
+  });
+
+  test('a zero that broadcasts is kept, because it gives the shape', () => {
+    expect(b.add(f32('s'), constant(0, [2, 3])).type.shape).toEqual([2, 3]);
+  });
+
+  test('constants fold', () => {
+    expect(b.mul(b.add(2, 3), 4)).toMatchObject({ op: 'constant', attrs: { value: 20 } });
+    expect(b.div(1, 0).op).toBe('div');
+  });
+
+  test('a permutation of a permutation composes', () => {
+    const y = f32('y', 2, 3, 4);
+    const v = b.transpose(b.transpose(y, [1, 2, 0]), [1, 0, 2]);
+    expect(v).toMatchObject({ op: 'transpose', inputs: [y], attrs: { perm: [2, 1, 0] }, type: { shape: [4, 3, 2] } });
+  });
+
+  test('negative axes count from the end', () => {
+    expect(b.softmax(x, -1)).toMatchObject({ attrs: { axis: 1 } });
+    expect(b.sum(x, [-2]).type.shape).toEqual([3]);
+  });
+});
+
+describe('interpreter', () => {
+  const x = f32('x', 1, 2);
+  const func = funcOf(b.linear(x, paramRef(weight)), x);
+  const data = fromNested([
+    [1, 2],
+    [3, 4],
+  ]);
+  const inputs = new Map([['x', fromNested([[1, 10]])]]);
+
+  test('runs by name', () => {
+    const y = interpret(moduleOf(func, [weight]), 'infer', { inputs, params: () => data }).get('y')!;
+    expect(toNested(y)).toEqual([[21, 43]]);
+  });
+
+  test('constants bring their data', () => {
+    const constantWeight: Param = { ...weight, role: 'constant', data: Float32Array.of(1, 0, 0, 1) };
+    expect(toNested(interpret(moduleOf(func, [constantWeight]), 'infer', { inputs }).get('y')!)).toEqual([[1, 10]]);
+  });
+
+  test('asks for each parameter once', () => {
+    const asked: string[] = [];
+    const twice = funcOf(b.add(b.linear(x, paramRef(weight)), b.linear(x, paramRef(weight))), x);
+    const params = (name: string) => {
+      asked.push(name);
+      return data;
+    };
+    expect(toNested(interpretFunc(twice, { inputs, params }).get('y')!)).toEqual([[42, 86]]);
+    expect(asked).toEqual(['w']);
+  });
+
+  test('hands results over one by one', () => {
+    const w = paramRef(weight);
+    const prepare: Func = {
+      name: 'prepare',
+      inputs: [],
+      results: [
+        { name: 'a', value: b.mul(w, 2) },
+        { name: 'b', value: w },
+        { name: 'c', value: w },
+      ],
+    };
+    const got: [string, unknown][] = [];
+    interpretEach(moduleOf(prepare, [weight]), 'prepare', { params: () => data }, (name, t) =>
+      got.push([name, toNested(t)]),
+    );
+    const same = toNested(data);
+    expect(got).toEqual([
+      ['b', same],
+      ['c', same],
+      [
+        'a',
+        [
+          [2, 4],
+          [6, 8],
+        ],
+      ],
+    ]);
+  });
+
+  test.each([
+    ['no function', () => interpret(moduleOf(func, [weight]), 'loss'), 'module test has no function loss'],
+    [
+      'no argument',
+      () => interpret(moduleOf(func, [weight]), 'infer', { params: () => data }),
+      'no value for argument x',
+    ],
+    ['no parameter', () => interpret(moduleOf(func, [weight]), 'infer', { inputs }), 'no value for parameter w'],
+    [
+      'wrong shape',
+      () => interpret(moduleOf(func, [weight]), 'infer', { inputs, params: () => tensor([4], [1, 2, 3, 4]) }),
+      'parameter w is f32[4], where f32[2,2] is declared',
+    ],
+  ])('refuses: %s', (_, run, message) => {
+    expect(run).toThrow(InterpretError);
+    expect(run).toThrow(message);
+  });
+});
+
+describe('verifier', () => {
+  const x = f32('x', 1, 2);
+  const ok = funcOf(b.linear(x, paramRef(weight)), x);
+  const problems = (func: Func, params: readonly Param[] = [weight]) =>
+    verifyModule(moduleOf(func, params)).map((p) => p.message);
+  const forged = (v: Value, change: object): Value => ({ ...v, ...change }) as Value;
+
+  test('passes a sound module', () => {
+    expect(problems(ok)).toEqual([]);
+  });
+
+  test.each<[string, string[]]>([
+    ['parameter w is not declared', problems(ok, [])],
+    [
+      'parameter w is read as f32[2,2] and declared f32[3,2]',
+      problems(ok, [{ ...weight, type: { dtype: 'f32', shape: [3, 2] } }]),
+    ],
+    ['argument x is not declared', problems(funcOf(ok.results[0]!.value))],
+    ['argument x is there twice', problems(funcOf(ok.results[0]!.value, x, x))],
+    [
+      'exp is f32[3] and should be f32[1,2]',
+      problems(funcOf(forged(b.exp(x), { type: { dtype: 'f32', shape: [3] } }), x)),
+    ],
+    [
+      'exp: operand 0 is i32[1,2], where a floating-point tensor is wanted',
+      problems(funcOf(forged(b.exp(x), { inputs: [b.cast(x, 'i32')], id: 1e9 }), x)),
+    ],
+    [
+      'aux: exp has no other results, not lse',
+      problems(funcOf(forged(b.exp(x), { op: 'aux', inputs: [b.exp(x)], attrs: { output: 'lse' }, id: 1e9 }), x)),
+    ],
+    ['exp was made before its operand neg', problems(funcOf(forged(b.exp(x), { inputs: [b.neg(x)], id: 0 }), x))],
+    ['result y is there twice', problems({ ...ok, results: [...ok.results, ...ok.results] })],
+    ['parameter w is f32[2,2] and holds 3 elements', problems(ok, [{ ...weight, data: Float32Array.of(1, 2, 3) }])],
+    [
+      'parameter w is f32[2,2] and starts as f32[1,2]',
+      problems(ok, [{ ...weight, init: { kind: 'value', value: constant(0, [1, 2]) } }]),
+    ],
+    ['result y is not a parameter', problems({ ...ok, name: 'prepare' })],
+  ])('finds: %s', (message, found) => {
+    expect(found).toEqual([message]);
+  });
+});
