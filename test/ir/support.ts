@@ -3,7 +3,7 @@ import { build } from '../../src/ir/build.js';
 import { input, rewriteValues, withInputs } from '../../src/ir/graph.js';
 import { interpretValues } from '../../src/ir/interpret.js';
 import type { OpDef } from '../../src/ir/ops/define.js';
-import { OPS } from '../../src/ir/ops/index.js';
+import { auxOf, OPS } from '../../src/ir/ops/index.js';
 import { tensor } from '../../src/ir/tensor.js';
 import type { DType, Func, Module, OpName, Param, Tensor, Value } from '../../src/ir/types.js';
 
@@ -31,6 +31,13 @@ export function expandFully(value: Value): Value {
   let root = value;
   for (;;) {
     let changed = false;
+    // Other results first, while their owners are still there.
+    const whole = rewriteValues([root], (v, inputs) => {
+      const owner = inputs[0];
+      const def = v.op === 'aux' && owner ? auxOf(owner, v.attrs.output) : undefined;
+      return def?.decompose ? def.decompose(build, owner!.inputs, owner!.attrs) : withInputs(v, inputs);
+    });
+    root = whole(root);
     const image = rewriteValues([root], (v, inputs) => {
       const def = OPS[v.op] as unknown as OpDef<OpName>;
       if (!def.decompose) return withInputs(v, inputs);

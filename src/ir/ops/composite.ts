@@ -176,6 +176,10 @@ function attentionSizes(inputs: readonly Value[]): readonly number[] {
   return [batch, heads, n, m, v[3]!];
 }
 
+function attentionScores(b: Builder, q: Value, k: Value, bias: readonly Value[], scale: number): Value {
+  return bias.reduce((sum, t) => b.add(sum, t), b.mul(b.matmul(q, b.matrixTranspose(k)), scale));
+}
+
 export const attention: OpDef<'attention'> = {
   family: 'composite',
   doc: 'softmax(scale·q·kᵀ + the sum of the biases)·v for each batch and head.',
@@ -191,6 +195,12 @@ export const attention: OpDef<'attention'> = {
       doc: 'log of the sum of e^score over the keys: [b, h, n].',
       type: (inputs) => ({ dtype: inputs[0]!.type.dtype, shape: attentionSizes(inputs).slice(0, 3) }),
       reference: attentionLse,
+      decompose: (b, [q, k, , ...bias], { scale }) => {
+        const scores = attentionScores(b, q!, k!, bias, scale);
+        const top = b.max(scores, [3], true);
+        const sum = b.sum(b.exp(b.sub(scores, top)), [3], true);
+        return b.reshape(b.add(b.log(sum), top), scores.type.shape.slice(0, 3));
+      },
     },
   },
   cost: (inputs, _attrs, result) => {
@@ -199,16 +209,7 @@ export const attention: OpDef<'attention'> = {
     const scores = batch * heads * n * m;
     return { flops: scores * (2 * d + 2 * e + 4 + (inputs.length - 3)), bytes: traffic(inputs, result) };
   },
-  decompose: (b, [q, k, v, ...bias], { scale }) => {
-    const scores = b.mul(b.matmul(q!, b.matrixTranspose(k!)), scale);
-    return b.matmul(
-      b.softmax(
-        bias.reduce((sum, t) => b.add(sum, t), scores),
-        3,
-      ),
-      v!,
-    );
-  },
+  decompose: (b, [q, k, v, ...bias], { scale }) => b.matmul(b.softmax(attentionScores(b, q!, k!, bias, scale), 3), v!),
   derivative: null,
 };
 

@@ -40,6 +40,8 @@ export interface AuxDef<O extends OpName> {
   readonly doc: string;
   readonly type: (inputs: readonly Value[], attrs: OpAttrs[O]) => TensorType;
   readonly reference: Reference<O>;
+  /** Needed where the owner decomposes; replaced before its owner is. */
+  readonly decompose: Decomposition<O> | null;
 }
 
 export type Family = 'leaf' | 'pointwise' | 'layout' | 'reduction' | 'contraction' | 'composite';

@@ -156,6 +156,7 @@ export const top_k: OpDef<'top_k'> = {
       doc: 'Positions of the largest on the last axis (i32).',
       type: (inputs, { k }) => ({ dtype: 'i32', shape: topType(inputs, k) }),
       reference: ([x], { k }, type) => ({ type, data: topIndices(x!, k) }),
+      decompose: null,
     },
   },
   cost: (inputs, { k }, result) => ({

@@ -1,0 +1,68 @@
+/** The operator reference as Markdown, written from the table so that it cannot go out of date. */
+import type { OpName } from '../types.js';
+import { ATTRS, type AttrKind, WORDS } from './attrs.js';
+import type { Family, OpDef } from './define.js';
+import { OP_NAMES, OPS } from './index.js';
+
+const FAMILIES: Readonly<Record<Family, string>> = {
+  leaf: 'Leaves',
+  pointwise: 'Pointwise',
+  layout: 'Layout',
+  reduction: 'Reductions',
+  contraction: 'Contractions',
+  composite: 'Composites',
+};
+
+const ATTR_WORDS: Readonly<Record<AttrKind, string>> = {
+  number: 'number',
+  numbers: 'list of numbers',
+  word: 'word',
+  flag: 'true or false',
+  'type.shape': 'shape of the result',
+  'type.dtype': 'element type of the result',
+};
+
+function attributes(op: OpName): string {
+  const kinds = Object.entries(ATTRS[op] as Readonly<Record<string, AttrKind>>);
+  return kinds
+    .map(([key, kind]) => `\`${key}\`: ${WORDS[`${op}.${key}`]?.map((w) => `\`${w}\``).join(', ') ?? ATTR_WORDS[kind]}`)
+    .join('; ');
+}
+
+function row(op: OpName): string {
+  const def = OPS[op] as unknown as OpDef<OpName>;
+  const operands = def.operands.map(({ name, kind }) =>
+    kind === 'variadic' ? `${name}...` : kind === 'optional' ? `${name}?` : name,
+  );
+  const others = Object.entries(def.aux ?? {}).map(([name, aux]) => `\`aux ${name}\`: ${aux.doc}`);
+  const cells = [
+    `\`${op}\``,
+    operands.join(', '),
+    attributes(op),
+    [def.doc, ...others].join(' '),
+    def.decompose ? 'yes' : '',
+  ];
+  return `| ${cells.map((c) => c.replaceAll('|', '\\|')).join(' | ')} |`;
+}
+
+/** The whole table, by family. */
+export function describeOps(): string {
+  const lines = [
+    '# Operators of the IR',
+    '',
+    'Written from the operator table (`src/ir/ops`); `npx vitest run test/ir -u` writes it again. `?` marks an optional operand,',
+    '`...` one that repeats. Floats are computed in f64 by the reference and in the target’s precision by kernels. Operators that',
+    'are pointwise broadcast as NumPy does. An operator that decomposes means the same as primitives; the interpreter tests both.',
+  ];
+  for (const [family, title] of Object.entries(FAMILIES)) {
+    lines.push(
+      '',
+      `## ${title}`,
+      '',
+      '| operator | operands | attributes | meaning | decomposes |',
+      '| --- | --- | --- | --- | --- |',
+    );
+    for (const op of OP_NAMES) if (OPS[op].family === family) lines.push(row(op));
+  }
+  return `${lines.join('\n')}\n`;
+}
