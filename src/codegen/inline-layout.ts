@@ -1,0 +1,127 @@
+/** Layout operators as coordinates: where in the operand an element of the result comes from. */
+import { scalarOf, typeName } from './emit.js';
+import {
+  constIndex,
+  dependsOn,
+  flatten,
+  type Index,
+  mod,
+  shift,
+  substitute,
+  unflatten,
+  variable,
+  ZERO,
+} from './indexing.js';
+import { type Condition, type InlineRule, type Reader, uniformCondition } from './reader.js';
+
+const reshape: InlineRule<'reshape'> = (r, v, coords) =>
+  r.read(v.inputs[0]!, unflatten(flatten(coords, v.type.shape), v.inputs[0]!.type.shape));
+
+const transpose: InlineRule<'transpose'> = (r, v, coords) => {
+  const from = new Array<Index>(coords.length);
+  v.attrs.perm.forEach((p, i) => {
+    from[p] = coords[i]!;
+  });
+  return r.read(v.inputs[0]!, from);
+};
+
+const broadcast: InlineRule<'broadcast'> = (r, v, coords) => r.operand(v.inputs[0]!, coords);
+
+const slice: InlineRule<'slice'> = (r, v, coords) =>
+  r.read(
+    v.inputs[0]!,
+    coords.map((c, i) => shift(c, v.attrs.start[i]!)),
+  );
+
+/** Element i of the operand goes to i + shift, so the result at c comes from c - shift, modulo the size. */
+const roll: InlineRule<'roll'> = (r, v, coords) => {
+  const from = [...coords];
+  v.attrs.axes.forEach((axis, i) => {
+    const size = v.type.shape[axis]!;
+    const by = (((-v.attrs.shifts[i]! % size) + size) % size) as number;
+    from[axis] = mod(shift(from[axis]!, by), size);
+  });
+  return r.read(v.inputs[0]!, from);
+};
+
+const concat: InlineRule<'concat'> = (r, v, coords) => {
+  const axis = v.attrs.axis;
+  const along = coords[axis]!;
+  const type = scalarOf(v.type.dtype);
+  const ends: number[] = [];
+  let end = 0;
+  for (const x of v.inputs) {
+    end += x.type.shape[axis]!;
+    ends.push(end);
+  }
+  const conditions = ends.slice(0, -1).map((below): Condition => ({ index: along, below }));
+  if (!conditions.every(uniformCondition)) return r.perLane(coords, (one) => concat(r, v, one));
+  const readPart = (i: number): ReturnType<Reader['read']> => {
+    const start = ends[i]! - v.inputs[i]!.type.shape[axis]!;
+    return r.read(
+      v.inputs[i]!,
+      coords.map((c, a) => (a !== axis ? c : v.inputs[i]!.type.shape[axis] === 1 ? ZERO : shift(c, -start))),
+    );
+  };
+  // A part that lies wholly before the range of the coordinate is never read.
+  const first = ends.findIndex((e) => along.lo < e);
+  const cases = conditions.map((when, i) => ({ when: [when], read: () => readPart(i) })).slice(Math.max(0, first));
+  return r.choose(r.isWide(coords), type, cases, () => readPart(v.inputs.length - 1));
+};
+
+const pad: InlineRule<'pad'> = (r, v, coords) => {
+  const shape = v.inputs[0]!.type.shape;
+  const from = coords.map((c, i) => shift(c, -v.attrs.low[i]!));
+  const conditions = from.map((index, i): Condition => ({ index, below: shape[i]! }));
+  if (!conditions.every(uniformCondition)) return r.perLane(coords, (one) => pad(r, v, one));
+  const inside = from.map((c, i) => (shape[i] === 1 ? ZERO : c));
+  return r.choose(
+    r.isWide(coords),
+    scalarOf(v.type.dtype),
+    [{ when: conditions, read: () => r.read(v.inputs[0]!, inside) }],
+    () => r.constant(v.attrs.value, v.type.dtype),
+  );
+};
+
+/** An index that is out of range reads some element: WebGPU confines every access to its buffer. */
+const gather: InlineRule<'gather'> = (r, v, coords) => {
+  const [x, indices] = [v.inputs[0]!, v.inputs[1]!];
+  const axis = v.attrs.axis;
+  const rank = indices.type.shape.length;
+  const inner = coords.slice(axis, axis + rank);
+  if (r.isWide(inner)) return r.perLane(coords, (one) => gather(r, v, one));
+  const found = r.read(indices, inner);
+  const size = x.type.shape[axis]!;
+  const at = r.e.memo(`gather ${found.code} ${size}`, () =>
+    variable(r.e.name('g', `min(u32(${found.code}), ${size - 1}u)`), size),
+  );
+  return r.read(x, [...coords.slice(0, axis), at, ...coords.slice(axis + rank)]);
+};
+
+const kron: InlineRule<'kron'> = (r, v, coords) => {
+  const [p, q] = v.inputs[1]!.type.shape as [number, number];
+  const [m, n] = v.inputs[0]!.type.shape as [number, number];
+  const [i, j] = [unflatten(coords[0]!, [m, p]), unflatten(coords[1]!, [n, q])];
+  const a = r.read(v.inputs[0]!, [i[0]!, j[0]!]);
+  const b = r.read(v.inputs[1]!, [i[1]!, j[1]!]);
+  const wide = a.wide || b.wide;
+  const splat = (e: typeof a): string => (wide && !e.wide ? `${typeName(e.type, true)}(${e.code})` : e.code);
+  return r.e.expr(a.type, wide, `${splat(a)} * ${splat(b)}`);
+};
+
+const constant: InlineRule<'constant'> = (r, v) => r.constant(v.attrs.value, v.attrs.dtype);
+
+const iota: InlineRule<'iota'> = (r, v, coords) => {
+  const type = scalarOf(v.attrs.dtype);
+  const c = coords[v.attrs.axis]!;
+  if (!dependsOn(c, 'lane')) return r.e.expr(type, false, `${type}(${r.e.index(c)})`);
+  const base = substitute(c, 'lane', ZERO);
+  const lanes = [0, 1, 2, 3].map((lane) => substitute(c, 'lane', constIndex(lane)));
+  if (lanes.every((l, i) => l.key === shift(base, i).key)) {
+    return r.e.expr(type, true, `${typeName(type, true)}(vec4u(${r.e.index(base)}) + vec4u(0u, 1u, 2u, 3u))`);
+  }
+  const codes = lanes.map((l) => `${type}(${r.e.index(l)})`);
+  return r.e.expr(type, true, `${typeName(type, true)}(${codes.join(', ')})`);
+};
+
+export const LAYOUT = { reshape, transpose, broadcast, slice, roll, concat, pad, gather, kron, constant, iota };

@@ -1,0 +1,225 @@
+/**
+ * Matrix products: linear, matmul and conv2d (as a product over patches that are never built) become one `ContractProblem`. This file
+ * says where its operands' elements are and what happens to its results; contract.ts writes the loops.
+ */
+import { sizeOf, tryBroadcast } from '../ir/ops/shapes.js';
+import type { OpName, Value } from '../ir/types.js';
+import { contractVariants } from './contract.js';
+import { type Expr, widen } from './emit.js';
+import { finish } from './epilogue.js';
+import { type Index, LANE, scale, sum, unflatten, variable, ZERO } from './indexing.js';
+import { readWindow } from './inline-loops.js';
+import { type BuiltKernel, type KernelWriter, type PackedWeight, product, suffix } from './kernel.js';
+import { packedBytes } from './pack.js';
+import type { WeightLayout } from './problem.js';
+import type { Reader } from './reader.js';
+
+/** y[z, row, col] = Σ_k a[z, row, k]·b[z, k, col] and how that maps to the operator's operands and result. */
+interface Contraction {
+  readonly batch: number;
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly a: (r: Reader, z: Index, row: Index, k: Index) => Expr;
+  readonly b: (r: Reader, z: Index, k: Index, col: Index) => Expr;
+  /** Coordinates of y[z, row, col] in the operator's result. */
+  readonly result: (z: Index, row: Index, col: Index) => readonly Index[];
+  readonly bias?: (r: Reader, z: Index, col: Index) => Expr;
+  readonly packed?: PackedWeight;
+}
+
+const VIEW_OPS: ReadonlySet<OpName> = new Set(['reshape', 'transpose', 'slice', 'roll', 'broadcast']);
+
+/** The parameter that a value is a view of. */
+export function viewedParam(v: Value): string | undefined {
+  if (v.op === 'param') return v.attrs.name;
+  return VIEW_OPS.has(v.op) ? viewedParam(v.inputs[0]!) : undefined;
+}
+
+function packed(v: Value, n: number, k: number, transposed: boolean): PackedWeight | undefined {
+  const param = viewedParam(v);
+  return param === undefined ? undefined : { param, view: v, n, k, transposed };
+}
+
+/** The operand that is packed, if it is a view of a parameter: the kernel's own buffer list then leaves it out. */
+export function packedOperand(v: Value): PackedWeight | undefined {
+  return v.op === 'linear' || v.op === 'matmul' || v.op === 'conv2d' ? contraction(v).packed : undefined;
+}
+
+function linear(v: Extract<Value, { op: 'linear' }>): Contraction {
+  const [x, weight, bias] = [v.inputs[0]!, v.inputs[1]!, v.inputs[2]];
+  const [n, k] = weight.type.shape as [number, number];
+  const lead = x.type.shape.slice(0, -1);
+  const own = packed(weight, n, k, false);
+  return {
+    batch: 1,
+    m: sizeOf(lead),
+    n,
+    k,
+    a: (r, _z, row, at) => r.read(x, [...unflatten(row, lead), at]),
+    b: (r, _z, at, col) => r.read(weight, [col, at]),
+    result: (_z, row, col) => [...unflatten(row, lead), col],
+    ...(bias ? { bias: (r: Reader, _z: Index, col: Index) => r.read(bias, [n === 1 ? ZERO : col]) } : {}),
+    ...(own ? { packed: own } : {}),
+  };
+}
+
+function matmul(v: Extract<Value, { op: 'matmul' }>): Contraction {
+  const [a, b] = [v.inputs[0]!, v.inputs[1]!];
+  const [k, n] = b.type.shape.slice(-2) as [number, number];
+  const lead = tryBroadcast(a.type.shape.slice(0, -2), b.type.shape.slice(0, -2))!;
+  const rows = a.type.shape.at(-2)!;
+  // One matrix for all: the leading axes are rows like any other.
+  if (sizeOf(b.type.shape.slice(0, -2)) === 1) {
+    const all = [...lead, rows];
+    const own = packed(b, n, k, true);
+    return {
+      batch: 1,
+      m: sizeOf(all),
+      n,
+      k,
+      a: (r, _z, row, at) => r.operand(a, [...unflatten(row, all), at]),
+      b: (r, _z, at, col) => r.operand(b, [...lead.map(() => ZERO), at, col]),
+      result: (_z, row, col) => [...unflatten(row, all), col],
+      ...(own ? { packed: own } : {}),
+    };
+  }
+  return {
+    batch: sizeOf(lead),
+    m: rows,
+    n,
+    k,
+    a: (r, z, row, at) => r.operand(a, [...unflatten(z, lead), row, at]),
+    b: (r, z, at, col) => r.operand(b, [...unflatten(z, lead), at, col]),
+    result: (z, row, col) => [...unflatten(z, lead), row, col],
+  };
+}
+
+function conv2d(v: Extract<Value, { op: 'conv2d' }>): Contraction {
+  const [weight, bias] = [v.inputs[1]!, v.inputs[2]];
+  const [outs, perGroup, kernelH, kernelW] = weight.type.shape as [number, number, number, number];
+  const [batch, , oh, ow] = v.type.shape as [number, number, number, number];
+  const { groups } = v.attrs;
+  const n = outs / groups;
+  const k = perGroup * kernelH * kernelW;
+  const window = (at: Index): Index[] => unflatten(at, [perGroup, kernelH, kernelW]);
+  const channel = (z: Index, col: Index): Index => sum(scale(z, n), col);
+  const own = groups === 1 ? packed(weight, n, k, false) : undefined;
+  return {
+    batch: groups,
+    m: batch * oh * ow,
+    n,
+    k,
+    a: (r, z, row, at) => {
+      const [b, y, x] = unflatten(row, [batch, oh, ow]) as [Index, Index, Index];
+      const [c, kh, kw] = window(at) as [Index, Index, Index];
+      return readWindow(r, v, { b, c: sum(scale(z, perGroup), c), oh: y, ow: x, kh, kw });
+    },
+    b: (r, z, at, col) => r.read(weight, [channel(z, col), ...window(at)]),
+    result: (z, row, col) => {
+      const [b, y, x] = unflatten(row, [batch, oh, ow]) as [Index, Index, Index];
+      return [b, outs === 1 ? ZERO : channel(z, col), y, x];
+    },
+    ...(bias ? { bias: (r: Reader, z: Index, col: Index) => r.read(bias, [outs === 1 ? ZERO : channel(z, col)]) } : {}),
+    ...(own ? { packed: own } : {}),
+  };
+}
+
+export function contraction(v: Value): Contraction {
+  switch (v.op) {
+    case 'linear':
+      return linear(v);
+    case 'matmul':
+      return matmul(v);
+    case 'conv2d':
+      return conv2d(v);
+    default:
+      throw new Error(`${v.op} is no contraction`);
+  }
+}
+
+/** What chunks divide: rows, or the batch where there is one. `units` are step sizes that keep coordinates aligned, largest first. */
+export function contractDomain(v: Value): { extent: number; units: readonly number[] } {
+  const c = contraction(v);
+  if (c.batch > 1) return { extent: c.batch, units: [1] };
+  const rows = v.op === 'conv2d' ? [v.type.shape[0]!, v.type.shape[2]!, v.type.shape[3]!] : v.type.shape.slice(0, -1);
+  return { extent: c.m, units: rows.map((_, i) => sizeOf(rows.slice(i + 1))) };
+}
+
+export function contractKernel(w: KernelWriter): BuiltKernel {
+  const { anchor, path, result } = w.group;
+  const c = contraction(anchor);
+  const overBatch = c.batch > 1;
+  const batch = overBatch ? w.turns(c.batch) : 1;
+  const m = overBatch ? c.m : w.turns(c.m);
+  const zAt = overBatch ? w.domain('z', c.batch) : ZERO;
+  const rowAt = overBatch ? variable('row', c.m) : w.domain('row', c.m);
+  const quads = { k: variable('k4', Math.ceil(c.k / 4)), col: variable('col4', Math.ceil(c.n / 4)) };
+  const kAt = sum(scale(quads.k, 4), LANE);
+  const colAt = sum(scale(quads.col, 4), LANE);
+  const layout: WeightLayout = c.packed
+    ? { kind: 'tiles', kTile: 16, nTile: 32, dtype: w.context.weights }
+    : { kind: 'function' };
+
+  const declarations = w.twice(() => {
+    if (c.packed) {
+      w.weightSlot(
+        w.context.weights === 'f32' ? 'array<vec4f>' : 'array<vec2u>',
+        packedBytes(c.n, c.k, w.context.weights) / 4,
+      );
+    }
+    const parts = [loadA(w, c, m, zAt, rowAt, kAt)];
+    if (!c.packed) parts.push(loadB(w, c, zAt, colAt));
+    const s = w.reader();
+    const guards = c.n % 4 === 0 ? [] : [{ index: colAt, below: c.n }];
+    let value: Expr = { code: 'v', type: 'f32', wide: true };
+    if (c.bias) {
+      const bias = c.bias(s, zAt, colAt);
+      value = s.e.expr('f32', true, `v + ${widen(bias)}`);
+    }
+    finish(s, w.bindings, { anchor, path, result, slot: w.outSlot() }, value, c.result(zAt, rowAt, colAt), guards);
+    parts.push(`fn store4(z: u32, row: u32, col: u32, v: vec4f) {
+  let col4 = col / 4u;
+${s.e.toString()}
+}`);
+    return w.declare(parts.join('\n\n'));
+  });
+  const size = [...(c.batch > 1 ? [batch] : []), m, c.k, c.n];
+  return {
+    name: `${anchor.op === 'conv2d' ? 'conv' : 'contract'}_${product(size)}${suffix(path)}`,
+    archetype: 'contract',
+    bindings: w.bindings,
+    values: w.values,
+    variants: contractVariants({ batch, m, n: c.n, k: c.k, weight: layout, declarations }),
+    ...(c.packed ? { packed: c.packed } : {}),
+  };
+}
+
+function loadA(w: KernelWriter, c: Contraction, m: number, z: Index, row: Index, k: Index): string {
+  const r = w.reader(2);
+  const x = widen(c.a(r, z, row, k));
+  let value = x;
+  if (c.k % 4 !== 0) {
+    const lanes = r.e.name('lanes', `vec4u(k) + vec4u(0u, 1u, 2u, 3u)`);
+    value = `select(vec4f(0.0), ${x}, ${lanes} < vec4u(${c.k}u))`;
+  }
+  return `fn load_a4(z: u32, row: u32, k: u32) -> vec4f {
+  var a = vec4f(0.0);
+  if (row < ${m}u && k < ${c.k}u) {
+    let k4 = k / 4u;
+${r.e.toString()}
+    a = ${value};
+  }
+  return a;
+}`;
+}
+
+function loadB(w: KernelWriter, c: Contraction, z: Index, col: Index): string {
+  const r = w.reader();
+  const value = widen(c.b(r, z, variable('k', c.k), col));
+  return `fn load_b4(z: u32, k: u32, col: u32) -> vec4f {
+  let col4 = col / 4u;
+${r.e.toString()}
+  return ${value};
+}`;
+}

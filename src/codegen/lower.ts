@@ -1,0 +1,86 @@
+/** Before fusion: composites without a kernel of their own become others, equal values become one, what cannot be generated is refused. */
+import { diagnostic } from '../diagnostics/catalogue.js';
+import { EspalierError } from '../diagnostics/types.js';
+import { build } from '../ir/build.js';
+import { make, rewriteFunc, withInputs } from '../ir/graph.js';
+import { OPS } from '../ir/ops/index.js';
+import { sizeOf } from '../ir/ops/shapes.js';
+import type { Func, OpName, Value } from '../ir/types.js';
+import { placeOf } from './place.js';
+
+type Lowering = (v: never, inputs: readonly Value[]) => Value;
+
+/** Group norm is layer norm over [b, groups, rest], then a gain and a shift for each channel. */
+function groupNorm(v: Extract<Value, { op: 'group_norm' }>, [x, gain, shift]: readonly Value[]): Value {
+  const shape = x!.type.shape;
+  const { groups, eps } = v.attrs;
+  const flat = build.reshape(x!, [shape[0]!, groups, sizeOf(shape) / (shape[0]! * groups)]);
+  let y = build.reshape(build.layerNorm(flat, undefined, undefined, eps), shape);
+  const over = (p: Value): Value => build.reshape(p, [shape[1]!, ...shape.slice(2).map(() => 1)]);
+  if (gain) y = build.mul(y, over(gain));
+  return shift ? build.add(y, over(shift)) : y;
+}
+
+/** At most this many parts go into one concat, so that a kernel that only concatenates keeps within eight buffers. */
+const MOST_PARTS = 6;
+
+function concat(v: Extract<Value, { op: 'concat' }>, inputs: readonly Value[]): Value {
+  let parts = [...inputs];
+  while (parts.length > MOST_PARTS) {
+    const joined: Value[] = [];
+    for (let i = 0; i < parts.length; i += MOST_PARTS) {
+      const some = parts.slice(i, i + MOST_PARTS);
+      joined.push(some.length === 1 ? some[0]! : make('concat', some, v.attrs, v.origin));
+    }
+    parts = joined;
+  }
+  return parts.length === inputs.length ? withInputs(v, inputs) : make('concat', parts, v.attrs, v.origin);
+}
+
+const LOWERINGS: { readonly [O in OpName]?: Lowering } = {
+  group_norm: groupNorm,
+  concat,
+  batch_norm: (v: Value, inputs: readonly Value[]) => decomposed(v, inputs),
+  resize: (v: Value, inputs: readonly Value[]) => decomposed(v, inputs),
+  solve: (v: Value): Value => {
+    throw new EspalierError([diagnostic('ESP0601', { operator: v.op }, placeOf(v))]);
+  },
+};
+
+function decomposed(v: Value, inputs: readonly Value[]): Value {
+  const rule = OPS[v.op].decompose as unknown as (b: typeof build, inputs: readonly Value[], attrs: object) => Value;
+  return rule(build, inputs, v.attrs);
+}
+
+/**
+ * The function in terms of operators that kernels are written for.
+ * @throws EspalierError (ESP0601) for an operator that no kernel computes.
+ */
+export function lower(func: Func): Func {
+  const lowered = rewriteFunc(func, (v, inputs) => {
+    const rule = LOWERINGS[v.op] as ((v: Value, inputs: readonly Value[]) => Value) | undefined;
+    return rule ? rule(v, inputs) : withInputs(v, inputs);
+  });
+  const merged = mergeEqual(lowered);
+  // A value that is two results of the function is stored twice: the second time as a copy.
+  const seen = new Set<Value>();
+  const results = merged.results.map(({ name, value }) => {
+    const copy = seen.has(value) ? make('reshape', [value], { shape: value.type.shape }, value.origin) : value;
+    seen.add(copy);
+    return { name, value: copy };
+  });
+  return { ...merged, results };
+}
+
+/** Values with the same operator, operands and attributes become one. */
+function mergeEqual(func: Func): Func {
+  const known = new Map<string, Value>();
+  return rewriteFunc(func, (v, inputs) => {
+    const key = `${v.op} ${inputs.map((x) => x.id).join(' ')} ${JSON.stringify(v.attrs)}`;
+    const same = known.get(key);
+    if (same) return same;
+    const own = withInputs(v, inputs);
+    known.set(key, own);
+    return own;
+  });
+}

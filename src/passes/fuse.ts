@@ -1,0 +1,355 @@
+/**
+ * Fusion: which values share a kernel, and which values lie in memory.
+ *
+ * A group has an anchor (the value that decides the kernel's loops), a path (what is done to the anchor's result before it is stored:
+ * bias, activation, residual, a change of layout) and everything that the kernel computes in place when it reads an operand. The rules:
+ *
+ * 1. Matrix products, attention and row reductions are anchors.
+ * 2. A path grows while all uses of its last value meet again in one pointwise value of the same shape, or its only user moves every
+ *    element to one place. It ends at a result of the function.
+ * 3. Other values are computed where they are read, if that repeats no work worth a buffer: layout always; arithmetic if one kernel
+ *    reads it and does not read it over and over (as a matrix product reads its operand for every column tile), or if it is no more
+ *    than `CHEAP` operations. What is left becomes a pointwise group of its own.
+ * 4. A kernel that would need more buffers than the limit is cut: first at a value that it computes in place, then at its path.
+ */
+import { FORWARD_OPS } from '../codegen/epilogue.js';
+import { isNarrowConv } from '../codegen/inline-loops.js';
+import { ROW_OPS } from '../codegen/rows.js';
+import { topological } from '../ir/graph.js';
+import { OPS } from '../ir/ops/index.js';
+import { sameShape, sizeOf } from '../ir/ops/shapes.js';
+import type { Func, OpName, Value } from '../ir/types.js';
+
+export type GroupKind = 'contract' | 'attention' | 'reduce' | 'pointwise';
+
+export interface Group {
+  readonly kind: GroupKind;
+  readonly anchor: Value;
+  /** Values from after the anchor to the result, each made from the one before it. Empty: the anchor itself is stored. */
+  readonly path: readonly Value[];
+  readonly result: Value;
+  /** Attention's log-sum-exp, where somebody reads it. */
+  readonly lse?: Value;
+  /** Values that the kernel reads from buffers: parameters, inputs, results of other groups. */
+  readonly reads: readonly Value[];
+}
+
+/** Arithmetic operations that may be repeated for the sake of one buffer less. */
+const CHEAP = 2;
+
+const VIEWS: ReadonlySet<OpName> = new Set([
+  'reshape',
+  'transpose',
+  'broadcast',
+  'slice',
+  'roll',
+  'pad',
+  'constant',
+  'iota',
+  'stop_gradient',
+  'dropout',
+  'drop_path',
+]);
+
+/** Operations for one element when computed in place. */
+function work(v: Value): number {
+  if (VIEWS.has(v.op)) return 0;
+  if (v.op === 'concat' || v.op === 'gather') return 1;
+  switch (v.op) {
+    case 'exp':
+    case 'log':
+    case 'sin':
+    case 'cos':
+    case 'tanh':
+    case 'erf':
+    case 'sigmoid':
+    case 'silu':
+    case 'gelu':
+    case 'pow':
+      return 8;
+    default:
+      return 1;
+  }
+}
+
+export function anchorKind(v: Value): GroupKind | undefined {
+  switch (v.op) {
+    case 'linear':
+    case 'matmul':
+      return 'contract';
+    case 'conv2d':
+      return isNarrowConv(v.inputs[1]!.type.shape, v.attrs) ? 'pointwise' : 'contract';
+    case 'attention':
+      return 'attention';
+    // Computed by a loop at each element, so they are worth a buffer; see inline-loops.ts.
+    case 'top_k':
+      return 'pointwise';
+    case 'aux':
+      return v.inputs[0]!.op === 'top_k' ? 'pointwise' : undefined;
+    default:
+      return ROW_OPS.has(v.op) ? 'reduce' : undefined;
+  }
+}
+
+const isLeaf = (v: Value): boolean => v.op === 'param' || v.op === 'input';
+/** Log-sum-exp is written by its attention's kernel. */
+const isLse = (v: Value): boolean => v.op === 'aux' && v.inputs[0]!.op === 'attention';
+
+export interface FuseOptions {
+  /** Storage buffers that one kernel may bind. */
+  readonly maxBuffers: number;
+}
+
+/**
+ * The groups of a function, in an order in which they can run.
+ * @throws BufferLimit when one operator alone needs more buffers than the limit.
+ */
+export function fuse(func: Func, options: FuseOptions): Group[] {
+  const forced = new Set<Value>();
+  const stops = new Set<Value>();
+  for (;;) {
+    const groups = new Fusion(func, forced, stops).groups();
+    const large = groups.find((g) => buffersOf(g) > options.maxBuffers);
+    if (!large) return groups;
+    const cut = widest(large, forced);
+    if (cut) forced.add(cut);
+    else if (large.path.length > 0) stops.add(large.path.at(-2) ?? large.anchor);
+    else throw new BufferLimit(large.anchor, buffersOf(large), options.maxBuffers);
+  }
+}
+
+export class BufferLimit extends Error {
+  constructor(
+    readonly value: Value,
+    readonly needs: number,
+    readonly limit: number,
+  ) {
+    super(`${value.op} needs ${needs} buffers, ${limit} are allowed`);
+  }
+}
+
+function buffersOf(g: Group): number {
+  const names = new Set(g.reads.map((v) => (v.op === 'param' || v.op === 'input' ? `${v.op} ${v.attrs.name}` : v.id)));
+  return names.size + 1 + (g.lse ? 1 : 0);
+}
+
+/** The value computed in place, other than the stored one, that stands for the most buffers. */
+function widest(g: Group, forced: ReadonlySet<Value>): Value | undefined {
+  const bound = new Set(g.reads);
+  const own = new Set<Value>([g.anchor, ...g.path]);
+  let best: Value | undefined;
+  let most = 1;
+  const seen = new Map<Value, Set<Value>>();
+  const leaves = (v: Value): Set<Value> => {
+    const known = seen.get(v);
+    if (known) return known;
+    const set = new Set<Value>();
+    seen.set(v, set);
+    if (bound.has(v)) return set.add(v);
+    for (const x of v.inputs) for (const l of leaves(x)) set.add(l);
+    // Up to the limit: taking everything out would only move the problem.
+    if (!own.has(v) && !forced.has(v) && work(v) > 0 && set.size > most && set.size < bound.size) {
+      most = set.size;
+      best = v;
+    }
+    return set;
+  };
+  for (const v of own) leaves(v);
+  return best;
+}
+
+interface Owned {
+  readonly kind: GroupKind;
+  readonly anchor: Value;
+  readonly path: Value[];
+  /** Branches that leave the path and meet it again. */
+  readonly branches: Value[];
+}
+
+class Fusion {
+  private readonly order: Value[];
+  private readonly position = new Map<Value, number>();
+  private readonly users = new Map<Value, Value[]>();
+  private readonly results: ReadonlySet<Value>;
+  /** Group result -> what computes it. */
+  private readonly owned = new Map<Value, Owned>();
+  /** Values that some anchor's kernel computes. */
+  private readonly inside = new Set<Value>();
+  private readonly stored = new Set<Value>();
+
+  constructor(
+    func: Func,
+    private readonly forced: ReadonlySet<Value>,
+    private readonly stops: ReadonlySet<Value>,
+  ) {
+    this.results = new Set(func.results.map((r) => r.value));
+    this.order = topological([...this.results]);
+    this.order.forEach((v, i) => {
+      this.position.set(v, i);
+      if (!this.users.has(v)) this.users.set(v, []);
+      for (const x of new Set(v.inputs)) this.users.get(x)!.push(v);
+    });
+  }
+
+  groups(): Group[] {
+    for (const v of this.order) {
+      const kind = anchorKind(v);
+      if (!kind || this.inside.has(v)) continue;
+      const { path, branches } = this.pathFrom(v);
+      const result = path.at(-1) ?? v;
+      this.owned.set(result, { kind, anchor: v, path, branches });
+      this.stored.add(result);
+    }
+    this.place();
+    const groups = [...this.stored].map((v) => this.groupOf(v));
+    return inOrder(groups.sort((a, b) => this.position.get(a.result)! - this.position.get(b.result)!));
+  }
+
+  /** Rule 2. */
+  private pathFrom(anchor: Value): { path: Value[]; branches: Value[] } {
+    const path: Value[] = [];
+    const branches: Value[] = [];
+    let last = anchor;
+    this.inside.add(anchor);
+    while (!this.results.has(last) && !this.stops.has(last) && !this.forced.has(last)) {
+      const step = this.nextStep(last);
+      if (!step || [...step.through, step.to].some((v) => this.inside.has(v))) break;
+      for (const v of [...step.through, step.to]) this.inside.add(v);
+      branches.push(...step.through);
+      path.push(step.to);
+      last = step.to;
+    }
+    return { path, branches };
+  }
+
+  private nextStep(last: Value): { to: Value; through: Value[] } | undefined {
+    const users = this.users.get(last)!.filter((u) => !isLse(u));
+    if (users.length === 0) return undefined;
+    const only = users.length === 1 ? users[0]! : undefined;
+    if (only && FORWARD_OPS.has(only.op) && only.inputs[0] === last) return { to: only, through: [] };
+    // Everything that `last` flows into, in order, until it has flowed together.
+    const pending = new Set(users);
+    const region: Value[] = [];
+    while (pending.size > 0) {
+      const next = [...pending].reduce((a, b) => (this.position.get(a)! < this.position.get(b)! ? a : b));
+      if (!OPS[next.op].pointwise || !sameShape(next.type.shape, last.type.shape)) return undefined;
+      pending.delete(next);
+      if (pending.size === 0) return { to: next, through: region };
+      if (this.results.has(next) || this.forced.has(next) || region.length >= 32) return undefined;
+      region.push(next);
+      for (const u of this.users.get(next)!) pending.add(u);
+    }
+    return undefined;
+  }
+
+  /** Rule 3, users before operands, so that a value knows the kernels that would compute it. */
+  private place(): void {
+    /** Kernel (by its result) -> whether it reads the value over and over. */
+    const readers = new Map<Value, Map<Value, boolean>>();
+    const add = (x: Value, kernel: Value, repeated: boolean): void => {
+      const of = readers.get(x) ?? new Map<Value, boolean>();
+      readers.set(x, of.set(kernel, repeated || (of.get(kernel) ?? false)));
+    };
+    const kernelOf = new Map<Value, Value>();
+    for (const [result, { anchor, path, branches }] of this.owned) {
+      for (const v of [anchor, ...path, ...branches]) kernelOf.set(v, result);
+    }
+    for (let i = this.order.length - 1; i >= 0; i--) {
+      const v = this.order[i]!;
+      if (isLeaf(v)) {
+        if (this.results.has(v)) this.stored.add(v);
+        continue;
+      }
+      if (isLse(v)) {
+        add(v.inputs[0]!, v, false);
+        continue;
+      }
+      const kernel = kernelOf.get(v);
+      if (kernel) {
+        const anchor = this.owned.get(kernel)!.anchor === v;
+        const kind = this.owned.get(kernel)!.kind;
+        v.inputs.forEach((x, operand) => {
+          const repeated = anchor && kind !== 'reduce' && operand < 3 && !isBias(v, operand);
+          add(x, kernel, repeated);
+        });
+        continue;
+      }
+      const own = readers.get(v) ?? new Map<Value, boolean>();
+      if (this.results.has(v) || this.forced.has(v) || this.worthBuffer(v, own)) {
+        this.stored.add(v);
+        for (const x of v.inputs) add(x, v, false);
+      } else {
+        for (const x of v.inputs) for (const [k, repeated] of own) add(x, k, repeated);
+      }
+    }
+  }
+
+  private worthBuffer(v: Value, readers: ReadonlyMap<Value, boolean>): boolean {
+    if (VIEWS.has(v.op)) return false;
+    const cost = this.inlineCost(v);
+    if (cost <= CHEAP && v.op !== 'concat') return false;
+    // One kernel, and it reads each element about once.
+    return readers.size > 1 || [...readers.values()].some((repeated) => repeated);
+  }
+
+  /** Operations to compute one element of v from what certainly lies in buffers. */
+  private inlineCost(v: Value, limit = 64): number {
+    if (isLeaf(v) || this.owned.has(v) || this.stored.has(v) || limit <= 0) return 0;
+    let cost = work(v);
+    for (const x of v.inputs) {
+      cost += this.inlineCost(x, limit - cost);
+      if (cost > limit) break;
+    }
+    return cost;
+  }
+
+  private groupOf(result: Value): Group {
+    const owned = this.owned.get(result) ?? { kind: 'pointwise' as const, anchor: result, path: [] };
+    const { kind, anchor, path } = owned;
+    const reads: Value[] = [];
+    const seen = new Set<Value>();
+    const visit = (v: Value): void => {
+      if (seen.has(v)) return;
+      seen.add(v);
+      if (v !== result && (isLeaf(v) || isLse(v) || this.stored.has(v))) reads.push(v);
+      else if (v === result && isLeaf(v)) reads.push(v);
+      else if (v.op === 'aux') for (const x of v.inputs[0]!.inputs) visit(x);
+      else for (const x of v.inputs) visit(x);
+    };
+    visit(result);
+    const lse = anchor.op === 'attention' ? this.users.get(anchor)!.find(isLse) : undefined;
+    return { kind, anchor, path, result, reads, ...(lse ? { lse } : {}) };
+  }
+}
+
+/** Each group after those whose results it reads. Needed beyond the values' order because a group can have two results. */
+function inOrder(groups: readonly Group[]): Group[] {
+  const makers = new Map<Value, Group>();
+  for (const g of groups) {
+    makers.set(g.result, g);
+    if (g.lse) makers.set(g.lse, g);
+  }
+  const order: Group[] = [];
+  const done = new Set<Group>();
+  const visit = (g: Group): void => {
+    if (done.has(g)) return;
+    done.add(g);
+    for (const v of g.reads) {
+      const maker = makers.get(v);
+      if (maker && maker !== g) visit(maker);
+    }
+    order.push(g);
+  };
+  for (const g of groups) visit(g);
+  return order;
+}
+
+/** Whether the operand is read once for each result, not once for each term. */
+function isBias(v: Value, operand: number): boolean {
+  return (v.op === 'linear' || v.op === 'conv2d') && operand === 2;
+}
+
+/** Bytes of a value in a buffer; every element takes four. */
+export function bufferBytes(v: Value): number {
+  return sizeOf(v.type.shape) * 4;
+}

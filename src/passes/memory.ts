@@ -1,0 +1,114 @@
+/**
+ * Plans the arena: every intermediate tensor gets a place in a slab for the time between the kernel that writes it and the last
+ * that reads it. Tensors that live at the same time never overlap; a kernel's operands and its result all live while it runs.
+ */
+
+export interface Tenant {
+  /** For people: the path of the module and the operator that made it. */
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly bytes: number;
+  /** First and last kernel (by position) that touches it. */
+  readonly first: number;
+  readonly last: number;
+}
+
+export interface Placed extends Tenant {
+  readonly slab: number;
+  readonly offset: number;
+}
+
+export interface MemoryPlan {
+  readonly tenants: readonly Placed[];
+  readonly slabs: readonly number[];
+  /** The most bytes that are alive at one time: what no plan can go below. */
+  readonly live: number;
+}
+
+/** A single tensor is larger than a buffer may be. */
+export class TensorTooLarge extends Error {
+  constructor(
+    readonly tenant: Tenant,
+    readonly limit: number,
+  ) {
+    super(`${tenant.name} takes ${tenant.bytes} bytes, a buffer holds ${limit}`);
+  }
+}
+
+const align = (n: number, to: number): number => Math.ceil(n / to) * to;
+
+/**
+ * Largest first, each at the lowest offset of the first slab where it fits among those that live at the same time.
+ * @throws TensorTooLarge
+ */
+export function planMemory(
+  tenants: readonly Tenant[],
+  options: { readonly maxSlab: number; readonly alignment: number },
+): MemoryPlan {
+  const order = tenants.map((_, i) => i).sort((a, b) => tenants[b]!.bytes - tenants[a]!.bytes || a - b);
+  const placed = new Array<Placed>(tenants.length);
+  const slabs: { bytes: number; held: Placed[] }[] = [];
+  for (const i of order) {
+    const t = tenants[i]!;
+    const bytes = align(t.bytes, options.alignment);
+    if (bytes > options.maxSlab) throw new TensorTooLarge(t, options.maxSlab);
+    let slab = 0;
+    let offset = 0;
+    for (; ; slab++) {
+      slabs[slab] ??= { bytes: 0, held: [] };
+      offset = lowest(
+        slabs[slab]!.held.filter((p) => p.first <= t.last && t.first <= p.last),
+        bytes,
+        options.alignment,
+      );
+      if (offset + bytes <= options.maxSlab) break;
+    }
+    const p: Placed = { ...t, slab, offset };
+    placed[i] = p;
+    slabs[slab]!.held.push(p);
+    slabs[slab]!.bytes = Math.max(slabs[slab]!.bytes, offset + bytes);
+  }
+  return { tenants: placed, slabs: slabs.map((s) => s.bytes), live: mostAlive(tenants) };
+}
+
+/** The lowest offset with room between the given neighbours. */
+function lowest(held: readonly Placed[], bytes: number, alignment: number): number {
+  let offset = 0;
+  for (const p of [...held].sort((a, b) => a.offset - b.offset)) {
+    if (p.offset - offset >= bytes) break;
+    offset = Math.max(offset, align(p.offset + p.bytes, alignment));
+  }
+  return offset;
+}
+
+function mostAlive(tenants: readonly Tenant[]): number {
+  const change = new Map<number, number>();
+  for (const t of tenants) {
+    change.set(t.first, (change.get(t.first) ?? 0) + t.bytes);
+    change.set(t.last + 1, (change.get(t.last + 1) ?? 0) - t.bytes);
+  }
+  let now = 0;
+  let most = 0;
+  for (const [, by] of [...change].sort((a, b) => a[0] - b[0])) {
+    now += by;
+    most = Math.max(most, now);
+  }
+  return most;
+}
+
+/** The plan as a table: one line for each tensor that ever lies in memory, in the order in which they are written. */
+export function describeMemory(plan: MemoryPlan): string {
+  const rows = [...plan.tenants]
+    .sort((a, b) => a.first - b.first || a.slab - b.slab || a.offset - b.offset)
+    .map((t) => [t.name, `[${t.shape.join(', ')}]`, `${t.bytes}`, `${t.first}..${t.last}`, `${t.slab}:${t.offset}`]);
+  const table = [['tensor', 'shape', 'bytes', 'kernels', 'slab:offset'], ...rows];
+  const widths = table[0]!.map((_, c) => Math.max(...table.map((row) => row[c]!.length)));
+  const lines = table.map((row) =>
+    row
+      .map((cell, c) => (c === 2 ? cell.padStart(widths[c]!) : cell.padEnd(widths[c]!)))
+      .join('  ')
+      .trimEnd(),
+  );
+  const total = plan.slabs.reduce((a, b) => a + b, 0);
+  return [...lines, `${plan.slabs.length} slabs, ${total} bytes; ${plan.live} bytes alive at most`].join('\n');
+}
