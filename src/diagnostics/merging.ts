@@ -2,9 +2,80 @@
 import { entry } from './define.js';
 
 export const MERGING = {
-  ESP0400: entry<{ what: string }>({
-    title: 'Internal error',
-    message: (a) => `internal error: ${a.what}`,
-    explain: 'Espalier broke one of its own rules. Please report it with the spec that caused it.',
+  ESP0401: entry<{ adapter: string; site: string; op: string; reason: string }>({
+    title: 'An adapter cannot merge',
+    severity: 'warning',
+    message: (a) => `cannot merge ${a.adapter} at ${a.site}: ${a.op} stands in the way`,
+    help: (a) => [
+      `${a.op}: ${a.reason}.`,
+      'The adapter stays beside its layer and runs with it. That is correct, and costs its own operators.',
+    ],
+    explain: `Merging is algebra: an adapter disappears into a layer where the layer's result is still a matrix
+times its input plus a constant. Each operator on the way either keeps that form (a linear layer, a sum, a scale for each
+channel, a change of layout that leaves the channels together) or ends it. The message names the operator that ends it.
+
+An example: a bottleneck with an activation between its two layers.
+
+    forward(x) { base(x) + up(relu(down(x))) }
+
+\`relu\` is not affine, so no weight of \`base\` can do the same. Leave the activation out, or accept that the adapter stays.
+
+Another: a shift in front of windows that are padded with zeros. The padding would be 0 before the shift and not after it, so
+the shift stays where it is. Leave the shift out, or put the adapter behind the windows.`,
+  }),
+  ESP0402: entry<{ layer: string }>({
+    title: 'Merging created a bias',
+    severity: 'note',
+    message: (a) => `${a.layer} had no bias and has one now`,
+    explain: `A shift that merges into a layer becomes part of its bias. This layer had none, so one was created: the program
+adds it like any other. A checkpoint of the merged model holds one tensor more than that of the base.
+
+An example: a layer without bias under an adapter that ends in \`y + t\`.
+
+    proj = Linear(dim -> dim, bias: false)
+
+Where the layout of the base has to be kept exactly, use the adapter without its shift.`,
+  }),
+  ESP0403: entry<{ site: string; difference: number; tolerance: number }>({
+    title: 'A merged layer differs',
+    message: (a) =>
+      `the merged ${a.site} differs from the layer with its adapter by ${a.difference.toExponential(1)}, more than ${a.tolerance.toExponential(1)}`,
+    help: () => [
+      'Weights of very different sizes can cause this in half precision; store them as f32. Otherwise this is a defect: please report it.',
+    ],
+    explain: `Before a merged weight is used, the layer and its merged form are computed for a few random tokens in double
+precision, the merged one with its weights rounded as they will be stored. They differ by more than rounding explains, so the
+merge is refused.
+
+With \`weights = f16\` large factors may be the reason: a scale of 10,000 leaves no room for the weight's own digits.
+
+    deploy Flowers { weights = f32 }`,
+  }),
+  ESP0404: entry<{ site: string; parameter?: string }>({
+    title: 'A merged layer is not finite',
+    message: (a) =>
+      a.parameter
+        ? `cannot merge at ${a.site}: ${a.parameter} holds a value that is not finite`
+        : `cannot merge at ${a.site}: the merged layer gives values that are not finite`,
+    help: (a) => [
+      a.parameter
+        ? 'A training run that diverged leaves such files. Take an earlier checkpoint.'
+        : 'The parameters are finite, their product is too large for the precision in which the weight is stored.',
+    ],
+    explain: `A merged weight would hold NaN or infinity, and every result after it too, so the merge is refused.
+
+The usual cause is an adapter from a training run that diverged: one NaN in a factor of rank 4 spoils a whole weight. The other is
+a weight that is too large for half precision, whose largest number is 65,504.
+
+Take an earlier checkpoint of the adapter; or, if only the precision is too small, store weights as f32.`,
+  }),
+  ESP0405: entry<{ bias: string; layout: string }>({
+    title: 'The checkpoint layout has no place for a bias',
+    message: (a) => `the merged model has a bias ${a.bias}, and the ${a.layout} layout has no name for it`,
+    help: () => ['Merge without the shift that made the bias, or compile: a compiled program has no layout to keep.'],
+    explain: `A merged checkpoint is written in the layout of the base, so that any tool that reads the base reads it. A shift made
+a bias on a layer that has none in that layout, and a reader would ignore the tensor and be wrong.
+
+An example: SSF on a \`Linear(dim -> dim, bias: false)\` of a published checkpoint. \`espalier compile\` has no such limit.`,
   }),
 };

@@ -1,0 +1,246 @@
+/**
+ * Checks merges with numbers: each merged region on a few random tokens, before and after, in double precision. The merged side uses
+ * its weights as they will be stored. A region that differs, or that is not finite, is refused.
+ */
+import { diagnostic } from '../diagnostics/catalogue.js';
+import type { Diagnostic } from '../diagnostics/types.js';
+import { dependsOnInput } from '../ir/affine/parse.js';
+import { channelAxis } from '../ir/affine.js';
+import { input, make, resultValues, topological, withInputs } from '../ir/graph.js';
+import { interpretFunc } from '../ir/interpret.js';
+import { sizeOf } from '../ir/ops/shapes.js';
+import { allocate } from '../ir/tensor.js';
+import type { Func, OpName, Tensor, Value } from '../ir/types.js';
+import type { Region } from './pass.js';
+
+export type Precision = 'f64' | 'f32' | 'f16';
+
+/** Largest difference relative to the largest magnitude of the result, by the precision in which weights are stored. */
+export const TOLERANCE: Readonly<Record<Precision, number>> = { f64: 1e-9, f32: 1e-5, f16: 1e-2 };
+
+export interface RegionCheck {
+  readonly site: string;
+  /** max |before - after| / max |before|; NaN where something is not finite. */
+  readonly difference: number;
+  /** Present where the merge is refused. */
+  readonly diagnostic?: Diagnostic;
+}
+
+export interface CheckOptions {
+  readonly precision?: Precision;
+  /** Tokens of each region, where its operators work token by token; otherwise its own shapes are used. */
+  readonly tokens?: number;
+  readonly seed?: number;
+}
+
+/**
+ * @param params Elements of a parameter of the module as it was before the passes.
+ */
+export function checkRegions(
+  regions: readonly Region[],
+  params: (name: string) => Tensor,
+  options: CheckOptions = {},
+): RegionCheck[] {
+  const precision = options.precision ?? 'f64';
+  return regions.map((region, i) => {
+    const random = randomNormal((options.seed ?? 1) + i);
+    const shrunk = shrink(region, options.tokens ?? 4);
+    const inputs = new Map<string, Tensor>();
+    for (const v of new Set([...shrunk.before.inputs, ...shrunk.after.inputs])) {
+      if (v.op === 'input') inputs.set(v.attrs.name, noise(v, random));
+    }
+    const bad = notFinite(shrunk, params);
+    if (bad) return refusedAsNotFinite(region, bad);
+    const before = interpretFunc(shrunk.before, { inputs, params }).get('y')!;
+    const after = interpretFunc(stored(shrunk.after, params, precision), {
+      inputs,
+      params: storedParams(shrunk.after, params, precision),
+    }).get('y')!;
+    return judge(region, before, after, TOLERANCE[precision]);
+  });
+}
+
+function judge(region: Region, before: Tensor, after: Tensor, tolerance: number): RegionCheck {
+  let largest = 0;
+  let worst = 0;
+  for (let i = 0; i < before.data.length; i++) {
+    const d = Math.abs(before.data[i]! - after.data[i]!);
+    if (!Number.isFinite(d)) return refusedAsNotFinite(region);
+    largest = Math.max(largest, Math.abs(before.data[i]!));
+    worst = Math.max(worst, d);
+  }
+  const difference = worst / Math.max(largest, Number.MIN_VALUE);
+  const site = region.site;
+  if (difference <= tolerance || worst === 0) return { site, difference: worst === 0 ? 0 : difference };
+  return { site, difference, diagnostic: diagnostic('ESP0403', { site, difference, tolerance }) };
+}
+
+function refusedAsNotFinite(region: Region, parameter?: string): RegionCheck {
+  const { site } = region;
+  return {
+    site,
+    difference: Number.NaN,
+    diagnostic: diagnostic('ESP0404', { site, ...(parameter ? { parameter } : {}) }),
+  };
+}
+
+function paramNames(func: Func): string[] {
+  return topological(resultValues(func)).flatMap((v) => (v.op === 'param' ? [v.attrs.name] : []));
+}
+
+function notFinite(region: { before: Func; after: Func }, params: (name: string) => Tensor): string | undefined {
+  const names = new Set([...paramNames(region.before), ...paramNames(region.after)]);
+  for (const name of names) {
+    const { data } = params(name);
+    for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i]!)) return name;
+  }
+  return undefined;
+}
+
+/** Constants of parameters that operators of the region read, computed and rounded as a program stores them. */
+function preparedOf(func: Func): Value[] {
+  const found = new Set<Value>();
+  for (const v of topological(resultValues(func))) {
+    if (!dependsOnInput(v)) continue;
+    for (const x of v.inputs) if (!dependsOnInput(x) && x.op !== 'constant' && x.op !== 'iota') found.add(x);
+  }
+  return [...found];
+}
+
+const storedName = (i: number): string => `#stored.${i}`;
+
+function stored(func: Func, _params: (name: string) => Tensor, precision: Precision): Func {
+  if (precision === 'f64') return func;
+  const names = new Map(preparedOf(func).map((v, i) => [v, storedName(i)]));
+  const images = new Map<Value, Value>();
+  const image = (v: Value): Value => {
+    const known = images.get(v);
+    if (known) return known;
+    const name = names.get(v);
+    const made = name
+      ? ({ ...v, op: 'param', inputs: [], attrs: { name } } as Value)
+      : withInputs(v, v.inputs.map(image));
+    images.set(v, made);
+    return made;
+  };
+  return { ...func, results: func.results.map((r) => ({ name: r.name, value: image(r.value) })) };
+}
+
+function storedParams(func: Func, params: (name: string) => Tensor, precision: Precision): (name: string) => Tensor {
+  if (precision === 'f64') return params;
+  const values = preparedOf(func);
+  const prepare: Func = {
+    name: 'prepare',
+    inputs: [],
+    results: values.map((value, i) => ({ name: storedName(i), value })),
+  };
+  const made = interpretFunc(prepare, { params });
+  const round = precision === 'f32' ? Math.fround : roundToHalf;
+  for (const t of made.values()) {
+    if (t.type.dtype === 'f32' || t.type.dtype === 'f16')
+      for (let i = 0; i < t.data.length; i++) t.data[i] = round(t.data[i]!);
+  }
+  return (name) => made.get(name) ?? params(name);
+}
+
+/** The nearest f16, ties to even; infinity past 65,504. */
+export function roundToHalf(x: number): number {
+  const magnitude = Math.abs(x);
+  if (magnitude === 0 || !Number.isFinite(x)) return x;
+  const exponent = Math.max(Math.floor(Math.log2(magnitude)), -14);
+  const step = 2 ** (exponent - 10);
+  const scaled = magnitude / step;
+  const floor = Math.floor(scaled);
+  const rest = scaled - floor;
+  const rounded = rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
+  const value = rounded * step;
+  return Math.sign(x) * (value > 65504 ? Number.POSITIVE_INFINITY : value);
+}
+
+/** Operators that work on each token (everything in front of the last axis) alone. */
+const BY_TOKEN: ReadonlySet<OpName> = new Set([
+  'input',
+  'add',
+  'sub',
+  'neg',
+  'mul',
+  'div',
+  'linear',
+  'matmul',
+  'concat',
+  'slice',
+  'layer_norm',
+]);
+
+/** The region over a few tokens, if it works token by token: a check needs some rows of ViT's 197, not all. */
+function shrink(region: Region, tokens: number): { before: Func; after: Func } {
+  if (!byToken(region.before) || !byToken(region.after)) return region;
+  const inputs = new Map<string, Value>();
+  return { before: shrunk(region.before, tokens, inputs), after: shrunk(region.after, tokens, inputs) };
+}
+
+function byToken(func: Func): boolean {
+  const last = (v: Value): number => v.type.shape.length - 1;
+  const lead = func.results[0]!.value.type.shape.slice(0, -1).join();
+  return topological(resultValues(func)).every((v) => {
+    if (!dependsOnInput(v)) return true;
+    if (!BY_TOKEN.has(v.op) || v.type.shape.slice(0, -1).join() !== lead || channelAxis(v) !== last(v)) return false;
+    if (v.op === 'concat' && v.attrs.axis !== last(v)) return false;
+    const own = v.op === 'matmul' ? 2 : 1;
+    return v.inputs.every(
+      (x) =>
+        dependsOnInput(x) ||
+        x.type.shape.length <= own ||
+        sizeOf(x.type.shape) === x.type.shape.at(-1) ||
+        v.op === 'linear',
+    );
+  });
+}
+
+function shrunk(func: Func, tokens: number, inputs: Map<string, Value>): Func {
+  const images = new Map<Value, Value>();
+  const image = (v: Value): Value => {
+    if (!dependsOnInput(v)) return v;
+    const known = images.get(v);
+    if (known) return known;
+    const args = v.op === 'input' ? [] : v.inputs.map(image);
+    let made: Value;
+    if (v.op === 'input') {
+      const shape = [
+        ...v.type.shape.slice(0, -1).map((_, i, all) => (i === all.length - 1 ? tokens : 1)),
+        v.type.shape.at(-1)!,
+      ];
+      made = inputs.get(v.attrs.name) ?? input(v.attrs.name, { dtype: v.type.dtype, shape });
+      inputs.set(v.attrs.name, made);
+    } else if (v.op === 'slice') {
+      const lead = args[0]!.type.shape.slice(0, -1);
+      made = make('slice', args, {
+        start: [...lead.map(() => 0), v.attrs.start.at(-1)!],
+        end: [...lead, v.attrs.end.at(-1)!],
+      });
+    } else made = withInputs(v, args);
+    images.set(v, made);
+    return made;
+  };
+  const results = func.results.map((r) => ({ name: r.name, value: image(r.value) }));
+  return { ...func, inputs: func.inputs.map(image), results };
+}
+
+function noise(v: Value, random: () => number): Tensor {
+  const data = allocate(v.type.dtype, sizeOf(v.type.shape));
+  for (let i = 0; i < data.length; i++) data[i] = random();
+  return { type: v.type, data };
+}
+
+/** Standard normal numbers from a small counter-based generator (mulberry32 and Box-Muller): the same on every machine. */
+function randomNormal(seed: number): () => number {
+  let state = (seed * 0x9e3779b9) >>> 0;
+  const uniform = (): number => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+  return () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
+}

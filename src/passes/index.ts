@@ -1,0 +1,76 @@
+/** The passes in their order, and `optimize`, which runs them and says what merged. */
+import { dependsOnInput } from '../ir/affine/parse.js';
+import { resultValues, topological } from '../ir/graph.js';
+import type { Module, Origin } from '../ir/types.js';
+import { verifyModule } from '../ir/verify.js';
+import { erase } from './erase.js';
+import { kronecker } from './kronecker.js';
+import type { AdapterMode, MergeReport, Notes, Pass, PassContext } from './pass.js';
+import { reparameterize } from './reparameterize.js';
+import { reportOf } from './report.js';
+import { simplify, tidy } from './simplify.js';
+import { split } from './split.js';
+
+export { checkRegions, type RegionCheck } from './check.js';
+export type { AdapterMode, AdapterOutcome, MergeReport, ObstacleNote, Pass, PassContext, Region } from './pass.js';
+
+export const PASSES: readonly Pass[] = [erase, simplify, reparameterize, kronecker, tidy, split];
+
+export interface OptimizeOptions {
+  /**
+   * merged: adapters become part of the layers where algebra allows. factored: they stay beside them, by their factors, and no value of
+   * a weight's size is built from a Kronecker product. auto: what is cheapest for one inference, which is merged wherever that is
+   * possible, since a merged layer costs what the plain one does; today the same as merged.
+   */
+  readonly adapters: AdapterMode;
+  /** `keep` (default): the operators of the plain model are kept apart, which a merged checkpoint needs. `free`: see PassContext. */
+  readonly layout?: 'keep' | 'free';
+  /** Called after every pass, for `--emit after:<pass>`. */
+  readonly after?: (pass: string, module: Module) => void;
+  /** Runs the verifier before the first pass and after each. */
+  readonly verify?: boolean;
+}
+
+export interface Optimized {
+  /** `prepare`: parameters -> prepared parameters. `infer` reads both. */
+  readonly module: Module;
+  readonly report: MergeReport;
+}
+
+/**
+ * Runs all passes over the module's `infer`.
+ * @throws Error when `verify` is set and a pass breaks a rule of the IR: a defect of the compiler, named after the pass.
+ */
+export function optimize(module: Module, options: OptimizeOptions): Optimized {
+  const notes: Notes = { regions: [], obstacles: new Map(), replaced: new Map() };
+  const scopes = scopesOf(module);
+  const ctx: PassContext = { adapters: options.adapters, layout: options.layout ?? 'keep', scopes, notes };
+  if (options.verify) check(module, 'before the passes');
+  let current = module;
+  for (const pass of PASSES) {
+    current = pass.run(current, ctx);
+    if (options.verify) check(current, `after ${pass.name}`);
+    options.after?.(pass.name, current);
+  }
+  return { module: current, report: reportOf(current, ctx) };
+}
+
+/** Every adapter whose values the module computes, with the first of their origins that has a place in a text. */
+function scopesOf(module: Module): Map<string, Origin> {
+  const scopes = new Map<string, Origin>();
+  for (const func of module.funcs.values()) {
+    const order = topological(resultValues(func));
+    // What depends on the input stands nearer to the adapter's last line than what builds its weights.
+    for (const v of [...order.filter(dependsOnInput), ...order.filter((x) => !dependsOnInput(x))]) {
+      const scope = v.origin?.scope;
+      if (scope && (!scopes.has(scope) || scopes.get(scope)!.file === undefined)) scopes.set(scope, v.origin!);
+    }
+  }
+  return scopes;
+}
+
+function check(module: Module, when: string): void {
+  const problems = verifyModule(module);
+  if (problems.length === 0) return;
+  throw new Error(`the IR is broken ${when}: ${JSON.stringify(problems[0])}`);
+}

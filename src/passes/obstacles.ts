@@ -1,0 +1,47 @@
+/** Says, for each adapter of which something is left, which operator stands in its way. */
+import { dependsOnInput } from '../ir/affine/parse.js';
+import { topological } from '../ir/graph.js';
+import type { Value } from '../ir/types.js';
+import type { ObstacleNote, PassContext } from './pass.js';
+import type { Solution } from './regions.js';
+
+export function noteObstacles(results: readonly Value[], s: Solution, ctx: PassContext): void {
+  const left = new Map<string, Value[]>();
+  const order = topological(results);
+  const readers = new Map<Value, Value[]>();
+  for (const v of order) {
+    for (const x of v.inputs) readers.set(x, [...(readers.get(x) ?? []), v]);
+    const scope = v.origin?.scope;
+    if (scope && dependsOnInput(v)) left.set(scope, [...(left.get(scope) ?? []), v]);
+  }
+  const why = new Map<string, ObstacleNote>();
+  for (const [v, end] of s.ends) {
+    const scope = v.origin?.scope;
+    if (scope && !why.has(scope)) why.set(scope, noteOf(v, end.reason));
+  }
+  for (const [scope, values] of left) {
+    ctx.notes.obstacles.set(scope, why.get(scope) ?? outside(scope, values, readers));
+  }
+}
+
+function noteOf(v: Value, reason: string): ObstacleNote {
+  return { op: v.op, reason, ...(v.origin ? { origin: v.origin } : {}) };
+}
+
+/** The adapter itself is affine: what reads it is not, and no layer lies between. */
+function outside(scope: string, values: readonly Value[], readers: ReadonlyMap<Value, readonly Value[]>): ObstacleNote {
+  const seen = new Set<Value>(values);
+  const queue = [...values];
+  for (const v of queue) {
+    for (const r of readers.get(v) ?? []) {
+      if (seen.has(r)) continue;
+      if (r.origin?.scope !== scope && !['reshape', 'transpose', 'slice', 'broadcast', 'add'].includes(r.op)) {
+        return noteOf(r, 'it reads what the adapter adds, and no layer lies between that could take the change');
+      }
+      seen.add(r);
+      queue.push(r);
+    }
+  }
+  const last = values.at(-1)!;
+  return noteOf(last, 'it is a result of the model, and no layer could take the change');
+}

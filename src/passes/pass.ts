@@ -1,0 +1,76 @@
+/** What a pass is, what it may know, and what it leaves behind for people: types only. */
+import type { Diagnostic } from '../diagnostics/types.js';
+import type { Func, Module, Origin } from '../ir/types.js';
+
+export type AdapterMode = 'merged' | 'factored' | 'auto';
+
+export interface PassContext {
+  readonly adapters: AdapterMode;
+  /**
+   * `keep`: the layers of the model stay apart, so that a merged model has the operators of the plain one, and a checkpoint in the
+   * plain layout can hold its weights. `free`: neighbouring layers may become one, and BatchNorm goes into its convolution.
+   */
+  readonly layout: 'keep' | 'free';
+  /** Adapters in the module as it came, by scope. */
+  readonly scopes: ReadonlyMap<string, Origin>;
+  /** Filled as passes run. */
+  readonly notes: Notes;
+}
+
+/** What passes tell the report. */
+export interface Notes {
+  readonly regions: Region[];
+  /** Scope -> what stood in its way. */
+  readonly obstacles: Map<string, ObstacleNote>;
+  /** Parameter of the base -> prepared parameter that takes its place. */
+  readonly replaced: Map<string, string>;
+}
+
+export interface ObstacleNote {
+  readonly op: string;
+  readonly reason: string;
+  readonly origin?: Origin;
+}
+
+export interface Pass {
+  /** As `--emit after:<name>` names it; unique. */
+  readonly name: string;
+  /** One sentence for `--help` and ARCHITECTURE. */
+  readonly doc: string;
+  run(module: Module, ctx: PassContext): Module;
+}
+
+/** A part of the graph that was replaced by fewer operators. */
+export interface Region {
+  /** Where it is: the site of the layer it became. */
+  readonly site: string;
+  /** Adapters whose values were in it. */
+  readonly scopes: readonly string[];
+  /** The same function of the same arguments (what the region reads), before and after; both read raw parameters. */
+  readonly before: Func;
+  readonly after: Func;
+  /** Floating-point operations on what depends on the input. */
+  readonly flopsBefore: number;
+  readonly flopsAfter: number;
+  /** The layer had no bias and has one now. */
+  readonly newBias: boolean;
+}
+
+export interface AdapterOutcome {
+  readonly scope: string;
+  /** merged: nothing of it is left in `infer`. factored: kept by request. kept: something stands in the way. */
+  readonly state: 'merged' | 'factored' | 'kept';
+  readonly obstacle?: ObstacleNote;
+}
+
+export interface MergeReport {
+  readonly adapters: readonly AdapterOutcome[];
+  readonly regions: readonly Region[];
+  /**
+   * Parameters of the base and the prepared parameters that take their place in `infer`: what a merged checkpoint in the base's layout
+   * holds. A name that the base does not have is a bias that a shift created.
+   */
+  readonly replaced: ReadonlyMap<string, string>;
+  /** ESP04xx: what could not merge and why, biases that had to be created. */
+  readonly diagnostics: readonly Diagnostic[];
+}

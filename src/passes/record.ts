@@ -1,0 +1,50 @@
+/** A merged region on record: the same function of what it reads, before and after, so that it can be checked with numbers. */
+
+import { dependsOnInput } from '../ir/affine/parse.js';
+import { input, withInputs } from '../ir/graph.js';
+import type { Func, Value } from '../ir/types.js';
+import type { Region } from './pass.js';
+import { costOf, readsBase, stretch } from './values.js';
+
+/** `stop` says where the region ends below `anchor`; `after` computes the same from there. */
+export function regionOf(anchor: Value, after: Value, stop: (v: Value) => boolean): Region {
+  const args = new Map<Value, Value>();
+  const old = stretch([anchor], stop);
+  const fresh = stretch([after], stop);
+  const scopes = new Set(old.map((v) => v.origin?.scope).filter((s) => s !== undefined));
+  const isLayer = (v: Value): boolean => (v.op === 'linear' || v.op === 'conv2d') && readsBase(v.inputs[1]!);
+  const flops = (values: readonly Value[]): number => values.reduce((n, v) => n + costOf(v).flops, 0);
+  const layer = old.find(isLayer) ?? anchor;
+  return {
+    site: layer.origin?.site ?? anchor.origin?.site ?? '',
+    scopes: [...scopes],
+    before: functionOf('before', anchor, stop, args),
+    after: functionOf('after', after, stop, args),
+    flopsBefore: flops(old),
+    flopsAfter: flops(fresh),
+    newBias:
+      old.some(isLayer) &&
+      !old.some((v) => isLayer(v) && v.inputs.length > 2) &&
+      fresh.some((v) => isLayer(v) && v.inputs.length > 2),
+  };
+}
+
+function functionOf(name: string, root: Value, stop: (v: Value) => boolean, args: Map<Value, Value>): Func {
+  const images = new Map<Value, Value>();
+  const used = new Set<Value>();
+  const image = (v: Value): Value => {
+    if (!dependsOnInput(v)) return v;
+    const known = images.get(v);
+    if (known) return known;
+    let made: Value;
+    if (v !== root && (v.op === 'input' || stop(v))) {
+      made = args.get(v) ?? input(`x${args.size}`, v.type);
+      args.set(v, made);
+      used.add(made);
+    } else made = withInputs(v, v.inputs.map(image));
+    images.set(v, made);
+    return made;
+  };
+  const value = image(root);
+  return { name, inputs: [...args.values()].filter((v) => used.has(v)), results: [{ name: 'y', value }] };
+}

@@ -1,0 +1,129 @@
+/**
+ * Finds the affine regions of a function: which values must exist (anchors), and the affine form of each in others of them.
+ *
+ * An anchor is a value that something reads which no rule passes through, or a result. Forms end at anchors: a residual stream that a
+ * norm reads is never expanded into the sum that it is. Values between anchors may be used several times; whether such a value should
+ * be an anchor too is the caller's choice by cost (`cuts`).
+ */
+import { type Form, isObstacle, type Obstacle, plain, type Scope } from '../ir/affine/form.js';
+import { LAYOUT } from '../ir/affine/layout.js';
+import { dependsOnInput } from '../ir/affine/parse.js';
+import { ruleOf } from '../ir/affine/rules.js';
+import { channelAxis } from '../ir/affine.js';
+import type { Builder } from '../ir/ops/builder.js';
+import type { OpName, Value } from '../ir/types.js';
+import { readsBase } from './values.js';
+
+const AFFINE: ReadonlySet<OpName> = new Set([
+  ...LAYOUT,
+  'add',
+  'sub',
+  'neg',
+  'mul',
+  'div',
+  'linear',
+  'matmul',
+  'conv2d',
+  'batch_norm',
+  'concat',
+]);
+
+export interface Solution {
+  /** Every value that must exist and has a form, with it. */
+  readonly forms: ReadonlyMap<Value, { readonly form: Form; readonly axis: number }>;
+  readonly anchors: ReadonlySet<Value>;
+  /** Operators that no rule passes through, and why. */
+  readonly ends: ReadonlyMap<Value, Obstacle>;
+  /** Values at which a form was ended by choice, and why. */
+  readonly stops: ReadonlyMap<Value, string>;
+}
+
+/** Layout operators on top of a region stay where they are: the region ends below them. */
+export function below(v: Value): Value {
+  let x = v;
+  while (LAYOUT.has(x.op) && dependsOnInput(x.inputs[0]!)) x = x.inputs[0]!;
+  return x;
+}
+
+/** Operands of what no rule can pass: they must exist whatever is chosen. */
+export function fixedAnchors(order: readonly Value[], results: readonly Value[]): Set<Value> {
+  const anchors = new Set<Value>();
+  const need = (v: Value): void => {
+    if (dependsOnInput(v)) anchors.add(below(v));
+  };
+  for (const v of order) if (!AFFINE.has(v.op)) v.inputs.forEach(need);
+  results.forEach(need);
+  return anchors;
+}
+
+/**
+ * Forms of `roots` and of every value that turns out to be needed on the way, given that `fixed` and `cuts` exist anyway.
+ * Runs until nothing new must exist; the set only grows, so it ends.
+ */
+export function solve(
+  b: Builder,
+  roots: Iterable<Value>,
+  fixed: ReadonlySet<Value>,
+  cuts: Iterable<Value>,
+  layout: 'keep' | 'free',
+): Solution {
+  const anchors = new Set([...fixed, ...cuts]);
+  const ends = new Map<Value, Obstacle>();
+  const stops = new Map<Value, string>();
+  const wanted = new Set([...roots, ...cuts]);
+  let changed = true;
+  let forms = new Map<Value, { form: Form; axis: number }>();
+
+  const need = (v: Value): void => {
+    if (!dependsOnInput(v)) return;
+    const anchor = below(v);
+    if (!anchors.has(anchor)) {
+      anchors.add(anchor);
+      changed = true;
+    }
+    wanted.add(anchor);
+  };
+  const end = (v: Value, why: Obstacle): void => {
+    if (ends.has(v)) return;
+    ends.set(v, why);
+    v.inputs.forEach(need);
+    changed = true;
+  };
+
+  while (changed) {
+    changed = false;
+    forms = new Map();
+    const memo = new Map<string, Form>();
+    const scope: Scope = {
+      b,
+      compose: layout === 'free',
+      norms: layout === 'free',
+      isBase: readsBase,
+      stop: (value, axis, reason) => {
+        stops.set(below(value), reason);
+        need(value);
+        return plain(value, axis);
+      },
+      form: (v, axis) => {
+        if (anchors.has(v) || ends.has(v) || v.op === 'input') return plain(v, axis);
+        const key = `${v.id} ${axis}`;
+        const known = memo.get(key);
+        if (known) return known;
+        const form = ruleOf(scope, v, axis);
+        if (isObstacle(form)) end(v, form);
+        const made = isObstacle(form) ? plain(v, axis) : form;
+        memo.set(key, made);
+        return made;
+      },
+    };
+    // `wanted` grows while it is walked; a set's iteration meets what is added.
+    for (const root of wanted) {
+      if (root.op === 'input' || ends.has(root)) continue;
+      const axis = channelAxis(root);
+      const form = ruleOf(scope, root, axis);
+      if (isObstacle(form)) end(root, form);
+      else forms.set(root, { form, axis });
+    }
+  }
+  return { forms, anchors, ends, stops };
+}

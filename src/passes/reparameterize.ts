@@ -1,0 +1,203 @@
+/**
+ * Merging: affine regions that hold an adapter become the layers that they are equal to. The operators that are left are those of the
+ * model without adapters; the new weights are expressions of parameters, which `split` moves to `prepare`.
+ *
+ * Nothing here knows a method. Regions without adapters are left alone unless the layout is free.
+ */
+
+import { dependsOnInput } from '../ir/affine/parse.js';
+import { resultValues, rewriteValues, topological, withInputs } from '../ir/graph.js';
+import { Interner } from '../ir/intern.js';
+import type { Func, Module, Value } from '../ir/types.js';
+import { absorb } from './absorb.js';
+import { noteObstacles } from './obstacles.js';
+import type { Pass, PassContext } from './pass.js';
+import { realise } from './realise.js';
+import { regionOf } from './record.js';
+import { below, fixedAnchors, type Solution, solve } from './regions.js';
+import { readsBase, reorigin, stretch, unscoped, weightOfCost, withOrigin } from './values.js';
+
+export const reparameterize: Pass = {
+  name: 'reparameterize',
+  doc: 'Affine regions that hold adapters become the layers that they are equal to.',
+  run(module, ctx) {
+    const infer = module.funcs.get('infer');
+    if (!infer || ctx.adapters === 'factored') return module;
+    const absorbed = absorb(infer, ctx.layout);
+    const merged = merge(absorbed, ctx);
+    return { ...module, funcs: new Map(module.funcs).set('infer', merged) } satisfies Module;
+  },
+};
+
+/** What is to be computed instead of an anchor. */
+interface Choice {
+  readonly value: Value;
+  readonly clean: boolean;
+  readonly replaced: boolean;
+}
+
+function merge(func: Func, ctx: PassContext): Func {
+  const interner = new Interner();
+  // Known values first, so that a form that gives back the graph gives back its very values.
+  const seeded = rewriteValues(resultValues(func), (v, inputs) => interner.seed(withInputs(v, inputs)));
+  const results = resultValues(func).map(seeded);
+  const order = topological(results);
+  const fixed = fixedAnchors(order, results);
+  const b = interner.build;
+
+  const first = solve(b, fixed, fixed, [], ctx.layout);
+  const cuts = chooseCuts(interner, order, first, ctx);
+  const solution = cuts.size > 0 ? solve(b, fixed, fixed, cuts, ctx.layout) : first;
+  const choices = new Map<Value, Choice>();
+  for (const anchor of solution.forms.keys()) choices.set(anchor, choose(interner, anchor, solution, ctx));
+
+  for (const [anchor, choice] of choices) {
+    if (choice.replaced) ctx.notes.regions.push(regionOf(anchor, choice.value, stopAt(solution, anchor)));
+  }
+  const rebuilt = rebuild(results, choices, solution);
+  noteObstacles(rebuilt, solution, ctx);
+  return { ...func, results: func.results.map((r, i) => ({ name: r.name, value: rebuilt[i]! })) };
+}
+
+/** Whether a walk down from `root` ends at `v`. */
+const stopAt =
+  (s: Solution, root: Value) =>
+  (v: Value): boolean =>
+    v !== root && (s.anchors.has(v) || s.ends.has(v));
+
+/** A region's layer where it is cheaper, or as cheap and free of the adapter; otherwise the region as it is. */
+function choose(interner: Interner, anchor: Value, s: Solution, ctx: PassContext): Choice {
+  const asIs: Choice = { value: anchor, clean: false, replaced: false };
+  const { form, axis } = s.forms.get(anchor)!;
+  const stop = stopAt(s, anchor);
+  const inner = stretch([anchor], stop);
+  const scoped = inner.find((v) => v.origin?.scope);
+  if (!scoped && ctx.layout === 'keep') return asIs;
+  const layer = inner.find((v) => (v.op === 'linear' || v.op === 'conv2d') && readsBase(v.inputs[1]!)) ?? anchor;
+  const foreign = (c: Value): boolean => !readsBase(c);
+  // New values count as the adapter's until the region turns out to be clean.
+  const origin = { ...layer.origin, ...(scoped ? { scope: scoped.origin!.scope! } : {}) };
+  const made = realise(withOrigin(interner, origin), form, anchor.type.shape, axis, foreign);
+  if (!made || made.value === anchor) return made?.clean ? { ...asIs, clean: true } : asIs;
+  const cost = (root: Value): number => stretch([root], stop).reduce((n, v) => n + weightOfCost(v), 0);
+  const before = cost(anchor);
+  const after = cost(made.value);
+  if (after < before || (after === before && made.clean)) return { ...made, replaced: true };
+  return asIs;
+}
+
+/**
+ * Which values that several others use should be computed once, although their users could each take them in. Decided for each group
+ * of values that meet in a region, by the cost of the group's regions under every choice (up to a bound; then one value at a time).
+ */
+function chooseCuts(interner: Interner, order: readonly Value[], s: Solution, ctx: PassContext): Set<Value> {
+  const uses = new Map<Value, number>();
+  for (const v of order) for (const x of new Set(v.inputs)) uses.set(x, (uses.get(x) ?? 0) + 1);
+  const regionsOf = new Map<Value, Set<Value>>();
+  for (const anchor of s.forms.keys()) {
+    const inner = stretch([anchor], stopAt(s, anchor));
+    if (ctx.layout === 'keep' && !inner.some((v) => v.origin?.scope)) continue;
+    for (const v of inner) {
+      const source = below(v);
+      if (v === anchor || (uses.get(v) ?? 0) < 2 || s.anchors.has(source) || s.ends.has(source)) continue;
+      if (!dependsOnInput(source) || source.op === 'input') continue;
+      if (!regionsOf.has(source)) regionsOf.set(source, new Set());
+      regionsOf.get(source)!.add(anchor);
+    }
+  }
+  const cuts = new Set<Value>();
+  for (const group of groupsOf(regionsOf)) {
+    const roots = new Set(group.flatMap((v) => [...regionsOf.get(v)!]));
+    const cost = (chosen: readonly Value[]): number => groupCost(interner, roots, s, chosen, ctx);
+    for (const v of cheapest(group, cost)) cuts.add(v);
+  }
+  return cuts;
+}
+
+/** Candidates that share a region belong together. */
+function groupsOf(regionsOf: ReadonlyMap<Value, ReadonlySet<Value>>): Value[][] {
+  const groups: { values: Value[]; regions: Set<Value> }[] = [];
+  for (const [v, regions] of regionsOf) {
+    const touching = groups.filter((g) => [...regions].some((r) => g.regions.has(r)));
+    const joined = { values: [...touching.flatMap((g) => g.values), v], regions: new Set(regions) };
+    for (const g of touching) {
+      for (const r of g.regions) joined.regions.add(r);
+      groups.splice(groups.indexOf(g), 1);
+    }
+    groups.push(joined);
+  }
+  return groups.map((g) => g.values);
+}
+
+const EXHAUSTIVE = 6;
+
+function cheapest(group: readonly Value[], cost: (chosen: readonly Value[]) => number): readonly Value[] {
+  if (group.length <= EXHAUSTIVE) {
+    let best: { chosen: Value[]; cost: number } | undefined;
+    for (let bits = 0; bits < 1 << group.length; bits++) {
+      const chosen = group.filter((_, i) => bits & (1 << i));
+      const c = cost(chosen);
+      if (!best || c < best.cost) best = { chosen, cost: c };
+    }
+    return best!.chosen;
+  }
+  let chosen: readonly Value[] = [];
+  let least = cost(chosen);
+  for (let moved = true; moved; ) {
+    moved = false;
+    for (const v of group) {
+      const other = chosen.includes(v) ? chosen.filter((x) => x !== v) : [...chosen, v];
+      const c = cost(other);
+      if (c < least) {
+        [chosen, least, moved] = [other, c, true];
+      }
+    }
+  }
+  return chosen;
+}
+
+/** The cost of everything that the group's regions compute, shared values once. */
+function groupCost(
+  interner: Interner,
+  roots: ReadonlySet<Value>,
+  s: Solution,
+  cuts: readonly Value[],
+  ctx: PassContext,
+): number {
+  const local = solve(interner.build, roots, s.anchors, cuts, ctx.layout);
+  const counted = new Set<Value>();
+  for (const anchor of local.forms.keys()) {
+    const { value } = choose(interner, anchor, local, ctx);
+    for (const v of stretch([value], stopAt(local, anchor))) counted.add(v);
+  }
+  let total = 0;
+  for (const v of counted) total += weightOfCost(v);
+  return total;
+}
+
+/** The function with every anchor's choice in its place. */
+function rebuild(results: readonly Value[], choices: ReadonlyMap<Value, Choice>, s: Solution): Value[] {
+  const clean = new Set<Value>();
+  for (const [anchor, choice] of choices) {
+    if (choice.clean) for (const v of stretch([choice.value], stopAt(s, anchor))) clean.add(v);
+  }
+  const images = new Map<Value, Value>();
+  const open = new Set<Value>();
+  const image = (v: Value): Value => {
+    const known = images.get(v);
+    if (known) return known;
+    const choice = choices.get(v);
+    if (choice?.replaced && !open.has(v)) {
+      open.add(v);
+      const made = image(choice.value);
+      open.delete(v);
+      images.set(v, made);
+      return made;
+    }
+    const copy = withInputs(v, v.inputs.map(image));
+    const made = clean.has(v) && v.origin?.scope ? reorigin(copy, unscoped(v.origin)) : copy;
+    images.set(v, made);
+    return made;
+  };
+  return results.map(image);
+}

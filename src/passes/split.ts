@@ -1,0 +1,125 @@
+/**
+ * Binding times: what parameters alone compute moves from `infer` to `prepare` and becomes a prepared parameter, computed once when
+ * weights are loaded. Parameters themselves, constants, and views of them stay: they cost nothing where they are read.
+ */
+import { dependsOnInput } from '../ir/affine/parse.js';
+import { paramRef, resultValues, rewriteValues, topological, usedParams, withInputs } from '../ir/graph.js';
+import { sameType } from '../ir/ops/shapes.js';
+import type { Func, Module, OpName, Param, Value } from '../ir/types.js';
+import type { Pass, PassContext } from './pass.js';
+import { isAdapterParam } from './values.js';
+
+const VIEWS: ReadonlySet<OpName> = new Set(['reshape', 'transpose', 'broadcast', 'slice']);
+const LEAVES: ReadonlySet<OpName> = new Set(['param', 'constant', 'iota', 'input']);
+
+export const split: Pass = {
+  name: 'split',
+  doc: 'What parameters alone compute moves to `prepare`.',
+  run(module, ctx) {
+    const infer = module.funcs.get('infer');
+    if (!infer) return module;
+    return splitModule(module, infer, ctx);
+  },
+};
+
+function splitModule(module: Module, infer: Func, ctx: PassContext): Module {
+  const order = topological(resultValues(infer));
+  const hoisted = hoist(order, resultValues(infer));
+  const names = new Names(module);
+  const prepared = new Map<Value, Param>();
+  for (const [v, readers] of hoisted) {
+    const { name, replaces } = names.of(v, readers);
+    prepared.set(v, { name, type: v.type, role: 'prepared', ...(v.origin ? { origin: v.origin } : {}) });
+    if (replaces) ctx.notes.replaced.set(replaces, name);
+  }
+  const image = rewriteValues(resultValues(infer), (v, inputs) => {
+    const param = prepared.get(v);
+    return param ? paramRef(param) : withInputs(v, inputs);
+  });
+  const inner: Func = { ...infer, results: infer.results.map((r) => ({ name: r.name, value: image(r.value) })) };
+  const prepare: Func = {
+    name: 'prepare',
+    inputs: [],
+    results: [...prepared].map(([value, p]) => ({ name: p.name, value })),
+  };
+  const made = new Map([...prepared.values()].map((p) => [p.name, p]));
+  const params = new Map<string, Param>();
+  for (const name of usedParams(prepare, inner)) params.set(name, made.get(name) ?? module.params.get(name)!);
+  return { ...module, params, funcs: new Map(module.funcs).set('prepare', prepare).set('infer', inner) };
+}
+
+/** Values to prepare, each with who reads it in `infer`. */
+function hoist(order: readonly Value[], results: readonly Value[]): Map<Value, Value[]> {
+  const hoisted = new Map<Value, Value[]>();
+  const take = (v: Value, reader: Value | undefined): void => {
+    if (dependsOnInput(v) || LEAVES.has(v.op)) return;
+    // Views of a view end at what was computed.
+    if (VIEWS.has(v.op)) {
+      take(v.inputs[0]!, reader);
+      return;
+    }
+    const readers = hoisted.get(v) ?? [];
+    if (reader) readers.push(reader);
+    hoisted.set(v, readers);
+  };
+  for (const v of order) if (dependsOnInput(v)) for (const x of v.inputs) take(x, v);
+  for (const r of results) take(r, undefined);
+  return hoisted;
+}
+
+/** Names for prepared parameters: that of the parameter that they stand for, with `#prepared`. */
+class Names {
+  readonly #taken: Set<string>;
+  readonly #params: ReadonlyMap<string, Param>;
+  /** Weight that a layer reads -> the base parameter that it stands for. */
+  readonly #standsFor = new Map<Value, string>();
+
+  constructor(module: Module) {
+    this.#params = module.params;
+    this.#taken = new Set(module.params.keys());
+  }
+
+  of(v: Value, readers: readonly Value[]): { name: string; replaces?: string } {
+    const own = this.#baseOf(v) ?? this.#newBias(v, readers);
+    if (own) {
+      this.#standsFor.set(v, own);
+      const name = this.#fresh(`${own}#prepared`);
+      return name === `${own}#prepared` ? { name, replaces: own } : { name };
+    }
+    const site = v.origin?.site ?? readers[0]?.origin?.site ?? 'value';
+    return { name: this.#fresh(`${site}.${v.op}#prepared`) };
+  }
+
+  /** The model's parameter of the same type that v is computed from: the first one met from v downwards. */
+  #baseOf(v: Value): string | undefined {
+    const seen = new Set<Value>([v]);
+    for (const x of seen) {
+      if (x.op === 'param') {
+        const param = this.#params.get(x.attrs.name);
+        const own = param && !isAdapterParam(param.name) && param.role !== 'constant';
+        if (own && sameType(param.type, v.type)) return param.name;
+      }
+      for (const y of x.inputs) seen.add(y);
+    }
+    return undefined;
+  }
+
+  /** `x.weight` -> `x.bias` for the bias of a layer that had none. */
+  #newBias(v: Value, readers: readonly Value[]): string | undefined {
+    for (const r of readers) {
+      if ((r.op !== 'linear' && r.op !== 'conv2d') || r.inputs[2] !== v) continue;
+      const weight = r.inputs[1]!;
+      const name = weight.op === 'param' ? weight.attrs.name : (this.#standsFor.get(weight) ?? this.#baseOf(weight));
+      const bias = name?.replace(/\bweight$/, 'bias');
+      if (bias && bias !== name && !this.#params.has(bias)) return bias;
+    }
+    return undefined;
+  }
+
+  #fresh(name: string): string {
+    let free = name;
+    for (let n = 2; this.#taken.has(free); n++) free = `${name}.${n}`;
+    this.#taken.add(free);
+    return free;
+  }
+}

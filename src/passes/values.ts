@@ -1,0 +1,79 @@
+/** Small questions that several passes ask about values. */
+
+import { dependsOnInput } from '../ir/affine/parse.js';
+import { make, topological } from '../ir/graph.js';
+import type { Interner } from '../ir/intern.js';
+import { type Builder, type Make, makeBuilder } from '../ir/ops/builder.js';
+import type { Cost, OpDef } from '../ir/ops/define.js';
+import { OPS } from '../ir/ops/index.js';
+import type { OpName, Origin, Value } from '../ir/types.js';
+
+/** Parameters of adapters have an `@` in their names; those of the model have none. */
+export const isAdapterParam = (name: string): boolean => name.includes('@');
+
+const base = new WeakMap<Value, boolean>();
+
+/** Whether a value computed from parameters reads one of the model's own. */
+export function readsBase(value: Value): boolean {
+  for (const v of topological([value])) {
+    if (base.has(v)) continue;
+    const own = v.op === 'param' && !isAdapterParam(v.attrs.name) && !v.attrs.name.endsWith('#mask');
+    base.set(v, own || v.inputs.some((x) => base.get(x)));
+  }
+  return base.get(value) ?? false;
+}
+
+/** Cost of one operator by the operator table. */
+export function costOf(v: Value): Cost {
+  const def = OPS[v.op] as OpDef<OpName>;
+  return def.cost(
+    v.inputs.map((x) => x.type),
+    v.attrs,
+    v.type,
+  );
+}
+
+/** One number to compare graphs by: operations, traffic, and a constant for each operator that runs on its own. */
+export function weightOfCost(v: Value): number {
+  if (!dependsOnInput(v) || v.op === 'input') return 0;
+  if (OPS[v.op].family === 'layout') return 1;
+  const { flops, bytes } = costOf(v);
+  return flops + bytes + 2000;
+}
+
+/** Values that depend on the input, from `roots` down to (not including) what `stop` holds; operands first. Roots are always taken. */
+export function stretch(roots: readonly Value[], stop: (v: Value) => boolean): Value[] {
+  const order: Value[] = [];
+  const seen = new Set<Value>();
+  const visit = (v: Value, root: boolean): void => {
+    if (seen.has(v) || !dependsOnInput(v) || (!root && (v.op === 'input' || stop(v)))) return;
+    seen.add(v);
+    for (const x of v.inputs) visit(x, false);
+    order.push(v);
+  };
+  for (const r of roots) visit(r, true);
+  return order;
+}
+
+export interface Tools {
+  readonly b: Builder;
+  readonly make: Make;
+}
+
+/** Tools whose new values have this origin. */
+export function withOrigin(interner: Interner, origin: Origin | undefined): Tools {
+  const make: Make = (op, inputs, attrs, own) => interner.make(op, inputs, attrs, own ?? origin);
+  return { b: makeBuilder(make), make };
+}
+
+/** The origin without the adapter that put the value there. */
+export function unscoped(origin: Origin | undefined): Origin | undefined {
+  if (!origin?.scope) return origin;
+  const { scope: _, ...rest } = origin;
+  return rest;
+}
+
+/** The same operator and operands with another origin. */
+export function reorigin(v: Value, origin: Origin | undefined): Value {
+  return make(v.op, v.inputs, v.attrs, origin);
+}
