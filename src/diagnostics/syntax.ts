@@ -44,9 +44,9 @@ ${fence('use std\n\n}')}
 Remove it, or look for the opening bracket that was removed.`,
   }),
 
-  ESP0104: entry<{ text: string }>({
+  ESP0104: entry<{ text: string; count: number }>({
     title: 'A character that the language does not use',
-    message: (a) => `unknown character${[...a.text].length > 1 ? 's' : ''} ${a.text}`,
+    message: (a) => `unknown character${a.count > 1 ? 's' : ''} ${a.text}`,
     explain: `Outside strings and comments a spec is made of ASCII letters, digits, \`_\` and the marks of the language.
 
 ${fence("x = 'text'      // strings stand in double quotes\ny = !flag       // logic is written with words: not, and, or\n# note          // comments start with //")}`,

@@ -46,13 +46,43 @@ function lookup(table: Readonly<Record<string, TokenType>>, word: string): Token
   return Object.hasOwn(table, word) ? table[word] : undefined;
 }
 
-/** Column of the first character that is not blank on the line of `offset`, and whether that is `offset` itself. */
-function indentation(text: string, offset: number): { readonly column: number; readonly first: boolean } {
-  let start = offset;
-  while (start > 0 && text[start - 1] !== '\n' && text[start - 1] !== '\r') start--;
-  let at = start;
-  while (at < offset && (text[at] === ' ' || text[at] === '\t')) at++;
-  return { column: at - start, first: at === offset };
+/** The brackets that are open at some point; says without searching whether one of a kind is. */
+class OpenBrackets {
+  private stack: IToken[] = [];
+  /** Round and square brackets that are open inside the innermost brace, which they cannot outlive. */
+  private inner = { round: 0, square: 0 };
+  private outer: { round: number; square: number }[] = [];
+
+  push(token: IToken): void {
+    this.stack.push(token);
+    if (token.tokenType === T.LCurly) {
+      this.outer.push(this.inner);
+      this.inner = { round: 0, square: 0 };
+    } else this.inner[token.tokenType === T.LParen ? 'round' : 'square']++;
+  }
+
+  /** Closes the innermost bracket of a kind; returns those inside it that were never closed, or undefined if none is open. */
+  close(opener: TokenType): IToken[] | undefined {
+    const open = opener === T.LCurly ? this.outer.length : this.inner[opener === T.LParen ? 'round' : 'square'];
+    if (open === 0) return undefined;
+    const lost: IToken[] = [];
+    for (;;) {
+      const token = this.stack.pop()!;
+      if (token.tokenType === T.LCurly) this.inner = this.outer.pop()!;
+      else this.inner[token.tokenType === T.LParen ? 'round' : 'square']--;
+      if (token.tokenType === opener) return lost;
+      lost.push(token);
+    }
+  }
+
+  /** Forgets all that is open, and returns it. */
+  clear(): IToken[] {
+    const lost = this.stack;
+    this.stack = [];
+    this.outer = [];
+    this.inner = { round: 0, square: 0 };
+    return lost;
+  }
 }
 
 class Arranger {
@@ -68,11 +98,12 @@ class Arranger {
   private braces = 0;
   private mode: T.DeclarationKind | undefined;
   private onSeen = false;
+  /** The first token of the current line, and its distance from the line's beginning. */
+  private lineFirst: IToken | undefined;
+  private indent = 0;
+  private readonly indentOf = new Map<IToken, number>();
 
-  constructor(
-    raw: readonly IToken[],
-    private readonly text: string,
-  ) {
+  constructor(raw: readonly IToken[]) {
     let line: IToken | undefined;
     for (const token of raw) {
       if (token.tokenType === T.Newline) line = token;
@@ -101,25 +132,19 @@ class Arranger {
   }
 
   private matchBrackets(): void {
-    let open: IToken[] = [];
+    const open = new OpenBrackets();
     for (let i = 0; i < this.sig.length; i++) {
       const token = this.sig[i]!;
-      if (OPENERS.has(token.tokenType)) open.push(token);
       const opener = CLOSERS.get(token.tokenType);
-      if (opener) {
-        let at = open.length - 1;
-        while (at >= 0 && open[at]!.tokenType !== opener && (opener === T.LCurly || open[at]!.tokenType !== T.LCurly))
-          at--;
-        if (at >= 0 && open[at]!.tokenType === opener) {
-          for (const lost of open.splice(at).slice(1)) this.unclosed.add(lost);
-          this.matched.add(token);
-        }
-      } else if (open.length > 0 && this.startsDeclaration(i)) {
-        for (const lost of open) this.unclosed.add(lost);
-        open = [];
-      }
+      let lost: IToken[] | undefined;
+      if (OPENERS.has(token.tokenType)) open.push(token);
+      else if (opener) {
+        lost = open.close(opener);
+        if (lost) this.matched.add(token);
+      } else if (this.startsDeclaration(i)) lost = open.clear();
+      for (const bracket of lost ?? []) this.unclosed.add(bracket);
     }
-    for (const lost of open) this.unclosed.add(lost);
+    for (const bracket of open.clear()) this.unclosed.add(bracket);
   }
 
   private next(i: number, steps = 1): TokenType | undefined {
@@ -137,6 +162,10 @@ class Arranger {
     const inner = this.context.at(-1);
     const inBlock = inner === undefined || inner.tokenType === T.LCurly;
     const line = this.breaks[i];
+    if (line || i === 0) {
+      this.lineFirst = token;
+      this.indent = line ? token.startOffset - line.startOffset - line.image.length : 0;
+    }
     const mayStart = prev === undefined || (inBlock && (line !== undefined || prev.tokenType === T.LCurly));
     if (declares) {
       this.mode = token.image as T.DeclarationKind;
@@ -163,6 +192,7 @@ class Arranger {
   private track(token: IToken): void {
     if (OPENERS.has(token.tokenType)) {
       token.payload = this.braces;
+      this.indentOf.set(token, this.indent);
       // Inside a bracket that is never closed, lines keep their meaning: the error is then found at the end of its line.
       if (token.tokenType === T.LCurly || !this.unclosed.has(token)) this.context.push(token);
       if (token.tokenType === T.LCurly) this.braces++;
@@ -183,11 +213,10 @@ class Arranger {
     token.payload = this.braces;
   }
 
+  /** `}` that begins its line should stand under the beginning of the line of its `{`. */
   private compareIndentation(open: IToken, close: IToken): void {
-    if (this.suspicious.length > 0) return;
-    const at = indentation(this.text, close.startOffset);
-    if (at.first && at.column !== indentation(this.text, open.startOffset).column)
-      this.suspicious.push({ open, close });
+    if (this.lineFirst !== close || this.suspicious.length >= 100) return;
+    if (this.indent !== this.indentOf.get(open)) this.suspicious.push({ open, close });
   }
 
   private retype(token: IToken, type: TokenType): void {
@@ -221,9 +250,9 @@ class Arranger {
     switch (word) {
       case 'for':
       case 'repeat':
-        return next === T.Word && sameLine && !afterOperand;
+        return next === T.Word && sameLine && (mayStart || !afterOperand);
       case 'param':
-        return next === T.LSquare && sameLine && !afterOperand;
+        return next === T.LSquare && sameLine && (mayStart || !afterOperand);
       case 'shared':
       case 'frozen': {
         const after = next === T.Word ? this.sig[i + 1]!.image : '';
@@ -278,7 +307,7 @@ class Arranger {
   }
 }
 
-/** Arranges the raw tokens of `text`; changes the types of words that are keywords where they stand. */
-export function arrange(raw: readonly IToken[], text: string): Layout {
-  return new Arranger(raw, text).run();
+/** Arranges the lexer's tokens; changes the types of those words that are keywords where they stand. */
+export function arrange(raw: readonly IToken[]): Layout {
+  return new Arranger(raw).run();
 }

@@ -7,14 +7,14 @@ import { diagnostic } from '../diagnostics/catalogue.js';
 import type { Diagnostic, Span } from '../diagnostics/types.js';
 import type { Comment, Decl, Expr, Selector, SourceFile } from './ast.js';
 import { MAX_DEPTH, tooDeep } from './depth.js';
-import { MAX_ERRORS, MAX_NESTING, StopParsing } from './grammar/base.js';
+import { MAX_ERRORS, StopParsing } from './grammar/base.js';
 import { Grammar } from './grammar/declarations.js';
 import { Messages } from './grammar/messages.js';
 import { arrange } from './layout.js';
 import { BlockComment, LEXER, OpenStr } from './tokens.js';
 
 /** Largest spec that is read, in UTF-16 code units. */
-export const MAX_FILE_SIZE = 4 * 1024 * 1024;
+export const MAX_FILE_SIZE = 2 * 1024 * 1024;
 
 export interface Parsed {
   readonly file: SourceFile;
@@ -35,10 +35,15 @@ export function parse(path: string, text: string): Parsed {
 
   const lexed = LEXER.tokenize(text);
   const found: Diagnostic[] = [];
-  for (const error of lexed.errors.slice(0, MAX_ERRORS)) {
+  let lineEnd = -1;
+  for (const error of lexed.errors) {
+    if (error.offset < lineEnd) continue;
+    const end = text.indexOf('\n', error.offset);
+    lineEnd = end < 0 ? text.length : end;
+    if (found.length > MAX_ERRORS) break;
     found.push(unknownCharacters({ file: path, start: error.offset, end: error.offset + error.length }, text));
   }
-  const layout = arrange(lexed.tokens, text);
+  const layout = arrange(lexed.tokens);
   const messages = new Messages(path, text, layout);
   for (const token of layout.tokens) {
     if (token.tokenType === OpenStr) {
@@ -62,7 +67,8 @@ export function parse(path: string, text: string): Parsed {
   }
   const { errors, notes } = parser.taken;
   const parsed = [
-    ...errors.map((error) => messages.unexpected(error)),
+    // A parser that was stopped also says what it did not read.
+    ...errors.filter((error) => error.name !== 'NotAllInputParsedException').map((error) => messages.unexpected(error)),
     ...notes.map((note) => messages.fromNote(note)),
   ];
   const seen = new Set<number>();
@@ -77,7 +83,7 @@ export function parse(path: string, text: string): Parsed {
     found.push(
       diagnostic(
         'ESP0109',
-        { limit: MAX_NESTING },
+        { limit: stopped.limit },
         { primary: messages.label(stopped.token, 'too deep from here on') },
       ),
     );
@@ -114,7 +120,7 @@ function readWhole<R extends object>(
   if (text.length > MAX_FILE_SIZE) return undefined;
   const lexed = LEXER.tokenize(text);
   if (lexed.errors.length > 0 || (lexed.groups.comments ?? []).length > 0) return undefined;
-  const { tokens } = arrange(lexed.tokens, text);
+  const { tokens } = arrange(lexed.tokens);
   if (tokens.length === 0 || tokens.some((token) => token.tokenType === OpenStr)) return undefined;
   try {
     const node = read(theGrammar(), tokens);
@@ -180,7 +186,7 @@ function unknownCharacters(span: Span, text: string): Diagnostic {
   const help = LOOKALIKES[characters[0] ?? ''];
   return diagnostic(
     'ESP0104',
-    { text: characters.length > 8 ? `${shown} ...` : shown },
+    { text: characters.length > 8 ? `${shown} ...` : shown, count: characters.length },
     { primary: { span, text: 'not part of the language' }, help: help ? [help] : [] },
   );
 }

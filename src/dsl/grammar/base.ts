@@ -19,6 +19,8 @@ export type Rule<R> = ParserMethod<[], R>;
 
 /** Bracket and block levels that may be open at once. Protects the call stack, here and in everything that walks the tree. */
 export const MAX_NESTING = 100;
+/** Operators in one run, calls and members in one run, arms of one `if`. */
+const MAX_CHAIN = 400;
 /** Errors after which the rest of a file is not worth reading. */
 export const MAX_ERRORS = 50;
 
@@ -27,6 +29,7 @@ export class StopParsing extends Error {
   constructor(
     readonly reason: 'nesting' | 'errors',
     readonly token: IToken,
+    readonly limit: number,
   ) {
     super(reason);
     this.name = 'StopParsing';
@@ -111,10 +114,14 @@ export abstract class BaseParser extends EmbeddedActionsParser {
 
   protected enter(): void {
     if (this.RECORDING_PHASE) return;
-    if (++this.nesting > MAX_NESTING) throw new StopParsing('nesting', this.LA(1));
+    if (++this.nesting > MAX_NESTING) throw new StopParsing('nesting', this.LA(1), MAX_NESTING);
   }
   protected leave(): void {
     this.nesting--;
+  }
+  /** For what nests in the tree though not in the text: `1 + 1 + ...`, `f(a)(b)...`, `else if` after `else if`. */
+  protected limitChain(links: number): void {
+    if (links > MAX_CHAIN) throw new StopParsing('nesting', this.LA(1), MAX_CHAIN);
   }
 
   /**
@@ -143,7 +150,7 @@ export abstract class BaseParser extends EmbeddedActionsParser {
         this.recover(depth, end);
         items.push(failed(this.since(first)));
       }
-      if (this.errors.length + this.notes.length > MAX_ERRORS) throw new StopParsing('errors', this.LA(1));
+      if (this.errors.length + this.notes.length > MAX_ERRORS) throw new StopParsing('errors', this.LA(1), MAX_ERRORS);
     }
   }
 

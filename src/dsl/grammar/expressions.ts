@@ -20,7 +20,6 @@ export abstract class ExpressionParser extends BaseParser {
 
   /** Any expression, arrows included. */
   readonly expression: Rule<Expr> = this.RULE('expression', () => {
-    this.enter();
     const { noRatio } = this;
     this.noRatio = this.at(T.Word) && this.at(T.Less, 2);
     let node = this.SUBRULE(this.operation);
@@ -30,20 +29,28 @@ export abstract class ExpressionParser extends BaseParser {
       node = this.ACTION((): Expr => ({ kind: 'arrow', from: node, to, span: this.spanFrom(node.span.start) }));
     });
     this.noRatio = noRatio;
-    this.leave();
     return node;
   });
 
   /** Operators and their operands. */
   protected readonly operation: Rule<Expr> = this.RULE('operation', () => {
+    this.enter();
     const pieces: Piece[] = [];
-    this.MANY(() => pieces.push({ token: this.CONSUME(T.PrefixOperator), prefix: true }));
+    this.MANY(() => {
+      pieces.push({ token: this.CONSUME(T.PrefixOperator), prefix: true });
+      this.limitChain(pieces.length);
+    });
     pieces.push({ operand: this.SUBRULE(this.postfix) });
     this.MANY2(() => {
       pieces.push({ token: this.CONSUME(T.BinaryOperator), prefix: false });
-      this.MANY3(() => pieces.push({ token: this.CONSUME2(T.PrefixOperator), prefix: true }));
+      this.MANY3(() => {
+        pieces.push({ token: this.CONSUME2(T.PrefixOperator), prefix: true });
+        this.limitChain(pieces.length);
+      });
       pieces.push({ operand: this.SUBRULE2(this.postfix) });
+      this.limitChain(pieces.length / 2);
     });
+    this.leave();
     return this.ACTION(() => {
       const only = pieces[0]!;
       if (pieces.length === 1 && 'operand' in only) return only.operand;
@@ -54,7 +61,9 @@ export abstract class ExpressionParser extends BaseParser {
   /** `f(x).weight[0]` */
   protected readonly postfix: Rule<Expr> = this.RULE('postfix', () => {
     let node = this.SUBRULE(this.primary);
+    let links = 0;
     this.MANY(() => {
+      this.limitChain(++links);
       const wrap = this.OR<Postfix>([
         {
           ALT: () => {
@@ -202,7 +211,7 @@ export abstract class ExpressionParser extends BaseParser {
       const first = this.CONSUME2(IF);
       const condition = this.SUBRULE2(this.operation);
       const then = this.SUBRULE2(this.block);
-      arms.push({ first, condition, then });
+      this.limitChain(arms.push({ first, condition, then }));
     });
     this.OPTION(() => {
       this.CONSUME2(ELSE);

@@ -1,5 +1,5 @@
 /** From what the parser noticed to diagnostics that say what was expected, why, and what to do. */
-import type { IRecognitionException, IToken } from 'chevrotain';
+import { EOF as EndOfFile, type IRecognitionException, type IToken } from 'chevrotain';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { nearest } from '../../diagnostics/suggest.js';
 import type { Diagnostic, Label, Span } from '../../diagnostics/types.js';
@@ -53,6 +53,7 @@ const FOREIGN: Readonly<Record<string, string>> = {
 };
 const OPEN_OF: Readonly<Record<string, string>> = { ')': '(', ']': '[', '}': '{' };
 
+const EOF: IToken = { image: '', startOffset: Number.NaN, tokenType: EndOfFile, tokenTypeIdx: EndOfFile.tokenTypeIdx! };
 function isEnd(token: IToken): boolean {
   return Number.isNaN(token.startOffset);
 }
@@ -70,16 +71,18 @@ export function describe(token: IToken): string {
 }
 
 export class Messages {
-  private readonly indexOf = new Map<IToken, number>();
+  private places: Map<IToken, number> | undefined;
 
   constructor(
     private readonly file: string,
     private readonly text: string,
     private readonly layout: Layout,
-  ) {
-    layout.tokens.forEach((token, i) => {
-      this.indexOf.set(token, i);
-    });
+  ) {}
+
+  /** The position of a token among all; undefined for the end of the file. */
+  private indexOf(token: IToken): number | undefined {
+    this.places ??= new Map(this.layout.tokens.map((token, i) => [token, i]));
+    return this.places.get(token);
   }
 
   span(token: IToken): Span {
@@ -98,14 +101,14 @@ export class Messages {
   }
 
   private before(token: IToken): IToken | undefined {
-    const i = this.indexOf.get(token);
+    const i = this.indexOf(token);
     return i === undefined ? this.layout.tokens.at(-1) : this.layout.tokens[i - 1];
   }
 
   /** The innermost bracket of this kind that is open at `token`. */
   private opener(token: IToken, open: string, close: string): IToken | undefined {
     let level = 0;
-    for (let i = (this.indexOf.get(token) ?? this.layout.tokens.length) - 1; i >= 0; i--) {
+    for (let i = (this.indexOf(token) ?? this.layout.tokens.length) - 1; i >= 0; i--) {
       const { image } = this.layout.tokens[i]!;
       if (image === close) level++;
       else if (image === open && level-- === 0) return this.layout.tokens[i];
@@ -172,12 +175,12 @@ export class Messages {
 
   /** Mistakes that are common enough for words of their own. */
   private special(found: IToken, before: IToken | undefined, rule: string, label: string): Diagnostic | undefined {
-    if (label === 'a name' && Object.hasOwn(T.RESERVED, found.image)) {
+    const next = this.layout.tokens[(this.indexOf(found) ?? Number.NaN) + 1];
+    const bound = rule === 'statement' && next !== undefined && typeIs(next, T.Eq);
+    if ((label === 'a name' || bound) && Object.hasOwn(T.RESERVED, found.image)) {
       return diagnostic('ESP0122', { word: found.image }, { primary: this.label(found, 'a keyword') });
     }
-    if (typeIs(found, T.RCurly, T.RParen, T.RSquare) && !this.opener(found, OPEN_OF[found.image]!, found.image)) {
-      return diagnostic('ESP0103', { close: found.image }, { primary: this.label(found, 'nothing is open here') });
-    }
+    if (this.closesNothing(found)) return this.stray(found);
     if (
       typeIs(found, T.Eq) &&
       before &&
@@ -203,6 +206,13 @@ export class Messages {
     }
     if (label === '' || rule === 'declaration') return this.misspelt(found, WORDS[rule]);
     return rule === 'modelStatement' ? this.misspelt(before, WORDS[rule]) : undefined;
+  }
+
+  private closesNothing(found: IToken): boolean {
+    return typeIs(found, T.RCurly, T.RParen, T.RSquare) && !this.opener(found, OPEN_OF[found.image]!, found.image);
+  }
+  private stray(found: IToken): Diagnostic {
+    return diagnostic('ESP0103', { close: found.image }, { primary: this.label(found, 'nothing is open here') });
   }
 
   private bindsWith(name: IToken, found: IToken): Diagnostic {
@@ -265,9 +275,7 @@ export class Messages {
   private afterStatement(first: IToken, found: IToken): Diagnostic {
     const before = this.before(found);
     if (typeIs(found, T.Colon) && before === first && typeIs(first, T.Word)) return this.bindsWith(first, found);
-    if (typeIs(found, T.RCurly, T.RParen, T.RSquare) && !this.opener(found, OPEN_OF[found.image]!, found.image)) {
-      return diagnostic('ESP0103', { close: found.image }, { primary: this.label(found, 'nothing is open here') });
-    }
+    if (this.closesNothing(found)) return this.stray(found);
     if (typeIs(found, T.Eq) && before && Object.hasOwn(T.RESERVED, before.image)) {
       return diagnostic('ESP0122', { word: before.image }, { primary: this.label(before, 'a keyword') });
     }

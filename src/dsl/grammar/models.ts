@@ -115,7 +115,7 @@ export abstract class ModelParser extends StatementParser {
       const first = this.CONSUME2(T.RESERVED.if);
       const condition = this.SUBRULE2(this.operation);
       const then = this.SUBRULE2(this.modelBody);
-      arms.push({ first, condition, then });
+      this.limitChain(arms.push({ first, condition, then }));
     });
     this.OPTION(() => {
       this.CONSUME2(T.RESERVED.else);
