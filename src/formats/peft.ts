@@ -64,6 +64,7 @@ const KNOWN = new Set([
   'eva_config',
   'qalora_group_size',
   'ensure_weight_tying',
+  'megatron_core',
 ]);
 
 /** Fields that change the computation and are imported only when they are off. */
@@ -78,6 +79,11 @@ const MUST_BE_OFF: Readonly<Record<string, string>> = {
   layer_replication: 'replicated layers are not imported',
   alora_invocation_tokens: 'adapters that wait for a token are not imported',
   arrow_config: 'routed adapters are not imported',
+  kasa_config: 'knowledge-aware adapters are not imported',
+  monteclora_config: 'sampled adapters are not imported',
+  velora_config: 'compressed adapters are not imported',
+  megatron_config: 'layers split over machines are not imported',
+  lora_ga_config: 'it changes the base weights, which this folder does not hold',
   corda_config: 'it changes the base weights, which this folder does not hold',
 };
 

@@ -1,0 +1,266 @@
+/** Adapter folders of the library peft: their tensors under our names, with the update that peft would apply. */
+import { existsSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { moduleSites } from '../../src/formats/adapter.js';
+import { memoryFolder } from '../../src/formats/bytes.js';
+import { loadSources, openCheckpoint } from '../../src/formats/checkpoint.js';
+import { storeTensor } from '../../src/formats/elements.js';
+import { openCheckpointAt } from '../../src/formats/node/open.js';
+import { encodeSafetensors } from '../../src/formats/safetensors.js';
+import type { NamedTensor, SiteLike, SourceLike } from '../../src/formats/types.js';
+import type { Tensor, TensorType } from '../../src/ir/types.js';
+
+const DIM = 4;
+const filled = (shape: [number, number], seed: number): Tensor => ({
+  type: { dtype: 'f32', shape },
+  data: Float32Array.from({ length: shape[0] * shape[1] }, (_, i) => Math.sin(seed + i)),
+});
+
+/** A ViT's layout, of two blocks. */
+const LAYOUT: NamedTensor[] = [0, 1].flatMap((i) => [
+  ...['query', 'key', 'value'].map((part, p) => ({
+    param: `base.blocks.${i}.attn.qkv.weight`,
+    tensor: `vit.encoder.layer.${i}.attention.attention.${part}.weight`,
+    rows: [p * DIM, (p + 1) * DIM] as const,
+  })),
+  { param: `base.blocks.${i}.mlp.fc1.weight`, tensor: `vit.encoder.layer.${i}.intermediate.dense.weight` },
+]);
+const node = (key: string, kind: string, children: SiteLike[] = []): SiteLike => ({ key, kind, children });
+const ROOT = node(
+  'base',
+  'module',
+  [0, 1].map((i) => {
+    const qkv = `base.blocks.${i}.attn.qkv`;
+    const parts = ['q', 'k', 'v'].map((p) => node(`${qkv}.${p}`, 'part'));
+    return node(`base.blocks.${i}`, 'module', [node(qkv, 'layer', parts), node(`base.blocks.${i}.mlp.fc1`, 'layer')]);
+  }),
+);
+const SITES = moduleSites(ROOT, LAYOUT);
+
+/** A folder with these pairs by module. */
+function folder(config: object, pairs: Record<string, [Tensor, Tensor]>, more: Record<string, Tensor> = {}) {
+  const tensors = new Map(Object.entries(more).map(([n, t]) => [`base_model.model.${n}`, storeTensor(t)]));
+  for (const [module, [A, B]] of Object.entries(pairs)) {
+    tensors.set(`base_model.model.${module}.lora_A.weight`, storeTensor(A));
+    tensors.set(`base_model.model.${module}.lora_B.weight`, storeTensor(B));
+  }
+  return memoryFolder('lora', {
+    'adapter_config.json': JSON.stringify({
+      peft_type: 'LORA',
+      r: 2,
+      lora_alpha: 6,
+      target_modules: ['query'],
+      ...config,
+    }),
+    'adapter_model.safetensors': encodeSafetensors(tensors),
+  });
+}
+const pair = (rank: number, seed: number): [Tensor, Tensor] => [
+  filled([rank, DIM], seed),
+  filled([DIM, rank], seed + 50),
+];
+const module = (layer: number, part: string): string => `vit.encoder.layer.${layer}.attention.attention.${part}`;
+
+/** Loads A and B for the sites and returns scale · B A for each. */
+async function updates(where: ReturnType<typeof folder>, sites: string[]): Promise<Map<string, number[]>> {
+  const c = await openCheckpoint(where);
+  expect(c.kind).toBe('peft');
+  const { rank, alpha } = c.facts.options as { rank: number; alpha: number };
+  const params = sites.flatMap((s) => [`${s}@mine.A`, `${s}@mine.B`]);
+  const types = new Map<string, TensorType>(
+    params.map((p) => [p, { dtype: 'f32', shape: p.endsWith('A') ? [rank, DIM] : [DIM, rank] }]),
+  );
+  const loaded = await loadSources([{ location: 'lora', kind: 'adapter', params, layouts: {} }], c, {
+    types,
+    sites: SITES,
+  });
+  return new Map(
+    sites.map((s) => {
+      const A = loaded.get(`${s}@mine.A`)!.data;
+      const B = loaded.get(`${s}@mine.B`)!.data;
+      return [s, product(A, B, rank, alpha / rank)];
+    }),
+  );
+}
+
+function product(A: ArrayLike<number>, B: ArrayLike<number>, rank: number, scale: number): number[] {
+  const out: number[] = [];
+  for (let o = 0; o < DIM; o++) {
+    for (let i = 0; i < DIM; i++) {
+      let sum = 0;
+      for (let r = 0; r < rank; r++) sum += B[o * rank + r]! * A[r * DIM + i]!;
+      out.push(scale * sum);
+    }
+  }
+  return out;
+}
+const expectClose = (actual: number[], expected: number[]): void => {
+  for (const [i, e] of expected.entries()) expect(actual[i]!).toBeCloseTo(e, 5);
+};
+
+describe('names', () => {
+  test('of a layout’s modules are our sites, row parts in order', () => {
+    expect(SITES.get(module(0, 'query'))).toBe('base.blocks.0.attn.qkv.q');
+    expect(SITES.get(module(1, 'value'))).toBe('base.blocks.1.attn.qkv.v');
+    expect(SITES.get('vit.encoder.layer.1.intermediate.dense')).toBe('base.blocks.1.mlp.fc1');
+  });
+});
+
+describe('the update', () => {
+  test('is alpha / r · B A, as the tensors are', async () => {
+    const q = pair(2, 1);
+    const got = await updates(folder({}, { [module(0, 'query')]: q }), ['base.blocks.0.attn.qkv.q']);
+    expectClose(got.get('base.blocks.0.attn.qkv.q')!, product(q[0].data, q[1].data, 2, 3));
+  });
+
+  test('is alpha / sqrt(r) · B A with use_rslora', async () => {
+    const q = pair(2, 1);
+    const got = await updates(folder({ use_rslora: true }, { [module(0, 'query')]: q }), ['base.blocks.0.attn.qkv.q']);
+    expectClose(got.get('base.blocks.0.attn.qkv.q')!, product(q[0].data, q[1].data, 2, 6 / Math.SQRT2));
+  });
+
+  test('keeps every module’s own rank and scale when patterns give them', async () => {
+    const [q, v, last] = [pair(2, 1), pair(3, 2), pair(1, 3)];
+    const config = {
+      rank_pattern: { value: 3, '^vit.encoder.layer.1.*.query': 1 },
+      alpha_pattern: { 'attention.value': 10 },
+    };
+    const got = await updates(
+      folder(config, { [module(0, 'query')]: q, [module(0, 'value')]: v, [module(1, 'query')]: last }),
+      ['base.blocks.0.attn.qkv.q', 'base.blocks.0.attn.qkv.v', 'base.blocks.1.attn.qkv.q'],
+    );
+    expectClose(got.get('base.blocks.0.attn.qkv.q')!, product(q[0].data, q[1].data, 2, 3));
+    expectClose(got.get('base.blocks.0.attn.qkv.v')!, product(v[0].data, v[1].data, 3, 10 / 3));
+    expectClose(got.get('base.blocks.1.attn.qkv.q')!, product(last[0].data, last[1].data, 1, 6));
+  });
+
+  test('is found under the names that transformers 5 and older versions of peft write', async () => {
+    const q = pair(2, 1);
+    const got = await updates(folder({ rank_pattern: { q_proj: 2 } }, { 'vit.layers.0.attention.q_proj': q }), [
+      'base.blocks.0.attn.qkv.q',
+    ]);
+    expectClose(got.get('base.blocks.0.attn.qkv.q')!, product(q[0].data, q[1].data, 2, 3));
+    const old = memoryFolder('old', {
+      'adapter_config.json': '{"peft_type":"LORA","r":2}',
+      'adapter_model.safetensors': encodeSafetensors(
+        new Map([
+          [`base_model.model.${module(0, 'query')}.lora_A.default.weight`, storeTensor(q[0])],
+          [`base_model.model.${module(0, 'query')}.lora_B.default.weight`, storeTensor(q[1])],
+        ]),
+      ),
+    });
+    const c = await openCheckpoint(old);
+    expect([...c.peft!.pairs.keys()]).toEqual([module(0, 'query')]);
+    expect(c.facts.options).toEqual({ rank: 2, alpha: 8 });
+  });
+});
+
+describe('saved modules', () => {
+  const tune: SourceLike = { location: 'lora', kind: 'tune', params: ['head.fc.weight', 'head.fc.bias'], layouts: {} };
+  const adapter: SourceLike = {
+    location: 'lora',
+    kind: 'adapter',
+    params: ['base.blocks.0.attn.qkv.q@mine.A', 'base.blocks.0.attn.qkv.q@mine.B'],
+    layouts: {},
+  };
+  const types = new Map<string, TensorType>([
+    ['head.fc.weight', { dtype: 'f32', shape: [3, DIM] }],
+    ['head.fc.bias', { dtype: 'f32', shape: [3] }],
+    [adapter.params[0]!, { dtype: 'f32', shape: [2, DIM] }],
+    [adapter.params[1]!, { dtype: 'f32', shape: [DIM, 2] }],
+  ]);
+  const bias: Tensor = { type: { dtype: 'f32', shape: [3] }, data: Float32Array.of(1, 2, 3) };
+  const where = () =>
+    folder(
+      { modules_to_save: ['classifier'] },
+      { [module(0, 'query')]: pair(2, 1) },
+      { 'classifier.weight': filled([3, DIM], 9), 'classifier.bias': bias },
+    );
+
+  test('are the head that is tuned', async () => {
+    const loaded = await loadSources([adapter, tune], await openCheckpoint(where()), { types, sites: SITES });
+    expect(loaded.get('head.fc.bias')).toEqual(bias);
+    expect(loaded.get('head.fc.weight')!.data).toEqual(filled([3, DIM], 9).data);
+  });
+
+  test('that nobody takes are unexpected, not lost', async () => {
+    await expect(loadSources([adapter], await openCheckpoint(where()), { types, sites: SITES })).rejects.toThrow(
+      /ESP0510[\s\S]*unexpected \(2\)[\s\S]*classifier\.bias/,
+    );
+  });
+
+  test('that are wanted and not there are missing', async () => {
+    const bare = folder({}, { [module(0, 'query')]: pair(2, 1) });
+    await expect(loadSources([adapter, tune], await openCheckpoint(bare), { types, sites: SITES })).rejects.toThrow(
+      /missing \(2\)[\s\S]*head\.fc\.weight \[3, 4\]/,
+    );
+  });
+
+  test('a module that the spec does not adapt, and one that the model does not have', async () => {
+    const two = folder({}, { [module(0, 'query')]: pair(2, 1), [module(1, 'query')]: pair(2, 2) });
+    await expect(loadSources([adapter], await openCheckpoint(two), { types, sites: SITES })).rejects.toThrow(
+      /unexpected \(2\):\n\s+vit\.encoder\.layer\.1\.attention\.attention\.query\.A/,
+    );
+    const none = folder({}, { 'swin.layers.0.query': pair(2, 1) });
+    await expect(loadSources([adapter], await openCheckpoint(none), { types, sites: SITES })).rejects.toThrow(
+      /ESP0514.*\n.*swin\.layers\.0\.query/,
+    );
+  });
+});
+
+describe('what is refused', () => {
+  const one = { [module(0, 'query')]: pair(2, 1) };
+  test.each([
+    [{ peft_type: 'LOKR' }, 'ESP0512', 'peft_type = "LOKR"'],
+    [{ use_dora: true }, 'ESP0512', 'use_dora'],
+    [{ bias: 'all' }, 'ESP0512', 'bias'],
+    [{ fan_in_fan_out: true }, 'ESP0512', 'fan_in_fan_out'],
+    [{ lora_bias: true }, 'ESP0512', 'lora_bias'],
+    [{ init_lora_weights: 'pissa_niter_4' }, 'ESP0512', 'base weights'],
+    [{ rank_pattern: { '(a+)+': 3 } }, 'ESP0512', 'too complicated'],
+    [{ rank_pattern: { '(': 3 } }, 'ESP0512', 'not a regular expression'],
+    [{ rank_pattern: { query: '3' } }, 'ESP0507', 'not mapped to a number'],
+    [{ r: 4 }, 'ESP0507', 'has rank 4, but its tensors have rank 2'],
+    [{ r: 0 }, 'ESP0507', 'r = 0 is not a positive whole number'],
+    [{ lora_alpha: 'x' }, 'ESP0507', 'lora_alpha'],
+  ])('%j', async (config, code, words) => {
+    await expect(openCheckpoint(folder(config, one))).rejects.toThrow(code);
+    await expect(openCheckpoint(folder(config, one))).rejects.toThrow(words);
+  });
+
+  test('half a pair, and tensors of other kinds', async () => {
+    const half = { [`${module(0, 'query')}.lora_A.weight`]: filled([2, DIM], 1) };
+    await expect(openCheckpoint(folder({}, {}, half))).rejects.toThrow('only one half of its pair (A)');
+    const magnitude = { [`${module(0, 'query')}.lora_magnitude_vector`]: filled([1, DIM], 1) };
+    await expect(openCheckpoint(folder({}, one, magnitude))).rejects.toThrow(/ESP0512.*lora_magnitude_vector/);
+    const odd: [Tensor, Tensor] = [filled([2, DIM], 1), filled([DIM, 3], 1)];
+    await expect(openCheckpoint(folder({}, { [module(0, 'query')]: odd }))).rejects.toThrow(
+      'not a pair for a linear layer',
+    );
+  });
+
+  test('a pickle, and no weights', async () => {
+    const config = { 'adapter_config.json': '{"peft_type":"LORA"}' };
+    await expect(openCheckpoint(memoryFolder('f', { ...config, 'adapter_model.bin': 'x' }))).rejects.toThrow('pickle');
+    await expect(openCheckpoint(memoryFolder('f', config))).rejects.toThrow('no adapter_model.safetensors');
+  });
+
+  test('unknown fields are reported unless they are off', async () => {
+    const c = await openCheckpoint(folder({ brand_new: 'on', other_new: null, third_new: {} }, one));
+    expect(c.warnings.map((w) => [w.severity, w.message])).toEqual([
+      ['warning', 'lora/adapter_config.json has fields that Espalier does not know and ignores: brand_new'],
+    ]);
+  });
+});
+
+const REAL = 'examples/fashion/adapters/lora-mnist';
+test.runIf(existsSync(REAL))('the folder that peft wrote for the demo', async () => {
+  const c = await openCheckpointAt(REAL);
+  expect(c.warnings).toEqual([]);
+  expect(c.facts.options).toEqual({ rank: 8, alpha: 16 });
+  expect([...c.peft!.pairs.keys()].sort()).toEqual(
+    [0, 1, 2, 3].flatMap((i) => [module(i, 'query'), module(i, 'value')]),
+  );
+  expect([...c.peft!.saved.keys()].sort()).toEqual(['classifier.bias', 'classifier.weight']);
+  await c.close();
+});
