@@ -15,14 +15,14 @@ export type RuntimeCode =
   | 'ESP0709'
   | 'ESP0710';
 
-/** Base of all errors that the runtime throws on purpose. */
+/** Base of all errors that the runtime throws on purpose. Names are written out, since a minified class has another one. */
 export class RuntimeError extends Error {
+  override readonly name: string = 'RuntimeError';
   readonly code: RuntimeCode;
   /** What to do, one line; empty if there is nothing general to say. */
   readonly help: string;
   constructor(code: RuntimeCode, message: string, help = '', cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });
-    this.name = new.target.name;
     this.code = code;
     this.help = help;
   }
@@ -30,6 +30,7 @@ export class RuntimeError extends Error {
 
 /** There is no WebGPU here, or it offers no adapter. */
 export class NoAdapterError extends RuntimeError {
+  override readonly name = 'NoAdapterError';
   constructor(message: string, help: string, cause?: unknown) {
     super('ESP0701', message, help, cause);
   }
@@ -37,6 +38,7 @@ export class NoAdapterError extends RuntimeError {
 
 /** The program needs more than the adapter has (a limit), so it refuses to run. */
 export class LimitError extends RuntimeError {
+  override readonly name = 'LimitError';
   readonly limit: string;
   constructor(limit: string, needed: number, available: number) {
     super(
@@ -50,6 +52,7 @@ export class LimitError extends RuntimeError {
 
 /** The device was lost, or destroyed, while the session was in use. */
 export class DeviceLostError extends RuntimeError {
+  override readonly name = 'DeviceLostError';
   constructor(message: string) {
     super(
       'ESP0703',
@@ -61,6 +64,7 @@ export class DeviceLostError extends RuntimeError {
 
 /** The device ran out of memory. */
 export class OutOfMemoryError extends RuntimeError {
+  override readonly name = 'OutOfMemoryError';
   constructor(what: string, message: string) {
     super('ESP0704', `out of GPU memory ${what}: ${message}`, 'use a smaller batch, or `weights = f16`');
   }
@@ -68,6 +72,7 @@ export class OutOfMemoryError extends RuntimeError {
 
 /** WebGPU refused a command or a kernel: the program does not fit this runtime, or one of the two is at fault. */
 export class ValidationError extends RuntimeError {
+  override readonly name = 'ValidationError';
   constructor(what: string, message: string) {
     super('ESP0705', `${what}: ${message}`, 'compile the program again with this version of Espalier');
   }
@@ -75,6 +80,7 @@ export class ValidationError extends RuntimeError {
 
 /** The golden input gave another output than the compiler's, with the portable kernels too. */
 export class GoldenMismatchError extends RuntimeError {
+  override readonly name = 'GoldenMismatchError';
   /** Largest |difference| / max |expected|; NaN if the output held a NaN. */
   readonly error: number;
   readonly tolerance: number;
@@ -91,6 +97,7 @@ export class GoldenMismatchError extends RuntimeError {
 
 /** A file of the program's folder is missing, truncated or says something else than `program.json`. */
 export class ProgramFileError extends RuntimeError {
+  override readonly name = 'ProgramFileError';
   readonly file: string;
   constructor(file: string, message: string, cause?: unknown) {
     super('ESP0707', `${file}: ${message}`, 'compile the program again, or copy its folder completely', cause);
@@ -100,6 +107,7 @@ export class ProgramFileError extends RuntimeError {
 
 /** What `run` was given does not fit the program. */
 export class InputError extends RuntimeError {
+  override readonly name = 'InputError';
   constructor(message: string, help = '') {
     super('ESP0708', message, help);
   }
@@ -107,6 +115,7 @@ export class InputError extends RuntimeError {
 
 /** `run` after `dispose`. */
 export class DisposedError extends RuntimeError {
+  override readonly name = 'DisposedError';
   constructor() {
     super('ESP0709', 'the session has been disposed', 'load the program again');
   }
@@ -114,6 +123,7 @@ export class DisposedError extends RuntimeError {
 
 /** A driver that was asked for by name is not on this machine. */
 export class DriverError extends RuntimeError {
+  override readonly name = 'DriverError';
   constructor(message: string, help: string, cause?: unknown) {
     super('ESP0710', message, help, cause);
   }

@@ -1,23 +1,33 @@
 /** Bundles the runtime that a page loads into one file, dist/runtime.js (ESM, no dependency). */
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
-export async function buildRuntime() {
-  const root = fileURLToPath(new URL('..', import.meta.url));
-  await build({
-    absWorkingDir: root,
+/** The bundle's text. */
+export async function bundleRuntime() {
+  const { outputFiles } = await build({
+    absWorkingDir: fileURLToPath(new URL('..', import.meta.url)),
     entryPoints: ['runtime/index.ts'],
-    outfile: 'dist/runtime.js',
+    write: false,
     bundle: true,
     minify: true,
     format: 'esm',
     target: 'es2022',
     platform: 'browser',
-    external: ['node:*'],
     legalComments: 'none',
     logLevel: 'warning',
   });
-  return new URL('../dist/runtime.js', import.meta.url);
+  return outputFiles[0].text;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) console.log(fileURLToPath(await buildRuntime()));
+/** Writes the bundle and gives its path. Others may be reading it, so it appears at once. */
+export async function buildRuntime() {
+  const path = fileURLToPath(new URL('../dist/runtime.js', import.meta.url));
+  await mkdir(fileURLToPath(new URL('../dist', import.meta.url)), { recursive: true });
+  const unfinished = `${path}.${process.pid}.tmp`;
+  await writeFile(unfinished, await bundleRuntime());
+  await rename(unfinished, path);
+  return path;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) console.log(await buildRuntime());

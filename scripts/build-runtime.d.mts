@@ -1,0 +1,3 @@
+/** Types of build-runtime.mjs, for tests. */
+export function bundleRuntime(): Promise<string>;
+export function buildRuntime(): Promise<string>;
