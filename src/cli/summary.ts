@@ -36,8 +36,8 @@ export function describeCompiled(compiled: Compiled, folder: string): string {
 /** One line for each adapter and fate: `karst merged into 16 layers`. */
 function mergeRows(compiled: Compiled): [string, string][] {
   const groups = new Map<string, number>();
-  for (const { adapter, status } of compiled.report) {
-    const key = `${adapter} ${status}`;
+  for (const { scope, state } of compiled.report) {
+    const key = `${scope.slice(scope.lastIndexOf('@') + 1)} ${state}`;
     groups.set(key, (groups.get(key) ?? 0) + 1);
   }
   return [...groups].map(([key, n], i) => [i === 0 ? 'adapters' : '', `${key} at ${n} ${n === 1 ? 'site' : 'sites'}`]);

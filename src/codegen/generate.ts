@@ -36,7 +36,7 @@ export interface GenerateOptions {
 export interface Generated {
   /** Everything but weight files, preprocessing, labels and the golden input, which the caller adds. */
   readonly program: Program;
-  /** `kernels/<name>.<variant>.wgsl` -> text. */
+  /** `<name>.<variant>.wgsl` -> text. */
   readonly files: ReadonlyMap<string, string>;
   readonly weights: readonly WeightRecipe[];
   /** One for each entry; `describeMemory` prints it. */
@@ -110,7 +110,7 @@ class Kernels {
     for (let i = 2; this.names.has(name); i++) name = `${base}_${i}`;
     this.names.add(name);
     const variants = k.variants.map((v) => {
-      const file = `kernels/${name}.${v.name}.wgsl`;
+      const file = `${name}.${v.name}.wgsl`;
       this.files.set(file, v.wgsl);
       return { name: v.name, requires: v.requires, file, rank: v.rank };
     });

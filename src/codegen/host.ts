@@ -5,12 +5,17 @@
 import { ModuleKind, Project, ScriptTarget, VariableDeclarationKind } from 'ts-morph';
 import type { Program, StorageType, TensorSpec } from '../../runtime/program.js';
 
-const ARRAYS: Record<StorageType, string> = { f32: 'Float32Array', f16: 'Uint16Array', i32: 'Int32Array', u32: 'Uint32Array' };
+const ARRAYS: Record<StorageType, string> = {
+  f32: 'Float32Array',
+  f16: 'Uint16Array',
+  i32: 'Int32Array',
+  u32: 'Uint32Array',
+};
 
 /** What the module is checked against; the real runtime is bundled JavaScript beside it. */
 const RUNTIME_TYPES = `
 export declare function load(source: string | URL, options?: object): Promise<never>;
-export declare function isSupported(): Promise<boolean>;
+export declare function isSupported(): boolean;
 `;
 
 const shapeText = (spec: TensorSpec) => `[${spec.shape.join(', ')}]`;
@@ -33,9 +38,16 @@ export function hostModule(program: Program): { readonly 'index.js': string; rea
   const entry = program.entries[0]!;
   const labelled = program.labels !== undefined;
 
-  file.addStatements(`/** ${program.name}, compiled by Espalier ${program.compiler}. Needs WebGPU and nothing else. */`);
-  file.addImportDeclaration({ moduleSpecifier: './runtime.js', namedImports: [{ name: 'load', alias: 'loadProgram' }] });
-  file.addExportDeclaration({ moduleSpecifier: './runtime.js', namedExports: ['isSupported'] });
+  file.addStatements(
+    `/** ${program.name}, compiled by Espalier ${program.compiler}. Needs WebGPU and nothing else. */`,
+  );
+  file.addImportDeclaration({
+    moduleSpecifier: './runtime.js',
+    namedImports: [
+      { name: 'isSupported', alias: 'supported' },
+      { name: 'load', alias: 'loadProgram' },
+    ],
+  });
   if (program.labels) {
     file.addVariableStatement({
       isExported: true,
@@ -55,37 +67,7 @@ export function hostModule(program: Program): { readonly 'index.js': string; rea
       { name: 'height', type: 'number', isReadonly: true },
     ],
   });
-  file.addInterface({
-    isExported: true,
-    name: 'Input',
-    properties: [
-      ...(program.preprocess
-        ? [
-            {
-              name: 'image',
-              type: 'RgbaImage | ImageData | ImageBitmap',
-              isReadonly: true,
-              hasQuestionToken: true,
-              docs: ['Resized, cropped and normalised on the GPU.'],
-            },
-            {
-              name: 'images',
-              type: 'readonly (RgbaImage | ImageData | ImageBitmap)[]',
-              isReadonly: true,
-              hasQuestionToken: true,
-              docs: [`Any number; run in batches of ${program.entries.map((e) => e.batch).join(' or ')}.`],
-            },
-          ]
-        : []),
-      {
-        name: 'tensors',
-        type: `{ ${entry.inputs.map((i) => `readonly ${JSON.stringify(i.name)}: ${ARRAYS[i.dtype]}`).join('; ')} }`,
-        isReadonly: true,
-        hasQuestionToken: true,
-        docs: [`Row-major: ${entry.inputs.map((i) => `${i.name} ${shapeText(i)}`).join(', ')}.`],
-      },
-    ],
-  });
+  const tensors = `{ ${entry.inputs.map((i) => `readonly ${JSON.stringify(i.name)}: ${ARRAYS[i.dtype]}`).join('; ')} }`;
   if (labelled) {
     file.addInterface({
       isExported: true,
@@ -111,9 +93,9 @@ export function hostModule(program: Program): { readonly 'index.js': string; rea
         ? [
             {
               name: 'classes',
-              type: 'readonly (readonly Prediction[])[]',
+              type: 'readonly Prediction[]',
               isReadonly: true,
-              docs: ['For each image, the classes by falling probability.'],
+              docs: ['The five likeliest classes of the (first) image, best first.'],
             },
           ]
         : []),
@@ -123,8 +105,35 @@ export function hostModule(program: Program): { readonly 'index.js': string; rea
     isExported: true,
     name: 'Session',
     methods: [
-      { name: 'run', parameters: [{ name: 'input', type: 'Input' }], returnType: 'Promise<Result>' },
-      { name: 'warmup', returnType: 'Promise<void>', docs: ['Runs once, so that the first real run is as quick as the others.'] },
+      ...(program.preprocess
+        ? [
+            {
+              name: 'run',
+              parameters: [{ name: 'input', type: '{ readonly image: RgbaImage | ImageData | ImageBitmap }' }],
+              returnType: 'Promise<Result>',
+              docs: ['One image; it is resized, cropped and normalised on the GPU.'],
+            },
+            {
+              name: 'run',
+              parameters: [
+                { name: 'input', type: '{ readonly images: readonly (RgbaImage | ImageData | ImageBitmap)[] }' },
+              ],
+              returnType: 'Promise<Result[]>',
+              docs: [`Any number of images, in batches of ${program.entries.map((e) => e.batch).join(' or ')}.`],
+            },
+          ]
+        : []),
+      {
+        name: 'run',
+        parameters: [{ name: 'input', type: `{ readonly tensors: ${tensors} }` }],
+        returnType: 'Promise<Result>',
+        docs: [`Row-major: ${entry.inputs.map((i) => `${i.name} ${shapeText(i)}`).join(', ')}.`],
+      },
+      {
+        name: 'warmup',
+        returnType: 'Promise<void>',
+        docs: ['Runs once, so that the first real run is as quick as the others.'],
+      },
       { name: 'dispose', returnType: 'void', docs: ['Frees everything on the GPU.'] },
     ],
   });
@@ -132,8 +141,20 @@ export function hostModule(program: Program): { readonly 'index.js': string; rea
     isExported: true,
     name: 'LoadOptions',
     properties: [
-      { name: 'device', type: 'GPUDevice', isReadonly: true, hasQuestionToken: true, docs: ['A device to share; otherwise one is requested.'] },
-      { name: 'check', type: 'boolean', isReadonly: true, hasQuestionToken: true, docs: ['Run the golden input at load (default: true).'] },
+      {
+        name: 'device',
+        type: 'GPUDevice',
+        isReadonly: true,
+        hasQuestionToken: true,
+        docs: ['A device to share; otherwise one is requested.'],
+      },
+      {
+        name: 'golden',
+        type: 'boolean',
+        isReadonly: true,
+        hasQuestionToken: true,
+        docs: ['Run the golden input at load (default: true).'],
+      },
     ],
   });
   file.addFunction({
@@ -144,9 +165,17 @@ export function hostModule(program: Program): { readonly 'index.js': string; rea
     docs: ['Loads the program from the folder that this module lies in.'],
     statements: [`return loadProgram(new URL('./', import.meta.url), options);`],
   });
+  file.addFunction({
+    isExported: true,
+    name: 'isSupported',
+    returnType: 'boolean',
+    docs: ['Whether this page (or process) has WebGPU at all; `load` may still find no adapter.'],
+    statements: ['return supported();'],
+  });
   file.formatText();
 
   const files = new Map<string, string>();
-  for (const output of project.emitToMemory({ targetSourceFile: file }).getFiles()) files.set(output.filePath, output.text);
+  for (const output of project.emitToMemory({ targetSourceFile: file }).getFiles())
+    files.set(output.filePath, output.text);
   return { 'index.js': files.get('/index.js')!, 'index.d.ts': files.get('/index.d.ts')! };
 }
