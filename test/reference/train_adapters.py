@@ -28,7 +28,7 @@ BASE = HOME / "vit-fashion"
 
 def train(model, forward, epochs: float, lr: float) -> None:
     images, labels = load(MNIST, "train")
-    batch = 128
+    batch = 32
     steps = int(epochs * len(images) / batch)
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=lr, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps, pct_start=0.15)
@@ -43,7 +43,7 @@ def train(model, forward, epochs: float, lr: float) -> None:
         loss.backward()
         optimizer.step()
         schedule.step()
-        if step % 50 == 0:
+        if step % 200 == 0:
             print(f"step {step}/{steps} loss {loss.item():.4f} {time.time() - start:.0f} s", flush=True)
 
 
@@ -81,7 +81,7 @@ def run_native(method: str, epochs: float) -> None:
         about["settings"] = json.dumps({"experts": 4, "rank": 4, "scale": 1})
         grafted = graft(model, lambda layer, parts: Alore(layer), ["attn.qkv", "mlp.fc1"])
     frozen = {n: p.detach().clone() for n, p in model.named_parameters() if not p.requires_grad}
-    train(model, model, epochs, 4e-3)
+    train(model, model, epochs, 3e-3)
     model.eval()
     assert all(torch.equal(frozen[n], p) for n, p in model.named_parameters() if n in frozen)
     tensors = {f"{site}@{method}.{n}": getattr(a, n).detach().contiguous() for site, a in grafted.items() for n in a.names}
@@ -105,7 +105,7 @@ def run_lora(epochs: float) -> None:
     targets = ["q_proj", "v_proj"] if linear[0].endswith("q_proj") else ["query", "value"]
     wrapped = peft.get_peft_model(model, peft.LoraConfig(r=8, lora_alpha=16, target_modules=targets, modules_to_save=["classifier"]))
     wrapped.print_trainable_parameters()
-    train(wrapped, lambda p: wrapped(pixel_values=p).logits, epochs, 4e-3)
+    train(wrapped, lambda p: wrapped(pixel_values=p).logits, epochs, 3e-3)
     wrapped.eval()
     folder = HOME / "adapters" / "lora-mnist"
     wrapped.peft_config["default"].base_model_name_or_path = "../../vit-fashion"
