@@ -15,7 +15,10 @@ export function generate(): string {
     .filter((n) => n.endsWith('.peft'))
     .sort();
   const entries = names.map((n) => {
-    const text = readFileSync(join(folder, n), 'utf8').replaceAll('\\', '\\\\').replaceAll('`', '\\`').replaceAll('${', '\\${');
+    const text = readFileSync(join(folder, n), 'utf8')
+      .replaceAll('\\', '\\\\')
+      .replaceAll('`', '\\`')
+      .replaceAll('${', '\\${');
     return `  ${n.slice(0, -'.peft'.length)}: \`${text}\`,\n`;
   });
   return `/** Generated from src/dsl/std/*.peft by scripts/embed-std.ts; do not edit. */\nexport const STD: Readonly<Record<string, string>> = {\n${entries.join('')}};\n`;

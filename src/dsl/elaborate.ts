@@ -1,0 +1,241 @@
+/**
+ * Elaboration: what a parsed spec means. Names are resolved, options become numbers, modules a tree, statements masks and adapters on
+ * it, and the forward a graph over IR values. Errors are collected; the value is absent if there is one.
+ */
+
+import type { Checked, Diagnostic } from '../diagnostics/types.js';
+import { input } from '../ir/graph.js';
+import type { Func, Module, Param, TensorType, Value } from '../ir/types.js';
+import type { Expr, ModelDecl, SettingsDecl, SourceFile, TensorParam } from './ast.js';
+import type { Elaborated, ElaborateOptions, SiteNode } from './elaborated.js';
+import { forwardOf } from './semantics/block.js';
+import { checkNames } from './semantics/check.js';
+import type { Engine } from './semantics/engine.js';
+import { Library } from './semantics/library.js';
+import { makeEngine } from './semantics/make-engine.js';
+import { type Binding, type ModelPlan, planModel } from './semantics/model.js';
+import { modelOptions, theModel } from './semantics/options.js';
+import { pruneJobs } from './semantics/prune.js';
+import { Report } from './semantics/report.js';
+import { Scope } from './semantics/scope.js';
+import { deploySettings, trainSettings } from './semantics/settings.js';
+import { below, type ModuleSite } from './semantics/site.js';
+import { sourcesOf } from './semantics/sources.js';
+import { appliedAdapter, siteNode } from './semantics/tree.js';
+import { wordsOfParams } from './semantics/types.js';
+import { num, type Val } from './semantics/values.js';
+import { preprocessOf } from './semantics/variants.js';
+
+/**
+ * Works out the model of a file.
+ * Never throws for a bad spec: the diagnostics say what is wrong, and `value` is there only if nothing is.
+ */
+export function elaborate(file: SourceFile, options: ElaborateOptions): Checked<Elaborated> {
+  const report = new Report(file.path);
+  const library = new Library(file, report, options.readFile);
+  checkNames(library, report);
+  const engine = makeEngine(report, library, options);
+  const value = report.attempt(() => elaborateModel(engine, file, theModel(engine, file, options.model)));
+  return { ...(value && !report.failed ? { value } : {}), diagnostics: report.diagnostics };
+}
+
+/** All that is wrong with a file: its names, and every model in it. A file without models is a library, and fine. */
+export function check(file: SourceFile, options: ElaborateOptions): Diagnostic[] {
+  const report = new Report(file.path);
+  const library = new Library(file, report, options.readFile);
+  checkNames(library, report);
+  const models = file.decls.filter((d): d is ModelDecl => d.kind === 'model');
+  const chosen = options.model === undefined ? models : models.filter((m) => m.name.name === options.model);
+  if (options.model !== undefined && chosen.length === 0) {
+    report.attempt(() => theModel(makeEngine(report, library, options), file, options.model));
+  }
+  for (const m of chosen) {
+    const engine = makeEngine(report, library, options);
+    report.attempt(() => elaborateModel(engine, file, m));
+  }
+  return report.diagnostics;
+}
+
+function elaborateModel(engine: Engine, file: SourceFile, decl: ModelDecl): Elaborated | undefined {
+  const { report, options } = engine;
+  const scope = new Scope(undefined, wordsOfParams(decl.params));
+  for (const [name, v] of modelOptions(engine, decl, options.set)) scope.set(name, v);
+  const plan = planModel(engine, decl, scope);
+  const prune = pruneJobs(engine, plan.prunings, scope);
+  const settings = settingsOf(file, decl.name.name);
+  const deploy = deploySettings(engine, settings.deploy, scope);
+  const train = trainSettings(engine, settings.train, scope);
+  const last = plan.bindings.at(-1);
+  if (!last) {
+    if (report.failed) return undefined;
+    return report.stop('ESP0241', { name: decl.name.name }, { primary: { span: decl.name.span, text: 'this model' } });
+  }
+  const infer = report.attempt(() => traceModel(engine, plan));
+  if (!report.failed) checkReached(engine, plan);
+  const sources = report.attempt(() => sourcesOf(engine, plan));
+  const backbone = plan.bindings.find((b) => b.backbone);
+  const preprocess = infer && backbone ? preprocessing(engine, backbone, infer) : undefined;
+  if (!infer || !sources || report.failed) return undefined;
+  const labels = labelsOf(plan);
+  return {
+    name: decl.name.name,
+    module: moduleOf(engine, decl.name.name, infer),
+    root: rootNode(decl.name.name, plan),
+    sources,
+    prune,
+    adapters: plan.adaptations.flatMap((a) => a.grafts.map(appliedAdapter)),
+    deploy,
+    ...(train ? { train } : {}),
+    ...(preprocess ? { preprocess } : {}),
+    ...(labels ? { labels } : {}),
+    inputs: infer.inputs.map((v) => ({ name: v.op === 'input' ? v.attrs.name : '', type: v.type })),
+    origin: { file: file.path, start: decl.span.start, end: decl.span.end },
+  };
+}
+
+/** The blocks of settings for one model; names and doubles were checked with the other names. */
+function settingsOf(file: SourceFile, model: string): { deploy?: SettingsDecl; train?: SettingsDecl } {
+  const of = (kind: 'train' | 'deploy') =>
+    file.decls.find((d): d is SettingsDecl => d.kind === kind && d.model.name === model);
+  const deploy = of('deploy');
+  const train = of('train');
+  return { ...(deploy ? { deploy } : {}), ...(train ? { train } : {}) };
+}
+
+// ---- Tracing -------------------------------------------------------------------------------------------------------
+
+/** `infer`: every binding that no other one takes is a result, for the batch that was asked for. */
+function traceModel(engine: Engine, plan: ModelPlan): Func {
+  const taken = new Set(plan.bindings.flatMap((b) => [...modulesOf(b)]));
+  const ends = plan.bindings.filter((b) => !taken.has(b.site));
+  const inputs = new Map<string, Value>();
+  const results = ends.map((b) => {
+    const site = b.site as ModuleSite;
+    const forward = forwardOf(site.decl.body);
+    const args = (forward?.params ?? []).map((p, i) => {
+      const name = p.name.name;
+      let v = inputs.get(name);
+      if (!v) {
+        v = input(name, inputType(engine, site, p, i));
+        inputs.set(name, v);
+      }
+      return { value: { kind: 'tensor', value: v } as Val, span: b.span };
+    });
+    const out = engine.callSite(site, args, b.span);
+    const last = forward?.body.statements.at(-1);
+    const name = last?.kind === 'expr' && last.value.kind === 'name' ? last.value.name : b.name;
+    return { name, value: engine.tensor(out, b.span) };
+  });
+  return { name: 'infer', inputs: [...inputs.values()], results };
+}
+
+/** Modules that a binding was given as options: it calls them. */
+function* modulesOf(b: Binding): Generator<unknown> {
+  if (b.site.kind !== 'module') return;
+  for (const name of b.site.scope.ownNames()) {
+    const v = b.site.scope.own(name);
+    if (v?.kind === 'site' && v.site.key.split('.')[0] !== b.name) yield v.site;
+  }
+}
+
+/** The type of a model's input; a head that does not say takes what the module that it was given takes. */
+function inputType(engine: Engine, site: ModuleSite, p: TensorParam, i: number): TensorType {
+  if (!p.shape) {
+    for (const name of site.scope.ownNames()) {
+      const v = site.scope.own(name);
+      const below =
+        v?.kind === 'site' && v.site.kind === 'module' && v.site.key.split('.')[0] !== site.key ? v.site : undefined;
+      const q = below && forwardOf(below.decl.body)?.params[i];
+      if (below && q) return inputType(engine, below, q, i);
+    }
+    return engine.report.stop(
+      'ESP0311',
+      { name: p.name.name },
+      { primary: { span: p.span, text: 'a shape is missing here' } },
+    );
+  }
+  const scope = new Scope(site.scope);
+  const shape = p.shape.map((d, axis) => {
+    if (d.kind === 'name' && scope.get(d.name) === undefined) {
+      if (axis > 0)
+        engine.report.stop('ESP0311', { name: d.name }, { primary: { span: d.span, text: 'left open here' } });
+      scope.set(d.name, num(engine.options.batch));
+      return engine.options.batch;
+    }
+    return engine.dimension(engine.evaluate(d, scope), 'a size of the input', (d as Expr).span);
+  });
+  return { dtype: 'f32', shape };
+}
+
+/** A statement on a module that is never called would silently do nothing. */
+function checkReached(engine: Engine, plan: ModelPlan): void {
+  for (const a of plan.adaptations) {
+    for (const g of a.grafts) {
+      if (g.body instanceof Scope) continue;
+      engine.report.add(
+        'ESP0336',
+        { what: 'an adapter is put on', site: g.site.path },
+        { primary: { span: a.stmt.span, text: 'this statement' } },
+      );
+    }
+  }
+  for (const p of plan.prunings) {
+    for (const s of p.sites) {
+      if (s.called) continue;
+      engine.report.add(
+        'ESP0336',
+        { what: 'a mask is put on', site: s.path },
+        { primary: { span: p.stmt.span, text: 'this statement' } },
+      );
+    }
+  }
+}
+
+// ---- Results -------------------------------------------------------------------------------------------------------
+
+function moduleOf(engine: Engine, name: string, infer: Func): Module {
+  const params = new Map<string, Param>();
+  for (const s of engine.params.slots.values()) {
+    params.set(s.name, {
+      name: s.name,
+      type: s.type,
+      role: s.role,
+      ...(s.init ? { init: s.init } : {}),
+      ...(s.data ? { data: s.data } : {}),
+      ...(s.value.origin ? { origin: s.value.origin } : {}),
+    });
+  }
+  return { name, params, funcs: new Map([['infer', infer]]) };
+}
+
+function rootNode(name: string, plan: ModelPlan): SiteNode {
+  return {
+    path: '',
+    key: '',
+    type: name,
+    kind: 'module',
+    detail: '',
+    params: {},
+    adapters: [],
+    children: plan.bindings.map((b) => siteNode(b.site)),
+  };
+}
+
+function preprocessing(engine: Engine, b: Binding, infer: Func): Elaborated['preprocess'] {
+  if (b.facts?.preprocess) return b.facts.preprocess;
+  if (!b.variant || b.site.kind !== 'module') return undefined;
+  return preprocessOf(engine, b.variant, b.site, infer.inputs[0]?.type.shape[1] ?? 3);
+}
+
+/** Names of classes: what the last binding took as its option `classes`, if they are names. */
+function labelsOf(plan: ModelPlan): readonly string[] | undefined {
+  for (const b of [...plan.bindings].reverse()) {
+    for (const s of below(b.site)) {
+      const v = s.kind === 'module' ? s.scope.own('classes') : undefined;
+      if (v?.kind !== 'list') continue;
+      const names = v.items.flatMap((i) => (i.kind === 'str' ? [i.value] : []));
+      if (names.length === v.items.length && names.length > 0) return names;
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,152 @@
+/** Unary and binary operators: exact arithmetic on numbers, broadcasting arithmetic on tensors, logic and comparison. */
+import type { Builder } from '../../ir/ops/builder.js';
+import type { Origin, Value } from '../../ir/types.js';
+import type { BinaryExpr, BinaryOp, UnaryExpr } from '../ast.js';
+import type { Engine } from './engine.js';
+import type { Scope } from './scope.js';
+import { bool, describe, isTensorLike, type NumVal, num, same, showNumber, tensorVal, type Val } from './values.js';
+
+export function unary(engine: Engine, expr: UnaryExpr, v: Val): Val {
+  if (expr.op === 'not') {
+    if (v.kind === 'tensor' || v.kind === 'table') {
+      const x = { value: engine.tensor(v, expr.operand.span), span: expr.operand.span };
+      return tensorVal(engine.trace('not', expr.span, [x], (b, o) => b.not(x.value, o)));
+    }
+    return bool(!engine.truth(v, 'the operand of `not`', expr.operand.span));
+  }
+  if (v.kind === 'num') return { ...v, value: -v.value };
+  if (isTensorLike(v)) {
+    const x = { value: engine.tensor(v, expr.operand.span), span: expr.operand.span };
+    return tensorVal(engine.trace('-', expr.span, [x], (b, o) => b.neg(x.value, o)));
+  }
+  return engine.report.stop(
+    'ESP0205',
+    { what: 'the operand of `-`', expected: 'a number or a tensor', found: describe(v) },
+    { primary: { span: expr.operand.span, text: `this is ${describe(v)}` } },
+  );
+}
+
+export function binary(engine: Engine, expr: BinaryExpr, scope: Scope): Val {
+  // `and` and `or` of truth values leave the right side alone where the left one decides.
+  if (expr.op === 'and' || expr.op === 'or') {
+    const left = engine.evaluate(expr.left, scope);
+    if (left.kind === 'bool') {
+      if (left.value === (expr.op === 'or')) return left;
+      const right = engine.evaluate(expr.right, scope);
+      if (!isTensorLike(right)) return bool(engine.truth(right, `the right side of \`${expr.op}\``, expr.right.span));
+    }
+    return combine(engine, expr, left, engine.evaluate(expr.right, scope));
+  }
+  // Both sides are looked at, so that two unknown names are two messages.
+  const left = engine.report.attempt(() => engine.evaluate(expr.left, scope));
+  const right = engine.evaluate(expr.right, scope);
+  return left === undefined ? engine.evaluate(expr.left, scope) : combine(engine, expr, left, right);
+}
+
+function combine(engine: Engine, expr: BinaryExpr, left: Val, right: Val): Val {
+  if (left.kind === 'num' && right.kind === 'num') return numbers(engine, expr, left, right);
+  if (
+    (isTensorLike(left) || isTensorLike(right)) &&
+    [left, right].every((v) => isTensorLike(v) || v.kind === 'num' || v.kind === 'bool')
+  ) {
+    return tensors(engine, expr, left, right);
+  }
+  if (expr.op === '==') return bool(same(left, right));
+  if (expr.op === '!=') return bool(!same(left, right));
+  if (expr.op === '+' && left.kind === 'list' && right.kind === 'list') {
+    return { kind: 'list', items: [...left.items, ...right.items] };
+  }
+  return engine.report.stop(
+    'ESP0228',
+    { op: expr.op, left: describe(left), right: describe(right) },
+    {
+      primary: { span: expr.span, text: 'this calculation' },
+      secondary: [
+        { span: expr.left.span, text: describe(left) },
+        { span: expr.right.span, text: describe(right) },
+      ],
+    },
+  );
+}
+
+function numbers(engine: Engine, expr: BinaryExpr, l: NumVal, r: NumVal): Val {
+  const a = l.value;
+  const b = r.value;
+  const wholes = l.whole && r.whole;
+  switch (expr.op) {
+    case '==':
+      return bool(a === b);
+    case '!=':
+      return bool(a !== b);
+    case '<':
+      return bool(a < b);
+    case '<=':
+      return bool(a <= b);
+    case '>':
+      return bool(a > b);
+    case '>=':
+      return bool(a >= b);
+    case '+':
+      return finite(engine, expr, l, r, num(a + b, wholes));
+    case '-':
+      return finite(engine, expr, l, r, num(a - b, wholes));
+    case '*':
+      return finite(engine, expr, l, r, num(a * b, wholes));
+    case '/': {
+      const q = a / b;
+      if (wholes && b !== 0 && !Number.isInteger(q)) {
+        return { kind: 'num', value: q, whole: false, inexact: { left: a, right: b } };
+      }
+      return finite(engine, expr, l, r, num(q, wholes));
+    }
+    case '%':
+      // The result has the sign of the divisor, so that indices wrap around.
+      return finite(engine, expr, l, r, num(a - b * Math.floor(a / b), wholes));
+    default:
+      return engine.report.stop(
+        'ESP0228',
+        { op: expr.op, left: describe(l), right: describe(r) },
+        { primary: { span: expr.span, text: 'this calculation' } },
+      );
+  }
+}
+
+function finite(engine: Engine, expr: BinaryExpr, l: NumVal, r: NumVal, v: NumVal): Val {
+  if (Number.isFinite(v.value)) return v;
+  const what = `${showNumber(l.value)} ${expr.op} ${showNumber(r.value)}`;
+  const value = (expr.op === '/' || expr.op === '%') && r.value === 0 ? 'a division by zero' : 'too large';
+  return engine.report.stop('ESP0227', { what, value }, { primary: { span: expr.span, text: 'this calculation' } });
+}
+
+type Trace = (b: Builder, x: Value, y: Value, o: Origin) => Value;
+const TENSOR_OPS: { readonly [O in BinaryOp]: Trace } = {
+  '+': (b, x, y, o) => b.add(x, y, o),
+  '-': (b, x, y, o) => b.sub(x, y, o),
+  '*': (b, x, y, o) => b.mul(x, y, o),
+  '/': (b, x, y, o) => b.div(x, y, o),
+  '%': (b, x, y, o) => b.mod(x, y, o),
+  '@': (b, x, y, o) => b.matmul(x, y, o),
+  '==': (b, x, y, o) => b.eq(x, y, o),
+  '!=': (b, x, y, o) => b.not(b.eq(x, y, o), o),
+  '<': (b, x, y, o) => b.lt(x, y, o),
+  '<=': (b, x, y, o) => b.le(x, y, o),
+  '>': (b, x, y, o) => b.lt(y, x, o),
+  '>=': (b, x, y, o) => b.le(y, x, o),
+  and: (b, x, y, o) => b.and(x, y, o),
+  or: (b, x, y, o) => b.or(x, y, o),
+};
+
+function tensors(engine: Engine, expr: BinaryExpr, left: Val, right: Val): Val {
+  // What is structurally zero or one leaves no operator behind, and no broadcast either.
+  if (expr.op === '+' && isZero(left)) return right;
+  if ((expr.op === '+' || expr.op === '-') && isZero(right)) return left;
+  if (expr.op === '*' && left.kind === 'num' && left.value === 1) return right;
+  if ((expr.op === '*' || expr.op === '/') && right.kind === 'num' && right.value === 1) return left;
+  const like = left.kind === 'tensor' ? left : right.kind === 'tensor' ? right : undefined;
+  const dtype = like?.kind === 'tensor' ? like.value.type.dtype : undefined;
+  const x = { value: engine.tensor(left, expr.left.span, dtype), span: expr.left.span };
+  const y = { value: engine.tensor(right, expr.right.span, dtype), span: expr.right.span };
+  return tensorVal(engine.trace(expr.op, expr.span, [x, y], (b, o) => TENSOR_OPS[expr.op](b, x.value, y.value, o)));
+}
+
+const isZero = (v: Val): boolean => v.kind === 'num' && v.value === 0;

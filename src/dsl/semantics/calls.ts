@@ -1,0 +1,147 @@
+/** Calls: of operators (with comprehensions), sites, an adapter's base, and of declarations, which makes modules. */
+import { nearest } from '../../diagnostics/suggest.js';
+import type { Arg, CallExpr, Expr } from '../ast.js';
+import type { ArgVal, Engine } from './engine.js';
+import { turns } from './evaluate.js';
+import { isLayerType, LAYER_TYPES } from './layers.js';
+import { bindArguments, type Operator, positional, wordsOf } from './operator.js';
+import { MOST_ELEMENTS, OPERATORS } from './operators.js';
+import { Stop } from './report.js';
+import { Scope } from './scope.js';
+import type { Spot } from './site.js';
+import { describe, NONE, num, POISON, type Val } from './values.js';
+
+export function callExpr(engine: Engine, expr: CallExpr, scope: Scope, spot?: Spot): Val {
+  const callee = expr.callee;
+  if (callee.kind !== 'name') return callValue(engine, engine.evaluate(callee, scope), expr, scope);
+  const bound = scope.get(callee.name);
+  if (bound === POISON) throw new Stop();
+  if (bound) return callValue(engine, bound, expr, scope);
+  const decl = engine.library.find(callee.name, callee.span.file);
+  const operator = OPERATORS.get(callee.name);
+  // A declaration of the user's own comes before an operator of the same name.
+  if (operator && !decl) return callOperator(engine, operator, expr, scope);
+  if (decl?.kind === 'module' || decl?.kind === 'backbone') {
+    if (!spot) nameless(engine, `the ${decl.kind} \`${callee.name}\``, expr);
+    return { kind: 'site', site: engine.instantiate(decl, expr, scope, spot!) };
+  }
+  if (!decl && isLayerType(callee.name)) {
+    if (!spot) nameless(engine, `the layer \`${callee.name}\``, expr);
+    return { kind: 'site', site: engine.makeLayer(callee.name, expr, scope, spot!) };
+  }
+  if (decl) {
+    return engine.report.stop(
+      'ESP0216',
+      { what: `the ${decl.kind} \`${callee.name}\`` },
+      { primary: { span: callee.span, text: 'called here' } },
+    );
+  }
+  const near = nearest(callee.name, [
+    ...scope.names(),
+    ...OPERATORS.keys(),
+    ...LAYER_TYPES,
+    ...engine.library.makers(callee.span.file),
+  ]);
+  return engine.report.stop(
+    'ESP0202',
+    { what: 'module or operator', name: callee.name },
+    {
+      primary: { span: callee.span, text: 'not declared' },
+      help: near === undefined ? [] : [`Did you mean \`${near}\`?`],
+    },
+  );
+}
+
+function nameless(engine: Engine, what: string, expr: CallExpr): void {
+  engine.report.stop('ESP0219', { what }, { primary: { span: expr.span, text: 'made without a name' } });
+}
+
+/** Positional and named arguments, worked out. All are tried, so that each reports its own errors. */
+export function evaluateArgs(engine: Engine, args: readonly Arg[], scope: Scope): ArgVal[] {
+  const out: ArgVal[] = [];
+  let failed = false;
+  for (const a of args) {
+    const value = engine.report.attempt(() => engine.evaluate(a.value, scope));
+    if (value === undefined) failed = true;
+    else out.push({ value, span: a.value.span, ...(a.name ? { name: a.name.name } : {}) });
+  }
+  if (failed) throw new Stop();
+  return out;
+}
+
+function callValue(engine: Engine, callee: Val, expr: CallExpr, scope: Scope): Val {
+  if (callee.kind === 'operator') return callOperator(engine, callee.operator, expr, scope);
+  noGenerators(engine, expr);
+  if (callee.kind === 'site') return engine.callSite(callee.site, evaluateArgs(engine, expr.args, scope), expr.span);
+  if (callee.kind === 'base') {
+    return engine.callBase(callee.site, callee.level, evaluateArgs(engine, expr.args, scope), expr.span);
+  }
+  return engine.report.stop(
+    'ESP0216',
+    { what: describe(callee) },
+    { primary: { span: expr.callee.span, text: 'called here' } },
+  );
+}
+
+function noGenerators(engine: Engine, expr: CallExpr): void {
+  const first = expr.generators[0];
+  if (!first) return;
+  engine.report.stop(
+    'ESP0220',
+    { what: 'a comprehension', where: 'this call; sum, concat, stack and table take one' },
+    { primary: { span: first.span, text: 'here' } },
+  );
+}
+
+function callOperator(engine: Engine, op: Operator, expr: CallExpr, scope: Scope): Val {
+  if (expr.generators.length > 0 && !op.comprehension) noGenerators(engine, expr);
+  const given: ArgVal[] = [];
+  let failed = false;
+  let at = 0;
+  for (const a of expr.generators.length > 0 ? expr.args.slice(1) : expr.args) {
+    const param = a.name?.name ?? positional(op, at++);
+    const value = engine.report.attempt(() => argument(engine, a.value, wordsOf(op, param), scope));
+    if (value === undefined) failed = true;
+    else given.push({ value, span: a.value.span, ...(a.name ? { name: a.name.name } : {}) });
+  }
+  if (failed) throw new Stop();
+  const bound = bindArguments(engine, op, expr, given);
+  const rest = expr.generators.length > 0 ? comprehend(engine, expr, scope) : bound.rest;
+  return op.run({ engine, name: op.name, span: expr.span, expr, scope, args: bound.args, rest });
+}
+
+function argument(engine: Engine, expr: Expr, words: readonly string[], scope: Scope): Val {
+  if (expr.kind === 'name' && words.includes(expr.name)) return { kind: 'word', name: expr.name };
+  if (expr.kind === 'none') return NONE;
+  return engine.evaluate(expr, scope);
+}
+
+/** The body for every combination of the generators, the last one fastest. */
+function comprehend(engine: Engine, expr: CallExpr, scope: Scope): ArgVal[] {
+  const body = expr.args[0];
+  if (!body) return [];
+  const out: ArgVal[] = [];
+  const counts = expr.generators.map((g) => turns(engine, engine.evaluate(g.limit, scope), g.limit));
+  const total = counts.reduce((p, n) => p * n, 1);
+  if (total > MOST_ELEMENTS) {
+    engine.report.stop(
+      'ESP0310',
+      { what: 'a number of elements', limit: MOST_ELEMENTS, found: total },
+      { primary: { span: expr.span, text: 'this comprehension' } },
+    );
+  }
+  const inner = new Scope(scope);
+  const visit = (axis: number): void => {
+    const g = expr.generators[axis];
+    if (!g) {
+      out.push({ value: engine.evaluate(body.value, inner), span: body.value.span });
+      return;
+    }
+    for (let i = 0; i < counts[axis]!; i++) {
+      inner.set(g.name.name, num(i));
+      visit(axis + 1);
+    }
+  };
+  visit(0);
+  return out;
+}

@@ -1,0 +1,314 @@
+/** A model: what it binds, and its statements `in`, `adapt`, `prune` and `tune`, collected and put onto the module tree. */
+import { nearest } from '../../diagnostics/suggest.js';
+import type {
+  AdaptStmt,
+  ModelBind,
+  ModelDecl,
+  ModelStmt,
+  ModuleDecl,
+  PruneStmt,
+  Span,
+  TuneStmt,
+  VariantDecl,
+} from '../ast.js';
+import type { SourceFacts } from '../elaborated.js';
+import type { Engine } from './engine.js';
+import { suits, wants } from './grafts.js';
+import { instantiate } from './modules.js';
+import type { Scope } from './scope.js';
+import { type Start, select } from './selectors.js';
+import { below, type Graft, type Owner, type ParamSlot, type Site } from './site.js';
+import { fillOptions } from './types.js';
+import { POISON, type Val } from './values.js';
+import { instantiateVariant } from './variants.js';
+
+/** A backbone or head that the model binds. */
+export interface Binding {
+  readonly name: string;
+  readonly site: Site;
+  readonly span: Span;
+  /** Backbones and variants have checkpoints with names of their own. */
+  readonly backbone: boolean;
+  readonly variant?: VariantDecl;
+  readonly from?: { readonly location: string; readonly span: Span };
+  readonly facts?: SourceFacts | undefined;
+}
+
+export interface Adaptation {
+  readonly stmt: AdaptStmt;
+  readonly grafts: Graft[];
+  readonly facts?: SourceFacts | undefined;
+}
+export interface Pruning {
+  readonly stmt: PruneStmt;
+  readonly sites: readonly Site[];
+}
+export interface Tuning {
+  readonly stmt: TuneStmt;
+  readonly sites: readonly Site[];
+  readonly facts?: SourceFacts | undefined;
+}
+
+/** What a model's statements say, before anything is traced. */
+export interface ModelPlan {
+  readonly decl: ModelDecl;
+  readonly scope: Scope;
+  readonly bindings: Binding[];
+  readonly adaptations: Adaptation[];
+  readonly prunings: Pruning[];
+  readonly tunings: Tuning[];
+  /** Names of classes that the files of the model know, for a head that does not say its own. */
+  readonly labels?: readonly string[] | undefined;
+}
+
+/** The model itself as the owner of what it binds: paths begin with the names of its bindings. */
+class Root implements Owner {
+  readonly key = '';
+  readonly path = '';
+  readonly role = 'frozen';
+  readonly children = new Map<string, Site>();
+  readonly params = new Map<string, ParamSlot>();
+}
+
+export function planModel(engine: Engine, decl: ModelDecl, scope: Scope): ModelPlan {
+  const root = new Root();
+  const labels = labelsOf(engine, decl.body);
+  const plan: ModelPlan = { decl, scope, bindings: [], adaptations: [], prunings: [], tunings: [], labels };
+  run(engine, plan, root, decl.body, [root], scope);
+  return plan;
+}
+
+function run(
+  engine: Engine,
+  plan: ModelPlan,
+  root: Root,
+  body: readonly ModelStmt[],
+  starts: readonly Start[],
+  scope: Scope,
+): void {
+  for (const s of body) {
+    engine.report.attempt(() => {
+      switch (s.kind) {
+        case 'model_bind':
+          return bind(engine, plan, root, s, scope);
+        case 'in': {
+          const inner = select(engine, s.selector, starts, scope).map((m) => m.site);
+          return run(engine, plan, root, s.body, inner, scope);
+        }
+        case 'adapt':
+          return adapt(engine, plan, s, starts, scope);
+        case 'prune':
+          return prune(engine, plan, s, starts, scope);
+        case 'tune': {
+          const sites = s.sites.flatMap((sel) => engine.report.attempt(() => select(engine, sel, starts, scope)) ?? []);
+          const facts = s.from && engine.options.facts?.(s.from.value, 'tune');
+          plan.tunings.push({ stmt: s, sites: sites.map((m) => m.site), facts });
+          for (const m of sites) for (const b of below(m.site)) for (const p of b.params.values()) p.role = 'trainable';
+          return undefined;
+        }
+        case 'model_if': {
+          const holds = engine.truth(engine.evaluate(s.condition, scope), 'a condition', s.condition.span);
+          return run(engine, plan, root, (holds ? s.then : s.otherwise) ?? [], starts, scope);
+        }
+        case 'error':
+          return undefined;
+      }
+    });
+  }
+}
+
+// ---- Bindings ------------------------------------------------------------------------------------------------------
+
+function bind(engine: Engine, plan: ModelPlan, root: Root, s: ModelBind, scope: Scope): void {
+  const name = s.name.name;
+  const done = engine.report.attempt(() => {
+    if (scope.own(name)) {
+      engine.report.stop('ESP0206', { name }, { primary: { span: s.name.span, text: 'bound again here' } });
+    }
+    const made = make(engine, plan, root, s, scope);
+    if (made) {
+      root.children.set(name, made.site);
+      plan.bindings.push(made);
+      scope.set(name, { kind: 'site', site: made.site });
+    } else scope.set(name, engine.evaluate(s.value, scope));
+    return true;
+  });
+  if (!done && !scope.own(name)) scope.set(name, POISON);
+}
+
+function make(engine: Engine, plan: ModelPlan, root: Root, s: ModelBind, scope: Scope): Binding | undefined {
+  const { value } = s;
+  if (value.kind !== 'call' || value.callee.kind !== 'name' || scope.get(value.callee.name)) return undefined;
+  const callee = value.callee;
+  const decl = engine.library.find(callee.name, callee.span.file);
+  if (decl?.kind !== 'module' && decl?.kind !== 'backbone' && decl?.kind !== 'variant') {
+    if (s.from) {
+      const near = nearest(callee.name, engine.library.makers(callee.span.file));
+      engine.report.stop(
+        'ESP0202',
+        { what: 'backbone or variant', name: callee.name },
+        {
+          primary: { span: callee.span, text: 'not declared' },
+          help: near === undefined ? [] : [`Did you mean \`${near}\`?`],
+        },
+      );
+    }
+    return undefined;
+  }
+  const name = s.name.name;
+  const spot = { owner: root, key: name, path: name };
+  const backbone = decl.kind !== 'module';
+  const from = s.from && { location: s.from.value, span: s.from.span };
+  const found = from && engine.options.facts?.(from.location, backbone ? 'backbone' : 'tune');
+  const facts = from && found?.options ? { ...from, options: found.options } : undefined;
+  const site = engine.within({}, () =>
+    decl.kind === 'variant'
+      ? instantiateVariant(engine, decl, value, scope, spot, facts, [])
+      : instantiate(engine, decl, value, scope, spot, facts, classes(decl, found?.labels ?? plan.labels)),
+  );
+  warnUnused(engine, site, found, from);
+  return {
+    name,
+    site,
+    span: s.span,
+    backbone,
+    ...(decl.kind === 'variant' ? { variant: decl } : {}),
+    ...(from ? { from } : {}),
+    facts: found,
+  };
+}
+
+function warnUnused(
+  engine: Engine,
+  site: Site,
+  found: SourceFacts | undefined,
+  from: { location: string; span: Span } | undefined,
+): void {
+  if (!found?.options || !from || site.kind !== 'module') return;
+  for (const option of Object.keys(found.options)) {
+    if (site.decl.params.some((p) => p.name.name === option)) continue;
+    engine.report.add(
+      'ESP0231',
+      { option, location: from.location },
+      { primary: { span: from.span, text: 'read from here' } },
+    );
+  }
+}
+
+/** The option by which a head takes the names or the number of its classes. */
+const CLASSES = 'classes';
+
+function classes(decl: ModuleDecl, labels: readonly string[] | undefined): ReadonlyMap<string, Val> | undefined {
+  if (!labels || !decl.params.some((p) => p.name.name === CLASSES)) return undefined;
+  return new Map([[CLASSES, { kind: 'list', items: labels.map((value) => ({ kind: 'str', value })) }]]);
+}
+
+/** What came with a tuned head, else with an adapter, else with the backbone. */
+function labelsOf(engine: Engine, body: readonly ModelStmt[]): readonly string[] | undefined {
+  const found: Record<'tune' | 'adapter' | 'backbone', readonly string[] | undefined> = {
+    tune: undefined,
+    adapter: undefined,
+    backbone: undefined,
+  };
+  const visit = (s: ModelStmt): void => {
+    if (s.kind === 'in') s.body.forEach(visit);
+    else if (s.kind === 'model_if') [...s.then, ...(s.otherwise ?? [])].forEach(visit);
+    else if ((s.kind === 'tune' || s.kind === 'adapt' || s.kind === 'model_bind') && s.from) {
+      const kind = s.kind === 'tune' ? 'tune' : s.kind === 'adapt' ? 'adapter' : 'backbone';
+      found[kind] ??= engine.options.facts?.(s.from.value, kind)?.labels;
+    }
+  };
+  body.forEach(visit);
+  return found.tune ?? found.adapter ?? found.backbone;
+}
+
+// ---- Statements ----------------------------------------------------------------------------------------------------
+
+function adapt(engine: Engine, plan: ModelPlan, s: AdaptStmt, starts: readonly Start[], scope: Scope): void {
+  const callee = s.adapter.callee;
+  const name = callee.kind === 'name' ? callee.name : '';
+  const decl = engine.library.find(name, callee.span.file);
+  const matches = s.sites.flatMap(
+    (sel) => engine.report.attempt(() => ({ sel, found: select(engine, sel, starts, scope) })) ?? [],
+  );
+  if (decl?.kind !== 'adapter') {
+    const near = nearest(name, engine.library.makers(callee.span.file, ['adapter']));
+    engine.report.stop(
+      'ESP0202',
+      { what: 'adapter', name },
+      {
+        primary: { span: callee.span, text: decl ? `a ${decl.kind}, not an adapter` : 'not declared' },
+        help: near === undefined ? [] : [`Did you mean \`${near}\`?`],
+      },
+    );
+  }
+  const facts = s.from && engine.options.facts?.(s.from.value, 'adapter');
+  const args = fillOptions(engine, {
+    of: name,
+    params: decl.params,
+    args: s.adapter.args,
+    scope,
+    span: s.adapter.span,
+    facts: s.from && facts?.options ? { location: s.from.value, span: s.from.span, options: facts.options } : undefined,
+  });
+  const sites = new Set<Site>();
+  for (const { sel, found } of matches) {
+    const fitting = found.filter((m) => suits(decl, m.site));
+    for (const m of fitting) sites.add(m.site);
+    const misfit = found.find((m) => !m.wild && !suits(decl, m.site)) ?? (fitting.length === 0 ? found[0] : undefined);
+    if (misfit) {
+      engine.report.add(
+        'ESP0331',
+        { adapter: name, wants: wants(decl), site: misfit.site.path, is: `a ${misfit.site.type}` },
+        { primary: { span: sel.span, text: 'selected here' } },
+      );
+    }
+  }
+  if (sites.size === 0) return;
+  const shared = sharedPrefix(plan, [...sites][0]!, name);
+  const grafts = [...sites].map((site) => graftOn(site, name, shared, { decl, args, span: s.span }));
+  plan.adaptations.push({ stmt: s, grafts, facts });
+}
+
+/** Shared parameters belong to a statement: two statements with one adapter do not share. */
+function sharedPrefix(plan: ModelPlan, first: Site, name: string): string {
+  const top = first.key.split('.')[0]!;
+  const same = plan.adaptations.filter(
+    (a) => a.grafts[0]?.decl.name.name === name && a.grafts[0].site.key.split('.')[0] === top,
+  );
+  return `${top}@${name}${same.length > 0 ? same.length + 1 : ''}`;
+}
+
+function graftOn(site: Site, adapter: string, shared: string, g: Pick<Graft, 'decl' | 'args' | 'span'>): Graft {
+  const same = site.grafts.filter((x) => x.decl.name.name === adapter).length;
+  const name = same > 0 ? `${adapter}${same + 1}` : adapter;
+  const scope = `${site.key}@${name}`;
+  const owner: Owner = {
+    key: scope,
+    path: `${site.path}@${name}`,
+    role: 'trainable',
+    children: new Map(),
+    params: new Map(),
+    shared,
+  };
+  const graft: Graft = { ...g, name, scope, site, owner };
+  site.grafts.push(graft);
+  return graft;
+}
+
+function prune(engine: Engine, plan: ModelPlan, s: PruneStmt, starts: readonly Start[], scope: Scope): void {
+  const sites = new Set<Site>();
+  for (const sel of s.sites) {
+    for (const m of engine.report.attempt(() => select(engine, sel, starts, scope)) ?? []) {
+      const { site } = m;
+      if (site.kind === 'layer' && site.layer.weighted) sites.add(site);
+      else if (!m.wild) {
+        const primary = { span: sel.span, text: 'selected here' };
+        if (site.kind === 'part')
+          engine.report.add('ESP0341', { site: site.path, whole: site.whole.path }, { primary });
+        else engine.report.add('ESP0340', { site: site.path, is: `a ${site.type}` }, { primary });
+      }
+    }
+  }
+  plan.prunings.push({ stmt: s, sites: [...sites] });
+}

@@ -1,0 +1,99 @@
+/** Turning values into what a place needs: whole numbers, sizes, truth values, tensors. */
+import { build } from '../../ir/build.js';
+import { paramRef } from '../../ir/graph.js';
+import type { DType, Param, Value } from '../../ir/types.js';
+import type { Span } from '../ast.js';
+import type { Engine } from './engine.js';
+import { describe, showNumber, type TableVal, type Val } from './values.js';
+
+export function whole(engine: Engine, v: Val, what: string, span: Span): number {
+  if (v.kind === 'num' && v.whole && Number.isSafeInteger(v.value)) return v.value;
+  if (v.kind === 'num' && v.inexact) {
+    const left = showNumber(v.inexact.left);
+    const right = showNumber(v.inexact.right);
+    return engine.report.stop(
+      'ESP0303',
+      { left, right, what },
+      { primary: { span, text: `${left} / ${right} = ${showNumber(v.inexact.left / v.inexact.right)}` } },
+    );
+  }
+  return mismatch(engine, v, what, 'a whole number', span);
+}
+
+export function number(engine: Engine, v: Val, what: string, span: Span): number {
+  return v.kind === 'num' ? v.value : mismatch(engine, v, what, 'a number', span);
+}
+
+export function truth(engine: Engine, v: Val, what: string, span: Span): boolean {
+  return v.kind === 'bool' ? v.value : mismatch(engine, v, what, 'true or false', span);
+}
+
+/** A whole number of at least 1. */
+export function dimension(engine: Engine, v: Val, what: string, span: Span): number {
+  const n = whole(engine, v, what, span);
+  if (n < 1) engine.report.stop('ESP0304', { what, found: n }, { primary: { span, text: `this is ${n}` } });
+  if (n > 2 ** 31 - 1) {
+    engine.report.stop('ESP0310', { what, limit: 2 ** 31 - 1, found: n }, { primary: { span, text: `this is ${n}` } });
+  }
+  return n;
+}
+
+function mismatch(engine: Engine, v: Val, what: string, expected: string, span: Span): never {
+  if (v.kind === 'tensor' || v.kind === 'table') {
+    return engine.report.stop('ESP0218', { what }, { primary: { span, text: `this is ${describe(v)}` } });
+  }
+  return engine.report.stop(
+    'ESP0205',
+    { what, expected, found: describe(v) },
+    { primary: { span, text: `this is ${describe(v)}` } },
+  );
+}
+
+/** The tensor that a value is; a number becomes a constant, a table a parameter of role `constant`. */
+export function tensorOf(engine: Engine, v: Val, span: Span, dtype: DType = 'f32'): Value {
+  if (v.kind === 'tensor') return v.value;
+  if (v.kind === 'num') return build.constant(v.value, dtype);
+  if (v.kind === 'bool') return build.constant(v.value ? 1 : 0, 'bool');
+  if (v.kind === 'table') return constantOf(engine, v, span);
+  return engine.report.stop(
+    'ESP0205',
+    { what: 'this operand', expected: 'a tensor', found: describe(v) },
+    { primary: { span, text: `this is ${describe(v)}` } },
+  );
+}
+
+const tables = new WeakMap<Engine, Map<string, { data: Float64Array; value: Value }>>();
+
+/** Equal tables are one parameter, so that twelve blocks with the same window share it. */
+function constantOf(engine: Engine, t: TableVal, span: Span): Value {
+  let known = tables.get(engine);
+  if (!known) {
+    known = new Map();
+    tables.set(engine, known);
+  }
+  const key = `${t.dtype}[${t.shape.join(',')}]${hash(t.data)}`;
+  const found = known.get(key);
+  if (found?.data.every((x, i) => x === t.data[i])) return found.value;
+  const type = { dtype: t.dtype, shape: t.shape };
+  const data = t.dtype === 'i32' ? Int32Array.from(t.data) : t.dtype === 'bool' ? Uint8Array.from(t.data) : t.data;
+  let name = t.name ?? `table.${known.size}`;
+  while (engine.params.get(name)) name = `${name}'`;
+  const origin = engine.origin(span);
+  const param: Param = { name, type, role: 'constant', data, origin: { ...origin } };
+  const value = paramRef(param);
+  engine.params.add({ name, type, role: 'constant', data, span, value });
+  known.set(key, { data: t.data, value });
+  return value;
+}
+
+/** Two independent 32-bit FNV-style hashes of the elements' bytes. */
+function hash(data: Float64Array): string {
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  let a = 0x811c9dc5;
+  let b = 0x1b873593;
+  for (const byte of bytes) {
+    a = Math.imul(a ^ byte, 0x01000193);
+    b = Math.imul(b ^ byte, 0x85ebca6b) ^ (b >>> 13);
+  }
+  return `${a >>> 0}.${b >>> 0}`;
+}

@@ -1,0 +1,84 @@
+/** Collects diagnostics. One error stops the expression it is in and nothing else; what depends on it stays silent. */
+import { type Code, diagnostic, type Place } from '../../diagnostics/catalogue.js';
+import type { Diagnostic, Label, Span } from '../../diagnostics/types.js';
+
+/** Thrown after an error was reported; caught where work can go on. Carries nothing. */
+export class Stop extends Error {
+  constructor() {
+    super('reported');
+    this.name = 'Stop';
+  }
+}
+
+type Args<C extends Code> = Parameters<typeof diagnostic<C>>[1];
+
+/** More distinct errors than anyone reads; the rest are dropped and their number is not a promise. */
+const MOST = 200;
+
+export class Report {
+  readonly diagnostics: Diagnostic[] = [];
+  readonly #seen = new Set<string>();
+  /** Calls that lead from the spec into what is being worked out: outermost first. */
+  readonly #trail: Label[] = [];
+  #failed = false;
+
+  constructor(
+    /** The file that is compiled; places elsewhere are explained by the place in it that led there. */
+    readonly mainFile: string,
+  ) {}
+
+  get failed(): boolean {
+    return this.#failed;
+  }
+
+  /** Reports; the same message at the same place counts once (a block is instantiated many times). */
+  add<C extends Code>(code: C, args: Args<C>, place: Place = {}): void {
+    const d = diagnostic(code, args, this.#explained(place));
+    if (d.severity === 'error') this.#failed = true;
+    this.push(d);
+  }
+
+  push(d: Diagnostic): void {
+    if (d.severity === 'error') this.#failed = true;
+    const s = d.primary?.span;
+    const key = s ? `${d.code}|${s.file}|${s.start}|${s.end}` : `${d.code}|${d.message}`;
+    if (this.#seen.has(key) || this.diagnostics.length >= MOST) return;
+    this.#seen.add(key);
+    this.diagnostics.push(d);
+  }
+
+  /** Reports and stops the expression. */
+  stop<C extends Code>(code: C, args: Args<C>, place: Place = {}): never {
+    this.add(code, args, place);
+    throw new Stop();
+  }
+
+  /** Runs `work`; undefined if an error stopped it. */
+  attempt<T>(work: () => T): T | undefined {
+    try {
+      return work();
+    } catch (e) {
+      if (e instanceof Stop) return undefined;
+      throw e;
+    }
+  }
+
+  /** Runs `work` with one more step on the way from the spec. */
+  along<T>(span: Span, text: string, work: () => T): T {
+    this.#trail.push({ span, text });
+    try {
+      return work();
+    } finally {
+      this.#trail.pop();
+    }
+  }
+
+  /** A place in a library is no help alone: the step in the user's own file that led to it is added. */
+  #explained(place: Place): Place {
+    const first = place.primary?.span;
+    if (!first || first.file === this.mainFile) return place;
+    const mine = this.#trail.findLast((l) => l.span.file === this.mainFile);
+    if (!mine || place.secondary?.some((l) => l.span.file === this.mainFile)) return place;
+    return { ...place, secondary: [...(place.secondary ?? []), mine] };
+  }
+}

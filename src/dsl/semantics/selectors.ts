@@ -1,0 +1,143 @@
+/** Selectors: which sites a statement of a model means. */
+import { nearest } from '../../diagnostics/suggest.js';
+import type { IndexItem, Selector, SelectorStep, Span } from '../ast.js';
+import type { Engine } from './engine.js';
+import { bounds } from './indexing.js';
+import type { Scope } from './scope.js';
+import type { Site } from './site.js';
+
+export interface Match {
+  readonly site: Site;
+  /** Reached by a wildcard as its last step: left out where it does not fit. */
+  readonly wild: boolean;
+}
+
+/** Where selectors begin: the model's own bindings, or the sites that an `in` selects. */
+export interface Start {
+  readonly path: string;
+  readonly children: ReadonlyMap<string, Site>;
+}
+
+/** Remembers why a search ended, for the message when nothing matches. */
+interface Miss {
+  readonly step: SelectorStep;
+  readonly at: Start;
+}
+
+const asStart = (site: Site): Start => site;
+
+/**
+ * All sites that a selector matches, each once, in the order of the tree. Reports and stops if there is none.
+ */
+export function select(engine: Engine, selector: Selector, starts: readonly Start[], scope: Scope): Match[] {
+  const misses: Miss[] = [];
+  const found = new Map<Site, Match>();
+  for (const s of starts) {
+    for (const m of walk(engine, selector.steps, s, scope, misses)) {
+      const before = found.get(m.site);
+      if (!before || (before.wild && !m.wild)) found.set(m.site, m);
+    }
+  }
+  if (found.size === 0) none(engine, selector, misses);
+  return [...found.values()];
+}
+
+function* walk(
+  engine: Engine,
+  steps: readonly SelectorStep[],
+  at: Start,
+  scope: Scope,
+  misses: Miss[],
+): Generator<Match> {
+  const [step, ...rest] = steps;
+  if (!step) return;
+  const go = function* (site: Site, wild: boolean): Generator<Match> {
+    if (rest.length === 0) yield { site, wild };
+    else yield* walk(engine, rest, asStart(site), scope, misses);
+  };
+  switch (step.kind) {
+    case 'name': {
+      const child = at.children.get(step.name);
+      if (child) yield* go(child, false);
+      else misses.push({ step, at });
+      return;
+    }
+    case 'any': {
+      // Labels and row parts are named, never met by chance.
+      const all = [...at.children.values()].filter((c) => c.kind !== 'label' && c.kind !== 'part');
+      if (all.length === 0) misses.push({ step, at });
+      for (const c of all) yield* go(c, true);
+      return;
+    }
+    case 'deep': {
+      if (rest.length === 0) {
+        for (const c of descendants(at)) yield { site: c, wild: true };
+        return;
+      }
+      yield* walk(engine, rest, at, scope, misses);
+      for (const c of descendants(at)) yield* walk(engine, rest, asStart(c), scope, misses);
+      return;
+    }
+    case 'index': {
+      const list = 'kind' in at && (at as Site).kind === 'list' ? [...at.children.values()] : undefined;
+      if (!list) {
+        misses.push({ step, at });
+        return;
+      }
+      const picked = step.all ? [...list.keys()] : step.items.flatMap((i) => indices(engine, i, list.length, scope));
+      for (const i of picked) yield* go(list[i]!, false);
+      return;
+    }
+    case 'oneof':
+      for (const o of step.options) yield* walk(engine, [...o.steps, ...rest], at, scope, misses);
+  }
+}
+
+function* descendants(at: Start): Generator<Site> {
+  for (const c of at.children.values()) {
+    if (c.kind === 'label' || c.kind === 'part') continue;
+    yield c;
+    yield* descendants(asStart(c));
+  }
+}
+
+function indices(engine: Engine, item: IndexItem, size: number, scope: Scope): number[] {
+  if (item.kind === 'new') return [];
+  if (item.kind === 'range') {
+    const [a, b] = bounds(engine, item, size, 'a list', scope);
+    return Array.from({ length: b - a }, (_, i) => a + i);
+  }
+  const i = engine.whole(engine.evaluate(item.value, scope), 'an index', item.span);
+  const n = i < 0 ? i + size : i;
+  if (n < 0 || n >= size) {
+    engine.report.stop(
+      'ESP0306',
+      { index: String(i), size, what: 'a list' },
+      { primary: { span: item.span, text: `0 to ${size - 1} exist` } },
+    );
+  }
+  return [n];
+}
+
+/** The message shows the step that found nothing, and what there is in its place. */
+function none(engine: Engine, selector: Selector, misses: readonly Miss[]): never {
+  const miss = misses.at(-1);
+  const help: string[] = [];
+  let span: Span = selector.span;
+  if (miss) {
+    span = miss.step.span;
+    const names = [...miss.at.children.keys()];
+    const isList = 'kind' in miss.at && (miss.at as Site).kind === 'list';
+    const near = miss.step.kind === 'name' ? nearest(miss.step.name, names) : undefined;
+    if (near !== undefined) help.push(`Did you mean \`${near}\`?`);
+    const where = miss.at.path === '' ? 'The model' : `\`${miss.at.path}\``;
+    if (isList) help.push(`${where} is a list of ${names.length}; write ${miss.at.path}[*] for all of it.`);
+    else if (names.length > 0) help.push(`${where} has: ${names.slice(0, 12).join(', ')}.`);
+    else help.push(`${where} has nothing in it.`);
+  }
+  return engine.report.stop(
+    'ESP0330',
+    { selector: engine.library.textOf(selector.span) ?? 'the selector' },
+    { primary: { span, text: 'nothing here' }, help },
+  );
+}

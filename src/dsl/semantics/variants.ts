@@ -1,0 +1,186 @@
+/** Variants: a backbone with options filled in, with its preprocessing and its names in checkpoints. */
+import type { PreprocessStep } from '../../../runtime/program.js';
+import type { Arg, CallExpr, Expr, Span, VariantDecl } from '../ast.js';
+import type { Engine } from './engine.js';
+import type { Named } from './library.js';
+import { instantiate } from './modules.js';
+import { optionHelp } from './operator.js';
+import { Scope } from './scope.js';
+import type { ModuleSite, Spot } from './site.js';
+import { type Facts, fillOptions, wordsOfParams } from './types.js';
+import { describe, type Val } from './values.js';
+
+/** The backbone or the variant that a variant fills in. */
+function target(engine: Engine, v: VariantDecl): { call: CallExpr; name: string } {
+  if (v.value.kind !== 'call' || v.value.callee.kind !== 'name') {
+    return engine.report.stop(
+      'ESP0205',
+      { what: `the variant \`${v.name.name}\``, expected: 'a backbone with options', found: 'something else' },
+      { primary: { span: v.value.span, text: 'this value' } },
+    );
+  }
+  return { call: v.value, name: v.value.callee.name };
+}
+
+/**
+ * Makes the backbone of a variant. Options that the variant does not declare are handed on to what it fills in, so that
+ * `vit_base_patch16(image: 384)` works.
+ */
+export function instantiateVariant(
+  engine: Engine,
+  decl: VariantDecl,
+  expr: CallExpr,
+  scope: Scope,
+  spot: Spot,
+  facts: Facts | undefined,
+  chain: readonly VariantDecl[],
+): ModuleSite {
+  const own = new Set(decl.params.map((p) => p.name.name));
+  const mine = expr.args.filter((a) => !a.name || own.has(a.name.name));
+  const handed = expr.args.filter((a) => a.name && !own.has(a.name.name));
+  const options = fillOptions(engine, {
+    of: decl.name.name,
+    params: decl.params,
+    args: mine,
+    scope,
+    span: expr.span,
+    facts,
+  });
+  const inner = new Scope(undefined, wordsOfParams(decl.params));
+  for (const [name, v] of options) inner.set(name, v);
+  const { call, name } = target(engine, decl);
+  const args: Arg[] = [...call.args];
+  for (const a of handed) args.push(handOn(engine, a, scope, inner));
+  const full: CallExpr = { ...call, args, span: expr.span };
+  const next = engine.library.find(name, call.callee.span.file);
+  if (next?.kind === 'variant' && !chain.includes(next)) {
+    return instantiateVariant(engine, next, full, inner, spot, facts, [...chain, decl]);
+  }
+  if (next?.kind !== 'backbone' && next?.kind !== 'module') {
+    const help = optionHelp(name, engine.library.makers(call.callee.span.file));
+    return engine.report.stop(
+      'ESP0202',
+      { what: 'backbone', name },
+      { primary: { span: call.callee.span, text: 'filled in here' }, help },
+    );
+  }
+  return engine.report.along(expr.span, `\`${decl.name.name}\` is made here`, () =>
+    instantiate(engine, next, full, inner, spot, facts),
+  );
+}
+
+/** An argument of the caller as one of the variant's own: worked out where it was written, under a name that no one can write. */
+function handOn(engine: Engine, a: Arg, from: Scope, to: Scope): Arg {
+  if (a.value.kind === 'name' && !from.get(a.value.name)) return a;
+  const hidden = `(${a.name!.name})`;
+  to.set(hidden, engine.evaluate(a.value, from));
+  const value: Expr = { kind: 'name', name: hidden, span: a.value.span };
+  return { ...a, value };
+}
+
+/** What a variant and those it builds on declare, nearest first. */
+export function variantChain(engine: Engine, decl: VariantDecl): VariantDecl[] {
+  const chain: VariantDecl[] = [];
+  let v: VariantDecl | undefined = decl;
+  while (v && !chain.includes(v)) {
+    chain.push(v);
+    const callee: Expr | undefined = v.value.kind === 'call' ? v.value.callee : undefined;
+    const next: Named | undefined =
+      callee?.kind === 'name' ? engine.library.find(callee.name, callee.span.file) : undefined;
+    v = next?.kind === 'variant' ? next : undefined;
+  }
+  return chain;
+}
+
+// ---- Preprocessing -------------------------------------------------------------------------------------------------
+
+const FILTERS = ['nearest', 'bilinear', 'bicubic'] as const;
+
+/** The steps that a variant declares, with the backbone's options in reach. */
+export function preprocessOf(
+  engine: Engine,
+  decl: VariantDecl,
+  site: ModuleSite,
+  channels: number,
+): PreprocessStep[] | undefined {
+  const exprs = variantChain(engine, decl).find((v) => v.preprocess)?.preprocess;
+  if (!exprs) return undefined;
+  return exprs.flatMap((e) => engine.report.attempt(() => step(engine, e, site, channels)) ?? []);
+}
+
+function step(engine: Engine, e: Expr, site: ModuleSite, channels: number): PreprocessStep {
+  const bare = e.kind === 'name' ? e.name : undefined;
+  if (bare === 'grayscale') return { step: 'grayscale' };
+  if (e.kind !== 'call' || e.callee.kind !== 'name')
+    return bad(engine, 'preprocess', 'steps such as resize(224, bicubic)', e.span);
+  const name = e.callee.name;
+  const arg = (param: string, i: number) =>
+    e.args.find((a) => a.name?.name === param) ?? (e.args[i] && !e.args[i].name ? e.args[i] : undefined);
+  const value = (a: Arg | undefined): Val | undefined => a && engine.evaluate(a.value, site.scope);
+  const known: Record<string, readonly string[]> = {
+    resize: ['size', 'filter'],
+    crop: ['size'],
+    normalize: ['mean', 'std'],
+    grayscale: [],
+  };
+  const params = known[name];
+  if (!params) {
+    return engine.report.stop(
+      'ESP0252',
+      { setting: 'preprocess', name },
+      { primary: { span: e.callee.span, text: 'no such step' }, help: optionHelp(name, Object.keys(known)) },
+    );
+  }
+  for (const a of e.args) {
+    if (a.name && !params.includes(a.name.name)) {
+      engine.report.stop(
+        'ESP0203',
+        { option: a.name.name, of: name },
+        { primary: { span: a.span, text: 'no such option' }, help: optionHelp(a.name.name, params) },
+      );
+    }
+  }
+  switch (name) {
+    case 'resize': {
+      const filter = arg('filter', 1)?.value;
+      const word = filter?.kind === 'name' ? filter.name : 'bilinear';
+      const chosen = FILTERS.find((f) => f === word);
+      if (!chosen || (filter && filter.kind !== 'name')) {
+        return bad(engine, 'the filter of resize', FILTERS.join(', '), filter!.span, word);
+      }
+      const size = sizes(engine, value(arg('size', 0)), e.span);
+      return { step: 'resize', size: size.length === 1 ? size[0]! : [size[0]!, size[1]!], filter: chosen };
+    }
+    case 'crop': {
+      const size = sizes(engine, value(arg('size', 0)), e.span);
+      return { step: 'crop', size: [size[0]!, size.at(-1)!] };
+    }
+    case 'normalize': {
+      const list = (param: string, i: number): number[] => {
+        const v = value(arg(param, i));
+        const items = v?.kind === 'list' ? v.items : v ? [v] : [];
+        const numbers = items.map((n) => engine.number(n, `\`${param}\` of normalize`, e.span));
+        if (numbers.length === 1) return Array.from({ length: channels }, () => numbers[0]!);
+        if (numbers.length !== channels)
+          bad(engine, `\`${param}\` of normalize`, `one number or ${channels}`, e.span, `${numbers.length}`);
+        return numbers;
+      };
+      const std = list('std', 1);
+      if (std.some((s) => s <= 0)) bad(engine, '`std` of normalize', 'larger than 0', e.span);
+      return { step: 'normalize', mean: list('mean', 0), std };
+    }
+    default:
+      return { step: 'grayscale' };
+  }
+}
+
+function sizes(engine: Engine, v: Val | undefined, span: Span): number[] {
+  const items = v?.kind === 'list' ? v.items : v ? [v] : [];
+  if (items.length !== 1 && items.length !== 2)
+    return bad(engine, 'a size', 'a number or [height, width]', span, v ? describe(v) : 'nothing');
+  return items.map((n) => engine.dimension(n, 'a size of an image', span));
+}
+
+function bad(engine: Engine, setting: string, expected: string, span: Span, found = 'this'): never {
+  return engine.report.stop('ESP0251', { setting, expected, found }, { primary: { span, text: 'here' } });
+}
