@@ -122,27 +122,29 @@ export async function requestDevice(adapter: GPUAdapter, program: Program, timin
   }
 }
 
-/** Runs `body` and turns what WebGPU reports meanwhile into typed errors that say what was being done. */
-export async function guarded<T>(device: GPUDevice, what: string, body: () => T | Promise<T>): Promise<T> {
+/**
+ * Runs `body` and turns what WebGPU reports of its calls into typed errors that say what was being done. `body` must not wait: scopes are a
+ * stack of the device, and somebody else's calls would fall into them. Throws OutOfMemoryError (ESP0704) or ValidationError (ESP0705).
+ */
+export async function guarded<T>(device: GPUDevice, what: string, body: () => T): Promise<T> {
   const scopes = ['validation', 'out-of-memory', 'internal'] as const;
   for (const scope of scopes) device.pushErrorScope(scope);
-  // The scopes have to be popped in any case, and before the result of `body` is judged: its failure may only follow from theirs.
-  let outcome: { value: T } | { error: unknown };
+  let value: T;
+  let popped: Promise<GPUError | null>[] = [];
   try {
-    outcome = { value: await body() };
-  } catch (error) {
-    outcome = { error };
+    value = body();
+  } finally {
+    // A lost device pops nothing, which is for others to notice.
+    popped = scopes.map(() => device.popErrorScope().catch(() => null));
   }
-  const popped = await Promise.all(scopes.map(() => device.popErrorScope().catch(() => null)));
-  const [internal, memory, validation] = popped;
+  const [internal, memory, validation] = await Promise.all(popped);
   if (memory) throw new OutOfMemoryError(what, memory.message);
   if (validation) throw new ValidationError(what, validation.message);
   if (internal) throw new ValidationError(what, internal.message);
-  if ('error' in outcome) throw outcome.error;
-  return outcome.value;
+  return value;
 }
 
-/** Rejects when the device is lost; `cancel` lets go of it. Races against work that would otherwise wait for ever. */
+/** Rejects when the device is lost; races against work that would otherwise wait for ever. */
 export function lostSignal(device: GPUDevice): {
   readonly lost: Promise<never>;
   reason: () => DeviceLostError | undefined;

@@ -73,12 +73,10 @@ export class Engine {
       const layouts = new Layouts(device);
       // The golden tensors come first: a folder that lacks them is refused before a gigabyte is uploaded.
       const golden = program.golden && options.golden !== false ? await readGolden(program.golden, files) : undefined;
-      const parts = await guarded(device, 'while loading the program', () =>
-        together(
-          compileKernels(device, program, files, facts, layouts, options.portable ?? false),
-          allocate(device, program, files, options.onProgress),
-          Preprocessor.create(device, program.preprocess ?? []),
-        ),
+      const parts = await together(
+        compileKernels(device, program, files, facts, layouts, options.portable ?? false),
+        allocate(device, program, files, options.onProgress),
+        Preprocessor.create(device, program.preprocess ?? []),
       );
       engine = new Engine(program, files, device, options, layouts, parts);
       await engine.bind();
@@ -115,7 +113,7 @@ export class Engine {
   /** Fills the inputs, submits one forward pass, and reads its outputs as raw bytes. Only inside `inTurn`. */
   async execute(runnable: RunnableEntry, fill: (encoder: GPUCommandEncoder) => void): Promise<ArrayBuffer[]> {
     const { device } = this;
-    const work = guarded(device, 'while running the program', async () => {
+    const submit = () => {
       const encoder = device.createCommandEncoder();
       try {
         fill(encoder);
@@ -124,6 +122,8 @@ export class Engine {
       } finally {
         this.preprocessor.release();
       }
+    };
+    const work = guarded(device, 'while running the program', submit).then(async () => {
       const outputs = await runnable.read();
       this.timings = await runnable.readTimings();
       return outputs;

@@ -1,5 +1,6 @@
 /** The program's buffers: one for each weight, the arena's slabs, and each entry's inputs, outputs and read-back. */
 import { byteSize, roundUp } from './check.js';
+import { guarded } from './device.js';
 import { ProgramFileError } from './errors.js';
 import type { ProgramFiles } from './files.js';
 import type { BufferRef, Entry, Program } from './program.js';
@@ -37,55 +38,51 @@ export async function allocate(
   onProgress?: (progress: Progress) => void,
 ): Promise<Memory> {
   const all: GPUBuffer[] = [];
-  const buffer = (label: string, bytes: number, usage: number): GPUBuffer => {
-    const made = device.createBuffer({ label, size: roundUp(bytes), usage });
-    all.push(made);
-    return made;
-  };
-  const { STORAGE, COPY_DST, COPY_SRC, MAP_READ } = GPUBufferUsage;
   const destroy = () => {
     for (const b of all.splice(0)) b.destroy();
   };
   try {
-    const weights = await uploadWeights(
-      device,
-      program,
-      files,
-      (label, bytes) => buffer(label, bytes, STORAGE | COPY_DST),
-      onProgress,
-    );
-    const slabCount = Math.max(0, ...program.entries.map((e) => e.slabs.length));
-    // One entry runs at a time, so all of them share the slabs.
-    const slabs = Array.from({ length: slabCount }, (_, i) =>
-      buffer(`slab ${i}`, Math.max(...program.entries.map((e) => e.slabs[i] ?? 0)), STORAGE | COPY_SRC | COPY_DST),
-    );
-    const entries = program.entries.map(
-      (entry): EntryBuffers => ({
-        inputs: entry.inputs.map((t) => buffer(t.name, byteSize(t), STORAGE | COPY_DST)),
-        outputs: entry.outputs.map((t) => buffer(t.name, byteSize(t), STORAGE | COPY_SRC)),
-        readback: buffer(
-          'read-back',
-          entry.outputs.reduce((sum, t) => sum + roundUp(byteSize(t)), 0),
-          MAP_READ | COPY_DST,
-        ),
-      }),
-    );
-    return { weights, slabs, entries, destroy };
+    const made = await guarded(device, "while making the program's buffers", () => makeBuffers(device, program, all));
+    await uploadWeights(device, program, files, made.weights, onProgress);
+    return { ...made, destroy };
   } catch (error) {
     destroy();
     throw error;
   }
 }
 
+function makeBuffers(device: GPUDevice, program: Program, all: GPUBuffer[]): Omit<Memory, 'destroy'> {
+  const buffer = (label: string, bytes: number, usage: number): GPUBuffer => {
+    const made = device.createBuffer({ label, size: roundUp(bytes), usage });
+    all.push(made);
+    return made;
+  };
+  const { STORAGE, COPY_DST, COPY_SRC, MAP_READ } = GPUBufferUsage;
+  const weights = new Map(program.weights.map((w) => [w.name, buffer(w.name, w.bytes, STORAGE | COPY_DST)]));
+  // One entry runs at a time, so all of them share the slabs.
+  const slabCount = Math.max(0, ...program.entries.map((e) => e.slabs.length));
+  const slabs = Array.from({ length: slabCount }, (_, i) =>
+    buffer(`slab ${i}`, Math.max(...program.entries.map((e) => e.slabs[i] ?? 0)), STORAGE),
+  );
+  const entries = program.entries.map((entry): EntryBuffers => {
+    const readback = entry.outputs.reduce((sum, t) => sum + roundUp(byteSize(t)), 0);
+    return {
+      inputs: entry.inputs.map((t) => buffer(t.name, byteSize(t), STORAGE | COPY_DST)),
+      outputs: entry.outputs.map((t) => buffer(t.name, byteSize(t), STORAGE | COPY_SRC)),
+      readback: buffer('read-back', readback, MAP_READ | COPY_DST),
+    };
+  });
+  return { weights, slabs, entries };
+}
+
 async function uploadWeights(
   device: GPUDevice,
   program: Program,
   files: ProgramFiles,
-  make: (label: string, bytes: number) => GPUBuffer,
+  buffers: ReadonlyMap<string, GPUBuffer>,
   onProgress?: (progress: Progress) => void,
-): Promise<Map<string, GPUBuffer>> {
+): Promise<void> {
   const wanted = new Map(program.weights.map((w) => [w.name, w]));
-  const buffers = new Map<string, GPUBuffer>();
   const total = program.weights.reduce((sum, w) => sum + w.bytes, 0);
   let loaded = 0;
   let inFlight = 0;
@@ -94,12 +91,12 @@ async function uploadWeights(
     try {
       for (const [key, { start, end }] of await readSafetensors(name, file)) {
         const weight = wanted.get(key);
-        if (!weight || buffers.has(key)) continue;
+        if (!weight) continue;
+        wanted.delete(key);
         if (end - start > weight.bytes || end - start <= weight.bytes - 4) {
           throw new ProgramFileError(name, `\`${key}\` has ${end - start} bytes, program.json says ${weight.bytes}`);
         }
-        const target = make(key, weight.bytes);
-        buffers.set(key, target);
+        const target = buffers.get(key)!;
         for (let at = start; at < end; at += PIECE) {
           const piece = await file.read(at, Math.min(end, at + PIECE));
           device.queue.writeBuffer(target, at - start, wholeWords(piece));
@@ -116,13 +113,12 @@ async function uploadWeights(
       await file.close?.();
     }
   }
-  const missing = program.weights.filter((w) => !buffers.has(w.name)).map((w) => w.name);
+  const missing = [...wanted.keys()];
   if (missing.length > 0) {
     const shown = missing.slice(0, 5).join(', ') + (missing.length > 5 ? `, and ${missing.length - 5} more` : '');
     throw new ProgramFileError(program.weightFiles.join(', ') || 'weights', `lacks ${shown}`);
   }
   onProgress?.({ loaded: total, total });
-  return buffers;
 }
 
 /** `writeBuffer` takes multiples of 4 bytes. */

@@ -13,7 +13,7 @@ import { chunkSizes, type TensorData, tensorBytes, typedOutput } from './tensors
 export interface LoadOptions {
   /** Use this device, which stays the caller's: `dispose` does not destroy it. */
   readonly device?: GPUDevice;
-  /** Request the device from this adapter. Default: `navigator.gpu`'s, or, in Node, npm `webgpu`'s. */
+  /** Request the device from this adapter. Default: `navigator.gpu`'s, or, in Node, that of npm `webgpu`. */
   readonly adapter?: GPUAdapter;
   /** Run the golden input at load (default true). */
   readonly golden?: boolean;
@@ -60,8 +60,18 @@ export async function load(source: Source, options: LoadOptions = {}): Promise<S
     const remote = typeof source === 'string' || source instanceof URL;
     const files = remote ? urlFiles(source) : 'open' in source.files ? source.files : memoryFiles(source.files);
     const program = remote ? parseProgram(await readText(files, FILE)) : checkProgram(source.program);
-    const engine = await Engine.create(program, files, async () => options.adapter ?? anyAdapter(), options);
-    return new LoadedSession(engine, options.onDispose);
+    // Dawn's instance has to be referenced as long as its device is in use, and not longer, or the process would not end.
+    let gpu: GPU | undefined;
+    const adapter = async () => {
+      if (options.adapter) return options.adapter;
+      gpu = await anyGpu();
+      return adapterOf(gpu);
+    };
+    const engine = await Engine.create(program, files, adapter, options);
+    return new LoadedSession(engine, () => {
+      gpu = undefined;
+      options.onDispose?.();
+    });
   } catch (error) {
     options.onDispose?.();
     throw error;
@@ -89,11 +99,11 @@ export interface Session {
 
 class LoadedSession implements Session {
   private readonly engine: Engine;
-  private onDispose: (() => void) | undefined;
+  private atEnd: (() => void) | undefined;
 
-  constructor(engine: Engine, onDispose: (() => void) | undefined) {
+  constructor(engine: Engine, atEnd: () => void) {
     this.engine = engine;
-    this.onDispose = onDispose;
+    this.atEnd = atEnd;
   }
 
   get program(): Program {
@@ -131,8 +141,8 @@ class LoadedSession implements Session {
 
   dispose(): void {
     this.engine.dispose();
-    this.onDispose?.();
-    this.onDispose = undefined;
+    this.atEnd?.();
+    this.atEnd = undefined;
   }
 
   private async runImages(images: readonly ImageInput[]): Promise<Result[]> {
@@ -243,19 +253,34 @@ function joined(parts: readonly TensorData[]): TensorData {
   return all;
 }
 
-async function anyAdapter(): Promise<GPUAdapter> {
-  const gpu = globalThis.navigator?.gpu;
+/** WebGPU of the page, or of npm `webgpu` (Dawn) in Node; undefined where there is neither. */
+async function anyGpu(): Promise<GPU | undefined> {
+  if (globalThis.navigator?.gpu) return navigator.gpu;
+  if (globalThis.process?.versions?.node === undefined) return undefined;
+  // Not a literal: a bundler for the web must not try to resolve it.
+  const library: string = 'webgpu';
+  try {
+    const { create, globals } = (await import(library)) as typeof import('webgpu');
+    Object.assign(globalThis, globals);
+    return create([]);
+  } catch {
+    return undefined;
+  }
+}
+
+async function adapterOf(gpu: GPU | undefined): Promise<GPUAdapter> {
   if (!gpu) {
     throw new NoAdapterError(
       'there is no WebGPU here',
-      'in a browser: a recent Chrome, Edge, Safari or Firefox; in Node: import { load } from "espalier"',
+      'use a recent Chrome, Edge, Safari or Firefox; in Node: npm install webgpu',
     );
   }
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
-  if (!adapter)
+  if (!adapter) {
     throw new NoAdapterError(
       'WebGPU offers no adapter',
-      'update the graphics driver, or switch on hardware acceleration in the browser',
+      'update the graphics driver, or switch on hardware acceleration in the browser; in Node: npx espalier doctor',
     );
+  }
   return adapter;
 }

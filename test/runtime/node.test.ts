@@ -11,6 +11,7 @@ import { DriverError } from '../../runtime/errors.js';
 import { diagnoseDevice } from '../../runtime/node/doctor.js';
 import { environment, describe as nameOf, openGpu } from '../../runtime/node/driver.js';
 import { carrier, unpack, untar } from '../../runtime/node/unpack.js';
+import { bundleRuntime } from '../../scripts/build-runtime.mjs';
 import { CATALOGUE } from '../../src/diagnostics/catalogue.js';
 import { expected, tinyProgram } from './program.js';
 
@@ -48,6 +49,25 @@ describe('a process that loads, runs and disposes', () => {
     // Nothing in its environment but the choice: the driver is found inside the process.
     const bare = { ESPALIER_DRIVER: driver, VK_ICD_FILENAMES: '', LD_LIBRARY_PATH: '' };
     const { code, out, err } = await run([child, join(folder, 'a folder, 50% #1')], bare);
+    expect({ code, err: code === 0 ? '' : err }).toEqual({ code: 0, err: '' });
+    expect(JSON.parse(out)).toEqual(Array.from(expected([1, 2, 3, 4])));
+  });
+
+  test('needs nothing but the folder and npm `webgpu`', async () => {
+    // Beside the checkout's node_modules, where `webgpu` is found, as in a user's project.
+    const cache = fileURLToPath(new URL('../../node_modules/.cache/', import.meta.url));
+    await mkdir(cache, { recursive: true });
+    const own = await mkdtemp(join(cache, 'espalier-'));
+    const { program, files } = tinyProgram();
+    const main = `import { load } from './runtime.js';
+      const session = await load(new URL('.', import.meta.url));
+      console.log(JSON.stringify([...(await session.run({ tensors: { x: Float32Array.of(1, 2, 3, 4) } })).outputs.logits]));
+      session.dispose();`;
+    const all = { 'program.json': JSON.stringify(program), 'runtime.js': await bundleRuntime(), 'main.mjs': main };
+    for (const [name, bytes] of [...files, ...Object.entries(all)]) await writeFile(join(own, name), bytes);
+    const { driver } = await openGpu();
+    const { code, out, err } = await run([join(own, 'main.mjs')], environment(driver));
+    await rm(own, { recursive: true });
     expect({ code, err: code === 0 ? '' : err }).toEqual({ code: 0, err: '' });
     expect(JSON.parse(out)).toEqual(Array.from(expected([1, 2, 3, 4])));
   });
