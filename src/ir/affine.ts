@@ -37,9 +37,7 @@ export interface Affine {
   readonly b: Builder;
 }
 
-/**
- * The axis that channels lie on: the last one, or axis 1 above a convolution or a norm over images.
- */
+/** The axis that channels lie on: that of the layer or norm below y, followed through transposes; the last where there is none. */
 export function channelAxis(y: Value): number {
   let v = y;
   let axis: number | undefined;
@@ -47,6 +45,7 @@ export function channelAxis(y: Value): number {
   const way: Value[] = [];
   while (axis === undefined) {
     if (v.op === 'conv2d' || v.op === 'batch_norm' || v.op === 'group_norm') axis = 1;
+    else if (v.op === 'linear' || v.op === 'matmul' || v.op === 'layer_norm') axis = v.type.shape.length - 1;
     else if (['add', 'sub', 'mul', 'div', 'neg', 'transpose', 'pad', 'roll', 'slice', 'concat'].includes(v.op)) {
       const next = v.inputs.find(
         (x) => x.type.shape.length === v.type.shape.length && x.op !== 'param' && x.op !== 'constant',

@@ -60,7 +60,7 @@ export function realise(
         return p.m.kind === 'diagonal' ? b.mul(x, along(p.m.scale)) : x;
       case 'factors':
         return apply(b, p.m, x);
-      case 'layer':
+      default:
         return layer(tools, p, x, bias, last);
     }
   });

@@ -134,14 +134,15 @@ const EXHAUSTIVE = 6;
 function cheapest(group: readonly Value[], cost: (chosen: readonly Value[]) => number): readonly Value[] {
   if (group.length <= EXHAUSTIVE) {
     let best: { chosen: Value[]; cost: number } | undefined;
-    for (let bits = 0; bits < 1 << group.length; bits++) {
+    // From all cuts to none: among equals, values stay computed once.
+    for (let bits = (1 << group.length) - 1; bits >= 0; bits--) {
       const chosen = group.filter((_, i) => bits & (1 << i));
       const c = cost(chosen);
       if (!best || c < best.cost) best = { chosen, cost: c };
     }
     return best!.chosen;
   }
-  let chosen: readonly Value[] = [];
+  let chosen: readonly Value[] = group;
   let least = cost(chosen);
   for (let moved = true; moved; ) {
     moved = false;

@@ -102,7 +102,6 @@ export const beforeLayer =
   (experts = 2, rank = 1, scale = 0.7, bias = false): Graft =>
   (net, base, x) => {
     const width = x.type.shape.at(-1)!;
-    const { b } = net;
     const z = net.adapter(base.site, 'experts', (param) => mixed(net, param, x, width, experts, rank, scale, bias));
     return base.call(z);
   };

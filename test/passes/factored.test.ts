@@ -1,0 +1,106 @@
+/** Adapters kept as factors: the numbers are those of the merged model, and nothing of a weight's size is built from them. */
+import { describe, expect, it } from 'vitest';
+import { resultValues, topological } from '../../src/ir/graph.js';
+import { sizeOf } from '../../src/ir/ops/shapes.js';
+import type { Module } from '../../src/ir/types.js';
+import { optimize } from '../../src/passes/index.js';
+import { beforeLayer, kroneckerSum, lowRank, lowRankRows, mixed } from './adapters.js';
+import { parameters, relative, run, TINY, type VitGrafts, vit } from './models.js';
+
+const SIZE = { ...TINY, dim: 16 };
+
+function factored(g: VitGrafts): Module {
+  const before = vit(g, SIZE);
+  const params = parameters(before);
+  const { module, report } = optimize(before, { adapters: 'factored', verify: true });
+  const merged = optimize(before, { adapters: 'merged' }).module;
+  const y = run(module, params);
+  expect(relative(run(before, params), y)).toBeLessThan(1e-12);
+  expect(relative(run(merged, params), y)).toBeLessThan(1e-12);
+  expect(report.adapters.every((a) => a.state === 'factored')).toBe(true);
+  expect(report.diagnostics).toEqual([]);
+  return module;
+}
+
+/** What parameters of adapters make without the input, of the size of the smallest layer that has one or larger. */
+function denseOfAdapters(module: Module): string[] {
+  const smallest = SIZE.dim * SIZE.dim;
+  const found: string[] = [];
+  for (const func of module.funcs.values()) {
+    for (const v of topological(resultValues(func))) {
+      const leaves = topological([v]);
+      const fromAdapter = leaves.some((x) => x.op === 'param' && x.attrs.name.includes('@'));
+      const constant = leaves.every((x) => x.op !== 'input');
+      if (v.op === 'kron' || (fromAdapter && constant && sizeOf(v.type.shape) >= smallest)) {
+        found.push(`${v.op} ${v.type.shape}`);
+      }
+    }
+  }
+  return found;
+}
+
+describe('factored adapters', () => {
+  const cases: Record<string, VitGrafts> = {
+    'several kernels in every layer': {
+      qkv: kroneckerSum({ parts: 3, factor: 4 }),
+      proj: kroneckerSum({ factor: 4 }),
+      fc1: kroneckerSum({ factor: 4 }),
+      fc2: kroneckerSum({ factor: 4 }),
+    },
+    'one kernel': { proj: kroneckerSum({ kernels: 1, factor: 4, rank: 1 }) },
+    'a scalar rescale': { proj: kroneckerSum({ factor: 4, rescale: 'scalar' }) },
+    'experts in front of a layer': { qkv: beforeLayer(4, 1), fc1: beforeLayer(2, 1) },
+    'low rank': { qkv: lowRank(), fc1: lowRankRows([0, 2], 4) },
+  };
+  for (const [name, grafts] of Object.entries(cases)) {
+    it(name, () => {
+      const module = factored(grafts);
+      expect(denseOfAdapters(module)).toEqual([]);
+    });
+  }
+
+  it('keeps the layers of the model on their own parameters', () => {
+    const module = factored({ proj: kroneckerSum({ factor: 4 }) });
+    const layers = topological(resultValues(module.funcs.get('infer')!)).filter(
+      (v) => v.op === 'linear' && !v.origin?.scope,
+    );
+    const names = layers.map((v) => (v.inputs[1]!.op === 'param' ? v.inputs[1]!.attrs.name : v.inputs[1]!.op));
+    expect(names.every((n) => n.endsWith('.weight'))).toBe(true);
+    expect(layers.length).toBe(4 * SIZE.depth + 1);
+  });
+
+  it('applies several kernels by three contractions, whatever their number', () => {
+    const count = (kernels: number): number => {
+      const module = factored({ proj: kroneckerSum({ kernels, factor: 4 }) });
+      const scoped = topological(resultValues(module.funcs.get('infer')!)).filter(
+        (v) => v.origin?.scope === 'base.blocks.0.attn.proj@kron',
+      );
+      return scoped.filter((v) => v.op === 'linear' || v.op === 'matmul').length;
+    };
+    expect([2, 3, 5].map(count)).toEqual([3, 3, 3]);
+  });
+
+  it('a weight that is scaled in the expression itself stays in factors too', () => {
+    const module = factored({
+      proj: (net, base, x) =>
+        net.adapter(base.site, 'scaled', (param) => {
+          const { b } = net;
+          const delta = b.kron(param('C', [4, 4]), b.matmul(param('A', [4, 1]), param('B', [1, 4])));
+          return base.call(x, b.mul(b.add(base.weight, delta), param('g', [16, 1])));
+        }),
+    });
+    expect(denseOfAdapters(module)).toEqual([]);
+  });
+
+  it('merged mode too applies a Kronecker product by its factors where no layer can take it', () => {
+    const before = vit(
+      { afterBlock: (net, site, x) => net.adapter(site, 'experts', (param) => mixed(net, param, x, 64, 4, 1, 0.5)) },
+      { ...SIZE, dim: 64 },
+    );
+    const params = parameters(before);
+    const { module, report } = optimize(before, { adapters: 'merged', verify: true });
+    expect(relative(run(before, params), run(module, params))).toBeLessThan(1e-12);
+    expect(denseOfAdapters(module)).toEqual([]);
+    expect(report.adapters.every((a) => a.state === 'kept')).toBe(true);
+  });
+});
