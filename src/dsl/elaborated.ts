@@ -2,8 +2,11 @@
  * What a spec means once options, shapes and sites are resolved: the contract between the language and everything after it.
  */
 import type { PreprocessStep } from '../../runtime/program.js';
-import type { Func, Module, Origin, TensorType } from '../ir/types.js';
+import type { PruneJob } from '../ir/prune.js';
+import type { Module, Origin, TensorType } from '../ir/types.js';
 import type { Span } from './ast.js';
+
+export type { PruneJob, PruneTarget } from '../ir/prune.js';
 
 /** A module, or a labelled stretch or row part of one, as people see it in `inspect`. */
 export interface SiteNode {
@@ -58,35 +61,6 @@ export interface Source {
    * checkpoint prefixes.
    */
   readonly optional?: readonly string[];
-}
-
-export interface PruneTarget {
-  /** The frozen weight that is masked. */
-  readonly param: string;
-  /** The constant parameter that holds the mask, same shape, f32 zeros and ones; its data is to be found. */
-  readonly mask: string;
-  readonly site: string;
-}
-
-/** One `prune` statement. */
-export interface PruneJob {
-  readonly criterion: string;
-  readonly span: Span;
-  readonly targets: readonly PruneTarget[];
-  /** weight (and input norms, gradient) of one target -> score; a function of inputs named like the criterion's parameters. One for each target. */
-  readonly score: readonly Func[];
-  /** Fraction of the elements to be zero, 0 <= s < 1. Absent for N:M. */
-  readonly sparsity?: number;
-  readonly scope: 'global' | 'layer' | 'row';
-  readonly shape:
-    | { readonly kind: 'element' }
-    | { readonly kind: 'block'; readonly rows: number; readonly cols: number }
-    /** In every `of` consecutive weights along the input axis, `zeros` are 0. */
-    | { readonly kind: 'nm'; readonly keep: number; readonly of: number };
-  /** Whether the mask covers the frozen weight or the sum of it and its adapters. */
-  readonly over: 'base' | 'sum';
-  /** A mask file instead of a search. */
-  readonly from?: string;
 }
 
 export interface DeploySettings {

@@ -1,0 +1,113 @@
+/** Scores of one target: the criterion interpreted on the checkpoint's weight, and what is wrong with it. */
+import { diagnostic } from '../diagnostics/catalogue.js';
+import type { Diagnostic } from '../diagnostics/types.js';
+import { interpretFunc } from '../ir/interpret.js';
+import type { PruneJob, PruneTarget } from '../ir/prune.js';
+import type { Func, Tensor } from '../ir/types.js';
+import type { Scores } from './select.js';
+
+/** Where weights, and what else criteria read, come from. */
+export interface PruneContext {
+  /** A parameter's elements as the checkpoint has them, before anything is folded into it. */
+  readonly params: (name: string) => Tensor;
+  /**
+   * What a criterion reads besides the weight, by the name of the criterion's parameter: for Wanda's `input` the activations that
+   * reached the layer over the calibration data, [tokens, in], or anything else of the type that the score function declares.
+   */
+  readonly statistics?: (target: PruneTarget, name: string) => Tensor | undefined;
+}
+
+/** A weight seen as a matrix: outputs by everything else. */
+export interface Matrix {
+  readonly rows: number;
+  readonly cols: number;
+}
+
+export function matrixOf(shape: readonly number[]): Matrix {
+  const rows = shape[0] ?? 1;
+  let cols = 1;
+  for (const d of shape.slice(1)) cols *= d;
+  return { rows, cols };
+}
+
+/** The first element that fails, and how many do. */
+function failing(data: ArrayLike<number>, bad: (x: number) => boolean): { first: number; count: number } | undefined {
+  let first = -1;
+  let count = 0;
+  for (let i = 0; i < data.length; i++) {
+    if (!bad(data[i]!)) continue;
+    if (first < 0) first = i;
+    count++;
+  }
+  return count ? { first, count } : undefined;
+}
+
+/** `[3, 17]`: a flat position as an index of each axis. */
+function indexOf(flat: number, shape: readonly number[]): number[] {
+  const index = new Array<number>(shape.length);
+  for (let a = shape.length - 1; a >= 0; a--) {
+    index[a] = flat % shape[a]!;
+    flat = Math.floor(flat / shape[a]!);
+  }
+  return index;
+}
+
+/**
+ * The scores of a target's elements in order, or the diagnostics that say why there are none. Kept in f32 where that loses nothing,
+ * so that magnitudes of a whole model's weights take no more room than the weights.
+ */
+export function scoresOf(
+  job: PruneJob,
+  target: PruneTarget,
+  score: Func,
+  context: PruneContext,
+): { readonly scores: Scores } | { readonly problems: readonly Diagnostic[] } {
+  const place = { primary: { span: job.span, text: 'pruned here' } };
+  const weight = context.params(target.param);
+  const { shape } = weight.type;
+  const broken = failing(weight.data, (x) => !Number.isFinite(x));
+  if (broken) {
+    const args = { param: target.param, count: broken.count, index: indexOf(broken.first, shape) };
+    return { problems: [diagnostic('ESP0801', args, place)] };
+  }
+  const inputs = new Map<string, Tensor>();
+  const problems: Diagnostic[] = [];
+  for (const [i, v] of score.inputs.entries()) {
+    if (v.op !== 'input') continue;
+    const { name } = v.attrs;
+    if (i === 0) {
+      inputs.set(name, weight);
+      continue;
+    }
+    const given = context.statistics?.(target, name);
+    if (!given) {
+      problems.push(diagnostic('ESP0803', { criterion: job.criterion, needs: name, site: target.site }, place));
+    } else if (given.type.shape.join() !== v.type.shape.join()) {
+      const args = { criterion: job.criterion, needs: name, expected: v.type.shape, found: given.type.shape };
+      problems.push(diagnostic('ESP0804', args, place));
+    } else inputs.set(name, given);
+  }
+  if (problems.length > 0) return { problems };
+  const result = [...interpretFunc(score, { inputs, params: context.params }).values()][0];
+  if (!result || result.data.length !== weight.data.length) {
+    const what = `the score of ${target.param} has ${result?.data.length ?? 0} elements, not ${weight.data.length}`;
+    return { problems: [diagnostic('ESP0800', { what }, place)] };
+  }
+  const undefinedAt = failing(result.data, Number.isNaN);
+  if (undefinedAt) {
+    const index = indexOf(undefinedAt.first, shape);
+    const args = { criterion: job.criterion, param: target.param, count: undefinedAt.count, index };
+    return { problems: [diagnostic('ESP0802', args, place)] };
+  }
+  return { scores: compact(result.data) };
+}
+
+function compact(data: Tensor['data']): Scores {
+  if (data instanceof Float32Array) return data;
+  const small = new Float32Array(data.length);
+  for (let i = 0; i < data.length; i++) {
+    small[i] = data[i]!;
+    if (small[i] !== data[i]) return data instanceof Float64Array ? data : Float64Array.from(data);
+  }
+  return small;
+}
