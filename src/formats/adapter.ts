@@ -145,10 +145,8 @@ function savedName(
 /** One half at the adapter's common rank and scale: zeros add nothing, and B takes what its scale is more than the others'. */
 function padded(peft: PeftAdapter, pair: LowRankPair, half: 'A' | 'B'): StoreEntry {
   const entry = pair[half];
-  const factor = half === 'B' ? pair.scale / (peft.alpha / peft.rank) : 1;
-  // Rounding in alpha / rank · rank must not cost the exactness of the common case.
-  const same = Math.abs(factor - 1) < 1e-12;
-  if (pair.rank === peft.rank && same) return entry;
+  const factor = half === 'B' ? pair.scale / peft.scale : 1;
+  if (pair.rank === peft.rank && factor === 1) return entry;
   const [rows, cols] = half === 'A' ? [peft.rank, entry.shape[1]!] : [entry.shape[0]!, peft.rank];
   return {
     dtype: entry.dtype,
@@ -157,8 +155,7 @@ function padded(peft: PeftAdapter, pair: LowRankPair, half: 'A' | 'B'): StoreEnt
       const { type, data } = await entry.read();
       const width = type.shape[1]!;
       const out = new Float32Array(rows * cols);
-      for (let i = 0; i < data.length; i++)
-        out[Math.floor(i / width) * cols + (i % width)] = data[i]! * (same ? 1 : factor);
+      for (let i = 0; i < data.length; i++) out[Math.floor(i / width) * cols + (i % width)] = data[i]! * factor;
       return { type: { dtype: 'f32', shape: [rows, cols] }, data: out };
     },
   };

@@ -16,6 +16,8 @@ export interface LowRankPair {
   readonly A: StoreEntry;
   readonly B: StoreEntry;
   readonly rank: number;
+  readonly alpha: number;
+  /** alpha / rank, or alpha / sqrt(rank). */
   readonly scale: number;
 }
 
@@ -27,8 +29,8 @@ export interface PeftAdapter {
   readonly saved: ReadonlyMap<string, StoreEntry>;
   /** Largest rank of a pair; smaller ones are padded with zeros to it. */
   readonly rank: number;
-  /** With `scale = alpha / rank` for all. Pairs of another scale have the difference multiplied into B. */
-  readonly alpha: number;
+  /** The first pair's. Pairs of another scale have the difference multiplied into B. */
+  readonly scale: number;
   readonly facts: Facts;
   readonly warnings: readonly Diagnostic[];
   readonly metadata: Readonly<Record<string, string>>;
@@ -118,10 +120,18 @@ export async function openPeft(folder: Folder): Promise<PeftAdapter> {
     const { pairs, saved } = sortTensors(config, store);
     const first = [...pairs.values()][0];
     const rank = Math.max(0, ...[...pairs.values()].map((p) => p.rank));
-    const alpha = (first?.scale ?? 1) * rank;
-    const facts: Facts = first ? { options: { rank, alpha } } : {};
     const close = async (): Promise<void> => source.close?.();
-    return { name: folder.name, pairs, saved, rank, alpha, facts, warnings, metadata: store.metadata, close };
+    return {
+      name: folder.name,
+      pairs,
+      saved,
+      rank,
+      scale: first?.scale ?? 1,
+      facts: first ? { options: optionsOf(config, first, rank) } : {},
+      warnings,
+      metadata: store.metadata,
+      close,
+    };
   } catch (error) {
     await source.close?.();
     throw error;
@@ -183,19 +193,28 @@ function sortTensors(
         `"${module}": A [${A.shape.join(', ')}] and B [${B.shape.join(', ')}] are not a pair for a linear layer`,
       );
     }
-    pairs.set(module, { A, B, rank, scale: scaleOf(config, written, rank) });
+    pairs.set(module, { A, B, rank, ...scaleOf(config, written, rank) });
   }
   return { pairs, saved };
 }
 
+/** Options that give the first pair's scale at the common rank. */
+function optionsOf(config: Fields, first: LowRankPair, rank: number): { rank: number; alpha: number; rslora: boolean } {
+  const rslora = config.bool('use_rslora', false);
+  // As written wherever possible: first.scale * rank has rounding errors.
+  const alpha = first.rank === rank ? first.alpha : first.scale * (rslora ? Math.sqrt(rank) : rank);
+  return { rank, alpha, rslora };
+}
+
 /** alpha / r, or alpha / sqrt(r); the first pattern that matches the module (as the file spells it) decides, else the fields for all. */
-function scaleOf(config: Fields, module: string, rank: number): number {
+function scaleOf(config: Fields, module: string, rank: number): { alpha: number; scale: number } {
   const declared = byPattern(config, 'rank_pattern', module) ?? config.count('r', 8);
   if (declared !== rank) {
     throw configError(config.file, `says that "${module}" has rank ${declared}, but its tensors have rank ${rank}`);
   }
   const alpha = byPattern(config, 'alpha_pattern', module) ?? config.number('lora_alpha', 8);
-  return config.bool('use_rslora', false) ? alpha / Math.sqrt(rank) : alpha / rank;
+  if (alpha === 0) throw configError(config.file, `gives "${module}" an alpha of 0, so its tensors do nothing`);
+  return { alpha, scale: config.bool('use_rslora', false) ? alpha / Math.sqrt(rank) : alpha / rank };
 }
 
 /** peft's rule: the first key that the whole name, or the name after some dot, matches as a regular expression. */

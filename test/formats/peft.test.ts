@@ -65,7 +65,7 @@ const module = (layer: number, part: string): string => `vit.encoder.layer.${lay
 async function updates(where: ReturnType<typeof folder>, sites: string[]): Promise<Map<string, number[]>> {
   const c = await openCheckpoint(where);
   expect(c.kind).toBe('peft');
-  const { rank, alpha } = c.facts.options as { rank: number; alpha: number };
+  const { rank, alpha, rslora } = c.facts.options as { rank: number; alpha: number; rslora: boolean };
   const params = sites.flatMap((s) => [`${s}@mine.A`, `${s}@mine.B`]);
   const types = new Map<string, TensorType>(
     params.map((p) => [p, { dtype: 'f32', shape: p.endsWith('A') ? [rank, DIM] : [DIM, rank] }]),
@@ -78,7 +78,7 @@ async function updates(where: ReturnType<typeof folder>, sites: string[]): Promi
     sites.map((s) => {
       const A = loaded.get(`${s}@mine.A`)!.data;
       const B = loaded.get(`${s}@mine.B`)!.data;
-      return [s, product(A, B, rank, alpha / rank)];
+      return [s, product(A, B, rank, rslora ? alpha / Math.sqrt(rank) : alpha / rank)];
     }),
   );
 }
@@ -151,7 +151,7 @@ describe('the update', () => {
     });
     const c = await openCheckpoint(old);
     expect([...c.peft!.pairs.keys()]).toEqual([module(0, 'query')]);
-    expect(c.facts.options).toEqual({ rank: 2, alpha: 8 });
+    expect(c.facts.options).toEqual({ rank: 2, alpha: 8, rslora: false });
   });
 });
 
@@ -223,6 +223,7 @@ describe('what is refused', () => {
     [{ r: 4 }, 'ESP0507', 'has rank 4, but its tensors have rank 2'],
     [{ r: 0 }, 'ESP0507', 'r = 0 is not a positive whole number'],
     [{ lora_alpha: 'x' }, 'ESP0507', 'lora_alpha'],
+    [{ lora_alpha: 0 }, 'ESP0507', 'alpha of 0'],
   ])('%j', async (config, code, words) => {
     await expect(openCheckpoint(folder(config, one))).rejects.toThrow(code);
     await expect(openCheckpoint(folder(config, one))).rejects.toThrow(words);
@@ -257,7 +258,7 @@ const REAL = 'examples/fashion/adapters/lora-mnist';
 test.runIf(existsSync(REAL))('the folder that peft wrote for the demo', async () => {
   const c = await openCheckpointAt(REAL);
   expect(c.warnings).toEqual([]);
-  expect(c.facts.options).toEqual({ rank: 8, alpha: 16 });
+  expect(c.facts.options).toEqual({ rank: 8, alpha: 16, rslora: false });
   expect([...c.peft!.pairs.keys()].sort()).toEqual(
     [0, 1, 2, 3].flatMap((i) => [module(i, 'query'), module(i, 'value')]),
   );

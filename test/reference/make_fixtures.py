@@ -87,7 +87,7 @@ def make_images() -> None:
     for part, folder, names, each in (("digits", MNIST, [str(i) for i in range(10)], 2), ("clothes", FASHION, FASHION_NAMES, 1)):
         images, labels = load(folder, "t10k")
         for i, name in enumerate(names):
-            where = home / part / re.sub(r"[^A-Za-z0-9 -]", "-", name)
+            where = home / part / re.sub(r'[/\\:*?"<>|]', "_", name)
             where.mkdir(parents=True, exist_ok=True)
             for index in (labels == i).nonzero().flatten()[:each].tolist():
                 Image.fromarray(images[index].numpy()).save(where / f"{index:05}.png", optimize=True)
