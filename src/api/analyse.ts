@@ -6,7 +6,7 @@ import { diagnostic } from '../diagnostics/catalogue.js';
 import { type Checked, type Diagnostic, EspalierError } from '../diagnostics/types.js';
 import type { ModelDecl, ModelStmt, SourceFile, StringLit } from '../dsl/ast.js';
 import { check, elaborate } from '../dsl/elaborate.js';
-import type { Elaborated, Source, SourceFacts } from '../dsl/elaborated.js';
+import type { Elaborated, Source } from '../dsl/elaborated.js';
 import { parse } from '../dsl/parse.js';
 import type { OpenCheckpoint } from '../formats/checkpoint.js';
 import type { Host } from './host.js';

@@ -128,7 +128,12 @@ export async function compile(spec: Spec, options: CompileOptions): Promise<Comp
   options.progress?.('generating kernels');
   const generated = generate(
     [...modules].map(([batch, module]) => ({ batch, module })),
-    { name: elaborated.name, compiler: version, limits: deploy.limits, weights: deploy.weights },
+    {
+      name: elaborated.name,
+      compiler: version,
+      limits: deploy.limits === 'baseline' ? 'baseline' : await options.host.deviceLimits(),
+      weights: deploy.weights,
+    },
   );
   let golden: Golden | undefined;
   if (options.golden !== false) {
@@ -158,7 +163,7 @@ export async function compile(spec: Spec, options: CompileOptions): Promise<Comp
     summary: {
       ...generated.program.summary,
       parameters: { total: size(own), trainable: size(trainable), frozen: size(own) - size(trainable) },
-      ...(loaded.pruned ? { sparsity: loaded.pruned.sparsity } : {}),
+      ...(loaded.sparsity === undefined ? {} : { sparsity: loaded.sparsity }),
     },
   };
   const files = new Map<string, string | Uint8Array>([
@@ -171,7 +176,8 @@ export async function compile(spec: Spec, options: CompileOptions): Promise<Comp
     program,
     files,
     elaborated,
-    report: report!.adapters,
+    // Masks have scopes too; what became of them is the sparsity.
+    report: report!.adapters.filter(({ scope }) => elaborated.adapters.some((a) => a.scope === scope)),
     ...(golden?.error === undefined ? {} : { check: { error: golden.error } }),
     warnings: [...analysis.warnings, ...loaded.warnings, ...report!.diagnostics],
     modules,

@@ -8,4 +8,6 @@ export interface Host {
   resolve(from: string, location: string): string;
   /** Opens weights without reading them. Throws an `EspalierError`, also if nothing is there. */
   openCheckpoint(path: string): Promise<OpenCheckpoint>;
+  /** Limits of the GPU here, by WebGPU name: what `limits = device` compiles for. */
+  deviceLimits(): Promise<Readonly<Record<string, number>>>;
 }

@@ -7,7 +7,7 @@ import { loadSources, nonFinite } from '../formats/checkpoint.js';
 import { readMasks } from '../formats/masks.js';
 import { initialise } from '../ir/init.js';
 import type { Param, Tensor } from '../ir/types.js';
-import { findMasks, type PruneReport } from '../prune/index.js';
+import { findMasks } from '../prune/index.js';
 import type { Analysis } from './analyse.js';
 
 /** A folder in memory: contents by relative path. */
@@ -19,11 +19,20 @@ export interface Loaded {
   /** @throws Error for a name that the model does not have. */
   readonly get: (name: string) => Tensor;
   readonly warnings: readonly Diagnostic[];
-  readonly pruned: PruneReport | undefined;
+  /** Fraction of zeros over all masked weights; absent where nothing is masked. */
+  readonly sparsity?: number;
 }
 
 /** Start values that no file gives are the same every time. */
 const SEED = 0;
+
+function sparsityOf(elaborated: Elaborated, get: (name: string) => Tensor): number | undefined {
+  const masks = elaborated.prune.flatMap((job) => job.targets.map(({ mask }) => get(mask).data));
+  if (masks.length === 0) return undefined;
+  let zeros = 0;
+  for (const mask of masks) for (let i = 0; i < mask.length; i++) if (mask[i] === 0) zeros++;
+  return zeros / masks.reduce((n, m) => n + m.length, 0);
+}
 
 /** A diagnostic of a file, shown where the spec names the file. */
 function at(d: Diagnostic, span: Span): Diagnostic {
@@ -105,7 +114,7 @@ export async function loadParameters(
     return value;
   };
 
-  let pruned: PruneReport | undefined;
+  const warnings: Diagnostic[] = [];
   if (elaborated.prune.length > 0) {
     progress?.('finding masks');
     for (const job of elaborated.prune) {
@@ -121,13 +130,12 @@ export async function loadParameters(
         values.set(mask, found);
       }
     }
-    const found = findMasks(
-      elaborated.prune.filter((job) => job.from === undefined),
-      { params: get },
-    );
+    const found = findMasks(elaborated.prune, { params: get });
     for (const [name, mask] of found.masks) values.set(name, mask);
-    pruned = found.report;
+    warnings.push(...found.report.warnings);
   }
   for (const name of params.keys()) get(name);
-  return { get, warnings: warnAboutStarts(elaborated, started), pruned };
+  warnings.push(...warnAboutStarts(elaborated, started));
+  const sparsity = sparsityOf(elaborated, get);
+  return { get, warnings, ...(sparsity === undefined ? {} : { sparsity }) };
 }

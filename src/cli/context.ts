@@ -19,7 +19,7 @@ export function textOf(path: string): string | undefined {
 export function showDiagnostics(diagnostics: readonly Diagnostic[], output: Output, json: boolean): void {
   if (diagnostics.length === 0) return;
   if (json) output.print(JSON.stringify({ diagnostics: toJson(diagnostics, textOf) }, null, 2));
-  else output.note(render(diagnostics, { texts: textOf, colour: output.colour }));
+  else output.note(render(diagnostics, { texts: textOf, color: output.colour }));
 }
 
 /** What to exit with for an error, after saying it. */

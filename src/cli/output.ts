@@ -17,10 +17,8 @@ export function terminalOutput(): Output {
   };
 }
 
-export interface Progress {
-  /** `fraction` in [0, 1]; absent when the end is not known. */
-  (what: string, fraction?: number): void;
-}
+/** `fraction` in [0, 1]; absent when the end is not known. */
+export type Progress = (what: string, fraction?: number) => void;
 
 /** A line that is redrawn at most ten times a second, from one second after the start, and erased at the end. */
 export function startProgress(): { report: Progress; done: () => void } {

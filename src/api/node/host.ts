@@ -1,6 +1,7 @@
 /** Node as the compiler's host: specs and weights are files. */
 import { readFileSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
+import { limitsOf, openDevice } from '../../../runtime/node/device.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { EspalierError } from '../../diagnostics/types.js';
 import { openCheckpointAt } from '../../formats/node/open.js';
@@ -22,5 +23,11 @@ export function nodeHost(): Host {
     },
     resolve: (from, location) => (isAbsolute(location) ? location : join(dirname(from), location)),
     openCheckpoint: openCheckpointAt,
+    async deviceLimits() {
+      const { adapter, release } = await openDevice();
+      const limits = limitsOf(adapter.limits);
+      release();
+      return limits;
+    },
   };
 }
