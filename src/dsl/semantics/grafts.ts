@@ -52,7 +52,7 @@ function adapted(engine: Engine, site: Site, args: readonly ArgVal[], span: Span
 }
 
 function forward(engine: Engine, graft: Graft, args: readonly ArgVal[], span: Span, level: number): Val {
-  const { decl, site } = graft;
+  const { decl } = graft;
   const f = forwardOf(decl.body);
   if (!f) {
     return engine.report.stop(
