@@ -1,0 +1,3 @@
+import { operatorSuite } from './suite.js';
+
+await operatorSuite('lavapipe');
