@@ -1,6 +1,6 @@
 /** Concrete tensors: making, converting, comparing. Floats in Float64Array or Float32Array, i32, u32, bool as bytes of 0 and 1. */
 import { sizeOf } from './ops/shapes.js';
-import type { DType, Elements, Tensor, TensorType } from './types.js';
+import type { DType, Elements, Tensor } from './types.js';
 
 /** An array of zeros that fits the dtype; floats get Float64Array, in which the reference computes. */
 export function allocate(dtype: DType, size: number): Elements {
@@ -82,14 +82,4 @@ export function maxDifference(a: Tensor, b: Tensor): number {
     if (Number.isNaN(worst)) return worst;
   }
   return worst;
-}
-
-/** Whether every element is finite. */
-export function allFinite(t: Tensor): boolean {
-  for (let i = 0; i < t.data.length; i++) if (!Number.isFinite(t.data[i]!)) return false;
-  return true;
-}
-
-export function typeOf(dtype: DType, shape: readonly number[]): TensorType {
-  return { dtype, shape };
 }
