@@ -136,7 +136,9 @@ function byPlace(a: Diagnostic, b: Diagnostic): number {
 }
 
 function lineStart(text: string, offset: number): number {
-  return Math.max(text.lastIndexOf('\n', offset - 1), text.lastIndexOf('\r', offset - 1)) + 1;
+  let start = offset;
+  while (start > 0 && text[start - 1] !== '\n' && text[start - 1] !== '\r') start--;
+  return start;
 }
 
 function refuse(path: string, text: string): Diagnostic | undefined {

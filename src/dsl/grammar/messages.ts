@@ -181,6 +181,12 @@ export class Messages {
       return diagnostic('ESP0122', { word: found.image }, { primary: this.label(found, 'a keyword') });
     }
     if (this.closesNothing(found)) return this.stray(found);
+    if (rule === 'declaration' && Object.hasOwn(T.DECLARATIONS, found.image)) {
+      const expected = `a name after \`${found.image}\``;
+      const rest = next ?? EOF;
+      const primary = { span: this.place(rest, found), text: `expected ${expected}` };
+      return diagnostic('ESP0101', { expected, found: describe(rest) }, { primary });
+    }
     if (
       typeIs(found, T.Eq) &&
       before &&

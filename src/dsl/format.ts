@@ -1,0 +1,272 @@
+/**
+ * The formatter: the one way to write a syntax tree. Idempotent; keeps every comment and single empty lines; breaks what does
+ * not fit in 100 columns. `parse` after it gives the same tree, up to spans.
+ */
+import type {
+  AdapterDecl,
+  Decl,
+  Expr,
+  ModelStmt,
+  NamesBlock,
+  OptionParam,
+  Selector,
+  SelectorStep,
+  SourceFile,
+  StringLit,
+  TypeExpr,
+  VariantDecl,
+} from './ast.js';
+import { blankline, cat, type Doc, group, hardline, join, print } from './format/doc.js';
+import type { Braces, Item } from './format/expressions.js';
+import { type Arm, StatementPrinter } from './format/statements.js';
+import { spellString } from './grammar/literals.js';
+
+const WIDTH = 100;
+
+class Printer extends StatementPrinter {
+  constructor(private readonly file: SourceFile) {
+    super(file);
+  }
+
+  print(): string {
+    const { decls, text } = this.file;
+    const items = decls.map((decl) => ({ span: decl.span, doc: () => this.decl(decl) }));
+    // A declaration with a body stands apart from its neighbours.
+    const apart = (i: number) => (hasBody(decls[i]!) || hasBody(decls[i + 1] ?? decls[i]!) ? blankline : hardline);
+    const body = this.stack(items, 0, text.length + 1, (i) => (i >= 0 ? apart(i) : hardline));
+    const printed = print(body, WIDTH);
+    return printed === '' ? '' : `${printed}\n`;
+  }
+
+  /** For parts on their own. */
+  whole(doc: Doc): string {
+    return print(doc, Number.POSITIVE_INFINITY);
+  }
+
+  private decl(node: Decl): Doc {
+    switch (node.kind) {
+      case 'use':
+        return 'file' in node.path
+          ? `use ${spellString(node.path.file)}`
+          : `use ${['std', ...node.path.std].join('.')}`;
+      case 'module':
+      case 'backbone': {
+        const from = node.name.span.end;
+        const head = cat(node.kind, ' ', node.name.name, this.optionParams(node.params, from, false));
+        const end = node.params.at(-1)?.span.end ?? from;
+        return cat(head, ' ', this.body(this.items(node.body), this.bracesAfter(end, node.span.end)));
+      }
+      case 'adapter':
+        return this.adapter(node);
+      case 'criterion':
+        return cat(
+          'criterion ',
+          node.name.name,
+          this.tensorParams(node.params, node.name.span.end, node.value.span.start),
+          ' = ',
+          this.expr(node.value),
+        );
+      case 'variant':
+        return this.variant(node);
+      case 'model': {
+        const from = node.name.span.end;
+        const head = cat('model ', node.name.name, this.optionParams(node.params, from, true));
+        const end = node.params.at(-1)?.span.end ?? from;
+        return cat(head, ' ', this.body(this.modelItems(node.body), this.bracesAfter(end, node.span.end)));
+      }
+      case 'train':
+      case 'deploy': {
+        const items = node.settings.map((setting) => ({
+          span: setting.span,
+          doc: () => cat(setting.name.name, ' = ', this.expr(setting.value)),
+        }));
+        return cat(
+          `${node.kind} ${node.model.name} `,
+          this.body(items, this.bracesAfter(node.model.span.end, node.span.end)),
+        );
+      }
+    }
+  }
+
+  private adapter(node: AdapterDecl): Doc {
+    const { target } = node;
+    const site =
+      target.kind === 'layer'
+        ? cat(target.layer.name, '(', this.expr(target.from, 1), ' -> ', this.expr(target.to, 1), ')')
+        : this.tensorParams(target.params, target.span.start, target.span.end);
+    return cat(
+      `adapter ${node.name.name}`,
+      this.optionParams(node.params, node.name.span.end, false),
+      ` on ${node.base.name}: `,
+      site,
+      ' ',
+      this.body(this.items(node.body), this.bracesAfter(target.span.end, node.span.end)),
+    );
+  }
+
+  private variant(node: VariantDecl): Doc {
+    const head = cat(
+      `variant ${node.name.name}`,
+      this.optionParams(node.params, node.name.span.end, true),
+      ' = ',
+      this.expr(node.value),
+    );
+    const items: Item[] = node.names.map((block) => ({ span: block.span, doc: () => this.names(block) }));
+    const [first] = node.preprocess ?? [];
+    if (node.preprocess && first) {
+      const steps = node.preprocess.map((step) => ({ span: step.span, doc: () => this.expr(step) }));
+      const span = { ...first.span, end: node.preprocess.at(-1)!.span.end };
+      items.unshift({ span, doc: () => cat('preprocess = ', this.bare(steps)) });
+      if (this.comments.hasText) items.sort((a, b) => a.span.start - b.span.start);
+    }
+    const hasBraces = this.comments.hasText && node.span.end > node.value.span.end;
+    if (items.length === 0 && !(hasBraces && this.comments.any(node.value.span.end, node.span.end))) return head;
+    return cat(head, ' ', this.body(items, this.bracesAfter(node.value.span.end, node.span.end)));
+  }
+
+  private names(node: NamesBlock): Doc {
+    const items = node.entries.map((entry) => ({
+      span: entry.span,
+      doc: () => cat(spellString(entry.pattern.value), ' = ', this.expr(entry.path)),
+    }));
+    return cat(
+      'names ',
+      node.layout.name,
+      ' ',
+      this.body(items, this.bracesAfter(node.layout.span.end, node.span.end)),
+    );
+  }
+
+  // ---- Options
+
+  private optionParams(params: readonly OptionParam[], from: number, optional: boolean): Doc {
+    if (params.length === 0 && optional) return '';
+    const items = params.map((param) => ({
+      span: param.span,
+      doc: () => {
+        const head = `${param.name.name}: ${spellType(param.type)}`;
+        return param.default ? cat(head, ' = ', this.expr(param.default)) : head;
+      },
+    }));
+    return this.bracketed('(', items, ')', from, this.closeAfter(params.at(-1)?.span.end ?? from));
+  }
+
+  // ---- Models
+
+  private modelItems(statements: readonly ModelStmt[]): Item[] {
+    return statements.map((statement) => ({ span: statement.span, doc: () => this.modelStatement(statement) }));
+  }
+
+  private modelStatement(node: ModelStmt): Doc {
+    switch (node.kind) {
+      case 'model_bind':
+        return cat(node.name.name, ' = ', this.expr(node.value), origin(node.from));
+      case 'in':
+        return cat(
+          'in ',
+          this.selector(node.selector),
+          ' ',
+          this.body(this.modelItems(node.body), this.bracesAfter(node.selector.span.end, node.span.end)),
+        );
+      case 'adapt':
+        return cat('adapt ', this.selectors(node.sites), ' with ', this.expr(node.adapter), origin(node.from));
+      case 'prune':
+        return cat('prune ', this.selectors(node.sites), ' with ', this.expr(node.method), origin(node.from));
+      case 'tune':
+        return cat('tune ', this.selectors(node.sites), origin(node.from));
+      case 'model_if':
+        return this.modelIf(node);
+      case 'error':
+        return this.comments.spelling(node.span.start, node.span.end);
+    }
+  }
+
+  private modelIf(node: ModelStmt & { kind: 'model_if' }): Doc {
+    const arms: Arm<ModelStmt>[] = [];
+    let rest: readonly ModelStmt[] | undefined;
+    let next: (ModelStmt & { kind: 'model_if' }) | undefined = node;
+    while (next) {
+      arms.push({ condition: next.condition, body: next.then });
+      const [only]: readonly ModelStmt[] = next.otherwise ?? [];
+      const nested: (ModelStmt & { kind: 'model_if' }) | undefined =
+        next.otherwise?.length === 1 && only?.kind === 'model_if' ? only : undefined;
+      if (!nested) rest = next.otherwise;
+      next = nested;
+    }
+    const long = (_body: readonly ModelStmt[], _braces: Braces) => undefined;
+    return this.arms(arms, rest, (body) => this.modelItems(body), long);
+  }
+
+  private selectors(sites: readonly Selector[]): Doc {
+    return this.bare(sites.map((site) => ({ span: site.span, doc: () => this.selector(site) })));
+  }
+
+  selector(node: Selector): Doc {
+    return cat(...node.steps.map((step, i) => cat(i > 0 && step.kind !== 'index' ? '.' : '', this.step(step))));
+  }
+
+  private step(step: SelectorStep): Doc {
+    switch (step.kind) {
+      case 'name':
+        return step.name;
+      case 'any':
+        return '*';
+      case 'deep':
+        return '**';
+      case 'index':
+        return step.all ? '[*]' : this.indices(step.items, step.span.start, step.span.end);
+      case 'oneof':
+        return group(
+          cat(
+            '{',
+            join(
+              ', ',
+              step.options.map((option) => this.selector(option)),
+            ),
+            '}',
+          ),
+        );
+    }
+  }
+}
+
+function origin(from: StringLit | undefined): string {
+  return from ? ` from ${spellString(from.value)}` : '';
+}
+
+function hasBody(decl: Decl): boolean {
+  if (decl.kind === 'use' || decl.kind === 'criterion') return false;
+  return decl.kind !== 'variant' || decl.preprocess !== undefined || decl.names.length > 0;
+}
+
+function spellType(type: TypeExpr): string {
+  switch (type.kind) {
+    case 'type_name':
+      return type.name;
+    case 'type_list':
+      return `[${spellType(type.item)}]`;
+    case 'type_enum':
+      return type.options.map((option) => option.name).join(' | ');
+    case 'type_union':
+      return type.items.map(spellType).join(' | ');
+  }
+}
+
+const NOWHERE: SourceFile = { path: '', text: '', decls: [], comments: [] };
+
+/** Writes a file. What recovery left out of the tree is lost: format only what parsed without errors. */
+export function format(file: SourceFile): string {
+  return new Printer(file).print();
+}
+
+/** Writes an expression on one line. */
+export function formatExpr(node: Expr): string {
+  const printer = new Printer(NOWHERE);
+  return printer.whole(printer.expr(node));
+}
+
+/** Writes a selector on one line. */
+export function formatSelector(node: Selector): string {
+  const printer = new Printer(NOWHERE);
+  return printer.whole(printer.selector(node));
+}
