@@ -78,4 +78,19 @@ a bias on a layer that has none in that layout, and a reader would ignore the te
 
 An example: SSF on a \`Linear(dim -> dim, bias: false)\` of a published checkpoint. \`espalier compile\` has no such limit.`,
   }),
+  ESP0406: entry<{ adapter: string; site: string }>({
+    title: 'An adapter cannot stay in factors',
+    severity: 'warning',
+    message: (a) => `${a.adapter} at ${a.site} cannot be kept as factors: its product is part of the weight`,
+    help: () => ['It is merged instead. A mask over the sum, or a norm of the sum, needs the sum.'],
+    explain: `\`adapters = factored\` keeps an adapter beside its layer: y = W x + (what the adapter adds to x). That works where the
+adapter's weight is added. Here it is multiplied with something of the weight's own size, or its norm is taken, and that needs every
+element of the sum.
+
+An example: a mask over base and adapter together.
+
+    prune mlp.fc1 with magnitude(sparsity: 50%, over: sum)
+
+Use \`over: base\`, or \`adapters = merged\`.`,
+  }),
 };

@@ -63,7 +63,9 @@ function scopesOf(module: Module): Map<string, Origin> {
     // What depends on the input stands nearer to the adapter's last line than what builds its weights.
     for (const v of [...order.filter(dependsOnInput), ...order.filter((x) => !dependsOnInput(x))]) {
       const scope = v.origin?.scope;
-      if (scope && (!scopes.has(scope) || scopes.get(scope)!.file === undefined)) scopes.set(scope, v.origin!);
+      // Masks have scopes too; they are no adapters.
+      if (scope?.includes('@') && (!scopes.has(scope) || scopes.get(scope)!.file === undefined))
+        scopes.set(scope, v.origin!);
     }
   }
   return scopes;

@@ -15,7 +15,7 @@ import type { Pass, PassContext } from './pass.js';
 import { realise } from './realise.js';
 import { regionOf } from './record.js';
 import { below, fixedAnchors, type Solution, solve } from './regions.js';
-import { readsBase, reorigin, stretch, unscoped, weightOfCost, withOrigin } from './values.js';
+import { isTouched, readsBase, reorigin, stretch, unscoped, weightOfCost, withOrigin } from './values.js';
 
 export const reparameterize: Pass = {
   name: 'reparameterize',
@@ -71,8 +71,8 @@ function choose(interner: Interner, anchor: Value, s: Solution, ctx: PassContext
   const { form, axis } = s.forms.get(anchor)!;
   const stop = stopAt(s, anchor);
   const inner = stretch([anchor], stop);
+  if (ctx.layout === 'keep' && !inner.some(isTouched)) return asIs;
   const scoped = inner.find((v) => v.origin?.scope);
-  if (!scoped && ctx.layout === 'keep') return asIs;
   const layer = inner.find((v) => (v.op === 'linear' || v.op === 'conv2d') && readsBase(v.inputs[1]!)) ?? anchor;
   const foreign = (c: Value): boolean => !readsBase(c);
   // New values count as the adapter's until the region turns out to be clean.
@@ -96,7 +96,7 @@ function chooseCuts(interner: Interner, order: readonly Value[], s: Solution, ct
   const regionsOf = new Map<Value, Set<Value>>();
   for (const anchor of s.forms.keys()) {
     const inner = stretch([anchor], stopAt(s, anchor));
-    if (ctx.layout === 'keep' && !inner.some((v) => v.origin?.scope)) continue;
+    if (ctx.layout === 'keep' && !inner.some(isTouched)) continue;
     for (const v of inner) {
       const source = below(v);
       if (v === anchor || (uses.get(v) ?? 0) < 2 || s.anchors.has(source) || s.ends.has(source)) continue;

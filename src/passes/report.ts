@@ -22,7 +22,11 @@ export function reportOf(module: Module, ctx: PassContext): MergeReport {
     adapters,
     regions: ctx.notes.regions,
     replaced: ctx.notes.replaced,
-    diagnostics: [...keptDiagnostics(adapters, ctx), ...biasDiagnostics(module, ctx)],
+    diagnostics: [
+      ...keptDiagnostics(adapters, ctx),
+      ...biasDiagnostics(module, ctx),
+      ...unfactoredDiagnostics(adapters, ctx),
+    ],
   };
 }
 
@@ -59,5 +63,17 @@ function biasDiagnostics(module: Module, ctx: PassContext): Diagnostic[] {
     .map((r) => {
       const origin = r.scopes.map((s) => ctx.scopes.get(s)).find((o) => o?.file !== undefined);
       return diagnostic('ESP0402', { layer: r.site || module.name }, placeOf(origin, 'its shift made the bias'));
+    });
+}
+
+/** `factored` was asked for and an adapter's parameters are inside a weight all the same. */
+function unfactoredDiagnostics(adapters: readonly AdapterOutcome[], ctx: PassContext): Diagnostic[] {
+  if (ctx.adapters !== 'factored') return [];
+  return adapters
+    .filter((a) => a.state === 'merged')
+    .map(({ scope }) => {
+      const at = scope.lastIndexOf('@');
+      const place = placeOf(ctx.scopes.get(scope), 'this adapter is part of a weight');
+      return diagnostic('ESP0406', { adapter: scope.slice(at + 1), site: scope.slice(0, at) }, place);
     });
 }

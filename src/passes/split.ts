@@ -86,7 +86,7 @@ class Names {
       const name = this.#fresh(`${own}#prepared`);
       return name === `${own}#prepared` ? { name, replaces: own } : { name };
     }
-    const site = v.origin?.site ?? readers[0]?.origin?.site ?? 'value';
+    const site = v.origin?.scope ?? v.origin?.site ?? readers[0]?.origin?.site ?? 'value';
     return { name: this.#fresh(`${site}.${v.op}#prepared`) };
   }
 

@@ -11,16 +11,31 @@ import type { OpName, Origin, Value } from '../ir/types.js';
 /** Parameters of adapters have an `@` in their names; those of the model have none. */
 export const isAdapterParam = (name: string): boolean => name.includes('@');
 
-const base = new WeakMap<Value, boolean>();
+/** Whether the parameter was put there by a graft: an adapter's, or a mask. */
+const isGrafted = (name: string): boolean => isAdapterParam(name) || name.endsWith('#mask');
+
+/** Whether a value reads a parameter whose name has a property; remembered for every value on the way. */
+function reads(property: (name: string) => boolean): (value: Value) => boolean {
+  const known = new WeakMap<Value, boolean>();
+  return (value) => {
+    if (!known.has(value)) {
+      for (const v of topological([value])) {
+        if (known.has(v)) continue;
+        known.set(v, v.op === 'param' ? property(v.attrs.name) : v.inputs.some((x) => known.get(x)));
+      }
+    }
+    return known.get(value) ?? false;
+  };
+}
 
 /** Whether a value computed from parameters reads one of the model's own. */
-export function readsBase(value: Value): boolean {
-  for (const v of topological([value])) {
-    if (base.has(v)) continue;
-    const own = v.op === 'param' && !isAdapterParam(v.attrs.name) && !v.attrs.name.endsWith('#mask');
-    base.set(v, own || v.inputs.some((x) => base.get(x)));
-  }
-  return base.get(value) ?? false;
+export const readsBase = reads((name) => !isGrafted(name));
+
+const readsGrafted = reads(isGrafted);
+
+/** Whether an adapter or a mask made the value, or made a weight that it reads. */
+export function isTouched(v: Value): boolean {
+  return v.origin?.scope !== undefined || v.inputs.some((x) => !dependsOnInput(x) && readsGrafted(x));
 }
 
 /** Cost of one operator by the operator table. */
