@@ -29,9 +29,14 @@ export function checkProgram(json: unknown): Program {
   }
   try {
     const weights = new Map(program.weights.map((w) => [w.name, w.bytes]));
+    if (!sizes(weights.values())) throw bad('a weight has no size');
     for (const kernel of program.kernels) {
       if (kernel.variants.length === 0) throw bad(`kernel \`${kernel.name}\` has no variant`);
     }
+    // A folder that came from elsewhere must not make the session read outside it.
+    const files = [...program.weightFiles, ...program.kernels.flatMap((k) => k.variants.map((v) => v.file))];
+    const outside = files.find((file) => !/^[\w@+-][\w.@+-]*(\/[\w@+-][\w.@+-]*)*$/.test(file));
+    if (outside !== undefined) throw bad(`names a file \`${outside}\``);
     for (const entry of program.entries) checkEntry(program, entry, weights);
     if (program.entries.length === 0) throw bad('has no entry');
     if (program.golden && !program.entries.some((e) => e.batch === program.golden?.batch)) {
@@ -47,8 +52,10 @@ export function checkProgram(json: unknown): Program {
 function checkEntry(program: Program, entry: Entry, weights: ReadonlyMap<string, number>): void {
   const bad = (why: string) => new ProgramFileError(FILE, `entry \`${entry.name}\`: ${why}`);
   for (const tensor of [...entry.inputs, ...entry.outputs]) {
+    if (!(tensor.dtype in BYTES) || !sizes(tensor.shape)) throw bad(`\`${tensor.name}\` has no type or shape`);
     if (tensor.shape[0] !== entry.batch) throw bad(`\`${tensor.name}\` does not begin with the batch, ${entry.batch}`);
   }
+  if (!sizes(entry.slabs)) throw bad('a slab has no size');
   const size = (ref: BufferRef): number | undefined => {
     if (ref.kind === 'weight') return weights.get(ref.name);
     if (ref.kind === 'arena') return entry.slabs[ref.slab];
@@ -65,11 +72,16 @@ function checkEntry(program: Program, entry: Entry, weights: ReadonlyMap<string,
     for (const ref of dispatch.bindings) {
       const whole = size(ref);
       // A tensor's last bytes may be rounded up to what a binding needs; buffers are made that large.
-      if (whole === undefined || ref.offset % 256 !== 0 || ref.offset + ref.bytes > roundUp(whole)) {
+      const fits = whole !== undefined && sizes([ref.offset, ref.bytes]) && ref.offset + ref.bytes <= roundUp(whole);
+      if (!fits || ref.offset % 256 !== 0) {
         throw bad(`${at} binds bytes ${ref.offset}..${ref.offset + ref.bytes} of a ${ref.kind} of ${whole ?? 0}`);
       }
     }
   });
+}
+
+function sizes(numbers: Iterable<unknown>): boolean {
+  return [...numbers].every((n) => typeof n === 'number' && Number.isSafeInteger(n) && n >= 0);
 }
 
 /** Buffers are multiples of 16 bytes, so that each can be bound as an array of vec4f. */

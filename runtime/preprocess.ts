@@ -26,6 +26,8 @@ interface Plane {
 
 /** Rows are uploaded and resized horizontally in bands of at most this many bytes. */
 const BAND = 48 << 20;
+/** Bytes of buffers kept for later images. */
+const POOL = 256 << 20;
 /** Invocations of a workgroup, and workgroups along x; both as in the WGSL. */
 const GROUP = 64;
 const ACROSS = 32768;
@@ -35,7 +37,7 @@ export class Preprocessor {
   private readonly steps: readonly PreprocessStep[];
   private readonly resample: GPUComputePipeline;
   private readonly finish: GPUComputePipeline;
-  /** Kept between images and reused by size class, in the order of use within an image batch. */
+  /** Buffers to use again. */
   private readonly pool: GPUBuffer[] = [];
   private taken: GPUBuffer[] = [];
 
@@ -91,6 +93,13 @@ export class Preprocessor {
   release(): void {
     this.pool.push(...this.taken);
     this.taken = [];
+    // Photographs come in many sizes; the ones kept longest go first.
+    let kept = this.pool.reduce((sum, buffer) => sum + buffer.size, 0);
+    while (kept > POOL) {
+      const oldest = this.pool.shift()!;
+      kept -= oldest.size;
+      oldest.destroy();
+    }
   }
 
   destroy(): void {
@@ -259,7 +268,7 @@ export class Preprocessor {
     }
     // Classes are powers of two, so that images of changing sizes reuse buffers; above 1 MiB that would waste too much.
     const size = bytes > 1 << 20 ? Math.ceil(bytes / 65536) * 65536 : Math.max(256, 2 ** Math.ceil(Math.log2(bytes)));
-    const at = this.pool.findIndex((b) => b.size === size);
+    const at = this.pool.findIndex((b) => b.size >= size && b.size <= 4 * size);
     const buffer =
       at >= 0
         ? this.pool.splice(at, 1)[0]!

@@ -13,7 +13,7 @@ import type { PreprocessStep } from './program.js';
 export type Filter = 'nearest' | 'bilinear' | 'bicubic';
 
 /** Fractional bits of a weight. */
-export const PRECISION = 22;
+const PRECISION = 22;
 
 export interface Box {
   readonly x: number;
@@ -166,7 +166,7 @@ export function planSteps(steps: readonly PreprocessStep[], width: number, heigh
 }
 
 /** The part of a box that lies in another; one pixel at least, since nothing smaller can be resized to. */
-export function intersect(a: Box, b: Box): Box {
+function intersect(a: Box, b: Box): Box {
   const axis = (at: number, size: number, low: number, room: number): [number, number] => {
     const start = Math.min(Math.max(at, low), low + room - 1);
     return [start, Math.max(1, Math.min(at + size, low + room) - start)];

@@ -28,9 +28,11 @@ export async function readSafetensors(name: string, file: OpenFile): Promise<Map
     throw bad('its header is not JSON');
   }
   const tensors = new Map<string, TensorPlace>();
-  for (const [key, value] of Object.entries((header ?? {}) as Record<string, unknown>)) {
+  if (typeof header !== 'object' || header === null) throw bad('its header is no object');
+  for (const [key, value] of Object.entries(header)) {
     if (key === '__metadata__') continue;
-    const { dtype, shape, data_offsets: span } = value as { dtype?: unknown; shape?: unknown; data_offsets?: unknown };
+    const place = (value ?? {}) as { dtype?: unknown; shape?: unknown; data_offsets?: unknown };
+    const { dtype, shape, data_offsets: span } = place;
     const numbers = (v: unknown): v is number[] =>
       Array.isArray(v) && v.every((n) => Number.isSafeInteger(n) && n >= 0);
     if (typeof dtype !== 'string' || !numbers(shape) || !numbers(span) || span.length !== 2) {

@@ -2,7 +2,8 @@
  * Finds a Vulkan driver in Node and opens Dawn on it: hardware first, then lavapipe, then the SwiftShader that npm `@sparticuz/chromium`
  * carries, so that a machine with nothing installed can run a program. It happens inside the process, before Dawn first looks for Vulkan:
  * `VK_ICD_FILENAMES` names the driver, and a Vulkan loader that is not on the system's path is loaded first (Dawn's own
- * `dlopen("libvulkan.so.1")` then finds it by its name). No process has to be started again with another environment.
+ * `dlopen("libvulkan.so.1")` then finds it by its name). No process has to be started again with another environment. A worker thread has
+ * a copy of the environment that Vulkan does not see: there, only what the process began with counts.
  *
  * `ESPALIER_DRIVER=system|lavapipe|swiftshader` decides by hand. On macOS and Windows the system's driver is the only one.
  */

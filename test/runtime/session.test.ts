@@ -1,20 +1,21 @@
 /** Sessions on hand-written programs: numbers, batches, the choice of variants, the golden input, and what goes wrong. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type DeviceFacts, deviceFacts, isLegal, legalVariants, neededLimits } from '../../runtime/device.js';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { type DeviceFacts, deviceFacts, guarded, isLegal, legalVariants, neededLimits } from '../../runtime/device.js';
 import {
   DeviceLostError,
   DisposedError,
   GoldenMismatchError,
   InputError,
   LimitError,
-  ProgramFileError,
+  NoAdapterError,
+  OutOfMemoryError,
   type RuntimeError,
   ValidationError,
 } from '../../runtime/errors.js';
 import { type OpenDevice, openDevice } from '../../runtime/node/device.js';
 import { load as loadInNode } from '../../runtime/node/index.js';
-import type { KernelVariant, Program } from '../../runtime/program.js';
-import { type LoadOptions, load, type Session } from '../../runtime/session.js';
+import type { KernelVariant } from '../../runtime/program.js';
+import { isSupported, type LoadOptions, load, type Session } from '../../runtime/session.js';
 import { chunkSizes } from '../../runtime/tensors.js';
 import { copyProgram, expected, scaleWgsl, type Tiny, tinyProgram } from './program.js';
 
@@ -230,60 +231,6 @@ describe('golden input', () => {
     }));
 });
 
-describe('files', () => {
-  const without = (tiny: Tiny, file: string): Tiny => ({
-    ...tiny,
-    files: new Map([...tiny.files].filter(([name]) => name !== file)),
-  });
-  const weights = tinyProgram().files.get('weights.safetensors') as Uint8Array;
-  const lying = weights.slice();
-  new DataView(lying.buffer).setBigUint64(0, 1n << 60n, true);
-  const changed = (change: (program: Program) => Program): Tiny => {
-    const tiny = tinyProgram();
-    return { ...tiny, program: change(tiny.program) };
-  };
-
-  test.each<[string, Tiny, RegExp]>([
-    ['missing WGSL', without(tinyProgram(), 'scale.wgsl'), /scale\.wgsl: is missing/],
-    ['missing weights', without(tinyProgram(), 'weights.safetensors'), /weights\.safetensors: is missing/],
-    ['missing golden file', without(tinyProgram(), 'golden.safetensors'), /golden\.safetensors: is missing/],
-    ['truncated weights', tinyProgram({ files: { 'weights.safetensors': weights.slice(0, -4) } }), /past the end/],
-    ['truncated header', tinyProgram({ files: { 'weights.safetensors': weights.slice(0, 20) } }), /header claims/],
-    ['empty weights', tinyProgram({ files: { 'weights.safetensors': new Uint8Array(0) } }), /has 0 bytes/],
-    ['a header that lies', tinyProgram({ files: { 'weights.safetensors': lying } }), /header claims/],
-    [
-      'a weight too short',
-      changed((p) => ({ ...p, weights: p.weights.map((w) => ({ ...w, bytes: 32 })) })),
-      /has 16 bytes, program\.json says 32/,
-    ],
-    [
-      'a weight that no file holds',
-      changed((p) => ({ ...p, weights: [...p.weights, { ...p.weights[0]!, name: 'c' }] })),
-      /lacks c/,
-    ],
-    ['another format', changed((p) => ({ ...p, format: 'zip' }) as unknown as Program), /not an Espalier program/],
-    ['another version', changed((p) => ({ ...p, version: 2 }) as unknown as Program), /version 2/],
-    ['no entries', changed((p) => ({ ...p, entries: [] })), /has no entry/],
-    ['nothing in it', { program: null as unknown as Program, files: new Map() }, /not an Espalier program/],
-    [
-      'a binding past its buffer',
-      changed((p) => ({ ...p, entries: p.entries.map((e) => ({ ...e, slabs: [16] })) })),
-      /binds bytes 256\.\.272 of a arena of 16/,
-    ],
-    ['a kernel that is not there', changed((p) => ({ ...p, kernels: p.kernels.slice(0, 1) })), /names kernel 1 of 1/],
-  ])('refuses %s', async (_, tiny, message) => {
-    const error = await failure(load(tiny, { device: gpu.device }));
-    expect(error).toBeInstanceOf(ProgramFileError);
-    expect(error.message).toMatch(message);
-  });
-
-  test('refuses a folder that is not there', async () => {
-    const error = await failure(load('/nowhere/at all/50%', { device: gpu.device }));
-    expect(error).toBeInstanceOf(ProgramFileError);
-    expect(error.message).toMatch(/program\.json: is missing/);
-  });
-});
-
 describe('limits', () => {
   const large = (bytes: number): Tiny => {
     const tiny = tinyProgram({ golden: false });
@@ -312,6 +259,50 @@ describe('limits', () => {
   });
 });
 
+describe('what WebGPU reports', () => {
+  /** A device whose scopes report what they are told to. */
+  const reporting = (reports: Record<string, string>) => {
+    const scopes: string[] = [];
+    return {
+      pushErrorScope: (scope: string) => scopes.push(scope),
+      popErrorScope: async () => {
+        const message = reports[scopes.pop() ?? ''];
+        return message === undefined ? null : { message };
+      },
+    } as unknown as GPUDevice;
+  };
+
+  test('is a typed error that says what was being done', async () => {
+    expect(await guarded(reporting({}), 'here', () => 7)).toBe(7);
+    const memory = await failure(guarded(reporting({ 'out-of-memory': 'full' }), 'while testing', () => 7));
+    expect(memory).toBeInstanceOf(OutOfMemoryError);
+    expect(memory.message).toBe('out of GPU memory while testing: full');
+    for (const scope of ['validation', 'internal']) {
+      const error = await failure(guarded(reporting({ [scope]: 'wrong' }), 'while testing', () => 7));
+      expect([error instanceof ValidationError, error.message]).toEqual([true, 'while testing: wrong']);
+    }
+  });
+
+  test('a real refusal is one', async () => {
+    const error = await failure(guarded(gpu.device, 'here', () => gpu.device.createBuffer({ size: 3, usage: 0 })));
+    expect(error).toBeInstanceOf(ValidationError);
+  });
+});
+
+test('a page without WebGPU, or without an adapter, is told so', async () => {
+  try {
+    vi.stubGlobal('navigator', {});
+    expect(isSupported()).toBe(false);
+    vi.stubGlobal('navigator', { gpu: { requestAdapter: async () => null } });
+    expect(isSupported()).toBe(true);
+    const error = await failure(load(tinyProgram()));
+    expect(error).toBeInstanceOf(NoAdapterError);
+    expect(error.help).toMatch(/hardware acceleration/);
+  } finally {
+    vi.unstubAllGlobals();
+  }
+});
+
 describe('end', () => {
   test('dispose is final and may come twice', async () => {
     const session = await loadInNode(tinyProgram());
@@ -327,6 +318,16 @@ describe('end', () => {
     await withSession(tinyProgram(), async (session) => {
       expect((await session.run({ tensors: { x: ramp(1) } })).outputs.logits).toEqual(expected(ramp(1)));
     });
+  });
+
+  test('a device lost in the middle of a run is one, too', async () => {
+    const own = await openDevice();
+    const session = await load(tinyProgram(), { device: own.device });
+    const pending = failure(session.run({ tensors: { x: ramp(1) } }));
+    own.device.destroy();
+    expect(await pending).toBeInstanceOf(DeviceLostError);
+    session.dispose();
+    own.release();
   });
 
   test('a lost device is a typed error, now and later', async () => {

@@ -1,0 +1,138 @@
+/** A program's files: missing, truncated, lying, changed at random. Each is a typed error that names the file. */
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseProgram } from '../../runtime/check.js';
+import { ProgramFileError, type RuntimeError } from '../../runtime/errors.js';
+import { bytesFile } from '../../runtime/files.js';
+import { type OpenDevice, openDevice } from '../../runtime/node/device.js';
+import type { Program } from '../../runtime/program.js';
+import { readSafetensors } from '../../runtime/safetensors.js';
+import { load } from '../../runtime/session.js';
+import { type Tiny, tinyProgram } from './program.js';
+
+let gpu: OpenDevice;
+beforeAll(async () => {
+  gpu = await openDevice();
+});
+afterAll(() => gpu.release());
+
+const failure = (promise: Promise<unknown>): Promise<RuntimeError> =>
+  promise.then(
+    () => {
+      throw new Error('it did not fail');
+    },
+    (error: RuntimeError) => error,
+  );
+
+describe('a folder', () => {
+  const without = (tiny: Tiny, file: string): Tiny => ({
+    ...tiny,
+    files: new Map([...tiny.files].filter(([name]) => name !== file)),
+  });
+  const weights = tinyProgram().files.get('weights.safetensors') as Uint8Array;
+  const lying = weights.slice();
+  new DataView(lying.buffer).setBigUint64(0, 1n << 60n, true);
+  const changed = (change: (program: Program) => Program): Tiny => {
+    const tiny = tinyProgram();
+    return { ...tiny, program: change(tiny.program) };
+  };
+
+  test.each<[string, Tiny, RegExp]>([
+    ['missing WGSL', without(tinyProgram(), 'scale.wgsl'), /scale\.wgsl: is missing/],
+    ['missing weights', without(tinyProgram(), 'weights.safetensors'), /weights\.safetensors: is missing/],
+    ['missing golden file', without(tinyProgram(), 'golden.safetensors'), /golden\.safetensors: is missing/],
+    ['truncated weights', tinyProgram({ files: { 'weights.safetensors': weights.slice(0, -4) } }), /past the end/],
+    ['truncated header', tinyProgram({ files: { 'weights.safetensors': weights.slice(0, 20) } }), /header claims/],
+    ['empty weights', tinyProgram({ files: { 'weights.safetensors': new Uint8Array(0) } }), /has 0 bytes/],
+    ['a header that lies', tinyProgram({ files: { 'weights.safetensors': lying } }), /header claims/],
+    [
+      'a weight too short',
+      changed((p) => ({ ...p, weights: p.weights.map((w) => ({ ...w, bytes: 32 })) })),
+      /has 16 bytes, program\.json says 32/,
+    ],
+    [
+      'a weight that no file holds',
+      changed((p) => ({ ...p, weights: [...p.weights, { ...p.weights[0]!, name: 'c' }] })),
+      /lacks c/,
+    ],
+    ['another format', changed((p) => ({ ...p, format: 'zip' }) as unknown as Program), /not an Espalier program/],
+    ['another version', changed((p) => ({ ...p, version: 2 }) as unknown as Program), /version 2/],
+    ['no entries', changed((p) => ({ ...p, entries: [] })), /has no entry/],
+    ['nothing in it', { program: null as unknown as Program, files: new Map() }, /not an Espalier program/],
+    [
+      'a binding past its buffer',
+      changed((p) => ({ ...p, entries: p.entries.map((e) => ({ ...e, slabs: [16] })) })),
+      /binds bytes 256\.\.272 of a arena of 16/,
+    ],
+    ['a kernel that is not there', changed((p) => ({ ...p, kernels: p.kernels.slice(0, 1) })), /names kernel 1 of 1/],
+  ])('refuses %s', async (_, tiny, message) => {
+    const error = await failure(load(tiny, { device: gpu.device }));
+    expect(error).toBeInstanceOf(ProgramFileError);
+    expect(error.message).toMatch(message);
+  });
+
+  test('refuses a folder that is not there', async () => {
+    const error = await failure(load('/nowhere/at all/50%', { device: gpu.device }));
+    expect(error).toBeInstanceOf(ProgramFileError);
+    expect(error.message).toMatch(/program\.json: is missing/);
+  });
+});
+
+describe('damaged files', () => {
+  const weights = tinyProgram().files.get('weights.safetensors') as Uint8Array;
+  const text = JSON.stringify(tinyProgram().program);
+  const typed = (error: unknown) => {
+    if (!(error instanceof ProgramFileError)) throw error;
+  };
+
+  test('a safetensors file with bytes changed is read or refused', async () => {
+    const change = fc.tuple(fc.nat(weights.length - 1), fc.nat(255));
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(change, { minLength: 1, maxLength: 6 }),
+        fc.nat(weights.length),
+        async (changes, cut) => {
+          const bytes = weights.slice(0, cut % 3 === 0 ? cut : undefined);
+          for (const [at, value] of changes) if (at < bytes.length) bytes[at] = value;
+          const tensors = await readSafetensors('x', bytesFile(bytes)).catch(typed);
+          for (const { start, end } of tensors?.values() ?? []) expect(start <= end && end <= bytes.length).toBe(true);
+        },
+      ),
+      { numRuns: 10_000 },
+    );
+  });
+
+  test('a safetensors header of any JSON is read or refused', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.json(), async (json) => {
+        const header = new TextEncoder().encode(json);
+        const bytes = new Uint8Array(8 + header.length + 4);
+        new DataView(bytes.buffer).setBigUint64(0, BigInt(header.length), true);
+        bytes.set(header, 8);
+        await readSafetensors('x', bytesFile(bytes)).catch(typed);
+      }),
+      { numRuns: 5_000 },
+    );
+  });
+
+  test('a program.json with characters changed is read or refused', () => {
+    const pieces = fc.constantFrom('', '{', '}', '[', ']', '"', ',', '-', '9', '1e9', 'null', '"../x"', '0.5', 'true');
+    fc.assert(
+      fc.property(fc.nat(text.length), fc.nat(12), pieces, (at, length, piece) => {
+        try {
+          parseProgram(text.slice(0, at) + piece + text.slice(at + length));
+        } catch (error) {
+          typed(error);
+        }
+      }),
+      { numRuns: 10_000 },
+    );
+  });
+
+  test('a file outside the folder is not read', () => {
+    for (const file of ['../secret', '/etc/passwd', 'file:///etc/passwd', 'a/../../b', 'https://elsewhere/x', '']) {
+      const outside = { ...tinyProgram().program, weightFiles: [file] };
+      expect(() => parseProgram(JSON.stringify(outside))).toThrow(/names a file/);
+    }
+  });
+});
