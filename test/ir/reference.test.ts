@@ -75,7 +75,8 @@ describe.each(CASES.map((c, i) => [`${i} ${c.op} ${JSON.stringify(c.attrs)} ${c.
     expect(Object.keys(OPS[c.op].aux ?? {}).sort()).toEqual(Object.keys(c.aux).sort());
   });
 
-  test.runIf(OPS[c.op].decompose)('decomposition', () => {
+  if (!OPS[c.op].decompose) return;
+  test('decomposition', () => {
     const expanded = expandFully(value);
     expect(expanded.type).toEqual(value.type);
     expect(topological([expanded]).some((v) => v.op === c.op)).toBe(false);
