@@ -31,15 +31,13 @@ describe('reading', () => {
     expect([...(await file.read(1, 3))]).toEqual([1, 2, 3]);
     await expect(file.read(3, 3)).rejects.toThrow(RangeError);
     await expect(file.read(-1, 1)).rejects.toThrow(RangeError);
-    await file.close?.();
   });
 
-  test('a file that shrinks meanwhile', async () => {
+  test('a file that changes meanwhile', async () => {
     await writeFile(join(dir, 'a'), new Uint8Array(100));
     const file = await openFile(join(dir, 'a'));
     await truncate(join(dir, 'a'), 10);
-    await expect(file.read(0, 100)).rejects.toThrow(/ESP0501.*shorter/);
-    await file.close?.();
+    await expect(file.read(0, 100)).rejects.toThrow(/ESP0501.*changed while it was read/);
   });
 
   test('what is not there, or is a folder', async () => {

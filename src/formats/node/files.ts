@@ -46,41 +46,41 @@ export async function kindOfPath(path: string): Promise<'file' | 'folder' | unde
 }
 
 /**
- * Opens a file for reading by range. The caller closes it.
+ * A file for reading by range. It is open only while a range is read, so nothing needs to be closed; a file that changes between two reads is
+ * noticed.
  * @throws EspalierError ESP0501
  */
 export async function openFile(path: string): Promise<ByteSource> {
-  let handle: FileHandle;
-  let size: number;
-  try {
-    handle = await open(path, constants.O_RDONLY);
-  } catch (error) {
-    throw cannotRead(path, error);
-  }
-  try {
-    const s = await handle.stat();
-    if (!s.isFile()) throw new Error(s.isDirectory() ? 'it is a folder' : 'it is not a regular file');
-    size = s.size;
-  } catch (error) {
-    await handle.close();
-    throw cannotRead(path, error);
-  }
-  return {
-    name: path,
-    size,
-    read: async (offset, length) => {
-      checkRange(path, size, offset, length);
+  const first = await statOf(path);
+  if (!first) throw cannotRead(path, { code: 'ENOENT' });
+  if (!first.isFile())
+    throw cannotRead(path, new Error(first.isDirectory() ? 'it is a folder' : 'it is not a regular file'));
+  const read = async (offset: number, length: number): Promise<Uint8Array> => {
+    checkRange(path, first.size, offset, length);
+    let handle: FileHandle | undefined;
+    try {
+      handle = await open(path, constants.O_RDONLY);
+      const now = await handle.stat();
+      if (now.size !== first.size || now.mtimeMs !== first.mtimeMs || now.ino !== first.ino) {
+        throw new Error('it changed while it was read');
+      }
       const bytes = new Uint8Array(length);
       let done = 0;
       while (done < length) {
         const { bytesRead } = await handle.read(bytes, done, length - done, offset + done);
-        if (bytesRead === 0) throw cannotRead(path, new Error('it became shorter while it was read'));
+        if (bytesRead === 0) throw new Error('it became shorter while it was read');
         done += bytesRead;
       }
       return bytes;
-    },
-    close: () => handle.close(),
+    } catch (error) {
+      throw cannotRead(path, error);
+    } finally {
+      await handle?.close();
+    }
   };
+  // Whether it may be read is said now, not when the first tensor is wanted.
+  await read(0, 0);
+  return { name: path, size: first.size, read };
 }
 
 /** A folder whose files are opened one at a time. @throws EspalierError ESP0501 when it is listed and cannot be. */
