@@ -116,7 +116,7 @@ class Printer extends StatementPrinter {
     if (node.preprocess && first) {
       const steps = node.preprocess.map((step) => ({ span: step.span, doc: () => this.expr(step) }));
       const span = { ...first.span, end: node.preprocess.at(-1)!.span.end };
-      items.unshift({ span, doc: () => cat('preprocess = ', this.bare(steps)) });
+      items.unshift({ span, doc: () => cat('preprocess = ', this.run(steps)) });
       if (this.comments.hasText) items.sort((a, b) => a.span.start - b.span.start);
     }
     const hasBraces = this.comments.hasText && node.span.end > node.value.span.end;
@@ -198,7 +198,7 @@ class Printer extends StatementPrinter {
   }
 
   private selectors(sites: readonly Selector[]): Doc {
-    return this.bare(sites.map((site) => ({ span: site.span, doc: () => this.selector(site) })));
+    return this.run(sites.map((site) => ({ span: site.span, doc: () => this.selector(site) })));
   }
 
   selector(node: Selector): Doc {

@@ -1,6 +1,8 @@
 /** Expressions as documents. Parentheses are put where the grammar needs them, and nowhere else. */
 import type {
   Arg,
+  BinaryExpr,
+  BinaryOp,
   BlockExpr,
   Comment,
   Expr,
@@ -114,19 +116,24 @@ export abstract class ExpressionPrinter {
     return `${spellNumber(node)}${unit}`;
   }
 
-  /** Operators of one precedence in one run: broken everywhere or nowhere, after the operator. */
-  private chain(node: Expr & { kind: 'binary' }): Doc {
+  /** Operators of one precedence in one run, broken after an operator where a line is full. */
+  private chain(node: BinaryExpr): Doc {
     const level = PRECEDENCE[node.op];
     const rest: Doc[] = [];
-    let left: Expr = node;
-    while (left.kind === 'binary' && PRECEDENCE[left.op] === level && (level !== COMPARISON || left === node)) {
-      rest.unshift(cat(` ${left.op}`, line, this.expr(left.right, level + 1)));
-      left = left.left;
+    let at = node;
+    for (;;) {
+      rest.unshift(cat(` ${at.op}`, group(line), this.expr(at.right, level + 1)));
+      const { left } = at;
+      if (left.kind !== 'binary' || PRECEDENCE[left.op] !== level || wantsParens(left.op, at.op)) break;
+      at = left;
     }
+    return group(indent(cat(this.leftmost(at), ...rest)));
+  }
+
+  private leftmost({ left, op }: BinaryExpr): Doc {
     // An `if` on the left reads as if it ended there, and cannot start a statement.
-    const own = level === COMPARISON ? level + 1 : level;
-    const first = left.kind === 'if' || left.kind === 'repeat' ? cat('(', this.bare(left), ')') : this.expr(left, own);
-    return group(indent(cat(first, ...rest)));
+    const odd = left.kind === 'if' || left.kind === 'repeat' || (left.kind === 'binary' && wantsParens(left.op, op));
+    return odd ? cat('(', this.bare(left), ')') : this.expr(left, PRECEDENCE[op]);
   }
 
   protected generator(node: Generator): Doc {
@@ -225,6 +232,13 @@ export const bracesOf = (node: BlockExpr): Braces => ({ open: node.span.start, c
 
 function spellPlain(value: number): string {
   return spellNumber({ value, integer: Number.isInteger(value), percent: false });
+}
+
+/** Whether `(a left b) right c` keeps its parentheses: comparisons need them, `(a / b) * c` is clearer with them. */
+function wantsParens(left: BinaryOp, right: BinaryOp): boolean {
+  if (PRECEDENCE[left] !== PRECEDENCE[right]) return false;
+  if (PRECEDENCE[left] === COMPARISON) return true;
+  return left !== right && [left, right].some((op) => op === '/' || op === '%');
 }
 
 function levelOf(node: Expr): number {

@@ -1,7 +1,7 @@
 /** Statements and blocks as documents. */
 import type { BlockExpr, Expr, IfStmt, Stmt, TensorParam } from '../ast.js';
 import { blankline, cat, type Doc, group, hardline, indent, join, line, suffix } from './doc.js';
-import { type Braces, bracesOf, ExpressionPrinter, type Item, textOf } from './expressions.js';
+import { type Braces, ExpressionPrinter, type Item } from './expressions.js';
 
 /** One branch of an `if` statement. */
 export interface Arm<S> {
@@ -159,7 +159,7 @@ export abstract class StatementPrinter extends ExpressionPrinter {
     let next: IfStmt | undefined = node;
     while (next) {
       arms.push({ condition: next.condition, body: next.then });
-      const [only] = next.otherwise ?? [];
+      const [only]: readonly Stmt[] = next.otherwise ?? [];
       const nested: IfStmt | undefined = next.otherwise?.length === 1 && only?.kind === 'if_stmt' ? only : undefined;
       if (!nested) rest = next.otherwise;
       next = nested;
@@ -218,8 +218,8 @@ export abstract class StatementPrinter extends ExpressionPrinter {
     return this.comments.hasText ? this.comments.find(')', end) : end;
   }
 
-  /** Comments and documents of everything in a list of expressions that has no brackets. */
-  protected bare(items: readonly Item[]): Doc {
+  /** Items that no brackets hold, with commas between them. */
+  protected run(items: readonly Item[]): Doc {
     return group(
       indent(
         join(
@@ -229,10 +229,6 @@ export abstract class StatementPrinter extends ExpressionPrinter {
       ),
     );
   }
-
-  protected dangling(from: number, to: number): Doc[] {
-    return this.comments.take(from, to).map(textOf);
-  }
 }
 
 function hasValue(node: Expr & { kind: 'if' }): boolean {
@@ -240,5 +236,3 @@ function hasValue(node: Expr & { kind: 'if' }): boolean {
   if (then.statements.at(-1)?.kind !== 'expr' || !otherwise) return false;
   return otherwise.kind === 'if' ? hasValue(otherwise) : otherwise.statements.at(-1)?.kind === 'expr';
 }
-
-export { bracesOf };
