@@ -65,7 +65,7 @@ adapter alore(experts: int = 4, rank: int = 4, scale: float = 1, bias: bool = fa
 }
 
 // SSF (arXiv 2210.08823): scale and shift of what a layer gives.
-adapter ssf on base: Layer(in -> out) {
+adapter ssf() on base: Layer(in -> out) {
   gamma = param [out] normal(0.02, mean: 1)
   beta  = param [out] normal(0.02)
   forward(x) {

@@ -63,7 +63,7 @@ export function evaluateArgs(engine: Engine, args: readonly Arg[], scope: Scope)
   for (const a of args) {
     const value = engine.report.attempt(() => engine.evaluate(a.value, scope));
     if (value === undefined) failed = true;
-    else out.push({ value, span: a.value.span, ...(a.name ? { name: a.name.name } : {}) });
+    else out.push({ value, span: a.value.span, ...(a.name ? { name: a.name.name, nameSpan: a.name.span } : {}) });
   }
   if (failed) throw new Stop();
   return out;
@@ -102,7 +102,7 @@ function callOperator(engine: Engine, op: Operator, expr: CallExpr, scope: Scope
     const param = a.name?.name ?? positional(op, at++);
     const value = engine.report.attempt(() => argument(engine, a.value, wordsOf(op, param), scope));
     if (value === undefined) failed = true;
-    else given.push({ value, span: a.value.span, ...(a.name ? { name: a.name.name } : {}) });
+    else given.push({ value, span: a.value.span, ...(a.name ? { name: a.name.name, nameSpan: a.name.span } : {}) });
   }
   if (failed) throw new Stop();
   const bound = bindArguments(engine, op, expr, given);

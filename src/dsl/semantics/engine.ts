@@ -19,6 +19,7 @@ export interface Operand {
 /** An argument, worked out. */
 export interface ArgVal {
   readonly name?: string;
+  readonly nameSpan?: Span;
   readonly value: Val;
   readonly span: Span;
 }

@@ -2,9 +2,12 @@
 import type { Expr, IndexExpr, IndexItem, Span } from '../ast.js';
 import type { Engine } from './engine.js';
 import type { Scope } from './scope.js';
-import { describe, tensorVal, type Val } from './values.js';
+import { bool, describe, num, type TableVal, tensorVal, type Val } from './values.js';
 
 export function indexValue(engine: Engine, v: Val, expr: IndexExpr, scope: Scope): Val {
+  if (v.kind === 'table' && expr.indices.length === v.shape.length && expr.indices.every((i) => i.kind === 'at')) {
+    return element(engine, v, expr, scope);
+  }
   if (v.kind === 'tensor' || v.kind === 'table') return indexTensor(engine, v, expr, scope);
   const items: readonly Val[] | undefined =
     v.kind === 'list'
@@ -22,6 +25,17 @@ export function indexValue(engine: Engine, v: Val, expr: IndexExpr, scope: Scope
   const picked = expr.indices.flatMap((i) => pick(engine, i, items.length, 'a list', scope));
   const single = expr.indices.length === 1 && expr.indices[0]!.kind === 'at';
   return single ? items[picked[0]!]! : { kind: 'list', items: picked.map((i) => items[i]!) };
+}
+
+/** One element of a table is known while compiling: tables may look things up in other tables. */
+function element(engine: Engine, t: TableVal, expr: IndexExpr, scope: Scope): Val {
+  let offset = 0;
+  expr.indices.forEach((item, axis) => {
+    const size = t.shape[axis]!;
+    offset = offset * size + (item.kind === 'at' ? at(engine, item.value, size, `axis ${axis}`, scope) : 0);
+  });
+  const x = t.data[offset]!;
+  return t.dtype === 'bool' ? bool(x !== 0) : num(x, t.dtype === 'i32');
 }
 
 function pick(engine: Engine, item: IndexItem, size: number, what: string, scope: Scope): number[] {

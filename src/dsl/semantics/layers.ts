@@ -210,7 +210,7 @@ export function makeLayer(engine: Engine, type: string, expr: CallExpr, scope: S
   const args: ArgVal[] = expr.args.map((a) => ({
     value: engine.evaluate(a.value, scope),
     span: a.value.span,
-    ...(a.name ? { name: a.name.name } : {}),
+    ...(a.name ? { name: a.name.name, nameSpan: a.name.span } : {}),
   }));
   const bound = bindArguments(engine, operator, expr, args);
   const made = def.make({ engine, name: type, span: expr.span, expr, scope, args: bound.args, rest: [] });

@@ -68,6 +68,7 @@ class Root implements Owner {
   readonly role = 'frozen';
   readonly children = new Map<string, Site>();
   readonly params = new Map<string, ParamSlot>();
+  readonly broken = new Set<string>();
 }
 
 export function planModel(engine: Engine, decl: ModelDecl, scope: Scope): ModelPlan {
@@ -133,7 +134,9 @@ function bind(engine: Engine, plan: ModelPlan, root: Root, s: ModelBind, scope: 
     } else scope.set(name, engine.evaluate(s.value, scope));
     return true;
   });
-  if (!done && !scope.own(name)) scope.set(name, POISON);
+  if (done) return;
+  root.broken.add(name);
+  if (!scope.own(name)) scope.set(name, POISON);
 }
 
 function make(engine: Engine, plan: ModelPlan, root: Root, s: ModelBind, scope: Scope): Binding | undefined {

@@ -84,7 +84,7 @@ export function bindArguments(
       engine.report.stop(
         'ESP0203',
         { option: name, of: op.name },
-        { primary: { span: arg.span, text: 'no such option' }, help: optionHelp(name, names) },
+        { primary: { span: arg.nameSpan ?? arg.span, text: 'no such option' }, help: optionHelp(name, names) },
       );
     }
     if (args.has(name)) {

@@ -3,6 +3,7 @@ import { nearest } from '../../diagnostics/suggest.js';
 import type { IndexItem, Selector, SelectorStep, Span } from '../ast.js';
 import type { Engine } from './engine.js';
 import { bounds } from './indexing.js';
+import { Stop } from './report.js';
 import type { Scope } from './scope.js';
 import type { Site } from './site.js';
 
@@ -16,6 +17,8 @@ export interface Match {
 export interface Start {
   readonly path: string;
   readonly children: ReadonlyMap<string, Site>;
+  /** Names whose making failed: selecting them is silent. */
+  readonly broken?: ReadonlySet<string>;
 }
 
 /** Remembers why a search ended, for the message when nothing matches. */
@@ -59,6 +62,7 @@ function* walk(
     case 'name': {
       const child = at.children.get(step.name);
       if (child) yield* go(child, false);
+      else if (at.broken?.has(step.name)) throw new Stop();
       else misses.push({ step, at });
       return;
     }
