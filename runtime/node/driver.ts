@@ -97,16 +97,20 @@ function named(adapter: GPUAdapter): DriverName | undefined {
 }
 
 async function* find(name: DriverName, attempts: Attempt[]): AsyncGenerator<Driver> {
-  if (name === 'system') return yield { name };
+  if (name === 'system') {
+    if (process.platform === 'linux' && !opens('libvulkan.so.1')) {
+      // Dawn would say the same in many lines on stderr.
+      return void attempts.push({ driver: name, outcome: 'no Vulkan loader (libvulkan.so.1)' });
+    }
+    return yield { name };
+  }
   if (process.platform !== 'linux') return void attempts.push({ driver: name, outcome: 'exists on Linux only' });
   if (name === 'lavapipe') {
     const icds = lavapipeManifests();
-    if (icds.length === 0) attempts.push({ driver: name, outcome: 'no lvp_icd.json in the usual places' });
-    for (const icd of icds) yield { name, icd };
-    if (icds.length === 0) return;
+    if (icds.length === 0) return void attempts.push({ driver: name, outcome: 'no lvp_icd.json in the usual places' });
     // A machine can have Mesa without Vulkan's loader.
-    const folder = await embedded(name, attempts);
-    if (folder) for (const icd of icds) yield { name, icd, loader: folder };
+    const loader = opens('libvulkan.so.1') ? undefined : await embedded(name, attempts);
+    for (const icd of icds) yield loader === undefined ? { name, icd } : { name, icd, loader };
     return;
   }
   const folder = await embedded(name, attempts);
@@ -159,10 +163,17 @@ const RTLD_NODELETE = 0x1000;
 
 function use(driver: Driver): void {
   if (driver.icd) process.env.VK_ICD_FILENAMES = driver.icd;
-  if (!driver.loader) return;
+  // If it cannot be loaded, Dawn gives no adapter.
+  if (driver.loader) opens(join(driver.loader, 'libvulkan.so.1'), RTLD_NODELETE);
+}
+
+/** Whether a shared library can be loaded. */
+function opens(library: string, flags = 0): boolean {
   try {
-    process.dlopen({ exports: {} }, join(driver.loader, 'libvulkan.so.1'), constants.dlopen.RTLD_NOW | RTLD_NODELETE);
-  } catch {
-    // It is no Node add-on, and Node says so after loading it. If it could not be loaded, Dawn gives no adapter.
+    process.dlopen({ exports: {} }, library, constants.dlopen.RTLD_NOW | flags);
+    return true;
+  } catch (error) {
+    // It is no Node add-on, and Node says so once it has loaded it.
+    return /self-register/.test((error as Error).message);
   }
 }
