@@ -15,11 +15,12 @@ import {
   type Shift,
 } from './affine/form.js';
 import { type Matrix, zero } from './affine/matrix.js';
+import { dependsOnInput } from './affine/parse.js';
 import { ruleOf } from './affine/rules.js';
 import { Interner } from './intern.js';
 import type { Builder } from './ops/builder.js';
 import { sizeOf } from './ops/shapes.js';
-import type { Value } from './types.js';
+import type { OpName, Value } from './types.js';
 
 export { isObstacle, type Obstacle } from './affine/form.js';
 
@@ -37,27 +38,65 @@ export interface Affine {
   readonly b: Builder;
 }
 
-/** The axis that channels lie on: that of the layer or norm below y, followed through transposes; the last where there is none. */
+/** Operators through which channels can be followed; all but transpose leave them on their axis. */
+const THROUGH: ReadonlySet<OpName> = new Set([
+  'add',
+  'sub',
+  'mul',
+  'div',
+  'neg',
+  'transpose',
+  'pad',
+  'roll',
+  'slice',
+  'concat',
+]);
+
+/**
+ * The axis that channels lie on: that of the layer or norm below y, followed through transposes; without one, the axis along which a
+ * constant is added or multiplied; otherwise the last.
+ */
 export function channelAxis(y: Value): number {
-  let v = y;
-  let axis: number | undefined;
-  // Follow first operands down to an operator that says where its channels are, remembering how to come back.
   const way: Value[] = [];
-  while (axis === undefined) {
-    if (v.op === 'conv2d' || v.op === 'batch_norm' || v.op === 'group_norm') axis = 1;
-    else if (v.op === 'linear' || v.op === 'matmul' || v.op === 'layer_norm') axis = v.type.shape.length - 1;
-    else if (['add', 'sub', 'mul', 'div', 'neg', 'transpose', 'pad', 'roll', 'slice', 'concat'].includes(v.op)) {
-      const next = v.inputs.find(
-        (x) => x.type.shape.length === v.type.shape.length && x.op !== 'param' && x.op !== 'constant',
-      );
-      if (!next) break;
-      way.push(v);
-      v = next;
-    } else break;
+  let found: { axis: number; depth: number } | undefined;
+  for (let v = y; ; ) {
+    const axis = ownAxis(v);
+    if (axis !== undefined) {
+      found = { axis, depth: way.length };
+      break;
+    }
+    const rank = v.type.shape.length;
+    const next = THROUGH.has(v.op)
+      ? v.inputs.find((x) => dependsOnInput(x) && x.type.shape.length === rank)
+      : undefined;
+    if (!next) break;
+    const factor = v.inputs.find((x) => !dependsOnInput(x));
+    if (factor && !found) {
+      const along = factorAxis(factor, rank);
+      if (along !== undefined) found = { axis: along, depth: way.length };
+    }
+    way.push(v);
+    v = next;
   }
-  if (axis === undefined) return y.type.shape.length - 1;
-  for (const step of way.reverse()) if (step.op === 'transpose') axis = step.attrs.perm.indexOf(axis);
+  if (!found) return y.type.shape.length - 1;
+  let { axis } = found;
+  for (const step of way.slice(0, found.depth).reverse()) {
+    if (step.op === 'transpose') axis = step.attrs.perm.indexOf(axis);
+  }
   return axis;
+}
+
+function ownAxis(v: Value): number | undefined {
+  if (v.op === 'conv2d' || v.op === 'batch_norm' || v.op === 'group_norm') return 1;
+  return v.op === 'linear' || v.op === 'matmul' || v.op === 'layer_norm' ? v.type.shape.length - 1 : undefined;
+}
+
+/** The one axis, of `rank`, along which a constant varies, if channels lie there in images or in tokens. */
+function factorAxis(constant: Value, rank: number): number | undefined {
+  const { shape } = constant.type;
+  const varies = shape.map((d, i) => (d > 1 ? i + rank - shape.length : -1)).filter((i) => i >= 0);
+  const [axis] = varies;
+  return varies.length === 1 && (axis === rank - 1 || (rank === 4 && axis === 1)) ? axis : undefined;
 }
 
 /**

@@ -3,9 +3,15 @@ import { dependsOnInput } from '../ir/affine/parse.js';
 import { topological } from '../ir/graph.js';
 import type { Value } from '../ir/types.js';
 import type { ObstacleNote, PassContext } from './pass.js';
-import type { Solution } from './regions.js';
+import { AFFINE, below, type Solution } from './regions.js';
 
-export function noteObstacles(results: readonly Value[], s: Solution, ctx: PassContext): void {
+/** `before` maps values of the rebuilt function to those that the solution speaks of. */
+export function noteObstacles(
+  results: readonly Value[],
+  before: ReadonlyMap<Value, Value>,
+  s: Solution,
+  ctx: PassContext,
+): void {
   const left = new Map<string, Value[]>();
   const order = topological(results);
   const readers = new Map<Value, Value[]>();
@@ -20,7 +26,10 @@ export function noteObstacles(results: readonly Value[], s: Solution, ctx: PassC
     if (scope && !why.has(scope)) why.set(scope, noteOf(v, end.reason));
   }
   for (const [scope, values] of left) {
-    ctx.notes.obstacles.set(scope, why.get(scope) ?? outside(scope, values, readers));
+    ctx.notes.obstacles.set(
+      scope,
+      why.get(scope) ?? outside(scope, values, readers, (v) => reasonOf(before.get(v) ?? v, s)),
+    );
   }
 }
 
@@ -29,14 +38,19 @@ function noteOf(v: Value, reason: string): ObstacleNote {
 }
 
 /** The adapter itself is affine: what reads it is not, and no layer lies between. */
-function outside(scope: string, values: readonly Value[], readers: ReadonlyMap<Value, readonly Value[]>): ObstacleNote {
+function outside(
+  scope: string,
+  values: readonly Value[],
+  readers: ReadonlyMap<Value, readonly Value[]>,
+  reason: (reader: Value) => string,
+): ObstacleNote {
   const seen = new Set<Value>(values);
   const queue = [...values];
   for (const v of queue) {
     for (const r of readers.get(v) ?? []) {
       if (seen.has(r)) continue;
       if (r.origin?.scope !== scope && !['reshape', 'transpose', 'slice', 'broadcast', 'add'].includes(r.op)) {
-        return noteOf(r, 'it reads what the adapter adds, and no layer lies between that could take the change');
+        return noteOf(r, reason(r));
       }
       seen.add(r);
       queue.push(r);
@@ -44,4 +58,12 @@ function outside(scope: string, values: readonly Value[], readers: ReadonlyMap<V
   }
   const last = values.at(-1)!;
   return noteOf(last, 'it is a result of the model, and no layer could take the change');
+}
+
+/** Why the form ended at an operator that reads the adapter's result. */
+function reasonOf(reader: Value, s: Solution): string {
+  const end = s.ends.get(reader);
+  if (end && AFFINE.has(reader.op)) return end.reason;
+  const stopped = reader.inputs.map((x) => s.stops.get(below(x))).find((r) => r !== undefined);
+  return stopped ?? 'it reads what the adapter adds, and no layer lies between that could take the change';
 }

@@ -14,7 +14,8 @@ import type { Builder } from '../ir/ops/builder.js';
 import type { OpName, Value } from '../ir/types.js';
 import { readsBase } from './values.js';
 
-const AFFINE: ReadonlySet<OpName> = new Set([
+/** Operators that have a rule. */
+export const AFFINE: ReadonlySet<OpName> = new Set([
   ...LAYOUT,
   'add',
   'sub',

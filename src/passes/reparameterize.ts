@@ -54,8 +54,8 @@ function merge(func: Func, ctx: PassContext): Func {
   for (const [anchor, choice] of choices) {
     if (choice.replaced) ctx.notes.regions.push(regionOf(anchor, choice.value, stopAt(solution, anchor)));
   }
-  const rebuilt = rebuild(results, choices, solution);
-  noteObstacles(rebuilt, solution, ctx);
+  const { rebuilt, before } = rebuild(results, choices, solution);
+  noteObstacles(rebuilt, before, solution, ctx);
   return { ...func, results: func.results.map((r, i) => ({ name: r.name, value: rebuilt[i]! })) };
 }
 
@@ -176,8 +176,15 @@ function groupCost(
   return total;
 }
 
+interface Rebuilt {
+  readonly rebuilt: readonly Value[];
+  /** Of each new value, the one that it copies. */
+  readonly before: ReadonlyMap<Value, Value>;
+}
+
 /** The function with every anchor's choice in its place. */
-function rebuild(results: readonly Value[], choices: ReadonlyMap<Value, Choice>, s: Solution): Value[] {
+function rebuild(results: readonly Value[], choices: ReadonlyMap<Value, Choice>, s: Solution): Rebuilt {
+  const before = new Map<Value, Value>();
   const clean = new Set<Value>();
   for (const [anchor, choice] of choices) {
     if (choice.clean) for (const v of stretch([choice.value], stopAt(s, anchor))) clean.add(v);
@@ -198,7 +205,8 @@ function rebuild(results: readonly Value[], choices: ReadonlyMap<Value, Choice>,
     const copy = withInputs(v, v.inputs.map(image));
     const made = clean.has(v) && v.origin?.scope ? reorigin(copy, unscoped(v.origin)) : copy;
     images.set(v, made);
+    before.set(made, v);
     return made;
   };
-  return results.map(image);
+  return { rebuilt: results.map(image), before };
 }

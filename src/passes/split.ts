@@ -50,12 +50,17 @@ function splitModule(module: Module, infer: Func, ctx: PassContext): Module {
 
 /** Values to prepare, each with who reads it in `infer`. */
 function hoist(order: readonly Value[], results: readonly Value[]): Map<Value, Value[]> {
+  const uses = new Map<Value, number>();
+  for (const v of order) for (const x of new Set(v.inputs)) uses.set(x, (uses.get(x) ?? 0) + 1);
   const hoisted = new Map<Value, Value[]>();
   const take = (v: Value, reader: Value | undefined): void => {
-    if (dependsOnInput(v) || LEAVES.has(v.op)) return;
-    // Views of a view end at what was computed.
-    if (VIEWS.has(v.op)) {
-      take(v.inputs[0]!, reader);
+    // What an adapter's parameter has become, a layer's bias say, is the layer's: it gets a name of its own and can be swapped.
+    const taken = v.op === 'param' && isAdapterParam(v.attrs.name) && reader !== undefined && !reader.origin?.scope;
+    if (dependsOnInput(v) || (!taken && isPlainView(v))) return;
+    const x = v.inputs[0];
+    // A view of what is computed is part of the computation if nobody looks at it differently and it has no more elements.
+    if (x && VIEWS.has(v.op) && ((uses.get(x) ?? 0) > 1 || v.op === 'broadcast' || v.op === 'slice')) {
+      take(x, reader);
       return;
     }
     const readers = hoisted.get(v) ?? [];
@@ -65,6 +70,13 @@ function hoist(order: readonly Value[], results: readonly Value[]): Map<Value, V
   for (const v of order) if (dependsOnInput(v)) for (const x of v.inputs) take(x, v);
   for (const r of results) take(r, undefined);
   return hoisted;
+}
+
+/** A chain of views of a parameter or constant. */
+function isPlainView(v: Value): boolean {
+  let x = v;
+  while (VIEWS.has(x.op)) x = x.inputs[0]!;
+  return LEAVES.has(x.op);
 }
 
 /** Names for prepared parameters: that of the parameter that they stand for, with `#prepared`. */
