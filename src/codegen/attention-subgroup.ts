@@ -35,7 +35,7 @@ ${p.declarations}
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
   let z = group.y;
   let row = group.x * ${s.rows}u;
-  let column = ${s.groups > 1 ? `(lane % ${s.size / s.groups}u) * 4u` : 'lane * 4u'};
+${s.groups > 1 ? `  let first = (lane / ${s.size / s.groups}u) * ${s.size / s.groups}u;\n` : ''}  let column = ${s.groups > 1 ? `(lane % ${s.size / s.groups}u) * 4u` : 'lane * 4u'};
 ${indent(1, declare)}
   for (var base = 0u; base < ${p.keys}u; base += ${4 * s.size}u) {
 ${indent(2, [...rows.map((r) => `var s${r} = vec4f(0.0);`), ...range(4).map((c) => `let j${c} = min(base + ${c * s.size}u + lane, ${p.keys - 1}u);`)])}
@@ -43,7 +43,7 @@ ${indent(2, [...rows.map((r) => `var s${r} = vec4f(0.0);`), ...range(4).map((c) 
 ${indent(3, scores(p, s))}
     }
 ${indent(2, softmax(p, s))}
-    for (var i = 0u; i < 4u; i++) {
+    for (var i = 0u; i < ${s.size / s.groups}u; i++) {
 ${indent(3, output(p, s))}
     }
   }
@@ -117,25 +117,20 @@ function softmax(p: AttentionProblem, s: AttentionSubgroupSchedule): string[] {
   return lines.map((line) => line.replaceAll('SCALE', f32(p.scale)));
 }
 
-/** o_r += p_r[j] * v[j] for the keys of component i of every lane; then the next component comes to the front. */
+/** o_r += p_r[j] * v[j] for the four keys of lane `owner`. */
 function output(p: AttentionProblem, s: AttentionSubgroupSchedule): string[] {
   const lines: string[] = [];
-  const each = s.size / s.groups;
-  if (s.groups > 1) lines.push(`let first = (lane / ${s.size / s.groups}u) * ${each}u;`);
-  for (let t = 0; t < each; t++) {
-    const from = s.groups > 1 ? `first + ${t}u` : `${t}u`;
-    const key = `min(base + i * ${s.size}u + ${from}, ${p.keys - 1}u)`;
-    for (let v = 0; v < s.vectors; v++) lines.push(`let v${t}_${v} = load_v4(z, ${key}, column + ${v * 4 * s.size}u);`);
+  lines.push(`let owner = ${s.groups > 1 ? `first + i` : 'i'};`);
+  for (let c = 0; c < 4; c++) {
+    const key = `min(base + ${c * s.size}u + owner, ${p.keys - 1}u)`;
+    for (let v = 0; v < s.vectors; v++) lines.push(`let v${c}_${v} = load_v4(z, ${key}, column + ${v * 4 * s.size}u);`);
   }
   for (let r = 0; r < s.rows; r++) {
-    for (let t = 0; t < each; t++) {
-      const probability =
-        s.groups > 1 ? `subgroupShuffle(s${r}.x, first + ${t}u)` : `subgroupBroadcast(s${r}.x, ${t}u)`;
-      lines.push(`{ let w = vec4f(${probability});`);
-      for (let v = 0; v < s.vectors; v++) lines.push(`  o${r}_${v} = fma(w, v${t}_${v}, o${r}_${v});`);
-      lines.push('}');
+    lines.push(`{ let w = subgroupShuffle(s${r}, owner);`);
+    for (let v = 0; v < s.vectors; v++) {
+      lines.push(`  o${r}_${v} += w.x * v0_${v} + w.y * v1_${v} + w.z * v2_${v} + w.w * v3_${v};`);
     }
-    lines.push(`s${r} = s${r}.yzwx;`);
+    lines.push('}');
   }
   return lines;
 }

@@ -2,9 +2,9 @@
  * Attention kernels: softmax(q·kᵀ * scale + bias)·v in one pass over the keys, as in FlashAttention (Dao et al. 2022): memory for
  * the score matrix is never taken. One variant for each subgroup size that hardware comes in, and a portable one.
  */
-import { attentionRegisters } from './attention-registers.js';
 import { attentionSubgroupSchedule } from './attention-schedules.js';
 import { attentionSubgroup } from './attention-subgroup.js';
+import { attentionWorkgroup } from './attention-workgroup.js';
 import { SUBGROUP_SIZES } from './contract-schedules.js';
 import type { AttentionProblem, GeneratedVariant } from './problem.js';
 
@@ -19,6 +19,6 @@ export function attentionVariants(p: AttentionProblem): GeneratedVariant[] {
   }
   return [
     ...SUBGROUP_SIZES.map((size) => attentionSubgroup(p, attentionSubgroupSchedule(p, size), 10)),
-    attentionRegisters(p, 0),
+    attentionWorkgroup(p, 0),
   ];
 }

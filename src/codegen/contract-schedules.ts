@@ -34,11 +34,13 @@ const LOAD_COST = 40;
 
 /** The subgroup schedule for a shape: the tile with the least work, padding counted. */
 export function subgroupSchedule(p: ContractProblem, size: number): SubgroupSchedule {
+  // Below that, compiling a large tile on a software driver takes longer than it can ever save, and small tiles keep all cores busy.
+  const largest = p.batch * p.m * p.n * p.k < 2 ** 25 ? 8 : 32;
   let best: SubgroupSchedule | undefined;
   let least = Number.POSITIVE_INFINITY;
   for (const rows of [1, 2, 4, 8, 16, 24, 32]) {
     // More than 16 rows would need more than one row per lane in registers on wide hardware, where registers are scarce.
-    if (rows > Math.max(16, 4 * size) || (rows > 16 && (size > 8 || rows % size !== 0))) continue;
+    if (rows > Math.min(largest, Math.max(16, 4 * size)) || (rows > 16 && (size > 8 || rows % size !== 0))) continue;
     const perLane = Math.max(1, rows / size);
     const lanesPerRow = Math.min(4, Math.max(1, Math.floor(size / rows)));
     const kStep = (4 * lanesPerRow) as 4 | 8 | 16;
