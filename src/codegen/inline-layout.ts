@@ -66,7 +66,13 @@ const concat: InlineRule<'concat'> = (r, v, coords) => {
   // A part that lies wholly before the range of the coordinate is never read.
   const first = ends.findIndex((e) => along.lo < e);
   const cases = conditions.map((when, i) => ({ when: [when], read: () => readPart(i) })).slice(Math.max(0, first));
-  return r.choose(r.isWide(coords), type, cases, () => readPart(v.inputs.length - 1));
+  return r.choose(
+    r.isWide(coords),
+    type,
+    cases,
+    () => readPart(v.inputs.length - 1),
+    v.inputs.every((x) => r.isLoad(x)),
+  );
 };
 
 const pad: InlineRule<'pad'> = (r, v, coords) => {
@@ -80,6 +86,7 @@ const pad: InlineRule<'pad'> = (r, v, coords) => {
     scalarOf(v.type.dtype),
     [{ when: conditions, read: () => r.read(v.inputs[0]!, inside) }],
     () => r.constant(v.attrs.value, v.type.dtype),
+    r.isLoad(v.inputs[0]!),
   );
 };
 

@@ -40,7 +40,7 @@ export function readWindow(
     const conditions = when.map((c, i): Condition => ({ index: one[4 + i]!, below: c.below }));
     if (!conditions.every(uniformCondition)) return r.perLane(one, guarded);
     const inside: Case = { when: conditions, read: () => r.read(x, one.slice(0, 4)) };
-    return r.choose(r.isWide(one), scalarOf(x.type.dtype), [inside], () => r.constant(0, x.type.dtype));
+    return r.choose(r.isWide(one), scalarOf(x.type.dtype), [inside], () => r.constant(0, x.type.dtype), r.isLoad(x));
   };
   return guarded(all);
 }

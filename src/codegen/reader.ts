@@ -8,7 +8,7 @@
  */
 import type { OpAttrs, OpName, Value } from '../ir/types.js';
 import type { Bindings, Slot } from './bindings.js';
-import { type Emitter, type Expr, literal, scalarOf, typeName, widen } from './emit.js';
+import { at, type Emitter, type Expr, literal, scalarOf, typeName, widen } from './emit.js';
 import { constIndex, dependsOn, flatten, type Index, laneForm, substitute, ZERO } from './indexing.js';
 
 type ValueFor<O extends OpName> = Extract<Value, { op: O }>;
@@ -79,6 +79,13 @@ export class Reader {
     return this.e.expr(type, true, `${typeName(type, true)}(${lanes.join(', ')})`);
   }
 
+  /** Whether reading the value is a load and index arithmetic, no more. */
+  isLoad(value: Value): boolean {
+    if (this.given.has(value.id) || this.slotOf(value) || value.op === 'constant') return true;
+    const moves = value.op === 'reshape' || value.op === 'transpose' || value.op === 'slice' || value.op === 'roll';
+    return moves && this.isLoad(value.inputs[0]!);
+  }
+
   /** Computes each lane by itself and puts the four together. Without a lane in the coordinates, computes once. */
   perLane(coords: readonly Index[], one: (coords: readonly Index[]) => Expr): Expr {
     if (!this.isWide(coords)) return one(coords);
@@ -98,9 +105,10 @@ export class Reader {
 
   /**
    * `cases[i].read()` for the first case whose condition holds, otherwise `otherwise()`. Conditions are `index < below`, unsigned, so
-   * that a negative index fails. They must be the same for all lanes: see `uniformCondition`.
+   * that a negative index fails. They must be the same for all lanes: see `uniformCondition`. `branchless` reads both sides of a
+   * single case and selects: right where reading is no more than a load, which WebGPU keeps within its buffer.
    */
-  choose(wide: boolean, type: Expr['type'], cases: readonly Case[], otherwise: () => Expr): Expr {
+  choose(wide: boolean, type: Expr['type'], cases: readonly Case[], otherwise: () => Expr, branchless = false): Expr {
     const live: { code: string; read: () => Expr }[] = [];
     let last = otherwise;
     for (const c of cases) {
@@ -119,6 +127,11 @@ export class Reader {
       live.push({ code: codes.join(' && '), read: c.read });
     }
     if (live.length === 0) return last();
+    if (branchless && live.length === 1) {
+      const then = live[0]!.read();
+      const other = last();
+      return this.e.expr(type, wide, `select(${at(other, wide)}, ${at(then, wide)}, ${live[0]!.code})`);
+    }
     const name = this.e.fresh('v');
     this.e.line(`var ${name}: ${typeName(type, wide)};`);
     const assign = (read: () => Expr): void => {
