@@ -8,18 +8,34 @@ import { centerCrop, planSteps, resizedSize, taps } from '../../runtime/resample
 import { load } from '../../runtime/session.js';
 import { copyProgram } from './program.js';
 
-const file = readFileSync(new URL('./fixtures/preprocess.safetensors', import.meta.url));
-const length = Number(file.readBigUInt64LE(0));
-const header = JSON.parse(file.subarray(8, 8 + length).toString()) as Record<
-  string,
-  { shape: number[]; data_offsets: [number, number] }
-> & {
-  __metadata__: Record<string, string>;
-};
-const tensor = (name: string) => {
-  const { shape, data_offsets: at } = header[name]!;
-  return { shape, data: new Uint8Array(file.subarray(8 + length + at[0], 8 + length + at[1])) };
-};
+interface Bytes {
+  readonly shape: number[];
+  readonly data: Uint8Array;
+}
+
+/** Tensors of bytes, and the metadata, of a safetensors file beside this one. */
+function readBytes(path: string): { tensors: Map<string, Bytes>; metadata: Record<string, string> } {
+  const file = readFileSync(new URL(path, import.meta.url));
+  const length = Number(file.readBigUInt64LE(0));
+  const header = JSON.parse(file.subarray(8, 8 + length).toString()) as Record<
+    string,
+    { shape: number[]; data_offsets: [number, number] }
+  >;
+  const { __metadata__: metadata = {}, ...places } = header;
+  const tensors = Object.entries(places).map(
+    ([
+      name,
+      {
+        shape,
+        data_offsets: [from, to],
+      },
+    ]): [string, Bytes] => [name, { shape, data: new Uint8Array(file.subarray(8 + length + from, 8 + length + to)) }],
+  );
+  return { tensors: new Map(tensors), metadata: metadata as unknown as Record<string, string> };
+}
+
+const { tensors, metadata } = readBytes('./fixtures/preprocess.safetensors');
+const tensor = (name: string) => tensors.get(name)!;
 
 let gpu: OpenDevice;
 beforeAll(async () => {
@@ -54,7 +70,7 @@ const planar = (
 };
 
 describe('equals Pillow', () => {
-  for (const [name, text] of Object.entries(header.__metadata__).sort()) {
+  for (const [name, text] of Object.entries(metadata).sort()) {
     test(name, async () => {
       const input = tensor(`${name}.in`);
       const output = tensor(`${name}.out`);
@@ -67,6 +83,28 @@ describe('equals Pillow', () => {
       expect(Array.from(actual, (v) => Math.round(v * 255))).toEqual(Array.from(planar(output, (b) => b)));
     });
   }
+});
+
+describe('equals Pillow resizing both axes at once', () => {
+  const pillow = readBytes('../fixtures/pil.safetensors').tensors;
+  const picture = pillow.get('picture')!;
+  const [height = 0, width = 0] = picture.shape;
+  const image = { data: picture.data, width, height };
+  const levels = (values: ArrayLike<number>) => Array.from(values, (v) => Math.round(v * 255));
+
+  for (const [name, wanted] of pillow) {
+    const [, filter, h, w] = /^(nearest|bilinear|bicubic)_(\d+)x(\d+)$/.exec(name) ?? [];
+    if (filter === undefined) continue;
+    test(name, async () => {
+      const step = { step: 'resize', size: [Number(h), Number(w)], filter } as PreprocessStep;
+      expect(levels(await prepared([step], wanted.shape, image))).toEqual(Array.from(planar(wanted, (b) => b)));
+    });
+  }
+
+  test('gray', async () => {
+    const gray = pillow.get('grey')!;
+    expect(levels(await prepared([{ step: 'grayscale' }], [...gray.shape, 1], image))).toEqual(Array.from(gray.data));
+  });
 });
 
 test('normalizes each channel', async () => {
