@@ -154,9 +154,8 @@ export function apply(b: Builder, m: Matrix, x: Value): Value {
     case 'dense':
       return b.linear(x, m.value);
     case 'product': {
-      if (m.left.kind === 'diagonal' && m.left.scale.type.shape.length === 0 && m.right.kind !== 'dense') {
-        return apply(b, scaleInto(b, m.right, m.left.scale), x);
-      }
+      const [scale, rest] = scalarOf(m);
+      if (scale && rest.kind !== 'dense') return apply(b, scaleInto(b, rest, scale), x);
       return apply(b, m.left, apply(b, m.right, x));
     }
     case 'sum': {
@@ -186,6 +185,13 @@ export function apply(b: Builder, m: Matrix, x: Value): Value {
       return parts.reduce((p, q) => b.add(p, q));
     }
   }
+}
+
+/** A scalar on either side of a product, and the other side. */
+function scalarOf(m: MatrixOf<'product'>): [scale: Value | undefined, rest: Matrix] {
+  if (m.left.kind === 'diagonal' && m.left.scale.type.shape.length === 0) return [m.left.scale, m.right];
+  if (m.right.kind === 'diagonal' && m.right.scale.type.shape.length === 0) return [m.right.scale, m.left];
+  return [undefined, m];
 }
 
 /** s·M with the scalar multiplied into M's smallest factor, which is a parameter's size, not the tokens'. */
