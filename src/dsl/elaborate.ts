@@ -16,7 +16,7 @@ import { makeEngine } from './semantics/make-engine.js';
 import { type Binding, type ModelPlan, planModel } from './semantics/model.js';
 import { modelOptions, theModel } from './semantics/options.js';
 import { pruneJobs } from './semantics/prune.js';
-import { Report } from './semantics/report.js';
+import { Report, Stop } from './semantics/report.js';
 import { Scope } from './semantics/scope.js';
 import { deploySettings, trainSettings } from './semantics/settings.js';
 import { below, type ModuleSite } from './semantics/site.js';
@@ -106,6 +106,7 @@ function settingsOf(file: SourceFile, model: string): { deploy?: SettingsDecl; t
 
 /** `infer`: every binding that no other one takes is a result, for the batch that was asked for. */
 function traceModel(engine: Engine, plan: ModelPlan): Func {
+  if (plan.bindings.some((b) => !b.sound)) throw new Stop();
   const taken = new Set(plan.bindings.flatMap((b) => [...modulesOf(b)]));
   const ends = plan.bindings.filter((b) => !taken.has(b.site));
   const inputs = new Map<string, Value>();

@@ -95,7 +95,7 @@ function numbers(engine: Engine, expr: BinaryExpr, l: NumVal, r: NumVal): Val {
     case '/': {
       const q = a / b;
       if (wholes && b !== 0 && !Number.isInteger(q)) {
-        return { kind: 'num', value: q, whole: false, inexact: { left: a, right: b } };
+        return { kind: 'num', value: q, whole: false, inexact: { left: a, right: b, span: expr.span } };
       }
       return finite(engine, expr, l, r, num(q, wholes));
     }
@@ -112,7 +112,10 @@ function numbers(engine: Engine, expr: BinaryExpr, l: NumVal, r: NumVal): Val {
 }
 
 function finite(engine: Engine, expr: BinaryExpr, l: NumVal, r: NumVal, v: NumVal): Val {
-  if (Number.isFinite(v.value)) return v;
+  if (Number.isFinite(v.value)) {
+    const inexact = v.whole ? undefined : (l.inexact ?? r.inexact);
+    return inexact ? { ...v, inexact } : v;
+  }
   const what = `${showNumber(l.value)} ${expr.op} ${showNumber(r.value)}`;
   const value = (expr.op === '/' || expr.op === '%') && r.value === 0 ? 'a division by zero' : 'too large';
   return engine.report.stop('ESP0227', { what, value }, { primary: { span: expr.span, text: 'this calculation' } });

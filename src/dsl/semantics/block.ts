@@ -3,9 +3,19 @@ import type { BindStmt, ForwardStmt, Stmt } from '../ast.js';
 import type { Engine } from './engine.js';
 import { turns } from './evaluate.js';
 import { destructure } from './indexing.js';
+import { Refused, Stop } from './report.js';
 import type { Scope } from './scope.js';
 import type { LabelSite, ModuleSite, Owner, Spot } from './site.js';
 import { num, POISON, type Val } from './values.js';
+
+/** As `Report.attempt`, but a requirement that does not hold ends the whole body. */
+function attemptUnlessRefused(work: () => void): void {
+  try {
+    work();
+  } catch (e) {
+    if (!(e instanceof Stop) || e instanceof Refused) throw e;
+  }
+}
 
 interface Run {
   readonly engine: Engine;
@@ -31,9 +41,7 @@ export function runBlock(
   let last: Val | undefined;
   statements.forEach((s, i) => {
     if (i === statements.length - 1 && !owner) last = statement(run, s);
-    else {
-      engine.report.attempt(() => statement(run, s));
-    }
+    else attemptUnlessRefused(() => statement(run, s));
   });
   return last;
 }

@@ -9,6 +9,7 @@ import { MOST_ELEMENTS, OPERATORS } from './operators.js';
 import { Stop } from './report.js';
 import { Scope } from './scope.js';
 import type { Spot } from './site.js';
+import { notAWord } from './types.js';
 import { describe, NONE, num, POISON, type Val } from './values.js';
 
 export function callExpr(engine: Engine, expr: CallExpr, scope: Scope, spot?: Spot): Val {
@@ -100,7 +101,7 @@ function callOperator(engine: Engine, op: Operator, expr: CallExpr, scope: Scope
   let at = 0;
   for (const a of expr.generators.length > 0 ? expr.args.slice(1) : expr.args) {
     const param = a.name?.name ?? positional(op, at++);
-    const value = engine.report.attempt(() => argument(engine, a.value, wordsOf(op, param), scope));
+    const value = engine.report.attempt(() => argument(engine, a.value, wordsOf(op, param), param ?? '', scope));
     if (value === undefined) failed = true;
     else given.push({ value, span: a.value.span, ...(a.name ? { name: a.name.name, nameSpan: a.name.span } : {}) });
   }
@@ -110,8 +111,9 @@ function callOperator(engine: Engine, op: Operator, expr: CallExpr, scope: Scope
   return op.run({ engine, name: op.name, span: expr.span, expr, scope, args: bound.args, rest });
 }
 
-function argument(engine: Engine, expr: Expr, words: readonly string[], scope: Scope): Val {
+function argument(engine: Engine, expr: Expr, words: readonly string[], option: string, scope: Scope): Val {
   if (expr.kind === 'name' && words.includes(expr.name)) return { kind: 'word', name: expr.name };
+  if (expr.kind === 'name' && words.length > 0 && !scope.get(expr.name)) notAWord(engine.report, expr, option, words);
   if (expr.kind === 'none') return NONE;
   return engine.evaluate(expr, scope);
 }

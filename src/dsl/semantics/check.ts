@@ -17,7 +17,7 @@ import type { Library, Named } from './library.js';
 import { optionHelp, parameterNames, positional, wordsOf } from './operator.js';
 import { OPERATORS } from './operators.js';
 import type { Report } from './report.js';
-import { TYPE_NAMES, wordsIn } from './types.js';
+import { notAWord, TYPE_NAMES, wordsIn } from './types.js';
 
 /** Names in reach at a place; `later`: bound further down in the same body. */
 interface Names {
@@ -126,7 +126,7 @@ class Checker {
     };
     for (const p of params) {
       this.type(p.type);
-      if (p.default) this.argument({ value: p.default, span: p.default.span }, wordsIn(p.type), names);
+      if (p.default) this.argument({ value: p.default, span: p.default.span }, wordsIn(p.type), names, p.name.name);
       if (names.bound.has(p.name.name)) {
         this.report.add(
           'ESP0206',
@@ -293,8 +293,13 @@ class Checker {
     );
   }
 
-  argument(a: Arg, words: readonly string[], names: Names): void {
-    if (a.value.kind === 'name' && words.includes(a.value.name)) return;
+  argument(a: Arg, words: readonly string[], names: Names, option = 'the option'): void {
+    const e = a.value;
+    if (e.kind === 'name' && words.includes(e.name)) return;
+    if (e.kind === 'name' && words.length > 0 && !names.bound.has(e.name)) {
+      this.report.attempt(() => notAWord(this.report, e, option, words));
+      return;
+    }
     this.expr(a.value, names);
   }
 
@@ -319,7 +324,7 @@ class Checker {
         const isBody = e.generators.length > 0 && i === 0;
         const param = isBody ? undefined : (a.name?.name ?? positional(op, at++));
         if (!op.open) this.option(a, callee.name, parameterNames(op));
-        this.argument(a, wordsOf(op, param), inner);
+        this.argument(a, wordsOf(op, param), inner, param);
       });
     } else if (isLayerType(callee.name)) {
       for (const a of e.args) {
@@ -368,7 +373,7 @@ class Checker {
           params.map((q) => q.name.name),
         );
       }
-      this.argument(a, p ? wordsIn(p.type) : [], names);
+      this.argument(a, p ? wordsIn(p.type) : [], names, name);
     }
   }
 

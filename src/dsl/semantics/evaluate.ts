@@ -147,7 +147,8 @@ function siteMember(site: Site, name: string): Val | undefined {
 function conditional(engine: Engine, expr: IfExpr, scope: Scope, spot?: Spot): Val {
   const holds = engine.truth(engine.evaluate(expr.condition, scope), 'a condition', expr.condition.span);
   const branch = holds ? expr.then : expr.otherwise;
-  if (!branch) return noValue(engine, 'this `if` without `else`', expr);
+  // The parser has said that an `if` that is used as a value needs an `else`.
+  if (!branch) throw new Stop();
   return engine.evaluate(branch, scope, spot);
 }
 

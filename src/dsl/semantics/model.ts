@@ -32,6 +32,8 @@ export interface Binding {
   readonly variant?: VariantDecl;
   readonly from?: { readonly location: string; readonly span: Span };
   readonly facts?: SourceFacts | undefined;
+  /** Nothing went wrong while it was made; otherwise tracing it would only echo that. */
+  readonly sound: boolean;
 }
 
 export interface Adaptation {
@@ -164,6 +166,7 @@ function make(engine: Engine, plan: ModelPlan, root: Root, s: ModelBind, scope: 
   const from = s.from && { location: s.from.value, span: s.from.span };
   const found = from && engine.options.facts?.(from.location, backbone ? 'backbone' : 'tune');
   const facts = from && found?.options ? { ...from, options: found.options } : undefined;
+  const before = engine.report.errors;
   const site = engine.within({}, () =>
     decl.kind === 'variant'
       ? instantiateVariant(engine, decl, value, scope, spot, facts, [])
@@ -178,6 +181,7 @@ function make(engine: Engine, plan: ModelPlan, root: Root, s: ModelBind, scope: 
     ...(decl.kind === 'variant' ? { variant: decl } : {}),
     ...(from ? { from } : {}),
     facts: found,
+    sound: engine.report.errors === before,
   };
 }
 

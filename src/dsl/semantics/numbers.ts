@@ -14,7 +14,10 @@ export function whole(engine: Engine, v: Val, what: string, span: Span): number 
     return engine.report.stop(
       'ESP0303',
       { left, right, what },
-      { primary: { span, text: `${left} / ${right} = ${showNumber(v.inexact.left / v.inexact.right)}` } },
+      {
+        primary: { span: v.inexact.span, text: `${left} / ${right} = ${showNumber(v.inexact.left / v.inexact.right)}` },
+        secondary: v.inexact.span.start === span.start ? [] : [{ span, text: `${what} is made of it` }],
+      },
     );
   }
   return mismatch(engine, v, what, 'a whole number', span);

@@ -6,6 +6,7 @@ import { LAYOUT } from './operators-layout.js';
 import { MATH } from './operators-math.js';
 import { NETWORKS } from './operators-nn.js';
 import { REDUCTIONS } from './operators-reduce.js';
+import { Refused } from './report.js';
 import { describe, showNumber, type TableVal } from './values.js';
 
 /** A way for a parameter to start when no file has it. */
@@ -98,11 +99,9 @@ const require: Operator = {
     const text = call.args.get('message')!.value;
     if (text.kind !== 'str') wrongType(call, 'message', 'a string');
     if (!holds) {
-      engine.report.stop(
-        'ESP0223',
-        { text: (text as { value: string }).value },
-        { primary: { span: call.span, text: 'required here' } },
-      );
+      const { value } = text as { value: string };
+      engine.report.add('ESP0223', { text: value }, { primary: { span: call.span, text: 'required here' } });
+      throw new Refused();
     }
     return { kind: 'bool', value: true };
   },

@@ -10,6 +10,9 @@ export class Stop extends Error {
   }
 }
 
+/** A requirement of a module or adapter does not hold: the rest of its body would only echo that. */
+export class Refused extends Stop {}
+
 type Args<C extends Code> = Parameters<typeof diagnostic<C>>[1];
 
 /** More distinct errors than anyone reads; the rest are dropped and their number is not a promise. */
@@ -21,11 +24,17 @@ export class Report {
   /** Calls that lead from the spec into what is being worked out: outermost first. */
   readonly #trail: Label[] = [];
   #failed = false;
+  #errors = 0;
 
   constructor(
     /** The file that is compiled; places elsewhere are explained by the place in it that led there. */
     readonly mainFile: string,
   ) {}
+
+  /** Errors so far, repeated ones counted. */
+  get errors(): number {
+    return this.#errors;
+  }
 
   get failed(): boolean {
     return this.#failed;
@@ -39,7 +48,10 @@ export class Report {
   }
 
   push(d: Diagnostic): void {
-    if (d.severity === 'error') this.#failed = true;
+    if (d.severity === 'error') {
+      this.#failed = true;
+      this.#errors++;
+    }
     const s = d.primary?.span;
     const key = s ? `${d.code}|${s.file}|${s.start}|${s.end}` : `${d.code}|${d.message}`;
     if (this.#seen.has(key) || this.diagnostics.length >= MOST) return;

@@ -1,8 +1,9 @@
 /** Options: their types, the values that fit them, and how a call's arguments, a checkpoint and defaults fill them. */
-import type { Arg, Expr, OptionParam, Span, TypeExpr } from '../ast.js';
+import { nearest } from '../../diagnostics/suggest.js';
+import type { Arg, Expr, NameExpr, OptionParam, Span, TypeExpr } from '../ast.js';
 import type { Engine } from './engine.js';
 import { optionHelp } from './operator.js';
-import { Stop } from './report.js';
+import { type Report, Stop } from './report.js';
 import { Scope } from './scope.js';
 import { describe, num, POISON, same, type Val } from './values.js';
 
@@ -76,13 +77,28 @@ export function fits(v: Val, t: TypeExpr): boolean {
 }
 
 /** Works out an expression where a type is expected, so that the words of its choices stand for themselves. */
-export function evaluateAs(engine: Engine, expr: Expr, type: TypeExpr, scope: Scope): Val {
-  if (expr.kind === 'name' && wordsIn(type).includes(expr.name)) return { kind: 'word', name: expr.name };
+export function evaluateAs(engine: Engine, expr: Expr, type: TypeExpr, option: string, scope: Scope): Val {
+  const words = wordsIn(type);
+  if (expr.kind === 'name' && words.includes(expr.name)) return { kind: 'word', name: expr.name };
+  if (expr.kind === 'name' && words.length > 0 && !scope.get(expr.name)) notAWord(engine.report, expr, option, words);
   if (expr.kind === 'list') {
     const item = type.kind === 'type_list' ? type.item : undefined;
-    if (item) return { kind: 'list', items: expr.items.map((e) => evaluateAs(engine, e, item, scope)) };
+    if (item) return { kind: 'list', items: expr.items.map((e) => evaluateAs(engine, e, item, option, scope)) };
   }
   return engine.evaluate(expr, scope);
+}
+
+/** A name where a word of a choice is expected, and neither is one. */
+export function notAWord(report: Report, e: NameExpr, option: string, choices: readonly string[]): never {
+  const near = nearest(e.name, choices);
+  return report.stop(
+    'ESP0210',
+    { option, found: `\`${e.name}\``, choices },
+    {
+      primary: { span: e.span, text: 'not a choice' },
+      help: near === undefined ? [] : [`Did you mean \`${near}\`?`],
+    },
+  );
 }
 
 function mustFit(engine: Engine, v: Val, option: OptionParam, of: string, span: Span): Val {
@@ -136,18 +152,18 @@ export interface OptionRequest {
 export function fillOptions(engine: Engine, r: OptionRequest): Map<string, Val> {
   const { report } = engine;
   const result = new Map<string, Val>();
-  const given = assign(engine, r);
-  let failed = given === undefined;
+  const { given, bad } = assign(engine, r);
+  let failed = bad;
   // Defaults see the options before them and nothing of the caller.
   const inner = new Scope(undefined, wordsOfParams(r.params));
   for (const p of r.params) {
     const name = p.name.name;
     const v = report.attempt(() => {
-      const arg = given?.get(name);
+      const arg = given.get(name);
       const fact = r.facts?.options[name];
       const known = fact === undefined ? undefined : factValue(fact, p.type);
       if (arg) {
-        const value = mustFit(engine, evaluateAs(engine, arg.value, p.type, r.scope), p, r.of, arg.value.span);
+        const value = mustFit(engine, evaluateAs(engine, arg.value, p.type, name, r.scope), p, r.of, arg.value.span);
         if (known && r.facts && !same(value, known)) {
           report.stop(
             'ESP0230',
@@ -164,8 +180,10 @@ export function fillOptions(engine: Engine, r: OptionRequest): Map<string, Val> 
       if (preset) return preset;
       if (known) return mustFit(engine, known, p, r.of, r.facts?.span ?? r.span);
       if (p.default) {
-        return mustFit(engine, evaluateAs(engine, p.default, p.type, inner), p, r.of, p.default.span);
+        return mustFit(engine, evaluateAs(engine, p.default, p.type, name, inner), p, r.of, p.default.span);
       }
+      // After a misspelt option, the missing one is most likely the same.
+      if (bad) throw new Stop();
       return report.stop(
         'ESP0204',
         { option: name, of: r.of },
@@ -183,8 +201,8 @@ export function fillOptions(engine: Engine, r: OptionRequest): Map<string, Val> 
   return result;
 }
 
-/** Arguments by option; undefined if something is wrong with them (reported). */
-function assign(engine: Engine, r: OptionRequest): Map<string, Arg> | undefined {
+/** Arguments by option; `bad` if something is wrong with them (reported). */
+function assign(engine: Engine, r: OptionRequest): { given: Map<string, Arg>; bad: boolean } {
   const { report } = engine;
   const names = r.params.map((p) => p.name.name);
   const given = new Map<string, Arg>();
@@ -213,5 +231,5 @@ function assign(engine: Engine, r: OptionRequest): Map<string, Arg> | undefined 
       bad = true;
     } else given.set(name, arg);
   }
-  return bad ? undefined : given;
+  return { given, bad };
 }

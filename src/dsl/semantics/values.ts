@@ -1,8 +1,14 @@
 /** What an expression of a spec can be worth while compiling: numbers, words, lists, tensors being traced, sites. */
 import type { Init, Value } from '../../ir/types.js';
-import type { Decl, Expr } from '../ast.js';
+import type { Decl, Expr, Span } from '../ast.js';
 import type { Operator } from './operator.js';
 import type { Site } from './site.js';
+
+export interface Inexact {
+  readonly left: number;
+  readonly right: number;
+  readonly span: Span;
+}
 
 /** `inexact` remembers the division that did not work out, for the message where a whole number is needed. */
 export interface NumVal {
@@ -11,7 +17,7 @@ export interface NumVal {
   readonly whole: boolean;
   readonly percent?: boolean;
   readonly unit?: string;
-  readonly inexact?: { readonly left: number; readonly right: number };
+  readonly inexact?: Inexact;
 }
 export interface StrVal {
   readonly kind: 'str';
