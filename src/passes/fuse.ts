@@ -54,7 +54,8 @@ const VIEWS: ReadonlySet<OpName> = new Set([
 /** Operations for one element when computed in place. */
 function work(v: Value): number {
   if (VIEWS.has(v.op)) return 0;
-  if (v.op === 'concat' || v.op === 'gather') return 1;
+  // More than arithmetic: they choose among buffers, or read one to know where to read another.
+  if (v.op === 'concat' || v.op === 'gather') return CHEAP + 1;
   switch (v.op) {
     case 'exp':
     case 'log':
@@ -212,7 +213,7 @@ class Fusion {
     let last = anchor;
     this.inside.add(anchor);
     while (!this.results.has(last) && !this.stops.has(last) && !this.forced.has(last)) {
-      const step = this.nextStep(last);
+      const step = this.nextStep(last, anchor);
       if (!step || [...step.through, step.to].some((v) => this.inside.has(v))) break;
       for (const v of [...step.through, step.to]) this.inside.add(v);
       branches.push(...step.through);
@@ -222,11 +223,14 @@ class Fusion {
     return { path, branches };
   }
 
-  private nextStep(last: Value): { to: Value; through: Value[] } | undefined {
+  private nextStep(last: Value, anchor: Value): { to: Value; through: Value[] } | undefined {
     const users = this.users.get(last)!.filter((u) => !isLse(u));
     if (users.length === 0) return undefined;
     const only = users.length === 1 ? users[0]! : undefined;
+    // What is computed from log-sum-exp cannot be an operand of the kernel that writes it.
+    const twoResults = anchor.op === 'attention' && this.users.get(anchor)!.some(isLse);
     if (only && FORWARD_OPS.has(only.op) && only.inputs[0] === last) return { to: only, through: [] };
+    if (twoResults) return undefined;
     // Everything that `last` flows into, in order, until it has flowed together.
     const pending = new Set(users);
     const region: Value[] = [];
@@ -287,7 +291,7 @@ class Fusion {
   private worthBuffer(v: Value, readers: ReadonlyMap<Value, boolean>): boolean {
     if (VIEWS.has(v.op)) return false;
     const cost = this.inlineCost(v);
-    if (cost <= CHEAP && v.op !== 'concat') return false;
+    if (cost <= CHEAP) return false;
     // One kernel, and it reads each element about once.
     return readers.size > 1 || [...readers.values()].some((repeated) => repeated);
   }

@@ -1,20 +1,29 @@
 /** The tests of generated programs that need a GPU, for one driver. A test file for each driver calls it: a process has one driver. */
 import { afterAll, describe, expect, it } from 'vitest';
+import { build } from '../../src/ir/build.js';
 import { OP_NAMES } from '../../src/ir/ops/index.js';
-import { agrees, Model, openRunner, type Runner } from './harness.js';
+import { randomGraph } from './graphs.js';
+import { agrees, entryOf, Model, openRunner, type Runner } from './harness.js';
 import { CASES, TOLERANCE } from './operators.js';
+import { TINY, vit } from './vit.js';
 
-export async function operatorSuite(driver: string): Promise<void> {
+/** Runs `body` with the driver, or a skipped test that says why there is none. */
+async function withDriver(driver: string, body: (run: Runner) => void): Promise<void> {
   const opened = await openRunner(driver);
   if (typeof opened === 'string') {
-    describe.skip(`operators on ${driver} (skipped: ${opened})`, () => {
+    describe.skip(`${driver} (skipped: ${opened})`, () => {
       it('needs the driver', () => {});
     });
     return;
   }
-  const run: Runner = opened;
-  describe(`operators on ${driver}`, () => {
-    afterAll(() => run.open.release());
+  describe(driver, () => {
+    afterAll(() => opened.open.release());
+    body(opened);
+  });
+}
+
+export async function operatorSuite(driver: string): Promise<void> {
+  await withDriver(driver, (run) => {
     for (const op of OP_NAMES) {
       if (op === 'solve') continue;
       CASES[op].forEach((make, i) => {
@@ -27,5 +36,101 @@ export async function operatorSuite(driver: string): Promise<void> {
         });
       });
     }
+  });
+}
+
+export async function programSuite(driver: string): Promise<void> {
+  await withDriver(driver, (run) => {
+    it('a vision transformer', async () => {
+      const m = new Model(3);
+      await agrees(run, m, [vit(m, TINY)], { tolerance: 3e-5 });
+    });
+
+    it('a vision transformer with f16 weights', async () => {
+      const m = new Model(4);
+      await agrees(run, m, [vit(m, { ...TINY, depth: 1 })], { tolerance: 2e-3, weights: 'f16', choices: ['portable'] });
+    });
+
+    it('an embedding that is stored transposed, from a strided convolution', async () => {
+      const m = new Model(5);
+      const x = m.input([2, 3, 8, 8]);
+      const attrs = { stride: [4, 4], padding: [0, 0, 0, 0], dilation: [1, 1], groups: 1 } as const;
+      const y = m.op('conv2d', [x, m.param([8, 3, 4, 4]), m.param([8])], attrs);
+      const tokens = build.add(build.transpose(build.reshape(y, [2, 8, 4]), [0, 2, 1]), m.param([4, 8]));
+      const g = await agrees(run, m, [tokens]);
+      expect(entryOf(g).dispatches.length).toBe(1);
+    });
+
+    it('windows: pad, roll, partition, attention with two bias factors, and back', async () => {
+      const m = new Model(6);
+      const x = m.input([1, 6, 6, 8]);
+      const padded = build.pad(x, [0, 0, 0, 0], [0, 2, 2, 0]);
+      const rolled = build.roll(padded, [-2, -2], [1, 2]);
+      const parts = build.transpose(build.reshape(rolled, [1, 2, 4, 2, 4, 2, 4]), [0, 1, 3, 5, 2, 4, 6]);
+      const heads = build.reshape(parts, [4, 2, 16, 4]);
+      const table = m.param([2, 31]);
+      const index = build.iota([16, 16], 0);
+      const relative = build.gather(table, index, 1);
+      const a = build.attention(heads, heads, heads, 0.5, [relative, m.param([4, 1, 16, 16])]);
+      const joined = build.transpose(build.reshape(a, [1, 2, 2, 2, 4, 4, 4]), [0, 1, 4, 2, 5, 3, 6]);
+      const back = build.roll(build.reshape(joined, [1, 8, 8, 8]), [2, 2], [1, 2]);
+      const cut = build.add(build.slice(back, [0, 0, 0, 0], [1, 6, 6, 8]), x);
+      const g = await agrees(run, m, [cut]);
+      expect(entryOf(g).dispatches.length).toBe(1);
+    });
+
+    it('a value that is two results, an input and a parameter as results', async () => {
+      const m = new Model(7);
+      const x = m.input([3, 5]);
+      const y = build.exp(x);
+      await agrees(run, m, [y, y, x, m.param([4])]);
+    });
+
+    describe('tensors larger than a binding', () => {
+      const limits = { maxStorageBufferBindingSize: 4096, maxBufferSize: 1 << 20 };
+      it('cuts an MLP along its rows', async () => {
+        const m = new Model(8);
+        const x = m.input([8, 16, 16]);
+        const up = build.gelu(build.linear(x, m.param([32, 16]), m.param([32])));
+        const out = build.add(x, build.linear(up, m.param([16, 32]), m.param([16])));
+        const g = await agrees(run, m, [out], { limits });
+        expect(entryOf(g).dispatches.length).toBeGreaterThan(4);
+        for (const d of entryOf(g).dispatches) {
+          for (const b of d.bindings) {
+            expect(b.bytes).toBeLessThanOrEqual(4096);
+            expect(b.offset % 256).toBe(0);
+          }
+        }
+      });
+      it('cuts attention along batch and heads, with its projections', async () => {
+        const m = new Model(9);
+        const x = m.input([8, 4, 32]);
+        const qkv = build.linear(build.layerNorm(x, m.param([32]), m.param([32]), 1e-6), m.param([96, 32]));
+        const heads = [0, 1, 2].map((i) =>
+          build.transpose(build.reshape(build.sliceAxis(qkv, 2, i * 32, i * 32 + 32), [8, 4, 2, 16]), [0, 2, 1, 3]),
+        );
+        const a = build.attention(heads[0]!, heads[1]!, heads[2]!, 0.25);
+        const y = build.reshape(build.transpose(a, [0, 2, 1, 3]), [8, 4, 32]);
+        const g = await agrees(run, m, [build.add(x, build.linear(y, m.param([32, 32])))], {
+          limits: { ...limits, maxStorageBufferBindingSize: 12288 / 2 },
+          tolerance: 3e-5,
+        });
+        expect(entryOf(g).dispatches.length).toBeGreaterThan(4);
+      });
+      it('cuts pointwise work and reductions', async () => {
+        const m = new Model(10);
+        const x = m.input([64, 40]);
+        const y = build.softmax(build.mul(build.exp(x), m.param([40])), 1);
+        const g = await agrees(run, m, [y, build.silu(x)], { limits });
+        expect(entryOf(g).dispatches.length).toBeGreaterThan(4);
+      });
+    });
+
+    it('random graphs', async () => {
+      for (let seed = 1; seed <= 40; seed++) {
+        const { model, results } = randomGraph(seed, 12);
+        await agrees(run, model, results, { tolerance: 5e-5, choices: ['portable'] });
+      }
+    });
   });
 }

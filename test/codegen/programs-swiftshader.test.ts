@@ -1,0 +1,3 @@
+import { programSuite } from './suite.js';
+
+await programSuite('swiftshader');
