@@ -92,7 +92,7 @@ class Printer extends StatementPrinter {
     const { target } = node;
     const site =
       target.kind === 'layer'
-        ? cat(target.layer.name, '(', this.expr(target.from, 1), ' -> ', this.expr(target.to, 1), ')')
+        ? cat(target.layer.name, '(', this.arrow(target.from, target.to), ')')
         : this.tensorParams(target.params, target.span.start, target.span.end);
     return cat(
       `adapter ${node.name.name}`,

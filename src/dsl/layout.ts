@@ -46,6 +46,11 @@ function lookup(table: Readonly<Record<string, TokenType>>, word: string): Token
   return Object.hasOwn(table, word) ? table[word] : undefined;
 }
 
+/** A word that can be a name. */
+function isName(token: IToken | undefined): boolean {
+  return token?.tokenType === T.Word && !lookup(T.RESERVED, token.image);
+}
+
 /** The brackets that are open at some point; says without searching whether one of a kind is. */
 class OpenBrackets {
   private stack: IToken[] = [];
@@ -128,7 +133,7 @@ class Arranger {
     if (i > 0 && !this.breaks[i]) return false;
     const next = this.sig[i + 1];
     if (!next || this.breaks[i + 1]) return false;
-    return next.tokenType === T.Word || (token.image === 'use' && tokenMatcher(next, T.Str));
+    return isName(next) || (token.image === 'use' && tokenMatcher(next, T.Str));
   }
 
   private matchBrackets(): void {
@@ -189,6 +194,13 @@ class Arranger {
     return tokenMatcher(token, T.BinaryOperator) && token.tokenType !== T.Minus;
   }
 
+  /** Whether `*` after a word is a selector, not a product of that word. */
+  private isWildcard(i: number): boolean {
+    const after = this.sig[i + 1];
+    if (!after || this.breaks[i + 1] || after.image === 'with' || after.image === 'from') return true;
+    return [T.Dot, T.Comma, T.LCurly, T.RCurly, T.LSquare].includes(after.tokenType);
+  }
+
   private track(token: IToken): void {
     if (OPENERS.has(token.tokenType)) {
       token.payload = this.braces;
@@ -229,7 +241,8 @@ class Arranger {
     const before = prev?.tokenType;
     const next = this.next(i);
     if (before === T.Dot) return undefined;
-    if (next === T.Colon && inner !== undefined && word !== 'none') return undefined;
+    // The name of an argument or field may be any word.
+    if (next === T.Colon && (before === T.LParen || before === T.Comma || before === T.LCurly)) return undefined;
     const reserved = lookup(T.RESERVED, word);
     if (reserved) return reserved;
     if (lookup(T.POSITIONAL, word) && this.inPosition(word, i, before, inner, mayStart))
@@ -244,7 +257,7 @@ class Arranger {
     inner: IToken | undefined,
     mayStart: boolean,
   ): boolean {
-    const next = this.next(i);
+    const next = isName(this.sig[i + 1]) ? T.Word : this.next(i) === T.Word ? undefined : this.next(i);
     const sameLine = this.breaks[i + 1] === undefined;
     const afterOperand = before !== undefined && OPERAND_ENDS.has(before);
     switch (word) {
@@ -289,7 +302,8 @@ class Arranger {
         return (
           this.mode === 'model' &&
           mayStart &&
-          (next === T.Word || next === T.Mult || next === T.StarStar || next === T.LCurly)
+          sameLine &&
+          (next === T.Word || next === T.StarStar || next === T.LCurly || (next === T.Mult && this.isWildcard(i + 1)))
         );
       case 'with':
         return (

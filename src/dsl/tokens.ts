@@ -49,10 +49,10 @@ export const Newline = createToken({
 const Space = createToken({ name: 'Space', pattern: /[ \t\f\v\u00a0\ufeff]+/, group: Lexer.SKIPPED });
 const Comment = createToken({ name: 'Comment', pattern: /\/\/[^\r\n]*/, group: 'comments' });
 
-/** Percent sign that belongs to the number: it touches it, and no operand follows (`i %w` and `8%(n)` are remainders). */
+/** Here the percent sign belongs to the number: it touches it, and touches no operand (`8 % n` and `8%n` are remainders). */
 export const Percent = createToken({
   name: 'Percent',
-  pattern: /\d+(?:\.\d+)?(?:[eE][+-]?\d+)?%(?![ \t]*[\w("])/,
+  pattern: /\d+(?:\.\d+)?(?:[eE][+-]?\d+)?%(?![\w(])/,
   label: 'a percentage',
 });
 export const Num = createToken({ name: 'Num', pattern: /\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/, label: 'a number' });

@@ -78,7 +78,7 @@ export abstract class ExpressionPrinter {
       case 'binary':
         return this.chain(node);
       case 'arrow':
-        return cat(this.expr(node.from, 1), ' -> ', this.expr(node.to, 1));
+        return this.arrow(node.from, node.to);
       case 'if':
         return this.ifExpr(node);
       case 'repeat':
@@ -127,7 +127,12 @@ export abstract class ExpressionPrinter {
       if (left.kind !== 'binary' || PRECEDENCE[left.op] !== level || wantsParens(left.op, at.op)) break;
       at = left;
     }
-    return group(indent(cat(this.leftmost(at), ...rest)));
+    return group(cat(this.leftmost(at), indent(cat(...rest))));
+  }
+
+  protected arrow(from: Expr, to: Expr): Doc {
+    const head = from.kind === 'if' || from.kind === 'repeat' ? cat('(', this.bare(from), ')') : this.expr(from, 1);
+    return cat(head, ' -> ', this.expr(to, 1));
   }
 
   private leftmost({ left, op }: BinaryExpr): Doc {

@@ -1,5 +1,6 @@
 /** Statements and blocks as documents. */
 import type { BlockExpr, Expr, IfStmt, Stmt, TensorParam } from '../ast.js';
+import { POSITIONAL } from '../tokens.js';
 import { blankline, cat, type Doc, group, hardline, indent, join, line, suffix } from './doc.js';
 import { type Braces, ExpressionPrinter, type Item } from './expressions.js';
 
@@ -149,7 +150,10 @@ export abstract class StatementPrinter extends ExpressionPrinter {
       else if (left.kind === 'member' || left.kind === 'index') left = left.object;
       else if (left.kind === 'call') left = left.callee;
       else if (left.kind === 'arrow') left = left.from;
-      else return left.kind === 'record' || (left.kind === 'name' && left.name === 'forward' && left !== node);
+      else
+        return (
+          left.kind === 'record' || (left.kind === 'name' && left !== node && Object.hasOwn(POSITIONAL, left.name))
+        );
     }
   }
 
