@@ -1,6 +1,6 @@
 /**
  * How a contraction is cut up, as data. A schedule says which part of y one subgroup or one thread computes; the generators turn
- * it into WGSL, and `chooseTile` picks one for a shape by a small cost model whose constants were fitted to measurements.
+ * it into WGSL; which one a shape gets is decided by a small cost model whose constant was fitted to measurements.
  */
 import type { ContractProblem } from './problem.js';
 
@@ -13,6 +13,11 @@ export interface SubgroupSchedule {
   readonly vectors: number;
   /** Inputs taken in one turn of the loop; divides 16. */
   readonly kStep: 4 | 8 | 16;
+  /**
+   * Order of the multiply-adds of one turn: `row` keeps a row's accumulators in machine registers for all inputs (right for
+   * compilers that schedule well), `input` keeps a row of b there and loads it last (right for SwiftShader's).
+   */
+  readonly order: 'row' | 'input';
 }
 
 /** Each thread computes `rows` x (4 * vectors) from its own loads; nothing is shared. */
@@ -24,32 +29,37 @@ export interface RegisterSchedule {
   readonly threads: readonly [number, number];
 }
 
-export type ContractSchedule = SubgroupSchedule | RegisterSchedule;
-
 /** Subgroup sizes that a variant is written for. */
 export const SUBGROUP_SIZES = [4, 8, 16, 32, 64] as const;
 
 /** What loading one vec4 per lane costs, in vector multiply-adds; software drivers load lane by lane (lavapipe: about 40). */
 const LOAD_COST = 40;
 
+/**
+ * The tallest tile worth compiling. Taller ones load less, but a software driver takes seconds to compile them: for small problems
+ * that never pays, and several small tiles keep all cores busy. Subgroups of 4 exist in software only, where 8 rows are measured
+ * best; wide subgroups belong to GPUs, whose registers hold 16 rows of vec4.
+ */
+function tallest(p: ContractProblem, size: number): number {
+  if (size === 4) return 8;
+  const work = p.batch * p.m * p.n * p.k;
+  if (work < 2 ** 25) return 8;
+  return work < 2 ** 27 || size > 8 ? 16 : 32;
+}
+
 /** The subgroup schedule for a shape: the tile with the least work, padding counted. */
 export function subgroupSchedule(p: ContractProblem, size: number): SubgroupSchedule {
-  // Below that, compiling a large tile on a software driver takes longer than it can ever save, and small tiles keep all cores busy.
-  const largest = p.batch * p.m * p.n * p.k < 2 ** 25 ? 8 : 32;
   let best: SubgroupSchedule | undefined;
   let least = Number.POSITIVE_INFINITY;
   for (const rows of [1, 2, 4, 8, 16, 24, 32]) {
-    // More than 16 rows would need more than one row per lane in registers on wide hardware, where registers are scarce.
-    if (rows > Math.min(largest, Math.max(16, 4 * size)) || (rows > 16 && (size > 8 || rows % size !== 0))) continue;
-    const perLane = Math.max(1, rows / size);
+    if (rows > tallest(p, size)) break;
     const lanesPerRow = Math.min(4, Math.max(1, Math.floor(size / rows)));
+    const loads = 4 + Math.max(1, rows / size) / lanesPerRow;
+    const cost = Math.ceil(p.m / rows) * Math.ceil(p.n / (4 * size)) * (16 * rows + LOAD_COST * loads);
+    if (cost >= least) continue;
+    least = cost;
     const kStep = (4 * lanesPerRow) as 4 | 8 | 16;
-    const tiles = Math.ceil(p.m / rows) * Math.ceil(p.n / (4 * size));
-    const perFour = 16 * rows + LOAD_COST * (4 + perLane / lanesPerRow);
-    if (tiles * perFour < least) {
-      least = tiles * perFour;
-      best = { kind: 'subgroup', size, rows, vectors: 1, kStep };
-    }
+    best = { kind: 'subgroup', size, rows, vectors: 1, kStep, order: size === 4 ? 'input' : 'row' };
   }
   return best!;
 }

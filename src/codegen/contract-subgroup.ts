@@ -36,18 +36,19 @@ function source(p: ContractProblem, s: SubgroupSchedule, columns: number): strin
     const input = lanesPerRow > 1 ? ` + 4u * ((lane / ${s.rows}u) % ${lanesPerRow}u)` : '';
     body.push(`let a0_0 = load_a4(z, row + lane % ${s.rows}u, k${input});`);
   }
-  for (let k = 0; k < s.kStep; k++) {
-    for (let v = 0; v < s.vectors; v++)
-      body.push(`let b${k}_${v} = weight4(z, k + ${k}u, column + ${v * 4 * s.size}u);`);
-  }
-  // Row by row: a row's accumulators stay in machine registers for all of its inputs.
-  for (let r = 0; r < s.rows; r++) {
-    for (let k = 0; k < s.kStep; k++) {
-      const [value, lane] =
-        s.rows >= s.size ? [`a${Math.floor(r / s.size)}_${k >> 2}`, r % s.size] : [`a0_0`, r + (k >> 2) * s.rows];
-      const a = `vec4f(subgroupBroadcast(${value}.${'xyzw'[k & 3]}, ${lane}u))`;
-      for (let v = 0; v < s.vectors; v++) body.push(`c${r}_${v} = fma(${a}, b${k}_${v}, c${r}_${v});`);
-    }
+  const load = (k: number) =>
+    range(s.vectors).map((v) => `let b${k}_${v} = weight4(z, k + ${k}u, column + ${v * 4 * s.size}u);`);
+  const multiply = (r: number, k: number) => {
+    const [value, lane] =
+      s.rows >= s.size ? [`a${Math.floor(r / s.size)}_${k >> 2}`, r % s.size] : ['a0_0', r + (k >> 2) * s.rows];
+    const a = `vec4f(subgroupBroadcast(${value}.${'xyzw'[k & 3]}, ${lane}u))`;
+    return range(s.vectors).map((v) => `c${r}_${v} = fma(${a}, b${k}_${v}, c${r}_${v});`);
+  };
+  const inputs = range(s.kStep);
+  if (s.order === 'row') {
+    body.push(...inputs.flatMap(load), ...range(s.rows).flatMap((r) => inputs.flatMap((k) => multiply(r, k))));
+  } else {
+    body.push(...inputs.flatMap((k) => [...load(k), ...range(s.rows).flatMap((r) => multiply(r, k))]));
   }
   const at = s.vectors === 1 ? 'column' : `column + (i % ${s.vectors}u) * ${4 * s.size}u`;
   const conditions = [...(p.m % s.rows === 0 ? [] : [`r < ${p.m}u`]), ...(p.n % columns === 0 ? [] : [`c < ${p.n}u`])];

@@ -1,5 +1,5 @@
-/** A device for kernel tests, straight from Dawn, and the one thing they do with it: run one dispatch over given buffers. */
-import { create, globals } from 'webgpu';
+/** A device for kernel tests and benchmarks, straight from Dawn, and the one thing they do with it: run one dispatch over given buffers. */
+import { openGpu as openDriver } from '../../runtime/node/driver.js';
 import type { GeneratedVariant } from '../../src/codegen/problem.js';
 
 export interface Gpu {
@@ -10,12 +10,13 @@ export interface Gpu {
   close(): void;
 }
 
-/** Opens the adapter that the environment's Vulkan driver gives. */
+/** Dawn's objects in use: without a reference they may be collected, and with one Node does not end. */
+const open = new Set<GPU>();
+
+/** Opens the driver that `ESPALIER_DRIVER` names, or the best one here. */
 export async function openGpu(): Promise<Gpu> {
-  Object.assign(globalThis, globals);
-  let gpu: GPU | undefined = create([]);
-  const adapter = await gpu.requestAdapter();
-  if (!adapter) throw new Error('no WebGPU adapter; see `espalier doctor`');
+  const { gpu, adapter } = await openDriver();
+  open.add(gpu);
   const wanted: GPUFeatureName[] = ['subgroups' as GPUFeatureName, 'timestamp-query'];
   const device = await adapter.requestDevice({ requiredFeatures: wanted.filter((f) => adapter.features.has(f)) });
   const { subgroupMinSize: min, subgroupMaxSize: max } = adapter.info;
@@ -25,7 +26,7 @@ export async function openGpu(): Promise<Gpu> {
     subgroupSize: adapter.features.has('subgroups' as GPUFeatureName) && min === max ? min : undefined,
     close() {
       device.destroy();
-      gpu = undefined;
+      open.delete(gpu);
     },
   };
 }
