@@ -5,7 +5,7 @@ import { elaborate } from '../../src/dsl/elaborate.js';
 import { parse } from '../../src/dsl/parse.js';
 import type { Module } from '../../src/ir/types.js';
 import { checkRegions, optimize } from '../../src/passes/index.js';
-import { operators, parameters, relative, run } from './models.js';
+import { operators, parameters, relative, run, runPlain } from './models.js';
 
 interface Size {
   dim: number;
@@ -32,8 +32,6 @@ model M {
   return made.value.module;
 }
 
-const plainOperators = (size: Size): string[] => operators(optimize(model('', size), { adapters: 'merged' }).module);
-
 function allAgree(body: string, size: Size = SMALL, definitions = ''): void {
   const before = model(body, size, definitions);
   const params = parameters(before);
@@ -41,7 +39,9 @@ function allAgree(body: string, size: Size = SMALL, definitions = ''): void {
   const merged = optimize(before, { adapters: 'merged', verify: true });
   expect(relative(y, run(merged.module, params))).toBeLessThan(1e-11);
   expect(merged.report.adapters.map((a) => a.state)).toEqual(merged.report.adapters.map(() => 'merged'));
-  expect(operators(merged.module)).toEqual(plainOperators(size));
+  const plain = optimize(model('', size), { adapters: 'merged' }).module;
+  expect(operators(merged.module)).toEqual(operators(plain));
+  expect(relative(y, runPlain(plain, merged.module, merged.report.replaced, params))).toBeLessThan(1e-11);
   for (const c of checkRegions(merged.report.regions, params)) expect(c.diagnostic).toBeUndefined();
   const factored = optimize(before, { adapters: 'factored', verify: true });
   expect(relative(y, run(factored.module, params))).toBeLessThan(1e-11);

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Module } from '../../src/ir/types.js';
 import { checkRegions, type MergeReport, optimize } from '../../src/passes/index.js';
 import { beforeLayer, bottleneck, kroneckerSum, lowRank, lowRankParts, lowRankRows, scaleShift } from './adapters.js';
-import { operators, parameters, relative, run, type VitGrafts, vit } from './models.js';
+import { operators, parameters, relative, run, runPlain, type VitGrafts, vit } from './models.js';
 
 const plain = optimize(vit(), { adapters: 'merged', verify: true }).module;
 
@@ -53,6 +53,8 @@ describe('merging', () => {
       expect(report.adapters.length).toBeGreaterThan(0);
       expect(report.adapters.every((a) => a.state === 'merged')).toBe(true);
       expect(report.diagnostics).toEqual([]);
+      const params = parameters(vit(grafts));
+      expect(relative(run(vit(grafts), params), runPlain(plain, module, report.replaced, params))).toBeLessThan(1e-12);
       for (const name of module.params.keys()) {
         if (module.params.get(name)!.role === 'prepared') expect(name).not.toContain('@');
       }

@@ -202,3 +202,18 @@ export function relative(a: Tensor, b: Tensor): number {
   }
   return Number.isNaN(worst) ? Number.NaN : worst / largest;
 }
+
+/** The plain model with a merged checkpoint: what `replaced` names, in the place of its own parameters. */
+export function runPlain(
+  plain: Module,
+  merged: Module,
+  replaced: ReadonlyMap<string, string>,
+  params: (name: string) => Tensor,
+): Tensor {
+  const prepared = interpret(merged, 'prepare', { params });
+  return run(plain, (name) => {
+    const other = replaced.get(name);
+    if (other === undefined) return params(name);
+    return prepared.get(other)!;
+  });
+}
