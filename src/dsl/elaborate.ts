@@ -110,6 +110,7 @@ function traceModel(engine: Engine, plan: ModelPlan): Func {
   const taken = new Set(plan.bindings.flatMap((b) => [...modulesOf(b)]));
   const ends = plan.bindings.filter((b) => !taken.has(b.site));
   const inputs = new Map<string, Value>();
+  const names = new Set<string>();
   const results = ends.map((b) => {
     const site = b.site as ModuleSite;
     const forward = forwardOf(site.decl.body);
@@ -124,7 +125,9 @@ function traceModel(engine: Engine, plan: ModelPlan): Func {
     });
     const out = engine.callSite(site, args, b.span);
     const last = forward?.body.statements.at(-1);
-    const name = last?.kind === 'expr' && last.value.kind === 'name' ? last.value.name : b.name;
+    const own = last?.kind === 'expr' && last.value.kind === 'name' ? last.value.name : b.name;
+    const name = names.has(own) ? `${b.name}_${own}` : own;
+    names.add(name);
     return { name, value: engine.tensor(out, b.span) };
   });
   return { name: 'infer', inputs: [...inputs.values()], results };

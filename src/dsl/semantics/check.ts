@@ -342,12 +342,9 @@ class Checker {
       this.report.add('ESP0217', { name: callee.name }, { primary: { span: callee.span, text: 'bound further down' } });
       return;
     }
-    const near = nearest(callee.name, [
-      ...names.bound,
-      ...OPERATORS.keys(),
-      ...LAYER_TYPES,
-      ...this.library.makers(callee.span.file),
-    ]);
+    const makers = [...LAYER_TYPES, ...this.library.makers(callee.span.file)];
+    const others = [...names.bound, ...OPERATORS.keys()];
+    const near = nearest(callee.name, /^[A-Z]/.test(callee.name) ? [...makers, ...others] : [...others, ...makers]);
     this.report.add(
       'ESP0202',
       { what: 'module or operator', name: callee.name },

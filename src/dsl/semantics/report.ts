@@ -42,18 +42,16 @@ export class Report {
 
   /** Reports; the same message at the same place counts once (a block is instantiated many times). */
   add<C extends Code>(code: C, args: Args<C>, place: Place = {}): void {
-    const d = diagnostic(code, args, this.#explained(place));
-    if (d.severity === 'error') this.#failed = true;
-    this.push(d);
+    this.push(diagnostic(code, args, this.#explained(place)), place.primary?.span);
   }
 
-  push(d: Diagnostic): void {
+  /** `at`: where it was found, if that is not where it is shown. */
+  push(d: Diagnostic, at: Span | undefined = d.primary?.span): void {
     if (d.severity === 'error') {
       this.#failed = true;
       this.#errors++;
     }
-    const s = d.primary?.span;
-    const key = s ? `${d.code}|${s.file}|${s.start}|${s.end}` : `${d.code}|${d.message}`;
+    const key = at ? `${d.code}|${at.file}|${at.start}|${at.end}` : `${d.code}|${d.message}`;
     if (this.#seen.has(key) || this.diagnostics.length >= MOST) return;
     this.#seen.add(key);
     this.diagnostics.push(d);
@@ -85,12 +83,12 @@ export class Report {
     }
   }
 
-  /** A place in a library is no help alone: the step in the user's own file that led to it is added. */
+  /** Nobody can change the library: the step in the user's own file that led to a place there is shown first. */
   #explained(place: Place): Place {
-    const first = place.primary?.span;
-    if (!first || first.file === this.mainFile) return place;
+    const first = place.primary;
+    if (!first || first.span.file === this.mainFile) return place;
     const mine = this.#trail.findLast((l) => l.span.file === this.mainFile);
     if (!mine || place.secondary?.some((l) => l.span.file === this.mainFile)) return place;
-    return { ...place, secondary: [...(place.secondary ?? []), mine] };
+    return { ...place, primary: mine, secondary: [first, ...(place.secondary ?? [])] };
   }
 }
