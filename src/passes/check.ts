@@ -6,7 +6,7 @@ import { diagnostic } from '../diagnostics/catalogue.js';
 import type { Diagnostic } from '../diagnostics/types.js';
 import { dependsOnInput } from '../ir/affine/parse.js';
 import { channelAxis } from '../ir/affine.js';
-import { input, make, resultValues, topological, withInputs } from '../ir/graph.js';
+import { input, make, paramRef, resultValues, topological, withInputs } from '../ir/graph.js';
 import { interpretFunc } from '../ir/interpret.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import { allocate } from '../ir/tensor.js';
@@ -51,10 +51,17 @@ export function checkRegions(
     }
     const bad = notFinite(shrunk, params);
     if (bad) return refusedAsNotFinite(region, bad);
-    const before = interpretFunc(shrunk.before, { inputs, params }).get('y')!;
-    const after = interpretFunc(stored(shrunk.after, params, precision), {
+    // One run for both: weights that the two sides share are computed once.
+    const weights = preparedOf(shrunk.after);
+    const stored = weights.map((value, k) => ({ name: storedName(k), value }));
+    const made = interpretFunc(
+      { ...shrunk.before, results: [...shrunk.before.results, ...stored] },
+      { inputs, params },
+    );
+    const before = made.get('y')!;
+    const after = interpretFunc(overStored(shrunk.after, weights), {
       inputs,
-      params: storedParams(shrunk.after, params, precision),
+      params: (name) => rounded(made.get(name)!, precision),
     }).get('y')!;
     return judge(region, before, after, TOLERANCE[precision]);
   });
@@ -109,38 +116,26 @@ function preparedOf(func: Func): Value[] {
 
 const storedName = (i: number): string => `#stored.${i}`;
 
-function stored(func: Func, _params: (name: string) => Tensor, precision: Precision): Func {
-  if (precision === 'f64') return func;
-  const names = new Map(preparedOf(func).map((v, i) => [v, storedName(i)]));
+/** The function with its weights read from what was computed for them. */
+function overStored(func: Func, weights: readonly Value[]): Func {
+  const names = new Map(weights.map((v, i) => [v, storedName(i)]));
   const images = new Map<Value, Value>();
   const image = (v: Value): Value => {
     const known = images.get(v);
     if (known) return known;
     const name = names.get(v);
-    const made = name
-      ? ({ ...v, op: 'param', inputs: [], attrs: { name } } as Value)
-      : withInputs(v, v.inputs.map(image));
+    const made = name ? paramRef({ name, type: v.type, role: 'prepared' }) : withInputs(v, v.inputs.map(image));
     images.set(v, made);
     return made;
   };
   return { ...func, results: func.results.map((r) => ({ name: r.name, value: image(r.value) })) };
 }
 
-function storedParams(func: Func, params: (name: string) => Tensor, precision: Precision): (name: string) => Tensor {
-  if (precision === 'f64') return params;
-  const values = preparedOf(func);
-  const prepare: Func = {
-    name: 'prepare',
-    inputs: [],
-    results: values.map((value, i) => ({ name: storedName(i), value })),
-  };
-  const made = interpretFunc(prepare, { params });
+/** A copy, as a program stores it. */
+function rounded(t: Tensor, precision: Precision): Tensor {
+  if (precision === 'f64' || (t.type.dtype !== 'f32' && t.type.dtype !== 'f16')) return t;
   const round = precision === 'f32' ? Math.fround : roundToHalf;
-  for (const t of made.values()) {
-    if (t.type.dtype === 'f32' || t.type.dtype === 'f16')
-      for (let i = 0; i < t.data.length; i++) t.data[i] = round(t.data[i]!);
-  }
-  return (name) => made.get(name) ?? params(name);
+  return { type: t.type, data: Float64Array.from(t.data, round) };
 }
 
 /** The nearest f16, ties to even; infinity past 65,504. */
