@@ -6,6 +6,7 @@ import type { Interner } from '../ir/intern.js';
 import { type Builder, type Make, makeBuilder } from '../ir/ops/builder.js';
 import type { Cost, OpDef } from '../ir/ops/define.js';
 import { OPS } from '../ir/ops/index.js';
+import { bytesOf } from '../ir/ops/shapes.js';
 import type { OpName, Origin, Value } from '../ir/types.js';
 
 /** Parameters of adapters have an `@` in their names; those of the model have none. */
@@ -48,12 +49,14 @@ export function costOf(v: Value): Cost {
   );
 }
 
-/** One number to compare graphs by: operations, traffic, and a constant for each operator that runs on its own. */
+/**
+ * One number to compare graphs by: operations, and bytes of what depends on the input. Every part of it grows with the batch alike, so
+ * that programs for several batch sizes are merged alike and share one set of weights.
+ */
 export function weightOfCost(v: Value): number {
-  if (!dependsOnInput(v) || v.op === 'input') return 0;
-  if (OPS[v.op].family === 'layout') return 1;
-  const { flops, bytes } = costOf(v);
-  return flops + bytes + 2000;
+  if (!dependsOnInput(v) || v.op === 'input' || OPS[v.op].family === 'layout') return 0;
+  const moved = [v, ...v.inputs.filter(dependsOnInput)].reduce((n, x) => n + bytesOf(x.type), 0);
+  return costOf(v).flops + moved;
 }
 
 /** Values that depend on the input, from `roots` down to (not including) what `stop` holds; operands first. Roots are always taken. */

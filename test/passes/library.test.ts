@@ -3,6 +3,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { elaborate } from '../../src/dsl/elaborate.js';
 import { parse } from '../../src/dsl/parse.js';
+import { printFunc } from '../../src/ir/text.js';
 import type { Module } from '../../src/ir/types.js';
 import { checkRegions, optimize } from '../../src/passes/index.js';
 import { operators, parameters, relative, run, runPlain } from './models.js';
@@ -42,6 +43,12 @@ function allAgree(body: string, size: Size = SMALL, definitions = ''): void {
   const plain = optimize(model('', size), { adapters: 'merged' }).module;
   expect(operators(merged.module)).toEqual(operators(plain));
   expect(relative(y, runPlain(plain, merged.module, merged.report.replaced, params))).toBeLessThan(1e-11);
+  const { batch } = size;
+  const prepared = (n: number): string =>
+    printFunc(
+      optimize(model(body, { ...size, batch: n }, definitions), { adapters: 'merged' }).module.funcs.get('prepare')!,
+    );
+  expect(prepared(8 * batch), 'weights do not depend on the batch').toBe(prepared(batch));
   for (const c of checkRegions(merged.report.regions, params)) expect(c.diagnostic).toBeUndefined();
   const factored = optimize(before, { adapters: 'factored', verify: true });
   expect(relative(y, run(factored.module, params))).toBeLessThan(1e-11);
