@@ -144,7 +144,7 @@ class Printer extends StatementPrinter {
     const items = params.map((param) => ({
       span: param.span,
       doc: () => {
-        const head = `${param.name.name}: ${spellType(param.type)}`;
+        const head = `${param.name.name}: ${formatType(param.type)}`;
         return param.default ? cat(head, ' = ', this.expr(param.default)) : head;
       },
     }));
@@ -239,16 +239,17 @@ function hasBody(decl: Decl): boolean {
   return decl.kind !== 'variant' || decl.preprocess !== undefined || decl.names.length > 0;
 }
 
-function spellType(type: TypeExpr): string {
+/** Writes the type of an option. */
+export function formatType(type: TypeExpr): string {
   switch (type.kind) {
     case 'type_name':
       return type.name;
     case 'type_list':
-      return `[${spellType(type.item)}]`;
+      return `[${formatType(type.item)}]`;
     case 'type_enum':
       return type.options.map((option) => option.name).join(' | ');
     case 'type_union':
-      return type.items.map(spellType).join(' | ');
+      return type.items.map(formatType).join(' | ');
   }
 }
 

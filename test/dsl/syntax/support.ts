@@ -194,6 +194,22 @@ export const specs: fc.Arbitrary<string> = fc
   .array(declaration, { minLength: 1, maxLength: 4 })
   .map((decls) => `${decls.join('\n\n\n')}\n`);
 
+/** Specs of the kinds that have a JSON form. */
+export const plainSpecs: fc.Arbitrary<string> = fc
+  .array(
+    fc.oneof(
+      fc.constantFrom('use std', 'use std.vit', 'use "./mine.peft"'),
+      fc
+        .tuple(fc.constantFrom('', '(rank: int = 8, mode: none | x = x)'), fc.array(modelStatement, { maxLength: 4 }))
+        .map(([options, body]) => `model M${options} {\n${body.join('\n')}\n}`),
+      fc
+        .tuple(fc.constantFrom('train', 'deploy'), fc.array(expressions.e, { maxLength: 3 }))
+        .map(([kind, body]) => `${kind} M {\n${body.map((e) => `loss = ${e}`).join('\n')}\n}`),
+    ),
+    { maxLength: 4 },
+  )
+  .map((decls) => decls.join('\n'));
+
 /** Puts a comment at the end of some lines, and on lines of their own before others. */
 export function withComments(text: string, choices: readonly number[]): string {
   let n = 0;
