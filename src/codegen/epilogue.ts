@@ -80,7 +80,8 @@ export function store(
     if (codes.length === 0) body();
     else r.e.block(`if (${codes.join(' && ')})`, body);
   };
-  if (form.kind === 'uniform') {
+  // One place for four lanes: a slice that keeps one of them, which the guards tell apart.
+  if (form.kind === 'uniform' && guards.every(uniformCondition)) {
     guarded(guards, () => r.e.line(`${bindings.storeElement(slot, flat, write)} = ${encode(value)};`));
     return;
   }
