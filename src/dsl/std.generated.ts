@@ -6,7 +6,7 @@ export const STD: Readonly<Record<string, string>> = {
 adapter lora(rank: int, alpha: float = rank, rslora: bool = false) on base: Linear(in -> out) {
   require(rank >= 1, "rank must be at least 1")
   scale = if rslora { alpha / sqrt(rank) } else { alpha / rank }
-  A = param [rank, in]  kaiming_uniform(sqrt(5))
+  A = param [rank, in] kaiming_uniform(sqrt(5))
   B = param [out, rank] zeros
   forward(x) { base(x) + scale * (x @ A.T @ B.T) }
 }
@@ -14,9 +14,9 @@ adapter lora(rank: int, alpha: float = rank, rslora: bool = false) on base: Line
 // DoRA (arXiv 2402.09353): the magnitude of each row is trained apart from its direction.
 adapter dora(rank: int, alpha: float = rank) on base: Linear(in -> out) {
   require(rank >= 1, "rank must be at least 1")
-  A = param [rank, in]  kaiming_uniform(sqrt(5))
+  A = param [rank, in] kaiming_uniform(sqrt(5))
   B = param [out, rank] zeros
-  m = param [out]       norm(base.weight, axis: 1)
+  m = param [out] norm(base.weight, axis: 1)
   V = base.weight + (alpha / rank) * (B @ A)
   forward(x) { base(x, weight: (m / stop_gradient(norm(V, axis: 1)))[:, new] * V) }
 }
@@ -26,15 +26,23 @@ adapter dora(rank: int, alpha: float = rank) on base: Linear(in -> out) {
 //   adapt attn.qkv, mlp.fc1 with karst(rescale: none)
 //   adapt attn.proj         with karst(rescale: scalar, input: true)
 //   adapt mlp.fc2           with karst(rescale: scalar)
-adapter karst(kernels: int = 2, factor: int = 8, rank: int = 8, rescale: none | scalar | channel = channel,
-              input: bool = false, init: kaiming | gaussian = kaiming, std: float = 0.02) on base: Linear(in -> out) {
+adapter karst(
+  kernels: int = 2,
+  factor: int = 8,
+  rank: int = 8,
+  rescale: none | scalar | channel = channel,
+  input: bool = false,
+  init: kaiming | gaussian = kaiming,
+  std: float = 0.02
+) on base: Linear(in -> out) {
   require(kernels >= 1, "kernels must be at least 1")
   require(rank >= 1, "rank must be at least 1")
   o1, o2 = factorize(out / base.parts, factor)
   i1, i2 = factorize(in, factor)
-  C = param [kernels, o1, i1]               if init == gaussian { normal(std) } else { kaiming_uniform(sqrt(5)) }
-  A = param [kernels, base.parts, rank, o2] if init == gaussian { normal(std) } else { kaiming_uniform(sqrt(5)) }
-  B = param [kernels, i2, rank]             zeros
+  start = if init == gaussian { normal(std) } else { kaiming_uniform(sqrt(5)) }
+  C = param [kernels, o1, i1] start
+  A = param [kernels, base.parts, rank, o2] start
+  B = param [kernels, i2, rank] zeros
   delta = concat(p < base.parts: sum(k < kernels: kron(C[k], A[k, p].T @ B[k].T)), axis: 0) / rank
   if rescale != none {
     s = param [if rescale == channel { out } else { 1 }] zeros
@@ -53,12 +61,17 @@ adapter karst(kernels: int = 2, factor: int = 8, rank: int = 8, rescale: none | 
 
 // ALoRE (arXiv 2412.08341): low-rank experts, mixed by learned Kronecker factors, before the layer. The paper's equations could not be
 // read; this is the form that its abstract and its parameter count speak for.
-adapter alore(experts: int = 4, rank: int = 4, scale: float = 1, bias: bool = false) on base: Linear(in -> out) {
+adapter alore(
+  experts: int = 4,
+  rank: int = 4,
+  scale: float = 1,
+  bias: bool = false
+) on base: Linear(in -> out) {
   require(experts >= 1, "experts must be at least 1")
   require(rank >= 1, "rank must be at least 1")
-  S = param [experts, experts, experts]    normal(1 / experts)
-  U = param [experts, in / experts, rank]  zeros
-  V = param [experts, rank, in / experts]  xavier_uniform
+  S = param [experts, experts, experts] normal(1 / experts)
+  U = param [experts, in / experts, rank] zeros
+  V = param [experts, rank, in / experts] xavier_uniform
   A = sum(i < experts: kron(S[i], U[i] @ V[i]))
   if bias { c = param [in] zeros }
   forward(x) { base(x + scale * (x @ A.T + if bias { c } else { 0 })) }
@@ -67,18 +80,22 @@ adapter alore(experts: int = 4, rank: int = 4, scale: float = 1, bias: bool = fa
 // SSF (arXiv 2210.08823): scale and shift of what a layer gives.
 adapter ssf() on base: Layer(in -> out) {
   gamma = param [out] normal(0.02, mean: 1)
-  beta  = param [out] normal(0.02)
+  beta = param [out] normal(0.02)
   forward(x) {
-    if base.axis == 1 { gamma[:, new, new] * base(x) + beta[:, new, new] } else { gamma * base(x) + beta }
+    if base.axis == 1 {
+      gamma[:, new, new] * base(x) + beta[:, new, new]
+    } else {
+      gamma * base(x) + beta
+    }
   }
 }
 
 // FacT, tensor-train form (arXiv 2212.03145): U and V are one tensor for all sites of the statement.
 adapter fact_tt(rank: int = 16, scale: float = 1) on base: Linear(in -> out) {
   require(rank >= 1, "rank must be at least 1")
-  U    = shared param [rank, in]  default
-  V    = shared param [out, rank] zeros
-  core = param [rank, rank]       default
+  U = shared param [rank, in] default
+  V = shared param [out, rank] zeros
+  core = param [rank, rank] default
   forward(x) { base(x) + scale * (x @ U.T @ core.T @ V.T) }
 }
 
@@ -86,7 +103,7 @@ adapter fact_tt(rank: int = 16, scale: float = 1) on base: Linear(in -> out) {
 adapter adaptformer(hidden: int = 64, scale: float = 0.1) on base: (x: [b, n, dim]) {
   require(hidden >= 1, "hidden must be at least 1")
   down = Linear(dim -> hidden)
-  up   = Linear(hidden -> dim, init: zeros)
+  up = Linear(hidden -> dim, init: zeros)
   forward(x) { base(x) + scale * up(relu(down(x))) }
 }
 
@@ -116,13 +133,13 @@ criterion magnitude(weight) = abs(weight)
 
 // These look at what flows through the layer, or at the gradient.
 criterion wanda(weight: [out, in], input) = abs(weight) * norm(input, axis: 0)
-criterion taylor(weight, gradient)        = abs(weight * gradient)
+criterion taylor(weight, gradient) = abs(weight * gradient)
 `,
   vit: `// Vision transformers (ViT), as timm and Hugging Face build them: pre-norm blocks, a class token, learned positions.
 
 module Attention(dim: int, heads: int, bias: bool = true) {
   require(dim % heads == 0, "heads must divide dim")
-  qkv  = Linear(dim -> {q: dim, k: dim, v: dim}, bias: bias)
+  qkv = Linear(dim -> {q: dim, k: dim, v: dim}, bias: bias)
   proj = Linear(dim -> dim)
   forward(x: [b, n, dim]) {
     q, k, v = rearrange(qkv(x), "b n (part h d) -> part b h n d", part: 3, h: heads)
@@ -136,28 +153,43 @@ module Mlp(dim: int, hidden: int) {
   forward(x: [b, n, dim]) { fc2(gelu(fc1(x))) }
 }
 
-module Block(dim: int, heads: int, hidden: int = 4 * dim, eps: float = 1e-6, qkv_bias: bool = true) {
+module Block(
+  dim: int,
+  heads: int,
+  hidden: int = 4 * dim,
+  eps: float = 1e-6,
+  qkv_bias: bool = true
+) {
   norm1 = LayerNorm(dim, eps: eps)
-  attn  = Attention(dim, heads, bias: qkv_bias)
+  attn = Attention(dim, heads, bias: qkv_bias)
   norm2 = LayerNorm(dim, eps: eps)
-  mlp   = Mlp(dim, hidden)
+  mlp = Mlp(dim, hidden)
   site attn_branch(x) = attn(norm1(x))
-  site mlp_branch(x)  = mlp(norm2(x))
+  site mlp_branch(x) = mlp(norm2(x))
   forward(x: [b, n, dim]) {
     y = x + attn_branch(x)
     y + mlp_branch(y)
   }
 }
 
-backbone vit(image: int = 224, patch: int = 16, channels: int = 3, dim: int, depth: int, heads: int,
-             hidden: int = 4 * dim, eps: float = 1e-6, qkv_bias: bool = true) {
+backbone vit(
+  image: int = 224,
+  patch: int = 16,
+  channels: int = 3,
+  dim: int,
+  depth: int,
+  heads: int,
+  hidden: int = 4 * dim,
+  eps: float = 1e-6,
+  qkv_bias: bool = true
+) {
   require(depth >= 1, "depth must be at least 1")
-  grid        = image / patch
+  grid = image / patch
   patch_embed = Conv2d(channels -> dim, kernel: patch, stride: patch)
-  cls_token   = param [1, 1, dim] zeros
-  pos_embed   = param [1, 1 + grid * grid, dim] normal(0.02)
-  blocks      = repeat i < depth { Block(dim, heads, hidden: hidden, eps: eps, qkv_bias: qkv_bias) }
-  norm        = LayerNorm(dim, eps: eps)
+  cls_token = param [1, 1, dim] zeros
+  pos_embed = param [1, 1 + grid * grid, dim] normal(0.02)
+  blocks = repeat i < depth { Block(dim, heads, hidden: hidden, eps: eps, qkv_bias: qkv_bias) }
+  norm = LayerNorm(dim, eps: eps)
   forward(pixels: [b, channels, image, image]) {
     t = rearrange(patch_embed(pixels), "b d h w -> b (h w) d")
     norm(blocks(concat(expand(cls_token, b), t, axis: 1) + pos_embed))
@@ -169,29 +201,29 @@ variant vit_auto = vit() {
   preprocess = resize(image, bicubic), crop(image), normalize(mean: 0.5, std: 0.5)
   names timm {
     "patch_embed.proj" = patch_embed
-    "head"             = head.fc
+    "head" = head.fc
   }
   names huggingface {
-    "vit.embeddings.cls_token"                                = cls_token
-    "vit.embeddings.position_embeddings"                      = pos_embed
-    "vit.embeddings.patch_embeddings.projection"              = patch_embed
-    "vit.encoder.layer.{i}.layernorm_before"                  = blocks[i].norm1
-    "vit.encoder.layer.{i}.attention.attention.query"         = blocks[i].attn.qkv.q
-    "vit.encoder.layer.{i}.attention.attention.key"           = blocks[i].attn.qkv.k
-    "vit.encoder.layer.{i}.attention.attention.value"         = blocks[i].attn.qkv.v
-    "vit.encoder.layer.{i}.attention.output.dense"            = blocks[i].attn.proj
-    "vit.encoder.layer.{i}.layernorm_after"                   = blocks[i].norm2
-    "vit.encoder.layer.{i}.intermediate.dense"                = blocks[i].mlp.fc1
-    "vit.encoder.layer.{i}.output.dense"                      = blocks[i].mlp.fc2
-    "vit.layernorm"                                           = norm
-    "classifier"                                              = head.fc
+    "vit.embeddings.cls_token" = cls_token
+    "vit.embeddings.position_embeddings" = pos_embed
+    "vit.embeddings.patch_embeddings.projection" = patch_embed
+    "vit.encoder.layer.{i}.layernorm_before" = blocks[i].norm1
+    "vit.encoder.layer.{i}.attention.attention.query" = blocks[i].attn.qkv.q
+    "vit.encoder.layer.{i}.attention.attention.key" = blocks[i].attn.qkv.k
+    "vit.encoder.layer.{i}.attention.attention.value" = blocks[i].attn.qkv.v
+    "vit.encoder.layer.{i}.attention.output.dense" = blocks[i].attn.proj
+    "vit.encoder.layer.{i}.layernorm_after" = blocks[i].norm2
+    "vit.encoder.layer.{i}.intermediate.dense" = blocks[i].mlp.fc1
+    "vit.encoder.layer.{i}.output.dense" = blocks[i].mlp.fc2
+    "vit.layernorm" = norm
+    "classifier" = head.fc
   }
 }
 
-variant vit_tiny_patch16  = vit_auto(patch: 16, dim: 192, depth: 12, heads: 3)
+variant vit_tiny_patch16 = vit_auto(patch: 16, dim: 192, depth: 12, heads: 3)
 variant vit_small_patch16 = vit_auto(patch: 16, dim: 384, depth: 12, heads: 6)
-variant vit_base_patch16  = vit_auto(patch: 16, dim: 768, depth: 12, heads: 12)
-variant vit_base_patch32  = vit_auto(patch: 32, dim: 768, depth: 12, heads: 12)
+variant vit_base_patch16 = vit_auto(patch: 16, dim: 768, depth: 12, heads: 12)
+variant vit_base_patch32 = vit_auto(patch: 32, dim: 768, depth: 12, heads: 12)
 variant vit_large_patch16 = vit_auto(patch: 16, dim: 1024, depth: 24, heads: 16)
 `,
 };

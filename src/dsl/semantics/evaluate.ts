@@ -7,7 +7,6 @@ import type { Expr, IfExpr, MemberExpr, NameExpr, ParamExpr, RepeatExpr } from '
 import { binary, unary } from './arithmetic.js';
 import type { Engine } from './engine.js';
 import { indexValue } from './indexing.js';
-import { isLayerType } from './layers.js';
 import { OPERATORS } from './operators.js';
 import { Stop } from './report.js';
 import { Scope } from './scope.js';
@@ -288,7 +287,3 @@ export function makeParam(engine: Engine, p: NewParam): ParamSlot {
   };
   return engine.params.add(slot);
 }
-
-/** Whether a name stands for something that can be made: a module of the library or a built-in layer. */
-export const isMaker = (engine: Engine, name: string, file: string): boolean =>
-  isLayerType(name) || engine.library.find(name, file) !== undefined;

@@ -1,6 +1,6 @@
 /** How a built-in operator is declared, and how the arguments of a call are put into its parameters. */
 import { nearest } from '../../diagnostics/suggest.js';
-import type { CallExpr, Expr, Span } from '../ast.js';
+import type { CallExpr, Span } from '../ast.js';
 import type { ArgVal, Engine } from './engine.js';
 import type { Scope } from './scope.js';
 import type { Val } from './values.js';
@@ -119,9 +119,4 @@ export function optionHelp(name: string, names: readonly string[]): string[] {
   const lines = near === undefined ? [] : [`Did you mean \`${near}\`?`];
   if (names.length > 0) lines.push(`It has: ${names.join(', ')}.`);
   return lines;
-}
-
-/** The expression that a parameter was given as, if it was. */
-export function argumentExpr(call: Call, name: string): Expr | undefined {
-  return call.expr.args.find((a) => a.name?.name === name)?.value;
 }
