@@ -3,11 +3,6 @@ import { entry } from './define.js';
 import { SETTINGS_MESSAGES } from './settings.js';
 
 export const NAMES = {
-  ESP0200: entry<{ what: string }>({
-    title: 'Internal error',
-    message: (a) => `internal error: ${a.what}`,
-    explain: 'Espalier broke one of its own rules. Please report it with the spec that caused it.',
-  }),
   ESP0201: entry<{ name: string }>({
     title: 'Unknown name',
     message: (a) => `unknown name \`${a.name}\``,
@@ -220,11 +215,6 @@ the spec, or name the folder that fits.`,
     severity: 'warning',
     message: (a) => `\`${a.location}\` says \`${a.option}\`, for which the spec has no option`,
     explain: `The checkpoint's configuration has something that this backbone has no option for. The results may differ from the original's.`,
-  }),
-  ESP0232: entry<{ what: string; labels: number; classes: number }>({
-    title: 'Number of classes and labels differ',
-    message: (a) => `${a.what} names ${a.labels} labels for ${a.classes} classes`,
-    explain: `The number of classes of the head and the number of names for them must be the same.`,
   }),
   ESP0233: entry<{ path: string; layout: string }>({
     title: 'Names map: unknown path',

@@ -5,11 +5,6 @@ import { SITES } from './sites.js';
 const shape = (s: readonly number[]) => `[${s.join(', ')}]`;
 
 export const SHAPES = {
-  ESP0300: entry<{ what: string }>({
-    title: 'Internal error',
-    message: (a) => `internal error: ${a.what}`,
-    explain: 'Espalier broke one of its own rules. Please report it with the spec that caused it.',
-  }),
   ESP0301: entry<{ op: string; why: string }>({
     title: 'Shapes do not fit',
     message: (a) => `${a.op}: ${a.why}`,

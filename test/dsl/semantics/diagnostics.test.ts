@@ -93,6 +93,8 @@ const cases: readonly (readonly [name: string, codes: readonly string[], text: s
     'module A(n: int) {\n  fc = Linear(n -> n)\n}\nbackbone B() {\n  a = A(4)\n  forward(x: [n, 4]) { a(x) }\n}\nmodel M {\n  base = B()\n}\n',
   ],
   ['wrong-number-of-names', ['ESP0222'], layer('').replace('fc2(fc1(x))', 'p, q, r = factorize(size, 2)\n    fc1(x)')],
+  ['operator-does-not-apply', ['ESP0228'], layer('').replace('fc2(fc1(x))', 'fc1(x) + "1"')],
+  ['missing-argument', ['ESP0229'], layer('').replace('fc2(fc1(x))', 'rearrange(fc1(x))')],
   // Shapes
   ['linear-gets-other-size', ['ESP0301'], layer('').replace('Linear(4 ->', 'Linear(5 ->')],
   ['broadcast', ['ESP0301'], layer('').replace('fc2(fc1(x))', 'h = fc1(x)\n    h + fc2(h)')],
@@ -117,6 +119,8 @@ const cases: readonly (readonly [name: string, codes: readonly string[], text: s
   ],
   ['too-many-turns', ['ESP0310'], 'use std\nmodel M {\n  base = vit_auto(dim: 8, heads: 1, depth: 1000000000)\n}\n'],
   ['free-dimension', ['ESP0311'], layer('').replace('x: [n, size]', 'x: [n, m]')],
+  ['too-many-indices', ['ESP0308'], layer('').replace('fc2(fc1(x))', 'fc1(x)[0, 0, 0]')],
+  ['table-of-words', ['ESP0312'], layer('').replace('  fc1 =', '  t = table(i < 2: "a")\n  fc1 =')],
   // Selectors and adapters
   ['selector-name', ['ESP0330'], std('  adapt base.blocks[*].attn.qvk with lora(rank: 4)')],
   ['selector-list', ['ESP0330'], std('  adapt base.blocks.attn.qkv with lora(rank: 4)')],
@@ -189,6 +193,11 @@ const cases: readonly (readonly [name: string, codes: readonly string[], text: s
     std('  prune base.blocks[*].mlp.fc1 with magnitude(sparsity: 50%, shape: 2:4)'),
   ],
   ['unknown-scope', ['ESP0210'], std('  prune base.blocks[*].mlp.fc1 with magnitude(sparsity: 50%, scope: golbal)')],
+  [
+    'score-of-wrong-shape',
+    ['ESP0344'],
+    layer('  prune base.fc1 with rows(sparsity: 50%)', 'criterion rows(weight) = norm(weight, axis: 1)'),
+  ],
   // Models, files, settings
   ['no-model', ['ESP0236'], 'use std\n'],
   [
@@ -214,6 +223,16 @@ const cases: readonly (readonly [name: string, codes: readonly string[], text: s
     `${std('')}train M {\n  optimizer = adamv(lr: 1e-3)\n  schedule = cosine(epochs: 100, warmpu: 10)\n  batch = 0\n}\n`,
   ],
   ['settings-of-no-model', ['ESP0238'], `${std('')}deploy N {\n  batch = 8\n}\n`],
+  [
+    'settings-twice',
+    ['ESP0253', 'ESP0254'],
+    `${std('')}deploy M {\n  batch = 8\n  batch = 4\n}\ndeploy M {\n  batch = 8\n}\n`,
+  ],
+  [
+    'names-index-missing',
+    ['ESP0235'],
+    'use std\nvariant v = vit(dim: 8, depth: 1, heads: 1, image: 16) {\n  names x { "blocks.mlp" = blocks[i].mlp }\n}\nmodel M {\n  base = v() from "./x"\n}\n',
+  ],
   [
     'names-unknown-path',
     ['ESP0233'],

@@ -193,6 +193,60 @@ describe('sites that are not layers', () => {
   });
 });
 
+describe('base', () => {
+  it("keeps a convolution's stride, groups, padding and missing bias when its weight is replaced", () => {
+    const text = (adapt: string) => `backbone one() {
+  conv = Conv2d(4 -> 8, kernel: 3, stride: 2, padding: [1, 0], groups: 2, bias: false)
+  forward(x: [b, 4, 6, 7]) { conv(x) }
+}
+adapter double() on base: Conv2d(in -> out) {
+  half = param [out] 0.5
+  forward(x) { base(x, weight: half[:, new, new, new] * (4 * base.weight)) + base.bias }
+}
+model M {
+  base = one()
+  ${adapt}
+}`;
+    const x = wave([1, 4, 6, 7]);
+    const once = run(good(text('')), { x }).get('base')!;
+    const twice = run(good(text('adapt base.conv with double()')), { x }).get('base')!;
+    expect(twice.type.shape).toEqual([1, 8, 3, 3]);
+    expect(
+      maxDifference(
+        twice,
+        tensor(
+          once.type.shape,
+          Float64Array.from(once.data, (v) => 2 * v),
+        ),
+      ),
+    ).toBeLessThan(1e-12);
+  });
+
+  it('frozen and shared parameters: VeRA in eight lines', () => {
+    const e = good(`use std
+adapter vera(rank: int = 4) on base: Linear(in -> out) {
+  A = shared frozen param [rank, in] kaiming_uniform
+  B = shared frozen param [out, rank] kaiming_uniform
+  d = param [rank] 0.1
+  c = param [out] zeros
+  forward(x) { base(x) + c * ((d * (x @ A.T)) @ B.T) }
+}
+model M {
+  base = vit_base_patch16()
+  adapt base.blocks[*].attn.qkv.{q, v} with vera(rank: 256)
+}`);
+    expect(count(e, (_, role) => role === 'trainable')).toBe(24_576);
+    expect(e.module.params.get('base@vera.A')!.role).toBe('frozen');
+  });
+
+  it('serves norms and other layers through `Layer`', () => {
+    const e = good(
+      'use std\nmodel M {\n  base = vit_auto(image: 8, patch: 4, dim: 8, depth: 1, heads: 2)\n  adapt base.{patch_embed, norm} with ssf()\n}',
+    );
+    expect(run(e, { pixels: wave([1, 3, 8, 8]) }).get('base')!.type.shape).toEqual([1, 5, 8]);
+  });
+});
+
 describe("a user's own method", () => {
   it('needs nothing but a declaration', () => {
     const e = good(
