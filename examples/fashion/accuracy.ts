@@ -31,7 +31,9 @@ for (const method of METHODS.filter((m) => wanted.length === 0 || wanted.include
           if (torch.predictions[at + i] === found) same++;
         }
       }
-      console.log(`${method.padEnd(6)} Espalier ${right}, PyTorch ${torchRight} of ${digits.count} right; ${same} predictions the same`);
+      console.log(
+        `${method.padEnd(6)} Espalier ${right}, PyTorch ${torchRight} of ${digits.count} right; ${same} predictions the same`,
+      );
       if (Math.abs(right - torchRight) > 2) process.exitCode = 1;
     } finally {
       session.dispose();

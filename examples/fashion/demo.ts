@@ -5,10 +5,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { compile, nodeHost, openProgram, type Session, writeCompiled } from '../../src/api/index.js';
-import { relativeError } from '../../src/api/golden.js';
-import { loadParameters } from '../../src/api/parameters.js';
 import { analyseModel } from '../../src/api/analyse.js';
+import { relativeError } from '../../src/api/golden.js';
+import { compile, nodeHost, openProgram, type Session, writeCompiled } from '../../src/api/index.js';
+import { loadParameters } from '../../src/api/parameters.js';
 import { describeCompiled } from '../../src/cli/summary.js';
 import { interpret } from '../../src/ir/interpret.js';
 import { argmax, type Digits, HERE, reference, testDigits } from './mnist.js';
@@ -77,7 +77,8 @@ try {
     const count = slow ? 500 : 2000;
     const torch = await reference('karst');
     const found = await predictions(session, digits, count);
-    const right = (p: ArrayLike<number>) => Array.from({ length: count }, (_, i) => p[i] === digits.labels[i]).filter(Boolean).length;
+    const right = (p: ArrayLike<number>) =>
+      Array.from({ length: count }, (_, i) => p[i] === digits.labels[i]).filter(Boolean).length;
     const same = found.filter((p, i) => p === torch.predictions[i]).length;
     const share = (n: number) => `${((100 * n) / count).toFixed(2)}%  (${n} of ${count})`;
 
@@ -85,13 +86,20 @@ try {
     const shown = [0, 1, 2, 3];
     const wrong = found.findIndex((p, i) => p !== digits.labels[i]);
     if (wrong >= 4) shown[3] = wrong;
-    console.log(draw(shown.map((i) => new Uint8ClampedArray(digits.image(i).data)), shown.map((i) => `#${i}: predicted ${found[i]}, is ${digits.labels[i]}`)));
+    console.log(
+      draw(
+        shown.map((i) => new Uint8ClampedArray(digits.image(i).data)),
+        shown.map((i) => `#${i}: predicted ${found[i]}, is ${digits.labels[i]}`),
+      ),
+    );
     console.log(`\nMNIST test images${slow ? ' (500 of 10,000: this GPU is SwiftShader, a slow software one)' : ''}`);
     console.log(`  Espalier on WebGPU   ${share(right(found))}`);
     console.log(`  PyTorch              ${share(right(torch.predictions))}`);
     console.log(`  same prediction      ${share(same)}`);
     const worst = await againstUnmerged(session, spec, digits, 8);
-    console.log(`  merged on the GPU against unmerged in f64: logits differ by at most ${worst.toExponential(1)} of the largest`);
+    console.log(
+      `  merged on the GPU against unmerged in f64: logits differ by at most ${worst.toExponential(1)} of the largest`,
+    );
     if (Math.abs(right(found) - right(torch.predictions)) > 1) {
       console.error('\nThe accuracies differ: something is wrong.');
       process.exitCode = 1;

@@ -13,6 +13,7 @@ import { printFunc, printModule } from '../ir/text.js';
 import type { Module, Tensor } from '../ir/types.js';
 import { type MergeReport, optimize, PASSES } from '../passes/index.js';
 import { analyseModel, type Spec, type SpecOptions } from './analyse.js';
+import { requireEqualRegions } from './check.js';
 import { type Golden, goldenOf } from './golden.js';
 import { type Files, loadParameters, type Progress } from './parameters.js';
 import { prepareParameters } from './prepare.js';
@@ -37,8 +38,8 @@ export interface Compiled {
   readonly elaborated: Elaborated;
   /** What became of each adapter. */
   readonly report: MergeReport['adapters'];
-  /** The model as written against the model as compiled, on the golden input in f64; absent where it was too large to run here. */
-  readonly check?: { readonly error: number };
+  /** Merged against unmerged in f64: the whole model on the golden input, or layer by layer where it is too large for that. */
+  readonly check: { readonly error: number; readonly whole: boolean };
   readonly warnings: readonly Diagnostic[];
   /** Prepared modules by batch size, for those who look inside. */
   readonly modules: ReadonlyMap<number, Module>;
@@ -149,6 +150,9 @@ export async function compile(spec: Spec, options: CompileOptions): Promise<Comp
     });
   }
 
+  // The whole model was compared where it is small enough; layer by layer otherwise.
+  const error = golden?.error ?? requireEqualRegions(report!, loaded.get, options.progress);
+
   const shards = weightFiles(generated, get);
   const trainable = [...elaborated.module.params.values()].filter((p) => p.role === 'trainable');
   const size = (ps: Iterable<{ type: { shape: readonly number[] } }>) =>
@@ -178,7 +182,7 @@ export async function compile(spec: Spec, options: CompileOptions): Promise<Comp
     elaborated,
     // Masks have scopes too; what became of them is the sparsity.
     report: report!.adapters.filter(({ scope }) => elaborated.adapters.some((a) => a.scope === scope)),
-    ...(golden?.error === undefined ? {} : { check: { error: golden.error } }),
+    check: { error, whole: golden?.error !== undefined },
     warnings: [...analysis.warnings, ...loaded.warnings, ...report!.diagnostics],
     modules,
   };

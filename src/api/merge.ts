@@ -12,6 +12,7 @@ import { exportCheckpoint } from '../formats/export.js';
 import type { Module, Tensor, Value } from '../ir/types.js';
 import { optimize } from '../passes/index.js';
 import { analyseModel, type Spec, type SpecOptions } from './analyse.js';
+import { requireEqualRegions } from './check.js';
 import { loadParameters } from './parameters.js';
 import { prepareParameters } from './prepare.js';
 
@@ -93,6 +94,7 @@ export async function merge(
     const { at, why } = pairs as Difference;
     throw new EspalierError([...report.diagnostics, diagnostic('ESP0911', { layout: layoutName, tensor: at, why })]);
   }
+  requireEqualRegions(report, loaded.get, options.progress);
   const prepared = prepareParameters(module, loaded.get);
 
   const values = new Map<string, Tensor>();

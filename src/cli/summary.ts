@@ -5,6 +5,7 @@ import { bytes, count, scaled, table } from './output.js';
 export function describeCompiled(compiled: Compiled, folder: string): string {
   const { summary, entries } = compiled.program;
   const { parameters } = summary;
+  const { check } = compiled;
   const percent = ((100 * parameters.trainable) / parameters.total).toFixed(2);
   const rows: [string, string][] = [
     [
@@ -21,14 +22,10 @@ export function describeCompiled(compiled: Compiled, folder: string): string {
     ],
     ['work', `${scaled(summary.flops, 'FLOP')} a run at batch ${entries[0]?.batch ?? 1}`],
     ['memory', `${bytes(summary.weightBytes)} weights, ${bytes(summary.peakBytes)} peak activations`],
-    ...(compiled.check
-      ? [
-          [
-            'check',
-            `merged against unmerged: largest difference ${compiled.check.error.toExponential(1)} of the largest output`,
-          ] as [string, string],
-        ]
-      : []),
+    [
+      'check',
+      `merged against unmerged, ${check.whole ? 'whole model' : 'layer by layer'}: largest difference ${check.error.toExponential(1)} of the largest result`,
+    ],
   ];
   return `${compiled.program.name} -> ${folder}\n${table(rows).replaceAll(/^/gm, '  ')}`;
 }

@@ -63,11 +63,14 @@ function fill(data: Float32Array, init: Exclude<Init, { kind: 'value' }>, param:
       data.fill(init.value);
       return;
     case 'uniform':
-      return uniform(init.bound);
+      uniform(init.bound);
+      return;
     case 'kaiming_uniform':
-      return uniform(Math.sqrt(6 / ((1 + init.a * init.a) * fanIn)));
+      uniform(Math.sqrt(6 / ((1 + init.a * init.a) * fanIn)));
+      return;
     case 'xavier_uniform':
-      return uniform(init.gain * Math.sqrt(6 / (fanIn + fanOut)));
+      uniform(init.gain * Math.sqrt(6 / (fanIn + fanOut)));
+      return;
     case 'normal': {
       const next = normalStream(seed, param.name);
       for (let i = 0; i < data.length; i++) data[i] = (init.mean ?? 0) + init.std * next();
@@ -90,7 +93,10 @@ export function initialise(param: Param, seed: number, module: Module, others: (
   const init = param.init ?? { kind: 'zeros' };
   if (init.kind === 'value') {
     const func = { name: 'init', inputs: [], results: [{ name: 'start', value: init.value }] };
-    const start = interpret({ ...module, funcs: new Map([['init', func]]) }, 'init', { inputs: new Map(), params: others });
+    const start = interpret({ ...module, funcs: new Map([['init', func]]) }, 'init', {
+      inputs: new Map(),
+      params: others,
+    });
     return { type: param.type, data: Float32Array.from(start.get('start')!.data) };
   }
   const data = new Float32Array(size);
