@@ -67,7 +67,7 @@ export class Bindings<K> {
   }
 
   /** Records an access and gives the position with the chunk taken out of it. */
-  private touch(slot: Slot, flat: Index, width: number): Index {
+  private touch(slot: Slot, flat: Index): Index {
     const use = this.uses.get(slot)!;
     const base = substitute(flat, 'chunk', ZERO);
     let stride = 0;
@@ -83,7 +83,7 @@ export class Bindings<K> {
       throw new NotSeparable(`${slot.name} is read in steps of ${use.stride} and of ${stride}`);
     }
     use.stride = stride;
-    use.hi = Math.max(use.hi, Math.min(base.hi + width - 1, slot.count - 1));
+    use.hi = Math.max(use.hi, Math.min(base.hi, slot.count - 1));
     return base;
   }
 
@@ -97,14 +97,14 @@ export class Bindings<K> {
   private readonly written = new Set<Slot>();
 
   loadQuad(slot: Slot, quad: Index, flat: Index, write: (i: Index) => string): string {
-    const base = this.touch(slot, flat, 4);
+    const base = this.touch(slot, flat);
     this.uses.get(slot)!.quads = true;
     const position = quad === flat ? base : substitute(quad, 'chunk', ZERO);
     return `${slot.name}[${write(position)}]`;
   }
 
   loadElement(slot: Slot, flat: Index, write: (i: Index) => string): string {
-    const base = this.touch(slot, flat, 1);
+    const base = this.touch(slot, flat);
     const use = this.uses.get(slot)!;
     use.elements = true;
     if (!this.known || !use.quads) return `${slot.name}[${write(base)}]`;
@@ -119,7 +119,7 @@ export class Bindings<K> {
 
   storeElement(slot: Slot, flat: Index, write: (i: Index) => string): string {
     this.written.add(slot);
-    const base = this.touch(slot, flat, 1);
+    const base = this.touch(slot, flat);
     const use = this.uses.get(slot)!;
     use.elements = true;
     return `${slot.name}[${write(base)}]`;

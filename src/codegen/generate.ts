@@ -151,6 +151,7 @@ class EntryBuilder {
   }
 
   build(): { entry: Entry; plan: MemoryPlan } {
+    this.checkArguments();
     const groups = this.fused();
     const scheduled = groups.map((g) => this.schedule(g));
     const { plan, tenantOf } = this.planned(groups);
@@ -165,6 +166,16 @@ class EntryBuilder {
       dispatches,
     };
     return { entry, plan };
+  }
+
+  /** Inputs and outputs have buffers of their own. */
+  private checkArguments(): void {
+    const limit = this.limits.maxBufferSize;
+    const named = this.func.inputs.map((v) => ({ name: v.op === 'input' ? v.attrs.name : '', type: v.type }));
+    for (const { name, type } of [...named, ...this.func.results.map((r) => ({ name: r.name, type: r.value.type }))]) {
+      const bytes = sizeOf(type.shape) * 4;
+      if (bytes > limit) throw new EspalierError([diagnostic('ESP0604', { name, bytes, limit })]);
+    }
   }
 
   private fused(): Group[] {

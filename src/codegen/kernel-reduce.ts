@@ -89,7 +89,11 @@ function source(w: KernelWriter, plan: RowPlan, s: Sharing, workgroups: readonly
   };
   const walk = (body: (step: Index) => void): void => {
     const n = r.e.fresh('n');
-    r.e.block(`for (var ${n} = part; ${n} < ${steps}u; ${n} += ${s.perRow}u)`, () => body(variable(n, steps)));
+    const header =
+      s.perRow === 1
+        ? `var ${n} = 0u; ${n} < ${steps}u; ${n}++`
+        : `var ${n} = part; ${n} < ${steps}u; ${n} += ${s.perRow}u`;
+    r.e.block(`for (${header})`, () => body(variable(n, steps)));
   };
 
   const stats: Expr[] = [];
@@ -119,7 +123,7 @@ function source(w: KernelWriter, plan: RowPlan, s: Sharing, workgroups: readonly
     else write();
   }
 
-  const workgroup = workgroups[1]! > 1 ? `tile.y * ${workgroups[0]}u + tile.x` : 'tile.x';
+  const workgroup = workgroups[1]! > 1 ? `(tile.y * ${workgroups[0]}u + tile.x)` : 'tile.x';
   const memory = [...types].map((t) => `var<workgroup> shared_${t}: array<${t}, ${THREADS}>;\n`).join('');
   const head = s.subgroup
     ? `@compute @workgroup_size(${s.perRow})
@@ -128,20 +132,25 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(subgroup_invocation_id) par
   let row = min(real, ${turns - 1}u);`
     : `@compute @workgroup_size(${THREADS})
 fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) thread: u32) {
-  let real = (${workgroup}) * ${s.rows}u + thread / ${s.perRow}u;
-${
-  s.perRow > 1
-    ? `  let row = min(real, ${turns - 1}u);`
-    : `  if (real >= ${turns}u) {
-    return;
-  }
-  let row = real;`
-}
-  let part = thread % ${s.perRow}u;`;
+${s.perRow === 1 ? ownRow(workgroup, turns) : sharedRow(workgroup, s, turns)}`;
   return `${memory}${memory ? '\n' : ''}${head}
 ${r.e.toString()}
 }
 `;
+}
+
+function ownRow(workgroup: string, turns: number): string {
+  return `  let row = ${workgroup} * ${THREADS}u + thread;
+  if (row >= ${turns}u) {
+    return;
+  }`;
+}
+
+/** Threads past the last row do the last one again, for barriers need them all, and store nothing. */
+function sharedRow(workgroup: string, s: Sharing, turns: number): string {
+  return `  let real = ${workgroup} * ${s.rows}u + thread / ${s.perRow}u;
+  let row = min(real, ${turns - 1}u);
+  let part = thread % ${s.perRow}u;`;
 }
 
 /** A collapsed axis that is kept has coordinate 0. */

@@ -9,10 +9,31 @@ interface Helper {
   readonly uses: readonly HelperBase[];
 }
 
-export type HelperBase = 'erf' | 'tanh_' | 'sigmoid' | 'gelu' | 'gelu_tanh' | 'gelu_quick' | 'pow_';
+export type HelperBase = 'sin_' | 'cos_' | 'erf' | 'tanh_' | 'sigmoid' | 'gelu' | 'gelu_tanh' | 'gelu_quick' | 'pow_';
 export type HelperName = HelperBase | `${HelperBase}4`;
 
+const SINE = (start: string, sign: string): string => `  let n = ${start};
+  var r = x - n * 3.140625f;
+  r = r - n * 0.00096702575683594f;
+  r = r - n * 6.2771141529083e-7f;
+  let s = r * r;
+  let series = T(-0.166666667f) + s * (T(0.00833333333f) + s * (T(-1.98412698e-4f) + s * (T(2.75573192e-6f) - s * 2.50521084e-8f)));
+  let odd = ${sign};
+  let y = r + r * s * series;
+  return select(y, -y, odd);`;
+
 const HELPERS: { readonly [H in HelperBase]: Helper } = {
+  // WGSL promises sin and cos to 2^-11 only. The multiple of pi is taken out in three parts whose products are exact, the rest is
+  // a series on -pi/2..pi/2.
+  sin_: {
+    uses: [],
+    body: `fn sin_$(x: T) -> T {\n${SINE('round(x * 0.318309886f)', 'abs(n - 2.0f * floor(n * 0.5f)) == T(1.0f)')}\n}`,
+  },
+  // cos x = sin(x + pi/2): n is the odd half multiple.
+  cos_: {
+    uses: [],
+    body: `fn cos_$(x: T) -> T {\n${SINE('floor(x * 0.318309886f) + 0.5f', 'abs(n - 0.5f - 2.0f * floor((n - 0.5f) * 0.5f)) != T(1.0f)')}\n}`,
+  },
   // Two minimax polynomials (after N. Juffa): within 1.1 ulp in exact arithmetic; measured error below 1e-7 everywhere.
   erf: {
     uses: [],

@@ -1,0 +1,168 @@
+import { describe, expect, it } from 'vitest';
+import { generate } from '../../src/codegen/generate.js';
+import { EspalierError } from '../../src/diagnostics/types.js';
+import { build } from '../../src/ir/build.js';
+import { tensor } from '../../src/ir/tensor.js';
+import type { Value } from '../../src/ir/types.js';
+import { describeMemory } from '../../src/passes/memory.js';
+import { expectGolden } from '../golden.js';
+import { compiled, entryOf, Model, OPTIONS } from './harness.js';
+import { block, TINY, vit } from './vit.js';
+
+const MIB = 2 ** 20;
+
+/** The code of the error that generating throws. */
+function refusal(m: Model, ...results: Value[]): string {
+  try {
+    compiled(m.module(...results));
+  } catch (error) {
+    if (error instanceof EspalierError) return error.diagnostics[0]!.code;
+    throw error;
+  }
+  return 'none';
+}
+
+/** A kernel without the loops of the contraction and attention generators, which have tests of their own. */
+function ours(text: string): string {
+  if (!text.includes('fn load_')) return text;
+  return text
+    .split('\n\n')
+    .filter((part) => /^(@group|fn (load|store|bias|gelu|erf))/.test(part))
+    .join('\n\n');
+}
+
+describe('generate', () => {
+  it('runs a ViT-B MLP of 64 images, whose hidden activation of 148 MiB no binding holds', () => {
+    const m = new Model();
+    const shape = [64, 197, 768];
+    const big = { type: { dtype: 'f32' as const, shape }, data: new Float32Array(0) };
+    const x = m.input(shape, 'f32', big);
+    const weight = (out: number, inner: number): Value =>
+      m.param([out, inner], { type: { dtype: 'f32', shape: [out, inner] }, data: new Float32Array(0) });
+    const hidden = build.gelu(build.linear(x, weight(3072, 768)));
+    const g = compiled(m.module(build.add(x, build.linear(hidden, weight(768, 3072)))));
+    const entry = entryOf(g);
+    expect(g.memory[0]!.tenants.map((t) => t.bytes)).toEqual([64 * 197 * 3072 * 4]);
+    expect(entry.dispatches.length).toBe(4);
+    for (const d of entry.dispatches) {
+      for (const b of d.bindings) {
+        expect(b.bytes).toBeLessThanOrEqual(128 * MIB);
+        expect(b.offset % 256).toBe(0);
+      }
+    }
+    for (const bytes of entry.slabs) expect(bytes).toBeLessThanOrEqual(256 * MIB);
+    // The parts of the hidden activation meet without a gap.
+    const parts = entry.dispatches.slice(0, 2).map((d) => d.bindings.find((b) => b.kind === 'arena')!);
+    expect(parts[0]!.offset + parts[0]!.bytes).toBe(parts[1]!.offset);
+    expect(parts[0]!.bytes + parts[1]!.bytes).toBe(64 * 197 * 3072 * 4);
+  });
+
+  it('gives programs of the same shapes the same text, whatever parameters are called', () => {
+    const one = new Model(1);
+    const other = new Model(2);
+    other.param([1]);
+    expect([...compiled(other.module(vit(other, TINY))).files]).toEqual([
+      ...compiled(one.module(vit(one, TINY))).files,
+    ]);
+  });
+
+  it('shares weights between batch sizes', () => {
+    const m = new Model();
+    const modules = [1, 4].map((batch) => {
+      const n = new Model();
+      return { batch, module: n.module(vit(n, { ...TINY, batch })) };
+    });
+    const g = generate(modules, OPTIONS);
+    expect(g.program.entries.map((e) => [e.batch, e.inputs[0]!.shape[0]])).toEqual([
+      [1, 1],
+      [4, 4],
+    ]);
+    expect(g.weights.length).toBe(compiled(m.module(vit(m, TINY))).weights.length);
+  });
+
+  it('binds writable memory read_write and everything else read, and never both ways at once', () => {
+    const m = new Model();
+    const g = compiled(m.module(vit(m, TINY)));
+    for (const d of entryOf(g).dispatches) {
+      const kernel = g.program.kernels[d.kernel]!;
+      expect(kernel.bindings.length).toBe(d.bindings.length);
+      d.bindings.forEach((b, i) => {
+        const writable = b.kind === 'arena' || b.kind === 'output';
+        expect(kernel.bindings[i]).toBe(writable ? 'read_write' : 'read');
+      });
+      const arena = d.bindings.filter((b) => b.kind === 'arena');
+      arena.forEach((a, i) => {
+        for (const b of arena.slice(0, i)) {
+          const overlap = a.slab === b.slab && a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes;
+          expect(overlap).toBe(false);
+        }
+      });
+    }
+  });
+
+  it('holds no Kronecker product when it is applied by its factors', () => {
+    const m = new Model();
+    const x = m.input([1, 5, 64]);
+    const [c, d] = [m.param([8, 8]), m.param([8, 8])];
+    // (c kron d) x by the vec trick: [8, 8] on either side.
+    const folded = build.reshape(x, [5, 8, 8]);
+    const y = build.matmul(build.matmul(c, folded), build.transpose(d));
+    const g = compiled(m.module(build.add(build.linear(x, m.param([64, 64])), build.reshape(y, [1, 5, 64]))));
+    expect(Math.max(...g.memory[0]!.tenants.map((t) => t.bytes))).toBeLessThan(64 * 64 * 4);
+    expect(describeMemory(g.memory[0]!)).not.toContain('[64, 64]');
+  });
+
+  it('packs views of parameters', () => {
+    const m = new Model();
+    const w = m.param([2, 3], tensor([2, 3], Float32Array.of(1, 2, 3, 4, 5, 6)));
+    const g = compiled(m.module(build.linear(m.input([1, 2]), build.transpose(w))));
+    const packed = new Float32Array(g.weights[0]!.pack(m.data.get('p0')!).buffer);
+    // Tile [16 inputs][32 outputs]: input 0 is the row 1, 2, 3.
+    expect([...packed.slice(0, 4), ...packed.slice(32, 36)]).toEqual([1, 2, 3, 0, 4, 5, 6, 0]);
+    expect(g.weights[0]!.entry).toMatchObject({ layout: 'tiles:16x32', shape: [3, 2] });
+  });
+
+  it('says what cannot be generated', () => {
+    const m = new Model();
+    expect(refusal(m, m.op('solve', [m.input([3, 3]), m.input([3, 2])], {}))).toBe('ESP0601');
+    const n = new Model();
+    const large = { type: { dtype: 'f32' as const, shape: [1] }, data: new Float32Array(1) };
+    const table = n.param([2 ** 16, 1024], large);
+    expect(refusal(n, build.gather(table, n.input([3], 'i32')))).toBe('ESP0602');
+    const o = new Model();
+    const qkv = [o.input([1, 1, 4, 4]), o.input([1, 1, 4, 4]), o.input([1, 1, 4, 4])];
+    const factors = Array.from({ length: 6 }, () => o.input([4, 4]));
+    expect(refusal(o, o.op('attention', [...qkv, ...factors], { scale: 1 }))).toBe('ESP0603');
+    const p = new Model();
+    const wide = p.input([1, 1024], 'f32', large);
+    const tall = build.broadcast(wide, [2 ** 17, 1024]);
+    const both = build.mul(build.exp(tall), build.sigmoid(tall));
+    expect(refusal(p, build.mean(both, [1]), build.max(both, [1]))).toBe('ESP0604');
+    expect(refusal(p, tall)).toBe('ESP0604');
+  });
+
+  it('prints kernels as people read them', () => {
+    const m = new Model();
+    const y = block(m, m.input([2, 5, 16]), 2, 32);
+    const g = compiled(m.module(y));
+    for (const [file, text] of g.files) {
+      if (file.endsWith('.portable.wgsl')) expectGolden(`block/${file.replace('kernels/', '')}`, ours(text));
+    }
+    const n = new Model();
+    const x = n.input([1, 6, 6, 8]);
+    const rolled = build.roll(build.pad(x, [0, 0, 0, 0], [0, 2, 2, 0]), [-2, -2], [1, 2]);
+    const h = compiled(n.module(build.gelu(rolled), build.max(x, [1, 2])));
+    for (const [file, text] of h.files) {
+      if (file.endsWith('.portable.wgsl')) expectGolden(`layout/${file.replace('kernels/', '')}`, text);
+    }
+  });
+
+  it('describes a program', () => {
+    const m = new Model();
+    const g = compiled(m.module(vit(m, TINY)));
+    expect(g.program.summary).toMatchObject({ dispatches: 2 + 7 * 2 + 2, kernels: 10 });
+    expect(g.program.summary.flops).toBe(entryOf(g).dispatches.reduce((s, d) => s + d.flops, 0));
+    expect(g.program.summary.weightBytes).toBe(g.weights.reduce((s, w) => s + w.entry.bytes, 0));
+    expectGolden('vit.memory.txt', describeMemory(g.memory[0]!));
+  });
+});
