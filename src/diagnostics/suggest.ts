@@ -19,7 +19,7 @@ export function editDistance(a: string, b: string, limit = Number.POSITIVE_INFIN
     before = previous;
     previous = row;
   }
-  return previous[t.length]!;
+  return Math.min(previous[t.length]!, limit + 1);
 }
 
 /** Edits that a name of this length may be away from what was meant: short names leave no room for guesses. */

@@ -223,7 +223,7 @@ export interface OptionParam extends NodeBase {
   readonly default?: Expr;
 }
 
-/** `use std`, `use std.vit`, `use "./mine.peft"` */
+/** `use std` (std: []), `use std.vit` (std: ["vit"]), `use "./mine.peft"` */
 export interface UseDecl extends NodeBase {
   readonly kind: 'use';
   readonly path: { readonly std: readonly string[] } | { readonly file: string };
@@ -250,7 +250,7 @@ export type SitePattern =
   /** `(x: [b, n, dim])`: any site that takes such tensors. */
   | { readonly kind: 'call'; readonly params: readonly TensorParam[]; readonly span: Span };
 
-/** `criterion wanda(weight: [out, in], input) = abs(weight) * norm(input, axes: all but last)` */
+/** `criterion wanda(weight: [out, in], input) = abs(weight) * norm(input, axes: all_but_last)` */
 export interface CriterionDecl extends NodeBase {
   readonly kind: 'criterion';
   readonly name: Ident;

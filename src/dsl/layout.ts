@@ -189,6 +189,7 @@ class Arranger {
   }
 
   private continues(prev: IToken, token: IToken): boolean {
+    if (this.unclosed.has(prev) && prev.tokenType !== T.LCurly) return false;
     if (CONTINUED_AFTER.has(prev.tokenType) || CONTINUED_BEFORE.has(token.tokenType)) return true;
     if (tokenMatcher(prev, T.BinaryOperator)) return true;
     return tokenMatcher(token, T.BinaryOperator) && token.tokenType !== T.Minus;
@@ -247,7 +248,9 @@ class Arranger {
     if (reserved) return reserved;
     if (lookup(T.POSITIONAL, word) && this.inPosition(word, i, before, inner, mayStart))
       return lookup(T.POSITIONAL, word);
-    return before === T.Num && !this.breaks[i] && /^[a-z]+$/.test(word) ? T.Unit : undefined;
+    if (before !== T.Num || this.breaks[i] || !/^[a-z]+$/.test(word)) return undefined;
+    // Before `:` or `=` it is the next argument or statement, which something before it is missing from.
+    return next === T.Colon || next === T.Eq ? undefined : T.Unit;
   }
 
   private inPosition(

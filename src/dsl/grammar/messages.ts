@@ -32,8 +32,8 @@ const ITEMS: Readonly<Record<string, string>> = {
   optionParams: 'an option',
 };
 const WORDS: Readonly<Record<string, readonly string[]>> = {
-  source: Object.keys(T.DECLARATIONS),
-  declaration: Object.keys(T.DECLARATIONS),
+  // `modle` is as near to `module` as to `model`, which people write more often.
+  declaration: ['model', ...Object.keys(T.DECLARATIONS)],
   modelStatement: ['in', 'adapt', 'prune', 'tune', 'if'],
   variantPart: ['names', 'preprocess'],
   statement: ['forward', 'site', 'for', 'if', 'else', 'param', 'shared', 'frozen', 'repeat'],
@@ -54,6 +54,7 @@ const FOREIGN: Readonly<Record<string, string>> = {
 const OPEN_OF: Readonly<Record<string, string>> = { ')': '(', ']': '[', '}': '{' };
 
 const EOF: IToken = { image: '', startOffset: Number.NaN, tokenType: EndOfFile, tokenTypeIdx: EndOfFile.tokenTypeIdx! };
+const LINE_END: IToken = { ...EOF, startOffset: 0, tokenType: T.Newline, tokenTypeIdx: T.Newline.tokenTypeIdx! };
 function isEnd(token: IToken): boolean {
   return Number.isNaN(token.startOffset);
 }
@@ -93,11 +94,19 @@ export class Messages {
   }
 
   /** Where `found` is reported: for the end of a line or file just behind the token before it. */
-  private place(found: IToken, before: IToken | undefined): Span {
+  private place(token: IToken, before: IToken | undefined): Span {
+    const found = this.met(token, before);
     if (!isEnd(found) && !typeIs(found, T.Newline)) return this.span(found);
     const last = before && !isEnd(before) ? before : this.layout.tokens.at(-1);
     const at = last ? last.startOffset + last.image.length : this.text.length;
     return { file: this.file, start: at, end: at };
+  }
+
+  /** What people see was found: the line end before a `}`, though `layout.ts` leaves it out. */
+  private met(found: IToken, before: IToken | undefined): IToken {
+    if (!before || !typeIs(found, T.RCurly) || typeIs(before, T.LCurly)) return found;
+    const gap = this.text.slice(before.startOffset + before.image.length, found.startOffset);
+    return /[\r\n]/.test(gap) ? LINE_END : found;
   }
 
   private before(token: IToken): IToken | undefined {
@@ -152,24 +161,25 @@ export class Messages {
     const expected = label === '' || label === 'a declaration' ? (NOUNS[rule] ?? 'an expression') : label;
     return diagnostic(
       'ESP0101',
-      { expected, found: describe(found) },
+      { expected, found: describe(this.met(found, before)) },
       {
         primary: { span: this.place(found, before), text: `expected ${expected}` },
-        help: [...this.hints(found, before), ...this.ruleHelp(rule, found, label)],
+        help: [...this.hints(found, before), ...this.ruleHelp(error.context.ruleStack, found, label)],
       },
     );
   }
 
-  private ruleHelp(rule: string, found: IToken, label: string): string[] {
+  private ruleHelp(rules: readonly string[], found: IToken, label: string): string[] {
+    const rule = rules.at(-1) ?? '';
     if (rule === 'declaration') return [`A file is made of ${Object.keys(T.DECLARATIONS).join(', ')}.`];
     if (rule === 'modelStatement' && label === '')
       return ['A model holds `name = value`, `in`, `adapt`, `prune`, `tune` and `if`.'];
     if (rule === 'optionParam' && label === '`:`') return ['An option has a type: `rank: int = 8`.'];
-    if (rule === 'method' && label === '`(`')
+    if (rule === 'args' && label === '`(`')
       return ['Adapters and criteria are called, options or not: `with lora(rank: 4)`.'];
     if (rule === 'generator' && typeIs(found, T.POSITIONAL.in, T.Word))
       return ['Loops are written `for i < n { ... }`; i runs from 0 to n - 1.'];
-    if (rule === 'param') return ['A parameter has a shape and an initial value: `param [rank, in] zeros`.'];
+    if (rules.at(-3) === 'param') return ['A parameter has a shape and an initial value: `param [rank, in] zeros`.'];
     return [];
   }
 
@@ -203,7 +213,10 @@ export class Messages {
       return this.bindsWith(before, found);
     }
     if (found.image === 'but' && before?.image === 'all') {
-      return diagnostic('ESP0123', {}, { primary: this.label(found, 'write `all_but_last`') });
+      const last = next?.image === 'last' ? next : found;
+      const span = { ...this.span(before), end: this.span(last).end };
+      const primary = { span, text: 'write `all_but_last`' };
+      return diagnostic('ESP0123', {}, { primary, fix: { span, text: 'all_but_last' } });
     }
     const keyword = /^`([a-z]+)`$/.exec(label)?.[1];
     if (keyword) {
@@ -238,7 +251,7 @@ export class Messages {
       if (due) {
         return diagnostic(
           'ESP0102',
-          { open: open.image, close, found: describe(found) },
+          { open: open.image, close, found: describe(this.met(found, before)) },
           { primary: { span: place, text: `expected \`${close}\`` }, secondary: [this.label(open, 'opened here')] },
         );
       }
@@ -255,11 +268,14 @@ export class Messages {
             : `\`,\` or \`${close}\``;
     return diagnostic(
       'ESP0101',
-      { expected, found: describe(found) },
+      { expected, found: describe(this.met(found, before)) },
       {
         primary: { span: place, text: `expected ${expected}` },
         secondary: open ? [this.label(open, 'opened here')] : [],
-        help: this.hints(found, undefined),
+        help: [
+          ...this.hints(found, undefined),
+          ...(rule === 'indices' && typeIs(found, T.Colon) ? ['A range is written `a..b`.'] : []),
+        ],
       },
     );
   }
