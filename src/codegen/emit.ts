@@ -48,8 +48,17 @@ export function literal(value: number, type: Scalar): string {
   if (type === 'i32') return value === -2147483648 ? 'i32(-2147483648)' : `${value}i`;
   if (type === 'u32') return `${value}u`;
   if (Number.isNaN(value)) throw new RangeError('NaN has no literal in WGSL');
-  const text = String(Math.fround(Math.max(-F32_MAX, Math.min(F32_MAX, value))));
+  const text = shortest(Math.fround(Math.max(-F32_MAX, Math.min(F32_MAX, value))));
   return /[.e]/.test(text) ? `${text}f` : `${text}.0f`;
+}
+
+/** The fewest digits that name this f32. */
+function shortest(value: number): string {
+  for (let digits = 1; digits < 9; digits++) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === value) return String(short);
+  }
+  return String(Number(value.toPrecision(9)));
 }
 
 /** Thrown when an access or a condition depends on the chunk in a way that moving a binding's start cannot express. */

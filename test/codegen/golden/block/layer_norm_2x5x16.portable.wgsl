@@ -24,7 +24,7 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) thr
     acc5 = acc5 + v9;
   }
   let v10 = acc5.x + acc5.y + (acc5.z + acc5.w);
-  let v11 = 1.0f / sqrt(v10 / 16.0f + 9.999999974752427e-7f);
+  let v11 = 1.0f / sqrt(v10 / 16.0f + 0.000001f);
   for (var n12 = 0u; n12 < 4u; n12++) {
     let v13 = t1[n12 + row * 4u];
     let v14 = v13 - vec4f(v4);
