@@ -1,0 +1,159 @@
+/** Merged checkpoints: they load in the layout of the base and compute what the adapters did; what cannot be written is refused. */
+import { cpSync, existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { relativeError } from '../../src/api/golden.js';
+import { type Merged, merge, writeMerged } from '../../src/api/index.js';
+import { encodeAdapter } from '../../src/formats/adapter.js';
+import { storeTensor } from '../../src/formats/elements.js';
+import { encodeSafetensors } from '../../src/formats/safetensors.js';
+import type { Tensor } from '../../src/ir/types.js';
+import {
+  adapted,
+  FIXTURES,
+  failure,
+  host,
+  logitsAsWritten,
+  random,
+  randomAdapter,
+  readTensors,
+  scratch,
+  type TextSpec,
+  vitSpec,
+} from './support.js';
+
+const folder = scratch();
+
+async function written(spec: TextSpec, name: string): Promise<{ merged: Merged; path: string }> {
+  const merged = await merge(spec, { host });
+  const path = join(folder, name);
+  await writeMerged(merged, path);
+  return { merged, path };
+}
+
+describe('a merged checkpoint', () => {
+  const pixels = { 'vit-shards': [2, 3, 24, 24], 'vit-grey': [2, 1, 20, 20], 'vit-odd': [1, 3, 30, 30] } as const;
+
+  test.each<[keyof typeof pixels, string]>([
+    ['vit-shards', 'base.blocks[*].{attn.qkv, attn.proj, mlp.fc1, mlp.fc2} with karst(kernels: 2, rank: 2)'],
+    ['vit-shards', 'base.blocks[*].attn.qkv.{q, v} with lora(rank: 3)'],
+    ['vit-shards', 'base.blocks[*].{attn.qkv, mlp.fc1} with alore(experts: 4, rank: 2, bias: true)'],
+    ['vit-shards', 'base.blocks[*].{norm1, attn.proj}, base.patch_embed, base.norm with ssf()'],
+    ['vit-grey', 'base.blocks[*].attn.qkv with karst(kernels: 2, rank: 2, rescale: none)'],
+    ['vit-grey', 'base.blocks[*].mlp.fc1 with dora(rank: 2)'],
+  ])('%s reloads with the logits of %s', async (vit, graft) => {
+    const spec = await adapted(folder, vit, graft);
+    const { merged, path } = await written(spec, `merged-${graft.replace(/\W+/g, '-')}`);
+    expect(merged.layout).toBe('huggingface');
+    expect(merged.changed.length).toBeGreaterThan(0);
+    expect(readdirSync(path).sort()).toEqual(['config.json', 'model.safetensors', 'preprocessor_config.json']);
+    const x = random('pixels', pixels[vit]);
+    const want = await logitsAsWritten(spec, x);
+    expect(relativeError(want, await logitsAsWritten(vitSpec(path), x))).toBeLessThan(1e-5);
+    expect(relativeError(want, await logitsAsWritten(vitSpec(vit), x)), 'the adapters matter').toBeGreaterThan(1e-3);
+  });
+
+  test('keeps the dtype, names and untouched tensors of the base', async () => {
+    const spec = await adapted(folder, 'vit-odd', 'base.blocks[1].mlp.fc1 with lora(rank: 2)');
+    const { merged, path } = await written(spec, 'merged-odd');
+    expect(merged.changed).toEqual(['base.blocks.1.mlp.fc1.weight']);
+    const [before, after] = [
+      await readTensors(join(FIXTURES, 'vit-odd', 'model.safetensors')),
+      await readTensors(join(path, 'model.safetensors')),
+    ];
+    expect([...after.keys()].sort()).toEqual([...before.keys()].sort());
+    const differing = [...before].filter(
+      ([name, t]) => !Buffer.from(t.data.buffer).equals(Buffer.from(after.get(name)!.data.buffer)),
+    );
+    expect(differing.map(([name]) => name)).toEqual(['vit.encoder.layer.1.intermediate.dense.weight']);
+    // bfloat16 keeps eight bits.
+    const x = random('pixels', pixels['vit-odd']);
+    expect(relativeError(await logitsAsWritten(spec, x), await logitsAsWritten(vitSpec(path), x))).toBeLessThan(0.05);
+  });
+
+  test('has zeros where the spec prunes', async () => {
+    const spec = vitSpec('vit-shards', 'prune base.blocks[*].mlp.fc1 with magnitude(sparsity: 50%)');
+    const { path } = await written(spec, 'merged-pruned');
+    for (const i of [0, 1]) {
+      const { data } = (await readTensors(join(path, 'model.safetensors'))).get(
+        `vit.encoder.layer.${i}.intermediate.dense.weight`,
+      )!;
+      expect([...data].filter((v) => v === 0).length).toBe(data.length / 2);
+    }
+  });
+});
+
+/** An adapter file like the random one, with one of its numbers replaced. */
+async function spoilt(graft: string, change: (tensors: Map<string, Tensor>) => void): Promise<TextSpec> {
+  const tensors = await randomAdapter(vitSpec('vit-shards', `adapt ${graft}`));
+  change(tensors);
+  const file = join(folder, 'spoilt.safetensors');
+  writeFileSync(file, encodeAdapter(tensors));
+  return vitSpec('vit-shards', `adapt ${graft} from "${file}"`);
+}
+
+describe('refused, with nothing written', () => {
+  const out = join(folder, 'refused');
+  const refused = async (spec: TextSpec) => {
+    const found = await failure(async () => writeMerged(await merge(spec, { host }), out));
+    expect(existsSync(out)).toBe(false);
+    return found;
+  };
+  const lora = 'base.blocks[*].mlp.fc1 with lora(rank: 2)';
+
+  test('an adapter that cannot merge', async () => {
+    const found = await refused(vitSpec('vit-shards', 'adapt base.blocks[*].mlp_branch with adaptformer(hidden: 4)'));
+    expect(found.codes).toEqual(['ESP0401', 'ESP0911']);
+    expect(found.text).toMatch(/relu stands in the way/);
+  });
+
+  test('a bias that the layout has no place for', async () => {
+    const found = await refused(
+      await adapted(folder, 'vit-grey', 'base.blocks[*].attn.qkv with karst(kernels: 2, rank: 2)'),
+    );
+    expect(found.codes).toContain('ESP0911');
+    expect(found.text).toMatch(/attn\.qkv.*a shift needs a bias there and the base has none/);
+  });
+
+  test.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])(
+    'an adapter that holds %s',
+    async (value) => {
+      const found = await refused(await spoilt(lora, (t) => (t.get('base.blocks.1.mlp.fc1@lora.B')!.data[3] = value)));
+      expect(found.codes).toEqual(['ESP0518']);
+      expect(found.text).toContain('base.blocks.1.mlp.fc1@lora.B');
+    },
+  );
+
+  test('factors whose product is too large for f32', async () => {
+    const found = await refused(
+      await spoilt(lora, (t) => {
+        for (const half of ['A', 'B']) t.get(`base.blocks.0.mlp.fc1@lora.${half}`)!.data.fill(1e30);
+      }),
+    );
+    expect(
+      found.codes.every((c) => ['ESP0919', 'ESP0404'].includes(c)),
+      found.codes.join(),
+    ).toBe(true);
+    expect(found.text).toContain('base.blocks.0.mlp.fc1');
+  });
+
+  test('a base with infinite weights', async () => {
+    const base = join(folder, 'infinite');
+    cpSync(join(FIXTURES, 'vit-grey'), base, { recursive: true });
+    const tensors = await readTensors(join(base, 'model.safetensors'));
+    tensors.get('vit.encoder.layer.0.output.dense.weight')!.data[5] = Number.POSITIVE_INFINITY;
+    writeFileSync(
+      join(base, 'model.safetensors'),
+      encodeSafetensors(new Map([...tensors].map(([n, t]) => [n, storeTensor(t)]))),
+    );
+    const found = await refused(vitSpec(base));
+    expect(found.codes).toEqual(['ESP0518']);
+    expect(found.text).toContain('base.blocks.0.mlp.fc2.weight');
+  });
+
+  test('a backbone without a checkpoint', async () => {
+    const text =
+      'use std\nmodel M {\n  base = vit(image: 8, patch: 4, dim: 8, depth: 1, heads: 2)\n  head = classify(base, classes: 2)\n}\n';
+    expect((await refused({ text, path: 'm.peft' })).codes).toEqual(['ESP0918']);
+  });
+});
