@@ -24,7 +24,10 @@ const compiled = await compile(spec, {
 close();
 const total = performance.now() - started;
 console.log(`ViT-B/16 with KARST: ${compiled.program.summary.parameters.total.toLocaleString('en-US')} parameters`);
-for (const [name, ms] of stages) console.log(`  ${name.padEnd(24)} ${(ms / 1000).toFixed(2)} s  ${((100 * ms) / total).toFixed(0)}%`);
-console.log(`  total ${(total / 1000).toFixed(2)} s, peak memory ${(process.resourceUsage().maxRSS / 2 ** 20).toFixed(2)} GiB`);
+for (const [name, ms] of stages)
+  console.log(`  ${name.padEnd(24)} ${(ms / 1000).toFixed(2)} s  ${((100 * ms) / total).toFixed(0)}%`);
+console.log(
+  `  total ${(total / 1000).toFixed(2)} s, peak memory ${(process.resourceUsage().maxRSS / 2 ** 20).toFixed(2)} GiB`,
+);
 const { kernels, entries } = compiled.program;
 console.log(`  ${kernels.length} kernels, ${entries[0]!.dispatches.length} dispatches a forward pass`);
