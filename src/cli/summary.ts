@@ -21,7 +21,7 @@ export function describeCompiled(compiled: Compiled, folder: string): string {
       `${summary.kernels} kernels, ${entries.map((e) => `${e.dispatches.length} dispatches at batch ${e.batch}`).join(', ')}`,
     ],
     ['work', `${scaled(summary.flops, 'FLOP')} a run at batch ${entries[0]?.batch ?? 1}`],
-    ['memory', `${bytes(summary.weightBytes)} weights, ${bytes(summary.peakBytes)} peak activations`],
+    ['memory', `${bytes(summary.weightBytes)} of weights, ${bytes(summary.peakBytes)} at peak in all`],
     [
       'check',
       `merged against unmerged, ${check.whole ? 'whole model' : 'layer by layer'}: largest difference ${check.error.toExponential(1)} of the largest result`,
