@@ -4,7 +4,7 @@
  * past the end are clamped and masked, so that all lanes stay active.
  */
 import type { AttentionSubgroupSchedule } from './attention-schedules.js';
-import { f32, indent, range, SMALLEST } from './lines.js';
+import { f32, indent, plus, range, SMALLEST } from './lines.js';
 import type { AttentionProblem, GeneratedVariant } from './problem.js';
 
 export function attentionSubgroup(p: AttentionProblem, s: AttentionSubgroupSchedule, rank: number): GeneratedVariant {
@@ -30,6 +30,8 @@ function source(p: AttentionProblem, s: AttentionSubgroupSchedule): string {
 
 ${p.declarations}
 
+${reductions(s.size)}
+
 // ${s.rows} queries for each subgroup of ${s.size}, ${4 * s.size} keys at a time.
 @compute @workgroup_size(${s.size})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
@@ -38,7 +40,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
 ${s.groups > 1 ? `  let first = (lane / ${s.size / s.groups}u) * ${s.size / s.groups}u;\n` : ''}  let column = ${s.groups > 1 ? `(lane % ${s.size / s.groups}u) * 4u` : 'lane * 4u'};
 ${indent(1, declare)}
   for (var base = 0u; base < ${p.keys}u; base += ${4 * s.size}u) {
-${indent(2, [...rows.map((r) => `var s${r} = vec4f(0.0);`), ...range(4).map((c) => `let j${c} = min(base + ${c * s.size}u + lane, ${p.keys - 1}u);`)])}
+${indent(2, [...rows.map((r) => `var s${r} = vec4f(0.0);`), ...range(4).map((c) => `let j${c} = min(${plus('base', c * s.size)} + lane, ${p.keys - 1}u);`)])}
     for (var d = 0u; d < ${Math.ceil(p.headDim / s.dStep) * s.dStep}u; d += ${s.dStep}u) {
 ${indent(3, scores(p, s))}
     }
@@ -52,13 +54,28 @@ ${indent(1, finish(p, s, ragged))}
 `;
 }
 
+/**
+ * Maximum and sum over a subgroup. Software drivers turn the built-in reductions into loops over lanes that are slow to compile and
+ * to run; a few exchanges do the same.
+ */
+function reductions(size: number): string {
+  const define = (name: string, built: string, step: (x: string, y: string) => string) => {
+    const steps: string[] = [];
+    for (let g = 1; g < size; g *= 2) steps.push(`v = ${step('v', `subgroupShuffleXor(v, ${g}u)`)};`);
+    const body = size > 8 ? [`return ${built}(own);`] : ['var v = own;', ...steps, 'return v;'];
+    return `fn ${name}(own: f32) -> f32 {\n${indent(1, body)}\n}`;
+  };
+  const max = define('across_max', 'subgroupMax', (x, y) => `max(${x}, ${y})`);
+  return `${max}\n\n${define('across_add', 'subgroupAdd', (x, y) => `${x} + ${y}`)}`;
+}
+
 /** s_r += q_r . k for the four keys of each lane, over dStep inputs. */
 function scores(p: AttentionProblem, s: AttentionSubgroupSchedule): string[] {
   const lines: string[] = [];
   const last = `${p.rows - 1}u`;
   if (s.rows >= s.size) {
     for (let h = 0; h < s.rows / s.size; h++) {
-      lines.push(`let q${h} = load_q4(z, min(row + ${h * s.size}u + lane, ${last}), d);`);
+      lines.push(`let q${h} = load_q4(z, min(${plus('row', h * s.size)} + lane, ${last}), d);`);
     }
   } else {
     lines.push(
@@ -66,7 +83,7 @@ function scores(p: AttentionProblem, s: AttentionSubgroupSchedule): string[] {
     );
   }
   for (let t = 0; t < s.dStep / 4; t++) {
-    for (let c = 0; c < 4; c++) lines.push(`let k${t}_${c} = load_k4(z, j${c}, d + ${4 * t}u);`);
+    for (let c = 0; c < 4; c++) lines.push(`let k${t}_${c} = load_k4(z, j${c}, ${plus('d', 4 * t)});`);
   }
   for (let r = 0; r < s.rows; r++) {
     for (let t = 0; t < s.dStep / 4; t++) {
@@ -105,7 +122,7 @@ function softmax(p: AttentionProblem, s: AttentionSubgroupSchedule): string[] {
   for (let r = 0; r < s.rows; r++) {
     if (ragged) lines.push(`s${r} = select(vec4f(${SMALLEST}), s${r}, valid);`);
     lines.push(
-      `{ let m = max(m${r}, subgroupMax(max(max(s${r}.x, s${r}.y), max(s${r}.z, s${r}.w))));`,
+      `{ let m = max(m${r}, across_max(max(max(s${r}.x, s${r}.y), max(s${r}.z, s${r}.w))));`,
       `  let old = exp(m${r} - m);`,
       ragged ? `  s${r} = select(vec4f(0.0), exp(s${r} - m), valid);` : `  s${r} = exp(s${r} - m);`,
       `  m${r} = m;`,
@@ -122,8 +139,9 @@ function output(p: AttentionProblem, s: AttentionSubgroupSchedule): string[] {
   const lines: string[] = [];
   lines.push(`let owner = ${s.groups > 1 ? `first + i` : 'i'};`);
   for (let c = 0; c < 4; c++) {
-    const key = `min(base + ${c * s.size}u + owner, ${p.keys - 1}u)`;
-    for (let v = 0; v < s.vectors; v++) lines.push(`let v${c}_${v} = load_v4(z, ${key}, column + ${v * 4 * s.size}u);`);
+    const key = `min(${plus('base', c * s.size)} + owner, ${p.keys - 1}u)`;
+    for (let v = 0; v < s.vectors; v++)
+      lines.push(`let v${c}_${v} = load_v4(z, ${key}, ${plus('column', v * 4 * s.size)});`);
   }
   for (let r = 0; r < s.rows; r++) {
     lines.push(`{ let w = subgroupShuffle(s${r}, owner);`);
@@ -139,7 +157,7 @@ function output(p: AttentionProblem, s: AttentionSubgroupSchedule): string[] {
 function finish(p: AttentionProblem, s: AttentionSubgroupSchedule, ragged: boolean): string[] {
   const lines: string[] = [];
   for (let r = 0; r < s.rows; r++) {
-    lines.push(`l${r} = subgroupAdd(l${r});`);
+    lines.push(`l${r} = across_add(l${r});`);
     for (let g = s.size / s.groups; g < s.size; g *= 2) lines.push(`o${r}_0 += subgroupShuffleXor(o${r}_0, ${g}u);`);
   }
   const outputs = range(s.rows).flatMap((r) => range(s.vectors).map((v) => `o${r}_${v} / l${r}`));

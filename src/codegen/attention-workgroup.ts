@@ -3,7 +3,7 @@
  * four queries and, of each block, four keys (for scores) and then four columns for each 64 (for the output); maxima, sums and
  * probabilities pass through 5 KiB of workgroup memory.
  */
-import { f32, indent, range, SMALLEST } from './lines.js';
+import { f32, indent, plus, range, SMALLEST } from './lines.js';
 import type { AttentionProblem, GeneratedVariant } from './problem.js';
 
 /** Queries of a workgroup, queries of a thread, and threads that share these. */
@@ -25,12 +25,12 @@ export function attentionWorkgroup(p: AttentionProblem, rank: number): Generated
 function source(p: AttentionProblem): string {
   const rows = range(OWN);
   const vectors = range(Math.ceil(p.valueDim / KEYS));
-  const columns = (v: number) => (v === 0 ? 'column' : `column + ${v * KEYS}u`);
+  const columns = (v: number) => (v === 0 ? 'column' : `${plus('column', v * KEYS)}`);
   const ragged = p.keys % KEYS !== 0;
   const mask = (r: number, masked: string, value: string) =>
     ragged ? `s${r} = select(vec4f(${masked}), ${value}, valid);` : `s${r} = ${value};`;
   const scores = [
-    ...rows.map((r) => `let q${r} = load_q4(z, min(row + ${r}u, ${p.rows - 1}u), d);`),
+    ...rows.map((r) => `let q${r} = load_q4(z, min(${plus('row', r)}, ${p.rows - 1}u), d);`),
     ...range(4).map((c) => `let k${c} = load_k4(z, j.${'xyzw'[c]}, d);`),
     ...rows.map((r) => `s${r} += vec4f(dot(q${r}, k0), dot(q${r}, k1), dot(q${r}, k2), dot(q${r}, k3));`),
   ];
@@ -48,12 +48,12 @@ function source(p: AttentionProblem): string {
     mask(r, '0.0', `exp(s${r} - n${r})`),
     `m${r} = n${r};`,
     `l${r} = l${r} * old${r} + (s${r}.x + s${r}.y) + (s${r}.z + s${r}.w);`,
-    `weights[(own + ${r}u) * ${ACROSS}u + across] = s${r};`,
+    `weights[(${plus('own', r)}) * ${ACROSS}u + across] = s${r};`,
     ...vectors.map((v) => `o${r}_${v} *= old${r};`),
   ]);
   const output = [
     `let key = min(vec4u(base + i) + vec4u(0u, ${ACROSS}u, ${2 * ACROSS}u, ${3 * ACROSS}u), vec4u(${p.keys - 1}u));`,
-    ...rows.map((r) => `let w${r} = weights[(own + ${r}u) * ${ACROSS}u + i];`),
+    ...rows.map((r) => `let w${r} = weights[(${plus('own', r)}) * ${ACROSS}u + i];`),
     ...vectors.flatMap((v) => range(4).map((c) => `let v${c}_${v} = load_v4(z, key.${'xyzw'[c]}, ${columns(v)});`)),
     ...rows.flatMap((r) =>
       vectors.map(
@@ -62,7 +62,7 @@ function source(p: AttentionProblem): string {
     ),
   ];
   const outputs = rows.flatMap((r) => vectors.map((v) => `o${r}_${v} / sums[${r}]`));
-  return `var<workgroup> maxima: array<f32, ${ROWS * ACROSS}>;
+  return `var<workgroup> partial: array<vec4f, ${(ROWS / OWN) * ACROSS}>;
 var<workgroup> weights: array<vec4f, ${ROWS * ACROSS}>;
 
 ${p.declarations}
@@ -93,14 +93,12 @@ ${indent(2, [
   ...rows.map((r) => `s${r} *= ${f32(p.scale)};`),
   ...(p.hasBias ? biased : []),
   ...rows.map((r) => mask(r, SMALLEST, `s${r}`)),
-  ...rows.map(
-    (r) => `maxima[(own + ${r}u) * ${ACROSS}u + across] = max(max(s${r}.x, s${r}.y), max(s${r}.z, s${r}.w));`,
-  ),
+  `partial[thread] = vec4f(${rows.map((r) => `max(max(s${r}.x, s${r}.y), max(s${r}.z, s${r}.w))`).join(', ')});`,
 ])}
     workgroupBarrier();
     var largest = vec4f(${SMALLEST});
     for (var i = 0u; i < ${ACROSS}u; i++) {
-      largest = max(largest, vec4f(${rows.map((r) => `maxima[(own + ${r}u) * ${ACROSS}u + i]`).join(', ')}));
+      largest = max(largest, partial[own / ${OWN}u * ${ACROSS}u + i]);
     }
 ${indent(2, softmax)}
     workgroupBarrier();
@@ -109,14 +107,11 @@ ${indent(3, output)}
     }
   }
   workgroupBarrier();
-${indent(
-  1,
-  rows.map((r) => `weights[(own + ${r}u) * ${ACROSS}u + across] = vec4f(l${r});`),
-)}
+  partial[thread] = vec4f(${rows.map((r) => `l${r}`).join(', ')});
   workgroupBarrier();
   var sums = vec4f(0.0);
   for (var i = 0u; i < ${ACROSS}u; i++) {
-    sums += vec4f(${rows.map((r) => `weights[(own + ${r}u) * ${ACROSS}u + i].x`).join(', ')});
+    sums += partial[own / ${OWN}u * ${ACROSS}u + i];
   }
   // One copy of the epilogue in the code: compilers are slow where it is written out for every row.
   var outputs = array<vec4f, ${outputs.length}>(${outputs.join(', ')});

@@ -1,6 +1,7 @@
 /** Contraction without any feature: each thread computes its own tile in registers. Legal on every adapter. */
 import type { RegisterSchedule } from './contract-schedules.js';
 import { paddedK, weightFunction } from './contract-weight.js';
+import { plus } from './lines.js';
 import type { ContractProblem, GeneratedVariant } from './problem.js';
 
 export function contractRegisters(p: ContractProblem, s: RegisterSchedule, rank: number): GeneratedVariant {
@@ -19,11 +20,12 @@ function source(p: ContractProblem, s: RegisterSchedule): string {
   const registers: string[] = [];
   const body: string[] = [];
   for (let r = 0; r < s.rows; r++) {
-    body.push(`let a${r} = load_a4(z, row + ${r}u, k);`);
+    body.push(`let a${r} = load_a4(z, ${plus('row', r)}, k);`);
     for (let v = 0; v < s.vectors; v++) registers.push(`c${r}_${v}`);
   }
   for (let k = 0; k < 4; k++) {
-    for (let v = 0; v < s.vectors; v++) body.push(`let b${k}_${v} = weight4(z, k + ${k}u, column + ${4 * v}u);`);
+    for (let v = 0; v < s.vectors; v++)
+      body.push(`let b${k}_${v} = weight4(z, ${plus('k', k)}, ${plus('column', 4 * v)});`);
   }
   for (let r = 0; r < s.rows; r++) {
     for (let k = 0; k < 4; k++) {

@@ -6,7 +6,7 @@
  */
 import type { SubgroupSchedule } from './contract-schedules.js';
 import { paddedK, weightFunction } from './contract-weight.js';
-import { indent, range } from './lines.js';
+import { indent, plus, range } from './lines.js';
 import type { ContractProblem, GeneratedVariant } from './problem.js';
 
 export function contractSubgroup(p: ContractProblem, s: SubgroupSchedule, rank: number): GeneratedVariant {
@@ -29,7 +29,7 @@ function source(p: ContractProblem, s: SubgroupSchedule, columns: number): strin
   if (s.rows >= s.size) {
     for (let h = 0; h < held; h++) {
       for (let q = 0; q < s.kStep; q += 4) {
-        body.push(`let a${h}_${q / 4} = load_a4(z, row + ${h * s.size}u + lane, k + ${q}u);`);
+        body.push(`let a${h}_${q / 4} = load_a4(z, ${plus('row', h * s.size)} + lane, ${plus('k', q)});`);
       }
     }
   } else {
@@ -37,7 +37,7 @@ function source(p: ContractProblem, s: SubgroupSchedule, columns: number): strin
     body.push(`let a0_0 = load_a4(z, row + lane % ${s.rows}u, k${input});`);
   }
   const load = (k: number) =>
-    range(s.vectors).map((v) => `let b${k}_${v} = weight4(z, k + ${k}u, column + ${v * 4 * s.size}u);`);
+    range(s.vectors).map((v) => `let b${k}_${v} = weight4(z, ${plus('k', k)}, ${plus('column', v * 4 * s.size)});`);
   const multiply = (r: number, k: number) => {
     const [value, lane] =
       s.rows >= s.size ? [`a${Math.floor(r / s.size)}_${k >> 2}`, r % s.size] : ['a0_0', r + (k >> 2) * s.rows];

@@ -11,6 +11,11 @@ export function indent(depth: number, lines: readonly string[]): string {
   return lines.map((line) => '  '.repeat(depth) + line).join('\n');
 }
 
+/** `name + amount`, or just the name. */
+export function plus(name: string, amount: number): string {
+  return amount === 0 ? name : `${name} + ${amount}u`;
+}
+
 /** A number as an f32 literal. @throws RangeError if it is not finite. */
 export function f32(value: number): string {
   if (!Number.isFinite(value)) throw new RangeError(`${value} has no WGSL literal`);

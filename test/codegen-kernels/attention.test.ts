@@ -44,3 +44,17 @@ describe('attention', () => {
     });
   }
 });
+
+test('variants for other subgroup sizes are valid WGSL, as far as a device with subgroups can say', async () => {
+  if (!gpu.device.features.has('subgroups' as GPUFeatureName)) return;
+  for (const headDim of [8, 80]) {
+    const shape = { batch: 2, rows: 100, keys: 77, headDim, valueDim: headDim, bias: true, lse: true };
+    for (const variant of attentionVariants(attentionProblem(shape))) {
+      const info = await gpu.device.createShaderModule({ code: variant.wgsl }).getCompilationInfo();
+      expect(
+        info.messages.map((message) => message.message),
+        variant.name,
+      ).toEqual([]);
+    }
+  }
+});

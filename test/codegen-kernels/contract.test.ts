@@ -47,3 +47,16 @@ test('refuses a dimension that is not a positive integer', () => {
   expect(() => contractVariants({ ...problem, m: 0 })).toThrow(RangeError);
   expect(() => contractVariants({ ...problem, k: 2.5 })).toThrow('k = 2.5');
 });
+
+test('variants for other subgroup sizes are valid WGSL, as far as a device with subgroups can say', async () => {
+  if (!gpu.device.features.has('subgroups' as GPUFeatureName)) return;
+  for (const m of [1, 5, 300]) {
+    for (const variant of contractVariants(contractProblem({ m, n: 300, k: 333, weight: 'f16' }))) {
+      const info = await gpu.device.createShaderModule({ code: variant.wgsl }).getCompilationInfo();
+      expect(
+        info.messages.map((message) => message.message),
+        variant.name,
+      ).toEqual([]);
+    }
+  }
+});

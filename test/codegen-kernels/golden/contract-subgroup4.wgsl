@@ -1,0 +1,50 @@
+enable subgroups;
+
+// bindings, load_a4 and store4
+
+fn weight4(z: u32, k: u32, past: u32) -> vec4f {
+  let column = min(past, 60u);
+  return weight[((column / 32u) * 2u + k / 16u) * 128u + (k % 16u) * 8u + (column % 32u) / 4u];
+}
+
+// A tile of 4 rows by 16 columns for each subgroup of 4.
+@compute @workgroup_size(4)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
+  let z = group.z;
+  let row = group.y * 4u;
+  let column = group.x * 16u + lane * 4u;
+  var c0_0 = vec4f(0.0);
+  var c1_0 = vec4f(0.0);
+  var c2_0 = vec4f(0.0);
+  var c3_0 = vec4f(0.0);
+  for (var k = 0u; k < 32u; k += 4u) {
+    let a0_0 = load_a4(z, row + lane, k);
+    let b0_0 = weight4(z, k, column);
+    c0_0 = fma(vec4f(subgroupBroadcast(a0_0.x, 0u)), b0_0, c0_0);
+    c1_0 = fma(vec4f(subgroupBroadcast(a0_0.x, 1u)), b0_0, c1_0);
+    c2_0 = fma(vec4f(subgroupBroadcast(a0_0.x, 2u)), b0_0, c2_0);
+    c3_0 = fma(vec4f(subgroupBroadcast(a0_0.x, 3u)), b0_0, c3_0);
+    let b1_0 = weight4(z, k + 1u, column);
+    c0_0 = fma(vec4f(subgroupBroadcast(a0_0.y, 0u)), b1_0, c0_0);
+    c1_0 = fma(vec4f(subgroupBroadcast(a0_0.y, 1u)), b1_0, c1_0);
+    c2_0 = fma(vec4f(subgroupBroadcast(a0_0.y, 2u)), b1_0, c2_0);
+    c3_0 = fma(vec4f(subgroupBroadcast(a0_0.y, 3u)), b1_0, c3_0);
+    let b2_0 = weight4(z, k + 2u, column);
+    c0_0 = fma(vec4f(subgroupBroadcast(a0_0.z, 0u)), b2_0, c0_0);
+    c1_0 = fma(vec4f(subgroupBroadcast(a0_0.z, 1u)), b2_0, c1_0);
+    c2_0 = fma(vec4f(subgroupBroadcast(a0_0.z, 2u)), b2_0, c2_0);
+    c3_0 = fma(vec4f(subgroupBroadcast(a0_0.z, 3u)), b2_0, c3_0);
+    let b3_0 = weight4(z, k + 3u, column);
+    c0_0 = fma(vec4f(subgroupBroadcast(a0_0.w, 0u)), b3_0, c0_0);
+    c1_0 = fma(vec4f(subgroupBroadcast(a0_0.w, 1u)), b3_0, c1_0);
+    c2_0 = fma(vec4f(subgroupBroadcast(a0_0.w, 2u)), b3_0, c2_0);
+    c3_0 = fma(vec4f(subgroupBroadcast(a0_0.w, 3u)), b3_0, c3_0);
+  }
+  // One copy of the epilogue in the code: compilers are slow where it is written out for every row.
+  var sums = array<vec4f, 4>(c0_0, c1_0, c2_0, c3_0);
+  for (var i = 0u; i < 4u; i++) {
+    let r = row + i;
+    let c = column;
+    if (r < 3u && c < 40u) { store4(z, r, c, sums[i]); }
+  }
+}

@@ -1,0 +1,70 @@
+enable subgroups;
+
+// bindings, load_a4 and store4
+
+fn weight4(z: u32, k: u32, past: u32) -> vec4f {
+  let column = min(past, 60u);
+  return weight[((column / 32u) * 2u + k / 16u) * 128u + (k % 16u) * 8u + (column % 32u) / 4u];
+}
+
+// A tile of 4 rows by 32 columns for each subgroup of 8.
+@compute @workgroup_size(8)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
+  let z = group.z;
+  let row = group.y * 4u;
+  let column = group.x * 32u + lane * 4u;
+  var c0_0 = vec4f(0.0);
+  var c1_0 = vec4f(0.0);
+  var c2_0 = vec4f(0.0);
+  var c3_0 = vec4f(0.0);
+  for (var k = 0u; k < 32u; k += 8u) {
+    let a0_0 = load_a4(z, row + lane % 4u, k + 4u * ((lane / 4u) % 2u));
+    let b0_0 = weight4(z, k, column);
+    let b1_0 = weight4(z, k + 1u, column);
+    let b2_0 = weight4(z, k + 2u, column);
+    let b3_0 = weight4(z, k + 3u, column);
+    let b4_0 = weight4(z, k + 4u, column);
+    let b5_0 = weight4(z, k + 5u, column);
+    let b6_0 = weight4(z, k + 6u, column);
+    let b7_0 = weight4(z, k + 7u, column);
+    c0_0 = fma(vec4f(subgroupBroadcast(a0_0.x, 0u)), b0_0, c0_0);
+    c0_0 = fma(vec4f(subgroupBroadcast(a0_0.y, 0u)), b1_0, c0_0);
+    c0_0 = fma(vec4f(subgroupBroadcast(a0_0.z, 0u)), b2_0, c0_0);
+    c0_0 = fma(vec4f(subgroupBroadcast(a0_0.w, 0u)), b3_0, c0_0);
+    c0_0 = fma(vec4f(subgroupBroadcast(a0_0.x, 4u)), b4_0, c0_0);
+    c0_0 = fma(vec4f(subgroupBroadcast(a0_0.y, 4u)), b5_0, c0_0);
+    c0_0 = fma(vec4f(subgroupBroadcast(a0_0.z, 4u)), b6_0, c0_0);
+    c0_0 = fma(vec4f(subgroupBroadcast(a0_0.w, 4u)), b7_0, c0_0);
+    c1_0 = fma(vec4f(subgroupBroadcast(a0_0.x, 1u)), b0_0, c1_0);
+    c1_0 = fma(vec4f(subgroupBroadcast(a0_0.y, 1u)), b1_0, c1_0);
+    c1_0 = fma(vec4f(subgroupBroadcast(a0_0.z, 1u)), b2_0, c1_0);
+    c1_0 = fma(vec4f(subgroupBroadcast(a0_0.w, 1u)), b3_0, c1_0);
+    c1_0 = fma(vec4f(subgroupBroadcast(a0_0.x, 5u)), b4_0, c1_0);
+    c1_0 = fma(vec4f(subgroupBroadcast(a0_0.y, 5u)), b5_0, c1_0);
+    c1_0 = fma(vec4f(subgroupBroadcast(a0_0.z, 5u)), b6_0, c1_0);
+    c1_0 = fma(vec4f(subgroupBroadcast(a0_0.w, 5u)), b7_0, c1_0);
+    c2_0 = fma(vec4f(subgroupBroadcast(a0_0.x, 2u)), b0_0, c2_0);
+    c2_0 = fma(vec4f(subgroupBroadcast(a0_0.y, 2u)), b1_0, c2_0);
+    c2_0 = fma(vec4f(subgroupBroadcast(a0_0.z, 2u)), b2_0, c2_0);
+    c2_0 = fma(vec4f(subgroupBroadcast(a0_0.w, 2u)), b3_0, c2_0);
+    c2_0 = fma(vec4f(subgroupBroadcast(a0_0.x, 6u)), b4_0, c2_0);
+    c2_0 = fma(vec4f(subgroupBroadcast(a0_0.y, 6u)), b5_0, c2_0);
+    c2_0 = fma(vec4f(subgroupBroadcast(a0_0.z, 6u)), b6_0, c2_0);
+    c2_0 = fma(vec4f(subgroupBroadcast(a0_0.w, 6u)), b7_0, c2_0);
+    c3_0 = fma(vec4f(subgroupBroadcast(a0_0.x, 3u)), b0_0, c3_0);
+    c3_0 = fma(vec4f(subgroupBroadcast(a0_0.y, 3u)), b1_0, c3_0);
+    c3_0 = fma(vec4f(subgroupBroadcast(a0_0.z, 3u)), b2_0, c3_0);
+    c3_0 = fma(vec4f(subgroupBroadcast(a0_0.w, 3u)), b3_0, c3_0);
+    c3_0 = fma(vec4f(subgroupBroadcast(a0_0.x, 7u)), b4_0, c3_0);
+    c3_0 = fma(vec4f(subgroupBroadcast(a0_0.y, 7u)), b5_0, c3_0);
+    c3_0 = fma(vec4f(subgroupBroadcast(a0_0.z, 7u)), b6_0, c3_0);
+    c3_0 = fma(vec4f(subgroupBroadcast(a0_0.w, 7u)), b7_0, c3_0);
+  }
+  // One copy of the epilogue in the code: compilers are slow where it is written out for every row.
+  var sums = array<vec4f, 4>(c0_0, c1_0, c2_0, c3_0);
+  for (var i = 0u; i < 4u; i++) {
+    let r = row + i;
+    let c = column;
+    if (r < 3u && c < 40u) { store4(z, r, c, sums[i]); }
+  }
+}

@@ -1,0 +1,83 @@
+/** Packing of weights and conversion to halves: exact where it can be, to nearest even where it must round, refused past the range. */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { fromHalf, HALF_MAX, toHalf } from '../../src/codegen/half.js';
+import { HalfOverflow, packedBytes, packTiles, unpackTiles } from '../../src/codegen/pack.js';
+
+describe('halves', () => {
+  test('every half goes to a number and back', () => {
+    for (let bits = 0; bits < 0x10000; bits++) {
+      const value = fromHalf(bits);
+      if (Number.isNaN(value)) expect(toHalf(value) & 0x7e00).toBe(0x7e00);
+      else expect(toHalf(value)).toBe(bits);
+    }
+  });
+
+  test('rounds to the nearest, ties to even, over neighbours of every size', () => {
+    for (let bits = 0; bits < 0x7bff; bits++) {
+      const [low, high] = [fromHalf(bits), fromHalf(bits + 1)];
+      const middle = (low + high) / 2;
+      expect(toHalf(middle)).toBe(bits + (bits & 1));
+      expect(toHalf(-middle)).toBe(0x8000 | (bits + (bits & 1)));
+      // f32 neighbours of the middle; below 2^-24 f32 is finer than this step.
+      const step = Math.max(middle * 2 ** -22, 2 ** -40);
+      expect(toHalf(middle - step)).toBe(bits);
+      expect(toHalf(middle + step)).toBe(bits + 1);
+    }
+  });
+
+  test('past the largest half comes infinity', () => {
+    expect(toHalf(65519.996)).toBe(0x7bff);
+    expect(fromHalf(0x7bff)).toBe(HALF_MAX);
+    expect(toHalf(65520)).toBe(0x7c00);
+    expect(toHalf(-1e30)).toBe(0xfc00);
+    expect(toHalf(Number.NEGATIVE_INFINITY)).toBe(0xfc00);
+  });
+});
+
+describe('tiles', () => {
+  const sizes = fc.tuple(fc.integer({ min: 1, max: 70 }), fc.integer({ min: 1, max: 40 }));
+
+  test('unpacking gives the weight back, and everything else is zero', () => {
+    fc.assert(
+      fc.property(sizes, ([n, k]) => {
+        const weight = Float32Array.from({ length: n * k }, (_, i) => i + 1);
+        const bytes = packTiles(weight, n, k, 'f32');
+        expect(unpackTiles(bytes, n, k, 'f32')).toEqual(weight);
+        const sum = new Float32Array(bytes.buffer).reduce((x, y) => x + y, 0);
+        expect(sum).toBe((n * k * (n * k + 1)) / 2);
+      }),
+    );
+  });
+
+  test('f16 tiles hold the rounded weight in half the bytes', () => {
+    fc.assert(
+      fc.property(sizes, ([n, k]) => {
+        const weight = Float32Array.from({ length: n * k }, (_, i) => Math.sin(i) * 3);
+        const bytes = packTiles(weight, n, k, 'f16');
+        expect(bytes.byteLength).toBe(packedBytes(n, k, 'f32') / 2);
+        expect(unpackTiles(bytes, n, k, 'f16')).toEqual(weight.map((x) => fromHalf(toHalf(x))));
+      }),
+    );
+  });
+
+  test('a tile is 16 inputs of 32 outputs', () => {
+    const weight = Float32Array.from({ length: 64 * 32 }, (_, i) => i);
+    const packed = new Float32Array(packTiles(weight, 64, 32, 'f32').buffer);
+    // weight[33, 18] is in block (1, 1): input 2, output 1 of it.
+    expect(packed[3 * 16 * 32 + 2 * 32 + 1]).toBe(33 * 32 + 18);
+  });
+
+  test('a weight that f16 cannot hold is refused with its place', () => {
+    const weight = new Float32Array(6);
+    weight[4] = -70000;
+    expect(() => packTiles(weight, 2, 3, 'f16')).toThrow(HalfOverflow);
+    expect(() => packTiles(weight, 2, 3, 'f16')).toThrow('weight[1, 1] = -70000');
+    expect(() => packTiles(weight, 2, 3, 'f32')).not.toThrow();
+  });
+
+  test('sizes that do not fit together are refused', () => {
+    expect(() => packTiles(new Float32Array(5), 2, 3, 'f32')).toThrow('6 elements, not 5');
+    expect(() => unpackTiles(new Uint8Array(8), 2, 3, 'f32')).toThrow('2048 bytes, not 8');
+  });
+});
