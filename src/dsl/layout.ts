@@ -248,9 +248,7 @@ class Arranger {
     if (reserved) return reserved;
     if (lookup(T.POSITIONAL, word) && this.inPosition(word, i, before, inner, mayStart))
       return lookup(T.POSITIONAL, word);
-    if (before !== T.Num || this.breaks[i] || !/^[a-z]+$/.test(word)) return undefined;
-    // Before `:` or `=` it is the next argument or statement, which something before it is missing from.
-    return next === T.Colon || next === T.Eq ? undefined : T.Unit;
+    return before === T.Num && !this.breaks[i] && /^[a-z]+$/.test(word) ? T.Unit : undefined;
   }
 
   private inPosition(
@@ -314,10 +312,11 @@ class Arranger {
           before !== undefined &&
           SELECTOR_ENDS.has(before) &&
           inner?.tokenType === T.LCurly &&
-          next === T.Word
+          next === T.Word &&
+          sameLine
         );
       case 'from':
-        return this.mode === 'model' && before !== undefined && afterOperand && (next === T.Str || next === T.OpenStr);
+        return this.mode === 'model' && afterOperand && sameLine && (next === T.Str || next === T.OpenStr);
       default:
         return false;
     }

@@ -102,6 +102,12 @@ export class Messages {
     return { file: this.file, start: at, end: at };
   }
 
+  /** In `16 dim: 3` and `1 b = 2` the word was read as a unit, but it is the name of what comes next. */
+  private culprit(found: IToken): IToken {
+    const before = typeIs(found, T.Colon, T.Eq) ? this.before(found) : undefined;
+    return before && typeIs(before, T.Unit) ? before : found;
+  }
+
   /** What people see was found: the line end before a `}`, though `layout.ts` leaves it out. */
   private met(found: IToken, before: IToken | undefined): IToken {
     if (!before || !typeIs(found, T.RCurly) || typeIs(before, T.LCurly)) return found;
@@ -150,7 +156,7 @@ export class Messages {
 
   /** A token stood where the grammar has no use for it. */
   unexpected(error: IRecognitionException): Diagnostic {
-    const found = error.token;
+    const found = this.culprit(error.token);
     const before = this.before(found);
     const rule = error.context.ruleStack.at(-1) ?? '';
     const label = error.message;
@@ -294,7 +300,8 @@ export class Messages {
     );
   }
 
-  private afterStatement(first: IToken, found: IToken): Diagnostic {
+  private afterStatement(first: IToken, stopped: IToken): Diagnostic {
+    const found = this.culprit(stopped);
     const before = this.before(found);
     if (typeIs(found, T.Colon) && before === first && typeIs(first, T.Word)) return this.bindsWith(first, found);
     if (this.closesNothing(found)) return this.stray(found);

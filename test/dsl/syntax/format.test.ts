@@ -17,7 +17,7 @@ describe('format', () => {
       fc.property(specs, fc.array(fc.nat(), { maxLength: 12 }), (text, choices) => {
         formatted(withComments(text, choices));
       }),
-      { numRuns: 600 },
+      { numRuns: 400 },
     );
   });
 
