@@ -31,7 +31,7 @@ interface Contraction {
 const VIEW_OPS: ReadonlySet<OpName> = new Set(['reshape', 'transpose', 'slice', 'roll', 'broadcast']);
 
 /** The parameter that a value is a view of. */
-export function viewedParam(v: Value): string | undefined {
+function viewedParam(v: Value): string | undefined {
   if (v.op === 'param') return v.attrs.name;
   return VIEW_OPS.has(v.op) ? viewedParam(v.inputs[0]!) : undefined;
 }
@@ -39,11 +39,6 @@ export function viewedParam(v: Value): string | undefined {
 function packed(v: Value, n: number, k: number, transposed: boolean): PackedWeight | undefined {
   const param = viewedParam(v);
   return param === undefined ? undefined : { param, view: v, n, k, transposed };
-}
-
-/** The operand that is packed, if it is a view of a parameter: the kernel's own buffer list then leaves it out. */
-export function packedOperand(v: Value): PackedWeight | undefined {
-  return v.op === 'linear' || v.op === 'matmul' || v.op === 'conv2d' ? contraction(v).packed : undefined;
 }
 
 function linear(v: Extract<Value, { op: 'linear' }>): Contraction {
@@ -125,7 +120,7 @@ function conv2d(v: Extract<Value, { op: 'conv2d' }>): Contraction {
   };
 }
 
-export function contraction(v: Value): Contraction {
+function contraction(v: Value): Contraction {
   switch (v.op) {
     case 'linear':
       return linear(v);

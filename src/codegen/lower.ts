@@ -37,9 +37,27 @@ function concat(v: Extract<Value, { op: 'concat' }>, inputs: readonly Value[]): 
   return parts.length === inputs.length ? withInputs(v, inputs) : make('concat', parts, v.attrs, v.origin);
 }
 
+/** A slice of one part of a concat is a slice of that part: the parts then need not be copied together. */
+function slice(v: Extract<Value, { op: 'slice' }>, inputs: readonly Value[]): Value {
+  const whole = inputs[0]!;
+  if (whole.op !== 'concat') return withInputs(v, inputs);
+  const { axis } = whole.attrs;
+  let begin = 0;
+  for (const part of whole.inputs) {
+    const end = begin + part.type.shape[axis]!;
+    if (v.attrs.start[axis]! >= begin && v.attrs.end[axis]! <= end) {
+      const move = (at: readonly number[]): number[] => at.map((n, i) => (i === axis ? n - begin : n));
+      return build.slice(part, move(v.attrs.start), move(v.attrs.end), v.origin);
+    }
+    begin = end;
+  }
+  return withInputs(v, inputs);
+}
+
 const LOWERINGS: { readonly [O in OpName]?: Lowering } = {
   group_norm: groupNorm,
   concat,
+  slice,
   batch_norm: (v: Value, inputs: readonly Value[]) => decomposed(v, inputs),
   resize: (v: Value, inputs: readonly Value[]) => decomposed(v, inputs),
   solve: (v: Value): Value => {

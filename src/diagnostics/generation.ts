@@ -30,7 +30,7 @@ Move the operator to a place where it sees parameters only, or write it with ope
       `\`${a.operator}\` touches ${mib(a.bytes)} of one tensor at a time; a WebGPU device binds at least ${mib(a.limit)}`,
     help: () => [
       'use a smaller batch or image',
-      'or compile for devices with larger limits: `deploy { limits: device }`',
+      'or compile for devices with larger limits: `limits = device` under `deploy`',
     ],
     explain: `A kernel sees a tensor through a binding, and WebGPU guarantees bindings of 128 MiB. Larger tensors are worked on in
 parts where every part of the result needs only a part of the operands. Here it needs more at once, for instance all of a very
@@ -45,10 +45,7 @@ Use a smaller batch or image size, or compile for a device with larger limits; s
     explain: `WebGPU guarantees eight storage buffers for a kernel. Chains of operators are cut so that each part stays within that,
 but a single operator with more operands than that (an attention with many bias factors) cannot be cut.
 
-\`\`\`
-attention(q, k, v, bias: [a, b, c, d, e])     // five factors, nine buffers
-attention(q, k, v, bias: [a + b + c, d, e])   // seven
-\`\`\``,
+An attention reads q, k and v, writes its result, and has room for four factors of bias. Add smaller factors up before they go in.`,
   }),
   ESP0604: entry<{ name: string; bytes: number; limit: number }>({
     title: 'Tensor larger than a buffer',

@@ -17,7 +17,7 @@ import { isNarrowConv } from '../codegen/inline-loops.js';
 import { ROW_OPS } from '../codegen/rows.js';
 import { topological } from '../ir/graph.js';
 import { OPS } from '../ir/ops/index.js';
-import { sameShape, sizeOf } from '../ir/ops/shapes.js';
+import { sameShape } from '../ir/ops/shapes.js';
 import type { Func, OpName, Value } from '../ir/types.js';
 
 export type GroupKind = 'contract' | 'attention' | 'reduce' | 'pointwise';
@@ -351,9 +351,4 @@ function inOrder(groups: readonly Group[]): Group[] {
 /** Whether the operand is read once for each result, not once for each term. */
 function isBias(v: Value, operand: number): boolean {
   return (v.op === 'linear' || v.op === 'conv2d') && operand === 2;
-}
-
-/** Bytes of a value in a buffer; every element takes four. */
-export function bufferBytes(v: Value): number {
-  return sizeOf(v.type.shape) * 4;
 }

@@ -112,6 +112,24 @@ describe('generate', () => {
     expect(describeMemory(g.memory[0]!)).not.toContain('[64, 64]');
   });
 
+  it('does not copy parts together that are only read apart', () => {
+    const m = new Model();
+    const x = m.input([1, 4, 8]);
+    const all = build.concat(
+      [0, 1, 2].map(() => build.linear(x, m.param([8, 8]))),
+      2,
+    );
+    const parts = [0, 1, 2].map((i) => build.reshape(build.sliceAxis(all, 2, i * 8, i * 8 + 8), [1, 1, 4, 8]));
+    const g = compiled(m.module(build.attention(parts[0]!, parts[1]!, parts[2]!, 1)));
+    expect(entryOf(g).dispatches.map((d) => g.program.kernels[d.kernel]!.archetype)).toEqual([
+      'contract',
+      'contract',
+      'contract',
+      'attention',
+    ]);
+    expect(g.program.kernels.length).toBe(2);
+  });
+
   it('packs views of parameters', () => {
     const m = new Model();
     const w = m.param([2, 3], tensor([2, 3], Float32Array.of(1, 2, 3, 4, 5, 6)));
