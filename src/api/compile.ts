@@ -48,7 +48,8 @@ export interface Compiled {
 /** Largest file of weights, so that a web server and its caches take it. */
 const SHARD_BYTES = 24 * 2 ** 20;
 
-const STAGES = ['elaborate', ...PASSES.map((p) => p.name)];
+/** What `after:<stage>` can name, in order. */
+export const STAGES = ['elaborate', ...PASSES.map((p) => p.name)];
 
 /** The pass that `after:<pass>` names. */
 export function stageName(stage: string): string {

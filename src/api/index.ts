@@ -14,6 +14,7 @@ export { type Analysis, analyse, type Spec, type SpecOptions } from './analyse.j
 export { type Compiled, type CompileOptions, compile } from './compile.js';
 export type { Host } from './host.js';
 export { type Inspected, inspect } from './inspect.js';
+export { libraryText } from './library.js';
 export { type Merged, merge } from './merge.js';
 export { type Evaluation, figures } from './metrics.js';
 export { nodeHost } from './node/host.js';

@@ -150,6 +150,18 @@ Check the path and the folder you are in. \`espalier init\` writes a first spec.
     help: (a) => [`Its classes are: ${a.labels.slice(0, 20).join(', ')}${a.labels.length > 20 ? ', ...' : ''}.`],
     explain: `\`eval\` takes the name of each sub-folder as the true class of its images. Characters that a folder's name cannot hold are written as \`_\`: the class \`T-shirt/top\` is the folder \`T-shirt_top\`.`,
   }),
+  ESP0922: entry<{ problem: string; command: string | undefined }>({
+    title: 'Wrong command line',
+    message: (a) => a.problem,
+    help: (a) => [
+      a.command ? `\`espalier help ${a.command}\` shows what it takes.` : '`espalier help` lists the commands.',
+    ],
+    explain: `A command, an option or an argument is unknown, missing, or one too many.
+
+    espalier compile flowers.peft --bacth 8 -o out
+
+\`espalier help\` lists the commands, \`espalier help COMMAND\` the options of one.`,
+  }),
   ESP0917: entry<{ path: string }>({
     title: 'Spec too large',
     message: (a) => `${a.path} is too large to be a spec`,

@@ -1,12 +1,13 @@
 /** `compile`, `merge`, `inspect`: from a spec to what can be shipped, and every stage between. */
 import type { Command } from 'commander';
+import { STAGES } from '../../api/compile.js';
 import { compile, inspect, merge } from '../../api/index.js';
 import { nodeHost } from '../../api/node/host.js';
 import { writeCompiled, writeMerged } from '../../api/node/write.js';
 import { writeFileAtomic } from '../../formats/node/files.js';
-import { collectSet, guarded, oneOf, showDiagnostics } from '../context.js';
+import { type CommandOutput, collectSet, guarded, oneOf, showDiagnostics } from '../context.js';
 import { EXIT } from '../exit.js';
-import { count, type Output, startProgress } from '../output.js';
+import { count, startProgress } from '../output.js';
 import { describeCompiled } from '../summary.js';
 
 interface SpecFlags {
@@ -22,7 +23,7 @@ const specOptions = (command: Command) =>
     .option('--model <name>', 'which model, when the spec has several')
     .option('--json', 'the result, or the diagnostics, as JSON');
 
-export function registerCompile(program: Command, output: Output): void {
+export function registerCompile(program: Command, output: CommandOutput): void {
   specOptions(program.command('compile'))
     .description('compile a spec into a folder that runs on any WebGPU')
     .requiredOption('-o, --out <dir>', 'folder to write (replaced as a whole)')
@@ -117,6 +118,10 @@ export function registerCompile(program: Command, output: Output): void {
     .option('--svg <file>', 'draw the model into a file')
     .action(
       guarded(output, async (path: string, flags: SpecFlags & { emit?: string; svg?: string }) => {
+        if (flags.emit === 'help') {
+          output.print(STAGES.map((name) => `after:${name}`).join('\n'));
+          return EXIT.ok;
+        }
         const inspected = await inspect(path, {
           host: nodeHost(),
           ...(flags.set ? { set: flags.set } : {}),

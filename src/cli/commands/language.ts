@@ -8,9 +8,9 @@ import { explain } from '../../diagnostics/explain.js';
 import { toJson } from '../../diagnostics/render.js';
 import { nearest } from '../../diagnostics/suggest.js';
 import { writeFileAtomic } from '../../formats/node/files.js';
-import { collectSet, guarded, showDiagnostics, textOf } from '../context.js';
+import { type CommandOutput, collectSet, exitCode, guarded, showDiagnostics, textOf } from '../context.js';
 import { EXIT } from '../exit.js';
-import { count, type Output } from '../output.js';
+import { count } from '../output.js';
 
 interface CheckOptions {
   readonly set?: Record<string, string>;
@@ -18,7 +18,7 @@ interface CheckOptions {
   readonly json?: boolean;
 }
 
-export function registerLanguage(program: Command, output: Output): void {
+export function registerLanguage(program: Command, output: CommandOutput): void {
   program
     .command('check')
     .description('check a spec: names, options, shapes, selectors; reads no weights')
@@ -32,7 +32,7 @@ export function registerLanguage(program: Command, output: Output): void {
         if (options.json)
           output.print(JSON.stringify({ ok: value !== undefined, diagnostics: toJson(diagnostics, textOf) }, null, 2));
         else showDiagnostics(diagnostics, output, false);
-        if (value === undefined) return EXIT.input;
+        if (value === undefined) return exitCode(diagnostics);
         if (!options.json) {
           const { elaborated } = value;
           output.print(

@@ -6,9 +6,9 @@ import { diagnoseDevice } from '../../../runtime/node/index.js';
 import { EspalierError } from '../../api/index.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { writeFileAtomic } from '../../formats/node/files.js';
-import { guarded } from '../context.js';
+import { type CommandOutput, guarded } from '../context.js';
 import { EXIT } from '../exit.js';
-import { bytes, type Output, table } from '../output.js';
+import { bytes, table } from '../output.js';
 
 /** The spec that `init` writes. A test checks that it stays well formed and formatted. */
 export const STARTER = `// What to adapt, how, and what to run it on. Check it with \`espalier check\`.
@@ -32,7 +32,7 @@ deploy Starter {
 }
 `;
 
-export function registerProject(program: Command, output: Output): void {
+export function registerProject(program: Command, output: CommandOutput): void {
   program
     .command('init')
     .description('write a first spec')

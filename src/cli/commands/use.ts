@@ -1,9 +1,9 @@
 /** `run` and `eval`: a compiled folder on real images. */
 import type { Command } from 'commander';
 import { evaluateFolder, openProgram, predictImages } from '../../api/node/programs.js';
-import { guarded } from '../context.js';
+import { type CommandOutput, guarded, numberFor } from '../context.js';
 import { EXIT } from '../exit.js';
-import { csvLine, type Output, startProgress, table } from '../output.js';
+import { csvLine, startProgress, table } from '../output.js';
 
 interface UseFlags {
   readonly json?: boolean;
@@ -12,13 +12,18 @@ interface UseFlags {
 
 const percent = (x: number) => (Number.isNaN(x) ? '-' : `${(100 * x).toFixed(1)}%`);
 
-export function registerUse(program: Command, output: Output): void {
+export function registerUse(program: Command, output: CommandOutput): void {
   program
     .command('run')
     .description('run a compiled program on images and print the likeliest classes')
     .argument('<dir>', 'a folder that `compile` wrote')
     .argument('<image...>', 'images, or folders of images')
-    .option('--top <n>', 'how many classes to print', (text) => Math.max(1, Number.parseInt(text, 10) || 1), 5)
+    .option(
+      '--top <n>',
+      'how many classes to print',
+      (text) => numberFor('--top', text, { from: 1, to: 1000, whole: true }),
+      5,
+    )
     .option('--json', 'as JSON')
     .option('--csv', 'as CSV: image, rank, class, probability')
     .action(
@@ -56,7 +61,9 @@ export function registerUse(program: Command, output: Output): void {
     .argument('<folder>', 'images as FOLDER/<class>/<image>')
     .option('--json', 'as JSON')
     .option('--csv', 'the per-class figures as CSV')
-    .option('--min <accuracy>', 'exit 4 if the accuracy is below this (0 to 1)', Number.parseFloat)
+    .option('--min <accuracy>', 'exit 4 if the accuracy is below this (0 to 1)', (text) =>
+      numberFor('--min', text, { from: 0, to: 1, whole: false }),
+    )
     .action(
       guarded(output, async (dir: string, folder: string, flags: UseFlags & { min?: number }) => {
         const progress = startProgress();
