@@ -1,0 +1,243 @@
+/** `compile`, `run`, `eval`, `merge`, `inspect` and `doctor` on the example, with real images and some that are not. */
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import sharp from 'sharp';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { STAGES } from '../../src/api/compile.js';
+import { parseModule } from '../../src/ir/text.js';
+import { scratch } from '../api/support.js';
+import { child, cli, expectNothingWritten, expectRefused, FASHION } from './support.js';
+
+const folder = scratch();
+const spec = join(FASHION, 'lora.peft');
+const program = join(folder, 'program');
+const digits = join(FASHION, 'images', 'digits');
+const image = (digit: number) => join(digits, String(digit), readdirSync(join(digits, String(digit)))[0]!);
+let compiled: Awaited<ReturnType<typeof cli>>;
+beforeAll(async () => {
+  compiled = await cli('compile', spec, '-o', program, '--batch', '1');
+});
+
+describe('compile', () => {
+  test('prints a summary', () => {
+    expect(compiled.err).toBe('');
+    expect(compiled.code).toBe(0);
+    for (const line of [
+      /parameters +[\d,]+ \([\d,]+ frozen, [\d,]+ trainable, [\d.]+%\)/,
+      /lora merged at 8 sites/,
+      /kernels +\d+ kernels, \d+ dispatches at batch 1/,
+      /FLOP/,
+      /MiB weights, .* peak/,
+      /difference \d\.\d+e-\d/,
+    ]) {
+      expect(compiled.out).toMatch(line);
+    }
+  });
+
+  test('prints it as JSON, without warnings between', async () => {
+    const { code, out } = await cli(
+      'compile',
+      spec,
+      '-o',
+      join(folder, 'json'),
+      '--batch',
+      '1',
+      '--no-golden',
+      '--json',
+    );
+    expect(code).toBe(0);
+    const { summary, merged } = JSON.parse(out) as {
+      summary: { parameters: { total: number } };
+      merged: { state: string }[];
+    };
+    expect(summary.parameters.total).toBeGreaterThan(500_000);
+    expect(merged.map((m) => m.state)).toEqual(Array.from({ length: 8 }, () => 'merged'));
+    expect(existsSync(join(folder, 'json', 'golden.safetensors'))).toBe(false);
+  });
+});
+
+describe('run', () => {
+  test('names the classes of an image, from a process of its own', async () => {
+    const { code, out, err } = await child('run', program, image(7), '--top', '2');
+    expect(err).toBe('');
+    expect(code).toBe(0);
+    expect(out).toMatch(/00\d+\.png\n {2}\d +\d+\.\d%\n {2}\d +\d+\.\d%\n$/);
+    expect(out.split('\n')[1]).toMatch(/^ {2}7 /);
+  });
+
+  test('prints CSV and JSON with the same numbers', async () => {
+    const csv = await cli('run', program, image(0), image(1), '--csv', '--top', '3');
+    const rows = csv.out
+      .trim()
+      .split('\n')
+      .map((line) => line.split(','));
+    expect(rows[0]).toEqual(['image', 'rank', 'class', 'probability']);
+    expect(rows).toHaveLength(7);
+    const json = JSON.parse((await cli('run', program, image(0), image(1), '--json', '--top', '3')).out) as {
+      image: string;
+      classes: { label: string; probability: number }[];
+    }[];
+    expect(
+      json.flatMap((r) => r.classes.map((c, i) => [r.image, String(i + 1), c.label, String(c.probability)])),
+    ).toEqual(rows.slice(1));
+    for (const { classes } of json)
+      expect(classes.reduce((sum, c) => sum + c.probability, 0)).toBeLessThanOrEqual(1.000001);
+  });
+
+  test('takes 16-bit, CMYK, transparent and palette images', async () => {
+    const pixels = await sharp(image(3)).greyscale().raw().toBuffer();
+    const grey = () => sharp(pixels, { raw: { width: 28, height: 28, channels: 1 } });
+    await grey().toColourspace('grey16').png().toFile(join(folder, 'deep.png'));
+    await grey().toColourspace('cmyk').jpeg({ quality: 100 }).toFile(join(folder, 'cmyk.jpg'));
+    await grey().toColourspace('srgb').ensureAlpha(1).png().toFile(join(folder, 'alpha.png'));
+    await grey().png({ palette: true }).toFile(join(folder, 'palette.png'));
+    expect((await sharp(join(folder, 'deep.png')).metadata()).depth).toBe('ushort');
+    expect((await sharp(join(folder, 'cmyk.jpg')).metadata()).space).toBe('cmyk');
+    const names = ['deep.png', 'cmyk.jpg', 'alpha.png', 'palette.png'];
+    const { code, out } = await cli('run', program, image(3), ...names.map((n) => join(folder, n)), '--json');
+    expect(code).toBe(0);
+    const [first, ...others] = JSON.parse(out) as {
+      image: string;
+      classes: { label: string; probability: number }[];
+    }[];
+    expect(first!.classes[0]!.label).toBe('3');
+    for (const { image: path, classes } of others) {
+      // CMYK and JPEG lose something; the others nothing that 8 bits hold.
+      const near = basename(path) === 'cmyk.jpg' ? 0.2 : 0.005;
+      expect(classes[0]!.label, path).toBe('3');
+      expect(Math.abs(classes[0]!.probability - first!.classes[0]!.probability), path).toBeLessThan(near);
+    }
+  });
+
+  test('refuses what is no image, all of it at once', async () => {
+    writeFileSync(join(folder, 'text.png'), 'this is a text');
+    writeFileSync(join(folder, 'empty.png'), '');
+    writeFileSync(join(folder, 'half.png'), readFileSync(image(2)).subarray(0, 100));
+    const names = ['text.png', 'empty.png', 'half.png', 'absent.png'];
+    const ended = await cli('run', program, image(0), ...names.map((n) => join(folder, n)));
+    expectRefused(ended, 1, 'ESP0530');
+    for (const name of names) expect(ended.err).toContain(name);
+    expect(ended.err).toMatch(/it is empty/);
+    mkdirSync(join(folder, 'bare'));
+    expectRefused(await cli('run', program, join(folder, 'bare')), 1, 'ESP0531');
+    expectRefused(await cli('run', folder, image(0)), 2, 'ESP0905');
+    expectRefused(await cli('run', join(folder, 'nowhere'), image(0)), 2, 'ESP0905');
+    expectRefused(await cli('run', program, image(0), '--top', 'many'), 2, 'ESP0912');
+  });
+});
+
+describe('eval', () => {
+  test('scores a folder of classes', async () => {
+    const { code, out } = await cli('eval', program, digits, '--json');
+    expect(code).toBe(0);
+    const found = JSON.parse(out) as {
+      images: number;
+      correct: number;
+      accuracy: number;
+      confusion: number[][];
+      classes: { label: string; support: number }[];
+    };
+    expect(found.images).toBe(20);
+    expect(found.correct).toBeGreaterThanOrEqual(15);
+    expect(found.correct).toBe(found.confusion.reduce((sum, row, i) => sum + row[i]!, 0));
+    expect(found.confusion.map((row) => row.reduce((a, b) => a + b, 0))).toEqual(Array(10).fill(2));
+    expect(found.classes.map((c) => c.label)).toEqual([...'0123456789']);
+    const text = await cli('eval', program, digits, '--min', String(found.accuracy));
+    expect(text.code).toBe(0);
+    expect(text.out).toContain(`(${found.correct} of 20)`);
+    expect(text.out).toMatch(/confusion \(rows: actual, columns: predicted\)/);
+  });
+
+  test('fails below the accuracy that was asked for', async () => {
+    // A folder that says of a seven that it is a one.
+    mkdirSync(join(folder, 'lies', '1'), { recursive: true });
+    copyFileSync(image(7), join(folder, 'lies', '1', 'seven.png'));
+    const ended = await cli('eval', program, join(folder, 'lies'), '--min', '0.5', '--csv');
+    expect(ended.code).toBe(4);
+    expect(ended.out).toMatch(/^class,images,precision,recall\n0,0,/);
+  });
+
+  test('refuses folders that are no classes', async () => {
+    expectRefused(await cli('eval', program, join(FASHION, 'images', 'clothes')), 1, 'ESP0921');
+    expectRefused(await cli('eval', program, join(digits, '3')), 1, 'ESP0531');
+    expectRefused(await cli('eval', program, digits, '--min', 'high'), 2, 'ESP0912');
+  });
+});
+
+describe('merge', () => {
+  test('writes a checkpoint that compiles without the adapter', async () => {
+    const out = join(folder, 'merged');
+    const merged = await cli('merge', spec, '-o', out, '--json');
+    expect(merged.code).toBe(0);
+    expect(JSON.parse(merged.out)).toMatchObject({ layout: 'huggingface' });
+    const plain = join(folder, 'plain.peft');
+    writeFileSync(plain, 'use std\nmodel Digits {\n  base = vit_auto() from "./merged"\n  head = classify(base)\n}\n');
+    expect((await cli('compile', plain, '-o', join(folder, 'again'), '--batch', '1')).code).toBe(0);
+    const [a, b] = [
+      await cli('run', program, image(5), '--json'),
+      await cli('run', join(folder, 'again'), image(5), '--json'),
+    ];
+    const of = (ended: { out: string }) =>
+      (JSON.parse(ended.out) as { classes: { label: string; probability: number }[] }[])[0]!.classes;
+    expect(of(b).map((c) => c.label)).toEqual(of(a).map((c) => c.label));
+    for (const [i, c] of of(b).entries()) expect(c.probability).toBeCloseTo(of(a)[i]!.probability, 4);
+  });
+
+  test('refuses a model without weights', async () => {
+    const bare = join(folder, 'bare.peft');
+    writeFileSync(
+      bare,
+      'use std\nmodel M {\n  base = vit(image: 8, patch: 4, dim: 8, depth: 1, heads: 2)\n  head = classify(base, classes: 2)\n}\n',
+    );
+    expectRefused(await cli('merge', bare, '-o', join(folder, 'none')), 1, 'ESP0918');
+    expectNothingWritten(folder, 'none');
+  });
+});
+
+describe('inspect', () => {
+  test('prints the tree with shapes, adapters and the names in the checkpoint', async () => {
+    const { code, out } = await cli('inspect', spec);
+    expect(code).toBe(0);
+    for (const line of [
+      /qkv {2}Linear/,
+      /\.weight \[384, 128\].*<- .*attention\.query\.weight -> rows 0\.\.128/,
+      /\+ lora/,
+      /\.A \[8, 128\]/,
+      /fc {2}Linear/,
+    ]) {
+      expect(out).toMatch(line);
+    }
+  });
+
+  test('prints any stage, and lists the stages', async () => {
+    expect((await cli('inspect', spec, '--emit', 'help')).out.trim().split('\n')).toEqual(
+      STAGES.map((s) => `after:${s}`),
+    );
+    const { out } = await cli('inspect', spec, '--emit', 'after:split');
+    expect([...parseModule(out).funcs.keys()].sort()).toEqual(['infer', 'prepare']);
+    expectRefused(await cli('inspect', spec, '--emit', 'after:lunch'), 2, 'ESP0904');
+  });
+
+  test('draws a picture that is XML', async () => {
+    const path = join(folder, 'model.svg');
+    expect((await cli('inspect', join(FASHION, 'karst.peft'), '--svg', path)).code).toBe(0);
+    const svg = readFileSync(path, 'utf8');
+    // sharp's renderer refuses XML that is not well formed, and draws nothing for an empty picture.
+    const { channels } = await sharp(Buffer.from(svg)).stats();
+    expect(channels[0]!.stdev).toBeGreaterThan(5);
+    expect(svg).toMatch(/karst/);
+    expect(svg).toMatch(/4 × \(0 to 3\)/);
+  });
+});
+
+test('doctor names the driver, its limits and features', async () => {
+  const text = await cli('doctor');
+  expect(text.code).toBe(0);
+  expect(text.out).toMatch(/subgroups +\d+ to \d+ lanes/);
+  expect(text.out).toMatch(/maxBufferSize/);
+  const { chosen } = JSON.parse((await cli('doctor', '--json')).out) as {
+    chosen: { driver: string; limits: Record<string, number> };
+  };
+  expect(['system', 'lavapipe', 'swiftshader']).toContain(chosen.driver);
+  expect(chosen.limits.maxBufferSize).toBeGreaterThanOrEqual(2 ** 28);
+});
