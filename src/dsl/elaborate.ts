@@ -16,7 +16,7 @@ import { makeEngine } from './semantics/make-engine.js';
 import { type Binding, type ModelPlan, planModel } from './semantics/model.js';
 import { modelOptions, theModel } from './semantics/options.js';
 import { pruneJobs } from './semantics/prune.js';
-import { Report, Stop } from './semantics/report.js';
+import { Exhausted, Report, Stop } from './semantics/report.js';
 import { Scope } from './semantics/scope.js';
 import { deploySettings, trainSettings } from './semantics/settings.js';
 import { below, type ModuleSite } from './semantics/site.js';
@@ -35,7 +35,9 @@ export function elaborate(file: SourceFile, options: ElaborateOptions): Checked<
   const library = new Library(file, report, options.readFile);
   checkNames(library, report);
   const engine = makeEngine(report, library, options);
-  const value = report.attempt(() => elaborateModel(engine, file, theModel(engine, file, options.model)));
+  const value = bounded(() =>
+    report.attempt(() => elaborateModel(engine, file, theModel(engine, file, options.model))),
+  );
   return { ...(value && !report.failed ? { value } : {}), diagnostics: report.diagnostics };
 }
 
@@ -51,9 +53,19 @@ export function check(file: SourceFile, options: ElaborateOptions): Diagnostic[]
   }
   for (const m of chosen) {
     const engine = makeEngine(report, library, options);
-    report.attempt(() => elaborateModel(engine, file, m));
+    bounded(() => report.attempt(() => elaborateModel(engine, file, m)));
   }
   return report.diagnostics;
+}
+
+/** Undefined when the spec asked for more work than is reasonable, which was reported. */
+function bounded<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch (e) {
+    if (e instanceof Exhausted) return undefined;
+    throw e;
+  }
 }
 
 function elaborateModel(engine: Engine, file: SourceFile, decl: ModelDecl): Elaborated | undefined {

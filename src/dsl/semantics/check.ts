@@ -12,6 +12,7 @@ import type {
   TensorParam,
   TypeExpr,
 } from '../ast.js';
+import { boundBy } from './bound.js';
 import { isLayerType, LAYER_TYPES, layerParameters } from './layers.js';
 import type { Library, Named } from './library.js';
 import { optionHelp, parameterNames, positional, wordsOf } from './operator.js';
@@ -19,7 +20,7 @@ import { OPERATORS } from './operators.js';
 import type { Report } from './report.js';
 import { notAWord, TYPE_NAMES, wordsIn } from './types.js';
 
-/** Names in reach at a place; `later`: bound further down in the same body. */
+/** `later`: bound further down in the same body. */
 interface Names {
   readonly bound: Set<string>;
   readonly words: ReadonlySet<string>;
@@ -381,21 +382,5 @@ class Checker {
       { option: a.name.name, of },
       { primary: { span: a.name.span, text: 'no such option' }, help: optionHelp(a.name.name, known) },
     );
-  }
-}
-
-/** Names that a statement binds in the body it stands in. */
-function boundBy(s: Stmt): string[] {
-  switch (s.kind) {
-    case 'bind':
-      return s.names.map((n) => n.name);
-    case 'site':
-      return [s.name.name];
-    case 'if_stmt':
-      return [...s.then, ...(s.otherwise ?? [])].flatMap(boundBy);
-    case 'for':
-      return s.body.flatMap(boundBy);
-    default:
-      return [];
   }
 }

@@ -29,6 +29,8 @@ export interface Engine {
   readonly library: Library;
   readonly params: ParamStore;
   readonly options: ElaborateOptions;
+  /** Expressions worked out so far. */
+  steps: number;
   /** What is being traced: every value made gets it as its origin. */
   frame: { readonly site?: string; readonly scope?: string };
 

@@ -8,7 +8,7 @@ import { binary, unary } from './arithmetic.js';
 import type { Engine } from './engine.js';
 import { indexValue } from './indexing.js';
 import { OPERATORS } from './operators.js';
-import { Stop } from './report.js';
+import { Exhausted, Stop } from './report.js';
 import { Scope } from './scope.js';
 import type { ListSite, ParamSlot, Site, Spot } from './site.js';
 import { describe, NONE, num, POISON, tensorVal, type Val } from './values.js';
@@ -16,7 +16,11 @@ import { describe, NONE, num, POISON, tensorVal, type Val } from './values.js';
 /** Turns of a `repeat`, `for` or comprehension beyond which a spec is taken for a slip. */
 export const MOST_TURNS = 10_000;
 
+/** Expressions worked out for one model beyond which loops in loops are taken for a slip; ViT-B with adapters takes some 20,000. */
+const MOST_STEPS = 5_000_000;
+
 export function evaluate(engine: Engine, expr: Expr, scope: Scope, spot?: Spot): Val {
+  if (++engine.steps > MOST_STEPS) exhausted(engine, expr);
   switch (expr.kind) {
     case 'number':
       return {
@@ -67,6 +71,15 @@ export function evaluate(engine: Engine, expr: Expr, scope: Scope, spot?: Spot):
       return v ?? noValue(engine, 'this block', expr);
     }
   }
+}
+
+function exhausted(engine: Engine, expr: Expr): never {
+  engine.report.add(
+    'ESP0310',
+    { what: 'the number of expressions to work out', limit: MOST_STEPS, found: engine.steps },
+    { primary: { span: expr.span, text: 'loops around this do not seem to end' } },
+  );
+  throw new Exhausted();
 }
 
 function noValue(engine: Engine, what: string, expr: Expr): never {

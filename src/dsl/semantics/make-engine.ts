@@ -25,6 +25,7 @@ export function makeEngine(report: Report, library: Library, options: ElaborateO
     library,
     options,
     params: new ParamStore(),
+    steps: 0,
     frame: {},
     evaluate: (e, scope, spot) => evaluate(engine, e, scope, spot),
     runBlock: (statements, scope, owner, spot) => runBlock(engine, statements, scope, owner, spot),

@@ -60,7 +60,7 @@ const STARTS: readonly Operator[] = [
 ];
 
 /** Elements in a table, or turns of a comprehension, beyond which a spec is taken for a slip. */
-export const MOST_ELEMENTS = 1 << 24;
+export const MOST_ELEMENTS = 1 << 20;
 
 const table: Operator = {
   name: 'table',

@@ -10,6 +10,9 @@ export class Stop extends Error {
   }
 }
 
+/** The spec asks for more work than any real one: everything ends. Reported before it is thrown. */
+export class Exhausted extends Error {}
+
 /** A requirement of a module or adapter does not hold: the rest of its body would only echo that. */
 export class Refused extends Stop {}
 

@@ -118,6 +118,11 @@ const cases: readonly (readonly [name: string, codes: readonly string[], text: s
     ),
   ],
   ['too-many-turns', ['ESP0310'], 'use std\nmodel M {\n  base = vit_auto(dim: 8, heads: 1, depth: 1000000000)\n}\n'],
+  [
+    'loops-in-loops',
+    ['ESP0310'],
+    layer('').replace('fc2(fc1(x))', 'y = 0\n    for i < 9999 { for j < 9999 { y = y + i * j } }\n    fc1(x)'),
+  ],
   ['free-dimension', ['ESP0311'], layer('').replace('x: [n, size]', 'x: [n, m]')],
   ['too-many-indices', ['ESP0308'], layer('').replace('fc2(fc1(x))', 'fc1(x)[0, 0, 0]')],
   ['table-of-words', ['ESP0312'], layer('').replace('  fc1 =', '  t = table(i < 2: "a")\n  fc1 =')],

@@ -86,10 +86,10 @@ describe('mutated specs', () => {
         const text = tokens.join('');
         const start = performance.now();
         const found = check(parse('f.peft', text).file, { batch: 1, readFile: () => undefined });
-        expect(performance.now() - start).toBeLessThan(5000);
+        expect(performance.now() - start).toBeLessThan(30_000);
         for (const d of found) expect(d.message).not.toMatch(/undefined|NaN|\[object/);
       }),
-      { numRuns: Number(process.env.FUZZ_RUNS ?? 400) },
+      { numRuns: Number(process.env.FUZZ_RUNS ?? 250) },
     );
   });
 });

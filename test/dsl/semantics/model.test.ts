@@ -485,7 +485,6 @@ describe('speed', () => {
     const found = check(parsed.file, { batch: 1, readFile: () => undefined });
     const checked = performance.now() - start - read;
     expect([...parsed.diagnostics, ...found]).toEqual([]);
-    console.log(`read ${read.toFixed(0)} ms, checked ${checked.toFixed(0)} ms`);
     // Two cores are shared by many tests here; alone it is a fraction of that.
     expect(checked).toBeLessThan(2000);
   });
