@@ -54,6 +54,8 @@ export function literal(value: number, type: Scalar): string {
 
 /** The fewest digits that name this f32. */
 function shortest(value: number): string {
+  // Rounded up, the largest number would lie outside f32.
+  if (Math.abs(value) === F32_MAX) return String(value);
   for (let digits = 1; digits < 9; digits++) {
     const short = Number(value.toPrecision(digits));
     if (Math.fround(short) === value) return String(short);

@@ -7,7 +7,7 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) thr
   if (row >= 8u) {
     return;
   }
-  var acc0 = vec4f(-3.4028235e+38f);
+  var acc0 = vec4f(-3.4028234663852886e+38f);
   for (var n1 = 0u; n1 < 9u; n1++) {
     let v2 = vec4f(t1[n1 * 32u + row], t1[n1 * 32u + row + 8u], t1[n1 * 32u + row + 16u], t1[n1 * 32u + row + 24u]);
     acc0 = max(acc0, v2);
