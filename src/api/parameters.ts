@@ -52,6 +52,12 @@ function warnAboutStarts(elaborated: Elaborated, started: ReadonlySet<string>): 
     );
     warnings.push(diagnostic('ESP0907', { source: bare[0]!.split('.')[0]!, count: size }));
   }
+  const tuned = [...started].filter(
+    (name) => !adapterParams.has(name) && elaborated.module.params.get(name)?.role === 'trainable',
+  );
+  for (const name of new Set(tuned.map((param) => param.split('.')[0]!))) {
+    warnings.push(diagnostic('ESP0908', { name, input: `tune ${name} from "./trained.safetensors"` }));
+  }
   const seen = new Set<string>();
   for (const { name, params, span } of elaborated.adapters) {
     if (seen.has(name) || !params.some((p) => started.has(p))) continue;

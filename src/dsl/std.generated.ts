@@ -217,6 +217,7 @@ variant vit_auto = vit() {
     "vit.encoder.layer.{i}.output.dense" = blocks[i].mlp.fc2
     "vit.layernorm" = norm
     "classifier" = head.fc
+    "vit.pooler.dense" = pooler.dense
   }
 }
 
