@@ -2,7 +2,8 @@
  * How near contractions come to what the adapter can compute at all: `npm run bench:matmul [-- SHAPE...]`, shapes as MxNxK.
  *
  * The ceiling is a kernel of nothing but fused multiply-adds on registers. Ceiling and variants run interleaved, many times, and
- * shares are medians of ratios within one round: machines are shared and clocks move, so absolute figures are for orientation.
+ * the median share is of ratios within one round, the best share is best over best: machines are shared and clocks move, so absolute
+ * figures are for orientation.
  * `--time cpu` counts the processor time of this process instead of elapsed time: on a software driver that is what a kernel costs,
  * however busy the machine is.
  */
@@ -82,23 +83,28 @@ async function measure(gpu: Gpu, shape: ContractShape): Promise<void> {
       // Short kernels are repeated, so that a submission's own cost does not count.
       const repeats = Math.max(1, Math.round(2e8 / c.flops));
       const from = clock();
-      for (let i = 0; i < repeats; i++) await dispatch(gpu, c.prepared);
+      await dispatch(gpu, c.prepared, repeats);
       c.rates.push((c.flops * repeats) / (clock() - from) / 1e9);
     }
   }
   const tops = range(rounds).map((round) =>
     Math.max(...candidates.slice(0, CHAINS.length).map((c) => c.rates[round]!)),
   );
-  console.log(
-    `\n${shape.m}x${shape.n}x${shape.k}${' '.repeat(10)}GFLOP/s median  best   share of the ceiling   first run`,
-  );
+  const top = Math.max(...tops);
+  const title = `${shape.m}x${shape.n}x${shape.k}`.padEnd(26);
+  console.log(`\n${title}GFLOP/s: median    best   share of the ceiling: median    best   first run`);
   for (const c of candidates) {
     const share = median(c.rates.map((rate, round) => rate / tops[round]!));
-    console.log(
-      `  ${c.name.padEnd(24)}${median(c.rates).toFixed(1).padStart(8)}${Math.max(...c.rates)
+    const cells = [
+      median(c.rates).toFixed(1).padStart(15),
+      Math.max(...c.rates)
         .toFixed(1)
-        .padStart(8)}` + `${`${(100 * share).toFixed(0)} %`.padStart(18)}${`${c.first.toFixed(2)} s`.padStart(18)}`,
-    );
+        .padStart(8),
+      percent(share).padStart(31),
+      percent(Math.max(...c.rates) / top).padStart(8),
+      `${c.first.toFixed(2)} s`.padStart(12),
+    ];
+    console.log(`  ${c.name.padEnd(24)}${cells.join('')}`);
   }
   for (const buffer of [a, b, y]) buffer.destroy();
 }
@@ -108,6 +114,10 @@ function clock(): number {
   if (values.time === 'wall') return performance.now() / 1000;
   const { user, system } = process.cpuUsage();
   return (user + system) / 1e6 / cpus().length;
+}
+
+function percent(ratio: number): string {
+  return `${(100 * ratio).toFixed(0)} %`;
 }
 
 function median(numbers: readonly number[]): number {

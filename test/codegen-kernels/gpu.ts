@@ -66,13 +66,13 @@ export async function prepare(
   return { pipeline, group, workgroups };
 }
 
-/** Submits one dispatch and waits for it. */
-export async function dispatch(gpu: Gpu, p: Prepared): Promise<void> {
+/** Submits a dispatch, `times` over, and waits for it. */
+export async function dispatch(gpu: Gpu, p: Prepared, times = 1): Promise<void> {
   const encoder = gpu.device.createCommandEncoder();
   const pass = encoder.beginComputePass();
   pass.setPipeline(p.pipeline);
   pass.setBindGroup(0, p.group);
-  pass.dispatchWorkgroups(...p.workgroups);
+  for (let i = 0; i < times; i++) pass.dispatchWorkgroups(...p.workgroups);
   pass.end();
   gpu.device.queue.submit([encoder.finish()]);
   await gpu.device.queue.onSubmittedWorkDone();
