@@ -5,21 +5,14 @@ import { EspalierError } from '../diagnostics/types.js';
 import { OPS } from '../ir/ops/index.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import type { Func, Module, TensorType, Value } from '../ir/types.js';
-import { BufferLimit, fuse, type Group } from '../passes/fuse.js';
 import { type MemoryPlan, planMemory, type Tenant, TensorTooLarge } from '../passes/memory.js';
-import {
-  BASELINE,
-  CannotCut,
-  type Limits,
-  type Range,
-  type ScheduledDispatch,
-  scheduleGroup,
-} from '../passes/schedule.js';
 import { elementOf } from './bindings.js';
 import { scalarOf } from './emit.js';
+import { BufferLimit, fuse, type Group } from './fuse.js';
 import type { BuiltKernel, Place } from './kernel.js';
 import { lower } from './lower.js';
 import { labelOf, placeOf } from './place.js';
+import { BASELINE, CannotCut, type Limits, type Range, type ScheduledDispatch, scheduleGroup } from './schedule.js';
 import { padded, type WeightRecipe, Weights } from './weights.js';
 
 export interface GenerateOptions {

@@ -2,9 +2,9 @@
 import type { Access } from '../../runtime/program.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import type { Value } from '../ir/types.js';
-import type { Group } from '../passes/fuse.js';
 import { Bindings, elementOf, type Slot } from './bindings.js';
 import { Emitter, scalarOf } from './emit.js';
+import type { Group } from './fuse.js';
 import { type Index, scale, sum, variable } from './indexing.js';
 import { type HelperName, helperText } from './math.js';
 import type { GeneratedVariant } from './problem.js';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { fuse, type Group } from '../../src/codegen/fuse.js';
 import { build } from '../../src/ir/build.js';
 import type { Value } from '../../src/ir/types.js';
-import { fuse, type Group } from '../../src/passes/fuse.js';
 import { compiled, entryOf, Model } from './harness.js';
 import { block, TINY, vit } from './vit.js';
 

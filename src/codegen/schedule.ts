@@ -3,16 +3,17 @@
  * binding may be, or too many workgroups), cuts the kernel's outermost loop into chunks. A chunk sees its part of every large
  * tensor through a binding that starts later; the kernel's text does not know which chunk it is.
  */
-import type { Slot } from '../codegen/bindings.js';
-import { NotSeparable } from '../codegen/emit.js';
-import { type BuiltKernel, type Chunk, type KernelContext, KernelWriter } from '../codegen/kernel.js';
-import { attentionKernel } from '../codegen/kernel-attention.js';
-import { contractDomain, contractKernel } from '../codegen/kernel-contract.js';
-import { pointwiseDomain, pointwiseKernel } from '../codegen/kernel-pointwise.js';
-import { reduceDomain, reduceKernel } from '../codegen/kernel-reduce.js';
-import { rowPlan } from '../codegen/rows.js';
+
 import { sizeOf } from '../ir/ops/shapes.js';
+import type { Slot } from './bindings.js';
+import { NotSeparable } from './emit.js';
 import type { Group } from './fuse.js';
+import { type BuiltKernel, type Chunk, type KernelContext, KernelWriter } from './kernel.js';
+import { attentionKernel } from './kernel-attention.js';
+import { contractDomain, contractKernel } from './kernel-contract.js';
+import { pointwiseDomain, pointwiseKernel } from './kernel-pointwise.js';
+import { reduceDomain, reduceKernel } from './kernel-reduce.js';
+import { rowPlan } from './rows.js';
 
 /** The device limits that matter here, by their WebGPU names. */
 export interface Limits {

@@ -12,13 +12,14 @@
  *    than `CHEAP` operations. What is left becomes a pointwise group of its own.
  * 4. A kernel that would need more buffers than the limit is cut: first at a value that it computes in place, then at its path.
  */
-import { FORWARD_OPS } from '../codegen/epilogue.js';
-import { isNarrowConv } from '../codegen/inline-loops.js';
-import { ROW_OPS } from '../codegen/rows.js';
+
 import { topological } from '../ir/graph.js';
 import { OPS } from '../ir/ops/index.js';
 import { sameShape } from '../ir/ops/shapes.js';
 import type { Func, OpName, Value } from '../ir/types.js';
+import { FORWARD_OPS } from './epilogue.js';
+import { isNarrowConv } from './inline-loops.js';
+import { ROW_OPS } from './rows.js';
 
 export type GroupKind = 'contract' | 'attention' | 'reduce' | 'pointwise';
 
