@@ -73,6 +73,23 @@ function warnAboutStarts(elaborated: Elaborated, started: ReadonlySet<string>): 
   return warnings;
 }
 
+/** No array here holds this many bytes, nor does a buffer of any GPU. */
+const MAX_TENSOR_BYTES = 2 ** 32;
+/** What every WebGPU offers. */
+const BUFFER_BYTES = 2 ** 28;
+
+function refuseTooLarge(params: ReadonlyMap<string, Param>): void {
+  const sized = [...params.values()].map(({ name, type }) => ({
+    name,
+    bytes: 4 * type.shape.reduce((a, b) => a * b, 1),
+  }));
+  const tooLarge = sized.filter(({ bytes }) => bytes >= MAX_TENSOR_BYTES);
+  if (tooLarge.length === 0) return;
+  throw new EspalierError(
+    tooLarge.slice(0, 3).map(({ name, bytes }) => diagnostic('ESP0604', { name, bytes, limit: BUFFER_BYTES })),
+  );
+}
+
 /**
  * @throws EspalierError listing every tensor that is missing, unexpected, misshapen or not finite
  */
@@ -83,6 +100,7 @@ export async function loadParameters(
   const { elaborated, checkpoints } = analysis;
   const { params } = elaborated.module;
   const types = new Map([...params].map(([name, p]) => [name, p.type]));
+  refuseTooLarge(params);
   const backbone = elaborated.sources.find((s) => s.kind === 'backbone');
   const sites = moduleSites(elaborated.root, backbone?.layouts.huggingface ?? []);
   const values = new Map<string, Tensor>();

@@ -1,5 +1,5 @@
 /** `compile`, `run`, `eval`, `merge`, `inspect` and `doctor` on the example, with real images and some that are not. */
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -123,6 +123,11 @@ describe('run', () => {
     expectRefused(await cli('run', folder, image(0)), 2, 'ESP0905');
     expectRefused(await cli('run', join(folder, 'nowhere'), image(0)), 2, 'ESP0905');
     expectRefused(await cli('run', program, image(0), '--top', 'many'), 2, 'ESP0912');
+    cpSync(program, join(folder, 'damaged'), { recursive: true });
+    for (const text of ['', '{', '{"format": "espalier.program"}']) {
+      writeFileSync(join(folder, 'damaged', 'program.json'), text);
+      expectRefused(await cli('run', join(folder, 'damaged'), image(0)), 3, 'ESP0707');
+    }
   });
 });
 
@@ -227,6 +232,8 @@ describe('inspect', () => {
     expect(channels[0]!.stdev).toBeGreaterThan(5);
     expect(svg).toMatch(/karst/);
     expect(svg).toMatch(/4 × \(0 to 3\)/);
+    const below = join(path, 'below-a-file.svg');
+    expectRefused(await cli('inspect', spec, '--svg', below), 1, 'ESP0520');
   });
 });
 

@@ -138,7 +138,8 @@ export async function writeFileAtomic(path: string, content: Content): Promise<v
     await writeTo(temp, content);
     await rename(temp, path);
   } catch (error) {
-    await rm(temp, { force: true });
+    // Where a part of the path is a file, removing fails like writing did.
+    await rm(temp, { force: true }).catch(() => {});
     throw cannotWrite(path, error);
   }
 }
