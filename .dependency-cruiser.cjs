@@ -55,7 +55,7 @@ module.exports = {
         path: '^(src/(dsl|ir|passes|codegen|prune|formats|diagnostics)|runtime)/',
         pathNot: '(/node/|^src/codegen/host\\.ts$)',
       },
-      to: { dependencyTypes: ['core'], dynamic: false },
+      to: { dependencyTypes: ['core'], dependencyTypesNot: ['type-import'], dynamic: false },
     },
   ],
   options: {

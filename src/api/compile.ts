@@ -5,6 +5,7 @@
  */
 import type { Program } from '../../runtime/program.js';
 import { type Generated, generate } from '../codegen/generate.js';
+import { HalfOverflow } from '../codegen/pack.js';
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
 import type { DeploySettings, Elaborated } from '../dsl/elaborated.js';
@@ -58,12 +59,22 @@ export function stageName(stage: string): string {
   return name;
 }
 
+function packed(recipe: Generated['weights'][number], tensor: Tensor): Uint8Array {
+  try {
+    return recipe.pack(tensor);
+  } catch (error) {
+    if (!(error instanceof HalfOverflow)) throw error;
+    const { row, column, value } = error;
+    throw new EspalierError([diagnostic('ESP0922', { name: recipe.param, row, column, value })]);
+  }
+}
+
 /** Shards of at most `SHARD_BYTES` (a larger tensor has one of its own), in program order. */
 function weightFiles(generated: Generated, get: (name: string) => Tensor): Map<string, Uint8Array> {
   const shards: Map<string, StoredTensor>[] = [new Map()];
   let size = 0;
   for (const recipe of generated.weights) {
-    const data = recipe.pack(get(recipe.param));
+    const data = packed(recipe, get(recipe.param));
     if (size > 0 && size + data.byteLength > SHARD_BYTES) {
       shards.push(new Map());
       size = 0;
