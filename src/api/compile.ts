@@ -65,7 +65,7 @@ function packed(recipe: Generated['weights'][number], tensor: Tensor): Uint8Arra
   } catch (error) {
     if (!(error instanceof HalfOverflow)) throw error;
     const { row, column, value } = error;
-    throw new EspalierError([diagnostic('ESP0922', { name: recipe.param, row, column, value })]);
+    throw new EspalierError([diagnostic('ESP0925', { name: recipe.param, row, column, value })]);
   }
 }
 

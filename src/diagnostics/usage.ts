@@ -169,7 +169,7 @@ Check the path and the folder you are in. \`espalier init\` writes a first spec.
     explain:
       'The file is larger than 64 MiB, so it is not read. It is probably a checkpoint that was given in the place of a spec.',
   }),
-  ESP0922: entry<{ name: string; row: number; column: number; value: number }>({
+  ESP0925: entry<{ name: string; row: number; column: number; value: number }>({
     title: 'Weight too large for f16',
     message: (a) =>
       `${a.name}[${a.row}, ${a.column}] = ${a.value} does not fit f16 storage, whose largest value is 65504`,
