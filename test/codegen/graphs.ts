@@ -54,14 +54,14 @@ const STEPS: readonly Step[] = [
         v.type.shape.every((d, i) => i === axis || d === a.type.shape[i]),
     );
     const all = build.concat([a, any(fits, pick)], axis);
-    return sizeOf(all.type.shape) > 400 ? undefined : all;
+    return sizeOf(all.type.shape) > 4000 ? undefined : all;
   },
   (_m, pool, pick) => {
     const a = any(pool, pick);
     const low = a.type.shape.map(() => pick(3));
     const high = a.type.shape.map(() => pick(3));
     const y = build.pad(a, low, high, pick(2));
-    return sizeOf(y.type.shape) > 400 ? undefined : y;
+    return sizeOf(y.type.shape) > 4000 ? undefined : y;
   },
   (_m, pool, pick) => {
     const a = any(pool, pick);
@@ -87,12 +87,12 @@ const STEPS: readonly Step[] = [
   },
 ];
 
-/** A graph of about `steps` operators; its results are the last values. */
-export function randomGraph(seed: number, steps: number): { model: Model; results: Value[] } {
+/** A graph of about `steps` operators over inputs of 24·size elements; its results are the last values. */
+export function randomGraph(seed: number, steps: number, size = 1): { model: Model; results: Value[] } {
   const next = random(seed);
   const pick = (n: number): number => Math.min(n - 1, Math.floor(((next() + 1) / 2) * n));
   const model = new Model(seed);
-  const pool: Value[] = [model.input([2, 3, 4]), model.input([4, 6]), model.input([1, 3, 8])];
+  const pool: Value[] = [model.input([2 * size, 3, 4]), model.input([4 * size, 6]), model.input([size, 3, 8])];
   for (let i = 0; i < steps; i++) {
     const v = STEPS[pick(STEPS.length)]!(model, pool, pick);
     if (v && v.type.shape.length > 0) pool.push(v);
