@@ -50,7 +50,7 @@ describe('check', () => {
     expectRefused(await cli('check', path, '--set', 'rank=0'), 1, 'ESP0223');
     expect((await cli('check', path, '--set', 'rnk=3')).err).toMatch(/error\[ESP\d{4}\].*rnk[\s\S]*rank/);
     expectRefused(await cli('check', path, '--set', 'rank'), 2, 'ESP0903');
-    expectRefused(await cli('check', path, '--model', 'N'), 1, 'ESP0221');
+    expectRefused(await cli('check', path, '--model', 'N'), 1, 'ESP0238');
   });
 
   test('asks which model, and accepts a file of declarations', async () => {

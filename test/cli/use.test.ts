@@ -59,7 +59,8 @@ describe('compile', () => {
 describe('run', () => {
   test('names the classes of an image, from a process of its own', async () => {
     const { code, out, err } = await child('run', program, image(7), '--top', '2');
-    expect(err).toBe('');
+    // Dawn itself says something about lavapipe's limits on standard error.
+    expect(err.replaceAll(/^Warning: maxDynamic.*\n/gm, '')).toBe('');
     expect(code).toBe(0);
     expect(out).toMatch(/00\d+\.png\n {2}\d +\d+\.\d%\n {2}\d +\d+\.\d%\n$/);
     expect(out.split('\n')[1]).toMatch(/^ {2}7 /);
