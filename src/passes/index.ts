@@ -18,9 +18,10 @@ export const PASSES: readonly Pass[] = [erase, simplify, reparameterize, kroneck
 
 export interface OptimizeOptions {
   /**
-   * merged: adapters become part of the layers where algebra allows. factored: they stay beside them, by their factors, and no value of
-   * a weight's size is built from a Kronecker product. auto: what is cheapest for one inference, which is merged wherever that is
-   * possible, since a merged layer costs what the plain one does; today the same as merged.
+   * merged: adapters become part of the layers where algebra allows, and the Kronecker products that are left are multiplied out. factored:
+   * they stay beside the layers, by their factors, and no value of a weight's size is built from a Kronecker product. auto: by the cost
+   * of one inference, operations and bytes, for each region: merged where a layer takes the adapter in, since that costs nothing; where
+   * something stands in the way, its factors or one dense layer, whichever is cheaper.
    */
   readonly adapters: AdapterMode;
   /** `keep` (default): the operators of the plain model are kept apart, which a merged checkpoint needs. `free`: see PassContext. */

@@ -3,7 +3,7 @@
  * the adapter's part is applied factor by factor. Of a Kronecker product nothing of its size is ever made.
  */
 import { apply, applyCost, materialise } from '../ir/affine/apply.js';
-import { cols, diagonal, type Matrix, product, rows, sum, transposed, zero } from '../ir/affine/matrix.js';
+import { cols, diagonal, holdsKron, type Matrix, product, rows, sum, transposed, zero } from '../ir/affine/matrix.js';
 import { dependsOnInput, matrixOf } from '../ir/affine/parse.js';
 import { resultValues, rewriteValues, topological, withInputs } from '../ir/graph.js';
 import { Interner } from '../ir/intern.js';
@@ -121,21 +121,5 @@ function readsOwn(m: Matrix): boolean {
     case 'rows':
     case 'cols':
       return m.parts.some(readsOwn);
-  }
-}
-
-function holdsKron(m: Matrix): boolean {
-  switch (m.kind) {
-    case 'kron':
-      return true;
-    case 'product':
-      return holdsKron(m.left) || holdsKron(m.right);
-    case 'sum':
-      return m.terms.some(holdsKron);
-    case 'rows':
-    case 'cols':
-      return m.parts.some(holdsKron);
-    default:
-      return false;
   }
 }

@@ -77,7 +77,7 @@ function choose(interner: Interner, anchor: Value, s: Solution, ctx: PassContext
   const foreign = (c: Value): boolean => !readsBase(c);
   // New values count as the adapter's until the region turns out to be clean.
   const origin = { ...layer.origin, ...(scoped ? { scope: scoped.origin!.scope! } : {}) };
-  const made = realise(withOrigin(interner, origin), form, anchor.type.shape, axis, foreign);
+  const made = realise(withOrigin(interner, origin), form, anchor.type.shape, axis, foreign, ctx.adapters);
   if (!made || made.value === anchor) return made?.clean ? { ...asIs, clean: true } : asIs;
   const cost = (root: Value): number => stretch([root], stop).reduce((n, v) => n + weightOfCost(v), 0);
   const before = cost(anchor);

@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { resultValues, topological } from '../../src/ir/graph.js';
 import { sizeOf } from '../../src/ir/ops/shapes.js';
 import type { Module } from '../../src/ir/types.js';
-import { optimize } from '../../src/passes/index.js';
+import { type AdapterMode, optimize } from '../../src/passes/index.js';
+import { weightOfCost } from '../../src/passes/values.js';
 import { beforeLayer, kroneckerSum, lowRank, lowRankRows, mixed } from './adapters.js';
 import { parameters, relative, run, TINY, type VitGrafts, vit } from './models.js';
 
@@ -92,15 +93,54 @@ describe('factored adapters', () => {
     expect(denseOfAdapters(module)).toEqual([]);
   });
 
-  it('merged mode too applies a Kronecker product by its factors where no layer can take it', () => {
-    const before = vit(
-      { afterBlock: (net, site, x) => net.adapter(site, 'experts', (param) => mixed(net, param, x, 64, 4, 1, 0.5)) },
-      { ...SIZE, dim: 64 },
-    );
-    const params = parameters(before);
-    const { module, report } = optimize(before, { adapters: 'merged', verify: true });
-    expect(relative(run(before, params), run(module, params))).toBeLessThan(1e-12);
-    expect(denseOfAdapters(module)).toEqual([]);
-    expect(report.adapters.every((a) => a.state === 'kept')).toBe(true);
+  describe('where no layer can take a Kronecker product in', () => {
+    const experts = (dim: number, factor: number, rank: number) => {
+      const before = vit(
+        {
+          afterBlock: (net, site, x) =>
+            net.adapter(site, 'experts', (param) => mixed(net, param, x, dim, factor, rank, 0.5)),
+        },
+        { ...SIZE, dim },
+      );
+      const params = parameters(before);
+      const y = run(before, params);
+      return (adapters: AdapterMode): Module => {
+        const { module, report } = optimize(before, { adapters, verify: true });
+        expect(relative(y, run(module, params))).toBeLessThan(1e-12);
+        expect(report.adapters.every((a) => a.state !== 'merged')).toBe(true);
+        return module;
+      };
+    };
+
+    it('auto applies it by its factors where that costs less', () => {
+      const wide = experts(64, 4, 1);
+      expect(denseOfAdapters(wide('auto'))).toEqual([]);
+      expect(denseOfAdapters(wide('merged'))).not.toEqual([]);
+    });
+
+    it('auto multiplies it out where that costs less', () => {
+      const narrow = experts(16, 4, 8);
+      expect(denseOfAdapters(narrow('auto'))).not.toEqual([]);
+      expect(denseOfAdapters(narrow('factored'))).toEqual([]);
+    });
+
+    it('auto costs no more than either choice by hand', () => {
+      for (const [dim, factor, rank] of [
+        [16, 2, 1],
+        [16, 4, 4],
+        [32, 4, 1],
+        [32, 8, 8],
+        [64, 8, 2],
+      ] as const) {
+        const choice = experts(dim, factor, rank);
+        const [auto, merged, factored] = (['auto', 'merged', 'factored'] as const).map((a) => costOf(choice(a)));
+        expect(auto).toBeLessThanOrEqual(Math.min(merged!, factored!));
+      }
+    });
   });
 });
+
+/** Operations and bytes of one inference. */
+function costOf(module: Module): number {
+  return topological(resultValues(module.funcs.get('infer')!)).reduce((n, v) => n + weightOfCost(v), 0);
+}

@@ -6,7 +6,7 @@ import { optionHelp } from './operator.js';
 import type { Scope } from './scope.js';
 import { describe, showNumber, type Val } from './values.js';
 
-export const DEFAULT_DEPLOY: DeploySettings = { adapters: 'merged', weights: 'f32', batch: [1], limits: 'baseline' };
+export const DEFAULT_DEPLOY: DeploySettings = { adapters: 'auto', weights: 'f32', batch: [1], limits: 'baseline' };
 
 const DEPLOY_WORDS = {
   adapters: ['merged', 'factored', 'auto'],

@@ -232,3 +232,20 @@ export function rowRange(b: Builder, m: Matrix, from: number, to: number): Matri
     }
   }
 }
+
+/** Whether a Kronecker product is anywhere in the structure. */
+export function holdsKron(m: Matrix): boolean {
+  switch (m.kind) {
+    case 'kron':
+      return true;
+    case 'product':
+      return holdsKron(m.left) || holdsKron(m.right);
+    case 'sum':
+      return m.terms.some(holdsKron);
+    case 'rows':
+    case 'cols':
+      return m.parts.some(holdsKron);
+    default:
+      return false;
+  }
+}
