@@ -115,14 +115,16 @@ export async function analyse(
   if (diagnostics.some((d) => d.code === 'ESP0902')) return { diagnostics };
 
   const checkpoints = new Map<string, OpenCheckpoint>();
+  const unreadable = new Set<string>();
   for (const literal of model ? locations(model.body) : []) {
-    if (checkpoints.has(literal.value)) continue;
+    if (checkpoints.has(literal.value) || unreadable.has(literal.value)) continue;
     try {
       const opened = await host.openCheckpoint(host.resolve(path, literal.value));
       checkpoints.set(literal.value, opened);
       diagnostics.push(...opened.warnings);
     } catch (error) {
       if (!(error instanceof EspalierError)) throw error;
+      unreadable.add(literal.value);
       diagnostics.push(
         ...error.diagnostics.map((d) =>
           d.primary ? d : { ...d, primary: { span: literal.span, text: 'named here' } },
@@ -136,7 +138,8 @@ export async function analyse(
     ...(options.set ? { set: options.set } : {}),
     ...(options.model ? { model: options.model } : {}),
     readFile: (p: string) => guard(() => host.readText(p)),
-    facts: (location: string, _kind: Source['kind']) => checkpoints.get(location)?.facts,
+    facts: (location: string, _kind: Source['kind']) =>
+      unreadable.has(location) ? 'unreadable' : checkpoints.get(location)?.facts,
   });
   if (model === undefined && options.model === undefined) {
     diagnostics.push(...check(file, elaborateOptions(1)));

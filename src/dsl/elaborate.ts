@@ -79,12 +79,13 @@ function elaborateModel(engine: Engine, file: SourceFile, decl: ModelDecl): Elab
   const train = trainSettings(engine, settings.train, scope);
   const last = plan.bindings.at(-1);
   if (!last) {
-    if (report.failed) return undefined;
+    if (report.failed || plan.broken.size > 0) return undefined;
     return report.stop('ESP0241', { name: decl.name.name }, { primary: { span: decl.name.span, text: 'this model' } });
   }
   const infer = report.attempt(() => traceModel(engine, plan));
-  if (!report.failed) checkReached(engine, plan);
-  const sources = report.attempt(() => sourcesOf(engine, plan));
+  if (infer && !report.failed) checkReached(engine, plan);
+  // Names maps of a model that could not be made would only echo that.
+  const sources = plan.bindings.every((b) => b.sound) ? report.attempt(() => sourcesOf(engine, plan)) : undefined;
   const backbone = plan.bindings.find((b) => b.backbone);
   const preprocess = infer && backbone ? preprocessing(engine, backbone, infer) : undefined;
   if (!infer || !sources || report.failed) return undefined;

@@ -93,8 +93,11 @@ export interface ElaborateOptions {
   readonly model?: string;
   /** Reads what `use "./x.peft"` names; returns undefined if there is no such file. */
   readonly readFile: (path: string) => string | undefined;
-  /** Asked for every `from` before shapes are resolved; undefined when nothing is known. */
-  readonly facts?: (location: string, kind: Source['kind']) => SourceFacts | undefined;
+  /**
+   * Asked for every `from` before shapes are resolved; undefined when nothing is known. `unreadable`: it could not be opened, which was
+   * reported, so what only it could have said is not asked for.
+   */
+  readonly facts?: (location: string, kind: Source['kind']) => SourceFacts | 'unreadable' | undefined;
 }
 
 export interface Elaborated {

@@ -41,8 +41,9 @@ export function callSite(
 function adapted(engine: Engine, site: Site, args: readonly ArgVal[], span: Span, level: number): Val {
   const graft = site.grafts[level - 1]!;
   site.called = true;
-  const first = args[0]?.value;
-  if (first?.kind === 'tensor') graft.input = first.value.type;
+  // A layer takes one tensor; where it was given something else, its own message says so.
+  const [first] = args;
+  if (first && isLayer(site)) graft.input = engine.tensor(first.value, first.span).type;
   const v = engine.report.attempt(() =>
     engine.report.along(graft.span, `\`${graft.decl.name.name}\` is put on ${site.path} here`, () =>
       engine.within({ site: site.key, scope: graft.scope }, () => forward(engine, graft, args, span, level)),
@@ -261,7 +262,7 @@ function mergeAt(engine: Engine, site: LayerSite | PartSite, level: number, span
   merged.set(site, memo);
   const known = memo.get(level);
   if (known) return known;
-  const type = inputType(site, level);
+  const type = inputType(engine, site, level, span);
   const x = input('x', type);
   const y = engine.within(frameOf(site), () =>
     engine.tensor(callSite(engine, site, [{ value: tensorVal(x), span }], span, level), span),
@@ -271,10 +272,16 @@ function mergeAt(engine: Engine, site: LayerSite | PartSite, level: number, span
   return found;
 }
 
-function inputType(site: LayerSite | PartSite, level: number): TensorType {
+function inputType(engine: Engine, site: LayerSite | PartSite, level: number, span: Span): TensorType {
   const type = site.grafts[level]?.input ?? site.grafts.at(-1)?.input;
-  if (!type) throw new Error(`${site.key} is merged before it is called`);
-  return type;
+  return (
+    type ??
+    engine.report.stop(
+      'ESP0229',
+      { of: site.path, what: 'a tensor' },
+      { primary: { span, text: 'called with nothing' } },
+    )
+  );
 }
 
 function affine(engine: Engine, site: LayerSite | PartSite, y: Value, x: Value, span: Span): Merged {

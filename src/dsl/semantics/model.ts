@@ -8,6 +8,7 @@ import type {
   ModuleDecl,
   PruneStmt,
   Span,
+  StringLit,
   TuneStmt,
   VariantDecl,
 } from '../ast.js';
@@ -18,7 +19,7 @@ import { instantiate } from './modules.js';
 import type { Scope } from './scope.js';
 import { type Start, select } from './selectors.js';
 import { below, type Graft, type Owner, type ParamSlot, type Site } from './site.js';
-import { fillOptions } from './types.js';
+import { type Facts, fillOptions } from './types.js';
 import { POISON, type Val } from './values.js';
 import { instantiateVariant } from './variants.js';
 
@@ -39,7 +40,6 @@ export interface Binding {
 export interface Adaptation {
   readonly stmt: AdaptStmt;
   readonly grafts: Graft[];
-  readonly facts?: SourceFacts | undefined;
 }
 export interface Pruning {
   readonly stmt: PruneStmt;
@@ -48,7 +48,6 @@ export interface Pruning {
 export interface Tuning {
   readonly stmt: TuneStmt;
   readonly sites: readonly Site[];
-  readonly facts?: SourceFacts | undefined;
 }
 
 /** What a model's statements say, before anything is traced. */
@@ -60,8 +59,13 @@ export interface ModelPlan {
   readonly prunings: Pruning[];
   readonly tunings: Tuning[];
   /** Names of classes that the files of the model know, for a head that does not say its own. */
-  readonly labels?: readonly string[] | undefined;
+  readonly labels?: Labels;
+  /** Names whose making failed, which was reported. */
+  readonly broken: Set<string>;
 }
+
+/** Names of classes; `unreadable` where a file that may have them could not be opened. */
+type Labels = readonly string[] | 'unreadable' | undefined;
 
 /** The model itself as the owner of what it binds: paths begin with the names of its bindings. */
 class Root implements Owner {
@@ -76,7 +80,8 @@ class Root implements Owner {
 export function planModel(engine: Engine, decl: ModelDecl, scope: Scope): ModelPlan {
   const root = new Root();
   const labels = labelsOf(engine, decl.body);
-  const plan: ModelPlan = { decl, scope, bindings: [], adaptations: [], prunings: [], tunings: [], labels };
+  const { broken } = root;
+  const plan: ModelPlan = { decl, scope, bindings: [], adaptations: [], prunings: [], tunings: [], labels, broken };
   run(engine, plan, root, decl.body, [root], scope);
   return plan;
 }
@@ -104,8 +109,7 @@ function run(
           return prune(engine, plan, s, starts, scope);
         case 'tune': {
           const sites = s.sites.flatMap((sel) => engine.report.attempt(() => select(engine, sel, starts, scope)) ?? []);
-          const facts = s.from && engine.options.facts?.(s.from.value, 'tune');
-          plan.tunings.push({ stmt: s, sites: sites.map((m) => m.site), facts });
+          plan.tunings.push({ stmt: s, sites: sites.map((m) => m.site) });
           for (const m of sites) for (const b of below(m.site)) for (const p of b.params.values()) p.role = 'trainable';
           return undefined;
         }
@@ -164,13 +168,13 @@ function make(engine: Engine, plan: ModelPlan, root: Root, s: ModelBind, scope: 
   const spot = { owner: root, key: name, path: name };
   const backbone = decl.kind !== 'module';
   const from = s.from && { location: s.from.value, span: s.from.span };
-  const found = from && engine.options.facts?.(from.location, backbone ? 'backbone' : 'tune');
-  const facts = from && found?.options ? { ...from, options: found.options } : undefined;
+  const { found, facts, unreadable } = askFile(engine, s.from, backbone ? 'backbone' : 'tune');
+  const preset = classes(decl, found?.labels ?? plan.labels);
   const before = engine.report.errors;
   const site = engine.within({}, () =>
     decl.kind === 'variant'
       ? instantiateVariant(engine, decl, value, scope, spot, facts, [])
-      : instantiate(engine, decl, value, scope, spot, facts, classes(decl, found?.labels ?? plan.labels)),
+      : instantiate(engine, decl, value, scope, spot, facts, preset),
   );
   warnUnused(engine, site, found, from);
   return {
@@ -181,8 +185,24 @@ function make(engine: Engine, plan: ModelPlan, root: Root, s: ModelBind, scope: 
     ...(decl.kind === 'variant' ? { variant: decl } : {}),
     ...(from ? { from } : {}),
     facts: found,
-    sound: engine.report.errors === before,
+    sound: engine.report.errors === before && !unreadable && site.scope.own(CLASSES) !== POISON,
   };
+}
+
+interface Asked {
+  readonly found?: SourceFacts | undefined;
+  /** For `fillOptions`. */
+  readonly facts?: Facts | undefined;
+  readonly unreadable: boolean;
+}
+
+/** What the file that a `from` names says. */
+function askFile(engine: Engine, from: StringLit | undefined, kind: 'backbone' | 'adapter' | 'tune'): Asked {
+  const found = from && engine.options.facts?.(from.value, kind);
+  if (!from || !found) return { unreadable: false };
+  const place = { location: from.value, span: from.span };
+  if (found === 'unreadable') return { facts: { ...place, options: {}, unreadable: true }, unreadable: true };
+  return { found, facts: found.options && { ...place, options: found.options }, unreadable: false };
 }
 
 function warnUnused(
@@ -205,14 +225,15 @@ function warnUnused(
 /** The option by which a head takes the names or the number of its classes. */
 const CLASSES = 'classes';
 
-function classes(decl: ModuleDecl, labels: readonly string[] | undefined): ReadonlyMap<string, Val> | undefined {
+function classes(decl: ModuleDecl | VariantDecl, labels: Labels): ReadonlyMap<string, Val> | undefined {
   if (!labels || !decl.params.some((p) => p.name.name === CLASSES)) return undefined;
+  if (labels === 'unreadable') return new Map([[CLASSES, POISON]]);
   return new Map([[CLASSES, { kind: 'list', items: labels.map((value) => ({ kind: 'str', value })) }]]);
 }
 
 /** What came with a tuned head, else with an adapter, else with the backbone. */
-function labelsOf(engine: Engine, body: readonly ModelStmt[]): readonly string[] | undefined {
-  const found: Record<'tune' | 'adapter' | 'backbone', readonly string[] | undefined> = {
+function labelsOf(engine: Engine, body: readonly ModelStmt[]): Labels {
+  const found: Record<'tune' | 'adapter' | 'backbone', Labels> = {
     tune: undefined,
     adapter: undefined,
     backbone: undefined,
@@ -222,7 +243,8 @@ function labelsOf(engine: Engine, body: readonly ModelStmt[]): readonly string[]
     else if (s.kind === 'model_if') [...s.then, ...(s.otherwise ?? [])].forEach(visit);
     else if ((s.kind === 'tune' || s.kind === 'adapt' || s.kind === 'model_bind') && s.from) {
       const kind = s.kind === 'tune' ? 'tune' : s.kind === 'adapt' ? 'adapter' : 'backbone';
-      found[kind] ??= engine.options.facts?.(s.from.value, kind)?.labels;
+      const asked = engine.options.facts?.(s.from.value, kind);
+      found[kind] ??= asked === 'unreadable' ? asked : asked?.labels;
     }
   };
   body.forEach(visit);
@@ -249,14 +271,14 @@ function adapt(engine: Engine, plan: ModelPlan, s: AdaptStmt, starts: readonly S
       },
     );
   }
-  const facts = s.from && engine.options.facts?.(s.from.value, 'adapter');
+  const { facts, unreadable } = askFile(engine, s.from, 'adapter');
   const args = fillOptions(engine, {
     of: name,
     params: decl.params,
     args: s.adapter.args,
     scope,
     span: s.adapter.span,
-    facts: s.from && facts?.options ? { location: s.from.value, span: s.from.span, options: facts.options } : undefined,
+    facts,
   });
   const sites = new Set<Site>();
   for (const { sel, found } of matches) {
@@ -271,10 +293,11 @@ function adapt(engine: Engine, plan: ModelPlan, s: AdaptStmt, starts: readonly S
       );
     }
   }
-  if (sites.size === 0) return;
+  // Sizes that an unreadable file would have fixed are guesses: nothing is traced with them.
+  if (sites.size === 0 || unreadable) return;
   const shared = sharedPrefix(plan, [...sites][0]!, name);
   const grafts = [...sites].map((site) => graftOn(site, name, shared, { decl, args, span: s.span }));
-  plan.adaptations.push({ stmt: s, grafts, facts });
+  plan.adaptations.push({ stmt: s, grafts });
 }
 
 /** Shared parameters belong to a statement: two statements with one adapter do not share. */

@@ -58,7 +58,10 @@ export function instantiate(
   };
   stack.push(decl);
   try {
-    engine.report.along(expr.span, `\`${name}\` is made here`, () => engine.runBlock(decl.body, body, site));
+    const make = () => engine.runBlock(decl.body, body, site);
+    // With defaults where an unreadable file would have spoken, the body is only good for finding names in it.
+    if (facts?.unreadable) engine.report.muted(make);
+    else engine.report.along(expr.span, `\`${name}\` is made here`, make);
   } finally {
     stack.pop();
   }

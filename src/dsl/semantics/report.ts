@@ -28,6 +28,7 @@ export class Report {
   readonly #trail: Label[] = [];
   #failed = false;
   #errors = 0;
+  #muted = 0;
 
   constructor(
     /** The file that is compiled; places elsewhere are explained by the place in it that led there. */
@@ -50,6 +51,7 @@ export class Report {
 
   /** `at`: where it was found, if that is not where it is shown. */
   push(d: Diagnostic, at: Span | undefined = d.primary?.span): void {
+    if (this.#muted > 0) return;
     if (d.severity === 'error') {
       this.#failed = true;
       this.#errors++;
@@ -73,6 +75,16 @@ export class Report {
     } catch (e) {
       if (e instanceof Stop) return undefined;
       throw e;
+    }
+  }
+
+  /** Runs `work` on guesses: what goes wrong may be the guess's fault, so nothing of it is said. */
+  muted<T>(work: () => T): T {
+    this.#muted++;
+    try {
+      return work();
+    } finally {
+      this.#muted--;
     }
   }
 

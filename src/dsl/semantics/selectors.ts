@@ -5,7 +5,8 @@ import type { Engine } from './engine.js';
 import { bounds } from './indexing.js';
 import { Stop } from './report.js';
 import type { Scope } from './scope.js';
-import type { Site } from './site.js';
+import type { ModuleSite, Site } from './site.js';
+import { POISON } from './values.js';
 
 export interface Match {
   readonly site: Site;
@@ -28,6 +29,12 @@ interface Miss {
 }
 
 const asStart = (site: Site): Start => site;
+
+/** Names in it whose making failed, which was reported. */
+function brokenIn(at: Start): string[] {
+  const own = 'scope' in at ? (at as ModuleSite).scope : undefined;
+  return [...(at.broken ?? []), ...(own?.ownNames().filter((n) => own.own(n) === POISON) ?? [])];
+}
 
 /**
  * All sites that a selector matches, each once, in the order of the tree. Reports and stops if there is none.
@@ -62,7 +69,7 @@ function* walk(
     case 'name': {
       const child = at.children.get(step.name);
       if (child) yield* go(child, false);
-      else if (at.broken?.has(step.name)) throw new Stop();
+      else if (brokenIn(at).includes(step.name)) throw new Stop();
       else misses.push({ step, at });
       return;
     }
@@ -130,7 +137,7 @@ function none(engine: Engine, selector: Selector, misses: readonly Miss[]): neve
   let span: Span = selector.span;
   if (miss) {
     span = miss.step.span;
-    const names = [...miss.at.children.keys()];
+    const names = [...miss.at.children.keys(), ...brokenIn(miss.at)];
     const isList = 'kind' in miss.at && (miss.at as Site).kind === 'list';
     const near = miss.step.kind === 'name' ? nearest(miss.step.name, names) : undefined;
     if (near !== undefined) help.push(`Did you mean \`${near}\`?`);

@@ -122,6 +122,8 @@ export interface Facts {
   readonly location: string;
   readonly span: Span;
   readonly options: Readonly<Record<string, number | string | boolean | readonly string[]>>;
+  /** The file could not be opened, which was reported: what nobody else says is unknown, not missing. */
+  readonly unreadable?: boolean;
 }
 
 export function factValue(v: number | string | boolean | readonly string[], type: TypeExpr): Val {
@@ -183,7 +185,7 @@ export function fillOptions(engine: Engine, r: OptionRequest): Map<string, Val> 
         return mustFit(engine, evaluateAs(engine, p.default, p.type, name, inner), p, r.of, p.default.span);
       }
       // After a misspelt option, the missing one is most likely the same.
-      if (bad) throw new Stop();
+      if (bad || r.facts?.unreadable) throw new Stop();
       return report.stop(
         'ESP0204',
         { option: name, of: r.of },

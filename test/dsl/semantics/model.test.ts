@@ -399,7 +399,7 @@ model M {
 
 describe('settings', () => {
   it('have defaults', () => {
-    expect(tiny('').deploy).toEqual({ adapters: 'merged', weights: 'f32', batch: [1], limits: 'baseline' });
+    expect(tiny('').deploy).toEqual({ adapters: 'auto', weights: 'f32', batch: [1], limits: 'baseline' });
   });
   it('of deploy', () => {
     const more = 'deploy M {\n  adapters = factored\n  weights = f16\n  batch = [1, 8]\n  limits = device\n}';
