@@ -16,7 +16,11 @@ export interface Problem {
 /** All problems, or an empty list. Never throws. */
 export function verifyModule(module: Module): Problem[] {
   const problems: Problem[] = [];
-  for (const [name, p] of module.params) verifyParam(module, name, p, problems);
+  const before = new Map<string, Param>();
+  for (const [name, p] of module.params) {
+    verifyParam(before, name, p, problems);
+    before.set(name, p);
+  }
   for (const [name, f] of module.funcs) {
     if (name !== f.name) problems.push({ func: name, message: `it is listed as ${name} and calls itself ${f.name}` });
     verifyFunc(module, f, problems);
@@ -24,7 +28,8 @@ export function verifyModule(module: Module): Problem[] {
   return problems;
 }
 
-function verifyParam(module: Module, name: string, p: Param, problems: Problem[]): void {
+/** `before`: the parameters declared before it, which are those that its start may read. */
+function verifyParam(before: Module['params'], name: string, p: Param, problems: Problem[]): void {
   const say = (message: string): void => {
     problems.push({ message: `parameter ${name} ${message}` });
   };
@@ -36,7 +41,7 @@ function verifyParam(module: Module, name: string, p: Param, problems: Problem[]
   if (p.init?.kind === 'value') {
     const { value } = p.init;
     if (!sameType(value.type, p.type)) say(`is ${showType(p.type)} and starts as ${showType(value.type)}`);
-    verifyValues(module, [value], new Set(), (v, message) => {
+    verifyValues(before, [value], new Set(), (v, message) => {
       problems.push({ value: v, message: `the start of parameter ${name}: ${message}` });
     });
   }
@@ -57,7 +62,7 @@ function verifyFunc(module: Module, f: Func, problems: Problem[]): void {
     if (results.has(r.name)) say(r.value, `result ${r.name} is there twice`);
     results.add(r.name);
   }
-  verifyValues(module, resultValues(f), new Set(f.inputs), say);
+  verifyValues(module.params, resultValues(f), new Set(f.inputs), say);
   if (f.name !== 'prepare') return;
   // What `prepare` gives is declared, with the same type, as a parameter of role `prepared`.
   for (const r of f.results) {
@@ -71,14 +76,14 @@ function verifyFunc(module: Module, f: Func, problems: Problem[]): void {
 }
 
 function verifyValues(
-  module: Module,
+  params: Module['params'],
   roots: readonly Value[],
   args: ReadonlySet<Value>,
   say: (value: Value, message: string) => void,
 ): void {
   for (const v of topological(roots)) {
     if (v.op === 'param') {
-      const p = module.params.get(v.attrs.name);
+      const p = params.get(v.attrs.name);
       if (!p) say(v, `parameter ${v.attrs.name} is not declared`);
       else if (!sameType(p.type, v.type)) {
         say(v, `parameter ${v.attrs.name} is read as ${showType(v.type)} and declared ${showType(p.type)}`);

@@ -43,8 +43,14 @@ function splitModule(module: Module, infer: Func, ctx: PassContext): Module {
     results: [...prepared].map(([value, p]) => ({ name: p.name, value })),
   };
   const made = new Map([...prepared.values()].map((p) => [p.name, p]));
-  const params = new Map<string, Param>();
-  for (const name of usedParams(prepare, inner)) params.set(name, made.get(name) ?? module.params.get(name)!);
+  // What a parameter starts as may read those declared before it: they stay, and so does their order.
+  const used = new Set(usedParams(prepare, inner));
+  for (const [name, p] of [...module.params].reverse()) {
+    if (!used.has(name) || p.init?.kind !== 'value') continue;
+    for (const x of topological([p.init.value])) if (x.op === 'param') used.add(x.attrs.name);
+  }
+  const params = new Map([...module.params].filter(([name]) => used.has(name)));
+  for (const [name, p] of made) params.set(name, p);
   return { ...module, params, funcs: new Map(module.funcs).set('prepare', prepare).set('infer', inner) };
 }
 
