@@ -19,7 +19,7 @@ async function holdTo(): Promise<(module: Module) => void> {
     if (verifyModule(module).length > 0) return;
     const text = printModule(module);
     // Long tables are left out of the text by default; their elements are told beside it.
-    const read = parseModule(text, { data: (name) => module.params.get(name)?.data });
+    const read = parseModule(text, { data: (name) => module.params.get(name)!.data! });
     if (!equalModules(read, module)) throw new Error(`the IR of @${module.name} does not read back as it is:\n${text}`);
   };
 }
