@@ -1,6 +1,6 @@
 /** Checks that a `program.json` is one and that its references hold, so that nothing later meets an index out of range. */
 import { ProgramFileError } from './errors.js';
-import type { BufferRef, Entry, Program, StorageType, TensorSpec } from './program.js';
+import type { BufferRef, Entry, Golden, Program, StorageType, TensorSpec } from './program.js';
 
 export const FILE = 'program.json';
 export const BYTES: Readonly<Record<StorageType, number>> = { f32: 4, f16: 2, i32: 4, u32: 4 };
@@ -24,8 +24,8 @@ export function checkProgram(json: unknown): Program {
   const bad = (why: string) => new ProgramFileError(FILE, why);
   const program = json as Program;
   if (program?.format !== 'espalier.program') throw bad('is not an Espalier program');
-  if (program.version !== 1) {
-    throw bad(`has version ${String(program.version)}; this runtime reads version 1`);
+  if (program.version !== 2) {
+    throw bad(`has version ${String(program.version)}; this runtime reads version 2`);
   }
   try {
     const weights = new Map(program.weights.map((w) => [w.name, w.bytes]));
@@ -37,16 +37,30 @@ export function checkProgram(json: unknown): Program {
     const files = [...program.weightFiles, ...program.kernels.flatMap((k) => k.variants.map((v) => v.file))];
     const outside = files.find((file) => !/^[\w@+-][\w.@+-]*(\/[\w@+-][\w.@+-]*)*$/.test(file));
     if (outside !== undefined) throw bad(`names a file \`${outside}\``);
-    for (const entry of program.entries) checkEntry(program, entry, weights);
     if (program.entries.length === 0) throw bad('has no entry');
-    if (program.golden && !program.entries.some((e) => e.batch === program.golden?.batch)) {
-      throw bad(`its golden input has batch ${program.golden.batch}, which no entry takes`);
-    }
+    for (const entry of program.entries) checkEntry(program, entry, weights);
+    if (new Set(program.entries.map(withoutBatch)).size > 1) throw bad('its entries differ in more than their batch');
+    const { golden } = program;
+    if (golden) checkGolden(golden, program.entries[0]!);
   } catch (error) {
     if (error instanceof ProgramFileError) throw error;
     throw new ProgramFileError(FILE, `is malformed: ${(error as Error).message}`, error);
   }
   return program;
+}
+
+/** What a row of each input and output is: sessions split what they are given over entries. */
+function withoutBatch({ inputs, outputs }: Entry): string {
+  return JSON.stringify([inputs, outputs].map((all) => all.map((t) => [t.name, t.dtype, t.shape.slice(1)])));
+}
+
+function checkGolden({ rows, inputs, outputs, tolerance }: Golden, entry: Entry): void {
+  const bad = (why: string) => new ProgramFileError(FILE, `its golden input ${why}`);
+  if (!sizes([rows]) || rows === 0) throw bad('has no rows');
+  if (typeof tolerance !== 'number') throw bad('has no tolerance');
+  if (inputs.length !== entry.inputs.length || outputs.length !== entry.outputs.length) {
+    throw bad('has other inputs or outputs than the entries');
+  }
 }
 
 function checkEntry(program: Program, entry: Entry, weights: ReadonlyMap<string, number>): void {

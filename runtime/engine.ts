@@ -1,11 +1,12 @@
 /** What runs inside a session: compiled kernels, buffers and bind groups on a device, one forward pass at a time, and the golden check. */
+import { byteSize } from './check.js';
 import { checkLimits, type DeviceFacts, deviceFacts, guarded, lostSignal, requestDevice } from './device.js';
 import { RunnableEntry, type Timing } from './entry.js';
 import { DeviceLostError, DisposedError, GoldenMismatchError } from './errors.js';
 import type { ProgramFiles } from './files.js';
-import { type GoldenTensors, readGolden, relativeError } from './golden.js';
+import { fillRows, type GoldenTensors, readGolden, relativeError } from './golden.js';
 import { type CompiledKernel, compileKernels, Layouts } from './kernels.js';
-import { allocate, type Memory, type Progress, wholeWords } from './memory.js';
+import { allocate, type Memory, type Progress } from './memory.js';
 import { Preprocessor } from './preprocess.js';
 import type { Program } from './program.js';
 import { typedOutput } from './tensors.js';
@@ -72,7 +73,7 @@ export class Engine {
       checkLimits(program, facts);
       const layouts = new Layouts(device);
       // The golden tensors come first: a folder that lacks them is refused before a gigabyte is uploaded.
-      const golden = program.golden && options.golden !== false ? await readGolden(program.golden, files) : undefined;
+      const golden = program.golden && options.golden !== false ? await readGolden(program, files) : undefined;
       const parts = await together(
         compileKernels(device, program, files, facts, layouts, options.portable ?? false),
         allocate(device, program, files, options.onProgress),
@@ -161,20 +162,26 @@ export class Engine {
     this.fellBack = true;
   }
 
+  /**
+   * The first entry that is wrong on the golden rows. Every entry has kernels of its own, so each runs once: what its first real run
+   * costs, which also gets its kernels compiled by drivers that wait for a dispatch. Large batches take that time at load.
+   */
   private async goldenError(golden: GoldenTensors): Promise<GoldenMismatchError | undefined> {
-    const { batch, tolerance } = this.program.golden!;
-    const runnable = this.entries.find((e) => e.entry.batch === batch)!;
-    const outputs = await this.inTurn(() =>
-      this.execute(runnable, () => {
-        golden.inputs.forEach((bytes, i) => {
-          this.device.queue.writeBuffer(runnable.inputs[i]!, 0, wholeWords(bytes));
-        });
-      }),
-    );
-    for (const [i, expected] of golden.outputs.entries()) {
-      const spec = runnable.entry.outputs[i]!;
-      const error = relativeError(typedOutput(spec, outputs[i]!), expected);
-      if (!(error <= tolerance)) return new GoldenMismatchError(spec.name, error, tolerance);
+    const { tolerance } = this.program.golden!;
+    for (const runnable of this.entries) {
+      const { batch, inputs, outputs: specs } = runnable.entry;
+      const outputs = await this.inTurn(() =>
+        this.execute(runnable, () => {
+          golden.inputs.forEach((rows, i) => {
+            fillRows(this.device.queue, runnable.inputs[i]!, byteSize(inputs[i]!), rows);
+          });
+        }),
+      );
+      for (const [i, expected] of golden.outputs.entries()) {
+        const spec = specs[i]!;
+        const error = relativeError(typedOutput(spec, outputs[i]!), expected);
+        if (!(error <= tolerance)) return new GoldenMismatchError(spec.name, batch, error, tolerance);
+      }
     }
     return undefined;
   }

@@ -1,51 +1,73 @@
 /** A program's golden input and output, and how far an output is from what it has to be. */
+import { BYTES, elements } from './check.js';
 import { ProgramFileError } from './errors.js';
 import type { ProgramFiles } from './files.js';
-import type { Golden } from './program.js';
+import { wholeWords } from './memory.js';
+import type { Program, TensorSpec } from './program.js';
 import { readSafetensors } from './safetensors.js';
+import { type TensorData, typedOutput } from './tensors.js';
 
 export const GOLDEN_FILE = 'golden.safetensors';
 
+/** Elements of every row, one tensor after another in the order of an entry's inputs and outputs. */
 export interface GoldenTensors {
   readonly inputs: readonly Uint8Array[];
-  readonly outputs: readonly Float32Array[];
+  readonly outputs: readonly TensorData[];
 }
 
-/** Throws ProgramFileError (ESP0707) if the file is missing, damaged, or lacks a tensor. */
-export async function readGolden(golden: Golden, files: ProgramFiles): Promise<GoldenTensors> {
+/** Throws ProgramFileError (ESP0707) if the file is missing, damaged, or lacks a tensor or some of its rows. */
+export async function readGolden({ golden, entries }: Program, files: ProgramFiles): Promise<GoldenTensors> {
+  const { rows, inputs, outputs } = golden!;
+  const entry = entries[0]!;
   const file = await files.open(GOLDEN_FILE);
   try {
     const tensors = await readSafetensors(GOLDEN_FILE, file);
-    const read = async (name: string): Promise<Uint8Array> => {
+    const read = async (name: string, { dtype, shape }: TensorSpec): Promise<Uint8Array> => {
       const place = tensors.get(name);
       if (!place) throw new ProgramFileError(GOLDEN_FILE, `lacks \`${name}\``);
+      const bytes = rows * elements(shape.slice(1)) * BYTES[dtype];
+      if (place.dtype !== dtype.toUpperCase() || place.end - place.start !== bytes) {
+        throw new ProgramFileError(GOLDEN_FILE, `\`${name}\` is not ${bytes} bytes of ${dtype}`);
+      }
       return file.read(place.start, place.end);
     };
-    const outputs: Float32Array[] = [];
-    for (const name of golden.outputs) {
-      if (tensors.get(name)?.dtype !== 'F32')
-        throw new ProgramFileError(GOLDEN_FILE, `\`${name}\` is not there as F32`);
-      outputs.push(new Float32Array((await read(name)).slice().buffer));
-    }
-    const inputs: Uint8Array[] = [];
-    for (const name of golden.inputs) inputs.push(await read(name));
-    return { inputs, outputs };
+    const ins = await inSteps(inputs, (name, i) => read(name, entry.inputs[i]!));
+    const outs = await inSteps(outputs, async (name, i) => {
+      const spec = entry.outputs[i]!;
+      const bytes = (await read(name, spec)).slice().buffer;
+      return typedOutput({ ...spec, shape: [rows, ...spec.shape.slice(1)] }, bytes);
+    });
+    return { inputs: ins, outputs: outs };
   } finally {
     await file.close?.();
   }
 }
 
-/** Largest |difference| over the largest |expected|; NaN if anything is not a number, or the lengths differ. */
+async function inSteps<T>(names: readonly string[], read: (name: string, at: number) => Promise<T>): Promise<T[]> {
+  const all: T[] = [];
+  for (const [i, name] of names.entries()) all.push(await read(name, i));
+  return all;
+}
+
+/**
+ * Writes an input's rows again and again until the buffer's `bytes` are full. No copy of a whole batch is made in memory.
+ */
+export function fillRows(queue: GPUQueue, buffer: GPUBuffer, bytes: number, rows: Uint8Array): void {
+  for (let at = 0; at < bytes; at += rows.length) {
+    queue.writeBuffer(buffer, at, wholeWords(rows.subarray(0, Math.min(rows.length, bytes - at))));
+  }
+}
+
+/** Largest |difference| over the largest |expected|, whose rows repeat; NaN if anything is not a number, or no rows fit. */
 export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
-  if (actual.length !== expected.length) return Number.NaN;
   let difference = 0;
   let largest = 0;
-  for (let i = 0; i < expected.length; i++) {
-    const d = Math.abs(actual[i]! - expected[i]!);
+  for (let i = 0; i < actual.length; i++) {
+    const d = Math.abs(actual[i]! - expected[i % expected.length]!);
     if (!Number.isFinite(d)) return Number.NaN;
     if (d > difference) difference = d;
-    if (Math.abs(expected[i]!) > largest) largest = Math.abs(expected[i]!);
   }
+  for (let i = 0; i < expected.length; i++) largest = Math.max(largest, Math.abs(expected[i]!));
   // All expected values zero: the difference itself is the error.
   return difference / (largest || 1);
 }

@@ -97,9 +97,10 @@ export type PreprocessStep =
   /** (x/255 - mean) / std for each channel. */
   | { readonly step: 'normalize'; readonly mean: readonly number[]; readonly std: readonly number[] };
 
-/** One input and what must come out; run at load. */
+/** A few rows and what must come out for each; every entry runs them at load, repeated to fill its batch. */
 export interface Golden {
-  readonly batch: number;
+  /** First axis of every tensor in the golden file. */
+  readonly rows: number;
   /** Names of tensors in the golden file (`golden.safetensors`). */
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
@@ -120,7 +121,7 @@ export interface Summary {
 
 export interface Program {
   readonly format: 'espalier.program';
-  readonly version: 1;
+  readonly version: 2;
   readonly name: string;
   /** Version of Espalier that wrote it. */
   readonly compiler: string;

@@ -15,7 +15,7 @@ import type { Module, Tensor } from '../ir/types.js';
 import { type MergeReport, optimize, PASSES } from '../passes/index.js';
 import { analyseModel, type Spec, type SpecOptions } from './analyse.js';
 import { requireEqualRegions } from './check.js';
-import { type Golden, goldenOf } from './golden.js';
+import { type Golden, goldenOf, requireBatchFirst } from './golden.js';
 import { type Files, loadParameters, type Progress } from './parameters.js';
 import { prepareParameters } from './prepare.js';
 import { version } from './version.js';
@@ -148,14 +148,17 @@ export async function compile(spec: Spec, options: CompileOptions): Promise<Comp
       weights: deploy.weights,
     },
   );
+  for (const { batch, inputs, outputs } of generated.program.entries) requireBatchFirst(batch, [...inputs, ...outputs]);
   let golden: Golden | undefined;
   if (options.golden !== false) {
     options.progress?.('running the golden input');
+    const batch = Math.min(...modules.keys());
+    const entry = generated.program.entries.find((e) => e.batch === batch)!;
     golden = goldenOf({
-      batch: deploy.batch[0]!,
-      flops: generated.program.entries[0]!.dispatches.reduce((sum, d) => sum + d.flops, 0),
-      original: deploy.batch[0] === 1 ? elaborated.module : analysis.again({ batch: deploy.batch[0]! }).module,
-      optimised: first!,
+      flops: entry.dispatches.reduce((sum, d) => sum + d.flops, 0) / batch,
+      largest: Math.max(...modules.keys()),
+      compiled: { batch, module: modules.get(batch)! },
+      written: (b) => (b === 1 ? elaborated : analysis.again({ batch: b })).module,
       originalParams: loaded.get,
       params: get,
       weights: deploy.weights,

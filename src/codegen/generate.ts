@@ -63,7 +63,7 @@ export function generate(
     own.reduce((sum, p) => sum + (role === undefined || p.role === role ? sizeOf(p.type.shape) : 0), 0);
   const program: Program = {
     format: 'espalier.program',
-    version: 1,
+    version: 2,
     name: options.name,
     compiler: options.compiler,
     kernels: kernels.list,

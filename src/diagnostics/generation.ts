@@ -56,4 +56,17 @@ larger: usually the batch size times the tokens times the width of a hidden laye
 
 Compile with a smaller batch size (\`deploy { batch: [1, 8] }\`) or a smaller image.`,
   }),
+  ESP0605: entry<{ name: string; what: string }>({
+    title: 'Rows of a batch depend on one another',
+    message: (a) => `\`${a.name}\` is not computed for each image by itself: ${a.what}`,
+    help: () => ['keep the first axis, the batch, out of reductions and reshapes', 'or compile with `batch = [1]`'],
+    explain: `A program takes any number of images: a session runs them in batches of the sizes it was compiled for, and fills the last
+batch up. That is right only if an image's result does not depend on its neighbours, so a model is run on a few images one by
+one and together before its folder is written.
+
+\`\`\`
+forward(x: [b, n, d]) { x - mean(x, axis: 0) }    // an average over the batch: refused
+forward(x: [b, n, d]) { x - mean(x, axis: 1) }    // over each image's own tokens
+\`\`\``,
+  }),
 };

@@ -56,13 +56,35 @@ describe('a folder', () => {
       /lacks c/,
     ],
     ['another format', changed((p) => ({ ...p, format: 'zip' }) as unknown as Program), /not an Espalier program/],
-    ['another version', changed((p) => ({ ...p, version: 2 }) as unknown as Program), /version 2/],
+    [
+      'another version',
+      changed((p) => ({ ...p, version: 1 }) as unknown as Program),
+      /version 1; this runtime reads version 2/,
+    ],
     ['no entries', changed((p) => ({ ...p, entries: [] })), /has no entry/],
     ['nothing in it', { program: null as unknown as Program, files: new Map() }, /not an Espalier program/],
     [
       'a binding past its buffer',
       changed((p) => ({ ...p, entries: p.entries.map((e) => ({ ...e, slabs: [16] })) })),
       /binds bytes 256\.\.272 of a arena of 16/,
+    ],
+    [
+      'entries of different models',
+      changed((p) => {
+        const [e] = p.entries;
+        return { ...p, entries: [e!, { ...e!, inputs: [{ ...e!.inputs[0]!, name: 'z' }] }] };
+      }),
+      /differ in more than their batch/,
+    ],
+    [
+      'a golden input without rows',
+      changed((p) => ({ ...p, golden: { ...p.golden!, rows: 0 } })),
+      /golden input has no rows/,
+    ],
+    [
+      'a golden file with fewer rows than it should have',
+      changed((p) => ({ ...p, golden: { ...p.golden!, rows: 4 } })),
+      /golden\.safetensors: `x` is not 64 bytes of f32/,
     ],
     ['a kernel that is not there', changed((p) => ({ ...p, kernels: p.kernels.slice(0, 1) })), /names kernel 1 of 1/],
   ])('refuses %s', async (_, tiny, message) => {

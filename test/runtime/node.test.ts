@@ -138,7 +138,7 @@ test('every code that the runtime throws has a page', () => {
     new errors.DeviceLostError(''),
     new errors.OutOfMemoryError('', ''),
     new errors.ValidationError('', ''),
-    new errors.GoldenMismatchError('', 1, 0),
+    new errors.GoldenMismatchError('', 1, 1, 0),
     new errors.ProgramFileError('', ''),
     new errors.InputError(''),
     new errors.DisposedError(),

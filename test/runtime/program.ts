@@ -50,7 +50,9 @@ export const expected = (x: ArrayLike<number>): Float32Array =>
   Float32Array.from(x, (v, i) => Math.max(v, 0) * A[i % 4]! + B[i % 4]!);
 
 const PORTABLE: KernelVariant = { name: 'portable', requires: {}, file: 'scale.wgsl', rank: 0 };
-export const GOLDEN_INPUT = [1, -2, 3, 0.25];
+/** Rows that differ in every element. */
+const GOLDEN = [1, -2, 3, 0.25, -1, 2, 0.5, 4, 0.75, 5, -3, 2];
+const GOLDEN_ROWS = 3;
 
 function entry(batch: number, variants: number): Entry {
   const bytes = batch * 16;
@@ -113,7 +115,7 @@ export function tinyProgram({
 }: TinyOptions = {}): Tiny {
   const program: Program = {
     format: 'espalier.program',
-    version: 1,
+    version: 2,
     name: 'tiny',
     compiler: 'test',
     kernels: [
@@ -137,7 +139,7 @@ export function tinyProgram({
     ],
     weightFiles: ['weights.safetensors'],
     ...(labels ? { labels } : {}),
-    ...(golden ? { golden: { batch: batches[0]!, inputs: ['x'], outputs: ['logits'], tolerance: 1e-5 } } : {}),
+    ...(golden ? { golden: { rows: GOLDEN_ROWS, inputs: ['x'], outputs: ['logits'], tolerance: 1e-5 } } : {}),
     summary: {
       parameters: { total: 8, trainable: 0, frozen: 8 },
       kernels: 2,
@@ -147,8 +149,7 @@ export function tinyProgram({
       peakBytes: 1024,
     },
   };
-  const x = Array.from({ length: batches[0]! }, () => GOLDEN_INPUT).flat();
-  const shape = [batches[0]!, 4];
+  const shape = [GOLDEN_ROWS, 4];
   return {
     program,
     files: new Map(
@@ -156,7 +157,7 @@ export function tinyProgram({
         'scale.wgsl': scaleWgsl(),
         'shift.wgsl': SHIFT,
         'weights.safetensors': safetensors({ a: { shape: [4], data: A }, b: { shape: [4], data: B } }),
-        'golden.safetensors': safetensors({ x: { shape, data: x }, logits: { shape, data: expected(x) } }),
+        'golden.safetensors': safetensors({ x: { shape, data: GOLDEN }, logits: { shape, data: expected(GOLDEN) } }),
         ...files,
       }),
     ),

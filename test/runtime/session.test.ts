@@ -225,6 +225,24 @@ describe('golden input', () => {
     expect(await failure(load(tinyProgram({ files }), { device: gpu.device }))).toBeInstanceOf(GoldenMismatchError);
   });
 
+  const second = { batches: [1, 8], variants: [variant('fast')] };
+
+  test.each([
+    ['in the entry of the second batch size', 'select(0.0, 0.01, arrayLength(&y) > 4u)'],
+    ['in one row of that', 'select(0.0, 0.01, id.x / 4u == 5u)'],
+    ['by reading a neighbour', 'x[(id.x + 16u) % arrayLength(&y)] - x[id.x]'],
+  ])('a kernel that is wrong only %s is caught', async (_, wrong) => {
+    const files = { 'fast.wgsl': scaleWgsl(`+ ${wrong}`) };
+    await withSession(tinyProgram({ ...second, files }), async (session) => {
+      expect(session.usesFallback).toBe(true);
+      expect((await session.run({ tensors: { x: ramp(9) } })).outputs.logits).toEqual(expected(ramp(9)));
+    });
+    const everywhere = tinyProgram({ ...second, files: { ...files, 'scale.wgsl': files['fast.wgsl'] } });
+    const error = await failure(load(everywhere, { device: gpu.device }));
+    expect(error).toBeInstanceOf(GoldenMismatchError);
+    expect(error.message).toMatch(/at batch 8/);
+  });
+
   test('can be left out', () =>
     withSession(tinyProgram(broken), (session) => expect(session.variants[0]?.variant).toBe('fast'), {
       golden: false,
