@@ -69,6 +69,7 @@ adapter alore(
 ) on base: Linear(in -> out) {
   require(experts >= 1, "experts must be at least 1")
   require(rank >= 1, "rank must be at least 1")
+  require(in % experts == 0, "experts must divide the layer's input size")
   S = param [experts, experts, experts] normal(1 / experts)
   U = param [experts, in / experts, rank] zeros
   V = param [experts, rank, in / experts] xavier_uniform

@@ -26,6 +26,8 @@ export interface Origin {
   readonly site?: string;
   /** Set for what an adapter added: `base.blocks.3.attn.qkv@karst`. An adapter is merged when no value of `infer` has its scope. */
   readonly scope?: string;
+  /** The statement that put the adapter there, for messages: the adapter's own text may be in a library. */
+  readonly graft?: { readonly file: string; readonly start: number; readonly end: number };
 }
 
 export type ResizeMode = 'nearest' | 'bilinear' | 'bicubic';

@@ -1,6 +1,6 @@
 /** What became of each adapter, as data and as diagnostics. */
 import { diagnostic, type Place } from '../diagnostics/catalogue.js';
-import type { Diagnostic } from '../diagnostics/types.js';
+import type { Diagnostic, Label } from '../diagnostics/types.js';
 import { dependsOnInput } from '../ir/affine/parse.js';
 import { resultValues, topological } from '../ir/graph.js';
 import type { Module, Origin } from '../ir/types.js';
@@ -30,30 +30,59 @@ export function reportOf(module: Module, ctx: PassContext): MergeReport {
   };
 }
 
-function placeOf(origin: Origin | undefined, text: string): Place {
-  if (origin?.file === undefined || origin.start === undefined || origin.end === undefined) return {};
-  return { primary: { span: { file: origin.file, start: origin.start, end: origin.end }, text } };
+function labelAt(origin: Origin | undefined, text: string): Label | undefined {
+  if (origin?.file === undefined || origin.start === undefined || origin.end === undefined) return undefined;
+  return { span: { file: origin.file, start: origin.start, end: origin.end }, text };
 }
 
-/** One message for each obstacle in the text: twelve blocks with one adapter have one reason. */
-function keptDiagnostics(adapters: readonly AdapterOutcome[], ctx: PassContext): Diagnostic[] {
-  const groups = new Map<string, { outcome: AdapterOutcome; count: number }>();
-  for (const outcome of adapters) {
-    if (outcome.state !== 'kept' || !outcome.obstacle) continue;
-    const { op, reason, origin } = outcome.obstacle;
-    const name = outcome.scope.slice(outcome.scope.lastIndexOf('@'));
-    const key = [name, op, reason, origin?.file, origin?.start, origin?.end].join('\n');
-    const group = groups.get(key);
-    if (group) group.count++;
-    else groups.set(key, { outcome, count: 1 });
+/**
+ * The cause and the statement that put the adapter there. The statement comes first where the cause is in another file: nobody can change
+ * the library, and in a spec of many statements only the statement says which adapter is meant.
+ */
+function placeOf(cause: Label | undefined, scope: string, ctx: PassContext): Place {
+  const graft = ctx.scopes.get(scope)?.graft;
+  const name = scope.slice(scope.lastIndexOf('@') + 1);
+  const statement: Label | undefined = graft && { span: graft, text: `this puts \`${name}\` there` };
+  const [primary, ...secondary] = [cause, statement]
+    .filter((l) => l !== undefined)
+    .sort((a, b) => Number(b.span.file === graft?.file) - Number(a.span.file === graft?.file));
+  return primary ? { primary, secondary } : {};
+}
+
+/** `@lora` of `base.blocks.3.attn.qkv@lora`, told apart by the statement that put it there. */
+function kindOf(scope: string, ctx: PassContext): string {
+  const graft = ctx.scopes.get(scope)?.graft;
+  return [scope.slice(scope.lastIndexOf('@')), graft?.file, graft?.start].join('\n');
+}
+
+/** A message for each kind: twelve blocks with one adapter have one reason. */
+function grouped(
+  adapters: readonly AdapterOutcome[],
+  kind: (a: AdapterOutcome) => string,
+): { readonly first: AdapterOutcome; readonly adapter: string; readonly site: string }[] {
+  const groups = new Map<string, AdapterOutcome[]>();
+  for (const a of adapters) {
+    const key = kind(a);
+    groups.set(key, [...(groups.get(key) ?? []), a]);
   }
-  return [...groups.values()].map(({ outcome, count }) => {
-    const { op, reason, origin } = outcome.obstacle!;
-    const at = outcome.scope.lastIndexOf('@');
-    const site = outcome.scope.slice(0, at) + (count > 1 ? ` and ${count - 1} more` : '');
-    const place = placeOf(origin, `${op} ends what can merge`);
-    const primary = place.primary ? place : placeOf(ctx.scopes.get(outcome.scope), 'this adapter stays');
-    return diagnostic('ESP0401', { adapter: outcome.scope.slice(at + 1), site, op, reason }, primary);
+  return [...groups.values()].map((all) => {
+    const { scope } = all[0]!;
+    const at = scope.lastIndexOf('@');
+    const site = scope.slice(0, at) + (all.length > 1 ? ` and ${all.length - 1} more` : '');
+    return { first: all[0]!, adapter: scope.slice(at + 1), site };
+  });
+}
+
+function keptDiagnostics(adapters: readonly AdapterOutcome[], ctx: PassContext): Diagnostic[] {
+  const kept = adapters.filter((a) => a.state === 'kept' && a.obstacle);
+  const kind = ({ scope, obstacle }: AdapterOutcome) => {
+    const { op, reason, origin } = obstacle!;
+    return [kindOf(scope, ctx), op, reason, origin?.file, origin?.start, origin?.end].join('\n');
+  };
+  return grouped(kept, kind).map(({ first: { scope, obstacle }, adapter, site }) => {
+    const { op, reason, origin } = obstacle!;
+    const cause = labelAt(origin, `${op} ends what can merge`) ?? labelAt(ctx.scopes.get(scope), 'this adapter stays');
+    return diagnostic('ESP0401', { adapter, site, op, reason }, placeOf(cause, scope, ctx));
   });
 }
 
@@ -61,19 +90,18 @@ function biasDiagnostics(module: Module, ctx: PassContext): Diagnostic[] {
   return ctx.notes.regions
     .filter((r) => r.newBias)
     .map((r) => {
-      const origin = r.scopes.map((s) => ctx.scopes.get(s)).find((o) => o?.file !== undefined);
-      return diagnostic('ESP0402', { layer: r.site || module.name }, placeOf(origin, 'its shift made the bias'));
+      const scope = r.scopes.find((s) => ctx.scopes.get(s)?.file !== undefined) ?? '';
+      const cause = labelAt(ctx.scopes.get(scope), 'its shift made the bias');
+      return diagnostic('ESP0402', { layer: r.site || module.name }, placeOf(cause, scope, ctx));
     });
 }
 
 /** `factored` was asked for and an adapter's parameters are inside a weight all the same. */
 function unfactoredDiagnostics(adapters: readonly AdapterOutcome[], ctx: PassContext): Diagnostic[] {
   if (ctx.adapters !== 'factored') return [];
-  return adapters
-    .filter((a) => a.state === 'merged')
-    .map(({ scope }) => {
-      const at = scope.lastIndexOf('@');
-      const place = placeOf(ctx.scopes.get(scope), 'this adapter is part of a weight');
-      return diagnostic('ESP0406', { adapter: scope.slice(at + 1), site: scope.slice(0, at) }, place);
-    });
+  const merged = adapters.filter((a) => a.state === 'merged');
+  return grouped(merged, ({ scope }) => kindOf(scope, ctx)).map(({ first: { scope }, adapter, site }) => {
+    const cause = labelAt(ctx.scopes.get(scope), 'this adapter is part of a weight');
+    return diagnostic('ESP0406', { adapter, site }, placeOf(cause, scope, ctx));
+  });
 }

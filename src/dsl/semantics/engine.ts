@@ -31,6 +31,8 @@ export interface Engine {
   readonly options: ElaborateOptions;
   /** Expressions worked out so far. */
   steps: number;
+  /** The statement that put each adapter on its site, by the adapter's scope. */
+  readonly grafted: Map<string, Span>;
   /** What is being traced: every value made gets it as its origin. */
   frame: { readonly site?: string; readonly scope?: string };
 

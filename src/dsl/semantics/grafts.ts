@@ -41,11 +41,10 @@ export function callSite(
 function adapted(engine: Engine, site: Site, args: readonly ArgVal[], span: Span, level: number): Val {
   const graft = site.grafts[level - 1]!;
   site.called = true;
-  // A layer takes one tensor; where it was given something else, its own message says so.
-  const [first] = args;
-  if (first && isLayer(site)) graft.input = engine.tensor(first.value, first.span).type;
+  // What a layer is called with is checked once, not by each adapter on it.
+  if (isLayer(site)) graft.input = oneTensor(engine, site, args, span).value.type;
   const v = engine.report.attempt(() =>
-    engine.report.along(graft.span, `\`${graft.decl.name.name}\` is put on ${site.path} here`, () =>
+    engine.report.onBehalfOf(graft.span, `\`${graft.decl.name.name}\` is put on ${site.path} here`, () =>
       engine.within({ site: site.key, scope: graft.scope }, () => forward(engine, graft, args, span, level)),
     ),
   );

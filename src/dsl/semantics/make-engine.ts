@@ -26,6 +26,7 @@ export function makeEngine(report: Report, library: Library, options: ElaborateO
     options,
     params: new ParamStore(),
     steps: 0,
+    grafted: new Map(),
     frame: {},
     evaluate: (e, scope, spot) => evaluate(engine, e, scope, spot),
     runBlock: (statements, scope, owner, spot) => runBlock(engine, statements, scope, owner, spot),
@@ -35,7 +36,11 @@ export function makeEngine(report: Report, library: Library, options: ElaborateO
     callSite: (site, args, span, level) => callSite(engine, site, args, span, level),
     callBase: (site, level, args, span) => callBase(engine, site, level, args, span),
     baseMember: (site, level, member, span) => baseMember(engine, site, level, member, span),
-    origin: (span): Origin => ({ file: span.file, start: span.start, end: span.end, ...engine.frame }),
+    origin: (span): Origin => {
+      const { scope } = engine.frame;
+      const graft = scope === undefined ? undefined : engine.grafted.get(scope);
+      return { file: span.file, start: span.start, end: span.end, ...engine.frame, ...(graft ? { graft } : {}) };
+    },
     within: (frame, work) => {
       const before = engine.frame;
       engine.frame = frame;

@@ -296,7 +296,7 @@ function adapt(engine: Engine, plan: ModelPlan, s: AdaptStmt, starts: readonly S
   // Sizes that an unreadable file would have fixed are guesses: nothing is traced with them.
   if (sites.size === 0 || unreadable) return;
   const shared = sharedPrefix(plan, [...sites][0]!, name);
-  const grafts = [...sites].map((site) => graftOn(site, name, shared, { decl, args, span: s.span }));
+  const grafts = [...sites].map((site) => graftOn(engine, site, name, shared, { decl, args, span: s.span }));
   plan.adaptations.push({ stmt: s, grafts });
 }
 
@@ -309,7 +309,13 @@ function sharedPrefix(plan: ModelPlan, first: Site, name: string): string {
   return `${top}@${name}${same.length > 0 ? same.length + 1 : ''}`;
 }
 
-function graftOn(site: Site, adapter: string, shared: string, g: Pick<Graft, 'decl' | 'args' | 'span'>): Graft {
+function graftOn(
+  engine: Engine,
+  site: Site,
+  adapter: string,
+  shared: string,
+  g: Pick<Graft, 'decl' | 'args' | 'span'>,
+): Graft {
   const same = site.grafts.filter((x) => x.decl.name.name === adapter).length;
   const name = same > 0 ? `${adapter}${same + 1}` : adapter;
   const scope = `${site.key}@${name}`;
@@ -323,6 +329,7 @@ function graftOn(site: Site, adapter: string, shared: string, g: Pick<Graft, 'de
   };
   const graft: Graft = { ...g, name, scope, site, owner };
   site.grafts.push(graft);
+  engine.grafted.set(scope, g.span);
   return graft;
 }
 

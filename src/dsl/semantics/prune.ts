@@ -259,7 +259,7 @@ function scoreOf(engine: Engine, criterion: CriterionDecl, stmt: PruneStmt, weig
   const inputs = criterion.params.slice(0, 1).map((p) => input(p.name.name, weight.type));
   const args = inputs.map((v) => ({ value: tensorVal(v) as Val, span: stmt.span }));
   const span = criterion.value.span;
-  const traced = engine.report.along(stmt.span, `\`${name}\` scores ${weight.name} here`, () => {
+  const traced = engine.report.onBehalfOf(stmt.span, `\`${name}\` scores ${weight.name} here`, () => {
     // What else the criterion reads is found together with the mask and not traced here.
     if (criterion.params.length > 1) return undefined;
     bindTensors(engine, name, criterion.params, scope, args, stmt.span);

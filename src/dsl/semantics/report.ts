@@ -18,6 +18,11 @@ export class Refused extends Stop {}
 
 type Args<C extends Code> = Parameters<typeof diagnostic<C>>[1];
 
+/** On the way from the spec into what is being worked out. */
+interface Step extends Label {
+  readonly statement: boolean;
+}
+
 /** More distinct errors than anyone reads; the rest are dropped and their number is not a promise. */
 const MOST = 200;
 
@@ -25,7 +30,7 @@ export class Report {
   readonly diagnostics: Diagnostic[] = [];
   readonly #seen = new Set<string>();
   /** Calls that lead from the spec into what is being worked out: outermost first. */
-  readonly #trail: Label[] = [];
+  readonly #trail: Step[] = [];
   #failed = false;
   #errors = 0;
   #muted = 0;
@@ -46,17 +51,24 @@ export class Report {
 
   /** Reports; the same message at the same place counts once (a block is instantiated many times). */
   add<C extends Code>(code: C, args: Args<C>, place: Place = {}): void {
-    this.push(diagnostic(code, args, this.#explained(place)), place.primary?.span);
+    const at = place.primary?.span;
+    this.#push(diagnostic(code, args, this.#explained(place)), [at, at && this.#led(at)?.span]);
   }
 
-  /** `at`: where it was found, if that is not where it is shown. */
-  push(d: Diagnostic, at: Span | undefined = d.primary?.span): void {
+  push(d: Diagnostic): void {
+    this.#push(d, [d.primary?.span]);
+  }
+
+  /** `found`: where it was found, and what led there; two statements that go wrong in one line of the library are two errors. */
+  #push(d: Diagnostic, found: readonly (Span | undefined)[]): void {
     if (this.#muted > 0) return;
     if (d.severity === 'error') {
       this.#failed = true;
       this.#errors++;
     }
-    const key = at ? `${d.code}|${at.file}|${at.start}|${at.end}` : `${d.code}|${d.message}`;
+    const key = found[0]
+      ? [d.code, ...found.flatMap((s) => [s?.file, s?.start, s?.end])].join('|')
+      : `${d.code}|${d.message}`;
     if (this.#seen.has(key) || this.diagnostics.length >= MOST) return;
     this.#seen.add(key);
     this.diagnostics.push(d);
@@ -90,7 +102,16 @@ export class Report {
 
   /** Runs `work` with one more step on the way from the spec. */
   along<T>(span: Span, text: string, work: () => T): T {
-    this.#trail.push({ span, text });
+    return this.#step({ span, text, statement: false }, work);
+  }
+
+  /** As `along`, for a statement of a model that uses an adapter or a criterion: what it uses means something else at each site. */
+  onBehalfOf<T>(statement: Span, text: string, work: () => T): T {
+    return this.#step({ span: statement, text, statement: true }, work);
+  }
+
+  #step<T>(step: Step, work: () => T): T {
+    this.#trail.push(step);
     try {
       return work();
     } finally {
@@ -98,12 +119,25 @@ export class Report {
     }
   }
 
-  /** Nobody can change the library: the step in the user's own file that led to a place there is shown first. */
+  /**
+   * With the step in the user's own file that led there. It comes first where the place is in the library, which nobody can change; where
+   * the place is in an adapter of the user's own, it says which use of it is meant.
+   */
   #explained(place: Place): Place {
     const first = place.primary;
-    if (!first || first.span.file === this.mainFile) return place;
-    const mine = this.#trail.findLast((l) => l.span.file === this.mainFile);
-    if (!mine || place.secondary?.some((l) => l.span.file === this.mainFile)) return place;
-    return { ...place, primary: mine, secondary: [first, ...(place.secondary ?? [])] };
+    const mine = first && this.#led(first.span);
+    if (!first || !mine) return place;
+    const others = place.secondary ?? [];
+    const known = others.find((l) => same(l.span, mine.span));
+    const rest = others.filter((l) => l !== known);
+    if (first.span.file !== this.mainFile) return { ...place, primary: known ?? mine, secondary: [first, ...rest] };
+    return known ? place : { ...place, secondary: [...others, mine] };
+  }
+
+  #led(to: Span): Step | undefined {
+    const foreign = to.file !== this.mainFile;
+    return this.#trail.findLast((s) => s.span.file === this.mainFile && (foreign || s.statement));
   }
 }
+
+const same = (a: Span, b: Span): boolean => a.file === b.file && a.start === b.start && a.end === b.end;

@@ -233,6 +233,33 @@ const cases: readonly (readonly [name: string, codes: readonly string[], text: s
     ['ESP0253', 'ESP0254'],
     `${std('')}deploy M {\n  batch = 8\n  batch = 4\n}\ndeploy M {\n  batch = 8\n}\n`,
   ],
+  // Two uses that go wrong in one line of the library are two errors; an adapter of the spec's own says which use is meant.
+  [
+    'one-line-of-the-library-twice',
+    ['ESP0223', 'ESP0223', 'ESP0301'],
+    `use std
+${layer(
+  '  adapt base.fc1 with lora(rank: 0)\n  adapt base.fc2 with lora(rank: 0)\n  adapt base.fc2 with odd(n: 3)',
+  'adapter odd(n: int) on base: Linear(in -> out) {\n  A = param [n, in] zeros\n  forward(x) { base(x) + x @ A }\n}',
+)}`,
+  ],
+  [
+    'called-with-nothing-under-an-adapter',
+    ['ESP0229'],
+    `backbone one() {
+  fc = Linear(4 -> 4)
+  forward(x: [n, 4]) { fc() }
+}
+adapter twice() on base: Linear(in -> out) {
+  forward(x) { base(x, weight: 2 * base.weight) }
+}
+model M {
+  base = one()
+  adapt base.fc with twice()
+  adapt base.fc with twice()
+}
+`,
+  ],
   [
     'names-index-missing',
     ['ESP0235'],

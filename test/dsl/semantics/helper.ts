@@ -31,10 +31,13 @@ export function wrongs(text: string, setup: Setup = {}): readonly Diagnostic[] {
 export const codes = (text: string, setup: Setup = {}): string[] => wrongs(text, setup).map((d) => d.code);
 
 /** Diagnostics as a person sees them. */
-export function rendered(text: string, setup: Setup = {}): string {
+export const rendered = (text: string, setup: Setup = {}): string => shown(wrongs(text, setup), text, setup);
+
+/** Diagnostics of a spec, from whatever stage, as a person sees them. */
+export function shown(diagnostics: readonly Diagnostic[], text: string, setup: Setup = {}): string {
   const texts = (file: string) =>
     file === PATH ? text : (setup.files?.[file] ?? STD[file.replace(/^std\//, '').replace(/\.peft$/, '')]);
-  return render([...wrongs(text, setup)], { texts, color: false });
+  return render([...diagnostics], { texts, color: false });
 }
 
 /** A spec that must be right; its program is verified. */
