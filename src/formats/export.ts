@@ -8,7 +8,11 @@ import { storeTensor } from './elements.js';
 import { withLabels } from './huggingface.js';
 import { readJsonObject } from './json.js';
 import { type StoredTensor, type StoredType, safetensorsPieces } from './safetensors.js';
+import type { TensorStore } from './store.js';
 import type { NamedTensor } from './types.js';
+
+/** In the metadata of the file, beside what transformers asks for. */
+const WRITER = 'espalier';
 
 export interface ExportOptions {
   /** Parameters of the merged model by our names. */
@@ -55,9 +59,14 @@ export async function exportCheckpoint(
     );
   }
   const files = new Map<string, string | Uint8Array | Uint8Array[]>();
-  files.set('model.safetensors', safetensorsPieces(tensors, { format: 'pt' }));
+  files.set('model.safetensors', safetensorsPieces(tensors, { format: 'pt', writer: WRITER }));
   if (base.kind === 'huggingface' && base.folder) await copyConfigs(base.folder, options.labels, files);
   return files;
+}
+
+/** Whether a checkpoint file came out of `exportCheckpoint`, so that a new one may take its place. */
+export function isExported(store: TensorStore): boolean {
+  return store.metadata.writer === WRITER;
 }
 
 /** The stored type for a float that was stored so before. */

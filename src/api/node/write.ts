@@ -6,7 +6,10 @@ import { fileURLToPath } from 'node:url';
 import { hostModule } from '../../codegen/host.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { EspalierError } from '../../diagnostics/types.js';
-import { writeFolderAtomic } from '../../formats/node/files.js';
+import { isExported } from '../../formats/export.js';
+import { openFile } from '../../formats/node/files.js';
+import { requireWritable, writeFolderAtomic } from '../../formats/node/writing.js';
+import { openSafetensors } from '../../formats/store.js';
 import type { Compiled } from '../compile.js';
 import type { Merged } from '../merge.js';
 
@@ -23,17 +26,39 @@ async function runtimeBundle(): Promise<string> {
   throw new Error('the runtime bundle is missing: run `npm run build`');
 }
 
-/** Refuses to write into a folder that holds anything that is not of an earlier output. */
-async function refuseForeign(folder: string, marker: string): Promise<void> {
-  if (!existsSync(folder)) return;
-  const names = await readdir(folder).catch(() => ['(a file)']);
-  if (names.length > 0 && !existsSync(join(folder, marker)))
+/** Whether what is in a folder says that it is an earlier output of ours. A base model's folder looks like a merged one but for its metadata. */
+const IS_OURS = {
+  program: async (folder: string) => existsSync(join(folder, 'program.json')),
+  checkpoint: async (folder: string) => {
+    const file = join(folder, 'model.safetensors');
+    if (!existsSync(file)) return false;
+    try {
+      return isExported(await openSafetensors(await openFile(file)));
+    } catch {
+      return false;
+    }
+  },
+} as const;
+
+/**
+ * Refuses an output folder before the work for it is done: one that holds anything that is not of an earlier output, a file in its place,
+ * a place where nothing can be written. Changes nothing.
+ * @throws EspalierError ESP0906, ESP0520
+ */
+export async function requireOutput(folder: string, kind: keyof typeof IS_OURS): Promise<void> {
+  await requireWritable(folder);
+  const names = existsSync(folder) ? await readdir(folder) : [];
+  if (names.length > 0 && !(await IS_OURS[kind](folder)))
     throw new EspalierError([diagnostic('ESP0906', { path: folder })]);
 }
 
-/** @throws EspalierError if the folder is something else's or cannot be written; then nothing is changed. */
+/**
+ * Writes `program.json`, the kernels, the weights, the golden input, the typed module (`index.js`, `index.d.ts`) and the runtime. Replaces an
+ * earlier compilation; other files in the folder stay.
+ * @throws EspalierError ESP0906 if the folder is something else's, ESP0520 if it cannot be written; then nothing is changed.
+ */
 export async function writeCompiled(compiled: Compiled, folder: string): Promise<void> {
-  await refuseForeign(folder, 'program.json');
+  await requireOutput(folder, 'program');
   const files = new Map([
     ...compiled.files,
     ...Object.entries(hostModule(compiled.program)),
@@ -42,8 +67,11 @@ export async function writeCompiled(compiled: Compiled, folder: string): Promise
   await writeFolderAtomic(folder, files, { stale: ours });
 }
 
-/** @throws EspalierError as `writeCompiled` */
+/**
+ * Writes the merged checkpoint, in the layout of the base.
+ * @throws EspalierError as `writeCompiled`
+ */
 export async function writeMerged(merged: Merged, folder: string): Promise<void> {
-  await refuseForeign(folder, [...merged.files.keys()][0]!);
+  await requireOutput(folder, 'checkpoint');
   await writeFolderAtomic(folder, merged.files);
 }

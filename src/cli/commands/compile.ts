@@ -3,8 +3,8 @@ import type { Command } from 'commander';
 import { STAGES } from '../../api/compile.js';
 import { compile, inspect, merge } from '../../api/index.js';
 import { nodeHost } from '../../api/node/host.js';
-import { writeCompiled, writeMerged } from '../../api/node/write.js';
-import { writeFileAtomic } from '../../formats/node/files.js';
+import { requireOutput, writeCompiled, writeMerged } from '../../api/node/write.js';
+import { writeFileAtomic } from '../../formats/node/writing.js';
 import { type CommandOutput, collectSet, guarded, oneOf, showDiagnostics } from '../context.js';
 import { EXIT } from '../exit.js';
 import { count, startProgress } from '../output.js';
@@ -50,6 +50,7 @@ export function registerCompile(program: Command, output: CommandOutput): void {
           try {
             const adapters = oneOf('--adapters', flags.adapters, ['merged', 'factored', 'auto'] as const);
             const weights = oneOf('--weights', flags.weights, ['f32', 'f16'] as const);
+            await requireOutput(flags.out, 'program');
             const compiled = await compile(path, {
               host: nodeHost(),
               progress: progress.report,
@@ -88,6 +89,7 @@ export function registerCompile(program: Command, output: CommandOutput): void {
       guarded(output, async (path: string, flags: SpecFlags & { out: string }) => {
         const progress = startProgress();
         try {
+          await requireOutput(flags.out, 'checkpoint');
           const merged = await merge(path, {
             host: nodeHost(),
             progress: progress.report,

@@ -7,7 +7,7 @@ import { CATALOGUE, type Code, diagnostic } from '../../diagnostics/catalogue.js
 import { explain } from '../../diagnostics/explain.js';
 import { toJson } from '../../diagnostics/render.js';
 import { nearest } from '../../diagnostics/suggest.js';
-import { writeFileAtomic } from '../../formats/node/files.js';
+import { writeFileAtomic } from '../../formats/node/writing.js';
 import { type CommandOutput, collectSet, exitCode, guarded, showDiagnostics, textOf } from '../context.js';
 import { EXIT } from '../exit.js';
 import { count } from '../output.js';

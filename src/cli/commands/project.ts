@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { diagnoseDevice } from '../../../runtime/node/index.js';
 import { EspalierError } from '../../api/index.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
-import { writeFileAtomic } from '../../formats/node/files.js';
+import { writeFileAtomic } from '../../formats/node/writing.js';
 import { type CommandOutput, guarded } from '../context.js';
 import { EXIT } from '../exit.js';
 import { bytes, table } from '../output.js';

@@ -1,8 +1,7 @@
-/** Files and folders of the local machine: reading by range, and writing that leaves nothing half written. */
-import { randomBytes } from 'node:crypto';
+/** Files and folders of the local machine, read by range. Writing them is `write.ts`. */
 import { constants, type Stats } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { EspalierError } from '../../diagnostics/types.js';
 import { type ByteSource, checkRange, type Folder } from '../bytes.js';
@@ -16,10 +15,14 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOSPC: 'no space is left on the device',
   EROFS: 'the file system is read-only',
   EMFILE: 'too many files are open',
+  ENAMETOOLONG: 'the name is too long',
+  EDQUOT: 'the disk quota is used up',
+  EFBIG: 'the file system takes no file of this size',
+  EIO: 'the device gave an error',
 };
 
 /** A system error in plain words. */
-function reasonOf(error: unknown): string {
+export function reasonOf(error: unknown): string {
   const code = (error as { code?: unknown } | undefined)?.code;
   if (typeof code === 'string') return REASONS[code] ?? code;
   return error instanceof Error ? error.message : String(error);
@@ -97,96 +100,4 @@ export function openFolder(path: string): Folder {
     },
     open: async (file) => ((await statOf(join(path, file))) ? openFile(join(path, file)) : undefined),
   };
-}
-
-/** What is written to a file: text, bytes, or pieces that are never in memory together. */
-export type Content = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
-
-const temporary = (path: string): string =>
-  join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
-
-async function writeTo(path: string, content: Content): Promise<void> {
-  const handle = await open(path, 'wx');
-  try {
-    if (typeof content === 'string') await handle.writeFile(content);
-    else if (content instanceof Uint8Array) await writeBytes(handle, content);
-    else for await (const piece of content) await writeBytes(handle, piece);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-async function writeBytes(handle: FileHandle, bytes: Uint8Array): Promise<void> {
-  let done = 0;
-  while (done < bytes.byteLength) done += (await handle.write(bytes, done, bytes.byteLength - done)).bytesWritten;
-}
-
-function cannotWrite(path: string, error: unknown): EspalierError {
-  if (error instanceof EspalierError) return error;
-  return new EspalierError([diagnostic('ESP0520', { path, reason: reasonOf(error) })]);
-}
-
-/**
- * Writes a file so that `path` holds either what it held before or all of `content`; makes the folders that lead to it.
- * @throws EspalierError ESP0520; nothing is left behind then.
- */
-export async function writeFileAtomic(path: string, content: Content): Promise<void> {
-  const temp = temporary(path);
-  try {
-    await mkdir(dirname(path), { recursive: true });
-    await writeTo(temp, content);
-    await rename(temp, path);
-  } catch (error) {
-    // Where a part of the path is a file, removing fails like writing did.
-    await rm(temp, { force: true }).catch(() => {});
-    throw cannotWrite(path, error);
-  }
-}
-
-export interface FolderOptions {
-  /** Files of an earlier output that are removed when the new one does not have them. Default: none. */
-  readonly stale?: (name: string) => boolean;
-}
-
-/**
- * Writes the files of a folder. A new folder appears complete or not at all. In a folder that exists, all files are written under temporary
- * names before the first is renamed, files that are not named stay, and those that `stale` names are removed last.
- * @throws EspalierError ESP0520; nothing is left behind then.
- */
-export async function writeFolderAtomic(
-  path: string,
-  files: ReadonlyMap<string, Content>,
-  options: FolderOptions = {},
-): Promise<void> {
-  const target = resolve(path);
-  const existing = await statOf(target);
-  if (existing && !existing.isDirectory()) throw cannotWrite(path, new Error('a file is in its place'));
-  const made: string[] = [];
-  const work = existing ? target : temporary(target);
-  try {
-    if (!existing) {
-      await mkdir(dirname(target), { recursive: true });
-      await mkdir(work);
-    }
-    const renames: [string, string][] = [];
-    for (const [name, content] of files) {
-      const to = join(work, name);
-      if (dirname(to) !== work) throw new RangeError(`"${name}" is not the name of a file`);
-      const temp = existing ? temporary(to) : to;
-      made.push(temp);
-      await writeTo(temp, content);
-      if (existing) renames.push([temp, to]);
-    }
-    for (const [from, to] of renames) await rename(from, to);
-    if (!existing) await rename(work, target);
-    else if (options.stale) {
-      for (const name of await readdir(target))
-        if (!files.has(name) && options.stale(name)) await rm(join(target, name));
-    }
-  } catch (error) {
-    for (const file of made) await rm(file, { force: true });
-    if (!existing) await rm(work, { recursive: true, force: true });
-    throw cannotWrite(path, error);
-  }
 }
