@@ -79,7 +79,7 @@ export function registerProject(program: Command, output: CommandOutput): void {
           output.print(`  limits\n${table(limits)}`);
           for (const other of found.others)
             output.print(`also here: ${other.description} (ESPALIER_DRIVER=${other.driver})`);
-        }
+        } else output.print(`\n${found.why}`);
         for (const { driver, outcome } of found.attempts) output.print(`tried ${driver}: ${outcome}`);
         if (found.install) output.print(`\n${found.install}`);
         return code;

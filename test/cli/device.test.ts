@@ -1,0 +1,120 @@
+/** A machine without a GPU, and programs that are larger than the one it has: what a user sees of it. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { scratch } from '../api/support.js';
+import { cli, expectNothingWritten, expectRefused, FASHION } from './support.js';
+
+const gpu = vi.hoisted(() => ({ absent: false }));
+// Every driver is tried, and none of them has an adapter.
+vi.mock('webgpu', async (original) => {
+  const real = await original<typeof import('webgpu')>();
+  const none = { requestAdapter: async () => null };
+  return { ...real, create: (flags: string[]) => (gpu.absent ? none : real.create(flags)) };
+});
+afterEach(() => {
+  gpu.absent = false;
+});
+
+const folder = scratch();
+const program = join(folder, 'program');
+const digits = join(FASHION, 'images', 'digits');
+const write = (name: string, text: string) => {
+  writeFileSync(join(folder, name), text);
+  return join(folder, name);
+};
+beforeAll(async () => {
+  expect((await cli('compile', join(FASHION, 'lora.peft'), '-o', program, '--batch', '1', '--no-golden')).code).toBe(0);
+});
+
+describe('without a GPU', () => {
+  test.each([
+    ['run', program, digits],
+    ['eval', program, digits],
+  ])('%s says what was tried and what to install', async (...args) => {
+    gpu.absent = true;
+    const ended = await cli(...args);
+    expectRefused(ended, 3, 'ESP0701');
+    expect(ended.err).toMatch(/no WebGPU adapter on this machine \(.*swiftshader/);
+    expect(ended.err).toMatch(/= help: (npm install|update the graphics driver)/);
+  });
+
+  test('run says it as JSON', async () => {
+    gpu.absent = true;
+    const { code, out, err } = await cli('run', program, digits, '--json');
+    expect([code, err]).toEqual([3, '']);
+    const { diagnostics } = JSON.parse(out) as { diagnostics: { code: string; help: string[] }[] };
+    expect(diagnostics.map((d) => d.code)).toEqual(['ESP0701']);
+    expect(diagnostics[0]!.help[0]).not.toBe('');
+  });
+
+  test('doctor says why, and what to install', async () => {
+    gpu.absent = true;
+    const text = await cli('doctor');
+    expect(text.code).toBe(3);
+    expect(text.out).toMatch(/no WebGPU adapter on this machine \(/);
+    expect(text.out).toMatch(/npm install|graphics driver/);
+    const json = await cli('doctor', '--json');
+    expect(json.code).toBe(3);
+    expect(JSON.parse(json.out)).toMatchObject({ others: [], why: expect.stringMatching(/adapter/) as unknown });
+  });
+
+  test('a driver that is not known is named', async () => {
+    vi.stubEnv('ESPALIER_DRIVER', 'voodoo');
+    try {
+      expectRefused(await cli('run', program, digits), 3, 'ESP0710');
+      const { code, out } = await cli('doctor');
+      expect(code).toBe(3);
+      expect(out).toMatch(/unknown driver `voodoo`/);
+    } finally {
+      vi.unstubAllEnvs();
+    }
+  });
+
+  test('compile and merge need none, but for the limits of a device', async () => {
+    gpu.absent = true;
+    const spec = readFileSync(join(FASHION, 'lora.peft'), 'utf8').replaceAll('"./', `"${FASHION}/`);
+    expect((await cli('compile', write('here.peft', spec), '-o', join(folder, 'here'), '--no-golden')).code).toBe(0);
+    const limits = spec.replace(/^deploy.*\{$/m, '$&\n  limits = device');
+    expect(limits).not.toBe(spec);
+    expectRefused(await cli('compile', write('device.peft', limits), '-o', join(folder, 'none')), 3, 'ESP0701');
+    expectNothingWritten(folder, 'none');
+  });
+});
+
+describe('limits', () => {
+  test('a folder that needs more than the device has names the limit, both numbers and the cure', async () => {
+    const large = join(folder, 'large');
+    expect((await cli('compile', join(FASHION, 'lora.peft'), '-o', large, '--batch', '1', '--no-golden')).code).toBe(0);
+    const path = join(large, 'program.json');
+    const data = JSON.parse(readFileSync(path, 'utf8')) as { entries: { slabs: number[] }[] };
+    data.entries[0]!.slabs = data.entries[0]!.slabs.map(() => 2 ** 45);
+    writeFileSync(path, JSON.stringify(data));
+    for (const command of ['run', 'eval']) {
+      const ended = await cli(command, large, digits);
+      expectRefused(ended, 3, 'ESP0702');
+      expect(ended.err).toMatch(/needs maxBufferSize = 35184372088832, the device has \d+/);
+      expect(ended.err).toMatch(/help: .*limits = baseline/);
+    }
+  });
+
+  test.each([
+    ['a layer that no binding holds', 'dim: 6000, heads: 2', '1', 'ESP0602', /linear.*MiB/],
+    ['an activation that no buffer holds', 'dim: 1024, heads: 2', '4096', 'ESP0604', /MiB; a WebGPU buffer holds/],
+  ])('%s is refused before anything is written', async (_, options, batch, code, message) => {
+    const spec = write(
+      'large.peft',
+      `use std
+model M {
+  base = vit(image: 128, patch: 8, depth: 1, hidden: 8, ${options})
+  head = classify(base, classes: 2)
+}
+`,
+    );
+    const ended = await cli('compile', spec, '-o', join(folder, 'out'), '--batch', batch, '--no-golden');
+    expectRefused(ended, 1, code);
+    expect(ended.err).toMatch(message);
+    expect(ended.err).toMatch(/= help: .*batch/);
+    expectNothingWritten(folder, 'out');
+  });
+});
