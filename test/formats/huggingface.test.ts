@@ -1,0 +1,203 @@
+/** Hugging Face folders: what they say of themselves, and what is no checkpoint at all. */
+import { describe, expect, test } from 'vitest';
+import { memoryFolder, memorySource } from '../../src/formats/bytes.js';
+import { type OpenCheckpoint, openCheckpoint } from '../../src/formats/checkpoint.js';
+import { canonicalNames } from '../../src/formats/huggingface.js';
+import { openCheckpointAt } from '../../src/formats/node/open.js';
+import { fileOf, floats } from './support.js';
+
+describe('a Hugging Face folder', () => {
+  test('tells the backbone’s options, the labels and the preprocessing', async () => {
+    const c = await openCheckpointAt('test/fixtures/vit-odd');
+    expect(c.kind).toBe('huggingface');
+    expect(c.warnings).toEqual([]);
+    expect(c.facts).toEqual({
+      options: {
+        image: 30,
+        patch: 6,
+        channels: 3,
+        dim: 36,
+        depth: 3,
+        heads: 2,
+        hidden: 100,
+        eps: 1e-12,
+        qkv_bias: true,
+      },
+      labels: ['class 0', 'class 1', 'class 2', 'class 3', 'class 4', 'class 5', 'class 6'],
+      preprocess: [
+        { step: 'resize', size: 34, filter: 'bilinear' },
+        { step: 'crop', size: [30, 30] },
+        { step: 'normalize', mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
+      ],
+    });
+    expect(c.store.tensors.get('vit.layernorm.weight')).toMatchObject({ dtype: 'BF16', shape: [36] });
+    await c.close();
+  });
+
+  test('that is grey, without qkv biases', async () => {
+    const c = await openCheckpointAt('test/fixtures/vit-grey');
+    expect(c.facts.options).toMatchObject({ channels: 1, qkv_bias: false, eps: 1e-6 });
+    expect(c.facts.preprocess).toEqual([
+      { step: 'grayscale' },
+      { step: 'resize', size: [20, 20], filter: 'bilinear' },
+      { step: 'normalize', mean: [0.1307], std: [0.3081] },
+    ]);
+    expect(c.store.tensors.has('vit.encoder.layer.0.attention.attention.query.bias')).toBe(false);
+    await c.close();
+  });
+
+  test('in shards is one', async () => {
+    const c = await openCheckpointAt('test/fixtures/vit-shards');
+    expect(c.store.tensors.size).toBe(2 * 16 + 8);
+    const t = await c.store.tensors.get('classifier.weight')!.read();
+    expect(t.type).toEqual({ dtype: 'f32', shape: [5, 32] });
+    await c.close();
+  });
+
+  test.each([
+    ['an index that leads out of the folder', { 'x.weight': '../a.safetensors' }, 'not the name of a file'],
+    ['an index of a shard that is not there', { 'x.weight': 'b.safetensors' }, 'which is not there'],
+    ['an index of a tensor that is not there', { y: 'a.safetensors' }, 'which it does not'],
+    ['an index that leaves a tensor out', {}, ''],
+    ['an index that leaves one of two out', { x: 'a.safetensors' }, 'does not list "z"'],
+  ])('%s', async (_, map, words) => {
+    const folder = memoryFolder('f', {
+      'config.json': '{"model_type":"vit"}',
+      'model.safetensors.index.json': JSON.stringify({ weight_map: map }),
+      'a.safetensors': fileOf({ x: floats([1]), z: floats([1]) }),
+    });
+    if (words === '') expect((await openCheckpoint(folder)).store.tensors.size).toBe(0);
+    else await expect(openCheckpoint(folder)).rejects.toThrow(new RegExp(`ESP0507.*${words}`));
+  });
+
+  const openWith = (config: object, preprocessor?: object, labels = true): Promise<OpenCheckpoint> =>
+    openCheckpoint(
+      memoryFolder('f', {
+        'config.json': JSON.stringify({ model_type: 'vit', ...config }),
+        ...(preprocessor ? { 'preprocessor_config.json': JSON.stringify(preprocessor) } : {}),
+        'model.safetensors': fileOf(
+          labels ? { 'classifier.weight': floats([2, 2]) } : { 'embeddings.cls_token': floats([1]) },
+        ),
+      }),
+    );
+
+  test('what config.json leaves out is what transformers takes', async () => {
+    const c = await openWith({});
+    expect(c.facts.options).toMatchObject({
+      image: 224,
+      patch: 16,
+      dim: 768,
+      depth: 12,
+      heads: 12,
+      hidden: 3072,
+      qkv_bias: true,
+    });
+    expect(c.facts.labels).toBeUndefined();
+    expect(c.facts.preprocess).toBeUndefined();
+  });
+
+  test('labels are sorted by number, and belong to a head', async () => {
+    const id2label = { 10: 'k', 2: 'c', 0: 'a', 1: 'b', 3: 'd', 4: 'e', 5: 'f', 6: 'g', 7: 'h', 8: 'i', 9: 'j' };
+    expect((await openWith({ id2label })).facts.labels?.join('')).toBe('abcdefghijk');
+    expect((await openWith({ id2label }, undefined, false)).facts.labels).toBeUndefined();
+  });
+
+  test.each([
+    [{ hidden_size: '768' }, 'ESP0507', 'hidden_size = "768" is not a positive whole number'],
+    [{ num_hidden_layers: 0 }, 'ESP0507', 'num_hidden_layers'],
+    [{ hidden_act: 'relu' }, 'ESP0509', 'hidden_act'],
+    [{ image_size: [224, 112] }, 'ESP0509', 'not a square'],
+    [{ model_type: 'swin' }, 'ESP0508', 'swin'],
+    [{ id2label: { 0: 'a', 2: 'c' } }, 'ESP0507', 'no name for class 1'],
+  ])('config %j', async (config, code, words) => {
+    await expect(openWith(config)).rejects.toThrow(code);
+    await expect(openWith(config)).rejects.toThrow(words);
+  });
+
+  test.each([
+    [{ size: 224 }, { step: 'resize', size: [224, 224], filter: 'bilinear' }],
+    [
+      { size: 224, image_processor_type: 'CLIPImageProcessor' },
+      { step: 'resize', size: 224, filter: 'bilinear' },
+    ],
+    [
+      { size: 224, default_to_square: false },
+      { step: 'resize', size: 224, filter: 'bilinear' },
+    ],
+    [
+      { size: { shortest_edge: 256 }, resample: 3 },
+      { step: 'resize', size: 256, filter: 'bicubic' },
+    ],
+    [
+      { size: { height: 20, width: 30 }, resample: 0 },
+      { step: 'resize', size: [20, 30], filter: 'nearest' },
+    ],
+  ])('size %j', async (preprocessor, step) => {
+    expect((await openWith({}, preprocessor)).facts.preprocess?.[0]).toEqual(step);
+  });
+
+  test.each([
+    [{ rescale_factor: 1 / 255 }, [0.5, 0.5, 0.5], [0.5, 0.5, 0.5]],
+    [{ do_normalize: false }, [0, 0, 0], [1, 1, 1]],
+    [{ rescale_factor: 2 / 255, image_mean: [1, 1, 1], image_std: [4, 4, 4] }, [0.5, 0.5, 0.5], [2, 2, 2]],
+    [
+      { do_rescale: false, image_mean: [127.5, 127.5, 127.5], image_std: [51, 51, 51] },
+      [0.5, 0.5, 0.5],
+      [0.2, 0.2, 0.2],
+    ],
+  ])('normalisation %j is one step over x/255', async (preprocessor, mean, std) => {
+    const steps = (await openWith({}, { do_resize: false, ...preprocessor })).facts.preprocess;
+    expect(steps).toEqual([{ step: 'normalize', mean, std }]);
+  });
+
+  test.each([
+    [{ resample: 1 }, 'resample = 1'],
+    [{ do_pad: true }, 'do_pad = true is a step that Espalier does not have'],
+    [{ crop_pct: 0.9 }, 'crop_pct'],
+    [{ size: { longest_edge: 300 } }, 'size = {"longest_edge":300}'],
+    [{ size: 224, image_processor_type: 'PvtImageProcessor' }, 'PvtImageProcessor'],
+  ])('preprocessing %j is refused, not ignored', async (preprocessor, words) => {
+    await expect(openWith({}, preprocessor)).rejects.toThrow('ESP0509');
+    await expect(openWith({}, preprocessor)).rejects.toThrow(words);
+  });
+
+  test('fields that nobody knows are reported', async () => {
+    const c = await openWith({}, { some_new_thing: 3, do_other: false });
+    expect(c.warnings.map((w) => [w.code, w.severity, w.message])).toEqual([
+      [
+        'ESP0513',
+        'warning',
+        'f/preprocessor_config.json has fields that Espalier does not know and ignores: some_new_thing',
+      ],
+    ]);
+  });
+
+  test('one spelling for the names of transformers 4, 5 and a bare ViTModel', () => {
+    expect(canonicalNames('vit.layers.3.attention.q_proj.weight')).toBe(
+      'vit.encoder.layer.3.attention.attention.query.weight',
+    );
+    expect(canonicalNames('layers.0.mlp.fc2')).toBe('vit.encoder.layer.0.output.dense');
+    expect(canonicalNames('encoder.layer.0.output.dense.bias')).toBe('vit.encoder.layer.0.output.dense.bias');
+    expect(canonicalNames('classifier.bias')).toBe('classifier.bias');
+  });
+});
+
+describe('what is no checkpoint', () => {
+  test.each([
+    ['a pickle', { 'config.json': '{"model_type":"vit"}', 'pytorch_model.bin': 'x' }, 'pickle'],
+    ['nothing', {}, 'neither config.json nor adapter_config.json'],
+    ['a folder of weights', { 'w.safetensors': 'x' }, 'name the file itself'],
+    ['broken JSON', { 'config.json': '{' }, 'not JSON'],
+  ])('%s', async (_, files, words) => {
+    await expect(openCheckpoint(memoryFolder('f', files as unknown as Record<string, string>))).rejects.toThrow(words);
+  });
+
+  test('what torch.save wrote', async () => {
+    const zip = Uint8Array.of(0x50, 0x4b, 3, 4, 0, 0, 0, 0, 0, 0);
+    await expect(openCheckpoint(memorySource('m.pt', zip))).rejects.toThrow(/ESP0506.*pickle/);
+  });
+
+  test('a path that leads nowhere', async () => {
+    await expect(openCheckpointAt('test/none')).rejects.toThrow('ESP0501');
+  });
+});
