@@ -19,7 +19,7 @@ export function prepareParameters(module: Module, params: (name: string) => Tens
   const results = interpret(module, 'prepare', { inputs: new Map(), params });
   const out = new Map<string, Tensor>();
   for (const [name, tensor] of results) {
-    const data = tensor.type.dtype === 'f32' ? Float32Array.from(tensor.data) : tensor.data;
+    const data = tensor.type.dtype === 'f32' ? new Float32Array(tensor.data) : tensor.data;
     const at = firstNonFinite(data);
     if (at >= 0) throw new EspalierError([diagnostic('ESP0919', { name, value: String(data[at]) })]);
     out.set(name, { type: tensor.type, data });

@@ -49,7 +49,7 @@ function decode(raw: Uint8Array, dtype: StoredType): Elements | undefined {
     case 'F32':
       return view(Float32Array, 4);
     case 'F64':
-      return Float32Array.from(view(Float64Array, 8));
+      return new Float32Array(view(Float64Array, 8));
     case 'F16':
       return fromHalf(view(Uint16Array, 2));
     case 'BF16':
@@ -98,9 +98,9 @@ export function storeTensor(tensor: Tensor, as: StoredType = STORE_AS[tensor.typ
 function toStored(data: Elements, as: StoredType): ArrayBufferView {
   switch (as) {
     case 'F64':
-      return data instanceof Float64Array ? data : Float64Array.from(data);
+      return data instanceof Float64Array ? data : new Float64Array(data);
     case 'F32':
-      return data instanceof Float32Array ? data : Float32Array.from(data);
+      return data instanceof Float32Array ? data : new Float32Array(data);
     case 'F16':
       return toHalf(data);
     case 'BF16':

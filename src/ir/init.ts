@@ -97,7 +97,7 @@ export function initialise(param: Param, seed: number, module: Module, others: (
       inputs: new Map(),
       params: others,
     });
-    return { type: param.type, data: Float32Array.from(start.get('start')!.data) };
+    return { type: param.type, data: new Float32Array(start.get('start')!.data) };
   }
   const data = new Float32Array(size);
   fill(data, init, param, seed);

@@ -44,12 +44,12 @@ export function full(shape: readonly number[], value: number, dtype: DType = 'f3
 
 /** The same elements as Float32Array (shared when they already are). */
 export function toFloat32(t: Tensor): Float32Array {
-  return t.data instanceof Float32Array ? t.data : Float32Array.from(t.data);
+  return t.data instanceof Float32Array ? t.data : new Float32Array(t.data);
 }
 
 /** The same elements as Float64Array (shared when they already are). */
 export function toFloat64(t: Tensor): Float64Array {
-  return t.data instanceof Float64Array ? t.data : Float64Array.from(t.data);
+  return t.data instanceof Float64Array ? t.data : new Float64Array(t.data);
 }
 
 /** Nested lists, for messages and tests. */

@@ -134,8 +134,9 @@ function overStored(func: Func, weights: readonly Value[]): Func {
 /** A copy, as a program stores it. */
 function rounded(t: Tensor, precision: Precision): Tensor {
   if (precision === 'f64' || (t.type.dtype !== 'f32' && t.type.dtype !== 'f16')) return t;
-  const round = precision === 'f32' ? Math.fround : roundToHalf;
-  return { type: t.type, data: Float64Array.from(t.data, round) };
+  const data = new Float64Array(new Float32Array(t.data));
+  if (precision === 'f16') for (let i = 0; i < data.length; i++) data[i] = roundToHalf(t.data[i]!);
+  return { type: t.type, data };
 }
 
 /** The nearest f16, ties to even; infinity past 65,504. */

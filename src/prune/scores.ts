@@ -107,7 +107,7 @@ function compact(data: Tensor['data']): Scores {
   const small = new Float32Array(data.length);
   for (let i = 0; i < data.length; i++) {
     small[i] = data[i]!;
-    if (small[i] !== data[i]) return data instanceof Float64Array ? data : Float64Array.from(data);
+    if (small[i] !== data[i]) return data instanceof Float64Array ? data : new Float64Array(data);
   }
   return small;
 }

@@ -125,7 +125,7 @@ export const attentionLse: Reference<'attention'> = (inputs, { scale }, type) =>
 
 export const solveReference: Reference<'solve'> = ([a, b], _attrs, type) => {
   const [n, m] = type.shape as [number, number];
-  const lhs = Float64Array.from(a!.data);
+  const lhs = new Float64Array(a!.data);
   const x = allocate('f32', n * m);
   x.set(b!.data);
   const swap = (data: { [i: number]: number }, width: number, p: number, q: number): void => {
