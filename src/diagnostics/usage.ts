@@ -169,6 +169,14 @@ Check the path and the folder you are in. \`espalier init\` writes a first spec.
     explain:
       'The file is larger than 64 MiB, so it is not read. It is probably a checkpoint that was given in the place of a spec.',
   }),
+  ESP0926: entry<{ folder: string; label: string; classes: readonly number[] }>({
+    title: 'Two classes of one name',
+    message: (a) =>
+      `${a.folder}/${a.label} could be any of the classes ${a.classes.join(', ')}, which have the same name`,
+    help: () => ['Give the head class names that differ: `classify(base, pool: cls, classes: ["crane bird", ...])`.'],
+    explain:
+      '`eval` takes the name of each sub-folder as the true class of its images. Where two classes of the program have the same name (ImageNet has two cranes), a folder cannot say which one is meant, and the figures would be wrong.',
+  }),
   ESP0925: entry<{ name: string; row: number; column: number; value: number }>({
     title: 'Weight too large for f16',
     message: (a) =>

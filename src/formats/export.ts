@@ -8,7 +8,7 @@ import { storeTensor } from './elements.js';
 import { withLabels } from './huggingface.js';
 import { readJsonObject } from './json.js';
 import { type StoredTensor, type StoredType, safetensorsPieces } from './safetensors.js';
-import type { TensorStore } from './store.js';
+import { readsAs, type TensorStore } from './store.js';
 import type { NamedTensor } from './types.js';
 
 /** In the metadata of the file, beside what transformers asks for. */
@@ -30,7 +30,7 @@ export interface ExportOptions {
 /**
  * The files of the merged checkpoint by name: `model.safetensors`, and for a folder the configuration files of the base. Tensors of the base
  * that the model does not have (a pooler) are copied.
- * @throws EspalierError ESP0519 when the layout has no place for a parameter.
+ * @throws EspalierError ESP0519 when the layout has no place for a parameter, ESP0919 when its dtype has none for a value.
  */
 export async function exportCheckpoint(
   options: ExportOptions,
@@ -47,16 +47,16 @@ export async function exportCheckpoint(
     if (!value) continue;
     const entry = base.store.tensors.get(tensor);
     const dtype = options.dtype ?? floatType(entry?.dtype);
-    tensors.set(entry?.original ?? tensor, storeTensor(rows ? sliceRows(value, rows) : value, dtype));
+    const part = rows ? sliceRows(value, rows) : value;
+    refuseOverflow(param, part, dtype);
+    tensors.set(entry?.original ?? tensor, storeTensor(part, dtype));
   }
   for (const [name, entry] of base.store.tensors) {
     const original = entry.original ?? name;
     if (tensors.has(original)) continue;
-    const copy = await entry.read();
-    tensors.set(
-      original,
-      storeTensor(copy, copy.type.dtype === 'f32' ? (options.dtype ?? floatType(entry.dtype)) : undefined),
-    );
+    if (entry.bytes && (options.dtype === undefined || readsAs(entry) !== 'f32')) {
+      tensors.set(original, { dtype: entry.dtype, shape: entry.shape, data: await entry.bytes() });
+    } else tensors.set(original, storeTensor(await entry.read(), options.dtype));
   }
   const files = new Map<string, string | Uint8Array | Uint8Array[]>();
   files.set('model.safetensors', safetensorsPieces(tensors, { format: 'pt', writer: WRITER }));
@@ -72,6 +72,16 @@ export function isExported(store: TensorStore): boolean {
 /** The stored type for a float that was stored so before. */
 function floatType(dtype: StoredType | undefined): StoredType {
   return dtype === 'F16' || dtype === 'BF16' || dtype === 'F64' ? dtype : 'F32';
+}
+
+/** A value that f32 holds and the stored type does not would be written as infinity. */
+function refuseOverflow(name: string, { data }: Tensor, dtype: StoredType): void {
+  const largest = { F16: 65519.99, BF16: 3.3961775e38 }[dtype as string];
+  if (largest === undefined) return;
+  for (let i = 0; i < data.length; i++) {
+    if (Math.abs(data[i]!) <= largest) continue;
+    throw new EspalierError([diagnostic('ESP0919', { name, value: `${data[i]}, which ${dtype} cannot hold,` })]);
+  }
 }
 
 function sliceRows(tensor: Tensor, [start, end]: readonly [number, number]): Tensor {

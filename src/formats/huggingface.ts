@@ -84,9 +84,15 @@ function vitOptions(config: Fields): {
     depth: config.count('num_hidden_layers', 12),
     heads: config.count('num_attention_heads', 12),
     hidden: config.count('intermediate_size', 3072),
-    eps: config.number('layer_norm_eps', 1e-12),
+    eps: nonNegative(config, 'layer_norm_eps', 1e-12),
     qkv_bias: config.bool('qkv_bias', true),
   };
+}
+
+function nonNegative(config: Fields, field: string, fallback: number): number {
+  const value = config.number(field, fallback);
+  if (value < 0) throw configError(config.file, `${field} = ${value} is negative`);
+  return value;
 }
 
 /** A size written as a number, or as two equal ones. */

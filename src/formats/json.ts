@@ -70,6 +70,16 @@ export class Fields {
     return this.get(field, fallback, 'a string', (v) => typeof v === 'string');
   }
 
+  /** A list of strings; empty when absent. */
+  texts(field: string): readonly string[] {
+    return this.get(
+      field,
+      [],
+      'a list of strings',
+      (v): v is string[] => Array.isArray(v) && v.every((x) => typeof x === 'string'),
+    );
+  }
+
   object(field: string): JsonObject {
     return this.get(field, {}, 'an object', isObject);
   }

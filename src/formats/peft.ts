@@ -172,7 +172,9 @@ function sortTensors(
     if (half) {
       const module = canonicalNames(half[1]!);
       const pair = halves.get(module) ?? { written: half[1]! };
-      pair[half[2] as 'A' | 'B'] = entry;
+      const letter = half[2] as 'A' | 'B';
+      if (pair[letter]) throw twice(store, name);
+      pair[letter] = entry;
       halves.set(module, pair);
       continue;
     }
@@ -181,7 +183,14 @@ function sortTensors(
       throw new EspalierError([diagnostic('ESP0512', { file: store.name, field: 'tensor', value: name, why })]);
     }
     const plain = bare.replace(/\.modules_to_save(\.default)?(?=\.)/, '').replace(/\.original_module(?=\.)/, '');
+    if (saved.has(canonicalNames(plain))) throw twice(store, name);
     saved.set(canonicalNames(plain), { ...entry, original: name });
+  }
+  // Which modules are adapted the tensors say. Of modules that were to be saved, peft itself names some that a model may not have.
+  const modules = config.texts('modules_to_save');
+  const isSaved = (module: string) => [...saved.keys()].some((name) => `.${name}`.includes(`.${module}.`));
+  if (modules.length > 0 && !modules.some(isSaved)) {
+    throw configError(config.file, `saves the modules ${modules.join(', ')}, of which ${store.name} has no tensor`);
   }
   const pairs = new Map<string, LowRankPair>();
   for (const [module, { A, B, written }] of halves) {
@@ -196,6 +205,11 @@ function sortTensors(
     pairs.set(module, { A, B, rank, ...scaleOf(config, written, rank) });
   }
   return { pairs, saved };
+}
+
+function twice(store: TensorStore, name: string): EspalierError {
+  const problem = 'is there twice, under other names: the file holds several adapters, and one is read';
+  return new EspalierError([diagnostic('ESP0503', { file: store.name, tensor: name, problem })]);
 }
 
 /** Options that give the first pair's scale at the common rank. */

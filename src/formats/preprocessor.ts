@@ -37,6 +37,9 @@ const FILTERS: Readonly<Record<number, 'nearest' | 'bilinear' | 'bicubic'>> = {
   3: 'bicubic',
 };
 
+/** The processor whose defaults stand for what the file leaves out; the others' differ from class to class. */
+const KNOWN_DEFAULTS = /^ViT(ImageProcessor|FeatureExtractor)/;
+
 /** Processors in which a lone number is the shorter side; in ViT's and DeiT's it is both sides. */
 const SHORTER_SIDE = /^(CLIP|Bit|Siglip|Chinese)/;
 const BOTH_SIDES = /^(ViT|DeiT|Beit)/;
@@ -61,18 +64,27 @@ export function preprocessSteps(config: Fields, channels: number): { steps: Prep
     unknown.push(field);
   }
 
+  const type = processorOf(config);
+  const given = (field: string): void => {
+    if (config.has(field) || KNOWN_DEFAULTS.test(type)) return;
+    throw configError(config.file, `leaves out ${field}, and Espalier does not know what ${type} takes then`);
+  };
   const steps: PreprocessStep[] = [];
   // Before the resize, as an image that is opened as `L` is grey from the start.
   if (channels === 1) steps.push({ step: 'grayscale' });
   else if (channels !== 3) throw configError(config.file, `a model of ${channels} channels takes no images`);
   if (config.bool('do_resize', true)) {
+    given('size');
+    given('resample');
     const code = config.number('resample', 2);
     const filter = FILTERS[code];
     if (!filter)
       throw unsupported('resample', 'is a filter that Espalier does not have (0 nearest, 2 bilinear, 3 bicubic)');
     steps.push({ step: 'resize', size: sizeOf(config, 'size', [224, 224], unsupported), filter });
   }
+  given('do_center_crop');
   if (config.bool('do_center_crop', false)) {
+    given('crop_size');
     const size = sizeOf(config, 'crop_size', [224, 224], unsupported);
     steps.push({ step: 'crop', size: typeof size === 'number' ? [size, size] : size });
   }
@@ -82,6 +94,7 @@ export function preprocessSteps(config: Fields, channels: number): { steps: Prep
   if (f <= 0) throw unsupported('rescale_factor', 'is not positive');
   const scale = Math.abs(f - 1) < 1e-9 ? 1 : f;
   const normalize = config.bool('do_normalize', true);
+  if (normalize) for (const field of ['image_mean', 'image_std']) given(field);
   const mean = normalize ? perChannel(config, 'image_mean', channels) : new Array<number>(channels).fill(0);
   const std = normalize ? perChannel(config, 'image_std', channels) : new Array<number>(channels).fill(1);
   if (std.some((s) => s <= 0)) throw unsupported('image_std', 'is not positive');
@@ -89,6 +102,11 @@ export function preprocessSteps(config: Fields, channels: number): { steps: Prep
 
   const warnings = unknown.length > 0 ? [diagnostic('ESP0513', { file: config.file, fields: unknown })] : [];
   return { steps, warnings };
+}
+
+/** The image processor's class; a file without one is ViT's, as `model_type` says. */
+function processorOf(config: Fields): string {
+  return config.text('image_processor_type', config.text('feature_extractor_type', 'ViTImageProcessor'));
 }
 
 /** Null, false, and empty lists and objects switch nothing on. */
@@ -109,7 +127,7 @@ function sizeOf(
   const isCount = (n: unknown): n is number => Number.isSafeInteger(n) && (n as number) >= 1;
   if (isCount(value)) {
     if (field === 'crop_size') return [value, value];
-    const type = config.text('image_processor_type', config.text('feature_extractor_type', 'ViT'));
+    const type = processorOf(config);
     if (config.has('default_to_square')) return config.bool('default_to_square', true) ? [value, value] : value;
     if (BOTH_SIDES.test(type)) return [value, value];
     if (SHORTER_SIDE.test(type)) return value;

@@ -64,9 +64,12 @@ export async function readHeader(source: ByteSource): Promise<SafetensorsHeader>
   if (length > BigInt(MAX_HEADER))
     throw wrong(`its header claims ${length.toLocaleString('en')} bytes; the format allows 100,000,000`);
   const start = 8 + Number(length);
-  const json = parseJson(await source.read(8, Number(length)));
-  if (json === undefined) throw wrong('its header is not JSON');
+  const text = decodeText(await source.read(8, Number(length)));
+  const json = text === undefined ? undefined : parseJson(text);
+  if (text === undefined || json === undefined) throw wrong('its header is not JSON');
   if (typeof json !== 'object' || json === null || Array.isArray(json)) throw wrong('its header is not a JSON object');
+
+  if (pairsWritten(text) !== pairsOf(json)) throw wrong('its header names something twice');
 
   const infos: [string, TensorInfo][] = [];
   let metadata: Readonly<Record<string, string>> = {};
@@ -92,12 +95,44 @@ export async function readHeader(source: ByteSource): Promise<SafetensorsHeader>
   return { tensors: new Map(infos), metadata };
 }
 
-function parseJson(bytes: Uint8Array): unknown {
+function decodeText(bytes: Uint8Array): string | undefined {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
     return undefined;
   }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** How many `key: value` a JSON text has, those of the same key included: the colons outside of its strings. */
+function pairsWritten(text: string): number {
+  let pairs = 0;
+  for (let i = 0; i < text.length; i++) {
+    if (text[i] === ':') pairs++;
+    else if (text[i] === '"') for (i++; text[i] !== '"'; i++) if (text[i] === '\\') i++;
+  }
+  return pairs;
+}
+
+/** How many of them were kept: of two with the same key, JSON.parse keeps the last, and no reader says which it takes. */
+function pairsOf(json: unknown): number {
+  if (typeof json !== 'object' || json === null) return 0;
+  let pairs = 0;
+  // A header is as deep as somebody made it, so there is a stack of our own.
+  const stack: object[] = [json];
+  for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
+    const inside = Object.values(at) as unknown[];
+    if (!Array.isArray(at)) pairs += inside.length;
+    for (const value of inside) if (typeof value === 'object' && value !== null) stack.push(value);
+  }
+  return pairs;
 }
 
 function isStringRecord(value: unknown): value is Record<string, string> {

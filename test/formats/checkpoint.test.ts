@@ -7,7 +7,7 @@ import { storeTensor } from '../../src/formats/elements.js';
 import { exportCheckpoint } from '../../src/formats/export.js';
 import { encodeMasks, readMasks } from '../../src/formats/masks.js';
 import { openFolder } from '../../src/formats/node/files.js';
-import { encodeSafetensors } from '../../src/formats/safetensors.js';
+import { encodeSafetensors, type StoredType } from '../../src/formats/safetensors.js';
 import type { NamedTensor, SourceLike } from '../../src/formats/types.js';
 import type { Tensor, TensorType } from '../../src/ir/types.js';
 import { fileOf, floats } from './support.js';
@@ -214,5 +214,44 @@ describe('exporting', () => {
     }
     const more = new Map(params).set('base.qkv.bias', floats([6]));
     await expect(exportCheckpoint({ ...options, params: more })).rejects.toThrow(/ESP0519.*base\.qkv\.bias \[6\]/s);
+  });
+
+  test('what the model does not have is copied to the byte, 64-bit numbers and dtypes that are not read included', async () => {
+    const stranger = (dtype: StoredType, bytes: number[]) => ({ dtype, shape: [1], data: Uint8Array.from(bytes) });
+    const strange = new Map([
+      ['position_ids', stranger('I64', [0, 0, 0, 0, 1, 0, 0, 0])],
+      ['scale', stranger('F8_E4M3', [77])],
+      ['exact', stranger('F64', [1, 2, 3, 4, 5, 6, 7, 8])],
+    ]);
+    const base = await openCheckpoint(memorySource('w', encodeSafetensors(strange)));
+    const files = await exportCheckpoint({ params: new Map(), layout: [], layoutName: 'theirs', base });
+    const again = await openCheckpoint(
+      memorySource('w', Buffer.concat(files.get('model.safetensors') as Uint8Array[])),
+    );
+    for (const [name, { dtype, data }] of strange) {
+      const entry = again.store.tensors.get(name)!;
+      expect([entry.dtype, [...(await entry.bytes!())]]).toEqual([dtype, [...data]]);
+    }
+  });
+
+  test.each([
+    ['F16', 65504, 65520],
+    ['BF16', 3.38e38, 3.4e38],
+  ] as const)('a value that %s would make infinite is refused', async (dtype, fits, tooLarge) => {
+    const of = (value: number): Tensor => ({ type: { dtype: 'f32', shape: [1] }, data: Float32Array.of(value) });
+    const base = await openCheckpoint(
+      memorySource('w', encodeSafetensors(new Map([['w', storeTensor(of(1), dtype)]]))),
+    );
+    const to = (value: number) =>
+      exportCheckpoint({
+        params: new Map([['base.w', of(value)]]),
+        layout: [{ param: 'base.w', tensor: 'w' }],
+        layoutName: 'theirs',
+        base,
+      });
+    const written = Buffer.concat((await to(fits)).get('model.safetensors') as Uint8Array[]);
+    const { data } = await (await openCheckpoint(memorySource('w', written))).store.tensors.get('w')!.read();
+    expect(Number.isFinite(data[0])).toBe(true);
+    await expect(to(tooLarge)).rejects.toThrow(new RegExp(`ESP0919.*which ${dtype} cannot hold.*base\\.w`));
   });
 });

@@ -6,6 +6,16 @@ import { canonicalNames } from '../../src/formats/huggingface.js';
 import { openCheckpointAt } from '../../src/formats/node/open.js';
 import { fileOf, floats } from './support.js';
 
+const STATISTICS = { image_mean: [0.5, 0.5, 0.5], image_std: [0.5, 0.5, 0.5] };
+/** All that a processor's own defaults would otherwise decide. */
+const COMPLETE = {
+  image_processor_type: 'DeiTImageProcessor',
+  size: 28,
+  resample: 3,
+  do_center_crop: false,
+  ...STATISTICS,
+};
+
 describe('a Hugging Face folder', () => {
   test('tells the backbone’s options, the labels and the preprocessing', async () => {
     const c = await openCheckpointAt('test/fixtures/vit-odd');
@@ -106,6 +116,8 @@ describe('a Hugging Face folder', () => {
     [{ hidden_size: '768' }, 'ESP0507', 'hidden_size = "768" is not a positive whole number'],
     [{ num_hidden_layers: 0 }, 'ESP0507', 'num_hidden_layers'],
     [{ hidden_act: 'relu' }, 'ESP0509', 'hidden_act'],
+    [{ layer_norm_eps: -1 }, 'ESP0507', 'layer_norm_eps = -1 is negative'],
+    [{ model_type: undefined }, 'ESP0508', 'of type ""'],
     [{ image_size: [224, 112] }, 'ESP0509', 'not a square'],
     [{ model_type: 'swin' }, 'ESP0508', 'swin'],
     [{ id2label: { 0: 'a', 2: 'c' } }, 'ESP0507', 'no name for class 1'],
@@ -117,8 +129,8 @@ describe('a Hugging Face folder', () => {
   test.each([
     [{ size: 224 }, { step: 'resize', size: [224, 224], filter: 'bilinear' }],
     [
-      { size: 224, image_processor_type: 'CLIPImageProcessor' },
-      { step: 'resize', size: 224, filter: 'bilinear' },
+      { size: 224, image_processor_type: 'CLIPImageProcessor', resample: 3, do_center_crop: false, ...STATISTICS },
+      { step: 'resize', size: 224, filter: 'bicubic' },
     ],
     [
       { size: 224, default_to_square: false },
@@ -155,10 +167,44 @@ describe('a Hugging Face folder', () => {
     [{ do_pad: true }, 'do_pad = true is a step that Espalier does not have'],
     [{ crop_pct: 0.9 }, 'crop_pct'],
     [{ size: { longest_edge: 300 } }, 'size = {"longest_edge":300}'],
-    [{ size: 224, image_processor_type: 'PvtImageProcessor' }, 'PvtImageProcessor'],
+    [{ size: 224, resample: 2, image_processor_type: 'PvtImageProcessor' }, 'PvtImageProcessor'],
+    [{ resample: 4 }, 'resample = 4'],
+    [{ size: { height: 0, width: 28 } }, 'size = {"height":0,"width":28}'],
+    [{ size: 0 }, 'size = 0'],
+    [{ size: [28, 28] }, 'size = [28,28]'],
+    [{ do_center_crop: true, crop_size: { longest_edge: 2 } }, 'crop_size'],
+    [{ image_std: [1, 0, 1] }, 'image_std'],
+    [{ rescale_factor: 0 }, 'rescale_factor'],
   ])('preprocessing %j is refused, not ignored', async (preprocessor, words) => {
     await expect(openWith({}, preprocessor)).rejects.toThrow('ESP0509');
     await expect(openWith({}, preprocessor)).rejects.toThrow(words);
+  });
+
+  test.each([
+    [{ image_mean: [0.5, 0.5] }, 'image_mean has 2 numbers, but the model has 3 channels'],
+    [{ image_mean: 'imagenet' }, 'image_mean = "imagenet" is not a list of numbers'],
+    [{ resample: 'bicubic' }, 'resample = "bicubic" is not a number'],
+    [{ do_resize: 'yes' }, 'do_resize = "yes" is not true or false'],
+    // Each class of processor has defaults of its own: bicubic here, other means there.
+    ...['size', 'resample', 'do_center_crop', 'image_mean', 'image_std'].map((field) => [
+      { ...COMPLETE, [field]: null },
+      `leaves out ${field}, and Espalier does not know what DeiTImageProcessor takes then`,
+    ]),
+    [{ ...COMPLETE, do_center_crop: true }, 'leaves out crop_size'],
+  ] as [object, string][])('preprocessing %j is wrong', async (preprocessor, words) => {
+    await expect(openWith({}, preprocessor)).rejects.toThrow('ESP0507');
+    await expect(openWith({}, preprocessor)).rejects.toThrow(words);
+  });
+
+  test('a tensor that is there under two names is refused, not lost', async () => {
+    const twice = memoryFolder('f', {
+      'config.json': '{"model_type":"vit"}',
+      'model.safetensors': fileOf({
+        'encoder.layer.0.output.dense.bias': floats([1]),
+        'vit.layers.0.mlp.fc2.bias': floats([1]),
+      }),
+    });
+    await expect(openCheckpoint(twice)).rejects.toThrow(/ESP0503.*vit\.layers\.0\.mlp\.fc2\.bias.*under another name/);
   });
 
   test('fields that nobody knows are reported', async () => {

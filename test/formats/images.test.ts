@@ -93,6 +93,39 @@ describe('decoding', () => {
   });
 });
 
+test('of an animation the first frame is taken', async () => {
+  const frame = (level: number) =>
+    make(new Uint8Array(3 * 8 * 8).fill(level), 3, 8, 8)
+      .png()
+      .toBuffer();
+  const gif = await sharp([await frame(200), await frame(20)], { join: { animated: true } })
+    .gif()
+    .toBuffer();
+  expect((await sharp(gif, { animated: true }).metadata()).pages).toBe(2);
+  const { data, height } = await decodeImage(gif);
+  expect(height).toBe(8);
+  expect(Math.abs(data[0]! - 200)).toBeLessThanOrEqual(3);
+});
+
+test('a PNG whose header claims more pixels than are decoded', async () => {
+  const png = Buffer.from(await make(rgba, 4, 2).png().toBuffer());
+  png.writeUInt32BE(60_000, 16);
+  png.writeUInt32BE(60_000, 20);
+  // With the sum that the format wants, so that nothing but the size is wrong.
+  png.writeUInt32BE(crc32(png.subarray(12, 29)), 29);
+  await expect(decodeImage(png, 'claims.png')).rejects.toThrow(/ESP0532.*60000 x 60000/);
+});
+
+/** The check sum of PNG's chunks. */
+function crc32(bytes: Uint8Array): number {
+  let crc = ~0;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
+  }
+  return ~crc >>> 0;
+}
+
 describe('what is not an image', () => {
   test.each([
     ['nothing', new Uint8Array(0), 'it is empty'],
@@ -144,6 +177,20 @@ describe('folders', () => {
     ]);
     expect(await listImages(join(folder, 'set'))).toEqual(labelled.map((l) => l.path));
     await expect(listLabelledImages(join(folder, 'set/cat'))).rejects.toThrow(/ESP0531.*no folder for each class/);
+  });
+
+  test('deeper folders belong to their class; what is in none, and formats that are not read, are not passed over', async () => {
+    const png = await make(rgba, 4, 2).png().toBuffer();
+    await mkdir(join(folder, 'deep/cat/more'), { recursive: true });
+    await writeFile(join(folder, 'deep/cat/more/1.jfif'), png);
+    await writeFile(join(folder, 'deep/cat/2.bmp'), 'BM');
+    expect(await listLabelledImages(join(folder, 'deep'))).toEqual([
+      { path: join(folder, 'deep/cat/2.bmp'), label: 'cat' },
+      { path: join(folder, 'deep/cat/more/1.jfif'), label: 'cat' },
+    ]);
+    await expect(decodeImage(join(folder, 'deep/cat/2.bmp'))).rejects.toThrow(/ESP0530.*2\.bmp.*no image format/);
+    await writeFile(join(folder, 'deep/stray.png'), png);
+    await expect(listLabelledImages(join(folder, 'deep'))).rejects.toThrow(/ESP0531.*no class's folder: stray\.png/);
   });
 
   test('without images, or not there', async () => {

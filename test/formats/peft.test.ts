@@ -214,6 +214,13 @@ describe('what is refused', () => {
     [{ peft_type: 'LOKR' }, 'ESP0512', 'peft_type = "LOKR"'],
     [{ use_dora: true }, 'ESP0512', 'use_dora'],
     [{ bias: 'all' }, 'ESP0512', 'bias'],
+    [{ bias: 'lora_only' }, 'ESP0512', 'bias = "lora_only"'],
+    [{ peft_type: undefined }, 'ESP0507', 'no peft_type'],
+    [{ target_parameters: ['mlp.w'] }, 'ESP0512', 'target_parameters'],
+    [{ layer_replication: [[0, 1]] }, 'ESP0512', 'layer_replication'],
+    [{ modules_to_save: ['classifier', 'score'] }, 'ESP0507', 'saves the modules classifier, score, of which'],
+    [{ modules_to_save: 'classifier' }, 'ESP0507', 'modules_to_save = "classifier" is not a list of strings'],
+    [{ alpha_pattern: [1] }, 'ESP0507', 'alpha_pattern = [1] is not an object'],
     [{ fan_in_fan_out: true }, 'ESP0512', 'fan_in_fan_out'],
     [{ lora_bias: true }, 'ESP0512', 'lora_bias'],
     [{ init_lora_weights: 'pissa_niter_4' }, 'ESP0512', 'base weights'],
@@ -227,6 +234,30 @@ describe('what is refused', () => {
   ])('%j', async (config, code, words) => {
     await expect(openCheckpoint(folder(config, one))).rejects.toThrow(code);
     await expect(openCheckpoint(folder(config, one))).rejects.toThrow(words);
+  });
+
+  test.each([
+    { target_modules: 'all-linear' },
+    { target_modules: '.*(query|value)' },
+    { target_modules: ['query'], exclude_modules: ['key'] },
+    { layers_to_transform: [0], layers_pattern: 'layer' },
+    { init_lora_weights: 'gaussian', lora_dropout: 0.5, task_type: 'SEQ_CLS' },
+    { rank_pattern: {}, alpha_pattern: {}, bias: 'none', use_dora: false, fan_in_fan_out: false },
+  ])('but not %j: which modules are adapted, the tensors say', async (config) => {
+    const c = await openCheckpoint(folder(config, one));
+    expect(c.warnings).toEqual([]);
+    expect([...c.peft!.pairs.keys()]).toEqual([module(0, 'query')]);
+  });
+
+  test('two adapters in one file', async () => {
+    const [A, B] = pair(2, 1);
+    const more = (name: string) => ({
+      [`${module(0, 'query')}.lora_A.${name}.weight`]: A,
+      [`${module(0, 'query')}.lora_B.${name}.weight`]: B,
+    });
+    await expect(openCheckpoint(folder({}, {}, { ...more('default'), ...more('other') }))).rejects.toThrow(
+      /ESP0503.*holds several adapters/,
+    );
   });
 
   test('half a pair, and tensors of other kinds', async () => {

@@ -1,12 +1,18 @@
 /** Images of the local machine as 8-bit RGBA, whatever they were: sharp decodes, and everything odd about a file ends here. */
 import { readdir, readFile } from 'node:fs/promises';
-import { basename, extname, join } from 'node:path';
+import { extname, join } from 'node:path';
 import sharp from 'sharp';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { EspalierError } from '../../diagnostics/types.js';
 import type { RgbaImage } from '../types.js';
 
-const EXTENSIONS = new Set(['.png', '.jpg', '.jpeg', '.webp', '.gif', '.tif', '.tiff', '.avif', '.svg']);
+/** What is an image by its name. Those that are not read are here too: in a folder they are refused by name, not passed over. */
+const EXTENSIONS = new Set(
+  (
+    '.png .apng .jpg .jpeg .jpe .jfif .webp .gif .tif .tiff .avif .svg ' +
+    '.bmp .heic .heif .jp2 .jxl .ico .ppm .pgm .pbm .pnm .tga .psd .dng .cr2 .nef .arw .hdr .exr'
+  ).split(' '),
+);
 
 /** Pictures beyond this are not decoded: 100 million pixels are 400 MB of RGBA. */
 const MAX_PIXELS = 100_000_000;
@@ -74,7 +80,7 @@ function plain(error: unknown): string {
 
 export interface LabelledImage {
   readonly path: string;
-  /** Name of the folder that it is in. */
+  /** Name of its class's folder. */
   readonly label: string;
 }
 
@@ -108,28 +114,36 @@ async function entriesOf(folder: string): Promise<{ files: string[]; folders: st
 
 /** Images directly in a folder and in the folders below it, in the order of their names. @throws EspalierError ESP0531, ESP0501 */
 export async function listImages(folder: string): Promise<string[]> {
-  const found: string[] = [];
-  const visit = async (path: string): Promise<void> => {
-    const { files, folders } = await entriesOf(path);
-    for (const file of files) found.push(join(path, file));
-    for (const sub of folders) await visit(join(path, sub));
-  };
-  await visit(folder);
+  const found = await imagesBelow(folder);
   if (found.length === 0) throw new EspalierError([diagnostic('ESP0531', { folder, why: 'holds no images' })]);
   return found;
 }
 
-/** Images of a folder with a folder for each class. @throws EspalierError ESP0531, ESP0501 */
+/** Paths of the images in a folder and below it, folder by folder; empty if there are none. */
+async function imagesBelow(folder: string): Promise<string[]> {
+  const { files, folders } = await entriesOf(folder);
+  const found = files.map((file) => join(folder, file));
+  for (const sub of folders) found.push(...(await imagesBelow(join(folder, sub))));
+  return found;
+}
+
+/**
+ * Images of a folder with a folder for each class; what lies deeper belongs to the class as well.
+ * @throws EspalierError ESP0531, ESP0501
+ */
 export async function listLabelledImages(folder: string): Promise<LabelledImage[]> {
   const { files, folders } = await entriesOf(folder);
   if (folders.length === 0) {
     const why = files.length > 0 ? 'holds images but no folder for each class' : 'holds no folder for each class';
     throw new EspalierError([diagnostic('ESP0531', { folder, why })]);
   }
+  if (files.length > 0) {
+    const why = `holds images that are in no class's folder: ${files.slice(0, 5).join(', ')}${files.length > 5 ? ', ...' : ''}`;
+    throw new EspalierError([diagnostic('ESP0531', { folder, why })]);
+  }
   const found: LabelledImage[] = [];
-  for (const sub of folders) {
-    const inside = await entriesOf(join(folder, sub));
-    for (const file of inside.files) found.push({ path: join(folder, sub, file), label: basename(sub) });
+  for (const label of folders) {
+    for (const path of await imagesBelow(join(folder, label))) found.push({ path, label });
   }
   if (found.length === 0)
     throw new EspalierError([diagnostic('ESP0531', { folder, why: 'has folders for classes, but no images in them' })]);
