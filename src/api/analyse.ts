@@ -143,7 +143,8 @@ export async function analyse(
   });
   if (model === undefined && options.model === undefined) {
     diagnostics.push(...check(file, elaborateOptions(1)));
-    if (!options.library) diagnostics.push(diagnostic('ESP0914', { file: path }));
+    // A file that could not be read may well declare one.
+    if (!options.library && !failed(parsed.diagnostics)) diagnostics.push(diagnostic('ESP0914', { file: path }));
     if (failed(diagnostics)) return { diagnostics };
     const again = () => {
       throw new EspalierError([diagnostic('ESP0914', { file: path })]);

@@ -178,9 +178,15 @@ the model or on parameters.
     y = if bias { c }            // add else { 0 }`,
   }),
   ESP0225: entry<{ name: string }>({
-    title: 'A module contains itself',
+    title: 'Something contains itself',
     message: (a) => `\`${a.name}\` contains itself`,
-    explain: `Modules may not be recursive, directly or through one another: the model would have no end.`,
+    explain: `Modules, variants and labelled stretches may not be recursive, directly or through one another: the model would have no end.
+
+    module Block(dim: int) {
+      inner = Block(dim)      // and that one has another, and so on
+    }
+
+A number of equal modules, one after another, is a \`repeat\`.`,
   }),
   ESP0226: entry<{ what: string; found: string; range: string }>({
     title: 'Number out of range',

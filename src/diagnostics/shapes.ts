@@ -83,6 +83,16 @@ In each pair of parentheses on the left, the sizes of all names but one are give
 
     forward(pixels: [b, 3, image, image]) { ... }`,
   }),
+  ESP0313: entry<{ start: number; end: number }>({
+    title: 'Empty range',
+    message: (a) => `the range ${a.start}..${a.end} is empty`,
+    help: () => ['Ranges are half open: `a..b` begins with a and ends before b.'],
+    explain: `A range selects at least one element. Ranges are half open: \`a..b\` begins with a and ends before b, and negative
+numbers count from the end.
+
+    adapt base.blocks[3..1].mlp.fc1 with lora(rank: 4)     // empty
+    adapt base.blocks[1..4].mlp.fc1 with lora(rank: 4)     // blocks 1, 2 and 3`,
+  }),
   ESP0312: entry<{ found: string }>({
     title: 'Elements of a table',
     message: (a) => `an element of a table must be a number or true or false, not ${a.found}`,

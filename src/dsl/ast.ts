@@ -201,6 +201,8 @@ export interface ForwardStmt extends NodeBase {
 /** What could not be parsed; recovery left it out. */
 export interface ErrorStmt extends NodeBase {
   readonly kind: 'error';
+  /** Names that it seems to bind: they are not unknown. */
+  readonly names: readonly string[];
 }
 
 /** `x: [b, n, dim]`; a dimension that is a bare unbound name is bound by the call, others must be equal. */
@@ -364,4 +366,13 @@ export interface SourceFile {
   readonly text: string;
   readonly decls: readonly Decl[];
   readonly comments: readonly Comment[];
+  /** What of it could not be read; messages about that have been given, and others would echo them. */
+  readonly damage?: Damage;
+}
+
+export interface Damage {
+  /** Offsets of the lines that hold an error. */
+  readonly lines: readonly (readonly [start: number, end: number])[];
+  /** Declarations that were left out. */
+  readonly names: readonly string[];
 }

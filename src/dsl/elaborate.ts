@@ -79,7 +79,7 @@ function elaborateModel(engine: Engine, file: SourceFile, decl: ModelDecl): Elab
   const train = trainSettings(engine, settings.train, scope);
   const last = plan.bindings.at(-1);
   if (!last) {
-    if (report.failed || plan.broken.size > 0) return undefined;
+    if (report.failed || plan.broken.size > 0 || decl.body.some((s) => s.kind === 'error')) return undefined;
     return report.stop('ESP0241', { name: decl.name.name }, { primary: { span: decl.name.span, text: 'this model' } });
   }
   const infer = report.attempt(() => traceModel(engine, plan));

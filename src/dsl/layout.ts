@@ -40,6 +40,7 @@ const OPERAND_ENDS = new Set<TokenType>(
     ...[T.RESERVED.true, T.RESERVED.false, T.RESERVED.none],
   ]),
 );
+const SELECTING = new Set<TokenType>([ADAPT, PRUNE, TUNE]);
 const SELECTOR_ENDS = new Set<TokenType>([T.Word, T.Star, T.StarStar, T.RSquare, T.RCurly]);
 
 function lookup(table: Readonly<Record<string, TokenType>>, word: string): TokenType | undefined {
@@ -103,6 +104,8 @@ class Arranger {
   private braces = 0;
   private mode: T.DeclarationKind | undefined;
   private onSeen = false;
+  /** Inside of a statement that may have a `with`, and before it. */
+  private selecting = false;
   /** The first token of the current line, and its distance from the line's beginning. */
   private lineFirst: IToken | undefined;
   private indent = 0;
@@ -179,10 +182,13 @@ class Arranger {
     } else if (token.tokenType === T.Word) {
       const type = this.keywordAt(i, prev, inner, mayStart);
       if (type) this.retype(token, type);
+      if (type && SELECTING.has(type)) this.selecting = true;
+      else if (type === WITH) this.selecting = false;
     } else if (token.tokenType === T.Mult && !(prev && OPERAND_ENDS.has(prev.tokenType))) this.retype(token, T.Star);
     if (line && prev && (declares || (inBlock && !this.continues(prev, token)))) {
       line.payload = this.braces;
       this.out.push(line);
+      if (!SELECTING.has(token.tokenType)) this.selecting = false;
     }
     this.track(token);
     this.out.push(token);
@@ -308,7 +314,7 @@ class Arranger {
         );
       case 'with':
         return (
-          this.mode === 'model' &&
+          this.selecting &&
           before !== undefined &&
           SELECTOR_ENDS.has(before) &&
           inner?.tokenType === T.LCurly &&

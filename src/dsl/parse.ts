@@ -2,16 +2,16 @@
  * Text -> syntax tree. Whatever the text is, this neither throws nor hangs: it returns what could be read and diagnostics for
  * the rest. Source: lexer in `tokens.ts`, line ends and keywords in `layout.ts`, rules in `grammar/`.
  */
-import type { IToken } from 'chevrotain';
+import { type IToken, tokenMatcher } from 'chevrotain';
 import { diagnostic } from '../diagnostics/catalogue.js';
 import type { Diagnostic, Span } from '../diagnostics/types.js';
-import type { Comment, Decl, Expr, Selector, SourceFile } from './ast.js';
+import type { Comment, Damage, Decl, Expr, Selector, SourceFile } from './ast.js';
 import { MAX_DEPTH, tooDeep } from './depth.js';
 import { MAX_ERRORS, StopParsing } from './grammar/base.js';
 import { Grammar } from './grammar/declarations.js';
 import { Messages } from './grammar/messages.js';
 import { arrange } from './layout.js';
-import { BlockComment, LEXER, OpenStr } from './tokens.js';
+import { BlockComment, DeclarationWord, LEXER, OpenStr } from './tokens.js';
 
 /** Largest spec that is read, in UTF-16 code units. */
 export const MAX_FILE_SIZE = 2 * 1024 * 1024;
@@ -31,7 +31,11 @@ function theGrammar(): Grammar {
 /** Reads a `.peft` file. `path` only names it, in spans and messages. */
 export function parse(path: string, text: string): Parsed {
   const unreadable = refuse(path, text);
-  if (unreadable) return { file: { path, text, decls: [], comments: [] }, diagnostics: [unreadable] };
+  if (unreadable)
+    return {
+      file: { path, text, decls: [], comments: [], damage: { lines: [], names: [] } },
+      diagnostics: [unreadable],
+    };
 
   const lexed = LEXER.tokenize(text);
   const found: Diagnostic[] = [];
@@ -60,7 +64,7 @@ export function parse(path: string, text: string): Parsed {
   const parser = theGrammar();
   let stopped: StopParsing | undefined;
   try {
-    parser.readFile(path, layout.tokens, decls);
+    parser.readFile(path, layout.tokens, text, decls);
   } catch (error) {
     if (!(error instanceof StopParsing)) throw error;
     stopped = error;
@@ -97,10 +101,30 @@ export function parse(path: string, text: string): Parsed {
     if (deep) found.push(diagnostic('ESP0109', { limit: MAX_DEPTH }, { primary: { span: deep, text: 'too deep' } }));
     return !deep;
   });
-  return {
-    file: { path, text, decls: kept, comments: commentsOf(path, text, lexed.groups.comments ?? []) },
-    diagnostics: found,
-  };
+  const comments = commentsOf(path, text, lexed.groups.comments ?? []);
+  const damage = found.length > 0 ? { damage: damageOf(text, found, layout.tokens, kept) } : {};
+  return { file: { path, text, decls: kept, comments, ...damage }, diagnostics: found };
+}
+
+/** The lines of the errors, and the declarations that begin in the text and are not among those that were read. */
+function damageOf(
+  text: string,
+  found: readonly Diagnostic[],
+  tokens: readonly IToken[],
+  kept: readonly Decl[],
+): Damage {
+  const lines = found.flatMap((d): [number, number][] => {
+    if (!d.primary) return [];
+    const start = lineStart(text, d.primary.span.start);
+    const length = text.slice(start).search(/[\r\n]|$/);
+    return [[start, start + length]];
+  });
+  const read = new Set(kept.flatMap((d) => ('name' in d ? [d.name.name] : [])));
+  const names = tokens.flatMap((token, i) => {
+    const name = tokenMatcher(token, DeclarationWord) ? tokens[i + 1]?.image : undefined;
+    return name === undefined || read.has(name) ? [] : [name];
+  });
+  return { lines, names };
 }
 
 /** Reads text that is one expression; undefined if it is not. Spans are offsets into `text`. */

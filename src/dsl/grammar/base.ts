@@ -12,7 +12,7 @@ import {
   tokenLabel,
   tokenMatcher,
 } from 'chevrotain';
-import type { Ident, Span } from '../ast.js';
+import type { ErrorStmt, Ident, Span } from '../ast.js';
 import * as T from '../tokens.js';
 
 export type Rule<R> = ParserMethod<[], R>;
@@ -58,6 +58,7 @@ const EXPECTATIONS: IParserErrorMessageProvider = {
 
 export abstract class BaseParser extends EmbeddedActionsParser {
   protected file = '';
+  private text = '';
   protected notes: Note[] = [];
   private nesting = 0;
   /** A ratio cannot be a generator's limit: in `sum(i < 2: 4 * i)` the colon ends the limit. */
@@ -73,9 +74,10 @@ export abstract class BaseParser extends EmbeddedActionsParser {
     });
   }
 
-  protected begin(file: string, tokens: IToken[]): void {
+  protected begin(file: string, tokens: IToken[], text: string): void {
     this.input = tokens;
     this.file = file;
+    this.text = text;
     this.notes = [];
     this.nesting = 0;
     this.noRatio = false;
@@ -152,6 +154,14 @@ export abstract class BaseParser extends EmbeddedActionsParser {
       }
       if (this.errors.length + this.notes.length > MAX_ERRORS) throw new StopParsing('errors', this.LA(1), MAX_ERRORS);
     }
+  }
+
+  /** What stands for a statement that could not be read, with the names that its beginning seems to bind. */
+  protected unread(span: Span): ErrorStmt {
+    const text = this.text.slice(span.start, span.end);
+    const bound = /^(?:site\s+(\w+)\s*\(|((?:[A-Za-z_]\w*\s*,\s*)*[A-Za-z_]\w*)\s*[=:])/.exec(text);
+    const names = bound?.[1] ?? bound?.[2];
+    return { kind: 'error', span, names: names?.split(/\s*,\s*/) ?? [] };
   }
 
   private skip(): void {

@@ -21,15 +21,15 @@ export class Grammar extends OptionParser {
   }
 
   /** Reads a file's declarations; `this.errors` and `this.taken` hold what was wrong. @throws {StopParsing} */
-  readFile(file: string, tokens: IToken[], decls: Decl[]) {
-    this.begin(file, tokens);
+  readFile(file: string, tokens: IToken[], text: string, decls: Decl[]) {
+    this.begin(file, tokens, text);
     this.decls = decls;
     this.source();
   }
 
   /** Reads one expression or selector that fills all of `tokens`; undefined if it does not. @throws {StopParsing} */
   readWhole<R>(tokens: IToken[], rule: Rule<R>): R | undefined {
-    this.begin('', tokens);
+    this.begin('', tokens, '');
     const node = rule.call(this);
     return this.errors.length + this.notes.length > 0 || !this.atEnd() ? undefined : node;
   }

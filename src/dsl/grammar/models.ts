@@ -24,7 +24,7 @@ export abstract class ModelParser extends StatementParser {
       return [];
     }
     this.enter();
-    const failed = (span: Span): ModelStmt => ({ kind: 'error', span });
+    const failed = (span: Span): ModelStmt => this.unread(span);
     const statements = this.braced(open, () => this.SUBRULE(this.modelStatement), failed);
     this.leave();
     return statements;

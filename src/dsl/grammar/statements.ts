@@ -36,8 +36,8 @@ export abstract class StatementParser extends ExpressionParser {
   /** `if`s that start a statement, as opposed to those in parentheses. */
   private chains = new Set<Expr>();
 
-  protected override begin(file: string, tokens: IToken[]): void {
-    super.begin(file, tokens);
+  protected override begin(file: string, tokens: IToken[], text: string): void {
+    super.begin(file, tokens, text);
     this.chains = new Set();
   }
 
@@ -63,7 +63,7 @@ export abstract class StatementParser extends ExpressionParser {
       return [];
     }
     this.enter();
-    const failed = (span: Span): Stmt => ({ kind: 'error', span });
+    const failed = (span: Span): Stmt => this.unread(span);
     const statements = this.braced(open, () => this.SUBRULE(this.statement), failed);
     this.leave();
     return settleIfs(statements, this.chains);

@@ -108,6 +108,7 @@ function statement(run: Run, s: Stmt): Val | undefined {
       }
       return undefined;
     case 'error':
+      for (const n of s.names) if (!scope.own(n)) scope.set(n, POISON);
       return undefined;
   }
 }
@@ -119,9 +120,10 @@ function taken(run: Run, name: string, span: Stmt['span']): boolean {
   if (!run.owner) return false;
   const known = run.scope.own(name);
   if (!known || known === POISON) return false;
-  const isPath = known.kind === 'site' || run.owner.params.has(name);
-  if (!isPath) return false;
-  run.engine.report.stop('ESP0206', { name }, { primary: { span, text: 'bound again here' } });
+  const first = known.kind === 'site' ? known.site.span : run.owner.params.get(name)?.span;
+  if (!first) return false;
+  const secondary = [{ span: first, text: 'bound first to this' }];
+  run.engine.report.stop('ESP0206', { name }, { primary: { span, text: 'bound again here' }, secondary });
 }
 
 function bind(run: Run, s: BindStmt): void {
@@ -151,6 +153,14 @@ function bind(run: Run, s: BindStmt): void {
   if (!done) fail();
 }
 
-/** The forward of a body, wherever an `if` that is decided put it. */
+/** The forward of a body. */
 export const forwardOf = (body: readonly Stmt[]): ForwardStmt | undefined =>
   body.find((s): s is ForwardStmt => s.kind === 'forward');
+
+/** The forward of a body that needs one; `missing` reports that there is none, unless it is what could not be read. */
+export function requireForward(body: readonly Stmt[], missing: () => never): ForwardStmt {
+  const forward = forwardOf(body);
+  if (forward) return forward;
+  if (body.some((s) => s.kind === 'error')) throw new Stop();
+  return missing();
+}

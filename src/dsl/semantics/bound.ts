@@ -12,6 +12,8 @@ export function boundBy(s: Stmt): string[] {
       return [...s.then, ...(s.otherwise ?? [])].flatMap(boundBy);
     case 'for':
       return s.body.flatMap(boundBy);
+    case 'error':
+      return [...s.names];
     default:
       return [];
   }

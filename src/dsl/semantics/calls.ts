@@ -1,5 +1,4 @@
 /** Calls: of operators (with comprehensions), sites, an adapter's base, and of declarations, which makes modules. */
-import { nearest } from '../../diagnostics/suggest.js';
 import type { Arg, CallExpr, Expr } from '../ast.js';
 import type { ArgVal, Engine } from './engine.js';
 import { turns } from './evaluate.js';
@@ -10,6 +9,7 @@ import { Stop } from './report.js';
 import { Scope } from './scope.js';
 import type { Spot } from './site.js';
 import { notAWord } from './types.js';
+import { undeclared } from './undeclared.js';
 import { describe, NONE, num, POISON, type Val } from './values.js';
 
 export function callExpr(engine: Engine, expr: CallExpr, scope: Scope, spot?: Spot): Val {
@@ -37,20 +37,12 @@ export function callExpr(engine: Engine, expr: CallExpr, scope: Scope, spot?: Sp
       { primary: { span: callee.span, text: 'called here' } },
     );
   }
-  const near = nearest(callee.name, [
-    ...scope.names(),
-    ...OPERATORS.keys(),
-    ...LAYER_TYPES,
-    ...engine.library.makers(callee.span.file),
-  ]);
-  return engine.report.stop(
-    'ESP0202',
-    { what: 'module or operator', name: callee.name },
-    {
-      primary: { span: callee.span, text: 'not declared' },
-      help: near === undefined ? [] : [`Did you mean \`${near}\`?`],
-    },
-  );
+  return undeclared(engine.library, engine.report, {
+    what: 'module or operator',
+    name: callee.name,
+    span: callee.span,
+    candidates: [...scope.names(), ...OPERATORS.keys(), ...LAYER_TYPES, ...engine.library.makers(callee.span.file)],
+  });
 }
 
 function nameless(engine: Engine, what: string, expr: CallExpr): void {
@@ -73,6 +65,10 @@ export function evaluateArgs(engine: Engine, args: readonly Arg[], scope: Scope)
 function callValue(engine: Engine, callee: Val, expr: CallExpr, scope: Scope): Val {
   if (callee.kind === 'operator') return callOperator(engine, callee.operator, expr, scope);
   noGenerators(engine, expr);
+  // A `repeat` that turns no times: the composition of no modules.
+  if (callee.kind === 'list' && callee.items.length === 0 && expr.args.length === 1) {
+    return evaluateArgs(engine, expr.args, scope)[0]!.value;
+  }
   if (callee.kind === 'site') return engine.callSite(callee.site, evaluateArgs(engine, expr.args, scope), expr.span);
   if (callee.kind === 'base') {
     return engine.callBase(callee.site, callee.level, evaluateArgs(engine, expr.args, scope), expr.span);

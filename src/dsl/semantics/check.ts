@@ -19,6 +19,7 @@ import { optionHelp, parameterNames, positional, wordsOf } from './operator.js';
 import { OPERATORS } from './operators.js';
 import type { Report } from './report.js';
 import { notAWord, TYPE_NAMES, wordsIn } from './types.js';
+import { undeclared } from './undeclared.js';
 
 /** `later`: bound further down in the same body. */
 interface Names {
@@ -94,6 +95,22 @@ class Checker {
 
   /** `train` and `deploy` name a model of the file, and each at most once. */
   settings(file: SourceFile): void {
+    const named = new Map<string, Decl>();
+    for (const d of file.decls) {
+      if (d.kind !== 'model') continue;
+      const { name, span } = d.name;
+      const before = named.get(name);
+      if (before?.kind === 'model') {
+        this.report.add(
+          'ESP0214',
+          { name },
+          {
+            primary: { span, text: 'declared again' },
+            secondary: [{ span: before.name.span, text: 'declared here' }],
+          },
+        );
+      } else named.set(name, d);
+    }
     const models = file.decls.flatMap((d) => (d.kind === 'model' ? [d.name.name] : []));
     const seen = new Map<string, SettingsDecl>();
     for (const d of file.decls) {
@@ -132,7 +149,10 @@ class Checker {
         this.report.add(
           'ESP0206',
           { name: p.name.name },
-          { primary: { span: p.name.span, text: 'an option of this name exists' } },
+          {
+            primary: { span: p.name.span, text: 'an option of this name exists' },
+            secondary: [{ span: params.find((q) => q.name.name === p.name.name)!.name.span, text: 'the first' }],
+          },
         );
       }
       names.bound.add(p.name.name);
@@ -203,6 +223,7 @@ class Checker {
           });
           break;
         case 'error':
+          for (const n of s.names) names.bound.add(n);
           break;
       }
     }
@@ -345,14 +366,13 @@ class Checker {
     }
     const makers = [...LAYER_TYPES, ...this.library.makers(callee.span.file)];
     const others = [...names.bound, ...OPERATORS.keys()];
-    const near = nearest(callee.name, /^[A-Z]/.test(callee.name) ? [...makers, ...others] : [...others, ...makers]);
-    this.report.add(
-      'ESP0202',
-      { what: 'module or operator', name: callee.name },
-      {
-        primary: { span: callee.span, text: 'not declared' },
-        help: near === undefined ? [] : [`Did you mean \`${near}\`?`],
-      },
+    this.report.attempt(() =>
+      undeclared(this.library, this.report, {
+        what: 'module or operator',
+        name: callee.name,
+        span: callee.span,
+        candidates: /^[A-Z]/.test(callee.name) ? [...makers, ...others] : [...others, ...makers],
+      }),
     );
   }
 

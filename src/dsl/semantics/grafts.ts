@@ -6,7 +6,7 @@ import { build } from '../../ir/build.js';
 import { input } from '../../ir/graph.js';
 import type { TensorType, Value } from '../../ir/types.js';
 import type { AdapterDecl, Expr, Span } from '../ast.js';
-import { forwardOf } from './block.js';
+import { forwardOf, requireForward } from './block.js';
 import type { ArgVal, Engine } from './engine.js';
 import { bindTensors, callPlain, frameOf, matchShape, oneTensor, plainBias, plainWeight, runLayer } from './modules.js';
 import { Stop } from './report.js';
@@ -53,14 +53,9 @@ function adapted(engine: Engine, site: Site, args: readonly ArgVal[], span: Span
 
 function forward(engine: Engine, graft: Graft, args: readonly ArgVal[], span: Span, level: number): Val {
   const { decl } = graft;
-  const f = forwardOf(decl.body);
-  if (!f) {
-    return engine.report.stop(
-      'ESP0221',
-      { of: decl.name.name },
-      { primary: { span: decl.name.span, text: 'this adapter' } },
-    );
-  }
+  const f = requireForward(decl.body, () =>
+    engine.report.stop('ESP0221', { of: decl.name.name }, { primary: { span: decl.name.span, text: 'this adapter' } }),
+  );
   if (graft.body === undefined) {
     graft.body = 'failed';
     graft.body = makeBody(engine, graft, args, level);

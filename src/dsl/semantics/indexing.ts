@@ -71,17 +71,26 @@ export function bounds(
     if (!e) return otherwise;
     const i = engine.whole(engine.evaluate(e, scope), 'an end of a range', e.span);
     const n = i < 0 ? i + size : i;
-    if (n < 0 || n > size) outside(engine, String(i), size, what, e.span);
+    if (n < 0 || n > size) outside(engine, String(i), size, what, e.span, `an end may be 0 to ${size}`);
     return n;
   };
   const start = side(item.start, 0);
   const end = side(item.end, size);
-  if (start >= end) outside(engine, `${start}..${end} (empty)`, size, what, item.span);
+  if (start >= end) {
+    engine.report.stop('ESP0313', { start, end }, { primary: { span: item.span, text: `of ${what} of size ${size}` } });
+  }
   return [start, end];
 }
 
-function outside(engine: Engine, index: string, size: number, what: string, span: Span): never {
-  return engine.report.stop('ESP0306', { index, size, what }, { primary: { span, text: `0 to ${size - 1} exist` } });
+function outside(
+  engine: Engine,
+  index: string,
+  size: number,
+  what: string,
+  span: Span,
+  text = `0 to ${size - 1} exist`,
+): never {
+  return engine.report.stop('ESP0306', { index, size, what }, { primary: { span, text } });
 }
 
 function indexTensor(engine: Engine, v: Val, expr: IndexExpr, scope: Scope): Val {

@@ -31,6 +31,10 @@ interface Loaded {
   readonly own: Map<string, Named>;
   /** Everything in reach: own first. */
   readonly reach: Map<string, Named>;
+  /** Declarations in reach that could not be read. */
+  readonly lost: Set<string>;
+  /** A file that it uses was not found: anything may be in there. */
+  incomplete: boolean;
 }
 
 export class Library {
@@ -41,12 +45,19 @@ export class Library {
   constructor(main: SourceFile, report: Report, readFile: (path: string) => string | undefined) {
     this.#report = report;
     this.#readFile = readFile;
+    report.damaged(main);
     this.#load(main, [main.path]);
   }
 
   /** The declaration that a name stands for in a file. */
   find(name: string, file: string): Named | undefined {
     return this.#files.get(file)?.reach.get(name);
+  }
+
+  /** Whether a name that nothing in reach declares may be in what could not be read, which was reported. */
+  mayBeLost(name: string, file: string): boolean {
+    const loaded = this.#files.get(file);
+    return loaded !== undefined && (loaded.incomplete || loaded.lost.has(name));
   }
 
   /** Names of everything that can be called to make something, for suggestions. */
@@ -67,7 +78,7 @@ export class Library {
 
   #load(file: SourceFile, chain: readonly string[]): Loaded {
     const own = new Map<string, Named>();
-    const loaded: Loaded = { file, own, reach: new Map() };
+    const loaded: Loaded = { file, own, reach: new Map(), lost: new Set(file.damage?.names), incomplete: false };
     this.#files.set(file.path, loaded);
     for (const d of file.decls) {
       if (!isNamed(d)) continue;
@@ -79,7 +90,12 @@ export class Library {
     for (const d of file.decls) {
       if (d.kind !== 'use') continue;
       const std = 'std' in d.path;
-      for (const l of this.#used(d, file, chain)) for (const decl of l.own.values()) used.push({ decl, std });
+      const files = this.#used(d, file, chain);
+      if (files.length === 0) loaded.incomplete = true;
+      for (const l of files) {
+        for (const decl of l.own.values()) used.push({ decl, std });
+        for (const name of l.file.damage?.names ?? []) loaded.lost.add(name);
+      }
     }
     for (const { decl } of used.filter((u) => u.std)) loaded.reach.set(decl.name.name, decl);
     const foreign = new Map<string, Named>();
@@ -143,6 +159,7 @@ export class Library {
     }
     const parsed = parse(path, text);
     for (const p of parsed.diagnostics) this.#report.push(p);
+    this.#report.damaged(parsed.file);
     return [this.#load(parsed.file, [...chain, path])];
   }
 
@@ -152,7 +169,7 @@ export class Library {
     const known = this.#files.get(file.path);
     if (known) return known;
     const own = new Map<string, Named>();
-    const loaded: Loaded = { file, own, reach: new Map() };
+    const loaded: Loaded = { file, own, reach: new Map(), lost: new Set(), incomplete: false };
     this.#files.set(file.path, loaded);
     for (const d of file.decls) if (isNamed(d)) own.set(d.name.name, d);
     for (const n of Object.keys(STD)) {
@@ -162,6 +179,10 @@ export class Library {
     return loaded;
   }
 }
+
+/** The file of the standard library that declares a name. */
+export const standardFileOf = (name: string): string | undefined =>
+  Object.keys(STD).find((file) => stdFile(file).decls.some((d) => isNamed(d) && d.name.name === name));
 
 /** A path relative to the file it is written in, with `.` and `..` taken out. */
 export function resolvePath(from: string, path: string): string {

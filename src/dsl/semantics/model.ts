@@ -1,5 +1,4 @@
 /** A model: what it binds, and its statements `in`, `adapt`, `prune` and `tune`, collected and put onto the module tree. */
-import { nearest } from '../../diagnostics/suggest.js';
 import type {
   AdaptStmt,
   ModelBind,
@@ -20,6 +19,7 @@ import type { Scope } from './scope.js';
 import { type Start, select } from './selectors.js';
 import { below, type Graft, type Owner, type ParamSlot, type Site } from './site.js';
 import { type Facts, fillOptions } from './types.js';
+import { undeclared, withArticle } from './undeclared.js';
 import { POISON, type Val } from './values.js';
 import { instantiateVariant } from './variants.js';
 
@@ -118,6 +118,10 @@ function run(
           return run(engine, plan, root, (holds ? s.then : s.otherwise) ?? [], starts, scope);
         }
         case 'error':
+          for (const name of s.names) {
+            root.broken.add(name);
+            if (!scope.own(name)) scope.set(name, POISON);
+          }
           return undefined;
       }
     });
@@ -130,7 +134,9 @@ function bind(engine: Engine, plan: ModelPlan, root: Root, s: ModelBind, scope: 
   const name = s.name.name;
   const done = engine.report.attempt(() => {
     if (scope.own(name)) {
-      engine.report.stop('ESP0206', { name }, { primary: { span: s.name.span, text: 'bound again here' } });
+      const first = plan.bindings.find((b) => b.name === name);
+      const secondary = first ? [{ span: first.span, text: 'bound first here' }] : [];
+      engine.report.stop('ESP0206', { name }, { primary: { span: s.name.span, text: 'bound again here' }, secondary });
     }
     const made = make(engine, plan, root, s, scope);
     if (made) {
@@ -152,15 +158,12 @@ function make(engine: Engine, plan: ModelPlan, root: Root, s: ModelBind, scope: 
   const decl = engine.library.find(callee.name, callee.span.file);
   if (decl?.kind !== 'module' && decl?.kind !== 'backbone' && decl?.kind !== 'variant') {
     if (s.from) {
-      const near = nearest(callee.name, engine.library.makers(callee.span.file));
-      engine.report.stop(
-        'ESP0202',
-        { what: 'backbone or variant', name: callee.name },
-        {
-          primary: { span: callee.span, text: 'not declared' },
-          help: near === undefined ? [] : [`Did you mean \`${near}\`?`],
-        },
-      );
+      undeclared(engine.library, engine.report, {
+        what: 'backbone or variant',
+        name: callee.name,
+        span: callee.span,
+        candidates: engine.library.makers(callee.span.file),
+      });
     }
     return undefined;
   }
@@ -261,15 +264,13 @@ function adapt(engine: Engine, plan: ModelPlan, s: AdaptStmt, starts: readonly S
     (sel) => engine.report.attempt(() => ({ sel, found: select(engine, sel, starts, scope) })) ?? [],
   );
   if (decl?.kind !== 'adapter') {
-    const near = nearest(name, engine.library.makers(callee.span.file, ['adapter']));
-    engine.report.stop(
-      'ESP0202',
-      { what: 'adapter', name },
-      {
-        primary: { span: callee.span, text: decl ? `a ${decl.kind}, not an adapter` : 'not declared' },
-        help: near === undefined ? [] : [`Did you mean \`${near}\`?`],
-      },
-    );
+    undeclared(engine.library, engine.report, {
+      what: 'adapter',
+      name,
+      span: callee.span,
+      candidates: engine.library.makers(callee.span.file, ['adapter']),
+      ...(decl ? { text: `${withArticle(decl.kind)}, not an adapter` } : {}),
+    });
   }
   const { facts, unreadable } = askFile(engine, s.from, 'adapter');
   const args = fillOptions(engine, {
@@ -288,7 +289,7 @@ function adapt(engine: Engine, plan: ModelPlan, s: AdaptStmt, starts: readonly S
     if (misfit) {
       engine.report.add(
         'ESP0331',
-        { adapter: name, wants: wants(decl), site: misfit.site.path, is: `a ${misfit.site.type}` },
+        { adapter: name, wants: wants(decl), site: misfit.site.path, is: whatIs(misfit.site) },
         { primary: { span: sel.span, text: 'selected here' } },
       );
     }
@@ -333,6 +334,13 @@ function graftOn(
   return graft;
 }
 
+/** A site in a sentence. */
+function whatIs(site: Site): string {
+  if (site.kind === 'label') return 'a labelled stretch';
+  if (site.kind === 'list') return `a list of ${site.items.length}`;
+  return withArticle(site.type);
+}
+
 function prune(engine: Engine, plan: ModelPlan, s: PruneStmt, starts: readonly Start[], scope: Scope): void {
   const sites = new Set<Site>();
   for (const sel of s.sites) {
@@ -343,7 +351,7 @@ function prune(engine: Engine, plan: ModelPlan, s: PruneStmt, starts: readonly S
         const primary = { span: sel.span, text: 'selected here' };
         if (site.kind === 'part')
           engine.report.add('ESP0341', { site: site.path, whole: site.whole.path }, { primary });
-        else engine.report.add('ESP0340', { site: site.path, is: `a ${site.type}` }, { primary });
+        else engine.report.add('ESP0340', { site: site.path, is: whatIs(site) }, { primary });
       }
     }
   }

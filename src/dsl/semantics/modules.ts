@@ -2,7 +2,7 @@
 import { build } from '../../ir/build.js';
 import type { Value } from '../../ir/types.js';
 import type { BlockExpr, CallExpr, ModuleDecl, Span, TensorParam } from '../ast.js';
-import { forwardOf } from './block.js';
+import { requireForward } from './block.js';
 import type { ArgVal, Engine, Operand } from './engine.js';
 import { Scope } from './scope.js';
 import type { LayerSite, ModuleSite, PartSite, Site, Spot } from './site.js';
@@ -82,26 +82,27 @@ export function callPlain(engine: Engine, site: Site, args: readonly ArgVal[], s
   return engine.within(frameOf(site), () => {
     switch (site.kind) {
       case 'module': {
-        const forward = forwardOf(site.decl.body);
-        if (!forward) {
-          return engine.report.stop(
+        const forward = requireForward(site.decl.body, () =>
+          engine.report.stop(
             'ESP0221',
             { of: site.type },
             {
               primary: { span, text: 'called here' },
               secondary: [{ span: site.decl.name.span, text: 'declared here' }],
             },
-          );
-        }
+          ),
+        );
         return engine.report.along(span, `\`${site.path}\` is called here`, () =>
           callForward(engine, site.path, forward.params, forward.body, site.scope, args, span),
         );
       }
       case 'label': {
-        const { stmt, owner } = site;
-        const inner = new Scope(owner.scope);
-        bindTensors(engine, site.path, stmt.params, inner, args, span);
-        return engine.evaluate(stmt.value, inner);
+        return once(engine, site, span, () => {
+          const { stmt, owner } = site;
+          const inner = new Scope(owner.scope);
+          bindTensors(engine, site.path, stmt.params, inner, args, span);
+          return engine.evaluate(stmt.value, inner);
+        });
       }
       case 'list': {
         let x = args;
@@ -117,6 +118,23 @@ export function callPlain(engine: Engine, site: Site, args: readonly ArgVal[], s
         return tensorVal(callLayer(engine, site, oneTensor(engine, site, args, span), span));
     }
   });
+}
+
+/** Labelled stretches being traced: one that calls itself has no end. */
+const running = new WeakMap<Engine, Set<Site>>();
+
+function once(engine: Engine, site: Site, span: Span, work: () => Val): Val {
+  const active = running.get(engine) ?? new Set();
+  running.set(engine, active);
+  if (active.has(site)) {
+    engine.report.stop('ESP0225', { name: site.path }, { primary: { span, text: 'called inside of itself' } });
+  }
+  active.add(site);
+  try {
+    return work();
+  } finally {
+    active.delete(site);
+  }
 }
 
 /** The only argument of a layer. */

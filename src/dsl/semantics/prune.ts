@@ -11,6 +11,7 @@ import { bindTensors } from './modules.js';
 import { optionHelp } from './operator.js';
 import { Scope } from './scope.js';
 import type { LayerSite, ParamSlot, Site } from './site.js';
+import { undeclared, withArticle } from './undeclared.js';
 import { describe, showNumber, tensorVal, type Val } from './values.js';
 
 type Shape = PruneJob['shape'];
@@ -90,19 +91,17 @@ function criterionOf(engine: Engine, stmt: PruneStmt): CriterionDecl | undefined
     return decl;
   }
   const all = engine.library.makers(callee.span.file, ['criterion']);
-  const near = nearest(name, all);
-  return engine.report.stop(
-    'ESP0202',
-    { what: 'criterion', name },
-    {
-      primary: { span: callee.span, text: decl ? `a ${decl.kind}, not a criterion` : 'not declared' },
-      help: [
-        ...(near === undefined ? [] : [`Did you mean \`${near}\`?`]),
-        ...(all.length > 0 ? [`There are: ${all.join(', ')}.`] : ['`use std` brings in the standard criteria.']),
-        'Procedures that search for a mask (learned rates, second-order updates) are not in this version.',
-      ],
-    },
-  );
+  return undeclared(engine.library, engine.report, {
+    what: 'criterion',
+    name,
+    span: callee.span,
+    candidates: all,
+    ...(decl ? { text: `${withArticle(decl.kind)}, not a criterion` } : {}),
+    help: [
+      ...(all.length > 0 ? [`There are: ${all.join(', ')}.`] : []),
+      'Procedures that search for a mask (learned rates, second-order updates) are not in this version.',
+    ],
+  });
 }
 
 // ---- Settings ------------------------------------------------------------------------------------------------------
@@ -210,13 +209,15 @@ function shapeOf(engine: Engine, arg: Arg | undefined, scope: Scope, of: string)
   if (v?.kind !== 'ratio') return badShape(engine, e, of);
   const ratio = `${v.left}:${v.right}`;
   const why =
-    v.right < 2
-      ? 'a pattern spans at least 2 weights'
-      : v.left < 1
-        ? 'a pattern keeps at least 1 weight'
-        : v.left >= v.right
-          ? 'a pattern keeps fewer weights than it spans'
-          : undefined;
+    !Number.isInteger(v.left) || !Number.isInteger(v.right)
+      ? 'a pattern counts whole weights'
+      : v.right < 2
+        ? 'a pattern spans at least 2 weights'
+        : v.left < 1
+          ? 'a pattern keeps at least 1 weight'
+          : v.left >= v.right
+            ? 'a pattern keeps fewer weights than it spans'
+            : undefined;
   if (why !== undefined)
     engine.report.stop('ESP0347', { ratio, why }, { primary: { span: e.span, text: 'this pattern' } });
   return { kind: 'nm', keep: v.left, of: v.right };

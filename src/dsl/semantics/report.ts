@@ -1,6 +1,7 @@
 /** Collects diagnostics. One error stops the expression it is in and nothing else; what depends on it stays silent. */
 import { type Code, diagnostic, type Place } from '../../diagnostics/catalogue.js';
 import type { Diagnostic, Label, Span } from '../../diagnostics/types.js';
+import type { Damage, SourceFile } from '../ast.js';
 
 /** Thrown after an error was reported; caught where work can go on. Carries nothing. */
 export class Stop extends Error {
@@ -34,6 +35,7 @@ export class Report {
   #failed = false;
   #errors = 0;
   #muted = 0;
+  readonly #damaged = new Map<string, Damage['lines']>();
 
   constructor(
     /** The file that is compiled; places elsewhere are explained by the place in it that led there. */
@@ -66,9 +68,10 @@ export class Report {
       this.#failed = true;
       this.#errors++;
     }
-    const key = found[0]
-      ? [d.code, ...found.flatMap((s) => [s?.file, s?.start, s?.end])].join('|')
-      : `${d.code}|${d.message}`;
+    // Whatever else is found where something is wrong already would only echo that.
+    const at = found.flatMap((l) => [l?.file, l?.start, l?.end]);
+    const key = found[0] ? [d.severity, ...at].join('|') : `${d.code}|${d.message}`;
+    if (this.#isEcho(d.primary?.span) || found.some((s) => this.#isEcho(s))) return;
     if (this.#seen.has(key) || this.diagnostics.length >= MOST) return;
     this.#seen.add(key);
     this.diagnostics.push(d);
@@ -88,6 +91,16 @@ export class Report {
       if (e instanceof Stop) return undefined;
       throw e;
     }
+  }
+
+  /** A file with errors of syntax: what is said about their lines would only echo that. */
+  damaged(file: SourceFile): void {
+    if (file.damage) this.#damaged.set(file.path, file.damage.lines);
+  }
+
+  #isEcho(span: Span | undefined): boolean {
+    const lines = span && this.#damaged.get(span.file);
+    return lines?.some(([start, end]) => start <= span!.start && span!.start <= end) ?? false;
   }
 
   /** Runs `work` on guesses: what goes wrong may be the guess's fault, so nothing of it is said. */

@@ -8,6 +8,7 @@ import { optionHelp } from './operator.js';
 import { Scope } from './scope.js';
 import type { ModuleSite, Spot } from './site.js';
 import { type Facts, fillOptions, wordsOfParams } from './types.js';
+import { undeclared, withArticle } from './undeclared.js';
 import { describe, type Val } from './values.js';
 
 /** The backbone or the variant that a variant fills in. */
@@ -53,16 +54,20 @@ export function instantiateVariant(
   for (const a of handed) args.push(handOn(engine, a, scope, inner));
   const full: CallExpr = { ...call, args, span: expr.span };
   const next = engine.library.find(name, call.callee.span.file);
-  if (next?.kind === 'variant' && !chain.includes(next)) {
+  if (next?.kind === 'variant') {
+    if (next === decl || chain.includes(next)) {
+      engine.report.stop('ESP0225', { name }, { primary: { span: call.callee.span, text: 'filled in here' } });
+    }
     return instantiateVariant(engine, next, full, inner, spot, facts, [...chain, decl]);
   }
   if (next?.kind !== 'backbone' && next?.kind !== 'module') {
-    const help = optionHelp(name, engine.library.makers(call.callee.span.file));
-    return engine.report.stop(
-      'ESP0202',
-      { what: 'backbone', name },
-      { primary: { span: call.callee.span, text: 'filled in here' }, help },
-    );
+    return undeclared(engine.library, engine.report, {
+      what: 'backbone',
+      name,
+      span: call.callee.span,
+      candidates: engine.library.makers(call.callee.span.file),
+      text: next ? `${withArticle(next.kind)}, not a backbone` : 'filled in here',
+    });
   }
   return engine.report.along(expr.span, `\`${decl.name.name}\` is made here`, () =>
     instantiate(engine, next, full, inner, spot, facts),

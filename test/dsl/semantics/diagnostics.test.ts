@@ -261,6 +261,21 @@ model M {
 `,
   ],
   [
+    'label-in-itself',
+    ['ESP0225'],
+    'module A() {\n  fc = Linear(3 -> 3)\n  site s(x) = s(fc(x))\n  forward(x: [k, 3]) { s(x) }\n}\nmodel M {\n  base = A()\n}\n',
+  ],
+  ['variant-in-itself', ['ESP0225'], 'variant a = b()\nvariant b = a()\nmodel M {\n  base = a()\n}\n'],
+  ['two-models-of-one-name', ['ESP0214'], `${std('')}${std('').replace('use std\n\n', '')}`, { model: 'M' }],
+  ['selector-range-empty', ['ESP0313'], std('  adapt base.blocks[3..1].mlp.fc1 with lora(rank: 2)')],
+  ['pattern-of-halves', ['ESP0347'], std('  prune base.blocks[*].mlp.fc1 with magnitude(shape: 2.5:4)')],
+  ['adapter-on-a-label', ['ESP0331'], std('  adapt base.blocks[0].mlp_branch with lora(rank: 2)')],
+  [
+    'library-not-used',
+    ['ESP0202', 'ESP0202'],
+    'model M {\n  base = vit_base_patch16()\n  adapt base.norm with ssf()\n}\n',
+  ],
+  [
     'names-index-missing',
     ['ESP0235'],
     'use std\nvariant v = vit(dim: 8, depth: 1, heads: 1, image: 16) {\n  names x { "blocks.mlp" = blocks[i].mlp }\n}\nmodel M {\n  base = v() from "./x"\n}\n',

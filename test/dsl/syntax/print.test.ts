@@ -68,6 +68,11 @@ describe('expressions', () => {
     expectPrinted('y = "a\\tb \\u{7} ünï \\\\"', 'y = "a\\tb \\u{7} ünï \\\\"');
   });
 
+  test('words that are keywords elsewhere', () => {
+    const text = 'model M(rank: int) {\n  x = shared param [4] with from "./x"\n  tune with\n}\n';
+    expect(formatted(text)).toBe(text);
+  });
+
   test('indices', () => {
     expectPrinted('y = x[:,0 .. n,new,..3,4..,-1]', 'y = x[:, 0..n, new, ..3, 4.., -1]');
     expectPrinted('new = x[new + 1]', 'new = x[new + 1]');
