@@ -8,8 +8,8 @@ import type { AttentionProblem } from './problem.js';
 export interface AttentionSubgroupSchedule {
   readonly size: number;
   readonly rows: number;
-  /** Inputs of the head taken in one turn of the score loop: 4 for each lane that shares a query. */
-  readonly dStep: 4 | 8 | 16;
+  /** Inputs of the head taken in one turn of the score loop: 4 for each lane that shares a query. Divides the head, rounded up to 4. */
+  readonly dStep: number;
   /** vec4 columns of the output held by each lane. */
   readonly vectors: number;
   /** Groups of lanes that hold the same columns and take different keys; more than 1 where a head is narrower than a subgroup. */
@@ -21,7 +21,9 @@ export function attentionSubgroupSchedule(p: AttentionProblem, size: number): At
   // Sixteen queries read keys and values half as often, but software drivers take several times as long to compile the kernel.
   const wanted = p.batch * p.rows * p.keys * (p.headDim + p.valueDim) >= 1e9 && size >= 8 && size < 32 ? 16 : 8;
   const rows = Math.min(wanted, 2 ** Math.ceil(Math.log2(p.rows)));
-  const perQuery = Math.min(4, Math.max(1, Math.floor(size / rows)));
+  let perQuery = Math.min(4, Math.max(1, Math.floor(size / rows)));
+  // A turn must not reach past the head: what lies there is the next row.
+  while (Math.ceil(p.headDim / 4) % perQuery !== 0) perQuery--;
   let groups = 1;
   while (groups * 2 * lanes <= size) groups *= 2;
   // Columns of a group must be a power of two apart for the exchange at the end.
@@ -29,7 +31,7 @@ export function attentionSubgroupSchedule(p: AttentionProblem, size: number): At
   return {
     size,
     rows,
-    dStep: (4 * perQuery) as 4 | 8 | 16,
+    dStep: 4 * perQuery,
     vectors: groups > 1 ? 1 : Math.ceil(lanes / size),
     groups,
   };

@@ -41,7 +41,7 @@ ${s.groups > 1 ? `  let first = (lane / ${s.size / s.groups}u) * ${s.size / s.gr
 ${indent(1, declare)}
   for (var base = 0u; base < ${p.keys}u; base += ${4 * s.size}u) {
 ${indent(2, [...rows.map((r) => `var s${r} = vec4f(0.0);`), ...range(4).map((c) => `let j${c} = min(${plus('base', c * s.size)} + lane, ${p.keys - 1}u);`)])}
-    for (var d = 0u; d < ${Math.ceil(p.headDim / s.dStep) * s.dStep}u; d += ${s.dStep}u) {
+    for (var d = 0u; d < ${p.headDim}u; d += ${s.dStep}u) {
 ${indent(3, scores(p, s))}
     }
 ${indent(2, softmax(p, s))}

@@ -39,7 +39,8 @@ export interface ContractProblem {
  *   fn bias(z: u32, row: u32, j: u32) -> f32           // only if hasBias
  *   fn store4(z: u32, row: u32, e: u32, v: vec4f)
  *   fn store_lse(z: u32, row: u32, v: f32)             // only if hasLse
- * d and e are multiples of 4; loads give 0 past headDim (or valueDim).
+ * d and e are multiples of 4. d is below headDim, and a load gives 0 for the rest of its last four; e may lie past valueDim, where loads
+ * give anything.
  */
 export interface AttentionProblem {
   readonly batch: number;

@@ -1,9 +1,12 @@
 /** Every contraction variant that is legal on the adapter against f64, over shapes with ragged edges. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { contractVariants } from '../../src/codegen/contract.js';
 import { fromHalf, toHalf } from '../../src/codegen/half.js';
 import { dispatch, download, type Gpu, legal, openGpu, prepare, upload } from './gpu.js';
 import { type ContractShape, contractData, contractProblem, contractReference, worst } from './problems.js';
+
+// lavapipe takes seconds to compile a kernel, and tens of them on a busy machine without its cache.
+vi.setConfig({ testTimeout: 300_000 });
 
 let gpu: Gpu;
 beforeAll(async () => {

@@ -47,17 +47,20 @@ ${storeRows(m, n)}`,
   };
 }
 
-/** `fn name(z, row, column) -> vec4f` over a row-major [.., rows, columns] buffer, 0 outside. */
-function loadRows(name: string, buffer: string, rows: number, columns: number): string {
+/**
+ * `fn name(z, row, column) -> vec4f` over a row-major [.., rows, columns] buffer, 0 outside; in columns from the next vec4 on,
+ * `beyond`.
+ */
+function loadRows(name: string, buffer: string, rows: number, columns: number, beyond = '0.0'): string {
   const head = `fn ${name}(z: u32, row: u32, column: u32) -> vec4f {`;
   if (columns % 4 === 0) {
     return `${head}
   let inside = row < ${rows}u && column < ${columns}u;
-  return select(vec4f(0.0), ${buffer}[(z * ${rows}u + min(row, ${rows - 1}u)) * ${columns / 4}u + min(column, ${columns - 4}u) / 4u], inside);
+  return select(vec4f(select(0.0, ${beyond}, column >= ${columns}u)), ${buffer}[(z * ${rows}u + min(row, ${rows - 1}u)) * ${columns / 4}u + min(column, ${columns - 4}u) / 4u], inside);
 }`;
   }
   return `${head}
-  var four = vec4f(0.0);
+  var four = vec4f(select(0.0, ${beyond}, column >= ${columns}u));
   if (row < ${rows}u) {
     for (var i = 0u; i < 4u; i++) {
       if (column + i < ${columns}u) { four[i] = ${buffer}[(z * ${rows}u + row) * ${columns}u + column + i]; }
@@ -128,6 +131,9 @@ export interface AttentionShape {
   readonly spread?: number;
 }
 
+/** What lies past a head in a fused projection is other numbers; these would be noticed in any sum. */
+const BEYOND = '1e30';
+
 /** q, k, v at bindings 0..2, out at 3, log-sum-exp at 4, bias at the next one. */
 export function attentionProblem(shape: AttentionShape): AttentionProblem {
   const { batch, rows, keys, headDim, valueDim, bias = false, lse = false } = shape;
@@ -149,9 +155,9 @@ export function attentionProblem(shape: AttentionShape): AttentionProblem {
       binding(3, 'read_write', 'y', valueDim),
       ...(lse ? [binding(4, 'read_write', 'lse', 1)] : []),
       ...(bias ? [binding(lse ? 5 : 4, 'read', 'table', 1)] : []),
-      loadRows('load_q4', 'q', rows, headDim),
-      loadRows('load_k4', 'k', keys, headDim),
-      loadRows('load_v4', 'v', keys, valueDim),
+      loadRows('load_q4', 'q', rows, headDim, BEYOND),
+      loadRows('load_k4', 'k', keys, headDim, BEYOND),
+      loadRows('load_v4', 'v', keys, valueDim, BEYOND),
       storeRows(rows, valueDim),
       ...(lse ? [`fn store_lse(z: u32, row: u32, v: f32) { lse[z * ${rows}u + row] = v; }`] : []),
       ...(bias
