@@ -1,18 +1,8 @@
 /** Names of every declaration, used or not: checked before anything is made, so that one run shows them all. */
 import { nearest } from '../../diagnostics/suggest.js';
-import type {
-  Arg,
-  CallExpr,
-  Decl,
-  Expr,
-  OptionParam,
-  SettingsDecl,
-  SourceFile,
-  Stmt,
-  TensorParam,
-  TypeExpr,
-} from '../ast.js';
+import type { Arg, CallExpr, Decl, Expr, OptionParam, Stmt, TensorParam, TypeExpr } from '../ast.js';
 import { boundBy } from './bound.js';
+import { checkModels } from './check-models.js';
 import { isLayerType, LAYER_TYPES, layerParameters } from './layers.js';
 import type { Library, Named } from './library.js';
 import { optionHelp, parameterNames, positional, wordsOf } from './operator.js';
@@ -34,7 +24,7 @@ export function checkNames(library: Library, report: Report): void {
   for (const file of library.userFiles) {
     const checker = new Checker(library, report);
     for (const d of file.decls) checker.declaration(d);
-    checker.settings(file);
+    checkModels(file, report);
   }
 }
 
@@ -90,49 +80,6 @@ class Checker {
         return;
       default:
         return;
-    }
-  }
-
-  /** `train` and `deploy` name a model of the file, and each at most once. */
-  settings(file: SourceFile): void {
-    const named = new Map<string, Decl>();
-    for (const d of file.decls) {
-      if (d.kind !== 'model') continue;
-      const { name, span } = d.name;
-      const before = named.get(name);
-      if (before?.kind === 'model') {
-        this.report.add(
-          'ESP0214',
-          { name },
-          {
-            primary: { span, text: 'declared again' },
-            secondary: [{ span: before.name.span, text: 'declared here' }],
-          },
-        );
-      } else named.set(name, d);
-    }
-    const models = file.decls.flatMap((d) => (d.kind === 'model' ? [d.name.name] : []));
-    const seen = new Map<string, SettingsDecl>();
-    for (const d of file.decls) {
-      if (d.kind !== 'train' && d.kind !== 'deploy') continue;
-      const model = d.model.name;
-      if (!models.includes(model)) {
-        const near = nearest(model, models);
-        this.report.add(
-          'ESP0238',
-          { name: model },
-          { primary: { span: d.model.span, text: 'no such model' }, help: near ? [`Did you mean \`${near}\`?`] : [] },
-        );
-      }
-      const key = `${d.kind} ${model}`;
-      const before = seen.get(key);
-      if (before) {
-        this.report.add(
-          'ESP0253',
-          { block: d.kind, model },
-          { primary: { span: d.model.span, text: 'again' }, secondary: [{ span: before.model.span, text: 'first' }] },
-        );
-      } else seen.set(key, d);
     }
   }
 
