@@ -76,8 +76,8 @@ export function neededLimits(program: Program): Record<string, number> {
     );
     for (const { bindings, workgroups } of entry.dispatches) {
       for (const ref of bindings) raise('maxStorageBufferBindingSize', ref.bytes);
-      const portable = workgroups.at(-1);
-      if (portable) raise('maxComputeWorkgroupsPerDimension', Math.max(...portable));
+      // Of all variants: which of them runs is not known yet.
+      for (const counts of workgroups) raise('maxComputeWorkgroupsPerDimension', Math.max(...counts));
     }
   }
   return Object.fromEntries(Object.entries(need).filter(([name, value]) => value > DEFAULTS[name]!));
@@ -144,17 +144,28 @@ export async function guarded<T>(device: GPUDevice, what: string, body: () => T)
   return value;
 }
 
-/** Rejects when the device is lost; races against work that would otherwise wait for ever. */
-export function lostSignal(device: GPUDevice): {
-  readonly lost: Promise<never>;
-  reason: () => DeviceLostError | undefined;
-} {
+export interface LostSignal {
+  /** `work`, or a DeviceLostError if the device is lost before that ends: it might then never end. */
+  race<T>(work: Promise<T>): Promise<T>;
+  reason(): DeviceLostError | undefined;
+}
+
+export function lostSignal(device: GPUDevice): LostSignal {
   let reason: DeviceLostError | undefined;
-  const lost = device.lost.then((info) => {
+  // Not a promise that every run races against: that would hold every run's result for as long as the device lives.
+  const waiting = new Set<(error: DeviceLostError) => void>();
+  void device.lost.then((info) => {
     reason = new DeviceLostError(info.message || info.reason);
-    throw reason;
+    for (const reject of waiting) reject(reason);
+    waiting.clear();
   });
-  // Nobody may be waiting when it happens, and that is no unhandled rejection.
-  lost.catch(() => {});
-  return { lost, reason: () => reason };
+  return {
+    race: (work) =>
+      new Promise((resolve, reject) => {
+        if (reason) return reject(reason);
+        waiting.add(reject);
+        work.then(resolve, reject).finally(() => waiting.delete(reject));
+      }),
+    reason: () => reason,
+  };
 }

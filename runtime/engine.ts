@@ -1,6 +1,14 @@
 /** What runs inside a session: compiled kernels, buffers and bind groups on a device, one forward pass at a time, and the golden check. */
 import { byteSize } from './check.js';
-import { checkLimits, type DeviceFacts, deviceFacts, guarded, lostSignal, requestDevice } from './device.js';
+import {
+  checkLimits,
+  type DeviceFacts,
+  deviceFacts,
+  guarded,
+  type LostSignal,
+  lostSignal,
+  requestDevice,
+} from './device.js';
 import { RunnableEntry, type Timing } from './entry.js';
 import { DeviceLostError, DisposedError, GoldenMismatchError } from './errors.js';
 import type { ProgramFiles } from './files.js';
@@ -34,7 +42,7 @@ export class Engine {
   private readonly layouts: Layouts;
   private readonly memory: Memory;
   private readonly options: EngineOptions;
-  private readonly signal: ReturnType<typeof lostSignal>;
+  private readonly signal: LostSignal;
   private disposed = false;
   /** Passes go one after another, since they share buffers. */
   private queue: Promise<unknown> = Promise.resolve();
@@ -102,7 +110,7 @@ export class Engine {
   /** Runs `body` after everything asked for before. Throws DisposedError (ESP0709) or DeviceLostError (ESP0703). */
   inTurn<T>(body: () => Promise<T>): Promise<T> {
     const turn = this.queue.then(() => {
-      if (this.disposed) throw new DisposedError();
+      this.requireAlive();
       const lost = this.signal.reason();
       if (lost) throw lost;
       return body();
@@ -114,6 +122,7 @@ export class Engine {
   /** Fills the inputs, submits one forward pass, and reads its outputs as raw bytes. Only inside `inTurn`. */
   async execute(runnable: RunnableEntry, fill: (encoder: GPUCommandEncoder) => void): Promise<ArrayBuffer[]> {
     const { device } = this;
+    this.requireAlive();
     const submit = () => {
       const encoder = device.createCommandEncoder();
       try {
@@ -125,18 +134,24 @@ export class Engine {
       }
     };
     const work = guarded(device, 'while running the program', submit).then(async () => {
+      // Mapping what `dispose` destroyed would be an error that the device reports to its owner.
+      this.requireAlive();
       const outputs = await runnable.read();
+      this.requireAlive();
       this.timings = await runnable.readTimings();
       return outputs;
     });
     try {
-      return await Promise.race([work, this.signal.lost]);
+      return await this.signal.race(work);
     } catch (error) {
-      work.catch(() => {});
       if (this.disposed) throw new DisposedError();
       // A lost device also makes everything else fail; the loss is what happened.
       throw error instanceof DeviceLostError ? error : ((await this.lostSoon()) ?? error);
     }
+  }
+
+  private requireAlive(): void {
+    if (this.disposed) throw new DisposedError();
   }
 
   /** Makes the bind groups for the kernels in use. */

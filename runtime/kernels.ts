@@ -57,8 +57,8 @@ export async function compileKernels(
     }
     return text;
   };
-  return Promise.all(
-    program.kernels.map(async (kernel) => {
+  const settled = await Promise.allSettled(
+    program.kernels.map(async (kernel): Promise<CompiledKernel> => {
       const last = kernel.variants.length - 1;
       const order = portable ? [last] : legalVariants(kernel.variants, facts);
       let failure: unknown = 'no variant is legal on this device';
@@ -76,6 +76,11 @@ export async function compileKernels(
       );
     }),
   );
+  // Only now: nothing of a failed load goes on in the background.
+  return settled.map((s) => {
+    if (s.status === 'rejected') throw s.reason;
+    return s.value;
+  });
 }
 
 async function pipelineOf(

@@ -1,6 +1,14 @@
 /** Sessions on hand-written programs: numbers, batches, the choice of variants, the golden input, and what goes wrong. */
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { type DeviceFacts, deviceFacts, guarded, isLegal, legalVariants, neededLimits } from '../../runtime/device.js';
+import {
+  type DeviceFacts,
+  deviceFacts,
+  guarded,
+  isLegal,
+  legalVariants,
+  lostSignal,
+  neededLimits,
+} from '../../runtime/device.js';
 import {
   DeviceLostError,
   DisposedError,
@@ -329,6 +337,39 @@ describe('end', () => {
     session.dispose();
     expect(await failure(pending)).toBeInstanceOf(DisposedError);
     expect(await failure(session.run({ tensors: { x: ramp(1) } }))).toBeInstanceOf(DisposedError);
+  });
+
+  test('dispose at any moment of a run makes no noise on a given device', async () => {
+    const errors: string[] = [];
+    const listen = (event: GPUUncapturedErrorEvent) => errors.push(event.error.message);
+    gpu.device.addEventListener('uncapturederror', listen);
+    for (let ticks = 0; ticks < 12; ticks++) {
+      const session = await load(tinyProgram({ batches: [1, 4] }), { device: gpu.device });
+      const pending = session.run({ tensors: { x: ramp(9) } }).catch((e: unknown) => e);
+      for (let i = 0; i < ticks; i++) await new Promise(ticks % 2 ? setImmediate : (done) => setTimeout(done, 1));
+      session.dispose();
+      const end = await pending;
+      if (end instanceof Error) expect(end).toBeInstanceOf(DisposedError);
+      else expect((end as { outputs: Record<string, unknown> }).outputs.logits).toEqual(expected(ramp(9)));
+    }
+    await gpu.device.queue.onSubmittedWorkDone();
+    gpu.device.removeEventListener('uncapturederror', listen);
+    expect(errors).toEqual([]);
+  });
+
+  test('waiting for the loss of a device ends with what is waited for, or with the loss', async () => {
+    let lose: (info: { message: string }) => void = () => {};
+    const lost = new Promise((resolve) => {
+      lose = resolve;
+    });
+    const signal = lostSignal({ lost } as unknown as GPUDevice);
+    expect(await signal.race(Promise.resolve(7))).toBe(7);
+    expect((await failure(signal.race(Promise.reject(new DisposedError())))).name).toBe('DisposedError');
+    expect(signal.reason()).toBeUndefined();
+    const never = failure(signal.race(new Promise(() => {})));
+    lose({ message: 'gone' });
+    expect(await never).toBeInstanceOf(DeviceLostError);
+    expect(await failure(signal.race(new Promise(() => {})))).toBe(signal.reason());
   });
 
   test('a given device outlives the session', async () => {
