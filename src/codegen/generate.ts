@@ -134,7 +134,7 @@ class EntryBuilder {
   ) {
     const infer = module.funcs.get('infer');
     if (!infer) throw new EspalierError([diagnostic('ESP0600', { what: 'the module has no function `infer`' })]);
-    this.func = lower(infer);
+    this.func = lower(infer, { binding: limits.maxStorageBufferBindingSize, weights: options.weights });
     this.func.inputs.forEach((v, i) => {
       if (v.op === 'input') this.inputs.set(v.attrs.name, i);
     });

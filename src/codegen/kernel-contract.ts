@@ -3,13 +3,13 @@
  * says where its operands' elements are and what happens to its results; contract.ts writes the loops.
  */
 import { sizeOf, tryBroadcast } from '../ir/ops/shapes.js';
-import type { OpName, Value } from '../ir/types.js';
+import type { Value } from '../ir/types.js';
 import { contractVariants } from './contract.js';
 import { type Expr, widen } from './emit.js';
 import { finish } from './epilogue.js';
 import { type Index, LANE, scale, sum, unflatten, variable, ZERO } from './indexing.js';
 import { readWindow } from './inline-loops.js';
-import { type BuiltKernel, type KernelWriter, type PackedWeight, product, suffix } from './kernel.js';
+import { type BuiltKernel, type KernelWriter, type PackedWeight, product, suffix, viewedParam } from './kernel.js';
 import { packedBytes } from './pack.js';
 import type { WeightLayout } from './problem.js';
 import type { Reader } from './reader.js';
@@ -26,14 +26,6 @@ interface Contraction {
   readonly result: (z: Index, row: Index, col: Index) => readonly Index[];
   readonly bias?: (r: Reader, z: Index, col: Index) => Expr;
   readonly packed?: PackedWeight;
-}
-
-const VIEW_OPS: ReadonlySet<OpName> = new Set(['reshape', 'transpose', 'slice', 'roll', 'broadcast']);
-
-/** The parameter that a value is a view of. */
-function viewedParam(v: Value): string | undefined {
-  if (v.op === 'param') return v.attrs.name;
-  return VIEW_OPS.has(v.op) ? viewedParam(v.inputs[0]!) : undefined;
 }
 
 function packed(v: Value, n: number, k: number, transposed: boolean): PackedWeight | undefined {

@@ -1,7 +1,7 @@
 /** What all kernel writers share: the buffers of a group, writing the text twice, and the loop variable that chunks can move. */
 import type { Access } from '../../runtime/program.js';
 import { sizeOf } from '../ir/ops/shapes.js';
-import type { Value } from '../ir/types.js';
+import type { OpName, Value } from '../ir/types.js';
 import { Bindings, elementOf, type Slot } from './bindings.js';
 import { Emitter, scalarOf } from './emit.js';
 import type { Group } from './fuse.js';
@@ -55,6 +55,14 @@ export interface PackedWeight {
 export function keyOf(value: Value): string {
   if (value.op === 'param') return `p:${value.attrs.name}`;
   return value.op === 'input' ? `i:${value.attrs.name}` : `v:${value.id}`;
+}
+
+const VIEW_OPS: ReadonlySet<OpName> = new Set(['reshape', 'transpose', 'slice', 'roll', 'broadcast']);
+
+/** The parameter that a value is a view of. */
+export function viewedParam(v: Value): string | undefined {
+  if (v.op === 'param') return v.attrs.name;
+  return VIEW_OPS.has(v.op) ? viewedParam(v.inputs[0]!) : undefined;
 }
 
 export class KernelWriter {

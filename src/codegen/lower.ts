@@ -6,7 +6,15 @@ import { make, rewriteFunc, withInputs } from '../ir/graph.js';
 import { OPS } from '../ir/ops/index.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import type { Func, OpName, Value } from '../ir/types.js';
+import { viewedParam } from './kernel.js';
+import { packedBytes, TILE_N } from './pack.js';
 import { placeOf } from './place.js';
+
+/** The bytes that one binding holds, and how packed weights are stored. */
+export interface WeightLimits {
+  readonly binding: number;
+  readonly weights: 'f32' | 'f16';
+}
 
 type Lowering = (v: never, inputs: readonly Value[]) => Value;
 
@@ -54,6 +62,34 @@ function slice(v: Extract<Value, { op: 'slice' }>, inputs: readonly Value[]): Va
   return withInputs(v, inputs);
 }
 
+/**
+ * A product whose packed weight no binding holds becomes several, each with some of the outputs, which are put together again. The
+ * slices are views of the parameter, so each is packed and bound by itself.
+ */
+function cutOutputs(v: Value, limits: WeightLimits): Value {
+  if (v.op !== 'linear' && v.op !== 'conv2d' && v.op !== 'matmul') return v;
+  const weight = v.inputs[1]!;
+  if (v.op === 'conv2d' && v.attrs.groups > 1) return v;
+  if (v.op === 'matmul' && sizeOf(weight.type.shape.slice(0, -2)) > 1) return v;
+  if (viewedParam(weight) === undefined) return v;
+  // Where the outputs are in the weight and in the result.
+  const from = v.op === 'matmul' ? weight.type.shape.length - 1 : 0;
+  const to = v.op === 'conv2d' ? 1 : v.type.shape.length - 1;
+  const n = weight.type.shape[from]!;
+  const k = sizeOf(weight.type.shape) / n;
+  const rows = Math.floor(limits.binding / packedBytes(TILE_N, k, limits.weights)) * TILE_N;
+  if (rows >= n || rows === 0) return v;
+  const parts: Value[] = [];
+  for (let at = 0; at < n; at += rows) {
+    const end = Math.min(n, at + rows);
+    const [x, , ...bias] = v.inputs as [Value, Value, ...Value[]];
+    const inputs = [x, build.sliceAxis(weight, from, at, end), ...bias.map((b) => build.sliceAxis(b, 0, at, end))];
+    parts.push(make(v.op, inputs, v.attrs as never, v.origin));
+  }
+  const joined = make('concat', parts, { axis: to }, v.origin);
+  return concat(joined as Extract<Value, { op: 'concat' }>, parts);
+}
+
 const LOWERINGS: { readonly [O in OpName]?: Lowering } = {
   group_norm: groupNorm,
   concat,
@@ -74,10 +110,10 @@ function decomposed(v: Value, inputs: readonly Value[]): Value {
  * The function in terms of operators that kernels are written for.
  * @throws EspalierError (ESP0601) for an operator that no kernel computes.
  */
-export function lower(func: Func): Func {
+export function lower(func: Func, limits: WeightLimits): Func {
   const lowered = rewriteFunc(func, (v, inputs) => {
     const rule = LOWERINGS[v.op] as ((v: Value, inputs: readonly Value[]) => Value) | undefined;
-    return rule ? rule(v, inputs) : withInputs(v, inputs);
+    return rule ? rule(v, inputs) : cutOutputs(withInputs(v, inputs), limits);
   });
   const merged = mergeEqual(lowered);
   // A value that is two results of the function is stored twice: the second time as a copy.

@@ -161,6 +161,28 @@ export async function programSuite(driver: string): Promise<void> {
           }
         },
       );
+      it.each(['f32', 'f16'] as const)('cuts weights of %s along their outputs', async (weights) => {
+        const m = new Model(13);
+        const x = m.input([1, 5, 40]);
+        const up = build.gelu(build.linear(x, m.param([100, 40]), m.param([100])));
+        const down = build.matmul(up, build.transpose(m.param([75, 100])));
+        const image = m.input([1, 40, 2, 3]);
+        const attrs = { stride: [1, 1], padding: [0, 0, 0, 0], dilation: [1, 1], groups: 1 } as const;
+        const y = m.op('conv2d', [image, m.param([70, 40, 1, 1]), m.param([70])], attrs);
+        const binding = { maxStorageBufferBindingSize: weights === 'f32' ? 14336 : 7168 };
+        const tolerance = weights === 'f32' ? 1e-5 : 2e-3;
+        const g = await agrees(run, m, [down, y], { limits: binding, weights, tolerance, choices });
+        const packed = g.program.weights.filter((w) => w.layout !== 'rows');
+        expect(packed.map((w) => w.shape)).toEqual([
+          [64, 40],
+          [36, 40],
+          [32, 100],
+          [32, 100],
+          [11, 100],
+          [64, 40],
+          [6, 40],
+        ]);
+      });
       it('cuts pointwise work and reductions', async () => {
         const m = new Model(10);
         const x = m.input([64, 40]);
