@@ -112,6 +112,24 @@ export abstract class BaseParser extends EmbeddedActionsParser {
     return Number.isNaN(this.LA(1).startOffset);
   }
 
+  /** Any number of items with commas between them, and one after the last if you like. */
+  protected separated<R>(item: () => R): R[] {
+    const items: R[] = [];
+    let more = true;
+    this.MANY({
+      GATE: () => more,
+      DEF: () => {
+        items.push(item());
+        more = false;
+        this.OPTION9(() => {
+          this.CONSUME9(T.Comma);
+          more = true;
+        });
+      },
+    });
+    return items;
+  }
+
   // ---- Nesting and recovery
 
   protected enter(): void {

@@ -1,5 +1,5 @@
 /** The grammar of what stands in brackets: arguments, lists, records, indices. */
-import type { Arg, Expr, Generator, Ident, IndexItem } from '../ast.js';
+import type { Arg, Expr, Generator, IndexItem } from '../ast.js';
 import * as T from '../tokens.js';
 import { BaseParser, type Rule } from './base.js';
 
@@ -15,42 +15,20 @@ export abstract class BracketParser extends BaseParser {
 
   /** `[a, b]` */
   protected readonly list: Rule<Expr[]> = this.RULE('list', () => {
-    const items: Expr[] = [];
-    let more = true;
     this.CONSUME(T.LSquare);
-    this.MANY({
-      GATE: () => more,
-      DEF: () => {
-        items.push(this.SUBRULE(this.expression));
-        more = false;
-        this.OPTION(() => {
-          this.CONSUME(T.Comma);
-          more = true;
-        });
-      },
-    });
+    const items = this.separated(() => this.SUBRULE(this.expression));
     this.CONSUME(T.RSquare);
     return items;
   });
 
   /** `{q: dim, k: dim}` */
   protected readonly record: Rule<Expr> = this.RULE('record', () => {
-    const fields: { name: Ident; value: Expr }[] = [];
-    let more = true;
     const open = this.CONSUME(T.LCurly);
-    this.MANY({
-      GATE: () => more,
-      DEF: () => {
-        const name = this.CONSUME(T.Word);
-        this.CONSUME(T.Colon);
-        const value = this.SUBRULE(this.expression);
-        this.ACTION(() => fields.push({ name: this.ident(name), value }));
-        more = false;
-        this.OPTION(() => {
-          this.CONSUME(T.Comma);
-          more = true;
-        });
-      },
+    const fields = this.separated(() => {
+      const name = this.CONSUME(T.Word);
+      this.CONSUME(T.Colon);
+      const value = this.SUBRULE(this.expression);
+      return this.ACTION(() => ({ name: this.ident(name), value }));
     });
     this.CONSUME(T.RCurly);
     return this.ACTION((): Expr => ({ kind: 'record', fields, span: this.since(open) }));
@@ -58,19 +36,11 @@ export abstract class BracketParser extends BaseParser {
 
   /** `[:, 0..n, new]` */
   protected readonly indices: Rule<IndexItem[]> = this.RULE('indices', () => {
-    const items: IndexItem[] = [];
-    let more = true;
     this.CONSUME(T.LSquare);
-    this.AT_LEAST_ONE({
-      GATE: () => more,
-      DEF: () => {
-        items.push(this.SUBRULE(this.indexItem));
-        more = false;
-        this.OPTION(() => {
-          this.CONSUME(T.Comma);
-          more = true;
-        });
-      },
+    const items = [this.SUBRULE(this.indexItem)];
+    this.OPTION(() => {
+      this.CONSUME(T.Comma);
+      items.push(...this.separated(() => this.SUBRULE2(this.indexItem)));
     });
     this.CONSUME(T.RSquare);
     return items;

@@ -10,20 +10,8 @@ const BUILT_IN_TYPES = new Set(['int', 'float', 'bool', 'string', 'module']);
 export abstract class OptionParser extends ModelParser {
   /** `(rank: int, alpha: float = rank)` */
   protected readonly optionParams: Rule<OptionParam[]> = this.RULE('optionParams', () => {
-    const params: OptionParam[] = [];
-    let more = true;
     this.CONSUME(T.LParen);
-    this.MANY({
-      GATE: () => more,
-      DEF: () => {
-        params.push(this.SUBRULE(this.optionParam));
-        more = false;
-        this.OPTION(() => {
-          this.CONSUME(T.Comma);
-          more = true;
-        });
-      },
-    });
+    const params = this.separated(() => this.SUBRULE(this.optionParam));
     this.CONSUME(T.RParen);
     return params;
   });

@@ -132,20 +132,8 @@ export abstract class StatementParser extends ExpressionParser {
 
   /** `(x: [b, n, dim], y)` */
   protected readonly tensorParams: Rule<TensorParam[]> = this.RULE('tensorParams', () => {
-    const params: TensorParam[] = [];
-    let more = true;
     this.CONSUME(T.LParen);
-    this.MANY({
-      GATE: () => more,
-      DEF: () => {
-        params.push(this.SUBRULE(this.tensorParam));
-        more = false;
-        this.OPTION(() => {
-          this.CONSUME(T.Comma);
-          more = true;
-        });
-      },
-    });
+    const params = this.separated(() => this.SUBRULE(this.tensorParam));
     this.CONSUME(T.RParen);
     return params;
   });

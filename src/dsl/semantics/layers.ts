@@ -120,6 +120,9 @@ function eps(call: Call): number {
   return e;
 }
 
+/** A layer that keeps the number of channels, which lie along `axis`. */
+const perChannel = (d: number, axis: number, detail = `${d}`) => ({ in: d, out: d, axis, weighted: false, detail });
+
 const affine = (d: number) => [
   { name: 'weight', shape: [d], init: ONES },
   { name: 'bias', shape: [d], init: ZEROS },
@@ -133,11 +136,7 @@ const layerNorm: LayerType = {
     const e = eps(call);
     return {
       layer: {
-        in: d,
-        out: d,
-        axis: -1,
-        weighted: false,
-        detail: `${d}`,
+        ...perChannel(d, -1),
         run: (x, w, b) => make('layer_norm', list(x, w, b), { eps: e }),
       },
       params: affine(d),
@@ -155,11 +154,7 @@ const groupNorm: LayerType = {
     const e = eps(call);
     return {
       layer: {
-        in: d,
-        out: d,
-        axis: 1,
-        weighted: false,
-        detail: `${d}, ${groups} groups`,
+        ...perChannel(d, 1, `${d}, ${groups} groups`),
         run: (x, w, b) => make('group_norm', list(x, w, b), { groups, eps: e }),
       },
       params: affine(d),
@@ -175,11 +170,7 @@ const batchNorm: LayerType = {
     const e = eps(call);
     return {
       layer: {
-        in: d,
-        out: d,
-        axis: 1,
-        weighted: false,
-        detail: `${d}`,
+        ...perChannel(d, 1),
         run: (x, w, b, statistics) => make('batch_norm', [...list(x, w, b), ...statistics], { eps: e }),
       },
       params: [

@@ -1,10 +1,11 @@
 /** A model's options: defaults and what `--set` gives them; and which model of a file is meant. */
 import { nearest } from '../../diagnostics/suggest.js';
 import type { ModelDecl, SourceFile, TypeExpr } from '../ast.js';
+import { formatType } from '../format.js';
 import type { Engine } from './engine.js';
 import { optionHelp } from './operator.js';
 import { Scope } from './scope.js';
-import { fillOptions, fits, showType, wordsIn } from './types.js';
+import { fillOptions, fits, wordsIn } from './types.js';
 import type { Val } from './values.js';
 
 /** The model to compile: the one asked for, or the only one. */
@@ -61,7 +62,7 @@ export function modelOptions(
     if (v === undefined) {
       engine.report.add(
         'ESP0240',
-        { option, text, expected: showType(p.type) },
+        { option, text, expected: formatType(p.type) },
         { secondary: [{ span: p.span, text: 'declared here' }] },
       );
     } else preset.set(option, v);

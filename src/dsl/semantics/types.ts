@@ -1,6 +1,7 @@
 /** Options: their types, the values that fit them, and how a call's arguments, a checkpoint and defaults fill them. */
 import { nearest } from '../../diagnostics/suggest.js';
 import type { Arg, Expr, NameExpr, OptionParam, Span, TypeExpr } from '../ast.js';
+import { formatType } from '../format.js';
 import type { Engine } from './engine.js';
 import { optionHelp } from './operator.js';
 import { type Report, Stop } from './report.js';
@@ -8,20 +9,6 @@ import { Scope } from './scope.js';
 import { describe, num, POISON, same, type Val } from './values.js';
 
 export const TYPE_NAMES = ['int', 'float', 'bool', 'string', 'module'];
-
-/** A type as people write it. */
-export function showType(t: TypeExpr): string {
-  switch (t.kind) {
-    case 'type_name':
-      return t.name;
-    case 'type_list':
-      return `[${showType(t.item)}]`;
-    case 'type_enum':
-      return t.options.map((o) => o.name).join(' | ');
-    case 'type_union':
-      return t.items.map(showType).join(' | ');
-  }
-}
 
 const READABLE: Record<string, string> = {
   int: 'a whole number',
@@ -33,7 +20,7 @@ const READABLE: Record<string, string> = {
 
 function readable(t: TypeExpr): string {
   if (t.kind === 'type_name') return READABLE[t.name] ?? t.name;
-  if (t.kind === 'type_list') return `a list (${showType(t)})`;
+  if (t.kind === 'type_list') return `a list (${formatType(t)})`;
   if (t.kind === 'type_union') return t.items.map(readable).join(' or ');
   return `one of ${t.options.map((o) => o.name).join(', ')}`;
 }
@@ -190,7 +177,7 @@ export function fillOptions(engine: Engine, r: OptionRequest): Map<string, Val> 
         'ESP0204',
         { option: name, of: r.of },
         {
-          primary: { span: r.span, text: `\`${name}: ${showType(p.type)}\` is missing` },
+          primary: { span: r.span, text: `\`${name}: ${formatType(p.type)}\` is missing` },
           help: r.facts ? [`\`${r.facts.location}\` does not say it either.`] : [],
         },
       );
