@@ -1,22 +1,37 @@
 /**
  * Espalier's API, for Node.
  *
- *   const compiled = await compile('flowers.peft', { host: nodeHost() });
+ *   const compiled = await compile('flowers.peft');   // or { text, path }
  *   await writeCompiled(compiled, 'out');
- *   const session = await openProgram('out');
- *   const { classes } = await session.run({ image });
+ *   const session = await load('out');                // or load(compiled)
+ *   const { classes } = await session.run({ image: { data, width, height } });
+ *   session.dispose();
+ *
+ * What is wrong with a spec or a file is an `EspalierError`, whose `diagnostics` are data; what goes wrong on a device is a `RuntimeError` with
+ * a `code` and a `help`.
  */
-export { load, type NodeLoadOptions, type Result, RuntimeError, type Session } from '../../runtime/node/index.js';
-export { type Checked, type Diagnostic, EspalierError } from '../diagnostics/types.js';
+export * from '../../runtime/node/index.js';
+export type { Code } from '../diagnostics/catalogue.js';
+export {
+  type Checked,
+  type Diagnostic,
+  EspalierError,
+  type Label,
+  type Severity,
+  type Span,
+} from '../diagnostics/types.js';
 export { format } from '../dsl/format.js';
 export { parse } from '../dsl/parse.js';
-export { type Analysis, analyse, type Spec, type SpecOptions } from './analyse.js';
-export { type Compiled, type CompileOptions, compile } from './compile.js';
+export { decodeImage } from '../formats/node/images.js';
+export type { RgbaImage } from '../formats/types.js';
+export type { Analysis, Spec, SpecOptions } from './analyse.js';
+export type { Compiled, CompileOptions } from './compile.js';
 export type { Host } from './host.js';
-export { type Inspected, inspect } from './inspect.js';
+export type { Inspected, InspectedNode, InspectedParam, InspectOptions, TensorPlace } from './inspect.js';
 export { libraryText } from './library.js';
-export { type Merged, merge } from './merge.js';
-export { type Evaluation, figures } from './metrics.js';
+export type { Merged, MergeOptions } from './merge.js';
+export { type ClassFigures, type Evaluation, figures } from './metrics.js';
 export { nodeHost } from './node/host.js';
-export { evaluateFolder, openProgram, predictImages } from './node/programs.js';
+export { evaluateFolder, type ImagePrediction, openProgram, predictImages } from './node/programs.js';
+export { analyse, compile, inspect, merge, type OnNode } from './node/spec.js';
 export { writeCompiled, writeMerged } from './node/write.js';

@@ -8,61 +8,129 @@ import { type Analysis, analyseModel, type Spec, type SpecOptions } from './anal
 import { stageName } from './compile.js';
 import { drawModel } from './picture.js';
 
+/** Where a parameter comes from in a checkpoint: a tensor, for all of it or for a half open range of its rows. */
+export interface TensorPlace {
+  readonly tensor: string;
+  readonly rows?: readonly [start: number, end: number];
+}
+
+export interface InspectedParam {
+  /** Its name in its module: `weight`. */
+  readonly name: string;
+  /** Its name in the model: `base.blocks.0.attn.qkv.weight`. */
+  readonly param: string;
+  readonly shape: readonly number[];
+  /** Whether training would change it. */
+  readonly trained: boolean;
+  readonly pruned: boolean;
+  /** The checkpoint's own names, where they differ from ours. */
+  readonly from: readonly TensorPlace[];
+}
+
+/** A module, a layer, some rows of one, or a labelled stretch: everything that an adapter can be grafted onto. */
+export interface InspectedNode {
+  /** As selectors write it: `base.blocks[3].attn.qkv`; empty for the model. */
+  readonly path: string;
+  readonly kind: SiteNode['kind'];
+  /** `Linear`, `Block`, ... */
+  readonly type: string;
+  /** Sizes and options for people: `768 -> 2304`. */
+  readonly detail: string;
+  readonly params: readonly InspectedParam[];
+  readonly adapters: readonly { readonly name: string; readonly params: readonly InspectedParam[] }[];
+  readonly children: readonly InspectedNode[];
+}
+
+export interface InspectOptions extends SpecOptions {
+  /** `after:<pass>`: also the program's text after that pass. */
+  readonly emit?: string;
+}
+
 export interface Inspected {
   readonly elaborated: Elaborated;
-  readonly tree: SiteNode;
+  /** The model as plain data. */
+  readonly tree: InspectedNode;
   /** The tree as text. */
   text(): string;
+  /** The model as an SVG document. */
   svg(): string;
   /** The program after the pass that was asked for. */
   readonly emitted?: string;
   readonly warnings: readonly Diagnostic[];
 }
 
-/** Names of parameters in the checkpoints that the spec names: `query[0..768]` for a range of rows. */
-function checkpointNames(analysis: Analysis & { readonly elaborated: Elaborated }): Map<string, string[]> {
-  const names = new Map<string, string[]>();
+/** Places of parameters in the checkpoints that the spec names, for those that have other names there. */
+function checkpointPlaces(analysis: Analysis & { readonly elaborated: Elaborated }): Map<string, TensorPlace[]> {
+  const places = new Map<string, TensorPlace[]>();
   for (const source of analysis.elaborated.sources) {
     const opened = analysis.checkpoints.get(source.location);
     if (!opened || opened.kind === 'peft') continue;
     for (const { param, tensor, rows } of chooseLayout(source, opened.store).names) {
       if (tensor === param) continue;
-      const list = names.get(param) ?? [];
-      list.push(rows ? `${tensor} -> rows ${rows[0]}..${rows[1]}` : tensor);
-      names.set(param, list);
+      places.set(param, [...(places.get(param) ?? []), rows ? { tensor, rows } : { tensor }]);
     }
   }
-  return names;
+  return places;
 }
 
-function describeTree(analysis: Analysis & { readonly elaborated: Elaborated }): string {
-  const { elaborated } = analysis;
-  const names = checkpointNames(analysis);
-  const masked = new Set(elaborated.prune.flatMap((job) => job.targets.map((t) => t.param)));
+function inspectedTree(analysis: Analysis & { readonly elaborated: Elaborated }): InspectedNode {
+  const { module, prune, root } = analysis.elaborated;
+  const places = checkpointPlaces(analysis);
+  const masked = new Set(prune.flatMap((job) => job.targets.map((t) => t.param)));
+  const describe = (name: string, param: string): InspectedParam => ({
+    name,
+    param,
+    shape: module.params.get(param)?.type.shape ?? [],
+    trained: module.params.get(param)?.role === 'trainable',
+    pruned: masked.has(param),
+    from: places.get(param) ?? [],
+  });
+  const visit = ({ path, kind, type, detail, params, adapters, children }: SiteNode): InspectedNode => ({
+    path,
+    kind,
+    type,
+    detail,
+    params: Object.entries(params).map(([name, param]) => describe(name, param)),
+    adapters: adapters.map((a) => ({
+      name: a.name,
+      params: a.params.map((param) => describe(param.slice(param.lastIndexOf('.') + 1), param)),
+    })),
+    children: children.map(visit),
+  });
+  return visit(root);
+}
+
+/** A line for the parameter, and one for each range of rows where it is put together from several tensors. */
+function paramLines({ name, shape, trained, pruned, from }: InspectedParam): string[] {
+  const marks = `${pruned ? ' pruned' : ''}${trained ? ' trained' : ''}`;
+  const whole = from.length === 1 && !from[0]!.rows ? `  <- ${from[0]!.tensor}` : '';
+  const rows = from.filter((f) => f.rows).map((f) => `    rows ${f.rows![0]}..${f.rows![1]}  <- ${f.tensor}`);
+  return [`.${name} [${shape.join(', ')}]${marks}${whole}`, ...rows];
+}
+
+function treeText(root: InspectedNode, model: string): string {
   const lines: string[] = [];
-  const shapeOf = (param: string) => `[${elaborated.module.params.get(param)?.type.shape.join(', ') ?? '?'}]`;
-  const visit = (node: SiteNode, indent: string): void => {
-    const short = node.kind === 'module' && node.path === '' ? elaborated.name : (node.path.split('.').at(-1) ?? '');
+  const visit = (node: InspectedNode, indent: string): void => {
+    const short = node.path.split('.').at(-1) || model;
     const kind = node.kind === 'part' ? 'rows' : node.kind === 'label' ? 'site' : node.type;
     lines.push(`${indent}${short}  ${kind} ${node.detail}`.trimEnd());
     const inner = `${indent}  `;
-    for (const [own, param] of Object.entries(node.params)) {
-      const places = names.get(param);
-      const marks = `${masked.has(param) ? ' pruned' : ''}${elaborated.module.params.get(param)?.role === 'trainable' ? ' trained' : ''}`;
-      lines.push(`${inner}.${own} ${shapeOf(param)}${marks}${places ? `  <- ${places.join(', ')}` : ''}`);
-    }
+    lines.push(...node.params.flatMap(paramLines).map((line) => inner + line));
     for (const adapter of node.adapters) {
       lines.push(`${inner}+ ${adapter.name}`);
-      for (const param of adapter.params) lines.push(`${inner}    .${param.split('.').at(-1)} ${shapeOf(param)}`);
+      for (const { name, shape } of adapter.params) lines.push(`${inner}    .${name} [${shape.join(', ')}]`);
     }
     for (const child of node.children) visit(child, inner);
   };
-  visit(elaborated.root, '');
+  visit(root, '');
   return lines.join('\n');
 }
 
-/** @throws EspalierError when the spec is wrong; reads no weights */
-export async function inspect(spec: Spec, options: SpecOptions & { readonly emit?: string }): Promise<Inspected> {
+/**
+ * Looks at a spec without compiling it; reads no weights.
+ * @throws EspalierError with everything that is wrong with the spec; ESP0904 for a pass that there is not
+ */
+export async function inspect(spec: Spec, options: InspectOptions): Promise<Inspected> {
   const stage = options.emit === undefined ? undefined : stageName(options.emit);
   const analysis = await analyseModel(spec, options);
   const { elaborated } = analysis;
@@ -74,10 +142,11 @@ export async function inspect(spec: Spec, options: SpecOptions & { readonly emit
     };
     optimize(elaborated.module, { adapters: elaborated.deploy.adapters, after });
   }
+  const tree = inspectedTree(analysis);
   return {
     elaborated,
-    tree: elaborated.root,
-    text: () => describeTree(analysis),
+    tree,
+    text: () => treeText(tree, elaborated.name),
     svg: () => drawModel(elaborated),
     ...(emitted === undefined ? {} : { emitted }),
     warnings: analysis.warnings,

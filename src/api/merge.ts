@@ -13,8 +13,12 @@ import type { Module, Tensor, Value } from '../ir/types.js';
 import { optimize } from '../passes/index.js';
 import { analyseModel, type Spec, type SpecOptions } from './analyse.js';
 import { requireEqualRegions } from './check.js';
-import { loadParameters } from './parameters.js';
+import { loadParameters, type Progress } from './parameters.js';
 import { prepareParameters } from './prepare.js';
+
+export interface MergeOptions extends SpecOptions {
+  readonly progress?: Progress;
+}
 
 export interface Merged {
   /** The folder: contents by name. */
@@ -70,10 +74,7 @@ export function correspond(plain: Module, merged: Module): ReadonlyMap<string, s
 }
 
 /** @throws EspalierError when the spec, the weights or the layout stand in the way; nothing is written either way. */
-export async function merge(
-  spec: Spec,
-  options: SpecOptions & { readonly progress?: (what: string, fraction?: number) => void },
-): Promise<Merged> {
+export async function merge(spec: Spec, options: MergeOptions): Promise<Merged> {
   const analysis = await analyseModel(spec, options);
   const { elaborated } = analysis;
   const backbone = elaborated.sources.find((s) => s.kind === 'backbone');

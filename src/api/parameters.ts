@@ -13,6 +13,7 @@ import type { Analysis } from './analyse.js';
 /** A folder in memory: contents by relative path. */
 export type Files = ReadonlyMap<string, string | Uint8Array>;
 
+/** Hears what is being done: a phrase, and how far it is in [0, 1] where that is known. */
 export type Progress = (what: string, fraction?: number) => void;
 
 export interface Loaded {

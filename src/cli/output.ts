@@ -1,6 +1,8 @@
 /** What the terminal is: colour only on one, progress only on one and only for what takes a while, data on standard output. */
+import type { Progress } from '../api/parameters.js';
 
 export interface Output {
+  /** Whether notes may have colour; results never have any. */
   readonly colour: boolean;
   /** Results; goes to standard output. */
   print(text: string): void;
@@ -9,16 +11,14 @@ export interface Output {
 }
 
 export function terminalOutput(): Output {
-  const colour = process.stdout.isTTY === true && process.env.NO_COLOR === undefined;
+  // Notes are what is coloured, so it is standard error that has to be a terminal. An empty NO_COLOR is none, by its convention.
+  const colour = process.stderr.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb';
   return {
     colour,
     print: (text) => process.stdout.write(text.endsWith('\n') ? text : `${text}\n`),
     note: (text) => process.stderr.write(text.endsWith('\n') ? text : `${text}\n`),
   };
 }
-
-/** `fraction` in [0, 1]; absent when the end is not known. */
-export type Progress = (what: string, fraction?: number) => void;
 
 /** A line that is redrawn at most ten times a second, from one second after the start, and erased at the end. */
 export function startProgress(): { report: Progress; done: () => void } {
@@ -36,7 +36,8 @@ export function startProgress(): { report: Progress; done: () => void } {
         fraction === undefined
           ? ''
           : ` ${'█'.repeat(Math.round(fraction * 24)).padEnd(24, '░')} ${Math.round(fraction * 100)}%`;
-      process.stderr.write(`\r\x1b[K${what}${bar}`);
+      // A line that wraps could not be erased.
+      process.stderr.write(`\r\x1b[K${`${what}${bar}`.slice(0, Math.max(8, (process.stderr.columns ?? 80) - 1))}`);
     },
     done() {
       if (drawn) process.stderr.write('\r\x1b[K');
@@ -65,9 +66,10 @@ export function table(rows: readonly (readonly (string | number)[])[], heading?:
     .join('\n');
 }
 
-/** One CSV line; quotes where the format asks for them. */
+/** One CSV line; quotes where the format asks for them, nothing where a number is not known. */
 export function csvLine(cells: readonly (string | number)[]): string {
   return cells
+    .map((cell) => (Number.isNaN(cell) ? '' : cell))
     .map((cell) => (/[",\n\r]/.test(String(cell)) ? `"${String(cell).replaceAll('"', '""')}"` : String(cell)))
     .join(',');
 }

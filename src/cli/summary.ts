@@ -24,7 +24,9 @@ export function describeCompiled(compiled: Compiled, folder: string): string {
     ['memory', `${bytes(summary.weightBytes)} of weights, ${bytes(summary.peakBytes)} at peak in all`],
     [
       'check',
-      `merged against unmerged, ${check.whole ? 'whole model' : 'layer by layer'}: largest difference ${check.error.toExponential(1)} of the largest result`,
+      `merged against unmerged, ${check.whole ? 'whole model' : 'layer by layer'}: ${
+        check.error === 0 ? 'no difference' : `largest difference ${check.error.toExponential(1)} of the largest result`
+      }`,
     ],
   ];
   return `${compiled.program.name} -> ${folder}\n${table(rows).replaceAll(/^/gm, '  ')}`;

@@ -52,7 +52,8 @@ describe('the folder', () => {
     expect(summary.kernels).toBe(kernels.length);
     // Two operations for each multiplication of the linear layers alone.
     const linear = 2 * tokens * (2 * (4 * dim * dim + 2 * dim * hidden) + 3 * patch * patch * dim);
-    expect(summary.flops).toBeGreaterThan(linear);
+    // The last block may be computed for one token alone.
+    expect(summary.flops).toBeGreaterThan(linear / 2);
     expect(summary.flops).toBeLessThan(2 * linear);
     expect(summary.sparsity).toBeUndefined();
   });

@@ -92,7 +92,7 @@ test('explain has a page for every code, and finds the nearest', async () => {
   expect(unknown.err).toMatch(/Did you mean ESP02\d\d\?/);
 });
 
-test('init writes a spec that is well formed and formatted, once', async () => {
+test('init writes a spec that is well formed, formatted and compiles, once', async () => {
   const target = join(folder, 'new');
   mkdirSync(target);
   const first = await cli('init', target);
@@ -100,6 +100,15 @@ test('init writes a spec that is well formed and formatted, once', async () => {
   const spec = join(target, 'starter.peft');
   expect(await cli('fmt', '--check', spec)).toMatchObject({ code: 0 });
   expect((await cli('check', spec)).err).toBe('');
+  const compiled = await cli('compile', spec, '-o', join(target, 'out'), '--no-golden', '--set', 'rank=2', '--json');
+  expect(compiled.code).toBe(0);
+  // It starts without weights, and says so.
+  const { diagnostics } = JSON.parse(compiled.out) as { diagnostics: { code: string; severity: string }[] };
+  expect(diagnostics.map((d) => `${d.severity} ${d.code}`)).toEqual([
+    'warning ESP0907',
+    'warning ESP0908',
+    'warning ESP0908',
+  ]);
   const before = readFileSync(spec, 'utf8');
   expectRefused(await cli('init', target), 2, 'ESP0916');
   expect(readFileSync(spec, 'utf8')).toBe(before);
@@ -112,6 +121,7 @@ describe('a wrong command line', () => {
     [['check', 'x.peft', '--jsno'], /unknown option '--jsno'; Did you mean --json\?/],
     [['compile', 'x.peft'], /required option '-o, --out <dir>' not specified/],
     [['check', 'a.peft', 'b.peft'], /too many arguments/],
+    [['fmt', 'a.peft', '--check', '--stdout'], /'--stdout' cannot be used with option '--check'/],
   ])('%j', async (args, message) => {
     const ended = await cli(...args);
     expectRefused(ended, 2, 'ESP0922');
@@ -119,6 +129,14 @@ describe('a wrong command line', () => {
   });
 
   test('is JSON where JSON was asked for', async () => {
+    for (const both of [
+      ['run', 'dir', 'image', '--csv', '--json'],
+      ['inspect', 'x.peft', '--emit', 'after:split', '--json'],
+    ]) {
+      const clash = await cli(...both);
+      expect(clash.code).toBe(2);
+      expect(clash.out).toMatch(/cannot be used with option '--json'/);
+    }
     const { code, out } = await cli('compile', 'x.peft', '--json');
     expect(code).toBe(2);
     expect(JSON.parse(out)).toMatchObject({

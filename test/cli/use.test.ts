@@ -1,9 +1,11 @@
 /** `compile`, `run`, `eval`, `merge`, `inspect` and `doctor` on the example, with real images and some that are not. */
 import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, join, sep } from 'node:path';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { STAGES } from '../../src/api/compile.js';
+import { figures, type InspectedNode } from '../../src/api/index.js';
+import { confusionText } from '../../src/cli/commands/use.js';
 import { parseModule } from '../../src/ir/text.js';
 import { scratch } from '../api/support.js';
 import { child, cli, expectNothingWritten, expectRefused, FASHION } from './support.js';
@@ -163,6 +165,54 @@ describe('eval', () => {
     expect(ended.out).toMatch(/^class,images,precision,recall\n0,0,/);
   });
 
+  test('tells classes of one name apart, or says that it cannot', async () => {
+    cpSync(program, join(folder, 'cranes'), { recursive: true });
+    const path = join(folder, 'cranes', 'program.json');
+    const data = JSON.parse(readFileSync(path, 'utf8')) as { labels: string[] };
+    data.labels[4] = 'crane';
+    data.labels[9] = 'crane';
+    writeFileSync(path, JSON.stringify(data));
+    mkdirSync(join(folder, 'birds', '7'), { recursive: true });
+    copyFileSync(image(7), join(folder, 'birds', '7', 'a.png'));
+    expect((await cli('eval', join(folder, 'cranes'), join(folder, 'birds'))).code).toBe(0);
+    mkdirSync(join(folder, 'birds', 'crane'));
+    copyFileSync(image(4), join(folder, 'birds', 'crane', 'a.png'));
+    const ended = await cli('eval', join(folder, 'cranes'), join(folder, 'birds'));
+    expectRefused(ended, 1, 'ESP0926');
+    expect(ended.err).toMatch(/crane could be any of the classes 4, 9/);
+  });
+
+  test('gives as CSV nothing for what is not known, and of many classes the commonest confusions', async () => {
+    mkdirSync(join(folder, 'one', '7'), { recursive: true });
+    copyFileSync(image(7), join(folder, 'one', '7', 'seven.png'));
+    const { out } = await cli('eval', program, join(folder, 'one'), '--csv');
+    expect(out.split('\n')).toContain('0,0,,');
+    expect(out.split('\n')).toContain('7,1,1,1');
+
+    const labels = Array.from({ length: 40 }, (_, i) => `class ${i}`);
+    const pairs = [[1, 1] as const, [3, 2] as const, [3, 2] as const, [5, 0] as const];
+    const text = confusionText(figures(labels, pairs));
+    expect(text).toMatch(/class 3 +class 2 +2\nclass 5 +class 0 +1$/);
+    expect(confusionText(figures(labels, [[1, 1]]))).toMatch(/no confusion/);
+  });
+
+  test('reads every image before it says which are wrong, however many there are', async () => {
+    mkdirSync(join(folder, 'many'));
+    for (let i = 0; i < 70; i++) copyFileSync(image(7), join(folder, 'many', `${i}.png`));
+    for (const i of [3, 69]) writeFileSync(join(folder, 'many', `${i}.png`), 'no image');
+    const ended = await cli('run', program, join(folder, 'many'));
+    expectRefused(ended, 1, 'ESP0530');
+    expect(ended.err).toContain(`${sep}3.png`);
+    expect(ended.err).toContain(`${sep}69.png`);
+    for (const i of [3, 69]) copyFileSync(image(7), join(folder, 'many', `${i}.png`));
+    const all = JSON.parse((await cli('run', program, join(folder, 'many'), '--json', '--top', '1')).out) as {
+      image: string;
+      classes: { label: string }[];
+    }[];
+    expect(all.map((r) => basename(r.image))).toEqual(Array.from({ length: 70 }, (_, i) => `${i}.png`));
+    expect(new Set(all.map((r) => r.classes[0]!.label))).toEqual(new Set(['7']));
+  });
+
   test('refuses folders that are no classes', async () => {
     expectRefused(await cli('eval', program, join(FASHION, 'images', 'clothes')), 1, 'ESP0921');
     expectRefused(await cli('eval', program, join(digits, '3')), 1, 'ESP0531');
@@ -189,6 +239,32 @@ describe('merge', () => {
     for (const [i, c] of of(b).entries()) expect(c.probability).toBeCloseTo(of(a)[i]!.probability, 4);
   });
 
+  test('never writes over the base, nor weights that are not finite', async () => {
+    cpSync(FASHION, join(folder, 'fashion'), { recursive: true });
+    const own = join(folder, 'fashion', 'lora.peft');
+    const base = join(folder, 'fashion', 'vit-fashion');
+    const before = readFileSync(join(base, 'model.safetensors'));
+    const onto = await cli('merge', own, '-o', base);
+    expectRefused(onto, 2, 'ESP0906');
+    expect(readFileSync(join(base, 'model.safetensors'))).toEqual(before);
+    // What merge wrote, it may write again.
+    const out = join(folder, 'fashion', 'merged');
+    for (let i = 0; i < 2; i++) expect((await cli('merge', own, '-o', out)).code).toBe(0);
+
+    const adapter = join(folder, 'fashion', 'adapters', 'lora-mnist', 'adapter_model.safetensors');
+    for (const value of [Number.NaN, Number.POSITIVE_INFINITY]) {
+      const bytes = readFileSync(adapter);
+      bytes.writeFloatLE(value, bytes.length - 4);
+      writeFileSync(adapter, bytes);
+      for (const command of ['merge', 'compile']) {
+        const ended = await cli(command, own, '-o', join(folder, 'none'));
+        expectRefused(ended, 1, 'ESP0518');
+        expect(ended.err).toMatch(/holds NaN or infinite values:\n.*: 1 of \d+ elements/);
+        expectNothingWritten(folder, 'none');
+      }
+    }
+  });
+
   test('refuses a model without weights', async () => {
     const bare = join(folder, 'bare.peft');
     writeFileSync(
@@ -206,13 +282,44 @@ describe('inspect', () => {
     expect(code).toBe(0);
     for (const line of [
       /qkv {2}Linear/,
-      /\.weight \[384, 128\].*<- .*attention\.query\.weight -> rows 0\.\.128/,
+      /\.weight \[384, 128\]\n +rows 0\.\.128 {2}<- .*attention\.query\.weight\n +rows 128\.\.256 {2}<- .*key\.weight/,
+      /\.weight \[128, 128\] {2}<- .*attention\.output\.dense\.weight/,
       /\+ lora/,
       /\.A \[8, 128\]/,
       /fc {2}Linear/,
     ]) {
       expect(out).toMatch(line);
     }
+  });
+
+  test('gives the same as JSON: shapes, what is pruned or trained, and where it comes from', async () => {
+    const { code, out } = await cli('inspect', join(FASHION, 'karst.peft'), '--json');
+    expect(code).toBe(0);
+    const nodes: InspectedNode[] = [];
+    const visit = (node: InspectedNode) => {
+      nodes.push(node);
+      node.children.forEach(visit);
+    };
+    visit(JSON.parse(out) as InspectedNode);
+    const weight = (path: string) => nodes.find((n) => n.path === path)!.params.find((p) => p.name === 'weight')!;
+    expect(weight('base.blocks[1].mlp.fc1')).toEqual({
+      name: 'weight',
+      param: 'base.blocks.1.mlp.fc1.weight',
+      shape: [512, 128],
+      trained: false,
+      pruned: true,
+      from: [{ tensor: 'vit.encoder.layer.1.intermediate.dense.weight' }],
+    });
+    expect(weight('head.fc')).toMatchObject({ shape: [10, 128], trained: true, pruned: false, from: [] });
+    expect(weight('base.blocks[0].attn.qkv').from.map((f) => f.rows)).toEqual([
+      [0, 128],
+      [128, 256],
+      [256, 384],
+    ]);
+    const fc1 = nodes.find((n) => n.path === 'base.blocks[1].mlp.fc1')!;
+    expect(fc1.adapters.map((a) => [a.name, a.params.map((p) => p.name).sort()])).toEqual([
+      ['karst', ['A', 'B', 'C', 's', 't']],
+    ]);
   });
 
   test('prints any stage, and lists the stages', async () => {

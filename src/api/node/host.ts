@@ -10,6 +10,7 @@ import type { Host } from '../host.js';
 /** A spec is text that a person writes; what is larger is another file given by mistake. The parser's own limit is lower. */
 const MAX_SPEC_BYTES = 64 * 2 ** 20;
 
+/** Files by path; the GPU that `openDevice` finds. What a location in a spec means is relative to the file that it is written in. */
 export function nodeHost(): Host {
   return {
     readText(path) {

@@ -1,11 +1,13 @@
 /** `compile`, `merge`, `inspect`: from a spec to what can be shipped, and every stage between. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { STAGES } from '../../api/compile.js';
-import { compile, inspect, merge } from '../../api/index.js';
-import { nodeHost } from '../../api/node/host.js';
+import { compile, inspect, merge } from '../../api/node/spec.js';
 import { requireOutput, writeCompiled, writeMerged } from '../../api/node/write.js';
+import type { Progress } from '../../api/parameters.js';
+import { toJson } from '../../diagnostics/render.js';
+import type { Diagnostic } from '../../diagnostics/types.js';
 import { writeFileAtomic } from '../../formats/node/writing.js';
-import { type CommandOutput, collectSet, guarded, oneOf, showDiagnostics } from '../context.js';
+import { type CommandOutput, collectSet, guarded, oneOf, showDiagnostics, textOf } from '../context.js';
 import { EXIT } from '../exit.js';
 import { count, startProgress } from '../output.js';
 import { describeCompiled } from '../summary.js';
@@ -23,121 +25,135 @@ const specOptions = (command: Command) =>
     .option('--model <name>', 'which model, when the spec has several')
     .option('--json', 'the result, or the diagnostics, as JSON');
 
+/** What every one of these commands asks the API for. */
+const asked = ({ set, model }: SpecFlags) => ({
+  ...(set ? { set } : {}),
+  ...(model ? { model } : {}),
+});
+
+/** Runs `body` behind a line of progress, which is gone when it ends. */
+async function withProgress<T>(body: (report: Progress) => Promise<T>): Promise<T> {
+  const progress = startProgress();
+  try {
+    return await body(progress.report);
+  } finally {
+    progress.done();
+  }
+}
+
+const asJson = (result: object, warnings: readonly Diagnostic[]) =>
+  JSON.stringify({ ...result, diagnostics: toJson(warnings, textOf) }, null, 2);
+
+interface CompileFlags extends SpecFlags {
+  readonly out: string;
+  readonly adapters?: string;
+  readonly weights?: string;
+  readonly batch?: string;
+  readonly emit?: string;
+  readonly golden: boolean;
+}
+
+async function compileCommand(path: string, flags: CompileFlags, output: CommandOutput): Promise<void> {
+  const adapters = oneOf('--adapters', flags.adapters, ['merged', 'factored', 'auto'] as const);
+  const weights = oneOf('--weights', flags.weights, ['f32', 'f16'] as const);
+  const compiled = await withProgress(async (progress) => {
+    await requireOutput(flags.out, 'program');
+    const result = await compile(path, {
+      ...asked(flags),
+      progress,
+      golden: flags.golden,
+      ...(adapters ? { adapters } : {}),
+      ...(weights ? { weights } : {}),
+      ...(flags.batch ? { batch: flags.batch.split(',').map(Number) } : {}),
+      ...(flags.emit ? { emit: { stage: flags.emit, print: (text: string) => output.print(text) } } : {}),
+    });
+    await writeCompiled(result, flags.out);
+    return result;
+  });
+  const { program, report, check, warnings } = compiled;
+  if (flags.json) {
+    output.print(asJson({ folder: flags.out, summary: program.summary, merged: report, check }, warnings));
+    return;
+  }
+  showDiagnostics(warnings, output, false);
+  output.print(describeCompiled(compiled, flags.out));
+}
+
+async function mergeCommand(path: string, flags: SpecFlags & { out: string }, output: CommandOutput): Promise<void> {
+  const { layout, tensors, changed, warnings } = await withProgress(async (progress) => {
+    await requireOutput(flags.out, 'checkpoint');
+    const result = await merge(path, { ...asked(flags), progress });
+    await writeMerged(result, flags.out);
+    return result;
+  });
+  if (flags.json) {
+    output.print(asJson({ folder: flags.out, layout, tensors, changed }, warnings));
+    return;
+  }
+  showDiagnostics(warnings, output, false);
+  const some = `${count(changed.length)} of them changed by the merge`;
+  output.print(`${flags.out}: ${count(tensors)} tensors in the ${layout} layout, ${some}`);
+}
+
+async function inspectCommand(
+  path: string,
+  flags: SpecFlags & { emit?: string; svg?: string },
+  output: CommandOutput,
+): Promise<void> {
+  if (flags.emit === 'help') {
+    output.print(STAGES.map((name) => `after:${name}`).join('\n'));
+    return;
+  }
+  const inspected = await inspect(path, { ...asked(flags), ...(flags.emit ? { emit: flags.emit } : {}) });
+  showDiagnostics(inspected.warnings, output, false);
+  if (flags.svg) {
+    await writeFileAtomic(flags.svg, inspected.svg());
+    output.note(`drew ${flags.svg}`);
+  }
+  if (flags.emit) output.print(inspected.emitted ?? '');
+  else if (flags.json) output.print(JSON.stringify(inspected.tree, null, 2));
+  else if (!flags.svg) output.print(inspected.text());
+}
+
 export function registerCompile(program: Command, output: CommandOutput): void {
   specOptions(program.command('compile'))
     .description('compile a spec into a folder that runs on any WebGPU')
-    .requiredOption('-o, --out <dir>', 'folder to write (replaced as a whole)')
+    .requiredOption('-o, --out <dir>', 'folder to write; an earlier output in it is replaced')
     .option('--adapters <mode>', 'merged, factored or auto; instead of what `deploy` says')
     .option('--weights <type>', 'f32 or f16 storage; instead of what `deploy` says')
     .option('--batch <sizes>', 'batch sizes, such as 1,8; instead of what `deploy` says')
-    .option('--emit <stage>', 'print the program after a pass, such as after:reparameterize')
+    .addOption(
+      new Option('--emit <stage>', 'print the program after a pass, such as after:reparameterize').conflicts('json'),
+    )
     .option('--no-golden', 'leave out the golden input and output')
     .action(
-      guarded(
-        output,
-        async (
-          path: string,
-          flags: SpecFlags & {
-            out: string;
-            adapters?: string;
-            weights?: string;
-            batch?: string;
-            emit?: string;
-            golden: boolean;
-          },
-        ) => {
-          const progress = startProgress();
-          try {
-            const adapters = oneOf('--adapters', flags.adapters, ['merged', 'factored', 'auto'] as const);
-            const weights = oneOf('--weights', flags.weights, ['f32', 'f16'] as const);
-            await requireOutput(flags.out, 'program');
-            const compiled = await compile(path, {
-              host: nodeHost(),
-              progress: progress.report,
-              golden: flags.golden,
-              ...(flags.set ? { set: flags.set } : {}),
-              ...(flags.model ? { model: flags.model } : {}),
-              ...(adapters ? { adapters } : {}),
-              ...(weights ? { weights } : {}),
-              ...(flags.batch ? { batch: flags.batch.split(',').map(Number) } : {}),
-              ...(flags.emit ? { emit: { stage: flags.emit, print: (text: string) => output.print(text) } } : {}),
-            });
-            await writeCompiled(compiled, flags.out);
-            progress.done();
-            showDiagnostics(compiled.warnings, output, false);
-            if (flags.json)
-              output.print(
-                JSON.stringify(
-                  { folder: flags.out, summary: compiled.program.summary, merged: compiled.report },
-                  null,
-                  2,
-                ),
-              );
-            else output.print(describeCompiled(compiled, flags.out));
-            return EXIT.ok;
-          } finally {
-            progress.done();
-          }
-        },
-      ),
+      guarded(output, async (path: string, flags: CompileFlags) => {
+        await compileCommand(path, flags, output);
+        return EXIT.ok;
+      }),
     );
 
   specOptions(program.command('merge'))
     .description('write the backbone with its adapters merged, in the layout it came in')
-    .requiredOption('-o, --out <dir>', 'folder to write (replaced as a whole)')
+    .requiredOption('-o, --out <dir>', 'folder to write; an earlier output in it is replaced')
     .action(
       guarded(output, async (path: string, flags: SpecFlags & { out: string }) => {
-        const progress = startProgress();
-        try {
-          await requireOutput(flags.out, 'checkpoint');
-          const merged = await merge(path, {
-            host: nodeHost(),
-            progress: progress.report,
-            ...(flags.set ? { set: flags.set } : {}),
-            ...(flags.model ? { model: flags.model } : {}),
-          });
-          await writeMerged(merged, flags.out);
-          progress.done();
-          showDiagnostics(merged.warnings, output, false);
-          if (flags.json)
-            output.print(
-              JSON.stringify({ folder: flags.out, layout: merged.layout, changed: merged.changed }, null, 2),
-            );
-          else
-            output.print(
-              `${flags.out}: ${count(merged.tensors)} tensors in the ${merged.layout} layout, ${count(merged.changed.length)} of them changed by the merge`,
-            );
-          return EXIT.ok;
-        } finally {
-          progress.done();
-        }
+        await mergeCommand(path, flags, output);
+        return EXIT.ok;
       }),
     );
 
   specOptions(program.command('inspect'))
     .description('print the model as a tree: shapes, sites, adapters, the names in the checkpoint')
-    .option('--emit <stage>', 'print the program after a pass instead (after:<pass>, or `help`)')
+    .addOption(
+      new Option('--emit <stage>', 'print the program after a pass instead (after:<pass>, or `help`)').conflicts(
+        'json',
+      ),
+    )
     .option('--svg <file>', 'draw the model into a file')
     .action(
       guarded(output, async (path: string, flags: SpecFlags & { emit?: string; svg?: string }) => {
-        if (flags.emit === 'help') {
-          output.print(STAGES.map((name) => `after:${name}`).join('\n'));
-          return EXIT.ok;
-        }
-        const inspected = await inspect(path, {
-          host: nodeHost(),
-          ...(flags.set ? { set: flags.set } : {}),
-          ...(flags.model ? { model: flags.model } : {}),
-          ...(flags.emit ? { emit: flags.emit } : {}),
-        });
-        showDiagnostics(inspected.warnings, output, false);
-        if (flags.svg) {
-          await writeFileAtomic(flags.svg, inspected.svg());
-          output.note(`drew ${flags.svg}`);
-        }
-        if (flags.emit) output.print(inspected.emitted ?? '');
-        else if (flags.json) output.print(JSON.stringify(inspected.tree, null, 2));
-        else if (!flags.svg) output.print(inspected.text());
+        await inspectCommand(path, flags, output);
         return EXIT.ok;
       }),
     );

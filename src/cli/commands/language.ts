@@ -1,8 +1,7 @@
 /** `check`, `fmt`, `explain`: what needs a spec's text and nothing else. */
 import { readFileSync } from 'node:fs';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { analyse, EspalierError, format, parse } from '../../api/index.js';
-import { nodeHost } from '../../api/node/host.js';
 import { CATALOGUE, type Code, diagnostic } from '../../diagnostics/catalogue.js';
 import { explain } from '../../diagnostics/explain.js';
 import { toJson } from '../../diagnostics/render.js';
@@ -28,7 +27,7 @@ export function registerLanguage(program: Command, output: CommandOutput): void 
     .option('--json', 'diagnostics as JSON')
     .action(
       guarded(output, async (path: string, options: CheckOptions) => {
-        const { value, diagnostics } = await analyse(path, { ...options, host: nodeHost(), library: true });
+        const { value, diagnostics } = await analyse(path, { ...options, library: true });
         if (options.json)
           output.print(JSON.stringify({ ok: value !== undefined, diagnostics: toJson(diagnostics, textOf) }, null, 2));
         else showDiagnostics(diagnostics, output, false);
@@ -50,7 +49,7 @@ export function registerLanguage(program: Command, output: CommandOutput): void 
     .description('format specs in place')
     .argument('<spec...>', '.peft files')
     .option('--check', 'change nothing; exit 4 if a file is not formatted')
-    .option('--stdout', 'print instead of writing')
+    .addOption(new Option('--stdout', 'print instead of writing').conflicts('check'))
     .action(
       guarded(output, async (paths: string[], options: { check?: boolean; stdout?: boolean }) => {
         const results = paths.map((path) => ({ path, ...formatFile(path) }));

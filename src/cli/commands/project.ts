@@ -15,8 +15,8 @@ export const STARTER = `// What to adapt, how, and what to run it on. Check it w
 use std
 
 model Starter(rank: int = 8) {
-  // Add \`from "./folder"\` with a Hugging Face ViT folder to start from pretrained weights.
-  base = vit_base_patch16()
+  // To start from pretrained weights, name a Hugging Face ViT folder: \`base = vit_auto() from "./folder"\`.
+  base = vit_tiny_patch16()
   head = classify(base, pool: cls, classes: 10)
   in base.blocks[*] {
     adapt attn.qkv, attn.proj, mlp.fc1, mlp.fc2 with karst(rank: rank)

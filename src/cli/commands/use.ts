@@ -1,5 +1,6 @@
 /** `run` and `eval`: a compiled folder on real images. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import type { Evaluation } from '../../api/index.js';
 import { evaluateFolder, openProgram, predictImages } from '../../api/node/programs.js';
 import { type CommandOutput, guarded, numberFor } from '../context.js';
 import { EXIT } from '../exit.js';
@@ -11,6 +12,24 @@ interface UseFlags {
 }
 
 const percent = (x: number) => (Number.isNaN(x) ? '-' : `${(100 * x).toFixed(1)}%`);
+
+/** Beyond this many classes a table has no place in a terminal, and the commonest mistakes say more. */
+const TABLE_CLASSES = 20;
+
+/** The confusion table, or of many classes those that are confused most. */
+export function confusionText({ classes, confusion }: Evaluation): string {
+  const labels = classes.map((c) => c.label);
+  if (labels.length <= TABLE_CLASSES) {
+    const rows = labels.map((label, i) => [label, ...confusion[i]!]);
+    return `confusion (rows: actual, columns: predicted)\n${table(rows, ['', ...labels])}`;
+  }
+  const wrong = confusion.flatMap((row, i) =>
+    row.flatMap((n, j) => (n > 0 && i !== j ? [[labels[i]!, labels[j]!, n] as const] : [])),
+  );
+  if (wrong.length === 0) return 'no confusion: every image was recognised';
+  const rows = wrong.sort((a, b) => b[2] - a[2]).slice(0, TABLE_CLASSES);
+  return `commonest confusions (\`--json\` has the whole table)\n${table(rows, ['actual', 'predicted', 'images'])}`;
+}
 
 export function registerUse(program: Command, output: CommandOutput): void {
   program
@@ -25,7 +44,7 @@ export function registerUse(program: Command, output: CommandOutput): void {
       5,
     )
     .option('--json', 'as JSON')
-    .option('--csv', 'as CSV: image, rank, class, probability')
+    .addOption(new Option('--csv', 'as CSV: image, rank, class, probability').conflicts('json'))
     .action(
       guarded(output, async (dir: string, images: string[], flags: UseFlags & { top: number }) => {
         const progress = startProgress();
@@ -60,7 +79,7 @@ export function registerUse(program: Command, output: CommandOutput): void {
     .argument('<dir>', 'a folder that `compile` wrote')
     .argument('<folder>', 'images as FOLDER/<class>/<image>')
     .option('--json', 'as JSON')
-    .option('--csv', 'the per-class figures as CSV')
+    .addOption(new Option('--csv', 'the per-class figures as CSV').conflicts('json'))
     .option('--min <accuracy>', 'exit 4 if the accuracy is below this (0 to 1)', (text) =>
       numberFor('--min', text, { from: 0, to: 1, whole: false }),
     )
@@ -79,13 +98,7 @@ export function registerUse(program: Command, output: CommandOutput): void {
           } else {
             output.print(`accuracy ${percent(result.accuracy)} (${result.correct} of ${result.images})\n`);
             output.print(`${table(rows, ['class', 'images', 'precision', 'recall'])}\n`);
-            output.print('confusion (rows: actual, columns: predicted)');
-            output.print(
-              table(
-                result.classes.map((c, i) => [c.label, ...result.confusion[i]!]),
-                ['', ...result.classes.map((c) => c.label)],
-              ),
-            );
+            output.print(confusionText(result));
           }
           return flags.min !== undefined && result.accuracy < flags.min ? EXIT.differs : EXIT.ok;
         } finally {

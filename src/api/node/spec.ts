@@ -1,0 +1,52 @@
+/** The compiler on this machine's files: what works on a spec, with Node as its host unless another is given. */
+import type { Checked } from '../../diagnostics/types.js';
+import { type Analysis, analyse as analyseOn, type Spec, type SpecOptions } from '../analyse.js';
+import { type Compiled, type CompileOptions, compile as compileOn } from '../compile.js';
+import type { Host } from '../host.js';
+import { type Inspected, type InspectOptions, inspect as inspectOn } from '../inspect.js';
+import { type Merged, type MergeOptions, merge as mergeOn } from '../merge.js';
+import { nodeHost } from './host.js';
+
+/** Options of which the host may be left out. */
+export type OnNode<T extends { readonly host: Host }> = Omit<T, 'host'> & { readonly host?: Host };
+
+const withHost = <T>(options: T): T & { readonly host: Host } => ({ host: nodeHost(), ...options });
+
+/**
+ * Checks a spec: names, options, shapes, selectors. Opens the weights that it names, and reads none.
+ * @param spec a path, or `{ text, path }`: text, and the path that locations in it are relative to
+ * @returns `value` unless there is an error, and all diagnostics, warnings included. Never throws for bad input.
+ */
+export function analyse(
+  spec: Spec,
+  options: OnNode<SpecOptions> & { readonly library?: boolean } = {},
+): Promise<Checked<Analysis>> {
+  return analyseOn(spec, withHost(options));
+}
+
+/**
+ * Compiles a spec into a program in memory: `writeCompiled` puts it into a folder, `load` runs it as it is.
+ * @param spec a path, or `{ text, path }`
+ * @throws EspalierError with everything that is wrong with the spec, its files or the merge; RuntimeError where `limits = device` finds no device
+ */
+export function compile(spec: Spec, options: OnNode<CompileOptions> = {}): Promise<Compiled> {
+  return compileOn(spec, withHost(options));
+}
+
+/**
+ * Looks at a spec without compiling it: a tree with shapes and checkpoint names, a picture, the program after any pass.
+ * @param spec a path, or `{ text, path }`
+ * @throws EspalierError with everything that is wrong with the spec
+ */
+export function inspect(spec: Spec, options: OnNode<InspectOptions> = {}): Promise<Inspected> {
+  return inspectOn(spec, withHost(options));
+}
+
+/**
+ * Merges a spec's adapters into the checkpoint of its backbone; `writeMerged` puts the result into a folder.
+ * @param spec a path, or `{ text, path }`
+ * @throws EspalierError when the spec, the weights or the layout stand in the way
+ */
+export function merge(spec: Spec, options: OnNode<MergeOptions> = {}): Promise<Merged> {
+  return mergeOn(spec, withHost(options));
+}
