@@ -15,6 +15,23 @@ const positive = (shape: readonly number[]): Tensor => {
     Float32Array.from({ length: n }, () => Math.abs(next()) * 3 + 0.1),
   );
 };
+const filled = (shape: readonly number[], value: number): Tensor =>
+  tensor(shape, new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(value));
+/** Rows of huge numbers, of equal ones, and partly of -inf. */
+const extreme = ([rows, n]: readonly [number, number]): Tensor =>
+  tensor(
+    [rows, n],
+    Float32Array.from(
+      { length: rows * n },
+      (_, i) => [1e4 * Math.sin(i), 7, -1e30, i % 3 ? -Infinity : i][Math.floor(i / n)]!,
+    ),
+  );
+/** A mask of -inf over all keys but the last ones. */
+const keys = (masked: number): Tensor =>
+  tensor(
+    [90],
+    Float32Array.from({ length: 90 }, (_, i) => (i < masked ? -Infinity : 0)),
+  );
 const wide = (shape: readonly number[]): Tensor => {
   const next = random(7);
   const n = shape.reduce((a, b) => a * b, 1);
@@ -214,12 +231,14 @@ export const CASES: { readonly [O in Exclude<OpName, 'solve'>]: readonly Case[] 
   softmax: [
     (m) => m.op('softmax', [m.input([3, 50], 'f32', wide([3, 50]))], { axis: 1 }),
     (m) => m.op('softmax', [m.input([3, 500])], { axis: 1 }),
+    (m) => m.op('softmax', [m.input([4, 40], 'f32', extreme([4, 40]))], { axis: 1 }),
     (m) => m.op('softmax', [m.input([3, 6, 5])], { axis: 1 }),
   ],
   layer_norm: [
     (m) => m.op('layer_norm', [m.input([3, 64]), m.param([64]), m.param([64])], { eps: 1e-6 }),
     (m) => m.op('layer_norm', [m.input([2, 5, 300]), m.param([300]), m.param([300])], { eps: 1e-6 }),
     (m) => m.op('layer_norm', [m.input([7, 5])], { eps: 1e-5 }),
+    (m) => m.op('layer_norm', [m.input([3, 40], 'f32', filled([3, 40], 5000))], { eps: 1e-5 }),
     (m) => m.op('layer_norm', [m.input([4, 18]), m.param([18])], { eps: 1e-5 }),
   ],
   batch_norm: [
@@ -245,6 +264,12 @@ export const CASES: { readonly [O in Exclude<OpName, 'solve'>]: readonly Case[] 
         [m.input([1, 2, 5, 8]), m.input([1, 2, 6, 8]), m.input([1, 2, 6, 8]), m.input([2, 5, 1]), m.input([5, 6])],
         { scale: 0.5 },
       ),
+    // One query in a head that is no multiple of what a turn takes; scores in the thousands; whole blocks of keys masked by -inf.
+    (m) => m.op('attention', [m.input([1, 1, 1, 24]), m.input([1, 1, 9, 24]), m.input([1, 1, 9, 24])], { scale: 0.2 }),
+    (m) => {
+      const heads = (rows: number): Value => m.input([1, 1, rows, 8]);
+      return m.op('attention', [heads(3), heads(90), heads(90), m.param([90], keys(70))], { scale: 3000 });
+    },
   ],
   resize: (['nearest', 'bilinear', 'bicubic'] as const).flatMap((mode) => [
     (m: Model) => m.op('resize', [m.input([1, 2, 6, 5])], { size: [9, 8], mode, antialias: false }),

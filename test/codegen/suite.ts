@@ -19,6 +19,7 @@ import {
 } from './harness.js';
 import { CASES, TOLERANCE } from './operators.js';
 import { TINY, vit } from './vit.js';
+import { wideGraph } from './wide-graphs.js';
 
 /**
  * SwiftShader runs the best variant and the portable one. lavapipe takes seconds to compile a large portable kernel, and runs
@@ -198,6 +199,13 @@ export async function programSuite(driver: string): Promise<void> {
         for (let seed = 1; seed <= 100; seed++) {
           const { model, results } = randomGraph(seed, 12);
           await agrees(run, model, results, { tolerance: 5e-5, choices: ['portable'] });
+        }
+      });
+
+      it('agree around products, convolutions and attention', async () => {
+        for (let seed = 1; seed <= 24; seed++) {
+          const { model, results } = wideGraph(seed, 8);
+          await agrees(run, model, results, { tolerance: 2e-4, choices });
         }
       });
 
