@@ -5,6 +5,7 @@ import type { Module, Origin } from '../ir/types.js';
 import { verifyModule } from '../ir/verify.js';
 import { erase } from './erase.js';
 import { kronecker } from './kronecker.js';
+import { narrow } from './narrow.js';
 import type { AdapterMode, MergeReport, Notes, Pass, PassContext } from './pass.js';
 import { reparameterize } from './reparameterize.js';
 import { reportOf } from './report.js';
@@ -14,7 +15,7 @@ import { split } from './split.js';
 export { checkRegions, type RegionCheck } from './check.js';
 export type { AdapterMode, AdapterOutcome, MergeReport, ObstacleNote, Pass, PassContext, Region } from './pass.js';
 
-export const PASSES: readonly Pass[] = [erase, simplify, reparameterize, kronecker, tidy, split];
+export const PASSES: readonly Pass[] = [erase, simplify, reparameterize, kronecker, tidy, narrow, split];
 
 export interface OptimizeOptions {
   /**

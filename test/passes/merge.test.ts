@@ -62,7 +62,9 @@ describe('merging', () => {
   }
 
   it('leaves a model without adapters as it is, with nothing to prepare', () => {
-    expect(operators(plain)).toEqual(operators(vit()));
+    const stages = new Map<string, string[]>();
+    optimize(vit(), { adapters: 'merged', after: (pass, module) => stages.set(pass, operators(module)) });
+    expect(stages.get('tidy')).toEqual(operators(vit()));
     expect(plain.funcs.get('prepare')!.results).toEqual([]);
   });
 

@@ -5,7 +5,6 @@
  * contractions whatever the number of kernels, and no value of the size of the product exists.
  */
 import type { Builder } from '../ops/builder.js';
-import { sizeOf } from '../ops/shapes.js';
 import type { Value } from '../types.js';
 import { dense, diagonal, type Matrix, product, rows, sum, transposed } from './matrix.js';
 
@@ -270,7 +269,10 @@ function kernelsOf(parts: readonly Matrix[]): Kernel[] | undefined {
   return same ? kernels : undefined;
 }
 
-/** T = X Bᵀ, U = C T, Y = U Aᵀ over all kernels at once; row parts share T and U. */
+/**
+ * T = X Bᵀ, U = C T, Y = U Aᵀ over all kernels at once; row parts share T and U. Axes in front stay apart, so that passes see which tokens
+ * are read.
+ */
 function applyKernels(b: Builder, kernels: readonly Kernel[], x: Value): Value {
   const lead = x.type.shape.slice(0, -1);
   const n = kernels.length;
@@ -279,18 +281,23 @@ function applyKernels(b: Builder, kernels: readonly Kernel[], x: Value): Value {
   const [r, i2] = down.type.shape as [number, number];
   const o2 = a[0]!.type.shape[0]!;
   const parts = a.length;
-  const tokens = sizeOf(lead);
+  /** [..., p, q, s] -> [..., q, p, s]; its own inverse. */
+  const exchanged = (v: Value): Value => {
+    const rank = v.type.shape.length;
+    const front = Array.from({ length: rank - 3 }, (_, axis) => axis);
+    return b.transpose(v, [...front, rank - 2, rank - 3, rank - 1]);
+  };
   const downs = stack(
     b,
     kernels.map((k) => k.b),
     [n * r, i2],
   );
-  const t = b.linear(b.reshape(x, [tokens, i1, i2]), downs);
+  const t = b.linear(b.reshape(x, [...lead, i1, i2]), downs);
   let u: Value;
   if (n === 1) {
     u = b.matmul(c, t);
   } else {
-    const byKernel = b.transpose(b.reshape(t, [tokens, i1, n, r]), [0, 2, 1, 3]);
+    const byKernel = exchanged(b.reshape(t, [...lead, i1, n, r]));
     const mixed = b.matmul(
       stack(
         b,
@@ -299,7 +306,7 @@ function applyKernels(b: Builder, kernels: readonly Kernel[], x: Value): Value {
       ),
       byKernel,
     );
-    u = b.reshape(b.transpose(mixed, [0, 2, 1, 3]), [tokens, o1, n * r]);
+    u = b.reshape(exchanged(mixed), [...lead, o1, n * r]);
   }
   // [parts·o2, n·r]: for each part the kernels' A side by side.
   const ups = b.concat(
@@ -313,8 +320,7 @@ function applyKernels(b: Builder, kernels: readonly Kernel[], x: Value): Value {
   );
   const y = b.linear(u, ups);
   if (parts === 1) return b.reshape(y, [...lead, o1 * o2]);
-  const apart = b.transpose(b.reshape(y, [tokens, o1, parts, o2]), [0, 2, 1, 3]);
-  return b.reshape(apart, [...lead, parts * o1 * o2]);
+  return b.reshape(exchanged(b.reshape(y, [...lead, o1, parts, o2])), [...lead, parts * o1 * o2]);
 }
 
 /** Equal shapes stacked along axis 0 and reshaped; parts cut from one parameter in order are that parameter. */

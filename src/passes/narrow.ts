@@ -1,0 +1,215 @@
+/**
+ * Computes of each value only what is read: a head that looks at the class token alone needs one row of the last block's MLP, and one
+ * query of its attention. What every value must give is found from the results backwards, as one box of indices for each value (the
+ * hull of what its readers need); then the graph is built again over those boxes. An operator without a rule is computed whole.
+ */
+import { dependsOnInput } from '../ir/affine/parse.js';
+import { resultValues, topological, withInputs } from '../ir/graph.js';
+import { Interner } from '../ir/intern.js';
+import { OPS } from '../ir/ops/index.js';
+import type { Func, OpName, Value } from '../ir/types.js';
+import type { Pass } from './pass.js';
+
+/** Indices from (with) and to (without) along one axis. */
+type Range = readonly [from: number, to: number];
+type Box = readonly Range[];
+
+/** What an operator computes when asked for a box, which may be more than that, and what it then reads of each operand. */
+interface Reads {
+  readonly made: Box;
+  /** Undefined for an operand of which nothing is read. */
+  readonly needs: readonly (Box | undefined)[];
+}
+
+const whole = (v: Value): Box => v.type.shape.map((d) => [0, d]);
+const sizesOf = (box: Box): number[] => box.map(([from, to]) => to - from);
+const same = (a: Box, b: Box): boolean => a.every((r, i) => r[0] === b[i]![0] && r[1] === b[i]![1]);
+const hull = (a: Box, b: Box): Box =>
+  a.map(([from, to], i) => [Math.min(from, b[i]![0]), Math.max(to, b[i]![1])] as const);
+
+/** The box with some axes (from the end if negative) taken whole, as an operator that mixes them needs. */
+function across(v: Value, box: Box, axes: readonly number[]): Box {
+  const mixed = new Set(axes.map((a) => (a < 0 ? a + box.length : a)));
+  return box.map((r, i) => (mixed.has(i) ? [0, v.type.shape[i]!] : r));
+}
+
+/** What is read of an operand that broadcasts over the axes of `box`. */
+function under(x: Value, box: Box): Box {
+  const lead = box.length - x.type.shape.length;
+  return x.type.shape.map((d, i) => (d === 1 ? [0, 1] : box[i + lead]!));
+}
+
+type Rule<O extends OpName> = (v: Extract<Value, { op: O }>, box: Box) => Reads | undefined;
+
+const pointwise = (v: Value, box: Box): Reads => ({ made: box, needs: v.inputs.map((x) => under(x, box)) });
+
+/** Rows, which are mixed along some axes of their own; vectors beside them are read whole. */
+function rows(v: Value, box: Box, axes: readonly number[]): Reads {
+  const made = across(v, box, axes);
+  return { made, needs: v.inputs.map((x, i) => (i === 0 ? made : whole(x))) };
+}
+
+function reduction(v: Extract<Value, { op: 'reduce_sum' | 'reduce_mean' | 'reduce_max' }>, box: Box): Reads {
+  const x = v.inputs[0]!;
+  const kept = x.type.shape.map((_, i) => i).filter((i) => v.attrs.keep || !v.attrs.axes.includes(i));
+  const need = x.type.shape.map((d, i): Range => (v.attrs.axes.includes(i) ? [0, d] : box[kept.indexOf(i)]!));
+  return { made: box, needs: [need] };
+}
+
+const RULES: { readonly [O in OpName]?: Rule<O> } = {
+  linear: (v, box) => {
+    const made = across(v, box, [-1]);
+    const [x, ...weights] = v.inputs;
+    return { made, needs: [[...made.slice(0, -1), [0, x!.type.shape.at(-1)!]], ...weights.map(whole)] };
+  },
+  matmul: (v, box) => {
+    const [a, b] = v.inputs as [Value, Value];
+    const made = across(v, box, [-1]);
+    const lead = made.slice(0, -2);
+    const matrices = (x: Value, m: Range, n: Range): Box => {
+      const own = x.type.shape.slice(0, -2);
+      const skip = lead.length - own.length;
+      return [...own.map((d, i): Range => (d === 1 ? [0, 1] : lead[i + skip]!)), m, n];
+    };
+    const [k, n] = b.type.shape.slice(-2) as [number, number];
+    return { made, needs: [matrices(a, made.at(-2)!, [0, k]), matrices(b, [0, k], [0, n])] };
+  },
+  attention: (v, box) => {
+    const [q, k, ...rest] = v.inputs as [Value, Value, Value];
+    const [batch, heads, queries] = box as [Range, Range, Range];
+    const keys: Range = [0, k.type.shape[2]!];
+    const all = (x: Value): Range => [0, x.type.shape[3]!];
+    const needs = [q, k, ...rest].map((x, i): Box => {
+      if (i === 0) return [batch, heads, queries, all(x)];
+      return i < 3 ? [batch, heads, keys, all(x)] : under(x, [batch, heads, queries, keys]);
+    });
+    return { made: [batch, heads, queries, all(v)], needs };
+  },
+  layer_norm: (v, box) => rows(v, box, [-1]),
+  softmax: (v, box) => rows(v, box, [v.attrs.axis]),
+  reduce_sum: reduction,
+  reduce_mean: reduction,
+  reduce_max: reduction,
+  transpose: (v, box) => {
+    const need: Range[] = [];
+    v.attrs.perm.forEach((from, to) => {
+      need[from] = box[to]!;
+    });
+    return { made: box, needs: [need] };
+  },
+  broadcast: pointwise,
+  slice: (v, box) => ({
+    made: box,
+    needs: [box.map(([from, to], i) => [from + v.attrs.start[i]!, to + v.attrs.start[i]!])],
+  }),
+  concat: (v, box) => {
+    const { axis } = v.attrs;
+    const [from, to] = box[axis]!;
+    let top = 0;
+    const needs = v.inputs.map((x): Box | undefined => {
+      const size = x.type.shape[axis]!;
+      const own: Range = [Math.max(0, from - top), Math.min(size, to - top)];
+      top += size;
+      return own[0] < own[1] ? box.map((r, i) => (i === axis ? own : r)) : undefined;
+    });
+    return { made: box, needs };
+  },
+  reshape: (v, box) => {
+    const need = reshaped(v.type.shape, v.inputs[0]!.type.shape, box);
+    return need && { made: box, needs: [need] };
+  },
+};
+
+/**
+ * The same elements under another shape, if they are a box there too. Axes are matched in groups of equal products; in each, only the
+ * outermost axis that is longer than 1 may be cut, and the cut must fall between its steps on both sides.
+ */
+function reshaped(shape: readonly number[], to: readonly number[], box: Box): Box | undefined {
+  const result: Range[] = [];
+  let i = 0;
+  let j = 0;
+  while (i < shape.length || j < to.length) {
+    const [i0, j0] = [i, j];
+    let [p, q] = [shape[i++] ?? 1, to[j++] ?? 1];
+    while (p !== q) {
+      if (p < q) p *= shape[i++]!;
+      else q *= to[j++]!;
+    }
+    const sizes = shape.slice(i0, i);
+    const cut = sizes.findIndex((d) => d > 1);
+    if (box.slice(i0, i).some(([from, end], a) => a > cut && end - from < sizes[a]!)) return undefined;
+    // Elements from and to within the group, in steps of what the other side's outermost axis holds.
+    const step = cut < 0 ? 1 : p / sizes[cut]!;
+    const [from, end] = cut < 0 ? [0, 1] : box[i0 + cut]!;
+    const others = to.slice(j0, j);
+    const outer = others.findIndex((d) => d > 1);
+    const each = outer < 0 ? 1 : q / others[outer]!;
+    if ((from * step) % each !== 0 || (end * step) % each !== 0) return undefined;
+    others.forEach((d, a) => {
+      result.push(a === outer ? [(from * step) / each, (end * step) / each] : [0, d]);
+    });
+  }
+  return result;
+}
+
+function readsOf(v: Value, box: Box): Reads {
+  const rule = OPS[v.op].pointwise ? pointwise : (RULES[v.op] as Rule<OpName> | undefined);
+  return rule?.(v as never, box) ?? { made: whole(v), needs: v.inputs.map(whole) };
+}
+
+function narrowed(func: Func): Func {
+  const results = resultValues(func);
+  const order = topological(results).filter(dependsOnInput);
+  const wanted = new Map<Value, Box>(results.map((v) => [v, whole(v)]));
+  const reads = new Map<Value, Reads>();
+  for (const v of [...order].reverse()) {
+    const box = wanted.get(v);
+    if (!box) continue;
+    const found = readsOf(v, box);
+    reads.set(v, found);
+    v.inputs.forEach((x, i) => {
+      const need = found.needs[i];
+      if (need) wanted.set(x, wanted.has(x) ? hull(wanted.get(x)!, need) : need);
+    });
+  }
+  if ([...reads].every(([v, { made }]) => same(made, whole(v)))) return func;
+
+  const interner = new Interner();
+  const images = new Map<Value, Value>();
+  /** A box of x, which is there as the box that was made of it. */
+  const cut = (x: Value, need: Box): Value => {
+    const made = reads.get(x)?.made ?? whole(x);
+    const image = images.get(x) ?? x;
+    const start = need.map(([from], i) => from - made[i]![0]);
+    const end = need.map(([, to], i) => to - made[i]![0]);
+    if (start.every((n) => n === 0) && end.every((n, i) => n === image.type.shape[i])) return image;
+    return interner.make('slice', [image], { start, end }, x.origin);
+  };
+  for (const v of order) {
+    const found = reads.get(v);
+    if (!found) continue;
+    const inputs = v.inputs.flatMap((x, i) => (found.needs[i] ? [cut(x, found.needs[i])] : []));
+    images.set(v, v.op === 'input' ? v : rebuilt(interner, v, found.made, inputs));
+  }
+  return { ...func, results: func.results.map((r) => ({ name: r.name, value: images.get(r.value) ?? r.value })) };
+}
+
+/** The operator over what is read of its operands. */
+function rebuilt(interner: Interner, v: Value, made: Box, inputs: readonly Value[]): Value {
+  if (v.op === 'slice') return inputs[0]!;
+  if (v.op === 'concat' && inputs.length === 1) return inputs[0]!;
+  if (same(made, whole(v)) && inputs.length === v.inputs.length) return interner.seed(withInputs(v, inputs));
+  const shape = sizesOf(made);
+  if (v.op === 'reshape' || v.op === 'broadcast') return interner.make(v.op, inputs, { shape }, v.origin);
+  return interner.make(v.op, inputs, v.attrs, v.origin);
+}
+
+export const narrow: Pass = {
+  name: 'narrow',
+  doc: 'Of each value only what is read is computed.',
+  run(module) {
+    const infer = module.funcs.get('infer');
+    if (!infer) return module;
+    return { ...module, funcs: new Map(module.funcs).set('infer', narrowed(infer)) };
+  },
+};
