@@ -273,6 +273,27 @@ the checkpoint one use.`,
     message: (a) => `--set ${a.option}=${a.text}: must be ${a.expected}`,
     explain: `The text after \`=\` is read by the option's type: 4, 1e-3, 50%, true, a word of the choices, or any text for a string.`,
   }),
+  ESP0242: entry({
+    title: 'A line that does nothing',
+    message: () => 'the value of this is not used',
+    help: () => ['Bind it, `y = ...`, or make it the last line of its block, whose value it then is.'],
+    explain: `A line is an expression, its value goes nowhere, and since nothing here has effects the line does nothing.
+
+    forward(x) {
+      fc1(x)              // meant was: y = fc1(x)
+      fc2(x)
+    }
+
+The value of a block is that of its last line.`,
+  }),
+  ESP0243: entry<{ name: string }>({
+    title: 'A model without input',
+    message: (a) => `\`${a.name}\` takes no tensor, so the model has no input`,
+    help: () => ['Give its forward an argument with a shape: `forward(pixels: [b, 3, 224, 224]) { ... }`.'],
+    explain: `What the last binding of a model takes is the model's input. One that takes nothing would give the same result for ever.
+
+    forward(pixels: [b, channels, image, image]) { ... }`,
+  }),
   ESP0241: entry<{ name: string }>({
     title: 'The model is empty',
     message: (a) => `the model \`${a.name}\` binds nothing that can run`,

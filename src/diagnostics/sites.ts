@@ -99,4 +99,14 @@ weights alone. A mask that was found elsewhere can be given with \`from "./mask.
     message: (a) => `\`${a.ratio}\`: ${a.why}`,
     explain: `N:M keeps N of every M consecutive weights along the input axis, 1 <= N < M.`,
   }),
+  ESP0348: entry<{ site: string; is: string }>({
+    title: 'Nothing to tune',
+    message: (a) => `${a.site} is ${a.is}, which owns no parameters`,
+    help: () => ['Tune the module or layer that owns them.'],
+    explain: `\`tune\` trains the parameters that a module owns. A labelled stretch and the parts of a fused layer own none: they
+are names for what other modules own.
+
+    tune base.blocks[*].mlp             // not base.blocks[*].mlp_branch
+    tune base.blocks[*].attn.qkv        // not base.blocks[*].attn.qkv.q`,
+  }),
 };

@@ -23,7 +23,7 @@ import { below, type ModuleSite } from './semantics/site.js';
 import { sourcesOf } from './semantics/sources.js';
 import { appliedAdapter, siteNode } from './semantics/tree.js';
 import { wordsOfParams } from './semantics/types.js';
-import { num, type Val } from './semantics/values.js';
+import { describe, isTensorLike, num, type Val } from './semantics/values.js';
 import { preprocessOf } from './semantics/variants.js';
 
 /**
@@ -127,6 +127,13 @@ function traceModel(engine: Engine, plan: ModelPlan): Func {
   const results = ends.map((b) => {
     const site = b.site as ModuleSite;
     const forward = forwardOf(site.decl.body);
+    if (forward?.params.length === 0) {
+      engine.report.stop(
+        'ESP0243',
+        { name: b.name },
+        { primary: { span: b.span, text: 'this one' }, secondary: [{ span: forward.span, text: 'its forward' }] },
+      );
+    }
     const args = (forward?.params ?? []).map((p, i) => {
       const name = p.name.name;
       let v = inputs.get(name);
@@ -141,6 +148,13 @@ function traceModel(engine: Engine, plan: ModelPlan): Func {
     const own = last?.kind === 'expr' && last.value.kind === 'name' ? last.value.name : b.name;
     const name = names.has(own) ? `${b.name}_${own}` : own;
     names.add(name);
+    if (!isTensorLike(out) && out.kind !== 'num') {
+      engine.report.stop(
+        'ESP0205',
+        { what: `the result of \`${b.name}\``, expected: 'a tensor', found: describe(out) },
+        { primary: { span: last?.span ?? b.span, text: `this is ${describe(out)}` } },
+      );
+    }
     return { name, value: engine.tensor(out, b.span) };
   });
   return { name: 'infer', inputs: [...inputs.values()], results };

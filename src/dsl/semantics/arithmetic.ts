@@ -145,6 +145,14 @@ function tensors(engine: Engine, expr: BinaryExpr, left: Val, right: Val): Val {
   if ((expr.op === '+' || expr.op === '-') && isZero(right)) return left;
   if (expr.op === '*' && left.kind === 'num' && left.value === 1) return right;
   if ((expr.op === '*' || expr.op === '/') && right.kind === 'num' && right.value === 1) return left;
+  if (expr.op === '/' && isZero(right)) {
+    const what = `${describe(left)} / 0`;
+    engine.report.stop(
+      'ESP0227',
+      { what, value: 'a division by zero' },
+      { primary: { span: expr.span, text: 'this calculation' } },
+    );
+  }
   const like = left.kind === 'tensor' ? left : right.kind === 'tensor' ? right : undefined;
   const dtype = like?.kind === 'tensor' ? like.value.type.dtype : undefined;
   const x = { value: engine.tensor(left, expr.left.span, dtype), span: expr.left.span };

@@ -1,6 +1,6 @@
 /** Names of every declaration, used or not: checked before anything is made, so that one run shows them all. */
 import { nearest } from '../../diagnostics/suggest.js';
-import type { Arg, CallExpr, Decl, Expr, OptionParam, Stmt, TensorParam, TypeExpr } from '../ast.js';
+import type { Arg, CallExpr, Decl, Expr, OptionParam, Span, Stmt, TensorParam, TypeExpr } from '../ast.js';
 import { boundBy } from './bound.js';
 import { checkModels } from './check-models.js';
 import { isLayerType, LAYER_TYPES, layerParameters } from './layers.js';
@@ -93,14 +93,7 @@ class Checker {
       this.type(p.type);
       if (p.default) this.argument({ value: p.default, span: p.default.span }, wordsIn(p.type), names, p.name.name);
       if (names.bound.has(p.name.name)) {
-        this.report.add(
-          'ESP0206',
-          { name: p.name.name },
-          {
-            primary: { span: p.name.span, text: 'an option of this name exists' },
-            secondary: [{ span: params.find((q) => q.name.name === p.name.name)!.name.span, text: 'the first' }],
-          },
-        );
+        this.twice(p.name.name, p.name.span, params.find((q) => q.name.name === p.name.name)!.name.span);
       }
       names.bound.add(p.name.name);
     }
@@ -130,6 +123,8 @@ class Checker {
   body(statements: readonly Stmt[], names: Names): void {
     const inner: Names = { ...names, later: new Set([...names.later, ...statements.flatMap(boundBy)]) };
     const deferred: (() => void)[] = [];
+    const [first, second] = statements.filter((s) => s.kind === 'forward');
+    if (first && second) this.twice('forward', second.span, first.span);
     this.statements(statements, inner, deferred);
     for (const work of deferred) work();
   }
@@ -158,15 +153,16 @@ class Checker {
           names.bound.add(s.name.name);
           deferred.push(() => {
             const inner = child(names);
-            for (const p of s.params) this.tensor(p, inner, true);
+            this.tensors(s.params, inner);
             this.expr(s.value, inner);
           });
           break;
         case 'forward':
           deferred.push(() => {
             const inner = child(names);
-            for (const p of s.params) this.tensor(p, inner, true);
+            this.tensors(s.params, inner);
             this.body(s.body.statements, inner);
+            this.leftOver(s.body.statements);
           });
           break;
         case 'error':
@@ -174,6 +170,31 @@ class Checker {
           break;
       }
     }
+  }
+
+  /** The arguments of a forward or a labelled stretch. */
+  tensors(params: readonly TensorParam[], names: Names): void {
+    for (const [i, p] of params.entries()) {
+      const first = params.findIndex((q) => q.name.name === p.name.name);
+      if (first < i) this.twice(p.name.name, p.name.span, params[first]!.name.span);
+      this.tensor(p, names, true);
+    }
+  }
+
+  twice(name: string, span: Span, first: Span): void {
+    const secondary = [{ span: first, text: 'the first' }];
+    this.report.add('ESP0206', { name }, { primary: { span, text: 'the second' }, secondary });
+  }
+
+  /** Statements of a block, whose last one is its value. */
+  leftOver(statements: readonly Stmt[]): void {
+    for (const s of statements.slice(0, -1)) if (s.kind === 'expr') this.unused(s.value);
+  }
+
+  /** A value that nothing takes: a line that does nothing is a slip. */
+  unused(e: Expr): void {
+    if (e.kind === 'if' || (e.kind === 'call' && e.callee.kind === 'name' && e.callee.name === 'require')) return;
+    this.report.add('ESP0242', {}, { primary: { span: e.span, text: 'does nothing' } });
   }
 
   tensor(p: TensorParam, names: Names, bind: boolean): void {
@@ -240,6 +261,7 @@ class Checker {
         return;
       case 'block':
         this.body(e.statements, child(names));
+        this.leftOver(e.statements);
         return;
       default:
         return;

@@ -11,7 +11,7 @@ import { OPERATORS } from './operators.js';
 import { Exhausted, Stop } from './report.js';
 import { Scope } from './scope.js';
 import type { ListSite, ParamSlot, Site, Spot } from './site.js';
-import { describe, NONE, num, POISON, tensorVal, type Val } from './values.js';
+import { describe, NONE, num, POISON, showShape, tensorVal, type Val } from './values.js';
 
 /** Turns of a `repeat`, `for` or comprehension beyond which a spec is taken for a slip. */
 export const MOST_TURNS = 10_000;
@@ -65,6 +65,16 @@ export function evaluate(engine: Engine, expr: Expr, scope: Scope, spot?: Spot):
       return asList(items, expr, spot);
     }
     case 'record':
+      expr.fields.forEach(({ name }, i) => {
+        const first = expr.fields.findIndex((f) => f.name.name === name.name);
+        if (first === i) return;
+        const secondary = [{ span: expr.fields[first]!.name.span, text: 'the first' }];
+        engine.report.stop(
+          'ESP0206',
+          { name: name.name },
+          { primary: { span: name.span, text: 'named again' }, secondary },
+        );
+      });
       return { kind: 'record', fields: expr.fields.map((f) => [f.name.name, engine.evaluate(f.value, scope)]) };
     case 'block': {
       const v = engine.runBlock(expr.statements, new Scope(scope), undefined, spot);
@@ -257,7 +267,16 @@ function parameter(engine: Engine, expr: ParamExpr, scope: Scope, spot?: Spot): 
 }
 
 function start(engine: Engine, v: Val, expr: ParamExpr, name: string, shape: readonly number[]): Init {
-  if (v.kind === 'init') return v.init;
+  if (v.kind === 'init') {
+    if (v.init.kind === 'eye' && shape.length < 2) {
+      engine.report.stop(
+        'ESP0205',
+        { what: `the shape of \`${name}\``, expected: 'a matrix, since it starts as one', found: showShape(shape) },
+        { primary: { span: expr.init.span, text: 'the identity' } },
+      );
+    }
+    return v.init;
+  }
   if (v.kind === 'num') return { kind: 'constant', value: v.value };
   if (v.kind === 'tensor' || v.kind === 'table') {
     const value = engine.tensor(v, expr.init.span);

@@ -45,6 +45,7 @@ function arrow(call: Call): { in: number; out: number; parts?: [string, number][
   const from = engine.dimension(a.value.from, `the input size of ${call.name}`, span);
   const to = a.value.to;
   if (to.kind !== 'record') return { in: from, out: engine.dimension(to, `the output size of ${call.name}`, span) };
+  if (to.fields.length === 0) return wrongType(call, 'size', 'sizes with at least one part, `dim -> {q: dim}`');
   const parts = to.fields.map(([n, v]): [string, number] => [n, engine.dimension(v, `the part \`${n}\``, span)]);
   return { in: from, out: parts.reduce((s, [, n]) => s + n, 0), parts };
 }

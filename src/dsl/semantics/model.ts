@@ -6,6 +6,7 @@ import type {
   ModelStmt,
   ModuleDecl,
   PruneStmt,
+  Selector,
   Span,
   StringLit,
   TuneStmt,
@@ -16,7 +17,7 @@ import type { Engine } from './engine.js';
 import { suits, wants } from './grafts.js';
 import { instantiate } from './modules.js';
 import type { Scope } from './scope.js';
-import { type Start, select } from './selectors.js';
+import { type Match, type Start, select } from './selectors.js';
 import { below, type Graft, type Owner, type ParamSlot, type Site } from './site.js';
 import { type Facts, fillOptions } from './types.js';
 import { undeclared, withArticle } from './undeclared.js';
@@ -98,6 +99,13 @@ function run(
     engine.report.attempt(() => {
       switch (s.kind) {
         case 'model_bind':
+          if (starts[0] !== root) {
+            engine.report.stop(
+              'ESP0220',
+              { what: 'a binding', where: '`in`' },
+              { primary: { span: s.name.span, text: 'bind it before' } },
+            );
+          }
           return bind(engine, plan, root, s, scope);
         case 'in': {
           const inner = select(engine, s.selector, starts, scope).map((m) => m.site);
@@ -108,7 +116,9 @@ function run(
         case 'prune':
           return prune(engine, plan, s, starts, scope);
         case 'tune': {
-          const sites = s.sites.flatMap((sel) => engine.report.attempt(() => select(engine, sel, starts, scope)) ?? []);
+          const sites = s.sites.flatMap(
+            (sel) => engine.report.attempt(() => tunable(engine, sel, starts, scope)) ?? [],
+          );
           plan.tunings.push({ stmt: s, sites: sites.map((m) => m.site) });
           for (const m of sites) for (const b of below(m.site)) for (const p of b.params.values()) p.role = 'trainable';
           return undefined;
@@ -334,9 +344,21 @@ function graftOn(
   return graft;
 }
 
+/** What a selector of `tune` means: sites with parameters of their own. */
+function tunable(engine: Engine, selector: Selector, starts: readonly Start[], scope: Scope): Match[] {
+  const found = select(engine, selector, starts, scope);
+  const bare = found.find((m) => !m.wild && (m.site.kind === 'label' || m.site.kind === 'part'));
+  if (bare) {
+    const primary = { span: selector.span, text: 'selected here' };
+    engine.report.add('ESP0348', { site: bare.site.path, is: whatIs(bare.site) }, { primary });
+  }
+  return found;
+}
+
 /** A site in a sentence. */
 function whatIs(site: Site): string {
   if (site.kind === 'label') return 'a labelled stretch';
+  if (site.kind === 'part') return 'a part of a fused layer';
   if (site.kind === 'list') return `a list of ${site.items.length}`;
   return withArticle(site.type);
 }

@@ -139,6 +139,9 @@ function none(engine: Engine, selector: Selector, misses: readonly Miss[]): neve
     span = miss.step.span;
     const names = [...miss.at.children.keys(), ...brokenIn(miss.at)];
     const isList = 'kind' in miss.at && (miss.at as Site).kind === 'list';
+    if (miss.step.kind === 'name' && 'params' in miss.at && (miss.at as Site).params.has(miss.step.name)) {
+      help.push(`\`${miss.step.name}\` is a parameter; selectors select modules and layers.`);
+    }
     const near = miss.step.kind === 'name' ? nearest(miss.step.name, names) : undefined;
     if (near !== undefined) help.push(`Did you mean \`${near}\`?`);
     const where = miss.at.path === '' ? 'The model' : `\`${miss.at.path}\``;

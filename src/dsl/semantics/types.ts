@@ -101,7 +101,10 @@ function mustFit(engine: Engine, v: Val, option: OptionParam, of: string, span: 
     const choices = option.type.options.map((o) => o.name);
     return engine.report.stop('ESP0210', { option: option.name.name, found: describe(v), choices }, place);
   }
-  return engine.report.stop('ESP0205', { what, expected: readable(option.type), found: describe(v) }, place);
+  const { type } = option;
+  const bad = type.kind === 'type_list' && v.kind === 'list' ? v.items.find((i) => !fits(i, type.item)) : undefined;
+  const found = bad ? `a list that holds ${describe(bad)}` : describe(v);
+  return engine.report.stop('ESP0205', { what, expected: readable(type), found }, place);
 }
 
 /** Values that a checkpoint's own configuration gives. */

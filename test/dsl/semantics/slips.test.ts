@@ -1,0 +1,38 @@
+/** Slips that a newcomer makes, found by trying: each has one message with a place, as golden text. */
+import { describe, expect, it } from 'vitest';
+import { expectGolden } from '../../golden.js';
+import { codes, rendered } from './helper.js';
+
+const module = (body: string, forward = 'x', shape = 'k, 4') =>
+  `module A() {\n${body}\n  forward(x: [${shape}]) { ${forward} }\n}\nmodel M {\n  base = A()\n}\n`;
+const std = (body: string) => `use std\n\nmodel M {\n  base = vit_base_patch16()\n${body}\n}\n`;
+
+describe('slips', () => {
+  it.each<[string, string, string]>([
+    ['parts-missing', 'ESP0205', module('  fc = Linear(4 -> {})', 'fc(x)')],
+    ['parts-of-one-name', 'ESP0206', module('  fc = Linear(4 -> {q: 4, q: 4})', 'fc(x)')],
+    ['identity-of-a-vector', 'ESP0205', module('  p = param [4] eye', 'x + p')],
+    ['tensor-by-zero', 'ESP0227', module('', 'x / 0')],
+    ['line-that-does-nothing', 'ESP0242', module('  fc = Linear(4 -> 4)', '\n    fc(x)\n    x\n  ')],
+    ['layer-as-result', 'ESP0205', module('  fc = Linear(4 -> 4)', 'fc')],
+    [
+      'list-of-mixed-items',
+      'ESP0205',
+      'module A(a: [int]) {\n  forward(x: [k, 4]) { x }\n}\nmodel M {\n  base = A([1, "b"])\n}\n',
+    ],
+    ['model-without-input', 'ESP0243', 'module A() {\n  forward() { 3 }\n}\nmodel M {\n  base = A()\n}\n'],
+    ['argument-twice', 'ESP0206', module('', 'x', 'k, 4], x: [k, 4')],
+    ['forward-twice', 'ESP0206', module('  forward(y: [k, 4]) { y }')],
+    ['tune-a-part', 'ESP0348', std('  tune base.blocks[0].attn.qkv.q')],
+    ['tune-a-label', 'ESP0348', std('  tune base.blocks[0].mlp_branch')],
+    ['tune-a-parameter', 'ESP0330', std('  tune base.pos_embed')],
+    ['binding-in-an-in', 'ESP0220', std('  in base.blocks[*] { other = vit_base_patch16() }')],
+  ])('%s', (name, code, text) => {
+    expect(codes(text)).toEqual([code]);
+    expectGolden(`${name}.txt`, rendered(text));
+  });
+
+  it('a stage of no blocks is the identity', () => {
+    expect(codes(module('  b = repeat i < 0 { Linear(4 -> 4) }', 'b(x)'))).toEqual([]);
+  });
+});
