@@ -16,7 +16,10 @@ export function tooDeep(root: object): Span | undefined {
     const { node, depth } = stack.pop()!;
     if (depth > MAX_DEPTH) return place ?? (node as Node).span;
     if (depth === 1) place = (node as Node).span ?? place;
-    for (const child of Object.values(node)) {
+    for (const key in node) {
+      // Half of all objects are spans, and nothing is in them.
+      if (key === 'span') continue;
+      const child: unknown = node[key as keyof typeof node];
       if (typeof child !== 'object' || child === null) continue;
       // Lists are part of their node, not a level.
       stack.push({ node: child, depth: Array.isArray(child) ? depth : depth + 1 });

@@ -64,11 +64,12 @@ export abstract class BaseParser extends EmbeddedActionsParser {
   /** A ratio cannot be a generator's limit: in `sum(i < 2: 4 * i)` the colon ends the limit. */
   protected noRatio = false;
 
-  constructor() {
+  /** @param validate look for ambiguities in the grammar, which takes as long as all else: a test does. */
+  constructor(validate = false) {
     super(T.TOKENS, {
       maxLookahead: 2,
       recoveryEnabled: false,
-      skipValidations: false,
+      skipValidations: !validate,
       errorMessageProvider: EXPECTATIONS,
       traceInitPerf: false,
     });

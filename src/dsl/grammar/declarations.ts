@@ -15,8 +15,8 @@ export class Grammar extends OptionParser {
   /** What has been read so far; kept when the parser has to stop. */
   private decls: Decl[] = [];
 
-  constructor() {
-    super();
+  constructor(validate?: boolean) {
+    super(validate);
     this.performSelfAnalysis();
   }
 

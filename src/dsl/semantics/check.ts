@@ -174,9 +174,9 @@ class Checker {
 
   /** The arguments of a forward or a labelled stretch. */
   tensors(params: readonly TensorParam[], names: Names): void {
-    for (const [i, p] of params.entries()) {
-      const first = params.findIndex((q) => q.name.name === p.name.name);
-      if (first < i) this.twice(p.name.name, p.name.span, params[first]!.name.span);
+    for (const p of params) {
+      const first = params.find((q) => q.name.name === p.name.name)!;
+      if (first !== p) this.twice(p.name.name, p.name.span, first.name.span);
       this.tensor(p, names, true);
     }
   }

@@ -63,6 +63,8 @@ export interface ModelPlan {
   readonly labels?: Labels;
   /** Names whose making failed, which was reported. */
   readonly broken: Set<string>;
+  /** How many statements there have been with one adapter below one binding. */
+  readonly statements: Map<string, number>;
 }
 
 /** Names of classes; `unreadable` where a file that may have them could not be opened. */
@@ -82,7 +84,17 @@ export function planModel(engine: Engine, decl: ModelDecl, scope: Scope): ModelP
   const root = new Root();
   const labels = labelsOf(engine, decl.body);
   const { broken } = root;
-  const plan: ModelPlan = { decl, scope, bindings: [], adaptations: [], prunings: [], tunings: [], labels, broken };
+  const plan: ModelPlan = {
+    decl,
+    scope,
+    bindings: [],
+    adaptations: [],
+    prunings: [],
+    tunings: [],
+    labels,
+    broken,
+    statements: new Map(),
+  };
   run(engine, plan, root, decl.body, [root], scope);
   return plan;
 }
@@ -313,11 +325,10 @@ function adapt(engine: Engine, plan: ModelPlan, s: AdaptStmt, starts: readonly S
 
 /** Shared parameters belong to a statement: two statements with one adapter do not share. */
 function sharedPrefix(plan: ModelPlan, first: Site, name: string): string {
-  const top = first.key.split('.')[0]!;
-  const same = plan.adaptations.filter(
-    (a) => a.grafts[0]?.decl.name.name === name && a.grafts[0].site.key.split('.')[0] === top,
-  );
-  return `${top}@${name}${same.length > 0 ? same.length + 1 : ''}`;
+  const prefix = `${first.key.split('.')[0]}@${name}`;
+  const before = plan.statements.get(prefix) ?? 0;
+  plan.statements.set(prefix, before + 1);
+  return before > 0 ? `${prefix}${before + 1}` : prefix;
 }
 
 function graftOn(

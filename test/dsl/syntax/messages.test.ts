@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { explain } from '../../../src/diagnostics/explain.js';
 import { SYNTAX } from '../../../src/diagnostics/syntax.js';
+import { Grammar } from '../../../src/dsl/grammar/declarations.js';
 import { parse } from '../../../src/dsl/parse.js';
 import { expectGolden } from '../../golden.js';
 import { report } from './support.js';
@@ -153,4 +154,8 @@ describe('recovery', () => {
       expect(errors(cured), cured).toEqual([]);
     }
   });
+});
+
+test('the grammar has no ambiguities', () => {
+  expect(() => new Grammar(true)).not.toThrow();
 });
