@@ -1,9 +1,11 @@
 /**
- * A picture of a model: its modules as nested boxes in the order data flows, repeated blocks drawn once with their number, what is
- * grafted in colour, what is pruned hatched. Plain SVG text, readable in light and dark viewers.
+ * A picture of a model: its modules as nested boxes in the order data flows, with the shapes that pass between them and the residual
+ * connections around them; repeated blocks drawn once with their number; what is grafted, trained and pruned marked. Plain SVG text.
  */
-import type { Elaborated, SiteNode } from '../dsl/elaborated.js';
-import type { Param } from '../ir/types.js';
+import type { PreprocessStep } from '../../runtime/program.js';
+import type { Elaborated, PruneJob, SiteNode } from '../dsl/elaborated.js';
+import { type Flow, flowOf } from './flow.js';
+import { boxRect, compact, DOCUMENT, escapeXml, pill, text } from './svg.js';
 
 interface Box {
   readonly width: number;
@@ -11,212 +13,299 @@ interface Box {
   draw(x: number, y: number): string;
 }
 
-const FONT = 'ui-sans-serif, system-ui, "Segoe UI", Helvetica, Arial, sans-serif';
-const MONO = 'ui-monospace, SFMono-Regular, Menlo, Consolas, monospace';
-const PAD = 14;
-const GAP = 22;
-const LEAF = 236;
+/** Several siblings that look the same are drawn as one. */
+interface Group {
+  readonly box: Box;
+  times: number;
+  readonly first: SiteNode;
+  last: SiteNode;
+}
+
+const PAD = 18;
+/** Room for an arrow and the shape beside it. */
+const GAP = 30;
+const LEAF = 264;
+const CHIP = 22;
 /** One colour for each adapter, in order of appearance. */
-const HUES = ['#2f7d4f', '#b4582a', '#5a52a3', '#9c7a16', '#1f6f8b', '#a03764'];
+const HUES = ['#2f7d4f', '#b4582a', '#5a52a3', '#1f6f8b', '#a03764', '#6b6a1c'];
+const TRAINED = '#946a00';
+const PRUNED = '#a5321f';
 
-const escapeXml = (s: string) => s.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
-
-function text(x: number, y: number, content: string, style: string): string {
-  return `<text x="${x}" y="${y}" ${style}>${escapeXml(content)}</text>`;
-}
-
-function compact(n: number): string {
-  if (n >= 1e6) return `${(n / 1e6).toFixed(2)} M`;
-  if (n >= 1e3) return `${(n / 1e3).toFixed(1)} k`;
-  return String(n);
-}
+const shown = (shape: readonly number[]): string => (shape.length === 0 ? 'one number' : shape.join(' × '));
 
 /** What makes two subtrees the same to the eye: everything but the indices in their paths. */
-function shapeOf(node: SiteNode, own: string): string {
+function looks(node: SiteNode, own: string): string {
   return JSON.stringify([
     node.path.slice(own.length),
     node.type,
     node.detail,
     node.adapters.map((a) => a.name),
-    node.children.map((c) => shapeOf(c, own)),
+    node.children.map((c) => looks(c, own)),
   ]);
+}
+
+function stepText(step: PreprocessStep): string {
+  if (step.step === 'resize') {
+    const size = typeof step.size === 'number' ? `${step.size} (shorter side)` : step.size.join(' × ');
+    return `resize ${size} ${step.filter}`;
+  }
+  return step.step === 'crop' ? `crop ${step.size.join(' × ')}` : step.step;
+}
+
+function pruneText({ criterion, shape, sparsity }: PruneJob): string {
+  if (shape.kind === 'nm') return `${criterion} ${shape.keep}:${shape.of}`;
+  return sparsity === undefined ? criterion : `${criterion} ${Math.round(1000 * sparsity) / 10}%`;
+}
+
+interface Chip {
+  readonly label: string;
+  readonly note: string;
+  readonly fill: string;
 }
 
 class Painter {
   private readonly hues = new Map<string, string>();
-  private readonly masked: ReadonlySet<string>;
-  readonly adapters: string[] = [];
+  private readonly masked = new Map<string, string>();
+  private readonly flow: Flow;
 
-  constructor(
-    private readonly params: ReadonlyMap<string, Param>,
-    elaborated: Elaborated,
-  ) {
-    this.masked = new Set(elaborated.prune.flatMap((job) => job.targets.map((target) => target.param)));
-    for (const { name } of elaborated.adapters) {
-      if (this.hues.has(name)) continue;
-      this.hues.set(name, HUES[this.hues.size % HUES.length]!);
-      this.adapters.push(name);
+  constructor(private readonly model: Elaborated) {
+    this.flow = flowOf(model);
+    for (const job of model.prune) for (const { param } of job.targets) this.masked.set(param, pruneText(job));
+    for (const { name } of model.adapters)
+      if (!this.hues.has(name)) this.hues.set(name, HUES[this.hues.size % HUES.length]!);
+  }
+
+  sizeOf(names: Iterable<string>): number {
+    const { params } = this.model.module;
+    return [...names].reduce((sum, n) => sum + (params.get(n)?.type.shape ?? [0]).reduce((a, b) => a * b, 1), 0);
+  }
+
+  /** What each mark means, and how much of the model has it. */
+  legend(): { readonly fill: string; readonly label: string }[] {
+    const { adapters, module, prune } = this.model;
+    const rows = [...this.hues].map(([name, fill]) => {
+      const own = adapters.filter((a) => a.name === name);
+      const size = compact(this.sizeOf(own.flatMap((a) => a.params)));
+      return { fill, label: `${name}: ${size} parameters at ${own.length} ${own.length === 1 ? 'site' : 'sites'}` };
+    });
+    const grafted = new Set(adapters.flatMap((a) => a.params));
+    const tuned = [...module.params.values()].filter((p) => p.role === 'trainable' && !grafted.has(p.name));
+    if (tuned.length > 0) {
+      rows.push({ fill: TRAINED, label: `trained: ${compact(this.sizeOf(tuned.map((p) => p.name)))} parameters` });
     }
+    for (const job of prune) {
+      const weights = compact(this.sizeOf(job.targets.map((t) => t.param)));
+      rows.push({ fill: 'url(#pruned)', label: `pruned by ${pruneText(job)}: ${weights} weights` });
+    }
+    return rows;
   }
 
-  hue(adapter: string): string {
-    return this.hues.get(adapter) ?? HUES[0]!;
-  }
-
-  private sizeOf(names: readonly string[]): number {
-    return names.reduce((sum, name) => sum + (this.params.get(name)?.type.shape ?? [0]).reduce((a, b) => a * b, 1), 0);
+  private chipsOf(node: SiteNode): Chip[] {
+    const parts = node.children.filter((c) => c.kind === 'part' || c.kind === 'label');
+    const chips = [node, ...parts].flatMap((site) =>
+      site.adapters.map(({ name, params }) => ({
+        label: site === node ? name : `${name} on ${site.path.split('.').at(-1)}`,
+        note: `+${compact(this.sizeOf(params))}`,
+        fill: this.hues.get(name)!,
+      })),
+    );
+    const own = Object.values(node.params);
+    const pruned = own.map((param) => this.masked.get(param)).find((p) => p !== undefined);
+    if (pruned !== undefined) chips.push({ label: 'pruned', note: pruned, fill: PRUNED });
+    if (own.some((param) => this.model.module.params.get(param)?.role === 'trainable'))
+      chips.push({ label: 'trained', note: '', fill: TRAINED });
+    return chips;
   }
 
   box(node: SiteNode): Box {
     const inner = node.children.filter((child) => child.kind !== 'part' && child.kind !== 'label');
-    if (inner.length > 0) return this.container(node, inner);
-    const chips = [
-      ...node.adapters,
-      ...node.children.flatMap((child) => child.adapters.map((a) => ({ ...a, part: child.path.split('.').at(-1) }))),
-    ];
-    return this.leaf(node, chips);
+    return inner.length > 0 ? this.container(node, inner) : this.leaf(node);
   }
 
-  private leaf(
-    node: SiteNode,
-    chips: readonly { name: string; params: readonly string[]; part?: string | undefined }[],
-  ): Box {
-    const height = 46 + chips.length * 22;
+  private leaf(node: SiteNode): Box {
+    const chips = this.chipsOf(node);
     const own = Object.values(node.params);
-    const masked = own.some((name) => this.masked.has(name));
+    const pruned = own.some((param) => this.masked.has(param));
+    const height = 48 + chips.length * CHIP + (chips.length > 0 ? 2 : 0);
     return {
       width: LEAF,
       height,
-      draw: (x, y) => {
-        const parts = [
-          `<rect x="${x}" y="${y}" width="${LEAF}" height="${height}" rx="6" class="leaf"/>`,
-          masked ? `<rect x="${x}" y="${y}" width="${LEAF}" height="${height}" rx="6" fill="url(#pruned)"/>` : '',
-          text(x + 12, y + 19, node.path.split('.').at(-1) ?? node.path, 'class="name"'),
-          text(x + LEAF - 12, y + 19, compact(this.sizeOf(own)), 'class="size" text-anchor="end"'),
-          text(x + 12, y + 36, `${node.type} ${node.detail}`.trim(), 'class="detail"'),
-        ];
-        chips.forEach((chip, i) => {
-          const top = y + 44 + i * 22;
-          const colour = this.hue(chip.name);
-          parts.push(
-            `<rect x="${x + 8}" y="${top}" width="${LEAF - 16}" height="18" rx="9" fill="${colour}"/>`,
-            text(x + 18, top + 13, chip.part ? `${chip.name} on ${chip.part}` : chip.name, 'class="chip"'),
-            text(x + LEAF - 18, top + 13, `+${compact(this.sizeOf(chip.params))}`, 'class="chip" text-anchor="end"'),
-          );
-        });
-        return parts.join('\n');
-      },
+      draw: (x, y) =>
+        [
+          boxRect(x, y, LEAF, height, 6, 'class="leaf"'),
+          pruned ? boxRect(x + 1, y + 1, 12, height - 2, 5, 'fill="url(#pruned)"') : '',
+          text(x + 20, y + 20, node.path.split('.').at(-1) ?? node.path, 'class="name"'),
+          text(x + LEAF - 12, y + 20, compact(this.sizeOf(own)), 'class="detail" text-anchor="end"'),
+          text(x + 20, y + 38, `${node.type} ${node.detail}`.trim(), 'class="detail"'),
+          ...chips.map((chip, i) => pill(x + 18, y + 46 + i * CHIP, LEAF - 28, chip)),
+        ].join('\n'),
     };
   }
 
-  private container(node: SiteNode, children: readonly SiteNode[]): Box {
-    const groups: { box: Box; times: number; first: SiteNode; last: SiteNode }[] = [];
+  private groups(children: readonly SiteNode[]): Group[] {
+    const groups: Group[] = [];
     let before = '';
     for (const child of children) {
-      const shape = shapeOf(child, child.path);
+      const look = looks(child, child.path);
       const run = groups.at(-1);
-      if (run && shape === before) {
+      if (run && look === before) {
         run.times++;
         run.last = child;
       } else groups.push({ box: this.box(child), times: 1, first: child, last: child });
-      before = shape;
+      before = look;
     }
-    const chips = [...node.adapters, ...node.children.filter((c) => c.kind === 'label').flatMap((c) => c.adapters)];
-    const head = 32 + chips.length * 22;
-    const width = Math.max(...groups.map((g) => g.box.width)) + 2 * PAD;
-    const height = head + groups.reduce((sum, g) => sum + g.box.height + (g.times > 1 ? 8 : 0) + GAP, 0) - GAP + PAD;
+    return groups;
+  }
+
+  private container(node: SiteNode, unordered: readonly SiteNode[]): Box {
+    const children = this.flow.order(unordered);
+    const groups = this.groups(children);
+    // A list is only its elements; the model has the title of the picture.
+    const bare = node.kind === 'list' || node.path === '';
+    const chips = this.chipsOf(node);
+    const own = Object.entries(node.params);
+    const head = bare ? 0 : 34 + chips.length * CHIP + (own.length > 0 ? 16 : 0) + (chips.length > 0 ? 6 : 0);
+    const pad = bare ? 0 : PAD;
+    // Stacked sheets reach eight pixels past their box.
+    const inner = Math.max(...groups.map((g) => g.box.width + (g.times > 1 ? 8 : 0)));
+    const width = inner + 2 * pad;
+    const heights = groups.map((g) => g.box.height + (g.times > 1 ? 8 : 0));
+    const height = head + heights.reduce((sum, h) => sum + h + GAP, 0) - GAP + pad;
+    const skips = this.flow.skips(node, children);
     return {
       width,
       height,
       draw: (x, y) => {
-        const parts = [
-          `<rect x="${x}" y="${y}" width="${width}" height="${height}" rx="9" class="group"/>`,
-          text(x + PAD, y + 20, node.path.split('.').at(-1) || node.type, 'class="name"'),
-          text(x + width - PAD, y + 20, node.type, 'class="detail" text-anchor="end"'),
-        ];
-        chips.forEach((chip, i) => {
-          parts.push(
-            `<rect x="${x + PAD}" y="${y + 28 + i * 22}" width="${width - 2 * PAD}" height="18" rx="9" fill="${this.hue(chip.name)}"/>`,
-            text(x + PAD + 10, y + 41 + i * 22, chip.name, 'class="chip"'),
-          );
-        });
+        const middle = x + width / 2;
+        const parts = bare ? [] : [this.header(node, x, y, width, height, chips, own)];
+        /** Where the arrow below each group begins; of the module itself first. */
+        const below = [y + head - 26];
         let top = y + head;
-        groups.forEach((group, i) => {
-          const left = x + (width - group.box.width) / 2;
-          if (group.times > 1) {
-            for (const shift of [8, 4]) {
-              parts.push(
-                `<rect x="${left + shift}" y="${top + shift}" width="${group.box.width}" height="${group.box.height}" rx="9" class="behind"/>`,
-              );
-            }
-          }
-          parts.push(group.box.draw(left, top));
-          if (group.times > 1) {
-            parts.push(
-              text(
-                left + group.box.width / 2,
-                top + 20,
-                `${group.times} × (${indexOf(group.first)} to ${indexOf(group.last)})`,
-                'class="times" text-anchor="middle"',
-              ),
-            );
-          }
-          top += group.box.height + (group.times > 1 ? 8 : 0);
+        for (const [i, group] of groups.entries()) {
+          parts.push(this.sheets(group, middle - group.box.width / 2, top));
+          top += heights[i]!;
+          below.push(top);
           if (i < groups.length - 1) {
-            const middle = x + width / 2;
-            parts.push(`<path d="M${middle} ${top + 3} V${top + GAP - 4}" class="arrow" marker-end="url(#head)"/>`);
+            parts.push(this.arrow(middle, top, this.flow.shapeOf(group.last)));
+            top += GAP;
           }
-          top += GAP;
-        });
+        }
+        for (const skip of skips) {
+          const at = (child: number) => groups.findIndex((g) => children.indexOf(g.last) >= child) + 1;
+          parts.push(this.skip(x + 8, middle, below[skip.from < 0 ? 0 : at(skip.from)]!, below[at(skip.to)]!));
+        }
         return parts.join('\n');
       },
     };
   }
+
+  private header(
+    node: SiteNode,
+    x: number,
+    y: number,
+    width: number,
+    height: number,
+    chips: readonly Chip[],
+    own: readonly [string, string][],
+  ): string {
+    const shape = (param: string) => shown(this.model.module.params.get(param)?.type.shape ?? []);
+    return [
+      boxRect(x, y, width, height, 9, 'class="group"'),
+      text(x + PAD, y + 21, node.path.split('.').at(-1) ?? '', 'class="name"'),
+      text(x + width - PAD, y + 21, node.type, 'class="detail" text-anchor="end"'),
+      own.length > 0
+        ? text(x + PAD, y + 37, own.map(([name, param]) => `${name} ${shape(param)}`).join(', '), 'class="detail"')
+        : '',
+      ...chips.map((chip, i) => pill(x + PAD, y + (own.length > 0 ? 44 : 28) + i * CHIP, width - 2 * PAD, chip)),
+    ].join('\n');
+  }
+
+  /** A group's box, on a stack of others where it stands for several. */
+  private sheets({ box, times, first, last }: Group, x: number, y: number): string {
+    if (times === 1) return box.draw(x, y);
+    const behind = [8, 4].map((by) => boxRect(x + by, y + by, box.width, box.height, 9, 'class="group"'));
+    const index = (node: SiteNode) => /\[(\d+)\]$/.exec(node.path)?.[1] ?? node.path;
+    const note = `${times} × (${index(first)} to ${index(last)})`;
+    return [
+      ...behind,
+      box.draw(x, y),
+      text(x + box.width / 2, y + 21, note, 'class="times" text-anchor="middle"'),
+    ].join('\n');
+  }
+
+  /** From one box to the next, which is `GAP` below, with the shape of what passes. */
+  arrow(x: number, y: number, shape: readonly number[] | undefined): string {
+    return [
+      `<path d="M${x} ${y + 2} V${y + GAP - 4}" class="arrow" marker-end="url(#head)"/>`,
+      shape ? text(x + 10, y + GAP / 2 + 4, shown(shape), 'class="shape"') : '',
+    ].join('\n');
+  }
+
+  /** Around some boxes: out of one arrow, down the lane at their left, into another with a plus. */
+  private skip(lane: number, middle: number, from: number, to: number): string {
+    const [leave, enter] = [from + 20, to + 9];
+    return [
+      `<path d="M${middle} ${leave} H${lane + 6} Q${lane} ${leave} ${lane} ${leave + 6} V${enter - 6} Q${lane} ${enter} ${lane + 6} ${enter} H${middle - 6}" class="arrow skip"/>`,
+      `<circle cx="${middle}" cy="${enter}" r="6" class="plus"/>`,
+      `<path d="M${middle - 3.5} ${enter} h7 M${middle} ${enter - 3.5} v7" class="arrow"/>`,
+    ].join('\n');
+  }
 }
 
-function indexOf(node: SiteNode): string {
-  return /\[(\d+)\]$/.exec(node.path)?.[1] ?? node.path;
+/** A box of two lines that is no part of the model: where an image comes in, and what comes out. */
+function terminal(title: string, detail: string): Box {
+  const width = Math.max(LEAF, 24 + Math.max(title.length * 7.6, detail.length * 6.7));
+  return {
+    width,
+    height: 46,
+    draw: (x, y) =>
+      [
+        boxRect(x, y, width, 46, 23, 'class="terminal"'),
+        text(x + width / 2, y + 20, title, 'class="name" text-anchor="middle"'),
+        text(x + width / 2, y + 36, detail, 'class="detail" text-anchor="middle"'),
+      ].join('\n'),
+  };
+}
+
+function labelText(labels: readonly string[] | undefined): string {
+  if (!labels) return 'no class names';
+  const some = labels.slice(0, 4).join(', ');
+  return `${labels.length} classes: ${some.length > 40 ? `${some.slice(0, 39)}…` : some}${labels.length > 4 ? ', …' : ''}`;
 }
 
 /** The model as an SVG document. */
-export function drawModel(elaborated: Elaborated): string {
-  const painter = new Painter(elaborated.module.params, elaborated);
-  const box = painter.box(elaborated.root);
-  const margin = 24;
-  const legend = painter.adapters.length > 0 || elaborated.prune.length > 0 ? 40 : 0;
-  const width = Math.max(box.width + 2 * margin, 420);
-  const height = box.height + 2 * margin + 40 + legend;
-  const keys = [
-    ...painter.adapters.map((name) => ({ name, fill: painter.hue(name) })),
-    ...(elaborated.prune.length > 0 ? [{ name: 'pruned', fill: 'url(#pruned)' }] : []),
+export function drawModel(model: Elaborated): string {
+  const painter = new Painter(model);
+  const { results } = model.module.funcs.get('infer')!;
+  const [input] = model.inputs;
+  const steps = model.preprocess ? model.preprocess.map(stepText).join(', ') : 'as it is';
+  const boxes = [
+    terminal(model.preprocess ? 'image' : (input?.name ?? 'input'), steps),
+    painter.box(model.root),
+    terminal(results.map((r) => r.name).join(', '), labelText(model.labels)),
   ];
-  let at = margin;
-  const legendParts = keys.map(({ name, fill }) => {
-    const part = `<rect x="${at}" y="52" width="14" height="14" rx="3" fill="${fill}" class="key"/>${text(at + 20, 64, name, 'class="detail"')}`;
-    at += 36 + name.length * 8;
-    return part;
-  });
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${escapeXml(elaborated.name)}">
-<style>
-  svg { background: #fbfaf6 }
-  text { font-family: ${FONT.replaceAll('"', "'")}; fill: #24302a }
-  .title { font-size: 20px; font-weight: 650 }
-  .name { font-size: 13px; font-weight: 600 }
-  .detail, .size { font-size: 11px; fill: #66716a; font-family: ${MONO} }
-  .times { font-size: 11.5px; font-weight: 600; fill: #66716a }
-  .chip { font-size: 11px; fill: #fff; font-weight: 600 }
-  .leaf { fill: #fff; stroke: #c9cfc8 }
-  .group, .behind { fill: #f0efe8; stroke: #c2c8bf }
-  .key { stroke: #c2c8bf }
-  .arrow { stroke: #7b867e; stroke-width: 1.5; fill: none }
-</style>
-<defs>
-  <marker id="head" viewBox="0 0 8 8" refX="4" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0 0 L8 4 L0 8 z" fill="#7b867e"/></marker>
-  <pattern id="pruned" width="7" height="7" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect width="2" height="7" fill="#b9412e" fill-opacity="0.28"/></pattern>
-</defs>
-${text(margin, 36, elaborated.name, 'class="title"')}
-${legendParts.join('\n')}
-${box.draw((width - box.width) / 2, margin + 40 + legend)}
-</svg>
-`;
+  const shapes = [input?.type.shape.slice(1), results[0]?.value.type.shape.slice(1)];
+
+  const margin = 28;
+  const legend = painter.legend();
+  const own = [...model.module.params.values()].filter((p) => p.role === 'frozen' || p.role === 'trainable');
+  const note = `${painter.sizeOf(own.map((p) => p.name)).toLocaleString('en-US')} parameters`;
+  const width = Math.max(440, ...boxes.map((b) => b.width + 2 * margin));
+  let y = 70 + legend.length * 22;
+  const parts = [
+    text(margin, 38, model.name, 'class="title"'),
+    text(width - margin, 38, note, 'class="detail" text-anchor="end"'),
+    ...legend.map(
+      ({ fill, label }, i) =>
+        `${boxRect(margin, 54 + i * 22, 14, 14, 3, `fill="${fill}" class="key"`)}${text(margin + 22, 66 + i * 22, label, 'class="detail"')}`,
+    ),
+  ];
+  for (const [i, box] of boxes.entries()) {
+    parts.push(box.draw((width - box.width) / 2, y));
+    y += box.height;
+    if (i === boxes.length - 1) continue;
+    parts.push(painter.arrow(width / 2, y, shapes[i]));
+    y += GAP;
+  }
+  return DOCUMENT(escapeXml(model.name), width, y + margin, parts.join('\n'));
 }

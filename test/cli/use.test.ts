@@ -340,6 +340,16 @@ describe('inspect', () => {
     expect(channels[0]!.stdev).toBeGreaterThan(5);
     expect(svg).toMatch(/karst/);
     expect(svg).toMatch(/4 × \(0 to 3\)/);
+    // What passes between the boxes, the two residual connections of a block, and what the marks mean.
+    for (const shape of ['1 × 28 × 28', '128 × 7 × 7', '50 × 384', '50 × 512', '10'])
+      expect(svg).toContain(`class="shape">${shape}<`);
+    expect(svg.match(/class="plus"/g)).toHaveLength(2);
+    for (const words of [
+      'karst: 19.5 k parameters at 16 sites',
+      'trained: 1.3 k parameters',
+      'pruned by magnitude 50%',
+    ])
+      expect(svg).toContain(words);
     const below = join(path, 'below-a-file.svg');
     expectRefused(await cli('inspect', spec, '--svg', below), 1, 'ESP0520');
   });
