@@ -145,6 +145,13 @@ export function planSteps(steps: readonly PreprocessStep[], width: number, heigh
     else if (step.step === 'grayscale') gray = true;
     else if (step.step === 'crop') {
       const [h, w] = step.size;
+      const { keep: image } = stages.at(-1) ?? { keep: { x: 0, y: 0, width, height } };
+      if (regrows(window.x, window.width, w, image.width) || regrows(window.y, window.height, h, image.height)) {
+        throw new InputError(
+          `preprocess: a crop to ${h}x${w} after one to ${window.height}x${window.width}`,
+          'leave the larger crop out, or put it first',
+        );
+      }
       const [x, y] = [centerCrop(window.width, w), centerCrop(window.height, h)];
       window = { x: window.x + x, y: window.y + y, width: w, height: h };
     } else {
@@ -163,6 +170,11 @@ export function planSteps(steps: readonly PreprocessStep[], width: number, heigh
     window = { ...window, x: window.x - keep.x, y: window.y - keep.y };
   }
   return { stages, window, gray, mean: normal?.mean ?? [0], std: normal?.std ?? [1] };
+}
+
+/** Whether a crop to `size` would bring pixels back that an earlier one cut off, where it has to give zeros. */
+function regrows(at: number, now: number, size: number, image: number): boolean {
+  return size > now && (at > 0 || at + now < image);
 }
 
 /** The part of a box that lies in another; one pixel at least, since nothing smaller can be resized to. */

@@ -174,6 +174,14 @@ describe('refuses', () => {
     await expect(prepared(steps, [8, 8, 1], image)).rejects.toThrow(/takes one channel/);
   });
 
+  test('a crop that would bring back what another cut off', () => {
+    const crop = (size: number): PreprocessStep => ({ step: 'crop', size: [size, size] });
+    expect(() => planSteps([crop(4), crop(6)], 9, 9)).toThrow(/a crop to 6x6 after one to 4x4/);
+    expect(() => planSteps([...steps, crop(4), crop(6)], 9, 9)).toThrow(InputError);
+    // Zeros all around, so that nothing comes back.
+    expect(planSteps([crop(12), crop(10), crop(14)], 9, 9).window).toMatchObject({ width: 14, height: 14 });
+  });
+
   test('steps after normalize', () => {
     const wrong: PreprocessStep[] = [{ step: 'normalize', mean: [0], std: [1] }, ...steps];
     expect(() => planSteps(wrong, 4, 4)).toThrow(/after `normalize`/);
