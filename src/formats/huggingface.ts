@@ -33,7 +33,7 @@ export async function openHuggingFace(folder: Folder): Promise<HuggingFaceModel>
     const options = vitOptions(config);
     const store = renameTensors(await openWeights(folder, sources), canonicalNames);
     const preprocessor = await jsonOf(folder, 'preprocessor_config.json');
-    const steps = preprocessor ? preprocessSteps(preprocessor, options.channels) : undefined;
+    const steps = preprocessor ? preprocessSteps(preprocessor, options.channels, options.image) : undefined;
     const labels = store.tensors.has('classifier.weight') ? labelsOf(config) : undefined;
     return {
       store,

@@ -44,12 +44,20 @@ const KNOWN_DEFAULTS = /^ViT(ImageProcessor|FeatureExtractor)/;
 const SHORTER_SIDE = /^(CLIP|Bit|Siglip|Chinese)/;
 const BOTH_SIDES = /^(ViT|DeiT|Beit)/;
 
+/** Beyond this a size is a mistake; an image of it would fill any memory. */
+const MAX_SIDE = 16_384;
+
 type Size = number | readonly [number, number];
 
 /**
+ * @param image side of the images that the model takes: what comes out must be of that size
  * @throws EspalierError ESP0507 (wrong type), ESP0509 (cannot be reproduced)
  */
-export function preprocessSteps(config: Fields, channels: number): { steps: PreprocessStep[]; warnings: Diagnostic[] } {
+export function preprocessSteps(
+  config: Fields,
+  channels: number,
+  image: number,
+): { steps: PreprocessStep[]; warnings: Diagnostic[] } {
   const unsupported = (field: string, why: string): EspalierError =>
     new EspalierError([
       diagnostic('ESP0509', { file: config.file, field, value: JSON.stringify(config.json[field]), why }),
@@ -89,6 +97,14 @@ export function preprocessSteps(config: Fields, channels: number): { steps: Prep
     steps.push({ step: 'crop', size: typeof size === 'number' ? [size, size] : size });
   }
 
+  // A shorter side alone fits square images; a program says of others that they do not fit.
+  const last = steps.findLast((s) => s.step === 'resize' || s.step === 'crop');
+  if (last && ![last.size].flat().every((n) => n === image)) {
+    const field = last.step === 'crop' ? 'crop_size' : 'size';
+    const gives = [last.size].flat().join(' x ');
+    throw unsupported(field, `gives images of ${gives}, but the model takes ${image} x ${image}`);
+  }
+
   // (factor x - mean) / std = (x/255 - mean/f) / (std/f) with f = 255 factor, so every factor is the one step that there is.
   const f = config.bool('do_rescale', true) ? 255 * config.number('rescale_factor', 1 / 255) : 255;
   if (f <= 0) throw unsupported('rescale_factor', 'is not positive');
@@ -124,7 +140,8 @@ function sizeOf(
 ): Size {
   const value = config.json[field];
   if (value === undefined || value === null) return fallback;
-  const isCount = (n: unknown): n is number => Number.isSafeInteger(n) && (n as number) >= 1;
+  const isCount = (n: unknown): n is number =>
+    Number.isSafeInteger(n) && (n as number) >= 1 && (n as number) <= MAX_SIDE;
   if (isCount(value)) {
     if (field === 'crop_size') return [value, value];
     const type = processorOf(config);
@@ -140,7 +157,10 @@ function sizeOf(
       if (isCount(shorter) && isOff(height) && isOff(width)) return shorter;
     }
   }
-  throw unsupported(field, 'is not a size that Espalier knows: a number, {height, width} or {shortest_edge}');
+  throw unsupported(
+    field,
+    `is not a size that Espalier knows: a number, {height, width} or {shortest_edge}, of at most ${MAX_SIDE}`,
+  );
 }
 
 function perChannel(config: Fields, field: 'image_mean' | 'image_std', channels: number): number[] {

@@ -129,7 +129,7 @@ describe('a Hugging Face folder', () => {
   test.each([
     [{ size: 224 }, { step: 'resize', size: [224, 224], filter: 'bilinear' }],
     [
-      { size: 224, image_processor_type: 'CLIPImageProcessor', resample: 3, do_center_crop: false, ...STATISTICS },
+      { size: 224, image_processor_type: 'CLIPImageProcessor', resample: 3, ...STATISTICS },
       { step: 'resize', size: 224, filter: 'bicubic' },
     ],
     [
@@ -145,7 +145,8 @@ describe('a Hugging Face folder', () => {
       { step: 'resize', size: [20, 30], filter: 'nearest' },
     ],
   ])('size %j', async (preprocessor, step) => {
-    expect((await openWith({}, preprocessor)).facts.preprocess?.[0]).toEqual(step);
+    const cropped = { do_center_crop: true, crop_size: 224, ...preprocessor };
+    expect((await openWith({}, cropped)).facts.preprocess?.[0]).toEqual(step);
   });
 
   test.each([
@@ -171,6 +172,10 @@ describe('a Hugging Face folder', () => {
     [{ resample: 4 }, 'resample = 4'],
     [{ size: { height: 0, width: 28 } }, 'size = {"height":0,"width":28}'],
     [{ size: 0 }, 'size = 0'],
+    [{ size: 1e9, do_center_crop: true }, 'of at most 16384'],
+    [{ size: 256 }, 'size = 256 gives images of 256 x 256, but the model takes 224 x 224'],
+    [{ size: { shortest_edge: 256 } }, 'gives images of 256, but the model takes 224 x 224'],
+    [{ do_center_crop: true, crop_size: { height: 224, width: 200 } }, 'gives images of 224 x 200'],
     [{ size: [28, 28] }, 'size = [28,28]'],
     [{ do_center_crop: true, crop_size: { longest_edge: 2 } }, 'crop_size'],
     [{ image_std: [1, 0, 1] }, 'image_std'],
@@ -181,8 +186,8 @@ describe('a Hugging Face folder', () => {
   });
 
   test.each([
-    [{ image_mean: [0.5, 0.5] }, 'image_mean has 2 numbers, but the model has 3 channels'],
-    [{ image_mean: 'imagenet' }, 'image_mean = "imagenet" is not a list of numbers'],
+    [{ do_resize: false, image_mean: [0.5, 0.5] }, 'image_mean has 2 numbers, but the model has 3 channels'],
+    [{ do_resize: false, image_mean: 'imagenet' }, 'image_mean = "imagenet" is not a list of numbers'],
     [{ resample: 'bicubic' }, 'resample = "bicubic" is not a number'],
     [{ do_resize: 'yes' }, 'do_resize = "yes" is not true or false'],
     // Each class of processor has defaults of its own: bicubic here, other means there.
@@ -192,8 +197,8 @@ describe('a Hugging Face folder', () => {
     ]),
     [{ ...COMPLETE, do_center_crop: true }, 'leaves out crop_size'],
   ] as [object, string][])('preprocessing %j is wrong', async (preprocessor, words) => {
-    await expect(openWith({}, preprocessor)).rejects.toThrow('ESP0507');
-    await expect(openWith({}, preprocessor)).rejects.toThrow(words);
+    await expect(openWith({ image_size: 28 }, preprocessor)).rejects.toThrow('ESP0507');
+    await expect(openWith({ image_size: 28 }, preprocessor)).rejects.toThrow(words);
   });
 
   test('a tensor that is there under two names is refused, not lost', async () => {
