@@ -31,7 +31,9 @@ export function checkProgram(json: unknown): Program {
     const weights = new Map(program.weights.map((w) => [w.name, w.bytes]));
     if (!sizes(weights.values())) throw bad('a weight has no size');
     for (const kernel of program.kernels) {
-      if (kernel.variants.length === 0) throw bad(`kernel \`${kernel.name}\` has no variant`);
+      const last = kernel.variants.at(-1);
+      if (!last || Object.keys(last.requires).length > 0)
+        throw bad(`kernel \`${kernel.name}\` has no portable variant`);
     }
     // A folder that came from elsewhere must not make the session read outside it.
     const files = [...program.weightFiles, ...program.kernels.flatMap((k) => k.variants.map((v) => v.file))];

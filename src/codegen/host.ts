@@ -7,7 +7,8 @@ import type { Program, StorageType, TensorSpec } from '../../runtime/program.js'
 
 const ARRAYS: Record<StorageType, string> = {
   f32: 'Float32Array',
-  f16: 'Uint16Array',
+  // Sessions widen halves.
+  f16: 'Float32Array',
   i32: 'Int32Array',
   u32: 'Uint32Array',
 };

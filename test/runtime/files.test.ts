@@ -86,6 +86,11 @@ describe('a folder', () => {
       changed((p) => ({ ...p, golden: { ...p.golden!, rows: 4 } })),
       /golden\.safetensors: `x` is not 64 bytes of f32/,
     ],
+    [
+      'a kernel without a portable variant',
+      tinyProgram({ portable: { features: ['subgroups'] } }),
+      /kernel `scale` has no portable variant/,
+    ],
     ['a kernel that is not there', changed((p) => ({ ...p, kernels: p.kernels.slice(0, 1) })), /names kernel 1 of 1/],
   ])('refuses %s', async (_, tiny, message) => {
     const error = await failure(load(tiny, { device: gpu.device }));

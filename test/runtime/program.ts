@@ -97,6 +97,8 @@ export interface TinyOptions {
   /** Variants of the first kernel before the portable one; their files are added with `files`. */
   readonly variants?: readonly KernelVariant[];
   readonly files?: Readonly<Record<string, string | Uint8Array>>;
+  /** What the last variant of the first kernel requires, which ought to be nothing. */
+  readonly portable?: KernelVariant['requires'];
   readonly golden?: boolean;
   readonly labels?: readonly string[];
 }
@@ -110,6 +112,7 @@ export function tinyProgram({
   batches = [1],
   variants = [],
   files = {},
+  portable = {},
   golden = true,
   labels,
 }: TinyOptions = {}): Tiny {
@@ -123,7 +126,7 @@ export function tinyProgram({
         name: 'scale',
         archetype: 'pointwise',
         bindings: ['read', 'read', 'read_write'],
-        variants: [...variants, PORTABLE],
+        variants: [...variants, { ...PORTABLE, requires: portable }],
       },
       {
         name: 'shift',
