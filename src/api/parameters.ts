@@ -40,6 +40,16 @@ function at(d: Diagnostic, span: Span): Diagnostic {
   return d.primary ? d : { ...d, primary: { span, text: 'loaded here' } };
 }
 
+/** What a reader of files refuses is said at the statement that named the file. */
+async function readAt<T>(span: Span, read: Promise<T>): Promise<T> {
+  try {
+    return await read;
+  } catch (error) {
+    if (!(error instanceof EspalierError)) throw error;
+    throw new EspalierError(error.diagnostics.map((d) => at(d, span)));
+  }
+}
+
 function warnAboutStarts(elaborated: Elaborated, started: ReadonlySet<string>): Diagnostic[] {
   const warnings: Diagnostic[] = [];
   const adapterParams = new Set(elaborated.adapters.flatMap((a) => a.params));
@@ -145,7 +155,7 @@ export async function loadParameters(
     for (const job of elaborated.prune) {
       const file = job.from === undefined ? undefined : checkpoints.get(job.from);
       if (!file) continue;
-      const masks = await readMasks(file.store);
+      const masks = await readAt(job.span, readMasks(file.store));
       for (const { mask } of job.targets) {
         const found = masks.get(mask);
         if (!found)

@@ -2,7 +2,9 @@
 import { appendFileSync, cpSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { FIXTURES, scratch } from '../api/support.js';
+import { storeTensor } from '../../src/formats/elements.js';
+import { encodeSafetensors } from '../../src/formats/safetensors.js';
+import { FIXTURES, random, scratch } from '../api/support.js';
 import { cli, expectNothingWritten, expectRefused, FASHION } from './support.js';
 
 const folder = scratch();
@@ -44,6 +46,16 @@ describe('compile refuses', () => {
     expect(ended.err).toMatch(message);
     expect(ended.out).toBe('');
     expect([1, 2]).toContain(ended.code);
+    expectNothingWritten(folder, 'out');
+  });
+
+  test('a file that holds no masks, at the statement that names it', async () => {
+    const other = new Map([['base.blocks.0.mlp.fc1.weight', storeTensor(random('w', [1]))]]);
+    write('not-masks.safetensors', encodeSafetensors(other, { format: 'espalier.mask', version: '1' }));
+    const prune = 'prune base.blocks[*].mlp.fc1 with magnitude(sparsity: 50%) from "./not-masks.safetensors"';
+    const ended = await cli('compile', write('spec.peft', model(prune)), '-o', join(folder, 'out'));
+    expect(ended.err).toMatch(/error\[ESP0516\][\s\S]*spec\.peft:5:\d+[\s\S]*loaded here/);
+    expect(ended.code).toBe(1);
     expectNothingWritten(folder, 'out');
   });
 
