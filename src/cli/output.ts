@@ -54,7 +54,7 @@ export function table(rows: readonly (readonly (string | number)[])[], heading?:
       widths[i] = Math.max(widths[i] ?? 0, String(cell).length);
     });
   const numeric = widths.map((_, i) =>
-    rows.every((row) => typeof row[i] === 'number' || /^[-+]?[\d,.]+%?$/.test(String(row[i] ?? ''))),
+    rows.every((row) => typeof row[i] === 'number' || /^([-+]?[\d,.]+%?|-)$/.test(String(row[i] ?? ''))),
   );
   return all
     .map((row) =>

@@ -81,8 +81,9 @@ test('a table puts numbers to the right', () => {
       [
         ['cat', 7],
         ['horse', 12],
+        ['none', '-'],
       ],
       ['class', 'n'],
     ),
-  ).toBe('class   n\ncat     7\nhorse  12');
+  ).toBe('class   n\ncat     7\nhorse  12\nnone    -');
 });
