@@ -26,7 +26,7 @@ the shift stays where it is. Leave the shift out, or put the adapter behind the 
   ESP0402: entry<{ layer: string }>({
     title: 'Merging created a bias',
     severity: 'note',
-    message: (a) => `${a.layer} had no bias and has one now`,
+    message: (a) => `merging gives a bias to ${a.layer}, which had none`,
     explain: `A shift that merges into a layer becomes part of its bias. This layer had none, so one was created: the program
 adds it like any other. A checkpoint of the merged model holds one tensor more than that of the base.
 

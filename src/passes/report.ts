@@ -55,23 +55,30 @@ function kindOf(scope: string, ctx: PassContext): string {
   return [scope.slice(scope.lastIndexOf('@')), graft?.file, graft?.start].join('\n');
 }
 
-/** A message for each kind: twelve blocks with one adapter have one reason. */
-function grouped(
-  adapters: readonly AdapterOutcome[],
-  kind: (a: AdapterOutcome) => string,
-): { readonly first: AdapterOutcome; readonly adapter: string; readonly site: string }[] {
-  const groups = new Map<string, AdapterOutcome[]>();
-  for (const a of adapters) {
-    const key = kind(a);
-    groups.set(key, [...(groups.get(key) ?? []), a]);
-  }
-  return [...groups.values()].map((all) => {
-    const { scope } = all[0]!;
-    const at = scope.lastIndexOf('@');
-    const site = scope.slice(0, at) + (all.length > 1 ? ` and ${all.length - 1} more` : '');
-    return { first: all[0]!, adapter: scope.slice(at + 1), site };
+/** `base.blocks.3.mlp` as a selector writes it: `base.blocks[3].mlp`. */
+const sitePath = (key: string): string => key.replaceAll(/\.(\d+)(?=\.|$)/g, '[$1]');
+
+/** `base.blocks.3.attn.qkv@lora2`: an adapter and where it is. */
+function parts(scope: string): { readonly adapter: string; readonly site: string } {
+  const at = scope.lastIndexOf('@');
+  return { adapter: scope.slice(at + 1), site: sitePath(scope.slice(0, at)) };
+}
+
+/** One of each kind, and the sites of all: twelve blocks with one adapter have one reason, which is said once. */
+function grouped<T>(
+  all: readonly T[],
+  kind: (one: T) => string,
+  siteOf: (one: T) => string,
+): { readonly first: T; readonly sites: string }[] {
+  const groups = new Map<string, T[]>();
+  for (const one of all) groups.set(kind(one), [...(groups.get(kind(one)) ?? []), one]);
+  return [...groups.values()].map((group) => {
+    const more = group.length > 1 ? ` and ${group.length - 1} more` : '';
+    return { first: group[0]!, sites: siteOf(group[0]!) + more };
   });
 }
+
+const siteOf = ({ scope }: AdapterOutcome): string => parts(scope).site;
 
 function keptDiagnostics(adapters: readonly AdapterOutcome[], ctx: PassContext): Diagnostic[] {
   const kept = adapters.filter((a) => a.state === 'kept' && a.obstacle);
@@ -79,29 +86,39 @@ function keptDiagnostics(adapters: readonly AdapterOutcome[], ctx: PassContext):
     const { op, reason, origin } = obstacle!;
     return [kindOf(scope, ctx), op, reason, origin?.file, origin?.start, origin?.end].join('\n');
   };
-  return grouped(kept, kind).map(({ first: { scope, obstacle }, adapter, site }) => {
+  return grouped(kept, kind, siteOf).map(({ first: { scope, obstacle }, sites }) => {
     const { op, reason, origin } = obstacle!;
     const cause = labelAt(origin, `${op} ends what can merge`) ?? labelAt(ctx.scopes.get(scope), 'this adapter stays');
-    return diagnostic('ESP0401', { adapter, site, op, reason }, placeOf(cause, scope, ctx));
+    const { adapter } = parts(scope);
+    return diagnostic('ESP0401', { adapter, site: sites, op, reason }, placeOf(cause, scope, ctx));
   });
 }
 
 function biasDiagnostics(module: Module, ctx: PassContext): Diagnostic[] {
-  return ctx.notes.regions
+  const made = ctx.notes.regions
     .filter((r) => r.newBias)
-    .map((r) => {
-      const scope = r.scopes.find((s) => ctx.scopes.get(s)?.file !== undefined) ?? '';
-      const cause = labelAt(ctx.scopes.get(scope), 'its shift made the bias');
-      return diagnostic('ESP0402', { layer: r.site || module.name }, placeOf(cause, scope, ctx));
-    });
+    .map((r) => ({
+      layer: sitePath(r.site) || module.name,
+      scope: r.scopes.find((s) => ctx.scopes.get(s)?.file !== undefined) ?? '',
+    }));
+  const groups = grouped(
+    made,
+    ({ scope }) => kindOf(scope, ctx),
+    ({ layer }) => layer,
+  );
+  return groups.map(({ first: { scope }, sites }) => {
+    const cause = labelAt(ctx.scopes.get(scope), 'its shift made the bias');
+    return diagnostic('ESP0402', { layer: sites }, placeOf(cause, scope, ctx));
+  });
 }
 
 /** `factored` was asked for and an adapter's parameters are inside a weight all the same. */
 function unfactoredDiagnostics(adapters: readonly AdapterOutcome[], ctx: PassContext): Diagnostic[] {
   if (ctx.adapters !== 'factored') return [];
   const merged = adapters.filter((a) => a.state === 'merged');
-  return grouped(merged, ({ scope }) => kindOf(scope, ctx)).map(({ first: { scope }, adapter, site }) => {
+  const kind = ({ scope }: AdapterOutcome) => kindOf(scope, ctx);
+  return grouped(merged, kind, siteOf).map(({ first: { scope }, sites }) => {
     const cause = labelAt(ctx.scopes.get(scope), 'this adapter is part of a weight');
-    return diagnostic('ESP0406', { adapter, site }, placeOf(cause, scope, ctx));
+    return diagnostic('ESP0406', { adapter: parts(scope).adapter, site: sites }, placeOf(cause, scope, ctx));
   });
 }

@@ -126,7 +126,7 @@ describe('adapters of the library', () => {
     const { report } = optimize(before, { adapters: 'merged' });
     expect(report.diagnostics).toHaveLength(1);
     const [d] = report.diagnostics;
-    expect(d!.message).toBe('cannot merge squash at base.blocks.0.mlp.fc1 and 1 more: tanh stands in the way');
+    expect(d!.message).toBe('cannot merge squash at base.blocks[0].mlp.fc1 and 1 more: tanh stands in the way');
     const { start, end } = d!.primary!.span;
     expect(`use std\n${definitions}`.slice(start, end)).toContain('tanh');
   });

@@ -168,7 +168,7 @@ describe('images', () => {
     const { module, report } = merge(net, ssf(net, 'c', conv(net, 'c', image(), [6, 4, 3, 3], SAME, false)));
     expect(names(module)).toEqual(['conv2d']);
     expect(report.diagnostics.map((d) => d.code)).toEqual(['ESP0402']);
-    expect(report.diagnostics[0]!.message).toBe('c had no bias and has one now');
+    expect(report.diagnostics[0]!.message).toBe('merging gives a bias to c, which had none');
     expect([...report.replaced]).toEqual([
       ['c.weight', 'c.weight#prepared'],
       ['c.bias', 'c.bias#prepared'],
