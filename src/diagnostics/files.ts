@@ -238,6 +238,16 @@ layer one. A checkpoint in the base model's own layout has no name for it, and p
 Here already the temporary file could not be written or renamed. Look at the free space and the permissions of the folder.`,
   }),
 
+  ESP0521: entry<{ file: string }>({
+    title: 'The model gives several labels at once',
+    severity: 'warning',
+    message: (a) =>
+      `${a.file} says problem_type = multi_label_classification, and probabilities here are of one class among all`,
+    help: () => ['Take the logits (`run --json`, `session.run`) and apply a sigmoid to each.'],
+    explain: `A multi-label classifier answers yes or no for each label. Espalier's \`run\` and \`eval\` read the outputs of a head as one
+choice among all classes (softmax), which is not what this checkpoint was trained for. The logits are the same; only the
+probabilities and the ranking by them mean something else.`,
+  }),
   ESP0530: entry<{ file: string; reason: string }>({
     title: 'Not an image that can be read',
     message: (a) => `${a.file} cannot be read as an image: ${a.reason}`,

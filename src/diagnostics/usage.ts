@@ -51,13 +51,13 @@ Check the path and the folder you are in. \`espalier init\` writes a first spec.
     title: 'Output exists and is something else',
     message: (a) => `${a.path} exists and is not a folder that Espalier wrote; it is left as it is`,
     help: () => ['Choose another folder, or remove that one first.'],
-    explain: `A compiled folder or merged checkpoint replaces an earlier one as a whole: it is written beside it under a temporary name and then renamed. So that this can never remove something of yours, a folder that holds anything else is not replaced.`,
+    explain: `A compiled folder or merged checkpoint takes the place of an earlier one: its files are written under temporary names and renamed together at the end, so that an interrupted run leaves the earlier one as it was. A folder that holds something else is left alone, so that this can never mix with or remove something of yours.`,
   }),
   ESP0907: entry<{ source: string; count: number }>({
     title: 'Weights made up',
     severity: 'warning',
     message: (a) => `${a.source} has no \`from\`: ${a.count.toLocaleString('en-US')} parameters start at random`,
-    help: () => ['Name the pretrained weights: `base = vit_base_patch16() from "./folder"`.'],
+    help: () => ['Name the pretrained weights: `base = vit_auto() from "./folder"`.'],
     explain: `A backbone without weights compiles, so that shapes, cost and kernels can be looked at before anything is downloaded. Its predictions mean nothing. The numbers come from the initialisation in the library, with seed 0, and are the same every time.`,
   }),
   ESP0908: entry<{ name: string; input: string }>({

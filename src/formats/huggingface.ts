@@ -35,10 +35,11 @@ export async function openHuggingFace(folder: Folder): Promise<HuggingFaceModel>
     const preprocessor = await jsonOf(folder, 'preprocessor_config.json');
     const steps = preprocessor ? preprocessSteps(preprocessor, options.channels, options.image) : undefined;
     const labels = store.tensors.has('classifier.weight') ? labelsOf(config) : undefined;
+    const several = labels !== undefined && config.json.problem_type === 'multi_label_classification';
     return {
       store,
       facts: { options, ...(labels ? { labels } : {}), ...(steps ? { preprocess: steps.steps } : {}) },
-      warnings: steps?.warnings ?? [],
+      warnings: [...(steps?.warnings ?? []), ...(several ? [diagnostic('ESP0521', { file: config.file })] : [])],
       sources,
     };
   } catch (error) {

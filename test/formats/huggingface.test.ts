@@ -112,6 +112,16 @@ describe('a Hugging Face folder', () => {
     expect((await openWith({ id2label }, undefined, false)).facts.labels).toBeUndefined();
   });
 
+  test('several labels at once, which are not one choice among all, are pointed out', async () => {
+    const id2label = { 0: 'a', 1: 'b' };
+    const codes = async (config: object, head?: boolean) =>
+      (await openWith({ id2label, ...config }, undefined, head)).warnings.map((d) => d.code);
+    expect(await codes({ problem_type: 'multi_label_classification' })).toEqual(['ESP0521']);
+    expect(await codes({ problem_type: 'multi_label_classification' }, false)).toEqual([]);
+    expect(await codes({ problem_type: 'single_label_classification' })).toEqual([]);
+    expect(await codes({ problem_type: null })).toEqual([]);
+  });
+
   test.each([
     [{ hidden_size: '768' }, 'ESP0507', 'hidden_size = "768" is not a positive whole number'],
     [{ num_hidden_layers: 0 }, 'ESP0507', 'num_hidden_layers'],
