@@ -4,7 +4,7 @@
  * a row of a tile is what the lanes of a subgroup read side by side. Packing once, when weights are loaded, makes every later
  * read contiguous; and a pruned tile can be left out as a whole.
  */
-import { fromHalf, HALF_MAX, toHalf } from './half.js';
+import { fromHalf, HALF_MAX, toHalf } from '../ir/half.js';
 
 export const TILE_K = 16;
 export const TILE_N = 32;

@@ -3,7 +3,7 @@ import { diagnostic } from '../diagnostics/catalogue.js';
 import { EspalierError } from '../diagnostics/types.js';
 import type { DType, Elements, Tensor } from '../ir/types.js';
 import type { ByteSource } from './bytes.js';
-import { fromBfloat, fromHalf, toBfloat, toHalf } from './float16.js';
+import { fromBfloat, fromHalves, toBfloat, toHalves } from './float16.js';
 import type { StoredTensor, StoredType, TensorInfo } from './safetensors.js';
 
 /** What a stored dtype becomes: every float is f32 (f64 is rounded), every integer 32 bits wide. */
@@ -51,7 +51,7 @@ function decode(raw: Uint8Array, dtype: StoredType): Elements | undefined {
     case 'F64':
       return new Float32Array(view(Float64Array, 8));
     case 'F16':
-      return fromHalf(view(Uint16Array, 2));
+      return fromHalves(view(Uint16Array, 2));
     case 'BF16':
       return fromBfloat(view(Uint16Array, 2));
     case 'I32':
@@ -102,7 +102,7 @@ function toStored(data: Elements, as: StoredType): ArrayBufferView {
     case 'F32':
       return data instanceof Float32Array ? data : new Float32Array(data);
     case 'F16':
-      return toHalf(data);
+      return toHalves(data);
     case 'BF16':
       return toBfloat(data);
     case 'I32':

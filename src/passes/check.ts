@@ -7,6 +7,7 @@ import type { Diagnostic } from '../diagnostics/types.js';
 import { dependsOnInput } from '../ir/affine/parse.js';
 import { channelAxis } from '../ir/affine.js';
 import { input, make, paramRef, resultValues, topological, withInputs } from '../ir/graph.js';
+import { fromHalf, toHalf } from '../ir/half.js';
 import { interpretFunc } from '../ir/interpret.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import { allocate } from '../ir/tensor.js';
@@ -135,22 +136,8 @@ function overStored(func: Func, weights: readonly Value[]): Func {
 function rounded(t: Tensor, precision: Precision): Tensor {
   if (precision === 'f64' || (t.type.dtype !== 'f32' && t.type.dtype !== 'f16')) return t;
   const data = new Float64Array(new Float32Array(t.data));
-  if (precision === 'f16') for (let i = 0; i < data.length; i++) data[i] = roundToHalf(t.data[i]!);
+  if (precision === 'f16') for (let i = 0; i < data.length; i++) data[i] = fromHalf(toHalf(data[i]!));
   return { type: t.type, data };
-}
-
-/** The nearest f16, ties to even; infinity past 65,504. */
-export function roundToHalf(x: number): number {
-  const magnitude = Math.abs(x);
-  if (magnitude === 0 || !Number.isFinite(x)) return x;
-  const exponent = Math.max(Math.floor(Math.log2(magnitude)), -14);
-  const step = 2 ** (exponent - 10);
-  const scaled = magnitude / step;
-  const floor = Math.floor(scaled);
-  const rest = scaled - floor;
-  const rounded = rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
-  const value = rounded * step;
-  return Math.sign(x) * (value > 65504 ? Number.POSITIVE_INFINITY : value);
 }
 
 /** Operators that work on each token (everything in front of the last axis) alone. */

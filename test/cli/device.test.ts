@@ -12,8 +12,14 @@ vi.mock('webgpu', async (original) => {
   const none = { requestAdapter: async () => null };
   return { ...real, create: (flags: string[]) => (gpu.absent ? none : real.create(flags)) };
 });
+function withoutGpu(): void {
+  gpu.absent = true;
+  // What the tests run on is not what a user asked for.
+  vi.stubEnv('ESPALIER_DRIVER', undefined);
+}
 afterEach(() => {
   gpu.absent = false;
+  vi.unstubAllEnvs();
 });
 
 const folder = scratch();
@@ -32,7 +38,7 @@ describe('without a GPU', () => {
     ['run', program, digits],
     ['eval', program, digits],
   ])('%s says what was tried and what to install', async (...args) => {
-    gpu.absent = true;
+    withoutGpu();
     const ended = await cli(...args);
     expectRefused(ended, 3, 'ESP0701');
     expect(ended.err).toMatch(/no WebGPU adapter on this machine \(.*swiftshader/);
@@ -40,7 +46,7 @@ describe('without a GPU', () => {
   });
 
   test('run says it as JSON', async () => {
-    gpu.absent = true;
+    withoutGpu();
     const { code, out, err } = await cli('run', program, digits, '--json');
     expect([code, err]).toEqual([3, '']);
     const { diagnostics } = JSON.parse(out) as { diagnostics: { code: string; help: string[] }[] };
@@ -49,7 +55,7 @@ describe('without a GPU', () => {
   });
 
   test('doctor says why, and what to install', async () => {
-    gpu.absent = true;
+    withoutGpu();
     const text = await cli('doctor');
     expect(text.code).toBe(3);
     expect(text.out).toMatch(/no WebGPU adapter on this machine \(/);
@@ -61,18 +67,14 @@ describe('without a GPU', () => {
 
   test('a driver that is not known is named', async () => {
     vi.stubEnv('ESPALIER_DRIVER', 'voodoo');
-    try {
-      expectRefused(await cli('run', program, digits), 3, 'ESP0710');
-      const { code, out } = await cli('doctor');
-      expect(code).toBe(3);
-      expect(out).toMatch(/unknown driver `voodoo`/);
-    } finally {
-      vi.unstubAllEnvs();
-    }
+    expectRefused(await cli('run', program, digits), 3, 'ESP0710');
+    const { code, out } = await cli('doctor');
+    expect(code).toBe(3);
+    expect(out).toMatch(/unknown driver `voodoo`/);
   });
 
   test('compile and merge need none, but for the limits of a device', async () => {
-    gpu.absent = true;
+    withoutGpu();
     const spec = readFileSync(join(FASHION, 'lora.peft'), 'utf8').replaceAll('"./', `"${FASHION}/`);
     expect((await cli('compile', write('here.peft', spec), '-o', join(folder, 'here'), '--no-golden')).code).toBe(0);
     const limits = spec.replace(/^deploy.*\{$/m, '$&\n  limits = device');

@@ -1,7 +1,7 @@
 /** Every contraction variant that is legal on the adapter against f64, over shapes with ragged edges. */
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { contractVariants } from '../../src/codegen/contract.js';
-import { fromHalf, toHalf } from '../../src/codegen/half.js';
+import { fromHalf, toHalf } from '../../src/ir/half.js';
 import { dispatch, download, type Gpu, legal, openGpu, prepare, upload } from './gpu.js';
 import { type ContractShape, contractData, contractProblem, contractReference, worst } from './problems.js';
 

@@ -1,12 +1,12 @@
 /** Conversions of half precision and bfloat16, over all bit patterns. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { fromBfloat, fromHalf, toBfloat, toHalf } from '../../src/formats/float16.js';
+import { fromBfloat, fromHalves, toBfloat, toHalves } from '../../src/formats/float16.js';
 
 const all = Uint16Array.from({ length: 65536 }, (_, i) => i);
 
 test.each([
-  ['binary16', fromHalf, toHalf],
+  ['binary16', fromHalves, toHalves],
   ['bfloat16', fromBfloat, toBfloat],
 ] as const)('%s: every pattern comes back, NaN as some NaN', (_, decode, encode) => {
   const values = decode(all);
@@ -18,7 +18,7 @@ test.each([
 });
 
 test.each([
-  ['binary16', fromHalf, toHalf, 0x7c00],
+  ['binary16', fromHalves, toHalves, 0x7c00],
   ['bfloat16', fromBfloat, toBfloat, 0x7f80],
 ] as const)('%s: the nearest value, the even one of two', (_, decode, encode, infinity) => {
   const values = decode(all.subarray(0, infinity + 1));
@@ -39,7 +39,7 @@ test.each([
 
 test('known values', () => {
   expect([
-    ...toHalf([1, -2, 65504, 65519.99, 65520, 2 ** -24, 2 ** -25, 1.5 * 2 ** -24, 6.1e-5, Number.NEGATIVE_INFINITY]),
+    ...toHalves([1, -2, 65504, 65519.99, 65520, 2 ** -24, 2 ** -25, 1.5 * 2 ** -24, 6.1e-5, Number.NEGATIVE_INFINITY]),
   ]).toEqual([0x3c00, 0xc000, 0x7bff, 0x7bff, 0x7c00, 1, 0, 2, 0x03ff, 0xfc00]);
   expect([...toBfloat([1, -2, 1 + 2 ** -8, 1 + 3 * 2 ** -8])]).toEqual([0x3f80, 0xc000, 0x3f80, 0x3f82]);
 });

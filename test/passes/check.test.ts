@@ -4,7 +4,6 @@ import { build as b } from '../../src/ir/build.js';
 import { input, paramRef } from '../../src/ir/graph.js';
 import { tensor } from '../../src/ir/tensor.js';
 import type { Func, Tensor, Value } from '../../src/ir/types.js';
-import { roundToHalf } from '../../src/passes/check.js';
 import { checkRegions, type Region } from '../../src/passes/index.js';
 import { random } from './models.js';
 
@@ -81,23 +80,5 @@ describe('checkRegions', () => {
     const other = checkRegions([region(right)], params(), { tokens: 2, seed: 4 });
     expect(multiplied).toBeGreaterThan(0);
     expect(slow[0]!.difference).not.toBe(other[0]!.difference);
-  });
-});
-
-describe('roundToHalf', () => {
-  it('rounds to the nearest, ties to even, with subnormals and overflow', () => {
-    const cases: [number, number][] = [
-      [1, 1],
-      [1 + 2 ** -11, 1],
-      [1 + 3 * 2 ** -11, 1 + 2 ** -9],
-      [-0.1, -0.0999755859375],
-      [65504, 65504],
-      [65520, Number.POSITIVE_INFINITY],
-      [2 ** -24, 2 ** -24],
-      [2 ** -25, 0],
-      [3 * 2 ** -25, 2 ** -23],
-      [0, 0],
-    ];
-    for (const [value, rounded] of cases) expect(roundToHalf(value)).toBe(rounded);
   });
 });

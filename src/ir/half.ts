@@ -1,5 +1,6 @@
 /**
- * IEEE 754 binary16 in plain numbers: what `f16` storage of weights is made of. Node 20 and older browsers have no Float16Array.
+ * IEEE 754 binary16 in plain numbers: what f16 storage and files of halves are made of. Node 20 and older browsers have no
+ * Float16Array.
  */
 
 /** The largest finite half. */
