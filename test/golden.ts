@@ -27,6 +27,12 @@ export function expectGolden(name: string, text: string): void {
   const folder = join(dirname(test), 'golden');
   const path = resolve(folder, name);
   if (!path.startsWith(folder + sep)) throw new Error(`the golden file ${name} lies outside ${folder}`);
+  expectFile(relative(dirname(root), path), text);
+}
+
+/** The same for any file of the project, by its path from the top: a document that is made from code. */
+export function expectFile(shown: string, text: string): void {
+  const path = join(dirname(root), shown);
   const actual = text.endsWith('\n') ? text : `${text}\n`;
   const expected = read(path);
   if (expected === actual) return;
@@ -35,7 +41,6 @@ export function expectGolden(name: string, text: string): void {
     writeFileSync(path, actual);
     return;
   }
-  const shown = relative(dirname(root), path);
   if (expected === undefined) throw new Error(`no golden file ${shown}; write it with UPDATE_GOLDEN=1`);
   expect(actual, `differs from ${shown}; if that is intended, run again with UPDATE_GOLDEN=1`).toBe(expected);
 }

@@ -8,6 +8,7 @@ import { figures, type InspectedNode } from '../../src/api/index.js';
 import { confusionText } from '../../src/cli/commands/use.js';
 import { parseModule } from '../../src/ir/text.js';
 import { scratch } from '../api/support.js';
+import { expectFile } from '../golden.js';
 import { child, cli, expectNothingWritten, expectRefused, FASHION } from './support.js';
 
 const folder = scratch();
@@ -338,6 +339,8 @@ describe('inspect', () => {
     // sharp's renderer refuses XML that is not well formed, and draws nothing for an empty picture.
     const { channels } = await sharp(Buffer.from(svg)).stats();
     expect(channels[0]!.stdev).toBeGreaterThan(5);
+    // README shows it.
+    expectFile('docs/digits.svg', svg);
     expect(svg).toMatch(/karst/);
     expect(svg).toMatch(/4 × \(0 to 3\)/);
     // What passes between the boxes, the two residual connections of a block, and what the marks mean.

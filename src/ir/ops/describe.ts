@@ -50,7 +50,7 @@ export function describeOps(): string {
   const lines = [
     '# Operators of the IR',
     '',
-    'Written from the operator table (`src/ir/ops`); `npx vitest run test/ir -u` writes it again. `?` marks an optional operand,',
+    'Written from the operator table (`src/ir/ops`); `UPDATE_GOLDEN=1 npx vitest run test/ir` writes it again. `?` marks an optional operand,',
     '`...` one that repeats. Floats are computed in f64 by the reference and in the target’s precision by kernels. Operators that',
     'are pointwise broadcast as NumPy does. An operator that decomposes means the same as primitives; the interpreter tests both.',
   ];
