@@ -1,4 +1,5 @@
 /** Contraction without any feature: each thread computes its own tile in registers. Legal on every adapter. */
+import { type RowGrid, rowGrid } from './contract-grid.js';
 import type { RegisterSchedule } from './contract-schedules.js';
 import { paddedK, weightFunction } from './contract-weight.js';
 import { plus } from './lines.js';
@@ -6,16 +7,17 @@ import type { ContractProblem, GeneratedVariant } from './problem.js';
 
 export function contractRegisters(p: ContractProblem, s: RegisterSchedule, rank: number): GeneratedVariant {
   const [across, down] = s.threads;
+  const grid = rowGrid(Math.ceil(p.m / (s.rows * down)), p.batch, 'tile', down);
   return {
     name: 'portable',
     requires: {},
     rank,
-    wgsl: source(p, s),
-    workgroups: [Math.ceil(p.n / (4 * s.vectors * across)), Math.ceil(p.m / (s.rows * down)), p.batch],
+    wgsl: source(p, s, grid),
+    workgroups: [Math.ceil(p.n / (4 * s.vectors * across)), ...grid.counts],
   };
 }
 
-function source(p: ContractProblem, s: RegisterSchedule): string {
+function source(p: ContractProblem, s: RegisterSchedule, grid: RowGrid): string {
   const [across, down] = s.threads;
   const registers: string[] = [];
   const body: string[] = [];
@@ -41,8 +43,8 @@ ${weightFunction(p, 4)}
 // A tile of ${s.rows} rows by ${4 * s.vectors} columns for each thread.
 @compute @workgroup_size(${across}, ${down})
 fn main(@builtin(global_invocation_id) tile: vec3u) {
-  let z = tile.z;
-  let row = tile.y * ${s.rows}u;
+  let z = ${grid.batch};
+  let row = ${grid.tile} * ${s.rows}u;
   let column = tile.x * ${4 * s.vectors}u;
 ${registers.map((r) => `  var ${r} = vec4f(0.0);`).join('\n')}
   for (var k = 0u; k < ${paddedK(p, 4)}u; k += 4u) {

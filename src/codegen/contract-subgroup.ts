@@ -4,6 +4,7 @@
  * the loop has no barrier. Rows, columns and inputs past the end are computed on zeros and not stored: every lane stays active,
  * as subgroup operations require.
  */
+import { type RowGrid, rowGrid } from './contract-grid.js';
 import type { SubgroupSchedule } from './contract-schedules.js';
 import { paddedK, weightFunction } from './contract-weight.js';
 import { indent, plus, range } from './lines.js';
@@ -11,16 +12,17 @@ import type { ContractProblem, GeneratedVariant } from './problem.js';
 
 export function contractSubgroup(p: ContractProblem, s: SubgroupSchedule, rank: number): GeneratedVariant {
   const columns = 4 * s.size * s.vectors;
+  const grid = rowGrid(Math.ceil(p.m / s.rows), p.batch, 'group');
   return {
     name: `subgroup${s.size}`,
     requires: { features: ['subgroups'], subgroupSize: s.size },
     rank,
-    wgsl: source(p, s, columns),
-    workgroups: [Math.ceil(p.n / columns), Math.ceil(p.m / s.rows), p.batch],
+    wgsl: source(p, s, columns, grid),
+    workgroups: [Math.ceil(p.n / columns), ...grid.counts],
   };
 }
 
-function source(p: ContractProblem, s: SubgroupSchedule, columns: number): string {
+function source(p: ContractProblem, s: SubgroupSchedule, columns: number, grid: RowGrid): string {
   const held = Math.max(1, s.rows / s.size);
   /** Lanes that share a row and hold different inputs of it. */
   const lanesPerRow = s.kStep / 4;
@@ -51,7 +53,10 @@ function source(p: ContractProblem, s: SubgroupSchedule, columns: number): strin
     body.push(...inputs.flatMap((k) => [...load(k), ...range(s.rows).flatMap((r) => multiply(r, k))]));
   }
   const at = s.vectors === 1 ? 'column' : `column + (i % ${s.vectors}u) * ${4 * s.size}u`;
-  const conditions = [...(p.m % s.rows === 0 ? [] : [`r < ${p.m}u`]), ...(p.n % columns === 0 ? [] : [`c < ${p.n}u`])];
+  const conditions = [
+    ...(p.m % s.rows === 0 && !grid.partial ? [] : [`r < ${p.m}u`]),
+    ...(p.n % columns === 0 ? [] : [`c < ${p.n}u`]),
+  ];
   const store = 'store4(z, r, c, sums[i]);';
   return `enable subgroups;
 
@@ -62,8 +67,8 @@ ${weightFunction(p, s.kStep)}
 // A tile of ${s.rows} rows by ${columns} columns for each subgroup of ${s.size}.
 @compute @workgroup_size(${s.size})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
-  let z = group.z;
-  let row = group.y * ${s.rows}u;
+  let z = ${grid.batch};
+  let row = ${grid.tile} * ${s.rows}u;
   let column = group.x * ${columns}u + lane * 4u;
 ${indent(
   1,

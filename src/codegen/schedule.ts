@@ -48,7 +48,7 @@ export interface ScheduledDispatch {
   readonly share: number;
 }
 
-/** No cut makes the group fit; `slot` is what is too large, unless the number of workgroups is. */
+/** No cut makes the group fit: what one dispatch would bind is too large or, where that is not, it has too many workgroups. */
 export class CannotCut extends Error {
   constructor(
     readonly group: Group,

@@ -25,9 +25,11 @@ forward(x) { x * solve(gram(U), U) }    // depends on parameters alone: computed
 Move the operator to a place where it sees parameters only, or write it with operators that have kernels.`,
   }),
   ESP0602: entry<{ operator: string; bytes: number; limit: number }>({
-    title: 'Tensor too large to bind',
+    title: 'Tensor too large for one kernel',
     message: (a) =>
-      `\`${a.operator}\` touches ${mib(a.bytes)} of one tensor at a time; a WebGPU device binds at least ${mib(a.limit)}`,
+      a.bytes > a.limit
+        ? `\`${a.operator}\` touches ${mib(a.bytes)} of one tensor at a time; a WebGPU device binds at least ${mib(a.limit)}`
+        : `\`${a.operator}\` needs more workgroups at a time than the 65,535 that every WebGPU device runs along a dimension`,
     help: () => [
       'use a smaller batch or image',
       'or compile for devices with larger limits: `limits = device` under `deploy`',

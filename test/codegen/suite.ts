@@ -107,6 +107,14 @@ export async function programSuite(driver: string): Promise<void> {
       await agrees(run, m, [y, y, x, m.param([4])], { choices });
     });
 
+    it('more rows than one dimension of a dispatch counts', async () => {
+      const m = new Model(14);
+      const y = build.linear(m.input([1, 2_200_003, 3]), m.param([4, 3]), m.param([4]));
+      const g = await agrees(run, m, [y], { choices });
+      expect(entryOf(g).dispatches.length).toBe(1);
+      expect(Math.max(...entryOf(g).dispatches[0]!.workgroups.map(([, rows]) => rows))).toBeGreaterThan(32768);
+    });
+
     describe('tensors larger than a binding', () => {
       const limits = { maxStorageBufferBindingSize: 4096, maxBufferSize: 1 << 20 };
       it('cuts an MLP along its rows', async () => {
