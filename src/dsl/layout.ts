@@ -252,7 +252,7 @@ class Arranger {
     if (next === T.Colon && (before === T.LParen || before === T.Comma || before === T.LCurly)) return undefined;
     const reserved = lookup(T.RESERVED, word);
     if (reserved) return reserved;
-    if (lookup(T.POSITIONAL, word) && this.inPosition(word, i, before, inner, mayStart))
+    if (lookup(T.POSITIONAL, word) && this.inPosition(word, i, prev, inner, mayStart))
       return lookup(T.POSITIONAL, word);
     return before === T.Num && !this.breaks[i] && /^[a-z]+$/.test(word) ? T.Unit : undefined;
   }
@@ -260,10 +260,11 @@ class Arranger {
   private inPosition(
     word: string,
     i: number,
-    before: TokenType | undefined,
+    prev: IToken | undefined,
     inner: IToken | undefined,
     mayStart: boolean,
   ): boolean {
+    const before = prev?.tokenType;
     const next = isName(this.sig[i + 1]) ? T.Word : this.next(i) === T.Word ? undefined : this.next(i);
     const sameLine = this.breaks[i + 1] === undefined;
     const afterOperand = before !== undefined && OPERAND_ENDS.has(before);
@@ -306,12 +307,11 @@ class Arranger {
       case 'adapt':
       case 'prune':
       case 'tune':
-        return (
-          this.mode === 'model' &&
-          mayStart &&
-          sameLine &&
-          (next === T.Word || next === T.StarStar || next === T.LCurly || (next === T.Mult && this.isWildcard(i + 1)))
-        );
+        if (this.mode !== 'model' || !mayStart || !sameLine) return false;
+        if (next === T.Word || next === T.StarStar) return true;
+        // After an operator these go on with an expression too, in which the word is a name.
+        if (prev && tokenMatcher(prev, T.BinaryOperator)) return false;
+        return next === T.LCurly || (next === T.Mult && this.isWildcard(i + 1));
       case 'with':
         return (
           this.selecting &&

@@ -21,6 +21,12 @@ describe('format', () => {
     );
   });
 
+  test('a word of statements is a name in an expression that a long line was broken in', () => {
+    const long = Array.from({ length: 9 }, (_, i) => `a_rather_long_name_${i}`).join(' + ');
+    formatted(`model M(rank: int) {\n  x = if ${long} + adapt {} else { rank }\n}\n`);
+    formatted(`model M(rank: int) {\n  x = ${long} + tune * rank\n}\n`);
+  });
+
   test('keeps comments wherever a line may end in the sketch', () => {
     fc.assert(
       fc.property(fc.array(fc.nat(), { minLength: 1, maxLength: 40 }), (choices) => {
