@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    setupFiles: ['test/round-trip.ts'],
+    setupFiles: ['test/round-trip.ts', 'test/seed.ts'],
     pool: 'forks',
     testTimeout: 120_000,
     hookTimeout: 120_000,
