@@ -10,6 +10,7 @@ import { diagnostic } from '../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
 import type { DeploySettings, Elaborated } from '../dsl/elaborated.js';
 import { encodeSafetensors, type StoredTensor } from '../formats/safetensors.js';
+import { sizeOf } from '../ir/ops/shapes.js';
 import { printFunc, printModule } from '../ir/text.js';
 import type { Module, Tensor } from '../ir/types.js';
 import { type MergeReport, optimize, PASSES } from '../passes/index.js';
@@ -171,7 +172,7 @@ export async function compile(spec: Spec, options: CompileOptions): Promise<Comp
   const shards = weightFiles(generated, get);
   const trainable = [...elaborated.module.params.values()].filter((p) => p.role === 'trainable');
   const size = (ps: Iterable<{ type: { shape: readonly number[] } }>) =>
-    [...ps].reduce((sum, p) => sum + p.type.shape.reduce((a, b) => a * b, 1), 0);
+    [...ps].reduce((sum, p) => sum + sizeOf(p.type.shape), 0);
   const own = [...elaborated.module.params.values()].filter((p) => p.role === 'frozen' || p.role === 'trainable');
   const program: Program = {
     ...generated.program,

@@ -1,5 +1,7 @@
 /** How data flows through a model's sites: in which order, in what shape, and past which of them. For pictures. */
 import type { Elaborated, SiteNode } from '../dsl/elaborated.js';
+import { dependsOnInput } from '../ir/affine/parse.js';
+import { resultValues, topological, users } from '../ir/graph.js';
 import type { Value } from '../ir/types.js';
 
 /** A sum that takes what came out of child `from` (-1: what came in) past the children up to and including `to`. */
@@ -22,39 +24,20 @@ const within = (value: Value, key: string): boolean => {
   return site !== undefined && (site === key || site.startsWith(`${key}.`));
 };
 
-/** Values that depend on the input, operands first. What is computed from parameters alone is no flow. */
-function dataValues(results: readonly Value[]): Value[] {
-  const depends = new Map<Value, boolean>();
-  const ordered: Value[] = [];
-  // A deep model would exhaust the stack of a recursion.
-  const stack: [Value, boolean][] = results.map((r) => [r, false]);
-  while (stack.length > 0) {
-    const [value, ready] = stack.pop()!;
-    if (depends.has(value)) continue;
-    if (!ready) {
-      stack.push([value, true], ...value.inputs.map((x): [Value, boolean] => [x, false]));
-      continue;
-    }
-    const is = value.op === 'input' || value.inputs.some((x) => depends.get(x) === true);
-    depends.set(value, is);
-    if (is) ordered.push(value);
-  }
-  return ordered;
-}
-
 export function flowOf({ module }: Elaborated): Flow {
-  const { results } = module.funcs.get('infer')!;
-  const values = dataValues(results.map((r) => r.value));
+  const infer = module.funcs.get('infer')!;
+  const results = resultValues(infer);
+  // What is computed from parameters alone is no flow.
+  const values = topological(results).filter(dependsOnInput);
   const place = new Map(values.map((v, i) => [v, i]));
-  const users = new Map<Value, Value[]>();
-  for (const user of values) for (const x of user.inputs) users.set(x, [...(users.get(x) ?? []), user]);
-  const isResult = new Set(results.map((r) => r.value));
+  const readers = users(infer);
+  const isResult = new Set(results);
 
   /** The last value of a site that something outside of it reads. */
   const outputs = new Map<string, Value | undefined>();
   const outputOf = (key: string): Value | undefined => {
     if (!outputs.has(key)) {
-      const leaves = (v: Value) => isResult.has(v) || (users.get(v) ?? []).some((u) => !within(u, key));
+      const leaves = (v: Value) => isResult.has(v) || readers.get(v)!.some((u) => !within(u, key));
       outputs.set(
         key,
         values.findLast((v) => within(v, key) && leaves(v)),

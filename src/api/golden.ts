@@ -10,6 +10,7 @@ import { storeTensor } from '../formats/elements.js';
 import { encodeSafetensors, type StoredType } from '../formats/safetensors.js';
 import { normalStream } from '../ir/init.js';
 import { interpret } from '../ir/interpret.js';
+import { sizeOf } from '../ir/ops/shapes.js';
 import type { DType, Module, Tensor, TensorType } from '../ir/types.js';
 
 export interface Golden {
@@ -110,7 +111,6 @@ const withRows = ({ dtype, shape }: TensorType, rows: number): TensorType => ({
   dtype,
   shape: [rows, ...shape.slice(1)],
 });
-const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 
 /** Random inputs: floats as a normalised image has them, small whole numbers for the rest. */
 function inputRows(module: Module, rows: number): Map<string, Tensor> {

@@ -6,6 +6,7 @@ import { moduleSites } from '../formats/adapter.js';
 import { loadSources, nonFinite } from '../formats/checkpoint.js';
 import { readMasks } from '../formats/masks.js';
 import { initialise } from '../ir/init.js';
+import { sizeOf } from '../ir/ops/shapes.js';
 import type { Param, Tensor } from '../ir/types.js';
 import { findMasks } from '../prune/index.js';
 import type { Analysis } from './analyse.js';
@@ -57,10 +58,7 @@ function warnAboutStarts(elaborated: Elaborated, started: ReadonlySet<string>): 
     (name) => !adapterParams.has(name) && elaborated.module.params.get(name)?.role === 'frozen',
   );
   if (bare.length > 0) {
-    const size = bare.reduce(
-      (sum, name) => sum + elaborated.module.params.get(name)!.type.shape.reduce((a, b) => a * b, 1),
-      0,
-    );
+    const size = bare.reduce((sum, name) => sum + sizeOf(elaborated.module.params.get(name)!.type.shape), 0);
     warnings.push(diagnostic('ESP0907', { source: bare[0]!.split('.')[0]!, count: size }));
   }
   const tuned = [...started].filter(
@@ -92,7 +90,7 @@ const BUFFER_BYTES = 2 ** 28;
 function refuseTooLarge(params: ReadonlyMap<string, Param>): void {
   const sized = [...params.values()].map(({ name, type }) => ({
     name,
-    bytes: 4 * type.shape.reduce((a, b) => a * b, 1),
+    bytes: 4 * sizeOf(type.shape),
   }));
   const tooLarge = sized.filter(({ bytes }) => bytes >= MAX_TENSOR_BYTES);
   if (tooLarge.length === 0) return;

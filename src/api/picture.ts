@@ -4,6 +4,7 @@
  */
 import type { PreprocessStep } from '../../runtime/program.js';
 import type { Elaborated, PruneJob, SiteNode } from '../dsl/elaborated.js';
+import { sizeOf } from '../ir/ops/shapes.js';
 import { type Flow, flowOf } from './flow.js';
 import { boxRect, compact, DOCUMENT, escapeXml, pill, text } from './svg.js';
 
@@ -77,7 +78,7 @@ class Painter {
 
   sizeOf(names: Iterable<string>): number {
     const { params } = this.model.module;
-    return [...names].reduce((sum, n) => sum + (params.get(n)?.type.shape ?? [0]).reduce((a, b) => a * b, 1), 0);
+    return [...names].reduce((sum, n) => sum + sizeOf(params.get(n)?.type.shape ?? [0]), 0);
   }
 
   /** What each mark means, and how much of the model has it. */

@@ -4,6 +4,7 @@
  */
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
+import { sizeOf } from '../ir/ops/shapes.js';
 import type { Tensor, TensorType } from '../ir/types.js';
 import { adapterLabels, isAdapterFile, peftAsStore } from './adapter.js';
 import type { ByteSource, Folder } from './bytes.js';
@@ -161,7 +162,6 @@ export async function loadSources(
   return out;
 }
 
-const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 const shown = (shape: readonly number[]): string => `[${shape.join(', ')}]`;
 
 function refuseMisfits(

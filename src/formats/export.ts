@@ -1,6 +1,7 @@
 /** Writing a checkpoint in the layout of the one that the model came from: what `merge` makes. */
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { EspalierError } from '../diagnostics/types.js';
+import { sizeOf } from '../ir/ops/shapes.js';
 import type { Elements, Tensor } from '../ir/types.js';
 import { readAll } from './bytes.js';
 import type { OpenCheckpoint } from './checkpoint.js';
@@ -86,7 +87,7 @@ function refuseOverflow(name: string, { data }: Tensor, dtype: StoredType): void
 
 function sliceRows(tensor: Tensor, [start, end]: readonly [number, number]): Tensor {
   const { dtype, shape } = tensor.type;
-  const step = shape.slice(1).reduce((a, b) => a * b, 1);
+  const step = sizeOf(shape.slice(1));
   const data: Elements = tensor.data.subarray(start * step, end * step);
   return { type: { dtype, shape: [end - start, ...shape.slice(1)] }, data };
 }

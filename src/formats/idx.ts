@@ -1,6 +1,7 @@
 /** IDX, the format of the MNIST files: arrays of bytes with big-endian sizes. */
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { EspalierError } from '../diagnostics/types.js';
+import { sizeOf } from '../ir/ops/shapes.js';
 import type { ByteSource } from './bytes.js';
 import type { RgbaImage } from './types.js';
 
@@ -24,7 +25,7 @@ export async function readIdx(source: ByteSource): Promise<IdxArray> {
   const sizes = await source.read(4, 4 * rank);
   const view = new DataView(sizes.buffer, sizes.byteOffset, sizes.byteLength);
   const shape = Array.from({ length: rank }, (_, i) => view.getUint32(4 * i, false));
-  const size = shape.reduce((a, b) => a * b, 1);
+  const size = sizeOf(shape);
   if (start + size !== source.size) {
     throw wrong(
       `[${shape.join(', ')}] needs ${size.toLocaleString('en')} bytes, but ${(source.size - start).toLocaleString('en')} follow`,

@@ -4,6 +4,7 @@
  */
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { EspalierError } from '../diagnostics/types.js';
+import { sizeOf } from '../ir/ops/shapes.js';
 import type { ByteSource } from './bytes.js';
 
 /** Bytes of one element, for the dtypes whose elements are whole bytes. */
@@ -192,7 +193,7 @@ export function safetensorsPieces(
   const header: [string, unknown][] = Object.keys(metadata).length > 0 ? [['__metadata__', metadata]] : [];
   let end = 0;
   for (const [name, t] of ordered) {
-    const bytes = t.shape.reduce((a, b) => a * b, 1) * ELEMENT_BYTES[t.dtype];
+    const bytes = sizeOf(t.shape) * ELEMENT_BYTES[t.dtype];
     if (bytes !== t.data.byteLength) {
       throw new RangeError(
         `${name}: ${t.dtype} [${t.shape.join(', ')}] needs ${bytes} bytes, not ${t.data.byteLength}`,

@@ -3,7 +3,18 @@
  * the adapter's part is applied factor by factor. Of a Kronecker product nothing of its size is ever made.
  */
 import { apply, applyCost, materialise } from '../ir/affine/apply.js';
-import { cols, diagonal, holdsKron, type Matrix, product, rows, sum, transposed, zero } from '../ir/affine/matrix.js';
+import {
+  cols,
+  diagonal,
+  holdsKron,
+  type Matrix,
+  product,
+  rows,
+  somePart,
+  sum,
+  transposed,
+  zero,
+} from '../ir/affine/matrix.js';
 import { dependsOnInput, matrixOf } from '../ir/affine/parse.js';
 import { resultValues, rewriteValues, topological, withInputs } from '../ir/graph.js';
 import { Interner } from '../ir/intern.js';
@@ -104,22 +115,6 @@ function split(b: Builder, m: Matrix): [own: Matrix, added: Matrix] {
   }
 }
 
-function readsOwn(m: Matrix): boolean {
-  switch (m.kind) {
-    case 'zero':
-    case 'identity':
-      return false;
-    case 'diagonal':
-      return readsBase(m.scale);
-    case 'dense':
-      return readsBase(m.value);
-    case 'product':
-    case 'kron':
-      return readsOwn(m.left) || readsOwn(m.right);
-    case 'sum':
-      return m.terms.some(readsOwn);
-    case 'rows':
-    case 'cols':
-      return m.parts.some(readsOwn);
-  }
-}
+/** Whether it holds a parameter of the model itself. */
+const readsOwn = (m: Matrix): boolean =>
+  somePart(m, (x) => (x.kind === 'dense' && readsBase(x.value)) || (x.kind === 'diagonal' && readsBase(x.scale)));

@@ -24,8 +24,8 @@ model M {
 describe('compile refuses', () => {
   test.each<[string, string | Uint8Array, RegExp]>([
     ['an empty spec', '', /declares no model/],
-    ['a binary spec', Uint8Array.from({ length: 4096 }, (_, i) => (i * 37) % 256), /./],
-    ['a spec of 10 MB', `${'// padding\n'.repeat(1_000_000)}`, /./],
+    ['a binary spec', Uint8Array.from({ length: 4096 }, (_, i) => (i * 37) % 256), /ESP0111/],
+    ['a spec of 10 MB', `${'// padding\n'.repeat(1_000_000)}`, /ESP0110/],
     ['rank 0', model('adapt base.blocks[*].mlp.fc1 with lora(rank: 0)'), /rank must be at least 1/],
     ['a negative sparsity', model('prune base.blocks[*].mlp.fc1 with magnitude(sparsity: -10%)'), /sparsity/],
     ['a sparsity above 100%', model('prune base.blocks[*].mlp.fc1 with magnitude(sparsity: 101%)'), /sparsity/],

@@ -233,19 +233,23 @@ export function rowRange(b: Builder, m: Matrix, from: number, to: number): Matri
   }
 }
 
-/** Whether a Kronecker product is anywhere in the structure. */
-export function holdsKron(m: Matrix): boolean {
+/** Whether the matrix or a part of its structure passes the test. */
+export function somePart(m: Matrix, test: (part: Matrix) => boolean): boolean {
+  if (test(m)) return true;
+  const some = (parts: readonly Matrix[]): boolean => parts.some((x) => somePart(x, test));
   switch (m.kind) {
-    case 'kron':
-      return true;
     case 'product':
-      return holdsKron(m.left) || holdsKron(m.right);
+    case 'kron':
+      return some([m.left, m.right]);
     case 'sum':
-      return m.terms.some(holdsKron);
+      return some(m.terms);
     case 'rows':
     case 'cols':
-      return m.parts.some(holdsKron);
+      return some(m.parts);
     default:
       return false;
   }
 }
+
+/** Whether a Kronecker product is anywhere in the structure. */
+export const holdsKron = (m: Matrix): boolean => somePart(m, (x) => x.kind === 'kron');
