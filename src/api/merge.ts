@@ -24,8 +24,9 @@ export interface Merged {
   /** The folder: contents by name. */
   readonly files: ReadonlyMap<string, string | Uint8Array | Uint8Array[]>;
   readonly layout: string;
+  /** Tensors of the checkpoint. */
   readonly tensors: number;
-  /** Our names of the parameters whose values differ from the base's. */
+  /** Names of those that differ from the base's. */
   readonly changed: readonly string[];
   readonly warnings: readonly Diagnostic[];
 }
@@ -99,16 +100,13 @@ export async function merge(spec: Spec, options: MergeOptions): Promise<Merged> 
   const prepared = prepareParameters(module, loaded.get);
 
   const values = new Map<string, Tensor>();
-  const changed: string[] = [];
   for (const [ours, theirs] of pairs) {
     if (plain.params.get(ours)?.role === 'prepared') continue;
     values.set(ours, prepared.get(theirs) ?? loaded.get(theirs));
-    if (prepared.has(theirs) || elaborated.sources.some((s) => s.kind !== 'backbone' && s.params.includes(ours)))
-      changed.push(ours);
   }
   // What inference does not read (an unused pooler, say) keeps its value.
   for (const name of backbone.params) if (!values.has(name)) values.set(name, loaded.get(name));
-  const files = await exportCheckpoint({
+  const exported = await exportCheckpoint({
     params: values,
     layoutName,
     layout,
@@ -116,10 +114,8 @@ export async function merge(spec: Spec, options: MergeOptions): Promise<Merged> 
     ...(elaborated.labels ? { labels: elaborated.labels } : {}),
   });
   return {
-    files,
+    ...exported,
     layout: layoutName,
-    tensors: values.size,
-    changed,
     warnings: [...analysis.warnings, ...loaded.warnings, ...report.diagnostics],
   };
 }

@@ -1,7 +1,7 @@
 /** Writing a checkpoint in the layout of the one that the model came from: what `merge` makes. */
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { EspalierError } from '../diagnostics/types.js';
-import { sizeOf } from '../ir/ops/shapes.js';
+import { sameShape, sizeOf } from '../ir/ops/shapes.js';
 import type { Elements, Tensor } from '../ir/types.js';
 import { readAll } from './bytes.js';
 import type { OpenCheckpoint } from './checkpoint.js';
@@ -9,7 +9,7 @@ import { storeTensor } from './elements.js';
 import { withLabels } from './huggingface.js';
 import { readJsonObject } from './json.js';
 import { type StoredTensor, type StoredType, safetensorsPieces } from './safetensors.js';
-import { readsAs, type TensorStore } from './store.js';
+import { readsAs, type StoreEntry, type TensorStore } from './store.js';
 import type { NamedTensor } from './types.js';
 
 /** In the metadata of the file, beside what transformers asks for. */
@@ -28,14 +28,21 @@ export interface ExportOptions {
   readonly dtype?: 'F32' | 'F16' | 'BF16';
 }
 
+export interface Exported {
+  /** `model.safetensors`, and for a folder the configuration files of the base. */
+  readonly files: Map<string, string | Uint8Array | Uint8Array[]>;
+  /** Tensors of `model.safetensors`. */
+  readonly tensors: number;
+  /** Those that are not, bit for bit, what the base has under their names. */
+  readonly changed: readonly string[];
+}
+
 /**
  * The files of the merged checkpoint by name: `model.safetensors`, and for a folder the configuration files of the base. Tensors of the base
  * that the model does not have (a pooler) are copied.
  * @throws EspalierError ESP0519 when the layout has no place for a parameter, ESP0919 when its dtype has none for a value.
  */
-export async function exportCheckpoint(
-  options: ExportOptions,
-): Promise<Map<string, string | Uint8Array | Uint8Array[]>> {
+export async function exportCheckpoint(options: ExportOptions): Promise<Exported> {
   const { params, layout, base } = options;
   const named = new Set(layout.map((n) => n.param));
   const homeless = [...params].filter(([p]) => !named.has(p)).map(([p, t]) => `${p} [${t.type.shape.join(', ')}]`);
@@ -43,6 +50,7 @@ export async function exportCheckpoint(
     throw new EspalierError([diagnostic('ESP0519', { layout: options.layoutName, params: homeless })]);
 
   const tensors = new Map<string, StoredTensor>();
+  const changed: string[] = [];
   for (const { param, tensor, rows } of layout) {
     const value = params.get(param);
     if (!value) continue;
@@ -50,7 +58,10 @@ export async function exportCheckpoint(
     const dtype = options.dtype ?? floatType(entry?.dtype);
     const part = rows ? sliceRows(value, rows) : value;
     refuseOverflow(param, part, dtype);
-    tensors.set(entry?.original ?? tensor, storeTensor(part, dtype));
+    const name = entry?.original ?? tensor;
+    const stored = storeTensor(part, dtype);
+    tensors.set(name, stored);
+    if (!entry || !(await isStored(entry, stored))) changed.push(name);
   }
   for (const [name, entry] of base.store.tensors) {
     const original = entry.original ?? name;
@@ -62,7 +73,16 @@ export async function exportCheckpoint(
   const files = new Map<string, string | Uint8Array | Uint8Array[]>();
   files.set('model.safetensors', safetensorsPieces(tensors, { format: 'pt', writer: WRITER }));
   if (base.kind === 'huggingface' && base.folder) await copyConfigs(base.folder, options.labels, files);
-  return files;
+  return { files, tensors: tensors.size, changed };
+}
+
+/** Whether a tensor is in a file already as it would be written. */
+async function isStored(entry: StoreEntry, { dtype, shape, data }: StoredTensor): Promise<boolean> {
+  if (entry.dtype !== dtype || !sameShape(entry.shape, shape)) return false;
+  const before = (await entry.bytes?.()) ?? storeTensor(await entry.read(), dtype).data;
+  if (before.length !== data.length) return false;
+  for (let i = 0; i < before.length; i++) if (before[i] !== data[i]) return false;
+  return true;
 }
 
 /** Whether a checkpoint file came out of `exportCheckpoint`, so that a new one may take its place. */

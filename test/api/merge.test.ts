@@ -56,7 +56,6 @@ describe('a merged checkpoint', () => {
   test('keeps the dtype, names and untouched tensors of the base', async () => {
     const spec = await adapted(folder, 'vit-odd', 'base.blocks[1].mlp.fc1 with lora(rank: 2)');
     const { merged, path } = await written(spec, 'merged-odd');
-    expect(merged.changed).toEqual(['base.blocks.1.mlp.fc1.weight']);
     const [before, after] = [
       await readTensors(join(FIXTURES, 'vit-odd', 'model.safetensors')),
       await readTensors(join(path, 'model.safetensors')),
@@ -66,9 +65,20 @@ describe('a merged checkpoint', () => {
       ([name, t]) => !Buffer.from(t.data.buffer).equals(Buffer.from(after.get(name)!.data.buffer)),
     );
     expect(differing.map(([name]) => name)).toEqual(['vit.encoder.layer.1.intermediate.dense.weight']);
+    expect(merged).toMatchObject({ tensors: after.size, changed: differing.map(([name]) => name) });
     // bfloat16 keeps eight bits.
     const x = random('pixels', pixels['vit-odd']);
     expect(relativeError(await logitsAsWritten(spec, x), await logitsAsWritten(vitSpec(path), x))).toBeLessThan(0.05);
+  });
+
+  test('counts what changed by the names of the layout: query and value, not the key that lies between them', async () => {
+    const spec = await adapted(folder, 'vit-shards', 'base.blocks[*].attn.qkv.{q, v} with lora(rank: 3)');
+    const { merged, path } = await written(spec, 'merged-parts');
+    const names = [0, 1].flatMap((i) =>
+      ['query', 'value'].map((p) => `vit.encoder.layer.${i}.attention.attention.${p}.weight`),
+    );
+    expect([...merged.changed].sort()).toEqual(names);
+    expect(merged.tensors).toBe((await readTensors(join(path, 'model.safetensors'))).size);
   });
 
   test('has zeros where the spec prunes', async () => {

@@ -182,7 +182,7 @@ describe('exporting', () => {
     const names = [...base.store.tensors].map(([tensor]) => ({ param: `our.${tensor}`, tensor }));
     const params = new Map<string, Tensor>();
     for (const { param, tensor } of names) params.set(param, await base.store.tensors.get(tensor)!.read());
-    const files = await exportCheckpoint({
+    const { files } = await exportCheckpoint({
       params,
       layout: names,
       layoutName: 'huggingface',
@@ -205,7 +205,7 @@ describe('exporting', () => {
     const base = await openCheckpoint(memorySource('w', fileOf({ ...GOOD, 'pooler.weight': floats([2], 7) })));
     const params = await loadSources([SOURCE], base, { types: TYPES });
     const options = { layout: LAYOUT, layoutName: 'theirs', base };
-    const files = await exportCheckpoint({ ...options, params });
+    const { files } = await exportCheckpoint({ ...options, params });
     const again = await openCheckpoint(
       memorySource('w', Buffer.concat(files.get('model.safetensors') as Uint8Array[])),
     );
@@ -224,7 +224,7 @@ describe('exporting', () => {
       ['exact', stranger('F64', [1, 2, 3, 4, 5, 6, 7, 8])],
     ]);
     const base = await openCheckpoint(memorySource('w', encodeSafetensors(strange)));
-    const files = await exportCheckpoint({ params: new Map(), layout: [], layoutName: 'theirs', base });
+    const { files } = await exportCheckpoint({ params: new Map(), layout: [], layoutName: 'theirs', base });
     const again = await openCheckpoint(
       memorySource('w', Buffer.concat(files.get('model.safetensors') as Uint8Array[])),
     );
@@ -249,7 +249,7 @@ describe('exporting', () => {
         layoutName: 'theirs',
         base,
       });
-    const written = Buffer.concat((await to(fits)).get('model.safetensors') as Uint8Array[]);
+    const written = Buffer.concat((await to(fits)).files.get('model.safetensors') as Uint8Array[]);
     const { data } = await (await openCheckpoint(memorySource('w', written))).store.tensors.get('w')!.read();
     expect(Number.isFinite(data[0])).toBe(true);
     await expect(to(tooLarge)).rejects.toThrow(new RegExp(`ESP0919.*which ${dtype} cannot hold.*base\\.w`));
