@@ -64,7 +64,12 @@ describe.each(['vit-shards', 'vit-grey', 'vit-odd'])('%s', (name) => {
   });
 });
 
-describe.each(['karst', 'alore', 'lora'])('the demo’s %s adapter', (name) => {
+describe.each([
+  // In each of four blocks: weight and bias of q, k, v, proj, fc1, fc2; weights of q, k, v, fc1; weights of q, v. And the head's two.
+  ['karst', 4 * 12 + 2],
+  ['alore', 4 * 4 + 2],
+  ['lora', 4 * 2 + 2],
+] as const)('the demo’s %s adapter', (name, changes) => {
   const spec = `examples/fashion/${name}.peft`;
 
   test('gives the logits of PyTorch', async () => {
@@ -91,7 +96,9 @@ describe.each(['karst', 'alore', 'lora'])('the demo’s %s adapter', (name) => {
     expect(shapes(after)).toEqual(shapes(before));
     expect(after.facts.options).toEqual(before.facts.options);
     expect(after.facts.preprocess).toEqual(before.facts.preprocess);
-    expect(merged.changed).toContain('base.blocks.0.attn.qkv.weight');
-    expect(merged.changed).toContain('head.fc.bias');
+    expect(merged.tensors).toBe(before.store.tensors.size);
+    expect(merged.changed).toContain('vit.encoder.layer.0.attention.attention.query.weight');
+    expect(merged.changed).toContain('classifier.bias');
+    expect(merged.changed).toHaveLength(changes);
   });
 });
