@@ -11,9 +11,10 @@
  *    reads it and does not read it over and over (as a matrix product reads its operand for every column tile), or if it is no more
  *    than `CHEAP` operations. What is left becomes a pointwise group of its own.
  * 4. A kernel that would need more buffers than the limit is cut: first at a value that it computes in place, then at its path.
+ * 5. A value that is computed where it is read stands at most `MOST_DEEP` operators below what the kernel stores.
  */
 
-import { topological } from '../ir/graph.js';
+import { postorder, topological } from '../ir/graph.js';
 import { OPS } from '../ir/ops/index.js';
 import { sameShape } from '../ir/ops/shapes.js';
 import type { Func, OpName, Value } from '../ir/types.js';
@@ -37,6 +38,9 @@ export interface Group {
 
 /** Arithmetic operations that may be repeated for the sake of one buffer less. */
 const CHEAP = 2;
+
+/** Kernels are written by recursion over what they compute in place, and compilers of shaders read them by recursion. */
+const MOST_DEEP = 100;
 
 const VIEWS: ReadonlySet<OpName> = new Set([
   'reshape',
@@ -111,12 +115,15 @@ export function fuse(func: Func, options: FuseOptions): Group[] {
   const stops = new Set<Value>();
   for (;;) {
     const groups = new Fusion(func, forced, stops).groups();
-    const large = groups.find((g) => buffersOf(g) > options.maxBuffers);
-    if (!large) return groups;
-    const cut = widest(large, forced);
-    if (cut) forced.add(cut);
-    else if (large.path.length > 0) stops.add(large.path.at(-2) ?? large.anchor);
-    else throw new BufferLimit(large.anchor, buffersOf(large), options.maxBuffers);
+    const large = groups.filter((g) => buffersOf(g) > options.maxBuffers);
+    if (large.length === 0) return groups;
+    for (const g of large) {
+      const leaves = leavesOf(g);
+      const cut = widest(g, leaves, forced, options.maxBuffers);
+      if (cut) forced.add(cut);
+      else if (g.path.length > 0) stops.add(lastThatFits(g, leaves, options.maxBuffers));
+      else throw new BufferLimit(g.anchor, buffersOf(g), options.maxBuffers);
+    }
   }
 }
 
@@ -130,34 +137,48 @@ export class BufferLimit extends Error {
   }
 }
 
+const bufferOf = (v: Value): string | number =>
+  v.op === 'param' || v.op === 'input' ? `${v.op} ${v.attrs.name}` : v.id;
+
 function buffersOf(g: Group): number {
-  const names = new Set(g.reads.map((v) => (v.op === 'param' || v.op === 'input' ? `${v.op} ${v.attrs.name}` : v.id)));
-  return names.size + 1 + (g.lse ? 1 : 0);
+  return new Set(g.reads.map(bufferOf)).size + 1 + (g.lse ? 1 : 0);
 }
 
-/** The value computed in place, other than the stored one, that stands for the most buffers. */
-function widest(g: Group, forced: ReadonlySet<Value>): Value | undefined {
+/** The buffers below every value that the group's kernel computes. */
+function leavesOf(g: Group): Map<Value, ReadonlySet<string | number>> {
   const bound = new Set(g.reads);
+  const leaves = new Map<Value, ReadonlySet<string | number>>();
+  for (const v of postorder([g.anchor, ...g.path], (x) => (bound.has(x) ? [] : x.inputs))) {
+    leaves.set(v, new Set(bound.has(v) ? [bufferOf(v)] : v.inputs.flatMap((x) => [...leaves.get(x)!])));
+  }
+  return leaves;
+}
+
+/**
+ * The value computed in place, other than the stored one, that stands for the most buffers that a kernel of its own may bind; if every
+ * one has more, the one that has the fewest.
+ */
+function widest(
+  g: Group,
+  leaves: ReturnType<typeof leavesOf>,
+  forced: ReadonlySet<Value>,
+  limit: number,
+): Value | undefined {
   const own = new Set<Value>([g.anchor, ...g.path]);
-  let best: Value | undefined;
-  let most = 1;
-  const seen = new Map<Value, Set<Value>>();
-  const leaves = (v: Value): Set<Value> => {
-    const known = seen.get(v);
-    if (known) return known;
-    const set = new Set<Value>();
-    seen.set(v, set);
-    if (bound.has(v)) return set.add(v);
-    for (const x of v.inputs) for (const l of leaves(x)) set.add(l);
-    // Up to the limit: taking everything out would only move the problem.
-    if (!own.has(v) && !forced.has(v) && work(v) > 0 && set.size > most && set.size < bound.size) {
-      most = set.size;
-      best = v;
-    }
-    return set;
-  };
-  for (const v of own) leaves(v);
-  return best;
+  const all = new Set(g.reads.map(bufferOf)).size;
+  let best: { readonly v: Value; readonly size: number } | undefined;
+  for (const [v, { size }] of leaves) {
+    if (size < 2 || size >= all || own.has(v) || forced.has(v) || work(v) === 0) continue;
+    const better = !best || (best.size < limit ? size < limit && size > best.size : size < best.size);
+    if (better) best = { v, size };
+  }
+  return best?.v;
+}
+
+/** The end of the longest part of a group's path with which its kernel binds no more buffers than the limit. */
+function lastThatFits(g: Group, leaves: ReturnType<typeof leavesOf>, limit: number): Value {
+  const others = 1 + (g.lse ? 1 : 0);
+  return g.path.slice(0, -1).findLast((v) => leaves.get(v)!.size + others <= limit) ?? g.anchor;
 }
 
 interface Owned {
@@ -255,6 +276,8 @@ class Fusion {
       const of = readers.get(x) ?? new Map<Value, boolean>();
       readers.set(x, of.set(kernel, repeated || (of.get(kernel) ?? false)));
     };
+    /** Operators between a value and what its kernel stores. */
+    const depth = new Map<Value, number>();
     const kernelOf = new Map<Value, Value>();
     for (const [result, { anchor, path, branches }] of this.owned) {
       for (const v of [anchor, ...path, ...branches]) kernelOf.set(v, result);
@@ -280,48 +303,48 @@ class Fusion {
         continue;
       }
       const own = readers.get(v) ?? new Map<Value, boolean>();
-      if (this.results.has(v) || this.forced.has(v) || this.worthBuffer(v, own)) {
+      const deep = depth.get(v) ?? 0;
+      if (this.results.has(v) || this.forced.has(v) || deep >= MOST_DEEP || this.worthBuffer(v, own)) {
         this.stored.add(v);
         for (const x of v.inputs) add(x, v, false);
       } else {
-        for (const x of v.inputs) for (const [k, repeated] of own) add(x, k, repeated);
+        for (const x of v.inputs) {
+          depth.set(x, Math.max(depth.get(x) ?? 0, deep + 1));
+          for (const [k, repeated] of own) add(x, k, repeated);
+        }
       }
     }
   }
 
   private worthBuffer(v: Value, readers: ReadonlyMap<Value, boolean>): boolean {
     if (VIEWS.has(v.op)) return false;
-    const cost = this.inlineCost(v);
-    if (cost <= CHEAP) return false;
     // One kernel, and it reads each element about once.
-    return readers.size > 1 || [...readers.values()].some((repeated) => repeated);
+    if (readers.size <= 1 && ![...readers.values()].some((repeated) => repeated)) return false;
+    return this.isDear(v);
   }
 
-  /** Operations to compute one element of v from what certainly lies in buffers. */
-  private inlineCost(v: Value, limit = 64): number {
-    if (isLeaf(v) || this.owned.has(v) || this.stored.has(v) || limit <= 0) return 0;
-    let cost = work(v);
-    for (const x of v.inputs) {
-      cost += this.inlineCost(x, limit - cost);
-      if (cost > limit) break;
+  /** Whether one element of v takes more than `CHEAP` operations, computed from what certainly lies in buffers. */
+  private isDear(v: Value): boolean {
+    const stack = [v];
+    for (let cost = 0; stack.length > 0; ) {
+      const x = stack.pop()!;
+      if (isLeaf(x) || this.owned.has(x) || this.stored.has(x)) continue;
+      cost += work(x);
+      if (cost > CHEAP) return true;
+      stack.push(...x.inputs);
     }
-    return cost;
+    return false;
   }
 
   private groupOf(result: Value): Group {
     const owned = this.owned.get(result) ?? { kind: 'pointwise' as const, anchor: result, path: [] };
     const { kind, anchor, path } = owned;
-    const reads: Value[] = [];
-    const seen = new Set<Value>();
-    const visit = (v: Value): void => {
-      if (seen.has(v)) return;
-      seen.add(v);
-      if (v !== result && (isLeaf(v) || isLse(v) || this.stored.has(v))) reads.push(v);
-      else if (v === result && isLeaf(v)) reads.push(v);
-      else if (v.op === 'aux') for (const x of v.inputs[0]!.inputs) visit(x);
-      else for (const x of v.inputs) visit(x);
+    const isRead = (v: Value): boolean => isLeaf(v) || (v !== result && (isLse(v) || this.stored.has(v)));
+    const under = (v: Value): readonly Value[] => {
+      if (isRead(v)) return [];
+      return v.op === 'aux' ? v.inputs[0]!.inputs : v.inputs;
     };
-    visit(result);
+    const reads = postorder([result], under).filter(isRead);
     const lse = anchor.op === 'attention' ? this.users.get(anchor)!.find(isLse) : undefined;
     return { kind, anchor, path, result, reads, ...(lse ? { lse } : {}) };
   }
@@ -334,19 +357,12 @@ function inOrder(groups: readonly Group[]): Group[] {
     makers.set(g.result, g);
     if (g.lse) makers.set(g.lse, g);
   }
-  const order: Group[] = [];
-  const done = new Set<Group>();
-  const visit = (g: Group): void => {
-    if (done.has(g)) return;
-    done.add(g);
-    for (const v of g.reads) {
+  return postorder(groups, (g) =>
+    g.reads.flatMap((v) => {
       const maker = makers.get(v);
-      if (maker && maker !== g) visit(maker);
-    }
-    order.push(g);
-  };
-  for (const g of groups) visit(g);
-  return order;
+      return maker && maker !== g ? [maker] : [];
+    }),
+  );
 }
 
 /** Whether the operand is read once for each result, not once for each term. */

@@ -2,6 +2,7 @@
 import type { BufferRef, Dispatch, Entry, Kernel, Program, StorageType, TensorSpec } from '../../runtime/program.js';
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { EspalierError } from '../diagnostics/types.js';
+import { postorder } from '../ir/graph.js';
 import { OPS } from '../ir/ops/index.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import type { Func, Module, TensorType, Value } from '../ir/types.js';
@@ -276,11 +277,8 @@ class EntryBuilder {
 /** Operations of everything that the group's kernel computes. */
 function flopsOf(g: Group): number {
   const bound = new Set(g.reads);
-  const seen = new Set<Value>();
   let flops = 0;
-  const visit = (v: Value): void => {
-    if (seen.has(v) || bound.has(v)) return;
-    seen.add(v);
+  for (const v of postorder([g.result], (x) => x.inputs.filter((y) => !bound.has(y)))) {
     const cost = OPS[v.op].cost as (
       inputs: readonly TensorType[],
       attrs: object,
@@ -291,8 +289,6 @@ function flopsOf(g: Group): number {
       v.attrs,
       v.type,
     ).flops;
-    for (const x of v.inputs) visit(x);
-  };
-  visit(g.result);
+  }
   return flops;
 }

@@ -61,8 +61,9 @@ const VIEW_OPS: ReadonlySet<OpName> = new Set(['reshape', 'transpose', 'slice', 
 
 /** The parameter that a value is a view of. */
 export function viewedParam(v: Value): string | undefined {
-  if (v.op === 'param') return v.attrs.name;
-  return VIEW_OPS.has(v.op) ? viewedParam(v.inputs[0]!) : undefined;
+  let x = v;
+  while (VIEW_OPS.has(x.op)) x = x.inputs[0]!;
+  return x.op === 'param' ? x.attrs.name : undefined;
 }
 
 export class KernelWriter {

@@ -81,9 +81,10 @@ export class Reader {
 
   /** Whether reading the value is a load and index arithmetic, no more. */
   isLoad(value: Value): boolean {
-    if (this.given.has(value.id) || this.slotOf(value) || value.op === 'constant') return true;
-    const moves = value.op === 'reshape' || value.op === 'transpose' || value.op === 'slice' || value.op === 'roll';
-    return moves && this.isLoad(value.inputs[0]!);
+    for (let v = value; ; v = v.inputs[0]!) {
+      if (this.given.has(v.id) || this.slotOf(v) || v.op === 'constant') return true;
+      if (v.op !== 'reshape' && v.op !== 'transpose' && v.op !== 'slice' && v.op !== 'roll') return false;
+    }
   }
 
   /** Computes each lane by itself and puts the four together. Without a lane in the coordinates, computes once. */

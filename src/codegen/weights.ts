@@ -1,9 +1,11 @@
 /** The weights of a program: which parameters kernels read, in which layout, and how a parameter's tensor becomes those bytes. */
 import type { StorageType, WeightEntry } from '../../runtime/program.js';
+import { topological } from '../ir/graph.js';
 import type { Reference } from '../ir/ops/define.js';
 import { OPS } from '../ir/ops/index.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import { toFloat32 } from '../ir/tensor.js';
+import { showAttrs } from '../ir/text.js';
 import type { OpName, Param, Tensor, Value } from '../ir/types.js';
 import { elementOf } from './bindings.js';
 import { scalarOf } from './emit.js';
@@ -97,14 +99,18 @@ function packRows(t: Tensor, element: 'f32' | 'i32' | 'u32', bytes: number): Uin
 }
 
 /** Text that two views share exactly when they take the same elements in the same order. */
-function viewText(v: Value): string {
-  return v.op === 'param' ? v.attrs.name : `${v.op} ${JSON.stringify(v.attrs)} ${viewText(v.inputs[0]!)}`;
+function viewText(view: Value): string {
+  return topological([view])
+    .map((v) => (v.op === 'param' ? v.attrs.name : `${v.op}${showAttrs(v)} ${v.type.shape.join('x')}`))
+    .join(' | ');
 }
 
-function evaluateView(v: Value, param: Tensor): Tensor {
-  if (v.op === 'param') return { type: v.type, data: param.data };
-  const reference = OPS[v.op].reference as Reference<OpName>;
-  return reference([evaluateView(v.inputs[0]!, param)], v.attrs, v.type);
+function evaluateView(view: Value, param: Tensor): Tensor {
+  return topological([view]).reduce((x, v): Tensor => {
+    if (v.op === 'param') return { type: v.type, data: param.data };
+    const reference = OPS[v.op].reference as Reference<OpName>;
+    return reference([x], v.attrs, v.type);
+  }, param);
 }
 
 /** The view as [n, k]: as it is for linear and convolutions, whose weights start with the outputs; transposed for matmul. */

@@ -17,6 +17,7 @@ import {
 import { type Matrix, zero } from './affine/matrix.js';
 import { dependsOnInput } from './affine/parse.js';
 import { ruleOf } from './affine/rules.js';
+import { deep } from './deep.js';
 import { Interner } from './intern.js';
 import type { Builder } from './ops/builder.js';
 import { sizeOf } from './ops/shapes.js';
@@ -105,22 +106,18 @@ function factorAxis(constant: Value, rank: number): number | undefined {
  */
 export function affineOf(y: Value, x: Value, axis: number = channelAxis(y)): Affine | Obstacle {
   const { build: b } = new Interner();
-  const memo = new Map<string, Form | Obstacle>();
+  const formOf = deep(
+    (value: Value, at: number) => `${value.id} ${at}`,
+    (value, at): Form | Obstacle =>
+      value.op === 'input' ? obstacle(value, 'it is another input') : ruleOf(scope, value, at),
+  );
   const scope: Scope = {
     b,
     compose: true,
     norms: true,
     isBase: () => true,
     stop: (value, _axis, reason) => obstacle(value, reason),
-    form: (value, at) => {
-      if (value === x) return plain(x, at);
-      const key = `${value.id} ${at}`;
-      const known = memo.get(key);
-      if (known) return known;
-      const form = value.op === 'input' ? obstacle(value, 'it is another input') : ruleOf(scope, value, at);
-      memo.set(key, form);
-      return form;
-    },
+    form: (value, at) => (value === x ? plain(x, at) : formOf(value, at)),
   };
   const form = scope.form(y, axis);
   if (isObstacle(form)) return form;

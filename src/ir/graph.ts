@@ -47,33 +47,45 @@ export function withInputs(v: Value, inputs: readonly Value[]): Value {
   return make(v.op, inputs, v.attrs, v.origin);
 }
 
+const operandsOf = (v: Value): readonly Value[] => v.inputs;
+
 /** Every value that the results need, operands before users; each once. Depth-first from the results in order, so stable. */
 export function topological(results: readonly Value[]): Value[] {
-  const order: Value[] = [];
-  const done = new Set<Value>();
-  const stack: Value[] = [];
-  // Where each open value stands among its inputs.
+  return postorder(results, operandsOf);
+}
+
+/** The same walk over a part of a graph, or over nodes of another kind: `below` says where it goes on from each. */
+export function postorder<T>(roots: readonly T[], below: (node: T) => readonly T[]): T[] {
+  const order: T[] = [];
+  const done = new Set<T>();
+  const stack: T[] = [];
+  // What is below each open node, and how far that is walked.
+  const open: (readonly T[])[] = [];
   const cursor: number[] = [];
-  for (const root of results) {
+  for (const root of roots) {
     if (done.has(root)) continue;
     done.add(root);
     stack.push(root);
+    open.push(below(root));
     cursor.push(0);
     while (stack.length > 0) {
       const top = stack.length - 1;
       const v = stack[top]!;
       const at = cursor[top]!;
-      if (at < v.inputs.length) {
+      const inputs = open[top]!;
+      if (at < inputs.length) {
         cursor[top] = at + 1;
-        const x = v.inputs[at]!;
+        const x = inputs[at]!;
         if (!done.has(x)) {
           done.add(x);
           stack.push(x);
+          open.push(below(x));
           cursor.push(0);
         }
       } else {
         order.push(v);
         stack.pop();
+        open.pop();
         cursor.pop();
       }
     }
@@ -94,22 +106,19 @@ export function rewriteFunc(func: Func, rule: (value: Value, inputs: readonly Va
   return { ...func, results: func.results.map((r) => ({ name: r.name, value: image(r.value) })) };
 }
 
-/** The map behind `rewriteFunc`, for any set of roots. */
+/**
+ * The map behind `rewriteFunc`, for any set of roots. With `below` a part of a graph is rewritten: `inputs` are the images of what is
+ * below a value, and arguments are offered too.
+ */
 export function rewriteValues(
   roots: readonly Value[],
   rule: (value: Value, inputs: readonly Value[]) => Value,
+  below?: (value: Value) => readonly Value[],
 ): (value: Value) => Value {
   const images = new Map<Value, Value>();
-  for (const v of topological(roots)) {
-    images.set(
-      v,
-      v.op === 'input'
-        ? v
-        : rule(
-            v,
-            v.inputs.map((x) => images.get(x)!),
-          ),
-    );
+  for (const v of postorder(roots, below ?? operandsOf)) {
+    const inputs = (below ?? operandsOf)(v).map((x) => images.get(x)!);
+    images.set(v, v.op === 'input' && !below ? v : rule(v, inputs));
   }
   return (v) => {
     const image = images.get(v);

@@ -6,7 +6,16 @@ import { diagnostic } from '../diagnostics/catalogue.js';
 import type { Diagnostic } from '../diagnostics/types.js';
 import { dependsOnInput } from '../ir/affine/parse.js';
 import { channelAxis } from '../ir/affine.js';
-import { input, make, paramRef, resultValues, topological, withInputs } from '../ir/graph.js';
+import {
+  input,
+  make,
+  paramRef,
+  resultValues,
+  rewriteFunc,
+  rewriteValues,
+  topological,
+  withInputs,
+} from '../ir/graph.js';
 import { fromHalf, toHalf } from '../ir/half.js';
 import { interpretFunc } from '../ir/interpret.js';
 import { sizeOf } from '../ir/ops/shapes.js';
@@ -120,16 +129,10 @@ const storedName = (i: number): string => `#stored.${i}`;
 /** The function with its weights read from what was computed for them. */
 function overStored(func: Func, weights: readonly Value[]): Func {
   const names = new Map(weights.map((v, i) => [v, storedName(i)]));
-  const images = new Map<Value, Value>();
-  const image = (v: Value): Value => {
-    const known = images.get(v);
-    if (known) return known;
+  return rewriteFunc(func, (v, inputs) => {
     const name = names.get(v);
-    const made = name ? paramRef({ name, type: v.type, role: 'prepared' }) : withInputs(v, v.inputs.map(image));
-    images.set(v, made);
-    return made;
-  };
-  return { ...func, results: func.results.map((r) => ({ name: r.name, value: image(r.value) })) };
+    return name ? paramRef({ name, type: v.type, role: 'prepared' }) : withInputs(v, inputs);
+  });
 }
 
 /** A copy, as a program stores it. */
@@ -181,30 +184,27 @@ function byToken(func: Func): boolean {
 }
 
 function shrunk(func: Func, tokens: number, inputs: Map<string, Value>): Func {
-  const images = new Map<Value, Value>();
-  const image = (v: Value): Value => {
+  const rule = (v: Value, args: readonly Value[]): Value => {
     if (!dependsOnInput(v)) return v;
-    const known = images.get(v);
-    if (known) return known;
-    const args = v.op === 'input' ? [] : v.inputs.map(image);
-    let made: Value;
     if (v.op === 'input') {
       const shape = [
         ...v.type.shape.slice(0, -1).map((_, i, all) => (i === all.length - 1 ? tokens : 1)),
         v.type.shape.at(-1)!,
       ];
-      made = inputs.get(v.attrs.name) ?? input(v.attrs.name, { dtype: v.type.dtype, shape });
+      const made = inputs.get(v.attrs.name) ?? input(v.attrs.name, { dtype: v.type.dtype, shape });
       inputs.set(v.attrs.name, made);
-    } else if (v.op === 'slice') {
-      const lead = args[0]!.type.shape.slice(0, -1);
-      made = make('slice', args, {
-        start: [...lead.map(() => 0), v.attrs.start.at(-1)!],
-        end: [...lead, v.attrs.end.at(-1)!],
-      });
-    } else made = withInputs(v, args);
-    images.set(v, made);
-    return made;
+      return made;
+    }
+    if (v.op !== 'slice') return withInputs(v, args);
+    const lead = args[0]!.type.shape.slice(0, -1);
+    return make('slice', args, {
+      start: [...lead.map(() => 0), v.attrs.start.at(-1)!],
+      end: [...lead, v.attrs.end.at(-1)!],
+    });
   };
+  const image = rewriteValues([...resultValues(func), ...func.inputs], rule, (v) =>
+    dependsOnInput(v) ? v.inputs : [],
+  );
   const results = func.results.map((r) => ({ name: r.name, value: image(r.value) }));
   return { ...func, inputs: func.inputs.map(image), results };
 }

@@ -1,7 +1,7 @@
 /** A merged region on record: the same function of what it reads, before and after, so that it can be checked with numbers. */
 
 import { dependsOnInput } from '../ir/affine/parse.js';
-import { input, withInputs } from '../ir/graph.js';
+import { input, rewriteValues, withInputs } from '../ir/graph.js';
 import type { Func, Value } from '../ir/types.js';
 import type { Region } from './pass.js';
 import { costOf, readsBase, stretch } from './values.js';
@@ -30,21 +30,20 @@ export function regionOf(anchor: Value, after: Value, stop: (v: Value) => boolea
 }
 
 function functionOf(name: string, root: Value, stop: (v: Value) => boolean, args: Map<Value, Value>): Func {
-  const images = new Map<Value, Value>();
   const used = new Set<Value>();
-  const image = (v: Value): Value => {
-    if (!dependsOnInput(v)) return v;
-    const known = images.get(v);
-    if (known) return known;
-    let made: Value;
-    if (v !== root && (v.op === 'input' || stop(v))) {
-      made = args.get(v) ?? input(`x${args.size}`, v.type);
+  const isArgument = (v: Value): boolean => v !== root && (v.op === 'input' || stop(v));
+  const image = rewriteValues(
+    [root],
+    (v, inputs) => {
+      if (!dependsOnInput(v)) return v;
+      if (!isArgument(v)) return withInputs(v, inputs);
+      const made = args.get(v) ?? input(`x${args.size}`, v.type);
       args.set(v, made);
       used.add(made);
-    } else made = withInputs(v, v.inputs.map(image));
-    images.set(v, made);
-    return made;
-  };
+      return made;
+    },
+    (v) => (dependsOnInput(v) && !isArgument(v) ? v.inputs : []),
+  );
   const value = image(root);
   return { name, inputs: [...args.values()].filter((v) => used.has(v)), results: [{ name: 'y', value }] };
 }

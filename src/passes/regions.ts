@@ -10,6 +10,7 @@ import { LAYOUT } from '../ir/affine/layout.js';
 import { dependsOnInput } from '../ir/affine/parse.js';
 import { ruleOf } from '../ir/affine/rules.js';
 import { channelAxis } from '../ir/affine.js';
+import { deep } from '../ir/deep.js';
 import type { Builder } from '../ir/ops/builder.js';
 import type { OpName, Value } from '../ir/types.js';
 import { readsBase } from './values.js';
@@ -94,7 +95,15 @@ export function solve(
   while (changed) {
     changed = false;
     forms = new Map();
-    const memo = new Map<string, Form>();
+    const formOf = deep(
+      (v: Value, axis: number) => `${v.id} ${axis}`,
+      (v, axis): Form => {
+        const form = ruleOf(scope, v, axis);
+        if (!isObstacle(form)) return form;
+        end(v, form);
+        return plain(v, axis);
+      },
+    );
     const scope: Scope = {
       b,
       compose: layout === 'free',
@@ -105,17 +114,7 @@ export function solve(
         need(value);
         return plain(value, axis);
       },
-      form: (v, axis) => {
-        if (anchors.has(v) || ends.has(v) || v.op === 'input') return plain(v, axis);
-        const key = `${v.id} ${axis}`;
-        const known = memo.get(key);
-        if (known) return known;
-        const form = ruleOf(scope, v, axis);
-        if (isObstacle(form)) end(v, form);
-        const made = isObstacle(form) ? plain(v, axis) : form;
-        memo.set(key, made);
-        return made;
-      },
+      form: (v, axis) => (anchors.has(v) || ends.has(v) || v.op === 'input' ? plain(v, axis) : formOf(v, axis)),
     };
     // `wanted` grows while it is walked; a set's iteration meets what is added.
     for (const root of wanted) {

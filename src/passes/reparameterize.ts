@@ -190,23 +190,38 @@ function rebuild(results: readonly Value[], choices: ReadonlyMap<Value, Choice>,
     if (choice.clean) for (const v of stretch([choice.value], stopAt(s, anchor))) clean.add(v);
   }
   const images = new Map<Value, Value>();
+  // Depth-first; an anchor's choice may read the anchor itself, which inside of it is copied.
+  const stack: { readonly v: Value; readonly instead: Value | undefined }[] = [];
   const open = new Set<Value>();
-  const image = (v: Value): Value => {
-    const known = images.get(v);
-    if (known) return known;
+  const push = (v: Value): void => {
     const choice = choices.get(v);
-    if (choice?.replaced && !open.has(v)) {
-      open.add(v);
-      const made = image(choice.value);
-      open.delete(v);
-      images.set(v, made);
-      return made;
-    }
-    const copy = withInputs(v, v.inputs.map(image));
-    const made = clean.has(v) && v.origin?.scope ? reorigin(copy, unscoped(v.origin)) : copy;
-    images.set(v, made);
-    before.set(made, v);
-    return made;
+    const instead = choice?.replaced && !open.has(v) ? choice.value : undefined;
+    if (instead) open.add(v);
+    stack.push({ v, instead });
   };
-  return { rebuilt: results.map(image), before };
+  for (const root of results) {
+    if (!images.has(root)) push(root);
+    while (stack.length > 0) {
+      const { v, instead } = stack.at(-1)!;
+      const missing = (instead ? [instead] : v.inputs).find((x) => !images.has(x));
+      if (missing) {
+        push(missing);
+        continue;
+      }
+      stack.pop();
+      if (instead) {
+        open.delete(v);
+        images.set(v, images.get(instead)!);
+        continue;
+      }
+      const copy = withInputs(
+        v,
+        v.inputs.map((x) => images.get(x)!),
+      );
+      const made = clean.has(v) && v.origin?.scope ? reorigin(copy, unscoped(v.origin)) : copy;
+      images.set(v, made);
+      before.set(made, v);
+    }
+  }
+  return { rebuilt: results.map((r) => images.get(r)!), before };
 }

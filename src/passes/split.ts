@@ -59,19 +59,19 @@ function hoist(order: readonly Value[], results: readonly Value[]): Map<Value, V
   const uses = new Map<Value, number>();
   for (const v of order) for (const x of new Set(v.inputs)) uses.set(x, (uses.get(x) ?? 0) + 1);
   const hoisted = new Map<Value, Value[]>();
-  const take = (v: Value, reader: Value | undefined): void => {
-    // What an adapter's parameter has become, a layer's bias say, is the layer's: it gets a name of its own and can be swapped.
-    const taken = v.op === 'param' && isAdapterParam(v.attrs.name) && reader !== undefined && !reader.origin?.scope;
-    if (dependsOnInput(v) || (!taken && isPlainView(v))) return;
-    const x = v.inputs[0];
-    // A view of what is computed is part of the computation if nobody looks at it differently and it has no more elements.
-    if (x && VIEWS.has(v.op) && ((uses.get(x) ?? 0) > 1 || v.op === 'broadcast' || v.op === 'slice')) {
-      take(x, reader);
+  const take = (read: Value, reader: Value | undefined): void => {
+    for (let v = read; ; v = v.inputs[0]!) {
+      // What an adapter's parameter has become, a layer's bias say, is the layer's: it gets a name of its own and can be swapped.
+      const taken = v.op === 'param' && isAdapterParam(v.attrs.name) && reader !== undefined && !reader.origin?.scope;
+      if (dependsOnInput(v) || (!taken && isPlainView(v))) return;
+      const x = v.inputs[0];
+      // A view of what is computed is part of the computation if nobody looks at it differently and it has no more elements.
+      if (x && VIEWS.has(v.op) && ((uses.get(x) ?? 0) > 1 || v.op === 'broadcast' || v.op === 'slice')) continue;
+      const readers = hoisted.get(v) ?? [];
+      if (reader) readers.push(reader);
+      hoisted.set(v, readers);
       return;
     }
-    const readers = hoisted.get(v) ?? [];
-    if (reader) readers.push(reader);
-    hoisted.set(v, readers);
   };
   for (const v of order) if (dependsOnInput(v)) for (const x of v.inputs) take(x, v);
   for (const r of results) take(r, undefined);

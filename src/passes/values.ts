@@ -1,7 +1,7 @@
 /** Small questions that several passes ask about values. */
 
 import { dependsOnInput } from '../ir/affine/parse.js';
-import { make, topological } from '../ir/graph.js';
+import { make, postorder, topological } from '../ir/graph.js';
 import type { Interner } from '../ir/intern.js';
 import { type Builder, type Make, makeBuilder } from '../ir/ops/builder.js';
 import type { Cost, OpDef } from '../ir/ops/define.js';
@@ -61,16 +61,8 @@ export function weightOfCost(v: Value): number {
 
 /** Values that depend on the input, from `roots` down to (not including) what `stop` holds; operands first. Roots are always taken. */
 export function stretch(roots: readonly Value[], stop: (v: Value) => boolean): Value[] {
-  const order: Value[] = [];
-  const seen = new Set<Value>();
-  const visit = (v: Value, root: boolean): void => {
-    if (seen.has(v) || !dependsOnInput(v) || (!root && (v.op === 'input' || stop(v)))) return;
-    seen.add(v);
-    for (const x of v.inputs) visit(x, false);
-    order.push(v);
-  };
-  for (const r of roots) visit(r, true);
-  return order;
+  const inside = (v: Value): boolean => dependsOnInput(v) && v.op !== 'input' && !stop(v);
+  return postorder(roots.filter(dependsOnInput), (v) => v.inputs.filter(inside));
 }
 
 export interface Tools {

@@ -5,8 +5,8 @@
  */
 import type { Builder } from '../ops/builder.js';
 import type { OpAttrs, OpName, Origin, Value } from '../types.js';
-import { apply } from './apply.js';
-import { identity, type Matrix, sum } from './matrix.js';
+import { apply, materialise } from './apply.js';
+import { dense, depthOf, identity, MOST_DEEP, type Matrix, sum } from './matrix.js';
 
 /** Patches of an image [b, c, h, w], columns ordered (channel within the group, row, column). */
 export interface Patches {
@@ -109,9 +109,14 @@ export function fullShift(b: Builder, c: Shift, shape: readonly number[], axis: 
   );
 }
 
+/** The matrix with its structure multiplied out where it has become too deep to follow. */
+const shallow = (b: Builder, m: Matrix): Matrix => (depthOf(m) > MOST_DEEP ? dense(materialise(b, m)) : m);
+
 /** The terms with their matrices changed; the base flag holds if it held or if `base`. */
-export function mapMatrices(f: Form, change: (m: Matrix) => Matrix, base = false): Term[] {
-  return f.terms.map((t) => ({ ...t, m: change(t.m), base: t.base || base })).filter((t) => t.m.kind !== 'zero');
+export function mapMatrices(b: Builder, f: Form, change: (m: Matrix) => Matrix, base = false): Term[] {
+  return f.terms
+    .map((t) => ({ ...t, m: shallow(b, change(t.m)), base: t.base || base }))
+    .filter((t) => t.m.kind !== 'zero');
 }
 
 /**

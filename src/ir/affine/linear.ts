@@ -28,7 +28,7 @@ export function linearOver(
   const reason = whyNot(s, f, w, base);
   if (reason) f = s.stop(u, axis, reason);
   if (isObstacle(f)) return f;
-  const terms = mapMatrices(f, (m) => product(s.b, w, m), base);
+  const terms = mapMatrices(s.b, f, (m) => product(s.b, w, m), base);
   const moved: Form = f.c ? { terms, c: shiftThrough(s.b, w, f.c, u.type.shape, axis) } : { terms };
   if (!bias) return moved;
   const shape = u.type.shape.map((d, i) => (i === axis ? w.out : d));
@@ -52,7 +52,7 @@ export function scaleForm(
   axis: number,
 ): Form {
   const d = diagonal(shape[axis]!, factor.value);
-  const terms = mapMatrices(f, (m) => product(s.b, d, m));
+  const terms = mapMatrices(s.b, f, (m) => product(s.b, d, m));
   if (!f.c) return { terms };
   return { terms, c: scaleShift(s, f.c, factor, shape, axis) };
 }

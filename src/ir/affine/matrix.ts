@@ -44,6 +44,36 @@ export function dense(value: Value): Matrix {
   return { kind: 'dense', out, in: width, value, source: value };
 }
 
+/** Structure is followed so far: what lies deeper is multiplied out, or read as one dense matrix. Everything over matrices recurses. */
+export const MOST_DEEP = 64;
+
+const depths = new WeakMap<Matrix, number>();
+
+/** Levels of structure. */
+export function depthOf(m: Matrix): number {
+  const known = depths.get(m);
+  if (known !== undefined) return known;
+  const depth = partsOf(m).reduce((most, x) => Math.max(most, depthOf(x)), 0) + 1;
+  depths.set(m, depth);
+  return depth;
+}
+
+/** What a matrix is put together from. */
+function partsOf(m: Matrix): readonly Matrix[] {
+  switch (m.kind) {
+    case 'product':
+    case 'kron':
+      return [m.left, m.right];
+    case 'sum':
+      return m.terms;
+    case 'rows':
+    case 'cols':
+      return m.parts;
+    default:
+      return [];
+  }
+}
+
 export const withSource = (m: Matrix, source: Value): Matrix => ({ ...m, source });
 
 /** left · right */
@@ -108,27 +138,32 @@ function joinTwo(b: Builder, first: Value, second: Value): Value | undefined {
 }
 
 /** Rows `from <= row < to`; a slice of a slice or of a concatenation reaches through. */
-export function sliceRows(b: Builder, value: Value, from: number, to: number): Value {
-  if (from === 0 && to === value.type.shape[0]) return value;
-  if (value.op === 'slice') {
-    const { start, end } = value.attrs;
-    const top = start[0] ?? 0;
-    const cut = (list: readonly number[], at: number) => list.map((s, i) => (i === 0 ? at : s));
-    return b.slice(value.inputs[0]!, cut(start, top + from), cut(end, top + to));
+export function sliceRows(b: Builder, whole: Value, from: number, to: number): Value {
+  const done: Value[] = [];
+  // What is still to be cut, the first rows last.
+  const stack = [{ value: whole, from, to }];
+  for (let piece = stack.pop(); piece; piece = stack.pop()) {
+    const { value } = piece;
+    if (piece.from === 0 && piece.to === value.type.shape[0]) done.push(value);
+    else if (value.op === 'slice') {
+      const { start, end } = value.attrs;
+      const top = start[0] ?? 0;
+      const cut = (list: readonly number[], at: number) => list.map((s, i) => (i === 0 ? at : s));
+      done.push(b.slice(value.inputs[0]!, cut(start, top + piece.from), cut(end, top + piece.to)));
+    } else if (value.op === 'concat' && value.attrs.axis === 0) {
+      const parts: typeof stack = [];
+      let top = 0;
+      for (const part of value.inputs) {
+        const rows = part.type.shape[0] ?? 0;
+        const low = Math.max(piece.from - top, 0);
+        const high = Math.min(piece.to - top, rows);
+        if (low < high) parts.push({ value: part, from: low, to: high });
+        top += rows;
+      }
+      stack.push(...parts.reverse());
+    } else done.push(b.sliceAxis(value, 0, piece.from, piece.to));
   }
-  if (value.op === 'concat' && value.attrs.axis === 0) {
-    const parts: Value[] = [];
-    let top = 0;
-    for (const part of value.inputs) {
-      const rows = part.type.shape[0] ?? 0;
-      const low = Math.max(from - top, 0);
-      const high = Math.min(to - top, rows);
-      if (low < high) parts.push(sliceRows(b, part, low, high));
-      top += rows;
-    }
-    return joinRows(b, parts);
-  }
-  return b.sliceAxis(value, 0, from, to);
+  return joinRows(b, done);
 }
 
 export function rows(b: Builder, all: readonly Matrix[]): Matrix {
@@ -235,20 +270,7 @@ export function rowRange(b: Builder, m: Matrix, from: number, to: number): Matri
 
 /** Whether the matrix or a part of its structure passes the test. */
 export function somePart(m: Matrix, test: (part: Matrix) => boolean): boolean {
-  if (test(m)) return true;
-  const some = (parts: readonly Matrix[]): boolean => parts.some((x) => somePart(x, test));
-  switch (m.kind) {
-    case 'product':
-    case 'kron':
-      return some([m.left, m.right]);
-    case 'sum':
-      return some(m.terms);
-    case 'rows':
-    case 'cols':
-      return some(m.parts);
-    default:
-      return false;
-  }
+  return test(m) || partsOf(m).some((x) => somePart(x, test));
 }
 
 /** Whether a Kronecker product is anywhere in the structure. */

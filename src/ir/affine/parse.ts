@@ -1,8 +1,20 @@
 /** Reads what parameters alone compute as a structured matrix, a diagonal or a shift. */
 import type { Builder } from '../ops/builder.js';
-import { sizeOf } from '../ops/shapes.js';
+import { sameShape } from '../ops/shapes.js';
 import type { Value } from '../types.js';
-import { cols, dense, diagonal, kron, type Matrix, product, rows, sum, transposed, withSource } from './matrix.js';
+import {
+  cols,
+  dense,
+  diagonal,
+  kron,
+  MOST_DEEP,
+  type Matrix,
+  product,
+  rows,
+  sum,
+  transposed,
+  withSource,
+} from './matrix.js';
 
 const fromInput = new WeakMap<Value, boolean>();
 
@@ -46,65 +58,83 @@ export function factorOf(b: Builder, value: Value, shape: readonly number[], axi
 }
 
 /**
- * A value [out, in] made of parameters, as a structured matrix. Whatever has no structure that is known is dense. The matrix keeps
- * `value` as its source, so that materialising it again is free.
+ * A value [out, in] made of parameters, as a structured matrix. Whatever has no structure that is known is dense, and so is what lies
+ * more than `levels` below. The matrix keeps `value` as its source, so that materialising it again is free.
  */
-export function matrixOf(b: Builder, value: Value): Matrix {
-  return withSource(read(b, value), value);
+export function matrixOf(b: Builder, value: Value, levels = MOST_DEEP): Matrix {
+  return levels > 0 ? withSource(read(b, value, levels - 1), value) : dense(value);
 }
 
-function read(b: Builder, value: Value): Matrix {
+const isMatrix = (v: Value, shape: readonly number[]): boolean => sameShape(v.type.shape, shape);
+
+/** The terms of a sum, those of its sums included, however many: adapters stack up in this form. */
+function termsOf(b: Builder, value: Value, levels: number): Matrix[] {
+  const terms: Matrix[] = [];
+  const stack = [{ v: value, minus: false }];
+  for (let next = stack.pop(); next; next = stack.pop()) {
+    const { v, minus } = next;
+    const isSum = (v.op === 'add' || v.op === 'sub') && v.inputs.every((x) => isMatrix(x, value.type.shape));
+    if (isSum) {
+      stack.push({ v: v.inputs[1]!, minus: minus !== (v.op === 'sub') }, { v: v.inputs[0]!, minus });
+      continue;
+    }
+    const m = matrixOf(b, v, levels);
+    terms.push(minus ? product(b, diagonal(m.out, b.constant(-1)), m) : m);
+  }
+  return terms;
+}
+
+function read(b: Builder, value: Value, levels: number): Matrix {
   const [out, width] = value.type.shape as [number, number];
-  const minus = (): Value => b.constant(-1);
+  const of = (v: Value): Matrix => matrixOf(b, v, levels);
   switch (value.op) {
     case 'add':
-    case 'sub': {
-      const [x, y] = value.inputs as [Value, Value];
-      if (sizeOf(x.type.shape) !== out * width || sizeOf(y.type.shape) !== out * width) return dense(value);
-      if (x.type.shape.length !== 2 || y.type.shape.length !== 2) return dense(value);
-      const second = matrixOf(b, y);
-      return sum(b, [matrixOf(b, x), value.op === 'add' ? second : product(b, diagonal(out, minus()), second)]);
-    }
+    case 'sub':
+      // A term that is broadcast has no structure of its own.
+      return value.inputs.every((x) => isMatrix(x, value.type.shape))
+        ? sum(b, termsOf(b, value, levels))
+        : dense(value);
     case 'neg':
-      return product(b, diagonal(out, minus()), matrixOf(b, value.inputs[0]!));
+      return product(b, diagonal(out, b.constant(-1)), of(value.inputs[0]!));
     case 'mul': {
       const [x, y] = value.inputs as [Value, Value];
-      return scaled(b, x, y, out, width) ?? scaled(b, y, x, out, width) ?? dense(value);
+      return scaled(b, x, y, value, of) ?? scaled(b, y, x, value, of) ?? dense(value);
     }
     case 'div': {
       const [x, y] = value.inputs as [Value, Value];
-      return scaled(b, x, y.op === 'constant' ? b.div(1, y) : b.reciprocal(y), out, width) ?? dense(value);
+      return scaled(b, x, y.op === 'constant' ? b.div(1, y) : b.reciprocal(y), value, of) ?? dense(value);
     }
     case 'matmul': {
       const [x, y] = value.inputs as [Value, Value];
-      return product(b, matrixOf(b, x), matrixOf(b, y));
+      return product(b, of(x), of(y));
     }
     case 'linear': {
       if (value.inputs.length > 2) return dense(value);
       const [x, weight] = value.inputs as [Value, Value];
-      return product(b, matrixOf(b, x), transposed(b, matrixOf(b, weight)));
+      return product(b, of(x), transposed(b, of(weight)));
     }
     case 'kron':
-      return kron(matrixOf(b, value.inputs[0]!), matrixOf(b, value.inputs[1]!));
+      return kron(of(value.inputs[0]!), of(value.inputs[1]!));
     case 'concat': {
-      const parts = value.inputs.map((v) => matrixOf(b, v));
+      const parts = value.inputs.map(of);
       return value.attrs.axis === 0 ? rows(b, parts) : cols(parts);
     }
     case 'transpose':
-      return transposed(b, matrixOf(b, value.inputs[0]!));
+      return transposed(b, of(value.inputs[0]!));
     case 'stop_gradient':
-      return matrixOf(b, value.inputs[0]!);
+      return of(value.inputs[0]!);
     default:
       return dense(value);
   }
 }
 
 /** matrix * factor, where the factor is a scalar, a column or a row. */
-function scaled(b: Builder, matrix: Value, factor: Value, out: number, width: number): Matrix | undefined {
-  if (matrix.type.shape.length !== 2 || sizeOf(matrix.type.shape) !== out * width) return undefined;
-  const along = factorOf(b, factor, [out, width], 0);
-  if (along.kind !== 'full') return product(b, diagonal(out, along.value), matrixOf(b, matrix));
-  const across = factorOf(b, factor, [out, width], 1);
-  if (across.kind !== 'full') return product(b, matrixOf(b, matrix), diagonal(width, across.value));
+function scaled(b: Builder, matrix: Value, factor: Value, value: Value, of: (v: Value) => Matrix): Matrix | undefined {
+  const shape = value.type.shape as [number, number];
+  if (!isMatrix(matrix, shape)) return undefined;
+  const along = factorOf(b, factor, shape, 0);
+  if (along.kind !== 'full') return product(b, diagonal(shape[0], along.value), of(matrix));
+  const across = factorOf(b, factor, shape, 1);
+  if (across.kind !== 'full') return product(b, of(matrix), diagonal(shape[1], across.value));
   return undefined;
 }
