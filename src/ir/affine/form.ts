@@ -6,7 +6,7 @@
 import type { Builder } from '../ops/builder.js';
 import type { OpAttrs, OpName, Origin, Value } from '../types.js';
 import { apply, materialise } from './apply.js';
-import { dense, depthOf, identity, MOST_DEEP, type Matrix, sum } from './matrix.js';
+import { dense, depthOf, identity, type Matrix, MOST_DEEP, sum } from './matrix.js';
 
 /** Patches of an image [b, c, h, w], columns ordered (channel within the group, row, column). */
 export interface Patches {

@@ -7,8 +7,8 @@ import {
   dense,
   diagonal,
   kron,
-  MOST_DEEP,
   type Matrix,
+  MOST_DEEP,
   product,
   rows,
   sum,
@@ -85,7 +85,7 @@ function termsOf(b: Builder, value: Value, levels: number): Matrix[] {
 }
 
 function read(b: Builder, value: Value, levels: number): Matrix {
-  const [out, width] = value.type.shape as [number, number];
+  const [out] = value.type.shape as [number];
   const of = (v: Value): Matrix => matrixOf(b, v, levels);
   switch (value.op) {
     case 'add':
