@@ -1,54 +1,96 @@
-/** Checks that a `program.json` is one and that its references hold, so that nothing later meets an index out of range. */
+/**
+ * Checks that a `program.json` is one: its form by the schema, then that all its references hold, so that nothing later meets an index out of
+ * range.
+ */
+import * as v from 'valibot';
 import { ProgramFileError } from './errors.js';
-import type { BufferRef, Entry, Golden, Program, StorageType, TensorSpec } from './program.js';
+import {
+  type BufferRef,
+  type Dispatch,
+  type Entry,
+  type Golden,
+  type Kernel,
+  PROGRAM,
+  type Program,
+  type StorageType,
+  type TensorSpec,
+  VERSION,
+} from './program.js';
 
 export const FILE = 'program.json';
+export const GOLDEN_FILE = 'golden.safetensors';
 export const BYTES: Readonly<Record<StorageType, number>> = { f32: 4, f16: 2, i32: 4, u32: 4 };
 
 export const elements = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 /** Bytes of a tensor's buffer: WebGPU copies multiples of 4. */
 export const byteSize = ({ dtype, shape }: TensorSpec): number => Math.ceil((elements(shape) * BYTES[dtype]) / 4) * 4;
 
+/** Buffers are multiples of 16 bytes, so that each can be bound as an array of vec4f. */
+export function roundUp(bytes: number): number {
+  return Math.max(16, Math.ceil(bytes / 16) * 16);
+}
+
+const bad = (why: string, cause?: unknown) => new ProgramFileError(FILE, why, cause);
+
+/** Throws ProgramFileError (ESP0707) that names what is wrong. */
 export function parseProgram(text: string): Program {
   let json: unknown;
   try {
     json = JSON.parse(text);
   } catch (error) {
-    throw new ProgramFileError(FILE, 'is not JSON', error);
+    throw bad('is not JSON', error);
   }
   return checkProgram(json);
 }
 
-/** Throws ProgramFileError (ESP0707) that names what is wrong. */
+/** A copy of what was given, which nobody else holds. Throws ProgramFileError (ESP0707) that names what is wrong. */
 export function checkProgram(json: unknown): Program {
-  const bad = (why: string) => new ProgramFileError(FILE, why);
-  const program = json as Program;
-  if (program?.format !== 'espalier.program') throw bad('is not an Espalier program');
-  if (program.version !== 2) {
-    throw bad(`has version ${String(program.version)}; this runtime reads version 2`);
+  const { format, version } = (json ?? {}) as { format?: unknown; version?: unknown };
+  if (format !== 'espalier.program') throw bad('is not an Espalier program');
+  if (version !== VERSION) throw bad(`has version ${String(version)}; this runtime reads version ${VERSION}`);
+  const parsed = v.safeParse(PROGRAM, json, { abortEarly: true });
+  if (!parsed.success) throw bad(problemOf(parsed.issues[0]));
+  const program: Program = parsed.output;
+
+  unique('the weight', program.weights);
+  unique('the file', program.files);
+  unique(
+    'entries for batch',
+    program.entries.map((e) => ({ name: String(e.batch) })),
+  );
+  const listed = new Set(program.files.map((f) => f.name));
+  const wanted = [
+    ...program.kernels.flatMap((k) => k.variants.map((variant) => variant.file)),
+    ...program.weightFiles,
+    ...(program.golden ? [GOLDEN_FILE] : []),
+  ];
+  const unlisted = wanted.find((file) => !listed.has(file));
+  if (unlisted !== undefined) throw bad(`names a file \`${unlisted}\` that its list of files lacks`);
+  if (new Set(program.weightFiles).size < program.weightFiles.length) throw bad('names a file of weights twice');
+  for (const { name, variants } of program.kernels) {
+    if (Object.keys(variants.at(-1)!.requires).length > 0) throw bad(`kernel \`${name}\` has no portable variant`);
   }
-  try {
-    const weights = new Map(program.weights.map((w) => [w.name, w.bytes]));
-    if (!sizes(weights.values())) throw bad('a weight has no size');
-    for (const kernel of program.kernels) {
-      const last = kernel.variants.at(-1);
-      if (!last || Object.keys(last.requires).length > 0)
-        throw bad(`kernel \`${kernel.name}\` has no portable variant`);
-    }
-    // A folder that came from elsewhere must not make the session read outside it.
-    const files = [...program.weightFiles, ...program.kernels.flatMap((k) => k.variants.map((v) => v.file))];
-    const outside = files.find((file) => !/^[\w@+-][\w.@+-]*(\/[\w@+-][\w.@+-]*)*$/.test(file));
-    if (outside !== undefined) throw bad(`names a file \`${outside}\``);
-    if (program.entries.length === 0) throw bad('has no entry');
-    for (const entry of program.entries) checkEntry(program, entry, weights);
-    if (new Set(program.entries.map(withoutBatch)).size > 1) throw bad('its entries differ in more than their batch');
-    const { golden } = program;
-    if (golden) checkGolden(golden, program.entries[0]!);
-  } catch (error) {
-    if (error instanceof ProgramFileError) throw error;
-    throw new ProgramFileError(FILE, `is malformed: ${(error as Error).message}`, error);
-  }
+  const weights = new Map(program.weights.map((w) => [w.name, w.bytes]));
+  for (const entry of program.entries) checkEntry(program, entry, weights);
+  if (new Set(program.entries.map(withoutBatch)).size > 1) throw bad('its entries differ in more than their batch');
+  if (program.golden) checkGolden(program.golden, program.entries[0]!);
   return program;
+}
+
+/** One issue of the schema in words: `at entries.0.batch: expected >=1, found 0`. */
+function problemOf(issue: v.InferIssue<typeof PROGRAM>): string {
+  const { expected, received, message } = issue;
+  const found = received.length > 80 ? `${received.slice(0, 80)}...` : received;
+  if (expected === 'never') return `is malformed: it has the unknown field \`${v.getDotPath(issue)}\``;
+  return `is malformed at \`${v.getDotPath(issue)}\`: expected ${expected ?? message}, found ${found}`;
+}
+
+function unique(what: string, named: readonly { readonly name: string }[]): void {
+  const seen = new Set<string>();
+  for (const { name } of named) {
+    if (seen.has(name)) throw bad(`names ${what} \`${name}\` twice`);
+    seen.add(name);
+  }
 }
 
 /** What a row of each input and output is: sessions split what they are given over entries. */
@@ -56,51 +98,57 @@ function withoutBatch({ inputs, outputs }: Entry): string {
   return JSON.stringify([inputs, outputs].map((all) => all.map((t) => [t.name, t.dtype, t.shape.slice(1)])));
 }
 
-function checkGolden({ rows, inputs, outputs, tolerance }: Golden, entry: Entry): void {
-  const bad = (why: string) => new ProgramFileError(FILE, `its golden input ${why}`);
-  if (!sizes([rows]) || rows === 0) throw bad('has no rows');
-  if (typeof tolerance !== 'number') throw bad('has no tolerance');
+function checkGolden({ inputs, outputs }: Golden, entry: Entry): void {
   if (inputs.length !== entry.inputs.length || outputs.length !== entry.outputs.length) {
-    throw bad('has other inputs or outputs than the entries');
+    throw bad('its golden input has other inputs or outputs than the entries');
   }
+  unique(
+    'golden tensor',
+    [...inputs, ...outputs].map((name) => ({ name })),
+  );
 }
 
 function checkEntry(program: Program, entry: Entry, weights: ReadonlyMap<string, number>): void {
-  const bad = (why: string) => new ProgramFileError(FILE, `entry \`${entry.name}\`: ${why}`);
+  const wrong = (why: string) => bad(`entry \`${entry.name}\`: ${why}`);
+  unique('the input', entry.inputs);
+  unique('the output', entry.outputs);
   for (const tensor of [...entry.inputs, ...entry.outputs]) {
-    if (!(tensor.dtype in BYTES) || !sizes(tensor.shape)) throw bad(`\`${tensor.name}\` has no type or shape`);
-    if (tensor.shape[0] !== entry.batch) throw bad(`\`${tensor.name}\` does not begin with the batch, ${entry.batch}`);
+    if (tensor.shape[0] !== entry.batch)
+      throw wrong(`\`${tensor.name}\` does not begin with the batch, ${entry.batch}`);
+    if (!Number.isSafeInteger(byteSize(tensor))) throw wrong(`\`${tensor.name}\` is larger than anything`);
   }
-  if (!sizes(entry.slabs)) throw bad('a slab has no size');
   const size = (ref: BufferRef): number | undefined => {
     if (ref.kind === 'weight') return weights.get(ref.name);
     if (ref.kind === 'arena') return entry.slabs[ref.slab];
     const tensor = (ref.kind === 'input' ? entry.inputs : entry.outputs)[ref.index];
     return tensor && byteSize(tensor);
   };
-  entry.dispatches.forEach((dispatch, i) => {
+  for (const [i, dispatch] of entry.dispatches.entries()) {
     const kernel = program.kernels[dispatch.kernel];
     const at = `dispatch ${i} (${dispatch.label})`;
-    if (!kernel) throw bad(`${at} names kernel ${dispatch.kernel} of ${program.kernels.length}`);
-    if (dispatch.bindings.length !== kernel.bindings.length || dispatch.workgroups.length !== kernel.variants.length) {
-      throw bad(`${at} does not fit kernel \`${kernel.name}\``);
-    }
-    for (const ref of dispatch.bindings) {
-      const whole = size(ref);
-      // A tensor's last bytes may be rounded up to what a binding needs; buffers are made that large.
-      const fits = whole !== undefined && sizes([ref.offset, ref.bytes]) && ref.offset + ref.bytes <= roundUp(whole);
-      if (!fits || ref.offset % 256 !== 0) {
-        throw bad(`${at} binds bytes ${ref.offset}..${ref.offset + ref.bytes} of a ${ref.kind} of ${whole ?? 0}`);
-      }
-    }
-  });
+    if (!kernel) throw wrong(`${at} names kernel ${dispatch.kernel} of ${program.kernels.length}`);
+    const problem = misfit(kernel, dispatch, size);
+    if (problem !== undefined) throw wrong(`${at} ${problem}`);
+  }
 }
 
-function sizes(numbers: Iterable<unknown>): boolean {
-  return [...numbers].every((n) => typeof n === 'number' && Number.isSafeInteger(n) && n >= 0);
-}
-
-/** Buffers are multiples of 16 bytes, so that each can be bound as an array of vec4f. */
-export function roundUp(bytes: number): number {
-  return Math.max(16, Math.ceil(bytes / 16) * 16);
+/** What stands between a dispatch and its kernel. */
+function misfit(
+  kernel: Kernel,
+  { bindings, workgroups }: Dispatch,
+  size: (ref: BufferRef) => number | undefined,
+): string | undefined {
+  if (bindings.length !== kernel.bindings.length || workgroups.length !== kernel.variants.length) {
+    return `does not fit kernel \`${kernel.name}\``;
+  }
+  for (const [i, ref] of bindings.entries()) {
+    const whole = size(ref);
+    if (whole === undefined) return `binds ${/^[aeiou]/.test(ref.kind) ? 'an' : 'a'} ${ref.kind} that is not there`;
+    // A tensor's last bytes may be rounded up to what a binding needs; buffers are made that large.
+    if (ref.offset + ref.bytes > roundUp(whole) || ref.offset % 256 !== 0) {
+      return `binds bytes ${ref.offset}..${ref.offset + ref.bytes} of the ${whole} of its ${ref.kind}`;
+    }
+    if (ref.kind === 'weight' && kernel.bindings[i] !== 'read') return `writes to the weight \`${ref.name}\``;
+  }
+  return undefined;
 }

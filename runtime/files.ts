@@ -1,5 +1,5 @@
 /** Where a program's files come from: a folder by URL (or path, in Node), or memory. Reading is by range, so that weights never lie in memory twice. */
-import { ProgramFileError } from './errors.js';
+import { InputError, ProgramFileError } from './errors.js';
 import type { Program } from './program.js';
 
 export interface OpenFile {
@@ -10,6 +10,8 @@ export interface OpenFile {
 }
 
 export interface ProgramFiles {
+  /** Whether reading costs a request: then kernels that are not chosen here are not fetched only to be checked. */
+  readonly remote?: boolean;
   /** Throws ProgramFileError (ESP0707) if there is no such file. */
   open(file: string): Promise<OpenFile>;
 }
@@ -24,31 +26,55 @@ export function bytesFile(bytes: Uint8Array): OpenFile {
   return { size: bytes.byteLength, read: async (start, end) => bytes.subarray(start, end) };
 }
 
-export function memoryFiles(files: ReadonlyMap<string, Uint8Array | string>): ProgramFiles {
+/**
+ * Bytes that somebody else made, as a plain array over the same memory: the `slice` of Node's Buffer does not copy, as an array's does. Shared
+ * memory, which WebCrypto and WebGPU do not take, is copied. Throws ProgramFileError (ESP0707) for what is no bytes.
+ */
+export function plainBytes(file: string, bytes: unknown): Uint8Array<ArrayBuffer> {
+  if (!ArrayBuffer.isView(bytes)) throw new ProgramFileError(file, 'is given as something else than bytes or text');
+  const { buffer, byteOffset, byteLength } = bytes;
+  if (buffer instanceof ArrayBuffer) return new Uint8Array(buffer, byteOffset, byteLength);
+  return new Uint8Array(buffer, byteOffset, byteLength).slice() as Uint8Array<ArrayBuffer>;
+}
+
+function memoryFiles(files: ReadonlyMap<string, Uint8Array | string>): ProgramFiles {
   return {
     async open(file) {
       const found = files.get(file);
       if (found === undefined) throw new ProgramFileError(file, 'is missing');
-      return bytesFile(typeof found === 'string' ? new TextEncoder().encode(found) : found);
+      return bytesFile(typeof found === 'string' ? new TextEncoder().encode(found) : plainBytes(file, found));
     },
   };
 }
 
+/** The files of what `load` was given. Throws InputError (ESP0708) for anything but a `Source`. */
+export function filesOf(source: Source): ProgramFiles {
+  if (typeof source === 'string' || source instanceof URL) return urlFiles(source);
+  const files: unknown = source?.files;
+  if (files instanceof Map) return memoryFiles(files);
+  if (typeof (files as ProgramFiles | undefined)?.open === 'function') return files as ProgramFiles;
+  throw new InputError(
+    '`load` was given neither the address of a compiled folder nor `{ program, files }`',
+    'give a path or URL, what `compile` returned, or a program with a Map of its files',
+  );
+}
+
 /** The folder at a URL; `file:` works in Node. */
-export function urlFiles(source: string | URL): ProgramFiles {
+function urlFiles(source: string | URL): ProgramFiles {
   const base = folderUrl(source);
   return {
+    remote: base.protocol !== 'file:',
     async open(file) {
       const url = new URL(file, base);
       if (url.protocol === 'file:') return openNodeFile(file, url);
-      let response: Response;
       try {
-        response = await fetch(url);
+        const response = await fetch(url);
+        if (!response.ok) throw new ProgramFileError(file, `is missing (${url.href}: HTTP ${response.status})`);
+        return bytesFile(new Uint8Array(await response.arrayBuffer()));
       } catch (error) {
+        if (error instanceof ProgramFileError) throw error;
         throw new ProgramFileError(file, `cannot be fetched from ${url.href}`, error);
       }
-      if (!response.ok) throw new ProgramFileError(file, `is missing (${url.href}: HTTP ${response.status})`);
-      return bytesFile(new Uint8Array(await response.arrayBuffer()));
     },
   };
 }
@@ -78,17 +104,25 @@ function folderUrl(source: string | URL): URL {
 async function openNodeFile(name: string, url: URL): Promise<OpenFile> {
   // Not a literal: a bundler for the web must not try to resolve it.
   const library: string = 'node:fs/promises';
-  const { open } = (await import(library)) as typeof import('node:fs/promises');
-  const handle = await open(url, 'r').catch((error: unknown) => {
-    throw new ProgramFileError(name, 'is missing or cannot be read', error);
+  const { constants, open } = (await import(library)) as typeof import('node:fs/promises');
+  const unreadable = (error: unknown) => new ProgramFileError(name, 'is missing or cannot be read', error);
+  // Opening a pipe would wait for somebody to write into it.
+  const handle = await open(url, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)).catch((error: unknown) => {
+    throw unreadable(error);
   });
-  const { size } = await handle.stat();
+  const found = await handle.stat();
+  if (!found.isFile()) {
+    await handle.close();
+    throw new ProgramFileError(name, found.isDirectory() ? 'is a folder' : 'is not a regular file');
+  }
   return {
-    size,
+    size: found.size,
     async read(start, end) {
       const bytes = new Uint8Array(end - start);
       for (let at = 0; at < bytes.length; ) {
-        const { bytesRead } = await handle.read(bytes, at, bytes.length - at, start + at);
+        const { bytesRead } = await handle.read(bytes, at, bytes.length - at, start + at).catch((error: unknown) => {
+          throw unreadable(error);
+        });
         if (bytesRead === 0) throw new ProgramFileError(name, 'ended while it was being read');
         at += bytesRead;
       }

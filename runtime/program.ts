@@ -1,137 +1,183 @@
 /**
- * What a compiled program is, as data: `program.json` in memory. The compiler writes it, the runtime reads it, and the two
- * share nothing else. Everything here is plain JSON.
+ * What a compiled program is, as data: `program.json` in memory. The compiler writes it, the runtime reads it, and the two share nothing
+ * else. Everything here is plain JSON, declared once: the schemas check a file, and the types are what the schemas accept. What one
+ * part says about another (an index, an offset, the name of a file) is checked in check.ts.
  */
+import * as v from 'valibot';
 
-export type StorageType = 'f32' | 'f16' | 'i32' | 'u32';
+/** Read-only all the way down, as JSON that was read is treated. */
+type Frozen<T> = T extends object ? { readonly [K in keyof T]: Frozen<T[K]> } : T;
 
-/** A tensor of a weights file, in the layout that kernels read (possibly packed; `bytes` counts padding). */
-export interface WeightEntry {
-  readonly name: string;
-  readonly dtype: StorageType;
+/** The version of the format that this runtime reads and this compiler writes. */
+export const VERSION = 3;
+
+/** No list of a real program comes near this; a longer one is a lie, and would be spread over arguments. */
+const list = <const S extends v.GenericSchema>(item: S, least = 0) =>
+  v.pipe(v.array(item), v.minLength(least), v.maxLength(65536));
+const text = v.pipe(v.string(), v.maxLength(4096));
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const positive = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
+const finite = v.pipe(v.number(), v.finite());
+/** One side of an image, in pixels. */
+const side = v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(32768));
+/** A file of the folder. One that came from elsewhere must not make the session read outside it. */
+const fileName = v.pipe(v.string(), v.maxLength(255), v.regex(/^[\w@+-][\w.@+-]*$/, 'a file of the folder'));
+const sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'a SHA-256 in hexadecimal digits'));
+
+const storageType = v.picklist(['f32', 'f16', 'i32', 'u32']);
+export type StorageType = v.InferOutput<typeof storageType>;
+
+const weightEntry = v.strictObject({
+  name: text,
+  dtype: storageType,
   /** Logical shape, for people; a packed weight's bytes follow `layout`. */
-  readonly shape: readonly number[];
+  shape: list(count),
   /** `rows`: row-major. `tiles:KxN`: for y = x·Wᵀ, blocks of K inputs by N outputs, block-row by block-row, zero padded. */
-  readonly layout: string;
-  readonly bytes: number;
-}
+  layout: v.pipe(v.string(), v.regex(/^(rows|tiles:\d{1,4}x\d{1,4})$/, '`rows` or `tiles:KxN`')),
+  /** Padding included. */
+  bytes: positive,
+});
+/** A tensor of a weights file, in the layout that kernels read (possibly packed). */
+export interface WeightEntry extends Frozen<v.InferOutput<typeof weightEntry>> {}
 
+const range = { offset: count, bytes: positive };
+const bufferRef = v.variant('kind', [
+  v.strictObject({ kind: v.literal('weight'), name: text, ...range }),
+  v.strictObject({ kind: v.literal('arena'), slab: count, ...range }),
+  v.strictObject({ kind: v.literal('input'), index: count, ...range }),
+  v.strictObject({ kind: v.literal('output'), index: count, ...range }),
+]);
 /** A place in memory: a weight, a slice of an arena slab, or one of the program's inputs and outputs. */
-export type BufferRef =
-  | { readonly kind: 'weight'; readonly name: string; readonly offset: number; readonly bytes: number }
-  | { readonly kind: 'arena'; readonly slab: number; readonly offset: number; readonly bytes: number }
-  | { readonly kind: 'input'; readonly index: number; readonly offset: number; readonly bytes: number }
-  | { readonly kind: 'output'; readonly index: number; readonly offset: number; readonly bytes: number };
+export type BufferRef = Frozen<v.InferOutput<typeof bufferRef>>;
 
-export type Access = 'read' | 'read_write';
+const access = v.picklist(['read', 'read_write']);
+export type Access = v.InferOutput<typeof access>;
 
-/** What a device must have for a variant to be legal there. All of it, or the variant is skipped. */
-export interface Requirements {
+const requirements = v.strictObject({
   /** WebGPU feature names: `subgroups`, `shader-f16`. */
-  readonly features?: readonly string[];
+  features: v.exactOptional(list(text)),
   /** The variant is right only where every subgroup has exactly this size. */
-  readonly subgroupSize?: number;
+  subgroupSize: v.exactOptional(positive),
   /** Needs a limit of at least this, by WebGPU limit name. Absent: WebGPU's defaults suffice. */
-  readonly limits?: Readonly<Record<string, number>>;
-}
+  limits: v.exactOptional(v.record(text, count)),
+});
+/** What a device must have for a variant to be legal there. All of it, or the variant is skipped. */
+export interface Requirements extends Frozen<v.InferOutput<typeof requirements>> {}
 
-export interface KernelVariant {
+const kernelVariant = v.strictObject({
   /** `portable` or the schedule's name, such as `subgroup8`. */
-  readonly name: string;
-  readonly requires: Requirements;
+  name: text,
+  requires: requirements,
   /** File of the folder that holds the WGSL; the entry point is `main`, bindings are in group 0 in order. */
-  readonly file: string;
+  file: fileName,
   /** Relative preference among legal variants; the highest wins. */
-  readonly rank: number;
-}
+  rank: finite,
+});
+export interface KernelVariant extends Frozen<v.InferOutput<typeof kernelVariant>> {}
 
-export interface Kernel {
+const kernel = v.strictObject({
   /** Readable: `contract_197x768x3072_gelu`. */
-  readonly name: string;
-  readonly archetype: 'pointwise' | 'reduce' | 'contract' | 'attention' | 'sparse_contract' | 'other';
-  readonly bindings: readonly Access[];
+  name: text,
+  archetype: v.picklist(['pointwise', 'reduce', 'contract', 'attention', 'sparse_contract', 'other']),
+  bindings: list(access, 1),
   /** The last one is always the portable one, without requirements. */
-  readonly variants: readonly KernelVariant[];
-}
+  variants: list(kernelVariant, 1),
+});
+export interface Kernel extends Frozen<v.InferOutput<typeof kernel>> {}
 
-export interface Dispatch {
-  readonly kernel: number;
-  readonly bindings: readonly BufferRef[];
+const dispatch = v.strictObject({
+  kernel: count,
+  bindings: list(bufferRef, 1),
   /** Workgroup counts, one triple for each variant of the kernel, in order. */
-  readonly workgroups: readonly (readonly [number, number, number])[];
-  readonly flops: number;
+  workgroups: list(v.strictTuple([positive, positive, positive]), 1),
+  flops: v.pipe(finite, v.minValue(0)),
   /** Bytes read and written at least once. */
-  readonly bytes: number;
+  bytes: count,
   /** Path of the spec's module that it computes, for people and for timing by layer. */
-  readonly label: string;
-}
+  label: text,
+});
+export interface Dispatch extends Frozen<v.InferOutput<typeof dispatch>> {}
 
-export interface TensorSpec {
-  readonly name: string;
-  readonly dtype: StorageType;
-  readonly shape: readonly number[];
-}
+const tensorSpec = v.strictObject({ name: text, dtype: storageType, shape: list(positive, 1) });
+export interface TensorSpec extends Frozen<v.InferOutput<typeof tensorSpec>> {}
 
-/** `infer` for one batch size. */
-export interface Entry {
-  readonly name: string;
-  readonly batch: number;
-  readonly inputs: readonly TensorSpec[];
-  readonly outputs: readonly TensorSpec[];
+const entry = v.strictObject({
+  name: text,
+  batch: positive,
+  inputs: list(tensorSpec, 1),
+  outputs: list(tensorSpec, 1),
   /** Bytes of each arena slab; no slab exceeds `maxBufferSize` of the limits that the program was compiled for. */
-  readonly slabs: readonly number[];
-  readonly dispatches: readonly Dispatch[];
-}
+  slabs: list(count),
+  dispatches: list(dispatch),
+});
+/** `infer` for one batch size. */
+export interface Entry extends Frozen<v.InferOutput<typeof entry>> {}
 
-/** Steps from a decoded RGBA image to the program's image input; they run on the GPU. */
-export type PreprocessStep =
-  /** A number scales the shorter side to it and keeps the ratio; a pair [height, width] does not. */
-  | {
-      readonly step: 'resize';
-      readonly size: number | readonly [number, number];
-      readonly filter: 'nearest' | 'bilinear' | 'bicubic';
-    }
-  | { readonly step: 'crop'; readonly size: readonly [number, number] }
+const preprocessStep = v.variant('step', [
+  v.strictObject({
+    step: v.literal('resize'),
+    /** A number scales the shorter side to it and keeps the ratio; a pair [height, width] does not. */
+    size: v.union([side, v.strictTuple([side, side])]),
+    filter: v.picklist(['nearest', 'bilinear', 'bicubic']),
+  }),
+  v.strictObject({ step: v.literal('crop'), size: v.strictTuple([side, side]) }),
   /** ITU-R 601 luma, as PIL's `L`. */
-  | { readonly step: 'grayscale' }
+  v.strictObject({ step: v.literal('grayscale') }),
   /** (x/255 - mean) / std for each channel. */
-  | { readonly step: 'normalize'; readonly mean: readonly number[]; readonly std: readonly number[] };
+  v.strictObject({ step: v.literal('normalize'), mean: list(finite, 1), std: list(v.pipe(finite, v.notValue(0)), 1) }),
+]);
+/** Steps from a decoded RGBA image to the program's image input; they run on the GPU. */
+export type PreprocessStep = Frozen<v.InferOutput<typeof preprocessStep>>;
 
-/** A few rows and what must come out for each; every entry runs them at load, repeated to fill its batch. */
-export interface Golden {
+const golden = v.strictObject({
   /** First axis of every tensor in the golden file. */
-  readonly rows: number;
+  rows: positive,
   /** Names of tensors in the golden file (`golden.safetensors`). */
-  readonly inputs: readonly string[];
-  readonly outputs: readonly string[];
+  inputs: list(text),
+  outputs: list(text),
   /** Largest allowed |difference| / max |expected|. */
-  readonly tolerance: number;
-}
+  tolerance: v.pipe(finite, v.minValue(0)),
+});
+/** A few rows and what must come out for each; every entry runs them at load, repeated to fill its batch. */
+export interface Golden extends Frozen<v.InferOutput<typeof golden>> {}
 
-export interface Summary {
-  readonly parameters: { readonly total: number; readonly trainable: number; readonly frozen: number };
+const summary = v.strictObject({
+  parameters: v.strictObject({ total: count, trainable: count, frozen: count }),
   /** Fraction of zeros over the pruned weights, if any. */
-  readonly sparsity?: number;
-  readonly kernels: number;
-  readonly dispatches: number;
-  readonly flops: number;
-  readonly weightBytes: number;
-  readonly peakBytes: number;
-}
+  sparsity: v.exactOptional(v.pipe(finite, v.minValue(0), v.maxValue(1))),
+  kernels: count,
+  dispatches: count,
+  flops: v.pipe(finite, v.minValue(0)),
+  weightBytes: count,
+  peakBytes: count,
+});
+export interface Summary extends Frozen<v.InferOutput<typeof summary>> {}
 
-export interface Program {
-  readonly format: 'espalier.program';
-  readonly version: 2;
-  readonly name: string;
+const fileEntry = v.strictObject({ name: fileName, bytes: count, sha256 });
+/** A file of the folder as it was written; `load` takes no other. */
+export interface FileEntry extends Frozen<v.InferOutput<typeof fileEntry>> {}
+
+export const PROGRAM = v.strictObject({
+  format: v.literal('espalier.program'),
+  version: v.literal(VERSION),
+  name: text,
   /** Version of Espalier that wrote it. */
-  readonly compiler: string;
-  readonly kernels: readonly Kernel[];
-  readonly entries: readonly Entry[];
-  readonly weights: readonly WeightEntry[];
+  compiler: text,
+  kernels: list(kernel),
+  entries: list(entry, 1),
+  weights: list(weightEntry),
   /** Files that hold the weights (safetensors), in order. */
-  readonly weightFiles: readonly string[];
-  readonly preprocess?: readonly PreprocessStep[];
-  readonly labels?: readonly string[];
-  readonly golden?: Golden;
-  readonly summary: Summary;
-}
+  weightFiles: list(fileName),
+  preprocess: v.exactOptional(list(preprocessStep)),
+  labels: v.exactOptional(list(text)),
+  golden: v.exactOptional(golden),
+  summary,
+  /** Every file that the session reads: the kernels, the weights, the golden input. */
+  files: list(fileEntry),
+  /** SHA-256 of everything above, as digest.ts writes it. */
+  digest: sha256,
+});
+export interface Program extends Frozen<v.InferOutput<typeof PROGRAM>> {}
+
+/** A program of which no file is written yet: what code generation gives. */
+export type Unsealed = Omit<Program, 'files' | 'digest'>;

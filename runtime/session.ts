@@ -1,10 +1,11 @@
 /** A loaded program: what a person holds. `load` makes one; the same code runs in browsers and in Node. */
 import { checkProgram, elements, FILE, parseProgram } from './check.js';
 import { type ClassScore, topClasses } from './classes.js';
+import { intactFiles, requireSealed } from './digest.js';
 import { Engine } from './engine.js';
 import type { RunnableEntry, Timing } from './entry.js';
 import { InputError, NoAdapterError } from './errors.js';
-import { memoryFiles, readText, type Source, urlFiles } from './files.js';
+import { filesOf, readText, type Source } from './files.js';
 import { type ImageInput, pixelsOf } from './image.js';
 import { type Progress, wholeWords } from './memory.js';
 import type { Entry, Program, TensorSpec } from './program.js';
@@ -57,9 +58,13 @@ export function isSupported(): boolean {
  */
 export async function load(source: Source, options: LoadOptions = {}): Promise<Session> {
   try {
-    const remote = typeof source === 'string' || source instanceof URL;
-    const files = remote ? urlFiles(source) : 'open' in source.files ? source.files : memoryFiles(source.files);
-    const program = remote ? parseProgram(await readText(files, FILE)) : checkProgram(source.program);
+    const given = filesOf(source);
+    const program = await requireSealed(
+      typeof source === 'object' && 'program' in source
+        ? checkProgram(source.program)
+        : parseProgram(await readText(given, FILE)),
+    );
+    const files = await intactFiles(program, given);
     // Dawn's instance has to be referenced as long as its device is in use, and not longer, or the process would not end.
     let gpu: GPU | undefined;
     const adapter = async () => {

@@ -3,7 +3,8 @@
  *
  *   analyse -> load parameters, find masks -> optimise (merge) -> prepare -> generate -> golden input -> files
  */
-import type { Program } from '../../runtime/program.js';
+import { fileEntry, seal } from '../../runtime/digest.js';
+import type { Program, Unsealed } from '../../runtime/program.js';
 import { type Generated, generate } from '../codegen/generate.js';
 import { HalfOverflow } from '../codegen/pack.js';
 import { diagnostic } from '../diagnostics/catalogue.js';
@@ -174,7 +175,7 @@ export async function compile(spec: Spec, options: CompileOptions): Promise<Comp
   const size = (ps: Iterable<{ type: { shape: readonly number[] } }>) =>
     [...ps].reduce((sum, p) => sum + sizeOf(p.type.shape), 0);
   const own = [...elaborated.module.params.values()].filter((p) => p.role === 'frozen' || p.role === 'trainable');
-  const program: Program = {
+  const unsealed: Unsealed = {
     ...generated.program,
     weightFiles: [...shards.keys()],
     ...(elaborated.preprocess ? { preprocess: elaborated.preprocess } : {}),
@@ -190,8 +191,12 @@ export async function compile(spec: Spec, options: CompileOptions): Promise<Comp
     ...generated.files,
     ...shards,
     ...(golden ? [['golden.safetensors', golden.file] as const] : []),
-    ['program.json', `${JSON.stringify(program, null, 1)}\n`],
   ]);
+  const program = await seal(
+    unsealed,
+    await Promise.all([...files].map(([name, content]) => fileEntry(name, content))),
+  );
+  files.set('program.json', `${JSON.stringify(program, null, 1)}\n`);
   return {
     program,
     files,

@@ -1,5 +1,14 @@
 /** From optimised modules (one for each batch size) to a program: kernels, dispatches, memory, and how its weights are packed. */
-import type { BufferRef, Dispatch, Entry, Kernel, Program, StorageType, TensorSpec } from '../../runtime/program.js';
+import {
+  type BufferRef,
+  type Dispatch,
+  type Entry,
+  type Kernel,
+  type StorageType,
+  type TensorSpec,
+  type Unsealed,
+  VERSION,
+} from '../../runtime/program.js';
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { EspalierError } from '../diagnostics/types.js';
 import { postorder } from '../ir/graph.js';
@@ -29,7 +38,7 @@ export interface GenerateOptions {
 
 export interface Generated {
   /** Everything but weight files, preprocessing, labels and the golden input, which the caller adds. */
-  readonly program: Program;
+  readonly program: Unsealed;
   /** `<name>.<variant>.wgsl` -> text. */
   readonly files: ReadonlyMap<string, string>;
   readonly weights: readonly WeightRecipe[];
@@ -62,9 +71,9 @@ export function generate(
   );
   const count = (role?: string): number =>
     own.reduce((sum, p) => sum + (role === undefined || p.role === role ? sizeOf(p.type.shape) : 0), 0);
-  const program: Program = {
+  const program: Unsealed = {
     format: 'espalier.program',
-    version: 2,
+    version: VERSION,
     name: options.name,
     compiler: options.compiler,
     kernels: kernels.list,

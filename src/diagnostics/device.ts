@@ -65,8 +65,12 @@ off; the results are then wrong in silence.`,
   ),
   ESP0707: runtime(
     'Program folder is damaged',
-    `A file of the compiled folder is missing, truncated, or says something else than \`program.json\`. The message names the file.
-Copy the whole folder (program.json, *.wgsl, *.safetensors), or compile it again.`,
+    `A file of the compiled folder is missing, truncated, or not the one that was compiled. The message names the file.
+
+    weights.safetensors: was changed or damaged, or is of another compilation: its SHA-256 differs
+
+\`program.json\` carries the length and the SHA-256 of every kernel, of the weights and of the golden input, and one of its own, so it cannot be
+edited either: class names are changed in the spec. Copy the whole folder (program.json, *.wgsl, *.safetensors), or compile it again.`,
   ),
   ESP0708: runtime(
     'Input does not fit the program',

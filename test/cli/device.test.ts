@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { scratch } from '../api/support.js';
-import { cli, expectNothingWritten, expectRefused, FASHION } from './support.js';
+import { cli, expectNothingWritten, expectRefused, FASHION, reseal } from './support.js';
 
 const gpu = vi.hoisted(() => ({ absent: false }));
 // Every driver is tried, and none of them has an adapter.
@@ -88,10 +88,10 @@ describe('limits', () => {
   test('a folder that needs more than the device has names the limit, both numbers and the cure', async () => {
     const large = join(folder, 'large');
     expect((await cli('compile', join(FASHION, 'lora.peft'), '-o', large, '--batch', '1', '--no-golden')).code).toBe(0);
-    const path = join(large, 'program.json');
-    const data = JSON.parse(readFileSync(path, 'utf8')) as { entries: { slabs: number[] }[] };
-    data.entries[0]!.slabs = data.entries[0]!.slabs.map(() => 2 ** 45);
-    writeFileSync(path, JSON.stringify(data));
+    await reseal(large, (p) => ({
+      ...p,
+      entries: p.entries.map((e) => ({ ...e, slabs: e.slabs.map(() => 2 ** 45) })),
+    }));
     for (const command of ['run', 'eval']) {
       const ended = await cli(command, large, digits);
       expectRefused(ended, 3, 'ESP0702');

@@ -1,8 +1,11 @@
 /** The command line inside of the test's process, and as a process of its own. */
 import { spawn } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
+import { seal } from '../../runtime/digest.js';
+import type { Program } from '../../runtime/program.js';
 import { runCommandLine } from '../../src/cli/program.js';
 
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -50,4 +53,11 @@ export function expectRefused({ code, out, err }: Ended, exit: number, diagnosti
 /** Nothing of `name` is in the folder, under that name or a temporary one. */
 export function expectNothingWritten(folder: string, name: string): void {
   expect(readdirSync(folder).filter((file) => file === name || file.endsWith('.tmp'))).toEqual([]);
+}
+
+/** Changes what a compiled folder's program.json says, as somebody would who can also compute digests. */
+export async function reseal(folder: string, change: (program: Program) => Program): Promise<void> {
+  const path = join(folder, 'program.json');
+  const changed = change(JSON.parse(readFileSync(path, 'utf8')) as Program);
+  writeFileSync(path, JSON.stringify(await seal(changed, changed.files)));
 }

@@ -9,7 +9,7 @@ import { confusionText } from '../../src/cli/commands/use.js';
 import { parseModule } from '../../src/ir/text.js';
 import { scratch } from '../api/support.js';
 import { expectFile } from '../golden.js';
-import { child, cli, expectNothingWritten, expectRefused, FASHION } from './support.js';
+import { child, cli, expectNothingWritten, expectRefused, FASHION, reseal } from './support.js';
 
 const folder = scratch();
 const spec = join(FASHION, 'lora.peft');
@@ -168,11 +168,10 @@ describe('eval', () => {
 
   test('tells classes of one name apart, or says that it cannot', async () => {
     cpSync(program, join(folder, 'cranes'), { recursive: true });
-    const path = join(folder, 'cranes', 'program.json');
-    const data = JSON.parse(readFileSync(path, 'utf8')) as { labels: string[] };
-    data.labels[4] = 'crane';
-    data.labels[9] = 'crane';
-    writeFileSync(path, JSON.stringify(data));
+    await reseal(join(folder, 'cranes'), (p) => ({
+      ...p,
+      labels: p.labels!.map((label, i) => (i === 4 || i === 9 ? 'crane' : label)),
+    }));
     mkdirSync(join(folder, 'birds', '7'), { recursive: true });
     copyFileSync(image(7), join(folder, 'birds', '7', 'a.png'));
     expect((await cli('eval', join(folder, 'cranes'), join(folder, 'birds'))).code).toBe(0);

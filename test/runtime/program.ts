@@ -1,5 +1,14 @@
 /** Tiny programs written by hand: y = a * relu(x) + b over [batch, 4], in a folder's form, with parts that tests break on purpose. */
-import type { Entry, KernelVariant, PreprocessStep, Program } from '../../runtime/program.js';
+import { createHash } from 'node:crypto';
+import { checkProgram } from '../../runtime/check.js';
+import {
+  type Entry,
+  type KernelVariant,
+  type PreprocessStep,
+  type Program,
+  type Unsealed,
+  VERSION,
+} from '../../runtime/program.js';
 
 /** A safetensors file of f32 tensors. */
 export function safetensors(
@@ -108,6 +117,28 @@ export interface Tiny {
   readonly files: Map<string, string | Uint8Array>;
 }
 
+const sha256 = (content: string | Uint8Array) => createHash('sha256').update(content).digest('hex');
+
+/**
+ * Gives a program the digests of its files and of itself, by another library than the runtime's. One whose form is wrong keeps the wrong form, and
+ * gets any digest.
+ */
+export function sealed(program: Unsealed, files: Tiny['files']): Tiny {
+  const listed = [...files].map(([name, content]) => ({
+    name,
+    bytes: Buffer.byteLength(content),
+    sha256: sha256(content),
+  }));
+  const { files: _, digest: __, ...rest } = program as Program;
+  const open = { ...rest, files: listed, digest: '0'.repeat(64) };
+  try {
+    const { digest: ___, ...whole } = checkProgram(open);
+    return { program: { ...whole, digest: sha256(JSON.stringify(whole)) }, files };
+  } catch {
+    return { program: open, files };
+  }
+}
+
 export function tinyProgram({
   batches = [1],
   variants = [],
@@ -116,9 +147,9 @@ export function tinyProgram({
   golden = true,
   labels,
 }: TinyOptions = {}): Tiny {
-  const program: Program = {
+  const program: Unsealed = {
     format: 'espalier.program',
-    version: 2,
+    version: VERSION,
     name: 'tiny',
     compiler: 'test',
     kernels: [
@@ -153,9 +184,9 @@ export function tinyProgram({
     },
   };
   const shape = [GOLDEN_ROWS, 4];
-  return {
+  return sealed(
     program,
-    files: new Map(
+    new Map(
       Object.entries({
         'scale.wgsl': scaleWgsl(),
         'shift.wgsl': SHIFT,
@@ -164,7 +195,7 @@ export function tinyProgram({
         ...files,
       }),
     ),
-  };
+  );
 }
 
 /** A program whose only kernel copies its image input to its output, so that what preprocessing wrote can be read. */
@@ -178,7 +209,7 @@ export function copyProgram(
   const shape = [batch, channels, height, width];
   const count = shape.reduce((a, b) => a * b, 1);
   const bytes = count * 4;
-  const program: Program = {
+  const program: Unsealed = {
     ...tinyProgram({ golden: false }).program,
     kernels: [
       {
@@ -220,5 +251,5 @@ export function copyProgram(
 @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
   if (id.x < ${count}u) { y[id.x] = x[id.x]; }
 }`;
-  return { program, files: new Map([['copy.wgsl', copy]]) };
+  return sealed(program, new Map([['copy.wgsl', copy]]));
 }

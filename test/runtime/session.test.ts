@@ -25,7 +25,7 @@ import { load as loadInNode } from '../../runtime/node/index.js';
 import type { KernelVariant } from '../../runtime/program.js';
 import { isSupported, type LoadOptions, load, type Session } from '../../runtime/session.js';
 import { chunkSizes } from '../../runtime/tensors.js';
-import { copyProgram, expected, scaleWgsl, type Tiny, tinyProgram } from './program.js';
+import { copyProgram, expected, scaleWgsl, sealed, type Tiny, tinyProgram } from './program.js';
 
 let gpu: OpenDevice;
 beforeAll(async () => {
@@ -261,7 +261,7 @@ describe('limits', () => {
   const large = (bytes: number): Tiny => {
     const tiny = tinyProgram({ golden: false });
     const entries = tiny.program.entries.map((e) => ({ ...e, slabs: [...e.slabs, bytes] }));
-    return { ...tiny, program: { ...tiny.program, entries } };
+    return sealed({ ...tiny.program, entries }, tiny.files);
   };
 
   test('only what a program demands beyond the defaults is asked for', () => {
