@@ -14,6 +14,7 @@ import {
   type Program,
   type StorageType,
   type TensorSpec,
+  type Unsealed,
   VERSION,
 } from './program.js';
 
@@ -59,12 +60,7 @@ export function checkProgram(json: unknown): Program {
     program.entries.map((e) => ({ name: String(e.batch) })),
   );
   const listed = new Set(program.files.map((f) => f.name));
-  const wanted = [
-    ...program.kernels.flatMap((k) => k.variants.map((variant) => variant.file)),
-    ...program.weightFiles,
-    ...(program.golden ? [GOLDEN_FILE] : []),
-  ];
-  const unlisted = wanted.find((file) => !listed.has(file));
+  const unlisted = filesReadBy(program).find((file) => !listed.has(file));
   if (unlisted !== undefined) throw bad(`names a file \`${unlisted}\` that its list of files lacks`);
   if (new Set(program.weightFiles).size < program.weightFiles.length) throw bad('names a file of weights twice');
   for (const { name, variants } of program.kernels) {
@@ -75,6 +71,12 @@ export function checkProgram(json: unknown): Program {
   if (new Set(program.entries.map(withoutBatch)).size > 1) throw bad('its entries differ in more than their batch');
   if (program.golden) checkGolden(program.golden, program.entries[0]!);
   return program;
+}
+
+/** Names of all files that a session may come to read. */
+export function filesReadBy({ kernels, weightFiles, golden }: Unsealed): string[] {
+  const texts = new Set(kernels.flatMap((k) => k.variants.map((variant) => variant.file)));
+  return [...texts, ...weightFiles, ...(golden ? [GOLDEN_FILE] : [])];
 }
 
 /** One issue of the schema in words: `at entries.0.batch: expected >=1, found 0`. */

@@ -5,7 +5,7 @@
  * The digests are WebCrypto's, which Node and pages have. A page that was not served over https (or from this machine) has no WebCrypto, but
  * then it has no WebGPU either: browsers give both to secure contexts alone, so nothing runs unchecked.
  */
-import { checkProgram, FILE } from './check.js';
+import { checkProgram, FILE, filesReadBy } from './check.js';
 import { NoAdapterError, ProgramFileError } from './errors.js';
 import { bytesFile, type ProgramFiles, plainBytes } from './files.js';
 import type { FileEntry, Program, Unsealed } from './program.js';
@@ -35,9 +35,17 @@ async function digestOf({ digest: _, ...program }: Program): Promise<string> {
   return sha256(utf8(JSON.stringify(program)));
 }
 
+const NONE = '0'.repeat(64);
+
+/** A program whose form is checked, and that says nothing of its files. Throws ProgramFileError (ESP0707). */
+export function unsealed(program: Unsealed): Program {
+  const files = filesReadBy(program).map((name) => ({ name, bytes: 0, sha256: NONE }));
+  return checkProgram({ ...program, files, digest: NONE });
+}
+
 /** The finished program. Throws ProgramFileError (ESP0707) for one that no runtime would load. */
 export async function seal(program: Unsealed, files: readonly FileEntry[]): Promise<Program> {
-  const whole = checkProgram({ ...program, files, digest: '0'.repeat(64) });
+  const whole = checkProgram({ ...program, files, digest: NONE });
   return { ...whole, digest: await digestOf(whole) };
 }
 

@@ -1,14 +1,14 @@
 /** A loaded program: what a person holds. `load` makes one; the same code runs in browsers and in Node. */
 import { checkProgram, elements, FILE, parseProgram } from './check.js';
 import { type ClassScore, topClasses } from './classes.js';
-import { intactFiles, requireSealed } from './digest.js';
+import { intactFiles, requireSealed, unsealed } from './digest.js';
 import { Engine } from './engine.js';
 import type { RunnableEntry, Timing } from './entry.js';
 import { InputError, NoAdapterError } from './errors.js';
-import { filesOf, readText, type Source } from './files.js';
+import { filesOf, type ProgramFiles, readText, type Source } from './files.js';
 import { type ImageInput, pixelsOf } from './image.js';
 import { type Progress, wholeWords } from './memory.js';
-import type { Entry, Program, TensorSpec } from './program.js';
+import type { Entry, Program, TensorSpec, Unsealed } from './program.js';
 import { chunkSizes, type TensorData, tensorBytes, typedOutput } from './tensors.js';
 
 export interface LoadOptions {
@@ -56,15 +56,32 @@ export function isSupported(): boolean {
  * Loads a compiled program: checks it, uploads its weights, compiles its kernels, and runs its golden input.
  * Throws a RuntimeError: no adapter (ESP0701), limits (ESP0702), memory (ESP0704), a kernel (ESP0705), the golden input (ESP0706), files (ESP0707).
  */
-export async function load(source: Source, options: LoadOptions = {}): Promise<Session> {
-  try {
+export function load(source: Source, options: LoadOptions = {}): Promise<Session> {
+  return opened(options, async () => {
     const given = filesOf(source);
     const program = await requireSealed(
       typeof source === 'object' && 'program' in source
         ? checkProgram(source.program)
         : parseProgram(await readText(given, FILE)),
     );
-    const files = await intactFiles(program, given);
+    return [program, await intactFiles(program, given)];
+  });
+}
+
+/**
+ * Loads a program that this process is still making: its files may not exist before they are read, so that there is nothing to compare them with.
+ * Throws what `load` throws.
+ */
+export function loadUnsealed(program: Unsealed, files: ProgramFiles, options: LoadOptions = {}): Promise<Session> {
+  return opened(options, async () => [unsealed(program), files]);
+}
+
+async function opened(
+  options: LoadOptions,
+  source: () => Promise<[program: Program, files: ProgramFiles]>,
+): Promise<Session> {
+  try {
+    const [program, files] = await source();
     // Dawn's instance has to be referenced as long as its device is in use, and not longer, or the process would not end.
     let gpu: GPU | undefined;
     const adapter = async () => {

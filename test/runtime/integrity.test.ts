@@ -9,7 +9,7 @@ import { fileEntry, seal } from '../../runtime/digest.js';
 import { InputError, NoAdapterError, ProgramFileError, type RuntimeError } from '../../runtime/errors.js';
 import type { ProgramFiles, Source } from '../../runtime/files.js';
 import { type OpenDevice, openDevice } from '../../runtime/node/device.js';
-import { load } from '../../runtime/session.js';
+import { load, loadUnsealed } from '../../runtime/session.js';
 import { expected, scaleWgsl, type Tiny, tinyProgram } from './program.js';
 
 let gpu: OpenDevice;
@@ -25,16 +25,17 @@ afterAll(async () => {
 
 const X = Float32Array.of(1, -2, 3, 4);
 /** What a program computes; it must be right. */
-async function loads(source: Source): Promise<void> {
-  const session = await load(source, { device: gpu.device });
+async function loads(source: Source, loading = load(source, { device: gpu.device })): Promise<void> {
+  const session = await loading;
   try {
     expect((await session.run({ tensors: { x: X } })).outputs.logits).toEqual(expected(X));
   } finally {
     session.dispose();
   }
 }
-const refused = (source: Source): Promise<RuntimeError> =>
-  loads(source).then(
+const refused = (source: Source): Promise<RuntimeError> => refusal(loads(source));
+const refusal = (promise: Promise<unknown>): Promise<RuntimeError> =>
+  promise.then(
     () => {
       throw new Error('it was taken');
     },
@@ -170,6 +171,20 @@ describe('a program in memory', () => {
       const error = await refused({ program, files: new Map([...files, ['scale.wgsl', content as never]]) });
       expect(error).toBeInstanceOf(ProgramFileError);
     }
+  });
+
+  test('loads unsealed while its files are still made, and is checked in all else', async () => {
+    const { program, files } = tiny();
+    const { digest: _, files: __, ...open } = program;
+    const made: ProgramFiles = {
+      open: async (name) => {
+        const bytes = Buffer.from(files.get(name)!);
+        return { size: bytes.length, read: async (start, end) => bytes.subarray(start, end) };
+      },
+    };
+    await loads('', loadUnsealed(open, made, { device: gpu.device }));
+    const error = await refusal(loadUnsealed({ ...open, entries: [] }, made, { device: gpu.device }));
+    expect(error).toBeInstanceOf(ProgramFileError);
   });
 
   test('the compiler seals it as the tests do', async () => {
