@@ -10,11 +10,13 @@ import {
   requestDevice,
 } from './device.js';
 import { RunnableEntry, type Timing } from './entry.js';
-import { DeviceLostError, DisposedError, GoldenMismatchError } from './errors.js';
+import { DeviceLostError, DisposedError, GoldenMismatchError, InputError } from './errors.js';
 import type { ProgramFiles } from './files.js';
 import { fillRows, type GoldenTensors, readGolden, relativeError } from './golden.js';
+import type { Pixels } from './image.js';
 import { type CompiledKernel, compileKernels, Layouts } from './kernels.js';
 import { allocate, type Memory, type Progress } from './memory.js';
+import { type Picture, readPicture } from './picture.js';
 import { Preprocessor } from './preprocess.js';
 import type { Program } from './program.js';
 import { typedOutput } from './tensors.js';
@@ -141,12 +143,25 @@ export class Engine {
       this.timings = await runnable.readTimings();
       return outputs;
     });
+    return this.attempt(work);
+  }
+
+  /** RGBA of a picture that the page decodes. Only inside `inTurn`. Throws InputError (ESP0708) for what it decodes otherwise than Node. */
+  async pixelsOf(image: Pixels | Picture): Promise<Pixels> {
+    if ('data' in image) return image;
+    this.requireAlive();
+    return { ...(await this.attempt(readPicture(this.device, image))), channels: 4 };
+  }
+
+  /** What `work` gives, or, if the device was lost or disposed of under it, that. */
+  private async attempt<T>(work: Promise<T>): Promise<T> {
     try {
       return await this.signal.race(work);
     } catch (error) {
       if (this.disposed) throw new DisposedError();
+      if (error instanceof DeviceLostError || error instanceof InputError) throw error;
       // A lost device also makes everything else fail; the loss is what happened.
-      throw error instanceof DeviceLostError ? error : ((await this.lostSoon()) ?? error);
+      throw (await this.lostSoon()) ?? error;
     }
   }
 

@@ -1,4 +1,5 @@
 /** Where a program's files come from: a folder by URL (or path, in Node), or memory. Reading is by range, so that weights never lie in memory twice. */
+import { ordinary } from './bytes.js';
 import { InputError, ProgramFileError } from './errors.js';
 import type { Program } from './program.js';
 
@@ -26,15 +27,10 @@ export function bytesFile(bytes: Uint8Array): OpenFile {
   return { size: bytes.byteLength, read: async (start, end) => bytes.subarray(start, end) };
 }
 
-/**
- * Bytes that somebody else made, as a plain array over the same memory: the `slice` of Node's Buffer does not copy, as an array's does. Shared
- * memory, which WebCrypto and WebGPU do not take, is copied. Throws ProgramFileError (ESP0707) for what is no bytes.
- */
+/** Bytes that somebody else made, in memory that WebCrypto and WebGPU take. Throws ProgramFileError (ESP0707) for what is no bytes. */
 export function plainBytes(file: string, bytes: unknown): Uint8Array<ArrayBuffer> {
   if (!ArrayBuffer.isView(bytes)) throw new ProgramFileError(file, 'is given as something else than bytes or text');
-  const { buffer, byteOffset, byteLength } = bytes;
-  if (buffer instanceof ArrayBuffer) return new Uint8Array(buffer, byteOffset, byteLength);
-  return new Uint8Array(buffer, byteOffset, byteLength).slice() as Uint8Array<ArrayBuffer>;
+  return ordinary(bytes);
 }
 
 function memoryFiles(files: ReadonlyMap<string, Uint8Array | string>): ProgramFiles {

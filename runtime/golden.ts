@@ -1,8 +1,8 @@
 /** A program's golden input and output, and how far an output is from what it has to be. */
+import { wholeWords } from './bytes.js';
 import { BYTES, elements, GOLDEN_FILE } from './check.js';
 import { ProgramFileError } from './errors.js';
 import type { ProgramFiles } from './files.js';
-import { wholeWords } from './memory.js';
 import type { Program, TensorSpec } from './program.js';
 import { readSafetensors } from './safetensors.js';
 import { type TensorData, typedOutput } from './tensors.js';

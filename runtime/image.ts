@@ -1,5 +1,7 @@
-/** What an image may be: decoded bytes, or anything a page can draw. */
+/** What an image may be, and taking it when `run` is called: what happens to it afterwards changes no result. */
+import { copied, kindOf } from './bytes.js';
 import { InputError } from './errors.js';
+import { capturePicture, type Picture, type PictureSource } from './picture.js';
 
 /** Decoded 8-bit pixels, row by row: 4 bytes a pixel (RGBA), 3 (RGB) or 1 (gray), told apart by their number. */
 export interface RawImage {
@@ -9,18 +11,39 @@ export interface RawImage {
 }
 
 /** Alpha is dropped, as Pillow's `convert('RGB')` does, not blended onto a background. */
-export type ImageInput = RawImage | ImageData | CanvasImageSource;
+export type ImageInput = RawImage | ImageData | PictureSource;
 
 export interface Pixels {
-  readonly data: Uint8Array | Uint8ClampedArray;
+  readonly data: Uint8Array<ArrayBuffer>;
   readonly width: number;
   readonly height: number;
   readonly channels: 1 | 3 | 4;
 }
 
-/** Throws InputError (ESP0708) if the number of bytes fits no kind of pixel, or there are no pixels. */
-export function pixelsOf(image: ImageInput): Pixels {
-  const { data, width, height } = 'data' in image ? image : draw(image);
+/**
+ * A copy of an image, or, of what only the page can read, a picture that is read when its turn comes. Throws InputError (ESP0708) if the number
+ * of bytes fits no kind of pixel, there are no pixels, or it is no image.
+ */
+export function captureImage(image: ImageInput): Pixels | Picture {
+  const { data, width, height, colorSpace } = (image ?? {}) as Partial<ImageData>;
+  if (data === undefined) return capturePicture(image as PictureSource);
+  const kind = kindOf(data);
+  if (kind !== 'Uint8Array' && kind !== 'Uint8ClampedArray') {
+    throw new InputError(
+      `an image's \`data\` is 8-bit pixels, given ${kind}`,
+      'give a Uint8Array or Uint8ClampedArray',
+    );
+  }
+  if (colorSpace !== undefined && colorSpace !== 'srgb') {
+    throw new InputError(
+      `the ImageData is in ${colorSpace}, programs take srgb`,
+      "use `getImageData(..., { colorSpace: 'srgb' })`",
+    );
+  }
+  return pixelsOf(copied(data), width ?? 0, height ?? 0);
+}
+
+function pixelsOf(data: Uint8Array<ArrayBuffer>, width: number, height: number): Pixels {
   const whole = Number.isSafeInteger(width) && Number.isSafeInteger(height) && width > 0 && height > 0;
   if (!whole) throw new InputError(`the image has no pixels (${width}x${height})`);
   const channels = data.length / (width * height);
@@ -36,7 +59,7 @@ export function pixelsOf(image: ImageInput): Pixels {
 /** Rows [from, to) as RGBA, in whole words for the queue. */
 export function rgbaRows({ data, width, channels }: Pixels, from: number, to: number): Uint8Array<ArrayBuffer> {
   const rows = data.subarray(from * width * channels, to * width * channels);
-  if (channels === 4) return new Uint8Array(rows.buffer as ArrayBuffer, rows.byteOffset, rows.length);
+  if (channels === 4) return rows;
   const rgba = new Uint8Array(width * (to - from) * 4);
   for (let i = 0, o = 0; o < rgba.length; i += channels, o += 4) {
     rgba[o] = rows[i]!;
@@ -44,16 +67,4 @@ export function rgbaRows({ data, width, channels }: Pixels, from: number, to: nu
     rgba[o + 2] = rows[channels === 1 ? i : i + 2]!;
   }
   return rgba;
-}
-
-function draw(source: CanvasImageSource): ImageData {
-  const size = source as unknown as Readonly<Record<string, number>>;
-  // An <img> or <video> has its own size beside the one it is shown at.
-  const width = size.naturalWidth ?? size.videoWidth ?? size.displayWidth ?? size.width ?? 0;
-  const height = size.naturalHeight ?? size.videoHeight ?? size.displayHeight ?? size.height ?? 0;
-  if (!(width > 0 && height > 0)) throw new InputError('the image has no pixels (not loaded yet?)');
-  const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true });
-  if (!context) throw new InputError('this browser gives no 2d canvas to read the image with');
-  context.drawImage(source, 0, 0);
-  return context.getImageData(0, 0, width, height);
 }

@@ -1,4 +1,5 @@
 /** The program's buffers: one for each weight, the arena's slabs, and each entry's inputs, outputs and read-back. */
+import { wholeWords } from './bytes.js';
 import { byteSize, roundUp } from './check.js';
 import { guarded } from './device.js';
 import { ProgramFileError } from './errors.js';
@@ -119,14 +120,6 @@ async function uploadWeights(
     throw new ProgramFileError(program.weightFiles.join(', ') || 'weights', `lacks ${shown}`);
   }
   onProgress?.({ loaded: total, total });
-}
-
-/** `writeBuffer` takes multiples of 4 bytes. */
-export function wholeWords(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  if (bytes.length % 4 === 0) return bytes as Uint8Array<ArrayBuffer>;
-  const padded = new Uint8Array(Math.ceil(bytes.length / 4) * 4);
-  padded.set(bytes);
-  return padded;
 }
 
 /** The buffer that a reference points into. */

@@ -1,13 +1,15 @@
 /** A loaded program: what a person holds. `load` makes one; the same code runs in browsers and in Node. */
-import { checkProgram, elements, FILE, parseProgram } from './check.js';
+import { wholeWords } from './bytes.js';
+import { BYTES, checkProgram, elements, FILE, parseProgram } from './check.js';
 import { type ClassScore, topClasses } from './classes.js';
 import { intactFiles, requireSealed, unsealed } from './digest.js';
 import { Engine } from './engine.js';
 import type { RunnableEntry, Timing } from './entry.js';
 import { InputError, NoAdapterError } from './errors.js';
 import { filesOf, type ProgramFiles, readText, type Source } from './files.js';
-import { type ImageInput, pixelsOf } from './image.js';
-import { type Progress, wholeWords } from './memory.js';
+import { captureImage, type ImageInput, type Pixels } from './image.js';
+import type { Progress } from './memory.js';
+import type { Picture } from './picture.js';
 import type { Entry, Program, TensorSpec, Unsealed } from './program.js';
 import { chunkSizes, type TensorData, tensorBytes, typedOutput } from './tensors.js';
 
@@ -109,7 +111,9 @@ export interface Session {
   /** Times of the last pass by dispatch; undefined unless asked for and offered. */
   readonly timings: readonly Timing[] | undefined;
 
-  /** One image, or whole tensors of any number of items. Throws InputError (ESP0708), DeviceLostError (ESP0703), DisposedError (ESP0709). */
+  /**
+   * One image, or whole tensors of any number of items, as they are when `run` is called: what is done to them afterwards changes nothing.
+   * Throws InputError (ESP0708), DeviceLostError (ESP0703), DisposedError (ESP0709). */
   run(input: ImageRun | TensorsRun): Promise<Result>;
   /** Many images: as few passes as the program's batch sizes allow, the last one padded. One result for each image. */
   run(input: ImagesRun): Promise<Result[]>;
@@ -147,12 +151,10 @@ class LoadedSession implements Session {
 
   run(input: ImageRun | TensorsRun): Promise<Result>;
   run(input: ImagesRun): Promise<Result[]>;
-  run(input: ImageRun | ImagesRun | TensorsRun): Promise<Result | Result[]> {
-    return this.engine.inTurn(async () => {
-      if ('tensors' in input) return this.runTensors(input.tensors);
-      if ('images' in input) return this.runImages(input.images);
-      return (await this.runImages([input.image]))[0]!;
-    });
+  async run(input: ImageRun | ImagesRun | TensorsRun): Promise<Result | Result[]> {
+    // Taken and judged now: the caller may change it while earlier runs are under way.
+    const work = this.captured(input);
+    return this.engine.inTurn(work);
   }
 
   warmup(): Promise<void> {
@@ -167,24 +169,43 @@ class LoadedSession implements Session {
     this.atEnd = undefined;
   }
 
-  private async runImages(images: readonly ImageInput[]): Promise<Result[]> {
-    if (images.length === 0) return [];
+  /** What is to be done, on copies of what it is to be done with. */
+  private captured(input: Partial<ImageRun & ImagesRun & TensorsRun> | undefined): () => Promise<Result | Result[]> {
+    const { tensors, images, image } = input ?? {};
+    if (tensors) {
+      const { parts, items } = this.capturedTensors(tensors);
+      return () => this.runTensors(parts, items);
+    }
+    if (Array.isArray(images)) {
+      const all = this.capturedImages(images);
+      return () => this.runImages(all);
+    }
+    if (!image)
+      throw new InputError('there is nothing to run', 'give { image }, { images: [...] } or { tensors: {...} }');
+    const one = this.capturedImages([image]);
+    return async () => (await this.runImages(one))[0]!;
+  }
+
+  private capturedImages(images: readonly ImageInput[]): (Pixels | Picture)[] {
+    const [input, ...others] = this.engine.entries[0]!.entry.inputs;
     if (!this.program.preprocess)
       throw new InputError('the program has no `preprocess`, so it takes no images', 'give `tensors`');
-    const pixels = images.map(pixelsOf);
+    if (others.length > 0 || input?.dtype !== 'f32' || input.shape.length !== 4)
+      throw new InputError('the program takes something else than one image', 'give `tensors`');
+    return images.map(captureImage);
+  }
+
+  private async runImages(images: readonly (Pixels | Picture)[]): Promise<Result[]> {
     const results: Result[] = [];
     let at = 0;
     for (const { runnable, count } of this.chunks(images.length)) {
-      const input = runnable.entry.inputs[0];
-      const [, channels = 0, height = 0, width = 0] = input?.shape ?? [];
-      if (runnable.entry.inputs.length !== 1 || input?.dtype !== 'f32' || input.shape.length !== 4) {
-        throw new InputError('the program takes something else than one image', 'give `tensors`');
-      }
-      const begin = at;
+      const [, channels = 0, height = 0, width = 0] = runnable.entry.inputs[0]!.shape;
+      const pixels: Pixels[] = [];
+      for (const image of images.slice(at, at + count)) pixels.push(await this.engine.pixelsOf(image));
       const raw = await this.engine.execute(runnable, (encoder) => {
-        for (let index = 0; index < count; index++) {
+        for (const [index, image] of pixels.entries()) {
           const target = { buffer: runnable.inputs[0]!, index, channels, height, width };
-          this.engine.preprocessor.encode(encoder, pixels[begin + index]!, target);
+          this.engine.preprocessor.encode(encoder, image, target);
         }
       });
       const all = raw.map((bytes, i) => typedOutput(runnable.entry.outputs[i]!, bytes));
@@ -197,34 +218,44 @@ class LoadedSession implements Session {
     return results;
   }
 
-  private async runTensors(tensors: TensorsRun['tensors']): Promise<Result> {
-    const { inputs, outputs } = this.engine.entries[0]!.entry;
+  /** Bytes of each input, in order, and how many items they are. */
+  private capturedTensors(tensors: TensorsRun['tensors']): { parts: Uint8Array[]; items: number } {
+    const { inputs } = this.engine.entries[0]!.entry;
     const unknown = Object.keys(tensors).find((name) => !inputs.some((t) => t.name === name));
     const names = inputs.map((t) => t.name).join(', ');
     if (unknown !== undefined)
       throw new InputError(`the program has no input \`${unknown}\``, `its inputs are: ${names}`);
-    const counts = inputs.map((spec) => {
+    const parts = inputs.map((spec) => {
       const data = tensors[spec.name];
       if (!data) throw new InputError(`the input \`${spec.name}\` is missing`, `the inputs are: ${names}`);
-      const perItem = elements(spec.shape.slice(1));
-      if (data.length === 0 || data.length % perItem !== 0) {
+      return tensorBytes(spec, data);
+    });
+    const counts = inputs.map(({ name, dtype, shape }, i) => {
+      const length = parts[i]!.length / BYTES[dtype];
+      const perItem = elements(shape.slice(1));
+      if (length === 0 || length % perItem !== 0) {
         throw new InputError(
-          `\`${spec.name}\` has ${data.length} elements, not a multiple of ${perItem} ([${spec.shape.slice(1)}])`,
+          `\`${name}\` has ${length} elements, not a multiple of ${perItem} ([${shape.slice(1)}])`,
+          length === 0 ? 'was its buffer transferred?' : '',
         );
       }
-      return data.length / perItem;
+      return length / perItem;
     });
     const items = counts[0] ?? 1;
     if (counts.some((c) => c !== items))
       throw new InputError(`inputs differ in their number of items: ${counts.join(', ')}`);
-    const bytes = inputs.map((spec) => tensorBytes(spec, tensors[spec.name]!));
+    return { parts, items };
+  }
+
+  private async runTensors(parts: readonly Uint8Array[], items: number): Promise<Result> {
+    const { outputs } = this.engine.entries[0]!.entry;
     const whole: TensorData[][] = outputs.map(() => []);
     let at = 0;
     for (const { runnable, count } of this.chunks(items)) {
       const begin = at;
       const raw = await this.engine.execute(runnable, () => {
-        bytes.forEach((data, i) => {
-          const stride = data.byteLength / items;
+        parts.forEach((data, i) => {
+          const stride = data.length / items;
           const part = data.subarray(begin * stride, (begin + count) * stride);
           this.engine.device.queue.writeBuffer(runnable.inputs[i]!, 0, wholeWords(part));
         });

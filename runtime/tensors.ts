@@ -1,4 +1,5 @@
 /** Typed arrays in and out, and how a number of items is split over batch sizes. */
+import { copied, kindOf } from './bytes.js';
 import { InputError } from './errors.js';
 import type { StorageType, TensorSpec } from './program.js';
 
@@ -16,13 +17,13 @@ export function typedOutput({ dtype, shape }: TensorSpec, bytes: ArrayBuffer): T
   return new ARRAYS[dtype](bytes, 0, count);
 }
 
-/** An input's bytes. Throws InputError (ESP0708) for an array of another element type. */
+/** A copy of an input's bytes. Throws InputError (ESP0708) for anything but an array of its element type. */
 export function tensorBytes({ name, dtype }: TensorSpec, data: TensorData): Uint8Array {
-  const kind = ARRAYS[dtype];
-  if (dtype === 'f16' || !(data instanceof kind)) {
-    throw new InputError(`\`${name}\` takes ${dtype}, given ${data.constructor.name}`, `give a ${kind.name}`);
+  const kind = ARRAYS[dtype].name;
+  if (dtype === 'f16' || kindOf(data) !== kind) {
+    throw new InputError(`\`${name}\` takes ${dtype}, given ${kindOf(data)}`, `give a ${kind}`);
   }
-  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return copied(data);
 }
 
 function fromHalf(bits: number): number {

@@ -8,6 +8,7 @@ import { memorySource } from '../../src/formats/bytes.js';
 import { idxImage, readIdx } from '../../src/formats/idx.js';
 import { openFile } from '../../src/formats/node/files.js';
 import { decodeImage, listImages, listLabelledImages } from '../../src/formats/node/images.js';
+import { pillowPictures, withoutAlpha } from '../bytes.js';
 
 let folder: string;
 beforeAll(async () => {
@@ -64,13 +65,19 @@ describe('decoding', () => {
     expect([...(await decodeImage(png)).data]).toEqual([128, 128, 128, 255]);
   });
 
-  test('CMYK becomes RGB', async () => {
-    const white = new Uint8Array(3 * 64).fill(255);
-    const jpeg = await make(white, 3, 8, 8).toColourspace('cmyk').jpeg().toBuffer();
-    expect((await sharp(jpeg).metadata()).space).toBe('cmyk');
-    const { data, width, height } = await decodeImage(jpeg);
-    expect([width, height, data.length]).toEqual([8, 8, 256]);
-    expect(Math.min(...data)).toBeGreaterThan(245);
+  // Made by test/reference/pictures.py.
+  test.each(pillowPictures())(
+    '$name gives the colors that Pillow gives',
+    async ({ name, file, rgb, width, height }) => {
+      const image = await decodeImage(file, name);
+      expect([image.width, image.height]).toEqual([width, height]);
+      expect(withoutAlpha(image.data)).toEqual(rgb);
+    },
+  );
+
+  test('CMYK is opaque', async () => {
+    const { file } = pillowPictures().find(({ name }) => name === 'cmyk.tif')!;
+    expect((await decodeImage(file)).data.every((v, i) => i % 4 !== 3 || v === 255)).toBe(true);
   });
 
   test('the camera’s orientation is applied', async () => {

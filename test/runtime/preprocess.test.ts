@@ -1,40 +1,14 @@
 /** Preprocessing on the GPU against Pillow (test/reference/preprocess.py made the pictures): every pixel equal. */
-import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { InputError } from '../../runtime/errors.js';
 import { type OpenDevice, openDevice } from '../../runtime/node/device.js';
 import type { PreprocessStep } from '../../runtime/program.js';
 import { centerCrop, planSteps, resizedSize, taps } from '../../runtime/resample.js';
 import { load } from '../../runtime/session.js';
+import { readBytes } from '../bytes.js';
 import { copyProgram } from './program.js';
 
-interface Bytes {
-  readonly shape: number[];
-  readonly data: Uint8Array;
-}
-
-/** Tensors of bytes, and the metadata, of a safetensors file beside this one. */
-function readBytes(path: string): { tensors: Map<string, Bytes>; metadata: Record<string, string> } {
-  const file = readFileSync(new URL(path, import.meta.url));
-  const length = Number(file.readBigUInt64LE(0));
-  const header = JSON.parse(file.subarray(8, 8 + length).toString()) as Record<
-    string,
-    { shape: number[]; data_offsets: [number, number] }
-  >;
-  const { __metadata__: metadata = {}, ...places } = header;
-  const tensors = Object.entries(places).map(
-    ([
-      name,
-      {
-        shape,
-        data_offsets: [from, to],
-      },
-    ]): [string, Bytes] => [name, { shape, data: new Uint8Array(file.subarray(8 + length + from, 8 + length + to)) }],
-  );
-  return { tensors: new Map(tensors), metadata: metadata as unknown as Record<string, string> };
-}
-
-const { tensors, metadata } = readBytes('./fixtures/preprocess.safetensors');
+const { tensors, metadata } = readBytes('./runtime/fixtures/preprocess.safetensors');
 const tensor = (name: string) => tensors.get(name)!;
 
 let gpu: OpenDevice;
@@ -86,7 +60,7 @@ describe('equals Pillow', () => {
 });
 
 describe('equals Pillow resizing both axes at once', () => {
-  const pillow = readBytes('../fixtures/pil.safetensors').tensors;
+  const pillow = readBytes('./fixtures/pil.safetensors').tensors;
   const picture = pillow.get('picture')!;
   const [height = 0, width = 0] = picture.shape;
   const image = { data: picture.data, width, height };

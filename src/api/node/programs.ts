@@ -29,9 +29,9 @@ async function imagePaths(paths: readonly string[]): Promise<string[]> {
   return (await Promise.all(paths.map((path) => (isFolder(path) ? listImages(path) : [path])))).flat();
 }
 
-/** How many decoded images wait for the GPU at a time, and how much memory they may take: photographs are large. */
+/** How many decoded images wait for the GPU at a time, and how much memory they may take: photographs are large, and a session copies them. */
 const WINDOW = 64;
-const WINDOW_BYTES = 512 * 2 ** 20;
+const WINDOW_BYTES = 256 * 2 ** 20;
 /** How many are decoded at once; the decoder has as many threads. */
 const DECODERS = 4;
 

@@ -18,8 +18,9 @@ const EXTENSIONS = new Set(
 const MAX_PIXELS = 100_000_000;
 
 /**
- * Decodes a file or bytes. 16-bit, CMYK, palette and grey pictures become 8-bit sRGB; alpha is kept, opaque where there was none; the camera's
- * orientation is applied; of an animation the first frame is taken.
+ * Decodes a file or bytes, to the bits that Pillow's `convert('RGB')` gives, which models are trained on: numbers are the file's, so that no color
+ * profile is applied; CMYK becomes RGB by Pillow's formula; 16 bits become 8, palettes are looked up, gray is repeated. Alpha is kept, opaque where
+ * there was none; the camera's orientation is applied; of an animation the first frame is taken.
  * @throws EspalierError ESP0530 (not an image, empty, cut off), ESP0532 (too large), ESP0501 (cannot be read)
  */
 export async function decodeImage(
@@ -37,31 +38,41 @@ export async function decodeImage(
   }
   const refuse = (reason: string): EspalierError => new EspalierError([diagnostic('ESP0530', { file: name, reason })]);
   if (bytes.byteLength === 0) throw refuse('it is empty');
-  const open = () => sharp(bytes, { failOn: 'truncated', limitInputPixels: false, animated: false });
-  let size: { width: number; height: number };
+  const open = () => sharp(bytes, { failOn: 'truncated', limitInputPixels: false, animated: false, ignoreIcc: true });
+  let size: { width: number; height: number; space: string };
   try {
     size = await open().metadata();
   } catch (error) {
     throw refuse(plain(error));
   }
-  const { width, height } = size;
+  const { width, height, space } = size;
   if (width * height > MAX_PIXELS) {
     throw new EspalierError([diagnostic('ESP0532', { file: name, width, height, limit: MAX_PIXELS })]);
   }
   try {
-    const { data, info } = await open()
-      .rotate()
-      .toColourspace('srgb')
-      .ensureAlpha()
-      .raw({ depth: 'uchar' })
-      .toBuffer({ resolveWithObject: true });
-    return {
-      data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
-      width: info.width,
-      height: info.height,
-    };
+    const upright = open().rotate();
+    const shown =
+      space === 'cmyk'
+        ? upright.removeAlpha().pipelineColourspace('cmyk').toColourspace('cmyk')
+        : upright.toColourspace('srgb').ensureAlpha();
+    const { data, info } = await shown.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
+    const decoded = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    if (space === 'cmyk') rgbFromCmyk(decoded);
+    return { data: decoded, width: info.width, height: info.height };
   } catch (error) {
     throw refuse(plain(error));
+  }
+}
+
+/** CMYK to opaque RGBA, in place, as Pillow does it: 255 - k, less its product with each ink. */
+function rgbFromCmyk(pixels: Uint8Array): void {
+  for (let i = 0; i < pixels.length; i += 4) {
+    const white = 255 - pixels[i + 3]!;
+    for (let c = i; c < i + 3; c++) {
+      const ink = pixels[c]! * white + 128;
+      pixels[c] = white - (((ink >> 8) + ink) >> 8);
+    }
+    pixels[i + 3] = 255;
   }
 }
 
