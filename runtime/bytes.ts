@@ -15,7 +15,7 @@ export function copied(view: ArrayBufferView): Uint8Array<ArrayBuffer> {
 export function ordinary(view: ArrayBufferView): Uint8Array<ArrayBuffer> {
   const { byteOffset, byteLength } = view;
   const buffer = view.buffer as ArrayBuffer & { readonly resizable?: boolean };
-  if (kindOf(buffer) !== 'ArrayBuffer' || buffer.resizable) return copied(view);
+  if (byteLength === 0 || kindOf(buffer) !== 'ArrayBuffer' || buffer.resizable) return copied(view);
   return new Uint8Array(buffer, byteOffset, byteLength);
 }
 

@@ -113,7 +113,8 @@ export interface Session {
 
   /**
    * One image, or whole tensors of any number of items, as they are when `run` is called: what is done to them afterwards changes nothing.
-   * Throws InputError (ESP0708), DeviceLostError (ESP0703), DisposedError (ESP0709). */
+   * Throws InputError (ESP0708), DeviceLostError (ESP0703), DisposedError (ESP0709).
+   */
   run(input: ImageRun | TensorsRun): Promise<Result>;
   /** Many images: as few passes as the program's batch sizes allow, the last one padded. One result for each image. */
   run(input: ImagesRun): Promise<Result[]>;

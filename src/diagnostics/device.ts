@@ -78,7 +78,11 @@ edited either: class names are changed in the spec. Copy the whole folder (progr
 or an image for a program without \`preprocess\`.
 
     await session.run({ image: { data, width, height } })      // 8-bit RGBA, RGB or gray
-    await session.run({ tensors: { pixels: new Float32Array(3 * 224 * 224) } })`,
+    await session.run({ tensors: { pixels: new Float32Array(3 * 224 * 224) } })
+
+In a page an image may also be a Blob (a PNG, JPEG, WebP or GIF file), an \`<img>\`, a canvas, an ImageBitmap, a video or a VideoFrame. A file gives the
+bits that it gives in Node, without its alpha and its color profile; one that a page decodes in its own way (AVIF, SVG, CMYK, WebP with a camera's EXIF)
+is refused. Of what the page has drawn, transparent pixels have lost their colors, so it has to be opaque.`,
   ),
   ESP0709: runtime(
     'Session disposed of',
