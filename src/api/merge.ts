@@ -5,12 +5,14 @@
  * stands where the plain one reads `blocks.3.attn.qkv.weight` is the merged value of that tensor. Where they are not the same, an
  * adapter could not be merged into this layout, and the first place that differs says which.
  */
-import { diagnostic } from '../diagnostics/catalogue.js';
+import { diagnostic, type Place } from '../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
 import { chooseLayout } from '../formats/checkpoint.js';
 import { exportCheckpoint } from '../formats/export.js';
+import { sizeOf } from '../ir/ops/shapes.js';
 import type { Module, Tensor, Value } from '../ir/types.js';
 import { optimize } from '../passes/index.js';
+import { isStep } from '../passes/values.js';
 import { analyseModel, type Spec, type SpecOptions } from './analyse.js';
 import { requireEqualRegions } from './check.js';
 import { loadParameters, type Progress } from './parameters.js';
@@ -34,11 +36,35 @@ export interface Merged {
 interface Difference {
   readonly at: string;
   readonly why: string;
+  /** The operator that it is about, where the spec or the library has it. */
+  readonly place: Place;
 }
 
-const siteOf = (v: Value) => v.origin?.site ?? v.op;
+function difference(at: string, why: string, about?: Value): Difference {
+  const { file, start, end } = about?.origin ?? {};
+  const known = file !== undefined && start !== undefined && end !== undefined;
+  return { at, why, place: known ? { primary: { span: { file, start, end }, text: 'this operator' } } : {} };
+}
 
-/** Pairs every parameter that the plain function reads with what the merged one reads in its place. */
+/** `base.blocks.3.mlp.fc1`: the site of one of two values that should correspond, of the base's if it has one. */
+const siteOf = (p: Value, m: Value): string => p.origin?.site ?? m.origin?.site ?? 'the model';
+
+function otherOperator(p: Value, m: Value): Difference {
+  if (!m.origin?.scope && isStep(p)) {
+    const why = `the adapter merges only together with the ${p.op} of the base, which the layout keeps apart`;
+    return difference(siteOf(p, m), why, p);
+  }
+  return difference(siteOf(p, m), `the adapter leaves a ${m.op} where the base has a ${p.op}`, m);
+}
+
+/** The parameter that a value is, seen through changes of shape: its elements in their order. */
+function elementsOf(v: Value): Value {
+  let x = v;
+  while (x.op === 'reshape') x = x.inputs[0]!;
+  return x.op === 'param' ? x : v;
+}
+
+/** Pairs every parameter that the plain function reads with what the merged one reads in its place, the same number of elements. */
 export function correspond(plain: Module, merged: Module): ReadonlyMap<string, string> | Difference {
   const pairs = new Map<string, string>();
   const results = plain.funcs.get('infer')!.results;
@@ -49,24 +75,26 @@ export function correspond(plain: Module, merged: Module): ReadonlyMap<string, s
     const [p, m] = stack.pop()!;
     if (seen.get(p) === m) continue;
     seen.set(p, m);
-    if (p.op === 'param') {
-      if (m.op !== 'param') return { at: siteOf(m), why: `a ${m.op} stands where ${p.attrs.name} is read` };
-      const known = pairs.get(p.attrs.name);
-      if (known !== undefined && known !== m.attrs.name) {
-        return { at: p.attrs.name, why: 'it is read in two places, and the adapter changes one of them' };
-      }
-      if (p.type.shape.join() !== m.type.shape.join())
-        return { at: p.attrs.name, why: `its shape becomes [${m.type.shape.join(', ')}]` };
-      pairs.set(p.attrs.name, m.attrs.name);
+    const [own, other] = [elementsOf(p), elementsOf(m)];
+    if (own.op === 'param' && (p.op === 'param' || other.op === 'param')) {
+      const { name } = own.attrs;
+      if (other.op !== 'param') return difference(siteOf(p, m), `a ${m.op} stands where ${name} is read`, m);
+      const known = pairs.get(name);
+      if (known !== undefined && known !== other.attrs.name)
+        return difference(name, 'it is read in two places, and the adapter changes one of them');
+      if (sizeOf(own.type.shape) !== sizeOf(other.type.shape))
+        return difference(name, `its shape becomes [${other.type.shape.join(', ')}]`);
+      if (plain.params.get(name)?.role === 'constant' && name !== other.attrs.name)
+        return difference(name, 'it is a table of the spec, which no checkpoint holds, and the adapter changes it', p);
+      pairs.set(name, other.attrs.name);
       continue;
     }
-    if (p.op !== m.op) return { at: siteOf(m), why: `the adapter leaves a ${m.op} where the base has a ${p.op}` };
-    if (p.op !== 'input' && JSON.stringify(p.attrs) !== JSON.stringify(m.attrs)) {
-      return { at: siteOf(m), why: `the adapter changes the attributes of a ${p.op}` };
-    }
+    if (p.op !== m.op) return otherOperator(p, m);
+    if (p.op !== 'input' && JSON.stringify(p.attrs) !== JSON.stringify(m.attrs))
+      return difference(siteOf(p, m), `the adapter changes the attributes of a ${p.op}`, p);
     if (p.inputs.length < m.inputs.length)
-      return { at: siteOf(m), why: 'a shift needs a bias there and the base has none' };
-    if (p.inputs.length > m.inputs.length) return { at: siteOf(m), why: `a ${p.op} lost an operand` };
+      return difference(siteOf(p, m), 'a shift needs a bias there and the base has none', p);
+    if (p.inputs.length > m.inputs.length) return difference(siteOf(p, m), `a ${p.op} lost an operand`, p);
     p.inputs.forEach((x, i) => {
       stack.push([x, m.inputs[i]!]);
     });
@@ -93,16 +121,22 @@ export async function merge(spec: Spec, options: MergeOptions): Promise<Merged> 
   if (kept.length > 0) throw new EspalierError(kept);
   const pairs = correspond(plain, module);
   if (!(pairs instanceof Map)) {
-    const { at, why } = pairs as Difference;
-    throw new EspalierError([...report.diagnostics, diagnostic('ESP0911', { layout: layoutName, tensor: at, why })]);
+    const { at, why, place } = pairs as Difference;
+    throw new EspalierError([
+      ...report.diagnostics,
+      diagnostic('ESP0911', { layout: layoutName, tensor: at, why }, place),
+    ]);
   }
   requireEqualRegions(report, loaded.get, options.progress);
   const prepared = prepareParameters(module, loaded.get);
 
   const values = new Map<string, Tensor>();
   for (const [ours, theirs] of pairs) {
-    if (plain.params.get(ours)?.role === 'prepared') continue;
-    values.set(ours, prepared.get(theirs) ?? loaded.get(theirs));
+    // What the plain model prepares has no tensor, and tables are part of the spec.
+    const { type, role } = plain.params.get(ours)!;
+    if (role === 'prepared' || role === 'constant') continue;
+    const { data } = prepared.get(theirs) ?? loaded.get(theirs);
+    values.set(ours, { type, data });
   }
   // What inference does not read (an unused pooler, say) keeps its value.
   for (const name of backbone.params) if (!values.has(name)) values.set(name, loaded.get(name));

@@ -4,7 +4,7 @@ import { dependsOnInput } from '../ir/affine/parse.js';
 import { input, rewriteValues, withInputs } from '../ir/graph.js';
 import type { Func, Value } from '../ir/types.js';
 import type { Region } from './pass.js';
-import { costOf, readsBase, stretch } from './values.js';
+import { costOf, isLayer, stretch } from './values.js';
 
 /** `stop` says where the region ends below `anchor`; `after` computes the same from there. */
 export function regionOf(anchor: Value, after: Value, stop: (v: Value) => boolean): Region {
@@ -12,7 +12,6 @@ export function regionOf(anchor: Value, after: Value, stop: (v: Value) => boolea
   const old = stretch([anchor], stop);
   const fresh = stretch([after], stop);
   const scopes = new Set(old.map((v) => v.origin?.scope).filter((s) => s !== undefined));
-  const isLayer = (v: Value): boolean => (v.op === 'linear' || v.op === 'conv2d') && readsBase(v.inputs[1]!);
   const flops = (values: readonly Value[]): number => values.reduce((n, v) => n + costOf(v).flops, 0);
   const layer = old.find(isLayer) ?? anchor;
   return {

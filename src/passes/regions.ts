@@ -5,7 +5,7 @@
  * norm reads is never expanded into the sum that it is. Values between anchors may be used several times; whether such a value should
  * be an anchor too is the caller's choice by cost (`cuts`).
  */
-import { type Form, isObstacle, type Obstacle, plain, type Scope } from '../ir/affine/form.js';
+import { type Form, isObstacle, type Obstacle, obstacle, plain, type Scope } from '../ir/affine/form.js';
 import { LAYOUT } from '../ir/affine/layout.js';
 import { dependsOnInput } from '../ir/affine/parse.js';
 import { ruleOf } from '../ir/affine/rules.js';
@@ -13,7 +13,7 @@ import { channelAxis } from '../ir/affine.js';
 import { deep } from '../ir/deep.js';
 import type { Builder } from '../ir/ops/builder.js';
 import type { OpName, Value } from '../ir/types.js';
-import { readsBase } from './values.js';
+import { isStep, readsBase } from './values.js';
 
 /** Operators that have a rule. */
 export const AFFINE: ReadonlySet<OpName> = new Set([
@@ -59,7 +59,18 @@ export function fixedAnchors(order: readonly Value[], results: readonly Value[])
 }
 
 /**
- * Forms of `roots` and of every value that turns out to be needed on the way, given that `fixed` and `cuts` exist anyway.
+ * Operators between layers that are the model's own: with `layout: keep` a form ends at them, so that they stay where the layout has them
+ * and an adapter merges on its side of them. Layers, their joined and cut rows, and changes of layout are none.
+ */
+export function ownSteps(values: Iterable<Value>): Set<Value> {
+  const found = new Set<Value>();
+  for (const v of values) if (isStep(v) && !v.origin?.scope) found.add(v);
+  return found;
+}
+
+/**
+ * Forms of `roots` and of every value that turns out to be needed on the way, given that `fixed` and `cuts` exist anyway
+ * and that no form passes through what is `closed`.
  * Runs until nothing new must exist; the set only grows, so it ends.
  */
 export function solve(
@@ -68,6 +79,7 @@ export function solve(
   fixed: ReadonlySet<Value>,
   cuts: Iterable<Value>,
   layout: 'keep' | 'free',
+  closed: ReadonlySet<Value>,
 ): Solution {
   const anchors = new Set([...fixed, ...cuts]);
   const ends = new Map<Value, Obstacle>();
@@ -92,13 +104,16 @@ export function solve(
     changed = true;
   };
 
+  const rule = (scope: Scope, v: Value, axis: number): Form | Obstacle =>
+    closed.has(v) ? obstacle(v, "it is the model's own, and stays where the model has it") : ruleOf(scope, v, axis);
+
   while (changed) {
     changed = false;
     forms = new Map();
     const formOf = deep(
       (v: Value, axis: number) => `${v.id} ${axis}`,
       (v, axis): Form => {
-        const form = ruleOf(scope, v, axis);
+        const form = rule(scope, v, axis);
         if (!isObstacle(form)) return form;
         end(v, form);
         return plain(v, axis);
@@ -120,7 +135,7 @@ export function solve(
     for (const root of wanted) {
       if (root.op === 'input' || ends.has(root)) continue;
       const axis = channelAxis(root);
-      const form = ruleOf(scope, root, axis);
+      const form = rule(scope, root, axis);
       if (isObstacle(form)) end(root, form);
       else forms.set(root, { form, axis });
     }

@@ -14,8 +14,8 @@ import { noteObstacles } from './obstacles.js';
 import type { Pass, PassContext } from './pass.js';
 import { realise } from './realise.js';
 import { regionOf } from './record.js';
-import { below, fixedAnchors, type Solution, solve } from './regions.js';
-import { isTouched, readsBase, reorigin, stretch, unscoped, weightOfCost, withOrigin } from './values.js';
+import { below, fixedAnchors, ownSteps, type Solution, solve } from './regions.js';
+import { isLayer, isTouched, readsBase, reorigin, stretch, unscoped, weightOfCost, withOrigin } from './values.js';
 
 export const reparameterize: Pass = {
   name: 'reparameterize',
@@ -23,7 +23,7 @@ export const reparameterize: Pass = {
   run(module, ctx) {
     const infer = module.funcs.get('infer');
     if (!infer || ctx.adapters === 'factored') return module;
-    const absorbed = absorb(infer, ctx.layout);
+    const absorbed = absorb(module, infer, ctx.layout);
     const merged = merge(absorbed, ctx);
     return { ...module, funcs: new Map(module.funcs).set('infer', merged) } satisfies Module;
   },
@@ -45,11 +45,11 @@ function merge(func: Func, ctx: PassContext): Func {
   const fixed = fixedAnchors(order, results);
   const b = interner.build;
 
-  const first = solve(b, fixed, fixed, [], ctx.layout);
-  const cuts = chooseCuts(interner, order, first, ctx);
-  const solution = cuts.size > 0 ? solve(b, fixed, fixed, cuts, ctx.layout) : first;
-  const choices = new Map<Value, Choice>();
-  for (const anchor of solution.forms.keys()) choices.set(anchor, choose(interner, anchor, solution, ctx));
+  const closed = closedSteps(interner, order, fixed, ctx);
+  const first = solve(b, fixed, fixed, [], ctx.layout, closed);
+  const cuts = chooseCuts(interner, order, first, closed, ctx);
+  const solution = cuts.size > 0 ? solve(b, fixed, fixed, cuts, ctx.layout, closed) : first;
+  const choices = chooseAll(interner, solution, ctx);
 
   for (const [anchor, choice] of choices) {
     if (choice.replaced) ctx.notes.regions.push(regionOf(anchor, choice.value, stopAt(solution, anchor)));
@@ -58,6 +58,51 @@ function merge(func: Func, ctx: PassContext): Func {
   noteObstacles(rebuilt, before, solution, ctx);
   return { ...func, results: func.results.map((r, i) => ({ name: r.name, value: rebuilt[i]! })) };
 }
+
+function chooseAll(interner: Interner, s: Solution, ctx: PassContext): Map<Value, Choice> {
+  const choices = new Map<Value, Choice>();
+  for (const anchor of s.forms.keys()) choices.set(anchor, choose(interner, anchor, s, ctx));
+  return choices;
+}
+
+/**
+ * Which of the model's own steps forms end at. All of them, but for those of a region that keeps an adapter then, and does not keep it, or
+ * does less, if forms pass through: a low-rank map beside `g * fc(x)`, say. There the layer takes the step in, which a compiled program may
+ * do and a checkpoint in the layout of the base cannot.
+ */
+function closedSteps(
+  interner: Interner,
+  order: readonly Value[],
+  fixed: ReadonlySet<Value>,
+  ctx: PassContext,
+): Set<Value> {
+  const closed = new Set<Value>();
+  if (ctx.layout === 'free') return closed;
+  for (const v of ownSteps(order)) closed.add(v);
+  const solved = (ends: ReadonlySet<Value>): Solution => solve(interner.build, fixed, fixed, [], ctx.layout, ends);
+  const apart = solved(closed);
+  const choices = chooseAll(interner, apart, ctx);
+  const left = new Set<Value>();
+  for (const [anchor, choice] of choices) {
+    if (!choice.clean && stretch([anchor], stopAt(apart, anchor)).some((v) => v.origin?.scope)) left.add(anchor);
+  }
+  if (left.size === 0) return closed;
+  const through = solved(new Set());
+  for (const anchor of through.forms.keys()) {
+    const region = stretch([anchor], stopAt(through, anchor));
+    if (!region.some((v) => left.has(v))) continue;
+    const choice = choose(interner, anchor, through, ctx);
+    const before = region
+      .map((v) => (closed.has(v) ? weightOfCost(v) : costBelow(choices.get(v)?.value, stopAt(apart, v))))
+      .reduce((n, cost) => n + cost, 0);
+    const after = costBelow(choice.value, stopAt(through, anchor));
+    if (choice.clean || after < before) for (const v of region) closed.delete(v);
+  }
+  return closed;
+}
+
+const costBelow = (root: Value | undefined, stop: (v: Value) => boolean): number =>
+  root ? stretch([root], stop).reduce((n, v) => n + weightOfCost(v), 0) : 0;
 
 /** Whether a walk down from `root` ends at `v`. */
 const stopAt =
@@ -73,16 +118,18 @@ function choose(interner: Interner, anchor: Value, s: Solution, ctx: PassContext
   const inner = stretch([anchor], stop);
   if (ctx.layout === 'keep' && !inner.some(isTouched)) return asIs;
   const scoped = inner.find((v) => v.origin?.scope);
-  const layer = inner.find((v) => (v.op === 'linear' || v.op === 'conv2d') && readsBase(v.inputs[1]!)) ?? anchor;
+  const layer = inner.find(isLayer) ?? anchor;
   const foreign = (c: Value): boolean => !readsBase(c);
   // New values count as the adapter's until the region turns out to be clean.
   const origin = { ...layer.origin, ...(scoped ? { scope: scoped.origin!.scope! } : {}) };
   const made = realise(withOrigin(interner, origin), form, anchor.type.shape, axis, foreign, ctx.adapters);
   if (!made || made.value === anchor) return made?.clean ? { ...asIs, clean: true } : asIs;
-  const cost = (root: Value): number => stretch([root], stop).reduce((n, v) => n + weightOfCost(v), 0);
-  const before = cost(anchor);
-  const after = cost(made.value);
-  if (after < before || (after === before && made.clean)) return { ...made, replaced: true };
+  // A layer more than the model has is not a merge, whatever weights it holds.
+  const layers = (values: readonly Value[]): number => values.filter(isLayer).length;
+  const clean = made.clean && layers(stretch([made.value], stop)) <= layers(inner);
+  const before = costBelow(anchor, stop);
+  const after = costBelow(made.value, stop);
+  if (after < before || (after === before && clean)) return { value: made.value, clean, replaced: true };
   return asIs;
 }
 
@@ -90,7 +137,13 @@ function choose(interner: Interner, anchor: Value, s: Solution, ctx: PassContext
  * Which values that several others use should be computed once, although their users could each take them in. Decided for each group
  * of values that meet in a region, by the cost of the group's regions under every choice (up to a bound; then one value at a time).
  */
-function chooseCuts(interner: Interner, order: readonly Value[], s: Solution, ctx: PassContext): Set<Value> {
+function chooseCuts(
+  interner: Interner,
+  order: readonly Value[],
+  s: Solution,
+  closed: ReadonlySet<Value>,
+  ctx: PassContext,
+): Set<Value> {
   const uses = new Map<Value, number>();
   for (const v of order) for (const x of new Set(v.inputs)) uses.set(x, (uses.get(x) ?? 0) + 1);
   const regionsOf = new Map<Value, Set<Value>>();
@@ -108,7 +161,7 @@ function chooseCuts(interner: Interner, order: readonly Value[], s: Solution, ct
   const cuts = new Set<Value>();
   for (const group of groupsOf(regionsOf)) {
     const roots = new Set(group.flatMap((v) => [...regionsOf.get(v)!]));
-    const cost = (chosen: readonly Value[]): number => groupCost(interner, roots, s, chosen, ctx);
+    const cost = (chosen: readonly Value[]): number => groupCost(interner, roots, s, chosen, closed, ctx);
     for (const v of cheapest(group, cost)) cuts.add(v);
   }
   return cuts;
@@ -163,9 +216,10 @@ function groupCost(
   roots: ReadonlySet<Value>,
   s: Solution,
   cuts: readonly Value[],
+  closed: ReadonlySet<Value>,
   ctx: PassContext,
 ): number {
-  const local = solve(interner.build, roots, s.anchors, cuts, ctx.layout);
+  const local = solve(interner.build, roots, s.anchors, cuts, ctx.layout, closed);
   const counted = new Set<Value>();
   for (const anchor of local.forms.keys()) {
     const { value } = choose(interner, anchor, local, ctx);

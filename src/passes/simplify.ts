@@ -29,6 +29,9 @@ const isConstant = (v: Value | undefined, value: number): boolean => v?.op === '
 const alone = (x: Value, v: Value): Value | undefined =>
   sameShape(x.type.shape, v.type.shape) && x.type.dtype === v.type.dtype ? x : undefined;
 
+/** An adapter's operator and the model's do not become one: the model's has to be found in its place. */
+const sameOwner = (v: Value, x: Value): boolean => v.origin?.scope === x.origin?.scope;
+
 /** Folding a constant of many elements would make the interpreter's work the compiler's; uniform ones are one element. */
 function foldUniform(v: Value, t: Tools): Value | undefined {
   if (v.inputs.length === 0 || !v.inputs.every((x) => x.op === 'constant')) return undefined;
@@ -73,7 +76,7 @@ const RULES: readonly Rule[] = [
   {
     name: 'negate-twice',
     ops: ['neg'],
-    apply: (v) => (v.inputs[0]!.op === 'neg' ? v.inputs[0]!.inputs[0] : undefined),
+    apply: (v) => (v.inputs[0]!.op === 'neg' && sameOwner(v, v.inputs[0]!) ? v.inputs[0]!.inputs[0] : undefined),
   },
   {
     name: 'constant-fold',
@@ -101,7 +104,7 @@ const RULES: readonly Rule[] = [
     ops: ['mul'],
     apply(v, { b }) {
       const [x, y] = v.inputs as [Value, Value];
-      if (y.op !== 'constant' || y.type.shape.length > 0 || x.op !== 'mul') return undefined;
+      if (y.op !== 'constant' || y.type.shape.length > 0 || x.op !== 'mul' || !sameOwner(v, x)) return undefined;
       const [inner, factor] = x.inputs as [Value, Value];
       if (factor.op !== 'constant' || factor.type.shape.length > 0) return undefined;
       return b.mul(inner, factor.attrs.value * y.attrs.value);

@@ -39,6 +39,14 @@ export function isTouched(v: Value): boolean {
   return v.origin?.scope !== undefined || v.inputs.some((x) => !dependsOnInput(x) && readsGrafted(x));
 }
 
+/** Whether it is a layer of the model: its weight holds parameters of the model. */
+export const isLayer = (v: Value): boolean => (v.op === 'linear' || v.op === 'conv2d') && readsBase(v.inputs[1]!);
+
+const STEPS: ReadonlySet<OpName> = new Set(['add', 'sub', 'neg', 'mul', 'div']);
+
+/** Whether it is an operator between layers that has a rule and does something to numbers: a sum, a factor. */
+export const isStep = (v: Value): boolean => STEPS.has(v.op) && dependsOnInput(v);
+
 /** Cost of one operator by the operator table. */
 export function costOf(v: Value): Cost {
   const def = OPS[v.op] as OpDef<OpName>;
