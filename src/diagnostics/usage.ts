@@ -83,7 +83,10 @@ Check the path and the folder you are in. \`espalier init\` writes a first spec.
     help: () => [
       'Use `espalier compile`, whose own format has no such limit, or an adapter without a shift on that layer.',
     ],
-    explain: `\`merge\` writes the checkpoint in the layout of the base, so that other programs can load it. A shift on a layer without a bias makes one, an adapter that cannot merge keeps operators of its own: neither has a place in that layout.`,
+    explain: `\`merge\` writes the checkpoint in the layout of the base, so that other programs can load it. A shift on a layer without a bias makes one, an adapter that cannot merge keeps operators of its own: neither has a place in that layout.
+
+What the base does itself between its layers stays: under \`x + gamma * fc(x)\` a LoRA on \`fc\` goes into \`fc.weight\` alone. One beside
+\`gamma * fc(x)\` would have to be divided by \`gamma\`, which may be 0.`,
   }),
   ESP0912: entry<{ value: string; option: string; allowed: readonly string[] }>({
     title: 'Option out of range',

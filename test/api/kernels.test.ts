@@ -10,7 +10,7 @@ import { resultValues, topological } from '../../src/ir/graph.js';
 import { interpret } from '../../src/ir/interpret.js';
 import { sizeOf } from '../../src/ir/ops/shapes.js';
 import type { Module, Value } from '../../src/ir/types.js';
-import { adapted, host, infer, logitsAsWritten, random, scratch, VITS, vitSpec } from './support.js';
+import { adapted, host, infer, resultAsWritten, random, scratch, VITS, vitSpec } from './support.js';
 
 const folder = scratch();
 
@@ -106,7 +106,7 @@ describe('factored', () => {
   test('gives the same logits as merged and as written', async () => {
     const spec = await adapted(folder, 'vit-shards', graft);
     const pixels = random('pixels', [1, 3, 24, 24]);
-    const written = await logitsAsWritten(spec, pixels);
+    const written = await resultAsWritten(spec, pixels);
     const { get } = await loadParameters(await analyseModel(spec, { host }));
     for (const adapters of ['factored', 'merged', 'auto'] as const) {
       const module = (await compile(spec, { host, adapters })).modules.get(1)!;

@@ -13,7 +13,7 @@ import {
   FIXTURES,
   failure,
   host,
-  logitsAsWritten,
+  resultAsWritten,
   random,
   randomAdapter,
   readTensors,
@@ -48,9 +48,9 @@ describe('a merged checkpoint', () => {
     expect(merged.changed.length).toBeGreaterThan(0);
     expect(readdirSync(path).sort()).toEqual(['config.json', 'model.safetensors', 'preprocessor_config.json']);
     const x = random('pixels', pixels[vit]);
-    const want = await logitsAsWritten(spec, x);
-    expect(relativeError(want, await logitsAsWritten(vitSpec(path), x))).toBeLessThan(1e-5);
-    expect(relativeError(want, await logitsAsWritten(vitSpec(vit), x)), 'the adapters matter').toBeGreaterThan(1e-3);
+    const want = await resultAsWritten(spec, x);
+    expect(relativeError(want, await resultAsWritten(vitSpec(path), x))).toBeLessThan(1e-5);
+    expect(relativeError(want, await resultAsWritten(vitSpec(vit), x)), 'the adapters matter').toBeGreaterThan(1e-3);
   });
 
   test('keeps the dtype, names and untouched tensors of the base', async () => {
@@ -68,7 +68,7 @@ describe('a merged checkpoint', () => {
     expect(merged).toMatchObject({ tensors: after.size, changed: differing.map(([name]) => name) });
     // bfloat16 keeps eight bits.
     const x = random('pixels', pixels['vit-odd']);
-    expect(relativeError(await logitsAsWritten(spec, x), await logitsAsWritten(vitSpec(path), x))).toBeLessThan(0.05);
+    expect(relativeError(await resultAsWritten(spec, x), await resultAsWritten(vitSpec(path), x))).toBeLessThan(0.05);
   });
 
   test('counts what changed by the names of the layout: query and value, not the key that lies between them', async () => {
@@ -79,6 +79,37 @@ describe('a merged checkpoint', () => {
     );
     expect([...merged.changed].sort()).toEqual(names);
     expect(merged.tensors).toBe((await readTensors(join(path, 'model.safetensors'))).size);
+  });
+
+  test('holds a backbone of one’s own with layer scale, a constant factor and a table, whose values stay', async () => {
+    const backbone = `backbone net() {
+  fc1 = Linear(8 -> 16)
+  fc2 = Linear(16 -> 8)
+  gamma = param [8] ones
+  wave = table(i < 16: 0.3 + i)
+  forward(pixels: [b, 4, 8]) { pixels + gamma * fc2(0.5 * fc1(pixels) + wave) }
+}`;
+    const shapes = { 'fc1.weight': [16, 8], 'fc1.bias': [16], 'fc2.weight': [8, 16], 'fc2.bias': [8], gamma: [8] };
+    const base = new Map(Object.entries(shapes).map(([name, shape]) => [`base.${name}`, random(name, shape)]));
+    const file = join(folder, 'net.safetensors');
+    writeFileSync(file, encodeSafetensors(new Map([...base].map(([n, t]) => [n, storeTensor(t)]))));
+    const spec = (from: string, body = ''): TextSpec => ({
+      text: `use std\n${backbone}\nmodel M {\n  base = net() from "${from}"\n  ${body}\n}\n`,
+      path: 'm.peft',
+    });
+    const graft = 'adapt base.{fc1, fc2} with karst(kernels: 1, factor: 2, rank: 2)';
+    const adapter = join(folder, 'net-adapter.safetensors');
+    writeFileSync(adapter, encodeAdapter(await randomAdapter(spec(file, graft))));
+    const adaptedSpec = spec(file, `${graft} from "${adapter}"`);
+    const { merged, path } = await written(adaptedSpec, 'merged-net');
+    expect([...merged.changed].sort()).toEqual(['fc1', 'fc2'].flatMap((l) => [`base.${l}.bias`, `base.${l}.weight`]));
+    const after = await readTensors(join(path, 'model.safetensors'));
+    expect([...after.keys()].sort()).toEqual([...base.keys()].sort());
+    expect(after.get('base.gamma')!.data).toEqual(base.get('base.gamma')!.data);
+    const x = random('pixels', [2, 4, 8]);
+    const want = await resultAsWritten(adaptedSpec, x);
+    expect(relativeError(want, await resultAsWritten(spec(join(path, 'model.safetensors')), x))).toBeLessThan(1e-5);
+    expect(relativeError(want, await resultAsWritten(spec(file), x)), 'the adapters matter').toBeGreaterThan(1e-3);
   });
 
   test('has zeros where the spec prunes', async () => {

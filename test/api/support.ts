@@ -67,8 +67,8 @@ export async function adapted(folder: string, from: string, graft: string, befor
   return vitSpec(from, `adapt ${graft} from "${file}"`, before);
 }
 
-/** Logits of the model as it is written, on the CPU in f64. */
-export async function logitsAsWritten(spec: TextSpec | string, pixels: Tensor): Promise<Float64Array> {
+/** What the model gives (logits) as it is written, on the CPU in f64. */
+export async function resultAsWritten(spec: TextSpec | string, pixels: Tensor): Promise<Float64Array> {
   const analysis = await analyseModel(spec, { host });
   const { get } = await loadParameters(analysis);
   return infer(analysis.again({ batch: pixels.type.shape[0]! }).module, pixels, get);
@@ -81,7 +81,7 @@ export function infer(module: Module, pixels: Tensor, params: (name: string) => 
     : new Map<string, Tensor>();
   const inputs = new Map([['pixels', pixels]]);
   const out = interpret(module, 'infer', { inputs, params: (name) => prepared.get(name) ?? params(name) });
-  return Float64Array.from(out.get('logits')!.data);
+  return Float64Array.from([...out.values()][0]!.data);
 }
 
 /** Every tensor of a safetensors file. */

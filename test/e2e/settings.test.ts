@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { relativeError } from '../../src/api/golden.js';
-import { adapted, logitsAsWritten, random } from '../api/support.js';
+import { adapted, resultAsWritten, random } from '../api/support.js';
 import { compileTo, scratch, withProgram } from './support.js';
 
 const folder = scratch();
@@ -20,7 +20,7 @@ test.each([
   expect(program.entries.map((e) => e.batch)).toEqual([1, 2]);
   expect(program.weights.some((w) => w.dtype === 'f16')).toBe(weights === 'f16');
   const pixels = random('pixels', [3, 3, 24, 24]);
-  const want = await logitsAsWritten(spec, pixels);
+  const want = await resultAsWritten(spec, pixels);
   const { outputs } = await withProgram(out, (s) => s.run({ tensors: { pixels: Float32Array.from(pixels.data) } }));
   expect(relativeError(want, outputs.logits!)).toBeLessThan(tolerance);
 });

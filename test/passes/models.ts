@@ -156,7 +156,9 @@ export function parameters(module: Module, scale = 0.5): (name: string) => Tenso
   return (name) => {
     const known = made.get(name);
     if (known) return known;
-    const type = module.params.get(name)?.type;
+    const declared = module.params.get(name);
+    const type = declared?.type;
+    if (declared?.data) return tensor(declared.type.shape, declared.data, declared.type.dtype);
     if (!type) throw new Error(`no parameter ${name}`);
     const t = random(type.shape, hash(name), scale);
     made.set(name, t);
@@ -182,14 +184,15 @@ export function random(shape: readonly number[], seed: number, scale = 1): Tenso
   return tensor(shape, data);
 }
 
-/** Runs a module's `infer`, after its `prepare` if it has one. */
+/** Runs a module's `infer`, after its `prepare` if it has one; its one result. */
 export function run(module: Module, params: (name: string) => Tensor, seed = 7): Tensor {
   const infer = module.funcs.get('infer')!;
   const inputs = new Map(
     infer.inputs.flatMap((v) => (v.op === 'input' ? [[v.attrs.name, random(v.type.shape, seed)] as const] : [])),
   );
   const prepared = module.funcs.has('prepare') ? interpret(module, 'prepare', { params }) : new Map<string, Tensor>();
-  return interpret(module, 'infer', { inputs, params: (name) => prepared.get(name) ?? params(name) }).get('logits')!;
+  const made = interpret(module, 'infer', { inputs, params: (name) => prepared.get(name) ?? params(name) });
+  return made.get(infer.results[0]!.name)!;
 }
 
 /** max |a - b| / max |a| */

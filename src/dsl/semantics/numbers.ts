@@ -67,21 +67,25 @@ export function tensorOf(engine: Engine, v: Val, span: Span, dtype: DType = 'f32
 
 const tables = new WeakMap<Engine, Map<string, { data: Float64Array; value: Value }>>();
 
-/** Equal tables are one parameter, so that twelve blocks with the same window share it. */
+/**
+ * Equal tables are one parameter, so that twelve blocks with the same window share it; but an adapter's is not the model's, into whose
+ * weights adapters merge.
+ */
 function constantOf(engine: Engine, t: TableVal, span: Span): Value {
   let known = tables.get(engine);
   if (!known) {
     known = new Map();
     tables.set(engine, known);
   }
-  const key = `${t.dtype}[${t.shape.join(',')}]${hash(t.data)}`;
+  const origin = engine.origin(span);
+  const owner = origin.scope ? `${origin.scope}.` : '';
+  const key = `${owner && '@'}${t.dtype}[${t.shape.join(',')}]${hash(t.data)}`;
   const found = known.get(key);
   if (found?.data.every((x, i) => x === t.data[i])) return found.value;
   const type = { dtype: t.dtype, shape: t.shape };
   const data = t.dtype === 'i32' ? Int32Array.from(t.data) : t.dtype === 'bool' ? Uint8Array.from(t.data) : t.data;
-  let name = t.name ?? `table.${known.size}`;
+  let name = t.name ?? `${owner}table.${known.size}`;
   while (engine.params.get(name)) name = `${name}'`;
-  const origin = engine.origin(span);
   const param: Param = { name, type, role: 'constant', data, origin: { ...origin } };
   const value = paramRef(param);
   engine.params.add({ name, type, role: 'constant', data, span, value });
