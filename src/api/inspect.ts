@@ -1,6 +1,7 @@
 /** A model as people look at it: a tree of modules with shapes, sites, adapters and the checkpoint's own names; a picture; any stage as text. */
-import type { Diagnostic } from '../diagnostics/types.js';
+import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
 import type { Elaborated, SiteNode } from '../dsl/elaborated.js';
+import { moduleSites, peftAsStore } from '../formats/adapter.js';
 import { chooseLayout } from '../formats/checkpoint.js';
 import { printModule } from '../ir/text.js';
 import { optimize } from '../passes/index.js';
@@ -15,7 +16,7 @@ export interface TensorPlace {
 }
 
 export interface InspectedParam {
-  /** Its name in its module: `weight`. */
+  /** Its name in its module or adapter: `weight`, `down.weight`. */
   readonly name: string;
   /** Its name in the model: `base.blocks.0.attn.qkv.weight`. */
   readonly param: string;
@@ -23,6 +24,8 @@ export interface InspectedParam {
   /** Whether training would change it. */
   readonly trained: boolean;
   readonly pruned: boolean;
+  /** How many adapters read it, where it is one tensor for several. */
+  readonly shared?: number;
   /** The checkpoint's own names, where they differ from ours. */
   readonly from: readonly TensorPlace[];
 }
@@ -60,11 +63,27 @@ export interface Inspected {
 }
 
 /** Places of parameters in the checkpoints that the spec names, for those that have other names there. */
-function checkpointPlaces(analysis: Analysis & { readonly elaborated: Elaborated }): Map<string, TensorPlace[]> {
+function checkpointPlaces({
+  elaborated: { sources, root },
+  checkpoints,
+}: Analysis & { readonly elaborated: Elaborated }): Map<string, TensorPlace[]> {
   const places = new Map<string, TensorPlace[]>();
-  for (const source of analysis.elaborated.sources) {
-    const opened = analysis.checkpoints.get(source.location);
-    if (!opened || opened.kind === 'peft') continue;
+  const modules = moduleSites(root, sources.find((s) => s.kind === 'backbone')?.layouts.huggingface ?? []);
+  for (const source of sources) {
+    const opened = checkpoints.get(source.location);
+    if (!opened) continue;
+    if (opened.peft) {
+      const names = peftNames(
+        opened.peft,
+        modules,
+        sources.filter((s) => s.location === source.location),
+      );
+      for (const param of source.params) {
+        const tensor = names.get(param);
+        if (tensor !== undefined) places.set(param, [{ tensor }]);
+      }
+      continue;
+    }
     for (const { param, tensor, rows } of chooseLayout(source, opened.store).names) {
       if (tensor === param) continue;
       places.set(param, [...(places.get(param) ?? []), rows ? { tensor, rows } : { tensor }]);
@@ -73,16 +92,29 @@ function checkpointPlaces(analysis: Analysis & { readonly elaborated: Elaborated
   return places;
 }
 
+/** Our names -> those in a PEFT folder. One that does not fit the model is refused by what reads its tensors, not here. */
+function peftNames(...folder: Parameters<typeof peftAsStore>): Map<string, string | undefined> {
+  try {
+    return new Map([...peftAsStore(...folder).tensors].map(([name, { original }]) => [name, original]));
+  } catch (error) {
+    if (!(error instanceof EspalierError)) throw error;
+    return new Map();
+  }
+}
+
 function inspectedTree(analysis: Analysis & { readonly elaborated: Elaborated }): InspectedNode {
-  const { module, prune, root } = analysis.elaborated;
+  const { module, prune, root, adapters: all } = analysis.elaborated;
   const places = checkpointPlaces(analysis);
   const masked = new Set(prune.flatMap((job) => job.targets.map((t) => t.param)));
+  const readers = new Map<string, number>();
+  for (const param of all.flatMap((a) => a.params)) readers.set(param, (readers.get(param) ?? 0) + 1);
   const describe = (name: string, param: string): InspectedParam => ({
     name,
     param,
     shape: module.params.get(param)?.type.shape ?? [],
     trained: module.params.get(param)?.role === 'trainable',
     pruned: masked.has(param),
+    ...((readers.get(param) ?? 0) > 1 ? { shared: readers.get(param)! } : {}),
     from: places.get(param) ?? [],
   });
   const visit = ({ path, kind, type, detail, params, adapters, children }: SiteNode): InspectedNode => ({
@@ -93,7 +125,8 @@ function inspectedTree(analysis: Analysis & { readonly elaborated: Elaborated })
     params: Object.entries(params).map(([name, param]) => describe(name, param)),
     adapters: adapters.map((a) => ({
       name: a.name,
-      params: a.params.map((param) => describe(param.slice(param.lastIndexOf('.') + 1), param)),
+      // Behind the scope: `base.blocks.0@adaptformer.down.weight`, `base@fact_tt.U`.
+      params: a.params.map((param) => describe(param.slice(param.indexOf('.', param.lastIndexOf('@')) + 1), param)),
     })),
     children: children.map(visit),
   });
@@ -101,9 +134,11 @@ function inspectedTree(analysis: Analysis & { readonly elaborated: Elaborated })
 }
 
 /** A line for the parameter, and one for each range of rows where it is put together from several tensors. */
-function paramLines({ name, shape, trained, pruned, from }: InspectedParam): string[] {
-  const marks = `${pruned ? ' pruned' : ''}${trained ? ' trained' : ''}`;
-  const whole = from.length === 1 && !from[0]!.rows ? `  <- ${from[0]!.tensor}` : '';
+function paramLines({ name, param, shape, trained, pruned, shared, from }: InspectedParam): string[] {
+  const marks = `${pruned ? ' pruned' : ''}${trained ? ' trained' : ''}${shared ? ` shared by ${shared} sites` : ''}`;
+  // What a checkpoint calls it, and what an adapter file does: the path above says neither.
+  const tensor = from[0]?.tensor ?? (param.includes('@') ? param : undefined);
+  const whole = tensor !== undefined && !from[0]?.rows ? `  <- ${tensor}` : '';
   const rows = from.filter((f) => f.rows).map((f) => `    rows ${f.rows![0]}..${f.rows![1]}  <- ${f.tensor}`);
   return [`.${name} [${shape.join(', ')}]${marks}${whole}`, ...rows];
 }
@@ -118,7 +153,7 @@ function treeText(root: InspectedNode, model: string): string {
     lines.push(...node.params.flatMap(paramLines).map((line) => inner + line));
     for (const adapter of node.adapters) {
       lines.push(`${inner}+ ${adapter.name}`);
-      for (const { name, shape } of adapter.params) lines.push(`${inner}    .${name} [${shape.join(', ')}]`);
+      lines.push(...adapter.params.flatMap(paramLines).map((line) => `${inner}  ${line}`));
     }
     for (const child of node.children) visit(child, inner);
   };

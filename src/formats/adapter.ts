@@ -113,7 +113,7 @@ export function peftAsStore(
     const params = wanted.get(site) ?? [];
     for (const half of ['A', 'B'] as const) {
       const param = params.find((p) => p.endsWith(`.${half}`)) ?? `${site}@?.${half}`;
-      tensors.set(param, { ...padded(peft, pair, half), original: `${module}.${half}` });
+      tensors.set(param, { ...padded(peft, pair, half), original: pair[half].original ?? `${module}.${half}` });
     }
   }
   if (strangers.length > 0) {

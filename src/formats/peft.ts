@@ -174,7 +174,7 @@ function sortTensors(
       const pair = halves.get(module) ?? { written: half[1]! };
       const letter = half[2] as 'A' | 'B';
       if (pair[letter]) throw twice(store, name);
-      pair[letter] = entry;
+      pair[letter] = { ...entry, original: name };
       halves.set(module, pair);
       continue;
     }

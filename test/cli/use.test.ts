@@ -7,7 +7,7 @@ import { STAGES } from '../../src/api/compile.js';
 import { figures, type InspectedNode } from '../../src/api/index.js';
 import { confusionText } from '../../src/cli/commands/use.js';
 import { parseModule } from '../../src/ir/text.js';
-import { scratch } from '../api/support.js';
+import { scratch, vitSpec } from '../api/support.js';
 import { expectFile } from '../golden.js';
 import { child, cli, expectNothingWritten, expectRefused, FASHION, reseal } from './support.js';
 
@@ -285,11 +285,32 @@ describe('inspect', () => {
       /\.weight \[384, 128\]\n +rows 0\.\.128 {2}<- .*attention\.query\.weight\n +rows 128\.\.256 {2}<- .*key\.weight/,
       /\.weight \[128, 128\] {2}<- .*attention\.output\.dense\.weight/,
       /\+ lora/,
-      /\.A \[8, 128\]/,
+      // PEFT's own names, each half of each pair.
+      /\+ lora\n +\.A \[8, 128\] trained {2}<- base_model\.model\..*\.0\..*q_proj\.lora_A\.weight\n +\.B .*\.0\..*q_proj\.lora_B\.weight\n/,
       /fc {2}Linear/,
     ]) {
       expect(out).toMatch(line);
     }
+  });
+
+  test('prints what adapter files call their tensors, and says of a shared one that it is one', async () => {
+    const { out } = await cli('inspect', join(FASHION, 'karst.peft'));
+    expect(out).toContain('.A [2, 3, 4, 16] trained  <- base.blocks.2.attn.qkv@karst.A\n');
+    const path = join(folder, 'shared.peft');
+    const body = `adapt base.blocks[*].attn.qkv with fact_tt(rank: 2)
+  adapt base.blocks[*].mlp_branch with adaptformer(hidden: 4)`;
+    writeFileSync(path, vitSpec('vit-shards', body).text);
+    const tied = await cli('inspect', path);
+    // Both blocks name the one tensor; what each has for itself is not called shared.
+    expect(tied.out.match(/\.U \[2, 32\] trained shared by 2 sites {2}<- base@fact_tt\.U\n/g)).toHaveLength(2);
+    for (const i of [0, 1]) {
+      expect(tied.out).toContain(`.core [2, 2] trained  <- base.blocks.${i}.attn.qkv@fact_tt.core\n`);
+      expect(tied.out).toContain(
+        `.down.weight [4, 32] trained  <- base.blocks.${i}.mlp_branch@adaptformer.down.weight\n`,
+      );
+    }
+    const { out: json } = await cli('inspect', path, '--json');
+    expect([...json.matchAll(/"shared": (\d+)/g)].map((m) => m[1])).toEqual(['2', '2', '2', '2']);
   });
 
   test('gives the same as JSON: shapes, what is pruned or trained, and where it comes from', async () => {

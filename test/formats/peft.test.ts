@@ -199,7 +199,7 @@ describe('saved modules', () => {
   test('a module that the spec does not adapt, and one that the model does not have', async () => {
     const two = folder({}, { [module(0, 'query')]: pair(2, 1), [module(1, 'query')]: pair(2, 2) });
     await expect(loadSources([adapter], await openCheckpoint(two), { types, sites: SITES })).rejects.toThrow(
-      /unexpected \(2\):\n\s+vit\.encoder\.layer\.1\.attention\.attention\.query\.A/,
+      /unexpected \(2\):\n\s+base_model\.model\.vit\.encoder\.layer\.1\.attention\.attention\.query\.lora_A\.weight/,
     );
     const none = folder({}, { 'swin.layers.0.query': pair(2, 1) });
     await expect(loadSources([adapter], await openCheckpoint(none), { types, sites: SITES })).rejects.toThrow(
