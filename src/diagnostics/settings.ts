@@ -33,4 +33,20 @@ export const SETTINGS_MESSAGES = {
     message: (a) => `\`${a.setting}\` is set twice`,
     explain: `A block gives one setting two values. Keep one of them.`,
   }),
+  ESP0255: entry<{ model: string }>({
+    title: 'A `train` block does nothing yet',
+    severity: 'warning',
+    message: (a) => `\`train ${a.model}\` is checked and not used: this version of Espalier does not train`,
+    help: () => [
+      'Train the adapters elsewhere, and name the file with `from`: adapt ... with lora(rank: 8) from "./trained.safetensors".',
+    ],
+    explain: `What a \`train\` block says is read and checked, so that a spec can hold it, and then nothing reads it: \`compile\`, \`merge\` and
+\`inspect\` do the same with the block as without it.
+
+    train Flowers {
+      optimizer = adamw(lr: 1e-3)
+    }
+
+Adapters without a file keep the values that they start with, which for most methods change nothing.`,
+  }),
 };

@@ -90,6 +90,14 @@ function elaborateModel(engine: Engine, file: SourceFile, decl: ModelDecl): Elab
   const preprocess = infer && backbone ? preprocessing(engine, backbone, infer) : undefined;
   if (!infer || !sources || report.failed) return undefined;
   const labels = labelsOf(plan);
+  if (settings.train) {
+    const { model } = settings.train;
+    report.add(
+      'ESP0255',
+      { model: model.name },
+      { primary: { span: model.span, text: 'settings that nothing reads' } },
+    );
+  }
   return {
     name: decl.name.name,
     module: moduleOf(engine, decl.name.name, infer),

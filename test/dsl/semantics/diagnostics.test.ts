@@ -227,6 +227,7 @@ const cases: readonly (readonly [name: string, codes: readonly string[], text: s
     ['ESP0252', 'ESP0203', 'ESP0251'],
     `${std('')}train M {\n  optimizer = adamv(lr: 1e-3)\n  schedule = cosine(epochs: 100, warmpu: 10)\n  batch = 0\n}\n`,
   ],
+  ['train-not-used', ['ESP0255'], `${std('')}train M {\n  optimizer = adamw(lr: 1e-3)\n  batch = 32\n}\n`],
   ['settings-of-no-model', ['ESP0238'], `${std('')}deploy N {\n  batch = 8\n}\n`],
   [
     'settings-twice',
