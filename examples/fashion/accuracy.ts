@@ -1,5 +1,5 @@
 /**
- * `npm run accuracy [-- karst alore lora]`: all 10,000 MNIST test images through each compiled example, beside PyTorch's predictions
+ * `npm run accuracy [-- karst karst-sparse alore lora]`: all 10,000 MNIST test images through each compiled example, beside PyTorch's predictions
  * with the same weights. Exits 1 if an accuracy differs by more than two images.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -32,7 +32,7 @@ for (const method of METHODS.filter((m) => wanted.length === 0 || wanted.include
         }
       }
       console.log(
-        `${method.padEnd(6)} Espalier ${right}, PyTorch ${torchRight} of ${digits.count} right; ${same} predictions the same`,
+        `${method.padEnd(12)} Espalier ${right}, PyTorch ${torchRight} of ${digits.count} right; ${same} predictions the same`,
       );
       if (Math.abs(right - torchRight) > 2) process.exitCode = 1;
     } finally {

@@ -8,8 +8,8 @@ import { openSafetensors } from '../../src/formats/store.js';
 import type { RgbaImage } from '../../src/formats/types.js';
 
 export const HERE = dirname(fileURLToPath(import.meta.url));
-export type Method = 'karst' | 'alore' | 'lora';
-export const METHODS: readonly Method[] = ['karst', 'alore', 'lora'];
+export type Method = 'karst' | 'karst-sparse' | 'alore' | 'lora';
+export const METHODS: readonly Method[] = ['karst', 'karst-sparse', 'alore', 'lora'];
 
 export interface Digits {
   readonly count: number;

@@ -1,11 +1,12 @@
-"""Trains the three adapters of examples/fashion for MNIST digits, and writes what PyTorch computes with them.
+"""Trains the adapters of examples/fashion for MNIST digits, and writes what PyTorch computes with them.
 
-    python test/reference/train_adapters.py karst|alore|lora [epochs] [threads]
+    python test/reference/train_adapters.py karst|karst-sparse|alore|lora [epochs] [threads]
 
-karst: on a base whose mlp.fc1 and mlp.fc2 lost half of their weights to `torch.nn.utils.prune.global_unstructured`; alore: on qkv and
-fc1; lora: on query and value, by the `peft` library, saved as it saves. Each trains a fresh head of ten classes as well.
+karst: on a base whose mlp.fc1 and mlp.fc2 lost half of their weights to `torch.nn.utils.prune.global_unstructured`, whose zeros
+the adapter fills in; karst-sparse: the same, but the mask covers the sum of base and adapter, in training too, so that the zeros stay; alore: on
+qkv and fc1; lora: on query and value, by the `peft` library, saved as it saves. Each trains a fresh head of ten classes as well.
 
-Writes examples/fashion/adapters/{karst-mnist.safetensors, alore-mnist.safetensors, lora-mnist/} and, for each,
+Writes examples/fashion/adapters/{karst-mnist.safetensors, karst-sparse-mnist.safetensors, alore-mnist.safetensors, lora-mnist/} and, for each,
 examples/fashion/reference/<method>.safetensors: `predictions` (u8 [10000], the whole test set), `logits` (f32 [64, 10], its first images) and
 accuracy and settings as metadata.
 """
@@ -59,24 +60,32 @@ def write_reference(name: str, forward, folder: Path, about: dict) -> None:
     print(name, about)
 
 
-def prune_mlp(model, amount: float) -> dict[str, int]:
-    """Zeros the smallest weights of all fc1 and fc2 together; returns how many each layer lost."""
+def prune_mlp(model, amount: float) -> dict[str, torch.Tensor]:
+    """Zeros the smallest weights of all fc1 and fc2 together; returns each layer's mask: 1 where its weight stays."""
     layers = {f"blocks.{i}.mlp.{n}": getattr(b.mlp, n) for i, b in enumerate(model.blocks) for n in ("fc1", "fc2")}
     prune.global_unstructured([(m, "weight") for m in layers.values()], prune.L1Unstructured, amount=amount)
-    zeros = {}
+    masks = {}
     for name, layer in layers.items():
-        zeros[name] = int((layer.weight_mask == 0).sum())
+        masks[name] = layer.weight_mask.clone()
         prune.remove(layer, "weight")
-    return zeros
+    return masks
+
+
+def zeros_of(weights: dict[str, torch.Tensor]) -> str:
+    return json.dumps({name: int((w == 0).sum()) for name, w in weights.items()})
 
 
 def run_native(method: str, epochs: float) -> None:
     model = from_hugging_face(BASE, classes=10)
     about = {"method": method}
-    if method == "karst":
-        about["zeros"] = json.dumps(prune_mlp(model, 0.5))
-        about["settings"] = json.dumps({"kernels": 2, "rank": 4, "factor": 8, "rescale": "channel"})
-        grafted = graft(model, lambda layer, parts: Karst(layer, parts), ["attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2"])
+    if method in ("karst", "karst-sparse"):
+        masks = prune_mlp(model, 0.5)
+        about["zeros"] = zeros_of(masks)
+        about["settings"] = json.dumps({"kernels": 2, "rank": 4, "factor": 8, "rescale": "channel",
+                                        "over": "base" if method == "karst" else "sum"})
+        over = {} if method == "karst" else {model.get_submodule(name): mask for name, mask in masks.items()}
+        grafted = graft(model, lambda layer, parts: Karst(layer, parts, mask=over.get(layer)),
+                        ["attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2"])
     else:
         about["settings"] = json.dumps({"experts": 4, "rank": 4, "scale": 1})
         grafted = graft(model, lambda layer, parts: Alore(layer), ["attn.qkv", "mlp.fc1"])
@@ -84,12 +93,15 @@ def run_native(method: str, epochs: float) -> None:
     train(model, model, epochs, 3e-3)
     model.eval()
     assert all(torch.equal(frozen[n], p) for n, p in model.named_parameters() if n in frozen)
-    tensors = {f"{site}@{method}.{n}": getattr(a, n).detach().contiguous() for site, a in grafted.items() for n in a.names}
+    adapter = method.split("-")[0]
+    tensors = {f"{site}@{adapter}.{n}": getattr(a, n).detach().contiguous() for site, a in grafted.items() for n in a.names}
     tensors["head.fc.weight"] = model.fc.weight.detach().contiguous()
     tensors["head.fc.bias"] = model.fc.bias.detach().contiguous()
     (HOME / "adapters").mkdir(parents=True, exist_ok=True)
     save_file(tensors, HOME / "adapters" / f"{method}-mnist.safetensors",
               metadata={"format": "espalier.adapter", "version": "1", "labels": json.dumps(DIGIT_NAMES)})
+    if adapter == "karst":
+        about["merged_zeros"] = zeros_of({site: a.weight() for site, a in grafted.items()})
     about["parameters"] = str(sum(t.numel() for n, t in tensors.items() if "@" in n))
     write_reference(method, model, MNIST, about)
 

@@ -113,11 +113,15 @@ def factorize(dim: int, factor: int) -> tuple[int, int]:
 
 
 class Karst(nn.Module):
-    """y = (1 + s) * ((W + sum_k kron(C_k, A_k^T B_k^T) / rank) x + b) + t; a fused layer's parts share C and B."""
+    """y = (1 + s) * (M * (W + sum_k kron(C_k, A_k^T B_k^T) / rank) x + b) + t; a fused layer's parts share C and B.
 
-    def __init__(self, base: nn.Linear, parts: int = 1, kernels: int = 2, rank: int = 4, factor: int = 8):
+    M is the mask of zeros and ones over the sum, where one is given: what is 0 there is 0 in the merged layer.
+    """
+
+    def __init__(self, base: nn.Linear, parts: int = 1, kernels: int = 2, rank: int = 4, factor: int = 8, mask=None):
         super().__init__()
         self.base, self.rank, self.parts = base, rank, parts
+        self.register_buffer("mask", mask)
         o1, o2 = factorize(base.out_features // parts, factor)
         i1, i2 = factorize(base.in_features, factor)
         self.C = nn.Parameter(torch.empty(kernels, o1, i1).uniform_(-1, 1) / math.sqrt(i1))
@@ -126,11 +130,16 @@ class Karst(nn.Module):
         self.s = nn.Parameter(torch.zeros(base.out_features))
         self.t = nn.Parameter(torch.zeros(base.out_features))
 
-    def forward(self, x):
+    def weight(self):
+        """The sum of the layer's own weight and the product, masked; without the scale s."""
         # kron(C, D)[i p + k, j q + l] = C[i, j] D[k, l]; the letters are part, row of C, row of D, column of C, column of D.
         D = torch.einsum("kpro,kir->kpoi", self.A, self.B)
         delta = torch.einsum("kac,kpbd->pabcd", self.C, D).reshape(self.base.weight.shape) / self.rank
-        return (1 + self.s) * F.linear(x, self.base.weight + delta, self.base.bias) + self.t
+        weight = self.base.weight + delta
+        return weight if self.mask is None else weight * self.mask
+
+    def forward(self, x):
+        return (1 + self.s) * F.linear(x, self.weight(), self.base.bias) + self.t
 
     names = ("C", "A", "B", "s", "t")
 
