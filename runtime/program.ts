@@ -141,13 +141,42 @@ const golden = v.strictObject({
 /** A few rows and what must come out for each; every entry runs them at load, repeated to fill its batch. */
 export interface Golden extends Frozen<v.InferOutput<typeof golden>> {}
 
+const tensorZeros = v.strictObject({
+  /** The model's name for it: `base.blocks.0.mlp.fc1.weight`. */
+  name: text,
+  elements: count,
+  /** Of the base's weight, after a mask if it has one. */
+  before: count,
+  /** Of the tensor that ships: merged, masked, and rounded as it is stored. Fewer than before: a merge filled them in. */
+  zeros: count,
+  /** What a mask covers: the base's weight alone, or its sum with adapters. Absent: no mask. */
+  mask: v.exactOptional(v.picklist(['base', 'sum'])),
+  /** The base's weight was sparse as it arrived; `2:4`: of every four inputs two are zero. */
+  arrived: v.exactOptional(v.picklist(['2:4', 'unstructured'])),
+});
+/** Zeros of one weight: in the model as it was before adapters, and in what ships. */
+export interface TensorZeros extends Frozen<v.InferOutput<typeof tensorZeros>> {}
+
+const zeros = v.strictObject({
+  elements: count,
+  before: count,
+  zeros: count,
+  filled: count,
+  tensors: list(tensorZeros),
+});
+/** Zeros of the weights that a mask covers or that arrived sparse: sums, and each weight by itself. */
+export interface Zeros extends Frozen<v.InferOutput<typeof zeros>> {}
+
 const summary = v.strictObject({
   parameters: v.strictObject({ total: count, trainable: count, frozen: count }),
-  /** Fraction of zeros over the pruned weights, if any. */
-  sparsity: v.exactOptional(v.pipe(finite, v.minValue(0), v.maxValue(1))),
+  /** Absent where no weight is masked and none arrived sparse. */
+  zeros: v.exactOptional(zeros),
   kernels: count,
   dispatches: count,
+  /** Operations of a run of the first entry. */
   flops: v.pipe(finite, v.minValue(0)),
+  /** Of `flops`, those of kernels that skip zeros (archetype `sparse_contract`). */
+  sparseFlops: v.pipe(finite, v.minValue(0)),
   weightBytes: count,
   peakBytes: count,
 });

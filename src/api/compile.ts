@@ -21,6 +21,7 @@ import { type Golden, goldenOf, requireBatchFirst } from './golden.js';
 import { type Files, loadParameters, type Progress } from './parameters.js';
 import { prepareParameters } from './prepare.js';
 import { version } from './version.js';
+import { ZeroCounter } from './zeros.js';
 
 export interface CompileOptions extends SpecOptions {
   /** Instead of what the spec's `deploy` says. */
@@ -72,11 +73,13 @@ function packed(recipe: Generated['weights'][number], tensor: Tensor): Uint8Arra
 }
 
 /** Shards of at most `SHARD_BYTES` (a larger tensor has one of its own), in program order. */
-function weightFiles(generated: Generated, get: (name: string) => Tensor): Map<string, Uint8Array> {
+function weightFiles(generated: Generated, get: (name: string) => Tensor, zeros: ZeroCounter): Map<string, Uint8Array> {
   const shards: Map<string, StoredTensor>[] = [new Map()];
   let size = 0;
   for (const recipe of generated.weights) {
-    const data = packed(recipe, get(recipe.param));
+    const tensor = get(recipe.param);
+    zeros.take(recipe.param, tensor, recipe.entry.dtype);
+    const data = packed(recipe, tensor);
     if (size > 0 && size + data.byteLength > SHARD_BYTES) {
       shards.push(new Map());
       size = 0;
@@ -170,7 +173,9 @@ export async function compile(spec: Spec, options: CompileOptions): Promise<Comp
   // The whole model was compared where it is small enough; layer by layer otherwise.
   const error = golden?.error ?? requireEqualRegions(report!, loaded.get, options.progress);
 
-  const shards = weightFiles(generated, get);
+  const zeros = new ZeroCounter(elaborated, first!, loaded.get);
+  const shards = weightFiles(generated, get, zeros);
+  const counted = zeros.result();
   const trainable = [...elaborated.module.params.values()].filter((p) => p.role === 'trainable');
   const size = (ps: Iterable<{ type: { shape: readonly number[] } }>) =>
     [...ps].reduce((sum, p) => sum + sizeOf(p.type.shape), 0);
@@ -184,7 +189,7 @@ export async function compile(spec: Spec, options: CompileOptions): Promise<Comp
     summary: {
       ...generated.program.summary,
       parameters: { total: size(own), trainable: size(trainable), frozen: size(own) - size(trainable) },
-      ...(loaded.sparsity === undefined ? {} : { sparsity: loaded.sparsity }),
+      ...(counted ? { zeros: counted } : {}),
     },
   };
   const files = new Map<string, string | Uint8Array>([
@@ -201,7 +206,7 @@ export async function compile(spec: Spec, options: CompileOptions): Promise<Comp
     program,
     files,
     elaborated,
-    // Masks have scopes too; what became of them is the sparsity.
+    // Masks have scopes too; what became of them is counted in zeros.
     report: report!.adapters.filter(({ scope }) => elaborated.adapters.some((a) => a.scope === scope)),
     check: { error, whole: golden?.error !== undefined },
     warnings: [...analysis.warnings, ...loaded.warnings, ...report!.diagnostics],

@@ -5,6 +5,7 @@
  * stands where the plain one reads `blocks.3.attn.qkv.weight` is the merged value of that tensor. Where they are not the same, an
  * adapter could not be merged into this layout, and the first place that differs says which.
  */
+import type { Zeros } from '../../runtime/program.js';
 import { diagnostic, type Place } from '../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
 import { chooseLayout } from '../formats/checkpoint.js';
@@ -17,6 +18,7 @@ import { analyseModel, type Spec, type SpecOptions } from './analyse.js';
 import { requireEqualRegions } from './check.js';
 import { loadParameters, type Progress } from './parameters.js';
 import { prepareParameters } from './prepare.js';
+import { ZeroCounter } from './zeros.js';
 
 export interface MergeOptions extends SpecOptions {
   readonly progress?: Progress;
@@ -30,6 +32,8 @@ export interface Merged {
   readonly tensors: number;
   /** Names of those that differ from the base's. */
   readonly changed: readonly string[];
+  /** Of weights that a mask covers or that arrived sparse; absent where there is none. */
+  readonly zeros?: Zeros;
   readonly warnings: readonly Diagnostic[];
 }
 
@@ -140,6 +144,12 @@ export async function merge(spec: Spec, options: MergeOptions): Promise<Merged> 
   }
   // What inference does not read (an unused pooler, say) keeps its value.
   for (const name of backbone.params) if (!values.has(name)) values.set(name, loaded.get(name));
+  const zeros = new ZeroCounter(elaborated, module, loaded.get);
+  for (const [name, tensor] of values) {
+    const stored = base.store.tensors.get(layout.find((n) => n.param === name)?.tensor ?? '')?.dtype;
+    zeros.take(name, tensor, stored === 'F16' ? 'f16' : 'f32');
+  }
+  const counted = zeros.result();
   const exported = await exportCheckpoint({
     params: values,
     layoutName,
@@ -150,6 +160,7 @@ export async function merge(spec: Spec, options: MergeOptions): Promise<Merged> 
   return {
     ...exported,
     layout: layoutName,
+    ...(counted ? { zeros: counted } : {}),
     warnings: [...analysis.warnings, ...loaded.warnings, ...report.diagnostics],
   };
 }

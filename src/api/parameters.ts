@@ -21,20 +21,10 @@ export interface Loaded {
   /** @throws Error for a name that the model does not have. */
   readonly get: (name: string) => Tensor;
   readonly warnings: readonly Diagnostic[];
-  /** Fraction of zeros over all masked weights; absent where nothing is masked. */
-  readonly sparsity?: number;
 }
 
 /** Start values that no file gives are the same every time. */
 const SEED = 0;
-
-function sparsityOf(elaborated: Elaborated, get: (name: string) => Tensor): number | undefined {
-  const masks = elaborated.prune.flatMap((job) => job.targets.map(({ mask }) => get(mask).data));
-  if (masks.length === 0) return undefined;
-  let zeros = 0;
-  for (const mask of masks) for (let i = 0; i < mask.length; i++) if (mask[i] === 0) zeros++;
-  return zeros / masks.reduce((n, m) => n + m.length, 0);
-}
 
 /** A diagnostic of a file, shown where the spec names the file. */
 function at(d: Diagnostic, span: Span): Diagnostic {
@@ -169,6 +159,5 @@ export async function loadParameters(
   }
   for (const name of params.keys()) get(name);
   warnings.push(...warnAboutStarts(elaborated, started));
-  const sparsity = sparsityOf(elaborated, get);
-  return { get, warnings, ...(sparsity === undefined ? {} : { sparsity }) };
+  return { get, warnings };
 }

@@ -71,6 +71,7 @@ export function generate(
   );
   const count = (role?: string): number =>
     own.reduce((sum, p) => sum + (role === undefined || p.role === role ? sizeOf(p.type.shape) : 0), 0);
+  const flops = (list: readonly Dispatch[] = []): number => list.reduce((sum, d) => sum + d.flops, 0);
   const program: Unsealed = {
     format: 'espalier.program',
     version: VERSION,
@@ -84,7 +85,8 @@ export function generate(
       parameters: { total: count(), trainable: count('trainable'), frozen: count('frozen') },
       kernels: kernels.list.length,
       dispatches: entries[0]?.dispatches.length ?? 0,
-      flops: entries[0]?.dispatches.reduce((sum, d) => sum + d.flops, 0) ?? 0,
+      flops: flops(entries[0]?.dispatches),
+      sparseFlops: flops(entries[0]?.dispatches.filter((d) => kernels.list[d.kernel]!.archetype === 'sparse_contract')),
       weightBytes,
       peakBytes: weightBytes + Math.max(0, ...entries.map(entryBytes)),
     },

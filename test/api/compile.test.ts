@@ -55,7 +55,7 @@ describe('the folder', () => {
     // The last block may be computed for one token alone.
     expect(summary.flops).toBeGreaterThan(linear / 2);
     expect(summary.flops).toBeLessThan(2 * linear);
-    expect(summary.sparsity).toBeUndefined();
+    expect(summary.zeros).toBeUndefined();
   });
 
   test('has a golden input whose answer is finite and not constant', async () => {

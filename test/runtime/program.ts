@@ -179,6 +179,7 @@ export function tinyProgram({
       kernels: 2,
       dispatches: 2,
       flops: 8,
+      sparseFlops: 0,
       weightBytes: 32,
       peakBytes: 1024,
     },

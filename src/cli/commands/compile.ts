@@ -9,8 +9,8 @@ import type { Diagnostic } from '../../diagnostics/types.js';
 import { writeFileAtomic } from '../../formats/node/writing.js';
 import { type CommandOutput, collectSet, guarded, oneOf, showDiagnostics, textOf } from '../context.js';
 import { EXIT } from '../exit.js';
-import { count, startProgress } from '../output.js';
-import { describeCompiled } from '../summary.js';
+import { count, startProgress, table } from '../output.js';
+import { describeCompiled, zeroRows } from '../summary.js';
 
 interface SpecFlags {
   readonly set?: Record<string, string>;
@@ -80,19 +80,20 @@ async function compileCommand(path: string, flags: CompileFlags, output: Command
 }
 
 async function mergeCommand(path: string, flags: SpecFlags & { out: string }, output: CommandOutput): Promise<void> {
-  const { layout, tensors, changed, warnings } = await withProgress(async (progress) => {
+  const { layout, tensors, changed, zeros, warnings } = await withProgress(async (progress) => {
     await requireOutput(flags.out, 'checkpoint');
     const result = await merge(path, { ...asked(flags), progress });
     await writeMerged(result, flags.out);
     return result;
   });
   if (flags.json) {
-    output.print(asJson({ folder: flags.out, layout, tensors, changed }, warnings));
+    output.print(asJson({ folder: flags.out, layout, tensors, changed, ...(zeros ? { zeros } : {}) }, warnings));
     return;
   }
   showDiagnostics(warnings, output, false);
   const some = `${count(changed.length)} of them changed by the merge`;
   output.print(`${flags.out}: ${count(tensors)} tensors in the ${layout} layout, ${some}`);
+  if (zeros) output.print(table(zeroRows(zeros)).replaceAll(/^/gm, '  '));
 }
 
 async function inspectCommand(
