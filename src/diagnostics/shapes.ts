@@ -99,5 +99,19 @@ numbers count from the end.
     explain: `\`table(i < n, j < m: expression)\` makes a constant tensor. The expression is a whole number, a number, or a truth value, of one kind for
 all elements.`,
   }),
+  ESP0314: entry<{ what: string; why: string }>({
+    title: 'Element types do not fit',
+    message: (a) => `${a.what}: ${a.why}`,
+    explain: `The elements of a tensor are numbers (f32; i32 for counting and indices) or truth values (bool, what a comparison gives). Nothing is
+converted by itself: a number takes the element type of the tensor beside it and must be one of its values, and two tensors must have
+one element type.
+
+    fc(0.5 * (x < 1))                    // a number and truth values
+    fc(0.5 * cast(x < 1, f32))           // \`cast\` makes 1 and 0 of them
+    fc(where(x < 1, 0.5, 0))             // or choose
+
+    arange(n) + 0.5                      // arange counts in whole numbers
+    cast(arange(n), f32) + 0.5`,
+  }),
   ...SITES,
 };

@@ -208,7 +208,7 @@ describe('verifier', () => {
       problems(funcOf(forged(b.exp(x), { type: { dtype: 'f32', shape: [3] } }), x)),
     ],
     [
-      'exp: operand 0 is i32[1,2], where a floating-point tensor is wanted',
+      'exp: i32[1,2] is given where a floating-point tensor is wanted',
       problems(funcOf(forged(b.exp(x), { inputs: [b.cast(x, 'i32')], id: 1e9 }), x)),
     ],
     [

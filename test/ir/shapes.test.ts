@@ -13,14 +13,14 @@ interface Rule {
 
 const floatUnary: Rule = {
   fits: [['f32[2,3]', [f32('x', 2, 3)], {}]],
-  refused: [['operand 0 is i32[2], where a floating-point tensor is wanted', [0], [i32('x', 2)], {}]],
+  refused: [['i32[2] is given where a floating-point tensor is wanted', [0], [i32('x', 2)], {}]],
 };
 const signedUnary: Rule = {
   fits: [
     ['f32[2,3]', [f32('x', 2, 3)], {}],
     ['i32[4]', [i32('x', 4)], {}],
   ],
-  refused: [['operand 0 is bool[2], where a signed number is wanted', [0], [bool('x', 2)], {}]],
+  refused: [['bool[2] is given where a signed number is wanted', [0], [bool('x', 2)], {}]],
 };
 const arithmetic: Rule = {
   fits: [
@@ -30,14 +30,14 @@ const arithmetic: Rule = {
   refused: [
     ['[2, 3] and [4] do not broadcast', [0, 1], [f32('a', 2, 3), f32('b', 4)], {}],
     ['f32[2] and i32[2] have different element types', [0, 1], [f32('a', 2), i32('b', 2)], {}],
-    ['operand 0 is bool[2], where a number is wanted', [0], [bool('a', 2), bool('b', 2)], {}],
+    ['bool[2] is given where a number is wanted', [0], [bool('a', 2), bool('b', 2)], {}],
     ['1 operands, where 2 (a, b) are wanted', [], [f32('a')], {}],
   ],
 };
 const comparison: Rule = { ...arithmetic, fits: [['bool[2,3]', [f32('a', 2, 3), f32('b', 3)], {}]] };
 const logical: Rule = {
   fits: [['bool[2,3]', [bool('a', 2, 1), bool('b', 3)], {}]],
-  refused: [['operand 0 is f32[2], where a bool is wanted', [0], [f32('a', 2), bool('b', 2)], {}]],
+  refused: [['f32[2] is given where a bool is wanted', [0], [f32('a', 2), bool('b', 2)], {}]],
 };
 const reducing: Rule = {
   fits: [
@@ -94,11 +94,11 @@ const RULES: { readonly [O in OpName]: Rule } = {
   silu: floatUnary,
   gelu: {
     fits: [['f32[2]', [f32('x', 2)], { form: 'tanh' }]],
-    refused: [['operand 0 is i32[2], where a floating-point tensor is wanted', [0], [i32('x', 2)], { form: 'none' }]],
+    refused: [['i32[2] is given where a floating-point tensor is wanted', [0], [i32('x', 2)], { form: 'none' }]],
   },
   not: {
     fits: [['bool[2]', [bool('x', 2)], {}]],
-    refused: [['operand 0 is f32[2], where a bool is wanted', [0], [f32('x', 2)], {}]],
+    refused: [['f32[2] is given where a bool is wanted', [0], [f32('x', 2)], {}]],
   },
   cast: {
     fits: [['bool[2]', [f32('x', 2)], { dtype: 'bool' }]],
@@ -106,7 +106,7 @@ const RULES: { readonly [O in OpName]: Rule } = {
   },
   stop_gradient: {
     fits: [['f32[2]', [f32('x', 2)], {}]],
-    refused: [['operand 0 is bool[2], where a number is wanted', [0], [bool('x', 2)], {}]],
+    refused: [['bool[2] is given where a number is wanted', [0], [bool('x', 2)], {}]],
   },
   dropout: rate,
   drop_path: rate,
@@ -119,7 +119,7 @@ const RULES: { readonly [O in OpName]: Rule } = {
   mod: arithmetic,
   pow: {
     fits: [['f32[2,3]', [f32('a', 2, 1), f32('b', 3)], {}]],
-    refused: [['operand 0 is i32[2], where a floating-point tensor is wanted', [0], [i32('a', 2), i32('b', 2)], {}]],
+    refused: [['i32[2] is given where a floating-point tensor is wanted', [0], [i32('a', 2), i32('b', 2)], {}]],
   },
   lt: comparison,
   le: comparison,

@@ -1,7 +1,8 @@
 /** Reading an operator's arguments: tensors, numbers, axes, sizes, words. Each reports what is wrong at the argument. */
-import type { Value } from '../../ir/types.js';
+import type { DType, Value } from '../../ir/types.js';
 import type { Span } from '../ast.js';
 import type { Operand } from './engine.js';
+import { element } from './numbers.js';
 import type { Call } from './operator.js';
 import { describe, isNone, type Val } from './values.js';
 
@@ -24,9 +25,12 @@ export function optionalTensor(call: Call, name: string): Operand | undefined {
   return { value: call.engine.tensor(v, span), span };
 }
 
-export function numberArg(call: Call, name: string, otherwise: number): number {
+/** A number that is an element of a tensor of this type. */
+export function numberArg(call: Call, name: string, otherwise: number, dtype: DType = 'f32'): number {
   const v = given(call, name);
-  return v === undefined ? otherwise : call.engine.number(v, `\`${name}\` of ${call.name}`, spanOf(call, name));
+  if (v === undefined) return otherwise;
+  const span = spanOf(call, name);
+  return element(call.engine, call.engine.number(v, `\`${name}\` of ${call.name}`, span), dtype, span);
 }
 
 export function wholeArg(call: Call, name: string, otherwise: number): number {

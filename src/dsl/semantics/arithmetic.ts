@@ -4,7 +4,18 @@ import type { Origin, Value } from '../../ir/types.js';
 import type { BinaryExpr, BinaryOp, UnaryExpr } from '../ast.js';
 import type { Engine } from './engine.js';
 import type { Scope } from './scope.js';
-import { bool, describe, isTensorLike, type NumVal, num, same, showNumber, tensorVal, type Val } from './values.js';
+import {
+  bool,
+  describe,
+  dtypeOf,
+  isTensorLike,
+  type NumVal,
+  num,
+  same,
+  showNumber,
+  tensorVal,
+  type Val,
+} from './values.js';
 
 export function unary(engine: Engine, expr: UnaryExpr, v: Val): Val {
   if (expr.op === 'not') {
@@ -140,11 +151,14 @@ const TENSOR_OPS: { readonly [O in BinaryOp]: Trace } = {
 };
 
 function tensors(engine: Engine, expr: BinaryExpr, left: Val, right: Val): Val {
+  const dtype = dtypeOf([left, right].find(isTensorLike));
   // What is structurally zero or one leaves no operator behind, and no broadcast either.
-  if (expr.op === '+' && isZero(left)) return right;
-  if ((expr.op === '+' || expr.op === '-') && isZero(right)) return left;
-  if (expr.op === '*' && left.kind === 'num' && left.value === 1) return right;
-  if ((expr.op === '*' || expr.op === '/') && right.kind === 'num' && right.value === 1) return left;
+  if (dtype !== 'bool') {
+    if (expr.op === '+' && isZero(left)) return right;
+    if ((expr.op === '+' || expr.op === '-') && isZero(right)) return left;
+    if (expr.op === '*' && left.kind === 'num' && left.value === 1) return right;
+    if ((expr.op === '*' || expr.op === '/') && right.kind === 'num' && right.value === 1) return left;
+  }
   if (expr.op === '/' && isZero(right)) {
     const what = `${describe(left)} / 0`;
     engine.report.stop(
@@ -153,8 +167,6 @@ function tensors(engine: Engine, expr: BinaryExpr, left: Val, right: Val): Val {
       { primary: { span: expr.span, text: 'this calculation' } },
     );
   }
-  const like = left.kind === 'tensor' ? left : right.kind === 'tensor' ? right : undefined;
-  const dtype = like?.kind === 'tensor' ? like.value.type.dtype : undefined;
   const x = { value: engine.tensor(left, expr.left.span, dtype), span: expr.left.span };
   const y = { value: engine.tensor(right, expr.right.span, dtype), span: expr.right.span };
   return tensorVal(engine.trace(expr.op, expr.span, [x, y], (b, o) => TENSOR_OPS[expr.op](b, x.value, y.value, o)));

@@ -7,6 +7,7 @@ import type { Expr, IfExpr, MemberExpr, NameExpr, ParamExpr, RepeatExpr } from '
 import { binary, unary } from './arithmetic.js';
 import type { Engine } from './engine.js';
 import { indexValue } from './indexing.js';
+import { castHelp, element } from './numbers.js';
 import { OPERATORS } from './operators.js';
 import { Exhausted, Stop } from './report.js';
 import { Scope } from './scope.js';
@@ -277,7 +278,7 @@ function start(engine: Engine, v: Val, expr: ParamExpr, name: string, shape: rea
     }
     return v.init;
   }
-  if (v.kind === 'num') return { kind: 'constant', value: v.value };
+  if (v.kind === 'num') return { kind: 'constant', value: element(engine, v.value, 'f32', expr.init.span) };
   if (v.kind === 'tensor' || v.kind === 'table') {
     const value = engine.tensor(v, expr.init.span);
     if (value.type.shape.join() !== shape.join()) {
@@ -285,6 +286,14 @@ function start(engine: Engine, v: Val, expr: ParamExpr, name: string, shape: rea
         'ESP0309',
         { of: `\`${name}\``, expected: shape, found: value.type.shape },
         { primary: { span: expr.init.span, text: `this is ${describe(v)}` } },
+      );
+    }
+    const { dtype } = value.type;
+    if (dtype !== 'f32') {
+      engine.report.stop(
+        'ESP0314',
+        { what: `the start of \`${name}\``, why: `it is ${dtype}, and a parameter is f32` },
+        { primary: { span: expr.init.span, text: `this is ${dtype}` }, help: castHelp([dtype]) },
       );
     }
     return { kind: 'value', value };

@@ -3,7 +3,8 @@
 import type { Label } from '../../diagnostics/types.js';
 import { build } from '../../ir/build.js';
 import { ShapeError } from '../../ir/graph.js';
-import type { Origin, Value } from '../../ir/types.js';
+import { showType } from '../../ir/ops/shapes.js';
+import type { Origin, TensorType, Value } from '../../ir/types.js';
 import type { Span } from '../ast.js';
 import type { ElaborateOptions } from '../elaborated.js';
 import { runBlock } from './block.js';
@@ -14,7 +15,7 @@ import { baseMember, callBase, callSite } from './grafts.js';
 import { makeLayer } from './layers.js';
 import type { Library } from './library.js';
 import { instantiate } from './modules.js';
-import { dimension, number, tensorOf, truth, whole } from './numbers.js';
+import { castHelp, dimension, number, tensorOf, truth, whole } from './numbers.js';
 import type { Report } from './report.js';
 import { ParamStore } from './site.js';
 import { showShape } from './values.js';
@@ -55,10 +56,24 @@ export function makeEngine(report: Report, library: Library, options: ElaborateO
         return work(build, engine.origin(span));
       } catch (e) {
         if (!(e instanceof ShapeError)) throw e;
+        if (e.about === 'dtype') {
+          return engine.report.stop(
+            'ESP0314',
+            { what: name, why: e.reason },
+            {
+              primary: { span, text: operands.map((o) => showType(o.value.type)).join(' and ') },
+              secondary: operandLabels(e, span, operands, showType),
+              help: castHelp(operands.map((o) => o.value.type.dtype)),
+            },
+          );
+        }
         return engine.report.stop(
           'ESP0301',
           { op: name, why: e.reason },
-          { primary: { span, text: shapesText(operands) }, secondary: operandLabels(e, span, operands) },
+          {
+            primary: { span, text: shapesText(operands) },
+            secondary: operandLabels(e, span, operands, (t) => showShape(t.shape)),
+          },
         );
       }
     },
@@ -75,12 +90,17 @@ const shapesText = (operands: readonly Operand[]): string =>
   operands.length === 0 ? 'here' : operands.map((o) => showShape(o.value.type.shape)).join(' and ');
 
 /** Each operand at fault: where it is written, and where it was made if that is elsewhere. */
-function operandLabels(e: ShapeError, at: Span, operands: readonly Operand[]): Label[] {
+function operandLabels(
+  e: ShapeError,
+  at: Span,
+  operands: readonly Operand[],
+  show: (type: TensorType) => string,
+): Label[] {
   const labels: Label[] = [];
   const chosen = e.operands.length > 0 && e.operands.every((i) => i < operands.length) ? e.operands : operands.keys();
   for (const i of chosen) {
     const o = operands[i]!;
-    const text = showShape(o.value.type.shape);
+    const text = show(o.value.type);
     const made = madeAt(o.value);
     const same = (s: Span) => s.file === at.file && s.start === at.start && s.end === at.end;
     if (made && !same(made)) labels.push({ span: made, text: `${text} comes from here` });

@@ -55,13 +55,54 @@ function mismatch(engine: Engine, v: Val, what: string, expected: string, span: 
 /** The tensor that a value is; a number becomes a constant, a table a parameter of role `constant`. */
 export function tensorOf(engine: Engine, v: Val, span: Span, dtype: DType = 'f32'): Value {
   if (v.kind === 'tensor') return v.value;
-  if (v.kind === 'num') return build.constant(v.value, dtype);
+  if (v.kind === 'num') return build.constant(element(engine, v.value, dtype, span), dtype);
   if (v.kind === 'bool') return build.constant(v.value ? 1 : 0, 'bool');
   if (v.kind === 'table') return constantOf(engine, v, span);
   return engine.report.stop(
     'ESP0205',
     { what: 'this operand', expected: 'a tensor', found: describe(v) },
     { primary: { span, text: `this is ${describe(v)}` } },
+  );
+}
+
+/** What elements are, where a number stands beside them. */
+const ELEMENTS: Readonly<Record<DType, string>> = {
+  f32: 'numbers (f32)',
+  f16: 'numbers of half precision (f16)',
+  i32: 'whole numbers (i32)',
+  u32: 'whole numbers of at least 0 (u32)',
+  bool: 'truth values (bool)',
+};
+const RANGES: Readonly<Record<DType, readonly [least: number, most: number]>> = {
+  f32: [-3.4028234663852886e38, 3.4028234663852886e38],
+  f16: [-65504, 65504],
+  i32: [-(2 ** 31), 2 ** 31 - 1],
+  u32: [0, 2 ** 32 - 1],
+  bool: [1, 0],
+};
+
+/** What to write instead where an element type stands in the way. */
+export function castHelp(dtypes: readonly DType[]): string[] {
+  return dtypes.includes('bool')
+    ? ['`cast(x, f32)` makes 1 and 0 of truth values; `where(condition, a, b)` chooses between two.']
+    : ['`cast(x, f32)` gives the same numbers as f32.'];
+}
+
+/** A number as an element of a tensor; refused where it would have to be changed for that. */
+export function element(engine: Engine, value: number, dtype: DType, span: Span): number {
+  const [least, most] = RANGES[dtype];
+  const whole = dtype === 'f32' || dtype === 'f16' || Number.isInteger(value);
+  if (whole && value >= least && value <= most) return value;
+  const large = whole && dtype !== 'bool';
+  return engine.report.stop(
+    'ESP0314',
+    {
+      what: `the number ${showNumber(value)}`,
+      why: large
+        ? `it is beyond ${showNumber(value < 0 ? least : most)}, where ${dtype} ends`
+        : `the tensor beside it holds ${ELEMENTS[dtype]}`,
+    },
+    { primary: { span, text: `no ${dtype}` }, help: large ? [] : castHelp([dtype]) },
   );
 }
 

@@ -177,7 +177,7 @@ export const LAYOUT: readonly Operator[] = [
       const x = tensorArg(call, 'x');
       const low = wholeList(call, 'low') ?? [];
       const high = wholeList(call, 'high') ?? [];
-      const value = numberArg(call, 'value', 0);
+      const value = numberArg(call, 'value', 0, x.value.type.dtype);
       return tensorVal(call.engine.trace('pad', call.span, [x], (b, o) => b.pad(x.value, low, high, value, o)));
     },
   },

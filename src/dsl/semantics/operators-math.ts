@@ -5,7 +5,7 @@ import type { Builder } from '../../ir/ops/builder.js';
 import type { DType, Origin, Value } from '../../ir/types.js';
 import { numberArg, outOfRange, spanOf, tensorArg, wholeArg, wordArg } from './arguments.js';
 import type { Call, Operator } from './operator.js';
-import { isTensorLike, num, showNumber, tensorVal, type Val } from './values.js';
+import { dtypeOf, isTensorLike, num, showNumber, tensorVal, type Val } from './values.js';
 
 type Unary = 'abs' | 'floor' | 'exp' | 'log' | 'sqrt' | 'sin' | 'cos' | 'tanh' | 'sign';
 
@@ -103,8 +103,7 @@ const extreme = (name: 'maximum' | 'minimum'): Operator => ({
 
 function pairwise(call: Call, op: 'maximum' | 'minimum' | 'pow'): Val {
   const tensors = ['x', 'y'].map((p) => call.args.get(p)!);
-  const like = tensors.map((t) => t.value).find((v) => v.kind === 'tensor');
-  const dtype = like?.kind === 'tensor' ? like.value.type.dtype : undefined;
+  const dtype = dtypeOf(tensors.map((t) => t.value).find(isTensorLike));
   const [x, y] = tensors.map((t) => ({ value: call.engine.tensor(t.value, t.span, dtype), span: t.span }));
   return tensorVal(call.engine.trace(call.name, call.span, [x!, y!], (b, o) => b[op](x!.value, y!.value, o)));
 }
@@ -177,8 +176,7 @@ export const MATH: readonly Operator[] = [
     run: (call) => {
       const c = tensorArg(call, 'condition');
       const branches = ['then', 'otherwise'].map((n) => call.args.get(n)!);
-      const like = branches.map((a) => a.value).find(isTensorLike);
-      const dtype = like?.kind === 'tensor' ? like.value.type.dtype : like?.kind === 'table' ? like.dtype : 'f32';
+      const dtype = dtypeOf(branches.map((a) => a.value).find(isTensorLike));
       const [t, e] = branches.map((a) => ({ value: call.engine.tensor(a.value, a.span, dtype), span: a.span }));
       return tensorVal(
         call.engine.trace('where', call.span, [c, t!, e!], (b, o) => b.select(c.value, t!.value, e!.value, o)),

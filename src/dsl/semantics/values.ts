@@ -1,5 +1,5 @@
 /** What an expression of a spec can be worth while compiling: numbers, words, lists, tensors being traced, sites. */
-import type { Init, Value } from '../../ir/types.js';
+import type { DType, Init, Value } from '../../ir/types.js';
 import type { Decl, Expr, Span } from '../ast.js';
 import type { Operator } from './operator.js';
 import type { Site } from './site.js';
@@ -194,3 +194,7 @@ export function same(a: Val, b: Val): boolean {
 
 /** Values that stand for a tensor or can become one. */
 export const isTensorLike = (v: Val): v is TensorVal | TableVal => v.kind === 'tensor' || v.kind === 'table';
+
+/** The element type that numbers beside this value take: f32 where there is none. */
+export const dtypeOf = (v: TensorVal | TableVal | undefined): DType =>
+  v === undefined ? 'f32' : v.kind === 'tensor' ? v.value.type.dtype : v.dtype;

@@ -9,25 +9,35 @@ export class ShapeError extends Error {
   readonly operands: readonly number[];
   /** The sentence without the operator's name: `[2, 3] and [4] do not broadcast`. */
   readonly reason: string;
-  constructor(op: OpName, operands: readonly number[], reason: string) {
+  /** What of the operands does not fit. */
+  readonly about: 'shape' | 'dtype';
+  constructor(op: OpName, operands: readonly number[], reason: string, about: 'shape' | 'dtype' = 'shape') {
     super(`${op}: ${reason}`);
     this.name = 'ShapeError';
     this.op = op;
     this.operands = operands;
     this.reason = reason;
+    this.about = about;
   }
 }
 
 /** Thrown by a rule, which need not know its operator's name; `inferType` adds it and throws `ShapeError`. */
 export class Refusal extends Error {
   readonly operands: readonly number[];
-  constructor(reason: string, operands: readonly number[]) {
+  readonly about: 'shape' | 'dtype';
+  constructor(reason: string, operands: readonly number[], about: 'shape' | 'dtype' = 'shape') {
     super(reason);
     this.operands = operands;
+    this.about = about;
   }
 }
 
 /** Ends a rule: the operands at these positions do not fit. */
 export function refuse(reason: string, ...operands: number[]): never {
   throw new Refusal(reason, operands);
+}
+
+/** Ends a rule: the element types of these operands do not fit. */
+export function refuseType(reason: string, ...operands: number[]): never {
+  throw new Refusal(reason, operands, 'dtype');
 }

@@ -82,7 +82,7 @@ export function inferType<O extends OpName>(op: O, inputs: readonly Value[], att
   try {
     return rule(inputs, attrs);
   } catch (e) {
-    if (e instanceof Refusal) throw new ShapeError(op, e.operands, e.message);
+    if (e instanceof Refusal) throw new ShapeError(op, e.operands, e.message, e.about);
     throw e;
   }
 }

@@ -3,7 +3,7 @@ import { allocate } from '../tensor.js';
 import type { OpDef } from './define.js';
 import { costEach, costFree } from './define.js';
 import { expand } from './elementwise.js';
-import { refuse } from './errors.js';
+import { refuse, refuseType } from './errors.js';
 import {
   needAxes,
   needAxis,
@@ -227,7 +227,7 @@ export const gather: OpDef<'gather'> = {
     const from = x!.type.shape;
     needAxis(axis, from);
     const t = indices!.type.dtype;
-    if (t !== 'i32' && t !== 'u32') refuse(`the indices are ${t}, where i32 or u32 is wanted`, 1);
+    if (t !== 'i32' && t !== 'u32') refuseType(`the indices are ${t}, where i32 or u32 is wanted`, 1);
     return { dtype: x!.type.dtype, shape: [...from.slice(0, axis), ...indices!.type.shape, ...from.slice(axis + 1)] };
   },
   reference: ([x, indices], { axis }, type) => {

@@ -3,7 +3,7 @@ import type { DType, OpName } from '../types.js';
 import type { OpDef, Operand } from './define.js';
 import { costEach } from './define.js';
 import { calling, erf, expand, map, RUNS, type Run, zip } from './elementwise.js';
-import { refuse } from './errors.js';
+import { refuse, refuseType } from './errors.js';
 import { broadcastAll, isNumber, needSizes, oneDType, showType } from './shapes.js';
 
 /** Operators of this family that carry no attributes. */
@@ -234,7 +234,7 @@ export const select: OpDef<'select'> = {
   operands: [{ name: 'condition' }, { name: 'then' }, { name: 'else' }],
   pointwise: true,
   type: (inputs) => {
-    if (inputs[0]!.type.dtype !== 'bool') refuse(`the condition is ${showType(inputs[0]!.type)}, not bool`, 0);
+    if (inputs[0]!.type.dtype !== 'bool') refuseType(`the condition is ${showType(inputs[0]!.type)}, not bool`, 0);
     return { dtype: oneDType(inputs, () => true, 'anything', 1), shape: needSizes(broadcastAll(inputs)) };
   },
   reference: ([condition, then, otherwise], _attrs, type) => {

@@ -1,6 +1,6 @@
 /** Arithmetic on shapes and types that the operators' rules share: sizes, strides, broadcasting, checks that refuse. */
 import type { DType, TensorType, Value } from '../types.js';
-import { refuse } from './errors.js';
+import { refuse, refuseType } from './errors.js';
 
 export type Shape = readonly number[];
 
@@ -82,9 +82,9 @@ export function oneDType(inputs: readonly Value[], accepts: (t: DType) => boolea
   const dtype = inputs[first]!.type.dtype;
   for (let i = first; i < inputs.length; i++) {
     const t = inputs[i]!.type.dtype;
-    if (!accepts(t)) refuse(`operand ${i} is ${showType(inputs[i]!.type)}, where ${wanted} is wanted`, i);
+    if (!accepts(t)) refuseType(`${showType(inputs[i]!.type)} is given where ${wanted} is wanted`, i);
     if (t !== dtype) {
-      refuse(
+      refuseType(
         `${showType(inputs[first]!.type)} and ${showType(inputs[i]!.type)} have different element types`,
         first,
         i,
