@@ -227,7 +227,7 @@ class LoadedSession implements Session {
     if (unknown !== undefined)
       throw new InputError(`the program has no input \`${unknown}\``, `its inputs are: ${names}`);
     const parts = inputs.map((spec) => {
-      const data = tensors[spec.name];
+      const data = Object.hasOwn(tensors, spec.name) ? tensors[spec.name] : undefined;
       if (!data) throw new InputError(`the input \`${spec.name}\` is missing`, `the inputs are: ${names}`);
       return tensorBytes(spec, data);
     });

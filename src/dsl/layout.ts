@@ -4,6 +4,7 @@
  * as its payload, how many braces are open around it; recovery from errors relies on that.
  */
 import { type IToken, type TokenType, tokenMatcher } from 'chevrotain';
+import { lookup } from './lookup.js';
 import * as T from './tokens.js';
 
 export interface Layout {
@@ -42,10 +43,6 @@ const OPERAND_ENDS = new Set<TokenType>(
 );
 const SELECTING = new Set<TokenType>([ADAPT, PRUNE, TUNE]);
 const SELECTOR_ENDS = new Set<TokenType>([T.Word, T.Star, T.StarStar, T.RSquare, T.RCurly]);
-
-function lookup(table: Readonly<Record<string, TokenType>>, word: string): TokenType | undefined {
-  return Object.hasOwn(table, word) ? table[word] : undefined;
-}
 
 /** A word that can be a name. */
 function isName(token: IToken | undefined): boolean {

@@ -4,6 +4,7 @@ import { diagnostic } from '../../diagnostics/catalogue.js';
 import { nearest } from '../../diagnostics/suggest.js';
 import type { Diagnostic, Label, Span } from '../../diagnostics/types.js';
 import type { Layout } from '../layout.js';
+import { lookup } from '../lookup.js';
 import * as T from '../tokens.js';
 import type { Note } from './base.js';
 
@@ -146,7 +147,8 @@ export class Messages {
   private hints(found: IToken, first: IToken | undefined): string[] {
     const hints: string[] = [];
     for (const token of [first, found]) {
-      if (token && Object.hasOwn(FOREIGN, token.image)) hints.push(FOREIGN[token.image]!);
+      const hint = token && lookup(FOREIGN, token.image);
+      if (hint !== undefined) hints.push(hint);
     }
     if (typeIs(found, T.Semicolon)) hints.push('One statement stands on a line; there is no `;`.');
     if (typeIs(found, T.Pipe)) hints.push('Logic is written with words: `and`, `or`, `not`.');

@@ -3,7 +3,15 @@ import type { Arg, CallExpr, Expr } from '../ast.js';
 import type { ArgVal, Engine } from './engine.js';
 import { turns } from './evaluate.js';
 import { isLayerType, LAYER_TYPES } from './layers.js';
-import { bindArguments, type Operator, positional, wordsOf } from './operator.js';
+import {
+  bindArguments,
+  type Call,
+  noGenerators,
+  type Operator,
+  positional,
+  type Signature,
+  wordsOf,
+} from './operator.js';
 import { MOST_ELEMENTS, OPERATORS } from './operators.js';
 import { Stop } from './report.js';
 import { Scope } from './scope.js';
@@ -24,10 +32,12 @@ export function callExpr(engine: Engine, expr: CallExpr, scope: Scope, spot?: Sp
   if (operator && !decl) return callOperator(engine, operator, expr, scope);
   if (decl?.kind === 'module' || decl?.kind === 'backbone') {
     if (!spot) nameless(engine, `the ${decl.kind} \`${callee.name}\``, expr);
+    noGenerators(engine.report, expr);
     return { kind: 'site', site: engine.instantiate(decl, expr, scope, spot!) };
   }
   if (!decl && isLayerType(callee.name)) {
     if (!spot) nameless(engine, `the layer \`${callee.name}\``, expr);
+    noGenerators(engine.report, expr);
     return { kind: 'site', site: engine.makeLayer(callee.name, expr, scope, spot!) };
   }
   if (decl) {
@@ -64,7 +74,7 @@ export function evaluateArgs(engine: Engine, args: readonly Arg[], scope: Scope)
 
 function callValue(engine: Engine, callee: Val, expr: CallExpr, scope: Scope): Val {
   if (callee.kind === 'operator') return callOperator(engine, callee.operator, expr, scope);
-  noGenerators(engine, expr);
+  noGenerators(engine.report, expr);
   // A `repeat` that turns no times: the composition of no modules.
   if (callee.kind === 'list' && callee.items.length === 0 && expr.args.length === 1) {
     return evaluateArgs(engine, expr.args, scope)[0]!.value;
@@ -80,18 +90,13 @@ function callValue(engine: Engine, callee: Val, expr: CallExpr, scope: Scope): V
   );
 }
 
-function noGenerators(engine: Engine, expr: CallExpr): void {
-  const first = expr.generators[0];
-  if (!first) return;
-  engine.report.stop(
-    'ESP0220',
-    { what: 'a comprehension', where: 'this call; sum, concat, stack and table take one' },
-    { primary: { span: first.span, text: 'here' } },
-  );
+function callOperator(engine: Engine, op: Operator, expr: CallExpr, scope: Scope): Val {
+  return op.run(operatorCall(engine, op, expr, scope));
 }
 
-function callOperator(engine: Engine, op: Operator, expr: CallExpr, scope: Scope): Val {
-  if (expr.generators.length > 0 && !op.comprehension) noGenerators(engine, expr);
+/** A call with its arguments worked out and put into the parameters; reports and stops if they do not fit. */
+export function operatorCall(engine: Engine, op: Signature, expr: CallExpr, scope: Scope): Call {
+  if (expr.generators.length > 0 && !op.comprehension) noGenerators(engine.report, expr);
   const given: ArgVal[] = [];
   let failed = false;
   let at = 0;
@@ -104,7 +109,7 @@ function callOperator(engine: Engine, op: Operator, expr: CallExpr, scope: Scope
   if (failed) throw new Stop();
   const bound = bindArguments(engine, op, expr, given);
   const rest = expr.generators.length > 0 ? comprehend(engine, expr, scope) : bound.rest;
-  return op.run({ engine, name: op.name, span: expr.span, expr, scope, args: bound.args, rest });
+  return { engine, name: op.name, span: expr.span, expr, scope, args: bound.args, rest };
 }
 
 function argument(engine: Engine, expr: Expr, words: readonly string[], option: string, scope: Scope): Val {

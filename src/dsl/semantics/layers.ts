@@ -2,10 +2,11 @@
 import { make } from '../../ir/graph.js';
 import type { Init, Value } from '../../ir/types.js';
 import type { CallExpr } from '../ast.js';
+import { lookup } from '../lookup.js';
 import { boolArg, countArg, given, numberArg, outOfRange, paddingArg, pairArg, wrongType } from './arguments.js';
 import type { ArgVal, Engine } from './engine.js';
 import { makeParam } from './evaluate.js';
-import { bindArguments, type Call, type Operator } from './operator.js';
+import { bindArguments, type Call } from './operator.js';
 import type { Scope } from './scope.js';
 import type { Layer, LayerSite, PartSite, Spot } from './site.js';
 import { showNumber } from './values.js';
@@ -18,7 +19,7 @@ interface Made {
 }
 
 interface LayerType {
-  /** Parameters of the call, as in `Operator`. */
+  /** Parameters of the call, as in `Signature`. */
   readonly params: readonly string[];
   readonly doc: string;
   readonly make: (call: Call) => Made;
@@ -193,18 +194,18 @@ const LAYERS: Readonly<Record<string, LayerType>> = {
 
 export const LAYER_TYPES: readonly string[] = Object.keys(LAYERS);
 export const isLayerType = (name: string): boolean => Object.hasOwn(LAYERS, name);
-export const layerParameters = (name: string): string[] => (LAYERS[name]?.params ?? []).map((p) => p.replace('?', ''));
+export const layerParameters = (name: string): string[] =>
+  (lookup(LAYERS, name)?.params ?? []).map((p) => p.replace('?', ''));
 
 /** Makes the layer that a call such as `Linear(dim -> hidden)` describes. */
 export function makeLayer(engine: Engine, type: string, expr: CallExpr, scope: Scope, spot: Spot): LayerSite {
   const def = LAYERS[type]!;
-  const operator: Operator = { name: type, doc: def.doc, params: def.params, run: () => ({ kind: 'poison' }) };
   const args: ArgVal[] = expr.args.map((a) => ({
     value: engine.evaluate(a.value, scope),
     span: a.value.span,
     ...(a.name ? { name: a.name.name, nameSpan: a.name.span } : {}),
   }));
-  const bound = bindArguments(engine, operator, expr, args);
+  const bound = bindArguments(engine, { name: type, ...def }, expr, args);
   const made = def.make({ engine, name: type, span: expr.span, expr, scope, args: bound.args, rest: [] });
   const parts: PartSite[] = [];
   const site: LayerSite = {

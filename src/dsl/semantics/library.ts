@@ -2,6 +2,7 @@
 
 import { nearest } from '../../diagnostics/suggest.js';
 import type { Decl, ModelDecl, SettingsDecl, SourceFile, Span, UseDecl } from '../ast.js';
+import { lookup } from '../lookup.js';
 import { parse } from '../parse.js';
 import { STD } from '../std.generated.js';
 import type { Report } from './report.js';
@@ -125,7 +126,7 @@ export class Library {
     if ('std' in d.path) {
       const [name, ...more] = d.path.std;
       if (name === undefined) return Object.keys(STD).map((n) => this.#std(n));
-      if (more.length === 0 && Object.hasOwn(STD, name)) return [this.#std(name)];
+      if (more.length === 0 && lookup(STD, name) !== undefined) return [this.#std(name)];
       const full = d.path.std.join('.');
       const near = nearest(full, Object.keys(STD));
       this.#report.add(

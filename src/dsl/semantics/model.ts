@@ -16,6 +16,7 @@ import type { SourceFacts } from '../elaborated.js';
 import type { Engine } from './engine.js';
 import { suits, wants } from './grafts.js';
 import { instantiate } from './modules.js';
+import { noGenerators } from './operator.js';
 import type { Scope } from './scope.js';
 import { type Match, type Start, select } from './selectors.js';
 import { below, type Graft, type Owner, type ParamSlot, type Site } from './site.js';
@@ -189,6 +190,7 @@ function make(engine: Engine, plan: ModelPlan, root: Root, s: ModelBind, scope: 
     }
     return undefined;
   }
+  noGenerators(engine.report, value);
   const name = s.name.name;
   const spot = { owner: root, key: name, path: name };
   const backbone = decl.kind !== 'module';
@@ -294,6 +296,7 @@ function adapt(engine: Engine, plan: ModelPlan, s: AdaptStmt, starts: readonly S
       ...(decl ? { text: `${withArticle(decl.kind)}, not an adapter` } : {}),
     });
   }
+  noGenerators(engine.report, s.adapter);
   const { facts, unreadable } = askFile(engine, s.from, 'adapter');
   const args = fillOptions(engine, {
     of: name,

@@ -1,7 +1,9 @@
 /** How a built-in operator is declared, and how the arguments of a call are put into its parameters. */
 import { nearest } from '../../diagnostics/suggest.js';
 import type { CallExpr, Span } from '../ast.js';
+import { lookup } from '../lookup.js';
 import type { ArgVal, Engine } from './engine.js';
+import type { Report } from './report.js';
 import type { Scope } from './scope.js';
 import type { Val } from './values.js';
 
@@ -17,7 +19,8 @@ export interface Call {
   readonly args: ReadonlyMap<string, ArgVal>;
 }
 
-export interface Operator {
+/** What a call may pass. */
+export interface Signature {
   readonly name: string;
   /** For people: one sentence. */
   readonly doc: string;
@@ -29,6 +32,9 @@ export interface Operator {
   readonly comprehension?: boolean;
   /** Named arguments of any name are allowed and come in `rest` (the sizes of `rearrange`). */
   readonly open?: boolean;
+}
+
+export interface Operator extends Signature {
   /** Has a meaning without parentheses too (`zeros`). */
   readonly bare?: () => Val;
   readonly run: (call: Call) => Val;
@@ -37,14 +43,14 @@ export interface Operator {
 const plain = (p: string) => p.replace(/^\.\.\.|\?$/g, '');
 
 /** Names of the parameters, for help lines. */
-export const parameterNames = (op: Operator): string[] => op.params.map(plain);
+export const parameterNames = (op: Signature): string[] => op.params.map(plain);
 
 /** Words that an argument in this parameter may be. */
-export const wordsOf = (op: Operator, param: string | undefined): readonly string[] =>
-  (param !== undefined && op.words?.[param]) || [];
+export const wordsOf = (op: Signature, param: string | undefined): readonly string[] =>
+  (param !== undefined && op.words && lookup(op.words, param)) || [];
 
 /** The parameter that the i-th positional argument fills. */
-export function positional(op: Operator, i: number): string | undefined {
+export function positional(op: Signature, i: number): string | undefined {
   const first = op.params[0];
   if (first?.startsWith('...')) return plain(first);
   return op.params[i] === undefined ? undefined : plain(op.params[i]);
@@ -53,7 +59,7 @@ export function positional(op: Operator, i: number): string | undefined {
 /** Puts arguments into parameters; reports unknown, doubled, missing and surplus ones. */
 export function bindArguments(
   engine: Engine,
-  op: Operator,
+  op: Signature,
   expr: CallExpr,
   given: readonly ArgVal[],
 ): { args: Map<string, ArgVal>; rest: ArgVal[] } {
@@ -119,4 +125,15 @@ export function optionHelp(name: string, names: readonly string[]): string[] {
   const lines = near === undefined ? [] : [`Did you mean \`${near}\`?`];
   if (names.length > 0) lines.push(`It has: ${names.join(', ')}.`);
   return lines;
+}
+
+/** Refuses `f(i < n: ...)` where a call takes no comprehension. */
+export function noGenerators(report: Report, expr: CallExpr): void {
+  const first = expr.generators[0];
+  if (!first) return;
+  report.stop(
+    'ESP0220',
+    { what: 'a comprehension', where: 'this call; sum, concat, stack and table take one' },
+    { primary: { span: first.span, text: 'here' } },
+  );
 }

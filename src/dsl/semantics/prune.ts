@@ -8,7 +8,7 @@ import type { PruneJob, PruneTarget } from '../elaborated.js';
 import type { Engine } from './engine.js';
 import type { Pruning } from './model.js';
 import { bindTensors } from './modules.js';
-import { optionHelp } from './operator.js';
+import { noGenerators, optionHelp } from './operator.js';
 import { Scope } from './scope.js';
 import type { LayerSite, ParamSlot, Site } from './site.js';
 import { undeclared, withArticle } from './undeclared.js';
@@ -108,6 +108,7 @@ function criterionOf(engine: Engine, stmt: PruneStmt): CriterionDecl | undefined
 
 function readSettings(engine: Engine, stmt: PruneStmt, scope: Scope): Settings {
   const of = describeCallee(stmt);
+  noGenerators(engine.report, stmt.method);
   const args = new Map<string, Arg>();
   for (const a of stmt.method.args) {
     const name = a.name?.name;

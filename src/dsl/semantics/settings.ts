@@ -1,8 +1,9 @@
 /** The settings of `deploy` and `train`. Both are tables: what there is, and which values it takes. */
 import type { Expr, SettingsDecl, Span } from '../ast.js';
 import type { DeploySettings, TrainSettings } from '../elaborated.js';
+import { lookup } from '../lookup.js';
 import type { Engine } from './engine.js';
-import { optionHelp } from './operator.js';
+import { noGenerators, optionHelp } from './operator.js';
 import type { Scope } from './scope.js';
 import { describe, showNumber, type Val } from './values.js';
 
@@ -159,7 +160,7 @@ export function trainSettings(engine: Engine, decl: SettingsDecl | undefined, sc
   if (!decl) return undefined;
   const values: Record<string, unknown> = {};
   each(engine, decl, TRAIN, (name, value) => {
-    const plain = PLAIN[name];
+    const plain = lookup(PLAIN, name);
     values[name] = plain ? checked(engine, name, value, plain, scope) : form(engine, name, value, scope);
   });
   return { values, span: decl.span };
@@ -185,7 +186,7 @@ function form(engine: Engine, setting: string, e: Expr, scope: Scope): unknown {
       `\`${engine.library.textOf(e.span) ?? '?'}\``,
       e.span,
     );
-  const options = Object.hasOwn(forms, name) ? forms[name]! : undefined;
+  const options = lookup(forms, name);
   if (!options) {
     return engine.report.stop(
       'ESP0252',
@@ -198,11 +199,12 @@ function form(engine: Engine, setting: string, e: Expr, scope: Scope): unknown {
   }
   const out: Record<string, unknown> = { form: name };
   if (e.kind !== 'call') return out;
+  noGenerators(engine.report, e);
   const names = Object.keys(options);
   let at = 0;
   for (const a of e.args) {
     const option = a.name?.name ?? names[at++];
-    const check = option === undefined ? undefined : options[option];
+    const check = option === undefined ? undefined : lookup(options, option);
     if (option === undefined || !check) {
       engine.report.add(
         'ESP0203',

@@ -36,14 +36,15 @@ export function sourcesOf(engine: Engine, plan: ModelPlan): Source[] {
     const params = [...new Set(t.sites.flatMap((s) => ownParams(s).map((p) => p.name)))];
     const { value, span } = t.stmt.from;
     // A tuned head may also come in the backbone's own layout (a checkpoint that was fine-tuned as a whole).
-    const layouts: Record<string, CheckpointName[]> = { espalier: identity(params) };
+    const layouts = new Map([['espalier', identity(params)]]);
     for (const b of plan.bindings) {
       if (!b.backbone || !b.variant) continue;
-      for (const [layout, names] of Object.entries(layoutsOf(engine, plan, b))) {
-        layouts[layout] ??= names.filter((n) => params.includes(n.param));
+      for (const [layout, names] of layoutsOf(engine, plan, b)) {
+        const ours = names.filter((n) => params.includes(n.param));
+        if (!layouts.has(layout)) layouts.set(layout, ours);
       }
     }
-    sources.push({ location: value, span, kind: 'tune', params, layouts });
+    sources.push({ location: value, span, kind: 'tune', params, layouts: Object.fromEntries(layouts) });
   }
   for (const p of plan.prunings) {
     if (!p.stmt.from) continue;
@@ -71,16 +72,17 @@ function backbone(
   const all = layoutsOf(engine, plan, b);
   const prefix = `${b.name}.`;
   // A head that the backbone's checkpoint has a name for comes from there, unless it is tuned.
-  const mapped = Object.values(all)
-    .flat()
-    .map((n) => n.param);
+  const mapped = [...all.values()].flat().map((n) => n.param);
   const foreign = [...new Set(mapped)].filter((p) => !p.startsWith(prefix) && !tuned.has(p) && !elsewhere.has(p));
   const params = [...own.filter((p) => !elsewhere.has(p)), ...foreign];
   const wanted = new Set(params);
-  const layouts: Record<string, CheckpointName[]> = { espalier: identity(params) };
+  const layouts = new Map([['espalier', identity(params)]]);
   const optional = new Set<string>();
-  for (const [layout, names] of Object.entries(all)) {
-    layouts[layout] = names.filter((n) => wanted.has(n.param));
+  for (const [layout, names] of all) {
+    layouts.set(
+      layout,
+      names.filter((n) => wanted.has(n.param)),
+    );
     for (const n of names) if (!wanted.has(n.param)) optional.add(n.tensor.replace(/\.(weight|bias)$/, ''));
   }
   for (const v of b.variant ? variantChain(engine, b.variant) : []) {
@@ -91,7 +93,7 @@ function backbone(
     ...b.from!,
     kind: 'backbone',
     params,
-    layouts,
+    layouts: Object.fromEntries(layouts),
     ...(optional.size > 0 ? { optional: [...optional] } : {}),
   };
 }
@@ -110,13 +112,12 @@ function rootName(e: Expr): string | undefined {
 }
 
 /** Every layout of a variant and of those it builds on; the nearest one that has a layout gives it. */
-function layoutsOf(engine: Engine, plan: ModelPlan, b: Binding): Record<string, CheckpointName[]> {
-  const out: Record<string, CheckpointName[]> = {};
+function layoutsOf(engine: Engine, plan: ModelPlan, b: Binding): Map<string, CheckpointName[]> {
+  const out = new Map<string, CheckpointName[]>();
   for (const v of b.variant ? variantChain(engine, b.variant) : []) {
     for (const block of v.names) {
       const name = block.layout.name;
-      if (Object.hasOwn(out, name)) continue;
-      out[name] = engine.report.attempt(() => layout(engine, plan, b, block)) ?? [];
+      if (!out.has(name)) out.set(name, engine.report.attempt(() => layout(engine, plan, b, block)) ?? []);
     }
   }
   return out;

@@ -26,15 +26,13 @@ function detail(site: Site): string {
 }
 
 export function siteNode(site: Site): SiteNode {
-  const params: Record<string, string> = {};
-  for (const [short, p] of site.params) params[short] = p.name;
   return {
     path: site.path,
     key: site.key,
     type: site.type,
     kind: site.kind,
     detail: detail(site),
-    params,
+    params: Object.fromEntries([...site.params].map(([short, p]) => [short, p.name])),
     adapters: site.grafts.map(appliedAdapter),
     children: [...site.children.values()].map(siteNode),
   };

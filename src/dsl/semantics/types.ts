@@ -2,6 +2,7 @@
 import { nearest } from '../../diagnostics/suggest.js';
 import type { Arg, Expr, NameExpr, OptionParam, Span, TypeExpr } from '../ast.js';
 import { formatType } from '../format.js';
+import { lookup } from '../lookup.js';
 import type { Engine } from './engine.js';
 import { optionHelp } from './operator.js';
 import { type Report, Stop } from './report.js';
@@ -19,7 +20,7 @@ const READABLE: Record<string, string> = {
 };
 
 function readable(t: TypeExpr): string {
-  if (t.kind === 'type_name') return READABLE[t.name] ?? t.name;
+  if (t.kind === 'type_name') return lookup(READABLE, t.name) ?? t.name;
   if (t.kind === 'type_list') return `a list (${formatType(t)})`;
   if (t.kind === 'type_union') return t.items.map(readable).join(' or ');
   return `one of ${t.options.map((o) => o.name).join(', ')}`;
@@ -152,7 +153,7 @@ export function fillOptions(engine: Engine, r: OptionRequest): Map<string, Val> 
     const name = p.name.name;
     const v = report.attempt(() => {
       const arg = given.get(name);
-      const fact = r.facts?.options[name];
+      const fact = r.facts && lookup(r.facts.options, name);
       const known = fact === undefined ? undefined : factValue(fact, p.type);
       if (arg) {
         const value = mustFit(engine, evaluateAs(engine, arg.value, p.type, name, r.scope), p, r.of, arg.value.span);

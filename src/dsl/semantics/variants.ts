@@ -1,15 +1,18 @@
 /** Variants: a backbone with options filled in, with its preprocessing and its names in checkpoints. */
 import type { PreprocessStep } from '../../../runtime/program.js';
 import type { Arg, CallExpr, Expr, Span, VariantDecl } from '../ast.js';
+import { lookup } from '../lookup.js';
+import { spanOf, wordArg } from './arguments.js';
+import { operatorCall } from './calls.js';
 import type { Engine } from './engine.js';
 import type { Named } from './library.js';
 import { instantiate } from './modules.js';
-import { optionHelp } from './operator.js';
+import { type Call, noGenerators, optionHelp, type Signature } from './operator.js';
 import { Scope } from './scope.js';
 import type { ModuleSite, Spot } from './site.js';
 import { type Facts, fillOptions, wordsOfParams } from './types.js';
 import { undeclared, withArticle } from './undeclared.js';
-import { describe, type Val } from './values.js';
+import { describe } from './values.js';
 
 /** The backbone or the variant that a variant fills in. */
 function target(engine: Engine, v: VariantDecl): { call: CallExpr; name: string } {
@@ -20,6 +23,7 @@ function target(engine: Engine, v: VariantDecl): { call: CallExpr; name: string 
       { primary: { span: v.value.span, text: 'this value' } },
     );
   }
+  noGenerators(engine.report, v.value);
   return { call: v.value, name: v.value.callee.name };
 }
 
@@ -101,6 +105,17 @@ export function variantChain(engine: Engine, decl: VariantDecl): VariantDecl[] {
 
 const FILTERS = ['nearest', 'bilinear', 'bicubic'] as const;
 
+const STEPS: Readonly<Record<PreprocessStep['step'], Omit<Signature, 'name'>>> = {
+  resize: {
+    doc: 'Resizes the image: resize(224, bicubic).',
+    params: ['size', 'filter?'],
+    words: { filter: FILTERS },
+  },
+  crop: { doc: 'Cuts out the middle: crop(224).', params: ['size'] },
+  normalize: { doc: '(x - mean) / std: normalize(mean: 0.5, std: 0.5).', params: ['mean', 'std'] },
+  grayscale: { doc: 'One channel, the luma.', params: [] },
+};
+
 /** The steps that a variant declares, with the backbone's options in reach. */
 export function preprocessOf(
   engine: Engine,
@@ -114,76 +129,56 @@ export function preprocessOf(
 }
 
 function step(engine: Engine, e: Expr, site: ModuleSite, channels: number): PreprocessStep {
-  const bare = e.kind === 'name' ? e.name : undefined;
-  if (bare === 'grayscale') return { step: 'grayscale' };
-  if (e.kind !== 'call' || e.callee.kind !== 'name')
+  const expr: Expr = e.kind === 'name' ? { kind: 'call', callee: e, generators: [], args: [], span: e.span } : e;
+  if (expr.kind !== 'call' || expr.callee.kind !== 'name')
     return bad(engine, 'preprocess', 'steps such as resize(224, bicubic)', e.span);
-  const name = e.callee.name;
-  const arg = (param: string, i: number) =>
-    e.args.find((a) => a.name?.name === param) ?? (e.args[i] && !e.args[i].name ? e.args[i] : undefined);
-  const value = (a: Arg | undefined): Val | undefined => a && engine.evaluate(a.value, site.scope);
-  const known: Record<string, readonly string[]> = {
-    resize: ['size', 'filter'],
-    crop: ['size'],
-    normalize: ['mean', 'std'],
-    grayscale: [],
-  };
-  const params = known[name];
-  if (!params) {
+  const { name } = expr.callee;
+  const signature = lookup(STEPS, name);
+  if (!signature) {
     return engine.report.stop(
       'ESP0252',
       { setting: 'preprocess', name },
-      { primary: { span: e.callee.span, text: 'no such step' }, help: optionHelp(name, Object.keys(known)) },
+      { primary: { span: expr.callee.span, text: 'no such step' }, help: optionHelp(name, Object.keys(STEPS)) },
     );
   }
-  for (const a of e.args) {
-    if (a.name && !params.includes(a.name.name)) {
-      engine.report.stop(
-        'ESP0203',
-        { option: a.name.name, of: name },
-        { primary: { span: a.span, text: 'no such option' }, help: optionHelp(a.name.name, params) },
-      );
-    }
-  }
-  switch (name) {
+  const call = operatorCall(engine, { name, ...signature }, expr, site.scope);
+  switch (name as PreprocessStep['step']) {
     case 'resize': {
-      const filter = arg('filter', 1)?.value;
-      const word = filter?.kind === 'name' ? filter.name : 'bilinear';
-      const chosen = FILTERS.find((f) => f === word);
-      if (!chosen || (filter && filter.kind !== 'name')) {
-        return bad(engine, 'the filter of resize', FILTERS.join(', '), filter!.span, word);
-      }
-      const size = sizes(engine, value(arg('size', 0)), e.span);
-      return { step: 'resize', size: size.length === 1 ? size[0]! : [size[0]!, size[1]!], filter: chosen };
+      const [height, width] = sizes(call);
+      const filter = wordArg(call, 'filter', FILTERS, 'bilinear');
+      return { step: 'resize', size: width === undefined ? height : [height, width], filter };
     }
     case 'crop': {
-      const size = sizes(engine, value(arg('size', 0)), e.span);
-      return { step: 'crop', size: [size[0]!, size.at(-1)!] };
+      const [height, width = height] = sizes(call);
+      return { step: 'crop', size: [height, width] };
     }
     case 'normalize': {
-      const list = (param: string, i: number): number[] => {
-        const v = value(arg(param, i));
-        const items = v?.kind === 'list' ? v.items : v ? [v] : [];
-        const numbers = items.map((n) => engine.number(n, `\`${param}\` of normalize`, e.span));
+      const list = (param: string): number[] => {
+        const arg = call.args.get(param)!;
+        const items = arg.value.kind === 'list' ? arg.value.items : [arg.value];
+        const numbers = items.map((n) => engine.number(n, `\`${param}\` of normalize`, arg.span));
         if (numbers.length === 1) return Array.from({ length: channels }, () => numbers[0]!);
         if (numbers.length !== channels)
-          bad(engine, `\`${param}\` of normalize`, `one number or ${channels}`, e.span, `${numbers.length}`);
+          bad(engine, `\`${param}\` of normalize`, `one number or ${channels}`, arg.span, `${numbers.length}`);
         return numbers;
       };
-      const std = list('std', 1);
-      if (std.some((s) => s <= 0)) bad(engine, '`std` of normalize', 'larger than 0', e.span);
-      return { step: 'normalize', mean: list('mean', 0), std };
+      const std = list('std');
+      if (std.some((s) => s <= 0)) bad(engine, '`std` of normalize', 'larger than 0', spanOf(call, 'std'));
+      return { step: 'normalize', mean: list('mean'), std };
     }
-    default:
+    case 'grayscale':
       return { step: 'grayscale' };
   }
 }
 
-function sizes(engine: Engine, v: Val | undefined, span: Span): number[] {
-  const items = v?.kind === 'list' ? v.items : v ? [v] : [];
-  if (items.length !== 1 && items.length !== 2)
-    return bad(engine, 'a size', 'a number or [height, width]', span, v ? describe(v) : 'nothing');
-  return items.map((n) => engine.dimension(n, 'a size of an image', span));
+/** One size, or height and width. */
+function sizes(call: Call): [number] | [number, number] {
+  const arg = call.args.get('size')!;
+  const items = arg.value.kind === 'list' ? arg.value.items : [arg.value];
+  const [first, second] = items.map((n) => call.engine.dimension(n, 'a size of an image', arg.span));
+  if (first === undefined || items.length > 2)
+    return bad(call.engine, 'a size', 'a number or [height, width]', arg.span, describe(arg.value));
+  return second === undefined ? [first] : [first, second];
 }
 
 function bad(engine: Engine, setting: string, expected: string, span: Span, found = 'this'): never {
