@@ -222,6 +222,16 @@ the spec, or name the folder that fits.`,
     message: (a) => `\`${a.location}\` says \`${a.option}\`, for which the spec has no option`,
     explain: `The checkpoint's configuration has something that this backbone has no option for. The results may differ from the original's.`,
   }),
+  ESP0232: entry<{ unit: string }>({
+    title: 'A number with a unit',
+    message: (a) => `no number here has the unit \`${a.unit}\``,
+    help: () => ['Write the number alone; two arguments are separated by a comma.'],
+    explain: `A word right behind a number is its unit, as in \`5 epochs\`. Nothing in this version takes a unit, and nothing that is written is ignored.
+
+    lora(rank: 2k)            // write 2000
+    batch = [8 images]        // write [8]
+    lora(4 alpha: 8)          // a comma is missing: lora(4, alpha: 8)`,
+  }),
   ESP0233: entry<{ path: string; layout: string }>({
     title: 'Names map: unknown path',
     message: (a) => `names ${a.layout}: nothing has the path \`${a.path}\``,

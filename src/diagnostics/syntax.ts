@@ -210,7 +210,7 @@ next line starts with an operator other than \`-\`.`,
     title: 'Something is given twice',
     message: (a) => `${a.what} is given twice`,
     help: () => ['Keep one of them.'],
-    explain: `A variant has at most one \`preprocess\`; its steps are separated by commas.
+    explain: `A variant has at most one \`preprocess\`, whose steps are separated by commas, and one \`names\` for each layout.
 
 ${fence('preprocess = resize(224, bicubic), crop(224), normalize(mean: 0.5, std: 0.5)')}`,
   }),

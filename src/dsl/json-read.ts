@@ -200,6 +200,7 @@ class Reader {
         if (float !== undefined && float !== true) this.wrong(`${at}/float`, 'true', float);
         if (unit !== undefined && !(typeof unit === 'string' && /^[a-z]+$/.test(unit)))
           this.wrong(`${at}/unit`, 'a word', unit);
+        if (percent !== undefined && float !== undefined) this.wrong(at, 'one of percent and float', value);
         const integer = percent !== true && float !== true && Number.isInteger(f.number);
         return `${this.number(`${at}/number`, f.number, integer, percent === true)}${unit === undefined ? '' : ` ${String(unit)}`}`;
       }

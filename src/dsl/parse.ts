@@ -6,12 +6,12 @@ import { type IToken, tokenMatcher } from 'chevrotain';
 import { diagnostic } from '../diagnostics/catalogue.js';
 import type { Diagnostic, Span } from '../diagnostics/types.js';
 import type { Comment, Damage, Decl, Expr, Selector, SourceFile } from './ast.js';
-import { MAX_DEPTH, tooDeep } from './depth.js';
 import { MAX_ERRORS, StopParsing } from './grammar/base.js';
 import { Grammar } from './grammar/declarations.js';
 import { Messages } from './grammar/messages.js';
 import { arrange } from './layout.js';
 import { BlockComment, DeclarationWord, LEXER, OpenStr } from './tokens.js';
+import { MAX_DEPTH, tooDeep } from './walk.js';
 
 /** Largest spec that is read, in UTF-16 code units. */
 export const MAX_FILE_SIZE = 2 * 1024 * 1024;

@@ -7,7 +7,7 @@ import type { Progress } from '../../api/parameters.js';
 import { toJson } from '../../diagnostics/render.js';
 import type { Diagnostic } from '../../diagnostics/types.js';
 import { writeFileAtomic } from '../../formats/node/writing.js';
-import { type CommandOutput, collectSet, guarded, oneOf, showDiagnostics, textOf } from '../context.js';
+import { type CommandOutput, collectSet, guarded, numberFor, oneOf, showDiagnostics, textOf } from '../context.js';
 import { EXIT } from '../exit.js';
 import { count, startProgress, table } from '../output.js';
 import { describeCompiled, zeroRows } from '../summary.js';
@@ -53,6 +53,8 @@ interface CompileFlags extends SpecFlags {
   readonly golden: boolean;
 }
 
+const batchSize = (text: string) => numberFor('--batch', text, { from: 1, to: 4096, whole: true });
+
 async function compileCommand(path: string, flags: CompileFlags, output: CommandOutput): Promise<void> {
   const adapters = oneOf('--adapters', flags.adapters, ['merged', 'factored', 'auto'] as const);
   const weights = oneOf('--weights', flags.weights, ['f32', 'f16'] as const);
@@ -64,7 +66,7 @@ async function compileCommand(path: string, flags: CompileFlags, output: Command
       golden: flags.golden,
       ...(adapters ? { adapters } : {}),
       ...(weights ? { weights } : {}),
-      ...(flags.batch ? { batch: flags.batch.split(',').map(Number) } : {}),
+      ...(flags.batch === undefined ? {} : { batch: flags.batch.split(',').map(batchSize) }),
       ...(flags.emit ? { emit: { stage: flags.emit, print: (text: string) => output.print(text) } } : {}),
     });
     await writeCompiled(result, flags.out);

@@ -181,9 +181,14 @@ export class Grammar extends OptionParser {
     return this.ACTION((): Decl => {
       const steps = parts.filter((part) => part.kind === 'preprocess');
       const names = parts.flatMap((part) => (part.kind === 'names' ? [part.block] : []));
-      const [preprocess, again] = steps;
-      if (preprocess && again) {
-        this.note({ kind: 'twice', what: '`preprocess`', first: preprocess.span, second: again.span });
+      const [preprocess] = steps;
+      const seen = new Map<string, Span>();
+      for (const part of parts) {
+        const [what, span] =
+          part.kind === 'names' ? [`names ${part.block.layout.name}`, part.block.span] : ['preprocess', part.span];
+        const before = seen.get(what);
+        if (before) this.note({ kind: 'twice', what: `\`${what}\``, first: before, second: span });
+        else seen.set(what, span);
       }
       return {
         kind: 'variant',

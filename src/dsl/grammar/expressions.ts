@@ -1,5 +1,5 @@
 /** The grammar of expressions. */
-import type { IToken } from 'chevrotain';
+import type { IToken, TokenType } from 'chevrotain';
 import type { BlockExpr, Expr, Generator, IfExpr, NumberLit, ParamExpr, Span } from '../ast.js';
 import * as T from '../tokens.js';
 import type { Rule } from './base.js';
@@ -233,29 +233,24 @@ export abstract class ExpressionParser extends BracketParser {
   /** `shared param [rank, in] zeros` */
   protected readonly param: Rule<ParamExpr> = this.RULE('param', () => {
     const first = this.LA(1);
-    let shared = false;
-    let frozen = false;
-    this.MANY(() =>
-      this.OR([
-        {
-          ALT: () => {
-            this.CONSUME(SHARED);
-            shared = true;
-          },
-        },
-        {
-          ALT: () => {
-            this.CONSUME(FROZEN);
-            frozen = true;
-          },
-        },
-      ]),
-    );
+    const said = new Map<TokenType, Span>();
+    this.MANY(() => {
+      const word = this.OR([{ ALT: () => this.CONSUME(SHARED) }, { ALT: () => this.CONSUME(FROZEN) }]);
+      this.ACTION(() => {
+        const before = said.get(word.tokenType);
+        const span = this.spanOf(word);
+        if (before) this.note({ kind: 'twice', what: `\`${word.image}\``, first: before, second: span });
+        said.set(word.tokenType, span);
+      });
+    });
     this.CONSUME(PARAM);
     const shape = this.SUBRULE(this.list);
     this.enter();
     const init = this.SUBRULE(this.postfix);
     this.leave();
-    return this.ACTION((): ParamExpr => ({ kind: 'param', shared, frozen, shape, init, span: this.since(first) }));
+    return this.ACTION((): ParamExpr => {
+      const [shared, frozen] = [said.has(SHARED), said.has(FROZEN)];
+      return { kind: 'param', shared, frozen, shape, init, span: this.since(first) };
+    });
   });
 }

@@ -108,6 +108,14 @@ export function operatorCall(engine: Engine, op: Signature, expr: CallExpr, scop
   }
   if (failed) throw new Stop();
   const bound = bindArguments(engine, op, expr, given);
+  const surplus = expr.generators.length > 0 ? bound.rest[0] : undefined;
+  if (surplus) {
+    engine.report.stop(
+      'ESP0209',
+      { of: op.name, most: 1, found: 1 + bound.rest.length },
+      { primary: { span: surplus.span, text: 'one expression follows the `:`' } },
+    );
+  }
   const rest = expr.generators.length > 0 ? comprehend(engine, expr, scope) : bound.rest;
   return { engine, name: op.name, span: expr.span, expr, scope, args: bound.args, rest };
 }

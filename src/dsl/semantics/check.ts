@@ -1,6 +1,7 @@
 /** Names of every declaration, used or not: checked before anything is made, so that one run shows them all. */
 import { nearest } from '../../diagnostics/suggest.js';
 import type { Arg, CallExpr, Decl, Expr, OptionParam, Span, Stmt, TensorParam, TypeExpr } from '../ast.js';
+import { numbersWithUnits } from '../walk.js';
 import { boundBy } from './bound.js';
 import { checkModels } from './check-models.js';
 import { isLayerType, LAYER_TYPES, layerParameters } from './layers.js';
@@ -23,7 +24,13 @@ const child = (n: Names, more: Iterable<string> = []): Names => ({ ...n, bound: 
 export function checkNames(library: Library, report: Report): void {
   for (const file of library.userFiles) {
     const checker = new Checker(library, report);
-    for (const d of file.decls) checker.declaration(d);
+    for (const d of file.decls) {
+      for (const n of [...numbersWithUnits(d)].sort((a, b) => a.span.start - b.span.start)) {
+        const { unit } = n;
+        report.add('ESP0232', { unit }, { primary: { span: n.span, text: `\`${unit}\` is left over` } });
+      }
+      checker.declaration(d);
+    }
     checkModels(file, report);
   }
 }
@@ -40,6 +47,7 @@ class Checker {
       case 'backbone': {
         const names = this.options(d.params);
         this.body(d.body, names);
+        this.leftOver(d.body, false);
         return;
       }
       case 'adapter': {
@@ -62,6 +70,7 @@ class Checker {
           for (const e of [from, to]) this.dimension(e, names);
         } else for (const p of d.target.params) this.tensor(p, names, false);
         this.body(d.body, names);
+        this.leftOver(d.body, false);
         return;
       }
       case 'criterion': {
@@ -162,7 +171,7 @@ class Checker {
             const inner = child(names);
             this.tensors(s.params, inner);
             this.body(s.body.statements, inner);
-            this.leftOver(s.body.statements);
+            this.leftOver(s.body.statements, true);
           });
           break;
         case 'error':
@@ -186,9 +195,14 @@ class Checker {
     this.report.add('ESP0206', { name }, { primary: { span, text: 'the second' }, secondary });
   }
 
-  /** Statements of a block, whose last one is its value. */
-  leftOver(statements: readonly Stmt[]): void {
-    for (const s of statements.slice(0, -1)) if (s.kind === 'expr') this.unused(s.value);
+  /** Values that no one takes. The last statement of a block is its value; a body of bindings has none, nor has a loop. */
+  leftOver(statements: readonly Stmt[], hasValue: boolean): void {
+    statements.forEach((s, i) => {
+      const used = hasValue && i === statements.length - 1;
+      if (s.kind === 'expr' && !used) this.unused(s.value);
+      else if (s.kind === 'for') this.leftOver(s.body, false);
+      else if (s.kind === 'if_stmt') for (const arm of [s.then, s.otherwise ?? []]) this.leftOver(arm, used);
+    });
   }
 
   /** A value that nothing takes: a line that does nothing is a slip. */
@@ -261,7 +275,7 @@ class Checker {
         return;
       case 'block':
         this.body(e.statements, child(names));
-        this.leftOver(e.statements);
+        this.leftOver(e.statements, true);
         return;
       default:
         return;

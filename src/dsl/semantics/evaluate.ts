@@ -29,7 +29,6 @@ export function evaluate(engine: Engine, expr: Expr, scope: Scope, spot?: Spot):
         value: expr.value,
         whole: expr.integer && !expr.percent && Number.isInteger(expr.value),
         ...(expr.percent ? { percent: true } : {}),
-        ...(expr.unit === undefined ? {} : { unit: expr.unit }),
       };
     case 'string':
       return { kind: 'str', value: expr.value };

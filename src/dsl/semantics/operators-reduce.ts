@@ -8,6 +8,13 @@ import { num, tensorVal, type Val } from './values.js';
 /** `sum(i < n: expr)` adds; `sum(x, axis: 1)` reduces. */
 function sum(call: Call): Val {
   if (call.expr.generators.length > 0) {
+    for (const [option, arg] of call.args) {
+      call.engine.report.stop(
+        'ESP0203',
+        { option, of: 'sum(i < n: ...)' },
+        { primary: { span: arg.nameSpan ?? arg.span, text: 'it adds whole values up' } },
+      );
+    }
     const items = call.rest.map((a) => a.value);
     if (items.length === 0) return num(0);
     if (items.every((v) => v.kind === 'num')) {

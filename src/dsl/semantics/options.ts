@@ -88,10 +88,8 @@ export function read(text: string, type: TypeExpr): Val | undefined {
     return undefined;
   }
   if (type.kind === 'type_list') {
-    const items = t
-      .replace(/^\[|\]$/g, '')
-      .split(',')
-      .map((part) => read(part, type.item));
+    const inner = (/^\[(.*)\]$/s.exec(t)?.[1] ?? t).trim();
+    const items = inner === '' ? [] : inner.split(',').map((part) => read(part.trim(), type.item));
     return items.every((v) => v !== undefined) ? { kind: 'list', items } : undefined;
   }
   const v = readOne(t, text, type);

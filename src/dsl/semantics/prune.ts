@@ -5,10 +5,11 @@ import { input, paramRef } from '../../ir/graph.js';
 import type { Func } from '../../ir/types.js';
 import type { Arg, CriterionDecl, Expr, PruneStmt } from '../ast.js';
 import type { PruneJob, PruneTarget } from '../elaborated.js';
+import { operatorCall } from './calls.js';
 import type { Engine } from './engine.js';
 import type { Pruning } from './model.js';
 import { bindTensors } from './modules.js';
-import { noGenerators, optionHelp } from './operator.js';
+import { noGenerators, optionHelp, type Signature } from './operator.js';
 import { Scope } from './scope.js';
 import type { LayerSite, ParamSlot, Site } from './site.js';
 import { undeclared, withArticle } from './undeclared.js';
@@ -26,6 +27,11 @@ interface Settings {
 const NAMES = ['sparsity', 'scope', 'shape', 'over'];
 const SCOPES = ['global', 'layer', 'row'] as const;
 const OVERS = ['base', 'sum'] as const;
+const BLOCK: Signature = {
+  name: 'block',
+  doc: 'Blocks of weights: block(rows, columns).',
+  params: ['rows', 'columns?'],
+};
 
 /** Makes the masks and what is needed to find them. Masks must exist before anything is traced. */
 export function pruneJobs(engine: Engine, prunings: readonly Pruning[], scope: Scope): PruneJob[] {
@@ -201,12 +207,16 @@ function shapeOf(engine: Engine, arg: Arg | undefined, scope: Scope, of: string)
   const e = arg?.value;
   if (!e || (e.kind === 'name' && e.name === 'element')) return { kind: 'element' };
   if (e.kind === 'call' && e.callee.kind === 'name' && e.callee.name === 'block') {
-    const sizes = e.args.map((a) => engine.dimension(engine.evaluate(a.value, scope), 'a size of a block', a.span));
-    if (sizes.length < 1 || sizes.length > 2) badShape(engine, e, of);
-    return { kind: 'block', rows: sizes[0]!, cols: sizes.at(-1)! };
+    const call = operatorCall(engine, BLOCK, e, scope);
+    const size = (name: string) => {
+      const arg = call.args.get(name);
+      return arg && engine.dimension(arg.value, 'a size of a block', arg.span);
+    };
+    const rows = size('rows')!;
+    return { kind: 'block', rows, cols: size('columns') ?? rows };
   }
-  const v =
-    e.kind === 'ratio' || e.kind === 'name' ? engine.report.attempt(() => engine.evaluate(e, scope)) : undefined;
+  const known = e.kind === 'ratio' || (e.kind === 'name' && scope.get(e.name) !== undefined);
+  const v = known ? engine.evaluate(e, scope) : undefined;
   if (v?.kind !== 'ratio') return badShape(engine, e, of);
   const ratio = `${v.left}:${v.right}`;
   const why =

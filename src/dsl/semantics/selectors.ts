@@ -28,6 +28,12 @@ interface Miss {
   readonly at: Start;
 }
 
+interface Search {
+  readonly misses: Miss[];
+  /** The options of `{a, b}` that were tried: whether one ever matched, and why it did not last time. */
+  readonly tried: Map<Selector, { readonly hit: boolean; readonly miss?: Miss | undefined }>;
+}
+
 const asStart = (site: Site): Start => site;
 
 /** Names in it whose making failed, which was reported. */
@@ -40,15 +46,19 @@ function brokenIn(at: Start): string[] {
  * All sites that a selector matches, each once, in the order of the tree. Reports and stops if there is none.
  */
 export function select(engine: Engine, selector: Selector, starts: readonly Start[], scope: Scope): Match[] {
-  const misses: Miss[] = [];
+  const search: Search = { misses: [], tried: new Map() };
   const found = new Map<Site, Match>();
   for (const s of starts) {
-    for (const m of walk(engine, selector.steps, s, scope, misses)) {
+    for (const m of walk(engine, selector.steps, s, scope, search)) {
       const before = found.get(m.site);
       if (!before || (before.wild && !m.wild)) found.set(m.site, m);
     }
   }
-  if (found.size === 0) none(engine, selector, misses);
+  if (found.size === 0) none(engine, selector, search.misses.at(-1));
+  // Each of `{a, b}` is there to select something, somewhere.
+  for (const [option, { hit, miss }] of search.tried) {
+    if (!hit) engine.report.attempt(() => none(engine, option, miss));
+  }
   return [...found.values()];
 }
 
@@ -57,26 +67,26 @@ function* walk(
   steps: readonly SelectorStep[],
   at: Start,
   scope: Scope,
-  misses: Miss[],
+  search: Search,
 ): Generator<Match> {
   const [step, ...rest] = steps;
   if (!step) return;
   const go = function* (site: Site, wild: boolean): Generator<Match> {
     if (rest.length === 0) yield { site, wild };
-    else yield* walk(engine, rest, asStart(site), scope, misses);
+    else yield* walk(engine, rest, asStart(site), scope, search);
   };
   switch (step.kind) {
     case 'name': {
       const child = at.children.get(step.name);
       if (child) yield* go(child, false);
       else if (brokenIn(at).includes(step.name)) throw new Stop();
-      else misses.push({ step, at });
+      else search.misses.push({ step, at });
       return;
     }
     case 'any': {
       // Labels and row parts are named, never met by chance.
       const all = [...at.children.values()].filter((c) => c.kind !== 'label' && c.kind !== 'part');
-      if (all.length === 0) misses.push({ step, at });
+      if (all.length === 0) search.misses.push({ step, at });
       for (const c of all) yield* go(c, true);
       return;
     }
@@ -85,14 +95,14 @@ function* walk(
         for (const c of descendants(at)) yield { site: c, wild: true };
         return;
       }
-      yield* walk(engine, rest, at, scope, misses);
-      for (const c of descendants(at)) yield* walk(engine, rest, asStart(c), scope, misses);
+      yield* walk(engine, rest, at, scope, search);
+      for (const c of descendants(at)) yield* walk(engine, rest, asStart(c), scope, search);
       return;
     }
     case 'index': {
       const list = 'kind' in at && (at as Site).kind === 'list' ? [...at.children.values()] : undefined;
       if (!list) {
-        misses.push({ step, at });
+        search.misses.push({ step, at });
         return;
       }
       const picked = step.all ? [...list.keys()] : step.items.flatMap((i) => indices(engine, i, list.length, scope));
@@ -100,7 +110,14 @@ function* walk(
       return;
     }
     case 'oneof':
-      for (const o of step.options) yield* walk(engine, [...o.steps, ...rest], at, scope, misses);
+      for (const o of step.options) {
+        let hit = search.tried.get(o)?.hit ?? false;
+        for (const m of walk(engine, [...o.steps, ...rest], at, scope, search)) {
+          hit = true;
+          yield m;
+        }
+        search.tried.set(o, { hit, miss: search.misses.at(-1) });
+      }
   }
 }
 
@@ -131,8 +148,7 @@ function indices(engine: Engine, item: IndexItem, size: number, scope: Scope): n
 }
 
 /** The message shows the step that found nothing, and what there is in its place. */
-function none(engine: Engine, selector: Selector, misses: readonly Miss[]): never {
-  const miss = misses.at(-1);
+function none(engine: Engine, selector: Selector, miss: Miss | undefined): never {
   const help: string[] = [];
   let span: Span = selector.span;
   if (miss) {

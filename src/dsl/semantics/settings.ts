@@ -226,7 +226,6 @@ function form(engine: Engine, setting: string, e: Expr, scope: Scope): unknown {
 function data(v: Val): unknown {
   switch (v.kind) {
     case 'num':
-      return v.unit === undefined ? v.value : { value: v.value, unit: v.unit };
     case 'str':
     case 'bool':
       return v.value;

@@ -16,7 +16,6 @@ export interface NumVal {
   readonly value: number;
   readonly whole: boolean;
   readonly percent?: boolean;
-  readonly unit?: string;
   readonly inexact?: Inexact;
 }
 export interface StrVal {
@@ -133,7 +132,7 @@ export const showNumber = (n: number): string => (Number.isInteger(n) ? String(n
 export function describe(v: Val): string {
   switch (v.kind) {
     case 'num':
-      return v.percent ? `${showNumber(v.value * 100)}%` : `${showNumber(v.value)}${v.unit ? ` ${v.unit}` : ''}`;
+      return v.percent ? `${showNumber(v.value * 100)}%` : showNumber(v.value);
     case 'str':
       return JSON.stringify(v.value);
     case 'bool':

@@ -49,6 +49,24 @@ const cases: readonly (readonly [name: string, codes: readonly string[], text: s
   ['not-a-choice', ['ESP0210'], std('  adapt base.blocks[*].attn.qkv with karst(rescale: "chanel")')],
   ['misspelt-choice', ['ESP0210'], std('  adapt base.blocks[*].attn.qkv with karst(rescale: chanel)')],
   ['rank-zero', ['ESP0223'], std('  adapt base.blocks[*].attn.qkv with lora(rank: 0)')],
+  [
+    'number-with-a-unit',
+    ['ESP0232', 'ESP0232'],
+    std('  adapt base.blocks[*].attn.qkv with lora(rank: 2k, alpha: 8 bananas)'),
+  ],
+  ['comprehension-in-a-call', ['ESP0220'], std('  adapt base.blocks[*].attn.qkv with lora(i < 4: 8)')],
+  ['surplus-in-a-comprehension', ['ESP0209'], layer('').replace('fc2(fc1(x))', 'fc1(x) * sum(i < 2: i, 3)')],
+  ['option-of-a-comprehension', ['ESP0203'], layer('').replace('fc2(fc1(x))', 'fc1(x) * sum(i < 2: i, axis: 0)')],
+  [
+    'lines-of-a-body-that-do-nothing',
+    ['ESP0242', 'ESP0242', 'ESP0242'],
+    layer('', 'module A(n: int) {\n  n + 1\n  for i < n { 2 * i }\n  if n > 1 { n }\n  forward(x) { x }\n}'),
+  ],
+  [
+    'element-types',
+    ['ESP0314', 'ESP0314'],
+    layer('').replace('fc2(fc1(x))', 'y = fc1(0.5 * (x < 1))\n    fc2(fc1(x < 1))'),
+  ],
   ['option-twice', ['ESP0208'], std('  adapt base.blocks[*].attn.qkv with lora(4, rank: 8)')],
   ['too-many-arguments', ['ESP0209'], std('  adapt base.blocks[*].attn.qkv with ssf(1)')],
   ['unknown-library-part', ['ESP0211'], 'use std.vti\nmodel M {\n}\n'],
@@ -128,6 +146,11 @@ const cases: readonly (readonly [name: string, codes: readonly string[], text: s
   ['table-of-words', ['ESP0312'], layer('').replace('  fc1 =', '  t = table(i < 2: "a")\n  fc1 =')],
   // Selectors and adapters
   ['selector-name', ['ESP0330'], std('  adapt base.blocks[*].attn.qvk with lora(rank: 4)')],
+  [
+    'selector-alternatives',
+    ['ESP0330', 'ESP0330'],
+    std('  adapt base.blocks[*].{attn.{qkv, prj}, mlp.fcl} with lora(rank: 4)'),
+  ],
   ['selector-list', ['ESP0330'], std('  adapt base.blocks.attn.qkv with lora(rank: 4)')],
   ['selector-range', ['ESP0306'], std('  adapt base.blocks[0..20].attn.qkv with lora(rank: 4)')],
   ['adapter-does-not-fit', ['ESP0331'], std('  adapt base.blocks[0].norm1 with lora(rank: 4)')],

@@ -53,6 +53,8 @@ const CASES: Readonly<Record<string, string>> = {
   'use-unknown': 'use stdlib\nuse torch.nn\n',
   'all-but-last': 'criterion c(weight, input) = norm(input, axes: all but last)\n',
   'variant-twice': 'variant v = vit() {\n  preprocess = crop(3)\n  preprocess = crop(4)\n}\n',
+  'layout-twice': 'variant v = vit() {\n  names timm { "a" = norm }\n  names timm { "b" = norm }\n}\n',
+  'modifier-twice': 'adapter a() on base: Linear(in -> out) {\n  p = shared frozen shared param [in] zeros\n}\n',
   'file-binary': '\u007fELF\u0000\u0001',
   'file-large': ' '.repeat(3 * 1024 * 1024),
 };
