@@ -51,7 +51,14 @@ Check the path and the folder you are in. \`espalier init\` writes a first spec.
     title: 'Output exists and is something else',
     message: (a) => `${a.path} exists and is not a folder that Espalier wrote; it is left as it is`,
     help: () => ['Choose another folder, or remove that one first.'],
-    explain: `A compiled folder or merged checkpoint takes the place of an earlier one: its files are written under temporary names and renamed together at the end, so that an interrupted run leaves the earlier one as it was. A folder that holds something else is left alone, so that this can never mix with or remove something of yours.`,
+    explain: `A compiled folder or merged checkpoint takes the place of an earlier one: the new folder is completed under a temporary name and then takes its place, so that a run that is interrupted at any instant leaves the old one or the new one, and what else is in it stays. A folder that holds something else is left alone, so that this can never mix with or remove something of yours.`,
+  }),
+  ESP0927: entry<{ path: string }>({
+    title: 'Output written by another process',
+    message: (a) => `${a.path} was written by another process while this one worked; it is left as that one wrote it`,
+    help: () => ['Run this one again to take its place, or give it another folder.'],
+    explain: `Two runs wrote into the same folder at the same time. The first to end has written it whole; the other one would have replaced what it never
+saw, so it wrote nothing.`,
   }),
   ESP0907: entry<{ source: string; count: number }>({
     title: 'Weights made up',

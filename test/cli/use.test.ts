@@ -1,5 +1,5 @@
 /** `compile`, `run`, `eval`, `merge`, `inspect` and `doctor` on the example, with real images and some that are not. */
-import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join, sep } from 'node:path';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -57,6 +57,15 @@ describe('compile', () => {
     expect(merged.map((m) => m.state)).toEqual(Array.from({ length: 8 }, () => 'merged'));
     expect(existsSync(join(folder, 'json', 'golden.safetensors'))).toBe(false);
   });
+});
+
+test('two compilations into one folder: one is written, the other is told', async () => {
+  const out = join(folder, 'contended');
+  const ended = await Promise.all([1, 2].map(() => child('compile', spec, '-o', out, '--batch', '1', '--no-golden')));
+  expect(ended.map((e) => e.code).sort()).toEqual([0, 1]);
+  expect(ended.map((e) => e.err).join('')).toMatch(/error\[ESP0927\]: .*contended was written by another process/);
+  expectNothingWritten(folder, '.tmp');
+  expect((await cli('run', out, image(7))).code).toBe(0);
 });
 
 describe('run', () => {
@@ -250,6 +259,11 @@ describe('merge', () => {
     // What merge wrote, it may write again.
     const out = join(folder, 'fashion', 'merged');
     for (let i = 0; i < 2; i++) expect((await cli('merge', own, '-o', out)).code).toBe(0);
+    // A configuration of the base that is no longer there is not of the new one.
+    expect(readdirSync(out).sort()).toEqual(['config.json', 'model.safetensors', 'preprocessor_config.json']);
+    rmSync(join(base, 'preprocessor_config.json'));
+    expect((await cli('merge', own, '-o', out)).code).toBe(0);
+    expect(readdirSync(out).sort()).toEqual(['config.json', 'model.safetensors']);
 
     const adapter = join(folder, 'fashion', 'adapters', 'lora-mnist', 'adapter_model.safetensors');
     for (const value of [Number.NaN, Number.POSITIVE_INFINITY]) {

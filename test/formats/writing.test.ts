@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type Content, requireWritable, writeFileAtomic, writeFolderAtomic } from '../../src/formats/node/writing.js';
+import { writeFolderAtomic } from '../../src/formats/node/folder.js';
+import { type Content, requireWritable, writeFileAtomic } from '../../src/formats/node/writing.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const isRoot = process.getuid?.() === 0;
@@ -139,7 +140,7 @@ test('what cannot be written is said before the work for it is done', async () =
 /** Starts writing what never ends, in a process of its own, and ends it with a signal when half is there. */
 async function interrupted(existing: boolean, signal: NodeJS.Signals): Promise<NodeJS.Signals | null> {
   const script = `
-    import { writeFolderAtomic } from './src/formats/node/writing.ts';
+    import { writeFolderAtomic } from './src/formats/node/folder.ts';
     async function* endless() {
       yield Uint8Array.of(1);
       console.log('half');

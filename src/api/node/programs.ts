@@ -6,12 +6,14 @@ import { type ClassScore, load, type NodeLoadOptions, type Session, topClasses }
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
 import { decodeImage, listImages, listLabelledImages } from '../../formats/node/images.js';
+import { restoreFolder } from '../../formats/node/leftovers.js';
 import type { RgbaImage } from '../../formats/types.js';
 import { type Evaluation, figures } from '../metrics.js';
 import type { Progress } from '../parameters.js';
 
 /** @throws EspalierError if the folder is not a program; RuntimeError if it cannot run here */
 export async function openProgram(folder: string, options: NodeLoadOptions = {}): Promise<Session> {
+  restoreFolder(folder);
   if (!existsSync(join(folder, 'program.json'))) {
     const found = existsSync(folder) ? 'it holds no program.json' : 'there is no such folder';
     throw new EspalierError([diagnostic('ESP0905', { path: folder, found })]);

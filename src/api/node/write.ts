@@ -1,4 +1,4 @@
-/** Puts a compiled program or a merged checkpoint into a folder: complete, or not at all. */
+/** Puts a compiled program or a merged checkpoint into a folder: the old one or the new one, at every instant. */
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -8,14 +8,12 @@ import { diagnostic } from '../../diagnostics/catalogue.js';
 import { EspalierError } from '../../diagnostics/types.js';
 import { isExported } from '../../formats/export.js';
 import { openFile } from '../../formats/node/files.js';
-import { requireWritable, writeFolderAtomic } from '../../formats/node/writing.js';
+import { type OutputState, outputState, writeFolderAtomic } from '../../formats/node/folder.js';
+import { restoreFolder } from '../../formats/node/leftovers.js';
+import { requireWritable } from '../../formats/node/writing.js';
 import { openSafetensors } from '../../formats/store.js';
 import type { Compiled } from '../compile.js';
 import type { Merged } from '../merge.js';
-
-/** What an earlier compilation may have left in the folder. */
-const ours = (name: string) =>
-  /^program\.json$|\.wgsl$|^(weights|golden).*\.safetensors$|^(index|runtime)\.(js|d\.ts)$/.test(name);
 
 /** The bundled runtime, from the installed package or from a checkout that was built. */
 async function runtimeBundle(): Promise<string> {
@@ -26,52 +24,69 @@ async function runtimeBundle(): Promise<string> {
   throw new Error('the runtime bundle is missing: run `npm run build`');
 }
 
-/** Whether what is in a folder says that it is an earlier output of ours. A base model's folder looks like a merged one but for its metadata. */
-const IS_OURS = {
-  program: async (folder: string) => existsSync(join(folder, 'program.json')),
-  checkpoint: async (folder: string) => {
-    const file = join(folder, 'model.safetensors');
-    if (!existsSync(file)) return false;
-    try {
-      return isExported(await openSafetensors(await openFile(file)));
-    } catch {
-      return false;
-    }
+/**
+ * Kinds of output: the file that says which a folder holds, and names of files that an earlier one may have left. A base model's folder looks like a
+ * merged one but for its metadata.
+ */
+const KINDS = {
+  program: {
+    key: 'program.json',
+    isOurs: async () => true,
+    stale: (name: string) =>
+      /^program\.json$|\.wgsl$|^(weights|golden).*\.safetensors$|^(index|runtime)\.(js|d\.ts)$/.test(name),
+  },
+  checkpoint: {
+    key: 'model.safetensors',
+    isOurs: async (file: string) => {
+      try {
+        return isExported(await openSafetensors(await openFile(file)));
+      } catch {
+        return false;
+      }
+    },
+    stale: (name: string) => /^(model\.safetensors|(preprocessor_)?config\.json)$/.test(name),
   },
 } as const;
 
 /**
  * Refuses an output folder before the work for it is done: one that holds anything that is not of an earlier output, a file in its place,
  * a place where nothing can be written. Changes nothing.
+ * @returns what the folder holds now; given to `writeCompiled` or `writeMerged`, an output that another process puts there meanwhile is kept
  * @throws EspalierError ESP0906, ESP0520
  */
-export async function requireOutput(folder: string, kind: keyof typeof IS_OURS): Promise<void> {
+export async function requireOutput(folder: string, kind: keyof typeof KINDS): Promise<OutputState> {
+  restoreFolder(folder);
   await requireWritable(folder);
+  const { key, isOurs } = KINDS[kind];
   const names = existsSync(folder) ? await readdir(folder) : [];
-  if (names.length > 0 && !(await IS_OURS[kind](folder)))
+  const file = join(folder, key);
+  if (names.length > 0 && !(existsSync(file) && (await isOurs(file))))
     throw new EspalierError([diagnostic('ESP0906', { path: folder })]);
+  return outputState(folder, key);
 }
 
 /**
  * Writes `program.json`, the kernels, the weights, the golden input, the typed module (`index.js`, `index.d.ts`) and the runtime. Replaces an
  * earlier compilation; other files in the folder stay.
- * @throws EspalierError ESP0906 if the folder is something else's, ESP0520 if it cannot be written; then nothing is changed.
+ * @param since from `requireOutput`, before the work for it began; default: now
+ * @throws EspalierError ESP0906 if the folder is something else's, ESP0520 if it cannot be written, ESP0927 if another process wrote it since;
+ * then nothing is changed.
  */
-export async function writeCompiled(compiled: Compiled, folder: string): Promise<void> {
-  await requireOutput(folder, 'program');
+export async function writeCompiled(compiled: Compiled, folder: string, since?: OutputState): Promise<void> {
+  const now = await requireOutput(folder, 'program');
   const files = new Map([
     ...compiled.files,
     ...Object.entries(hostModule(compiled.program)),
     ['runtime.js', await runtimeBundle()] as const,
   ]);
-  await writeFolderAtomic(folder, files, { stale: ours });
+  await writeFolderAtomic(folder, files, { stale: KINDS.program.stale, since: since ?? now });
 }
 
 /**
  * Writes the merged checkpoint, in the layout of the base.
  * @throws EspalierError as `writeCompiled`
  */
-export async function writeMerged(merged: Merged, folder: string): Promise<void> {
-  await requireOutput(folder, 'checkpoint');
-  await writeFolderAtomic(folder, merged.files);
+export async function writeMerged(merged: Merged, folder: string, since?: OutputState): Promise<void> {
+  const now = await requireOutput(folder, 'checkpoint');
+  await writeFolderAtomic(folder, merged.files, { stale: KINDS.checkpoint.stale, since: since ?? now });
 }

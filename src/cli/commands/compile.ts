@@ -59,7 +59,7 @@ async function compileCommand(path: string, flags: CompileFlags, output: Command
   const adapters = oneOf('--adapters', flags.adapters, ['merged', 'factored', 'auto'] as const);
   const weights = oneOf('--weights', flags.weights, ['f32', 'f16'] as const);
   const compiled = await withProgress(async (progress) => {
-    await requireOutput(flags.out, 'program');
+    const before = await requireOutput(flags.out, 'program');
     const result = await compile(path, {
       ...asked(flags),
       progress,
@@ -69,7 +69,7 @@ async function compileCommand(path: string, flags: CompileFlags, output: Command
       ...(flags.batch === undefined ? {} : { batch: flags.batch.split(',').map(batchSize) }),
       ...(flags.emit ? { emit: { stage: flags.emit, print: (text: string) => output.print(text) } } : {}),
     });
-    await writeCompiled(result, flags.out);
+    await writeCompiled(result, flags.out, before);
     return result;
   });
   const { program, report, check, warnings } = compiled;
@@ -83,9 +83,9 @@ async function compileCommand(path: string, flags: CompileFlags, output: Command
 
 async function mergeCommand(path: string, flags: SpecFlags & { out: string }, output: CommandOutput): Promise<void> {
   const { layout, tensors, changed, zeros, warnings } = await withProgress(async (progress) => {
-    await requireOutput(flags.out, 'checkpoint');
+    const before = await requireOutput(flags.out, 'checkpoint');
     const result = await merge(path, { ...asked(flags), progress });
-    await writeMerged(result, flags.out);
+    await writeMerged(result, flags.out, before);
     return result;
   });
   if (flags.json) {

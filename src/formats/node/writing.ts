@@ -1,6 +1,5 @@
-/** Writing files and folders so that nothing is ever half written: under a temporary name first, which ends by its own name or not at all. */
-import { randomBytes } from 'node:crypto';
-import { renameSync, rmSync, type Stats } from 'node:fs';
+/** Writing files so that nothing is ever half written: under a temporary name first, which ends by its own name or not at all. */
+import type { Stats } from 'node:fs';
 import {
   access,
   chmod,
@@ -8,28 +7,25 @@ import {
   type FileHandle,
   mkdir,
   open,
-  readdir,
   realpath,
   rename,
   rm,
   rmdir,
   stat,
 } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { EspalierError } from '../../diagnostics/types.js';
 import { reasonOf } from './files.js';
 import { removeOnInterrupt } from './interrupt.js';
+import { removeLeftovers, temporary } from './leftovers.js';
 
 /** What is written to a file: text, bytes, or pieces that are never in memory together. */
 export type Content = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
-const temporary = (path: string): string =>
-  join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
+export const codeOf = (error: unknown): unknown => (error as { code?: unknown } | undefined)?.code;
 
-const codeOf = (error: unknown): unknown => (error as { code?: unknown } | undefined)?.code;
-
-async function statOf(path: string): Promise<Stats | undefined> {
+export async function statOf(path: string): Promise<Stats | undefined> {
   try {
     return await stat(path);
   } catch (error) {
@@ -38,7 +34,7 @@ async function statOf(path: string): Promise<Stats | undefined> {
   }
 }
 
-async function writeTo(path: string, content: Content, flags = 'wx'): Promise<void> {
+export async function writeTo(path: string, content: Content, flags = 'wx'): Promise<void> {
   const handle = await open(path, flags);
   try {
     if (typeof content === 'string') await handle.writeFile(content);
@@ -56,7 +52,7 @@ async function writeBytes(handle: FileHandle, bytes: Uint8Array): Promise<void> 
   while (done < bytes.byteLength) done += (await handle.write(bytes, done, bytes.byteLength - done)).bytesWritten;
 }
 
-function cannotWrite(path: string, error: unknown): EspalierError {
+export function cannotWrite(path: string, error: unknown): EspalierError {
   if (error instanceof EspalierError) return error;
   // Where a folder takes no entries, the system says that it is not found.
   const reason = codeOf(error) === 'ENOENT' ? 'no file or folder can be made there' : reasonOf(error);
@@ -78,7 +74,7 @@ async function missingFolders(path: string): Promise<string[]> {
 }
 
 /** Makes the folders that lead to `path`; gives those that were not there, innermost first. */
-async function makeFolders(path: string): Promise<string[]> {
+export async function makeFolders(path: string): Promise<string[]> {
   const made: string[] = [];
   try {
     for (const folder of await missingFolders(path)) {
@@ -98,7 +94,7 @@ async function makeFolders(path: string): Promise<string[]> {
 }
 
 /** Removes folders that this made, unless somebody else put something into them. */
-async function removeFolders(made: readonly string[]): Promise<void> {
+export async function removeFolders(made: readonly string[]): Promise<void> {
   for (const folder of made) await rmdir(folder).catch(() => {});
 }
 
@@ -134,6 +130,7 @@ export async function writeFileAtomic(path: string, content: Content): Promise<v
     if (existing && !existing.isFile()) return await writeTo(path, content, 'w');
     const target = existing ? await realpath(path) : path;
     made = await makeFolders(dirname(target));
+    removeLeftovers(target);
     temp = temporary(target);
     done = removeOnInterrupt(temp);
     await writeTo(temp, content);
@@ -141,58 +138,6 @@ export async function writeFileAtomic(path: string, content: Content): Promise<v
     await rename(temp, target);
   } catch (error) {
     if (temp !== undefined) await rm(temp, { force: true }).catch(() => {});
-    await removeFolders(made);
-    throw cannotWrite(path, error);
-  } finally {
-    done();
-  }
-}
-
-export interface FolderOptions {
-  /** Files of an earlier output that are removed when the new one does not have them. Default: none. */
-  readonly stale?: (name: string) => boolean;
-}
-
-/**
- * Writes the files of a folder. A new folder appears complete or not at all. In a folder that exists, all files are complete under temporary
- * names before the first takes its own, files that are not named stay, and those that `stale` names are removed last.
- * @throws EspalierError ESP0520; nothing is left behind then.
- */
-export async function writeFolderAtomic(
-  path: string,
-  files: ReadonlyMap<string, Content>,
-  options: FolderOptions = {},
-): Promise<void> {
-  const target = resolve(path);
-  let made: string[] = [];
-  /** The new folder, or one inside the existing one, so that renaming stays within one file system. */
-  let work: string | undefined;
-  let done = () => {};
-  try {
-    const existing = await statOf(target);
-    if (existing && !existing.isDirectory()) throw new Error('a file is in its place');
-    for (const name of files.keys()) {
-      if (basename(name) !== name || name === '..' || name === '.')
-        throw new RangeError(`"${name}" is not the name of a file`);
-      if (existing && (await statOf(join(target, name)))?.isDirectory()) throw new Error(`${name} is a folder`);
-    }
-    made = await makeFolders(dirname(target));
-    work = temporary(existing ? join(target, 'new') : target);
-    done = removeOnInterrupt(work);
-    await mkdir(work);
-    for (const [name, content] of files) await writeTo(join(work, name), content);
-    if (!existing) await rename(work, target);
-    else {
-      const stale = options.stale ?? (() => false);
-      const entries = await readdir(target, { withFileTypes: true });
-      const old = entries.flatMap((e) => (!e.isDirectory() && !files.has(e.name) && stale(e.name) ? [e.name] : []));
-      // In one go: a signal is heard before or after, so the folder is never partly new.
-      for (const name of files.keys()) renameSync(join(work, name), join(target, name));
-      for (const name of old) rmSync(join(target, name), { force: true });
-      await rmdir(work);
-    }
-  } catch (error) {
-    if (work !== undefined) await rm(work, { recursive: true, force: true }).catch(() => {});
     await removeFolders(made);
     throw cannotWrite(path, error);
   } finally {
