@@ -5,7 +5,7 @@
  */
 import { fileEntry, seal } from '../../runtime/digest.js';
 import type { Program, Unsealed } from '../../runtime/program.js';
-import { type Generated, generate } from '../codegen/generate.js';
+import type { Generated } from '../codegen/generate.js';
 import { HalfOverflow } from '../codegen/pack.js';
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
@@ -18,6 +18,7 @@ import { type MergeReport, optimize, PASSES } from '../passes/index.js';
 import { analyseModel, type Spec, type SpecOptions } from './analyse.js';
 import { requireEqualRegions } from './check.js';
 import { type Golden, goldenOf, requireBatchFirst } from './golden.js';
+import { generateWithin } from './limits.js';
 import { type Files, loadParameters, type Progress } from './parameters.js';
 import { prepareParameters } from './prepare.js';
 import { version } from './version.js';
@@ -144,14 +145,15 @@ export async function compile(spec: Spec, options: CompileOptions): Promise<Comp
   const get = (name: string): Tensor => prepared.get(name) ?? loaded.get(name);
 
   options.progress?.('generating kernels');
-  const generated = generate(
+  const generated = await generateWithin(
     [...modules].map(([batch, module]) => ({ batch, module })),
     {
       name: elaborated.name,
       compiler: version,
-      limits: deploy.limits === 'baseline' ? 'baseline' : await options.host.deviceLimits(),
       weights: deploy.weights,
     },
+    deploy.limits,
+    options.host,
   );
   for (const { batch, inputs, outputs } of generated.program.entries) requireBatchFirst(batch, [...inputs, ...outputs]);
   let golden: Golden | undefined;

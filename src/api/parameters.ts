@@ -85,7 +85,11 @@ function refuseTooLarge(params: ReadonlyMap<string, Param>): void {
   const tooLarge = sized.filter(({ bytes }) => bytes >= MAX_TENSOR_BYTES);
   if (tooLarge.length === 0) return;
   throw new EspalierError(
-    tooLarge.slice(0, 3).map(({ name, bytes }) => diagnostic('ESP0604', { name, bytes, limit: BUFFER_BYTES })),
+    tooLarge
+      .slice(0, 3)
+      .map(({ name, bytes }) =>
+        diagnostic('ESP0604', { name, bytes, limit: BUFFER_BYTES, what: 'weight', device: false }),
+      ),
   );
 }
 

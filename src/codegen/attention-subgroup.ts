@@ -4,20 +4,22 @@
  * past the end are clamped and masked, so that all lanes stay active.
  */
 import type { AttentionSubgroupSchedule } from './attention-schedules.js';
-import { f32, indent, plus, range, SMALLEST } from './lines.js';
+import { type Grid, tileGrid } from './grid.js';
+import { f32, factor, indent, plus, range, SMALLEST } from './lines.js';
 import type { AttentionProblem, GeneratedVariant } from './problem.js';
 
 export function attentionSubgroup(p: AttentionProblem, s: AttentionSubgroupSchedule, rank: number): GeneratedVariant {
+  const grid = tileGrid(Math.ceil(p.rows / s.rows), p.batch, 1, p.maxWorkgroups);
   return {
     name: `subgroup${s.size}`,
     requires: { features: ['subgroups'], subgroupSize: s.size },
     rank,
-    wgsl: source(p, s),
-    workgroups: [Math.ceil(p.rows / s.rows), p.batch, 1],
+    wgsl: source(p, s, grid),
+    workgroups: grid.counts,
   };
 }
 
-function source(p: AttentionProblem, s: AttentionSubgroupSchedule): string {
+function source(p: AttentionProblem, s: AttentionSubgroupSchedule, grid: Grid): string {
   const rows = range(s.rows);
   const vectors = range(s.vectors);
   const declare = [
@@ -35,8 +37,7 @@ ${reductions(s.size)}
 // ${s.rows} queries for each subgroup of ${s.size}, ${4 * s.size} keys at a time.
 @compute @workgroup_size(${s.size})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
-  let z = group.y;
-  let row = group.x * ${s.rows}u;
+${indent(1, [...grid.lines, `let z = ${grid.row};`, `let row = ${factor(grid.column)} * ${s.rows}u;`])}
 ${s.groups > 1 ? `  let first = (lane / ${s.size / s.groups}u) * ${s.size / s.groups}u;\n` : ''}  let column = ${s.groups > 1 ? `(lane % ${s.size / s.groups}u) * 4u` : 'lane * 4u'};
 ${indent(1, declare)}
   for (var base = 0u; base < ${p.keys}u; base += ${4 * s.size}u) {
@@ -49,7 +50,7 @@ ${indent(2, softmax(p, s))}
 ${indent(3, output(p, s))}
     }
   }
-${indent(1, finish(p, s, ragged))}
+${indent(1, finish(p, s, grid, ragged))}
 }
 `;
 }
@@ -154,14 +155,16 @@ function output(p: AttentionProblem, s: AttentionSubgroupSchedule): string[] {
 }
 
 /** Adds up what lanes hold apart, divides by the sum and stores. */
-function finish(p: AttentionProblem, s: AttentionSubgroupSchedule, ragged: boolean): string[] {
+function finish(p: AttentionProblem, s: AttentionSubgroupSchedule, grid: Grid, ragged: boolean): string[] {
   const lines: string[] = [];
   for (let r = 0; r < s.rows; r++) {
     lines.push(`l${r} = across_add(l${r});`);
     for (let g = s.size / s.groups; g < s.size; g *= 2) lines.push(`o${r}_0 += subgroupShuffleXor(o${r}_0, ${g}u);`);
   }
   const outputs = range(s.rows).flatMap((r) => range(s.vectors).map((v) => `o${r}_${v} / l${r}`));
+  const inside = grid.partial ? [`z < ${p.batch}u`] : [];
   const conditions = [
+    ...inside,
     ...(p.rows % s.rows === 0 ? [] : [`r < ${p.rows}u`]),
     ...(s.groups > 1 ? [`lane < ${s.size / s.groups}u`] : []),
     ...(ragged ? [`c < ${p.valueDim}u`] : []),
@@ -181,7 +184,7 @@ function finish(p: AttentionProblem, s: AttentionSubgroupSchedule, ragged: boole
         .map((r) => `m${r} + log(l${r})`)
         .join(', ')});`,
       `for (var r = 0u; r < ${s.rows}u; r++) {`,
-      `  if (lane == 0u && row + r < ${p.rows}u) { store_lse(z, row + r, sums[r]); }`,
+      `  if (${[...inside, 'lane == 0u', `row + r < ${p.rows}u`].join(' && ')}) { store_lse(z, row + r, sums[r]); }`,
       '}',
     );
   }

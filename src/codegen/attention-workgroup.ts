@@ -3,7 +3,8 @@
  * four queries and, of each block, four keys (for scores) and then four columns for each 64 (for the output); maxima, sums and
  * probabilities pass through 5 KiB of workgroup memory.
  */
-import { f32, indent, plus, range, SMALLEST } from './lines.js';
+import { type Grid, tileGrid } from './grid.js';
+import { f32, factor, indent, plus, range, SMALLEST } from './lines.js';
 import type { AttentionProblem, GeneratedVariant } from './problem.js';
 
 /** Queries of a workgroup, queries of a thread, and threads that share these. */
@@ -13,16 +14,18 @@ const ACROSS = 16;
 const KEYS = 4 * ACROSS;
 
 export function attentionWorkgroup(p: AttentionProblem, rank: number): GeneratedVariant {
+  const grid = tileGrid(Math.ceil(p.rows / ROWS), p.batch, 1, p.maxWorkgroups);
   return {
     name: 'portable',
     requires: {},
     rank,
-    wgsl: source(p),
-    workgroups: [Math.ceil(p.rows / ROWS), p.batch, 1],
+    wgsl: source(p, grid),
+    workgroups: grid.counts,
   };
 }
 
-function source(p: AttentionProblem): string {
+function source(p: AttentionProblem, grid: Grid): string {
+  const inside = grid.partial ? [`z < ${p.batch}u`] : [];
   const rows = range(OWN);
   const vectors = range(Math.ceil(p.valueDim / KEYS));
   const columns = (v: number) => (v === 0 ? 'column' : `${plus('column', v * KEYS)}`);
@@ -70,10 +73,10 @@ ${p.declarations}
 // ${ROWS} queries for each workgroup, ${KEYS} keys at a time.
 @compute @workgroup_size(${(ROWS / OWN) * ACROSS})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
-  let z = group.y;
+${indent(1, [...grid.lines, `let z = ${grid.row};`])}
   let across = thread % ${ACROSS}u;
   let own = (thread / ${ACROSS}u) * ${OWN}u;
-  let row = group.x * ${ROWS}u + own;
+  let row = ${factor(grid.column)} * ${ROWS}u + own;
   let column = across * 4u;
 ${indent(1, [
   ...rows.flatMap((r) => [`var m${r} = ${SMALLEST};`, `var l${r} = 0.0;`]),
@@ -118,13 +121,13 @@ ${indent(3, output)}
   for (var i = 0u; i < ${outputs.length}u; i++) {
     let r = row + i / ${vectors.length}u;
     let c = column + (i % ${vectors.length}u) * ${KEYS}u;
-    if (r < ${p.rows}u && c < ${p.valueDim}u) { store4(z, r, c, outputs[i]); }
+    if (${[...inside, `r < ${p.rows}u`, `c < ${p.valueDim}u`].join(' && ')}) { store4(z, r, c, outputs[i]); }
   }${
     p.hasLse
       ? `
   let lse = vec4f(${rows.map((r) => `m${r}`).join(', ')}) + log(sums);
   for (var r = 0u; r < ${OWN}u; r++) {
-    if (across == 0u && row + r < ${p.rows}u) { store_lse(z, row + r, lse[r]); }
+    if (${[...inside, 'across == 0u', `row + r < ${p.rows}u`].join(' && ')}) { store_lse(z, row + r, lse[r]); }
   }`
       : ''
   }

@@ -4,25 +4,25 @@
  * the loop has no barrier. Rows, columns and inputs past the end are computed on zeros and not stored: every lane stays active,
  * as subgroup operations require.
  */
-import { type RowGrid, rowGrid } from './contract-grid.js';
 import type { SubgroupSchedule } from './contract-schedules.js';
 import { paddedK, weightFunction } from './contract-weight.js';
-import { indent, plus, range } from './lines.js';
+import { type Grid, tileGrid } from './grid.js';
+import { factor, indent, plus, range } from './lines.js';
 import type { ContractProblem, GeneratedVariant } from './problem.js';
 
 export function contractSubgroup(p: ContractProblem, s: SubgroupSchedule, rank: number): GeneratedVariant {
   const columns = 4 * s.size * s.vectors;
-  const grid = rowGrid(Math.ceil(p.m / s.rows), p.batch, 'group');
+  const grid = tileGrid(Math.ceil(p.n / columns), Math.ceil(p.m / s.rows), p.batch, p.maxWorkgroups);
   return {
     name: `subgroup${s.size}`,
     requires: { features: ['subgroups'], subgroupSize: s.size },
     rank,
     wgsl: source(p, s, columns, grid),
-    workgroups: [Math.ceil(p.n / columns), ...grid.counts],
+    workgroups: grid.counts,
   };
 }
 
-function source(p: ContractProblem, s: SubgroupSchedule, columns: number, grid: RowGrid): string {
+function source(p: ContractProblem, s: SubgroupSchedule, columns: number, grid: Grid): string {
   const held = Math.max(1, s.rows / s.size);
   /** Lanes that share a row and hold different inputs of it. */
   const lanesPerRow = s.kStep / 4;
@@ -54,7 +54,8 @@ function source(p: ContractProblem, s: SubgroupSchedule, columns: number, grid: 
   }
   const at = s.vectors === 1 ? 'column' : `column + (i % ${s.vectors}u) * ${4 * s.size}u`;
   const conditions = [
-    ...(p.m % s.rows === 0 && !grid.partial ? [] : [`r < ${p.m}u`]),
+    ...(grid.partial ? [`z < ${p.batch}u`] : []),
+    ...(p.m % s.rows === 0 ? [] : [`r < ${p.m}u`]),
     ...(p.n % columns === 0 ? [] : [`c < ${p.n}u`]),
   ];
   const store = 'store4(z, r, c, sums[i]);';
@@ -67,9 +68,12 @@ ${weightFunction(p, s.kStep)}
 // A tile of ${s.rows} rows by ${columns} columns for each subgroup of ${s.size}.
 @compute @workgroup_size(${s.size})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
-  let z = ${grid.batch};
-  let row = ${grid.tile} * ${s.rows}u;
-  let column = group.x * ${columns}u + lane * 4u;
+${indent(1, [
+  ...grid.lines,
+  `let z = ${grid.batch};`,
+  `let row = ${factor(grid.row)} * ${s.rows}u;`,
+  `let column = ${factor(grid.column)} * ${columns}u + lane * 4u;`,
+])}
 ${indent(
   1,
   registers.map((r) => `var ${r} = vec4f(0.0);`),

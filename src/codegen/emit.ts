@@ -63,9 +63,6 @@ function shortest(value: number): string {
   return String(Number(value.toPrecision(9)));
 }
 
-/** Thrown when an access or a condition depends on the chunk in a way that moving a binding's start cannot express. */
-export class NotSeparable extends Error {}
-
 export class Emitter {
   /** WGSL functions that the text calls; see math.ts. Shared between the functions of one kernel. */
   readonly helpers: Set<HelperName>;
@@ -120,7 +117,6 @@ export class Emitter {
 
   /** The u32 expression for x; quotients and remainders get names. */
   index(x: Index): string {
-    if (dependsOn(x, 'chunk')) throw new NotSeparable('an index depends on the chunk');
     if (dependsOn(x, 'lane')) throw new Error('an index that still depends on the lane has no scalar expression');
     const plus: string[] = [];
     const minus: string[] = [];

@@ -82,12 +82,12 @@ export function store(
   };
   // One place for four lanes: a slice that keeps one of them, which the guards tell apart.
   if (form.kind === 'uniform' && guards.every(uniformCondition)) {
-    guarded(guards, () => r.e.line(`${bindings.storeElement(slot, flat, write)} = ${encode(value)};`));
+    guarded(guards, () => r.e.line(bindings.storeElement(slot, flat, encode(value), write)));
     return;
   }
   const whole: Expr = value.wide ? value : { code: widen(value), type: value.type, wide: true };
   if (form.kind === 'quad' && bindings.quadsAllowed(slot) && guards.every(uniformCondition)) {
-    guarded(guards, () => r.e.line(`${bindings.storeQuad(slot, form.quad, flat, write)} = ${encode(whole)};`));
+    guarded(guards, () => r.e.line(bindings.storeQuad(slot, form.quad, flat, encode(whole), write)));
     return;
   }
   const name = r.e.name('v', encode(whole));
@@ -95,7 +95,7 @@ export function store(
     const one = (i: Index): Index => substitute(i, 'lane', constIndex(lane));
     guarded(
       guards.map((c) => ({ index: one(c.index), below: c.below })),
-      () => r.e.line(`${bindings.storeElement(slot, one(flat), write)} = ${name}.${'xyzw'[lane]};`),
+      () => r.e.line(bindings.storeElement(slot, one(flat), `${name}.${'xyzw'[lane]}`, write)),
     );
   }
 }

@@ -10,7 +10,8 @@
  * 3. Other values are computed where they are read, if that repeats no work worth a buffer: layout always; arithmetic if one kernel
  *    reads it and does not read it over and over (as a matrix product reads its operand for every column tile), or if it is no more
  *    than `CHEAP` operations. What is left becomes a pointwise group of its own.
- * 4. A kernel that would need more buffers than the limit is cut: first at a value that it computes in place, then at its path.
+ * 4. A kernel that would need more bindings than the limit is cut: first at a value that it computes in place, then at its path, then at
+ *    a change of layout of an operand.
  * 5. A value that is computed where it is read stands at most `MOST_DEEP` operators below what the kernel stores.
  */
 
@@ -104,36 +105,43 @@ const isLse = (v: Value): boolean => v.op === 'aux' && v.inputs[0]!.op === 'atte
 export interface FuseOptions {
   /** Storage buffers that one kernel may bind. */
   readonly maxBuffers: number;
+  /** Whether a kernel of that many buffers keeps to it, where a large tensor may need several bindings (default: it does). */
+  readonly fits?: (group: Group) => boolean;
 }
 
 /**
  * The groups of a function, in an order in which they can run.
- * @throws BufferLimit when one operator alone needs more buffers than the limit.
+ * @throws BufferLimit when one operator alone needs more bindings than the limit.
  */
 export function fuse(func: Func, options: FuseOptions): Group[] {
   const forced = new Set<Value>();
   const stops = new Set<Value>();
   for (;;) {
     const groups = new Fusion(func, forced, stops).groups();
-    const large = groups.filter((g) => buffersOf(g) > options.maxBuffers);
+    const large = groups.filter((g) => buffersOf(g) > options.maxBuffers || options.fits?.(g) === false);
     if (large.length === 0) return groups;
     for (const g of large) {
+      const many = buffersOf(g) > options.maxBuffers;
+      // With few buffers that need several bindings each, any fewer are a step.
+      const limit = many ? options.maxBuffers : buffersOf(g) - 1;
       const leaves = leavesOf(g);
-      const cut = widest(g, leaves, forced, options.maxBuffers);
+      const cut = widest(g, leaves, forced, limit);
+      const view = many ? undefined : viewIn(g);
       if (cut) forced.add(cut);
-      else if (g.path.length > 0) stops.add(lastThatFits(g, leaves, options.maxBuffers));
-      else throw new BufferLimit(g.anchor, buffersOf(g), options.maxBuffers);
+      else if (g.path.length > 0) stops.add(lastThatFits(g, leaves, limit));
+      else if (view) forced.add(view);
+      else throw new BufferLimit(g, buffersOf(g), options.maxBuffers);
     }
   }
 }
 
 export class BufferLimit extends Error {
   constructor(
-    readonly value: Value,
+    readonly group: Group,
     readonly needs: number,
     readonly limit: number,
   ) {
-    super(`${value.op} needs ${needs} buffers, ${limit} are allowed`);
+    super(`${group.anchor.op} needs ${needs} buffers, ${limit} are allowed`);
   }
 }
 
@@ -179,6 +187,14 @@ function widest(
 function lastThatFits(g: Group, leaves: ReturnType<typeof leavesOf>, limit: number): Value {
   const others = 1 + (g.lse ? 1 : 0);
   return g.path.slice(0, -1).findLast((v) => leaves.get(v)!.size + others <= limit) ?? g.anchor;
+}
+
+/**
+ * A change of layout that the kernel reads an operand through. Copied out, the operand may be read in parts where in its old layout
+ * every part of the work goes across all of it.
+ */
+function viewIn(g: Group): Value | undefined {
+  return g.anchor.inputs.find((v) => VIEWS.has(v.op) && v.inputs.length > 0 && !g.reads.includes(v));
 }
 
 interface Owned {

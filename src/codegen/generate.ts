@@ -10,19 +10,19 @@ import {
   VERSION,
 } from '../../runtime/program.js';
 import { diagnostic } from '../diagnostics/catalogue.js';
-import { EspalierError } from '../diagnostics/types.js';
+import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
 import { postorder } from '../ir/graph.js';
 import { OPS } from '../ir/ops/index.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import type { Func, Module, TensorType, Value } from '../ir/types.js';
 import { type MemoryPlan, planMemory, type Tenant, TensorTooLarge } from '../passes/memory.js';
-import { elementOf } from './bindings.js';
+import { ELEMENT_BYTES, elementOf, type Window } from './bindings.js';
 import { scalarOf } from './emit.js';
 import { BufferLimit, fuse, type Group } from './fuse.js';
 import type { BuiltKernel, Place } from './kernel.js';
 import { lower } from './lower.js';
 import { labelOf, placeOf } from './place.js';
-import { BASELINE, CannotCut, type Limits, type Range, type ScheduledDispatch, scheduleGroup } from './schedule.js';
+import { BASELINE, CannotCut, type Limits, type ScheduledDispatch, scheduleGroup } from './schedule.js';
 import { padded, type WeightRecipe, Weights } from './weights.js';
 
 export interface GenerateOptions {
@@ -34,6 +34,8 @@ export interface GenerateOptions {
   readonly limits?: 'baseline' | Partial<Limits>;
   /** How packed weights are stored. */
   readonly weights: 'f32' | 'f16';
+  /** The device here has limits that the program fits, so a message may advise them (default: not known). */
+  readonly deviceHelps?: boolean;
 }
 
 export interface Generated {
@@ -47,7 +49,7 @@ export interface Generated {
 }
 
 /**
- * @throws EspalierError: ESP0601 (no kernel for an operator), ESP0602 and ESP0604 (a tensor too large for the limits), ESP0603 (an
+ * @throws EspalierError: ESP0601 (no kernel for an operator), ESP0602 and ESP0604 (tensors too large for the limits), ESP0603 (an
  * operator with too many operands).
  */
 export function generate(
@@ -65,6 +67,8 @@ export function generate(
     memory.push(made.plan);
   }
   const recipes = weights.recipes();
+  const large = recipes.find((r) => r.entry.bytes > limits.maxBufferSize);
+  if (large) throw new EspalierError([noBuffer(large.param, large.entry.bytes, limits, options, 'weight')]);
   const weightBytes = recipes.reduce((sum, r) => sum + r.entry.bytes, 0);
   const own = [...(modules[0]?.module.params.values() ?? [])].filter(
     (p) => p.role === 'frozen' || p.role === 'trainable',
@@ -94,6 +98,22 @@ export function generate(
   return { program, files: kernels.files, weights: recipes, memory };
 }
 
+function noBuffer(
+  name: string,
+  bytes: number,
+  limits: Limits,
+  options: GenerateOptions,
+  what: 'weight' | 'activation' = 'activation',
+): Diagnostic {
+  return diagnostic('ESP0604', {
+    name,
+    bytes,
+    limit: limits.maxBufferSize,
+    what,
+    device: options.deviceHelps ?? false,
+  });
+}
+
 function entryBytes(e: Entry): number {
   const specs = [...e.inputs, ...e.outputs].reduce((sum, t) => sum + sizeOf(t.shape) * 4, 0);
   return specs + e.slabs.reduce((a, b) => a + b, 0);
@@ -119,16 +139,24 @@ class Kernels {
       this.files.set(file, v.wgsl);
       return { name: v.name, requires: v.requires, file, rank: v.rank };
     });
-    const bindings = k.bindings.entries().map(([, slot]) => slot.access);
+    const bindings = k.bindings.windows().map(({ slot }) => slot.access);
     this.list.push({ name, archetype: k.archetype, bindings, variants });
     this.byText.set(text, this.list.length - 1);
     return this.list.length - 1;
   }
 }
 
+const bytesOf = (v: Value): number => sizeOf(v.type.shape) * ELEMENT_BYTES;
+
 /** Elements are four bytes in every buffer; f16 tensors are held as f32. */
 function storageOf(t: TensorType): StorageType {
   return elementOf(scalarOf(t.dtype));
+}
+
+/** A group and the dispatches that it takes. */
+interface Scheduled {
+  readonly group: Group;
+  readonly parts: readonly ScheduledDispatch[];
 }
 
 class EntryBuilder {
@@ -157,10 +185,11 @@ class EntryBuilder {
 
   build(): { entry: Entry; plan: MemoryPlan } {
     this.checkArguments();
-    const groups = this.fused();
-    const scheduled = groups.map((g) => this.schedule(g));
-    const { plan, tenantOf } = this.planned(groups);
-    const dispatches = groups.flatMap((g, i) => scheduled[i]!.map((d) => this.dispatch(g, d, plan, tenantOf)));
+    const scheduled = this.scheduled();
+    const { plan, tenantOf } = this.planned(scheduled);
+    const dispatches = scheduled.flatMap(({ group, parts }) =>
+      parts.map((d) => this.dispatch(group, d, plan, tenantOf)),
+    );
     const spec = (name: string, t: TensorType): TensorSpec => ({ name, dtype: storageOf(t), shape: t.shape });
     const entry: Entry = {
       name: 'infer',
@@ -178,29 +207,46 @@ class EntryBuilder {
     const limit = this.limits.maxBufferSize;
     const named = this.func.inputs.map((v) => ({ name: v.op === 'input' ? v.attrs.name : '', type: v.type }));
     for (const { name, type } of [...named, ...this.func.results.map((r) => ({ name: r.name, type: r.value.type }))]) {
-      const bytes = sizeOf(type.shape) * 4;
-      if (bytes > limit) throw new EspalierError([diagnostic('ESP0604', { name, bytes, limit })]);
+      const bytes = sizeOf(type.shape) * ELEMENT_BYTES;
+      if (bytes > limit) throw new EspalierError([noBuffer(name, bytes, this.limits, this.options)]);
     }
   }
 
-  private fused(): Group[] {
+  /** Groups and their dispatches. Whether the bindings of large tensors are too many is known when a group's kernel has been written. */
+  private scheduled(): Scheduled[] {
+    const context = { place: (v: Value) => this.place(v), weights: this.options.weights, limits: this.limits };
+    const made = new Map<Group, readonly ScheduledDispatch[]>();
+    const refused = new Map<Group, CannotCut>();
+    const fits = (g: Group): boolean => {
+      if ([g.result, ...g.reads].every((v) => bytesOf(v) <= this.limits.maxStorageBufferBindingSize)) return true;
+      try {
+        made.set(g, scheduleGroup(g, context, this.limits));
+        return true;
+      } catch (error) {
+        if (!(error instanceof CannotCut)) throw error;
+        refused.set(g, error);
+        return false;
+      }
+    };
     try {
-      return fuse(this.func, { maxBuffers: this.limits.maxStorageBuffersPerShaderStage });
+      const groups = fuse(this.func, { maxBuffers: this.limits.maxStorageBuffersPerShaderStage, fits });
+      return groups.map((group) => ({ group, parts: made.get(group) ?? scheduleGroup(group, context, this.limits) }));
     } catch (error) {
       if (!(error instanceof BufferLimit)) throw error;
-      const args = { operator: error.value.op, needs: error.needs, limit: error.limit };
-      throw new EspalierError([diagnostic('ESP0603', args, placeOf(error.value))]);
-    }
-  }
-
-  private schedule(group: Group): ScheduledDispatch[] {
-    try {
-      const context = { place: (v: Value) => this.place(v), weights: this.options.weights };
-      return scheduleGroup(group, context, this.limits);
-    } catch (error) {
-      if (!(error instanceof CannotCut)) throw error;
-      const args = { operator: group.anchor.op, bytes: error.bytes, limit: error.limit };
-      throw new EspalierError([diagnostic('ESP0602', args, placeOf(group.anchor))]);
+      const { anchor } = error.group;
+      const cut = refused.get(error.group);
+      if (!cut) {
+        const args = { operator: anchor.op, needs: error.needs, limit: error.limit };
+        throw new EspalierError([diagnostic('ESP0603', args, placeOf(anchor))]);
+      }
+      const args = {
+        operator: anchor.op,
+        bytes: cut.windows.reduce((sum, w) => sum + w.count * ELEMENT_BYTES, 0),
+        bindings: cut.windows.length,
+        limits: { binding: this.limits.maxStorageBufferBindingSize, bindings: error.limit },
+        device: this.options.deviceHelps ?? false,
+      };
+      throw new EspalierError([diagnostic('ESP0602', args, placeOf(anchor))]);
     }
   }
 
@@ -210,26 +256,31 @@ class EntryBuilder {
     return this.outputs.has(v) ? 'output' : 'arena';
   }
 
-  private planned(groups: readonly Group[]): { plan: MemoryPlan; tenantOf: Map<Value, number> } {
+  private planned(scheduled: readonly Scheduled[]): { plan: MemoryPlan; tenantOf: Map<Value, number> } {
     const tenantOf = new Map<Value, number>();
     const tenants: Tenant[] = [];
+    // Lives are counted in dispatches.
     const last = new Map<Value, number>();
-    groups.forEach((g, i) => {
-      for (const v of g.reads) last.set(v, i);
-    });
-    groups.forEach((g, i) => {
+    let end = 0;
+    for (const { group, parts } of scheduled) {
+      end += parts.length;
+      for (const v of [group.result, ...(group.lse ? [group.lse] : []), ...group.reads]) last.set(v, end - 1);
+    }
+    let first = 0;
+    for (const { group: g, parts } of scheduled) {
       for (const v of g.lse ? [g.result, g.lse] : [g.result]) {
         if (this.outputs.has(v)) continue;
         tenantOf.set(v, tenants.length);
         tenants.push({
           name: `${labelOf([g.anchor, ...g.path])} (${v.op})`,
           shape: v.type.shape,
-          bytes: padded(sizeOf(v.type.shape) * 4),
-          first: i,
-          last: last.get(v) ?? i,
+          bytes: padded(bytesOf(v)),
+          first,
+          last: last.get(v)!,
         });
       }
-    });
+      first += parts.length;
+    }
     try {
       const { maxBufferSize, minStorageBufferOffsetAlignment } = this.limits;
       return {
@@ -238,14 +289,13 @@ class EntryBuilder {
       };
     } catch (error) {
       if (!(error instanceof TensorTooLarge)) throw error;
-      throw new EspalierError([
-        diagnostic('ESP0604', { name: error.tenant.name, bytes: error.tenant.bytes, limit: error.limit }),
-      ]);
+      const { name, bytes } = error.tenant;
+      throw new EspalierError([noBuffer(name, bytes, this.limits, this.options)]);
     }
   }
 
   private dispatch(g: Group, d: ScheduledDispatch, plan: MemoryPlan, tenantOf: ReadonlyMap<Value, number>): Dispatch {
-    const bindings = d.ranges.map((r) => this.reference(g, d.kernel, r, plan, tenantOf));
+    const bindings = d.windows.map((w) => this.reference(g, d.kernel, w, plan, tenantOf));
     return {
       kernel: this.kernels.add(d.kernel),
       bindings,
@@ -259,23 +309,23 @@ class EntryBuilder {
   private reference(
     g: Group,
     kernel: BuiltKernel,
-    range: Range,
+    window: Window<string>,
     plan: MemoryPlan,
     tenantOf: ReadonlyMap<Value, number>,
   ): BufferRef {
-    const start = range.first * 4;
-    const bytes = range.count * 4;
-    if (range.key === 'tiles') {
+    const start = window.first * ELEMENT_BYTES;
+    const bytes = window.count * ELEMENT_BYTES;
+    if (window.key === 'tiles') {
       const packed = kernel.packed!;
       const entry = this.weights.tiles(this.module.params.get(packed.param)!, packed);
       return { kind: 'weight', name: entry.name, offset: 0, bytes: entry.bytes };
     }
-    const v = range.key === 'out' ? g.result : range.key === 'lse' ? g.lse! : kernel.values.get(range.key)!;
-    if (range.key !== 'out' && v.op === 'param') {
+    const v = window.key === 'out' ? g.result : window.key === 'lse' ? g.lse! : kernel.values.get(window.key)!;
+    if (window.key !== 'out' && v.op === 'param') {
       const entry = this.weights.rows(this.module.params.get(v.attrs.name)!);
       return { kind: 'weight', name: entry.name, offset: start, bytes: Math.min(padded(bytes), entry.bytes - start) };
     }
-    if (range.key !== 'out' && v.op === 'input') {
+    if (window.key !== 'out' && v.op === 'input') {
       return { kind: 'input', index: this.inputs.get(v.attrs.name)!, offset: start, bytes };
     }
     const output = this.outputs.get(v);

@@ -99,6 +99,7 @@ ${s.e.toString()}
       hasBias: factors.length > 0,
       hasLse: lse !== undefined,
       declarations,
+      maxWorkgroups: w.context.limits.maxComputeWorkgroupsPerDimension,
     }),
   };
 }

@@ -136,6 +136,8 @@ export function contractDomain(v: Value): { extent: number; units: readonly numb
 export function contractKernel(w: KernelWriter): BuiltKernel {
   const { anchor, path, result } = w.group;
   const c = contraction(anchor);
+  // Tiles are read through one binding; lower.ts sees to it that they fit, save for a weight of few outputs and a million inputs.
+  const tiles = c.packed && fitsBinding(w, c.packed) ? c.packed : undefined;
   const overBatch = c.batch > 1;
   const batch = overBatch ? w.turns(c.batch) : 1;
   const m = overBatch ? c.m : w.turns(c.m);
@@ -144,19 +146,19 @@ export function contractKernel(w: KernelWriter): BuiltKernel {
   const quads = { k: variable('k4', Math.ceil(c.k / 4)), col: variable('col4', Math.ceil(c.n / 4)) };
   const kAt = sum(scale(quads.k, 4), LANE);
   const colAt = sum(scale(quads.col, 4), LANE);
-  const layout: WeightLayout = c.packed
+  const layout: WeightLayout = tiles
     ? { kind: 'tiles', kTile: 16, nTile: 32, dtype: w.context.weights }
     : { kind: 'function' };
 
   const declarations = w.twice(() => {
-    if (c.packed) {
+    if (tiles) {
       w.weightSlot(
         w.context.weights === 'f32' ? 'array<vec4f>' : 'array<vec2u>',
         packedBytes(c.n, c.k, w.context.weights) / 4,
       );
     }
     const parts = [loadA(w, c, m, zAt, rowAt, kAt)];
-    if (!c.packed) parts.push(loadB(w, c, zAt, colAt));
+    if (!tiles) parts.push(loadB(w, c, zAt, colAt));
     const s = w.reader();
     const guards = c.n % 4 === 0 ? [] : [{ index: colAt, below: c.n }];
     let value: Expr = { code: 'v', type: 'f32', wide: true };
@@ -171,15 +173,20 @@ ${s.e.toString()}
 }`);
     return w.declare(parts.join('\n\n'));
   });
+  const maxWorkgroups = w.context.limits.maxComputeWorkgroupsPerDimension;
   const size = [...(c.batch > 1 ? [batch] : []), m, c.k, c.n];
   return {
     name: `${anchor.op === 'conv2d' ? 'conv' : 'contract'}_${product(size)}${suffix(path)}`,
     archetype: 'contract',
     bindings: w.bindings,
     values: w.values,
-    variants: contractVariants({ batch, m, n: c.n, k: c.k, weight: layout, declarations }),
-    ...(c.packed ? { packed: c.packed } : {}),
+    variants: contractVariants({ batch, m, n: c.n, k: c.k, weight: layout, declarations, maxWorkgroups }),
+    ...(tiles ? { packed: tiles } : {}),
   };
+}
+
+function fitsBinding(w: KernelWriter, { n, k }: PackedWeight): boolean {
+  return packedBytes(n, k, w.context.weights) <= w.context.limits.maxStorageBufferBindingSize;
 }
 
 function loadA(w: KernelWriter, c: Contraction, m: number, z: Index, row: Index, k: Index): string {

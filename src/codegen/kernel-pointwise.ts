@@ -1,9 +1,10 @@
 /** One thread for four neighbouring elements (or one, where four do not divide them): reads, computes, stores. */
 import { sizeOf } from '../ir/ops/shapes.js';
 import { finish } from './epilogue.js';
+import { inRow } from './grid.js';
 import { LANE, scale, sum, unflatten } from './indexing.js';
 import { LOOP_OPS } from './inline-loops.js';
-import { type BuiltKernel, fold, type KernelWriter, product, suffix } from './kernel.js';
+import { type BuiltKernel, type KernelWriter, product, suffix } from './kernel.js';
 
 const THREADS = 64;
 
@@ -20,16 +21,19 @@ export function pointwiseKernel(w: KernelWriter): BuiltKernel {
   const { anchor, path, result } = w.group;
   const { extent, wide } = pointwiseDomain(w);
   const turns = w.turns(extent);
-  const [gx, gy, gz] = fold(Math.ceil(turns / THREADS));
+  const { counts, number } = inRow(
+    Math.ceil(turns / THREADS),
+    w.context.limits.maxComputeWorkgroupsPerDimension,
+    'tile',
+  );
   const wgsl = w.twice(() => {
     const r = w.reader();
     const q = w.domain('q', extent);
     const coords = unflatten(wide ? sum(scale(q, 4), LANE) : q, anchor.type.shape);
     finish(r, w.bindings, { anchor, path, result, slot: w.outSlot() }, r.read(anchor, coords), coords);
-    const row = gy > 1 ? `(tile.y * ${gx}u + tile.x)` : 'tile.x';
     return w.declare(`@compute @workgroup_size(${THREADS})
 fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) thread: u32) {
-  let q = ${row} * ${THREADS}u + thread;
+  let q = ${number} * ${THREADS}u + thread;
   if (q >= ${turns}u) {
     return;
   }
@@ -43,6 +47,6 @@ ${r.e.toString()}
     archetype: 'pointwise',
     bindings: w.bindings,
     values: w.values,
-    variants: [{ name: 'portable', requires: {}, rank: 0, wgsl, workgroups: [gx, gy, gz] }],
+    variants: [{ name: 'portable', requires: {}, rank: 0, wgsl, workgroups: counts }],
   };
 }

@@ -5,8 +5,9 @@
 import { sizeOf } from '../ir/ops/shapes.js';
 import { type Expr, typeName } from './emit.js';
 import { finish } from './epilogue.js';
+import { inRow, type Row } from './grid.js';
 import { type Index, LANE, scale, sum, unflatten, variable, ZERO } from './indexing.js';
-import { type BuiltKernel, fold, type KernelWriter, product, suffix } from './kernel.js';
+import { type BuiltKernel, type KernelWriter, product, suffix } from './kernel.js';
 import type { GeneratedVariant } from './problem.js';
 import type { Reader } from './reader.js';
 import { folded, foldLanes, type Pass, type RowPlan, rowPlan, startOf } from './rows.js';
@@ -37,8 +38,8 @@ export function reduceKernel(w: KernelWriter): BuiltKernel {
   const perRow = !lastAxis || steps < 8 ? 1 : steps < 64 ? 16 : 64;
   const portable: Sharing = { perRow, rows: THREADS / perRow, subgroup: false };
   const make = (s: Sharing): { wgsl: string; workgroups: readonly [number, number, number] } => {
-    const workgroups = fold(Math.ceil(turns / s.rows));
-    return { wgsl: w.twice(() => w.declare(source(w, plan, s, workgroups, turns), s.subgroup)), workgroups };
+    const grid = inRow(Math.ceil(turns / s.rows), w.context.limits.maxComputeWorkgroupsPerDimension, 'tile');
+    return { wgsl: w.twice(() => w.declare(source(w, plan, s, grid, turns), s.subgroup)), workgroups: grid.counts };
   };
   const variants: GeneratedVariant[] = [{ name: 'portable', requires: {}, rank: 0, ...make(portable) }];
   if (perRow > 1) {
@@ -62,7 +63,7 @@ export function reduceKernel(w: KernelWriter): BuiltKernel {
   };
 }
 
-function source(w: KernelWriter, plan: RowPlan, s: Sharing, workgroups: readonly number[], turns: number): string {
+function source(w: KernelWriter, plan: RowPlan, s: Sharing, grid: Row, turns: number): string {
   const { rows, length } = reduceDomain(plan);
   const shape = plan.input.type.shape;
   const wide = length % 4 === 0;
@@ -123,16 +124,15 @@ function source(w: KernelWriter, plan: RowPlan, s: Sharing, workgroups: readonly
     else write();
   }
 
-  const workgroup = workgroups[1]! > 1 ? `(tile.y * ${workgroups[0]}u + tile.x)` : 'tile.x';
   const memory = [...types].map((t) => `var<workgroup> shared_${t}: array<${t}, ${THREADS}>;\n`).join('');
   const head = s.subgroup
     ? `@compute @workgroup_size(${s.perRow})
 fn main(@builtin(workgroup_id) tile: vec3u, @builtin(subgroup_invocation_id) part: u32) {
-  let real = ${workgroup};
+  let real = ${grid.number};
   let row = min(real, ${turns - 1}u);`
     : `@compute @workgroup_size(${THREADS})
 fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) thread: u32) {
-${s.perRow === 1 ? ownRow(workgroup, turns) : sharedRow(workgroup, s, turns)}`;
+${s.perRow === 1 ? ownRow(grid.number, turns) : sharedRow(grid.number, s, turns)}`;
   return `${memory}${memory ? '\n' : ''}${head}
 ${r.e.toString()}
 }

@@ -2,10 +2,10 @@
 import type { Access } from '../../runtime/program.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import type { OpName, Value } from '../ir/types.js';
-import { Bindings, elementOf, type Slot } from './bindings.js';
+import { type BindingLimits, Bindings, elementOf, type Slot } from './bindings.js';
 import { Emitter, scalarOf } from './emit.js';
 import type { Group } from './fuse.js';
-import { type Index, scale, sum, variable } from './indexing.js';
+import { type Index, shift, variable } from './indexing.js';
 import { type HelperName, helperText } from './math.js';
 import type { GeneratedVariant } from './problem.js';
 import { Reader } from './reader.js';
@@ -18,16 +18,16 @@ export interface KernelContext {
   readonly place: (value: Value) => Place;
   /** The dtype in which packed weights are stored. */
   readonly weights: 'f32' | 'f16';
+  readonly limits: BindingLimits & { readonly maxComputeWorkgroupsPerDimension: number };
 }
 
 /**
- * A part of the kernel's outermost loop, when one dispatch cannot cover it: chunk c does `extent` turns from c·step. The last chunk may
- * have fewer, and then a kernel of its own.
+ * A part of the kernel's outermost loop: `extent` turns from `start`. Parts that see their tensors alike, each from where its bindings
+ * start, come to the same text.
  */
 export interface Chunk {
+  readonly start: number;
   readonly extent: number;
-  readonly step: number;
-  readonly count: number;
 }
 
 /** Slots are keyed by what they hold: `p:<param>`, `i:<input>`, `v:<id>`, `out`, `lse`, `tiles`. */
@@ -67,7 +67,7 @@ export function viewedParam(v: Value): string | undefined {
 }
 
 export class KernelWriter {
-  readonly bindings = new Bindings<string>();
+  readonly bindings: Bindings<string>;
   readonly values = new Map<string, Value>();
   private readonly helpers = new Set<HelperName>();
   private readonly bound: ReadonlySet<Value>;
@@ -78,6 +78,7 @@ export class KernelWriter {
     readonly chunk: Chunk | undefined,
   ) {
     this.bound = new Set(group.reads);
+    this.bindings = new Bindings(context.limits);
   }
 
   /** A reader with a function body of its own. */
@@ -130,12 +131,10 @@ export class KernelWriter {
     }));
   }
 
-  /** A loop variable over `extent`; with chunks, a variable over one chunk plus the chunk's start. */
+  /** A loop variable over `extent`; of a chunk, a variable over it plus its start. */
   domain(name: string, extent: number): Index {
-    if (!this.chunk) return variable(name, extent);
-    const { count, step } = this.chunk;
-    // Two chunks at least, so that the variable does not vanish.
-    return sum(variable(name, this.chunk.extent), scale(variable('chunk', Math.max(2, count)), step));
+    const { chunk } = this;
+    return chunk ? shift(variable(name, chunk.extent), chunk.start) : variable(name, extent);
   }
 
   /** How many turns this kernel does of a loop over `extent`. */
@@ -155,12 +154,6 @@ export class KernelWriter {
     const enable = subgroups ? 'enable subgroups;' : '';
     return [enable, this.bindings.declarations(), helperText(this.helpers), text].filter((t) => t !== '').join('\n\n');
   }
-}
-
-/** Workgroup counts of a one-dimensional kernel, folded so that no dimension exceeds 65535. */
-export function fold(groups: number): readonly [number, number, number] {
-  const rows = Math.ceil(groups / 65535);
-  return [Math.ceil(groups / rows), rows, 1];
 }
 
 /** The `_gelu`, `_add` of a kernel's name: the arithmetic that ends it. */

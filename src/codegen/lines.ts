@@ -11,6 +11,11 @@ export function indent(depth: number, lines: readonly string[]): string {
   return lines.map((line) => '  '.repeat(depth) + line).join('\n');
 }
 
+/** An expression as a factor of a product. */
+export function factor(code: string): string {
+  return code.includes(' ') ? `(${code})` : code;
+}
+
 /** `name + amount`, or just the name. */
 export function plus(name: string, amount: number): string {
   return amount === 0 ? name : `${name} + ${amount}u`;

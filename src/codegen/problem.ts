@@ -28,6 +28,8 @@ export interface ContractProblem {
   readonly k: number;
   readonly weight: WeightLayout;
   readonly declarations: string;
+  /** Workgroups that a dispatch may count along one dimension. */
+  readonly maxWorkgroups: number;
 }
 
 /**
@@ -52,6 +54,8 @@ export interface AttentionProblem {
   readonly hasBias: boolean;
   readonly hasLse: boolean;
   readonly declarations: string;
+  /** Workgroups that a dispatch may count along one dimension. */
+  readonly maxWorkgroups: number;
 }
 
 /** One way to run a problem: whole WGSL (entry point `main`, declarations included) and how many workgroups. */

@@ -1,12 +1,14 @@
 /**
- * From groups to dispatches: builds each group's kernel and, where a device's limits forbid one dispatch (a tensor larger than a
- * binding may be, or too many workgroups), cuts the kernel's outermost loop into chunks. A chunk sees its part of every large
- * tensor through a binding that starts later; the kernel's text does not know which chunk it is.
+ * From groups to dispatches: builds each group's kernel and, where it touches more of a tensor than a binding may hold, cuts it.
+ *
+ * 1. The kernel's outermost loop (rows, samples) is cut into parts, if each part then touches no more of any tensor than a binding holds.
+ * 2. A kernel that reads a tensor across all of it for any part of its result (a transposition of the first axis, a sum over the batch,
+ *    a large table) sees it through several bindings, and so does what writes one.
+ * 3. Where those are more than a kernel may have, the loop is cut as well.
  */
 
 import { sizeOf } from '../ir/ops/shapes.js';
-import type { Slot } from './bindings.js';
-import { NotSeparable } from './emit.js';
+import type { Window } from './bindings.js';
 import type { Group } from './fuse.js';
 import { type BuiltKernel, type Chunk, type KernelContext, KernelWriter } from './kernel.js';
 import { attentionKernel } from './kernel-attention.js';
@@ -33,29 +35,25 @@ export const BASELINE: Limits = {
   maxComputeWorkgroupsPerDimension: 65535,
 };
 
-/** The part of a slot's tensor that a dispatch binds, in elements. */
-export interface Range {
-  readonly key: string;
-  readonly slot: Slot;
-  readonly first: number;
-  readonly count: number;
-}
-
 export interface ScheduledDispatch {
   readonly kernel: BuiltKernel;
-  readonly ranges: readonly Range[];
+  readonly windows: readonly Window<string>[];
   /** Fraction of the group's work. */
   readonly share: number;
 }
 
-/** No cut makes the group fit: what one dispatch would bind is too large or, where that is not, it has too many workgroups. */
+function dispatchOf(kernel: BuiltKernel, share: number): ScheduledDispatch {
+  return { kernel, windows: kernel.bindings.windows(), share };
+}
+
+/** No cut makes the group fit: a part of it, too, needs more bindings than a kernel may have. */
 export class CannotCut extends Error {
   constructor(
-    readonly group: Group,
-    readonly bytes: number,
-    readonly limit: number,
+    group: Group,
+    /** What the kernel would bind if it were not cut. */
+    readonly windows: readonly Window<string>[],
   ) {
-    super(`${group.anchor.op} needs a binding of ${bytes} bytes, ${limit} are allowed`);
+    super(`${group.anchor.op} needs ${windows.length} bindings`);
   }
 }
 
@@ -96,75 +94,71 @@ function domain(group: Group): { extent: number; units: readonly number[] } {
   }
 }
 
-function rangesOf(kernel: BuiltKernel, chunk: number): Range[] {
-  return kernel.bindings.entries().map(([key, slot]) => ({ key, slot, ...kernel.bindings.range(slot, chunk) }));
+/** More parts than this many times the fewest there could be are worse than several bindings for a tensor. */
+const MOST_PARTS = 4;
+/** And with that, no cut can help. */
+const LAST_PARTS = 64;
+
+/**
+ * The dispatches of one group.
+ * @throws CannotCut when even parts of it need more bindings than a kernel may have.
+ */
+export function scheduleGroup(group: Group, context: KernelContext, limits: Limits): ScheduledDispatch[] {
+  const whole = dispatchOf(build(group, context), 1);
+  const bindings = whole.windows.length;
+  const fewest = Math.max(0, ...tally(whole.windows));
+  if (fewest <= 1 && bindings <= limits.maxStorageBuffersPerShaderStage) return [whole];
+  const { extent, units } = domain(group);
+  const single = ({ windows }: ScheduledDispatch): boolean => tally(windows).every((n) => n === 1);
+  const few = ({ windows }: ScheduledDispatch): boolean => windows.length <= limits.maxStorageBuffersPerShaderStage;
+  const cut = (from: number, to: number, fits: (d: ScheduledDispatch) => boolean): ScheduledDispatch[] | undefined => {
+    for (let parts = from; parts <= Math.min(extent, to); parts = Math.ceil(parts * 1.25)) {
+      for (const step of steps(Math.ceil(extent / parts), units)) {
+        const count = Math.ceil(extent / step);
+        const made = count > 1 && count <= to ? chunks(group, context, extent, step, fits) : undefined;
+        if (made) return made;
+      }
+    }
+    return undefined;
+  };
+  const parts =
+    cut(fewest, fewest * MOST_PARTS, (d) => single(d) && few(d)) ?? (few(whole) ? [whole] : cut(2, LAST_PARTS, few));
+  if (!parts) throw new CannotCut(group, whole.windows);
+  return parts;
 }
 
-function largest(ranges: readonly Range[]): number {
-  return Math.max(...ranges.map((r) => r.count * 4));
-}
-
-function fits(kernel: BuiltKernel, ranges: readonly Range[], limits: Limits): boolean {
-  if (largest(ranges) > limits.maxStorageBufferBindingSize) return false;
-  return kernel.variants.every((v) => v.workgroups.every((n) => n <= limits.maxComputeWorkgroupsPerDimension));
-}
-
-/** A built kernel bound whole: tensors that one dispatch reads only in part are bound in full. */
-function wholeRanges(kernel: BuiltKernel): Range[] {
-  return kernel.bindings.entries().map(([key, slot]) => ({ key, slot, first: 0, count: slot.count }));
+/** How many windows each tensor has. */
+function tally(windows: readonly Window<string>[]): number[] {
+  const counts = new Map<string, number>();
+  for (const { key } of windows) counts.set(key, (counts.get(key) ?? 0) + 1);
+  return [...counts.values()];
 }
 
 const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
 
 /**
- * The dispatches of one group.
- * @throws CannotCut when a tensor cannot be bound in parts.
+ * Steps from `least` on: multiples of a unit, which keep coordinates aligned, and of a unit and 64, so that parts of every tensor begin
+ * where bindings can and all chunks share their text; at last `least` itself.
  */
-export function scheduleGroup(group: Group, context: KernelContext, limits: Limits): ScheduledDispatch[] {
-  const kernel = build(group, context);
-  const ranges = wholeRanges(kernel);
-  if (fits(kernel, ranges, limits)) return [{ kernel, ranges, share: 1 }];
-  const { extent, units } = domain(group);
-  for (let parts = 2; parts <= extent; parts = Math.ceil(parts * 1.25)) {
-    for (const unit of units) {
-      for (const step of steps(Math.ceil(extent / parts), unit)) {
-        if (step >= extent) continue;
-        const cut = tryChunks(group, context, limits, extent, step);
-        if (cut) return cut;
-      }
-    }
-  }
-  throw new CannotCut(group, largest(ranges), limits.maxStorageBufferBindingSize);
-}
-
-/** Multiples of `unit` from `least` on; the second also moves every binding by a multiple of 64 elements. */
-function steps(least: number, unit: number): number[] {
+function steps(least: number, units: readonly number[]): Set<number> {
   const up = (to: number): number => Math.ceil(least / to) * to;
-  return [up(unit), up((unit * 64) / gcd(unit, 64))];
+  return new Set([...units.flatMap((unit) => [up((unit * 64) / gcd(unit, 64)), up(unit)]), least]);
 }
 
-function tryChunks(
+/** The parts of a group in steps of `step`; undefined if one of them does not fit. */
+function chunks(
   group: Group,
   context: KernelContext,
-  limits: Limits,
   extent: number,
   step: number,
+  fits: (dispatch: ScheduledDispatch) => boolean,
 ): ScheduledDispatch[] | undefined {
-  const count = Math.ceil(extent / step);
-  const tail = extent - step * (count - 1);
-  try {
-    const kernel = build(group, context, { extent: step, step, count });
-    const aligned = kernel.bindings
-      .entries()
-      .every(([, slot]) => (kernel.bindings.stride(slot) * 4) % limits.minStorageBufferOffsetAlignment === 0);
-    if (!aligned || !fits(kernel, rangesOf(kernel, 0), limits)) return undefined;
-    const last = tail === step ? kernel : build(group, context, { extent: tail, step, count });
-    return Array.from({ length: count }, (_, c) => {
-      const k = c === count - 1 ? last : kernel;
-      return { kernel: k, ranges: rangesOf(k, c), share: (c === count - 1 ? tail : step) / extent };
-    });
-  } catch (error) {
-    if (error instanceof NotSeparable) return undefined;
-    throw error;
+  const made: ScheduledDispatch[] = [];
+  for (let start = 0; start < extent; start += step) {
+    const size = Math.min(step, extent - start);
+    const dispatch = dispatchOf(build(group, context, { start, extent: size }), size / extent);
+    if (!fits(dispatch)) return undefined;
+    made.push(dispatch);
   }
+  return made;
 }

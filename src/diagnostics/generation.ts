@@ -1,7 +1,21 @@
 /** Messages ESP06xx. */
 import { entry } from './define.js';
 
-const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+/** In MiB, with as many digits as tell it from the limit that it exceeds. */
+function size(bytes: number, limit = 0): string {
+  const mib = (n: number, digits: number): string => `${(n / 2 ** 20).toFixed(digits)} MiB`;
+  let digits = 1;
+  while (digits < 6 && bytes !== limit && mib(bytes, digits) === mib(limit, digits)) digits++;
+  return mib(bytes, digits);
+}
+
+const forDevice = (device: boolean): string[] =>
+  device ? ["or compile for GPUs with larger limits, as this machine's: `limits = device` under `deploy`"] : [];
+const smaller = (device: boolean): string[] => ['use a smaller batch or image', ...forDevice(device)];
+const fewer = (device: boolean): string[] => [
+  'make it several parameters, and read each by itself',
+  ...forDevice(device),
+];
 
 export const GENERATION = {
   ESP0600: entry<{ what: string }>({
@@ -24,21 +38,25 @@ forward(x) { x * solve(gram(U), U) }    // depends on parameters alone: computed
 
 Move the operator to a place where it sees parameters only, or write it with operators that have kernels.`,
   }),
-  ESP0602: entry<{ operator: string; bytes: number; limit: number }>({
-    title: 'Tensor too large for one kernel',
+  ESP0602: entry<{
+    operator: string;
+    /** Of all that the kernel binds. */
+    bytes: number;
+    bindings: number;
+    limits: { binding: number; bindings: number };
+    device: boolean;
+  }>({
+    title: 'Tensors too large for one kernel',
     message: (a) =>
-      a.bytes > a.limit
-        ? `\`${a.operator}\` touches ${mib(a.bytes)} of one tensor at a time; a WebGPU device binds at least ${mib(a.limit)}`
-        : `\`${a.operator}\` needs more workgroups at a time than the 65,535 that every WebGPU device runs along a dimension`,
-    help: () => [
-      'use a smaller batch or image',
-      'or compile for devices with larger limits: `limits = device` under `deploy`',
-    ],
-    explain: `A kernel sees a tensor through a binding, and WebGPU guarantees bindings of 128 MiB. Larger tensors are worked on in
-parts where every part of the result needs only a part of the operands. Here it needs more at once, for instance all of a very
-large table.
+      `\`${a.operator}\` needs ${size(a.bytes, a.limits.binding)} at a time, which takes ${a.bindings} bindings of at most ` +
+      `${size(a.limits.binding)}; a kernel may have ${a.limits.bindings}`,
+    help: (a) => smaller(a.device),
+    explain: `A kernel sees a tensor through a binding, and WebGPU guarantees eight bindings of 128 MiB. Larger tensors are worked on
+in parts where every part of the result needs only a part of the operands, and through several bindings where it needs them whole.
+Here those are more than eight.
 
-Use a smaller batch or image size, or compile for a device with larger limits; such a program refuses to load elsewhere.`,
+Use a smaller batch or image size. If this machine's GPU offers more, \`limits = device\` under \`deploy\` compiles for that; such a
+program refuses to load where less is offered.`,
   }),
   ESP0603: entry<{ operator: string; needs: number; limit: number }>({
     title: 'Too many operands',
@@ -49,14 +67,15 @@ but a single operator with more operands than that (an attention with many bias 
 
 An attention reads q, k and v, writes its result, and has room for four factors of bias. Add smaller factors up before they go in.`,
   }),
-  ESP0604: entry<{ name: string; bytes: number; limit: number }>({
+  ESP0604: entry<{ name: string; bytes: number; limit: number; what: 'weight' | 'activation'; device: boolean }>({
     title: 'Tensor larger than a buffer',
-    message: (a) => `\`${a.name}\` takes ${mib(a.bytes)}; a WebGPU buffer holds at least ${mib(a.limit)}`,
-    help: () => ['use a smaller batch or image'],
-    explain: `Each intermediate tensor lies in one buffer, and WebGPU guarantees buffers of 256 MiB. One tensor of this program is
-larger: usually the batch size times the tokens times the width of a hidden layer.
+    message: (a) => `\`${a.name}\` takes ${size(a.bytes, a.limit)}; a buffer holds at most ${size(a.limit)}`,
+    help: (a) => (a.what === 'weight' ? fewer(a.device) : smaller(a.device)),
+    explain: `A tensor lies in one buffer, and WebGPU guarantees buffers of 256 MiB. One tensor of this program is larger: usually the
+batch size times the tokens times the width of a hidden layer. The weight of a matrix product may be larger, for it is cut along its outputs;
+a table that is read as it is may not.
 
-Compile with a smaller batch size (\`deploy { batch: [1, 8] }\`) or a smaller image.`,
+Compile with a smaller batch size (\`batch = [1]\` under \`deploy\`) or a smaller image.`,
   }),
   ESP0605: entry<{ name: string; what: string }>({
     title: 'Rows of a batch depend on one another',

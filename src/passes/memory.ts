@@ -1,6 +1,6 @@
 /**
- * Plans the arena: every intermediate tensor gets a place in a slab for the time between the kernel that writes it and the last
- * that reads it. Tensors that live at the same time never overlap; a kernel's operands and its result all live while it runs.
+ * Plans the arena: every intermediate tensor gets a place in a slab for the time between the dispatch that first writes to
+ * it and the last that reads it. Tensors that live at the same time never overlap; what a dispatch reads and writes lives while it runs.
  */
 
 export interface Tenant {
@@ -8,7 +8,7 @@ export interface Tenant {
   readonly name: string;
   readonly shape: readonly number[];
   readonly bytes: number;
-  /** First and last kernel (by position) that touches it. */
+  /** First and last dispatch (by position) that touches it. */
   readonly first: number;
   readonly last: number;
 }
@@ -101,7 +101,7 @@ export function describeMemory(plan: MemoryPlan): string {
   const rows = [...plan.tenants]
     .sort((a, b) => a.first - b.first || a.slab - b.slab || a.offset - b.offset)
     .map((t) => [t.name, `[${t.shape.join(', ')}]`, `${t.bytes}`, `${t.first}..${t.last}`, `${t.slab}:${t.offset}`]);
-  const table = [['tensor', 'shape', 'bytes', 'kernels', 'slab:offset'], ...rows];
+  const table = [['tensor', 'shape', 'bytes', 'dispatches', 'slab:offset'], ...rows];
   const widths = table[0]!.map((_, c) => Math.max(...table.map((row) => row[c]!.length)));
   const lines = table.map((row) =>
     row

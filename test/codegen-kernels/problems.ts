@@ -1,5 +1,6 @@
 /** Contractions and attentions over plain row-major buffers, and what they must give, in f64. Used by the tests and the benchmark. */
 import { packTiles } from '../../src/codegen/pack.js';
+import { MOST_WORKGROUPS } from '../../src/codegen/grid.js';
 import type { AttentionProblem, ContractProblem } from '../../src/codegen/problem.js';
 
 export interface ContractShape {
@@ -9,6 +10,7 @@ export interface ContractShape {
   readonly k: number;
   /** `function` reads b[z, k, n] row-major; the others are packed weights, shared by all z. */
   readonly weight: 'f32' | 'f16' | 'function';
+  readonly maxWorkgroups?: number;
 }
 
 /** Pseudo-random numbers in [-1, 1), the same in every run. */
@@ -44,6 +46,7 @@ fn load_b4(z: u32, k: u32, col: u32) -> vec4f {
 @group(0) @binding(2) var<storage, read_write> y: array<${n % 4 === 0 ? 'vec4f' : 'f32'}>;
 ${loadRows('load_a4', 'a', m, k)}${shape.weight === 'function' ? loadB : ''}
 ${storeRows(m, n)}`,
+    maxWorkgroups: shape.maxWorkgroups ?? MOST_WORKGROUPS,
   };
 }
 
@@ -127,6 +130,7 @@ export interface AttentionShape {
   readonly valueDim: number;
   readonly bias?: boolean;
   readonly lse?: boolean;
+  readonly maxWorkgroups?: number;
   /** Size of q and k entries; large ones make the softmax sharp and its scores big. */
   readonly spread?: number;
 }
@@ -148,6 +152,7 @@ export function attentionProblem(shape: AttentionShape): AttentionProblem {
     scale: 1 / Math.sqrt(headDim),
     hasBias: bias,
     hasLse: lse,
+    maxWorkgroups: shape.maxWorkgroups ?? MOST_WORKGROUPS,
     declarations: [
       binding(0, 'read', 'q', headDim),
       binding(1, 'read', 'k', headDim),

@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import { attentionVariants } from '../../src/codegen/attention.js';
 import { contractVariants } from '../../src/codegen/contract.js';
+import { MOST_WORKGROUPS } from '../../src/codegen/grid.js';
 import type { AttentionProblem, ContractProblem } from '../../src/codegen/problem.js';
 import { expectGolden } from '../golden.js';
 
@@ -12,6 +13,7 @@ const CONTRACT: ContractProblem = {
   k: 20,
   weight: { kind: 'tiles', kTile: 16, nTile: 32, dtype: 'f32' },
   declarations: '// bindings, load_a4 and store4',
+  maxWorkgroups: MOST_WORKGROUPS,
 };
 
 const ATTENTION: AttentionProblem = {
@@ -24,6 +26,7 @@ const ATTENTION: AttentionProblem = {
   hasBias: true,
   hasLse: true,
   declarations: '// bindings, load_q4, load_k4, load_v4, bias, store4 and store_lse',
+  maxWorkgroups: MOST_WORKGROUPS,
 };
 
 test('contractions', () => {

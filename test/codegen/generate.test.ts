@@ -143,10 +143,12 @@ describe('generate', () => {
   it('says what cannot be generated', () => {
     const m = new Model();
     expect(refusal(m, m.op('solve', [m.input([3, 3]), m.input([3, 2])], {}))).toBe('ESP0601');
-    const n = new Model();
     const large = { type: { dtype: 'f32' as const, shape: [1] }, data: new Float32Array(1) };
-    const table = n.param([2 ** 16, 1024], large);
-    expect(refusal(n, build.gather(table, n.input([3], 'i32')))).toBe('ESP0602');
+    // One group of so many tokens that q, k, v and the result take two bindings each, and nothing is left for the bias.
+    const n = new Model();
+    const q = (): Value => n.input([1, 1, 600_000, 64], 'f32', large);
+    const far = build.attention(q(), q(), q(), 1, [n.param([600_000], large)]);
+    expect(refusal(n, far)).toBe('ESP0602');
     const o = new Model();
     const qkv = [o.input([1, 1, 4, 4]), o.input([1, 1, 4, 4]), o.input([1, 1, 4, 4])];
     const factors = Array.from({ length: 6 }, () => o.input([4, 4]));
@@ -157,6 +159,9 @@ describe('generate', () => {
     const both = build.mul(build.exp(tall), build.sigmoid(tall));
     expect(refusal(p, build.mean(both, [1]), build.max(both, [1]))).toBe('ESP0604');
     expect(refusal(p, tall)).toBe('ESP0604');
+    const t = new Model();
+    const table = t.param([2 ** 17, 1024], large);
+    expect(refusal(t, build.gather(table, t.input([3], 'i32')))).toBe('ESP0604');
   });
 
   it('prints kernels as people read them', () => {

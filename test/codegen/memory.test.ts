@@ -52,9 +52,9 @@ describe('memory plan', () => {
       ],
       { maxSlab: 1 << 20, alignment: 256 },
     );
-    expect(describeMemory(plan)).toBe(`tensor                  shape      bytes  kernels  slab:offset
-base.norm (layer_norm)  [2, 8]        64  0..1     0:8192
-head.fc (linear)        [2, 1000]   8000  1..2     0:0
+    expect(describeMemory(plan)).toBe(`tensor                  shape      bytes  dispatches  slab:offset
+base.norm (layer_norm)  [2, 8]        64  0..1        0:8192
+head.fc (linear)        [2, 1000]   8000  1..2        0:0
 1 slabs, 8448 bytes; 8064 bytes alive at most`);
   });
 });

@@ -1,22 +1,9 @@
 /** The tests of generated programs that need a GPU, for one driver. A test file for each driver calls it: a process has one driver. */
 import { afterAll, describe, expect, it } from 'vitest';
-import { EspalierError } from '../../src/diagnostics/types.js';
 import { build } from '../../src/ir/build.js';
 import { OP_NAMES } from '../../src/ir/ops/index.js';
-import { tensor } from '../../src/ir/tensor.js';
-import type { Tensor, Value } from '../../src/ir/types.js';
 import { randomGraph } from './graphs.js';
-import {
-  agrees,
-  type Choice,
-  compiled,
-  difference,
-  entryOf,
-  execute,
-  Model,
-  openRunner,
-  type Runner,
-} from './harness.js';
+import { agrees, type Choice, entryOf, Model, openRunner, type Runner } from './harness.js';
 import { CASES, TOLERANCE } from './operators.js';
 import { TINY, vit } from './vit.js';
 import { wideGraph } from './wide-graphs.js';
@@ -25,10 +12,11 @@ import { wideGraph } from './wide-graphs.js';
  * SwiftShader runs the best variant and the portable one. lavapipe takes seconds to compile a large portable kernel, and runs
  * only what it would choose.
  */
-const choicesOn = (driver: string): readonly Choice[] => (driver === 'lavapipe' ? ['best'] : ['best', 'portable']);
+export const choicesOn = (driver: string): readonly Choice[] =>
+  driver === 'lavapipe' ? ['best'] : ['best', 'portable'];
 
 /** Runs `body` with the driver, or a skipped test that says why there is none. */
-async function withDriver(driver: string, body: (run: Runner) => void): Promise<void> {
+export async function withDriver(driver: string, body: (run: Runner) => void): Promise<void> {
   const opened = await openRunner(driver);
   if (typeof opened === 'string') {
     describe.skip(`${driver} (skipped: ${opened})`, () => {
@@ -112,93 +100,9 @@ export async function programSuite(driver: string): Promise<void> {
       const y = build.linear(m.input([1, 2_200_003, 3]), m.param([4, 3]), m.param([4]));
       const g = await agrees(run, m, [y], { choices });
       expect(entryOf(g).dispatches.length).toBe(1);
-      expect(Math.max(...entryOf(g).dispatches[0]!.workgroups.map(([, rows]) => rows))).toBeGreaterThan(32768);
-    });
-
-    describe('tensors larger than a binding', () => {
-      const limits = { maxStorageBufferBindingSize: 4096, maxBufferSize: 1 << 20 };
-      it('cuts an MLP along its rows', async () => {
-        const m = new Model(8);
-        const x = m.input([8, 16, 16]);
-        const up = build.gelu(build.linear(x, m.param([32, 16]), m.param([32])));
-        const out = build.add(x, build.linear(up, m.param([16, 32]), m.param([16])));
-        const g = await agrees(run, m, [out], { limits, choices });
-        expect(entryOf(g).dispatches.length).toBeGreaterThan(4);
-        for (const d of entryOf(g).dispatches) {
-          for (const b of d.bindings) {
-            expect(b.bytes).toBeLessThanOrEqual(4096);
-            expect(b.offset % 256).toBe(0);
-          }
-        }
-      });
-      it('cuts attention along batch and heads, with its projections', async () => {
-        const m = new Model(9);
-        const x = m.input([32, 4, 32]);
-        const qkv = build.linear(build.layerNorm(x, m.param([32]), m.param([32]), 1e-6), m.param([96, 32]));
-        const heads = [0, 1, 2].map((i) =>
-          build.transpose(build.reshape(build.sliceAxis(qkv, 2, i * 32, i * 32 + 32), [32, 4, 2, 16]), [0, 2, 1, 3]),
-        );
-        const a = build.attention(heads[0]!, heads[1]!, heads[2]!, 0.25);
-        const y = build.reshape(build.transpose(a, [0, 2, 1, 3]), [32, 4, 32]);
-        const g = await agrees(run, m, [build.add(x, build.linear(y, m.param([32, 32])))], {
-          limits: { ...limits, maxStorageBufferBindingSize: 12288 },
-          tolerance: 3e-5,
-          choices,
-        });
-        expect(entryOf(g).dispatches.length).toBeGreaterThan(4);
-      });
-      it.skipIf(driver === 'lavapipe')(
-        'runs an MLP of 64 images with 148 MiB of hidden activations under the baseline limits (SwiftShader, to save time)',
-        async () => {
-          const mlp = (m: Model, batch: number, data?: Tensor): Value => {
-            const x = m.input([batch, 197, 16], 'f32', data);
-            const up = build.relu(build.linear(x, m.param([3072, 16]), m.param([3072])));
-            return build.linear(up, m.param([16, 3072]), m.param([16]));
-          };
-          const m = new Model(11);
-          const g = compiled(m.module(mlp(m, 64)));
-          expect(entryOf(g).dispatches.length).toBe(4);
-          const [actual] = await execute(run, g, m, 'best');
-          const image = 197 * 16;
-          for (const i of [0, 31, 32, 63]) {
-            const one = new Model(12);
-            const from = m.arguments.get('x0')!.data as Float32Array;
-            const y = mlp(one, 1, tensor([1, 197, 16], from.slice(i * image, (i + 1) * image)));
-            for (const [name, value] of m.data) one.data.set(name, value);
-            const part = tensor([1, 197, 16], (actual!.data as Float32Array).slice(i * image, (i + 1) * image));
-            expect(difference(part, one.expected(one.module(y))[0]!)).toBeLessThan(1e-5);
-          }
-        },
-      );
-      it.each(['f32', 'f16'] as const)('cuts weights of %s along their outputs', async (weights) => {
-        const m = new Model(13);
-        const x = m.input([1, 5, 40]);
-        const up = build.gelu(build.linear(x, m.param([100, 40]), m.param([100])));
-        const down = build.matmul(up, build.transpose(m.param([75, 100])));
-        const image = m.input([1, 40, 2, 3]);
-        const attrs = { stride: [1, 1], padding: [0, 0, 0, 0], dilation: [1, 1], groups: 1 } as const;
-        const y = m.op('conv2d', [image, m.param([70, 40, 1, 1]), m.param([70])], attrs);
-        const binding = { maxStorageBufferBindingSize: weights === 'f32' ? 14336 : 7168 };
-        const tolerance = weights === 'f32' ? 1e-5 : 2e-3;
-        const g = await agrees(run, m, [down, y], { limits: binding, weights, tolerance, choices });
-        const packed = g.program.weights.filter((w) => w.layout !== 'rows');
-        expect(packed.map((w) => w.shape)).toEqual([
-          [64, 40],
-          [36, 40],
-          [32, 100],
-          [32, 100],
-          [11, 100],
-          [64, 40],
-          [6, 40],
-        ]);
-      });
-      it('cuts pointwise work and reductions', async () => {
-        const m = new Model(10);
-        const x = m.input([64, 40]);
-        const y = build.softmax(build.mul(build.exp(x), m.param([40])), 1);
-        const g = await agrees(run, m, [y, build.silu(x)], { limits, choices });
-        expect(entryOf(g).dispatches.length).toBeGreaterThan(4);
-      });
+      const [dispatch] = entryOf(g).dispatches;
+      for (const counts of dispatch!.workgroups) expect(Math.max(...counts)).toBeLessThanOrEqual(65535);
+      expect(Math.max(...dispatch!.workgroups.map(([x, y, z]) => x * y * z))).toBeGreaterThan(65535);
     });
 
     // Hundreds of kernels, which lavapipe would compile for minutes.
@@ -215,22 +119,6 @@ export async function programSuite(driver: string): Promise<void> {
           const { model, results } = wideGraph(seed, 8);
           await agrees(run, model, results, { tolerance: 2e-4, choices });
         }
-      });
-
-      it('agree when bindings are small and kernels are cut', async () => {
-        let cut = 0;
-        for (let seed = 1; seed <= 100; seed++) {
-          const { model, results } = randomGraph(seed, 12, 32);
-          const limits = { maxStorageBufferBindingSize: 2048 };
-          try {
-            await agrees(run, model, results, { tolerance: 1e-4, choices: ['portable'], limits });
-            cut++;
-          } catch (error) {
-            // Some graphs read a whole tensor for one part of the result, and say so.
-            if (!(error instanceof EspalierError && error.diagnostics[0]!.code === 'ESP0602')) throw error;
-          }
-        }
-        expect(cut).toBeGreaterThan(20);
       });
     });
   });

@@ -1,0 +1,3 @@
+import { limitSuite } from './limit-suite.js';
+
+await limitSuite('swiftshader');
