@@ -175,6 +175,8 @@ const summary = v.strictObject({
   dispatches: count,
   /** Operations of a run of the first entry. */
   flops: v.pipe(finite, v.minValue(0)),
+  /** Share of the operations that adapters take which stay beside their layers; absent where all are merged. */
+  adapterShare: v.exactOptional(v.pipe(finite, v.minValue(0), v.maxValue(1))),
   /** Of `flops`, those of kernels that skip zeros (archetype `sparse_contract`). */
   sparseFlops: v.pipe(finite, v.minValue(0)),
   weightBytes: count,

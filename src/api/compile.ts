@@ -192,6 +192,7 @@ export async function compile(spec: Spec, options: CompileOptions): Promise<Comp
       ...generated.program.summary,
       parameters: { total: size(own), trainable: size(trainable), frozen: size(own) - size(trainable) },
       ...(counted ? { zeros: counted } : {}),
+      ...(report!.share > 0 ? { adapterShare: report!.share } : {}),
     },
   };
   const files = new Map<string, string | Uint8Array>([
@@ -208,8 +209,10 @@ export async function compile(spec: Spec, options: CompileOptions): Promise<Comp
     program,
     files,
     elaborated,
-    // Masks have scopes too; what became of them is counted in zeros.
-    report: report!.adapters.filter(({ scope }) => elaborated.adapters.some((a) => a.scope === scope)),
+    // Of one that changes nothing no value is left to report on.
+    report: elaborated.adapters.map(
+      ({ scope }) => report!.adapters.find((a) => a.scope === scope) ?? { scope, state: 'merged' as const },
+    ),
     check: { error, whole: golden?.error !== undefined },
     warnings: [...analysis.warnings, ...loaded.warnings, ...report!.diagnostics],
     modules,

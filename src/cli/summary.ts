@@ -38,7 +38,10 @@ function mergeRows(compiled: Compiled): [string, string][] {
     const key = `${scope.slice(scope.lastIndexOf('@') + 1)} ${state}`;
     groups.set(key, (groups.get(key) ?? 0) + 1);
   }
-  return [...groups].map(([key, n], i) => [i === 0 ? 'adapters' : '', `${key} at ${n} ${n === 1 ? 'site' : 'sites'}`]);
+  const lines = [...groups].map(([key, n]) => `${key} at ${n} ${n === 1 ? 'site' : 'sites'}`);
+  const beside = compiled.program.summary.adapterShare;
+  if (beside) lines.push(`beside their layers they take ${share(beside, 1)} of the work`);
+  return lines.map((line, i) => [i === 0 ? 'adapters' : '', line]);
 }
 
 /**

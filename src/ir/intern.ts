@@ -28,12 +28,16 @@ export class Interner {
   /** Short helpers over `make`. */
   readonly build: Builder;
 
-  constructor() {
+  /** @param onEqual Hears of every value that was asked for and was there, with the origin that it was asked for with. */
+  constructor(private readonly onEqual: (known: Value, origin: Origin | undefined) => void = () => {}) {
     this.make = <O extends OpName>(op: O, inputs: readonly Value[], attrs: OpAttrs[O], origin?: Origin): Value => {
       // The type of a parameter or argument is not in its attributes: such leaves are told apart by identity and never made here.
       const key = valueKey(op, inputs, attrs);
       const known = this.#known.get(key);
-      if (known) return known;
+      if (known) {
+        this.onEqual(known, origin);
+        return known;
+      }
       const made = makeValue(op, inputs, attrs, origin);
       this.#known.set(key, made);
       return made;
@@ -45,7 +49,10 @@ export class Interner {
   seed(value: Value): Value {
     const key = valueKey(value.op, value.inputs, value.attrs);
     const known = this.#known.get(key);
-    if (known) return known;
+    if (known) {
+      if (known !== value) this.onEqual(known, value.origin);
+      return known;
+    }
     this.#known.set(key, value);
     return value;
   }

@@ -24,8 +24,12 @@ export interface Origin {
   readonly end?: number;
   /** Path of the module that was being traced: `base.blocks.3.attn.qkv`. */
   readonly site?: string;
-  /** Set for what an adapter added: `base.blocks.3.attn.qkv@karst`. An adapter is merged when no value of `infer` has its scope. */
+  /** Set for what an adapter added: `base.blocks.3.attn.qkv@karst`. An adapter is merged when no value of `infer` belongs to it. */
   readonly scope?: string;
+  /** Other adapters that it belongs to as well: two that compute the same, or whose parts no pass tells apart. */
+  readonly also?: readonly string[];
+  /** Set for a layer that adapters called with another weight: those that are inside of it. */
+  readonly inside?: readonly string[];
   /** The statement that put the adapter there, for messages: the adapter's own text may be in a library. */
   readonly graft?: { readonly file: string; readonly start: number; readonly end: number };
 }

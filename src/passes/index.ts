@@ -6,6 +6,7 @@ import { verifyModule } from '../ir/verify.js';
 import { erase } from './erase.js';
 import { kronecker } from './kronecker.js';
 import { narrow } from './narrow.js';
+import { adaptersOf } from './owners.js';
 import type { AdapterMode, MergeReport, Notes, Pass, PassContext } from './pass.js';
 import { reparameterize } from './reparameterize.js';
 import { reportOf } from './report.js';
@@ -57,18 +58,21 @@ export function optimize(module: Module, options: OptimizeOptions): Optimized {
   return { module: current, report: reportOf(current, ctx) };
 }
 
-/** Every adapter whose values the module computes, with the first of their origins that has a place in a text. */
+/** Every adapter that the module holds, with the first of its values' origins that has a place in a text. */
 function scopesOf(module: Module): Map<string, Origin> {
   const scopes = new Map<string, Origin>();
+  const note = (scope: string, origin: Origin): void => {
+    // Masks have scopes too; they are no adapters.
+    if (scope.includes('@') && (!scopes.has(scope) || scopes.get(scope)!.file === undefined)) scopes.set(scope, origin);
+  };
   for (const func of module.funcs.values()) {
     const order = topological(resultValues(func));
     // What depends on the input stands nearer to the adapter's last line than what builds its weights.
     for (const v of [...order.filter(dependsOnInput), ...order.filter((x) => !dependsOnInput(x))]) {
-      const scope = v.origin?.scope;
-      // Masks have scopes too; they are no adapters.
-      if (scope?.includes('@') && (!scopes.has(scope) || scopes.get(scope)!.file === undefined))
-        scopes.set(scope, v.origin!);
+      for (const scope of adaptersOf(v.origin)) note(scope, v.origin!);
     }
+    // One that computes nothing of its own: it gives its layer a parameter for a weight.
+    for (const v of order) for (const scope of v.origin?.inside ?? []) note(scope, v.origin!);
   }
   return scopes;
 }

@@ -16,12 +16,13 @@ import {
   zero,
 } from '../ir/affine/matrix.js';
 import { dependsOnInput, matrixOf } from '../ir/affine/parse.js';
-import { resultValues, rewriteValues, topological, withInputs } from '../ir/graph.js';
+import { resultValues, rewriteValues, withInputs } from '../ir/graph.js';
 import { Interner } from '../ir/intern.js';
 import type { Builder } from '../ir/ops/builder.js';
-import type { Func, Origin, Value } from '../ir/types.js';
+import type { Func, Value } from '../ir/types.js';
+import { adaptersOf, belonging, leftOf, ownersIn } from './owners.js';
 import type { Pass } from './pass.js';
-import { isAdapterParam, readsBase, withOrigin } from './values.js';
+import { readsBase, withOrigin } from './values.js';
 
 export const kronecker: Pass = {
   name: 'kronecker',
@@ -48,15 +49,19 @@ function apart(interner: Interner, v: Value): Value | undefined {
   if (v.op !== 'linear' && v.op !== 'matmul') return undefined;
   const [x, weight, bias] = v.inputs as [Value, Value, Value | undefined];
   if (dependsOnInput(weight) || !dependsOnInput(x) || weight.type.shape.length !== 2) return undefined;
-  const adapter = adapterOf(v, weight);
-  if (!adapter) return undefined;
-  const { b } = withOrigin(interner, adapter);
-  const read = matrixOf(b, weight);
-  const whole = v.op === 'linear' ? read : transposed(b, read);
+  const owners = ownersIn([weight]);
+  if (owners.size === 0) return undefined;
+  const among = [adaptersOf(v.origin), v.origin?.inside ?? [], [...owners]].find((a) => a.length > 0)!;
+  const constants = withOrigin(interner, belonging(v.origin, among)).b;
+  const read = matrixOf(constants, weight);
+  const whole = v.op === 'linear' ? read : transposed(constants, read);
   // A scale of the rows that an adapter brought stays outside: inside it would be multiplied into the model's weight.
   const scaled = whole.kind === 'product' && whole.left.kind === 'diagonal' && whole.left.scale.op !== 'constant';
-  const [own, added] = split(b, scaled ? whole.right : whole);
+  const [own, added] = split(constants, scaled ? whole.right : whole);
   if (added.kind === 'zero') return undefined;
+  const beside = [materialise(constants, added), ...(scaled ? [whole.left.scale] : [])];
+  const left = leftOf(among, own.kind === 'zero' ? [] : [materialise(constants, own)], beside);
+  const { b } = withOrigin(interner, belonging(v.origin, left));
   const followed = holdsKron(added) || applyCost(added) < added.out * added.in;
   const delta = followed ? apply(b, added, x) : b.linear(x, materialise(b, added));
   if (own.kind === 'zero' && !followed) return undefined;
@@ -69,16 +74,6 @@ function apart(interner: Interner, v: Value): Value | undefined {
   const layer = base(undefined);
   const y = b.mul(layer ? b.add(layer, delta) : delta, whole.left.scale);
   return bias ? b.add(y, bias) : y;
-}
-
-/** The origin for what an adapter adds here: its scope, or undefined where no adapter's parameter is in the weight. */
-function adapterOf(v: Value, weight: Value): Origin | undefined {
-  for (const w of topological([weight])) {
-    if (w.op !== 'param' || !isAdapterParam(w.attrs.name)) continue;
-    const scope = v.origin?.scope ?? w.origin?.scope ?? w.attrs.name.slice(0, w.attrs.name.lastIndexOf('.'));
-    return { ...v.origin, scope };
-  }
-  return undefined;
 }
 
 /** The model's own part and the adapter's. What mixes them otherwise than by sums counts as the model's own. */

@@ -2,6 +2,7 @@
 import { dependsOnInput } from '../ir/affine/parse.js';
 import { topological } from '../ir/graph.js';
 import type { Value } from '../ir/types.js';
+import { adaptersOf } from './owners.js';
 import type { ObstacleNote, PassContext } from './pass.js';
 import { AFFINE, below, type Solution } from './regions.js';
 
@@ -17,13 +18,12 @@ export function noteObstacles(
   const readers = new Map<Value, Value[]>();
   for (const v of order) {
     for (const x of v.inputs) readers.set(x, [...(readers.get(x) ?? []), v]);
-    const scope = v.origin?.scope;
-    if (scope && dependsOnInput(v)) left.set(scope, [...(left.get(scope) ?? []), v]);
+    if (!dependsOnInput(v)) continue;
+    for (const scope of adaptersOf(v.origin)) left.set(scope, [...(left.get(scope) ?? []), v]);
   }
   const why = new Map<string, ObstacleNote>();
   for (const [v, end] of s.ends) {
-    const scope = v.origin?.scope;
-    if (scope && !why.has(scope)) why.set(scope, noteOf(v, end.reason));
+    for (const scope of adaptersOf(v.origin)) if (!why.has(scope)) why.set(scope, noteOf(v, end.reason));
   }
   for (const [scope, values] of left) {
     ctx.notes.obstacles.set(
@@ -49,7 +49,10 @@ function outside(
   for (const v of queue) {
     for (const r of readers.get(v) ?? []) {
       if (seen.has(r)) continue;
-      if (r.origin?.scope !== scope && !['reshape', 'transpose', 'slice', 'broadcast', 'add'].includes(r.op)) {
+      if (
+        !adaptersOf(r.origin).includes(scope) &&
+        !['reshape', 'transpose', 'slice', 'broadcast', 'add'].includes(r.op)
+      ) {
         return noteOf(r, reason(r));
       }
       seen.add(r);

@@ -65,6 +65,8 @@ export interface AdapterOutcome {
 
 export interface MergeReport {
   readonly adapters: readonly AdapterOutcome[];
+  /** Of the operations on what depends on the input, the share that adapters beside their layers take: 0 where all are merged. */
+  readonly share: number;
   readonly regions: readonly Region[];
   /**
    * Parameters of the base and the prepared parameters that take their place in `infer`: what a merged checkpoint in the base's layout

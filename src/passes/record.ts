@@ -3,6 +3,7 @@
 import { dependsOnInput } from '../ir/affine/parse.js';
 import { input, rewriteValues, withInputs } from '../ir/graph.js';
 import type { Func, Value } from '../ir/types.js';
+import { adaptersOf } from './owners.js';
 import type { Region } from './pass.js';
 import { costOf, isLayer, stretch } from './values.js';
 
@@ -11,7 +12,7 @@ export function regionOf(anchor: Value, after: Value, stop: (v: Value) => boolea
   const args = new Map<Value, Value>();
   const old = stretch([anchor], stop);
   const fresh = stretch([after], stop);
-  const scopes = new Set(old.map((v) => v.origin?.scope).filter((s) => s !== undefined));
+  const scopes = new Set(old.flatMap((v) => adaptersOf(v.origin)));
   const flops = (values: readonly Value[]): number => values.reduce((n, v) => n + costOf(v).flops, 0);
   const layer = old.find(isLayer) ?? anchor;
   return {

@@ -11,11 +11,12 @@ import { Interner } from '../ir/intern.js';
 import type { Func, Module, Value } from '../ir/types.js';
 import { absorb } from './absorb.js';
 import { noteObstacles } from './obstacles.js';
+import { adaptersOf, belonging, leftOf } from './owners.js';
 import type { Pass, PassContext } from './pass.js';
 import { realise } from './realise.js';
 import { regionOf } from './record.js';
 import { below, fixedAnchors, ownSteps, type Solution, solve } from './regions.js';
-import { isLayer, isTouched, readsBase, reorigin, stretch, unscoped, weightOfCost, withOrigin } from './values.js';
+import { isLayer, isTouched, readsBase, reorigin, stretch, weightOfCost, withOrigin } from './values.js';
 
 export const reparameterize: Pass = {
   name: 'reparameterize',
@@ -34,6 +35,8 @@ interface Choice {
   readonly value: Value;
   readonly clean: boolean;
   readonly replaced: boolean;
+  /** Adapters that are left beside the layers in what replaces the anchor. */
+  readonly left?: readonly string[];
 }
 
 function merge(func: Func, ctx: PassContext): Func {
@@ -129,8 +132,27 @@ function choose(interner: Interner, anchor: Value, s: Solution, ctx: PassContext
   const clean = made.clean && layers(stretch([made.value], stop)) <= layers(inner);
   const before = costBelow(anchor, stop);
   const after = costBelow(made.value, stop);
-  if (after < before || (after === before && clean)) return { value: made.value, clean, replaced: true };
-  return asIs;
+  if (after >= before && !(after === before && clean)) return asIs;
+  return {
+    value: made.value,
+    clean,
+    replaced: true,
+    ...(clean ? {} : { left: leftIn(inner, stretch([made.value], stop)) }),
+  };
+}
+
+/**
+ * Adapters of a region's old values that are left beside the layers in the new ones. Where the new ones have more layers than the model, nobody
+ * can say which is the model's own.
+ */
+function leftIn(old: readonly Value[], fresh: readonly Value[]): readonly string[] {
+  const layers = fresh.filter(isLayer);
+  const grown = layers.length > old.filter(isLayer).length;
+  const own = new Set(grown ? [] : layers);
+  const among = old.flatMap((v) => [...adaptersOf(v.origin), ...(own.size > 0 ? (v.origin?.inside ?? []) : [])]);
+  const constants = (values: readonly Value[]): Value[] =>
+    values.flatMap((v) => v.inputs.filter((x) => !dependsOnInput(x)));
+  return leftOf([...new Set(among)], constants([...own]), constants(fresh.filter((v) => !own.has(v))));
 }
 
 /**
@@ -239,9 +261,11 @@ interface Rebuilt {
 /** The function with every anchor's choice in its place. */
 function rebuild(results: readonly Value[], choices: ReadonlyMap<Value, Choice>, s: Solution): Rebuilt {
   const before = new Map<Value, Value>();
-  const clean = new Set<Value>();
-  for (const [anchor, choice] of choices) {
-    if (choice.clean) for (const v of stretch([choice.value], stopAt(s, anchor))) clean.add(v);
+  // Whose the new values are; nobody's where the region is clean.
+  const owners = new Map<Value, readonly string[]>();
+  for (const [anchor, { value, clean, left }] of choices) {
+    if (!clean && !left) continue;
+    for (const v of stretch([value], stopAt(s, anchor))) if (v.origin?.scope) owners.set(v, clean ? [] : left!);
   }
   const images = new Map<Value, Value>();
   // Depth-first; an anchor's choice may read the anchor itself, which inside of it is copied.
@@ -272,7 +296,7 @@ function rebuild(results: readonly Value[], choices: ReadonlyMap<Value, Choice>,
         v,
         v.inputs.map((x) => images.get(x)!),
       );
-      const made = clean.has(v) && v.origin?.scope ? reorigin(copy, unscoped(v.origin)) : copy;
+      const made = owners.has(v) ? reorigin(copy, belonging(v.origin, owners.get(v)!)) : copy;
       images.set(v, made);
       before.set(made, v);
     }

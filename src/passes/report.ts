@@ -3,14 +3,22 @@ import { diagnostic, type Place } from '../diagnostics/catalogue.js';
 import type { Diagnostic, Label } from '../diagnostics/types.js';
 import { dependsOnInput } from '../ir/affine/parse.js';
 import { resultValues, topological } from '../ir/graph.js';
-import type { Module, Origin } from '../ir/types.js';
+import type { Module, Origin, Value } from '../ir/types.js';
+import { adaptersOf, ownersIn } from './owners.js';
 import type { AdapterOutcome, MergeReport, PassContext } from './pass.js';
+import { costOf } from './values.js';
 
 export function reportOf(module: Module, ctx: PassContext): MergeReport {
   const infer = module.funcs.get('infer');
   const left = new Set<string>();
+  let [all, beside] = [0, 0];
   for (const v of infer ? topological(resultValues(infer)) : []) {
-    if (v.origin?.scope && dependsOnInput(v)) left.add(v.origin.scope);
+    if (!dependsOnInput(v)) continue;
+    const scopes = adaptersOf(v.origin);
+    for (const scope of scopes) left.add(scope);
+    const { flops } = costOf(v);
+    all += flops;
+    if (scopes.length > 0) beside += flops;
   }
   const adapters = [...ctx.scopes.keys()].map((scope): AdapterOutcome => {
     if (!left.has(scope)) return { scope, state: 'merged' };
@@ -20,12 +28,13 @@ export function reportOf(module: Module, ctx: PassContext): MergeReport {
   });
   return {
     adapters,
+    share: all === 0 ? 0 : beside / all,
     regions: ctx.notes.regions,
     replaced: ctx.notes.replaced,
     diagnostics: [
       ...keptDiagnostics(adapters, ctx),
       ...biasDiagnostics(module, ctx),
-      ...unfactoredDiagnostics(adapters, ctx),
+      ...unfactoredDiagnostics(adapters, module, ctx),
     ],
   };
 }
@@ -112,10 +121,24 @@ function biasDiagnostics(module: Module, ctx: PassContext): Diagnostic[] {
   });
 }
 
+/** Adapters that some layer was called with the weight of, where that weight still reads an adapter's parameters. */
+function insideOfWeights(module: Module): Set<string> {
+  const prepared = new Map(module.funcs.get('prepare')?.results.map((r) => [r.name, r.value]));
+  const expression = (x: Value): Value => (x.op === 'param' ? (prepared.get(x.attrs.name) ?? x) : x);
+  const inside = new Set<string>();
+  for (const v of topological(resultValues(module.funcs.get('infer')!))) {
+    if (!v.origin?.inside) continue;
+    const weights = v.inputs.filter((x) => !dependsOnInput(x)).flatMap((x) => topological([x]).map(expression));
+    if (ownersIn(weights).size > 0) for (const scope of v.origin.inside) inside.add(scope);
+  }
+  return inside;
+}
+
 /** `factored` was asked for and an adapter's parameters are inside a weight all the same. */
-function unfactoredDiagnostics(adapters: readonly AdapterOutcome[], ctx: PassContext): Diagnostic[] {
+function unfactoredDiagnostics(adapters: readonly AdapterOutcome[], module: Module, ctx: PassContext): Diagnostic[] {
   if (ctx.adapters !== 'factored') return [];
-  const merged = adapters.filter((a) => a.state === 'merged');
+  const inside = insideOfWeights(module);
+  const merged = adapters.filter((a) => a.state === 'merged' && inside.has(a.scope));
   const kind = ({ scope }: AdapterOutcome) => kindOf(scope, ctx);
   return grouped(merged, kind, siteOf).map(({ first: { scope }, sites }) => {
     const cause = labelAt(ctx.scopes.get(scope), 'this adapter is part of a weight');

@@ -12,6 +12,7 @@ import { OPS } from '../ir/ops/index.js';
 import { sameShape, tryBroadcast } from '../ir/ops/shapes.js';
 import { tensor } from '../ir/tensor.js';
 import type { Func, OpName, Value } from '../ir/types.js';
+import { Equals } from './owners.js';
 import type { Pass } from './pass.js';
 import type { Tools } from './values.js';
 import { withOrigin } from './values.js';
@@ -237,7 +238,8 @@ const BY_OP = new Map<OpName, readonly Rule[]>(
 const BOUND = 100;
 
 export function simplified(func: Func): Func {
-  const interner = new Interner();
+  const equals = new Equals();
+  const interner = new Interner(equals.note);
   const image = rewriteValues(resultValues(func), (v, inputs) => {
     let value = interner.seed(withInputs(v, inputs));
     for (let n = 0; n < BOUND; n++) {
@@ -252,7 +254,8 @@ export function simplified(func: Func): Func {
     }
     return value;
   });
-  return { ...func, results: func.results.map((r) => ({ name: r.name, value: image(r.value) })) };
+  const settled = equals.settled(func.results.map((r) => image(r.value)));
+  return { ...func, results: func.results.map((r, i) => ({ name: r.name, value: settled[i]! })) };
 }
 
 const run: Pass['run'] = (module) => ({

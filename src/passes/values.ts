@@ -87,7 +87,7 @@ export function withOrigin(interner: Interner, origin: Origin | undefined): Tool
 /** The origin without the adapter that put the value there. */
 export function unscoped(origin: Origin | undefined): Origin | undefined {
   if (!origin?.scope) return origin;
-  const { scope: _, ...rest } = origin;
+  const { scope: _, also: __, ...rest } = origin;
   return rest;
 }
 

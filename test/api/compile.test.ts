@@ -58,6 +58,13 @@ describe('the folder', () => {
     expect(summary.zeros).toBeUndefined();
   });
 
+  test('reports on an adapter that changes nothing: it is merged, with nothing left', async () => {
+    const nothing = 'adapter nothing() on base: Linear(in -> out) { forward(x) { base(x) } }';
+    const spec = vitSpec('vit-shards', 'adapt base.blocks[0].attn.proj with nothing()', nothing);
+    const { report } = await compile(spec, { host, golden: false });
+    expect(report).toEqual([{ scope: 'base.blocks.0.attn.proj@nothing', state: 'merged' }]);
+  });
+
   test('has a golden input whose answer is finite and not constant', async () => {
     const tensors = await readTensors(join(out, 'golden.safetensors'));
     expect(tensors.get('input.pixels')!.type.shape).toEqual([2, 3, 24, 24]);

@@ -42,14 +42,14 @@ async function zerosInFiles({ program, files }: Compiled): Promise<Map<string, n
 
 async function compiled(spec: Spec, options: { adapters?: 'merged' | 'factored'; weights?: 'f16' } = {}) {
   const result = await compile(spec, { host, golden: false, ...options });
-  const { zeros } = result.program.summary;
+  const { zeros, flops, adapterShare } = result.program.summary;
   // What the summary says of each tensor is what its file holds.
   const inFiles = await zerosInFiles(result);
   for (const t of zeros?.tensors ?? []) {
     const shipped = inFiles.get(`${t.name}#prepared`) ?? inFiles.get(t.name);
     expect(t.zeros, t.name).toBe(shipped);
   }
-  return { zeros, inFiles, said: describeCompiled(result, 'out') };
+  return { zeros, flops, adapterShare, said: describeCompiled(result, 'out') };
 }
 
 const fashion = (name: string): string => join(HERE, `${name}.peft`);
@@ -67,8 +67,13 @@ describe('a mask', () => {
   });
 
   test('over the base keeps its zeros where the adapter stays in factors', async () => {
-    const { zeros, said } = await compiled(fashion('karst'), { adapters: 'factored' });
+    const { zeros, flops, adapterShare, said } = await compiled(fashion('karst'), { adapters: 'factored' });
     expect(zeros).toMatchObject({ before: 262_144, zeros: 262_144, filled: 0 });
+    // What that costs: the work beyond the merged program's, which is that of the plain ViT.
+    const merged = await compiled(fashion('karst'), { adapters: 'merged' });
+    expect(adapterShare).toBeCloseTo(1 - merged.flops / flops, 2);
+    expect(said).toMatch(/beside their layers they take 8\.\d\d% of the work/);
+    expect(merged.adapterShare).toBeUndefined();
     expect(said).toContain('262,144 of 524,288 weights (50.00%) are zero in 8 pruned tensors');
     expect(said).not.toContain('filled');
   });

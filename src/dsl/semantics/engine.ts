@@ -24,6 +24,9 @@ export interface ArgVal {
   readonly span: Span;
 }
 
+/** What values that are being traced get as their origin, besides a place in the text. */
+export type Frame = Pick<Origin, 'site' | 'scope' | 'inside'>;
+
 export interface Engine {
   readonly report: Report;
   readonly library: Library;
@@ -34,7 +37,7 @@ export interface Engine {
   /** The statement that put each adapter on its site, by the adapter's scope. */
   readonly grafted: Map<string, Span>;
   /** What is being traced: every value made gets it as its origin. */
-  frame: { readonly site?: string; readonly scope?: string };
+  frame: Frame;
 
   evaluate(expr: Expr, scope: Scope, spot?: Spot): Val;
   /** The body of a module, adapter or block; its value is that of its last expression. */
@@ -49,7 +52,7 @@ export interface Engine {
   baseMember(site: Site, level: number, member: string, span: Span): Val;
 
   origin(span: Span): Origin;
-  within<T>(frame: { readonly site?: string; readonly scope?: string }, work: () => T): T;
+  within<T>(frame: Frame, work: () => T): T;
   /** Makes values; a ShapeError becomes a diagnostic at `span` that shows the operands. */
   trace(name: string, span: Span, operands: readonly Operand[], work: (b: Builder, origin: Origin) => Value): Value;
   /** The tensor that a value is or can become. */

@@ -190,7 +190,9 @@ export function callBase(engine: Engine, site: Site, level: number, args: readon
   const weight = one('weight') ?? mergedWeight(engine, site, level, span);
   const bias = one('bias') ?? mergedBias(engine, site, level, span);
   site.called = true;
-  return engine.within(frameOf(site), () => tensorVal(runLayer(engine, site, x, weight, bias, span)));
+  // The caller is the adapter above this level.
+  const frame = { ...frameOf(site), inside: scopesUpTo(site, level + 1) };
+  return engine.within(frame, () => tensorVal(runLayer(engine, site, x, weight, bias, span)));
 }
 
 const MEMBERS = ['weight', 'bias', 'parts', 'in', 'out', 'axis'];
@@ -239,6 +241,12 @@ const merged = new WeakMap<Site, Map<number, Merged>>();
 
 const untouched = (site: LayerSite | PartSite, level: number): boolean =>
   level === 0 && !(site.kind === 'layer' && site.parts.some((p) => p.grafts.length > 0));
+
+/** The first `level` adapters on a layer, and those on its parts. */
+const scopesUpTo = (site: LayerSite | PartSite, level: number): readonly string[] =>
+  [...(site.kind === 'layer' ? site.parts.flatMap((p) => p.grafts) : []), ...site.grafts.slice(0, level)].map(
+    (g) => g.scope,
+  );
 
 /** The weight of a layer with its first `level` adapters merged into it. */
 export function mergedWeight(engine: Engine, site: LayerSite | PartSite, level: number, span: Span): Value {
@@ -326,7 +334,8 @@ function maskSum(engine: Engine, site: LayerSite, args: readonly ArgVal[], span:
     memo.set(level, found);
   }
   const weight = build.mul(found.weight, site.mask!.slot.value, engine.origin(site.span));
-  return engine.within(frameOf(site), () => tensorVal(runLayer(engine, site, x, weight, found.bias, span)));
+  const frame = { ...frameOf(site), inside: scopesUpTo(site, level) };
+  return engine.within(frame, () => tensorVal(runLayer(engine, site, x, weight, found.bias, span)));
 }
 
 const adaptedAt =
