@@ -1,0 +1,7 @@
+/** The kinds of cases, by name; a campaign draws them by their weights. */
+import type { Kinds } from './case.js';
+import { config, idx, image, safetensors } from './formats.js';
+import { input, program } from './programs.js';
+import { spec, specJson } from './specs.js';
+
+export const KINDS: Kinds = { spec, 'spec-json': specJson, safetensors, config, program, input, idx, image };
