@@ -10,6 +10,7 @@ import { costOf, isLayer, stretch } from './values.js';
 /** `stop` says where the region ends below `anchor`; `after` computes the same from there. */
 export function regionOf(anchor: Value, after: Value, stop: (v: Value) => boolean): Region {
   const args = new Map<Value, Value>();
+  const ends = commonEnds(anchor, after, stop);
   const old = stretch([anchor], stop);
   const fresh = stretch([after], stop);
   const scopes = new Set(old.flatMap((v) => adaptersOf(v.origin)));
@@ -18,8 +19,8 @@ export function regionOf(anchor: Value, after: Value, stop: (v: Value) => boolea
   return {
     site: layer.origin?.site ?? anchor.origin?.site ?? '',
     scopes: [...scopes],
-    before: functionOf('before', anchor, stop, args),
-    after: functionOf('after', after, stop, args),
+    before: functionOf('before', anchor, ends, args),
+    after: functionOf('after', after, ends, args),
     flopsBefore: flops(old),
     flopsAfter: flops(fresh),
     newBias:
@@ -27,6 +28,35 @@ export function regionOf(anchor: Value, after: Value, stop: (v: Value) => boolea
       !old.some((v) => isLayer(v) && v.inputs.length > 2) &&
       fresh.some((v) => isLayer(v) && v.inputs.length > 2),
   };
+}
+
+/**
+ * Where both sides end: `stop`, but for values that only one of them reads. A form may have had to write down a value of its own (a broadcast, a
+ * gather of other rows) and end there; as an argument it would be another number than what it was made of.
+ */
+function commonEnds(anchor: Value, after: Value, stop: (v: Value) => boolean): (v: Value) => boolean {
+  const through = new Set<Value>();
+  const ends = (v: Value): boolean => stop(v) && !through.has(v);
+  for (;;) {
+    const [old, fresh] = [argumentsOf(anchor, ends), argumentsOf(after, ends)];
+    const own = [...fresh].filter((v) => !old.has(v) && v.op !== 'input');
+    if (own.length === 0) return ends;
+    for (const v of [...own, ...[...old].filter((x) => !fresh.has(x))]) through.add(v);
+  }
+}
+
+function argumentsOf(root: Value, ends: (v: Value) => boolean): Set<Value> {
+  const found = new Set<Value>();
+  const isEnd = (v: Value): boolean => v !== root && (v.op === 'input' || ends(v));
+  rewriteValues(
+    [root],
+    (v) => {
+      if (dependsOnInput(v) && isEnd(v)) found.add(v);
+      return v;
+    },
+    (v) => (dependsOnInput(v) && !isEnd(v) ? v.inputs : []),
+  );
+  return found;
 }
 
 function functionOf(name: string, root: Value, stop: (v: Value) => boolean, args: Map<Value, Value>): Func {

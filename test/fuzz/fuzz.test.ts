@@ -21,6 +21,8 @@ const SLICE: Readonly<Record<string, number>> = {
   'spec-json': 100,
   safetensors: 1500,
   config: 400,
+  program: 300,
+  input: 400,
   idx: 1000,
   image: 100,
 };

@@ -183,7 +183,7 @@ class Adapter {
   private factor(width: string): string {
     const { random } = this;
     return random.weighted<() => string>([
-      [3, () => random.pick(['0.5', '2', '-1', '0', '1', '1e-20', '1e20', '(1 / 3)'])],
+      [3, () => random.pick(['0.5', '2', '-1', '0', '1', '0.001', '100', '(1 / 3)'])],
       [3, () => this.param(width)],
       [2, () => this.param('1')],
       [1, () => `(1 + ${this.param(width)})`],

@@ -1,9 +1,8 @@
 /** The kind `program`: folders of compiled programs, changed, loaded and run on a device that only checks what it is asked. */
 import { load, type Session } from '../../runtime/session.js';
-import { memoryFiles } from '../../runtime/files.js';
 import { parseProgram } from '../../runtime/check.js';
 import { compile } from '../../src/api/compile.js';
-import { tinyProgram, copyProgram } from '../runtime/program.js';
+import { copyProgram, sealed, tinyProgram } from '../runtime/program.js';
 import { outcomeOfError, Broken, type Kind } from './case.js';
 import { defineConstants, nullDevice } from './device.js';
 import { type Files, memoryHost } from './host.js';
@@ -85,6 +84,8 @@ function anyInput(random: Random): unknown {
     [3, () => ({ tensors: { [random.pick(['x', 'pixels', 'image', someString(random)])]: values() } })],
     [1, () => ({ tensors: random.pick([[], 'x', 3, { pixels: { floats: 64 }, more: 1 }]) })],
     [1, () => ({ image: image(), tensors: {}, images: [] })],
+    [2, () => ({ tensors: { [random.pick(['x', 'pixels'])]: { floats: 4 * random.pick([1, 2, 16]) } } })],
+    [2, () => ({ images: [{ data: { bytes: 4 * 64 }, width: 8, height: 8 }] })],
   ])();
 }
 
@@ -99,6 +100,17 @@ function revive(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, revive(v)]));
 }
 
+/** The folder with the digests of what it holds now; as it is where there is no program to put them into. */
+function resealed(files: Files): Files {
+  const { 'program.json': text, ...rest } = files;
+  try {
+    const { program: json } = sealed(JSON.parse(new TextDecoder().decode(text)), new Map(Object.entries(rest)));
+    return { ...rest, 'program.json': encode(JSON.stringify(json)) };
+  } catch {
+    return files;
+  }
+}
+
 export const program: Kind = {
   weight: 12,
   make(random) {
@@ -110,13 +122,13 @@ export const program: Kind = {
       files[name] = mutateJsonText(random, random.chance(0.2) ? mutateJson(random, json) : json);
     else if (random.chance(0.1)) delete files[name];
     else files[name] = mutateBytes(random, files[name]!);
-    return { mode: random.pick(['', 'portable', 'golden']), files };
+    // Most are given the digests that they should have, or nothing but those would be looked at.
+    return { mode: random.pick(['', 'portable', 'golden']), files: random.chance(0.8) ? resealed(files) : files };
   },
   async run(files, mode) {
     const text = new TextDecoder().decode(files['program.json'] ?? new Uint8Array());
-    const parsed = parseProgram(text);
     const options = { device: nullDevice(), golden: mode === 'golden', portable: mode === 'portable' };
-    const session = await load({ program: parsed, files: memoryFiles(new Map(Object.entries(files))) }, options);
+    const session = await load({ program: parseProgram(text), files: new Map(Object.entries(files)) }, options);
     await session.warmup();
     session.dispose();
     return [];
@@ -130,7 +142,7 @@ const sessionOf = (at: number): Promise<Session> => {
   const made =
     sessions.get(text) ??
     load(
-      { program: parseProgram(text), files: memoryFiles(new Map(Object.entries(files))) },
+      { program: parseProgram(text), files: new Map(Object.entries(files)) },
       { device: nullDevice(), golden: false },
     );
   sessions.set(text, made);

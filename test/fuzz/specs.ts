@@ -59,8 +59,8 @@ function makeText(random: Random): string {
     [2, () => mutateParts(random, random.pick(SPECS).split('\n'), LINES).join('\n')],
     [5, () => mutateTree(random, random.pick(SPECS))],
     [2, () => random.pick(SPECS).replace(/\d+(\.\d+)?/g, (n) => (random.chance(0.1) ? String(someNumber(random)) : n))],
-    [2, () => wholeSpec(random)],
-    [1, () => mutateTree(random, wholeSpec(random))],
+    [4, () => wholeSpec(random)],
+    [2, () => mutateTree(random, wholeSpec(random))],
     [0.5, () => `module M() {\n  y = ${anyExpression(random, 5)}\n  forward(x) { y }\n}\nmodel A {\n  base = M()\n}\n`],
     [0.2, () => Array.from({ length: random.below(200) }, () => random.pick(TOKENS)).join(random.pick(['', ' ']))],
   ])();
@@ -119,7 +119,11 @@ async function runText(text: string, mode: string): Promise<readonly string[]> {
     }
     return [];
   } catch (error) {
-    if (error instanceof EspalierError) show(error.diagnostics, text);
+    if (!(error instanceof EspalierError)) throw error;
+    const refused = show(error.diagnostics, text);
+    // Rounding explains a merge that differs only where numbers are large or small, or halves.
+    if (refused.includes('ESP0403') && !/e[+-]?\d|\d{5}|f16/.test(text))
+      throw new Broken('a merge that differs (ESP0403)');
     throw error;
   }
 }
