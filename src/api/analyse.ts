@@ -137,7 +137,7 @@ export async function analyse(
     batch,
     ...(options.set ? { set: options.set } : {}),
     ...(options.model ? { model: options.model } : {}),
-    readFile: (p: string) => guard(() => host.readText(p)),
+    readFile: (p: string) => host.readText(p),
     facts: (location: string, _kind: Source['kind']) =>
       unreadable.has(location) ? 'unreadable' : checkpoints.get(location)?.facts,
   });

@@ -32,6 +32,13 @@ export { libraryText } from './library.js';
 export type { Merged, MergeOptions } from './merge.js';
 export { type ClassFigures, type Evaluation, figures } from './metrics.js';
 export { nodeHost } from './node/host.js';
-export { evaluateFolder, type ImagePrediction, openProgram, predictImages } from './node/programs.js';
+export {
+  evaluateFolder,
+  type ImagePrediction,
+  type ImagesOptions,
+  openProgram,
+  predictImages,
+  type Skipped,
+} from './node/programs.js';
 export { analyse, compile, inspect, merge, type OnNode } from './node/spec.js';
 export { writeCompiled, writeMerged } from './node/write.js';

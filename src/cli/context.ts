@@ -5,6 +5,7 @@ import { libraryText } from '../api/library.js';
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { render, toJson } from '../diagnostics/render.js';
 import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
+import { isDescriptor } from '../formats/node/files.js';
 import { EXIT } from './exit.js';
 import type { Output } from './output.js';
 
@@ -12,6 +13,8 @@ import type { Output } from './output.js';
 export function textOf(path: string): string | undefined {
   const own = libraryText(path);
   if (own !== undefined) return own;
+  // What came through a descriptor was read to its end.
+  if (isDescriptor(path)) return undefined;
   try {
     return readFileSync(path, 'utf8');
   } catch {

@@ -9,6 +9,8 @@ export const EXIT = {
   device: 3,
   /** `fmt --check` found files to format; `eval --min` was not reached. */
   differs: 4,
+  /** `run` and `eval`: some images could not be read; the others were run. */
+  skipped: 5,
   /** A fault in Espalier. */
   internal: 70,
 } as const;

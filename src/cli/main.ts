@@ -1,13 +1,20 @@
 #!/usr/bin/env node
 /** The command line. One thin file for each group of commands; everything they do is the API's. */
+import { reasonOf } from '../formats/node/files.js';
+import { diagnostic } from '../diagnostics/catalogue.js';
+import { EspalierError } from '../diagnostics/types.js';
+import { report } from './context.js';
 import { EXIT } from './exit.js';
 import { terminalOutput } from './output.js';
 import { runCommandLine } from './program.js';
 
-// `espalier run ... | head` closes the pipe early; that is not an error.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(EXIT.ok);
-  throw error;
-});
-
-process.exitCode = await runCommandLine(process.argv.slice(2), terminalOutput());
+const output = terminalOutput();
+let code = await runCommandLine(process.argv.slice(2), output);
+const failed = await output.flush();
+// Whoever closes a pipe has read enough: that is no error. A full disk is one.
+if (failed && failed.code !== 'EPIPE') {
+  const problem = new EspalierError([diagnostic('ESP0520', { path: 'standard output', reason: reasonOf(failed) })]);
+  const unwritten = report(problem, output, false);
+  if (code === EXIT.ok) code = unwritten;
+}
+process.exitCode = code;

@@ -4,19 +4,51 @@ import type { Progress } from '../api/parameters.js';
 export interface Output {
   /** Whether notes may have colour; results never have any. */
   readonly colour: boolean;
+  /** Whether anybody still takes results: `espalier run ... | head` stops reading. */
+  readonly open: () => boolean;
   /** Results; goes to standard output. */
   print(text: string): void;
   /** Everything that is not a result; goes to standard error. */
   note(text: string): void;
 }
 
-export function terminalOutput(): Output {
+export interface Terminal extends Output {
+  /** Waits until all that was printed is out. Gives the error that ended standard output, if one did. */
+  flush(): Promise<NodeJS.ErrnoException | undefined>;
+}
+
+export function terminalOutput(): Terminal {
+  const { stdout, stderr } = process;
+  let ended: NodeJS.ErrnoException | undefined;
+  const end = (error: NodeJS.ErrnoException) => {
+    ended ??= error;
+  };
+  stdout.on('error', end);
+  // There is nowhere left to say that nothing can be said.
+  stderr.on('error', () => {});
+  const write = (stream: NodeJS.WriteStream, text: string, failed: (error: NodeJS.ErrnoException) => void) => {
+    try {
+      stream.write(text.endsWith('\n') ? text : `${text}\n`);
+    } catch (error) {
+      // Files and devices are written at once, and fail at once.
+      failed(error as NodeJS.ErrnoException);
+    }
+  };
   // Notes are what is coloured, so it is standard error that has to be a terminal. An empty NO_COLOR is none, by its convention.
-  const colour = process.stderr.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb';
+  const colour = stderr.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb';
   return {
     colour,
-    print: (text) => process.stdout.write(text.endsWith('\n') ? text : `${text}\n`),
-    note: (text) => process.stderr.write(text.endsWith('\n') ? text : `${text}\n`),
+    open: () => ended === undefined,
+    print: (text) => {
+      if (!ended) write(stdout, text, end);
+    },
+    note: (text) => write(stderr, text, () => {}),
+    async flush() {
+      if (!ended) await new Promise<void>((done) => stdout.write('', () => done()));
+      // The error of a write that failed is told after its callback.
+      await new Promise(setImmediate);
+      return ended;
+    },
   };
 }
 

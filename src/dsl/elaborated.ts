@@ -91,7 +91,7 @@ export interface ElaborateOptions {
   readonly set?: Readonly<Record<string, string>>;
   /** Which model, when a file has several. */
   readonly model?: string;
-  /** Reads what `use "./x.peft"` names; returns undefined if there is no such file. */
+  /** Reads what `use "./x.peft"` names; returns undefined if there is no such file, throws an EspalierError if it cannot be read. */
   readonly readFile: (path: string) => string | undefined;
   /**
    * Asked for every `from` before shapes are resolved; undefined when nothing is known. `unreadable`: it could not be opened, which was

@@ -24,6 +24,7 @@ export async function cli(...args: string[]): Promise<Ended> {
   const line = (text: string) => (text.endsWith('\n') ? text : `${text}\n`);
   const code = await runCommandLine(args, {
     colour: false,
+    open: () => true,
     print: (text) => out.push(line(text)),
     note: (text) => err.push(line(text)),
   });

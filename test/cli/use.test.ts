@@ -1,6 +1,16 @@
 /** `compile`, `run`, `eval`, `merge`, `inspect` and `doctor` on the example, with real images and some that are not. */
-import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, join, sep } from 'node:path';
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, join } from 'node:path';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { STAGES } from '../../src/api/compile.js';
@@ -122,15 +132,42 @@ describe('run', () => {
     }
   });
 
-  test('refuses what is no image, all of it at once', async () => {
+  test('names, counts and skips what is no image, and runs the others', async () => {
     writeFileSync(join(folder, 'text.png'), 'this is a text');
     writeFileSync(join(folder, 'empty.png'), '');
     writeFileSync(join(folder, 'half.png'), readFileSync(image(2)).subarray(0, 100));
     const names = ['text.png', 'empty.png', 'half.png', 'absent.png'];
-    const ended = await cli('run', program, image(0), ...names.map((n) => join(folder, n)));
-    expectRefused(ended, 1, 'ESP0530');
-    for (const name of names) expect(ended.err).toContain(name);
-    expect(ended.err).toMatch(/it is empty/);
+    const paths = names.map((n) => join(folder, n));
+    const { code, out, err } = await cli('run', program, image(0), ...paths, image(1), '--json', '--top', '1');
+    expect(code).toBe(5);
+    expect((JSON.parse(out) as { image: string }[]).map((r) => r.image)).toEqual([image(0), image(1)]);
+    for (const name of names)
+      expect(err.match(new RegExp(`error\\[ESP05\\d\\d\\].*${name}`, 'g')), name).toHaveLength(1);
+    expect(err).toMatch(/it is empty/);
+    expect(err).toMatch(/^4 that could not be read were skipped$/m);
+    const none = await cli('run', program, paths[0]!, '--json');
+    expect([none.code, JSON.parse(none.out)]).toEqual([5, []]);
+    const strict = await cli('run', program, image(0), ...paths, '--strict');
+    expectRefused(strict, 1, 'ESP0530');
+    expect(strict.err).not.toContain('empty.png');
+    expectRefused(await cli('run', program, '--strict', join(folder, 'absent.png')), 1, 'ESP0501');
+  });
+
+  test('prints results as they come', async () => {
+    mkdirSync(join(folder, 'stream'));
+    for (let i = 0; i < 70; i++) copyFileSync(image(7), join(folder, 'stream', `${i}.png`));
+    writeFileSync(join(folder, 'stream', '68.png'), 'no image');
+    for (const flag of ['--json', '--csv']) {
+      const ended = await cli('run', program, join(folder, 'stream'), '--strict', '--top', '1', flag);
+      // Those before it are out, and what went wrong does not stand between them.
+      expect(ended.code).toBe(1);
+      expect(ended.out.match(/\d+\.png/g)!.length).toBeGreaterThanOrEqual(60);
+      expect(ended.out).not.toContain('ESP0530');
+      expect(ended.err).toMatch(/ESP0530.*68\.png/);
+    }
+  });
+
+  test('refuses what is no program, and arguments that are wrong', async () => {
     mkdirSync(join(folder, 'bare'));
     expectRefused(await cli('run', program, join(folder, 'bare')), 1, 'ESP0531');
     expectRefused(await cli('run', folder, image(0)), 2, 'ESP0905');
@@ -205,21 +242,27 @@ describe('eval', () => {
     expect(confusionText(figures(labels, [[1, 1]]))).toMatch(/no confusion/);
   });
 
-  test('reads every image before it says which are wrong, however many there are', async () => {
-    mkdirSync(join(folder, 'many'));
-    for (let i = 0; i < 70; i++) copyFileSync(image(7), join(folder, 'many', `${i}.png`));
-    for (const i of [3, 69]) writeFileSync(join(folder, 'many', `${i}.png`), 'no image');
-    const ended = await cli('run', program, join(folder, 'many'));
-    expectRefused(ended, 1, 'ESP0530');
-    expect(ended.err).toContain(`${sep}3.png`);
-    expect(ended.err).toContain(`${sep}69.png`);
-    for (const i of [3, 69]) copyFileSync(image(7), join(folder, 'many', `${i}.png`));
-    const all = JSON.parse((await cli('run', program, join(folder, 'many'), '--json', '--top', '1')).out) as {
-      image: string;
-      classes: { label: string }[];
-    }[];
-    expect(all.map((r) => basename(r.image))).toEqual(Array.from({ length: 70 }, (_, i) => `${i}.png`));
-    expect(new Set(all.map((r) => r.classes[0]!.label))).toEqual(new Set(['7']));
+  test('scores the images that can be read, in folders and behind links, and says which were not', async () => {
+    const set = join(folder, 'partly');
+    mkdirSync(join(set, '7'), { recursive: true });
+    copyFileSync(image(7), join(set, '7', 'good.png'));
+    writeFileSync(join(set, '7', 'bad.png'), 'no image');
+    symlinkSync(join(digits, '1'), join(set, '1'));
+    symlinkSync(set, join(set, '7', 'circle'));
+    symlinkSync(join(folder, 'nowhere'), join(set, '3'));
+    const json = await cli('eval', program, set, '--json');
+    expect(json.code).toBe(5);
+    const found = JSON.parse(json.out) as {
+      images: number;
+      classes: { support: number }[];
+      skipped: { path: string }[];
+    };
+    expect(found.images).toBe(3);
+    expect(found.classes.map((c) => c.support)).toEqual([0, 2, 0, 0, 0, 0, 0, 1, 0, 0]);
+    expect(found.skipped.map((s) => s.path)).toEqual([join(set, '3'), join(set, '7', 'bad.png')]);
+    const text = await cli('eval', program, set, '--min', '0');
+    expect([text.code, text.err.match(/error\[/g)?.length]).toEqual([5, 2]);
+    expectRefused(await cli('eval', program, set, '--strict'), 1, 'ESP0501');
   });
 
   test('refuses folders that are no classes', async () => {

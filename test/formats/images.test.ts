@@ -1,5 +1,6 @@
 /** Images of every odd kind become 8-bit RGBA, or a diagnostic that names the file. */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
@@ -198,6 +199,45 @@ describe('folders', () => {
     await expect(decodeImage(join(folder, 'deep/cat/2.bmp'))).rejects.toThrow(/ESP0530.*2\.bmp.*no image format/);
     await writeFile(join(folder, 'deep/stray.png'), png);
     await expect(listLabelledImages(join(folder, 'deep'))).rejects.toThrow(/ESP0531.*no class's folder: stray\.png/);
+  });
+
+  test('links to folders are followed as links to files are, each folder once; what leads nowhere is told', async () => {
+    const png = await make(rgba, 4, 2).png().toBuffer();
+    const set = join(folder, 'linked');
+    for (const path of ['elsewhere/inner', 'linked/cat', 'linked/bird'])
+      await mkdir(join(folder, path), { recursive: true });
+    await writeFile(join(folder, 'elsewhere/1.png'), png);
+    await writeFile(join(folder, 'elsewhere/inner/2.png'), png);
+    await writeFile(join(set, 'cat/3.png'), png);
+    await writeFile(join(set, 'bird/5.png'), png);
+    await symlink(join(folder, 'elsewhere'), join(set, 'dog'));
+    await symlink(join(folder, 'elsewhere/1.png'), join(set, 'cat/4.png'));
+    // Circles: to the whole, to itself, and between two folders.
+    await symlink(set, join(set, 'cat/all'));
+    await symlink('.', join(set, 'cat/self'));
+    await symlink('../elsewhere', join(folder, 'elsewhere/again'));
+    for (const name of ['gone', 'gone.png', 'gone.txt']) await symlink('/nowhere/at/all', join(set, 'bird', name));
+    const told: string[] = [];
+    const labelled = await listLabelledImages(set, (path) => told.push(path));
+    expect(labelled.map(({ path, label }) => [label, path.slice(set.length + 1)])).toEqual([
+      ['bird', 'bird/5.png'],
+      ['cat', 'cat/3.png'],
+      ['cat', 'cat/4.png'],
+      ['dog', 'dog/1.png'],
+      ['dog', 'dog/inner/2.png'],
+    ]);
+    expect(told).toEqual(['gone', 'gone.png'].map((name) => join(set, 'bird', name)));
+    await expect(listLabelledImages(set)).rejects.toThrow(/ESP0501.*gone/);
+    await symlink('/nowhere/at/all', join(set, 'fish'));
+    told.length = 0;
+    expect(await listLabelledImages(set, (path) => told.push(path))).toEqual(labelled);
+    expect(told).toContain(join(set, 'fish'));
+  });
+
+  test.skipIf(process.platform === 'win32')('a pipe or a device is not opened', async () => {
+    execFileSync('mkfifo', [join(folder, 'pipe.png')]);
+    for (const path of [join(folder, 'pipe.png'), '/dev/zero'])
+      await expect(decodeImage(path)).rejects.toThrow(/ESP0501.*not a regular file/);
   });
 
   test('without images, or not there', async () => {

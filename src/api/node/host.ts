@@ -1,9 +1,10 @@
 /** Node as the compiler's host: specs and weights are files. */
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import { limitsOf, openDevice } from '../../../runtime/node/device.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { EspalierError } from '../../diagnostics/types.js';
+import { readWhole } from '../../formats/node/files.js';
 import { openCheckpointAt } from '../../formats/node/open.js';
 import type { Host } from '../host.js';
 
@@ -14,13 +15,10 @@ const MAX_SPEC_BYTES = 64 * 2 ** 20;
 export function nodeHost(): Host {
   return {
     readText(path) {
-      try {
-        if (statSync(path).size > MAX_SPEC_BYTES) throw new EspalierError([diagnostic('ESP0917', { path })]);
-        return readFileSync(path, 'utf8');
-      } catch (error) {
-        if (error instanceof EspalierError) throw error;
-        return undefined;
-      }
+      if (!existsSync(path)) return undefined;
+      const bytes = readWhole(path, MAX_SPEC_BYTES);
+      if (!bytes) throw new EspalierError([diagnostic('ESP0917', { path })]);
+      return Buffer.from(bytes).toString();
     },
     resolve: (from, location) => (isAbsolute(location) ? location : join(dirname(from), location)),
     openCheckpoint: openCheckpointAt,

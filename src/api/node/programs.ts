@@ -2,10 +2,17 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { type ClassScore, load, type NodeLoadOptions, type Session, topClasses } from '../../../runtime/node/index.js';
+import {
+  type ClassScore,
+  InputError,
+  load,
+  type NodeLoadOptions,
+  type Session,
+  topClasses,
+} from '../../../runtime/node/index.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
-import { decodeImage, listImages, listLabelledImages } from '../../formats/node/images.js';
+import { decodeImage, listImages, listLabelledImages, type Unreadable } from '../../formats/node/images.js';
 import { restoreFolder } from '../../formats/node/leftovers.js';
 import type { RgbaImage } from '../../formats/types.js';
 import { type Evaluation, figures } from '../metrics.js';
@@ -26,9 +33,39 @@ export interface ImagePrediction {
   readonly classes: readonly ClassScore[];
 }
 
-async function imagePaths(paths: readonly string[]): Promise<string[]> {
+/** An image, or a folder of them, that could not be read. */
+export interface Skipped {
+  readonly path: string;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+export interface ImagesOptions {
+  /** Hears of each image that cannot be read, and the others are run. Without it, the first such image is an error. */
+  readonly skip?: ((skipped: Skipped) => void) | undefined;
+  readonly progress?: Progress | undefined;
+}
+
+/** What to do with what cannot be read. */
+function unreadableBy({ skip }: ImagesOptions): Unreadable {
+  return (path, error) => {
+    if (!skip) throw error;
+    skip({ path, diagnostics: error.diagnostics });
+  };
+}
+
+async function imagePaths(paths: readonly string[], unreadable: Unreadable): Promise<string[]> {
   const isFolder = (path: string) => existsSync(path) && statSync(path).isDirectory();
-  return (await Promise.all(paths.map((path) => (isFolder(path) ? listImages(path) : [path])))).flat();
+  const found: string[] = [];
+  for (const path of paths) {
+    try {
+      for (const image of isFolder(path) ? await listImages(path, unreadable) : [path]) found.push(image);
+    } catch (error) {
+      // A folder without images is a mistake of the command, and no file that cannot be read.
+      if (!(error instanceof EspalierError) || error.diagnostics.some((d) => d.code !== 'ESP0501')) throw error;
+      unreadable(path, error);
+    }
+  }
+  return found;
 }
 
 /** How many decoded images wait for the GPU at a time, and how much memory they may take: photographs are large, and a session copies them. */
@@ -37,12 +74,11 @@ const WINDOW_BYTES = 256 * 2 ** 20;
 /** How many are decoded at once; the decoder has as many threads. */
 const DECODERS = 4;
 
-/**
- * Decoded images by window. Once one cannot be read, the others are only looked at, so that all that are wrong are in one error.
- * @throws EspalierError ESP0530, ESP0532, ESP0501 for every image that cannot be read
- */
-async function* windows(paths: readonly string[]): AsyncIterable<{ path: string; image: RgbaImage }[]> {
-  const problems: Diagnostic[] = [];
+/** Decoded images by window; what cannot be read is in none. */
+async function* windows(
+  paths: readonly string[],
+  unreadable: Unreadable,
+): AsyncIterable<{ path: string; image: RgbaImage }[]> {
   let window: { path: string; image: RgbaImage }[] = [];
   let bytes = 0;
   for (let at = 0; at < paths.length; at += DECODERS) {
@@ -51,49 +87,75 @@ async function* windows(paths: readonly string[]): AsyncIterable<{ path: string;
     for (const [i, result] of decoded.entries()) {
       if (result.status === 'rejected') {
         if (!(result.reason instanceof EspalierError)) throw result.reason;
-        problems.push(...result.reason.diagnostics);
-      } else if (problems.length === 0) {
+        unreadable(part[i]!, result.reason);
+      } else {
         window.push({ path: part[i]!, image: result.value });
         bytes += result.value.data.byteLength;
       }
     }
     const full = window.length + DECODERS > WINDOW || bytes > WINDOW_BYTES || at + DECODERS >= paths.length;
-    if (!full || problems.length > 0) continue;
+    if (!full) continue;
     yield window;
     window = [];
     bytes = 0;
   }
-  if (problems.length > 0) throw new EspalierError(problems);
 }
 
-/** Logits of the first output for each image, in order. */
+/** Logits of the first output for each image that can be read, in order. */
 async function* logitsOf(
   session: Session,
   paths: readonly string[],
+  unreadable: Unreadable,
   progress?: Progress,
 ): AsyncIterable<{ path: string; logits: ArrayLike<number> }> {
-  const output = session.program.entries[0]!.outputs[0]!.name;
+  // A program that takes no images says so before the first is decoded.
+  await session.run({ images: [] });
   let done = 0;
-  for await (const window of windows(paths)) {
-    const results = await session.run({ images: window.map(({ image }) => image) });
-    for (const [i, result] of results.entries()) yield { path: window[i]!.path, logits: result.outputs[output]! };
+  for await (const window of windows(paths, unreadable)) {
+    yield* logitsOfWindow(session, window, unreadable);
     done += window.length;
     progress?.('running images', done / paths.length);
   }
 }
 
-/** @param top how many classes to name for each image */
-export async function predictImages(
+async function* logitsOfWindow(
+  session: Session,
+  window: readonly { path: string; image: RgbaImage }[],
+  unreadable: Unreadable,
+): AsyncIterable<{ path: string; logits: ArrayLike<number> }> {
+  const output = session.program.entries[0]!.outputs[0]!.name;
+  try {
+    const results = await session.run({ images: window.map(({ image }) => image) });
+    for (const [i, result] of results.entries()) yield { path: window[i]!.path, logits: result.outputs[output]! };
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    const [first, ...others] = window;
+    if (others.length === 0) {
+      const message = `${first!.path}: ${error.message}`;
+      unreadable(first!.path, new EspalierError([diagnostic('ESP0708', { message, help: error.help })]));
+    }
+    // One image does not fit the program, by its size: which, and what of the others?
+    else for (const one of window) yield* logitsOfWindow(session, [one], unreadable);
+  }
+}
+
+/**
+ * Predictions for images and folders of images, as they come.
+ * @throws EspalierError ESP0530, ESP0532, ESP0501 for an image that cannot be read, unless `skip` hears of it; ESP0531 for a folder without images
+ */
+export async function* predictImages(
   session: Session,
   paths: readonly string[],
-  top: number,
-  progress?: Progress,
-): Promise<ImagePrediction[]> {
-  const predictions: ImagePrediction[] = [];
-  for await (const { path, logits } of logitsOf(session, await imagePaths(paths), progress)) {
-    predictions.push({ image: path, classes: topClasses(logits, session.program.labels, top) });
+  options: ImagesOptions & {
+    /** How many classes to name for each image (default: 5). */
+    readonly top?: number;
+  } = {},
+): AsyncGenerator<ImagePrediction, void, undefined> {
+  const { top = 5, progress } = options;
+  const unreadable = unreadableBy(options);
+  for await (const { path, logits } of logitsOf(session, await imagePaths(paths, unreadable), unreadable, progress)) {
+    yield { image: path, classes: topClasses(logits, session.program.labels, top) };
   }
-  return predictions;
 }
 
 /** Class numbers by the name of their folder. A class name may hold what a folder's cannot: `T-shirt/top` is found as `T-shirt_top`. */
@@ -106,11 +168,19 @@ function classFolders(labels: readonly string[]): Map<string, number[]> {
   return numbers;
 }
 
-/** Figures on FOLDER/<class>/<image>. @throws EspalierError if a sub-folder is no class of the program */
-export async function evaluateFolder(session: Session, folder: string, progress?: Progress): Promise<Evaluation> {
+/**
+ * Figures on FOLDER/<class>/<image>, of the images that can be read.
+ * @throws EspalierError if a sub-folder is no class of the program; for an image that cannot be read, unless `skip` hears of it
+ */
+export async function evaluateFolder(
+  session: Session,
+  folder: string,
+  options: ImagesOptions = {},
+): Promise<Evaluation> {
+  const unreadable = unreadableBy(options);
   const { labels } = session.program;
   if (!labels) throw new EspalierError([diagnostic('ESP0920', { program: session.program.name })]);
-  const images = await listLabelledImages(folder);
+  const images = await listLabelledImages(folder, unreadable);
   const numbers = classFolders(labels);
   const unknown = [...new Set(images.map((i) => i.label).filter((label) => !numbers.has(label)))];
   if (unknown.length > 0)
@@ -121,7 +191,7 @@ export async function evaluateFolder(session: Session, folder: string, progress?
     throw new EspalierError([diagnostic('ESP0926', { folder, label: shared, classes: numbers.get(shared)! })]);
   const actual = new Map(images.map((i) => [i.path, numbers.get(i.label)![0]!]));
   const pairs: [number, number][] = [];
-  for await (const { path, logits } of logitsOf(session, [...actual.keys()], progress)) {
+  for await (const { path, logits } of logitsOf(session, [...actual.keys()], unreadable, options.progress)) {
     pairs.push([actual.get(path)!, topClasses(logits, labels, 1)[0]!.index]);
   }
   return figures(labels, pairs);

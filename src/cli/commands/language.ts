@@ -1,7 +1,6 @@
 /** `check`, `fmt`, `explain`: what needs a spec's text and nothing else. */
-import { readFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
-import { analyse, EspalierError, format, parse } from '../../api/index.js';
+import { analyse, EspalierError, format, nodeHost, parse } from '../../api/index.js';
 import { CATALOGUE, type Code, diagnostic } from '../../diagnostics/catalogue.js';
 import { explain } from '../../diagnostics/explain.js';
 import { toJson } from '../../diagnostics/render.js';
@@ -92,12 +91,8 @@ export function registerLanguage(program: Command, output: CommandOutput): void 
 }
 
 function formatFile(path: string): { before: string; after: string; diagnostics: EspalierError['diagnostics'] } {
-  let before: string;
-  try {
-    before = readFileSync(path, 'utf8');
-  } catch {
-    throw new EspalierError([diagnostic('ESP0901', { path })]);
-  }
+  const before = nodeHost().readText(path);
+  if (before === undefined) throw new EspalierError([diagnostic('ESP0901', { path })]);
   const { file, diagnostics } = parse(path, before);
   const broken = diagnostics.filter((d) => d.severity === 'error');
   return { before, after: broken.length > 0 ? before : format(file), diagnostics: broken };

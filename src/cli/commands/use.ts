@@ -1,14 +1,23 @@
 /** `run` and `eval`: a compiled folder on real images. */
 import { type Command, Option } from 'commander';
-import type { Evaluation } from '../../api/index.js';
-import { evaluateFolder, openProgram, predictImages } from '../../api/node/programs.js';
-import { type CommandOutput, guarded, numberFor } from '../context.js';
+import type { Evaluation, Session } from '../../api/index.js';
+import {
+  evaluateFolder,
+  type ImagePrediction,
+  type ImagesOptions,
+  openProgram,
+  predictImages,
+  type Skipped,
+} from '../../api/node/programs.js';
+import { toJson } from '../../diagnostics/render.js';
+import { type CommandOutput, guarded, numberFor, report, showDiagnostics, textOf } from '../context.js';
 import { EXIT } from '../exit.js';
 import { csvLine, startProgress, table } from '../output.js';
 
 interface UseFlags {
   readonly json?: boolean;
   readonly csv?: boolean;
+  readonly strict?: boolean;
 }
 
 const percent = (x: number) => (Number.isNaN(x) ? '-' : `${(100 * x).toFixed(1)}%`);
@@ -31,9 +40,111 @@ export function confusionText({ classes, confusion }: Evaluation): string {
   return `commonest confusions (\`--json\` has the whole table)\n${table(rows, ['actual', 'predicted', 'images'])}`;
 }
 
+/** How results are printed as they come: what each is, what stands around them. */
+interface Listing {
+  readonly each: (prediction: ImagePrediction, index: number) => string;
+  readonly before?: string;
+  /** At the end, of how many. */
+  readonly after?: (count: number) => string;
+}
+
+const JSON_LISTING: Listing = {
+  each: (prediction, i) => `${i === 0 ? '[' : ','}${JSON.stringify(prediction, null, 2)}`,
+  after: (count) => (count === 0 ? '[]' : ']'),
+};
+const CSV_LISTING: Listing = {
+  before: csvLine(['image', 'rank', 'class', 'probability']),
+  each: ({ image, classes }) => classes.map((c, i) => csvLine([image, i + 1, c.label, c.probability])).join('\n'),
+};
+const TEXT_LISTING: Listing = {
+  each: ({ image, classes }) => `${image}\n${table(classes.map((c) => [`  ${c.label}`, percent(c.probability)]))}`,
+};
+
+/** Opens a program for `body`, which hears what images are skipped as it is said; the result is the exit code that they make of its own. */
+async function onProgram(
+  dir: string,
+  { strict }: UseFlags,
+  output: CommandOutput,
+  body: (session: Session, options: ImagesOptions, skipped: readonly Skipped[], clear: () => void) => Promise<number>,
+): Promise<number> {
+  const progress = startProgress();
+  const skipped: Skipped[] = [];
+  const skip = (one: Skipped) => {
+    progress.done();
+    skipped.push(one);
+    showDiagnostics(one.diagnostics, output, false);
+  };
+  const session = await openProgram(dir);
+  try {
+    const options = { progress: progress.report, ...(strict ? {} : { skip }) };
+    const code = await body(session, options, skipped, progress.done);
+    if (skipped.length === 0) return code;
+    output.note(`${skipped.length} that could not be read ${skipped.length === 1 ? 'was' : 'were'} skipped`);
+    return code === EXIT.ok ? EXIT.skipped : code;
+  } finally {
+    progress.done();
+    session.dispose();
+  }
+}
+
+async function runCommand(
+  dir: string,
+  images: readonly string[],
+  flags: UseFlags & { readonly top: number },
+  output: CommandOutput,
+): Promise<number> {
+  const { each, before, after } = flags.json ? JSON_LISTING : flags.csv ? CSV_LISTING : TEXT_LISTING;
+  let count = 0;
+  try {
+    return await onProgram(dir, flags, output, async (session, options, _, clear) => {
+      for await (const prediction of predictImages(session, images, { ...options, top: flags.top })) {
+        clear();
+        if (count === 0 && before !== undefined) output.print(before);
+        output.print(each(prediction, count++));
+        if (!output.open()) return EXIT.ok;
+      }
+      if (after) output.print(after(count));
+      return EXIT.ok;
+    });
+  } catch (error) {
+    if (count === 0) throw error;
+    // Results stand on standard output already, and diagnostics as JSON would not be of one piece with them.
+    return report(error, output, false);
+  }
+}
+
+async function evalCommand(
+  dir: string,
+  folder: string,
+  flags: UseFlags & { readonly min?: number },
+  output: CommandOutput,
+): Promise<number> {
+  return onProgram(dir, flags, output, async (session, options, skipped, clear) => {
+    const result = await evaluateFolder(session, folder, options);
+    clear();
+    if (flags.json) {
+      const named = skipped.map(({ path, diagnostics }) => ({ path, diagnostics: toJson(diagnostics, textOf) }));
+      output.print(JSON.stringify({ ...result, skipped: named }, null, 2));
+    } else if (flags.csv) {
+      output.print(csvLine(['class', 'images', 'precision', 'recall']));
+      for (const c of result.classes) output.print(csvLine([c.label, c.support, c.precision, c.recall]));
+    } else {
+      const rows = result.classes.map((c) => [c.label, c.support, percent(c.precision), percent(c.recall)]);
+      output.print(`accuracy ${percent(result.accuracy)} (${result.correct} of ${result.images})\n`);
+      output.print(`${table(rows, ['class', 'images', 'precision', 'recall'])}\n`);
+      output.print(confusionText(result));
+    }
+    return flags.min !== undefined && result.accuracy < flags.min ? EXIT.differs : EXIT.ok;
+  });
+}
+
+const useOptions = (command: Command) =>
+  command
+    .option('--json', 'as JSON')
+    .option('--strict', 'stop at the first image that cannot be read; without it, such images are named and skipped');
+
 export function registerUse(program: Command, output: CommandOutput): void {
-  program
-    .command('run')
+  useOptions(program.command('run'))
     .description('run a compiled program on images and print the likeliest classes')
     .argument('<dir>', 'a folder that `compile` wrote')
     .argument('<image...>', 'images, or folders of images')
@@ -43,68 +154,24 @@ export function registerUse(program: Command, output: CommandOutput): void {
       (text) => numberFor('--top', text, { from: 1, to: 1000, whole: true }),
       5,
     )
-    .option('--json', 'as JSON')
     .addOption(new Option('--csv', 'as CSV: image, rank, class, probability').conflicts('json'))
     .action(
-      guarded(output, async (dir: string, images: string[], flags: UseFlags & { top: number }) => {
-        const progress = startProgress();
-        const session = await openProgram(dir);
-        try {
-          const results = await predictImages(session, images, flags.top, progress.report);
-          progress.done();
-          if (flags.json) output.print(JSON.stringify(results, null, 2));
-          else if (flags.csv) {
-            output.print(csvLine(['image', 'rank', 'class', 'probability']));
-            for (const { image, classes } of results) {
-              classes.forEach((c, i) => {
-                output.print(csvLine([image, i + 1, c.label, c.probability]));
-              });
-            }
-          } else {
-            for (const { image, classes } of results) {
-              output.print(`${image}\n${table(classes.map((c) => [`  ${c.label}`, percent(c.probability)]))}`);
-            }
-          }
-          return EXIT.ok;
-        } finally {
-          progress.done();
-          session.dispose();
-        }
-      }),
+      guarded(output, (dir: string, images: string[], flags: UseFlags & { top: number }) =>
+        runCommand(dir, images, flags, output),
+      ),
     );
 
-  program
-    .command('eval')
+  useOptions(program.command('eval'))
     .description('accuracy, per-class figures and a confusion table on a folder of labelled images')
     .argument('<dir>', 'a folder that `compile` wrote')
     .argument('<folder>', 'images as FOLDER/<class>/<image>')
-    .option('--json', 'as JSON')
     .addOption(new Option('--csv', 'the per-class figures as CSV').conflicts('json'))
     .option('--min <accuracy>', 'exit 4 if the accuracy is below this (0 to 1)', (text) =>
       numberFor('--min', text, { from: 0, to: 1, whole: false }),
     )
     .action(
-      guarded(output, async (dir: string, folder: string, flags: UseFlags & { min?: number }) => {
-        const progress = startProgress();
-        const session = await openProgram(dir);
-        try {
-          const result = await evaluateFolder(session, folder, progress.report);
-          progress.done();
-          const rows = result.classes.map((c) => [c.label, c.support, percent(c.precision), percent(c.recall)]);
-          if (flags.json) output.print(JSON.stringify(result, null, 2));
-          else if (flags.csv) {
-            output.print(csvLine(['class', 'images', 'precision', 'recall']));
-            for (const c of result.classes) output.print(csvLine([c.label, c.support, c.precision, c.recall]));
-          } else {
-            output.print(`accuracy ${percent(result.accuracy)} (${result.correct} of ${result.images})\n`);
-            output.print(`${table(rows, ['class', 'images', 'precision', 'recall'])}\n`);
-            output.print(confusionText(result));
-          }
-          return flags.min !== undefined && result.accuracy < flags.min ? EXIT.differs : EXIT.ok;
-        } finally {
-          progress.done();
-          session.dispose();
-        }
-      }),
+      guarded(output, (dir: string, folder: string, flags: UseFlags & { min?: number }) =>
+        evalCommand(dir, folder, flags, output),
+      ),
     );
 }

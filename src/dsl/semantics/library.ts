@@ -1,6 +1,7 @@
 /** Declarations in reach of a file: its own, those of the files it uses, and the standard library. */
 
 import { nearest } from '../../diagnostics/suggest.js';
+import { EspalierError } from '../../diagnostics/types.js';
 import type { Decl, ModelDecl, SettingsDecl, SourceFile, Span, UseDecl } from '../ast.js';
 import { lookup } from '../lookup.js';
 import { parse } from '../parse.js';
@@ -153,7 +154,16 @@ export class Library {
     }
     const known = this.#files.get(path);
     if (known) return [known];
-    const text = this.#readFile(path);
+    let text: string | undefined;
+    try {
+      text = this.#readFile(path);
+    } catch (error) {
+      if (!(error instanceof EspalierError)) throw error;
+      for (const why of error.diagnostics) {
+        this.#report.push({ ...why, primary: { span: d.span, text: 'used here' } });
+      }
+      return [];
+    }
     if (text === undefined) {
       this.#report.add('ESP0212', { path }, { primary: { span: d.span, text: 'used here' } });
       return [];

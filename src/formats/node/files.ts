@@ -1,5 +1,5 @@
-/** Files and folders of the local machine, read by range. Writing them is `write.ts`. */
-import { constants, type Stats } from 'node:fs';
+/** Files and folders of the local machine, read by range or whole. Writing them is `writing.ts`. */
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs';
 import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { diagnostic } from '../../diagnostics/catalogue.js';
@@ -19,6 +19,7 @@ const REASONS: Readonly<Record<string, string>> = {
   EDQUOT: 'the disk quota is used up',
   EFBIG: 'the file system takes no file of this size',
   EIO: 'the device gave an error',
+  ELOOP: 'its links lead in a circle',
 };
 
 /** A system error in plain words. */
@@ -28,7 +29,7 @@ export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-function cannotRead(path: string, error: unknown): EspalierError {
+export function cannotRead(path: string, error: unknown): EspalierError {
   return new EspalierError([diagnostic('ESP0501', { path, reason: reasonOf(error) })]);
 }
 
@@ -48,6 +49,56 @@ export async function kindOfPath(path: string): Promise<'file' | 'folder' | unde
   return s.isDirectory() ? 'folder' : 'file';
 }
 
+/** Why something that is there is not read. */
+const notRegular = (found: Stats) => new Error(found.isDirectory() ? 'it is a folder' : 'it is not a regular file');
+
+/**
+ * What whoever started this process handed to it: behind `/dev/stdin`, or the shell's `<(command)`, may be a pipe, which is read to its end. By any other
+ * name a pipe may never end, and opening it may never come back.
+ */
+export function isDescriptor(path: string): boolean {
+  return /^\/(dev\/(stdin|fd\/\d+)|proc\/(self|\d+)\/fd\/\d+)$/.test(path);
+}
+
+/**
+ * All bytes of a file, or of what a descriptor leads to; undefined if they are more than `limit`.
+ * @throws EspalierError ESP0501
+ */
+export function readWhole(path: string, limit: number): Uint8Array | undefined {
+  let file: number | undefined;
+  try {
+    const handed = isDescriptor(path);
+    file = handed ? openHanded(path) : openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+    const found = fstatSync(file);
+    if (found.isDirectory() || !(handed || found.isFile())) throw notRegular(found);
+    if (found.size > limit) return undefined;
+    const pieces: Uint8Array[] = [];
+    let size = 0;
+    for (let last = 1; last > 0; ) {
+      const piece = Buffer.allocUnsafe(Math.max(65536, found.size - size + 1));
+      last = readSync(file, piece);
+      size += last;
+      if (size > limit) return undefined;
+      pieces.push(piece.subarray(0, last));
+    }
+    return new Uint8Array(Buffer.concat(pieces, size));
+  } catch (error) {
+    throw cannotRead(path, error);
+  } finally {
+    if (file !== undefined && file > 2) closeSync(file);
+  }
+}
+
+/** Opening it again reads a file from its start; a socket, as which Node hands standard input over, cannot be opened. */
+function openHanded(path: string): number {
+  try {
+    return openSync(path, constants.O_RDONLY);
+  } catch (error) {
+    if ((error as { code?: unknown }).code === 'ENXIO' && /stdin$|\/0$/.test(path)) return 0;
+    throw error;
+  }
+}
+
 /**
  * A file for reading by range. It is open only while a range is read, so nothing needs to be closed; a file that changes between two reads is
  * noticed.
@@ -56,13 +107,12 @@ export async function kindOfPath(path: string): Promise<'file' | 'folder' | unde
 export async function openFile(path: string): Promise<ByteSource> {
   const first = await statOf(path);
   if (!first) throw cannotRead(path, { code: 'ENOENT' });
-  if (!first.isFile())
-    throw cannotRead(path, new Error(first.isDirectory() ? 'it is a folder' : 'it is not a regular file'));
+  if (!first.isFile()) throw cannotRead(path, notRegular(first));
   const read = async (offset: number, length: number): Promise<Uint8Array> => {
     checkRange(path, first.size, offset, length);
     let handle: FileHandle | undefined;
     try {
-      handle = await open(path, constants.O_RDONLY);
+      handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
       const now = await handle.stat();
       if (now.size !== first.size || now.mtimeMs !== first.mtimeMs || now.ino !== first.ino) {
         throw new Error('it changed while it was read');

@@ -1,10 +1,13 @@
 /** Images of the local machine as 8-bit RGBA, whatever they were: sharp decodes, and everything odd about a file ends here. */
-import { readdir, readFile } from 'node:fs/promises';
+import type { Dirent } from 'node:fs';
+import { readdir, realpath, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import sharp from 'sharp';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { EspalierError } from '../../diagnostics/types.js';
+import { readAll } from '../bytes.js';
 import type { RgbaImage } from '../types.js';
+import { cannotRead, isDescriptor, openFile, readWhole } from './files.js';
 
 /** What is an image by its name. Those that are not read are here too: in a folder they are refused by name, not passed over. */
 const EXTENSIONS = new Set(
@@ -16,6 +19,8 @@ const EXTENSIONS = new Set(
 
 /** Pictures beyond this are not decoded: 100 million pixels are 400 MB of RGBA. */
 const MAX_PIXELS = 100_000_000;
+/** That many, stored plainly with 16 bits a channel, and some more. */
+const MAX_BYTES = 2 ** 30;
 
 /**
  * Decodes a file or bytes, to the bits that Pillow's `convert('RGB')` gives, which models are trained on: numbers are the file's, so that no color
@@ -27,15 +32,7 @@ export async function decodeImage(
   source: string | Uint8Array,
   name = typeof source === 'string' ? source : 'image',
 ): Promise<RgbaImage> {
-  let bytes: Uint8Array;
-  try {
-    bytes = typeof source === 'string' ? await readFile(source) : source;
-  } catch (error) {
-    const code = (error as { code?: string }).code;
-    const reason =
-      code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'it is a folder' : String(code ?? error);
-    throw new EspalierError([diagnostic('ESP0501', { path: name, reason })]);
-  }
+  const bytes = typeof source === 'string' ? await readImage(source) : source;
   const refuse = (reason: string): EspalierError => new EspalierError([diagnostic('ESP0530', { file: name, reason })]);
   if (bytes.byteLength === 0) throw refuse('it is empty');
   const open = () => sharp(bytes, { failOn: 'truncated', limitInputPixels: false, animated: false, ignoreIcc: true });
@@ -62,6 +59,19 @@ export async function decodeImage(
   } catch (error) {
     throw refuse(plain(error));
   }
+}
+
+/** @throws EspalierError ESP0501 */
+async function readImage(path: string): Promise<Uint8Array> {
+  const tooLarge = () => cannotRead(path, new Error(`it has more than ${MAX_BYTES} bytes`));
+  if (isDescriptor(path)) {
+    const bytes = readWhole(path, MAX_BYTES);
+    if (!bytes) throw tooLarge();
+    return bytes;
+  }
+  const file = await openFile(path);
+  if (file.size > MAX_BYTES) throw tooLarge();
+  return readAll(file);
 }
 
 /** CMYK to opaque RGBA, in place, as Pillow does it: 255 - k, less its product with each ink. */
@@ -97,53 +107,82 @@ export interface LabelledImage {
 
 const byName = (a: string, b: string): number => a.localeCompare(b, 'en', { numeric: true });
 
-async function entriesOf(folder: string): Promise<{ files: string[]; folders: string[] }> {
+/**
+ * Hears what cannot be read of a folder, while all else in it is found: sub-folders, and links that lead nowhere. May throw to end the search.
+ */
+export type Unreadable = (path: string, error: EspalierError) => void;
+const refuse: Unreadable = (_, error) => {
+  throw error;
+};
+
+interface Entries {
+  readonly files: string[];
+  readonly folders: string[];
+}
+
+/** Names of a folder's images and sub-folders, in order; links are what they lead to. @throws EspalierError ESP0501 */
+async function entriesOf(folder: string, unreadable: Unreadable): Promise<Entries> {
+  let entries: Dirent[];
   try {
-    const entries = await readdir(folder, { withFileTypes: true });
-    const visible = entries.filter((e) => !e.name.startsWith('.'));
-    return {
-      files: visible
-        .filter((e) => !e.isDirectory() && EXTENSIONS.has(extname(e.name).toLowerCase()))
-        .map((e) => e.name)
-        .sort(byName),
-      folders: visible
-        .filter((e) => e.isDirectory())
-        .map((e) => e.name)
-        .sort(byName),
-    };
+    entries = await readdir(folder, { withFileTypes: true });
   } catch (error) {
-    const code = (error as { code?: string }).code;
-    const reason =
-      code === 'ENOENT'
-        ? 'there is no such folder'
-        : code === 'ENOTDIR'
-          ? 'it is a file, not a folder'
-          : String(code ?? error);
-    throw new EspalierError([diagnostic('ESP0501', { path: folder, reason })]);
+    throw cannotRead(folder, error);
   }
+  const found: Entries = { files: [], folders: [] };
+  for (const entry of entries.sort((a, b) => byName(a.name, b.name))) {
+    if (entry.name.startsWith('.')) continue;
+    const extension = extname(entry.name).toLowerCase();
+    const isImage = EXTENSIONS.has(extension);
+    const path = join(folder, entry.name);
+    const kind = entry.isSymbolicLink() ? await stat(path).catch((error: unknown) => cannotRead(path, error)) : entry;
+    if (kind instanceof EspalierError) {
+      // It may have been an image, or the folder of a class, but is no file of another kind.
+      if (isImage || extension === '') unreadable(path, kind);
+    } else if (kind.isDirectory()) found.folders.push(entry.name);
+    else if (isImage) found.files.push(entry.name);
+  }
+  return found;
 }
 
 /** Images directly in a folder and in the folders below it, in the order of their names. @throws EspalierError ESP0531, ESP0501 */
-export async function listImages(folder: string): Promise<string[]> {
-  const found = await imagesBelow(folder);
+export async function listImages(folder: string, unreadable: Unreadable = refuse): Promise<string[]> {
+  const found = await imagesBelow(folder, unreadable);
   if (found.length === 0) throw new EspalierError([diagnostic('ESP0531', { folder, why: 'holds no images' })]);
   return found;
 }
 
-/** Paths of the images in a folder and below it, folder by folder; empty if there are none. */
-async function imagesBelow(folder: string): Promise<string[]> {
-  const { files, folders } = await entriesOf(folder);
+/**
+ * Paths of the images in a folder and below it, folder by folder; empty if there are none. A folder that several links lead to is looked at once, so that
+ * links in a circle end.
+ */
+async function imagesBelow(folder: string, unreadable: Unreadable, seen = new Set<string>()): Promise<string[]> {
+  const here = await realpath(folder).catch(() => folder);
+  if (seen.has(here)) return [];
+  seen.add(here);
+  const { files, folders } = await entriesOf(folder, unreadable);
   const found = files.map((file) => join(folder, file));
-  for (const sub of folders) found.push(...(await imagesBelow(join(folder, sub))));
+  for (const sub of folders)
+    for (const path of await imagesOfSub(join(folder, sub), unreadable, seen)) found.push(path);
   return found;
+}
+
+/** The same for a folder that another one is more than. */
+async function imagesOfSub(folder: string, unreadable: Unreadable, seen: Set<string>): Promise<string[]> {
+  try {
+    return await imagesBelow(folder, unreadable, seen);
+  } catch (error) {
+    if (!(error instanceof EspalierError)) throw error;
+    unreadable(folder, error);
+    return [];
+  }
 }
 
 /**
  * Images of a folder with a folder for each class; what lies deeper belongs to the class as well.
  * @throws EspalierError ESP0531, ESP0501
  */
-export async function listLabelledImages(folder: string): Promise<LabelledImage[]> {
-  const { files, folders } = await entriesOf(folder);
+export async function listLabelledImages(folder: string, unreadable: Unreadable = refuse): Promise<LabelledImage[]> {
+  const { files, folders } = await entriesOf(folder, unreadable);
   if (folders.length === 0) {
     const why = files.length > 0 ? 'holds images but no folder for each class' : 'holds no folder for each class';
     throw new EspalierError([diagnostic('ESP0531', { folder, why })]);
@@ -152,9 +191,11 @@ export async function listLabelledImages(folder: string): Promise<LabelledImage[
     const why = `holds images that are in no class's folder: ${files.slice(0, 5).join(', ')}${files.length > 5 ? ', ...' : ''}`;
     throw new EspalierError([diagnostic('ESP0531', { folder, why })]);
   }
+  const whole = await realpath(folder);
   const found: LabelledImage[] = [];
   for (const label of folders) {
-    for (const path of await imagesBelow(join(folder, label))) found.push({ path, label });
+    const images = await imagesOfSub(join(folder, label), unreadable, new Set([whole]));
+    for (const path of images) found.push({ path, label });
   }
   if (found.length === 0)
     throw new EspalierError([diagnostic('ESP0531', { folder, why: 'has folders for classes, but no images in them' })]);
