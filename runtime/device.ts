@@ -2,7 +2,7 @@
  * The device a program runs on: what it offers, what the program needs, which kernel variants are legal, and requesting it. A device
  * gets WebGPU's default limits; only what the program demands is raised.
  */
-import { byteSize, roundUp } from './check.js';
+import { byteSize } from './check.js';
 import { DeviceLostError, LimitError, NoAdapterError, OutOfMemoryError, ValidationError } from './errors.js';
 import type { KernelVariant, Program } from './program.js';
 
@@ -68,12 +68,7 @@ export function neededLimits(program: Program): Record<string, number> {
   for (const kernel of program.kernels) raise('maxStorageBuffersPerShaderStage', kernel.bindings.length);
   for (const entry of program.entries) {
     for (const bytes of entry.slabs) raise('maxBufferSize', bytes);
-    for (const tensor of entry.inputs) raise('maxBufferSize', byteSize(tensor));
-    // Outputs are read back together.
-    raise(
-      'maxBufferSize',
-      entry.outputs.reduce((sum, tensor) => sum + roundUp(byteSize(tensor)), 0),
-    );
+    for (const tensor of [...entry.inputs, ...entry.outputs]) raise('maxBufferSize', byteSize(tensor));
     for (const { bindings, workgroups } of entry.dispatches) {
       for (const ref of bindings) raise('maxStorageBufferBindingSize', ref.bytes);
       // Of all variants: which of them runs is not known yet.

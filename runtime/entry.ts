@@ -1,6 +1,7 @@
 /** One entry of a program, ready to run: its bind groups, made once, and the commands of a forward pass. */
+import { byteSize } from './check.js';
 import type { CompiledKernel, Layouts } from './kernels.js';
-import { type Memory, outputPlaces, resolve } from './memory.js';
+import { type Memory, resolve } from './memory.js';
 import type { Entry, Program } from './program.js';
 
 interface Step {
@@ -63,7 +64,7 @@ export class RunnableEntry {
     return this.memory.entries[this.index]!.inputs;
   }
 
-  /** Records the forward pass and the copies to the read-back buffer. */
+  /** Records the forward pass and the copies to the read-back buffers. */
   encode(encoder: GPUCommandEncoder): void {
     if (this.clock) this.encodeTimed(encoder, this.clock);
     else {
@@ -72,18 +73,20 @@ export class RunnableEntry {
       pass.end();
     }
     const { outputs, readback } = this.memory.entries[this.index]!;
-    outputPlaces(this.entry).forEach(({ offset, bytes }, i) => {
-      encoder.copyBufferToBuffer(outputs[i]!, 0, readback, offset, bytes);
+    this.entry.outputs.forEach((t, i) => {
+      encoder.copyBufferToBuffer(outputs[i]!, 0, readback[i]!, 0, byteSize(t));
     });
   }
 
   /** Waits for the submitted pass and copies its outputs out, as raw bytes in the order of the entry's outputs. */
   async read(): Promise<ArrayBuffer[]> {
     const { readback } = this.memory.entries[this.index]!;
-    await readback.mapAsync(GPUMapMode.READ);
-    const bytes = outputPlaces(this.entry).map((p) => readback.getMappedRange(p.offset, p.bytes).slice(0));
-    readback.unmap();
-    return bytes;
+    await Promise.all(readback.map((buffer) => buffer.mapAsync(GPUMapMode.READ)));
+    return this.entry.outputs.map((t, i) => {
+      const bytes = readback[i]!.getMappedRange(0, byteSize(t)).slice(0);
+      readback[i]!.unmap();
+      return bytes;
+    });
   }
 
   /** Times of the pass that was read last; undefined without a clock. */

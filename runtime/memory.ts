@@ -4,14 +4,14 @@ import { byteSize, roundUp } from './check.js';
 import { guarded } from './device.js';
 import { ProgramFileError } from './errors.js';
 import type { ProgramFiles } from './files.js';
-import type { BufferRef, Entry, Program } from './program.js';
+import type { BufferRef, Program } from './program.js';
 import { readSafetensors } from './safetensors.js';
 
 export interface EntryBuffers {
   readonly inputs: readonly GPUBuffer[];
   readonly outputs: readonly GPUBuffer[];
-  /** All outputs one after another, for reading. */
-  readonly readback: GPUBuffer;
+  /** A buffer for each output that can be mapped: together they could be more than one holds. */
+  readonly readback: readonly GPUBuffer[];
 }
 
 export interface Memory {
@@ -65,14 +65,13 @@ function makeBuffers(device: GPUDevice, program: Program, all: GPUBuffer[]): Omi
   const slabs = Array.from({ length: slabCount }, (_, i) =>
     buffer(`slab ${i}`, Math.max(...program.entries.map((e) => e.slabs[i] ?? 0)), STORAGE),
   );
-  const entries = program.entries.map((entry): EntryBuffers => {
-    const readback = entry.outputs.reduce((sum, t) => sum + roundUp(byteSize(t)), 0);
-    return {
-      inputs: entry.inputs.map((t) => buffer(t.name, byteSize(t), STORAGE | COPY_DST)),
-      outputs: entry.outputs.map((t) => buffer(t.name, byteSize(t), STORAGE | COPY_SRC)),
-      readback: buffer('read-back', readback, MAP_READ | COPY_DST),
-    };
-  });
+  const entries = program.entries.map(
+    ({ inputs, outputs }): EntryBuffers => ({
+      inputs: inputs.map((t) => buffer(t.name, byteSize(t), STORAGE | COPY_DST)),
+      outputs: outputs.map((t) => buffer(t.name, byteSize(t), STORAGE | COPY_SRC)),
+      readback: outputs.map((t) => buffer(`${t.name}, read back`, byteSize(t), MAP_READ | COPY_DST)),
+    }),
+  );
   return { weights, slabs, entries };
 }
 
@@ -128,14 +127,4 @@ export function resolve(memory: Memory, entry: number, ref: BufferRef): GPUBuffe
   if (ref.kind === 'weight') return memory.weights.get(ref.name)!;
   if (ref.kind === 'arena') return memory.slabs[ref.slab]!;
   return ref.kind === 'input' ? io.inputs[ref.index]! : io.outputs[ref.index]!;
-}
-
-/** Bytes of one entry's outputs in the read-back buffer. */
-export function outputPlaces(entry: Entry): { offset: number; bytes: number }[] {
-  let offset = 0;
-  return entry.outputs.map((t) => {
-    const place = { offset, bytes: byteSize(t) };
-    offset += roundUp(place.bytes);
-    return place;
-  });
 }

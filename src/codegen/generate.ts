@@ -92,7 +92,7 @@ export function generate(
       flops: flops(entries[0]?.dispatches),
       sparseFlops: flops(entries[0]?.dispatches.filter((d) => kernels.list[d.kernel]!.archetype === 'sparse_contract')),
       weightBytes,
-      peakBytes: weightBytes + Math.max(0, ...entries.map(entryBytes)),
+      peakBytes: weightBytes + workingBytes(entries),
     },
   };
   return { program, files: kernels.files, weights: recipes, memory };
@@ -114,9 +114,14 @@ function noBuffer(
   });
 }
 
-function entryBytes(e: Entry): number {
-  const specs = [...e.inputs, ...e.outputs].reduce((sum, t) => sum + sizeOf(t.shape) * 4, 0);
-  return specs + e.slabs.reduce((a, b) => a + b, 0);
+/** What a session holds beside weights: inputs and outputs of each entry, the latter twice to be read, and slabs, which all entries share. */
+function workingBytes(entries: readonly Entry[]): number {
+  const size = (t: TensorSpec): number => padded(sizeOf(t.shape) * ELEMENT_BYTES);
+  const add = (list: readonly number[]): number => list.reduce((a, b) => a + b, 0);
+  const slabs = Array.from({ length: Math.max(0, ...entries.map((e) => e.slabs.length)) }, (_, i) =>
+    Math.max(...entries.map((e) => e.slabs[i] ?? 0)),
+  );
+  return add([...slabs, ...entries.flatMap((e) => [...e.inputs, ...e.outputs, ...e.outputs].map(size))]);
 }
 
 /** Kernels by their text: two groups that come to the same WGSL share one. */

@@ -271,6 +271,11 @@ describe('limits', () => {
       maxStorageBufferBindingSize: 8192 * 8192 * 4,
       maxComputeWorkgroupsPerDimension: 8192 * 128,
     });
+    // Outputs have buffers of their own, to be read from too.
+    const { program } = tinyProgram();
+    const y = { name: 'y', dtype: 'f32', shape: [1, 50 << 20] } as const;
+    const entries = program.entries.map((e) => ({ ...e, outputs: [y, { ...y, name: 'z' }] }));
+    expect(neededLimits({ ...program, entries })).toEqual({});
   });
 
   test('a program that needs more than the adapter has refuses', async () => {
