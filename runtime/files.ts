@@ -17,10 +17,11 @@ export interface ProgramFiles {
   open(file: string): Promise<OpenFile>;
 }
 
-/** A compiled folder's address, or a program in memory with its files by name. */
+/** A compiled folder's address, each file's own address by name (a bundler may have moved them), or a program in memory with its files by name. */
 export type Source =
   | string
   | URL
+  | { readonly urls: Readonly<Record<string, string | URL>> }
   | { readonly program: Program; readonly files: ProgramFiles | ReadonlyMap<string, Uint8Array | string> };
 
 export function bytesFile(bytes: Uint8Array): OpenFile {
@@ -46,9 +47,10 @@ function memoryFiles(files: ReadonlyMap<string, Uint8Array | string>): ProgramFi
 /** The files of what `load` was given. Throws InputError (ESP0708) for anything but a `Source`. */
 export function filesOf(source: Source): ProgramFiles {
   if (typeof source === 'string' || source instanceof URL) return urlFiles(source);
-  const files: unknown = source?.files;
+  const { files, urls } = (source ?? {}) as { files?: unknown; urls?: Readonly<Record<string, string | URL>> };
   if (files instanceof Map) return memoryFiles(files);
   if (typeof (files as ProgramFiles | undefined)?.open === 'function') return files as ProgramFiles;
+  if (typeof urls === 'object' && urls !== null) return addressedFiles(urls);
   throw new InputError(
     '`load` was given neither the address of a compiled folder nor `{ program, files }`',
     'give a path or URL, what `compile` returned, or a program with a Map of its files',
@@ -58,21 +60,40 @@ export function filesOf(source: Source): ProgramFiles {
 /** The folder at a URL; `file:` works in Node. */
 function urlFiles(source: string | URL): ProgramFiles {
   const base = folderUrl(source);
+  return { remote: base.protocol !== 'file:', open: (file) => openUrl(file, new URL(file, base)) };
+}
+
+function addressedFiles(urls: Readonly<Record<string, string | URL>>): ProgramFiles {
+  const places = new Map(Object.entries(urls).map(([file, url]) => [file, new URL(url, pageAddress())]));
   return {
-    remote: base.protocol !== 'file:',
+    remote: [...places.values()].some(({ protocol }) => protocol !== 'file:'),
     async open(file) {
-      const url = new URL(file, base);
-      if (url.protocol === 'file:') return openNodeFile(file, url);
-      try {
-        const response = await fetch(url);
-        if (!response.ok) throw new ProgramFileError(file, `is missing (${url.href}: HTTP ${response.status})`);
-        return bytesFile(new Uint8Array(await response.arrayBuffer()));
-      } catch (error) {
-        if (error instanceof ProgramFileError) throw error;
-        throw new ProgramFileError(file, `cannot be fetched from ${url.href}`, error);
-      }
+      const url = places.get(file);
+      if (!url) throw new ProgramFileError(file, 'is missing: no address was given for it');
+      return openUrl(file, url);
     },
   };
+}
+
+async function openUrl(file: string, url: URL): Promise<OpenFile> {
+  if (url.protocol === 'file:') return openNodeFile(file, url);
+  try {
+    if (url.protocol === 'data:') return bytesFile(inlined(url.href));
+    const response = await fetch(url);
+    if (!response.ok) throw new ProgramFileError(file, `is missing (${url.href}: HTTP ${response.status})`);
+    return bytesFile(new Uint8Array(await response.arrayBuffer()));
+  } catch (error) {
+    if (error instanceof ProgramFileError) throw error;
+    throw new ProgramFileError(file, `cannot be fetched from ${url.href.slice(0, 200)}`, error);
+  }
+}
+
+/** What a bundler wrote into the address itself, as Vite does with small files. Not fetched, which `default-src 'self'` forbids. */
+function inlined(address: string): Uint8Array {
+  const comma = address.indexOf(',');
+  const content = decodeURIComponent(address.slice(comma + 1));
+  if (!address.slice(0, comma).endsWith(';base64')) return new TextEncoder().encode(content);
+  return Uint8Array.from(atob(content), (byte) => byte.charCodeAt(0));
 }
 
 /** The whole of a file as text. */
@@ -91,10 +112,15 @@ function folderUrl(source: string | URL): URL {
   if (typeof source !== 'string') return new URL(slash(source.href));
   // Two letters at least, or `C:\out` were a URL.
   if (/^[a-z][a-z0-9+.-]+:/i.test(source)) return new URL(slash(source));
-  const page = globalThis.document?.baseURI ?? globalThis.location?.href;
+  const page = pageAddress();
   if (page !== undefined) return new URL(slash(source), page);
   const from = `file://${process.platform === 'win32' ? '/' : ''}${process.cwd().replaceAll('\\', '/')}/`;
   return new URL(slash(source.replaceAll('%', '%25').replaceAll('#', '%23').replaceAll('?', '%3F')), from);
+}
+
+/** What relative addresses are relative to; undefined in Node. */
+function pageAddress(): string | undefined {
+  return globalThis.document?.baseURI ?? globalThis.location?.href;
 }
 
 async function openNodeFile(name: string, url: URL): Promise<OpenFile> {

@@ -69,6 +69,20 @@ export async function withPage<T>(browser: Browser, site: Site, use: (open: Open
     response.end(body ?? 'not found');
   });
   await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready));
+  try {
+    const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+    return await withAddress(browser, address, (page, errors) => use({ page, errors, requests }));
+  } finally {
+    await new Promise((closed) => server.close(closed));
+  }
+}
+
+/** Opens an address, and closes the page after `use`. */
+async function withAddress<T>(
+  browser: Browser,
+  address: string,
+  use: (page: Page, errors: readonly string[]) => Promise<T>,
+): Promise<T> {
   const page = await browser.newPage();
   const errors: string[] = [];
   page.on('pageerror', (error) => errors.push(error.message));
@@ -77,11 +91,10 @@ export async function withPage<T>(browser: Browser, site: Site, use: (open: Open
     if (message.type() === 'error' && !/Failed to load resource/.test(message.text())) errors.push(message.text());
   });
   try {
-    await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
-    return await use({ page, errors, requests });
+    await page.goto(address);
+    return await use(page, errors);
   } finally {
     await page.close();
-    await new Promise((closed) => server.close(closed));
   }
 }
 
@@ -91,16 +104,25 @@ export async function withPage<T>(browser: Browser, site: Site, use: (open: Open
  */
 export function runPage(browser: Browser, site: Site): Promise<unknown> {
   const html = '<!doctype html><title>test</title><script type="module" src="/page.js"></script>';
-  return withPage(browser, { ...site, files: { '/index.html': html, ...site.files } }, async ({ page, errors }) => {
-    // The policy forbids what Playwright's own polling would do in the page, so this polls from outside.
-    for (const end = Date.now() + 90_000; !(await page.evaluate(() => 'result' in globalThis)); ) {
-      if (errors.length > 0 || Date.now() > end) throw new Error(errors.join('\n') || '/page.js set no result in time');
-      await new Promise((wait) => setTimeout(wait, 20));
-    }
-    const result = await page.evaluate(() => (globalThis as unknown as { result: Promise<unknown> }).result);
-    if (errors.length > 0) throw new Error(errors.join('\n'));
-    return result;
-  });
+  return withPage(browser, { ...site, files: { '/index.html': html, ...site.files } }, ({ page, errors }) =>
+    resultOf(page, errors),
+  );
+}
+
+/** What the page at an address sets `globalThis.result` to, as `runPage`. */
+export function runAddress(browser: Browser, address: string): Promise<unknown> {
+  return withAddress(browser, address, resultOf);
+}
+
+async function resultOf(page: Page, errors: readonly string[]): Promise<unknown> {
+  // The policy forbids what Playwright's own polling would do in the page, so this polls from outside.
+  for (const end = Date.now() + 90_000; !(await page.evaluate(() => 'result' in globalThis)); ) {
+    if (errors.length > 0 || Date.now() > end) throw new Error(errors.join('\n') || 'the page set no result in time');
+    await new Promise((wait) => setTimeout(wait, 20));
+  }
+  const result = await page.evaluate(() => (globalThis as unknown as { result: Promise<unknown> }).result);
+  if (errors.length > 0) throw new Error(errors.join('\n'));
+  return result;
 }
 
 async function find(site: Site, path: string): Promise<string | Uint8Array | undefined> {

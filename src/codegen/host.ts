@@ -15,9 +15,15 @@ const ARRAYS: Record<StorageType, string> = {
 
 /** What the module is checked against; the real runtime is bundled JavaScript beside it. */
 const RUNTIME_TYPES = `
-export declare function load(source: string | URL, options?: object): Promise<never>;
+export declare function load(source: unknown, options?: object): Promise<never>;
 export declare function isSupported(): boolean;
 `;
+
+/** What a page may give as an image. A project without the DOM's types, or WebGPU's, has to be able to read the declarations all the same. */
+const IMAGES =
+  'ImageData ImageBitmap Blob HTMLImageElement HTMLCanvasElement OffscreenCanvas HTMLVideoElement VideoFrame'.split(
+    ' ',
+  );
 
 const shapeText = (spec: TensorSpec) => `[${spec.shape.join(', ')}]`;
 
@@ -38,6 +44,7 @@ export function hostModule(program: Program): { readonly 'index.js': string; rea
   const file = project.createSourceFile('/index.ts');
   const entry = program.entries[0]!;
   const labelled = program.labels !== undefined;
+  const names = ['program.json', ...program.files.map(({ name }) => name)];
 
   file.addStatements(
     `/** ${program.name}, compiled by Espalier ${program.compiler}. Needs WebGPU and nothing else. */`,
@@ -66,6 +73,20 @@ export function hostModule(program: Program): { readonly 'index.js': string; rea
       { name: 'data', type: 'Uint8Array | Uint8ClampedArray', isReadonly: true },
       { name: 'width', type: 'number', isReadonly: true },
       { name: 'height', type: 'number', isReadonly: true },
+    ],
+  });
+  file.addTypeAlias({
+    name: 'Global',
+    typeParameters: [{ name: 'Name', constraint: 'string' }, 'Otherwise'],
+    type: '(typeof globalThis) extends { readonly [name in Name]: { readonly prototype: infer T } } ? T : Otherwise',
+    docs: ['A type of the page, where it is declared.'],
+  });
+  file.addTypeAlias({
+    isExported: true,
+    name: 'Image',
+    type: ['RgbaImage', ...IMAGES.map((name) => `Global<'${name}', never>`)].join(' | '),
+    docs: [
+      'Files (Blob, <img>) give the pixels that they give in Node; what a page has drawn has to be opaque. Taken as it is when `run` is called.',
     ],
   });
   const tensors = `{ ${entry.inputs.map((i) => `readonly ${JSON.stringify(i.name)}: ${ARRAYS[i.dtype]}`).join('; ')} }`;
@@ -110,15 +131,13 @@ export function hostModule(program: Program): { readonly 'index.js': string; rea
         ? [
             {
               name: 'run',
-              parameters: [{ name: 'input', type: '{ readonly image: RgbaImage | ImageData | ImageBitmap }' }],
+              parameters: [{ name: 'input', type: '{ readonly image: Image }' }],
               returnType: 'Promise<Result>',
               docs: ['One image; it is resized, cropped and normalised on the GPU.'],
             },
             {
               name: 'run',
-              parameters: [
-                { name: 'input', type: '{ readonly images: readonly (RgbaImage | ImageData | ImageBitmap)[] }' },
-              ],
+              parameters: [{ name: 'input', type: '{ readonly images: readonly Image[] }' }],
               returnType: 'Promise<Result[]>',
               docs: [`Any number of images, in batches of ${program.entries.map((e) => e.batch).join(' or ')}.`],
             },
@@ -144,7 +163,7 @@ export function hostModule(program: Program): { readonly 'index.js': string; rea
     properties: [
       {
         name: 'device',
-        type: 'GPUDevice',
+        type: "Global<'GPUDevice', object>",
         isReadonly: true,
         hasQuestionToken: true,
         docs: ['A device to share; otherwise one is requested.'],
@@ -156,6 +175,15 @@ export function hostModule(program: Program): { readonly 'index.js': string; rea
         hasQuestionToken: true,
         docs: ['Run the golden input at load (default: true).'],
       },
+      {
+        name: 'from',
+        type: 'string | { readonly href: string }',
+        isReadonly: true,
+        hasQuestionToken: true,
+        docs: [
+          'The folder with the program’s files, where a bundler moved this module and not them (default: beside it).',
+        ],
+      },
     ],
   });
   file.addFunction({
@@ -163,8 +191,12 @@ export function hostModule(program: Program): { readonly 'index.js': string; rea
     name: 'load',
     parameters: [{ name: 'options', type: 'LoadOptions', initializer: '{}' }],
     returnType: 'Promise<Session>',
-    docs: ['Loads the program from the folder that this module lies in.'],
-    statements: [`return loadProgram(new URL('./', import.meta.url), options);`],
+    docs: ['Loads the program. Its files lie beside this module, or where a bundler has put them.'],
+    statements: [
+      'if (options.from !== undefined) return loadProgram(options.from, options);',
+      // Bundlers look for this very expression, with a literal in it, and take along the file that it names.
+      `return loadProgram({ urls: { ${names.map((name) => `${JSON.stringify(name)}: new URL('./${name}', import.meta.url)`).join(',\n')} } }, options);`,
+    ],
   });
   file.addFunction({
     isExported: true,
