@@ -10,7 +10,7 @@ import { resultValues, topological } from '../../src/ir/graph.js';
 import { interpret } from '../../src/ir/interpret.js';
 import { sizeOf } from '../../src/ir/ops/shapes.js';
 import type { Module, Value } from '../../src/ir/types.js';
-import { adapted, host, infer, resultAsWritten, random, scratch, VITS, vitSpec } from './support.js';
+import { adapted, host, infer, random, resultAsWritten, scratch, VITS, vitSpec } from './support.js';
 
 const folder = scratch();
 

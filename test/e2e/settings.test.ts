@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { relativeError } from '../../src/api/golden.js';
-import { adapted, resultAsWritten, random } from '../api/support.js';
+import { adapted, random, resultAsWritten } from '../api/support.js';
 import { compileTo, scratch, withProgram } from './support.js';
 
 const folder = scratch();

@@ -1,8 +1,8 @@
 /** What `run` was given is what it computes on: inputs that change, vanish, or lie in memory that WebGPU cannot take. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { InputError } from '../../runtime/errors.js';
-import { type OpenDevice, openDevice } from '../../runtime/node/device.js';
 import { type ImageInput, load, type Session, type TensorData } from '../../runtime/index.js';
+import { type OpenDevice, openDevice } from '../../runtime/node/device.js';
 import { copyProgram, expected, type Tiny, tinyProgram } from './program.js';
 
 let gpu: OpenDevice;

@@ -15,13 +15,16 @@ import { openSafetensors } from '../../formats/store.js';
 import type { Compiled } from '../compile.js';
 import type { Merged } from '../merge.js';
 
-/** The bundled runtime, from the installed package or from a checkout that was built. */
-async function runtimeBundle(): Promise<string> {
-  for (const place of ['../../../runtime.js', '../../../dist/runtime.js']) {
-    const path = fileURLToPath(new URL(place, import.meta.url));
-    if (existsSync(path)) return readFile(path, 'utf8');
-  }
-  throw new Error('the runtime bundle is missing: run `npm run build`');
+let bundle: Promise<string> | undefined;
+
+/** The bundled runtime: of the package as it was built, or made of the sources of the checkout that this runs in, whatever was built there. */
+function runtimeBundle(): Promise<string> {
+  const built = fileURLToPath(new URL('../../../runtime.js', import.meta.url));
+  if (existsSync(built)) return readFile(built, 'utf8');
+  // Not a literal: the package that is built from here has no such file.
+  const script = new URL('../../../scripts/build-runtime.mjs', import.meta.url).href;
+  bundle ??= import(script).then(({ bundleRuntime }: { bundleRuntime: () => Promise<string> }) => bundleRuntime());
+  return bundle;
 }
 
 /**

@@ -3,7 +3,7 @@
 import { make } from '../../ir/graph.js';
 import type { Builder } from '../../ir/ops/builder.js';
 import type { DType, Origin, Value } from '../../ir/types.js';
-import { numberArg, outOfRange, spanOf, tensorArg, wholeArg, wordArg } from './arguments.js';
+import { numberArg, outOfRange, spanOf, tensorArg, wholeArg, wordArg, wrongType } from './arguments.js';
 import type { Call, Operator } from './operator.js';
 import { dtypeOf, isTensorLike, num, showNumber, tensorVal, type Val } from './values.js';
 
@@ -210,6 +210,10 @@ export const MATH: readonly Operator[] = [
     params: ['x', 'axis?'],
     run: (call) => {
       const x = call.args.get('x')!;
+      const axisArg = call.args.get('axis');
+      if (axisArg && !isTensorLike(x.value)) {
+        wrongType(call, 'x', 'a tensor where `axis` is given');
+      }
       if (x.value.kind === 'list') return num(x.value.items.length);
       if (x.value.kind === 'site' && x.value.site.kind === 'list') return num(x.value.site.items.length);
       if (x.value.kind === 'num') return x.value;
