@@ -2,6 +2,7 @@
 import { entry } from './define.js';
 import { SITES } from './sites.js';
 
+const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 const shape = (s: readonly number[]) => `[${s.join(', ')}]`;
 
 export const SHAPES = {
@@ -112,6 +113,27 @@ one element type.
 
     arange(n) + 0.5                      // arange counts in whole numbers
     cast(arange(n), f32) + 0.5`,
+  }),
+  ESP0315: entry<{ what: string; limit: number }>({
+    title: 'The model asks for too much work',
+    message: (a) => `the model takes more than ${a.limit} ${a.what}`,
+    help: () => ['Is a number of turns, blocks or experts larger than it was meant to be?'],
+    explain: `What a spec asks for is counted while it is worked out: expressions, modules and parameters, operators of the graph. Real models stay far
+below the limits (ViT-L with adapters on all its layers takes some 50,000 expressions, 2,000 parameters and 5,000 operators), so a spec that
+reaches one has loops in loops that would take minutes or all memory.`,
+  }),
+  ESP0316: entry<{ bytes: number; limit: number; started: boolean }>({
+    title: 'Too many parameters',
+    message: (a) =>
+      a.started
+        ? `parameters of ${gib(a.bytes)} come from no file, and at most ${gib(a.limit)} are made up`
+        : `the model has parameters of ${gib(a.bytes)}, and at most ${gib(a.limit)} can be compiled`,
+    help: (a) =>
+      a.started ? ['Name the files that hold them with `from`, or check the sizes.'] : ['Check the sizes.'],
+    explain: `Parameters are counted, at 4 bytes each, before memory is asked for. Those that no \`from\` gives are made up (they start at random,
+or as an adapter says), which is for trying a spec out: that much of it is a slip in a size, or a \`from\` that is missing.
+
+    base = vit(dim: 4096, depth: 64, heads: 32)      // 48 GiB of random numbers`,
   }),
   ...SITES,
 };

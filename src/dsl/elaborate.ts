@@ -25,6 +25,7 @@ import { appliedAdapter, siteNode } from './semantics/tree.js';
 import { wordsOfParams } from './semantics/types.js';
 import { describe, isTensorLike, num, type Val } from './semantics/values.js';
 import { preprocessOf } from './semantics/variants.js';
+import { checkWeight } from './semantics/weight.js';
 
 /**
  * Works out the model of a file.
@@ -86,6 +87,7 @@ function elaborateModel(engine: Engine, file: SourceFile, decl: ModelDecl): Elab
   if (infer && !report.failed) checkReached(engine, plan);
   // Names maps of a model that could not be made would only echo that.
   const sources = plan.bindings.every((b) => b.sound) ? report.attempt(() => sourcesOf(engine, plan)) : undefined;
+  if (sources) checkWeight(engine, plan, sources);
   const backbone = plan.bindings.find((b) => b.backbone);
   const preprocess = infer && backbone ? preprocessing(engine, backbone, infer) : undefined;
   if (!infer || !sources || report.failed) return undefined;

@@ -8,6 +8,9 @@ export { ShapeError } from './ops/errors.js';
 
 let next = 0;
 
+/** How many values this process has made: what a piece of work made is the difference. */
+export const valuesMade = (): number => next;
+
 function value(op: OpName, inputs: readonly Value[], attrs: object, type: TensorType, origin?: Origin): Value {
   return { id: next++, op, inputs, attrs, type, ...(origin ? { origin } : {}) } as Value;
 }

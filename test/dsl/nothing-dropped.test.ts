@@ -201,7 +201,7 @@ describe('what is put anywhere is an error, or changes what the spec means', () 
   const plain = elaborate(parse('f.peft', USED).file, { batch, readFile });
 
   test('the spec is right', () => {
-    expect(plain.diagnostics).toEqual([]);
+    expect(plain.diagnostics.filter((d) => d.severity === 'error')).toEqual([]);
   });
 
   test('the spec with a slip in it', () => {

@@ -2,6 +2,7 @@
 import type { Builder } from '../../ir/ops/builder.js';
 import type { Origin, Value } from '../../ir/types.js';
 import type { BinaryExpr, BinaryOp, UnaryExpr } from '../ast.js';
+import { MOST_ELEMENTS } from './budget.js';
 import type { Engine } from './engine.js';
 import type { Scope } from './scope.js';
 import {
@@ -65,6 +66,14 @@ function combine(engine: Engine, expr: BinaryExpr, left: Val, right: Val): Val {
   if (expr.op === '==') return bool(same(left, right));
   if (expr.op === '!=') return bool(!same(left, right));
   if (expr.op === '+' && left.kind === 'list' && right.kind === 'list') {
+    const found = left.items.length + right.items.length;
+    if (found > MOST_ELEMENTS) {
+      engine.report.stop(
+        'ESP0310',
+        { what: 'the length of this list', limit: MOST_ELEMENTS, found },
+        { primary: { span: expr.span, text: `${describe(left)} and ${describe(right)}` } },
+      );
+    }
     return { kind: 'list', items: [...left.items, ...right.items] };
   }
   return engine.report.stop(

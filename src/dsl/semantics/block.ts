@@ -62,10 +62,12 @@ function statement(run: Run, s: Stmt): Val | undefined {
       const n = turns(engine, engine.evaluate(s.generator.limit, scope), s.generator.limit);
       const name = s.generator.name.name;
       const before = scope.own(name);
-      for (let i = 0; i < n; i++) {
-        scope.set(name, num(i));
-        runBlock(engine, s.body, scope, run.owner);
-      }
+      engine.budget.loop(n, s.generator.span, () => {
+        for (let i = 0; i < n; i++) {
+          scope.set(name, num(i));
+          runBlock(engine, s.body, scope, run.owner);
+        }
+      });
       if (before) scope.set(name, before);
       else scope.remove(name);
       return undefined;

@@ -1,5 +1,6 @@
 /** Calls: of operators (with comprehensions), sites, an adapter's base, and of declarations, which makes modules. */
 import type { Arg, CallExpr, Expr } from '../ast.js';
+import { MOST_ELEMENTS } from './budget.js';
 import type { ArgVal, Engine } from './engine.js';
 import { turns } from './evaluate.js';
 import { isLayerType, LAYER_TYPES } from './layers.js';
@@ -12,7 +13,7 @@ import {
   type Signature,
   wordsOf,
 } from './operator.js';
-import { MOST_ELEMENTS, OPERATORS } from './operators.js';
+import { OPERATORS } from './operators.js';
 import { Stop } from './report.js';
 import { Scope } from './scope.js';
 import type { Spot } from './site.js';
@@ -153,6 +154,6 @@ function comprehend(engine: Engine, expr: CallExpr, scope: Scope): ArgVal[] {
       visit(axis + 1);
     }
   };
-  visit(0);
+  engine.budget.loop(total, expr.span, () => visit(0));
   return out;
 }

@@ -4,6 +4,7 @@ import type { Builder } from '../../ir/ops/builder.js';
 import type { DType, Origin, Value } from '../../ir/types.js';
 import type { CallExpr, Expr, Span } from '../ast.js';
 import type { ElaborateOptions } from '../elaborated.js';
+import type { Budget } from './budget.js';
 import type { Library } from './library.js';
 import type { Report } from './report.js';
 import type { Scope } from './scope.js';
@@ -32,8 +33,7 @@ export interface Engine {
   readonly library: Library;
   readonly params: ParamStore;
   readonly options: ElaborateOptions;
-  /** Expressions worked out so far. */
-  steps: number;
+  readonly budget: Budget;
   /** The statement that put each adapter on its site, by the adapter's scope. */
   readonly grafted: Map<string, Span>;
   /** What is being traced: every value made gets it as its origin. */

@@ -5,23 +5,18 @@ import { paramRef } from '../../ir/graph.js';
 import type { Init, Param, ParamRole } from '../../ir/types.js';
 import type { Expr, IfExpr, MemberExpr, NameExpr, ParamExpr, RepeatExpr } from '../ast.js';
 import { binary, unary } from './arithmetic.js';
+import { MOST_TURNS } from './budget.js';
 import type { Engine } from './engine.js';
 import { indexValue } from './indexing.js';
 import { castHelp, element } from './numbers.js';
 import { OPERATORS } from './operators.js';
-import { Exhausted, Stop } from './report.js';
+import { Stop } from './report.js';
 import { Scope } from './scope.js';
 import type { ListSite, ParamSlot, Site, Spot } from './site.js';
 import { describe, NONE, num, POISON, showShape, tensorVal, type Val } from './values.js';
 
-/** Turns of a `repeat`, `for` or comprehension beyond which a spec is taken for a slip. */
-export const MOST_TURNS = 10_000;
-
-/** Expressions worked out for one model beyond which loops in loops are taken for a slip; ViT-B with adapters takes some 20,000. */
-const MOST_STEPS = 5_000_000;
-
 export function evaluate(engine: Engine, expr: Expr, scope: Scope, spot?: Spot): Val {
-  if (++engine.steps > MOST_STEPS) exhausted(engine, expr);
+  engine.budget.spend('expressions', expr.span);
   switch (expr.kind) {
     case 'number':
       return {
@@ -81,15 +76,6 @@ export function evaluate(engine: Engine, expr: Expr, scope: Scope, spot?: Spot):
       return v ?? noValue(engine, 'this block', expr);
     }
   }
-}
-
-function exhausted(engine: Engine, expr: Expr): never {
-  engine.report.add(
-    'ESP0310',
-    { what: 'the number of expressions to work out', limit: MOST_STEPS, found: engine.steps },
-    { primary: { span: expr.span, text: 'loops around this do not seem to end' } },
-  );
-  throw new Exhausted();
 }
 
 function noValue(engine: Engine, what: string, expr: Expr): never {
@@ -177,12 +163,14 @@ function conditional(engine: Engine, expr: IfExpr, scope: Scope, spot?: Spot): V
 function repeat(engine: Engine, expr: RepeatExpr, scope: Scope, spot?: Spot): Val {
   const n = turns(engine, engine.evaluate(expr.generator.limit, scope), expr.generator.limit);
   const items: Val[] = [];
-  for (let i = 0; i < n; i++) {
-    const inner = new Scope(scope);
-    inner.set(expr.generator.name.name, num(i));
-    const at = spot && { owner: spot.owner, key: `${spot.key}.${i}`, path: `${spot.path}[${i}]` };
-    items.push(engine.evaluate(expr.body, inner, at));
-  }
+  engine.budget.loop(n, expr.generator.span, () => {
+    for (let i = 0; i < n; i++) {
+      const inner = new Scope(scope);
+      inner.set(expr.generator.name.name, num(i));
+      const at = spot && { owner: spot.owner, key: `${spot.key}.${i}`, path: `${spot.path}[${i}]` };
+      items.push(engine.evaluate(expr.body, inner, at));
+    }
+  });
   return asList(items, expr, spot);
 }
 
@@ -314,6 +302,7 @@ export interface NewParam {
 
 /** A new parameter of the model. Its name is its own: two makers of one name are two modules on one path. */
 export function makeParam(engine: Engine, p: NewParam): ParamSlot {
+  engine.budget.spend('modules and parameters', p.span);
   const type = { dtype: 'f32', shape: p.shape } as const;
   const origin = engine.origin(p.span);
   const param: Param = { name: p.name, type, role: p.role, origin };

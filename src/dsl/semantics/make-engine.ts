@@ -3,11 +3,12 @@
 import type { Label } from '../../diagnostics/types.js';
 import { build } from '../../ir/build.js';
 import { ShapeError } from '../../ir/graph.js';
-import { showType } from '../../ir/ops/shapes.js';
+import { showType, sizeOf } from '../../ir/ops/shapes.js';
 import type { Origin, TensorType, Value } from '../../ir/types.js';
 import type { Span } from '../ast.js';
 import type { ElaborateOptions } from '../elaborated.js';
 import { runBlock } from './block.js';
+import { Budget } from './budget.js';
 import { callExpr } from './calls.js';
 import type { Engine, Operand } from './engine.js';
 import { evaluate } from './evaluate.js';
@@ -26,7 +27,7 @@ export function makeEngine(report: Report, library: Library, options: ElaborateO
     library,
     options,
     params: new ParamStore(),
-    steps: 0,
+    budget: new Budget(report),
     grafted: new Map(),
     frame: {},
     evaluate: (e, scope, spot) => evaluate(engine, e, scope, spot),
@@ -52,8 +53,9 @@ export function makeEngine(report: Report, library: Library, options: ElaborateO
       }
     },
     trace: (name, span, operands, work) => {
+      engine.budget.spendValues(span);
       try {
-        return work(build, engine.origin(span));
+        return ofBoundedSize(engine, work(build, engine.origin(span)), span);
       } catch (e) {
         if (!(e instanceof ShapeError)) throw e;
         if (e.about === 'dtype') {
@@ -84,6 +86,19 @@ export function makeEngine(report: Report, library: Library, options: ElaborateO
     dimension: (v, what, span) => dimension(engine, v, what, span),
   };
   return engine;
+}
+
+/** Elements of one tensor: no array here and no buffer of a GPU holds 4 bytes for each of more. */
+const MOST_ELEMENTS_OF_A_TENSOR = 2 ** 30;
+
+function ofBoundedSize(engine: Engine, v: Value, span: Span): Value {
+  const found = sizeOf(v.type.shape);
+  if (found <= MOST_ELEMENTS_OF_A_TENSOR) return v;
+  return engine.report.stop(
+    'ESP0310',
+    { what: 'the number of elements of this tensor', limit: MOST_ELEMENTS_OF_A_TENSOR, found },
+    { primary: { span, text: showShape(v.type.shape) } },
+  );
 }
 
 const shapesText = (operands: readonly Operand[]): string =>

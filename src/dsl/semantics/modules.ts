@@ -21,6 +21,7 @@ export function instantiate(
   facts?: Facts,
   preset?: ReadonlyMap<string, Val>,
 ): ModuleSite {
+  engine.budget.spend('modules and parameters', expr.span);
   const stack = open.get(engine) ?? [];
   open.set(engine, stack);
   const name = decl.name.name;

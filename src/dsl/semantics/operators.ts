@@ -59,9 +59,6 @@ const STARTS: readonly Operator[] = [
   })),
 ];
 
-/** Elements in a table, or turns of a comprehension, beyond which a spec is taken for a slip. */
-export const MOST_ELEMENTS = 1 << 20;
-
 const table: Operator = {
   name: 'table',
   doc: 'A constant tensor: table(i < n, j < m: expression).',

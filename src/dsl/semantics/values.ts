@@ -168,8 +168,11 @@ export function describe(v: Val): string {
   }
 }
 
-/** Whether two compile-time values are the same; tensors and sites never are. */
-export function same(a: Val, b: Val): boolean {
+/**
+ * Whether two compile-time values are the same; tensors and sites never are.
+ * @param met lists that are being compared or were: lists may hold one another many times over
+ */
+export function same(a: Val, b: Val, met = new Map<Val, Set<Val>>()): boolean {
   if (a.kind !== b.kind) return false;
   switch (a.kind) {
     case 'num':
@@ -184,7 +187,10 @@ export function same(a: Val, b: Val): boolean {
       return a.left === (b as RatioVal).left && a.right === (b as RatioVal).right;
     case 'list': {
       const items = (b as ListVal).items;
-      return a.items.length === items.length && a.items.every((v, i) => same(v, items[i]!));
+      const others = met.get(a) ?? new Set();
+      if (others.has(b)) return true;
+      met.set(a, others.add(b));
+      return a.items.length === items.length && a.items.every((v, i) => same(v, items[i]!, met));
     }
     default:
       return a === b;
