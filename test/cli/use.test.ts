@@ -333,6 +333,37 @@ describe('merge', () => {
   });
 });
 
+describe('what a command ignores or changes, it says', () => {
+  const path = join(folder, 'ignored.peft');
+  const body = `in base.blocks[*] {
+    prune mlp.fc1 with magnitude(sparsity: 50%)
+    adapt mlp.fc1 with ssf()
+  }`;
+
+  test.each([
+    ['check', []],
+    ['inspect', []],
+    ['compile', ['-o', join(folder, 'ignored-program'), '--no-golden']],
+    ['merge', ['-o', join(folder, 'ignored-merged')]],
+  ])('%s: a `train` block', async (command, options) => {
+    writeFileSync(path, `${vitSpec('vit-shards', body).text}\ntrain Tiny {\n  batch = 32\n}\n`);
+    const { code, err } = await cli(command, path, ...options);
+    expect(code).toBe(0);
+    expect(err).toContain('warning[ESP0255]: `train Tiny` is checked and not used');
+    expect(err.match(/ESP0255/g)).toHaveLength(1);
+  });
+
+  test('merge: the zeros that it wrote, as text and as JSON', async () => {
+    const out = join(folder, 'zeros-merged');
+    writeFileSync(path, vitSpec('vit-shards', body).text);
+    expect((await cli('merge', path, '-o', out)).out).toContain(
+      'zeros  2,048 of 4,096 weights (50.00%) are zero in 2 pruned tensors',
+    );
+    const { zeros } = JSON.parse((await cli('merge', path, '-o', out, '--json')).out);
+    expect(zeros).toMatchObject({ elements: 4096, before: 2048, zeros: 2048, filled: 0 });
+  });
+});
+
 describe('inspect', () => {
   test('prints the tree with shapes, adapters and the names in the checkpoint', async () => {
     const { code, out } = await cli('inspect', spec);
