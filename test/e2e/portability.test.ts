@@ -7,6 +7,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { fileEntry, seal } from '../../runtime/digest.js';
 import type { Program } from '../../runtime/program.js';
 import { relativeError } from '../../src/api/golden.js';
 import { openProgram } from '../../src/api/index.js';
@@ -89,22 +90,25 @@ describe('in headless Chromium, under its own index.js', () => {
 
 describe('the golden input', () => {
   /** The folder with one term of one kernel's sum subtracted instead of added, in those of its variants that `choose` takes. */
-  function broken(name: string, choose: (variant: string) => boolean): string {
+  async function broken(name: string, choose: (variant: string) => boolean): Promise<string> {
     const path = join(folder, name);
     copyFolder(program, path);
-    const { kernels } = JSON.parse(readFileSync(join(path, 'program.json'), 'utf8')) as Program;
-    const kernel = kernels.find((k) => k.archetype === 'contract' && k.name.includes('gelu'))!;
+    const { files, digest: _, ...rest } = JSON.parse(readFileSync(join(path, 'program.json'), 'utf8')) as Program;
+    const kernel = rest.kernels.find((k) => k.archetype === 'contract' && k.name.includes('gelu'))!;
     for (const { file } of kernel.variants.filter((v) => choose(v.name))) {
       const text = readFileSync(join(path, file), 'utf8');
       const changed = text.replace(/fma\(/, 'fma(-');
       expect(changed, file).not.toBe(text);
       writeFileSync(join(path, file), changed);
     }
+    // As if it had been compiled to this: a file that was only changed would be refused before it runs.
+    const entries = await Promise.all(files.map((f) => fileEntry(f.name, readFileSync(join(path, f.name)))));
+    writeFileSync(join(path, 'program.json'), JSON.stringify(await seal(rest, entries)));
     return path;
   }
 
   test('catches a broken kernel', async () => {
-    const path = broken('broken', () => true);
+    const path = await broken('broken', () => true);
     expect(readdirSync(path).length).toBe(readdirSync(program).length);
     await expect(withProgram(path, async () => 'loaded')).rejects.toMatchObject({
       name: 'GoldenMismatchError',
@@ -113,7 +117,7 @@ describe('the golden input', () => {
   });
 
   test('falls back to the portable variants where only the others are broken', async () => {
-    const path = broken('half-broken', (variant) => variant !== 'portable');
+    const path = await broken('half-broken', (variant) => variant !== 'portable');
     await withProgram(path, async (session) => {
       const { outputs } = await session.run({ tensors: { pixels } });
       expect(relativeError(here, outputs.logits!)).toBeLessThan(1e-5);
