@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { tmpdir, userInfo } from 'node:os';
+import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { brotliDecompress } from 'node:zlib';
@@ -62,11 +62,12 @@ async function cacheRoot(packageFolder: string): Promise<string> {
     return near;
   } catch {
     // A shared temporary folder is other people's too, and a library is about to be loaded from it: it has to be ours alone.
-    const user = userInfo();
-    const own = join(tmpdir(), `espalier-${user.uid}`);
+    // Not `userInfo`, which fails for a user without an entry in the list of users, as in many a container.
+    const user = process.getuid?.() ?? -1;
+    const own = join(tmpdir(), `espalier-${user}`);
     await mkdir(own, { recursive: true, mode: 0o700 });
     const info = await stat(own);
-    if (info.uid !== user.uid && user.uid >= 0) throw new Error(`${own} belongs to another user`);
+    if (info.uid !== user && user >= 0) throw new Error(`${own} belongs to another user`);
     await chmod(own, 0o700);
     return own;
   }
