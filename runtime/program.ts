@@ -129,6 +129,19 @@ const preprocessStep = v.variant('step', [
 /** Steps from a decoded RGBA image to the program's image input; they run on the GPU. */
 export type PreprocessStep = Frozen<v.InferOutput<typeof preprocessStep>>;
 
+const goldenOrigin = v.variant('by', [
+  v.strictObject({ by: v.literal('f64') }),
+  v.strictObject({
+    by: v.literal('gpu'),
+    /** As its driver names it. */
+    device: text,
+    /** A part of the model that was computed in f64 too, and how far the GPU was from that, relative to the largest result. */
+    block: v.exactOptional(v.strictObject({ site: text, difference: v.pipe(finite, v.minValue(0)) })),
+  }),
+]);
+/** What computed the expected outputs, always from the model as it was written: f64 arithmetic, or portable f32 kernels on a GPU. */
+export type GoldenOrigin = Frozen<v.InferOutput<typeof goldenOrigin>>;
+
 const golden = v.strictObject({
   /** First axis of every tensor in the golden file. */
   rows: positive,
@@ -137,6 +150,7 @@ const golden = v.strictObject({
   outputs: list(text),
   /** Largest allowed |difference| / max |expected|. */
   tolerance: v.pipe(finite, v.minValue(0)),
+  from: goldenOrigin,
 });
 /** A few rows and what must come out for each; every entry runs them at load, repeated to fill its batch. */
 export interface Golden extends Frozen<v.InferOutput<typeof golden>> {}

@@ -7,7 +7,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { analyseModel } from '../../src/api/analyse.js';
-import { relativeError } from '../../src/api/golden.js';
+import { relativeError } from '../../src/api/rows.js';
 import { compile, nodeHost, openProgram, type Session, writeCompiled } from '../../src/api/index.js';
 import { loadParameters } from '../../src/api/parameters.js';
 import { describeCompiled } from '../../src/cli/summary.js';

@@ -1,27 +1,33 @@
 /**
  * `compile`: the whole way from a spec to a program. Each stage is a function of its own elsewhere; this file is their order.
  *
- *   analyse -> load parameters, find masks -> optimise (merge) -> prepare -> generate -> golden input -> files
+ *   analyse -> load parameters, find masks -> optimise (merge) -> generate -> prepare, check layers, pack -> golden input -> check the model
  */
 import { fileEntry, seal } from '../../runtime/digest.js';
 import type { Program, Unsealed } from '../../runtime/program.js';
-import type { Generated } from '../codegen/generate.js';
-import { HalfOverflow } from '../codegen/pack.js';
+import type { Generated, GenerateOptions } from '../codegen/generate.js';
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
 import type { DeploySettings, Elaborated } from '../dsl/elaborated.js';
-import { encodeSafetensors, type StoredTensor } from '../formats/safetensors.js';
+import { fromHalf, toHalf } from '../ir/half.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import { printFunc, printModule } from '../ir/text.js';
 import type { Module, Tensor } from '../ir/types.js';
 import { type MergeReport, optimize, PASSES } from '../passes/index.js';
 import { analyseModel, type Spec, type SpecOptions } from './analyse.js';
-import { requireEqualRegions } from './check.js';
-import { type Golden, goldenOf, requireBatchFirst } from './golden.js';
+import {
+  compareCompiled,
+  type Golden,
+  type GoldenRequest,
+  goldenOf,
+  type ModelCheck,
+  requireBatchFirst,
+} from './golden.js';
 import { generateWithin } from './limits.js';
 import { type Files, loadParameters, type Progress } from './parameters.js';
-import { prepareParameters } from './prepare.js';
+import { type LayersCheck, prepareParameters } from './prepare.js';
 import { version } from './version.js';
+import { WeightFiles } from './weight-files.js';
 import { ZeroCounter } from './zeros.js';
 
 export interface CompileOptions extends SpecOptions {
@@ -43,15 +49,21 @@ export interface Compiled {
   readonly elaborated: Elaborated;
   /** What became of each adapter. */
   readonly report: MergeReport['adapters'];
-  /** Merged against unmerged in f64: the whole model on the golden input, or layer by layer where it is too large for that. */
-  readonly check: { readonly error: number; readonly whole: boolean };
+  readonly check: CheckReport;
   readonly warnings: readonly Diagnostic[];
   /** Prepared modules by batch size, for those who look inside. */
   readonly modules: ReadonlyMap<number, Module>;
 }
 
-/** Largest file of weights, so that a web server and its caches take it. */
-const SHARD_BYTES = 24 * 2 ** 20;
+/** What was compared, on what, and how far apart it was. What is absent was not compared. */
+export interface CheckReport {
+  /** Each merged layer before and after, on random tokens in f64, with its weights as they ship. */
+  readonly layers: LayersCheck;
+  /** The whole compiled model against the model as written, on the golden rows; absent without a golden input. */
+  readonly model?: ModelCheck;
+  /** Why a golden output that is too large to interpret quickly did not come from a GPU. */
+  readonly without?: string;
+}
 
 /** What `after:<stage>` can name, in order. */
 export const STAGES = ['elaborate', ...PASSES.map((p) => p.name)];
@@ -63,36 +75,13 @@ export function stageName(stage: string): string {
   return name;
 }
 
-function packed(recipe: Generated['weights'][number], tensor: Tensor): Uint8Array {
-  try {
-    return recipe.pack(tensor);
-  } catch (error) {
-    if (!(error instanceof HalfOverflow)) throw error;
-    const { row, column, value } = error;
-    throw new EspalierError([diagnostic('ESP0925', { name: recipe.param, row, column, value })]);
-  }
-}
-
-/** Shards of at most `SHARD_BYTES` (a larger tensor has one of its own), in program order. */
-function weightFiles(generated: Generated, get: (name: string) => Tensor, zeros: ZeroCounter): Map<string, Uint8Array> {
-  const shards: Map<string, StoredTensor>[] = [new Map()];
-  let size = 0;
-  for (const recipe of generated.weights) {
-    const tensor = get(recipe.param);
-    zeros.take(recipe.param, tensor, recipe.entry.dtype);
-    const data = packed(recipe, tensor);
-    if (size > 0 && size + data.byteLength > SHARD_BYTES) {
-      shards.push(new Map());
-      size = 0;
-    }
-    shards.at(-1)!.set(recipe.entry.name, { dtype: 'U8', shape: [data.byteLength], data });
-    size += data.byteLength;
-  }
-  const name = (i: number) =>
-    shards.length === 1
-      ? 'weights.safetensors'
-      : `weights-${String(i + 1).padStart(5, '0')}-of-${String(shards.length).padStart(5, '0')}.safetensors`;
-  return new Map(shards.map((tensors, i) => [name(i), encodeSafetensors(tensors, { format: 'espalier.weights' })]));
+/** A prepared or loaded parameter as kernels get to see it: halves of weights lose eleven bits. */
+function shippedParams(generated: Generated, get: (name: string) => Tensor): (name: string) => Tensor {
+  const halves = new Set(generated.weights.flatMap((r) => (r.entry.dtype === 'f16' ? [r.param] : [])));
+  return (name) => {
+    const tensor = get(name);
+    return halves.has(name) ? { ...tensor, data: Float32Array.from(tensor.data, (x) => fromHalf(toHalf(x))) } : tensor;
+  };
 }
 
 /** @throws EspalierError with everything that is wrong with the spec, its files or the merge. */
@@ -140,44 +129,44 @@ export async function compile(spec: Spec, options: CompileOptions): Promise<Comp
     if (prepareText(other) !== prepareText(first!)) throw new Error('batch sizes disagree on what is prepared');
   }
 
-  options.progress?.('preparing weights');
-  const prepared = prepareParameters(first!, loaded.get);
-  const get = (name: string): Tensor => prepared.get(name) ?? loaded.get(name);
-
   options.progress?.('generating kernels');
+  const generateOptions: GenerateOptions = { name: elaborated.name, compiler: version, weights: deploy.weights };
   const generated = await generateWithin(
     [...modules].map(([batch, module]) => ({ batch, module })),
-    {
-      name: elaborated.name,
-      compiler: version,
-      weights: deploy.weights,
-    },
+    generateOptions,
     deploy.limits,
     options.host,
   );
   for (const { batch, inputs, outputs } of generated.program.entries) requireBatchFirst(batch, [...inputs, ...outputs]);
-  let golden: Golden | undefined;
-  if (options.golden !== false) {
-    options.progress?.('running the golden input');
-    const batch = Math.min(...modules.keys());
-    const entry = generated.program.entries.find((e) => e.batch === batch)!;
-    golden = goldenOf({
-      flops: entry.dispatches.reduce((sum, d) => sum + d.flops, 0) / batch,
-      largest: Math.max(...modules.keys()),
-      compiled: { batch, module: modules.get(batch)! },
-      written: (b) => (b === 1 ? elaborated : analysis.again({ batch: b })).module,
-      originalParams: loaded.get,
-      params: get,
-      weights: deploy.weights,
-    });
-  }
-
-  // The whole model was compared where it is small enough; layer by layer otherwise.
-  const error = golden?.error ?? requireEqualRegions(report!, loaded.get, options.progress);
 
   const zeros = new ZeroCounter(elaborated, first!, loaded.get);
-  const shards = weightFiles(generated, get, zeros);
+  const weights = new WeightFiles(generated, ({ param, entry }, tensor) => zeros.take(param, tensor, entry.dtype));
+  const prepare = (regions: MergeReport['regions'], take: (name: string, tensor: Tensor) => void) =>
+    prepareParameters({ module: first!, regions, params: loaded.get, take, progress: options.progress });
+  const layers = prepare(report!.regions, (name, tensor) => weights.put(name, tensor));
+  for (const name of weights.missing()) weights.put(name, loaded.get(name));
+  const shards = weights.finish();
   const counted = zeros.result();
+
+  const batch = Math.min(...modules.keys());
+  const entry = generated.program.entries.find((e) => e.batch === batch)!;
+  const request: GoldenRequest = {
+    host: options.host,
+    written: (b) => (b === 1 ? elaborated : analysis.again({ batch: b })).module,
+    originalParams: loaded.get,
+    modules,
+    params: () => {
+      // A second time, now all at once: only small models are interpreted, and large ones where there is no GPU.
+      const prepared = new Map<string, Tensor>();
+      prepare([], (name, tensor) => prepared.set(name, tensor));
+      return shippedParams(generated, (name) => prepared.get(name) ?? loaded.get(name));
+    },
+    generate: generateOptions,
+    flops: entry.dispatches.reduce((sum, d) => sum + d.flops, 0) / batch,
+    progress: options.progress,
+  };
+  const golden: Golden | undefined = options.golden === false ? undefined : await goldenOf(request);
+
   const trainable = [...elaborated.module.params.values()].filter((p) => p.role === 'trainable');
   const size = (ps: Iterable<{ type: { shape: readonly number[] } }>) =>
     [...ps].reduce((sum, p) => sum + sizeOf(p.type.shape), 0);
@@ -187,7 +176,7 @@ export async function compile(spec: Spec, options: CompileOptions): Promise<Comp
     weightFiles: [...shards.keys()],
     ...(elaborated.preprocess ? { preprocess: elaborated.preprocess } : {}),
     ...(elaborated.labels ? { labels: elaborated.labels } : {}),
-    ...(golden ? { golden: golden.golden } : {}),
+    ...(golden ? { golden: golden.spec } : {}),
     summary: {
       ...generated.program.summary,
       parameters: { total: size(own), trainable: size(trainable), frozen: size(own) - size(trainable) },
@@ -204,6 +193,7 @@ export async function compile(spec: Spec, options: CompileOptions): Promise<Comp
     unsealed,
     await Promise.all([...files].map(([name, content]) => fileEntry(name, content))),
   );
+  const model = golden && (await compareCompiled(request, golden, program, files));
   files.set('program.json', `${JSON.stringify(program, null, 1)}\n`);
   return {
     program,
@@ -213,7 +203,7 @@ export async function compile(spec: Spec, options: CompileOptions): Promise<Comp
     report: elaborated.adapters.map(
       ({ scope }) => report!.adapters.find((a) => a.scope === scope) ?? { scope, state: 'merged' as const },
     ),
-    check: { error, whole: golden?.error !== undefined },
+    check: { layers, ...(model ? { model } : {}), ...(golden?.without ? { without: golden.without } : {}) },
     warnings: [...analysis.warnings, ...loaded.warnings, ...report!.diagnostics],
     modules,
   };

@@ -1,63 +1,83 @@
 /**
- * The golden input of a program: a few rows (images), and what must come out for each, computed on the CPU in f64 from the same IR. A
- * session repeats the rows to fill each entry's batch. It is also the last check of a merge: the model as it was written and as
- * it was compiled must agree on every row, and rows that share a batch must not change one another.
+ * The golden input of a program: a few random rows (images), and what the model as it was written gives for each. A session repeats the
+ * rows to fill each entry's batch and refuses a GPU that gives something else. It is also the last check of a compilation: the compiled model
+ * has to agree on every row.
+ *
+ * Where the reference comes from depends on what the model costs: from the f64 interpreter where that is quick; otherwise from the
+ * portable kernels of the unmerged model on this machine's GPU, one block of it compared with f64; otherwise, without a GPU, from f64 in
+ * workers. The program says which.
  */
-import type { Golden as GoldenSpec, StorageType, TensorSpec } from '../../runtime/program.js';
+import { RuntimeError } from '../../runtime/errors.js';
+import type { GoldenOrigin, Golden as GoldenSpec, Program, StorageType, TensorSpec } from '../../runtime/program.js';
+import type { GenerateOptions } from '../codegen/generate.js';
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { EspalierError } from '../diagnostics/types.js';
 import { storeTensor } from '../formats/elements.js';
 import { encodeSafetensors, type StoredType } from '../formats/safetensors.js';
-import { normalStream } from '../ir/init.js';
 import { interpret } from '../ir/interpret.js';
-import { sizeOf } from '../ir/ops/shapes.js';
-import type { DType, Module, Tensor, TensorType } from '../ir/types.js';
+import type { DType, Module, Tensor } from '../ir/types.js';
+import type { Host, InterpretJob } from './host.js';
+import { type BatchError, compiledOnGpu, referenceOnGpu } from './on-gpu.js';
+import type { Progress } from './parameters.js';
+import { joinRows, type Rows, randomRows, repeatRows, rowsOf, sliceRows, worstOutput } from './rows.js';
 
-export interface Golden {
-  readonly golden: GoldenSpec;
-  /** `golden.safetensors`. */
-  readonly file: Uint8Array;
-  /** Largest |unmerged - merged| / max |unmerged|; absent where the unmerged model was too large to run here. */
-  readonly error: number | undefined;
-}
+type Params = (name: string) => Tensor;
 
-interface Request {
-  /** Operations for one row. */
-  readonly flops: number;
-  /** Largest batch size of the program. */
-  readonly largest: number;
-  /** The compiled module of the smallest batch size. */
-  readonly compiled: { readonly batch: number; readonly module: Module };
+export interface GoldenRequest {
+  readonly host: Host;
   /** The model as it was written, at a batch size. */
   readonly written: (batch: number) => Module;
-  readonly originalParams: (name: string) => Tensor;
-  readonly params: (name: string) => Tensor;
-  readonly weights: 'f32' | 'f16';
+  readonly originalParams: Params;
+  /** The compiled modules by batch size. */
+  readonly modules: ReadonlyMap<number, Module>;
+  /** What the compiled modules read, as it is stored; asked for once, and only where they are interpreted. */
+  readonly params: () => Params;
+  readonly generate: GenerateOptions;
+  /** Operations of one row through the compiled model. */
+  readonly flops: number;
+  readonly progress?: Progress | undefined;
 }
 
-/** The interpreter does about 1 GFLOP a second: above these, waiting costs more than the check is worth. */
-const RUN_ALL_FLOPS = 4e9;
-const RUN_ONE_FLOPS = 64e9;
+/** The reference for some rows, and how it came about. */
+export interface Golden {
+  readonly inputs: Rows;
+  readonly outputs: Rows;
+  readonly spec: GoldenSpec;
+  /** `golden.safetensors`. */
+  readonly file: Uint8Array;
+  /** Why it was not computed on a GPU, where that was tried. */
+  readonly without?: string;
+}
+
+/** The compiled model against the golden output. */
+export interface ModelCheck {
+  /** f64: its IR was interpreted, kernels were not run. gpu: it ran as a load runs it. */
+  readonly by: 'f64' | 'gpu';
+  readonly device?: string;
+  /** Largest difference, relative to the largest result, over the batch sizes that were run. */
+  readonly difference: number;
+  readonly batches: readonly number[];
+}
+
+/** The interpreter does about 1 GFLOP a second: up to these in all, it is quicker than compiling kernels. */
+const QUICK_FLOPS = 6e9;
+/** A block that is compared in f64, beside a GPU's reference. */
+const BLOCK_FLOPS = 3e9;
+/** The most that the compiled program computes on the GPU to be checked; its smallest batch is run in any case. */
+const CHECK_FLOPS = 160e9;
 /** Rows that differ, where a batch has several: kernels go wrong by powers of two, and no such step leads from a row to its repetition. */
 const ROWS = 3;
+/** The same where rows are dear: two show that rows of a batch do not change one another. */
+const DEAR_ROWS = 2;
 
 /** f32 kernels reorder sums; halves of weights lose eleven bits. */
 const TOLERANCE = { f32: 1e-3, f16: 3e-2 } as const;
 /** Merging itself happens in f64 and is rounded to f32 once. */
-const MERGE_TOLERANCE = 1e-4;
+const MERGE_TOLERANCE = { f32: 1e-4, f16: TOLERANCE.f16 } as const;
+/** A GPU whose portable kernels are further from f64 than this is no reference. */
+const BLOCK_TOLERANCE = 1e-4;
 /** The same f64 arithmetic on the same numbers. */
 const SAME = 1e-9;
-
-/** Largest |a - b| / max |a| over two tensors of equal size; NaN if either holds one. */
-export function relativeError(expected: ArrayLike<number>, found: ArrayLike<number>): number {
-  let largest = 0;
-  let difference = 0;
-  for (let i = 0; i < expected.length; i++) {
-    largest = Math.max(largest, Math.abs(expected[i]!));
-    difference = Math.max(difference, Math.abs(expected[i]! - found[i]!));
-  }
-  return largest === 0 ? difference : difference / largest;
-}
 
 /**
  * Sessions split and pad what they are given along the first axis.
@@ -70,36 +90,133 @@ export function requireBatchFirst(batch: number, tensors: readonly TensorSpec[])
   throw new EspalierError([diagnostic('ESP0605', { name: other.name, what })]);
 }
 
+const largestBatch = ({ modules }: GoldenRequest): number => Math.max(...modules.keys());
+const smallestBatch = ({ modules }: GoldenRequest): number => Math.min(...modules.keys());
+
+/** Operations of everything that the quick way interprets: each row as written, the compiled model, and some rows in one batch. */
+function quickFlops(request: GoldenRequest): number {
+  const rows = Math.min(ROWS, largestBatch(request));
+  const compiled = Math.ceil(rows / smallestBatch(request)) * smallestBatch(request);
+  return request.flops * (rows + compiled + (rows > 1 ? rows : 0));
+}
+
+const isQuick = (request: GoldenRequest): boolean => quickFlops(request) <= QUICK_FLOPS;
+
+/** @throws EspalierError ESP0605 if rows of a batch change one another, where that is looked for: see `isQuick` */
+export async function goldenOf(request: GoldenRequest): Promise<Golden> {
+  const { written, originalParams, host } = request;
+  const one = written(1);
+  const infer = one.funcs.get('infer')!;
+  if (isQuick(request)) {
+    request.progress?.('running the golden input');
+    const inputs = randomRows(infer, Math.min(ROWS, largestBatch(request)));
+    const outputs = inRuns(one, 1, inputs, originalParams);
+    requireIndependentRows(request, inputs, outputs);
+    return goldenFrom(request, inputs, outputs, { by: 'f64' });
+  }
+  const inputs = randomRows(infer, Math.min(DEAR_ROWS, largestBatch(request)));
+  let without: string | undefined;
+  if (host.openGpu) {
+    request.progress?.('running the golden input on the GPU');
+    try {
+      const { outputs, device, block } = await referenceOnGpu({
+        host,
+        module: one,
+        inputs,
+        params: originalParams,
+        options: request.generate,
+        blockFlops: BLOCK_FLOPS,
+      });
+      if (!block || block.difference <= BLOCK_TOLERANCE) {
+        return goldenFrom(request, inputs, outputs, { by: 'gpu', device, ...(block ? { block } : {}) });
+      }
+      without = `${device} is ${block.difference.toExponential(1)} off f64 on ${block.site || 'a block'}`;
+    } catch (error) {
+      if (!(error instanceof RuntimeError) && !(error instanceof EspalierError)) throw error;
+      without = error.message;
+    }
+  } else without = 'this host has no GPU';
+  const jobs = Array.from({ length: rowsOf(inputs) }, (_, i) => ({
+    module: one,
+    inputs: sliceRows(inputs, i, i + 1),
+    params: originalParams,
+  }));
+  const outputs = joinRows(await interpretAll(request, 'running the golden input in f64', jobs));
+  return { ...goldenFrom(request, inputs, outputs, { by: 'f64' }), without };
+}
+
 /**
- * @returns undefined for a program too large to interpret
- * @throws EspalierError ESP0910 if the compiled model does not compute what the written one does, ESP0605 if rows of a batch change
- * one another
+ * Runs the compiled model on the golden rows: in f64 where that is quick or there is no GPU, otherwise on the GPU.
+ * @throws EspalierError ESP0910 if it does not compute what the written one does
  */
-export function goldenOf(request: Request): Golden | undefined {
-  const { flops, largest, compiled } = request;
-  if (flops * compiled.batch > RUN_ONE_FLOPS) return undefined;
-  // Whole runs of the compiled module; where every row costs seconds, one run.
-  const several = Math.ceil(Math.min(ROWS, largest) / compiled.batch) * compiled.batch;
-  const rows = flops * several <= RUN_ALL_FLOPS ? several : compiled.batch;
-  const inputs = inputRows(compiled.module, rows);
-  const outputs = inRuns(compiled.module, compiled.batch, inputs, request.params);
-  const error = flops * rows <= RUN_ALL_FLOPS ? compared(request, rows, inputs, outputs) : undefined;
-  const named = (prefix: string, tensors: ReadonlyMap<string, Tensor>) =>
+export async function compareCompiled(
+  request: GoldenRequest,
+  golden: Golden,
+  program: Program,
+  files: ReadonlyMap<string, Uint8Array | string>,
+): Promise<ModelCheck> {
+  const { modules, generate } = request;
+  if (golden.spec.from.by === 'gpu') {
+    request.progress?.('running the compiled program');
+    const batches = affordable(request);
+    const { device, errors } = await compiledOnGpu(request.host, program, files, golden, batches, repeatRows);
+    return judged(errors, generate.weights, { by: 'gpu', device }, TOLERANCE);
+  }
+  const batch = smallestBatch(request);
+  const rows = rowsOf(golden.inputs);
+  const filled = repeatRows(golden.inputs, Math.ceil(rows / batch) * batch);
+  const params = request.params();
+  const module = modules.get(batch)!;
+  const found = isQuick(request)
+    ? inRuns(module, batch, filled, params)
+    : joinRows(
+        await interpretAll(request, 'checking the compiled model in f64', jobsOf(module, batch, filled, params)),
+      );
+  const { name: output, error } = worstOutput(golden.outputs, sliceRows(found, 0, rows));
+  return judged([{ batch, output, error }], generate.weights, { by: 'f64' }, MERGE_TOLERANCE);
+}
+
+/** The smallest batch, and the others as long as they cost little. */
+function affordable({ modules, flops }: GoldenRequest): number[] {
+  let left = CHECK_FLOPS;
+  return [...modules.keys()]
+    .sort((a, b) => a - b)
+    .filter((batch, i) => {
+      left -= flops * batch;
+      return i === 0 || left >= 0;
+    });
+}
+
+function judged(
+  errors: readonly BatchError[],
+  weights: 'f32' | 'f16',
+  how: Pick<ModelCheck, 'by' | 'device'>,
+  tolerance: Readonly<Record<'f32' | 'f16', number>>,
+): ModelCheck {
+  const wrong = errors.find(({ error }) => !(error <= tolerance[weights]));
+  if (wrong) {
+    const what = `\`${wrong.output}\` is off by ${wrong.error.toExponential(1)} of its largest element`;
+    const where = how.device === undefined ? '' : ` at batch ${wrong.batch} on ${how.device}`;
+    throw new EspalierError([diagnostic('ESP0910', { what: what + where })]);
+  }
+  return { ...how, difference: Math.max(...errors.map((e) => e.error)), batches: errors.map((e) => e.batch) };
+}
+
+function goldenFrom({ generate }: GoldenRequest, inputs: Rows, outputs: Rows, from: GoldenOrigin): Golden {
+  const named = (prefix: string, tensors: Rows) =>
     [...tensors].map(
       ([name, tensor]) => [`${prefix}.${name}`, storeTensor(tensor, stored(tensor.type.dtype))] as const,
     );
   const ins = named('input', inputs);
   const outs = named('output', outputs);
-  return {
-    golden: {
-      rows,
-      inputs: ins.map(([name]) => name),
-      outputs: outs.map(([name]) => name),
-      tolerance: TOLERANCE[request.weights],
-    },
-    file: encodeSafetensors(new Map([...ins, ...outs]), { format: 'espalier.golden' }),
-    error,
+  const spec = {
+    rows: rowsOf(inputs),
+    inputs: ins.map(([name]) => name),
+    outputs: outs.map(([name]) => name),
+    tolerance: TOLERANCE[generate.weights],
+    from,
   };
+  return { inputs, outputs, spec, file: encodeSafetensors(new Map([...ins, ...outs]), { format: 'espalier.golden' }) };
 }
 
 /** As the program's buffers hold it: four bytes an element. */
@@ -107,88 +224,40 @@ function stored(dtype: DType): StoredType & Uppercase<StorageType> {
   return dtype === 'i32' ? 'I32' : dtype === 'u32' || dtype === 'bool' ? 'U32' : 'F32';
 }
 
-const withRows = ({ dtype, shape }: TensorType, rows: number): TensorType => ({
-  dtype,
-  shape: [rows, ...shape.slice(1)],
-});
-
-/** Random inputs: floats as a normalised image has them, small whole numbers for the rest. */
-function inputRows(module: Module, rows: number): Map<string, Tensor> {
-  const inputs = new Map<string, Tensor>();
-  for (const value of module.funcs.get('infer')!.inputs) {
-    if (value.op !== 'input') continue;
-    const type = withRows(value.type, rows);
-    const normal = normalStream(1, value.attrs.name);
-    const whole = (): number => Math.trunc(Math.abs(normal()) * 2);
-    const size = sizeOf(type.shape);
-    const data =
-      type.dtype === 'f32' || type.dtype === 'f16'
-        ? Float32Array.from({ length: size }, normal)
-        : Int32Array.from({ length: size }, type.dtype === 'bool' ? () => Math.min(1, whole()) : whole);
-    inputs.set(value.attrs.name, { type, data });
-  }
-  return inputs;
+function jobsOf(module: Module, batch: number, inputs: Rows, params: Params): InterpretJob[] {
+  const runs = rowsOf(inputs) / batch;
+  return Array.from({ length: runs }, (_, i) => ({
+    module,
+    inputs: sliceRows(inputs, i * batch, (i + 1) * batch),
+    params,
+  }));
 }
 
 /** All rows, `batch` at a time, through a module of that batch size. */
-function inRuns(
-  module: Module,
-  batch: number,
-  inputs: ReadonlyMap<string, Tensor>,
-  params: (name: string) => Tensor,
-): Map<string, Tensor> {
-  const rows = [...inputs.values()][0]?.type.shape[0] ?? batch;
-  const runs: ReadonlyMap<string, Tensor>[] = [];
-  for (let at = 0; at < rows; at += batch) {
-    const part = new Map([...inputs].map(([name, t]) => [name, slice(t, at, at + batch)] as const));
-    runs.push(interpret(module, 'infer', { inputs: part, params }));
-  }
-  return new Map([...runs[0]!.keys()].map((name) => [name, joined(runs.map((run) => run.get(name)!))] as const));
+function inRuns(module: Module, batch: number, inputs: Rows, params: Params): Map<string, Tensor> {
+  return joinRows(jobsOf(module, batch, inputs, params).map((job) => interpret(module, 'infer', job)));
 }
 
-function slice({ type, data }: Tensor, from: number, to: number): Tensor {
-  const each = data.length / type.shape[0]!;
-  return { type: withRows(type, to - from), data: data.subarray(from * each, to * each) };
-}
-
-function joined(parts: readonly Tensor[]): Tensor {
-  const [{ type, data }] = parts as [Tensor];
-  if (parts.length === 1) return { type, data };
-  const all = new Float64Array(data.length * parts.length);
-  parts.forEach((p, i) => {
-    all.set(p.data, i * data.length);
+async function interpretAll(
+  { host, progress }: GoldenRequest,
+  what: string,
+  jobs: readonly InterpretJob[],
+): Promise<readonly Rows[]> {
+  progress?.(what);
+  if (host.interpretAll) return host.interpretAll(jobs, (n) => progress?.(what, n / jobs.length));
+  return jobs.map((job, i) => {
+    progress?.(what, i / jobs.length);
+    return interpret(job.module, 'infer', job);
   });
-  return { type: withRows(type, type.shape[0]! * parts.length), data: all };
 }
 
-/** The error of the merge: the model as written, row by row, against what the compiled one gave. */
-function compared(
-  { largest, written, originalParams }: Request,
-  rows: number,
-  inputs: ReadonlyMap<string, Tensor>,
-  outputs: ReadonlyMap<string, Tensor>,
-): number {
-  const alone = inRuns(written(1), 1, inputs, originalParams);
-  const batch = Math.min(rows, largest);
-  if (batch > 1) {
-    const some = new Map([...inputs].map(([name, t]) => [name, slice(t, 0, batch)] as const));
-    for (const [name, together] of inRuns(written(batch), batch, some, originalParams)) {
-      const found = relativeError(slice(alone.get(name)!, 0, batch).data, together.data);
-      // NaN is the next check's to report.
-      if (!(found > SAME)) continue;
-      const what = `in a batch of ${batch} it is off by ${found.toExponential(1)} of its largest element`;
-      throw new EspalierError([diagnostic('ESP0605', { name, what })]);
-    }
-  }
-  let error = 0;
-  for (const [name, tensor] of alone) {
-    const found = relativeError(tensor.data, outputs.get(name)!.data);
-    if (!(found <= MERGE_TOLERANCE)) {
-      throw new EspalierError([
-        diagnostic('ESP0910', { what: `\`${name}\` is off by ${found.toExponential(1)} of its largest element` }),
-      ]);
-    }
-    error = Math.max(error, found);
-  }
-  return error;
+/** What a row gives must not depend on what shares its batch: sessions pad batches. */
+function requireIndependentRows({ written, originalParams }: GoldenRequest, inputs: Rows, alone: Rows): void {
+  const batch = rowsOf(inputs);
+  if (batch === 1) return;
+  const { name, error } = worstOutput(alone, inRuns(written(batch), batch, inputs, originalParams));
+  // NaN is the next check's to report.
+  if (!(error > SAME)) return;
+  const what = `in a batch of ${batch} it is off by ${error.toExponential(1)} of its largest element`;
+  throw new EspalierError([diagnostic('ESP0605', { name, what })]);
 }

@@ -1,5 +1,22 @@
 /** What the compiler asks of the machine it runs on. Node's is in `node/host.ts`; a page brings its own. */
 import type { OpenCheckpoint } from '../formats/checkpoint.js';
+import type { Module, Tensor } from '../ir/types.js';
+
+/** A GPU of this machine; its device is made, once, by whoever asked. */
+export interface HostGpu {
+  readonly adapter: GPUAdapter;
+  /** As its driver names it. */
+  readonly description: string;
+  /** To be called when the device is gone. */
+  release(): void;
+}
+
+/** One run of a module's `infer` in f64. */
+export interface InterpretJob {
+  readonly module: Module;
+  readonly inputs: ReadonlyMap<string, Tensor>;
+  readonly params: (name: string) => Tensor;
+}
 
 export interface Host {
   /** The text of a spec; undefined if there is no such file. Throws an `EspalierError` if it cannot be read as text. */
@@ -10,4 +27,10 @@ export interface Host {
   openCheckpoint(path: string): Promise<OpenCheckpoint>;
   /** Limits of the GPU here, by WebGPU name: what `limits = device` compiles for. */
   deviceLimits(): Promise<Readonly<Record<string, number>>>;
+  /**
+   * A GPU to run large models on; a host without the method has none. Throws a `RuntimeError` where there is none.
+   */
+  openGpu?(): Promise<HostGpu>;
+  /** Interprets jobs side by side; a host without the method has them run one after another on this thread. */
+  interpretAll?(jobs: readonly InterpretJob[], done: (jobs: number) => void): Promise<ReadonlyMap<string, Tensor>[]>;
 }

@@ -15,7 +15,6 @@ import type { Module, Tensor, Value } from '../ir/types.js';
 import { optimize } from '../passes/index.js';
 import { isStep } from '../passes/values.js';
 import { analyseModel, type Spec, type SpecOptions } from './analyse.js';
-import { requireEqualRegions } from './check.js';
 import { loadParameters, type Progress } from './parameters.js';
 import { prepareParameters } from './prepare.js';
 import { ZeroCounter } from './zeros.js';
@@ -131,8 +130,14 @@ export async function merge(spec: Spec, options: MergeOptions): Promise<Merged> 
       diagnostic('ESP0911', { layout: layoutName, tensor: at, why }, place),
     ]);
   }
-  requireEqualRegions(report, loaded.get, options.progress);
-  const prepared = prepareParameters(module, loaded.get);
+  const prepared = new Map<string, Tensor>();
+  prepareParameters({
+    module,
+    regions: report.regions,
+    params: loaded.get,
+    take: (name, tensor) => prepared.set(name, tensor),
+    progress: options.progress,
+  });
 
   const values = new Map<string, Tensor>();
   for (const [ours, theirs] of pairs) {

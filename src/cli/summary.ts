@@ -6,7 +6,6 @@ import { bytes, count, scaled, table } from './output.js';
 export function describeCompiled(compiled: Compiled, folder: string): string {
   const { summary, entries } = compiled.program;
   const { parameters } = summary;
-  const { check } = compiled;
   const percent = ((100 * parameters.trainable) / parameters.total).toFixed(2);
   const rows: [string, string][] = [
     [
@@ -21,14 +20,54 @@ export function describeCompiled(compiled: Compiled, folder: string): string {
     ],
     ['work', `${scaled(summary.flops, 'FLOP')} a run at batch ${entries[0]?.batch ?? 1}`],
     ['memory', `${bytes(summary.weightBytes)} of weights, ${bytes(summary.peakBytes)} at peak in all`],
-    [
-      'check',
-      `merged against unmerged, ${check.whole ? 'whole model' : 'layer by layer'}: ${
-        check.error === 0 ? 'no difference' : `largest difference ${check.error.toExponential(1)} of the largest result`
-      }`,
-    ],
+    ...checkRows(compiled),
   ];
   return `${compiled.program.name} -> ${folder}\n${table(rows).replaceAll(/^/gm, '  ')}`;
+}
+
+const times = (n: number, one: string, many = `${one}s`): string => `${count(n)} ${n === 1 ? one : many}`;
+
+const apart = (difference: number): string =>
+  difference === 0 ? 'no difference' : `largest difference ${difference.toExponential(1)} of the largest result`;
+
+/** What was compared, on what, how far apart, and what was not compared and why. */
+function checkRows({ program, check: { layers, model, without } }: Compiled): [string, string][] {
+  const rows: [string, string][] = [];
+  rows.push(['golden', program.golden ? goldenText(program.golden) : 'none was asked for: a load checks nothing']);
+  if (without !== undefined) rows.push(['', `not computed on a GPU: ${without}`]);
+  const checks: string[] = [];
+  const some = times(layers.layers, 'merged layer');
+  if (layers.layers === 0) checks.push('merged layers: there are none, so none was compared');
+  else
+    checks.push(
+      `${some}, before and after, on ${layers.tokens} random tokens each in f64: ${apart(layers.difference)}`,
+    );
+  const all = program.entries.map((e) => e.batch);
+  if (!model) checks.push('the whole model and its kernels were not compared: there is no golden input');
+  else if (model.by === 'f64') {
+    checks.push(`whole model, compiled against as written, in f64 on the golden input: ${apart(model.difference)}`);
+    checks.push('the kernels were not run here: each load compares them with the golden output');
+  } else {
+    const rest = all.filter((b) => !model.batches.includes(b));
+    const ran = model.batches.join(' and ');
+    checks.push(
+      `compiled program on ${model.device} at batch ${ran}, against the golden output: ${apart(model.difference)}`,
+    );
+    if (rest.length > 0)
+      checks.push(`batch ${rest.join(' and ')} was not run here, it is large: each load compares it`);
+  }
+  checks.forEach((text, i) => rows.push([i === 0 ? 'check' : '', text]));
+  return rows;
+}
+
+function goldenText({ rows, from }: NonNullable<Compiled['program']['golden']>): string {
+  const what = `${times(rows, 'random image')} through the model as written`;
+  if (from.by === 'f64') return `${what}, in f64`;
+  const { block } = from;
+  const beside = block
+    ? `; ${block.site || 'a part of it'} beside f64: ${apart(block.difference)}`
+    : '; no part of it is small enough to compare with f64';
+  return `${what}, by portable kernels on ${from.device}${beside}`;
 }
 
 /** One line for each adapter and fate: `karst merged into 16 layers`. */

@@ -35,21 +35,34 @@ export function packTiles(weight: ArrayLike<number>, n: number, k: number, dtype
   if (weight.length !== n * k)
     throw new RangeError(`a weight of [${n}, ${k}] has ${n * k} elements, not ${weight.length}`);
   const bytes = new Uint8Array(packedBytes(n, k, dtype));
-  const out = dtype === 'f32' ? new Float32Array(bytes.buffer) : new Uint16Array(bytes.buffer);
-  for (let row = 0; row < n; row++) {
-    for (let column = 0; column < k; column++) {
-      const value = weight[row * k + column]!;
-      const at = tileIndex(row, column, k);
-      if (dtype === 'f32') {
-        out[at] = value;
-        continue;
-      }
+  if (dtype === 'f32') {
+    const out = new Float32Array(bytes.buffer);
+    eachRun(n, k, (from, to, count) => {
+      for (let i = 0; i < count; i++) out[to + i * TILE_N] = weight[from + i]!;
+    });
+    return bytes;
+  }
+  const out = new Uint16Array(bytes.buffer);
+  eachRun(n, k, (from, to, count) => {
+    for (let i = 0; i < count; i++) {
+      const value = weight[from + i]!;
       const half = toHalf(value);
-      if ((half & 0x7fff) === 0x7c00 && Number.isFinite(value)) throw new HalfOverflow(row, column, value);
-      out[at] = half;
+      if ((half & 0x7fff) === 0x7c00 && Number.isFinite(value)) {
+        throw new HalfOverflow(Math.floor((from + i) / k), (from + i) % k, value);
+      }
+      out[to + i * TILE_N] = half;
+    }
+  });
+  return bytes;
+}
+
+/** Neighbouring inputs of one output that lie in one tile: `from` in the row-major weight, `to` in the tiles, where they are TILE_N apart. */
+function eachRun(n: number, k: number, body: (from: number, to: number, count: number) => void): void {
+  for (let row = 0; row < n; row++) {
+    for (let column = 0; column < k; column += TILE_K) {
+      body(row * k + column, tileIndex(row, column, k), Math.min(TILE_K, k - column));
     }
   }
-  return bytes;
 }
 
 /** The inverse of `packTiles`: the row-major weight of [n, k]. */

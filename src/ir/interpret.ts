@@ -54,35 +54,25 @@ export function interpretFunc(func: Func, options: InterpretOptions = {}): Map<s
   return new Map(func.results.map((r, i) => [r.name, values[i]!]));
 }
 
-/**
- * Hands each result of a function over as soon as it is known and keeps none: how a whole model's weights are prepared without
- * all of them in memory in f64.
- */
-export function interpretEach(
-  module: Module,
-  funcName: string,
-  options: InterpretOptions,
-  take: (name: string, tensor: Tensor) => void,
-): void {
-  const func = functionOf(module, funcName);
-  const names = new Map<Value, string[]>();
-  for (const r of func.results) names.set(r.value, [...(names.get(r.value) ?? []), r.name]);
-  run(resultValues(func), { ...options, params: declaredFirst(module, options) }, (value, tensor) => {
-    for (const name of names.get(value)!) take(name, tensor);
-  });
-}
-
 /** The tensors of some values. */
 export function interpretValues(roots: readonly Value[], options: InterpretOptions = {}): Tensor[] {
   const results = new Map<Value, Tensor>();
-  run(roots, options, (value, tensor) => {
+  interpretEach(roots, options, (value, tensor) => {
     results.set(value, tensor);
   });
   return roots.map((r) => results.get(r)!);
 }
 
-/** Evaluates in topological order; a value is dropped after its last use, a root after it was taken and used. */
-function run(roots: readonly Value[], options: InterpretOptions, take: (root: Value, tensor: Tensor) => void): void {
+/**
+ * Hands each root over as soon as it is known and keeps none: how a whole model's weights are prepared without all of them in memory in
+ * f64. Values are computed in topological order from the roots as listed; one is dropped after its last use, a root after it was taken and used.
+ * @throws InterpretError, RangeError as `interpret`
+ */
+export function interpretEach(
+  roots: readonly Value[],
+  options: InterpretOptions,
+  take: (root: Value, tensor: Tensor) => void,
+): void {
   const order = topological(roots);
   const wanted = new Set(roots);
   // All readings of one parameter are one value, so that it is fetched and converted once and freed.

@@ -1,6 +1,9 @@
 /**
  * Checks merges with numbers: each merged region on a few random tokens, before and after, in double precision. The merged side uses
  * its weights as they will be stored. A region that differs, or that is not finite, is refused.
+ *
+ * The check asks for values and is handed them, one region after another, so that whoever prepares weights anyway computes each once, and
+ * what is compared are the very tensors that ship.
  */
 import { diagnostic } from '../diagnostics/catalogue.js';
 import type { Diagnostic } from '../diagnostics/types.js';
@@ -14,10 +17,12 @@ import {
   rewriteFunc,
   rewriteValues,
   topological,
+  usedParams,
   withInputs,
 } from '../ir/graph.js';
 import { fromHalf, toHalf } from '../ir/half.js';
-import { interpretFunc } from '../ir/interpret.js';
+import { Interner } from '../ir/intern.js';
+import { interpretEach, interpretFunc } from '../ir/interpret.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import { allocate } from '../ir/tensor.js';
 import type { Func, OpName, Tensor, Value } from '../ir/types.js';
@@ -43,75 +48,127 @@ export interface CheckOptions {
   readonly seed?: number;
 }
 
+/** One region on its way: what it needs, and what of that has come. */
+interface Pending {
+  readonly region: Region;
+  /** Constants of the merged side, as values of the whole run. */
+  readonly weights: readonly Value[];
+  readonly before: Value;
+  readonly after: Func;
+  readonly come: Map<Value, Tensor>;
+}
+
+/** Compares regions as their values come. Every value of `roots` has to be handed to `take` once; `inputs` are theirs. */
+export class RegionChecks {
+  /** Region by region: the weights of the merged side, then the result of the other. Equal ones stand once. */
+  readonly roots: readonly Value[];
+  /** What the regions read: random numbers, by the names that the roots' arguments have. */
+  readonly inputs: ReadonlyMap<string, Tensor>;
+  readonly results: RegionCheck[] = [];
+  readonly #waiting = new Map<Value, Pending[]>();
+  readonly #precision: Precision;
+  readonly #params: (name: string) => Tensor;
+
+  /**
+   * @param interner Shared with whoever else computes in the same run: what is equal is then one value.
+   * @param params Elements of a parameter of the module as it was before the passes.
+   */
+  constructor(
+    regions: readonly Region[],
+    interner: Interner,
+    params: (name: string) => Tensor,
+    options: CheckOptions = {},
+  ) {
+    this.#precision = options.precision ?? 'f64';
+    this.#params = params;
+    const inputs = new Map<string, Tensor>();
+    const roots = new Set<Value>();
+    regions.forEach((region, i) => {
+      const shrunk = shrink(region, options.tokens ?? 4, `region${i}.`);
+      const random = randomNormal((options.seed ?? 1) + i);
+      for (const v of new Set([...shrunk.before.inputs, ...shrunk.after.inputs])) {
+        if (v.op === 'input') inputs.set(v.attrs.name, noise(v, random));
+      }
+      const pending = this.#pending(region, shrunk, interner);
+      for (const v of [...pending.weights, pending.before]) {
+        roots.add(v);
+        this.#waiting.set(v, [...(this.#waiting.get(v) ?? []), pending]);
+      }
+      if (!pending.weights.includes(pending.before)) return;
+      throw new Error(`a result of the region at ${region.site} does not depend on its input`);
+    });
+    this.roots = [...roots];
+    this.inputs = inputs;
+  }
+
+  #pending(region: Region, { before, after }: { before: Func; after: Func }, interner: Interner): Pending {
+    const [beforeValue, afterValue] = [before, after].map((f) => f.results[0]!.value) as [Value, Value];
+    const image = rewriteValues([beforeValue, afterValue], (v, inputs) => interner.seed(withInputs(v, inputs)));
+    const merged: Func = { ...after, results: [{ name: 'y', value: image(afterValue) }] };
+    const weights = preparedOf(merged);
+    return { region, weights, before: image(beforeValue), after: overStored(merged, weights), come: new Map() };
+  }
+
+  /** Takes one root's tensor: a weight in any precision, it is rounded here. Judges each region whose last value this is. */
+  take(root: Value, tensor: Tensor): void {
+    for (const pending of this.#waiting.get(root) ?? []) {
+      const { come, weights, before } = pending;
+      come.set(root, root === before ? tensor : rounded(tensor, this.#precision));
+      if (come.size <= weights.length) continue;
+      this.results.push(this.#judged(pending));
+      come.clear();
+    }
+  }
+
+  #judged({ region, weights, before, after, come }: Pending): RegionCheck {
+    const stored = new Map(weights.map((v, i) => [storedName(i), come.get(v)!]));
+    const options = { inputs: this.inputs, params: (name: string) => stored.get(name)! };
+    const found = interpretFunc(after, options).get('y')!;
+    return judge(region, come.get(before)!, found, TOLERANCE[this.#precision], () => notFinite(region, this.#params));
+  }
+}
+
 /**
+ * Every region by itself.
  * @param params Elements of a parameter of the module as it was before the passes.
  */
 export function checkRegions(
   regions: readonly Region[],
   params: (name: string) => Tensor,
   options: CheckOptions = {},
-): RegionCheck[] {
-  const precision = options.precision ?? 'f64';
-  return regions.map((region, i) => {
-    const random = randomNormal((options.seed ?? 1) + i);
-    const shrunk = shrink(region, options.tokens ?? 4);
-    const inputs = new Map<string, Tensor>();
-    for (const v of new Set([...shrunk.before.inputs, ...shrunk.after.inputs])) {
-      if (v.op === 'input') inputs.set(v.attrs.name, noise(v, random));
-    }
-    const bad = notFinite(shrunk, params);
-    if (bad) return refusedAsNotFinite(region, bad);
-    // One run for both: weights that the two sides share are computed once.
-    const weights = preparedOf(shrunk.after);
-    const stored = weights.map((value, k) => ({ name: storedName(k), value }));
-    const made = interpretFunc(
-      { ...shrunk.before, results: [...shrunk.before.results, ...stored] },
-      { inputs, params },
-    );
-    const before = made.get('y')!;
-    const after = interpretFunc(overStored(shrunk.after, weights), {
-      inputs,
-      params: (name) => rounded(made.get(name)!, precision),
-    }).get('y')!;
-    return judge(region, before, after, TOLERANCE[precision]);
-  });
+): readonly RegionCheck[] {
+  const checks = new RegionChecks(regions, new Interner(), params, options);
+  interpretEach(checks.roots, { inputs: checks.inputs, params }, (root, tensor) => checks.take(root, tensor));
+  return checks.results;
 }
 
-function judge(region: Region, before: Tensor, after: Tensor, tolerance: number): RegionCheck {
+/** `culprit` looks for a parameter that is not finite, when a result is not. */
+function judge(
+  { site }: Region,
+  before: Tensor,
+  after: Tensor,
+  tolerance: number,
+  culprit: () => string | undefined,
+): RegionCheck {
   let largest = 0;
   let worst = 0;
   for (let i = 0; i < before.data.length; i++) {
     const d = Math.abs(before.data[i]! - after.data[i]!);
-    if (!Number.isFinite(d)) return refusedAsNotFinite(region);
+    if (!Number.isFinite(d)) {
+      const parameter = culprit();
+      const why = diagnostic('ESP0404', { site, ...(parameter ? { parameter } : {}) });
+      return { site, difference: Number.NaN, diagnostic: why };
+    }
     largest = Math.max(largest, Math.abs(before.data[i]!));
     worst = Math.max(worst, d);
   }
   const difference = worst / Math.max(largest, Number.MIN_VALUE);
-  const site = region.site;
   if (difference <= tolerance || worst === 0) return { site, difference: worst === 0 ? 0 : difference };
   return { site, difference, diagnostic: diagnostic('ESP0403', { site, difference, tolerance }) };
 }
 
-function refusedAsNotFinite(region: Region, parameter?: string): RegionCheck {
-  const { site } = region;
-  return {
-    site,
-    difference: Number.NaN,
-    diagnostic: diagnostic('ESP0404', { site, ...(parameter ? { parameter } : {}) }),
-  };
-}
-
-function paramNames(func: Func): string[] {
-  return topological(resultValues(func)).flatMap((v) => (v.op === 'param' ? [v.attrs.name] : []));
-}
-
-function notFinite(region: { before: Func; after: Func }, params: (name: string) => Tensor): string | undefined {
-  const names = new Set([...paramNames(region.before), ...paramNames(region.after)]);
-  for (const name of names) {
-    const { data } = params(name);
-    for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i]!)) return name;
-  }
-  return undefined;
+function notFinite({ before, after }: Region, params: (name: string) => Tensor): string | undefined {
+  return usedParams(before, after).find((name) => params(name).data.some((x: number) => !Number.isFinite(x)));
 }
 
 /** Constants of parameters that operators of the region read, computed and rounded as a program stores them. */
@@ -158,12 +215,24 @@ const BY_TOKEN: ReadonlySet<OpName> = new Set([
   'layer_norm',
 ]);
 
-/** The region over a few tokens, if it works token by token: a check needs some rows of ViT's 197, not all. */
-function shrink(region: Region, tokens: number): { before: Func; after: Func } {
-  if (!byToken(region.before) || !byToken(region.after)) return region;
+/**
+ * The region over a few tokens, if it works token by token: a check needs some rows of ViT's 197, not all. Its arguments get `prefix` in
+ * front of their names either way.
+ */
+function shrink(region: Region, tokens: number, prefix: string): { before: Func; after: Func } {
+  const few = byToken(region.before) && byToken(region.after);
   const inputs = new Map<string, Value>();
-  return { before: shrunk(region.before, tokens, inputs), after: shrunk(region.after, tokens, inputs) };
+  const renamed = (v: InputValue): Value => {
+    const name = prefix + v.attrs.name;
+    const lead = v.type.shape.slice(0, -1).map((_, i, all) => (i === all.length - 1 ? tokens : 1));
+    const shape = few ? [...lead, v.type.shape.at(-1)!] : v.type.shape;
+    if (!inputs.has(name)) inputs.set(name, input(name, { dtype: v.type.dtype, shape }));
+    return inputs.get(name)!;
+  };
+  return { before: shrunk(region.before, renamed, few), after: shrunk(region.after, renamed, few) };
 }
+
+type InputValue = Extract<Value, { op: 'input' }>;
 
 function byToken(func: Func): boolean {
   const last = (v: Value): number => v.type.shape.length - 1;
@@ -183,30 +252,25 @@ function byToken(func: Func): boolean {
   });
 }
 
-function shrunk(func: Func, tokens: number, inputs: Map<string, Value>): Func {
-  const rule = (v: Value, args: readonly Value[]): Value => {
-    if (!dependsOnInput(v)) return v;
-    if (v.op === 'input') {
-      const shape = [
-        ...v.type.shape.slice(0, -1).map((_, i, all) => (i === all.length - 1 ? tokens : 1)),
-        v.type.shape.at(-1)!,
-      ];
-      const made = inputs.get(v.attrs.name) ?? input(v.attrs.name, { dtype: v.type.dtype, shape });
-      inputs.set(v.attrs.name, made);
-      return made;
+function shrunk(func: Func, renamed: (v: InputValue) => Value, few: boolean): Func {
+  const images = new Map<Value, Value>();
+  for (const v of topological([...func.inputs, ...resultValues(func)])) {
+    if (v.op === 'input') images.set(v, renamed(v));
+    else if (!dependsOnInput(v)) images.set(v, v);
+    else {
+      const args = v.inputs.map((x) => images.get(x)!);
+      images.set(v, few && v.op === 'slice' ? slicedChannels(v, args[0]!) : withInputs(v, args));
     }
-    if (v.op !== 'slice') return withInputs(v, args);
-    const lead = args[0]!.type.shape.slice(0, -1);
-    return make('slice', args, {
-      start: [...lead.map(() => 0), v.attrs.start.at(-1)!],
-      end: [...lead, v.attrs.end.at(-1)!],
-    });
-  };
-  const image = rewriteValues([...resultValues(func), ...func.inputs], rule, (v) =>
-    dependsOnInput(v) ? v.inputs : [],
-  );
-  const results = func.results.map((r) => ({ name: r.name, value: image(r.value) }));
-  return { ...func, inputs: func.inputs.map(image), results };
+  }
+  const results = func.results.map((r) => ({ name: r.name, value: images.get(r.value)! }));
+  return { ...func, inputs: func.inputs.map((v) => images.get(v)!), results };
+}
+
+/** The slice of channels, over as many tokens as `x` has. */
+function slicedChannels(v: Extract<Value, { op: 'slice' }>, x: Value): Value {
+  const lead = x.type.shape.slice(0, -1);
+  const start = [...lead.map(() => 0), v.attrs.start.at(-1)!];
+  return make('slice', [x], { start, end: [...lead, v.attrs.end.at(-1)!] });
 }
 
 function noise(v: Value, random: () => number): Tensor {

@@ -13,7 +13,7 @@ import { reportOf } from './report.js';
 import { simplify, tidy } from './simplify.js';
 import { split } from './split.js';
 
-export { checkRegions, type RegionCheck } from './check.js';
+export { checkRegions, type RegionCheck, RegionChecks } from './check.js';
 export type { AdapterMode, AdapterOutcome, MergeReport, ObstacleNote, Pass, PassContext, Region } from './pass.js';
 
 export const PASSES: readonly Pass[] = [erase, simplify, reparameterize, kronecker, tidy, narrow, split];
@@ -57,6 +57,19 @@ export function optimize(module: Module, options: OptimizeOptions): Optimized {
   }
   return { module: current, report: reportOf(current, ctx) };
 }
+
+const NOTHING: PassContext = {
+  adapters: 'factored',
+  layout: 'keep',
+  scopes: new Map(),
+  notes: { regions: [], obstacles: new Map(), replaced: new Map() },
+};
+
+/** The module as it was written, as far as inference is concerned: what only training needs is gone, nothing is merged or rewritten. */
+export const asWritten = (module: Module): Module => erase.run(module, NOTHING);
+
+/** What parameters alone compute goes to `prepare`; nothing else changes. */
+export const bindingTimes = (module: Module): Module => split.run(module, NOTHING);
 
 /** Every adapter that the module holds, with the first of its values' origins that has a place in a text. */
 function scopesOf(module: Module): Map<string, Origin> {

@@ -1,7 +1,7 @@
 /** A merged program is the plain backbone's program with other weights; a factored one never holds the product of its factors. */
 import { describe, expect, test } from 'vitest';
 import { analyseModel } from '../../src/api/analyse.js';
-import { relativeError } from '../../src/api/golden.js';
+import { relativeError } from '../../src/api/rows.js';
 import { type Compiled, compile } from '../../src/api/index.js';
 import { loadParameters } from '../../src/api/parameters.js';
 import { generate } from '../../src/codegen/generate.js';

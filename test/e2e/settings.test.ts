@@ -1,7 +1,7 @@
 /** What `deploy` can ask for, run on the GPU: factors, half precision, this device's own limits, several sizes over shared weights. */
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { relativeError } from '../../src/api/golden.js';
+import { relativeError } from '../../src/api/rows.js';
 import { adapted, random, resultAsWritten } from '../api/support.js';
 import { compileTo, scratch, withProgram } from './support.js';
 

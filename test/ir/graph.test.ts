@@ -136,32 +136,15 @@ describe('interpreter', () => {
     expect(asked).toEqual(['w']);
   });
 
-  test('hands results over one by one', () => {
+  test('hands roots over one by one, each once, as soon as it is known', () => {
     const w = paramRef(weight);
-    const prepare: Func = {
-      name: 'prepare',
-      inputs: [],
-      results: [
-        { name: 'a', value: b.mul(w, 2) },
-        { name: 'b', value: w },
-        { name: 'c', value: w },
-      ],
-    };
+    const twice = b.mul(w, 2);
     const got: [string, unknown][] = [];
-    interpretEach(moduleOf(prepare, [weight]), 'prepare', { params: () => data }, (name, t) =>
-      got.push([name, toNested(t)]),
-    );
-    const same = toNested(data);
+    interpretEach([twice, w, twice], { params: () => data }, (root, t) => got.push([root.op, toNested(t)]));
+    const doubled = (toNested(data) as number[][]).map((row) => row.map((x) => 2 * x));
     expect(got).toEqual([
-      ['b', same],
-      ['c', same],
-      [
-        'a',
-        [
-          [2, 4],
-          [6, 8],
-        ],
-      ],
+      ['param', toNested(data)],
+      ['mul', doubled],
     ]);
   });
 

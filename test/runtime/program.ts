@@ -173,7 +173,9 @@ export function tinyProgram({
     ],
     weightFiles: ['weights.safetensors'],
     ...(labels ? { labels } : {}),
-    ...(golden ? { golden: { rows: GOLDEN_ROWS, inputs: ['x'], outputs: ['logits'], tolerance: 1e-5 } } : {}),
+    ...(golden
+      ? { golden: { rows: GOLDEN_ROWS, inputs: ['x'], outputs: ['logits'], tolerance: 1e-5, from: { by: 'f64' } } }
+      : {}),
     summary: {
       parameters: { total: 8, trainable: 0, frozen: 8 },
       kernels: 2,

@@ -2,11 +2,13 @@
 import { existsSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import { limitsOf, openDevice } from '../../../runtime/node/device.js';
+import { describe, openGpu } from '../../../runtime/node/driver.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { EspalierError } from '../../diagnostics/types.js';
 import { readWhole } from '../../formats/node/files.js';
 import { openCheckpointAt } from '../../formats/node/open.js';
 import type { Host } from '../host.js';
+import { interpretInWorkers } from './workers.js';
 
 /** A spec is text that a person writes; what is larger is another file given by mistake. The parser's own limit is lower. */
 const MAX_SPEC_BYTES = 64 * 2 ** 20;
@@ -31,5 +33,17 @@ export function nodeHost(): Host {
       release();
       return limits;
     },
+    async openGpu() {
+      // Dawn's instance is held until it is released, and then let go, or the process would not end.
+      let opened: Awaited<ReturnType<typeof openGpu>> | undefined = await openGpu();
+      return {
+        adapter: opened.adapter,
+        description: describe(opened.adapter),
+        release() {
+          opened = undefined;
+        },
+      };
+    },
+    interpretAll: interpretInWorkers,
   };
 }

@@ -56,16 +56,83 @@ export const calling =
     for (let i = 0; i < n; i++) out[o + i] = f(a[p + i * sa]!, b[q + i * sb]!);
   };
 
+/**
+ * The commonest operators over doubles whose operands step by one or stand still: no call, no multiplication and one type of array in
+ * the loop, which V8 then compiles to the sum and little else. `general` does the rest.
+ */
+const direct = (loops: Loops, general: Run): Run => {
+  return (out, o, a, p, sa, b, q, sb, n) => {
+    const doubles = out instanceof Float64Array && a instanceof Float64Array && b instanceof Float64Array;
+    if (doubles && sa === 1 && sb === 1) loops.both(out, o, a, p, b, q, n);
+    else if (doubles && sa === 1 && sb === 0) loops.byScalar(out, o, a, p, b[q]!, n);
+    else general(out, o, a, p, sa, b, q, sb, n);
+  };
+};
+
+interface Loops {
+  readonly both: (
+    o: Float64Array,
+    at: number,
+    a: Float64Array,
+    p: number,
+    b: Float64Array,
+    q: number,
+    n: number,
+  ) => void;
+  readonly byScalar: (o: Float64Array, at: number, a: Float64Array, p: number, b: number, n: number) => void;
+}
+
 export const RUNS = {
-  add: ((out, o, a, p, sa, b, q, sb, n) => {
-    for (let i = 0; i < n; i++) out[o + i] = a[p + i * sa]! + b[q + i * sb]!;
-  }) satisfies Run,
-  sub: ((out, o, a, p, sa, b, q, sb, n) => {
-    for (let i = 0; i < n; i++) out[o + i] = a[p + i * sa]! - b[q + i * sb]!;
-  }) satisfies Run,
-  mul: ((out, o, a, p, sa, b, q, sb, n) => {
-    for (let i = 0; i < n; i++) out[o + i] = a[p + i * sa]! * b[q + i * sb]!;
-  }) satisfies Run,
+  add: direct(
+    {
+      both: (out, o, a, p, b, q, n) => {
+        for (let i = 0; i < n; i++) out[o + i] = a[p + i]! + b[q + i]!;
+      },
+      byScalar: (out, o, a, p, b, n) => {
+        for (let i = 0; i < n; i++) out[o + i] = a[p + i]! + b;
+      },
+    },
+    (out, o, a, p, sa, b, q, sb, n) => {
+      for (let i = 0; i < n; i++) out[o + i] = a[p + i * sa]! + b[q + i * sb]!;
+    },
+  ),
+  sub: direct(
+    {
+      both: (out, o, a, p, b, q, n) => {
+        for (let i = 0; i < n; i++) out[o + i] = a[p + i]! - b[q + i]!;
+      },
+      byScalar: (out, o, a, p, b, n) => {
+        for (let i = 0; i < n; i++) out[o + i] = a[p + i]! - b;
+      },
+    },
+    (out, o, a, p, sa, b, q, sb, n) => {
+      for (let i = 0; i < n; i++) out[o + i] = a[p + i * sa]! - b[q + i * sb]!;
+    },
+  ),
+  mul: direct(
+    {
+      both: (out, o, a, p, b, q, n) => {
+        for (let i = 0; i < n; i++) out[o + i] = a[p + i]! * b[q + i]!;
+      },
+      byScalar: (out, o, a, p, b, n) => {
+        for (let i = 0; i < n; i++) out[o + i] = a[p + i]! * b;
+      },
+    },
+    (out, o, a, p, sa, b, q, sb, n) => {
+      for (let i = 0; i < n; i++) out[o + i] = a[p + i * sa]! * b[q + i * sb]!;
+    },
+  ),
+  div: direct(
+    {
+      both: (out, o, a, p, b, q, n) => {
+        for (let i = 0; i < n; i++) out[o + i] = a[p + i]! / b[q + i]!;
+      },
+      byScalar: (out, o, a, p, b, n) => {
+        for (let i = 0; i < n; i++) out[o + i] = a[p + i]! / b;
+      },
+    },
+    calling((x, y) => x / y),
+  ),
 };
 
 /** Axes of a broadcast pair with neighbours joined where both operands step evenly: size, stride of a, stride of b. */

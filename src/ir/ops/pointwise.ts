@@ -204,7 +204,7 @@ export const sub = binary<'sub'>(
 );
 export const mul = binary<'mul'>('a·b', 'number', { float: RUNS.mul, int: calling(Math.imul) });
 export const div = binary<'div'>('a/b; integers truncate, and x/0 = x, as in WGSL.', 'number', {
-  float: calling((a, b) => a / b),
+  float: RUNS.div,
   int: calling((a, b) => (b === 0 ? a : Math.trunc(a / b))),
 });
 export const pow = binary<'pow'>(

@@ -1,5 +1,5 @@
 /** Reference semantics of the contractions, over the one dense product in gemm.ts. */
-import { toFloat64, zeros } from '../tensor.js';
+import { toFloat64 } from '../tensor.js';
 import type { Reference } from './define.js';
 import { broadcastOffsets } from './elementwise.js';
 import { gemmTransposed, transposed } from './gemm.js';
@@ -87,18 +87,18 @@ export const conv2dReference: Reference<'conv2d'> = ([x, weight, bias], attrs, t
 export const kronReference: Reference<'kron'> = ([a, b], _attrs, type) => {
   const [m, n] = a!.type.shape as [number, number];
   const [p, q] = b!.type.shape as [number, number];
-  const out = zeros(type.shape, type.dtype);
-  const x = a!.data;
-  const y = b!.data;
-  const c = out.data;
+  const out = new Float64Array(sizeOf(type.shape));
+  const x = toFloat64(a!);
+  const y = toFloat64(b!);
   let to = 0;
   for (let i = 0; i < m; i++) {
     for (let j = 0; j < p; j++) {
       for (let k = 0; k < n; k++) {
         const scale = x[i * n + k]!;
-        for (let l = 0; l < q; l++) c[to++] = scale * y[j * q + l]!;
+        for (let l = 0; l < q; l++) out[to + l] = scale * y[j * q + l]!;
+        to += q;
       }
     }
   }
-  return out;
+  return { type, data: out };
 };

@@ -1,0 +1,16 @@
+/** The thread that `workers.ts` starts: reads a program from its text and interprets it. */
+import { parentPort } from 'node:worker_threads';
+import { interpret } from '../../ir/interpret.js';
+import { parseModule } from '../../ir/text-parse.js';
+import type { WorkerAnswer, WorkerJob } from './workers.js';
+
+parentPort!.on('message', ({ module, inputs, params }: WorkerJob) => {
+  let answer: WorkerAnswer;
+  try {
+    const outputs = interpret(parseModule(module), 'infer', { inputs, params: (name) => params.get(name)! });
+    answer = { outputs };
+  } catch (error) {
+    answer = { error };
+  }
+  parentPort!.postMessage(answer);
+});
