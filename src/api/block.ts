@@ -39,22 +39,36 @@ export function blockOf(func: Func, most: number): Block | undefined {
   const upTo = [0];
   for (const v of order) upTo.push(upTo.at(-1)! + costOf(v).flops);
 
-  let best: { from: number; to: number; flops: number } | undefined;
-  cuts.forEach((from, i) => {
-    for (const to of cuts.slice(i + 1)) {
-      const flops = upTo[to]! - upTo[from]!;
-      if (flops === 0) continue;
-      const fits = (n: number): boolean => n <= most;
-      const better = !best || (fits(best.flops) ? fits(flops) && flops > best.flops : flops < best.flops);
-      if (better) best = { from, to, flops };
-    }
-  });
-  if (!best) return undefined;
-  const { from, to, flops } = best;
+  const stretches = cuts.flatMap((from, i) =>
+    cuts.slice(i + 1).map((to) => ({ from, to, flops: upTo[to]! - upTo[from]! })),
+  );
+  const chosen = choose(
+    stretches.filter((s) => s.flops > 0),
+    most,
+    (s) => siteOf(order.slice(s.from, s.to)),
+  );
+  if (!chosen) return undefined;
+  const { from, to, flops } = chosen;
   const inside = order.slice(from, to);
   const inputs = crossing(from).filter((v) => inside.some((x) => x.inputs.includes(v)));
   const outputs = crossing(to).filter((v) => place.get(v)! >= from);
   return { site: siteOf(inside), func: functionOf(inside, inputs, outputs), inputs, outputs, flops };
+}
+
+interface Stretch {
+  readonly from: number;
+  readonly to: number;
+  readonly flops: number;
+}
+
+/** Among those nearly as large as the largest that may be, the one with the most telling name: a whole block rather than two halves. */
+function choose(stretches: readonly Stretch[], most: number, site: (s: Stretch) => string): Stretch | undefined {
+  const fitting = stretches.filter((s) => s.flops <= most);
+  if (fitting.length === 0) return stretches.reduce((a, b) => (b.flops < a.flops ? b : a), stretches[0]!);
+  const largest = fitting.reduce((n, s) => Math.max(n, s.flops), 0);
+  const depth = (s: Stretch): number => site(s).split('.').length;
+  const large = fitting.filter((s) => s.flops >= 0.8 * largest).map((s) => ({ s, depth: depth(s) }));
+  return large.reduce((a, b) => (b.depth > a.depth ? b : a)).s;
 }
 
 /** For each place of the order, how many values pass it. */

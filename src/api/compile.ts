@@ -37,8 +37,11 @@ export interface CompileOptions extends SpecOptions {
   readonly batch?: readonly number[];
   /** `stage` is `after:<pass>`; `print` gets the program's text at that point. */
   readonly emit?: { readonly stage: string; readonly print: (text: string) => void };
-  /** Leave out the golden input and output (default: false). */
-  readonly golden?: boolean;
+  /**
+   * Where the golden output comes from (default true): `f64` interprets the model whatever its size, `gpu` runs it on this machine's GPU
+   * whatever its size, true does what costs less; false leaves it out.
+   */
+  readonly golden?: boolean | 'f64' | 'gpu';
   readonly progress?: Progress;
 }
 
@@ -163,6 +166,7 @@ export async function compile(spec: Spec, options: CompileOptions): Promise<Comp
     },
     generate: generateOptions,
     flops: entry.dispatches.reduce((sum, d) => sum + d.flops, 0) / batch,
+    how: options.golden === 'f64' || options.golden === 'gpu' ? options.golden : 'auto',
     progress: options.progress,
   };
   const golden: Golden | undefined = options.golden === false ? undefined : await goldenOf(request);

@@ -35,6 +35,8 @@ export interface GoldenRequest {
   readonly generate: GenerateOptions;
   /** Operations of one row through the compiled model. */
   readonly flops: number;
+  /** `auto`: by what it costs. */
+  readonly how: 'auto' | 'f64' | 'gpu';
   readonly progress?: Progress | undefined;
 }
 
@@ -100,9 +102,12 @@ function quickFlops(request: GoldenRequest): number {
   return request.flops * (rows + compiled + (rows > 1 ? rows : 0));
 }
 
-const isQuick = (request: GoldenRequest): boolean => quickFlops(request) <= QUICK_FLOPS;
+const isQuick = (request: GoldenRequest): boolean => request.how !== 'gpu' && quickFlops(request) <= QUICK_FLOPS;
 
-/** @throws EspalierError ESP0605 if rows of a batch change one another, where that is looked for: see `isQuick` */
+/**
+ * @throws EspalierError ESP0605 if rows of a batch change one another (looked for here where interpreting is quick; a dear model's compiled
+ * program is compared row by row); RuntimeError if a GPU was asked for and there is none, or it fails
+ */
 export async function goldenOf(request: GoldenRequest): Promise<Golden> {
   const { written, originalParams, host } = request;
   const one = written(1);
@@ -116,10 +121,10 @@ export async function goldenOf(request: GoldenRequest): Promise<Golden> {
   }
   const inputs = randomRows(infer, Math.min(DEAR_ROWS, largestBatch(request)));
   let without: string | undefined;
-  if (host.openGpu) {
+  if (request.how !== 'f64') {
     request.progress?.('running the golden input on the GPU');
     try {
-      const { outputs, device, block } = await referenceOnGpu({
+      const found = await referenceOnGpu({
         host,
         module: one,
         inputs,
@@ -127,22 +132,27 @@ export async function goldenOf(request: GoldenRequest): Promise<Golden> {
         options: request.generate,
         blockFlops: BLOCK_FLOPS,
       });
+      const { outputs, device, block } = found;
       if (!block || block.difference <= BLOCK_TOLERANCE) {
         return goldenFrom(request, inputs, outputs, { by: 'gpu', device, ...(block ? { block } : {}) });
       }
-      without = `${device} is ${block.difference.toExponential(1)} off f64 on ${block.site || 'a block'}`;
+      throw new RuntimeError(
+        'ESP0706',
+        `the portable kernels on ${device} are ${block.difference.toExponential(1)} off f64 at ${block.site || 'a part of the model'}`,
+        "this GPU's driver computes something wrong: update it, or have the golden output computed in f64",
+      );
     } catch (error) {
-      if (!(error instanceof RuntimeError) && !(error instanceof EspalierError)) throw error;
+      if (request.how === 'gpu' || !(error instanceof RuntimeError || error instanceof EspalierError)) throw error;
       without = error.message;
     }
-  } else without = 'this host has no GPU';
+  }
   const jobs = Array.from({ length: rowsOf(inputs) }, (_, i) => ({
     module: one,
     inputs: sliceRows(inputs, i, i + 1),
     params: originalParams,
   }));
   const outputs = joinRows(await interpretAll(request, 'running the golden input in f64', jobs));
-  return { ...goldenFrom(request, inputs, outputs, { by: 'f64' }), without };
+  return { ...goldenFrom(request, inputs, outputs, { by: 'f64' }), ...(without === undefined ? {} : { without }) };
 }
 
 /**

@@ -1,4 +1,5 @@
 /** Runs programs on the GPU of the machine that compiles: what a model gives as it was written, and whether the compiled one gives the same. */
+import { NoAdapterError } from '../../runtime/errors.js';
 import { bytesFile, type ProgramFiles } from '../../runtime/files.js';
 import type { Session, TensorData, TensorSpec } from '../../runtime/index.js';
 import type { Program } from '../../runtime/program.js';
@@ -169,7 +170,9 @@ async function onGpu<T>(
   open: (options: LoadOptions) => Promise<Session>,
   body: (run: (rows: Rows) => Promise<Rows>, device: string) => Promise<T>,
 ): Promise<T> {
-  let gpu: HostGpu | undefined = await host.openGpu!();
+  if (!host.openGpu)
+    throw new NoAdapterError('this host of the compiler has no GPU', 'compute the golden output in f64');
+  let gpu: HostGpu | undefined = await host.openGpu();
   try {
     const session = await open({ adapter: gpu.adapter, golden: false });
     try {

@@ -56,8 +56,7 @@ function checkRows({ program, check: { layers, model, without } }: Compiled): [s
     if (rest.length > 0)
       checks.push(`batch ${rest.join(' and ')} was not run here, it is large: each load compares it`);
   }
-  checks.forEach((text, i) => rows.push([i === 0 ? 'check' : '', text]));
-  return rows;
+  return [...rows, ...checks.map((text, i): [string, string] => [i === 0 ? 'check' : '', text])];
 }
 
 function goldenText({ rows, from }: NonNullable<Compiled['program']['golden']>): string {

@@ -1,5 +1,8 @@
 /** Interprets modules in worker threads, one a core: how a large model is computed in f64 where there is no GPU. */
+import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { usedParams } from '../../ir/graph.js';
 import { printModule } from '../../ir/text.js';
@@ -15,12 +18,15 @@ export interface WorkerJob {
 
 export type WorkerAnswer = { readonly outputs: ReadonlyMap<string, Tensor> } | { readonly error: unknown };
 
-/** From source (in a checkout) the worker needs what translates it; built, it is plain JavaScript. */
-const FROM_SOURCE = import.meta.url.endsWith('.ts');
-
+/** Built, the worker is plain JavaScript; in a checkout, what runs TypeScript has to be told of it in the new thread first. */
 function startWorker(): Worker {
-  const url = new URL(FROM_SOURCE ? './interpret-worker.ts' : './interpret-worker.js', import.meta.url);
-  return new Worker(url, FROM_SOURCE ? { execArgv: ['--import', 'tsx'] } : {});
+  if (!import.meta.url.endsWith('.ts')) return new Worker(new URL('./interpret-worker.js', import.meta.url));
+  const tsx = pathToFileURL(
+    join(createRequire(import.meta.url).resolve('tsx/package.json'), '../dist/esm/api/index.mjs'),
+  ).href;
+  const worker = new URL('./interpret-worker.ts', import.meta.url).href;
+  const begin = `import(${JSON.stringify(tsx)}).then(({ register }) => { register(); return import(${JSON.stringify(worker)}); })`;
+  return new Worker(begin, { eval: true });
 }
 
 /**

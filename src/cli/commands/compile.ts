@@ -50,7 +50,7 @@ interface CompileFlags extends SpecFlags {
   readonly weights?: string;
   readonly batch?: string;
   readonly emit?: string;
-  readonly golden: boolean;
+  readonly golden: string | boolean;
 }
 
 const batchSize = (text: string) => numberFor('--batch', text, { from: 1, to: 4096, whole: true });
@@ -58,12 +58,14 @@ const batchSize = (text: string) => numberFor('--batch', text, { from: 1, to: 40
 async function compileCommand(path: string, flags: CompileFlags, output: CommandOutput): Promise<void> {
   const adapters = oneOf('--adapters', flags.adapters, ['merged', 'factored', 'auto'] as const);
   const weights = oneOf('--weights', flags.weights, ['f32', 'f16'] as const);
+  const golden =
+    typeof flags.golden === 'string' ? oneOf('--golden', flags.golden, ['f64', 'gpu'] as const) : flags.golden;
   const compiled = await withProgress(async (progress) => {
     const before = await requireOutput(flags.out, 'program');
     const result = await compile(path, {
       ...asked(flags),
       progress,
-      golden: flags.golden,
+      ...(golden === undefined ? {} : { golden }),
       ...(adapters ? { adapters } : {}),
       ...(weights ? { weights } : {}),
       ...(flags.batch === undefined ? {} : { batch: flags.batch.split(',').map(batchSize) }),
@@ -128,6 +130,7 @@ export function registerCompile(program: Command, output: CommandOutput): void {
     .addOption(
       new Option('--emit <stage>', 'print the program after a pass, such as after:reparameterize').conflicts('json'),
     )
+    .option('--golden <how>', 'compute the golden output by f64 or gpu; otherwise by what costs less')
     .option('--no-golden', 'leave out the golden input and output')
     .action(
       guarded(output, async (path: string, flags: CompileFlags) => {
