@@ -2,8 +2,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { relativeError } from '../../src/api/rows.js';
 import { compile } from '../../src/api/index.js';
+import { relativeError } from '../../src/api/rows.js';
 import { STD } from '../../src/dsl/std.generated.js';
 import { encodeAdapter } from '../../src/formats/adapter.js';
 import { storeTensor } from '../../src/formats/elements.js';

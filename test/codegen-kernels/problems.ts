@@ -1,6 +1,7 @@
 /** Contractions and attentions over plain row-major buffers, and what they must give, in f64. Used by the tests and the benchmark. */
-import { packTiles } from '../../src/codegen/pack.js';
+
 import { MOST_WORKGROUPS } from '../../src/codegen/grid.js';
+import { packTiles } from '../../src/codegen/pack.js';
 import type { AttentionProblem, ContractProblem } from '../../src/codegen/problem.js';
 
 export interface ContractShape {

@@ -1,6 +1,7 @@
 /** Kinds that fail in every way there is, for the test of the machinery: `--kinds test/fuzz/broken-kinds.ts`. */
-import { EspalierError } from '../../src/diagnostics/types.js';
+
 import { diagnostic } from '../../src/diagnostics/catalogue.js';
+import { EspalierError } from '../../src/diagnostics/types.js';
 import type { Kind, Kinds } from './case.js';
 
 const LETTERS = 'abcdefghijklmnopqrstuvwxyz \n';

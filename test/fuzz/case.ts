@@ -1,6 +1,7 @@
 /** What a fuzz case is, what can come of it, and how both are written down. */
-import { EspalierError } from '../../src/diagnostics/types.js';
+
 import { RuntimeError } from '../../runtime/errors.js';
+import { EspalierError } from '../../src/diagnostics/types.js';
 import { Random } from './random.js';
 
 /** Some files, and what is done with them. Everything that a run depends on is in here, so a case can be cut down and kept. */

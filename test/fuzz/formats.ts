@@ -14,7 +14,7 @@ import { decodeImage } from '../../src/formats/node/images.js';
 import { encodeSafetensors, type StoredTensor, type StoredType } from '../../src/formats/safetensors.js';
 import { sizeOf } from '../../src/ir/ops/shapes.js';
 import { tensor } from '../../src/ir/tensor.js';
-import { Broken, outcomeOfError, type Kind } from './case.js';
+import { Broken, type Kind, outcomeOfError } from './case.js';
 import { type Files, filesOf, memoryHost, ROOT } from './host.js';
 import { mutateBytes, mutateJson, mutateJsonText, someNumber } from './mutate.js';
 import type { Random } from './random.js';

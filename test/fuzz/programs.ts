@@ -1,9 +1,10 @@
 /** The kind `program`: folders of compiled programs, changed, loaded and run on a device that only checks what it is asked. */
-import { load, type Session } from '../../runtime/session.js';
+
 import { parseProgram } from '../../runtime/check.js';
+import { load, type Session } from '../../runtime/session.js';
 import { compile } from '../../src/api/compile.js';
 import { copyProgram, sealed, tinyProgram } from '../runtime/program.js';
-import { outcomeOfError, Broken, type Kind } from './case.js';
+import { Broken, type Kind, outcomeOfError } from './case.js';
 import { defineConstants, nullDevice } from './device.js';
 import { type Files, memoryHost } from './host.js';
 import { mutateBytes, mutateJson, mutateJsonText, someNumber, someString } from './mutate.js';

@@ -1,10 +1,11 @@
 /** The kinds `spec` and `spec-json`: text in the language, and specs as JSON, through all that is done with them before a GPU is needed. */
+
+import { parseProgram } from '../../runtime/check.js';
 import { analyse } from '../../src/api/analyse.js';
 import { compile } from '../../src/api/compile.js';
 import { inspect } from '../../src/api/inspect.js';
 import { libraryText } from '../../src/api/library.js';
 import { merge } from '../../src/api/merge.js';
-import { parseProgram } from '../../runtime/check.js';
 import { render, toJson } from '../../src/diagnostics/render.js';
 import { type Diagnostic, EspalierError } from '../../src/diagnostics/types.js';
 import { format } from '../../src/dsl/format.js';
@@ -13,7 +14,7 @@ import { parseJsonSpec } from '../../src/dsl/json-read.js';
 import { parse } from '../../src/dsl/parse.js';
 import { sizeOf } from '../../src/ir/ops/shapes.js';
 import { Broken, type Kind } from './case.js';
-import { LINES, type Piece, piecesOf, POOL, type Sort, SPECS, TOKENS, tokensOf } from './corpus.js';
+import { LINES, type Piece, POOL, piecesOf, type Sort, SPECS, TOKENS, tokensOf } from './corpus.js';
 import { anyExpression, anyStatement, wholeSpec } from './grammar.js';
 import { memoryHost } from './host.js';
 import { mutateBytes, mutateJsonText, mutateParts, someNumber } from './mutate.js';
