@@ -64,11 +64,11 @@ function messageOf({ module, inputs, params: given }: InterpretJob, share: (t: T
   const declared = names.map((name): Param => ({ name, type: module.params.get(name)!.type, role: 'frozen' }));
   const params = new Map(declared.map((p) => [p.name, p]));
   const text = printModule({ name: module.name, params, funcs: new Map([['infer', infer]]) });
-  const valueOf = (name: string): Tensor => {
+  const tensorOf = (name: string): Tensor => {
     const { type, data } = module.params.get(name)!;
     return data ? { type, data } : given(name);
   };
-  return { module: text, inputs, params: new Map(names.map((name) => [name, share(valueOf(name))])) };
+  return { module: text, inputs, params: new Map(names.map((name) => [name, share(tensorOf(name))])) };
 }
 
 /** Copies each array into shared memory once, however many jobs read it. */
