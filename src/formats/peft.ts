@@ -6,7 +6,8 @@ import { diagnostic } from '../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
 import type { Folder } from './bytes.js';
 import { canonicalNames } from './huggingface.js';
-import { configError, Fields, type JsonObject, readJsonObject } from './json.js';
+import { configError, Fields, readJsonObject } from './json.js';
+import { namePattern, type Pattern, PatternError } from './patterns.js';
 import { isOff } from './preprocessor.js';
 import { openSafetensors, type StoreEntry, type TensorStore } from './store.js';
 import type { Facts } from './types.js';
@@ -192,6 +193,11 @@ function sortTensors(
   if (modules.length > 0 && !modules.some(isSaved)) {
     throw configError(config.file, `saves the modules ${modules.join(', ')}, of which ${store.name} has no tensor`);
   }
+  const names = [...halves.values()].map(({ written }) => written);
+  const patterns: Patterns = {
+    ranks: patternsOf(config, 'rank_pattern', names),
+    alphas: patternsOf(config, 'alpha_pattern', names),
+  };
   const pairs = new Map<string, LowRankPair>();
   for (const [module, { A, B, written }] of halves) {
     if (!A || !B) throw configError(store.name, `"${module}" has only one half of its pair (${A ? 'A' : 'B'})`);
@@ -202,7 +208,7 @@ function sortTensors(
         `"${module}": A [${A.shape.join(', ')}] and B [${B.shape.join(', ')}] are not a pair for a linear layer`,
       );
     }
-    pairs.set(module, { A, B, rank, ...scaleOf(config, written, rank) });
+    pairs.set(module, { A, B, rank, ...scaleOf(config, patterns, written, rank) });
   }
   return { pairs, saved };
 }
@@ -220,42 +226,64 @@ function optionsOf(config: Fields, first: LowRankPair, rank: number): { rank: nu
   return { rank, alpha, rslora };
 }
 
+/** What the patterns of a configuration say of modules. */
+interface Patterns {
+  readonly ranks: ByPattern;
+  readonly alphas: ByPattern;
+}
+type ByPattern = readonly { readonly pattern: Pattern; readonly key: string; readonly value: number }[];
+
 /** alpha / r, or alpha / sqrt(r); the first pattern that matches the module (as the file spells it) decides, else the fields for all. */
-function scaleOf(config: Fields, module: string, rank: number): { alpha: number; scale: number } {
-  const declared = byPattern(config, 'rank_pattern', module) ?? config.count('r', 8);
+function scaleOf(
+  config: Fields,
+  { ranks, alphas }: Patterns,
+  module: string,
+  rank: number,
+): { alpha: number; scale: number } {
+  const declared = valueFor(config, 'rank_pattern', ranks, module) ?? config.count('r', 8);
   if (declared !== rank) {
     throw configError(config.file, `says that "${module}" has rank ${declared}, but its tensors have rank ${rank}`);
   }
-  const alpha = byPattern(config, 'alpha_pattern', module) ?? config.number('lora_alpha', 8);
+  const alpha = valueFor(config, 'alpha_pattern', alphas, module) ?? config.number('lora_alpha', 8);
   if (alpha === 0) throw configError(config.file, `gives "${module}" an alpha of 0, so its tensors do nothing`);
   return { alpha, scale: config.bool('use_rslora', false) ? alpha / Math.sqrt(rank) : alpha / rank };
 }
 
-/** peft's rule: the first key that the whole name, or the name after some dot, matches as a regular expression. */
-function byPattern(config: Fields, field: 'rank_pattern' | 'alpha_pattern', module: string): number | undefined {
-  const patterns: JsonObject = config.object(field);
-  for (const [key, value] of Object.entries(patterns)) {
-    if (typeof value !== 'number' || !Number.isFinite(value))
-      throw configError(config.file, `${field}: "${key}" is not mapped to a number`);
-    if (compile(config, field, key).test(module)) return value;
-  }
-  return undefined;
+function refusedPattern(config: Fields, field: string, key: string, error: unknown): EspalierError {
+  if (!(error instanceof PatternError)) throw error;
+  const value = JSON.stringify(key.length > 80 ? `${key.slice(0, 80)}...` : key);
+  return new EspalierError([
+    diagnostic('ESP0512', { file: config.file, field, value, why: `the pattern ${error.message}` }),
+  ]);
 }
 
-/** A pattern that could take exponential time is refused: no quantifier after a group, and few quantifiers. */
-function compile(config: Fields, field: string, key: string): RegExp {
-  const quantifiers = key.match(/[*+?]|\{\d/g)?.length ?? 0;
-  const value = JSON.stringify(key);
-  if (/\)[*+?{]/.test(key) || quantifiers > 3) {
-    throw new EspalierError([
-      diagnostic('ESP0512', { file: config.file, field, value, why: 'the pattern is too complicated' }),
-    ]);
-  }
-  try {
-    return new RegExp(`^(.*\\.)?(${key})$`);
-  } catch {
-    throw new EspalierError([
-      diagnostic('ESP0512', { file: config.file, field, value, why: 'it is not a regular expression' }),
-    ]);
-  }
+/** Steps of matching that are taken at most: a second or two. No real configuration comes near. */
+const MOST_STEPS = 3e8;
+
+/** Each pattern of a field once, for all modules. */
+function patternsOf(config: Fields, field: 'rank_pattern' | 'alpha_pattern', names: readonly string[]): ByPattern {
+  const characters = names.reduce((sum, name) => sum + name.length, 0);
+  let steps = 0;
+  return Object.entries(config.object(field)).map(([key, value]) => {
+    if (typeof value !== 'number' || !Number.isFinite(value))
+      throw configError(config.file, `${field}: "${key}" is not mapped to a number`);
+    try {
+      const pattern = namePattern(key);
+      steps += names.length + pattern.cost * characters;
+      if (steps > MOST_STEPS) throw new PatternError('is too large, with those before it, for so many modules');
+      return { pattern, key, value };
+    } catch (error) {
+      throw refusedPattern(config, field, key, error);
+    }
+  });
+}
+
+function valueFor(config: Fields, field: string, patterns: ByPattern, module: string): number | undefined {
+  return patterns.find(({ pattern, key }) => {
+    try {
+      return pattern.matches(module);
+    } catch (error) {
+      throw refusedPattern(config, field, key, error);
+    }
+  })?.value;
 }
