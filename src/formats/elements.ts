@@ -24,7 +24,8 @@ export const READ_AS: Readonly<Partial<Record<StoredType, DType>>> = {
 
 /** The bytes at an offset that typed arrays can start at. */
 function aligned(bytes: Uint8Array, width: number): Uint8Array {
-  return bytes.byteOffset % width === 0 ? bytes : bytes.slice();
+  // Not `slice`: that of a Node Buffer copies nothing.
+  return bytes.byteOffset % width === 0 ? bytes : new Uint8Array(bytes);
 }
 
 /**

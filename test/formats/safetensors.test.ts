@@ -94,6 +94,17 @@ describe('a file', () => {
 
 const W = '{"dtype":"F32","shape":[1],"data_offsets":[0,4]}';
 
+test('in a Buffer that begins anywhere in its memory', async () => {
+  const data = Float32Array.of(1.5, -2, 3);
+  const file = encodeSafetensors(new Map([['w', { dtype: 'F32', shape: [3], data: new Uint8Array(data.buffer) }]]));
+  for (let at = 0; at < 4; at++) {
+    const pool = Buffer.alloc(file.length + 8);
+    pool.set(file, at);
+    const store = await openSafetensors(memorySource('pool', pool.subarray(at, at + file.length)));
+    expect((await store.tensors.get('w')!.read()).data).toEqual(data);
+  }
+});
+
 test('no elements at all, and colons and quotes in names', async () => {
   const names = ['a:b', '"q": "\\', '{', '\u{1F333}:'];
   const none: StoredTensor = { dtype: 'F32', shape: [0, 4], data: new Uint8Array(0) };

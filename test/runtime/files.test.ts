@@ -2,13 +2,14 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseProgram } from '../../runtime/check.js';
-import { ProgramFileError, type RuntimeError } from '../../runtime/errors.js';
+import { ProgramFileError, RuntimeError } from '../../runtime/errors.js';
 import { bytesFile } from '../../runtime/files.js';
 import { type OpenDevice, openDevice } from '../../runtime/node/device.js';
 import type { Program } from '../../runtime/program.js';
 import { readSafetensors } from '../../runtime/safetensors.js';
 import { load } from '../../runtime/session.js';
-import { sealed, type Tiny, tinyProgram } from './program.js';
+import { defineConstants, nullDevice } from '../fuzz/device.js';
+import { sealed, type Tiny, tinyProgram, withDigest } from './program.js';
 
 let gpu: OpenDevice;
 beforeAll(async () => {
@@ -155,6 +156,79 @@ describe('damaged files', () => {
       }),
       { numRuns: 10_000 },
     );
+  });
+
+  /** Everything that a JSON value holds, by its path; itself first. */
+  function* places(value: unknown, path: readonly (string | number)[] = []): Iterable<readonly (string | number)[]> {
+    yield path;
+    if (typeof value !== 'object' || value === null) return;
+    const inside = Array.isArray(value) ? value.entries() : Object.entries(value);
+    for (const [key, part] of inside) yield* places(part, [...path, key]);
+  }
+  const ODD: readonly unknown[] = [
+    ...[null, true, '', 'x', 'a', '__proto__', 'constructor', '../x', [], {}, [0], [null], { length: 2 }],
+    ...[0, -1, -0, 1, 2, 3, 0.5, 256, 257, 65536, 2 ** 31, 2 ** 53, 1e308, 'read', 'weight', 'f16'],
+  ];
+  const GONE = Symbol('gone');
+  /** A deep copy with another value at a path, or without what is there. */
+  function changedAt(value: unknown, path: readonly (string | number)[], to: unknown): unknown {
+    const copy: unknown = structuredClone(value);
+    let at = copy as Record<string | number, unknown>;
+    if (path.length === 0) return to === GONE ? undefined : to;
+    for (const key of path.slice(0, -1)) at = at[key] as typeof at;
+    const last = path.at(-1)!;
+    if (to !== GONE) at[last] = to;
+    else if (Array.isArray(at)) at.splice(Number(last), 1);
+    else delete at[last];
+    return copy;
+  }
+  /** Loads a program with the digests that it should have, on a device that only looks at what it is asked for. */
+  async function taken(json: unknown, files: Tiny['files']): Promise<boolean> {
+    try {
+      const source = { program: withDigest(json as Program), files };
+      const session = await load(source, { device: nullDevice(), golden: false });
+      await session.warmup();
+      session.dispose();
+      return true;
+    } catch (error) {
+      // What the form allows and the device does not (a limit, a binding) is as typed as the rest.
+      if (!(error instanceof RuntimeError)) throw error;
+      return false;
+    }
+  }
+
+  test('a program.json with any other value anywhere, or without it, is read or refused', async () => {
+    defineConstants();
+    const { program, files } = tinyProgram({ batches: [1, 4], labels: ['a', 'b', 'c', 'd'], variants: [] });
+    const whole: unknown = { ...program, preprocess: [{ step: 'resize', size: 4, filter: 'bilinear' }] };
+    const paths = [...places(whole)];
+    let cases = 0;
+    let accepted = 0;
+    for (const path of paths) {
+      for (const to of [...ODD, GONE]) {
+        cases++;
+        if (await taken(changedAt(whole, path, to), files)) accepted++;
+      }
+    }
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.nat(paths.length - 1), fc.nat(ODD.length)), { minLength: 2, maxLength: 3 }),
+        async (changes) => {
+          let json = whole;
+          for (const [at, to] of changes) {
+            const existing = [...places(json)];
+            json = changedAt(json, existing[at % existing.length]!, to === ODD.length ? GONE : ODD[to]);
+          }
+          cases++;
+          if (await taken(json, files)) accepted++;
+        },
+      ),
+      { numRuns: 15_000 },
+    );
+    expect(cases).toBeGreaterThan(20_000);
+    // Names and figures that nothing is checked against may be others; nearly all else may not.
+    expect(accepted).toBeGreaterThan(0.005 * cases);
+    expect(accepted).toBeLessThan(0.2 * cases);
   });
 
   test('a file outside the folder is not read', () => {

@@ -119,6 +119,16 @@ export interface Tiny {
 
 const sha256 = (content: string | Uint8Array) => createHash('sha256').update(content).digest('hex');
 
+/** The digest of a program's own, by another library than the runtime's; one whose form is wrong stays as it is. */
+export function withDigest(program: Program): Program {
+  try {
+    const { digest: _, ...whole } = checkProgram(program);
+    return { ...whole, digest: sha256(JSON.stringify(whole)) };
+  } catch {
+    return program;
+  }
+}
+
 /**
  * Gives a program the digests of its files and of itself, by another library than the runtime's. One whose form is wrong keeps the wrong form, and
  * gets any digest.
@@ -129,14 +139,7 @@ export function sealed(program: Unsealed, files: Tiny['files']): Tiny {
     bytes: Buffer.byteLength(content),
     sha256: sha256(content),
   }));
-  const { files: _, digest: __, ...rest } = program as Program;
-  const open = { ...rest, files: listed, digest: '0'.repeat(64) };
-  try {
-    const { digest: ___, ...whole } = checkProgram(open);
-    return { program: { ...whole, digest: sha256(JSON.stringify(whole)) }, files };
-  } catch {
-    return { program: open, files };
-  }
+  return { program: withDigest({ ...(program as Program), files: listed, digest: '0'.repeat(64) }), files };
 }
 
 export function tinyProgram({

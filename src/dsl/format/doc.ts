@@ -86,5 +86,12 @@ export function print(doc: Doc, width: number): string {
       column = pad.length;
     }
   }
-  return out.join('').replace(/[ \t]+$/gm, '');
+  return out.join('').split('\n').map(withoutBlanks).join('\n');
+}
+
+/** A line without blanks at its end. Not by a pattern, which would try each of the blanks in a line that goes on after them. */
+function withoutBlanks(line: string): string {
+  let end = line.length;
+  while (line[end - 1] === ' ' || line[end - 1] === '\t') end--;
+  return line.slice(0, end);
 }

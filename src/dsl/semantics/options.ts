@@ -101,7 +101,7 @@ function readOne(t: string, text: string, type: TypeExpr): Val | undefined {
   if (type.kind !== 'type_name') return undefined;
   if (type.name === 'string') return { kind: 'str', value: text };
   if (type.name === 'bool') return t === 'true' || t === 'false' ? { kind: 'bool', value: t === 'true' } : undefined;
-  const m = /^([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(%?)$/.exec(t);
+  const m = /^([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)(%?)$/.exec(t);
   if (!m) return undefined;
   const value = Number(m[1]) / (m[2] ? 100 : 1);
   const percent = m[2] === '%';

@@ -2,8 +2,13 @@
 import { describe, expect, it } from 'vitest';
 import { check } from '../../../src/dsl/elaborate.js';
 import { parse } from '../../../src/dsl/parse.js';
+import { format } from '../../../src/dsl/format.js';
+import { read } from '../../../src/dsl/semantics/options.js';
 import { PATH } from './helper.js';
 import { TINY } from './tiny.js';
+
+const LONG = 100_000;
+const SPAN = { file: PATH, start: 0, end: 0 };
 
 describe('speed', () => {
   it('a spec of 10,000 lines checks in under a second', () => {
@@ -43,5 +48,18 @@ describe('speed', () => {
     expect([...parsed.diagnostics, ...found]).toEqual([]);
     // Two cores are shared by many tests here; alone it is a fraction of that.
     expect(checked).toBeLessThan(2000);
+  });
+
+  it.each([
+    [
+      'digits and a letter as an option',
+      () => read(`${'1'.repeat(LONG)}x`, { kind: 'type_name', name: 'float', span: SPAN }),
+    ],
+    ['blanks within a line', () => format(parse(PATH, `// a${' '.repeat(LONG)}b\nmodel M {\n}\n`).file)],
+  ])('%s take time in proportion to their length', (_, reading) => {
+    const before = process.cpuUsage().user;
+    reading();
+    // Each of these took ten seconds and more when a pattern tried every place to begin at.
+    expect(process.cpuUsage().user - before).toBeLessThan(2e6);
   });
 });
