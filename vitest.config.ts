@@ -1,9 +1,17 @@
 import { defineConfig } from 'vitest/config';
 
+/** Where `.ci/run` wants the runner's own count. */
+const report = process.env.ESPALIER_REPORT;
+
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     setupFiles: ['test/round-trip.ts', 'test/seed.ts'],
+    reporters: [
+      'default',
+      './test/skips.ts',
+      ...(report ? [['json', { outputFile: report }] as ['json', object]] : []),
+    ],
     pool: 'forks',
     testTimeout: 120_000,
     hookTimeout: 120_000,

@@ -1,6 +1,7 @@
 /** Every attention variant that is legal on the adapter against f64, over shapes with ragged edges. */
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { attentionVariants } from '../../src/codegen/attention.js';
+import { needs } from '../needs.js';
 import { dispatch, download, type Gpu, legal, openGpu, prepare, upload } from './gpu.js';
 import { type AttentionShape, attentionData, attentionProblem, attentionReference, worst } from './problems.js';
 
@@ -51,8 +52,8 @@ describe('attention', () => {
   }
 });
 
-test('variants for other subgroup sizes are valid WGSL, as far as a device with subgroups can say', async () => {
-  if (!gpu.device.features.has('subgroups' as GPUFeatureName)) return;
+test('variants for other subgroup sizes are valid WGSL, as far as a device with subgroups can say', async (context) => {
+  needs(context, 'subgroups', gpu.device.features.has('subgroups' as GPUFeatureName));
   for (const headDim of [8, 80]) {
     const shape = { batch: 2, rows: 100, keys: 77, headDim, valueDim: headDim, bias: true, lse: true };
     for (const variant of attentionVariants(attentionProblem(shape))) {

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { contractVariants } from '../../src/codegen/contract.js';
 import { fromHalf, toHalf } from '../../src/ir/half.js';
+import { needs } from '../needs.js';
 import { dispatch, download, type Gpu, legal, openGpu, prepare, upload } from './gpu.js';
 import { type ContractShape, contractData, contractProblem, contractReference, worst } from './problems.js';
 
@@ -51,8 +52,8 @@ test('refuses a dimension that is not a positive integer', () => {
   expect(() => contractVariants({ ...problem, k: 2.5 })).toThrow('k = 2.5');
 });
 
-test('variants for other subgroup sizes are valid WGSL, as far as a device with subgroups can say', async () => {
-  if (!gpu.device.features.has('subgroups' as GPUFeatureName)) return;
+test('variants for other subgroup sizes are valid WGSL, as far as a device with subgroups can say', async (context) => {
+  needs(context, 'subgroups', gpu.device.features.has('subgroups' as GPUFeatureName));
   for (const m of [1, 5, 300]) {
     for (const variant of contractVariants(contractProblem({ m, n: 300, k: 333, weight: 'f16' }))) {
       const info = await gpu.device.createShaderModule({ code: variant.wgsl }).getCompilationInfo();

@@ -8,8 +8,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { writeFolderAtomic } from '../../src/formats/node/folder.js';
 import { type Content, requireWritable, writeFileAtomic } from '../../src/formats/node/writing.js';
 
+import { needs } from '../needs.js';
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const isRoot = process.getuid?.() === 0;
 
 let dir: string;
 beforeEach(async () => {
@@ -62,20 +62,32 @@ describe('writing a file', () => {
     expect((await stat(join(dir, 'real'))).mode & 0o777).toBe(0o640);
   });
 
-  test.skipIf(process.platform !== 'linux')(
-    'where the system makes no folders: an error, not an endless wait',
-    async () => {
-      // Node's recursive mkdir never comes back from this one.
-      await expect(writeFileAtomic('/proc/none/x/a', 'x')).rejects.toThrow(/ESP0520: cannot write \/proc\/none\/x\/a/);
-      await expect(writeFolderAtomic('/proc/none/x', new Map([['a', 'x']]))).rejects.toThrow('ESP0520');
-      await writeFileAtomic('/dev/null', 'nothing is renamed over a device');
-      expect((await stat('/dev/null')).isCharacterDevice()).toBe(true);
-    },
-  );
+  test('where the system makes no folders: an error, not an endless wait', async (context) => {
+    needs(context, 'linux', process.platform === 'linux');
+    // Node's recursive mkdir never comes back from this one.
+    await expect(writeFileAtomic('/proc/none/x/a', 'x')).rejects.toThrow(/ESP0520: cannot write \/proc\/none\/x\/a/);
+    await expect(writeFolderAtomic('/proc/none/x', new Map([['a', 'x']]))).rejects.toThrow('ESP0520');
+    await writeFileAtomic('/dev/null', 'nothing is renamed over a device');
+    expect((await stat('/dev/null')).isCharacterDevice()).toBe(true);
+  });
 
-  test.skipIf(isRoot)('in a folder that cannot be written', async () => {
+  test('in a folder that cannot be written', async (context) => {
+    needs(context, 'unix', process.seteuid !== undefined);
     await mkdir(join(dir, 'locked'), { mode: 0o555 });
-    await expect(writeFileAtomic(join(dir, 'locked/a'), 'x')).rejects.toThrow(/ESP0520.*permission denied/);
+    // Root may write everywhere, so it becomes nobody for as long as this takes.
+    const isRoot = process.geteuid!() === 0;
+    await chmod(dir, 0o755);
+    if (isRoot) process.seteuid!(65534);
+    try {
+      await expect(writeFileAtomic(join(dir, 'locked/a'), 'x')).rejects.toThrow(/ESP0520.*permission denied/);
+    } finally {
+      if (isRoot) process.seteuid!(0);
+    }
+  });
+
+  test('in a folder that cannot be written, before the work', async (context) => {
+    needs(context, 'user', process.getuid?.() !== 0, 'root may write everywhere');
+    await mkdir(join(dir, 'locked'), { mode: 0o555 });
     await expect(requireWritable(join(dir, 'locked/out'))).rejects.toThrow(/ESP0520.*permission denied/);
   });
 });

@@ -10,6 +10,7 @@ import { InputError, NoAdapterError, ProgramFileError, type RuntimeError } from 
 import type { ProgramFiles, Source } from '../../runtime/files.js';
 import { type OpenDevice, openDevice } from '../../runtime/node/device.js';
 import { load, loadUnsealed } from '../../runtime/session.js';
+import { needs } from '../needs.js';
 import { expected, scaleWgsl, type Tiny, tinyProgram } from './program.js';
 
 let gpu: OpenDevice;
@@ -101,7 +102,8 @@ describe('a folder on disk', () => {
     expect((await refused(path)).message).toMatch(/scale\.wgsl: is a folder/);
   });
 
-  test.skipIf(process.platform === 'win32')('is refused where program.json is a pipe or a device', async () => {
+  test('is refused where program.json is a pipe or a device', async (context) => {
+    needs(context, 'unix', process.platform !== 'win32');
     const path = await written('special');
     const file = join(path, 'program.json');
     await rm(file);
