@@ -171,9 +171,9 @@ function notFinite({ before, after }: Region, params: (name: string) => Tensor):
   return usedParams(before, after).find((name) => params(name).data.some((x: number) => !Number.isFinite(x)));
 }
 
-/** Constants of parameters that operators of the region read, computed and rounded as a program stores them. */
+/** Constants of parameters that operators of the region read, or that it comes to, computed and rounded as a program stores them. */
 function preparedOf(func: Func): Value[] {
-  const found = new Set<Value>();
+  const found = new Set(resultValues(func).filter((v) => !dependsOnInput(v)));
   for (const v of topological(resultValues(func))) {
     if (!dependsOnInput(v)) continue;
     for (const x of v.inputs) if (!dependsOnInput(x) && x.op !== 'constant' && x.op !== 'iota') found.add(x);

@@ -7,7 +7,7 @@ import { adaptersOf } from './owners.js';
 import type { Region } from './pass.js';
 import { costOf, isLayer, stretch } from './values.js';
 
-/** `stop` says where the region ends below `anchor`; `after` computes the same from there. */
+/** `stop` says where the region ends below `anchor`, never at it; `after` computes the same from there, or is one of those ends. */
 export function regionOf(anchor: Value, after: Value, stop: (v: Value) => boolean): Region {
   const args = new Map<Value, Value>();
   const ends = commonEnds(anchor, after, stop);
@@ -47,7 +47,7 @@ function commonEnds(anchor: Value, after: Value, stop: (v: Value) => boolean): (
 
 function argumentsOf(root: Value, ends: (v: Value) => boolean): Set<Value> {
   const found = new Set<Value>();
-  const isEnd = (v: Value): boolean => v !== root && (v.op === 'input' || ends(v));
+  const isEnd = (v: Value): boolean => v.op === 'input' || ends(v);
   rewriteValues(
     [root],
     (v) => {
@@ -61,7 +61,7 @@ function argumentsOf(root: Value, ends: (v: Value) => boolean): Set<Value> {
 
 function functionOf(name: string, root: Value, stop: (v: Value) => boolean, args: Map<Value, Value>): Func {
   const used = new Set<Value>();
-  const isArgument = (v: Value): boolean => v !== root && (v.op === 'input' || stop(v));
+  const isArgument = (v: Value): boolean => v.op === 'input' || stop(v);
   const image = rewriteValues(
     [root],
     (v, inputs) => {
