@@ -15,6 +15,7 @@ import {
   type Shift,
 } from './affine/form.js';
 import { type Matrix, zero } from './affine/matrix.js';
+import { groupForm } from './affine/operator.js';
 import { dependsOnInput } from './affine/parse.js';
 import { ruleOf } from './affine/rules.js';
 import { deep } from './deep.js';
@@ -111,6 +112,10 @@ export function affineOf(y: Value, x: Value, axis: number = channelAxis(y)): Aff
     (value, at): Form | Obstacle =>
       value.op === 'input' ? obstacle(value, 'it is another input') : ruleOf(scope, value, at),
   );
+  const groupOf = deep(
+    (value: Value, axes: readonly number[]) => `${value.id} ${axes}`,
+    (value, axes) => (value.op === 'input' ? obstacle(value, 'it is another input') : groupForm(scope, value, axes)),
+  );
   const scope: Scope = {
     b,
     compose: true,
@@ -118,6 +123,8 @@ export function affineOf(y: Value, x: Value, axis: number = channelAxis(y)): Aff
     isBase: () => true,
     stop: (value, _axis, reason) => obstacle(value, reason),
     form: (value, at) => (value === x ? plain(x, at) : formOf(value, at)),
+    group: (value, axes) => (value === x ? obstacle(value, 'its channels lie on several axes') : groupOf(value, axes)),
+    mixes: () => true,
   };
   const form = scope.form(y, axis);
   if (isObstacle(form)) return form;

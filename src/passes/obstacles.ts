@@ -23,7 +23,8 @@ export function noteObstacles(
   }
   const why = new Map<string, ObstacleNote>();
   for (const [v, end] of s.ends) {
-    for (const scope of adaptersOf(v.origin)) if (!why.has(scope)) why.set(scope, noteOf(v, end.reason));
+    for (const scope of adaptersOf(v.origin))
+      if (!why.has(scope)) why.set(scope, noteOf(end.value, end.reason));
   }
   for (const [scope, values] of left) {
     ctx.notes.obstacles.set(

@@ -7,6 +7,8 @@
  */
 import { type Form, isObstacle, type Obstacle, obstacle, plain, type Scope } from '../ir/affine/form.js';
 import { LAYOUT } from '../ir/affine/layout.js';
+import { channelsOf } from '../ir/affine/channels.js';
+import { groupForm } from '../ir/affine/operator.js';
 import { dependsOnInput } from '../ir/affine/parse.js';
 import { ruleOf } from '../ir/affine/rules.js';
 import { channelAxis } from '../ir/affine.js';
@@ -28,11 +30,19 @@ export const AFFINE: ReadonlySet<OpName> = new Set([
   'conv2d',
   'batch_norm',
   'concat',
+  'reduce_sum',
+  'reduce_mean',
 ]);
+
+/** A form with the channels on one axis, or on several, and then last in the form. */
+export interface Formed {
+  readonly form: Form;
+  readonly axes: readonly number[];
+}
 
 export interface Solution {
   /** Every value that must exist and has a form, with it. */
-  readonly forms: ReadonlyMap<Value, { readonly form: Form; readonly axis: number }>;
+  readonly forms: ReadonlyMap<Value, Formed>;
   readonly anchors: ReadonlySet<Value>;
   /** Operators that no rule passes through, and why. */
   readonly ends: ReadonlyMap<Value, Obstacle>;
@@ -86,7 +96,7 @@ export function solve(
   const stops = new Map<Value, string>();
   const wanted = new Set([...roots, ...cuts]);
   let changed = true;
-  let forms = new Map<Value, { form: Form; axis: number }>();
+  let forms = new Map<Value, Formed>();
 
   const need = (v: Value): void => {
     if (!dependsOnInput(v)) return;
@@ -107,6 +117,17 @@ export function solve(
   const rule = (scope: Scope, v: Value, axis: number): Form | Obstacle =>
     closed.has(v) ? obstacle(v, "it is the model's own, and stays where the model has it") : ruleOf(scope, v, axis);
 
+  const formed = (scope: Scope, root: Value): Formed | Obstacle => {
+    const several = channelsOf(root);
+    if (several.length > 1 && !closed.has(root) && scope.mixes(root)) {
+      const form = groupForm(scope, root, several);
+      if (!isObstacle(form)) return { form, axes: several };
+    }
+    const axis = channelAxis(root);
+    const form = rule(scope, root, axis);
+    return isObstacle(form) ? form : { form, axes: [axis] };
+  };
+
   while (changed) {
     changed = false;
     forms = new Map();
@@ -119,6 +140,10 @@ export function solve(
         return plain(v, axis);
       },
     );
+    const groupOf = deep(
+      (v: Value, axes: readonly number[]) => `${v.id} ${axes}`,
+      (v, axes) => groupForm(scope, v, axes),
+    );
     const scope: Scope = {
       b,
       compose: layout === 'free',
@@ -129,15 +154,21 @@ export function solve(
         need(value);
         return plain(value, axis);
       },
+      // Along several axes a form has nothing to end at: the operator that joins them does.
+      group: (v, axes) =>
+        anchors.has(v) || ends.has(v) || closed.has(v) || v.op === 'input'
+          ? obstacle(v, 'its channels lie on several axes')
+          : groupOf(v, axes),
+      // What has no origin the algebra made itself: an operand that is broadcast.
+      mixes: (v) => layout === 'free' || !v.origin || v.origin.scope !== undefined,
       form: (v, axis) => (anchors.has(v) || ends.has(v) || v.op === 'input' ? plain(v, axis) : formOf(v, axis)),
     };
     // `wanted` grows while it is walked; a set's iteration meets what is added.
     for (const root of wanted) {
       if (root.op === 'input' || ends.has(root)) continue;
-      const axis = channelAxis(root);
-      const form = rule(scope, root, axis);
-      if (isObstacle(form)) end(root, form);
-      else forms.set(root, { form, axis });
+      const made = formed(scope, root);
+      if (isObstacle(made)) end(root, made);
+      else forms.set(root, made);
     }
   }
   return { forms, anchors, ends, stops };

@@ -5,6 +5,7 @@
  * Nothing here knows a method. Regions without adapters are left alone unless the layout is free.
  */
 
+import { arranged, flatShape } from '../ir/affine/operator.js';
 import { dependsOnInput } from '../ir/affine/parse.js';
 import { resultValues, rewriteValues, topological, withInputs } from '../ir/graph.js';
 import { Interner } from '../ir/intern.js';
@@ -116,7 +117,7 @@ const stopAt =
 /** A region's layer where it is cheaper, or as cheap and free of the adapter; otherwise the region as it is. */
 function choose(interner: Interner, anchor: Value, s: Solution, ctx: PassContext): Choice {
   const asIs: Choice = { value: anchor, clean: false, replaced: false };
-  const { form, axis } = s.forms.get(anchor)!;
+  const { form, axes } = s.forms.get(anchor)!;
   const stop = stopAt(s, anchor);
   const inner = stretch([anchor], stop);
   if (ctx.layout === 'keep' && !inner.some(isTouched)) return asIs;
@@ -125,7 +126,11 @@ function choose(interner: Interner, anchor: Value, s: Solution, ctx: PassContext
   const foreign = (c: Value): boolean => !readsBase(c);
   // New values count as the adapter's until the region turns out to be clean.
   const origin = { ...layer.origin, ...(scoped ? { scope: scoped.origin!.scope! } : {}) };
-  const made = realise(withOrigin(interner, origin), form, anchor.type.shape, axis, foreign, ctx.adapters);
+  const tools = withOrigin(interner, origin);
+  const several = axes.length > 1;
+  const shape = several ? flatShape(anchor, axes) : anchor.type.shape;
+  const flat = realise(tools, form, shape, several ? shape.length - 1 : axes[0]!, foreign, ctx.adapters);
+  const made = flat && several ? { ...flat, value: arranged(tools.b, flat.value, anchor, axes) } : flat;
   if (!made || made.value === anchor) return made?.clean ? { ...asIs, clean: true } : asIs;
   // A layer more than the model has is not a merge, whatever weights it holds.
   const layers = (values: readonly Value[]): number => values.filter(isLayer).length;

@@ -42,9 +42,9 @@ export function isTouched(v: Value): boolean {
 /** Whether it is a layer of the model: its weight holds parameters of the model. */
 export const isLayer = (v: Value): boolean => (v.op === 'linear' || v.op === 'conv2d') && readsBase(v.inputs[1]!);
 
-const STEPS: ReadonlySet<OpName> = new Set(['add', 'sub', 'neg', 'mul', 'div']);
+const STEPS: ReadonlySet<OpName> = new Set(['add', 'sub', 'neg', 'mul', 'div', 'reduce_sum', 'reduce_mean']);
 
-/** Whether it is an operator between layers that has a rule and does something to numbers: a sum, a factor. */
+/** Whether it is an operator between layers that has a rule and does something to numbers: a sum, a factor, a mean. */
 export const isStep = (v: Value): boolean => STEPS.has(v.op) && dependsOnInput(v);
 
 /** Cost of one operator by the operator table. */

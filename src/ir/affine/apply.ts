@@ -5,8 +5,9 @@
  * contractions whatever the number of kernels, and no value of the size of the product exists.
  */
 import type { Builder } from '../ops/builder.js';
+import { sizeOf } from '../ops/shapes.js';
 import type { Value } from '../types.js';
-import { dense, diagonal, type Matrix, product, rows, sum, transposed } from './matrix.js';
+import { dense, diagonal, eye, type Matrix, product, rows, sum, transposed } from './matrix.js';
 
 type MatrixOf<K extends Matrix['kind']> = Extract<Matrix, { kind: K }>;
 
@@ -31,6 +32,8 @@ export function applyCost(m: Matrix): number {
       return m.parts.reduce(add, (m.parts.length - 1) * m.out);
     case 'kron':
       return kronCost(m);
+    case 'operator':
+      return m.cost;
   }
 }
 
@@ -56,6 +59,8 @@ export function materialiseCost(m: Matrix): number {
     case 'rows':
     case 'cols':
       return m.parts.reduce((n, x) => n + materialiseCost(x), 0);
+    case 'operator':
+      return m.in * m.cost;
     case 'product':
       return productPlan(m).cost;
   }
@@ -75,6 +80,7 @@ function productPlan(m: MatrixOf<'product'>): { how: 'dense' | 'right' | 'left';
 
 /** Cost of applying the transpose: that of the factors seen from the other side, which differs only in the kernels' order. */
 function transposedCost(m: Matrix): number {
+  if (m.kind === 'operator') return materialiseCost(m) + m.out * m.in;
   if (m.kind === 'kron') {
     const [first, second] = splitKron(m.right);
     return (
@@ -107,6 +113,8 @@ export function materialise(b: Builder, m: Matrix): Value {
       return b.mul(eye(b, m.out), column(b, m.scale));
     case 'dense':
       return m.value;
+    case 'operator':
+      return b.transpose(m.run(b, eye(b, m.in)));
     case 'kron':
       return b.kron(materialise(b, m.left), materialise(b, m.right));
     case 'rows':
@@ -136,10 +144,6 @@ export function materialise(b: Builder, m: Matrix): Value {
 const column = (b: Builder, scale: Value): Value =>
   scale.type.shape.length === 0 ? scale : b.reshape(scale, [scale.type.shape[0] ?? 1, 1]);
 
-function eye(b: Builder, n: number): Value {
-  return b.select(b.eq(b.iota([n, n], 0), b.iota([n, n], 1)), 1, 0);
-}
-
 /** M applied to the last axis of x, following M's structure: [..., in] -> [..., out]. */
 export function apply(b: Builder, m: Matrix, x: Value): Value {
   const lead = x.type.shape.slice(0, -1);
@@ -152,9 +156,11 @@ export function apply(b: Builder, m: Matrix, x: Value): Value {
       return b.mul(x, m.scale);
     case 'dense':
       return b.linear(x, m.value);
+    case 'operator':
+      return b.reshape(m.run(b, b.reshape(x, [sizeOf(lead), m.in])), [...lead, m.out]);
     case 'product': {
       const [scale, rest] = scalarOf(m);
-      if (scale && rest.kind !== 'dense') return apply(b, scaleInto(b, rest, scale), x);
+      if (scale && rest.kind !== 'dense' && rest.kind !== 'operator') return apply(b, scaleInto(b, rest, scale), x);
       return apply(b, m.left, apply(b, m.right, x));
     }
     case 'sum': {
@@ -217,6 +223,7 @@ function scaleInto(b: Builder, m: Matrix, s: Value): Matrix {
       return { ...withoutSource(m), parts: m.parts.map((p) => scaleInto(b, p, s)) };
     case 'identity':
     case 'diagonal':
+    case 'operator':
       return product(b, diagonal(m.out, s), m);
     case 'zero':
       return m;

@@ -56,6 +56,10 @@ export interface Scope {
   readonly b: Builder;
   /** The form of an operand along one of its axes. */
   readonly form: (value: Value, axis: number) => Form | Obstacle;
+  /** The form of an operand along several axes, channels last; an obstacle where the form would end at it. */
+  readonly group: (value: Value, axes: readonly number[]) => Form | Obstacle;
+  /** Whether an operator may count as one that mixes channels (`operator.ts`); where not, the value under it stays. */
+  readonly mixes: (value: Value) => boolean;
   /** Ends the form at an operand, which is then read as it is; an obstacle where nothing may be read but one value. */
   readonly stop: (value: Value, axis: number, reason: string) => Form | Obstacle;
   /** Whether a layer's own weight may be multiplied into another layer's; where not, the value between them stays. */

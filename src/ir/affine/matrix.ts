@@ -23,11 +23,23 @@ export type Matrix = Size &
     | { readonly kind: 'sum'; readonly terms: readonly Matrix[] }
     /** The first factor indexes the slow axis. */
     | { readonly kind: 'kron'; readonly left: Matrix; readonly right: Matrix }
+    /** What an operator does to channels, `cost` multiply-adds a token: [t, in] -> [t, out]. */
+    | { readonly kind: 'operator'; readonly cost: number; readonly run: Run }
     /** Stacked along `out`. */
     | { readonly kind: 'rows'; readonly parts: readonly Matrix[] }
     /** Side by side along `in`. */
     | { readonly kind: 'cols'; readonly parts: readonly Matrix[] }
   );
+
+export type Run = (b: Builder, x: Value) => Value;
+
+export const operator = (out: number, width: number, cost: number, run: Run): Matrix => ({
+  kind: 'operator',
+  out,
+  in: width,
+  cost,
+  run,
+});
 
 export const zero = (out: number, width: number): Matrix => ({ kind: 'zero', out, in: width });
 export const identity = (n: number): Matrix => ({ kind: 'identity', out: n, in: n });
@@ -208,7 +220,14 @@ export function transposed(b: Builder, m: Matrix): Matrix {
       return cols(m.parts.map(t));
     case 'cols':
       return rows(b, m.parts.map(t));
+    case 'operator':
+      return dense(m.run(b, eye(b, m.in)));
   }
+}
+
+/** The identity as a value [n, n]. */
+export function eye(b: Builder, n: number): Value {
+  return b.select(b.eq(b.iota([n, n], 0), b.iota([n, n], 1)), 1, 0);
 }
 
 /** Rows `from <= row < to` of the matrix; undefined where its structure has no such part (a stretch of an identity). */
@@ -223,6 +242,7 @@ export function rowRange(b: Builder, m: Matrix, from: number, to: number): Matri
       return zero(to - from, m.in);
     case 'identity':
     case 'diagonal':
+    case 'operator':
       return undefined;
     case 'dense':
       return dense(sliceRows(b, m.value, from, to));

@@ -5,10 +5,20 @@ import { addForms, type Form, isObstacle, type Obstacle, obstacle, type Scope, t
 import { concatForm, LAYOUT, layoutForm } from './layout.js';
 import { linearOver, scaleForm } from './linear.js';
 import { transposed } from './matrix.js';
+import { operatorForm } from './operator.js';
 import { dependsOnInput, factorOf, matrixOf } from './parse.js';
 
 /** The form of `v` along `axis`, or what stands in the way: always `v` itself or something below it. */
 export function ruleOf(s: Scope, v: Value, axis: number): Form | Obstacle {
+  const form = structured(s, v, axis);
+  if (!isObstacle(form) || form.value !== v || !s.mixes(v)) return form;
+  const other = operatorForm(s, v, axis);
+  // Of two reasons at one operator the first is the rule's own.
+  return isObstacle(other) && other.value === v ? form : other;
+}
+
+/** By the rules that keep the structure of matrices and the arrangement of values. */
+function structured(s: Scope, v: Value, axis: number): Form | Obstacle {
   if (!dependsOnInput(v)) return { terms: [], c: shiftOf(s, v, axis) };
   if (LAYOUT.has(v.op)) {
     if (v.inputs.slice(1).some(dependsOnInput)) return obstacle(v, 'its indices depend on the input');
