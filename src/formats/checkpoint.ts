@@ -188,7 +188,7 @@ function refuseMisfits(
     taken.add(tensor);
     if (!entry) {
       absent++;
-      const near = nearestNames(tensor, free);
+      const near = nearestNames(tensor, free).map((name) => store.tensors.get(name)!.original ?? name);
       missing.push(`${tensor} ${shown(shape)}${near.length > 0 ? `, nearest: ${near.join(', ')}` : ''}`);
     } else if (shown(entry.shape) !== shown(shape)) {
       const ours = tensor === param ? '' : `, for ${param}`;
@@ -220,7 +220,7 @@ function refuseMisfits(
 }
 
 function firstOf(store: TensorStore): string {
-  const names = [...store.tensors.keys()];
+  const names = [...store.tensors].map(([name, entry]) => entry.original ?? name);
   return names.length === 0 ? 'no tensors' : names.slice(0, 3).join(', ') + (names.length > 3 ? ', ...' : '');
 }
 

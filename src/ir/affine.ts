@@ -3,6 +3,7 @@
  * the method: the rules are in `affine/`, and whatever has no rule is the obstacle that a message names.
  */
 import { materialise } from './affine/apply.js';
+import { channelsOf } from './affine/channels.js';
 import {
   addForms,
   type Form,
@@ -15,7 +16,7 @@ import {
   type Shift,
 } from './affine/form.js';
 import { type Matrix, zero } from './affine/matrix.js';
-import { groupForm } from './affine/operator.js';
+import { apart, groupForm } from './affine/operator.js';
 import { dependsOnInput } from './affine/parse.js';
 import { ruleOf } from './affine/rules.js';
 import { deep } from './deep.js';
@@ -56,7 +57,7 @@ const THROUGH: ReadonlySet<OpName> = new Set([
 
 /**
  * The axis that channels lie on: that of the layer or norm below y, followed through transposes; without one, the axis along which a
- * constant is added or multiplied; otherwise the last.
+ * constant is added or multiplied; otherwise the one that channels are seen to lie on, or the last.
  */
 export function channelAxis(y: Value): number {
   const way: Value[] = [];
@@ -80,7 +81,10 @@ export function channelAxis(y: Value): number {
     way.push(v);
     v = next;
   }
-  if (!found) return y.type.shape.length - 1;
+  if (!found) {
+    const [only, ...more] = channelsOf(y);
+    return only !== undefined && more.length === 0 ? only : y.type.shape.length - 1;
+  }
   let { axis } = found;
   for (const step of way.slice(0, found.depth).reverse()) {
     if (step.op === 'transpose') axis = step.attrs.perm.indexOf(axis);
@@ -123,7 +127,7 @@ export function affineOf(y: Value, x: Value, axis: number = channelAxis(y)): Aff
     isBase: () => true,
     stop: (value, _axis, reason) => obstacle(value, reason),
     form: (value, at) => (value === x ? plain(x, at) : formOf(value, at)),
-    group: (value, axes) => (value === x ? obstacle(value, 'its channels lie on several axes') : groupOf(value, axes)),
+    group: (value, axes) => (value === x ? apart(value) : groupOf(value, axes)),
     mixes: () => true,
   };
   const form = scope.form(y, axis);

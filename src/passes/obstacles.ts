@@ -1,10 +1,11 @@
 /** Says, for each adapter of which something is left, which operator stands in its way. */
 import { dependsOnInput } from '../ir/affine/parse.js';
+import { RULED } from '../ir/affine/rules.js';
 import { topological } from '../ir/graph.js';
 import type { Value } from '../ir/types.js';
 import { adaptersOf } from './owners.js';
 import type { ObstacleNote, PassContext } from './pass.js';
-import { AFFINE, below, type Solution } from './regions.js';
+import { below, type Solution } from './regions.js';
 
 /** `before` maps values of the rebuilt function to those that the solution speaks of. */
 export function noteObstacles(
@@ -23,8 +24,7 @@ export function noteObstacles(
   }
   const why = new Map<string, ObstacleNote>();
   for (const [v, end] of s.ends) {
-    for (const scope of adaptersOf(v.origin))
-      if (!why.has(scope)) why.set(scope, noteOf(end.value, end.reason));
+    for (const scope of adaptersOf(v.origin)) if (!why.has(scope)) why.set(scope, noteOf(end.value, end.reason));
   }
   for (const [scope, values] of left) {
     ctx.notes.obstacles.set(
@@ -54,20 +54,20 @@ function outside(
         !adaptersOf(r.origin).includes(scope) &&
         !['reshape', 'transpose', 'slice', 'broadcast', 'add'].includes(r.op)
       ) {
-        return noteOf(r, reason(r));
+        return { ...noteOf(r, reason(r)), outside: true };
       }
       seen.add(r);
       queue.push(r);
     }
   }
   const last = values.at(-1)!;
-  return noteOf(last, 'it is a result of the model, and no layer could take the change');
+  return { ...noteOf(last, 'it is a result of the model, and no layer below takes all of it in'), outside: true };
 }
 
 /** Why the form ended at an operator that reads the adapter's result. */
 function reasonOf(reader: Value, s: Solution): string {
   const end = s.ends.get(reader);
-  if (end && AFFINE.has(reader.op)) return end.reason;
+  if (end && RULED.has(reader.op)) return end.reason;
   const stopped = reader.inputs.map((x) => s.stops.get(below(x))).find((r) => r !== undefined);
   return stopped ?? 'it reads what the adapter adds, and no layer lies between that could take the change';
 }

@@ -30,6 +30,8 @@ export interface ObstacleNote {
   readonly op: string;
   readonly reason: string;
   readonly origin?: Origin;
+  /** The adapter itself is affine: it is what reads its result, which differs from block to block of a model. */
+  readonly outside?: boolean;
 }
 
 export interface Pass {

@@ -2,10 +2,11 @@
 
 import { dependsOnInput } from '../ir/affine/parse.js';
 import { input, rewriteValues, withInputs } from '../ir/graph.js';
+import { costOf } from '../ir/ops/cost.js';
 import type { Func, Value } from '../ir/types.js';
 import { adaptersOf } from './owners.js';
 import type { Region } from './pass.js';
-import { costOf, isLayer, stretch } from './values.js';
+import { isLayer, stretch } from './values.js';
 
 /** `stop` says where the region ends below `anchor`, never at it; `after` computes the same from there, or is one of those ends. */
 export function regionOf(anchor: Value, after: Value, stop: (v: Value) => boolean): Region {

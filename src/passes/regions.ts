@@ -5,34 +5,18 @@
  * norm reads is never expanded into the sum that it is. Values between anchors may be used several times; whether such a value should
  * be an anchor too is the caller's choice by cost (`cuts`).
  */
+
+import { channelsOf } from '../ir/affine/channels.js';
 import { type Form, isObstacle, type Obstacle, obstacle, plain, type Scope } from '../ir/affine/form.js';
 import { LAYOUT } from '../ir/affine/layout.js';
-import { channelsOf } from '../ir/affine/channels.js';
-import { groupForm } from '../ir/affine/operator.js';
+import { apart, groupForm } from '../ir/affine/operator.js';
 import { dependsOnInput } from '../ir/affine/parse.js';
-import { ruleOf } from '../ir/affine/rules.js';
+import { RULED, ruleOf } from '../ir/affine/rules.js';
 import { channelAxis } from '../ir/affine.js';
 import { deep } from '../ir/deep.js';
 import type { Builder } from '../ir/ops/builder.js';
-import type { OpName, Value } from '../ir/types.js';
+import type { Value } from '../ir/types.js';
 import { isStep, readsBase } from './values.js';
-
-/** Operators that have a rule. */
-export const AFFINE: ReadonlySet<OpName> = new Set([
-  ...LAYOUT,
-  'add',
-  'sub',
-  'neg',
-  'mul',
-  'div',
-  'linear',
-  'matmul',
-  'conv2d',
-  'batch_norm',
-  'concat',
-  'reduce_sum',
-  'reduce_mean',
-]);
 
 /** A form with the channels on one axis, or on several, and then last in the form. */
 export interface Formed {
@@ -63,7 +47,7 @@ export function fixedAnchors(order: readonly Value[], results: readonly Value[])
   const need = (v: Value): void => {
     if (dependsOnInput(v)) anchors.add(below(v));
   };
-  for (const v of order) if (!AFFINE.has(v.op)) v.inputs.forEach(need);
+  for (const v of order) if (!RULED.has(v.op)) v.inputs.forEach(need);
   results.forEach(need);
   return anchors;
 }
@@ -156,9 +140,7 @@ export function solve(
       },
       // Along several axes a form has nothing to end at: the operator that joins them does.
       group: (v, axes) =>
-        anchors.has(v) || ends.has(v) || closed.has(v) || v.op === 'input'
-          ? obstacle(v, 'its channels lie on several axes')
-          : groupOf(v, axes),
+        anchors.has(v) || ends.has(v) || closed.has(v) || v.op === 'input' ? apart(v) : groupOf(v, axes),
       // What has no origin the algebra made itself: an operand that is broadcast.
       mixes: (v) => layout === 'free' || !v.origin || v.origin.scope !== undefined,
       form: (v, axis) => (anchors.has(v) || ends.has(v) || v.op === 'input' ? plain(v, axis) : formOf(v, axis)),

@@ -3,10 +3,10 @@ import { diagnostic, type Place } from '../diagnostics/catalogue.js';
 import type { Diagnostic, Label } from '../diagnostics/types.js';
 import { dependsOnInput } from '../ir/affine/parse.js';
 import { resultValues, topological } from '../ir/graph.js';
+import { costOf } from '../ir/ops/cost.js';
 import type { Module, Origin, Value } from '../ir/types.js';
 import { adaptersOf, ownersIn } from './owners.js';
 import type { AdapterOutcome, MergeReport, PassContext } from './pass.js';
-import { costOf } from './values.js';
 
 export function reportOf(module: Module, ctx: PassContext): MergeReport {
   const infer = module.funcs.get('infer');
@@ -92,7 +92,8 @@ const siteOf = ({ scope }: AdapterOutcome): string => parts(scope).site;
 function keptDiagnostics(adapters: readonly AdapterOutcome[], ctx: PassContext): Diagnostic[] {
   const kept = adapters.filter((a) => a.state === 'kept' && a.obstacle);
   const kind = ({ scope, obstacle }: AdapterOutcome) => {
-    const { op, reason, origin } = obstacle!;
+    const { op, reason, origin, outside } = obstacle!;
+    if (outside) return kindOf(scope, ctx);
     return [kindOf(scope, ctx), op, reason, origin?.file, origin?.start, origin?.end].join('\n');
   };
   return grouped(kept, kind, siteOf).map(({ first: { scope, obstacle }, sites }) => {

@@ -218,6 +218,44 @@ const RULES: readonly Rule[] = [
   },
   {
     // One way to write a layer, so that everything after this knows one.
+    name: 'multiply-and-sum-is-linear',
+    ops: ['reduce_sum'],
+    apply(v, { b }) {
+      const product = v.inputs[0]!;
+      if (v.op !== 'reduce_sum' || product.op !== 'mul' || v.attrs.axes.length !== 1) return undefined;
+      const [first, second] = product.inputs as [Value, Value];
+      const [x, constant] = dependsOnInput(first) ? [first, second] : [second, first];
+      if (!dependsOnInput(x) || dependsOnInput(constant) || v.type.dtype !== 'f32') return undefined;
+      const { shape } = product.type;
+      const aligned = (y: Value): number[] => [
+        ...new Array<number>(shape.length - y.type.shape.length).fill(1),
+        ...y.type.shape,
+      ];
+      const [over] = v.attrs.axes as [number];
+      const wide = aligned(constant).flatMap((d, i) => (d > 1 && i !== over ? [i] : []));
+      const [out] = wide;
+      if (out === undefined || wide.length > 1 || aligned(x)[out] !== 1) return undefined;
+      if (aligned(x)[over] !== shape[over] || aligned(constant)[over] !== shape[over]) return undefined;
+      const tokens = shape.map((_, i) => i).filter((i) => i !== out && i !== over);
+      const rows = b.reshape(b.transpose(b.reshape(x, aligned(x)), [...tokens, out, over]), [
+        ...tokens.map((i) => aligned(x)[i]!),
+        shape[over]!,
+      ]);
+      const matrix = b.reshape(constant, out < over ? [shape[out]!, shape[over]!] : [shape[over]!, shape[out]!]);
+      const y = b.linear(rows, out < over ? matrix : b.transpose(matrix));
+      const order = [...tokens, out];
+      const left = shape.map((_, i) => i).filter((i) => i !== over);
+      return b.reshape(
+        b.transpose(
+          y,
+          left.map((i) => order.indexOf(i)),
+        ),
+        v.type.shape,
+      );
+    },
+  },
+  {
+    // One way to write a layer, so that everything after this knows one.
     name: 'matmul-by-transpose-is-linear',
     ops: ['matmul'],
     apply(v, { b }) {

@@ -4,7 +4,7 @@ import { dependsOnInput } from '../ir/affine/parse.js';
 import { make, postorder, topological } from '../ir/graph.js';
 import type { Interner } from '../ir/intern.js';
 import { type Builder, type Make, makeBuilder } from '../ir/ops/builder.js';
-import type { Cost, OpDef } from '../ir/ops/define.js';
+import { costOf } from '../ir/ops/cost.js';
 import { OPS } from '../ir/ops/index.js';
 import { bytesOf } from '../ir/ops/shapes.js';
 import type { OpName, Origin, Value } from '../ir/types.js';
@@ -46,16 +46,6 @@ const STEPS: ReadonlySet<OpName> = new Set(['add', 'sub', 'neg', 'mul', 'div', '
 
 /** Whether it is an operator between layers that has a rule and does something to numbers: a sum, a factor, a mean. */
 export const isStep = (v: Value): boolean => STEPS.has(v.op) && dependsOnInput(v);
-
-/** Cost of one operator by the operator table. */
-export function costOf(v: Value): Cost {
-  const def = OPS[v.op] as OpDef<OpName>;
-  return def.cost(
-    v.inputs.map((x) => x.type),
-    v.attrs,
-    v.type,
-  );
-}
 
 /**
  * One number to compare graphs by: operations, and bytes of what depends on the input. Every part of it grows with the batch alike, so

@@ -4,12 +4,12 @@ import { describe, expect, it } from 'vitest';
 import { build as b } from '../../src/ir/build.js';
 import { input, make, resultValues, topological } from '../../src/ir/graph.js';
 import { interpret } from '../../src/ir/interpret.js';
+import { costOf } from '../../src/ir/ops/cost.js';
 import { maxDifference } from '../../src/ir/tensor.js';
 import type { Module, Value } from '../../src/ir/types.js';
 import { verifyModule } from '../../src/ir/verify.js';
 import { narrow } from '../../src/passes/narrow.js';
 import type { PassContext } from '../../src/passes/pass.js';
-import { costOf } from '../../src/passes/values.js';
 import { randomModule } from '../ir/random.js';
 import { Net, operators, parameters, random, relative, run, vit } from './models.js';
 

@@ -237,7 +237,18 @@ interface Merged {
   readonly weight: Value;
   readonly bias: Value | undefined;
 }
-const merged = new WeakMap<Site, Map<number, Merged>>();
+/** By site and level; undefined where there is none, which was said. */
+const merged = new WeakMap<Site, Map<number, Merged | undefined>>();
+
+function mergedAt(site: Site): Map<number, Merged | undefined> {
+  const memo = merged.get(site) ?? new Map<number, Merged | undefined>();
+  merged.set(site, memo);
+  return memo;
+}
+
+const stopSilently = (): never => {
+  throw new Stop();
+};
 
 const untouched = (site: LayerSite | PartSite, level: number): boolean =>
   level === 0 && !(site.kind === 'layer' && site.parts.some((p) => p.grafts.length > 0));
@@ -260,10 +271,9 @@ function mergedBias(engine: Engine, site: LayerSite | PartSite, level: number, s
 
 /** Works out the affine form of what is below an adapter, or says which operator is in the way. */
 function mergeAt(engine: Engine, site: LayerSite | PartSite, level: number, span: Span): Merged {
-  const memo = merged.get(site) ?? new Map<number, Merged>();
-  merged.set(site, memo);
-  const known = memo.get(level);
-  if (known) return known;
+  const memo = mergedAt(site);
+  if (memo.has(level)) return memo.get(level) ?? stopSilently();
+  memo.set(level, undefined);
   const type = inputType(engine, site, level, span);
   const x = input('x', type);
   const y = engine.within(frameOf(site), () =>
@@ -322,10 +332,11 @@ function maskSum(engine: Engine, site: LayerSite, args: readonly ArgVal[], span:
   if (untouched(site, level)) return y;
   const x = oneTensor(engine, site, args, span);
   const first = args[0]!.value;
-  const memo = merged.get(site) ?? new Map<number, Merged>();
-  merged.set(site, memo);
+  const memo = mergedAt(site);
   let found = memo.get(level);
   if (!found) {
+    if (memo.has(level)) stopSilently();
+    memo.set(level, undefined);
     const type = first.kind === 'tensor' ? first.value.type : engine.tensor(first, span).type;
     const probe = input('x', type);
     const below = level === 0 ? callPlain : adaptedAt(level);

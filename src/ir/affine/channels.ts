@@ -50,7 +50,7 @@ function channels(v: Value): ReadonlySet<number> {
   const x = v.inputs[0]!;
   switch (v.op) {
     case 'input':
-      return new Set([rank === 4 ? 1 : last]);
+      return new Set([last]);
     case 'conv2d':
     case 'batch_norm':
     case 'group_norm':

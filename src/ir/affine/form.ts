@@ -6,7 +6,7 @@
 import type { Builder } from '../ops/builder.js';
 import type { OpAttrs, OpName, Origin, Value } from '../types.js';
 import { apply, materialise } from './apply.js';
-import { dense, depthOf, identity, type Matrix, MOST_DEEP, sum } from './matrix.js';
+import { dense, depthOf, identity, kron, type Matrix, MOST_DEEP, sum } from './matrix.js';
 
 /** Patches of an image [b, c, h, w], columns ordered (channel within the group, row, column). */
 export interface Patches {
@@ -82,14 +82,47 @@ export const sameInput = (s: Term, t: Term): boolean => s.x === t.x && samePatch
 
 /** Adds forms of one shape; terms of one x become one. */
 export function addForms(b: Builder, forms: readonly Form[], shape: readonly number[], axis: number): Form {
+  const image = shape.length === 4 && axis === 1;
   const terms: Term[] = [];
   for (const t of forms.flatMap((f) => f.terms)) {
-    const at = terms.findIndex((s) => sameInput(s, t));
-    if (at < 0) terms.push(t);
-    else terms[at] = { ...t, m: sum(b, [terms[at]!.m, t.m]), base: terms[at]!.base || t.base };
+    const at = terms.findIndex((s) => s.x === t.x && overOnePatch(b, s, t, image) !== undefined);
+    const pair = at < 0 ? undefined : overOnePatch(b, terms[at]!, t, image);
+    if (!pair) terms.push(t);
+    else terms[at] = { ...pair[1], m: sum(b, [pair[0].m, pair[1].m]), base: pair[0].base || t.base };
   }
   const c = forms.map((f) => f.c).reduce((p, q) => addShifts(b, p, q, shape, axis));
   return { terms: terms.filter((t) => t.m.kind !== 'zero'), ...(c ? { c } : {}) };
+}
+
+const POINT: Patches = {
+  attrs: { stride: [1, 1], padding: [0, 0, 0, 0], dilation: [1, 1], groups: 1 },
+  kernel: [1, 1],
+};
+
+/** Two terms of one x as maps of the same patches, if they are; a map of single pixels is one of larger patches, with zeros around it. */
+function overOnePatch(b: Builder, s: Term, t: Term, image: boolean): [Term, Term] | undefined {
+  if (samePatches(s.patches, t.patches)) return [s, t];
+  if (!image) return undefined;
+  const larger = widened(b, s, t.patches ?? POINT);
+  if (larger) return [larger, t];
+  const other = widened(b, t, s.patches ?? POINT);
+  return other && [s, other];
+}
+
+function widened(b: Builder, t: Term, to: Patches): Term | undefined {
+  const { attrs, kernel } = t.patches ?? POINT;
+  if (kernel.join() !== '1,1' || attrs.groups > 1 || to.attrs.groups > 1) return undefined;
+  if (attrs.stride.join() !== to.attrs.stride.join()) return undefined;
+  // The place in the larger patch where the single pixel is.
+  const [row, column] = [0, 1].map((i) => (to.attrs.padding[i]! - attrs.padding[i]!) / to.attrs.dilation[i]!) as [
+    number,
+    number,
+  ];
+  const inside = (at: number, size: number): boolean => Number.isInteger(at) && at >= 0 && at < size;
+  if (!inside(row, to.kernel[0]) || !inside(column, to.kernel[1])) return undefined;
+  const area = to.kernel[0] * to.kernel[1];
+  const place = b.select(b.eq(b.iota([1, area], 1), b.constant(row * to.kernel[1] + column, 'i32')), 1, 0);
+  return { ...t, patches: to, m: kron(t.m, dense(place)) };
 }
 
 function addShifts(

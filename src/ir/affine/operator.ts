@@ -7,12 +7,10 @@
  * is [n] or [tokens..., n].
  */
 import type { Builder } from '../ops/builder.js';
-import type { Cost, OpDef } from '../ops/define.js';
-import { OPS } from '../ops/index.js';
+import { costOf } from '../ops/cost.js';
 import { sizeOf } from '../ops/shapes.js';
-import type { OpName, Value, ValueOf } from '../types.js';
+import type { Value, ValueOf } from '../types.js';
 import { apply } from './apply.js';
-import { channelsOf, segments } from './channels.js';
 import {
   addForms,
   type Form,
@@ -26,27 +24,7 @@ import {
 import { scaleForm } from './linear.js';
 import { identity, type Matrix, operator, product } from './matrix.js';
 import { dependsOnInput } from './parse.js';
-
-const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
-const pick = (shape: readonly number[], axes: readonly number[]): number[] => axes.map((a) => shape[a]!);
-const others = (v: Value, axes: readonly number[]): number[] =>
-  range(v.type.shape.length).filter((i) => !axes.includes(i));
-
-/** What an operator does, said apart for channels and for tokens. */
-interface Step {
-  /** Its operand and the axes that carry channels there, in the order in which `onChannels` takes them. */
-  readonly u: Value;
-  readonly axes: readonly number[];
-  /** The operator on [t, shape of u] with one element on each axis of tokens. */
-  readonly onChannels: (b: Builder, x: Value) => Value;
-  /** The operator on [tokens of u..., n]. */
-  readonly onTokens: (b: Builder, x: Value) => Value;
-  /** It leaves the channels as they are, in their order. */
-  readonly keeps?: boolean;
-  /** It puts zeros beside the tokens: a shift must not reach them. */
-  readonly padsTokens?: boolean;
-  readonly bias?: Value;
-}
+import { others, pick, range, SPLITS, type Step, sorted, stepOf } from './steps.js';
 
 /** The form of `v` along one axis, by what the operator does to it. */
 export function operatorForm(s: Scope, v: Value, axis: number): Form | Obstacle {
@@ -83,7 +61,10 @@ const mapValues = (f: Form, change: (x: Value) => Value): Form => ({
 /** The form of `v` along axes, channels last, by that along one axis where one alone is wide. */
 function lastForm(s: Scope, v: Value, axes: readonly number[]): Form | Obstacle {
   const wide = axes.filter((a) => v.type.shape[a]! > 1);
-  if (wide.length > 1) return s.group(v, axes);
+  if (axes.length > 1) {
+    const whole = s.group(v, axes);
+    if (wide.length > 1 || !isObstacle(whole)) return whole;
+  }
   const axis = wide[0] ?? axes[0]!;
   const f = s.form(v, axis);
   if (isObstacle(f)) return f;
@@ -171,6 +152,11 @@ function concatSteps(
   return addForms(s.b, forms, flat, flat.length - 1);
 }
 
+const APART = 'its channels lie on several axes';
+
+/** Where a form along several axes has nothing to end at. Above, the reshape that joins them is what stands in the way. */
+export const apart = (v: Value): Obstacle => obstacle(v, APART);
+
 /** The step's matrix times the form of its operand. */
 function through(s: Scope, v: Value, axes: readonly number[], step: Step): Form | Obstacle {
   const { b } = s;
@@ -178,6 +164,7 @@ function through(s: Scope, v: Value, axes: readonly number[], step: Step): Form 
   const f: Form | Obstacle = dependsOnInput(u)
     ? lastForm(s, u, step.axes)
     : { terms: [], c: shiftOf(b, u, u.type.shape, step.axes) };
+  if (isObstacle(f) && f.reason === APART) return v.op === 'reshape' ? obstacle(v, SPLITS) : apart(v);
   if (isObstacle(f)) return f;
   if (f.c && step.padsTokens) return obstacle(v, 'it pads with zeros, and a shift must not reach the padding');
   const m = matrixOf(v, axes, step);
@@ -192,15 +179,6 @@ function through(s: Scope, v: Value, axes: readonly number[], step: Step): Form 
 /** Elements of a matrix that is multiplied out: those of a layer from 4096 to 16384 channels. */
 const LARGEST = 2 ** 26;
 
-function costOf(v: Value): Cost {
-  const def = OPS[v.op] as OpDef<OpName>;
-  return def.cost(
-    v.inputs.map((x) => x.type),
-    v.attrs,
-    v.type,
-  );
-}
-
 function matrixOf(v: Value, axes: readonly number[], step: Step): Matrix {
   const before = step.u.type.shape;
   const after = v.type.shape;
@@ -211,8 +189,6 @@ function matrixOf(v: Value, axes: readonly number[], step: Step): Matrix {
     gathered(b, step.onChannels(b, spread(b, x, before, step.axes)), after, axes),
   );
 }
-
-const sorted = (axes: readonly number[]): number[] => [...axes].sort((p, q) => p - q);
 
 /** [t, n] -> [t, shape with one element on each axis of tokens] */
 function spread(b: Builder, x: Value, shape: readonly number[], axes: readonly number[]): Value {
@@ -265,189 +241,4 @@ function channelsAlone(
 ): Value | undefined {
   const c = shiftOf(b, constant, shape, axes);
   return c.kind === 'channel' ? c.value : undefined;
-}
-
-const same = (_: Builder, x: Value): Value => x;
-
-function stepOf(s: Scope, v: Value, axes: readonly number[]): Step | Obstacle {
-  const u = v.inputs[0]!;
-  const { shape } = v.type;
-  const tokens = others(v, axes);
-  const has = (a: number): boolean => axes.includes(a);
-  switch (v.op) {
-    case 'linear': {
-      const [, weight, bias] = v.inputs as [Value, Value, Value | undefined];
-      if (v.inputs.slice(1).some(dependsOnInput)) return obstacle(v, 'its weight depends on the input');
-      if (!has(shape.length - 1)) return obstacle(v, 'it mixes another axis');
-      if (s.isBase(weight)) return obstacle(v, 'it is a layer of the model, over a part of the channels');
-      return { u, axes, onChannels: (b, x) => b.linear(x, weight), onTokens: same, ...(bias ? { bias } : {}) };
-    }
-    case 'matmul':
-      return productStep(v, axes);
-    case 'reduce_sum':
-    case 'reduce_mean': {
-      const { axes: gone, keep } = v.attrs;
-      const channels = channelsOf(u);
-      if (gone.some((a) => u.type.shape[a]! > 1 && !channels.includes(a))) return obstacle(v, 'it mixes tokens');
-      const left = range(u.type.shape.length).filter((i) => keep || !gone.includes(i));
-      const from = axes.map((a) => left[a]!).filter((a) => !gone.includes(a));
-      const over = gone.map((a) => a + 1);
-      return {
-        u,
-        axes: [...from, ...gone],
-        onChannels: (b, x) => (v.op === 'reduce_sum' ? b.sum(x, over, keep) : b.mean(x, over, keep)),
-        onTokens: (b, x) => b.reshape(x, [...pick(shape, tokens), x.type.shape.at(-1)!]),
-      };
-    }
-    case 'reshape':
-      return reshapeStep(v, axes);
-    case 'transpose': {
-      const { perm } = v.attrs;
-      const from = axes.map((a) => perm[a]!);
-      const before = others(u, from);
-      const order = [...tokens.map((a) => before.indexOf(perm[a]!)), tokens.length];
-      return {
-        u,
-        axes: from,
-        onChannels: (b, x) => b.transpose(x, [0, ...perm.map((a) => a + 1)]),
-        onTokens: (b, x) => b.transpose(x, order),
-        keeps: true,
-      };
-    }
-    case 'broadcast': {
-      const offset = shape.length - u.type.shape.length;
-      const padded = [...new Array<number>(offset).fill(1), ...u.type.shape];
-      const from = axes.filter((a) => a >= offset).map((a) => a - offset);
-      const ones = (keep: (i: number) => boolean): number[] => padded.map((d, i) => (keep(i) ? d : 1));
-      return {
-        u,
-        axes: from,
-        keeps: axes.every((a) => padded[a] === shape[a]),
-        onChannels: (b, x) => {
-          const t = x.type.shape[0]!;
-          return b.broadcast(b.reshape(x, [t, ...ones(has)]), [t, ...shape.map((d, i) => (has(i) ? d : 1))]);
-        },
-        onTokens: (b, x) => {
-          const n = x.type.shape.at(-1)!;
-          return b.broadcast(b.reshape(x, [...pick(padded, tokens), n]), [...pick(shape, tokens), n]);
-        },
-      };
-    }
-    case 'slice': {
-      const { start, end } = v.attrs;
-      return {
-        u,
-        axes,
-        keeps: axes.every((a) => u.type.shape[a] === shape[a]),
-        onChannels: (b, x) =>
-          b.slice(
-            x,
-            [0, ...start.map((n, i) => (has(i) ? n : 0))],
-            [x.type.shape[0]!, ...end.map((n, i) => (has(i) ? n : 1))],
-          ),
-        onTokens: (b, x) => b.slice(x, [...pick(start, tokens), 0], [...pick(end, tokens), x.type.shape.at(-1)!]),
-      };
-    }
-    case 'pad': {
-      const { low, high, value } = v.attrs;
-      if (value !== 0) return obstacle(v, `it pads with ${value}, which a linear map would change`);
-      const only = (list: readonly number[]): number[] => [0, ...list.map((n, i) => (has(i) ? n : 0))];
-      return {
-        u,
-        axes,
-        keeps: axes.every((a) => u.type.shape[a] === shape[a]),
-        onChannels: (b, x) => b.pad(x, only(low), only(high)),
-        onTokens: (b, x) => b.pad(x, [...pick(low, tokens), 0], [...pick(high, tokens), 0]),
-        padsTokens: tokens.some((i) => low[i] !== 0 || high[i] !== 0),
-      };
-    }
-    case 'roll': {
-      const roll = (b: Builder, x: Value, at: (axis: number) => number | undefined): Value => {
-        const moves = v.attrs.axes.flatMap((a, i) =>
-          at(a) === undefined ? [] : [[at(a)!, v.attrs.shifts[i]!] as const],
-        );
-        return moves.length === 0
-          ? x
-          : b.roll(
-              x,
-              moves.map((m) => m[1]),
-              moves.map((m) => m[0]),
-            );
-      };
-      return {
-        u,
-        axes,
-        keeps: !v.attrs.axes.some(has),
-        onChannels: (b, x) => roll(b, x, (a) => (has(a) ? a + 1 : undefined)),
-        onTokens: (b, x) => roll(b, x, (a) => (has(a) ? undefined : tokens.indexOf(a))),
-      };
-    }
-    case 'gather': {
-      const [, indices] = v.inputs as [Value, Value];
-      const { axis } = v.attrs;
-      const extra = indices.type.shape.length - 1;
-      if (dependsOnInput(indices)) return obstacle(v, 'its indices depend on the input');
-      if (axes.some((a) => a >= axis && a <= axis + extra) && extra !== 0) return obstacle(v, 'it picks channels');
-      const from = axes.map((a) => (a <= axis ? a : a - extra));
-      return {
-        u,
-        axes: from,
-        keeps: !has(axis),
-        onChannels: (b, x) => b.gather(x, indices, axis + 1),
-        onTokens: (b, x) => (has(axis) ? x : b.gather(x, indices, others(u, from).indexOf(axis))),
-      };
-    }
-    default:
-      return obstacle(v, 'it is not affine');
-  }
-}
-
-/** x · R or L · x with a constant, whose batches may be blocks of channels but no tokens. */
-function productStep(v: ValueOf<'matmul'>, axes: readonly number[]): Step | Obstacle {
-  const [left, right] = v.inputs as [Value, Value];
-  const rank = v.type.shape.length;
-  const [u, constant, mixed] = dependsOnInput(left) ? [left, right, rank - 1] : [right, left, rank - 2];
-  if (dependsOnInput(constant)) return obstacle(v, 'both of its factors depend on the input');
-  if (!axes.includes(mixed)) return obstacle(v, 'it mixes another axis');
-  const offset = rank - u.type.shape.length;
-  const batches = constant.type.shape.slice(0, -2);
-  if (batches.some((d, i) => d > 1 && !axes.includes(i + rank - constant.type.shape.length)))
-    return obstacle(v, 'it is a different map for each of several tokens');
-  const from = axes.filter((a) => a >= offset).map((a) => a - offset);
-  const tokens = others(v, axes);
-  const padded = [...new Array<number>(offset).fill(1), ...u.type.shape];
-  return {
-    u,
-    axes: from,
-    onChannels: (b, x) => {
-      const [t, ...own] = x.type.shape as [number, ...number[]];
-      const wide = b.reshape(x, [t, ...new Array<number>(offset).fill(1), ...own]);
-      return u === left ? b.matmul(wide, constant) : b.matmul(constant, wide);
-    },
-    onTokens: (b, x) => b.reshape(x, [...pick(padded, tokens), x.type.shape.at(-1)!]),
-  };
-}
-
-/** A reshape that changes channels and tokens apart from each other. */
-function reshapeStep(v: ValueOf<'reshape'>, axes: readonly number[]): Step | Obstacle {
-  const u = v.inputs[0]!;
-  const { shape } = v.type;
-  const from: number[] = [];
-  for (const segment of segments(u.type.shape, shape)) {
-    const inside = segment.to.filter((a) => axes.includes(a));
-    if (inside.length === 0) continue;
-    if (inside.length < segment.to.length) return obstacle(v, 'it joins channels with tokens');
-    from.push(...segment.from);
-  }
-  const tokens = others(v, axes);
-  // An axis for a single channel where all of v's have one element.
-  const single = u.type.shape.indexOf(1);
-  if (from.length === 0 && single < 0) return obstacle(v, 'it splits or joins the channels');
-  return {
-    u,
-    axes: from.length > 0 ? from : [single],
-    keeps: sorted(axes).every((a, i) => a === axes[i]),
-    onChannels: (b, x) => b.reshape(x, [x.type.shape[0]!, ...shape.map((d, i) => (axes.includes(i) ? d : 1))]),
-    onTokens: (b, x) => b.reshape(x, [...pick(shape, tokens), x.type.shape.at(-1)!]),
-  };
 }

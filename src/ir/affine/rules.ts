@@ -1,5 +1,5 @@
 /** The affine form of one operator's result, from the forms of its operands: the table of rules. */
-import type { Value } from '../types.js';
+import type { OpName, Value } from '../types.js';
 import { convForm } from './conv.js';
 import { addForms, type Form, isObstacle, type Obstacle, obstacle, type Scope, type Shift } from './form.js';
 import { concatForm, LAYOUT, layoutForm } from './layout.js';
@@ -11,14 +11,14 @@ import { dependsOnInput, factorOf, matrixOf } from './parse.js';
 /** The form of `v` along `axis`, or what stands in the way: always `v` itself or something below it. */
 export function ruleOf(s: Scope, v: Value, axis: number): Form | Obstacle {
   const form = structured(s, v, axis);
-  if (!isObstacle(form) || form.value !== v || !s.mixes(v)) return form;
-  const other = operatorForm(s, v, axis);
-  // Of two reasons at one operator the first is the rule's own.
-  return isObstacle(other) && other.value === v ? form : other;
+  if (form && (!isObstacle(form) || form.value !== v)) return form;
+  const other = s.mixes(v) ? operatorForm(s, v, axis) : obstacle(v, 'it mixes channels or tokens');
+  // Of two reasons at one operator the first is that of the stricter rule.
+  return form && isObstacle(other) && other.value === v ? form : other;
 }
 
-/** By the rules that keep the structure of matrices and the arrangement of values. */
-function structured(s: Scope, v: Value, axis: number): Form | Obstacle {
+/** By the rules that keep the structure of matrices and the arrangement of values; undefined where none is for the operator. */
+function structured(s: Scope, v: Value, axis: number): Form | Obstacle | undefined {
   if (!dependsOnInput(v)) return { terms: [], c: shiftOf(s, v, axis) };
   if (LAYOUT.has(v.op)) {
     if (v.inputs.slice(1).some(dependsOnInput)) return obstacle(v, 'its indices depend on the input');
@@ -32,25 +32,25 @@ function structured(s: Scope, v: Value, axis: number): Form | Obstacle {
       return timesConstant(s, v, v.inputs[0]!, s.b.constant(-1), axis);
     case 'mul': {
       const [x, y] = v.inputs as [Value, Value];
-      if (dependsOnInput(x) && dependsOnInput(y)) return obstacle(v, 'both of its factors depend on the input');
+      if (dependsOnInput(x) && dependsOnInput(y)) return productOfTwo(v);
       return dependsOnInput(x) ? timesConstant(s, v, x, y, axis) : timesConstant(s, v, y, x, axis);
     }
     case 'div': {
       const [x, y] = v.inputs as [Value, Value];
-      if (dependsOnInput(y)) return obstacle(v, 'it divides by what depends on the input');
+      if (dependsOnInput(y)) return productOfTwo(v);
       return timesConstant(s, v, x, y.op === 'constant' ? s.b.div(1, y) : s.b.reciprocal(y), axis);
     }
     case 'linear': {
-      if (axis !== v.type.shape.length - 1) return obstacle(v, 'it mixes another axis');
+      if (axis !== v.type.shape.length - 1) return obstacle(v, 'it mixes tokens');
       const [x, weight, bias] = v.inputs as [Value, Value, Value | undefined];
       if (v.inputs.slice(1).some(dependsOnInput)) return obstacle(v, 'its weight depends on the input');
       return linearOver(s, x, matrixOf(s.b, weight), bias, s.isBase(weight), axis);
     }
     case 'matmul': {
       const [x, right] = v.inputs as [Value, Value];
-      if (dependsOnInput(right)) return obstacle(v, 'its right operand depends on the input');
+      if (dependsOnInput(right)) return dependsOnInput(x) ? productOfTwo(v) : obstacle(v, 'it mixes tokens');
       if (right.type.shape.length !== 2) return obstacle(v, 'it is a different map for each of several tokens');
-      if (axis !== v.type.shape.length - 1) return obstacle(v, 'it mixes another axis');
+      if (axis !== v.type.shape.length - 1) return obstacle(v, 'it mixes tokens');
       return linearOver(s, x, transposed(s.b, matrixOf(s.b, right)), undefined, s.isBase(right), axis);
     }
     case 'conv2d':
@@ -63,8 +63,43 @@ function structured(s: Scope, v: Value, axis: number): Form | Obstacle {
     case 'stop_gradient':
       return s.form(v.inputs[0]!, axis);
     default:
-      return obstacle(v, 'it is not affine');
+      return RULED.has(v.op) ? undefined : obstacle(v, 'it is not affine');
   }
+}
+
+/** Operators that have a rule, here or as operators that mix channels. */
+export const RULED: ReadonlySet<OpName> = new Set([
+  ...LAYOUT,
+  'add',
+  'sub',
+  'neg',
+  'mul',
+  'div',
+  'linear',
+  'matmul',
+  'conv2d',
+  'batch_norm',
+  'concat',
+  'stop_gradient',
+  'reduce_sum',
+  'reduce_mean',
+]);
+
+/**
+ * Two values of the input, multiplied or divided. What is in the way is what makes one of them more than a map of the input: the sigmoid of a
+ * gate. If both are maps it is the product.
+ */
+function productOfTwo(v: Value): Obstacle {
+  const seen = new Set(v.inputs);
+  for (const x of seen) {
+    if (!dependsOnInput(x) || x.origin?.scope !== v.origin?.scope || x.op === 'input') continue;
+    if (!RULED.has(x.op)) return obstacle(x, `it is not affine, and what it gives is a factor of the result`);
+    for (const y of x.inputs) seen.add(y);
+  }
+  return obstacle(
+    v,
+    v.op === 'div' ? 'it divides by what depends on the input' : 'both of its factors depend on the input',
+  );
 }
 
 function shiftOf(s: Scope, v: Value, axis: number): Shift {

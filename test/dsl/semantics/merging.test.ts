@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Diagnostic } from '../../../src/diagnostics/types.js';
 import { type AdapterMode, optimize } from '../../../src/passes/index.js';
 import { expectGolden } from '../../golden.js';
-import { good, shown } from './helper.js';
+import { good, shown, wrongs } from './helper.js';
 
 const net = (body: string, own = '') => `use std
 backbone net() {
@@ -51,4 +51,15 @@ describe('after merging', () => {
     for (const d of found) expect(text.slice(d.primary!.span.start)).toMatch(/^(adapt |relu)/);
     expectGolden(`${name}.txt`, shown(found, text));
   });
+});
+
+it('a weight that adapters below do not leave is said once, by what is in the way', () => {
+  const gate = `adapter gate() on base: Linear(in -> out) {
+  G = param [out, in] ones
+  forward(x) { base(x) * sigmoid(x @ G.T) }
+}`;
+  const text = net('  adapt base.layers[1] with gate()\n  adapt base.layers[1] with dora(rank: 2)', gate);
+  const found = wrongs(text);
+  expect(found.map((d) => d.code)).toEqual(['ESP0332']);
+  expectGolden('dora-over-a-gate.txt', shown(found, text));
 });
