@@ -4,8 +4,8 @@
  */
 import { dependsOnInput } from '../ir/affine/parse.js';
 import { input, resultValues, topological, withInputs } from '../ir/graph.js';
+import { costOf } from '../ir/ops/cost.js';
 import type { Func, Value } from '../ir/types.js';
-import { costOf } from '../passes/values.js';
 
 export interface Block {
   /** Path of the site that holds all of it; empty where none does. */
