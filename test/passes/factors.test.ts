@@ -36,6 +36,12 @@ adapter scaled() on base: (x: [b, n, dim]) {
 adapter twice() on base: Linear(in -> out) {
   forward(x) { -(base(x) * 2) + 1 }
 }
+adapter doubled() on base: Linear(in -> out) {
+  forward(x) { base(x) * 2 }
+}
+adapter negated() on base: Linear(in -> out) {
+  forward(x) { -base(x) }
+}
 adapter own_table() on base: (x: [b, n, dim]) {
   forward(x) { base(x) + x @ table(i < dim, j < dim: 0.5 + i * j) }
 }`;
@@ -78,6 +84,11 @@ describe('an adapter inside of the model’s own steps', () => {
       'twice()',
     ])
       expectPlain(model(forward, `base.fc with ${adapter}`));
+  });
+
+  it('of the kind that would cancel with them', () => {
+    expectPlain(model('norm(fc(x) * 0.5 + x)', 'base.fc with doubled()'));
+    expectPlain(model('norm(-fc(x) + x)', 'base.fc with negated()'));
   });
 
   it('one on each of two layers, and one over another', () => {
