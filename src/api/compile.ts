@@ -148,7 +148,6 @@ export async function compile(spec: Spec, options: CompileOptions): Promise<Comp
     prepareParameters({ module: first!, regions, params: loaded.get, take, progress: options.progress });
   const layers = prepare(report!.regions, (name, tensor) => weights.put(name, tensor));
   for (const name of weights.missing()) weights.put(name, loaded.get(name));
-  const shards = weights.finish();
   const counted = zeros.result();
 
   const batch = Math.min(...modules.keys());
@@ -177,7 +176,7 @@ export async function compile(spec: Spec, options: CompileOptions): Promise<Comp
   const own = [...elaborated.module.params.values()].filter((p) => p.role === 'frozen' || p.role === 'trainable');
   const unsealed: Unsealed = {
     ...generated.program,
-    weightFiles: [...shards.keys()],
+    weightFiles: [...weights.files.keys()],
     ...(elaborated.preprocess ? { preprocess: elaborated.preprocess } : {}),
     ...(elaborated.labels ? { labels: elaborated.labels } : {}),
     ...(golden ? { golden: golden.spec } : {}),
@@ -190,7 +189,7 @@ export async function compile(spec: Spec, options: CompileOptions): Promise<Comp
   };
   const files = new Map<string, string | Uint8Array>([
     ...generated.files,
-    ...shards,
+    ...weights.files,
     ...(golden ? [['golden.safetensors', golden.file] as const] : []),
   ]);
   const program = await seal(

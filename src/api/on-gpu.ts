@@ -14,7 +14,7 @@ import { asWritten, bindingTimes } from '../passes/index.js';
 import { type Block, blockOf } from './block.js';
 import type { Host, HostGpu } from './host.js';
 import { type Rows, rowsOf, sliceRows, worstOutput } from './rows.js';
-import { packWeight } from './weight-files.js';
+import { asBytes, packWeight } from './weight-files.js';
 
 type Params = (name: string) => Tensor;
 
@@ -124,7 +124,8 @@ function lazyFiles(generated: Generated, params: Params): ProgramFiles {
       const text = generated.files.get(name);
       if (text !== undefined) return bytesFile(new TextEncoder().encode(text));
       const recipe = weights.get(name)!;
-      return bytesFile(encodeSafetensors(new Map([[recipe.entry.name, packWeight(recipe, params(recipe.param))]])));
+      const data = packWeight(recipe, params(recipe.param));
+      return bytesFile(encodeSafetensors(new Map([[recipe.entry.name, { ...asBytes(data.byteLength), data }]])));
     },
   };
 }

@@ -62,6 +62,7 @@ export function prepareParameters({ module, regions, params, take, progress }: P
     const stored = prepared ? asStored(tensor, prepared[0]!) : tensor;
     checks.take(root, stored);
     for (const name of prepared ?? []) take(name, stored);
+    return 'done';
   });
   const refused: Diagnostic[] = checks.results.flatMap((r) => r.diagnostic ?? []);
   if (refused.length > 0) throw new EspalierError(refused);
@@ -71,7 +72,7 @@ export function prepareParameters({ module, regions, params, take, progress }: P
 
 /** As a program and a checkpoint hold it. @throws EspalierError ESP0919; what holds NaN or infinity is never written. */
 function asStored({ type, data }: Tensor, name: string): Tensor {
-  const stored = type.dtype === 'f32' || type.dtype === 'f16' ? new Float32Array(data) : data;
+  const stored = type.dtype === 'f32' || type.dtype === 'f16' ? new Float32Array(data) : data.slice();
   const at = firstNonFinite(stored);
   if (at >= 0) throw new EspalierError([diagnostic('ESP0919', { name, value: String(stored[at]) })]);
   return { type, data: stored };

@@ -4,17 +4,16 @@ import { HalfOverflow } from '../codegen/pack.js';
 import type { WeightRecipe } from '../codegen/weights.js';
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { EspalierError } from '../diagnostics/types.js';
-import { encodeSafetensors, type StoredTensor } from '../formats/safetensors.js';
+import { reserveSafetensors } from '../formats/safetensors.js';
 import type { Tensor } from '../ir/types.js';
 
 /** Largest file of weights, so that a web server and its caches take it. */
 const SHARD_BYTES = 24 * 2 ** 20;
 
-/** @throws EspalierError ESP0925 for a weight that f16 cannot hold. */
-export function packWeight(recipe: WeightRecipe, tensor: Tensor): StoredTensor {
+/** The bytes that kernels read. @throws EspalierError ESP0925 for a weight that f16 cannot hold. */
+export function packWeight(recipe: WeightRecipe, tensor: Tensor): Uint8Array {
   try {
-    const data = recipe.pack(tensor);
-    return { dtype: 'U8', shape: [data.byteLength], data };
+    return recipe.pack(tensor);
   } catch (error) {
     if (!(error instanceof HalfOverflow)) throw error;
     const { row, column, value } = error;
@@ -22,53 +21,61 @@ export function packWeight(recipe: WeightRecipe, tensor: Tensor): StoredTensor {
   }
 }
 
+/** How a packed weight stands in a file: bytes, whatever they hold. */
+export const asBytes = (bytes: number) => ({ dtype: 'U8', shape: [bytes] }) as const;
+
 export class WeightFiles {
-  readonly #recipes: readonly WeightRecipe[];
   readonly #byParam = new Map<string, WeightRecipe[]>();
-  readonly #packed = new Map<WeightRecipe, StoredTensor>();
+  /** Where in the files each recipe's bytes belong. */
+  readonly #places = new Map<WeightRecipe, Uint8Array>();
+  readonly #missing: Set<string>;
+  readonly #see: (recipe: WeightRecipe, tensor: Tensor) => void;
+  /** Contents by name, in program order, each of at most `SHARD_BYTES` but for a tensor that is larger by itself. */
+  readonly files: ReadonlyMap<string, Uint8Array>;
 
   /** @param see Is shown every tensor as it is packed, once for each layout. */
-  constructor(
-    { weights }: Generated,
-    private readonly see: (recipe: WeightRecipe, tensor: Tensor) => void = () => {},
-  ) {
-    this.#recipes = weights;
+  constructor({ weights }: Generated, see: (recipe: WeightRecipe, tensor: Tensor) => void = () => {}) {
+    this.#see = see;
     for (const r of weights) this.#byParam.set(r.param, [...(this.#byParam.get(r.param) ?? []), r]);
+    this.#missing = new Set(this.#byParam.keys());
+    const shards = inShards(weights);
+    const digits = (n: number) => String(n).padStart(5, '0');
+    this.files = new Map(
+      shards.map((recipes, i) => {
+        const declared = new Map(recipes.map(({ entry }) => [entry.name, asBytes(entry.bytes)]));
+        const { file, places } = reserveSafetensors(declared, { format: 'espalier.weights' });
+        for (const r of recipes) this.#places.set(r, places.get(r.entry.name)!);
+        const name = shards.length === 1 ? 'weights' : `weights-${digits(i + 1)}-of-${digits(shards.length)}`;
+        return [`${name}.safetensors`, file] as const;
+      }),
+    );
   }
 
   /** Packs a parameter in every layout that kernels read it in; does nothing for one that none reads. @throws as `packWeight` */
   put(param: string, tensor: Tensor): void {
     for (const recipe of this.#byParam.get(param) ?? []) {
-      this.see(recipe, tensor);
-      this.#packed.set(recipe, packWeight(recipe, tensor));
+      this.#see(recipe, tensor);
+      this.#places.get(recipe)!.set(packWeight(recipe, tensor));
     }
+    this.#missing.delete(param);
   }
 
-  /** Parameters that were not put yet. */
-  missing(): string[] {
-    return [...this.#byParam.keys()].filter((p) => this.#byParam.get(p)!.some((r) => !this.#packed.has(r)));
+  /** Parameters that kernels read and that were not put yet. */
+  missing(): readonly string[] {
+    return [...this.#missing];
   }
+}
 
-  /** Shards of at most `SHARD_BYTES` (a larger tensor has one of its own), in program order. Empties this. */
-  finish(): Map<string, Uint8Array> {
-    const shards: WeightRecipe[][] = [[]];
-    let size = 0;
-    for (const recipe of this.#recipes) {
-      if (size > 0 && size + recipe.entry.bytes > SHARD_BYTES) {
-        shards.push([]);
-        size = 0;
-      }
-      shards.at(-1)!.push(recipe);
-      size += recipe.entry.bytes;
+function inShards(weights: readonly WeightRecipe[]): WeightRecipe[][] {
+  const shards: WeightRecipe[][] = [[]];
+  let size = 0;
+  for (const recipe of weights) {
+    if (size > 0 && size + recipe.entry.bytes > SHARD_BYTES) {
+      shards.push([]);
+      size = 0;
     }
-    const digits = (n: number) => String(n).padStart(5, '0');
-    return new Map(
-      shards.map((recipes, i) => {
-        const tensors = new Map(recipes.map((r) => [r.entry.name, this.#packed.get(r)!]));
-        for (const r of recipes) this.#packed.delete(r);
-        const name = shards.length === 1 ? 'weights' : `weights-${digits(i + 1)}-of-${digits(shards.length)}`;
-        return [`${name}.safetensors`, encodeSafetensors(tensors, { format: 'espalier.weights' })] as const;
-      }),
-    );
+    shards.at(-1)!.push(recipe);
+    size += recipe.entry.bytes;
   }
+  return shards;
 }

@@ -178,30 +178,28 @@ export interface StoredTensor {
   readonly data: Uint8Array;
 }
 
-/**
- * The pieces of a safetensors file, in order, none of them copied: the header (padded so that the tensors start at a multiple of 8) and the
- * data of each tensor. Tensors lie in descending order of element size, then by name, which keeps each aligned.
- * @throws RangeError when a tensor's bytes are not what its dtype and shape need (a defect of the caller).
- */
-export function safetensorsPieces(
-  tensors: ReadonlyMap<string, StoredTensor>,
-  metadata: Readonly<Record<string, string>> = {},
-): Uint8Array[] {
+/** What a file says of a tensor in front of its bytes. */
+type Declared = Pick<StoredTensor, 'dtype' | 'shape'>;
+
+/** The front of a file (the header, padded so that the tensors start at a multiple of 8), and where each tensor lies behind it, in order. */
+interface Layout {
+  readonly front: readonly Uint8Array[];
+  readonly places: readonly { readonly name: string; readonly begin: number; readonly end: number }[];
+}
+
+/** Tensors lie in descending order of element size, then by name, which keeps each aligned. */
+function layoutOf(tensors: ReadonlyMap<string, Declared>, metadata: Readonly<Record<string, string>>): Layout {
   const ordered = [...tensors].sort(
     ([a, x], [b, y]) => ELEMENT_BYTES[y.dtype] - ELEMENT_BYTES[x.dtype] || (a < b ? -1 : a > b ? 1 : 0),
   );
   const header: [string, unknown][] = Object.keys(metadata).length > 0 ? [['__metadata__', metadata]] : [];
   let end = 0;
-  for (const [name, t] of ordered) {
-    const bytes = sizeOf(t.shape) * ELEMENT_BYTES[t.dtype];
-    if (bytes !== t.data.byteLength) {
-      throw new RangeError(
-        `${name}: ${t.dtype} [${t.shape.join(', ')}] needs ${bytes} bytes, not ${t.data.byteLength}`,
-      );
-    }
-    header.push([name, { dtype: t.dtype, shape: t.shape, data_offsets: [end, end + bytes] }]);
-    end += bytes;
-  }
+  const places = ordered.map(([name, t]) => {
+    const begin = end;
+    end += sizeOf(t.shape) * ELEMENT_BYTES[t.dtype];
+    header.push([name, { dtype: t.dtype, shape: t.shape, data_offsets: [begin, end] }]);
+    return { name, begin, end };
+  });
   let text = JSON.stringify(Object.fromEntries(header));
   let json = new TextEncoder().encode(text);
   if (json.length % 8 !== 0) {
@@ -210,7 +208,26 @@ export function safetensorsPieces(
   }
   const length = new Uint8Array(8);
   new DataView(length.buffer).setBigUint64(0, BigInt(json.length), true);
-  return [length, json, ...ordered.map(([, t]) => t.data)];
+  return { front: [length, json], places };
+}
+
+/**
+ * The pieces of a safetensors file, in order, none of them copied: the header and the data of each tensor.
+ * @throws RangeError when a tensor's bytes are not what its dtype and shape need (a defect of the caller).
+ */
+export function safetensorsPieces(
+  tensors: ReadonlyMap<string, StoredTensor>,
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array[] {
+  const { front, places } = layoutOf(tensors, metadata);
+  const data = places.map(({ name, begin, end }) => {
+    const t = tensors.get(name)!;
+    if (end - begin === t.data.byteLength) return t.data;
+    throw new RangeError(
+      `${name}: ${t.dtype} [${t.shape.join(', ')}] needs ${end - begin} bytes, not ${t.data.byteLength}`,
+    );
+  });
+  return [...front, ...data];
 }
 
 /** A whole safetensors file in memory. */
@@ -219,11 +236,27 @@ export function encodeSafetensors(
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array {
   const pieces = safetensorsPieces(tensors, metadata);
-  const out = new Uint8Array(pieces.reduce((n, p) => n + p.byteLength, 0));
+  const file = new Uint8Array(pieces.reduce((n, p) => n + p.byteLength, 0));
   let at = 0;
-  for (const p of pieces) {
-    out.set(p, at);
-    at += p.byteLength;
+  for (const piece of pieces) {
+    file.set(piece, at);
+    at += piece.byteLength;
   }
-  return out;
+  return file;
+}
+
+/** A file whose tensors are still to be written: all of its bytes, and of each tensor those that are its own. */
+export function reserveSafetensors(
+  tensors: ReadonlyMap<string, Declared>,
+  metadata: Readonly<Record<string, string>> = {},
+): { readonly file: Uint8Array; readonly places: ReadonlyMap<string, Uint8Array> } {
+  const { front, places } = layoutOf(tensors, metadata);
+  const start = front.reduce((n, piece) => n + piece.byteLength, 0);
+  const file = new Uint8Array(start + (places.at(-1)?.end ?? 0));
+  let at = 0;
+  for (const piece of front) {
+    file.set(piece, at);
+    at += piece.byteLength;
+  }
+  return { file, places: new Map(places.map((p) => [p.name, file.subarray(start + p.begin, start + p.end)])) };
 }

@@ -5,8 +5,8 @@
 import { resultValues, topological } from './graph.js';
 import { auxOf, OPS } from './ops/index.js';
 import { sameType, showType } from './ops/shapes.js';
-import { toFloat64 } from './tensor.js';
-import type { Func, Module, OpAttrs, OpName, Tensor, Value } from './types.js';
+import { Recycler } from './recycle.js';
+import type { ArrayOf, Func, Module, OpAttrs, OpName, Tensor, Value } from './types.js';
 
 export interface InterpretOptions {
   /** Arguments by name. */
@@ -59,6 +59,7 @@ export function interpretValues(roots: readonly Value[], options: InterpretOptio
   const results = new Map<Value, Tensor>();
   interpretEach(roots, options, (value, tensor) => {
     results.set(value, tensor);
+    return 'kept';
   });
   return roots.map((r) => results.get(r)!);
 }
@@ -66,12 +67,13 @@ export function interpretValues(roots: readonly Value[], options: InterpretOptio
 /**
  * Hands each root over as soon as it is known and keeps none: how a whole model's weights are prepared without all of them in memory in
  * f64. Values are computed in topological order from the roots as listed; one is dropped after its last use, a root after it was taken and used.
+ * @param take Says whether it keeps the tensor; otherwise the memory is used again, and the tensor is good only during the call.
  * @throws InterpretError, RangeError as `interpret`
  */
 export function interpretEach(
   roots: readonly Value[],
   options: InterpretOptions,
-  take: (root: Value, tensor: Tensor) => void,
+  take: (root: Value, tensor: Tensor) => 'kept' | 'done',
 ): void {
   const order = topological(roots);
   const wanted = new Set(roots);
@@ -91,31 +93,43 @@ export function interpretEach(
     if (v.op === 'aux') auxes.set(v.inputs[0]!, [...(auxes.get(v.inputs[0]!) ?? []), v]);
   });
 
+  const memory = new Recycler();
   const known = new Map<Value, Tensor>();
+  const remember = (key: Value, made: Tensor): void => {
+    if (known.has(key)) return;
+    known.set(key, made);
+    memory.hold(made);
+  };
+  const forget = (key: Value): void => {
+    const dead = known.get(key);
+    if (!dead) return;
+    known.delete(key);
+    memory.drop(dead);
+  };
   order.forEach((v, i) => {
     const key = same(v);
     const inputs = v.inputs.map((x) => known.get(same(x))!);
-    const made = known.get(key) ?? evaluate(v, inputs, options);
-    known.set(key, made);
-    if (wanted.has(v)) take(v, made);
+    const made = known.get(key) ?? evaluate(v, inputs, options, memory.allocate);
+    remember(key, made);
+    if (wanted.has(v) && take(v, made) === 'kept') memory.keep(made);
     // Other results need the owner's operands, which may die here.
-    for (const a of auxes.get(v) ?? []) known.set(a, evaluateAux(a, inputs));
-    if (lastUse.get(key) === i) known.delete(key);
-    for (const x of v.inputs) if (lastUse.get(same(x)) === i) known.delete(same(x));
+    for (const a of auxes.get(v) ?? []) remember(a, evaluateAux(a, inputs));
+    if (lastUse.get(key) === i) forget(key);
+    for (const x of v.inputs) if (lastUse.get(same(x)) === i) forget(same(x));
   });
 }
 
-function evaluate(v: Value, inputs: readonly Tensor[], options: InterpretOptions): Tensor {
-  if (v.op === 'param') return prepare(options.params?.(v.attrs.name), v, `parameter ${v.attrs.name}`);
-  if (v.op === 'input') return prepare(options.inputs?.get(v.attrs.name), v, `argument ${v.attrs.name}`);
-  return apply(v.op, inputs, v);
+function evaluate(v: Value, inputs: readonly Tensor[], options: InterpretOptions, array: ArrayOf): Tensor {
+  if (v.op === 'param') return prepare(options.params?.(v.attrs.name), v, `parameter ${v.attrs.name}`, array);
+  if (v.op === 'input') return prepare(options.inputs?.get(v.attrs.name), v, `argument ${v.attrs.name}`, array);
+  return apply(v.op, inputs, v, array);
 }
 
 /** `O` ties the operator to its attributes, which a union of values does not. */
-function apply<O extends OpName>(op: O, inputs: readonly Tensor[], v: Value): Tensor {
+function apply<O extends OpName>(op: O, inputs: readonly Tensor[], v: Value, array: ArrayOf): Tensor {
   const reference = OPS[op].reference;
   if (!reference) throw new InterpretError(`${op} has no reference`);
-  return reference(inputs, v.attrs as OpAttrs[O], v.type);
+  return reference(inputs, v.attrs as OpAttrs[O], v.type, array);
 }
 
 function evaluateAux(v: Value, ownerInputs: readonly Tensor[]): Tensor {
@@ -126,7 +140,7 @@ function evaluateAux(v: Value, ownerInputs: readonly Tensor[]): Tensor {
 }
 
 /** Checks what came from outside and puts floats into f64, the one array type that the references' loops then see. */
-function prepare(given: Tensor | undefined, v: Value, what: string): Tensor {
+function prepare(given: Tensor | undefined, v: Value, what: string, array: ArrayOf): Tensor {
   if (!given) throw new InterpretError(`no value for ${what}`);
   // f16 and f32 differ in storage only, so either may stand for the other.
   const float = (t: Tensor['type']): Tensor['type'] => (t.dtype === 'f16' ? { ...t, dtype: 'f32' } : t);
@@ -134,5 +148,8 @@ function prepare(given: Tensor | undefined, v: Value, what: string): Tensor {
     throw new InterpretError(`${what} is ${showType(given.type)}, where ${showType(v.type)} is declared`);
   }
   const isFloat = v.type.dtype === 'f32' || v.type.dtype === 'f16';
-  return { type: v.type, data: isFloat ? toFloat64(given) : given.data };
+  if (!isFloat || given.data instanceof Float64Array) return { type: v.type, data: given.data };
+  const data = array(given.data.length);
+  data.set(given.data);
+  return { type: v.type, data };
 }

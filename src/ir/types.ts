@@ -212,6 +212,9 @@ export interface Module {
 
 export type Elements = Float64Array | Float32Array | Int32Array | Uint32Array | Uint8Array;
 
+/** Gives an array of a size to whoever will write all of its elements; what they are until then is not said. */
+export type ArrayOf = (size: number) => Float64Array;
+
 /** A concrete tensor. The interpreter computes floats in Float64Array; loaders give Float32Array; bool is Uint8Array. */
 export interface Tensor {
   readonly type: TensorType;

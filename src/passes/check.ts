@@ -109,11 +109,14 @@ export class RegionChecks {
     return { region, weights, before: image(beforeValue), after: overStored(merged, weights), come: new Map() };
   }
 
-  /** Takes one root's tensor: a weight in any precision, it is rounded here. Judges each region whose last value this is. */
+  /**
+   * Takes one root's tensor, of which it keeps a copy: a weight in any precision, it is rounded here. Judges each region whose last value
+   * this is.
+   */
   take(root: Value, tensor: Tensor): void {
     for (const pending of this.#waiting.get(root) ?? []) {
       const { come, weights, before } = pending;
-      come.set(root, root === before ? tensor : rounded(tensor, this.#precision));
+      come.set(root, rounded(tensor, root === before ? 'f64' : this.#precision));
       if (come.size <= weights.length) continue;
       this.results.push(this.#judged(pending));
       come.clear();
@@ -138,7 +141,10 @@ export function checkRegions(
   options: CheckOptions = {},
 ): readonly RegionCheck[] {
   const checks = new RegionChecks(regions, new Interner(), params, options);
-  interpretEach(checks.roots, { inputs: checks.inputs, params }, (root, tensor) => checks.take(root, tensor));
+  interpretEach(checks.roots, { inputs: checks.inputs, params }, (root, tensor) => {
+    checks.take(root, tensor);
+    return 'done';
+  });
   return checks.results;
 }
 
@@ -194,7 +200,8 @@ function overStored(func: Func, weights: readonly Value[]): Func {
 
 /** A copy, as a program stores it. */
 function rounded(t: Tensor, precision: Precision): Tensor {
-  if (precision === 'f64' || (t.type.dtype !== 'f32' && t.type.dtype !== 'f16')) return t;
+  if (precision === 'f64' || (t.type.dtype !== 'f32' && t.type.dtype !== 'f16'))
+    return { type: t.type, data: t.data.slice() };
   const data = new Float64Array(new Float32Array(t.data));
   if (precision === 'f16') for (let i = 0; i < data.length; i++) data[i] = fromHalf(toHalf(data[i]!));
   return { type: t.type, data };

@@ -140,7 +140,10 @@ describe('interpreter', () => {
     const w = paramRef(weight);
     const twice = b.mul(w, 2);
     const got: [string, unknown][] = [];
-    interpretEach([twice, w, twice], { params: () => data }, (root, t) => got.push([root.op, toNested(t)]));
+    interpretEach([twice, w, twice], { params: () => data }, (root, t) => {
+      got.push([root.op, toNested(t)]);
+      return 'done';
+    });
     const doubled = (toNested(data) as number[][]).map((row) => row.map((x) => 2 * x));
     expect(got).toEqual([
       ['param', toNested(data)],

@@ -1,5 +1,5 @@
 /** What an entry of the operator table holds. `index.ts` assembles the table; the interpreter, verifier, cost model and docs read it. */
-import type { OpAttrs, OpName, Tensor, TensorType, Value, ValueOf } from '../types.js';
+import type { ArrayOf, OpAttrs, OpName, Tensor, TensorType, Value, ValueOf } from '../types.js';
 import type { Builder } from './builder.js';
 import { bytesOf, sizeOf } from './shapes.js';
 
@@ -17,8 +17,16 @@ export interface Cost {
   readonly bytes: number;
 }
 
-/** Floats are computed in f64 and never rounded to their dtype: rounding belongs to a target, not to the meaning. */
-export type Reference<O extends OpName> = (inputs: readonly Tensor[], attrs: OpAttrs[O], type: TensorType) => Tensor;
+/**
+ * Floats are computed in f64 and never rounded to their dtype: rounding belongs to a target, not to the meaning.
+ * @param array Where to get an array of doubles that the reference writes in full; large models are prepared through these references.
+ */
+export type Reference<O extends OpName> = (
+  inputs: readonly Tensor[],
+  attrs: OpAttrs[O],
+  type: TensorType,
+  array?: ArrayOf,
+) => Tensor;
 
 /** The same value from other operators, nearer to the primitives. A composite's decomposition is its meaning. */
 export type Decomposition<O extends OpName> = (b: Builder, inputs: readonly Value[], attrs: OpAttrs[O]) => Value;

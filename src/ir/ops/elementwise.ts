@@ -1,6 +1,6 @@
 /** Loops over broadcast operands that the pointwise references share. */
 import { allocate } from '../tensor.js';
-import type { Elements, Tensor, TensorType } from '../types.js';
+import type { ArrayOf, DType, Elements, Tensor, TensorType } from '../types.js';
 import { sameShape, sizeOf, stridesOf } from './shapes.js';
 
 /**
@@ -28,9 +28,15 @@ export function broadcastOffsets(from: readonly number[], shape: readonly number
   return offsets;
 }
 
+/** An array for a result of which every element will be written. */
+export function written(dtype: DType, size: number, array: ArrayOf | undefined): Elements {
+  const float = dtype === 'f32' || dtype === 'f16';
+  return float && array ? array(size) : allocate(dtype, size);
+}
+
 /** y[i] = f(x[i]). */
-export function map(x: Tensor, type: TensorType, f: (a: number) => number): Tensor {
-  const out = allocate(type.dtype, x.data.length);
+export function map(x: Tensor, type: TensorType, f: (a: number) => number, array?: ArrayOf): Tensor {
+  const out = written(type.dtype, x.data.length, array);
   const from = x.data;
   for (let i = 0; i < out.length; i++) out[i] = f(from[i]!);
   return { type, data: out };
@@ -156,9 +162,9 @@ function joinedAxes(a: readonly number[], b: readonly number[], shape: readonly 
 }
 
 /** y[i] = f(a[i], b[i]) with NumPy broadcasting. */
-export function zip(a: Tensor, b: Tensor, type: TensorType, run: Run): Tensor {
+export function zip(a: Tensor, b: Tensor, type: TensorType, run: Run, array?: ArrayOf): Tensor {
   const size = sizeOf(type.shape);
-  const out = allocate(type.dtype, size);
+  const out = written(type.dtype, size, array);
   const axes = joinedAxes(a.type.shape, b.type.shape, type.shape);
   const [width, sa, sb] = axes.pop() ?? [1, 0, 0];
   const index = new Array<number>(axes.length).fill(0);

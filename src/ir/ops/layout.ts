@@ -2,7 +2,7 @@
 import { allocate } from '../tensor.js';
 import type { OpDef } from './define.js';
 import { costEach, costFree } from './define.js';
-import { expand } from './elementwise.js';
+import { expand, written } from './elementwise.js';
 import { refuse, refuseType } from './errors.js';
 import {
   needAxes,
@@ -126,8 +126,8 @@ export const concat: OpDef<'concat'> = {
     });
     return { dtype, shape: first.map((d, a) => (a === axis ? total : d)) };
   },
-  reference: (inputs, { axis }, type) => {
-    const out = allocate(type.dtype, sizeOf(type.shape));
+  reference: (inputs, { axis }, type, array) => {
+    const out = written(type.dtype, sizeOf(type.shape), array);
     const inner = sizeOf(type.shape.slice(axis + 1));
     const outer = sizeOf(type.shape.slice(0, axis));
     const row = type.shape[axis]! * inner;

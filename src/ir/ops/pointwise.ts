@@ -32,7 +32,7 @@ function unary<O extends Plain>(doc: string, of: Accepts, flops: number, f: (x: 
       oneDType(inputs, accepts[of].test, accepts[of].words);
       return inputs[0]!.type;
     },
-    reference: ([x], _attrs, type) => map(x!, type, f),
+    reference: ([x], _attrs, type, array) => map(x!, type, f, array),
     cost: costEach(flops),
     decompose: null,
     derivative: null,
@@ -52,8 +52,8 @@ function binary<O extends Plain>(doc: string, of: Accepts, f: Both): OpDef<O> {
       dtype: oneDType(inputs, accepts[of].test, accepts[of].words),
       shape: broadcastAll(inputs),
     }),
-    reference: ([a, b], _attrs, type) =>
-      zip(a!, b!, type, type.dtype === 'i32' || type.dtype === 'u32' ? f.int : f.float),
+    reference: ([a, b], _attrs, type, array) =>
+      zip(a!, b!, type, type.dtype === 'i32' || type.dtype === 'u32' ? f.int : f.float, array),
     cost: costEach(1),
     decompose: null,
     derivative: null,

@@ -84,10 +84,10 @@ export const conv2dReference: Reference<'conv2d'> = ([x, weight, bias], attrs, t
   return { type, data: out };
 };
 
-export const kronReference: Reference<'kron'> = ([a, b], _attrs, type) => {
+export const kronReference: Reference<'kron'> = ([a, b], _attrs, type, array = (size) => new Float64Array(size)) => {
   const [m, n] = a!.type.shape as [number, number];
   const [p, q] = b!.type.shape as [number, number];
-  const out = new Float64Array(sizeOf(type.shape));
+  const out = array(sizeOf(type.shape));
   const x = toFloat64(a!);
   const y = toFloat64(b!);
   let to = 0;
