@@ -115,15 +115,18 @@ adapter vpt(prompts: int = 10) on base: (x: [b, n, dim]) {
   forward(x) { base(concat(x, expand(P, b), axis: 1))[:, 0..n] }
 }
 `,
-  heads: `// Heads: what turns a backbone's tokens into answers.
+  heads: `// Heads: what turns a backbone's tokens into answers. A backbone gives [b, n, dim] and says in its body what the n tokens are, in order:
+// \`class_tokens\` of them, then \`register_tokens\` that no head reads, then patches. A plain grid of patches has 0 of both.
 
 // \`classes\` is a number or a list of names; left out, it comes from the files that the model is loaded from.
 module classify(base: module, pool: cls | mean = cls, classes: int | [string]) {
   require(size(classes) >= 1, "classify needs at least one class")
+  require(pool == mean or base.class_tokens >= 1, "this backbone has no class token to classify by: write pool: mean")
+  first = base.class_tokens + base.register_tokens
   fc = Linear(base.dim -> size(classes), init: normal(0.02))
   forward(pixels) {
     tokens = base(pixels)
-    logits = fc(if pool == cls { tokens[:, 0] } else { mean(tokens[:, 1..], axis: 1) })
+    logits = fc(if pool == cls { tokens[:, 0] } else { mean(tokens[:, first..], axis: 1) })
     logits
   }
 }
@@ -189,6 +192,9 @@ backbone vit(
   patch_embed = Conv2d(channels -> dim, kernel: patch, stride: patch)
   cls_token = param [1, 1, dim] zeros
   pos_embed = param [1, 1 + grid * grid, dim] normal(0.02)
+  // What its tokens are, in order: heads ask. The rest are patches.
+  class_tokens = 1
+  register_tokens = 0
   blocks = repeat i < depth { Block(dim, heads, hidden: hidden, eps: eps, qkv_bias: qkv_bias) }
   norm = LayerNorm(dim, eps: eps)
   forward(pixels: [b, channels, image, image]) {

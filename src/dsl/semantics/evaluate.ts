@@ -131,12 +131,18 @@ function member(engine: Engine, expr: MemberExpr, scope: Scope): Val {
     known.push(...v.site.children.keys(), ...(v.site.kind === 'module' ? v.site.scope.ownNames() : []));
   }
   const near = nearest(name, known);
+  const help = near === undefined ? [] : [`Did you mean \`${near}\`?`];
+  // What the library asks a module of the user's own for, that module has to say.
+  const decl = v.kind === 'site' && v.site.kind === 'module' ? v.site.decl : undefined;
+  const asked = decl && decl.span.file !== expr.span.file;
+  if (asked) help.unshift(`Say it in the body of \`${decl.name.name}\`: \`${name} = ...\`.`);
   return engine.report.stop(
     'ESP0215',
     { member: name, of: describe(v) },
     {
       primary: { span: expr.member.span, text: 'no such member' },
-      help: near === undefined ? [] : [`Did you mean \`${near}\`?`],
+      secondary: asked ? [{ span: decl.name.span, text: `${decl.kind} \`${decl.name.name}\`` }] : [],
+      help,
     },
   );
 }
