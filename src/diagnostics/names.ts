@@ -34,9 +34,9 @@ declared with \`criterion\`; procedures that search for a mask (learned rates, s
 
 The help line lists the options that exist.`,
   }),
-  ESP0204: entry<{ option: string; of: string }>({
+  ESP0204: entry<{ options: readonly string[]; of: string }>({
     title: 'Missing option',
-    message: (a) => `\`${a.of}\` needs a value for \`${a.option}\``,
+    message: (a) => `\`${a.of}\` needs a value for ${a.options.map((o) => `\`${o}\``).join(', ')}`,
     explain: `An option without a default was not given.
 
     adapter lora(rank: int) on base: Linear(in -> out) { ... }
@@ -210,9 +210,16 @@ A number of equal modules, one after another, is a \`repeat\`.`,
     message: (a) => `\`${a.of}\` needs ${a.what}`,
     explain: `An operator or a module is called without one of the arguments that it must have.`,
   }),
-  ESP0230: entry<{ option: string; spec: string; file: string; location: string }>({
+  ESP0230: entry<{
+    location: string;
+    options: readonly { readonly option: string; readonly spec: string; readonly file: string }[];
+  }>({
     title: 'Spec and checkpoint disagree',
-    message: (a) => `\`${a.option}\` is ${a.spec} in the spec and ${a.file} in \`${a.location}\``,
+    message: ({ location, options }) => {
+      const [first, ...others] = options.map((o) => [o.option, o.spec, o.file] as const);
+      const rest = others.map(([option, spec, file]) => `, \`${option}\` ${spec} and ${file}`).join('');
+      return `\`${first![0]}\` is ${first![1]} in the spec and ${first![2]} in \`${location}\`${rest}`;
+    },
     explain: `The configuration in the folder that \`from\` names fixes an option, and the spec gives it another value. Drop the option from
 the spec, or name the folder that fits.`,
   }),

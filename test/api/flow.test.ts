@@ -20,6 +20,8 @@ module Odd(dim: int) {
 backbone odd(dim: int = 8) {
   embed = Conv2d(3 -> dim, kernel: 4, stride: 4)
   block = Odd(dim)
+  class_tokens = 0
+  register_tokens = 0
   forward(pixels: [b, 3, 8, 8]) { block(rearrange(embed(pixels), "b d h w -> b (h w) d")) }
 }
 

@@ -200,6 +200,14 @@ describe('saved modules', () => {
     await expect(loadSources([adapter], await openCheckpoint(two), { types, sites: SITES })).rejects.toThrow(
       /unexpected \(2\):\n\s+base_model\.model\.vit\.encoder\.layer\.1\.attention\.attention\.query\.lora_A\.weight/,
     );
+    // Nothing of what is wanted: what there is is named as the file names it.
+    const other = folder({}, { [module(1, 'query')]: pair(2, 2) });
+    const { message } = await loadSources([adapter], await openCheckpoint(other), { types, sites: SITES }).then(
+      () => new Error('nothing was thrown'),
+      (error: Error) => error,
+    );
+    expect(message).toContain('layer.1.attention.attention.query.lora_A.weight');
+    expect(message).not.toContain('@?');
     const none = folder({}, { 'swin.layers.0.query': pair(2, 1) });
     await expect(loadSources([adapter], await openCheckpoint(none), { types, sites: SITES })).rejects.toThrow(
       /ESP0514.*\n.*swin\.layers\.0\.query/,

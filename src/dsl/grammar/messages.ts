@@ -150,6 +150,7 @@ export class Messages {
       const hint = token && lookup(FOREIGN, token.image);
       if (hint !== undefined) hints.push(hint);
     }
+    if (found.image === 'from') hints.push('A file or folder stands in quotes: `from "./file"`.');
     if (typeIs(found, T.Semicolon)) hints.push('One statement stands on a line; there is no `;`.');
     if (typeIs(found, T.Pipe)) hints.push('Logic is written with words: `and`, `or`, `not`.');
     if (typeIs(found, T.StarStar)) hints.push('There is no operator for powers; `**` belongs to selectors.');

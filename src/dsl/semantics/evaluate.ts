@@ -245,7 +245,7 @@ function parameter(engine: Engine, expr: ParamExpr, scope: Scope, spot?: Spot): 
       if (known.type.shape.join() !== shape.join()) {
         engine.report.stop(
           'ESP0335',
-          { param: short, first: known.type.shape, second: shape, site: spot.owner.path },
+          { param: short, first: known.type.shape, second: shape, site: spot.owner.path.split('@')[0]! },
           { primary: { span: expr.span, text: 'one tensor for all sites of the statement' } },
         );
       }

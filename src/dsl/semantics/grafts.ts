@@ -115,7 +115,19 @@ function makeBody(engine: Engine, graft: Graft, args: readonly ArgVal[], level: 
           { primary: { span: graft.span, text: 'put on it here' } },
         );
       }
-      if (p.shape) matchShape(engine, `\`${decl.name.name}\` on ${site.path}`, p, scope, arg!);
+      if (!p.shape) return;
+      matchShape(engine, decl.name.name, p, scope, arg!, (declared, found, place) =>
+        engine.report.stop(
+          'ESP0331',
+          {
+            adapter: decl.name.name,
+            wants: `what is called with ${p.name.name}: ${declared}`,
+            site: site.path,
+            is: `called with [${found.join(', ')}]`,
+          },
+          place,
+        ),
+      );
     });
   }
   engine.runBlock(decl.body, scope, graft.owner);

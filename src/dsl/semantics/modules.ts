@@ -1,7 +1,8 @@
 /** Making modules from their declarations, and tracing what they compute: the forward, labelled stretches, lists, layers and parts. */
+import type { Place } from '../../diagnostics/catalogue.js';
 import { build } from '../../ir/build.js';
 import type { Value } from '../../ir/types.js';
-import type { BlockExpr, CallExpr, ModuleDecl, Span, TensorParam } from '../ast.js';
+import type { BlockExpr, CallExpr, Expr, ModuleDecl, Span, TensorParam } from '../ast.js';
 import { requireForward } from './block.js';
 import type { ArgVal, Engine, Operand } from './engine.js';
 import { Scope } from './scope.js';
@@ -280,8 +281,20 @@ export function bindTensors(
   }
 }
 
-export function matchShape(engine: Engine, of: string, p: TensorParam, scope: Scope, arg: ArgVal): void {
+/**
+ * Binds the open dimensions of a declared shape to an argument's sizes.
+ * @param misfit says that the sizes differ, instead of the usual message
+ */
+export function matchShape(
+  engine: Engine,
+  of: string,
+  p: TensorParam,
+  scope: Scope,
+  arg: ArgVal,
+  misfit?: (declared: string, found: readonly number[], place: Place) => never,
+): void {
   const declared = p.shape!;
+  const open = new Set<Expr>();
   if (!isTensorLike(arg.value)) {
     engine.report.stop(
       'ESP0205',
@@ -294,29 +307,28 @@ export function matchShape(engine: Engine, of: string, p: TensorParam, scope: Sc
   const sizes = declared.map((d, i) => {
     if (d.kind === 'name' && scope.get(d.name) === undefined) {
       if (found[i] !== undefined) scope.set(d.name, num(found[i]));
+      open.add(d);
       return found[i];
     }
     return engine.whole(engine.evaluate(d, scope), 'a dimension', d.span);
   });
   if (sizes.length === found.length && sizes.every((s, i) => s === found[i])) return;
-  const text = `[${declared.map((d, i) => dimensionText(engine, d, sizes[i])).join(', ')}]`;
+  const text = `[${declared.map((d, i) => dimensionText(engine, d, open.has(d) ? undefined : sizes[i])).join(', ')}]`;
   const made = value.origin;
-  engine.report.stop(
-    'ESP0302',
-    { of, param: p.name.name, declared: text, found },
-    {
-      primary: { span: arg.span, text: `this is ${showShape(found)}` },
-      secondary: [
-        { span: p.span, text: `declared as ${text}` },
-        ...(made?.file !== undefined &&
-        made.start !== undefined &&
-        made.end !== undefined &&
-        !(made.start === arg.span.start && made.file === arg.span.file)
-          ? [{ span: { file: made.file, start: made.start, end: made.end }, text: `made here: ${showShape(found)}` }]
-          : []),
-      ],
-    },
-  );
+  const place: Place = {
+    primary: { span: arg.span, text: `this is ${showShape(found)}` },
+    secondary: [
+      { span: p.span, text: `declared as ${text}` },
+      ...(made?.file !== undefined &&
+      made.start !== undefined &&
+      made.end !== undefined &&
+      !(made.start === arg.span.start && made.file === arg.span.file)
+        ? [{ span: { file: made.file, start: made.start, end: made.end }, text: `made here: ${showShape(found)}` }]
+        : []),
+    ],
+  };
+  misfit?.(text, found, place);
+  engine.report.stop('ESP0302', { of, param: p.name.name, declared: text, found }, place);
 }
 
 /** A dimension as it is written, with its number where the two differ. */

@@ -69,12 +69,19 @@ export class Report {
       this.#errors++;
     }
     // Whatever else is found where something is wrong already would only echo that.
-    const at = found.flatMap((l) => [l?.file, l?.start, l?.end]);
+    const at = found.flatMap((l) => (l ? [l.file, l.start, l.end] : []));
     const key = found[0] ? [d.severity, ...at].join('|') : `${d.code}|${d.message}`;
+    // What was found without any use of it (an unknown name in an adapter) is not found again by each use.
+    const alone = found[0] && [d.severity, ...at.slice(0, 3)].join('|');
+    // Where it is shown: what one statement of the user's own meets many times in the library is one thing.
+    const foreign = d.primary && found[0] && !same(d.primary.span, found[0]);
+    const what = foreign ? d.code : `${d.code}|${d.message}`;
+    const shown = d.primary && [what, d.primary.span.file, d.primary.span.start, d.primary.span.end].join('|');
     if (this.#isEcho(d.primary?.span) || found.some((s) => this.#isEcho(s))) return;
-    if (this.#seen.has(key) || this.diagnostics.length >= MOST) return;
+    const known = [key, alone, shown].some((k) => k !== undefined && this.#seen.has(k));
     this.#seen.add(key);
-    this.diagnostics.push(d);
+    if (shown !== undefined) this.#seen.add(shown);
+    if (!known && this.diagnostics.length < MOST) this.diagnostics.push(d);
   }
 
   /** Reports and stops the expression. */
@@ -149,7 +156,9 @@ export class Report {
 
   #led(to: Span): Step | undefined {
     const foreign = to.file !== this.mainFile;
-    return this.#trail.findLast((s) => s.span.file === this.mainFile && (foreign || s.statement));
+    const last = this.#trail.findLast((s) => s.span.file === this.mainFile && (foreign || s.statement));
+    // What is written there is the first of all that it stands for: a variant, not the backbone that it fills in.
+    return last && this.#trail.find((s) => same(s.span, last.span));
   }
 }
 

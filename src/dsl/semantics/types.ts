@@ -147,6 +147,9 @@ export function fillOptions(engine: Engine, r: OptionRequest): Map<string, Val> 
   const result = new Map<string, Val>();
   const { given, bad } = assign(engine, r);
   let failed = bad;
+  const missing: OptionParam[] = [];
+  const disagreeing: { readonly arg: Arg; readonly option: string; readonly spec: string; readonly file: string }[] =
+    [];
   // Defaults see the options before them and nothing of the caller.
   const inner = new Scope(undefined, wordsOfParams(r.params));
   for (const p of r.params) {
@@ -157,15 +160,9 @@ export function fillOptions(engine: Engine, r: OptionRequest): Map<string, Val> 
       const known = fact === undefined ? undefined : factValue(fact, p.type);
       if (arg) {
         const value = mustFit(engine, evaluateAs(engine, arg.value, p.type, name, r.scope), p, r.of, arg.value.span);
-        if (known && r.facts && !same(value, known)) {
-          report.stop(
-            'ESP0230',
-            { option: name, spec: describe(value), file: describe(known), location: r.facts.location },
-            {
-              primary: { span: arg.span, text: 'the spec says this' },
-              secondary: [{ span: r.facts.span, text: 'and this says otherwise' }],
-            },
-          );
+        if (known && !same(value, known)) {
+          disagreeing.push({ arg, option: name, spec: describe(value), file: describe(known) });
+          throw new Stop();
         }
         return value;
       }
@@ -176,19 +173,34 @@ export function fillOptions(engine: Engine, r: OptionRequest): Map<string, Val> 
         return mustFit(engine, evaluateAs(engine, p.default, p.type, name, inner), p, r.of, p.default.span);
       }
       // After a misspelt option, the missing one is most likely the same.
-      if (bad || r.facts?.unreadable) throw new Stop();
-      return report.stop(
-        'ESP0204',
-        { option: name, of: r.of },
-        {
-          primary: { span: r.span, text: `\`${name}: ${formatType(p.type)}\` is missing` },
-          help: r.facts ? [`\`${r.facts.location}\` does not say it either.`] : [],
-        },
-      );
+      if (!bad && !r.facts?.unreadable) missing.push(p);
+      throw new Stop();
     });
     inner.set(name, v ?? POISON);
     if (v === undefined) failed = true;
     else result.set(name, v);
+  }
+  const [first, ...others] = disagreeing;
+  if (first && r.facts) {
+    const { location, span } = r.facts;
+    const otherwise = { span, text: 'and this says otherwise' };
+    const secondary = [...others.map(({ arg }) => ({ span: arg.span, text: 'and this' })), otherwise];
+    report.add(
+      'ESP0230',
+      { location, options: disagreeing },
+      { primary: { span: first.arg.span, text: 'the spec says this' }, secondary },
+    );
+  }
+  if (missing.length > 0) {
+    const declared = missing.map((p) => `\`${p.name.name}: ${formatType(p.type)}\``).join(', ');
+    report.add(
+      'ESP0204',
+      { options: missing.map((p) => p.name.name), of: r.of },
+      {
+        primary: { span: r.span, text: `${declared} ${missing.length > 1 ? 'are' : 'is'} missing` },
+        help: r.facts ? [`\`${r.facts.location}\` does not say it either.`] : [],
+      },
+    );
   }
   if (failed) throw new Stop();
   return result;

@@ -160,7 +160,7 @@ export function describe(v: Val): string {
     case 'operator':
       return `the operator \`${v.operator.name}\``;
     case 'decl':
-      return v.decl.kind === 'use' ? 'a use' : `the ${v.decl.kind}`;
+      return 'name' in v.decl ? `the ${v.decl.kind} \`${v.decl.name.name}\`` : `a ${v.decl.kind}`;
     case 'form':
       return `${v.name}(...)`;
     case 'poison':

@@ -19,7 +19,11 @@ function target(engine: Engine, v: VariantDecl): { call: CallExpr; name: string 
   if (v.value.kind !== 'call' || v.value.callee.kind !== 'name') {
     return engine.report.stop(
       'ESP0205',
-      { what: `the variant \`${v.name.name}\``, expected: 'a backbone with options', found: 'something else' },
+      {
+        what: `the variant \`${v.name.name}\``,
+        expected: 'a backbone with options',
+        found: `\`${engine.library.textOf(v.value.span) ?? '?'}\``,
+      },
       { primary: { span: v.value.span, text: 'this value' } },
     );
   }
@@ -58,11 +62,12 @@ export function instantiateVariant(
   for (const a of handed) args.push(handOn(engine, a, scope, inner));
   const full: CallExpr = { ...call, args, span: expr.span };
   const next = engine.library.find(name, call.callee.span.file);
+  const made = <T>(work: () => T): T => engine.report.along(expr.span, `\`${decl.name.name}\` is made here`, work);
   if (next?.kind === 'variant') {
     if (next === decl || chain.includes(next)) {
       engine.report.stop('ESP0225', { name }, { primary: { span: call.callee.span, text: 'filled in here' } });
     }
-    return instantiateVariant(engine, next, full, inner, spot, facts, [...chain, decl]);
+    return made(() => instantiateVariant(engine, next, full, inner, spot, facts, [...chain, decl]));
   }
   if (next?.kind !== 'backbone' && next?.kind !== 'module') {
     return undeclared(engine.library, engine.report, {
@@ -73,9 +78,7 @@ export function instantiateVariant(
       text: next ? `${withArticle(next.kind)}, not a backbone` : 'filled in here',
     });
   }
-  return engine.report.along(expr.span, `\`${decl.name.name}\` is made here`, () =>
-    instantiate(engine, next, full, inner, spot, facts),
-  );
+  return made(() => instantiate(engine, next, full, inner, spot, facts));
 }
 
 /** An argument of the caller as one of the variant's own: worked out where it was written, under a name that no one can write. */
@@ -159,11 +162,11 @@ function step(engine: Engine, e: Expr, site: ModuleSite, channels: number): Prep
         const numbers = items.map((n) => engine.number(n, `\`${param}\` of normalize`, arg.span));
         if (numbers.length === 1) return Array.from({ length: channels }, () => numbers[0]!);
         if (numbers.length !== channels)
-          bad(engine, `\`${param}\` of normalize`, `one number or ${channels}`, arg.span, `${numbers.length}`);
+          bad(engine, `${param} of normalize`, `one number or ${channels}`, arg.span, `${numbers.length}`);
         return numbers;
       };
       const std = list('std');
-      if (std.some((s) => s <= 0)) bad(engine, '`std` of normalize', 'larger than 0', spanOf(call, 'std'));
+      if (std.some((s) => s <= 0)) bad(engine, 'std of normalize', 'larger than 0', spanOf(call, 'std'));
       return { step: 'normalize', mean: list('mean'), std };
     }
     case 'grayscale':
@@ -177,10 +180,16 @@ function sizes(call: Call): [number] | [number, number] {
   const items = arg.value.kind === 'list' ? arg.value.items : [arg.value];
   const [first, second] = items.map((n) => call.engine.dimension(n, 'a size of an image', arg.span));
   if (first === undefined || items.length > 2)
-    return bad(call.engine, 'a size', 'a number or [height, width]', arg.span, describe(arg.value));
+    return bad(call.engine, `size of ${call.name}`, 'a number or [height, width]', arg.span, describe(arg.value));
   return second === undefined ? [first] : [first, second];
 }
 
-function bad(engine: Engine, setting: string, expected: string, span: Span, found = 'this'): never {
+function bad(
+  engine: Engine,
+  setting: string,
+  expected: string,
+  span: Span,
+  found = `\`${engine.library.textOf(span) ?? '?'}\``,
+): never {
   return engine.report.stop('ESP0251', { setting, expected, found }, { primary: { span, text: 'here' } });
 }

@@ -153,6 +153,17 @@ const cases: readonly (readonly [name: string, codes: readonly string[], text: s
   ],
   ['selector-list', ['ESP0330'], std('  adapt base.blocks.attn.qkv with lora(rank: 4)')],
   ['selector-range', ['ESP0306'], std('  adapt base.blocks[0..20].attn.qkv with lora(rank: 4)')],
+  [
+    'adapter-on-another-kind-of-site',
+    ['ESP0331', 'ESP0331'],
+    std('  adapt base.patch_embed with vpt()\n  adapt base with adaptformer()'),
+  ],
+  [
+    'checkpoint-of-another-variant',
+    ['ESP0230'],
+    std('').replace('vit_base_patch16()', 'vit_base_patch16() from "./vit-small"'),
+    { facts: () => ({ options: { dim: 384, depth: 12, heads: 6 } }) },
+  ],
   ['adapter-does-not-fit', ['ESP0331'], std('  adapt base.blocks[0].norm1 with lora(rank: 4)')],
   [
     'no-merged-weight',
@@ -178,7 +189,7 @@ const cases: readonly (readonly [name: string, codes: readonly string[], text: s
       'adapter a() on base: Linear(in -> out) {\n  forward(x) { concat(base(x), x, axis: 1) }\n}',
     ),
   ],
-  ['shared-of-two-shapes', ['ESP0335', 'ESP0335'], std('  adapt base.blocks[*].mlp.{fc1, fc2} with fact_tt(rank: 4)')],
+  ['shared-of-two-shapes', ['ESP0335'], std('  adapt base.blocks[*].mlp.{fc1, fc2} with fact_tt(rank: 4)')],
   [
     'shared-in-a-module',
     ['ESP0220'],
