@@ -265,7 +265,9 @@ function rootNode(name: string, plan: ModelPlan): SiteNode {
 function preprocessing(engine: Engine, b: Binding, infer: Func): Elaborated['preprocess'] {
   if (b.facts?.preprocess) return b.facts.preprocess;
   if (!b.variant || b.site.kind !== 'module') return undefined;
-  return preprocessOf(engine, b.variant, b.site, infer.inputs[0]?.type.shape[1] ?? 3);
+  const channels = infer.inputs[0]?.type.shape[1] ?? 3;
+  // Pictures have 1 channel or 3: a model of others is given tensors, and however many it has, nothing is listed for each.
+  return channels === 1 || channels === 3 ? preprocessOf(engine, b.variant, b.site, channels) : undefined;
 }
 
 /** Names of classes: what the last binding took as its option `classes`, if they are names. */

@@ -27,6 +27,12 @@ export function operands(call: Call): Operand[] {
   return items.map((a) => ({ value: call.engine.tensor(a.value, a.span, dtype), span: a.span }));
 }
 
+/** Those of an operator that needs one at least. */
+function tensors(call: Call): Operand[] {
+  const xs = operands(call);
+  return xs.length > 0 ? xs : wrongType(call, 'items', 'at least one tensor');
+}
+
 function rearrange(call: Call): Val {
   const x = tensorArg(call, 'x');
   const pattern = call.args.get('pattern')!;
@@ -63,8 +69,7 @@ function join(call: Call): Val {
     const items = call.rest.flatMap((a) => (a.value.kind === 'list' ? a.value.items : []));
     if (!items.some(isTensorLike)) return { kind: 'list', items };
   }
-  const xs = operands(call);
-  if (xs.length === 0) wrongType(call, 'items', 'at least one tensor');
+  const xs = tensors(call);
   const axis = axisOf(call, 'axis', xs[0]!.value, 0);
   return tensorVal(
     call.engine.trace('concat', call.span, xs, (b, o) =>
@@ -145,7 +150,7 @@ export const LAYOUT: readonly Operator[] = [
     params: ['...items', 'axis?'],
     comprehension: true,
     run: (call) => {
-      const xs = operands(call);
+      const xs = tensors(call);
       const shape = xs[0]!.value.type.shape;
       const at = call.args.get('axis');
       const axis = at ? call.engine.whole(at.value, '`axis` of stack', at.span) : 0;

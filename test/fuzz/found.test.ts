@@ -1,0 +1,39 @@
+/** What campaigns found, made small: each stays answered. */
+import { describe, expect, test } from 'vitest';
+import { LIMITS } from './protocol.js';
+import { outcomeOfError } from './case.js';
+import { KINDS } from './kinds.js';
+
+const ON_TINY = (adapter: string, rest = '') => `use std
+${adapter}
+model M {
+  base = vit_auto(image: 8, patch: 4, channels: 1, dim: 8, depth: 1, heads: 2)
+  adapt base.blocks[*].attn.proj with own()
+}
+${rest}`;
+
+describe('specs', () => {
+  test.each<[what: string, text: string, codes: readonly string[]]>([
+    [
+      'a picture of many channels',
+      'use std\nmodel M {\n  base = vit_auto(image: 8, patch: 4, channels: 60000000, dim: 1, depth: 1, heads: 1)\n}\n',
+      ['ESP0316'],
+    ],
+    [
+      'a stack of nothing',
+      'module M() {\n  y = stack(i < 0: 0)\n  forward(x: [b, 1]) { x }\n}\nmodel A {\n  base = M()\n}\n',
+      ['ESP0205'],
+    ],
+    ['a layer of nothing', ON_TINY('adapter own() on base: Linear(in -> out) {\n  forward(x) { base(x - x) }\n}'), []],
+  ])('%s', async (_, text, codes) => {
+    const cpu = process.cpuUsage();
+    const came = await KINDS.spec!.run({ 'spec.peft': Buffer.from(text) }, 'compile').catch((error: unknown) => {
+      const outcome = outcomeOfError(error);
+      if (outcome.kind === 'refused') return outcome.codes;
+      throw error;
+    });
+    expect(came).toEqual(codes);
+    const { user, system } = process.cpuUsage(cpu);
+    expect((user + system) / 1e6).toBeLessThan(LIMITS.seconds);
+  });
+});
