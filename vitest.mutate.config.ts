@@ -9,7 +9,8 @@ export default defineConfig({
       'test/api/regions.test.ts',
       'test/dsl/semantics/merging.test.ts',
     ],
-    exclude: ['test/runtime/{browser,node,nameless,pictures,preprocess-random}.test.ts'],
+    // deep.test.ts is about thousands of values, for a minute.
+    exclude: ['test/runtime/{browser,node,nameless,pictures,preprocess-random}.test.ts', 'test/passes/deep.test.ts'],
     setupFiles: ['test/seed.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
