@@ -121,7 +121,10 @@ adapter vpt(prompts: int = 10) on base: (x: [b, n, dim]) {
 // \`classes\` is a number or a list of names; left out, it comes from the files that the model is loaded from.
 module classify(base: module, pool: cls | mean = cls, classes: int | [string]) {
   require(size(classes) >= 1, "classify needs at least one class")
-  require(pool == mean or base.class_tokens >= 1, "this backbone has no class token to classify by: write pool: mean")
+  require(
+    pool == mean or base.class_tokens >= 1,
+    "this backbone has no class token to classify by: write pool: mean"
+  )
   first = base.class_tokens + base.register_tokens
   fc = Linear(base.dim -> size(classes), init: normal(0.02))
   forward(pixels) {

@@ -34,7 +34,7 @@ describe('compile refuses', () => {
     ['an unknown adapter', model('adapt base.blocks[*].mlp.fc1 with lorra(rank: 1)'), /lorra[\s\S]*lora/],
     ['an unknown option', model('adapt base.blocks[*].mlp.fc1 with lora(rnak: 1)'), /rnak[\s\S]*rank/],
     ['heads that do not divide', model('').replace('heads: 2', 'heads: 3'), /heads must divide dim/],
-    ['a layer larger than any memory', model('').replace('dim: 8', 'dim: 100000000'), /MiB/],
+    ['a layer larger than any memory', model('').replace('dim: 8', 'dim: 100000000'), /GiB come from no file/],
     ['an unknown setting', `${model('')}deploy M {\n  bacth = [1]\n}\n`, /Did you mean `batch`/],
     ['a batch of 0', `${model('')}deploy M {\n  batch = [0]\n}\n`, /batch/],
     ['weights that are not there', model('').replace('heads: 2)', 'heads: 2) from "./nowhere"'), /nowhere/],

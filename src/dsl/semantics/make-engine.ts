@@ -1,6 +1,7 @@
 /** The engine: puts the parts of elaboration together. */
 
 import type { Label } from '../../diagnostics/types.js';
+import { dependsOnInput } from '../../ir/affine/parse.js';
 import { build } from '../../ir/build.js';
 import { ShapeError } from '../../ir/graph.js';
 import { showType, sizeOf } from '../../ir/ops/shapes.js';
@@ -88,12 +89,13 @@ export function makeEngine(report: Report, library: Library, options: ElaborateO
   return engine;
 }
 
-/** Elements of one tensor: no array here and no buffer of a GPU holds 4 bytes for each of more. */
+/** Elements of a tensor that is worked out while compiling, from parameters and constants: no array here holds more. */
 const MOST_ELEMENTS_OF_A_TENSOR = 2 ** 30;
 
 function ofBoundedSize(engine: Engine, v: Value, span: Span): Value {
   const found = sizeOf(v.type.shape);
-  if (found <= MOST_ELEMENTS_OF_A_TENSOR) return v;
+  // What flows through the model is held against the limits of its GPU, which know about batches.
+  if (found <= MOST_ELEMENTS_OF_A_TENSOR || dependsOnInput(v)) return v;
   return engine.report.stop(
     'ESP0310',
     { what: 'the number of elements of this tensor', limit: MOST_ELEMENTS_OF_A_TENSOR, found },
