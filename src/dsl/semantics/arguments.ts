@@ -93,7 +93,12 @@ function resolveAxis(call: Call, name: string, axis: number, rank: number): numb
     call.engine.report.stop(
       'ESP0305',
       { axis, rank },
-      { primary: { span: spanOf(call, name), text: rank === 0 ? 'a single number has none' : `axes are 0 to ${rank - 1}` } },
+      {
+        primary: {
+          span: spanOf(call, name),
+          text: rank === 0 ? 'a single number has none' : `axes are 0 to ${rank - 1}`,
+        },
+      },
     );
   }
   return a;
