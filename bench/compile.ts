@@ -10,11 +10,14 @@ const spec = fileURLToPath(new URL(large ? './vit-l-karst.peft' : './vit-b-karst
 const started = performance.now();
 let stage = 'reading the spec, making weights';
 let since = started;
-const stages: [string, number][] = [];
+const stages: [name: string, ms: number, cpu: number][] = [];
+let used = process.cpuUsage();
 const close = () => {
   const now = performance.now();
-  if (stage) stages.push([stage, now - since]);
+  const { user, system } = process.cpuUsage(used);
+  if (stage) stages.push([stage, now - since, (user + system) / 1000]);
   since = now;
+  used = process.cpuUsage();
 };
 const compiled = await compile(spec, {
   host: nodeHost(),
@@ -30,8 +33,10 @@ const total = performance.now() - started;
 console.log(
   `ViT-${large ? 'L' : 'B'}/16 with KARST: ${compiled.program.summary.parameters.total.toLocaleString('en-US')} parameters`,
 );
-for (const [name, ms] of stages)
-  console.log(`  ${name.padEnd(36)} ${(ms / 1000).toFixed(2)} s  ${((100 * ms) / total).toFixed(0)}%`);
+for (const [name, ms, cpu] of stages)
+  console.log(
+    `  ${name.padEnd(36)} ${(ms / 1000).toFixed(2)} s  ${((100 * ms) / total).toFixed(0)}%, ${(cpu / 1000).toFixed(2)} s of CPU`,
+  );
 console.log(
   `  total ${(total / 1000).toFixed(2)} s, peak memory ${(process.resourceUsage().maxRSS / 2 ** 20).toFixed(2)} GiB`,
 );
