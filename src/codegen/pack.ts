@@ -37,31 +37,29 @@ export function packTiles(weight: ArrayLike<number>, n: number, k: number, dtype
   const bytes = new Uint8Array(packedBytes(n, k, dtype));
   if (dtype === 'f32') {
     const out = new Float32Array(bytes.buffer);
-    eachRun(n, k, (from, to, count) => {
-      for (let i = 0; i < count; i++) out[to + i * TILE_N] = weight[from + i]!;
+    eachRow(n, k, (from, to, count) => {
+      for (let i = 0, at = from; i < count; i++, at += k) out[to + i] = weight[at]!;
     });
     return bytes;
   }
   const out = new Uint16Array(bytes.buffer);
-  eachRun(n, k, (from, to, count) => {
-    for (let i = 0; i < count; i++) {
-      const value = weight[from + i]!;
+  eachRow(n, k, (from, to, count) => {
+    for (let i = 0, at = from; i < count; i++, at += k) {
+      const value = weight[at]!;
       const half = toHalf(value);
-      if ((half & 0x7fff) === 0x7c00 && Number.isFinite(value)) {
-        throw new HalfOverflow(Math.floor((from + i) / k), (from + i) % k, value);
-      }
-      out[to + i * TILE_N] = half;
+      if ((half & 0x7fff) === 0x7c00 && Number.isFinite(value))
+        throw new HalfOverflow(Math.floor(at / k), at % k, value);
+      out[to + i] = half;
     }
   });
   return bytes;
 }
 
-/** Neighbouring inputs of one output that lie in one tile: `from` in the row-major weight, `to` in the tiles, where they are TILE_N apart. */
-function eachRun(n: number, k: number, body: (from: number, to: number, count: number) => void): void {
-  for (let row = 0; row < n; row++) {
-    for (let column = 0; column < k; column += TILE_K) {
-      body(row * k + column, tileIndex(row, column, k), Math.min(TILE_K, k - column));
-    }
+/** The rows of all tiles in order: one input of `count` outputs, which are `k` apart in the weight from `from` on, and lie side by side at `to`. */
+function eachRow(n: number, k: number, body: (from: number, to: number, count: number) => void): void {
+  for (let row = 0; row < n; row += TILE_N) {
+    const count = Math.min(TILE_N, n - row);
+    for (let column = 0; column < k; column++) body(row * k + column, tileIndex(row, column, k), count);
   }
 }
 
