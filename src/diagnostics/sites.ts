@@ -33,10 +33,10 @@ adapter that needs the weight first: adapters nest in statement order, the first
     explain: `\`base.weight\`, \`base.bias\` and \`base(x, weight: V)\` exist where the adapter sits on a layer with a weight, not on a block or a labelled
 stretch. Declare the adapter \`on base: Linear(in -> out)\`.`,
   }),
-  ESP0334: entry<{ adapter: string; expected: readonly number[]; found: readonly number[]; site: string }>({
+  ESP0334: entry<{ adapter: string; expected: string; found: string; site: string }>({
     title: 'The adapter changes the shape',
-    message: (a) => `\`${a.adapter}\` turns the result of ${a.site} from ${shape(a.expected)} into ${shape(a.found)}`,
-    explain: `An adapter replaces a site, so its result must have the shape that the site's result has.
+    message: (a) => `\`${a.adapter}\` turns the result of ${a.site} from ${a.expected} into ${a.found}`,
+    explain: `An adapter replaces a site, so its result must have the shape and the element type that the site's result has.
 
     forward(x) { concat(base(x), x, axis: 1) }`,
   }),

@@ -25,6 +25,11 @@ function* walk(root: object): Generator<{ readonly node: object; readonly depth:
   }
 }
 
+/** Every object of a tree. */
+export function* nodesOf(root: object): Generator<object> {
+  for (const { node } of walk(root)) yield node;
+}
+
 /** Where the tree under `root` is deeper than `MAX_DEPTH`; undefined if it is not. */
 export function tooDeep(root: object): Span | undefined {
   let place: Span | undefined;

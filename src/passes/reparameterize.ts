@@ -196,20 +196,35 @@ function chooseCuts(
 
 /** Candidates that share a region belong together. */
 function groupsOf(regionsOf: ReadonlyMap<Value, ReadonlySet<Value>>): Value[][] {
-  const groups: { values: Value[]; regions: Set<Value> }[] = [];
+  const candidates = new Map<Value, Value[]>();
   for (const [v, regions] of regionsOf) {
-    const touching = groups.filter((g) => [...regions].some((r) => g.regions.has(r)));
-    const joined = { values: [...touching.flatMap((g) => g.values), v], regions: new Set(regions) };
-    for (const g of touching) {
-      for (const r of g.regions) joined.regions.add(r);
-      groups.splice(groups.indexOf(g), 1);
+    for (const r of regions) {
+      if (!candidates.has(r)) candidates.set(r, []);
+      candidates.get(r)!.push(v);
     }
-    groups.push(joined);
   }
-  return groups.map((g) => g.values);
+  const seen = new Set<Value>();
+  const groups: Value[][] = [];
+  for (const first of regionsOf.keys()) {
+    if (seen.has(first)) continue;
+    seen.add(first);
+    const group = [first];
+    // The group grows while it is walked.
+    for (const v of group) {
+      for (const r of regionsOf.get(v)!) {
+        for (const other of candidates.get(r)!) if (!seen.has(other)) group.push(other);
+        for (const other of candidates.get(r)!) seen.add(other);
+        candidates.set(r, []);
+      }
+    }
+    groups.push(group);
+  }
+  return groups;
 }
 
 const EXHAUSTIVE = 6;
+/** Choices that are costed for a larger group: each takes as long as the group is large. */
+const MOST_TRIES = 128;
 
 function cheapest(group: readonly Value[], cost: (chosen: readonly Value[]) => number): readonly Value[] {
   if (group.length <= EXHAUSTIVE) {
@@ -222,19 +237,22 @@ function cheapest(group: readonly Value[], cost: (chosen: readonly Value[]) => n
     }
     return best!.chosen;
   }
-  let chosen: readonly Value[] = group;
-  let least = cost(chosen);
+  let chosen = new Set(group);
+  let least = cost(group);
+  const none = cost([]);
+  if (none < least) [chosen, least] = [new Set(), none];
+  let tries = MOST_TRIES;
   for (let moved = true; moved; ) {
     moved = false;
     for (const v of group) {
-      const other = chosen.includes(v) ? chosen.filter((x) => x !== v) : [...chosen, v];
-      const c = cost(other);
-      if (c < least) {
-        [chosen, least, moved] = [other, c, true];
-      }
+      if (tries-- === 0) return [...chosen];
+      const other = new Set(chosen);
+      if (!other.delete(v)) other.add(v);
+      const c = cost([...other]);
+      if (c < least) [chosen, least, moved] = [other, c, true];
     }
   }
-  return chosen;
+  return [...chosen];
 }
 
 /** The cost of everything that the group's regions compute, shared values once. */

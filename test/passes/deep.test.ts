@@ -11,6 +11,7 @@ import { parseModule, printModule } from '../../src/ir/text.js';
 import type { Module, Tensor, Value } from '../../src/ir/types.js';
 import { checkRegions, optimize } from '../../src/passes/index.js';
 import { random } from '../codegen/harness.js';
+import { withLittleStack } from '../stack.js';
 import { Net, relative, run } from './models.js';
 
 const DEPTH = 1000;
@@ -117,16 +118,22 @@ function everyStage(module: Module): void {
 }
 
 describe('deep graphs go through every stage', () => {
-  it.each(Object.entries(ACTIVATIONS))('%s', (_name, step) => everyStage(chain(step)), 120_000);
-  it.each(Object.entries(WEIGHTS))('a weight: %s', (_name, step) => everyStage(weightChain(step)), 120_000);
+  it.each(Object.entries(ACTIVATIONS))('%s', (_name, step) => withLittleStack(() => everyStage(chain(step))), 120_000);
+  it.each(Object.entries(WEIGHTS))(
+    'a weight: %s',
+    (_name, step) => withLittleStack(() => everyStage(weightChain(step))),
+    120_000,
+  );
 
   it('an affine function of many layers', () => {
     const net = new Net();
     const x = tokens();
     let y: Value = x;
     for (let i = 0; i < DEPTH; i++) y = net.b.linear(y, net.param(`w${of(i)}`, [WIDTH, WIDTH]));
-    const a = affineOf(y, x);
-    expect(isObstacle(a)).toBe(false);
-    if (!isObstacle(a)) expect(topological([weightOf(a)]).some(dependsOnInput)).toBe(false);
+    withLittleStack(() => {
+      const a = affineOf(y, x);
+      expect(isObstacle(a)).toBe(false);
+      if (!isObstacle(a)) expect(topological([weightOf(a)]).some(dependsOnInput)).toBe(false);
+    });
   });
 });

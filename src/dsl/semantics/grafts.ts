@@ -1,54 +1,120 @@
 /** Adapters on sites: tracing through them, innermost first, and what `base` means inside of one. */
 
-import { nearest } from '../../diagnostics/suggest.js';
-import { affineOf, biasOf, isObstacle, weightOf } from '../../ir/affine.js';
-import { build } from '../../ir/build.js';
-import { input } from '../../ir/graph.js';
+import { sameShape, sameType, showType } from '../../ir/ops/shapes.js';
 import type { TensorType, Value } from '../../ir/types.js';
 import type { AdapterDecl, Expr, Span } from '../ast.js';
 import { forwardOf, requireForward } from './block.js';
 import type { ArgVal, Engine } from './engine.js';
-import { bindTensors, callPlain, frameOf, matchShape, oneTensor, plainBias, plainWeight, runLayer } from './modules.js';
+import { collecting, filled, type Hole, holeFor } from './holes.js';
+import { bindTensors, callPlain, frameOf, matchShape, oneTensor } from './modules.js';
 import { Stop } from './report.js';
 import { Scope } from './scope.js';
 import type { Graft, LayerSite, PartSite, Site } from './site.js';
 import { wordsOfParams } from './types.js';
-import { num, tensorVal, type Val } from './values.js';
+import { num, showShape, type Val } from './values.js';
 
 const traced = new WeakMap<Site, Map<string, Val>>();
 
-/** Traces a site with its first `level` adapters (all, if not said). Calling it again with the same tensors gives the same values. */
-export function callSite(
-  engine: Engine,
-  site: Site,
-  args: readonly ArgVal[],
-  span: Span,
-  level: number = site.grafts.length,
-): Val {
-  const key = `${level}|${args.map((a) => (a.value.kind === 'tensor' ? `${a.name ?? ''}:${a.value.value.id}` : '?')).join()}`;
-  const memo = traced.get(site) ?? new Map<string, Val>();
-  traced.set(site, memo);
-  const known = memo.get(key);
-  if (known && !key.includes('?')) return known;
-  const outermost = level === site.grafts.length && site.kind === 'layer' && site.mask?.over === 'sum';
-  const inner = level === 0 ? callPlain(engine, site, args, span) : adapted(engine, site, args, span, level);
-  const v = outermost ? maskSum(engine, site, args, span, inner) : inner;
-  memo.set(key, v);
-  return v;
+/** Tells calls apart by their tensors; undefined where something else is handed over. */
+export function keyOf(level: number | string, args: readonly ArgVal[]): string | undefined {
+  const names = args.map((a) => a.value.kind === 'tensor' && `${a.name ?? ''}:${a.value.value.id}`);
+  return names.includes(false) ? undefined : `${level}|${names.join()}`;
 }
 
-/** One adapter around what is below it. If the adapter fails, its error is known and tracing goes on without it. */
-function adapted(engine: Engine, site: Site, args: readonly ArgVal[], span: Span, level: number): Val {
-  const graft = site.grafts[level - 1]!;
+/** `make`, once for each key and site. */
+export function remembered(site: Site, key: string | undefined, make: () => Val): Val {
+  const memo = traced.get(site) ?? new Map<string, Val>();
+  traced.set(site, memo);
+  const known = key === undefined ? undefined : memo.get(key);
+  if (known) return known;
+  const made = make();
+  if (key !== undefined) memo.set(key, made);
+  return made;
+}
+
+/** A call that is being traced: what it is worth over holes, and what fills them. */
+interface Call {
+  readonly level: number;
+  readonly args: readonly ArgVal[];
+  readonly span: Span;
+  readonly fills: Hole | undefined;
+  over?: { readonly value: Val; readonly holes: readonly Hole[] };
+  readonly results: Map<Value, Value>;
+}
+
+/** One adapter after the other, outermost first, each over holes where it calls what is below; not within one another. */
+export function trace(engine: Engine, site: Site, args: readonly ArgVal[], span: Span, level: number): Val {
+  const stack: Call[] = [{ level, args, span, fills: undefined, results: new Map() }];
+  for (;;) {
+    const call = stack.at(-1)!;
+    const key = keyOf(call.level, call.args);
+    const known = key === undefined ? undefined : traced.get(site)?.get(key);
+    if (!known) {
+      call.over ??= engine.within(call.fills ? frameOf(site) : engine.frame, () => overHoles(engine, site, call));
+      const next = call.over.holes.find((h) => !call.results.has(h.value));
+      if (next) {
+        stack.push({ ...next, fills: next, results: new Map() });
+        continue;
+      }
+    }
+    const value = remembered(site, key, () => filled(call.over!.value, call.results));
+    stack.pop();
+    const above = stack.at(-1);
+    if (!above) return value;
+    above.results.set(call.fills!.value, engine.tensor(value, call.span));
+  }
+}
+
+/** The site alone, or its adapter `level`. If the adapter fails, its error is known and tracing goes on without it. */
+function overHoles(engine: Engine, site: Site, { level, args, span }: Call): NonNullable<Call['over']> {
+  if (level === 0) return { value: callPlain(engine, site, args, span), holes: [] };
+  const adapted = collecting(site, level, () =>
+    onGraft(engine, site.grafts[level - 1]!, args, span, (graft) => forward(engine, graft, args, span, level)),
+  );
+  if (adapted.value) return { value: adapted.value, holes: adapted.holes };
+  return collecting(site, level, () => callBelow(engine, site, level - 1, args, span));
+}
+
+/** Runs `work` for one adapter; undefined if it fails. */
+function onGraft<T>(
+  engine: Engine,
+  graft: Graft,
+  args: readonly ArgVal[],
+  span: Span,
+  work: (graft: Graft) => T,
+): T | undefined {
+  const { site } = graft;
   site.called = true;
   // What a layer is called with is checked once, not by each adapter on it.
   if (isLayer(site)) graft.input = oneTensor(engine, site, args, span).value.type;
-  const v = engine.report.attempt(() =>
+  return engine.report.attempt(() =>
     engine.report.onBehalfOf(graft.span, `\`${graft.decl.name.name}\` is put on ${site.path} here`, () =>
-      engine.within({ site: site.key, scope: graft.scope }, () => forward(engine, graft, args, span, level)),
+      engine.within({ site: site.key, scope: graft.scope }, () => work(graft)),
     ),
   );
-  return v ?? callSite(engine, site, args, span, level - 1);
+}
+
+/** What an adapter calls: the site with the adapters below it. */
+export function callBelow(engine: Engine, site: Site, level: number, args: readonly ArgVal[], span: Span): Val {
+  return engine.within(frameOf(site), () => {
+    const hole = holeFor(site, level, args, span, () => plainType(engine, site, args, span));
+    return hole ?? trace(engine, site, args, span, level);
+  });
+}
+
+const types = new WeakMap<Site, Map<string, TensorType | undefined>>();
+
+/** The type of a site's result, which no adapter may change; undefined where it is no tensor. */
+function plainType(engine: Engine, site: Site, args: readonly ArgVal[], span: Span): TensorType | undefined {
+  const memo = types.get(site) ?? new Map<string, TensorType | undefined>();
+  types.set(site, memo);
+  const names = args.map((a) => a.value.kind === 'tensor' && `${a.name ?? ''}:${showType(a.value.value.type)}`);
+  const key = names.includes(false) ? undefined : names.join();
+  if (key !== undefined && memo.has(key)) return memo.get(key);
+  const plain = trace(engine, site, args, span, 0);
+  const type = plain.kind === 'tensor' ? plain.value.type : undefined;
+  if (key !== undefined) memo.set(key, type);
+  return type;
 }
 
 function forward(engine: Engine, graft: Graft, args: readonly ArgVal[], span: Span, level: number): Val {
@@ -56,12 +122,7 @@ function forward(engine: Engine, graft: Graft, args: readonly ArgVal[], span: Sp
   const f = requireForward(decl.body, () =>
     engine.report.stop('ESP0221', { of: decl.name.name }, { primary: { span: decl.name.span, text: 'this adapter' } }),
   );
-  if (graft.body === undefined) {
-    graft.body = 'failed';
-    graft.body = makeBody(engine, graft, args, level);
-  }
-  if (graft.body === 'failed') throw new Stop();
-  const inner = new Scope(graft.body);
+  const inner = new Scope(bodyOf(engine, graft, args, level));
   bindTensors(engine, decl.name.name, f.params, inner, args, span);
   const v = engine.runBlock(f.body.statements, inner);
   if (!v) {
@@ -71,26 +132,37 @@ function forward(engine: Engine, graft: Graft, args: readonly ArgVal[], span: Sp
       { primary: { span: f.body.span, text: 'ends without a value' } },
     );
   }
-  checkShape(engine, graft, args, span, level, v);
+  checkType(engine, graft, args, span, v);
   return v;
 }
 
-/** An adapter replaces a site, so it may not change the result's shape. */
-function checkShape(engine: Engine, graft: Graft, args: readonly ArgVal[], span: Span, level: number, v: Val): void {
-  const plain = callSite(engine, graft.site, args, span, level - 1);
-  if (plain.kind !== 'tensor') return;
-  const found = engine.tensor(v, span).type.shape;
-  const expected = plain.value.type.shape;
-  if (found.join() === expected.join()) return;
+/** An adapter replaces a site, so it may not change the result's type. */
+function checkType(engine: Engine, graft: Graft, args: readonly ArgVal[], span: Span, v: Val): void {
+  const expected = plainType(engine, graft.site, args, span);
+  if (!expected) return;
+  const found = engine.tensor(v, span).type;
+  if (sameType(found, expected)) return;
+  const [was, is] = sameShape(found.shape, expected.shape)
+    ? [showType(expected), showType(found)]
+    : [showShape(expected.shape), showShape(found.shape)];
   const f = forwardOf(graft.decl.body)!;
   engine.report.stop(
     'ESP0334',
-    { adapter: graft.decl.name.name, expected, found, site: graft.site.path },
+    { adapter: graft.decl.name.name, expected: was, found: is, site: graft.site.path },
     {
-      primary: { span: f.body.statements.at(-1)?.span ?? f.span, text: `this is [${found.join(', ')}]` },
+      primary: { span: f.body.statements.at(-1)?.span ?? f.span, text: `this is ${is}` },
       secondary: [{ span: graft.span, text: `put on ${graft.site.path} here` }],
     },
   );
+}
+
+function bodyOf(engine: Engine, graft: Graft, args: readonly ArgVal[], level: number): Scope {
+  if (graft.body === undefined) {
+    graft.body = 'failed';
+    graft.body = makeBody(engine, graft, args, level);
+  }
+  if (graft.body === 'failed') throw new Stop();
+  return graft.body;
 }
 
 /** The adapter's own names at this site: options, the sizes that its pattern binds, its parameters. */
@@ -172,196 +244,4 @@ export function suits(decl: AdapterDecl, site: Site): boolean {
   return (site.kind === 'layer' || site.kind === 'part') && (name === 'Layer' || name === site.type);
 }
 
-// ---- base ----------------------------------------------------------------------------------------------------------
-
-const isLayer = (site: Site): site is LayerSite | PartSite => site.kind === 'layer' || site.kind === 'part';
-const hasWeight = (site: Site): site is LayerSite | PartSite =>
-  isLayer(site) && (site.kind === 'part' ? site.whole : site).params.has('weight');
-
-/** `base(x)`, or `base(x, weight: V)`: the layer with another weight, keeping its stride, groups and bias. */
-export function callBase(engine: Engine, site: Site, level: number, args: readonly ArgVal[], span: Span): Val {
-  const replaced = args.filter((a) => a.name === 'weight' || a.name === 'bias');
-  if (replaced.length === 0) return engine.within(frameOf(site), () => callSite(engine, site, args, span, level));
-  if (!hasWeight(site)) {
-    engine.report.stop(
-      'ESP0333',
-      { site: site.path, what: replaced[0]!.name! },
-      { primary: { span: replaced[0]!.span, text: 'given here' } },
-    );
-  }
-  const x = oneTensor(
-    engine,
-    site,
-    args.filter((a) => !replaced.includes(a)),
-    span,
-  );
-  const one = (name: string): Value | undefined => {
-    const a = replaced.find((r) => r.name === name);
-    return a && engine.tensor(a.value, a.span);
-  };
-  const weight = one('weight') ?? mergedWeight(engine, site, level, span);
-  const bias = one('bias') ?? mergedBias(engine, site, level, span);
-  site.called = true;
-  // The caller is the adapter above this level.
-  const frame = { ...frameOf(site), inside: scopesUpTo(site, level + 1) };
-  return engine.within(frame, () => tensorVal(runLayer(engine, site, x, weight, bias, span)));
-}
-
-const MEMBERS = ['weight', 'bias', 'parts', 'in', 'out', 'axis'];
-
-export function baseMember(engine: Engine, site: Site, level: number, member: string, span: Span): Val {
-  if (!MEMBERS.includes(member)) {
-    const near = nearest(member, MEMBERS);
-    return engine.report.stop(
-      'ESP0215',
-      { member, of: "the adapter's base" },
-      {
-        primary: { span, text: 'no such member' },
-        help: near === undefined ? [`It has: ${MEMBERS.join(', ')}.`] : [`Did you mean \`${near}\`?`],
-      },
-    );
-  }
-  if (!isLayer(site) || ((member === 'weight' || member === 'bias') && !hasWeight(site))) {
-    return engine.report.stop(
-      'ESP0333',
-      { site: site.path, what: member },
-      { primary: { span, text: 'asked for here' } },
-    );
-  }
-  switch (member) {
-    case 'weight':
-      return tensorVal(mergedWeight(engine, site, level, span));
-    case 'bias': {
-      const bias = mergedBias(engine, site, level, span);
-      // A missing bias is structurally zero: adding it adds nothing.
-      return bias ? tensorVal(bias) : num(0);
-    }
-    case 'parts':
-      return num(site.kind === 'layer' ? Math.max(1, site.parts.length) : 1);
-    case 'axis':
-      return num(site.kind === 'layer' ? site.layer.axis : -1);
-    default:
-      return num(layerSizes(site)![member as 'in' | 'out']);
-  }
-}
-
-interface Merged {
-  readonly weight: Value;
-  readonly bias: Value | undefined;
-}
-/** By site and level; undefined where there is none, which was said. */
-const merged = new WeakMap<Site, Map<number, Merged | undefined>>();
-
-function mergedAt(site: Site): Map<number, Merged | undefined> {
-  const memo = merged.get(site) ?? new Map<number, Merged | undefined>();
-  merged.set(site, memo);
-  return memo;
-}
-
-const stopSilently = (): never => {
-  throw new Stop();
-};
-
-const untouched = (site: LayerSite | PartSite, level: number): boolean =>
-  level === 0 && !(site.kind === 'layer' && site.parts.some((p) => p.grafts.length > 0));
-
-/** The first `level` adapters on a layer, and those on its parts. */
-const scopesUpTo = (site: LayerSite | PartSite, level: number): readonly string[] =>
-  [...(site.kind === 'layer' ? site.parts.flatMap((p) => p.grafts) : []), ...site.grafts.slice(0, level)].map(
-    (g) => g.scope,
-  );
-
-/** The weight of a layer with its first `level` adapters merged into it. */
-export function mergedWeight(engine: Engine, site: LayerSite | PartSite, level: number, span: Span): Value {
-  if (untouched(site, level)) return plainWeight(engine, site)!;
-  return mergeAt(engine, site, level, span).weight;
-}
-
-function mergedBias(engine: Engine, site: LayerSite | PartSite, level: number, span: Span): Value | undefined {
-  return untouched(site, level) ? plainBias(site) : mergeAt(engine, site, level, span).bias;
-}
-
-/** Works out the affine form of what is below an adapter, or says which operator is in the way. */
-function mergeAt(engine: Engine, site: LayerSite | PartSite, level: number, span: Span): Merged {
-  const memo = mergedAt(site);
-  if (memo.has(level)) return memo.get(level) ?? stopSilently();
-  memo.set(level, undefined);
-  const type = inputType(engine, site, level, span);
-  const x = input('x', type);
-  const y = engine.within(frameOf(site), () =>
-    engine.tensor(callSite(engine, site, [{ value: tensorVal(x), span }], span, level), span),
-  );
-  const found = affine(engine, site, y, x, span);
-  memo.set(level, found);
-  return found;
-}
-
-function inputType(engine: Engine, site: LayerSite | PartSite, level: number, span: Span): TensorType {
-  const type = site.grafts[level]?.input ?? site.grafts.at(-1)?.input;
-  return (
-    type ??
-    engine.report.stop(
-      'ESP0229',
-      { of: site.path, what: 'a tensor' },
-      { primary: { span, text: 'called with nothing' } },
-    )
-  );
-}
-
-function affine(engine: Engine, site: LayerSite | PartSite, y: Value, x: Value, span: Span): Merged {
-  const layer = (site.kind === 'part' ? site.whole : site).layer;
-  const rank = y.type.shape.length;
-  const form = affineOf(y, x, layer.axis < 0 ? rank + layer.axis : layer.axis);
-  const refuse = (why: string, at?: Value): never => {
-    const o = at?.origin;
-    return engine.report.stop(
-      'ESP0332',
-      { site: site.path, why },
-      {
-        primary: { span, text: 'needed here' },
-        secondary:
-          o?.file !== undefined && o.start !== undefined && o.end !== undefined
-            ? [{ span: { file: o.file, start: o.start, end: o.end }, text: `\`${at!.op}\` is in the way` }]
-            : [],
-      },
-    );
-  };
-  if (isObstacle(form)) return refuse(`${form.op}: ${form.reason}`, form.value);
-  if (form.x !== x) return refuse('the adapter below rearranges its input', y);
-  const weight = weightOf(form);
-  const bias = biasOf(form);
-  const plain = plainWeight(engine, site)!;
-  if (weight.type.shape.join() !== plain.type.shape.join()) {
-    return refuse(`it would be [${weight.type.shape.join(', ')}]`, y);
-  }
-  if (bias && bias.type.shape.length !== 1) return refuse('what is added does not depend on the channel alone', bias);
-  return { weight, bias };
-}
-
-/** `over: sum`: the mask covers the sum of the frozen weight and all adapters on it. */
-function maskSum(engine: Engine, site: LayerSite, args: readonly ArgVal[], span: Span, y: Val): Val {
-  const level = site.grafts.length;
-  if (untouched(site, level)) return y;
-  const x = oneTensor(engine, site, args, span);
-  const first = args[0]!.value;
-  const memo = mergedAt(site);
-  let found = memo.get(level);
-  if (!found) {
-    if (memo.has(level)) stopSilently();
-    memo.set(level, undefined);
-    const type = first.kind === 'tensor' ? first.value.type : engine.tensor(first, span).type;
-    const probe = input('x', type);
-    const below = level === 0 ? callPlain : adaptedAt(level);
-    const traced = engine.tensor(below(engine, site, [{ value: tensorVal(probe), span }], span), span);
-    found = affine(engine, site, traced, probe, span);
-    memo.set(level, found);
-  }
-  const weight = build.mul(found.weight, site.mask!.slot.value, engine.origin(site.span));
-  const frame = { ...frameOf(site), inside: scopesUpTo(site, level) };
-  return engine.within(frame, () => tensorVal(runLayer(engine, site, x, weight, found.bias, span)));
-}
-
-const adaptedAt =
-  (level: number) =>
-  (engine: Engine, site: Site, args: readonly ArgVal[], span: Span): Val =>
-    adapted(engine, site, args, span, level);
+export const isLayer = (site: Site): site is LayerSite | PartSite => site.kind === 'layer' || site.kind === 'part';

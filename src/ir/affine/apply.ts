@@ -7,12 +7,12 @@
 import type { Builder } from '../ops/builder.js';
 import { sizeOf } from '../ops/shapes.js';
 import type { Value } from '../types.js';
-import { dense, diagonal, eye, type Matrix, product, rows, sum, transposed } from './matrix.js';
+import { dense, diagonal, eye, isIntricate, type Matrix, perMatrix, product, rows, sum, transposed } from './matrix.js';
 
 type MatrixOf<K extends Matrix['kind']> = Extract<Matrix, { kind: K }>;
 
 /** Multiply-adds for one token when the structure is followed. */
-export function applyCost(m: Matrix): number {
+export const applyCost = perMatrix((m: Matrix): number => {
   const add = (n: number, x: Matrix): number => n + applyCost(x);
   switch (m.kind) {
     case 'zero':
@@ -35,7 +35,14 @@ export function applyCost(m: Matrix): number {
     case 'operator':
       return m.cost;
   }
-}
+});
+
+/** Following a structure may cost more than the dense matrix, for the sake of what cancels or is cut later; not much more. */
+const MOST_COST = 4;
+
+/** The matrix, multiplied out where its structure is not worth following. */
+export const followed = (b: Builder, m: Matrix): Matrix =>
+  isIntricate(m) || applyCost(m) > MOST_COST * m.out * m.in ? dense(materialise(b, m)) : m;
 
 function kronCost(m: MatrixOf<'kron'>): number {
   const [first, second] = splitKron(m.right);
@@ -43,7 +50,7 @@ function kronCost(m: MatrixOf<'kron'>): number {
 }
 
 /** Multiply-adds to multiply the matrix out. */
-export function materialiseCost(m: Matrix): number {
+export const materialiseCost = perMatrix((m: Matrix): number => {
   if (m.source) return 0;
   const size = m.out * m.in;
   switch (m.kind) {
@@ -64,7 +71,7 @@ export function materialiseCost(m: Matrix): number {
     case 'product':
       return productPlan(m).cost;
   }
-}
+});
 
 /** How to multiply left · right out: as matrices, or by applying one, factored, to the rows or columns of the other. */
 function productPlan(m: MatrixOf<'product'>): { how: 'dense' | 'right' | 'left'; cost: number } {
@@ -79,7 +86,7 @@ function productPlan(m: MatrixOf<'product'>): { how: 'dense' | 'right' | 'left';
 }
 
 /** Cost of applying the transpose: that of the factors seen from the other side, which differs only in the kernels' order. */
-function transposedCost(m: Matrix): number {
+const transposedCost = perMatrix((m: Matrix): number => {
   if (m.kind === 'operator') return materialiseCost(m) + m.out * m.in;
   if (m.kind === 'kron') {
     const [first, second] = splitKron(m.right);
@@ -92,7 +99,7 @@ function transposedCost(m: Matrix): number {
   if (m.kind === 'product') return transposedCost(m.left) + transposedCost(m.right);
   if (m.kind === 'sum') return m.terms.reduce((n, x) => n + transposedCost(x), (m.terms.length - 1) * m.in);
   return applyCost(m);
-}
+});
 
 /** The low-rank factors A · B of a Kronecker product's second factor; B is absent where it is not a product. */
 function splitKron(m: Matrix): [first: Matrix, second: Matrix | undefined] {

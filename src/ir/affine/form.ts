@@ -5,8 +5,8 @@
  */
 import type { Builder } from '../ops/builder.js';
 import type { OpAttrs, OpName, Origin, Value } from '../types.js';
-import { apply, materialise } from './apply.js';
-import { dense, depthOf, identity, kron, type Matrix, MOST_DEEP, sum } from './matrix.js';
+import { apply, followed } from './apply.js';
+import { dense, identity, kron, type Matrix, sum } from './matrix.js';
 
 /** Patches of an image [b, c, h, w], columns ordered (channel within the group, row, column). */
 export interface Patches {
@@ -88,7 +88,7 @@ export function addForms(b: Builder, forms: readonly Form[], shape: readonly num
     const at = terms.findIndex((s) => s.x === t.x && overOnePatch(b, s, t, image) !== undefined);
     const pair = at < 0 ? undefined : overOnePatch(b, terms[at]!, t, image);
     if (!pair) terms.push(t);
-    else terms[at] = { ...pair[1], m: sum(b, [pair[0].m, pair[1].m]), base: pair[0].base || t.base };
+    else terms[at] = { ...pair[1], m: followed(b, sum(b, [pair[0].m, pair[1].m])), base: pair[0].base || t.base };
   }
   const c = forms.map((f) => f.c).reduce((p, q) => addShifts(b, p, q, shape, axis));
   return { terms: terms.filter((t) => t.m.kind !== 'zero'), ...(c ? { c } : {}) };
@@ -146,13 +146,10 @@ export function fullShift(b: Builder, c: Shift, shape: readonly number[], axis: 
   );
 }
 
-/** The matrix with its structure multiplied out where it has become too deep to follow. */
-const shallow = (b: Builder, m: Matrix): Matrix => (depthOf(m) > MOST_DEEP ? dense(materialise(b, m)) : m);
-
 /** The terms with their matrices changed; the base flag holds if it held or if `base`. */
 export function mapMatrices(b: Builder, f: Form, change: (m: Matrix) => Matrix, base = false): Term[] {
   return f.terms
-    .map((t) => ({ ...t, m: shallow(b, change(t.m)), base: t.base || base }))
+    .map((t) => ({ ...t, m: followed(b, change(t.m)), base: t.base || base }))
     .filter((t) => t.m.kind !== 'zero');
 }
 

@@ -56,19 +56,25 @@ export function dense(value: Value): Matrix {
   return { kind: 'dense', out, in: width, value, source: value };
 }
 
-/** Structure is followed so far: what lies deeper is multiplied out, or read as one dense matrix. Everything over matrices recurses. */
-export const MOST_DEEP = 64;
-
-const depths = new WeakMap<Matrix, number>();
-
-/** Levels of structure. */
-export function depthOf(m: Matrix): number {
-  const known = depths.get(m);
-  if (known !== undefined) return known;
-  const depth = partsOf(m).reduce((most, x) => Math.max(most, depthOf(x)), 0) + 1;
-  depths.set(m, depth);
-  return depth;
+/** A function of matrices, worked out once for each: it is asked for again and again, of parts that many matrices share. */
+export function perMatrix<T extends number>(work: (m: Matrix) => T): (m: Matrix) => T {
+  const known = new WeakMap<Matrix, T>();
+  return (m) => {
+    const found = known.get(m) ?? work(m);
+    known.set(m, found);
+    return found;
+  };
 }
+
+/** What works on matrices recurses, level by level, and meets a part as often as it is used. */
+export const MOST_LEVELS = 64;
+const MOST_PARTS = 8192;
+
+const levelsOf = perMatrix((m): number => partsOf(m).reduce((most, x) => Math.max(most, levelsOf(x)), 0) + 1);
+const partsIn = perMatrix((m): number => partsOf(m).reduce((n, x) => n + partsIn(x), 1));
+
+/** Whether the matrix has more structure than can be followed. */
+export const isIntricate = (m: Matrix): boolean => levelsOf(m) > MOST_LEVELS || partsIn(m) > MOST_PARTS;
 
 /** What a matrix is put together from. */
 function partsOf(m: Matrix): readonly Matrix[] {

@@ -1,4 +1,5 @@
 /** Reads what parameters alone compute as a structured matrix, a diagonal or a shift. */
+
 import type { Builder } from '../ops/builder.js';
 import { sameShape } from '../ops/shapes.js';
 import type { Value } from '../types.js';
@@ -6,9 +7,10 @@ import {
   cols,
   dense,
   diagonal,
+  isIntricate,
   kron,
   type Matrix,
-  MOST_DEEP,
+  MOST_LEVELS,
   product,
   rows,
   sum,
@@ -57,12 +59,22 @@ export function factorOf(b: Builder, value: Value, shape: readonly number[], axi
   return { kind: 'full', value: b.reshape(core, rank) };
 }
 
+/** What was read with a builder, by value and levels: a value that is used twice on every level is not read 2^levels times. */
+const known = new WeakMap<Builder, Map<string, Matrix>>();
+
 /**
  * A value [out, in] made of parameters, as a structured matrix. Whatever has no structure that is known is dense, and so is what lies
  * more than `levels` below. The matrix keeps `value` as its source, so that materialising it again is free.
  */
-export function matrixOf(b: Builder, value: Value, levels = MOST_DEEP): Matrix {
-  return levels > 0 ? withSource(read(b, value, levels - 1), value) : dense(value);
+export function matrixOf(b: Builder, value: Value, levels = MOST_LEVELS): Matrix {
+  if (levels === 0) return dense(value);
+  const memo = known.get(b) ?? new Map<string, Matrix>();
+  known.set(b, memo);
+  const key = `${value.id} ${levels}`;
+  const m = memo.get(key) ?? read(b, value, levels - 1);
+  const made = isIntricate(m) ? dense(value) : withSource(m, value);
+  memo.set(key, made);
+  return made;
 }
 
 const isMatrix = (v: Value, shape: readonly number[]): boolean => sameShape(v.type.shape, shape);

@@ -271,7 +271,7 @@ const cases: readonly (readonly [name: string, codes: readonly string[], text: s
   // Two uses that go wrong in one line of the library are two errors; an adapter of the spec's own says which use is meant.
   [
     'one-line-of-the-library-twice',
-    ['ESP0223', 'ESP0223', 'ESP0301'],
+    ['ESP0223', 'ESP0301', 'ESP0223'],
     `use std
 ${layer(
   '  adapt base.fc1 with lora(rank: 0)\n  adapt base.fc2 with lora(rank: 0)\n  adapt base.fc2 with odd(n: 3)',
