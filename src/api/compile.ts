@@ -62,6 +62,8 @@ export interface Compiled {
 export interface CheckReport {
   /** Each merged layer before and after, on random tokens in f64, with its weights as they ship. */
   readonly layers: LayersCheck;
+  /** Sites that merged without a change of their layer: the spec itself computes its weight, and that is what ships. Nothing to compare. */
+  readonly unchanged: number;
   /** The whole compiled model against the model as written, on the golden rows; absent without a golden input. */
   readonly model?: ModelCheck;
   /** Why a golden output that is too large to interpret quickly did not come from a GPU. */
@@ -142,6 +144,8 @@ export async function compile(spec: Spec, options: CompileOptions): Promise<Comp
   );
   for (const { batch, inputs, outputs } of generated.program.entries) requireBatchFirst(batch, [...inputs, ...outputs]);
 
+  const compared = new Set(report!.regions.flatMap((r) => r.scopes));
+  const unchanged = report!.adapters.filter((a) => a.state === 'merged' && !compared.has(a.scope)).length;
   const zeros = new ZeroCounter(elaborated, first!, loaded.get);
   const weights = new WeightFiles(generated, ({ param, entry }, tensor) => zeros.take(param, tensor, entry.dtype));
   const prepare = (regions: MergeReport['regions'], take: (name: string, tensor: Tensor) => void) =>
@@ -206,7 +210,7 @@ export async function compile(spec: Spec, options: CompileOptions): Promise<Comp
     report: elaborated.adapters.map(
       ({ scope }) => report!.adapters.find((a) => a.scope === scope) ?? { scope, state: 'merged' as const },
     ),
-    check: { layers, ...(model ? { model } : {}), ...(golden?.without ? { without: golden.without } : {}) },
+    check: { layers, unchanged, ...(model ? { model } : {}), ...(golden?.without ? { without: golden.without } : {}) },
     warnings: [...analysis.warnings, ...loaded.warnings, ...report!.diagnostics],
     modules,
   };

@@ -31,17 +31,21 @@ const apart = (difference: number): string =>
   difference === 0 ? 'no difference' : `largest difference ${difference.toExponential(1)} of the largest result`;
 
 /** What was compared, on what, how far apart, and what was not compared and why. */
-function checkRows({ program, check: { layers, model, without } }: Compiled): [string, string][] {
+function checkRows({ program, check: { layers, unchanged, model, without } }: Compiled): [string, string][] {
   const rows: [string, string][] = [];
   rows.push(['golden', program.golden ? goldenText(program.golden) : 'none was asked for: a load checks nothing']);
   if (without !== undefined) rows.push(['', `not computed on a GPU: ${without}`]);
   const checks: string[] = [];
-  const some = times(layers.layers, 'merged layer');
-  if (layers.layers === 0) checks.push('merged layers: there are none, so none was compared');
+  const some = times(layers.layers, 'rewritten layer');
+  if (layers.layers === 0) checks.push('no layer was rewritten by a merge, so none was compared');
   else
     checks.push(
       `${some}, before and after, on ${layers.tokens} random tokens each in f64: ${apart(layers.difference)}`,
     );
+  if (unchanged > 0) {
+    const sites = times(unchanged, 'merged site');
+    checks.push(`${sites} left as written, over a weight that the spec computes: nothing to compare by layer`);
+  }
   const all = program.entries.map((e) => e.batch);
   if (!model) checks.push('the whole model and its kernels were not compared: there is no golden input');
   else if (model.by === 'f64') {
