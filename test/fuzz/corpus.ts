@@ -170,8 +170,15 @@ function sortOf(node: Record<string, unknown>): Sort | undefined {
   return 'item';
 }
 
+/** Those of the specs that mutations start from: parsing is most of what making a case costs. */
+const known = new Map<string, ReadonlyMap<Sort, readonly Piece[]>>();
+
 /** The nodes of a text's tree by sort. */
-export function piecesOf(text: string): Map<Sort, Piece[]> {
+export function piecesOf(text: string): ReadonlyMap<Sort, readonly Piece[]> {
+  return known.get(text) ?? readPieces(text);
+}
+
+function readPieces(text: string): Map<Sort, Piece[]> {
   const found = new Map<Sort, Piece[]>();
   const stack: unknown[] = [parse('f.peft', text).file.decls];
   for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
@@ -188,7 +195,9 @@ export function piecesOf(text: string): Map<Sort, Piece[]> {
 export const POOL: ReadonlyMap<Sort, readonly string[]> = (() => {
   const pool = new Map<Sort, Set<string>>();
   for (const text of new Set(SPECS)) {
-    for (const [sort, pieces] of piecesOf(text)) {
+    const all = readPieces(text);
+    known.set(text, all);
+    for (const [sort, pieces] of all) {
       const texts = pool.get(sort) ?? new Set();
       for (const { start, end } of pieces) if (end - start < 600) texts.add(text.slice(start, end));
       pool.set(sort, texts);

@@ -93,8 +93,9 @@ function holdFormat(text: string): void {
   if (format(again.file) !== once) throw new Broken('formatting twice is not formatting once');
 }
 
-/** Only what compiles in a moment is compiled: parameters, values of the graph. */
-const MOST_PARAMETERS = 150_000;
+/** Only what compiles in a moment is compiled: elements of parameters, and how many of these there are. */
+const MOST_ELEMENTS = 150_000;
+const MOST_PARAMETERS = 500;
 
 async function runText(text: string, mode: string): Promise<readonly string[]> {
   holdFormat(text);
@@ -107,9 +108,9 @@ async function runText(text: string, mode: string): Promise<readonly string[]> {
   if (errors.length === 0 && !value) throw new Broken('neither a value nor an error');
   if (errors.length > 0 && value) throw new Broken('a value in spite of an error');
   if (mode === 'check' || !value?.elaborated) return errors;
-  const { module, root } = value.elaborated;
+  const { module } = value.elaborated;
   const size = [...module.params.values()].reduce((sum, p) => sum + sizeOf(p.type.shape), 0);
-  if (size > MOST_PARAMETERS || !root) return [];
+  if (size > MOST_ELEMENTS || module.params.size > MOST_PARAMETERS) return [];
   try {
     if (mode === 'merge') await merge(spec, options);
     else if (mode === 'inspect') await inspect(spec, options);
