@@ -169,7 +169,7 @@ function idxFile(random: Random): Uint8Array {
     random.chance(0.1) ? Math.abs(Math.trunc(someNumber(random))) : random.below(5),
   );
   const size = shape.reduce((a, b) => a * b, 1);
-  const bytes = new Uint8Array(4 + 4 * shape.length + Math.min(size, 4096));
+  const bytes = new Uint8Array(4 + 4 * shape.length + Math.min(size || 0, 4096));
   bytes.set([0, 0, 8, shape.length]);
   shape.forEach((n, i) => {
     new DataView(bytes.buffer).setUint32(4 + 4 * i, n % 2 ** 32, false);

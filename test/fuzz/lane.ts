@@ -86,7 +86,7 @@ export class Lane {
   private async task(task: Task, on: (ended: Ended) => void): Promise<boolean> {
     if (this.ran >= RECYCLE) this.stop();
     const child = this.child ?? (await this.start());
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       let running: Running | undefined;
       let hung = false;
       const timer = setInterval(() => {
@@ -109,7 +109,11 @@ export class Lane {
         const signature = hung ? `hang: more than ${this.limits.seconds} s` : `the process ended: ${died}`;
         const { index = -1, kind = '' } = running ?? {};
         const outcome: Outcome = { kind: 'finding', signature, detail: this.stderr.slice(-4000) };
-        if (!running) throw new Error(`a worker ended before its first case (${died})\n${this.stderr}`);
+        // A case that cannot be made is a fault of the campaign, which stops.
+        if (kind === '' || kind === '-') {
+          clearInterval(timer);
+          return reject(new Error(`case ${index} cannot be made (${died})\n${this.stderr}`));
+        }
         on({ index, kind, outcome, ms: hung ? 1000 * this.limits.seconds : 0, memory: 0 });
         finish(false);
       };

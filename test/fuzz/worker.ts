@@ -54,10 +54,11 @@ async function runOne(index: number, one: Case): Promise<void> {
 process.on('disconnect', () => process.exit(0));
 process.on('message', async (task: Task) => {
   if ('case' in task) {
-    say('began 0 -');
+    say('began 0 case');
     await runOne(0, decodeCase(task.case));
   } else {
     for (let index = task.from; index < task.to; index++) {
+      say(`began ${index} -`);
       const made = makeCase(KINDS, task.seed, index, task.only);
       say(`began ${index} ${made.kind}`);
       await runOne(index, made);
