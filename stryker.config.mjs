@@ -12,6 +12,6 @@ export default {
   reporters: ['json', 'progress-append-only'],
   jsonReporter: { fileName: 'out/mutate/report.json' },
   concurrency: 2,
-  timeoutMS: 20_000,
+  timeoutMS: 5_000,
   disableTypeChecks: false,
 };

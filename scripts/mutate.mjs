@@ -23,7 +23,7 @@ const { values, positionals } = parseArgs({
   },
 });
 /** Declarations of one round: a round starts with a run of all tests, which takes about as long as some ten changes. */
-const ROUND = 12;
+const ROUND = 8;
 const REPORT = 'out/mutate/report.json';
 
 /** Functions and methods of the sources, as `file:line-line`: what lies outside of them is tables and types. */

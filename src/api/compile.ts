@@ -3,6 +3,7 @@
  *
  *   analyse -> load parameters, find masks -> optimise (merge) -> generate -> prepare, check layers, pack -> golden input -> check the model
  */
+
 import { fileEntry, seal } from '../../runtime/digest.js';
 import type { Program, Unsealed } from '../../runtime/program.js';
 import type { Generated, GenerateOptions } from '../codegen/generate.js';
@@ -15,6 +16,7 @@ import { printFunc, printModule } from '../ir/text.js';
 import type { Module, Tensor } from '../ir/types.js';
 import { type MergeReport, optimize, PASSES } from '../passes/index.js';
 import { analyseModel, type Spec, type SpecOptions } from './analyse.js';
+import { sayDataErrors } from './data-error.js';
 import {
   compareCompiled,
   type Golden,
@@ -90,7 +92,11 @@ function shippedParams(generated: Generated, get: (name: string) => Tensor): (na
 }
 
 /** @throws EspalierError with everything that is wrong with the spec, its files or the merge. */
-export async function compile(spec: Spec, options: CompileOptions): Promise<Compiled> {
+export function compile(spec: Spec, options: CompileOptions): Promise<Compiled> {
+  return sayDataErrors(() => compileSpec(spec, options));
+}
+
+async function compileSpec(spec: Spec, options: CompileOptions): Promise<Compiled> {
   const stage = options.emit && stageName(options.emit.stage);
   const analysis = await analyseModel(spec, options);
   const { elaborated } = analysis;

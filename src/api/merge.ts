@@ -15,6 +15,7 @@ import type { Module, Tensor, Value } from '../ir/types.js';
 import { optimize } from '../passes/index.js';
 import { isStep } from '../passes/values.js';
 import { analyseModel, type Spec, type SpecOptions } from './analyse.js';
+import { sayDataErrors } from './data-error.js';
 import { loadParameters, type Progress } from './parameters.js';
 import { prepareParameters } from './prepare.js';
 import { ZeroCounter } from './zeros.js';
@@ -106,7 +107,11 @@ export function correspond(plain: Module, merged: Module): ReadonlyMap<string, s
 }
 
 /** @throws EspalierError when the spec, the weights or the layout stand in the way; nothing is written either way. */
-export async function merge(spec: Spec, options: MergeOptions): Promise<Merged> {
+export function merge(spec: Spec, options: MergeOptions): Promise<Merged> {
+  return sayDataErrors(() => mergeSpec(spec, options));
+}
+
+async function mergeSpec(spec: Spec, options: MergeOptions): Promise<Merged> {
   const analysis = await analyseModel(spec, options);
   const { elaborated } = analysis;
   const backbone = elaborated.sources.find((s) => s.kind === 'backbone');

@@ -135,5 +135,14 @@ or as an adapter says), which is for trying a spec out: that much of it is a sli
 
     base = vit(dim: 4096, depth: 64, heads: 32)      // 48 GiB of random numbers`,
   }),
+  ESP0317: entry<{ op: string; why: string }>({
+    title: 'An operator has no result for these values',
+    message: (a) => `\`${a.op}\` cannot be computed: ${a.why}`,
+    explain: `The types and shapes fit, but the numbers themselves leave the operator without a result: an index that is not on the axis it counts along, or
+equations whose matrix is singular. It was met when weights were prepared, or when the model was run to check it.
+
+    near = table(i < 9: i + 1)
+    gather(bias, near)                   // the axis has 9 places: 0 to 8`,
+  }),
   ...SITES,
 };

@@ -3,6 +3,7 @@
  * masks found and programs given their golden output, so its products are blocked and values die at their last use.
  */
 import { resultValues, topological } from './graph.js';
+import { DataError } from './ops/errors.js';
 import { auxOf, OPS } from './ops/index.js';
 import { sameType, showType } from './ops/shapes.js';
 import { Recycler } from './recycle.js';
@@ -26,7 +27,7 @@ export class InterpretError extends Error {
 /**
  * Results of one function of a module, by name. Floats come back as Float64Array, not rounded to their dtype.
  * @throws InterpretError when an argument or parameter is missing or of another shape or element type.
- * @throws RangeError from an operator whose data makes it undefined (an index out of range, a singular matrix).
+ * @throws DataError from an operator whose data makes it undefined (an index out of range, a singular matrix).
  */
 export function interpret(module: Module, funcName: string, options: InterpretOptions = {}): Map<string, Tensor> {
   return interpretFunc(functionOf(module, funcName), { ...options, params: declaredFirst(module, options) });
@@ -129,7 +130,12 @@ function evaluate(v: Value, inputs: readonly Tensor[], options: InterpretOptions
 function apply<O extends OpName>(op: O, inputs: readonly Tensor[], v: Value, array: ArrayOf): Tensor {
   const reference = OPS[op].reference;
   if (!reference) throw new InterpretError(`${op} has no reference`);
-  return reference(inputs, v.attrs as OpAttrs[O], v.type, array);
+  try {
+    return reference(inputs, v.attrs as OpAttrs[O], v.type, array);
+  } catch (error) {
+    if (error instanceof DataError) error.origin ??= v.origin;
+    throw error;
+  }
 }
 
 function evaluateAux(v: Value, ownerInputs: readonly Tensor[]): Tensor {

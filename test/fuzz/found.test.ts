@@ -1,8 +1,8 @@
 /** What campaigns found, made small: each stays answered. */
 import { describe, expect, test } from 'vitest';
-import { LIMITS } from './protocol.js';
 import { outcomeOfError } from './case.js';
 import { KINDS } from './kinds.js';
+import { LIMITS } from './protocol.js';
 
 const ON_TINY = (adapter: string, rest = '') => `use std
 ${adapter}
@@ -25,6 +25,20 @@ describe('specs', () => {
       ['ESP0205'],
     ],
     ['a layer of nothing', ON_TINY('adapter own() on base: Linear(in -> out) {\n  forward(x) { base(x - x) }\n}'), []],
+    [
+      'an index that is not on its axis',
+      ON_TINY(
+        'adapter own() on base: Linear(in -> out) {\n  p = param [in] ones\n  forward(x) { gather(p, table(i < out: i + 1)) * base(x) }\n}',
+      ),
+      ['ESP0317'],
+    ],
+    [
+      'a singular matrix',
+      ON_TINY(
+        'adapter own() on base: Linear(in -> out) {\n  Z = param [out, out] zeros\n  forward(x) { base(x, weight: solve(Z, base.weight)) }\n}',
+      ),
+      ['ESP0317'],
+    ],
   ])('%s', async (_, text, codes) => {
     const cpu = process.cpuUsage();
     const came = await KINDS.spec!.run({ 'spec.peft': Buffer.from(text) }, 'compile').catch((error: unknown) => {

@@ -112,7 +112,8 @@ export class Lane {
         // A case that cannot be made is a fault of the campaign, which stops.
         if (kind === '' || kind === '-') {
           clearInterval(timer);
-          return reject(new Error(`case ${index} cannot be made (${died})\n${this.stderr}`));
+          reject(new Error(`case ${index} cannot be made (${died})\n${this.stderr}`));
+          return;
         }
         on({ index, kind, outcome, ms: hung ? 1000 * this.limits.seconds : 0, memory: 0 });
         finish(false);

@@ -1,6 +1,7 @@
 /** The thread that `workers.ts` starts: reads a program from its text and interprets it. */
 import { parentPort } from 'node:worker_threads';
 import { interpret } from '../../ir/interpret.js';
+import { DataError } from '../../ir/ops/errors.js';
 import { parseModule } from '../../ir/text-parse.js';
 import type { WorkerAnswer, WorkerJob } from './workers.js';
 
@@ -10,7 +11,7 @@ parentPort!.on('message', ({ module, inputs, params }: WorkerJob) => {
     const outputs = interpret(parseModule(module), 'infer', { inputs, params: (name) => params.get(name)! });
     answer = { outputs };
   } catch (error) {
-    answer = { error };
+    answer = error instanceof DataError ? { undefinedAt: { op: error.op, reason: error.reason } } : { error };
   }
   parentPort!.postMessage(answer);
 });

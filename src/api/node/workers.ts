@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { usedParams } from '../../ir/graph.js';
+import { DataError } from '../../ir/ops/errors.js';
 import { printModule } from '../../ir/text.js';
-import type { Elements, Param, Tensor } from '../../ir/types.js';
+import type { Elements, OpName, Param, Tensor } from '../../ir/types.js';
 import type { InterpretJob } from '../host.js';
 
 /** What a worker is told: the program as text, and its tensors; parameters lie in memory that all workers share. */
@@ -16,7 +17,11 @@ export interface WorkerJob {
   readonly params: ReadonlyMap<string, Tensor>;
 }
 
-export type WorkerAnswer = { readonly outputs: ReadonlyMap<string, Tensor> } | { readonly error: unknown };
+export type WorkerAnswer =
+  | { readonly outputs: ReadonlyMap<string, Tensor> }
+  /** What a message between threads keeps of a `DataError`. */
+  | { readonly undefinedAt: { readonly op: OpName; readonly reason: string } }
+  | { readonly error: unknown };
 
 /** Built, the worker is plain JavaScript; in a checkout, what runs TypeScript has to be told of it in the new thread first. */
 function startWorker(): Worker {
@@ -31,7 +36,7 @@ function startWorker(): Worker {
 
 /**
  * Results of each job's `infer`, in the order of the jobs.
- * @throws InterpretError, RangeError as `interpret`, from the first job that fails
+ * @throws InterpretError, DataError as `interpret`, from the first job that fails
  */
 export async function interpretInWorkers(
   jobs: readonly InterpretJob[],
@@ -94,7 +99,10 @@ function ask(worker: Worker, job: WorkerJob): Promise<ReadonlyMap<string, Tensor
       act();
     };
     worker.once('message', (answer: WorkerAnswer) =>
-      settle(() => ('error' in answer ? reject(answer.error) : resolve(answer.outputs))),
+      settle(() => {
+        if ('outputs' in answer) resolve(answer.outputs);
+        else reject('error' in answer ? answer.error : new DataError(answer.undefinedAt.op, answer.undefinedAt.reason));
+      }),
     );
     worker.once('error', (error) => settle(() => reject(error)));
     worker.postMessage(job);

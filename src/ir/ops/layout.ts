@@ -3,7 +3,7 @@ import { allocate } from '../tensor.js';
 import type { OpDef } from './define.js';
 import { costEach, costFree } from './define.js';
 import { expand, written } from './elementwise.js';
-import { refuse, refuseType } from './errors.js';
+import { DataError, refuse, refuseType } from './errors.js';
 import {
   needAxes,
   needAxis,
@@ -241,7 +241,7 @@ export const gather: OpDef<'gather'> = {
     for (let o = 0; o < outer; o++) {
       for (let i = 0; i < at.length; i++) {
         const index = at[i]!;
-        if (index < 0 || index >= size) throw new RangeError(`gather: index ${index} is outside an axis of ${size}`);
+        if (index < 0 || index >= size) throw new DataError('gather', `index ${index} is outside an axis of ${size}`);
         const begin = (o * size + index) * inner;
         out.set(x!.data.subarray(begin, begin + inner), to);
         to += inner;

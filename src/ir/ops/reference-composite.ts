@@ -1,8 +1,10 @@
 /** Reference semantics of the composites. */
+
 import { allocate, toFloat64 } from '../tensor.js';
 import type { Tensor, TensorType } from '../types.js';
 import type { Reference } from './define.js';
 import { broadcastOffsets } from './elementwise.js';
+import { DataError } from './errors.js';
 import { gemmTransposed, transposed } from './gemm.js';
 import { sizeOf } from './shapes.js';
 
@@ -139,7 +141,7 @@ export const solveReference: Reference<'solve'> = ([a, b], _attrs, type) => {
     let pivot = c;
     for (let r = c + 1; r < n; r++) if (Math.abs(lhs[r * n + c]!) > Math.abs(lhs[pivot * n + c]!)) pivot = r;
     const top = lhs[pivot * n + c]!;
-    if (top === 0) throw new RangeError('solve: the matrix is singular');
+    if (top === 0) throw new DataError('solve', 'the matrix is singular');
     if (pivot !== c) {
       swap(lhs, n, pivot, c);
       swap(x, m, pivot, c);
