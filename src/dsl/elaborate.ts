@@ -24,7 +24,7 @@ import { sourcesOf } from './semantics/sources.js';
 import { appliedAdapter, siteNode } from './semantics/tree.js';
 import { wordsOfParams } from './semantics/types.js';
 import { describe, isTensorLike, num, type Val } from './semantics/values.js';
-import { preprocessOf } from './semantics/variants.js';
+import { isPicture, preprocessOf } from './semantics/variants.js';
 import { checkWeight } from './semantics/weight.js';
 
 /**
@@ -267,7 +267,8 @@ function preprocessing(engine: Engine, b: Binding, infer: Func): Elaborated['pre
   if (!b.variant || b.site.kind !== 'module') return undefined;
   const channels = infer.inputs[0]?.type.shape[1] ?? 3;
   // Pictures have 1 channel or 3: a model of others is given tensors, and however many it has, nothing is listed for each.
-  return channels === 1 || channels === 3 ? preprocessOf(engine, b.variant, b.site, channels) : undefined;
+  const steps = preprocessOf(engine, b.variant, b.site, channels);
+  return isPicture(channels) ? steps : undefined;
 }
 
 /** Names of classes: what the last binding took as its option `classes`, if they are names. */

@@ -41,16 +41,16 @@ module Part(dim: int) {
   forward(x: [b, n, dim]) {
     a, c = rearrange(run(x), "b n (part d) -> part b n d", part: 2)
     for i < size(gains) { a = a + where(mask[:, 1], c, 1) / gains[i] }
-    softmax(a[:, 0..3, new, :], axis: -1)
+    softmax(a[:, ..3, new, :], axis: -1)
   }
 }
 backbone small(dim: int = 8, scale: float) {
   part = Part(dim)
   many = repeat i < 2 { Linear(dim -> dim, bias: i == 1) }
-  forward(x: [b, 4, dim]) { part(many(x) * scale)[:, 1] }
+  forward(x: [b, 3, dim]) { part(many(x) * scale)[:, 1] }
 }
 variant tiny(share: float) = small(scale: share) {
-  preprocess = resize([8, 8], bicubic), crop(8), normalize(mean: 0.5, std: [0.25, 0.5, 0.5, 0.5])
+  preprocess = resize([8, 8], bicubic), crop(8), normalize(mean: 0.5, std: [0.25, 0.5, 0.5])
   names other {
     "encoder.{i}.fc" = many[i]
     "part.fc.q" = part.fc.a

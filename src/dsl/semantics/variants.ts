@@ -119,6 +119,9 @@ const STEPS: Readonly<Record<PreprocessStep['step'], Omit<Signature, 'name'>>> =
   grayscale: { doc: 'One channel, the luma.', params: [] },
 };
 
+/** Whether a tensor of so many channels is made of a picture: grey or RGB. */
+export const isPicture = (channels: number): boolean => channels === 1 || channels === 3;
+
 /** The steps that a variant declares, with the backbone's options in reach. */
 export function preprocessOf(
   engine: Engine,
@@ -160,7 +163,7 @@ function step(engine: Engine, e: Expr, site: ModuleSite, channels: number): Prep
         const arg = call.args.get(param)!;
         const items = arg.value.kind === 'list' ? arg.value.items : [arg.value];
         const numbers = items.map((n) => engine.number(n, `\`${param}\` of normalize`, arg.span));
-        if (numbers.length === 1) return Array.from({ length: channels }, () => numbers[0]!);
+        if (numbers.length === 1) return isPicture(channels) ? Array(channels).fill(numbers[0]!) : numbers;
         if (numbers.length !== channels)
           bad(engine, `${param} of normalize`, `one number or ${channels}`, arg.span, `${numbers.length}`);
         return numbers;
