@@ -3,6 +3,7 @@ import { diagnostic } from '../diagnostics/catalogue.js';
 import { EspalierError } from '../diagnostics/types.js';
 import { build } from '../ir/build.js';
 import { make, rewriteFunc, withInputs } from '../ir/graph.js';
+import { Interner } from '../ir/intern.js';
 import { OPS } from '../ir/ops/index.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import type { Func, OpName, Value } from '../ir/types.js';
@@ -128,13 +129,6 @@ export function lower(func: Func, limits: WeightLimits): Func {
 
 /** Values with the same operator, operands and attributes become one. */
 function mergeEqual(func: Func): Func {
-  const known = new Map<string, Value>();
-  return rewriteFunc(func, (v, inputs) => {
-    const key = `${v.op} ${inputs.map((x) => x.id).join(' ')} ${JSON.stringify(v.attrs)}`;
-    const same = known.get(key);
-    if (same) return same;
-    const own = withInputs(v, inputs);
-    known.set(key, own);
-    return own;
-  });
+  const interner = new Interner();
+  return rewriteFunc(func, (v, inputs) => interner.seed(withInputs(v, inputs)));
 }
