@@ -12,9 +12,9 @@ import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
 import type { DeploySettings, Elaborated } from '../dsl/elaborated.js';
 import { fromHalf, toHalf } from '../ir/half.js';
 import { sizeOf } from '../ir/ops/shapes.js';
-import { printFunc, printModule } from '../ir/text.js';
+import { printModule } from '../ir/text.js';
 import type { Module, Tensor } from '../ir/types.js';
-import { type MergeReport, optimize, PASSES } from '../passes/index.js';
+import { type MergeReport, optimizeTogether, PASSES } from '../passes/index.js';
 import { analyseModel, type Spec, type SpecOptions } from './analyse.js';
 import { sayDataErrors } from './data-error.js';
 import {
@@ -91,6 +91,15 @@ function shippedParams(generated: Generated, get: (name: string) => Tensor): (na
   };
 }
 
+/** A table of the program; one batch size may have its own. */
+function tableOf(modules: Iterable<Module>, name: string): Tensor | undefined {
+  for (const { params } of modules) {
+    const param = params.get(name);
+    if (param?.data) return { type: param.type, data: param.data };
+  }
+  return undefined;
+}
+
 /** @throws EspalierError with everything that is wrong with the spec, its files or the merge. */
 export function compile(spec: Spec, options: CompileOptions): Promise<Compiled> {
   return sayDataErrors(() => compileSpec(spec, options));
@@ -120,25 +129,16 @@ async function compileSpec(spec: Spec, options: CompileOptions): Promise<Compile
 
   options.progress?.('optimising');
   if (stage === 'elaborate') options.emit!.print(printModule(elaborated.module));
-  const modules = new Map<number, Module>();
-  let report: MergeReport | undefined;
-  for (const batch of deploy.batch) {
-    const source = batch === 1 ? elaborated : analysis.again({ batch });
-    const optimised = optimize(source.module, {
+  const optimised = optimizeTogether(
+    deploy.batch.map((batch) => (batch === 1 ? elaborated : analysis.again({ batch })).module),
+    {
       adapters: deploy.adapters,
       verify: true,
-      ...(report === undefined && stage
-        ? { after: (pass, m) => (pass === stage ? options.emit!.print(printModule(m)) : undefined) }
-        : {}),
-    });
-    report ??= optimised.report;
-    modules.set(batch, optimised.module);
-  }
-  const [first, ...others] = [...modules.values()];
-  const prepareText = (m: Module) => (m.funcs.has('prepare') ? printFunc(m.funcs.get('prepare')!) : '');
-  for (const other of others) {
-    if (prepareText(other) !== prepareText(first!)) throw new Error('batch sizes disagree on what is prepared');
-  }
+      ...(stage ? { after: (pass, m) => (pass === stage ? options.emit!.print(printModule(m)) : undefined) } : {}),
+    },
+  );
+  const modules = new Map(deploy.batch.map((batch, i) => [batch, optimised[i]!.module]));
+  const { module: first, report } = optimised[0]!;
 
   options.progress?.('generating kernels');
   const generateOptions: GenerateOptions = { name: elaborated.name, compiler: version, weights: deploy.weights };
@@ -150,14 +150,14 @@ async function compileSpec(spec: Spec, options: CompileOptions): Promise<Compile
   );
   for (const { batch, inputs, outputs } of generated.program.entries) requireBatchFirst(batch, [...inputs, ...outputs]);
 
-  const compared = new Set(report!.regions.flatMap((r) => r.scopes));
-  const unchanged = report!.adapters.filter((a) => a.state === 'merged' && !compared.has(a.scope)).length;
-  const zeros = new ZeroCounter(elaborated, first!, loaded.get);
+  const compared = new Set(report.regions.flatMap((r) => r.scopes));
+  const unchanged = report.adapters.filter((a) => a.state === 'merged' && !compared.has(a.scope)).length;
+  const zeros = new ZeroCounter(elaborated, first, loaded.get);
   const weights = new WeightFiles(generated, ({ param, entry }, tensor) => zeros.take(param, tensor, entry.dtype));
   const prepare = (regions: MergeReport['regions'], take: (name: string, tensor: Tensor) => void) =>
-    prepareParameters({ module: first!, regions, params: loaded.get, take, progress: options.progress });
-  const layers = prepare(report!.regions, (name, tensor) => weights.put(name, tensor));
-  for (const name of weights.missing()) weights.put(name, loaded.get(name));
+    prepareParameters({ module: first, regions, params: loaded.get, take, progress: options.progress });
+  const layers = prepare(report.regions, (name, tensor) => weights.put(name, tensor));
+  for (const name of weights.missing()) weights.put(name, tableOf(modules.values(), name) ?? loaded.get(name));
   const counted = zeros.result();
 
   const batch = Math.min(...modules.keys());
@@ -194,7 +194,7 @@ async function compileSpec(spec: Spec, options: CompileOptions): Promise<Compile
       ...generated.program.summary,
       parameters: { total: size(own), trainable: size(trainable), frozen: size(own) - size(trainable) },
       ...(counted ? { zeros: counted } : {}),
-      ...(report!.share > 0 ? { adapterShare: report!.share } : {}),
+      ...(report.share > 0 ? { adapterShare: report.share } : {}),
     },
   };
   const files = new Map<string, string | Uint8Array>([
@@ -214,10 +214,10 @@ async function compileSpec(spec: Spec, options: CompileOptions): Promise<Compile
     elaborated,
     // Of one that changes nothing no value is left to report on.
     report: elaborated.adapters.map(
-      ({ scope }) => report!.adapters.find((a) => a.scope === scope) ?? { scope, state: 'merged' as const },
+      ({ scope }) => report.adapters.find((a) => a.scope === scope) ?? { scope, state: 'merged' as const },
     ),
     check: { layers, unchanged, ...(model ? { model } : {}), ...(golden?.without ? { without: golden.without } : {}) },
-    warnings: [...analysis.warnings, ...loaded.warnings, ...report!.diagnostics],
+    warnings: [...analysis.warnings, ...loaded.warnings, ...report.diagnostics],
     modules,
   };
 }

@@ -90,4 +90,16 @@ forward(x: [b, n, d]) { x - mean(x, axis: 0) }    // an average over the batch: 
 forward(x: [b, n, d]) { x - mean(x, axis: 1) }    // over each image's own tokens
 \`\`\``,
   }),
+  ESP0606: entry<{ name: string; first: readonly number[]; second: readonly number[] }>({
+    title: 'A parameter for each image of a batch',
+    message: (a) =>
+      `\`${a.name}\` is [${a.first.join(', ')}] at one batch size and [${a.second.join(', ')}] at another`,
+    help: () => ['give it the size 1 where the batch is, and `expand` it', 'or compile for one batch size'],
+    explain: `A program has one set of weights for all of its batch sizes, so no parameter may have the batch in its shape.
+
+\`\`\`
+P = param [b, n, d] zeros      // as many as there are images in a batch: refused
+P = param [1, n, d] zeros      // one for all; expand(P, b) repeats it
+\`\`\``,
+  }),
 };

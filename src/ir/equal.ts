@@ -1,5 +1,5 @@
 /** Structural equality: two programs are equal when they compute the same expressions, whatever their values' ids and origins. */
-import { resultValues, topological } from './graph.js';
+import { postorder, resultValues } from './graph.js';
 import { showType } from './ops/shapes.js';
 import { showAttrs } from './text.js';
 import type { Func, Module, Param, Value } from './types.js';
@@ -10,7 +10,7 @@ export class Numbering {
   private readonly known = new Map<Value, number>();
 
   of(root: Value): number {
-    for (const v of topological([root])) {
+    for (const v of postorder([root], (x) => x.inputs.filter((y) => !this.known.has(y)))) {
       if (this.known.has(v)) continue;
       const key = `${v.op}${showAttrs(v)}:${showType(v.type)}(${v.inputs.map((x) => this.known.get(x)).join(',')})`;
       let n = this.classes.get(key);

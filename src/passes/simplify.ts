@@ -12,6 +12,7 @@ import { OPS } from '../ir/ops/index.js';
 import { sameShape, tryBroadcast } from '../ir/ops/shapes.js';
 import { tensor } from '../ir/tensor.js';
 import type { Func, OpName, Value } from '../ir/types.js';
+import { LIFTED, lifted } from './lift.js';
 import { Equals } from './owners.js';
 import type { Pass } from './pass.js';
 import type { Tools } from './values.js';
@@ -266,6 +267,7 @@ const RULES: readonly Rule[] = [
       return b.linear(x, right.inputs[0]!);
     },
   },
+  { name: 'broadcast-outwards', ops: LIFTED, apply: lifted },
 ];
 
 const BY_OP = new Map<OpName, readonly Rule[]>(

@@ -3,7 +3,8 @@
  * weights are loaded. Parameters themselves, constants, and views of them stay: they cost nothing where they are read.
  */
 import { dependsOnInput } from '../ir/affine/parse.js';
-import { paramRef, resultValues, rewriteValues, topological, usedParams, withInputs } from '../ir/graph.js';
+import { Numbering } from '../ir/equal.js';
+import { paramRef, resultValues, rewriteFunc, topological, usedParams, withInputs } from '../ir/graph.js';
 import { sameType } from '../ir/ops/shapes.js';
 import type { Func, Module, OpName, Param, Value } from '../ir/types.js';
 import type { Pass, PassContext } from './pass.js';
@@ -14,35 +15,68 @@ const LEAVES: ReadonlySet<OpName> = new Set(['param', 'constant', 'iota', 'input
 
 export const split: Pass = {
   name: 'split',
-  doc: 'What parameters alone compute moves to `prepare`.',
-  run(module, ctx) {
-    const infer = module.funcs.get('infer');
-    if (!infer) return module;
-    return splitModule(module, infer, ctx);
-  },
+  doc: 'What parameters alone compute, whatever the batch size, moves to `prepare`.',
+  run: (module, ctx) => together([module], [ctx])[0]!,
+  together,
 };
 
-function splitModule(module: Module, infer: Func, ctx: PassContext): Module {
-  const order = topological(resultValues(infer));
-  const hoisted = hoist(order, resultValues(infer));
-  const names = new Names(module);
-  const prepared = new Map<Value, Param>();
-  for (const [v, readers] of hoisted) {
-    const { name, replaces } = names.of(v, readers);
-    prepared.set(v, { name, type: v.type, role: 'prepared', ...(v.origin ? { origin: v.origin } : {}) });
-    if (replaces) ctx.notes.replaced.set(replaces, name);
+/** A value of `prepare`, and the parameter that it becomes. */
+interface Prepared {
+  readonly param: Param;
+  readonly value: Value;
+  readonly replaces?: string;
+}
+
+/**
+ * All modules get one `prepare`: one set of weights serves every batch size. What only some of them compute depends on the batch size and
+ * stays where it is.
+ */
+function together(modules: readonly Module[], contexts: readonly PassContext[]): Module[] {
+  const numbering = new Numbering();
+  const inAll = common(modules, numbering);
+  const names = new Names(modules);
+  const prepared = new Map<number, Prepared>();
+  for (const module of modules) {
+    const infer = module.funcs.get('infer');
+    if (!infer) continue;
+    for (const [v, readers] of hoist(resultValues(infer), (x) => inAll.has(numbering.of(x)))) {
+      const number = numbering.of(v);
+      if (prepared.has(number)) continue;
+      const { name, replaces } = names.of(v, readers);
+      const param: Param = { name, type: v.type, role: 'prepared', ...(v.origin ? { origin: v.origin } : {}) };
+      prepared.set(number, { param, value: v, ...(replaces ? { replaces } : {}) });
+    }
   }
-  const image = rewriteValues(resultValues(infer), (v, inputs) => {
-    const param = prepared.get(v);
+  return modules.map((module, i) => {
+    for (const { param, replaces } of prepared.values()) {
+      if (replaces) contexts[i]!.notes.replaced.set(replaces, param.name);
+    }
+    return splitModule(module, (v) => prepared.get(numbering.of(v))?.param, [...prepared.values()]);
+  });
+}
+
+/** What parameters alone compute, in every one of the modules. */
+function common(modules: readonly Module[], numbering: Numbering): Set<number> {
+  const each = modules.map((module) => {
+    const infer = module.funcs.get('infer');
+    const constants = infer ? topological(resultValues(infer)).filter((v) => !dependsOnInput(v)) : [];
+    return new Set(constants.map((v) => numbering.of(v)));
+  });
+  return new Set([...(each[0] ?? [])].filter((n) => each.every((own) => own.has(n))));
+}
+
+function splitModule(module: Module, paramOf: (v: Value) => Param | undefined, all: readonly Prepared[]): Module {
+  const infer = module.funcs.get('infer');
+  if (!infer) return module;
+  const inner = rewriteFunc(infer, (v, inputs) => {
+    const param = dependsOnInput(v) ? undefined : paramOf(v);
     return param ? paramRef(param) : withInputs(v, inputs);
   });
-  const inner: Func = { ...infer, results: infer.results.map((r) => ({ name: r.name, value: image(r.value) })) };
   const prepare: Func = {
     name: 'prepare',
     inputs: [],
-    results: [...prepared].map(([value, p]) => ({ name: p.name, value })),
+    results: all.map(({ param, value }) => ({ name: param.name, value })),
   };
-  const made = new Map([...prepared.values()].map((p) => [p.name, p]));
   // What a parameter starts as may read those declared before it: they stay, and so does their order.
   const used = new Set(usedParams(prepare, inner));
   for (const [name, p] of [...module.params].reverse()) {
@@ -50,15 +84,17 @@ function splitModule(module: Module, infer: Func, ctx: PassContext): Module {
     for (const x of topological([p.init.value])) if (x.op === 'param') used.add(x.attrs.name);
   }
   const params = new Map([...module.params].filter(([name]) => used.has(name)));
-  for (const [name, p] of made) params.set(name, p);
+  for (const { param } of all) params.set(param.name, param);
   return { ...module, params, funcs: new Map(module.funcs).set('prepare', prepare).set('infer', inner) };
 }
 
-/** Values to prepare, each with who reads it in `infer`. */
-function hoist(order: readonly Value[], results: readonly Value[]): Map<Value, Value[]> {
+/** Values to prepare, each with who reads it in `infer`. What may not be hoisted stays, and what it reads is looked at instead. */
+function hoist(results: readonly Value[], mayMove: (v: Value) => boolean): Map<Value, Value[]> {
+  const order = topological(results);
   const uses = new Map<Value, number>();
   for (const v of order) for (const x of new Set(v.inputs)) uses.set(x, (uses.get(x) ?? 0) + 1);
   const hoisted = new Map<Value, Value[]>();
+  const stays = new Set<Value>();
   const take = (read: Value, reader: Value | undefined): void => {
     for (let v = read; ; v = v.inputs[0]!) {
       // What an adapter's parameter has become, a layer's bias say, is the layer's: it gets a name of its own and can be swapped.
@@ -67,6 +103,10 @@ function hoist(order: readonly Value[], results: readonly Value[]): Map<Value, V
       const x = v.inputs[0];
       // A view of what is computed is part of the computation if nobody looks at it differently and it has no more elements.
       if (x && VIEWS.has(v.op) && ((uses.get(x) ?? 0) > 1 || v.op === 'broadcast' || v.op === 'slice')) continue;
+      if (!mayMove(v)) {
+        stays.add(v);
+        return;
+      }
       const readers = hoisted.get(v) ?? [];
       if (reader) readers.push(reader);
       hoisted.set(v, readers);
@@ -75,6 +115,8 @@ function hoist(order: readonly Value[], results: readonly Value[]): Map<Value, V
   };
   for (const v of order) if (dependsOnInput(v)) for (const x of v.inputs) take(x, v);
   for (const r of results) take(r, undefined);
+  // Grows while it is walked.
+  for (const v of stays) for (const x of v.inputs) take(x, v);
   return hoisted;
 }
 
@@ -92,9 +134,9 @@ class Names {
   /** Weight that a layer reads -> the base parameter that it stands for. */
   readonly #standsFor = new Map<Value, string>();
 
-  constructor(module: Module) {
-    this.#params = module.params;
-    this.#taken = new Set(module.params.keys());
+  constructor(modules: readonly Module[]) {
+    this.#params = new Map(modules.flatMap((m) => [...m.params]));
+    this.#taken = new Set(this.#params.keys());
   }
 
   of(v: Value, readers: readonly Value[]): { name: string; replaces?: string } {

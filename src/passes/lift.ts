@@ -1,0 +1,93 @@
+/**
+ * Of what parameters alone compute, equal parts are computed once: a broadcast moves out of what reads it, f(broadcast(x)) is broadcast(f(x)).
+ * So prompts that are normalised for each image of a batch are normalised once, stored once, and do not depend on the batch size.
+ */
+import { dependsOnInput } from '../ir/affine/parse.js';
+import { OPS } from '../ir/ops/index.js';
+import { sameShape, sizeOf, tryBroadcast } from '../ir/ops/shapes.js';
+import type { OpName, Value } from '../ir/types.js';
+import type { Tools } from './values.js';
+
+/** Pointwise operators, and those that work on each row alone or move elements. */
+export const LIFTED: readonly OpName[] = [
+  ...(Object.keys(OPS) as OpName[]).filter((op) => OPS[op].pointwise),
+  'layer_norm',
+  'softmax',
+  'linear',
+  'transpose',
+  'reshape',
+  'concat',
+];
+
+/** The value over what is repeated, and then repeated; undefined where nothing is. */
+export function lifted(v: Value, t: Tools): Value | undefined {
+  if (v.inputs.length === 0 || dependsOnInput(v)) return undefined;
+  const made = overThin(v, t);
+  return made && sizeOf(made.type.shape) < sizeOf(v.type.shape) ? t.b.broadcast(made, v.type.shape) : undefined;
+}
+
+function overThin(v: Value, t: Tools): Value | undefined {
+  if (OPS[v.op].pointwise) {
+    const cores = v.inputs.map((x) => core(x, t));
+    return cores.some((c, i) => c !== v.inputs[i]) && broadcastable(cores) ? t.make(v.op, cores, v.attrs) : undefined;
+  }
+  const x = v.inputs[0]!;
+  if (v.op === 'concat') return concatenated(v, t);
+  if (x.op !== 'broadcast') return undefined;
+  const thin = thinned(x, t);
+  const repeated = (axis: number): boolean => thin.type.shape[axis] !== x.type.shape[axis];
+  const last = x.type.shape.length - 1;
+  switch (v.op) {
+    case 'layer_norm':
+    case 'linear':
+      return repeated(last) ? undefined : t.make(v.op, [thin, ...v.inputs.slice(1)], v.attrs);
+    case 'softmax':
+      return repeated(v.attrs.axis) ? undefined : t.make(v.op, [thin], v.attrs);
+    case 'transpose':
+      return t.make(v.op, [thin], v.attrs);
+    case 'reshape': {
+      // Axes in front that the reshape leaves alone.
+      let kept = 0;
+      while (kept < x.type.shape.length && x.type.shape[kept] === v.type.shape[kept]) kept++;
+      if (x.type.shape.some((_, axis) => axis >= kept && repeated(axis))) return undefined;
+      return t.b.reshape(thin, [...thin.type.shape.slice(0, kept), ...v.type.shape.slice(kept)]);
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** What a value repeats; a constant repeats one number. */
+function core(x: Value, t: Tools): Value {
+  if (x.op === 'broadcast') return x.inputs[0]!;
+  return x.op === 'constant' && x.type.shape.length > 0 ? t.b.constant(x.attrs.value, x.attrs.dtype) : x;
+}
+
+function broadcastable(values: readonly Value[]): boolean {
+  let shape: readonly number[] | undefined = [];
+  for (const v of values) shape = shape && tryBroadcast(shape, v.type.shape);
+  return shape !== undefined;
+}
+
+/** What a broadcast repeats, of its rank: 1 along the axes on which it does. */
+function thinned(x: Value, t: Tools): Value {
+  const from = x.op === 'broadcast' ? x.inputs[0]! : x;
+  const front = x.type.shape.length - from.type.shape.length;
+  return front === 0 ? from : t.b.reshape(from, [...new Array<number>(front).fill(1), ...from.type.shape]);
+}
+
+/** Parts that all repeat along the same other axes are joined once. */
+function concatenated(v: Extract<Value, { op: 'concat' }>, t: Tools): Value | undefined {
+  const thin = v.inputs.map((x) => thinned(x, t));
+  const shape = v.type.shape.map((d, axis) =>
+    axis !== v.attrs.axis && thin.every((x) => x.type.shape[axis] === 1) ? 1 : d,
+  );
+  if (sameShape(shape, v.type.shape)) return undefined;
+  const parts = thin.map((x) =>
+    t.b.broadcast(
+      x,
+      shape.map((d, axis) => (axis === v.attrs.axis ? x.type.shape[axis]! : d)),
+    ),
+  );
+  return t.make('concat', parts, v.attrs);
+}
