@@ -10,6 +10,7 @@ import { diagnostic, type Place } from '../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
 import { chooseLayout } from '../formats/checkpoint.js';
 import { exportCheckpoint } from '../formats/export.js';
+import { attrsKey } from '../ir/intern.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import type { Module, Tensor, Value } from '../ir/types.js';
 import { optimize } from '../passes/index.js';
@@ -94,7 +95,7 @@ export function correspond(plain: Module, merged: Module): ReadonlyMap<string, s
       continue;
     }
     if (p.op !== m.op) return otherOperator(p, m);
-    if (p.op !== 'input' && JSON.stringify(p.attrs) !== JSON.stringify(m.attrs))
+    if (p.op !== 'input' && attrsKey(p.attrs) !== attrsKey(m.attrs))
       return difference(siteOf(p, m), `the adapter changes the attributes of a ${p.op}`, p);
     if (p.inputs.length < m.inputs.length)
       return difference(siteOf(p, m), 'a shift needs a bias there and the base has none', p);

@@ -1,5 +1,6 @@
 /** Structural equality: two programs are equal when they compute the same expressions, whatever their values' ids and origins. */
 import { postorder, resultValues } from './graph.js';
+import { attrsKey } from './intern.js';
 import { showType } from './ops/shapes.js';
 import { showAttrs } from './text.js';
 import type { Func, Module, Param, Value } from './types.js';
@@ -36,7 +37,7 @@ function equalParams(a: Param, b: Param, numbering: Numbering): boolean {
   if (a.name !== b.name || a.role !== b.role || showType(a.type) !== showType(b.type)) return false;
   if (a.init?.kind === 'value' && b.init?.kind === 'value') {
     if (numbering.of(a.init.value) !== numbering.of(b.init.value)) return false;
-  } else if (JSON.stringify(a.init) !== JSON.stringify(b.init)) return false;
+  } else if (attrsKey(a.init) !== attrsKey(b.init)) return false;
   if (a.data?.length !== b.data?.length || a.data?.constructor !== b.data?.constructor) return false;
   return a.data?.every((x: number, i: number) => Object.is(x, b.data![i])) ?? true;
 }

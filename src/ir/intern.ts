@@ -7,7 +7,7 @@ import { type Builder, type Make, makeBuilder } from './ops/builder.js';
 import type { OpAttrs, OpName, Origin, Value } from './types.js';
 
 /** A text for attributes that does not depend on the order of keys and keeps what JSON drops (infinities, -0). */
-function attrsKey(attrs: unknown): string {
+export function attrsKey(attrs: unknown): string {
   if (typeof attrs === 'number') return Object.is(attrs, -0) ? '-0' : String(attrs);
   if (Array.isArray(attrs)) return `[${attrs.map(attrsKey).join(',')}]`;
   if (typeof attrs === 'object' && attrs !== null) {

@@ -3,6 +3,7 @@
  * where it has M_j's `in`; a convolution's x_j is its image, and M_j acts on the patches. c is a constant of parameters with axes of
  * its own, or structurally zero (absent), which is what lets a map cross zero padding.
  */
+import { attrsKey } from '../intern.js';
 import type { Builder } from '../ops/builder.js';
 import type { OpAttrs, OpName, Origin, Value } from '../types.js';
 import { apply, followed } from './apply.js';
@@ -76,7 +77,7 @@ export function plain(value: Value, axis: number): Form {
 }
 
 const samePatches = (p: Patches | undefined, q: Patches | undefined): boolean =>
-  p === q || (p !== undefined && q !== undefined && JSON.stringify(p) === JSON.stringify(q));
+  p === q || (p !== undefined && q !== undefined && attrsKey(p) === attrsKey(q));
 
 export const sameInput = (s: Term, t: Term): boolean => s.x === t.x && samePatches(s.patches, t.patches);
 
