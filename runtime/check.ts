@@ -48,7 +48,11 @@ export function parseProgram(text: string): Program {
 export function checkProgram(json: unknown): Program {
   const { format, version } = (json ?? {}) as { format?: unknown; version?: unknown };
   if (format !== 'espalier.program') throw bad('is not an Espalier program');
-  if (version !== VERSION) throw bad(`has version ${String(version)}; this runtime reads version ${VERSION}`);
+  if (version !== VERSION) {
+    const said =
+      typeof version === 'number' || typeof version === 'string' ? `version ${version}` : 'no version number';
+    throw bad(`has ${said}; this runtime reads version ${VERSION}`);
+  }
   const parsed = v.safeParse(PROGRAM, json, { abortEarly: true });
   if (!parsed.success) throw bad(problemOf(parsed.issues[0]));
   const program: Program = parsed.output;

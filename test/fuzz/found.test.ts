@@ -33,6 +33,20 @@ describe('specs', () => {
       ['ESP0317'],
     ],
     [
+      'a mean subtracted from equal columns, which leaves rounding errors alone',
+      ON_TINY(
+        `adapter own() on base: Linear(in -> out) {
+  p = param [out, out] ones
+  forward(x) { base(0 * x) - base(x) @ p.T }
+}
+adapter centred() on base: Linear(in -> out) {
+  forward(x) { base(x) - mean(base(x), axis: -1, keep: true) }
+}`,
+        'deploy M {\n}',
+      ).replace('with own()', 'with own()\n  adapt base.blocks[*].attn.proj with centred()'),
+      [],
+    ],
+    [
       'a singular matrix',
       ON_TINY(
         'adapter own() on base: Linear(in -> out) {\n  Z = param [out, out] zeros\n  forward(x) { base(x, weight: solve(Z, base.weight)) }\n}',
