@@ -117,7 +117,10 @@ export function compiled(module: Module, options: Partial<GenerateOptions> = {})
 /** Which variant of each kernel runs: the best legal one, or the portable one. */
 export type Choice = 'best' | 'portable';
 
-export async function execute(run: Runner, g: Generated, model: Model, choice: Choice): Promise<Tensor[]> {
+/** What a program computes with: parameters' elements and arguments, by name. */
+export type Arguments = Pick<Model, 'data' | 'arguments'>;
+
+export async function execute(run: Runner, g: Generated, model: Arguments, choice: Choice): Promise<Tensor[]> {
   const { device } = run.open;
   const facts = deviceFacts(device);
   const entry = g.program.entries[0]!;

@@ -1,13 +1,12 @@
 /** The tests of generated programs that need a GPU, for one driver. A test file for each driver calls it: a process has one driver. */
 import { afterAll, describe, expect, it } from 'vitest';
-import { suiteThatNeeds } from '../needs.js';
 import { build } from '../../src/ir/build.js';
 import { OP_NAMES } from '../../src/ir/ops/index.js';
-import { randomGraph } from './graphs.js';
+import { suiteThatNeeds } from '../needs.js';
 import { agrees, type Choice, entryOf, Model, openRunner, type Runner } from './harness.js';
 import { CASES, TOLERANCE } from './operators.js';
+import { randomPrograms } from './random-programs.js';
 import { TINY, vit } from './vit.js';
-import { wideGraph } from './wide-graphs.js';
 
 /** The software drivers that tests know; each has test files of its own. */
 export type Driver = 'lavapipe' | 'swiftshader';
@@ -109,20 +108,6 @@ export async function programSuite(driver: Driver): Promise<void> {
 
     // Hundreds of kernels, which lavapipe would compile for minutes: they are SwiftShader's tests alone.
     if (driver === 'lavapipe') return;
-    describe('random graphs', () => {
-      it('agree with the interpreter', async () => {
-        for (let seed = 1; seed <= 100; seed++) {
-          const { model, results } = randomGraph(seed, 12);
-          await agrees(run, model, results, { tolerance: 5e-5, choices: ['portable'] });
-        }
-      });
-
-      it('agree around products, convolutions and attention', async () => {
-        for (let seed = 10; seed <= 22; seed++) {
-          const { model, results } = wideGraph(seed, 8);
-          await agrees(run, model, results, { tolerance: 2e-4, choices });
-        }
-      });
-    });
+    describe('random graphs', () => randomPrograms(run, choices));
   });
 }
