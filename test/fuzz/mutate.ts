@@ -160,7 +160,15 @@ function other(random: Random, value: unknown, all: readonly { holder: Holder; k
     [2, () => [value]],
     [1, () => ({ [someString(random)]: value })],
     [4, () => structuredClone((elsewhere.holder as Record<string, unknown>)[elsewhere.key])],
-    [1, () => (typeof value === 'string' ? value + random.pick(['x', ' ', '/', '\n']) : String(value))],
+    [
+      1,
+      () =>
+        typeof value === 'string'
+          ? value + random.pick(['x', ' ', '/', '\n'])
+          : typeof value === 'object'
+            ? JSON.stringify(value)
+            : String(value),
+    ],
     [0.1, () => Array.from({ length: 20_000 }, () => 1)],
     [0.1, () => deep(random)],
   ])();
