@@ -24,6 +24,11 @@ describe('specs', () => {
       'module M() {\n  y = stack(i < 0: 0)\n  forward(x: [b, 1]) { x }\n}\nmodel A {\n  base = M()\n}\n',
       ['ESP0205'],
     ],
+    [
+      'far more arguments than options, which is one mistake',
+      `use std\nmodel A {\n  base = vit_auto(${Array.from({ length: 20_000 }, () => '1').join(', ')})\n}\n`,
+      ['ESP0209'],
+    ],
     ['a layer of nothing', ON_TINY('adapter own() on base: Linear(in -> out) {\n  forward(x) { base(x - x) }\n}'), []],
     [
       'an index that is not on its axis',

@@ -217,8 +217,11 @@ function assign(engine: Engine, r: OptionRequest): { given: Map<string, Arg>; ba
     const name = arg.name?.name ?? names[at++];
     const span = arg.name?.span ?? arg.span;
     if (name === undefined) {
-      const found = r.args.filter((a) => !a.name).length;
-      report.add('ESP0209', { of: r.of, most: names.length, found }, { primary: { span, text: 'one too many' } });
+      // However many are too many, it is one mistake: it is said at the first.
+      if (at === names.length + 1) {
+        const found = r.args.filter((a) => !a.name).length;
+        report.add('ESP0209', { of: r.of, most: names.length, found }, { primary: { span, text: 'one too many' } });
+      }
       bad = true;
     } else if (!names.includes(name)) {
       report.add(
