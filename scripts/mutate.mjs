@@ -77,6 +77,7 @@ async function round(places) {
   return Object.entries(files).flatMap(([file, { source, mutants }]) =>
     mutants.map(({ status, location, replacement, mutatorName }) => ({
       status,
+      key: JSON.stringify([file, location, mutatorName, replacement]),
       // A place that no test reaches, and one whose tests all pass, are the same to whoever breaks it.
       where: `${file}:${location.start.line}: ${mutatorName}: ${source.split('\n')[location.start.line - 1].trim()}  =>  ${(replacement ?? '').replace(/\s+/g, ' ').slice(0, 100)}`,
     })),
@@ -86,13 +87,14 @@ async function round(places) {
 mkdirSync('out/mutate', { recursive: true });
 const end = Date.now() + 60_000 * Number(values.minutes);
 const places = positionals.length > 0 ? positionals : shuffled(declarations(), Number(values.seed));
-const results = [];
+/** By place and change: Stryker's report holds those of earlier rounds too. */
+const results = new Map();
 let done = 0;
 do {
   const some = positionals.length > 0 ? places : places.slice(done, done + ROUND);
-  results.push(...(await round(some)));
+  for (const result of await round(some)) results.set(result.key, result);
   done += some.length;
-  const judged = results.filter(
+  const judged = [...results.values()].filter(
     ({ status }) => status !== 'Ignored' && status !== 'CompileError' && status !== 'RuntimeError',
   );
   const noticed = judged.filter(({ status }) => status === 'Killed' || status === 'Timeout');
