@@ -1,0 +1,242 @@
+/** What program.json may not say, two of each kind: every check has programs that only it refuses, so that one that is taken out is noticed. */
+import { describe, expect, test } from 'vitest';
+import { checkProgram, parseProgram } from '../../runtime/check.js';
+import { ProgramFileError } from '../../runtime/errors.js';
+import type { BufferRef, Dispatch, Entry, Program } from '../../runtime/program.js';
+import { tinyProgram } from './program.js';
+
+const whole = tinyProgram({ batches: [1, 2] }).program;
+const [one, two] = whole.entries as [Entry, Entry];
+
+/** The program with its entry for a batch of one changed. */
+const withEntry = (change: Partial<Entry>): object => ({ ...whole, entries: [{ ...one, ...change }, two] });
+
+/** The same with a dispatch changed. */
+const withDispatch = (at: number, change: Partial<Dispatch>): object =>
+  withEntry({ dispatches: one.dispatches.map((d, i) => (i === at ? { ...d, ...change } : d)) });
+
+/** The same with a binding changed. */
+const withBinding = (at: number, binding: number, ref: object): object =>
+  withDispatch(at, {
+    bindings: one.dispatches[at]!.bindings.map((b, i) => (i === binding ? (ref as BufferRef) : b)),
+  });
+
+const { kernels, weights, files, golden } = whole as Required<Program>;
+
+test('the program that all others are made of is right', () => {
+  expect(checkProgram(whole)).toEqual(whole);
+  expect(parseProgram(JSON.stringify(whole))).toEqual(whole);
+});
+
+describe('refuses', () => {
+  test.each<[kind: string, programs: readonly unknown[], message: RegExp]>([
+    ['what is no program', [null, 7, 'program', [], { ...whole, format: undefined }], /^.*is not an Espalier program/],
+    [
+      'another version',
+      [
+        { ...whole, version: 2 },
+        { ...whole, version: 4 },
+      ],
+      /has version [24]; this runtime reads version 3/,
+    ],
+    [
+      'no version',
+      [
+        { ...whole, version: undefined },
+        { ...whole, version: { toString: 3 } },
+      ],
+      /has no version number/,
+    ],
+    [
+      'unknown fields',
+      [
+        { ...whole, more: 1 },
+        { ...whole, summary: { ...whole.summary, more: 1 } },
+      ],
+      /unknown field `(summary\.)?more`/,
+    ],
+    [
+      'a wrong form',
+      [
+        { ...whole, kernels: {} },
+        { ...whole, entries: [] },
+      ],
+      /malformed at `(kernels|entries)`/,
+    ],
+    [
+      'weights of one name',
+      [
+        { ...whole, weights: [...weights, weights[0]!] },
+        { ...whole, weights: weights.map((w) => ({ ...w, name: 'a' })) },
+      ],
+      /names the weight `a` twice/,
+    ],
+    [
+      'files of one name',
+      [
+        { ...whole, files: [...files, files[0]!] },
+        { ...whole, files: [files[1]!, ...files] },
+      ],
+      /names the file `.*` twice/,
+    ],
+    [
+      'entries of one batch',
+      [
+        { ...whole, entries: [one, one] },
+        { ...whole, entries: [one, two, two] },
+      ],
+      /names entries for batch `[12]` twice/,
+    ],
+    [
+      'files that are not listed',
+      [
+        { ...whole, files: files.filter((f) => f.name !== 'shift.wgsl') },
+        { ...whole, files: files.filter((f) => f.name !== whole.weightFiles[0]) },
+      ],
+      /names a file `(shift\.wgsl|weights.*)` that its list of files lacks/,
+    ],
+    [
+      'a file of weights twice',
+      [
+        { ...whole, weightFiles: [whole.weightFiles[0]!, whole.weightFiles[0]!] },
+        { ...whole, weightFiles: [...whole.weightFiles, ...whole.weightFiles] },
+      ],
+      /names a file of weights twice/,
+    ],
+    [
+      'kernels without a portable variant',
+      kernels.map((_, at) => ({
+        ...whole,
+        kernels: kernels.map((k, i) =>
+          i === at ? { ...k, variants: k.variants.map((v) => ({ ...v, requires: { subgroupSize: 8 } })) } : k,
+        ),
+      })),
+      /kernel `(scale|shift)` has no portable variant/,
+    ],
+    [
+      'entries that differ in more than their batch',
+      [
+        withEntry({ inputs: [{ ...one.inputs[0]!, name: 'z' }] }),
+        withEntry({ outputs: [{ ...one.outputs[0]!, name: 'z' }] }),
+      ],
+      /differ in more than their batch/,
+    ],
+    [
+      'golden tensors of other entries',
+      [
+        { ...whole, golden: { ...golden, inputs: [] } },
+        { ...whole, golden: { ...golden, outputs: [...golden.outputs, 'more'] } },
+      ],
+      /other inputs or outputs than the entries|malformed at `golden/,
+    ],
+    [
+      'golden tensors of one name',
+      [
+        { ...whole, golden: { ...golden, outputs: golden.inputs } },
+        { ...whole, golden: { ...golden, inputs: golden.outputs } },
+      ],
+      /names golden tensor `.*` twice/,
+    ],
+    [
+      'inputs or outputs of one name',
+      [
+        withEntry({ inputs: [one.inputs[0]!, one.inputs[0]!] }),
+        withEntry({ outputs: [one.outputs[0]!, one.outputs[0]!] }),
+      ],
+      /names the (input `x`|output `logits`) twice/,
+    ],
+    [
+      'tensors of another batch',
+      [
+        withEntry({ inputs: [{ ...one.inputs[0]!, shape: [3, 4] }] }),
+        withEntry({ outputs: [{ ...one.outputs[0]!, shape: [3, 4] }] }),
+      ],
+      /does not begin with the batch, 1/,
+    ],
+    [
+      'tensors that are larger than anything',
+      [
+        withEntry({ inputs: [{ ...one.inputs[0]!, shape: [1, 2 ** 31, 2 ** 31] }] }),
+        withEntry({ outputs: [{ ...one.outputs[0]!, shape: [1, 2 ** 31, 2 ** 31] }] }),
+      ],
+      /is larger than anything/,
+    ],
+    [
+      'kernels that are not there',
+      [withDispatch(0, { kernel: 2 }), withDispatch(1, { kernel: 99 })],
+      /names kernel (2|99) of 2/,
+    ],
+    [
+      'other bindings than the kernel has',
+      [
+        withDispatch(0, { bindings: one.dispatches[0]!.bindings.slice(1) }),
+        withDispatch(1, { bindings: [...one.dispatches[1]!.bindings, one.dispatches[1]!.bindings[0]!] }),
+      ],
+      /dispatch [01] \((scale|shift)\) does not fit kernel `(scale|shift)`/,
+    ],
+    [
+      'other counts of workgroups than the kernel has variants',
+      [
+        withDispatch(0, { workgroups: [] }),
+        withDispatch(1, {
+          workgroups: [
+            [1, 1, 1],
+            [1, 1, 1],
+          ],
+        }),
+      ],
+      /does not fit kernel `(scale|shift)`|malformed at `entries/,
+    ],
+    [
+      'inputs and arenas that are not there',
+      [
+        withBinding(0, 0, { kind: 'input', index: 1, offset: 0, bytes: 16 }),
+        withBinding(0, 2, { kind: 'arena', slab: 1, offset: 256, bytes: 16 }),
+      ],
+      /binds an (input|arena) that is not there/,
+    ],
+    [
+      'weights that are not there',
+      [
+        withBinding(0, 1, { kind: 'weight', name: 'c', offset: 0, bytes: 16 }),
+        withBinding(1, 1, { kind: 'weight', name: '', offset: 0, bytes: 16 }),
+      ],
+      /binds a weight that is not there|malformed at `entries/,
+    ],
+    [
+      'bytes past a buffer',
+      [
+        withBinding(0, 1, { kind: 'weight', name: 'a', offset: 0, bytes: 32 }),
+        withBinding(0, 0, { kind: 'input', index: 0, offset: 256, bytes: 16 }),
+      ],
+      /binds bytes (0\.\.32|256\.\.272) of the 16 of its (weight|input)/,
+    ],
+    [
+      'places that no device can bind',
+      [
+        withBinding(0, 2, { kind: 'arena', slab: 0, offset: 128, bytes: 16 }),
+        withBinding(1, 0, { kind: 'arena', slab: 0, offset: 4, bytes: 16 }),
+      ],
+      /binds bytes (128\.\.144|4\.\.20) of the 272 of its arena|malformed at `entries/,
+    ],
+    [
+      'kernels that write to weights',
+      [
+        withBinding(0, 2, { kind: 'weight', name: 'a', offset: 0, bytes: 16 }),
+        withBinding(1, 0, { kind: 'weight', name: 'b', offset: 0, bytes: 16 }),
+      ],
+      /writes to the weight `[ab]`/,
+    ],
+  ])('%s', (_, programs, message) => {
+    expect(programs.length).toBeGreaterThan(1);
+    for (const program of programs) {
+      const refused = (): unknown => checkProgram(program);
+      expect(refused).toThrow(ProgramFileError);
+      expect(refused).toThrow(message);
+    }
+  });
+
+  test('text that is no JSON', () => {
+    for (const text of ['', '{', 'program']) expect(() => parseProgram(text)).toThrow(/is not JSON/);
+  });
+});
