@@ -4,189 +4,297 @@
  * past the end are clamped and masked, so that all lanes stay active.
  */
 import type { AttentionSubgroupSchedule } from './attention-schedules.js';
-import { type Grid, tileGrid } from './grid.js';
-import { f32, factor, indent, plus, range, SMALLEST } from './lines.js';
+import { startTile, tileGrid } from './grid.js';
+import { Body } from './kernel/body.js';
+import {
+  add,
+  all,
+  builtin,
+  call,
+  collective,
+  component,
+  div,
+  dot,
+  eq,
+  exp,
+  F32,
+  F32X4,
+  f32,
+  item,
+  lt,
+  max,
+  min,
+  mul,
+  name,
+  rem,
+  select,
+  splat,
+  sub,
+  u32,
+  uint,
+  vector,
+} from './kernel/expr.js';
+import { plus, range, SMALLEST } from './kernel/sugar.js';
+import type { Expr, KernelFunction } from './kernel/types.js';
 import type { AttentionProblem, GeneratedVariant } from './problem.js';
 
 export function attentionSubgroup(p: AttentionProblem, s: AttentionSubgroupSchedule, rank: number): GeneratedVariant {
   const grid = tileGrid(Math.ceil(p.rows / s.rows), p.batch, 1, p.maxWorkgroups);
+  const b = new Body();
+  startTile(b, grid);
+  const lane = uint('lane');
+  const z = b.named('z', grid.row);
+  const row = b.named('row', mul(grid.column, u32(s.rows)));
+  const own = u32(s.size / s.groups);
+  const first = s.groups > 1 ? b.named('first', mul(div(lane, own), own)) : undefined;
+  const column = b.named('column', mul(s.groups > 1 ? rem(lane, own) : lane, u32(4)));
+  const at: Place = { z, row, lane, column, first };
+  const m = range(s.rows).map((r) => b.var(`m${r}`, F32, f32(SMALLEST)));
+  const l = range(s.rows).map((r) => b.var(`l${r}`, F32, f32(0)));
+  const o = range(s.rows).map((r) => range(s.vectors).map((v) => b.var(`o${r}_${v}`, F32X4, splat(f32(0), 4))));
+  b.for('base', u32(0), u32(p.keys), 4 * s.size, () => {
+    const sums = range(s.rows).map((r) => b.var(`s${r}`, F32X4, splat(f32(0), 4)));
+    const keys = range(4).map((c) => b.named(`j${c}`, min(add(plus(uint('base'), c * s.size), lane), u32(p.keys - 1))));
+    b.for('d', u32(0), u32(p.headDim), s.dStep, () => scores(b, p, s, at, keys, sums));
+    softmax(b, p, s, at, keys, { s: sums, m, l, o });
+    b.for('i', u32(0), own, 1, () => output(b, p, s, at, sums, o));
+  });
+  finish(b, p, s, at, { m, l, o }, grid.partial);
   return {
     name: `subgroup${s.size}`,
     requires: { features: ['subgroups'], subgroupSize: s.size },
     rank,
-    wgsl: source(p, s, grid),
     workgroups: grid.counts,
+    program: {
+      workgroup: [s.size, 1, 1],
+      subgroup: s.size,
+      inputs: [
+        { name: 'group', builtin: 'workgroup_id' },
+        { name: 'lane', builtin: 'subgroup_invocation_id' },
+      ],
+      shared: [],
+      functions: [
+        ...p.functions,
+        across(s.size, 'max', (x, y) => max(x, y)),
+        across(s.size, 'add', (x, y) => add(x, y)),
+      ],
+      main: b.stmts,
+      doc: `${s.rows} queries for each subgroup of ${s.size}, ${4 * s.size} keys at a time.`,
+    },
   };
 }
 
-function source(p: AttentionProblem, s: AttentionSubgroupSchedule, grid: Grid): string {
-  const rows = range(s.rows);
-  const vectors = range(s.vectors);
-  const declare = [
-    ...rows.map((r) => `var m${r} = ${SMALLEST};`),
-    ...rows.map((r) => `var l${r} = 0.0;`),
-    ...rows.flatMap((r) => vectors.map((v) => `var o${r}_${v} = vec4f(0.0);`)),
-  ];
-  const ragged = s.groups > 1 || p.valueDim % (4 * s.size) !== 0;
-  return `enable subgroups;
-
-${p.declarations}
-
-${reductions(s.size)}
-
-// ${s.rows} queries for each subgroup of ${s.size}, ${4 * s.size} keys at a time.
-@compute @workgroup_size(${s.size})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
-${indent(1, [...grid.lines, `let z = ${grid.row};`, `let row = ${factor(grid.column)} * ${s.rows}u;`])}
-${s.groups > 1 ? `  let first = (lane / ${s.size / s.groups}u) * ${s.size / s.groups}u;\n` : ''}  let column = ${s.groups > 1 ? `(lane % ${s.size / s.groups}u) * 4u` : 'lane * 4u'};
-${indent(1, declare)}
-  for (var base = 0u; base < ${p.keys}u; base += ${4 * s.size}u) {
-${indent(2, [...rows.map((r) => `var s${r} = vec4f(0.0);`), ...range(4).map((c) => `let j${c} = min(${plus('base', c * s.size)} + lane, ${p.keys - 1}u);`)])}
-    for (var d = 0u; d < ${p.headDim}u; d += ${s.dStep}u) {
-${indent(3, scores(p, s))}
-    }
-${indent(2, softmax(p, s))}
-    for (var i = 0u; i < ${s.size / s.groups}u; i++) {
-${indent(3, output(p, s))}
-    }
-  }
-${indent(1, finish(p, s, grid, ragged))}
+interface Place {
+  readonly z: Expr;
+  readonly row: Expr;
+  readonly lane: Expr;
+  readonly column: Expr;
+  /** First lane of those that take the same keys. */
+  readonly first: Expr | undefined;
 }
-`;
+
+/** What is kept of each query: largest score, sum of weights, output. */
+interface Kept {
+  readonly m: readonly Expr[];
+  readonly l: readonly Expr[];
+  readonly o: readonly (readonly Expr[])[];
 }
 
 /**
- * Maximum and sum over a subgroup. Software drivers turn the built-in reductions into loops over lanes that are slow to compile and
+ * Maximum or sum over a subgroup. Software drivers turn the built-in reductions into loops over lanes that are slow to compile and
  * to run; a few exchanges do the same.
  */
-function reductions(size: number): string {
-  const define = (name: string, built: string, step: (x: string, y: string) => string) => {
-    const steps: string[] = [];
-    for (let g = 1; g < size; g *= 2) steps.push(`v = ${step('v', `subgroupShuffleXor(v, ${g}u)`)};`);
-    const body = size > 8 ? [`return ${built}(own);`] : ['var v = own;', ...steps, 'return v;'];
-    return `fn ${name}(own: f32) -> f32 {\n${indent(1, body)}\n}`;
-  };
-  const max = define('across_max', 'subgroupMax', (x, y) => `max(${x}, ${y})`);
-  return `${max}\n\n${define('across_add', 'subgroupAdd', (x, y) => `${x} + ${y}`)}`;
+function across(size: number, op: 'max' | 'add', step: (x: Expr, y: Expr) => Expr): KernelFunction {
+  const b = new Body();
+  const own = name('own', F32);
+  if (size > 8) b.return(collective(op, own));
+  else {
+    const v = b.var('v', F32, own);
+    for (let g = 1; g < size; g *= 2) b.assign(v, step(v, collective('shuffle_xor', v, u32(g))));
+    b.return(v);
+  }
+  return { name: `across_${op}`, params: [{ name: 'own', type: F32 }], result: F32, body: b.stmts };
 }
 
+const acrossAll = (op: 'max' | 'add', x: Expr): Expr => call(`across_${op}`, F32, [x]);
+
 /** s_r += q_r . k for the four keys of each lane, over dStep inputs. */
-function scores(p: AttentionProblem, s: AttentionSubgroupSchedule): string[] {
-  const lines: string[] = [];
-  const last = `${p.rows - 1}u`;
-  if (s.rows >= s.size) {
-    for (let h = 0; h < s.rows / s.size; h++) {
-      lines.push(`let q${h} = load_q4(z, min(${plus('row', h * s.size)} + lane, ${last}), d);`);
+function scores(
+  b: Body,
+  p: AttentionProblem,
+  s: AttentionSubgroupSchedule,
+  { z, row, lane }: Place,
+  keys: readonly Expr[],
+  sums: readonly Expr[],
+): void {
+  const d = uint('d');
+  const last = u32(p.rows - 1);
+  const query = (at: Expr, depth: Expr): Expr => call('load_q4', F32X4, [z, min(at, last), depth]);
+  const turns = s.dStep / 4;
+  const held =
+    s.rows >= s.size
+      ? range(s.rows / s.size).map((h) => b.named(`q${h}`, query(add(plus(row, h * s.size), lane), d)))
+      : [
+          b.named(
+            'q0',
+            query(add(row, rem(lane, u32(s.rows))), add(d, mul(u32(4), rem(div(lane, u32(s.rows)), u32(turns))))),
+          ),
+        ];
+  const k = range(turns).map((t) =>
+    range(4).map((c) => b.named(`k${t}_${c}`, call('load_k4', F32X4, [z, keys[c]!, plus(d, 4 * t)]))),
+  );
+  for (const r of range(s.rows)) {
+    for (const t of range(turns)) {
+      const [h, from] = s.rows >= s.size ? [Math.floor(r / s.size), r % s.size] : [0, r + t * s.rows];
+      b.block(() => {
+        const q = b.named('q', collective('broadcast', held[h]!, u32(from)));
+        b.assign(sums[r]!, add(sums[r]!, vector(...k[t]!.map((key) => dot(q, key)))));
+      });
     }
-  } else {
-    lines.push(
-      `let q0 = load_q4(z, min(row + lane % ${s.rows}u, ${last}), d + 4u * ((lane / ${s.rows}u) % ${s.dStep / 4}u));`,
-    );
   }
-  for (let t = 0; t < s.dStep / 4; t++) {
-    for (let c = 0; c < 4; c++) lines.push(`let k${t}_${c} = load_k4(z, j${c}, ${plus('d', 4 * t)});`);
-  }
-  for (let r = 0; r < s.rows; r++) {
-    for (let t = 0; t < s.dStep / 4; t++) {
-      const [held, lane] = s.rows >= s.size ? [Math.floor(r / s.size), r % s.size] : [0, r + t * s.rows];
-      lines.push(`{ let q = subgroupBroadcast(q${held}, ${lane}u);`);
-      lines.push(`  s${r} += vec4f(dot(q, k${t}_0), dot(q, k${t}_1), dot(q, k${t}_2), dot(q, k${t}_3)); }`);
-    }
-  }
-  return lines;
 }
 
 /** Turns scores into probabilities against the new maximum and rescales what was summed against the old one. */
-function softmax(p: AttentionProblem, s: AttentionSubgroupSchedule): string[] {
-  const lines: string[] = [];
-  if (p.hasBias) {
-    // The one place with an indexed array: the bias function is then in the code four times and not four times a row.
-    lines.push(
-      `var biased = array<vec4f, ${s.rows}>(${range(s.rows)
-        .map((r) => `s${r} * SCALE`)
-        .join(', ')});`,
-      `for (var r = 0u; r < ${s.rows}u; r++) {`,
-      `  let at = min(row + r, ${p.rows - 1}u);`,
-      '  biased[r] += vec4f(bias(z, at, j0), bias(z, at, j1), bias(z, at, j2), bias(z, at, j3));',
-      '}',
-      ...range(s.rows).map((r) => `s${r} = biased[${r}];`),
-    );
-  } else {
-    for (let r = 0; r < s.rows; r++) lines.push(`s${r} *= SCALE;`);
+function softmax(
+  b: Body,
+  p: AttentionProblem,
+  s: AttentionSubgroupSchedule,
+  { z, row, lane }: Place,
+  keys: readonly Expr[],
+  { s: sums, m, l, o }: Kept & { readonly s: readonly Expr[] },
+): void {
+  const scaled = sums.map((x) => mul(x, f32(p.scale)));
+  if (p.hasBias) addBias(b, p, { z, row }, keys, sums, scaled);
+  else for (const [r, x] of sums.entries()) b.assign(x, scaled[r]!);
+  let valid: Expr | undefined;
+  if (p.keys % (4 * s.size) !== 0) {
+    const apart = vector(u32(0), u32(s.size), u32(2 * s.size), u32(3 * s.size));
+    valid = b.named('valid', lt(add(splat(add(uint('base'), lane), 4), apart), splat(u32(p.keys), 4)));
   }
-  const ragged = p.keys % (4 * s.size) !== 0;
-  if (ragged) {
-    lines.push(
-      `let valid = vec4u(base + lane) + vec4u(0u, ${s.size}u, ${2 * s.size}u, ${3 * s.size}u) < vec4u(${p.keys}u);`,
-    );
+  for (const [r, x] of sums.entries()) {
+    if (valid) b.assign(x, select(splat(f32(SMALLEST), 4), x, valid));
+    b.block(() => {
+      const [x0, x1, x2, x3] = range(4).map((i) => component(x, i)) as [Expr, Expr, Expr, Expr];
+      const largest = b.named('m', max(m[r]!, acrossAll('max', max(max(x0, x1), max(x2, x3)))));
+      const old = b.named('old', exp(sub(m[r]!, largest)));
+      const weights = exp(sub(x, splat(largest, 4)));
+      b.assign(x, valid ? select(splat(f32(0), 4), weights, valid) : weights);
+      b.assign(m[r]!, largest);
+      b.assign(l[r]!, add(add(mul(l[r]!, old), add(x0, x1)), add(x2, x3)));
+      for (const sum of o[r]!) b.assign(sum, mul(sum, old));
+    });
   }
-  for (let r = 0; r < s.rows; r++) {
-    if (ragged) lines.push(`s${r} = select(vec4f(${SMALLEST}), s${r}, valid);`);
-    lines.push(
-      `{ let m = max(m${r}, across_max(max(max(s${r}.x, s${r}.y), max(s${r}.z, s${r}.w))));`,
-      `  let old = exp(m${r} - m);`,
-      ragged ? `  s${r} = select(vec4f(0.0), exp(s${r} - m), valid);` : `  s${r} = exp(s${r} - m);`,
-      `  m${r} = m;`,
-      `  l${r} = l${r} * old + (s${r}.x + s${r}.y) + (s${r}.z + s${r}.w);`,
-      ...range(s.vectors).map((v) => `  o${r}_${v} *= old;`),
-      '}',
-    );
-  }
-  return lines.map((line) => line.replaceAll('SCALE', f32(p.scale)));
+}
+
+/** s_r = scaled_r + bias. The one place with an indexed array: the bias function is then in the code four times and not four times a row. */
+export function addBias(
+  b: Body,
+  p: AttentionProblem,
+  { z, row }: Pick<Place, 'z' | 'row'>,
+  keys: readonly Expr[],
+  sums: readonly Expr[],
+  scaled: readonly Expr[],
+): void {
+  const type = b.array('biased', scaled);
+  b.for('r', u32(0), u32(sums.length), 1, () => {
+    const r = uint('r');
+    const at = b.named('at', min(add(row, r), u32(p.rows - 1)));
+    const bias = vector(...keys.map((j) => call('bias', F32, [z, at, j])));
+    b.put('biased', r, add(item('biased', type, r), bias));
+  });
+  for (const [r, x] of sums.entries()) b.assign(x, item('biased', type, u32(r)));
 }
 
 /** o_r += p_r[j] * v[j] for the four keys of lane `owner`. */
-function output(p: AttentionProblem, s: AttentionSubgroupSchedule): string[] {
-  const lines: string[] = [];
-  lines.push(`let owner = ${s.groups > 1 ? `first + i` : 'i'};`);
-  for (let c = 0; c < 4; c++) {
-    const key = `min(${plus('base', c * s.size)} + owner, ${p.keys - 1}u)`;
-    for (let v = 0; v < s.vectors; v++)
-      lines.push(`let v${c}_${v} = load_v4(z, ${key}, ${plus('column', v * 4 * s.size)});`);
+function output(
+  b: Body,
+  p: AttentionProblem,
+  s: AttentionSubgroupSchedule,
+  { z, column, first }: Place,
+  sums: readonly Expr[],
+  o: readonly (readonly Expr[])[],
+): void {
+  const i = uint('i');
+  const owner = b.named('owner', first ? add(first, i) : i);
+  const values = range(4).map((c) => {
+    const key = min(add(plus(uint('base'), c * s.size), owner), u32(p.keys - 1));
+    return range(s.vectors).map((v) =>
+      b.named(`v${c}_${v}`, call('load_v4', F32X4, [z, key, plus(column, v * 4 * s.size)])),
+    );
+  });
+  for (const [r, x] of sums.entries()) {
+    b.block(() => {
+      const w = b.named('w', collective('shuffle', x, owner));
+      for (const [v, sum] of o[r]!.entries())
+        b.assign(
+          sum,
+          add(
+            sum,
+            weighted(
+              w,
+              values.map((of) => of[v]!),
+            ),
+          ),
+        );
+    });
   }
-  for (let r = 0; r < s.rows; r++) {
-    lines.push(`{ let w = subgroupShuffle(s${r}, owner);`);
-    for (let v = 0; v < s.vectors; v++) {
-      lines.push(`  o${r}_${v} += w.x * v0_${v} + w.y * v1_${v} + w.z * v2_${v} + w.w * v3_${v};`);
-    }
-    lines.push('}');
-  }
-  return lines;
+}
+
+/** w.x * v0 + w.y * v1 + w.z * v2 + w.w * v3 */
+export function weighted(w: Expr, values: readonly Expr[]): Expr {
+  return values.map((value, i) => mul(component(w, i), value)).reduce((x, y) => add(x, y));
 }
 
 /** Adds up what lanes hold apart, divides by the sum and stores. */
-function finish(p: AttentionProblem, s: AttentionSubgroupSchedule, grid: Grid, ragged: boolean): string[] {
-  const lines: string[] = [];
-  for (let r = 0; r < s.rows; r++) {
-    lines.push(`l${r} = across_add(l${r});`);
-    for (let g = s.size / s.groups; g < s.size; g *= 2) lines.push(`o${r}_0 += subgroupShuffleXor(o${r}_0, ${g}u);`);
+function finish(
+  b: Body,
+  p: AttentionProblem,
+  s: AttentionSubgroupSchedule,
+  { z, row, lane, column }: Place,
+  { m, l, o }: Kept,
+  partial: boolean,
+): void {
+  for (const r of range(s.rows)) {
+    b.assign(l[r]!, acrossAll('add', l[r]!));
+    const sum = o[r]![0]!;
+    for (let g = s.size / s.groups; g < s.size; g *= 2) b.assign(sum, add(sum, collective('shuffle_xor', sum, u32(g))));
   }
-  const outputs = range(s.rows).flatMap((r) => range(s.vectors).map((v) => `o${r}_${v} / l${r}`));
-  const inside = grid.partial ? [`z < ${p.batch}u`] : [];
-  const conditions = [
+  const outputs = o.flatMap((sums, r) => sums.map((sum) => div(sum, l[r]!)));
+  const ragged = s.groups > 1 || p.valueDim % (4 * s.size) !== 0;
+  const inside = partial ? [lt(z, u32(p.batch))] : [];
+  const where = all([
     ...inside,
-    ...(p.rows % s.rows === 0 ? [] : [`r < ${p.rows}u`]),
-    ...(s.groups > 1 ? [`lane < ${s.size / s.groups}u`] : []),
-    ...(ragged ? [`c < ${p.valueDim}u`] : []),
-  ];
-  const store = 'store4(z, r, c, outputs[i]);';
-  lines.push(
-    `var outputs = array<vec4f, ${outputs.length}>(${outputs.join(', ')});`,
-    `for (var i = 0u; i < ${outputs.length}u; i++) {`,
-    `  let r = row + ${s.vectors === 1 ? 'i' : `i / ${s.vectors}u`};`,
-    `  let c = column${s.vectors === 1 ? '' : ` + (i % ${s.vectors}u) * ${4 * s.size}u`};`,
-    conditions.length > 0 ? `  if (${conditions.join(' && ')}) { ${store} }` : `  ${store}`,
-    '}',
+    ...(p.rows % s.rows === 0 ? [] : [lt(uint('r'), u32(p.rows))]),
+    ...(s.groups > 1 ? [lt(lane, u32(s.size / s.groups))] : []),
+    ...(ragged ? [lt(uint('c'), u32(p.valueDim))] : []),
+  ]);
+  storeOutputs(b, outputs, s.vectors, { z, row, column, apart: 4 * s.size }, where);
+  if (!p.hasLse) return;
+  const type = b.array(
+    'sums',
+    m.map((most, r) => add(most, builtin('log', l[r]!))),
   );
-  if (p.hasLse) {
-    lines.push(
-      `var sums = array<f32, ${s.rows}>(${range(s.rows)
-        .map((r) => `m${r} + log(l${r})`)
-        .join(', ')});`,
-      `for (var r = 0u; r < ${s.rows}u; r++) {`,
-      `  if (${[...inside, 'lane == 0u', `row + r < ${p.rows}u`].join(' && ')}) { store_lse(z, row + r, sums[r]); }`,
-      '}',
+  b.for('r', u32(0), u32(s.rows), 1, () => {
+    const r = uint('r');
+    b.if(all([...inside, eq(lane, u32(0)), lt(add(row, r), u32(p.rows))])!, () =>
+      b.do('store_lse', z, add(row, r), item('sums', type, r)),
     );
-  }
-  return lines;
+  });
+}
+
+/** Stores outputs, rows one after another and `vectors` of each, whose columns are `apart`. */
+export function storeOutputs(
+  b: Body,
+  outputs: readonly Expr[],
+  vectors: number,
+  at: Pick<Place, 'z' | 'row' | 'column'> & { readonly apart: number },
+  where: Expr | undefined,
+): void {
+  const type = b.array('outputs', outputs);
+  b.for('i', u32(0), u32(outputs.length), 1, () => {
+    const i = uint('i');
+    const r = b.named('r', add(at.row, vectors === 1 ? i : div(i, u32(vectors))));
+    const c = b.named('c', vectors === 1 ? at.column : add(at.column, mul(rem(i, u32(vectors)), u32(at.apart))));
+    b.where(where, () => b.do('store4', at.z, r, c, item('outputs', type, i)));
+  });
 }

@@ -3,8 +3,37 @@
  * four queries and, of each block, four keys (for scores) and then four columns for each 64 (for the output); maxima, sums and
  * probabilities pass through 5 KiB of workgroup memory.
  */
-import { type Grid, tileGrid } from './grid.js';
-import { f32, factor, indent, plus, range, SMALLEST } from './lines.js';
+import { addBias, storeOutputs, weighted } from './attention-subgroup.js';
+import { type Grid, startTile, tileGrid } from './grid.js';
+import { Body } from './kernel/body.js';
+import {
+  add,
+  all,
+  builtin,
+  call,
+  component,
+  div,
+  dot,
+  eq,
+  exp,
+  F32,
+  F32X4,
+  f32,
+  item,
+  lt,
+  max,
+  min,
+  mul,
+  rem,
+  select,
+  splat,
+  sub,
+  u32,
+  uint,
+  vector,
+} from './kernel/expr.js';
+import { plus, range, SMALLEST } from './kernel/sugar.js';
+import type { Expr, Stmt } from './kernel/types.js';
 import type { AttentionProblem, GeneratedVariant } from './problem.js';
 
 /** Queries of a workgroup, queries of a thread, and threads that share these. */
@@ -15,122 +44,122 @@ const KEYS = 4 * ACROSS;
 
 export function attentionWorkgroup(p: AttentionProblem, rank: number): GeneratedVariant {
   const grid = tileGrid(Math.ceil(p.rows / ROWS), p.batch, 1, p.maxWorkgroups);
+  const threads = (ROWS / OWN) * ACROSS;
   return {
     name: 'portable',
     requires: {},
     rank,
-    wgsl: source(p, grid),
     workgroups: grid.counts,
+    program: {
+      workgroup: [threads, 1, 1],
+      inputs: [
+        { name: 'group', builtin: 'workgroup_id' },
+        { name: 'thread', builtin: 'local_invocation_index' },
+      ],
+      shared: [
+        { name: 'partial', type: F32X4, count: threads },
+        { name: 'weights', type: F32X4, count: ROWS * ACROSS },
+      ],
+      functions: p.functions,
+      main: main(p, grid),
+      doc: `${ROWS} queries for each workgroup, ${KEYS} keys at a time.`,
+    },
   };
 }
 
-function source(p: AttentionProblem, grid: Grid): string {
-  const inside = grid.partial ? [`z < ${p.batch}u`] : [];
+/** Four numbers `step` apart, from 0. */
+const steps = (step: number): Expr => vector(u32(0), u32(step), u32(2 * step), u32(3 * step));
+
+function main(p: AttentionProblem, grid: Grid): readonly Stmt[] {
+  const b = new Body();
+  const zero = splat(f32(0), 4);
+  const smallest = splat(f32(SMALLEST), 4);
+  startTile(b, grid);
+  const z = b.named('z', grid.row);
+  const thread = uint('thread');
+  const across = b.named('across', rem(thread, u32(ACROSS)));
+  const own = b.named('own', mul(div(thread, u32(ACROSS)), u32(OWN)));
+  const row = b.named('row', add(mul(grid.column, u32(ROWS)), own));
+  const column = b.named('column', mul(across, u32(4)));
   const rows = range(OWN);
   const vectors = range(Math.ceil(p.valueDim / KEYS));
-  const columns = (v: number) => (v === 0 ? 'column' : `${plus('column', v * KEYS)}`);
-  const ragged = p.keys % KEYS !== 0;
-  const mask = (r: number, masked: string, value: string) =>
-    ragged ? `s${r} = select(vec4f(${masked}), ${value}, valid);` : `s${r} = ${value};`;
-  const scores = [
-    ...rows.map((r) => `let q${r} = load_q4(z, min(${plus('row', r)}, ${p.rows - 1}u), d);`),
-    ...range(4).map((c) => `let k${c} = load_k4(z, j.${'xyzw'[c]}, d);`),
-    ...rows.map((r) => `s${r} += vec4f(dot(q${r}, k0), dot(q${r}, k1), dot(q${r}, k2), dot(q${r}, k3));`),
-  ];
-  const biased = [
-    `var biased = array<vec4f, ${OWN}>(${rows.map((r) => `s${r}`).join(', ')});`,
-    `for (var r = 0u; r < ${OWN}u; r++) {`,
-    `  let at = min(row + r, ${p.rows - 1}u);`,
-    '  biased[r] += vec4f(bias(z, at, j.x), bias(z, at, j.y), bias(z, at, j.z), bias(z, at, j.w));',
-    '}',
-    ...rows.map((r) => `s${r} = biased[${r}];`),
-  ];
-  const softmax = rows.flatMap((r) => [
-    `let n${r} = max(m${r}, largest.${'xyzw'[r]});`,
-    `let old${r} = exp(m${r} - n${r});`,
-    mask(r, '0.0', `exp(s${r} - n${r})`),
-    `m${r} = n${r};`,
-    `l${r} = l${r} * old${r} + (s${r}.x + s${r}.y) + (s${r}.z + s${r}.w);`,
-    `weights[(${plus('own', r)}) * ${ACROSS}u + across] = s${r};`,
-    ...vectors.map((v) => `o${r}_${v} *= old${r};`),
-  ]);
-  const output = [
-    `let key = min(vec4u(base + i) + vec4u(0u, ${ACROSS}u, ${2 * ACROSS}u, ${3 * ACROSS}u), vec4u(${p.keys - 1}u));`,
-    ...rows.map((r) => `let w${r} = weights[(${plus('own', r)}) * ${ACROSS}u + i];`),
-    ...vectors.flatMap((v) => range(4).map((c) => `let v${c}_${v} = load_v4(z, key.${'xyzw'[c]}, ${columns(v)});`)),
-    ...rows.flatMap((r) =>
-      vectors.map(
-        (v) => `o${r}_${v} += w${r}.x * v0_${v} + w${r}.y * v1_${v} + w${r}.z * v2_${v} + w${r}.w * v3_${v};`,
-      ),
-    ),
-  ];
-  const outputs = rows.flatMap((r) => vectors.map((v) => `o${r}_${v} / sums[${r}]`));
-  return `var<workgroup> partial: array<vec4f, ${(ROWS / OWN) * ACROSS}>;
-var<workgroup> weights: array<vec4f, ${ROWS * ACROSS}>;
-
-${p.declarations}
-
-// ${ROWS} queries for each workgroup, ${KEYS} keys at a time.
-@compute @workgroup_size(${(ROWS / OWN) * ACROSS})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
-${indent(1, [...grid.lines, `let z = ${grid.row};`])}
-  let across = thread % ${ACROSS}u;
-  let own = (thread / ${ACROSS}u) * ${OWN}u;
-  let row = ${factor(grid.column)} * ${ROWS}u + own;
-  let column = across * 4u;
-${indent(1, [
-  ...rows.flatMap((r) => [`var m${r} = ${SMALLEST};`, `var l${r} = 0.0;`]),
-  ...rows.flatMap((r) => vectors.map((v) => `var o${r}_${v} = vec4f(0.0);`)),
-])}
-  for (var base = 0u; base < ${p.keys}u; base += ${KEYS}u) {
-    let past = vec4u(base + across) + vec4u(0u, ${ACROSS}u, ${2 * ACROSS}u, ${3 * ACROSS}u);
-    let j = min(past, vec4u(${p.keys - 1}u));${ragged ? '\n    let valid = past == j;' : ''}
-${indent(
-  2,
-  rows.map((r) => `var s${r} = vec4f(0.0);`),
-)}
-    for (var d = 0u; d < ${p.headDim}u; d += 4u) {
-${indent(3, scores)}
+  const kept = rows.map((r) => ({ m: b.var(`m${r}`, F32, f32(SMALLEST)), l: b.var(`l${r}`, F32, f32(0)) }));
+  const o = rows.map((r) => vectors.map((v) => b.var(`o${r}_${v}`, F32X4, zero)));
+  const partial = (i: Expr): Expr => item('partial', F32X4, i);
+  /** What the threads of this one's rows have put there, one after another. */
+  const eachPartial = (body: (x: Expr) => void): void =>
+    b.for('i', u32(0), u32(ACROSS), 1, () => body(partial(add(mul(div(own, u32(OWN)), u32(ACROSS)), uint('i')))));
+  const weightAt = (r: number, i: Expr): Expr => add(mul(plus(own, r), u32(ACROSS)), i);
+  b.for('base', u32(0), u32(p.keys), KEYS, () => {
+    const base = uint('base');
+    const past = b.named('past', add(splat(add(base, across), 4), steps(ACROSS)));
+    const j = b.named('j', min(past, splat(u32(p.keys - 1), 4)));
+    const valid = p.keys % KEYS !== 0 ? b.named('valid', eq(past, j)) : undefined;
+    const s = rows.map((r) => b.var(`s${r}`, F32X4, zero));
+    const masked = (r: number, otherwise: Expr, value: Expr): void =>
+      b.assign(s[r]!, valid ? select(otherwise, value, valid) : value);
+    b.for('d', u32(0), u32(p.headDim), 4, () => {
+      const d = uint('d');
+      const q = rows.map((r) => b.named(`q${r}`, call('load_q4', F32X4, [z, min(plus(row, r), u32(p.rows - 1)), d])));
+      const k = range(4).map((c) => b.named(`k${c}`, call('load_k4', F32X4, [z, component(j, c), d])));
+      for (const r of rows) b.assign(s[r]!, add(s[r]!, vector(...k.map((key) => dot(q[r]!, key)))));
+    });
+    for (const x of s) b.assign(x, mul(x, f32(p.scale)));
+    if (p.hasBias) {
+      const keys = range(4).map((c) => component(j, c));
+      addBias(b, p, { z, row }, keys, s, s);
     }
-${indent(2, [
-  ...rows.map((r) => `s${r} *= ${f32(p.scale)};`),
-  ...(p.hasBias ? biased : []),
-  ...rows.map((r) => mask(r, SMALLEST, `s${r}`)),
-  `partial[thread] = vec4f(${rows.map((r) => `max(max(s${r}.x, s${r}.y), max(s${r}.z, s${r}.w))`).join(', ')});`,
-])}
-    workgroupBarrier();
-    var largest = vec4f(${SMALLEST});
-    for (var i = 0u; i < ${ACROSS}u; i++) {
-      largest = max(largest, partial[own / ${OWN}u * ${ACROSS}u + i]);
+    for (const r of rows) masked(r, smallest, s[r]!);
+    const largestOf = (x: Expr): Expr =>
+      max(max(component(x, 0), component(x, 1)), max(component(x, 2), component(x, 3)));
+    b.put('partial', thread, vector(...s.map(largestOf)));
+    b.barrier();
+    const largest = b.var('largest', F32X4, smallest);
+    eachPartial((x) => b.assign(largest, max(largest, x)));
+    for (const r of rows) {
+      const { m, l } = kept[r]!;
+      const now = b.named(`n${r}`, max(m, component(largest, r)));
+      const old = b.named(`old${r}`, exp(sub(m, now)));
+      masked(r, zero, exp(sub(s[r]!, splat(now, 4))));
+      b.assign(m, now);
+      const [x, y, v, w] = range(4).map((i) => component(s[r]!, i)) as [Expr, Expr, Expr, Expr];
+      b.assign(l, add(add(mul(l, old), add(x, y)), add(v, w)));
+      b.put('weights', weightAt(r, across), s[r]!);
+      for (const sum of o[r]!) b.assign(sum, mul(sum, old));
     }
-${indent(2, softmax)}
-    workgroupBarrier();
-    for (var i = 0u; i < ${ACROSS}u; i++) {
-${indent(3, output)}
-    }
+    b.barrier();
+    b.for('i', u32(0), u32(ACROSS), 1, () => {
+      const i = uint('i');
+      const key = b.named('key', min(add(splat(add(base, i), 4), steps(ACROSS)), splat(u32(p.keys - 1), 4)));
+      const w = rows.map((r) => b.named(`w${r}`, item('weights', F32X4, weightAt(r, i))));
+      const values = vectors.map((v) =>
+        range(4).map((c) =>
+          b.named(`v${c}_${v}`, call('load_v4', F32X4, [z, component(key, c), plus(column, v * KEYS)])),
+        ),
+      );
+      for (const r of rows) {
+        for (const v of vectors) b.assign(o[r]![v]!, add(o[r]![v]!, weighted(w[r]!, values[v]!)));
+      }
+    });
+  });
+  b.barrier();
+  b.put('partial', thread, vector(...kept.map(({ l }) => l)));
+  b.barrier();
+  const sums = b.var('sums', F32X4, zero);
+  eachPartial((x) => b.assign(sums, add(sums, x)));
+  b.comment('One copy of the epilogue in the code: compilers are slow where it is written out for every row.');
+  const inside = grid.partial ? [lt(z, u32(p.batch))] : [];
+  const outputs = rows.flatMap((r) => vectors.map((v) => div(o[r]![v]!, component(sums, r))));
+  const where = all([...inside, lt(uint('r'), u32(p.rows)), lt(uint('c'), u32(p.valueDim))]);
+  storeOutputs(b, outputs, vectors.length, { z, row, column, apart: KEYS }, where);
+  if (p.hasLse) {
+    const lse = b.named('lse', add(vector(...kept.map(({ m }) => m)), builtin('log', sums)));
+    b.for('r', u32(0), u32(OWN), 1, () => {
+      const r = uint('r');
+      b.if(all([...inside, eq(across, u32(0)), lt(add(row, r), u32(p.rows))])!, () =>
+        b.do('store_lse', z, add(row, r), component(lse, r)),
+      );
+    });
   }
-  workgroupBarrier();
-  partial[thread] = vec4f(${rows.map((r) => `l${r}`).join(', ')});
-  workgroupBarrier();
-  var sums = vec4f(0.0);
-  for (var i = 0u; i < ${ACROSS}u; i++) {
-    sums += partial[own / ${OWN}u * ${ACROSS}u + i];
-  }
-  // One copy of the epilogue in the code: compilers are slow where it is written out for every row.
-  var outputs = array<vec4f, ${outputs.length}>(${outputs.join(', ')});
-  for (var i = 0u; i < ${outputs.length}u; i++) {
-    let r = row + i / ${vectors.length}u;
-    let c = column + (i % ${vectors.length}u) * ${KEYS}u;
-    if (${[...inside, `r < ${p.rows}u`, `c < ${p.valueDim}u`].join(' && ')}) { store4(z, r, c, outputs[i]); }
-  }${
-    p.hasLse
-      ? `
-  let lse = vec4f(${rows.map((r) => `m${r}`).join(', ')}) + log(sums);
-  for (var r = 0u; r < ${OWN}u; r++) {
-    if (${[...inside, 'across == 0u', `row + r < ${p.rows}u`].join(' && ')}) { store_lse(z, row + r, lse[r]); }
-  }`
-      : ''
-  }
-}
-`;
+  return b.stmts;
 }

@@ -1,75 +1,61 @@
 /** Contraction without any feature: each thread computes its own tile in registers. Legal on every adapter. */
 import type { RegisterSchedule } from './contract-schedules.js';
+import { storeAll } from './contract-subgroup.js';
 import { paddedK, weightFunction } from './contract-weight.js';
-import { type Grid, tileGrid } from './grid.js';
-import { factor, indent, plus } from './lines.js';
+import { startTile, tileGrid } from './grid.js';
+import { Body } from './kernel/body.js';
+import { add, all, call, component, F32X4, f32, lt, mul, name, splat, u32, uint } from './kernel/expr.js';
+import { fma, plus, range } from './kernel/sugar.js';
+import type { Expr, Kernel } from './kernel/types.js';
 import type { ContractProblem, GeneratedVariant } from './problem.js';
 
 export function contractRegisters(p: ContractProblem, s: RegisterSchedule, rank: number): GeneratedVariant {
   const [across, down] = s.threads;
-  const columns = Math.ceil(p.n / (4 * s.vectors * across));
-  const grid = tileGrid(columns, Math.ceil(p.m / (s.rows * down)), p.batch, p.maxWorkgroups);
+  const tiles = Math.ceil(p.n / (4 * s.vectors * across));
+  const grid = tileGrid(tiles, Math.ceil(p.m / (s.rows * down)), p.batch, p.maxWorkgroups);
+  const b = new Body();
+  startTile(b, grid);
+  const axis = (text: string, i: number): Expr => component(name(text, { scalar: 'u32', lanes: 3 }), i);
+  const [tileX, tileY] = grid.folded
+    ? [add(mul(grid.column, u32(across)), axis('local', 0)), add(mul(grid.row, u32(down)), axis('local', 1))]
+    : [axis('tile', 0), axis('tile', 1)];
+  const z = b.named('z', grid.folded ? grid.batch : axis('tile', 2));
+  const row = b.named('row', mul(tileY, u32(s.rows)));
+  const column = b.named('column', mul(tileX, u32(4 * s.vectors)));
+  const sums = range(s.rows).map((r) => range(s.vectors).map((v) => b.var(`c${r}_${v}`, F32X4, splat(f32(0), 4))));
+  b.for('k', u32(0), u32(paddedK(p, 4)), 4, () => {
+    const k = uint('k');
+    const a = range(s.rows).map((r) => b.named(`a${r}`, call('load_a4', F32X4, [z, plus(row, r), k])));
+    const w = range(4).map((i) =>
+      range(s.vectors).map((v) => b.named(`b${i}_${v}`, call('weight4', F32X4, [z, plus(k, i), plus(column, 4 * v)]))),
+    );
+    for (const r of range(s.rows)) {
+      for (const i of range(4)) {
+        for (const v of range(s.vectors))
+          b.assign(sums[r]![v]!, fma(splat(component(a[r]!, i), 4), w[i]![v]!, sums[r]![v]!));
+      }
+    }
+  });
+  const inside = [...(grid.partial ? [lt(z, u32(p.batch))] : []), lt(uint('r'), u32(p.m)), lt(uint('c'), u32(p.n))];
+  storeAll(b, sums.flat(), s.vectors, { z, row, column, apart: 4 }, all(inside));
   return {
     name: 'portable',
     requires: {},
     rank,
-    wgsl: source(p, s, grid),
     workgroups: grid.counts,
+    program: {
+      workgroup: [across, down, 1],
+      inputs: grid.folded ? IN_A_ROW : BY_THREAD,
+      shared: [],
+      functions: [...p.functions, weightFunction(p, 4)],
+      main: b.stmts,
+      doc: `A tile of ${s.rows} rows by ${4 * s.vectors} columns for each thread.`,
+    },
   };
 }
 
-function source(p: ContractProblem, s: RegisterSchedule, grid: Grid): string {
-  const [across, down] = s.threads;
-  const registers: string[] = [];
-  const body: string[] = [];
-  for (let r = 0; r < s.rows; r++) {
-    body.push(`let a${r} = load_a4(z, ${plus('row', r)}, k);`);
-    for (let v = 0; v < s.vectors; v++) registers.push(`c${r}_${v}`);
-  }
-  for (let k = 0; k < 4; k++) {
-    for (let v = 0; v < s.vectors; v++)
-      body.push(`let b${k}_${v} = weight4(z, ${plus('k', k)}, ${plus('column', 4 * v)});`);
-  }
-  for (let r = 0; r < s.rows; r++) {
-    for (let k = 0; k < 4; k++) {
-      for (let v = 0; v < s.vectors; v++) {
-        body.push(`c${r}_${v} = fma(vec4f(a${r}.${'xyzw'[k]}), b${k}_${v}, c${r}_${v});`);
-      }
-    }
-  }
-  const place = grid.folded
-    ? {
-        builtins: '@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u',
-        batch: grid.batch,
-        row: `(${factor(grid.row)} * ${down}u + local.y)`,
-        column: `(${factor(grid.column)} * ${across}u + local.x)`,
-      }
-    : { builtins: '@builtin(global_invocation_id) tile: vec3u', batch: 'tile.z', row: 'tile.y', column: 'tile.x' };
-  const inside = [...(grid.partial ? [`z < ${p.batch}u`] : []), `r < ${p.m}u`, `c < ${p.n}u`];
-  return `${p.declarations}
-
-${weightFunction(p, 4)}
-
-// A tile of ${s.rows} rows by ${4 * s.vectors} columns for each thread.
-@compute @workgroup_size(${across}, ${down})
-fn main(${place.builtins}) {
-${indent(1, [
-  ...grid.lines,
-  `let z = ${place.batch};`,
-  `let row = ${place.row} * ${s.rows}u;`,
-  `let column = ${place.column} * ${4 * s.vectors}u;`,
-])}
-${registers.map((r) => `  var ${r} = vec4f(0.0);`).join('\n')}
-  for (var k = 0u; k < ${paddedK(p, 4)}u; k += 4u) {
-${body.map((line) => `    ${line}`).join('\n')}
-  }
-  // One copy of the epilogue in the code: compilers are slow where it is written out for every row.
-  var sums = array<vec4f, ${registers.length}>(${registers.join(', ')});
-  for (var i = 0u; i < ${registers.length}u; i++) {
-    let r = row + i / ${s.vectors}u;
-    let c = column + 4u * (i % ${s.vectors}u);
-    if (${inside.join(' && ')}) { store4(z, r, c, sums[i]); }
-  }
-}
-`;
-}
+const BY_THREAD: Kernel['inputs'] = [{ name: 'tile', builtin: 'global_invocation_id' }];
+const IN_A_ROW: Kernel['inputs'] = [
+  { name: 'group', builtin: 'workgroup_id' },
+  { name: 'local', builtin: 'local_invocation_id' },
+];

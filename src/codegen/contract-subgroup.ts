@@ -6,88 +6,129 @@
  */
 import type { SubgroupSchedule } from './contract-schedules.js';
 import { paddedK, weightFunction } from './contract-weight.js';
-import { type Grid, tileGrid } from './grid.js';
-import { factor, indent, plus, range } from './lines.js';
+import { startTile, tileGrid } from './grid.js';
+import { Body } from './kernel/body.js';
+import {
+  add,
+  all,
+  call,
+  collective,
+  component,
+  div,
+  F32X4,
+  f32,
+  item,
+  lt,
+  mul,
+  rem,
+  splat,
+  u32,
+  uint,
+} from './kernel/expr.js';
+import { fma, plus, range } from './kernel/sugar.js';
+import type { Expr } from './kernel/types.js';
 import type { ContractProblem, GeneratedVariant } from './problem.js';
 
 export function contractSubgroup(p: ContractProblem, s: SubgroupSchedule, rank: number): GeneratedVariant {
   const columns = 4 * s.size * s.vectors;
   const grid = tileGrid(Math.ceil(p.n / columns), Math.ceil(p.m / s.rows), p.batch, p.maxWorkgroups);
+  const b = new Body();
+  startTile(b, grid);
+  const z = b.named('z', grid.batch);
+  const row = b.named('row', mul(grid.row, u32(s.rows)));
+  const lane = uint('lane');
+  const column = b.named('column', add(mul(grid.column, u32(columns)), mul(lane, u32(4))));
+  const sums = range(s.rows).map((r) => range(s.vectors).map((v) => b.var(`c${r}_${v}`, F32X4, splat(f32(0), 4))));
+  b.for('k', u32(0), u32(paddedK(p, s.kStep)), s.kStep, () => turn(b, s, { z, row, column, lane }, sums));
+  const inside = [
+    ...(grid.partial ? [lt(z, u32(p.batch))] : []),
+    ...(p.m % s.rows === 0 ? [] : [lt(uint('r'), u32(p.m))]),
+    ...(p.n % columns === 0 ? [] : [lt(uint('c'), u32(p.n))]),
+  ];
+  storeAll(b, sums.flat(), s.vectors, { z, row, column, apart: 4 * s.size }, all(inside));
   return {
     name: `subgroup${s.size}`,
     requires: { features: ['subgroups'], subgroupSize: s.size },
     rank,
-    wgsl: source(p, s, columns, grid),
     workgroups: grid.counts,
+    program: {
+      workgroup: [s.size, 1, 1],
+      subgroup: s.size,
+      inputs: [
+        { name: 'group', builtin: 'workgroup_id' },
+        { name: 'lane', builtin: 'subgroup_invocation_id' },
+      ],
+      shared: [],
+      functions: [...p.functions, weightFunction(p, s.kStep)],
+      main: b.stmts,
+      doc: `A tile of ${s.rows} rows by ${columns} columns for each subgroup of ${s.size}.`,
+    },
   };
 }
 
-function source(p: ContractProblem, s: SubgroupSchedule, columns: number, grid: Grid): string {
-  const held = Math.max(1, s.rows / s.size);
-  /** Lanes that share a row and hold different inputs of it. */
-  const lanesPerRow = s.kStep / 4;
-  const registers = range(s.rows).flatMap((r) => range(s.vectors).map((v) => `c${r}_${v}`));
-  const body: string[] = [];
+interface Place {
+  readonly z: Expr;
+  readonly row: Expr;
+  readonly column: Expr;
+}
+
+/** The multiply-adds of `kStep` inputs. */
+function turn(b: Body, s: SubgroupSchedule, at: Place & { lane: Expr }, sums: readonly (readonly Expr[])[]): void {
+  const k = uint('k');
+  const load = (row: Expr, input: Expr): Expr => call('load_a4', F32X4, [at.z, row, input]);
+  const held = new Map<string, Expr>();
   if (s.rows >= s.size) {
-    for (let h = 0; h < held; h++) {
+    for (let h = 0; h < s.rows / s.size; h++) {
       for (let q = 0; q < s.kStep; q += 4) {
-        body.push(`let a${h}_${q / 4} = load_a4(z, ${plus('row', h * s.size)} + lane, ${plus('k', q)});`);
+        const name = `a${h}_${q / 4}`;
+        held.set(name, b.named(name, load(add(plus(at.row, h * s.size), at.lane), plus(k, q))));
       }
     }
   } else {
-    const input = lanesPerRow > 1 ? ` + 4u * ((lane / ${s.rows}u) % ${lanesPerRow}u)` : '';
-    body.push(`let a0_0 = load_a4(z, row + lane % ${s.rows}u, k${input});`);
+    /** Lanes that share a row and hold different inputs of it. */
+    const lanesPerRow = s.kStep / 4;
+    const other = mul(u32(4), rem(div(at.lane, u32(s.rows)), u32(lanesPerRow)));
+    const input = lanesPerRow > 1 ? add(k, other) : k;
+    held.set('a0_0', b.named('a0_0', load(add(at.row, rem(at.lane, u32(s.rows))), input)));
   }
-  const load = (k: number) =>
-    range(s.vectors).map((v) => `let b${k}_${v} = weight4(z, ${plus('k', k)}, ${plus('column', v * 4 * s.size)});`);
-  const multiply = (r: number, k: number) => {
-    const [value, lane] =
-      s.rows >= s.size ? [`a${Math.floor(r / s.size)}_${k >> 2}`, r % s.size] : ['a0_0', r + (k >> 2) * s.rows];
-    const a = `vec4f(subgroupBroadcast(${value}.${'xyzw'[k & 3]}, ${lane}u))`;
-    return range(s.vectors).map((v) => `c${r}_${v} = fma(${a}, b${k}_${v}, c${r}_${v});`);
+  const weights = (i: number): Expr[] =>
+    range(s.vectors).map((v) =>
+      b.named(`b${i}_${v}`, call('weight4', F32X4, [at.z, plus(k, i), plus(at.column, v * 4 * s.size)])),
+    );
+  const multiply = (r: number, i: number, w: readonly Expr[]): void => {
+    const [name, lane] =
+      s.rows >= s.size ? [`a${Math.floor(r / s.size)}_${i >> 2}`, r % s.size] : ['a0_0', r + (i >> 2) * s.rows];
+    for (const [v, sum] of sums[r]!.entries()) {
+      const a = splat(collective('broadcast', component(held.get(name)!, i & 3), u32(lane)), 4);
+      b.assign(sum, fma(a, w[v]!, sum));
+    }
   };
   const inputs = range(s.kStep);
   if (s.order === 'row') {
-    body.push(...inputs.flatMap(load), ...range(s.rows).flatMap((r) => inputs.flatMap((k) => multiply(r, k))));
+    const all = inputs.map(weights);
+    for (const r of range(s.rows)) for (const i of inputs) multiply(r, i, all[i]!);
   } else {
-    body.push(...inputs.flatMap((k) => [...load(k), ...range(s.rows).flatMap((r) => multiply(r, k))]));
-  }
-  const at = s.vectors === 1 ? 'column' : `column + (i % ${s.vectors}u) * ${4 * s.size}u`;
-  const conditions = [
-    ...(grid.partial ? [`z < ${p.batch}u`] : []),
-    ...(p.m % s.rows === 0 ? [] : [`r < ${p.m}u`]),
-    ...(p.n % columns === 0 ? [] : [`c < ${p.n}u`]),
-  ];
-  const store = 'store4(z, r, c, sums[i]);';
-  return `enable subgroups;
-
-${p.declarations}
-
-${weightFunction(p, s.kStep)}
-
-// A tile of ${s.rows} rows by ${columns} columns for each subgroup of ${s.size}.
-@compute @workgroup_size(${s.size})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
-${indent(1, [
-  ...grid.lines,
-  `let z = ${grid.batch};`,
-  `let row = ${factor(grid.row)} * ${s.rows}u;`,
-  `let column = ${factor(grid.column)} * ${columns}u + lane * 4u;`,
-])}
-${indent(
-  1,
-  registers.map((r) => `var ${r} = vec4f(0.0);`),
-)}
-  for (var k = 0u; k < ${paddedK(p, s.kStep)}u; k += ${s.kStep}u) {
-${indent(2, body)}
-  }
-  // One copy of the epilogue in the code: compilers are slow where it is written out for every row.
-  var sums = array<vec4f, ${registers.length}>(${registers.join(', ')});
-  for (var i = 0u; i < ${registers.length}u; i++) {
-    let r = row + ${s.vectors === 1 ? 'i' : `i / ${s.vectors}u`};
-    let c = ${at};
-    ${conditions.length > 0 ? `if (${conditions.join(' && ')}) { ${store} }` : store}
+    for (const i of inputs) {
+      const w = weights(i);
+      for (const r of range(s.rows)) multiply(r, i, w);
+    }
   }
 }
-`;
+
+/** Stores accumulators, rows one after another and `vectors` of each, whose columns are `apart`. */
+export function storeAll(
+  b: Body,
+  sums: readonly Expr[],
+  vectors: number,
+  at: Place & { readonly apart: number },
+  inside: Expr | undefined,
+): void {
+  b.comment('One copy of the epilogue in the code: compilers are slow where it is written out for every row.');
+  const type = b.array('sums', sums);
+  b.for('i', u32(0), u32(sums.length), 1, () => {
+    const i = uint('i');
+    const r = b.named('r', add(at.row, vectors === 1 ? i : div(i, u32(vectors))));
+    const c = b.named('c', vectors === 1 ? at.column : add(at.column, mul(rem(i, u32(vectors)), u32(at.apart))));
+    b.where(inside, () => b.do('store4', at.z, r, c, item('sums', type, i)));
+  });
 }

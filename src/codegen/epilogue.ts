@@ -3,10 +3,10 @@
  * the coordinates forward; pointwise ones compute.
  */
 import type { OpName, Value } from '../ir/types.js';
-import type { Bindings, Slot } from './bindings.js';
-import { type Expr, widen } from './emit.js';
-import { constIndex, flatten, type Index, laneForm, mod, shift, substitute, unflatten } from './indexing.js';
-import { type Condition, type Reader, uniformCondition } from './reader.js';
+import { constIndex, flatten, type Index, mod, shift, unflatten } from './indexing.js';
+import { convert } from './kernel/expr.js';
+import type { Buffer, Condition, Expr } from './kernel/types.js';
+import type { Reader } from './reader.js';
 
 /** Operators that give every element of their operand at most one place in the result. */
 export const FORWARD_OPS: ReadonlySet<OpName> = new Set(['reshape', 'transpose', 'slice', 'roll']);
@@ -39,8 +39,7 @@ function forward(v: Value, coords: readonly Index[], guards: Condition[]): reado
 /** Finishes `value`, the anchor's element at `coords`, and stores it. Nothing is stored where a guard fails. */
 export function finish(
   r: Reader,
-  bindings: Bindings<string>,
-  target: { anchor: Value; path: readonly Value[]; result: Value; slot: Slot },
+  target: { anchor: Value; path: readonly Value[]; result: Value; buffer: Buffer },
   value: Expr,
   coords: readonly Index[],
   guards: readonly Condition[] = [],
@@ -54,48 +53,11 @@ export function finish(
     else e = r.read(step, at);
     r.give(step, e);
   }
-  store(r, bindings, target.slot, flatten(at, target.result.type.shape), e, when);
+  store(r, target.buffer, flatten(at, target.result.type.shape), e, when);
 }
 
-/** Writes one element, or four where `flat` holds LANE. */
-export function store(
-  r: Reader,
-  bindings: Bindings<string>,
-  slot: Slot,
-  flat: Index,
-  value: Expr,
-  guards: readonly Condition[],
-): void {
-  const write = (i: Index): string => r.e.index(i);
-  const form = laneForm(flat);
-  const encode = (e: Expr): string => (e.type === 'bool' ? `${e.wide ? 'vec4u' : 'u32'}(${e.code})` : e.code);
-  const guarded = (conditions: readonly Condition[], body: () => void): void => {
-    if (conditions.some((c) => c.index.lo >= c.below)) return;
-    const codes = conditions
-      .filter((c) => !(c.index.lo >= 0 && c.index.hi < c.below))
-      .map((c) => {
-        const f = laneForm(c.index);
-        return f.kind === 'quad' ? `${r.e.operand(f.quad)} < ${c.below / 4}u` : `${r.e.operand(c.index)} < ${c.below}u`;
-      });
-    if (codes.length === 0) body();
-    else r.e.block(`if (${codes.join(' && ')})`, body);
-  };
-  // One place for four lanes: a slice that keeps one of them, which the guards tell apart.
-  if (form.kind === 'uniform' && guards.every(uniformCondition)) {
-    guarded(guards, () => r.e.line(bindings.storeElement(slot, flat, encode(value), write)));
-    return;
-  }
-  const whole: Expr = value.wide ? value : { code: widen(value), type: value.type, wide: true };
-  if (form.kind === 'quad' && bindings.quadsAllowed(slot) && guards.every(uniformCondition)) {
-    guarded(guards, () => r.e.line(bindings.storeQuad(slot, form.quad, flat, encode(whole), write)));
-    return;
-  }
-  const name = r.e.name('v', encode(whole));
-  for (let lane = 0; lane < 4; lane++) {
-    const one = (i: Index): Index => substitute(i, 'lane', constIndex(lane));
-    guarded(
-      guards.map((c) => ({ index: one(c.index), below: c.below })),
-      () => r.e.line(bindings.storeElement(slot, one(flat), `${name}.${'xyzw'[lane]}`, write)),
-    );
-  }
+/** Writes one element, or four where `flat` holds LANE. Truth lies in a buffer as 1 and 0. */
+export function store(r: Reader, buffer: Buffer, flat: Index, value: Expr, guards: readonly Condition[]): void {
+  const stored = value.scalar === 'bool' ? convert(value, 'u32') : value;
+  r.b.store(buffer.name, flat, stored, guards);
 }

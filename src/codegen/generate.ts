@@ -16,12 +16,14 @@ import { OPS } from '../ir/ops/index.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import type { Func, Module, TensorType, Value } from '../ir/types.js';
 import { type MemoryPlan, planMemory, type Tenant, TensorTooLarge } from '../passes/memory.js';
-import { ELEMENT_BYTES, elementOf, type Window } from './bindings.js';
-import { scalarOf } from './emit.js';
 import { BufferLimit, fuse, type Group } from './fuse.js';
-import type { BuiltKernel, Place } from './kernel.js';
+import { printKernel } from './kernel/print.js';
+import type { BoundWindow } from './kernel/types.js';
+import { ELEMENT_BYTES } from './kernel/uses.js';
+import { type BuiltKernel, elementOf, type Place } from './kernel.js';
 import { lower } from './lower.js';
 import { labelOf, placeOf } from './place.js';
+import { scalarOf } from './reader.js';
 import { BASELINE, CannotCut, type Limits, type ScheduledDispatch, scheduleGroup } from './schedule.js';
 import { padded, type WeightRecipe, Weights } from './weights.js';
 
@@ -132,19 +134,21 @@ class Kernels {
   private readonly names = new Set<string>();
 
   add(k: BuiltKernel): number {
-    const text = k.variants.map((v) => `${v.name}\n${v.wgsl}`).join('\n');
+    const texts = k.variants.map((v) => printKernel(v.lowered));
+    const text = k.variants.map((v, i) => `${v.name}\n${texts[i]}`).join('\n');
     const known = this.byText.get(text);
     if (known !== undefined) return known;
     const base = k.name.length > 80 ? k.name.slice(0, 80) : k.name;
     let name = base;
     for (let i = 2; this.names.has(name); i++) name = `${base}_${i}`;
     this.names.add(name);
-    const variants = k.variants.map((v) => {
+    const variants = k.variants.map((v, i) => {
       const file = `${name}.${v.name}.wgsl`;
-      this.files.set(file, v.wgsl);
+      this.files.set(file, texts[i]!);
       return { name: v.name, requires: v.requires, file, rank: v.rank };
     });
-    const bindings = k.bindings.windows().map(({ slot }) => slot.access);
+    const access = new Map(k.buffers.map((b) => [b.name, b.access]));
+    const bindings = k.windows.map((w) => access.get(w.buffer)!);
     this.list.push({ name, archetype: k.archetype, bindings, variants });
     this.byText.set(text, this.list.length - 1);
     return this.list.length - 1;
@@ -314,23 +318,24 @@ class EntryBuilder {
   private reference(
     g: Group,
     kernel: BuiltKernel,
-    window: Window<string>,
+    window: BoundWindow,
     plan: MemoryPlan,
     tenantOf: ReadonlyMap<Value, number>,
   ): BufferRef {
     const start = window.first * ELEMENT_BYTES;
     const bytes = window.count * ELEMENT_BYTES;
-    if (window.key === 'tiles') {
+    const held = kernel.holds.get(window.buffer)!;
+    if (held.kind === 'tiles') {
       const packed = kernel.packed!;
       const entry = this.weights.tiles(this.module.params.get(packed.param)!, packed);
       return { kind: 'weight', name: entry.name, offset: 0, bytes: entry.bytes };
     }
-    const v = window.key === 'out' ? g.result : window.key === 'lse' ? g.lse! : kernel.values.get(window.key)!;
-    if (window.key !== 'out' && v.op === 'param') {
+    const v = held.kind === 'result' ? g.result : held.kind === 'lse' ? g.lse! : held.value;
+    if (held.kind === 'value' && v.op === 'param') {
       const entry = this.weights.rows(this.module.params.get(v.attrs.name)!);
       return { kind: 'weight', name: entry.name, offset: start, bytes: Math.min(padded(bytes), entry.bytes - start) };
     }
-    if (window.key !== 'out' && v.op === 'input') {
+    if (held.kind === 'value' && v.op === 'input') {
       return { kind: 'input', index: this.inputs.get(v.attrs.name)!, offset: start, bytes };
     }
     const output = this.outputs.get(v);

@@ -3,18 +3,24 @@
  * more tiles than that along one of them is counted in one row over all three.
  */
 
+import type { Body } from './kernel/body.js';
+import { add, component, div, mul, name, rem, u32, uint } from './kernel/expr.js';
+import type { Expr, Type } from './kernel/types.js';
+
+const PLACE: Type = { scalar: 'u32', lanes: 3 };
+
 /** What WebGPU guarantees for each dimension of a dispatch. */
 export const MOST_WORKGROUPS = 65535;
 
 export interface Row {
   readonly counts: readonly [number, number, number];
-  /** WGSL for the workgroup's number. The last ones can lie past the end. */
-  readonly number: string;
+  /** The workgroup's number. The last ones can lie past the end. */
+  readonly number: Expr;
 }
 
 /**
  * Workgroups in a row, folded so that no dimension counts more than `most`.
- * @param id WGSL name of `workgroup_id`
+ * @param id Name of `workgroup_id`
  * @throws RangeError for more than most³ workgroups, which no tensor has: at 65,535 that is 2^48.
  */
 export function inRow(groups: number, most: number, id: string): Row {
@@ -23,38 +29,43 @@ export function inRow(groups: number, most: number, id: string): Row {
   if (planes > most) throw new RangeError(`${groups} workgroups with at most ${most} along a dimension`);
   const y = Math.ceil(rows / planes);
   const x = Math.ceil(groups / (y * planes));
-  const row = planes > 1 ? `(${id}.z * ${y}u + ${id}.y)` : `${id}.y`;
-  return { counts: [x, y, planes], number: rows > 1 ? `(${row} * ${x}u + ${id}.x)` : `${id}.x` };
+  const at = (axis: number): Expr => component(name(id, PLACE), axis);
+  const row = planes > 1 ? add(mul(at(2), u32(y)), at(1)) : at(1);
+  return { counts: [x, y, planes], number: rows > 1 ? add(mul(row, u32(x)), at(0)) : at(0) };
 }
 
-/** Tiles of a matrix product or of attention: WGSL for the place of the workgroup `group` among them. */
+/** Tiles of a matrix product or of attention: the place of the workgroup `group` among them. */
 export interface Grid {
   readonly counts: readonly [number, number, number];
-  /** Statements that the three expressions need. */
-  readonly lines: readonly string[];
-  readonly column: string;
-  readonly row: string;
-  readonly batch: string;
-  /** They are counted in one row. */
-  readonly folded: boolean;
+  /** Numbers of the tile along columns and rows, and of its batch. */
+  readonly column: Expr;
+  readonly row: Expr;
+  readonly batch: Expr;
+  /** They are counted in one row, and the number of the workgroup in it is called `tile`. */
+  readonly folded?: Expr;
   /** There are workgroups whose batch lies past the last one. All their lanes go along, and store nothing. */
   readonly partial: boolean;
 }
 
 export function tileGrid(columns: number, rows: number, batch: number, most: number): Grid {
   if (Math.max(columns, rows, batch) <= most) {
-    const own = { column: 'group.x', row: 'group.y', batch: 'group.z' };
-    return { counts: [columns, rows, batch], lines: [], ...own, folded: false, partial: false };
+    const [column, row, z] = [0, 1, 2].map((axis) => component(name('group', PLACE), axis)) as [Expr, Expr, Expr];
+    return { counts: [columns, rows, batch], column, row, batch: z, partial: false };
   }
   const all = columns * rows * batch;
   const { counts, number } = inRow(all, most, 'group');
+  const tile = uint('tile');
   return {
     counts,
-    lines: [`let tile = ${number};`],
-    column: `tile % ${columns}u`,
-    row: `tile / ${columns}u % ${rows}u`,
-    batch: `tile / ${columns * rows}u`,
-    folded: true,
+    column: rem(tile, u32(columns)),
+    row: rem(div(tile, u32(columns)), u32(rows)),
+    batch: div(tile, u32(columns * rows)),
+    folded: number,
     partial: counts[0] * counts[1] * counts[2] > all,
   };
+}
+
+/** Names the tile's number where tiles are counted in one row. */
+export function startTile(b: Body, grid: Grid): void {
+  if (grid.folded) b.named('tile', grid.folded);
 }

@@ -1,18 +1,9 @@
 /** Layout operators as coordinates: where in the operand an element of the result comes from. */
-import { scalarOf, typeName } from './emit.js';
-import {
-  constIndex,
-  dependsOn,
-  flatten,
-  type Index,
-  mod,
-  shift,
-  substitute,
-  unflatten,
-  variable,
-  ZERO,
-} from './indexing.js';
-import { type Condition, type InlineRule, type Reader, uniformCondition } from './reader.js';
+import { constIndex, dependsOn, flatten, type Index, mod, shift, substitute, unflatten, ZERO } from './indexing.js';
+import { add, address, builtin, convert, LANES, mul, splat, u32, vector } from './kernel/expr.js';
+import type { Condition, Expr } from './kernel/types.js';
+import { uniformCondition } from './kernel/uses.js';
+import { type InlineRule, scalarOf, typeAt } from './reader.js';
 
 const reshape: InlineRule<'reshape'> = (r, v, coords) =>
   r.read(v.inputs[0]!, unflatten(flatten(coords, v.type.shape), v.inputs[0]!.type.shape));
@@ -47,7 +38,6 @@ const roll: InlineRule<'roll'> = (r, v, coords) => {
 const concat: InlineRule<'concat'> = (r, v, coords) => {
   const axis = v.attrs.axis;
   const along = coords[axis]!;
-  const type = scalarOf(v.type.dtype);
   const ends: number[] = [];
   let end = 0;
   for (const x of v.inputs) {
@@ -56,7 +46,7 @@ const concat: InlineRule<'concat'> = (r, v, coords) => {
   }
   const conditions = ends.slice(0, -1).map((below): Condition => ({ index: along, below }));
   if (!conditions.every(uniformCondition)) return r.perLane(coords, (one) => concat(r, v, one));
-  const readPart = (i: number): ReturnType<Reader['read']> => {
+  const readPart = (i: number): Expr => {
     const start = ends[i]! - v.inputs[i]!.type.shape[axis]!;
     return r.read(
       v.inputs[i]!,
@@ -67,8 +57,7 @@ const concat: InlineRule<'concat'> = (r, v, coords) => {
   const first = ends.findIndex((e) => along.lo < e);
   const cases = conditions.map((when, i) => ({ when: [when], read: () => readPart(i) })).slice(Math.max(0, first));
   return r.choose(
-    r.isWide(coords),
-    type,
+    typeAt(scalarOf(v.type.dtype), r.isWide(coords)),
     cases,
     () => readPart(v.inputs.length - 1),
     v.inputs.every((x) => r.isLoad(x)),
@@ -82,8 +71,7 @@ const pad: InlineRule<'pad'> = (r, v, coords) => {
   if (!conditions.every(uniformCondition)) return r.perLane(coords, (one) => pad(r, v, one));
   const inside = from.map((c, i) => (shape[i] === 1 ? ZERO : c));
   return r.choose(
-    r.isWide(coords),
-    scalarOf(v.type.dtype),
+    typeAt(scalarOf(v.type.dtype), r.isWide(coords)),
     [{ when: conditions, read: () => r.read(v.inputs[0]!, inside) }],
     () => r.constant(v.attrs.value, v.type.dtype),
     r.isLoad(v.inputs[0]!),
@@ -99,9 +87,8 @@ const gather: InlineRule<'gather'> = (r, v, coords) => {
   if (r.isWide(inner)) return r.perLane(coords, (one) => gather(r, v, one));
   const found = r.read(indices, inner);
   const size = x.type.shape[axis]!;
-  const at = r.e.memo(`gather ${found.code} ${size}`, () =>
-    variable(r.e.name('g', `min(u32(${found.code}), ${size - 1}u)`), size),
-  );
+  const key = `gather ${indices.id}[${inner.map((c) => c.key).join(',')}] ${size}`;
+  const at = r.b.memo(key, () => r.b.index(r.b.fresh('g'), builtin('min', convert(found, 'u32'), u32(size - 1)), size));
   return r.read(x, [...coords.slice(0, axis), at, ...coords.slice(axis + rank)]);
 };
 
@@ -111,9 +98,7 @@ const kron: InlineRule<'kron'> = (r, v, coords) => {
   const [i, j] = [unflatten(coords[0]!, [m, p]), unflatten(coords[1]!, [n, q])];
   const a = r.read(v.inputs[0]!, [i[0]!, j[0]!]);
   const b = r.read(v.inputs[1]!, [i[1]!, j[1]!]);
-  const wide = a.wide || b.wide;
-  const splat = (e: typeof a): string => (wide && !e.wide ? `${typeName(e.type, true)}(${e.code})` : e.code);
-  return r.e.expr(a.type, wide, `${splat(a)} * ${splat(b)}`);
+  return r.b.let(mul(a, b));
 };
 
 const constant: InlineRule<'constant'> = (r, v) => r.constant(v.attrs.value, v.attrs.dtype);
@@ -121,14 +106,13 @@ const constant: InlineRule<'constant'> = (r, v) => r.constant(v.attrs.value, v.a
 const iota: InlineRule<'iota'> = (r, v, coords) => {
   const type = scalarOf(v.attrs.dtype);
   const c = coords[v.attrs.axis]!;
-  if (!dependsOn(c, 'lane')) return r.e.expr(type, false, `${type}(${r.e.index(c)})`);
+  if (!dependsOn(c, 'lane')) return r.b.let(convert(address(c), type));
   const base = substitute(c, 'lane', ZERO);
   const lanes = [0, 1, 2, 3].map((lane) => substitute(c, 'lane', constIndex(lane)));
   if (lanes.every((l, i) => l.key === shift(base, i).key)) {
-    return r.e.expr(type, true, `${typeName(type, true)}(vec4u(${r.e.index(base)}) + vec4u(0u, 1u, 2u, 3u))`);
+    return r.b.let(convert(add(splat(address(base), 4), LANES), type));
   }
-  const codes = lanes.map((l) => `${type}(${r.e.index(l)})`);
-  return r.e.expr(type, true, `${typeName(type, true)}(${codes.join(', ')})`);
+  return r.b.let(vector(...lanes.map((l) => convert(address(l), type))));
 };
 
 export const LAYOUT = { reshape, transpose, broadcast, slice, roll, concat, pad, gather, kron, constant, iota };

@@ -3,19 +3,11 @@
  * groups, where a matrix product would mostly multiply padding), and top_k.
  */
 import type { OpAttrs, OpName, Value } from '../ir/types.js';
-import { type Expr, literal, scalarOf, typeName, widen } from './emit.js';
-import { div, type Index, scale, shift, sum, variable, ZERO } from './indexing.js';
-import { type Case, type Condition, type InlineRule, type Reader, uniformCondition } from './reader.js';
-
-/** `for` over 0 <= i < extent; the body gets the variable. One turn needs no loop. */
-export function loop(r: Reader, extent: number, body: (i: Index) => void): void {
-  if (extent === 1) {
-    r.e.block('', () => body(ZERO));
-    return;
-  }
-  const name = r.e.fresh('n');
-  r.e.block(`for (var ${name} = 0u; ${name} < ${extent}u; ${name}++)`, () => body(variable(name, extent)));
-}
+import { div, type Index, scale, shift, sum, ZERO } from './indexing.js';
+import { address, all, binary, builtin, convert, eq, literal, lt, name, splat, U32, u32 } from './kernel/expr.js';
+import type { Condition, Expr } from './kernel/types.js';
+import { uniformCondition } from './kernel/uses.js';
+import { type Case, type InlineRule, type Reader, scalarOf, typeAt } from './reader.js';
 
 /** A convolution's input under its window, 0 in the padding. `c` counts over all channels. */
 export function readWindow(
@@ -40,7 +32,8 @@ export function readWindow(
     const conditions = when.map((c, i): Condition => ({ index: one[4 + i]!, below: c.below }));
     if (!conditions.every(uniformCondition)) return r.perLane(one, guarded);
     const inside: Case = { when: conditions, read: () => r.read(x, one.slice(0, 4)) };
-    return r.choose(r.isWide(one), scalarOf(x.type.dtype), [inside], () => r.constant(0, x.type.dtype), r.isLoad(x));
+    const type = typeAt(scalarOf(x.type.dtype), r.isWide(one));
+    return r.choose(type, [inside], () => r.constant(0, x.type.dtype), r.isLoad(x));
   };
   return guarded(all);
 }
@@ -50,20 +43,20 @@ const conv2d: InlineRule<'conv2d'> = (r, v, coords) => {
   const weight = v.inputs[1]!;
   const [outs, perGroup, kernelH, kernelW] = weight.type.shape as [number, number, number, number];
   const group = div(o, outs / v.attrs.groups);
-  const wide = r.isWide(coords);
-  const acc = r.e.fresh('v');
+  const type = typeAt('f32', r.isWide(coords));
+  const text = r.b.fresh('v');
   const bias = v.inputs[2] ? r.read(v.inputs[2], [outs === 1 ? ZERO : o]) : r.constant(0, 'f32');
-  r.e.line(`var ${acc}: ${typeName('f32', wide)} = ${wide ? widen(bias) : bias.code};`);
-  loop(r, perGroup, (c) =>
-    loop(r, kernelH, (kh) =>
-      loop(r, kernelW, (kw) => {
+  const acc = r.b.var(text, type, splat(bias, type.lanes));
+  r.b.loop(perGroup, (c) =>
+    r.b.loop(kernelH, (kh) =>
+      r.b.loop(kernelW, (kw) => {
         const x = readWindow(r, v, { b, c: sum(scale(group, perGroup), c), oh, ow, kh, kw });
         const w = r.read(weight, [o, c, kh, kw]);
-        r.e.line(`${acc} = fma(${wide ? widen(x) : x.code}, ${wide ? widen(w) : w.code}, ${acc});`);
+        r.b.assign(acc, builtin('fma', x, w, acc));
       }),
     ),
   );
-  return { code: acc, type: 'f32', wide };
+  return acc;
 };
 
 /**
@@ -74,35 +67,29 @@ function selected(r: Reader, x: Value, coords: readonly Index[]): { value: Expr;
   const row = coords.slice(0, -1);
   const rank = coords[coords.length - 1]!;
   const n = x.type.shape.at(-1)!;
-  const type = scalarOf(x.type.dtype);
-  return r.e.memo(`select ${x.id} ${coords.map((c) => c.key).join(',')}`, () => {
-    const value = r.e.fresh('v');
-    const index = r.e.fresh('v');
-    const turn = r.e.fresh('n');
-    r.e.line(`var ${value} = ${literal(0, type)};`);
-    r.e.line(`var ${index} = ${n}u;`);
-    const last = r.e.index(rank);
-    r.e.block(`for (var ${turn} = 0u; ${turn} <= ${last}; ${turn}++)`, () => {
-      const best = r.e.fresh('v');
-      const place = r.e.fresh('v');
-      r.e.line(`var ${best} = ${literal(0, type)};`);
-      r.e.line(`var ${place} = ${n}u;`);
-      loop(r, n, (i) => {
+  return r.b.memo(`select ${x.id} ${coords.map((c) => c.key).join(',')}`, () => {
+    const type = typeAt(scalarOf(x.type.dtype), false);
+    const value = r.b.var(r.b.fresh('v'), type, literal(0, type.scalar));
+    const index = r.b.var(r.b.fresh('v'), U32, u32(n));
+    const turn = r.b.fresh('n');
+    r.b.for(turn, u32(0), address(shift(rank, 1)), 1, () => {
+      const best = r.b.var(r.b.fresh('v'), type, literal(0, type.scalar));
+      const place = r.b.var(r.b.fresh('v'), U32, u32(n));
+      r.b.loop(n, (i) => {
         const e = r.read(x, [...row, i]);
-        const here = r.e.index(i);
-        const after = `${turn} == 0u || ${e.code} < ${value} || (${e.code} == ${value} && ${here} > ${index})`;
-        r.e.block(`if ((${after}) && (${place} == ${n}u || ${e.code} > ${best}))`, () => {
-          r.e.line(`${best} = ${e.code};`);
-          r.e.line(`${place} = ${here};`);
+        const here = address(i);
+        const equal = all([eq(e, value), binary('>', here, index)])!;
+        const after = [eq(name(turn, U32), u32(0)), lt(e, value), equal].reduce((a, c) => binary('||', a, c));
+        const better = binary('||', eq(place, u32(n)), binary('>', e, best));
+        r.b.if(all([after, better])!, () => {
+          r.b.assign(best, e);
+          r.b.assign(place, here);
         });
       });
-      r.e.line(`${value} = ${best};`);
-      r.e.line(`${index} = ${place};`);
+      r.b.assign(value, best);
+      r.b.assign(index, place);
     });
-    return {
-      value: { code: value, type, wide: false } as Expr,
-      index: r.e.expr('i32', false, `i32(${index})`),
-    };
+    return { value, index: r.b.let(convert(index, 'i32')) };
   });
 }
 

@@ -1,56 +1,48 @@
-/** WGSL of every pointwise operator. */
+/** Every pointwise operator as an expression. */
 import type { Value } from '../ir/types.js';
-import { at, type Expr, literal, type Scalar, scalarOf, typeName } from './emit.js';
 import type { Index } from './indexing.js';
-import type { HelperBase } from './math.js';
-import type { InlineRule, Reader } from './reader.js';
+import {
+  builtin,
+  select as choose,
+  convert,
+  div,
+  literal,
+  mul,
+  unary as negation,
+  binary as operation,
+} from './kernel/expr.js';
+import type { LibraryName } from './kernel/library.js';
+import type { BinaryOp, Expr } from './kernel/types.js';
+import { type InlineRule, type Reader, scalarOf } from './reader.js';
 
 /** A rule that serves several operators. */
 type Rule = (r: Reader, v: Value, coords: readonly Index[]) => Expr;
-type Code = (x: string, wide: boolean, type: Scalar) => string;
 
-const emit = (r: Reader, v: Value, wide: boolean, code: string): Expr => r.e.expr(scalarOf(v.type.dtype), wide, code);
-
-function unary(code: Code): Rule {
-  return (r, v, coords) => {
-    const x = r.operand(v.inputs[0]!, coords);
-    return emit(r, v, x.wide, code(x.code, x.wide, x.type));
-  };
+function unary(make: (x: Expr) => Expr): Rule {
+  return (r, v, coords) => r.b.let(make(r.operand(v.inputs[0]!, coords)));
 }
 
-/** A call of a function of math.ts. */
-function helper(base: HelperBase): Rule {
-  return (r, v, coords) => {
-    const x = r.operand(v.inputs[0]!, coords);
-    return emit(r, v, x.wide, call(r, base, [x], x.wide));
-  };
+/** A function of the library. */
+function library(fn: LibraryName): Rule {
+  return (r, v, coords) => r.b.let(r.library.call(fn, r.operand(v.inputs[0]!, coords)));
 }
 
-function call(r: Reader, base: HelperBase, args: readonly Expr[], wide: boolean): string {
-  const name = wide ? (`${base}4` as const) : base;
-  r.e.helpers.add(name);
-  return `${name}(${args.map((a) => at(a, wide)).join(', ')})`;
-}
-
-function binary(code: (a: string, b: string) => string): Rule {
+function combined(make: (a: Expr, b: Expr) => Expr): Rule {
   return (r, v, coords) => {
     const [a, b] = both(r, v, coords);
-    const wide = a.wide || b.wide;
-    return emit(r, v, wide, code(at(a, wide), at(b, wide)));
+    return r.b.let(make(a, b));
   };
 }
+
+const binary = (op: BinaryOp): Rule => combined((a, b) => operation(op, a, b));
 
 function both(r: Reader, v: Value, coords: readonly Index[]): [Expr, Expr] {
   return [r.operand(v.inputs[0]!, coords), r.operand(v.inputs[1]!, coords)];
 }
 
-const fn =
-  (name: string): Code =>
-  (x) =>
-    `${name}(${x})`;
+const fn = (text: 'abs' | 'sign' | 'floor' | 'exp' | 'log' | 'sqrt'): Rule => unary((x) => builtin(text, x));
 const identity: Rule = (r, v, coords) => r.operand(v.inputs[0]!, coords);
-const number = (value: number, type: Scalar, wide: boolean): string =>
-  wide ? `${typeName(type, true)}(${literal(value, type)})` : literal(value, type);
+const one = literal(1, 'f32');
 
 /** Small whole exponents multiply; everything else goes through `pow_`. */
 const power: Rule = (r, v, coords) => {
@@ -58,76 +50,72 @@ const power: Rule = (r, v, coords) => {
   const exponent = v.inputs[1]!;
   if (exponent.op === 'constant') {
     const n = exponent.attrs.value;
-    if (n === 0.5) return emit(r, v, a.wide, `sqrt(${a.code})`);
-    if (Number.isInteger(n) && n >= 1 && n <= 4) return emit(r, v, a.wide, new Array(n).fill(a.code).join(' * '));
+    if (n === 0.5) return r.b.let(builtin('sqrt', a));
+    if (Number.isInteger(n) && n >= 1 && n <= 4) return r.b.let(new Array<Expr>(n).fill(a).reduce(mul));
   }
-  const wide = a.wide || b.wide;
-  return emit(r, v, wide, call(r, 'pow_', [a, b], wide));
+  return r.b.let(r.library.call('pow_', a, b));
 };
 
 const cast: InlineRule<'cast'> = (r, v, coords) => {
   const x = r.operand(v.inputs[0]!, coords);
   const to = scalarOf(v.type.dtype);
-  if (v.type.dtype === 'f16' && v.inputs[0]!.type.dtype !== 'f16') {
-    const f = x.type === 'f32' ? x.code : `${typeName('f32', x.wide)}(${x.code})`;
-    return r.e.expr('f32', x.wide, `quantizeToF16(${f})`);
-  }
-  if (to === x.type) return x;
-  if (to === 'bool') return r.e.expr('bool', x.wide, `${x.code} != ${number(0, x.type, x.wide)}`);
-  return r.e.expr(to, x.wide, `${typeName(to, x.wide)}(${x.code})`);
+  if (v.type.dtype === 'f16' && v.inputs[0]!.type.dtype !== 'f16')
+    return r.b.let(builtin('quantizeToF16', convert(x, 'f32')));
+  if (to === x.scalar) return x;
+  if (to === 'bool') return r.b.let(operation('!=', x, literal(0, x.scalar)));
+  return r.b.let(convert(x, to));
 };
 
 const select: InlineRule<'select'> = (r, v, coords) => {
   const [c, p, q] = v.inputs.map((x) => r.operand(x, coords)) as [Expr, Expr, Expr];
-  const wide = c.wide || p.wide || q.wide;
-  return emit(r, v, wide, `select(${at(q, wide)}, ${at(p, wide)}, ${at(c, wide)})`);
+  return r.b.let(choose(q, p, c));
 };
 
 const gelu: InlineRule<'gelu'> = (r, v, coords) => {
   const base = ({ none: 'gelu', tanh: 'gelu_tanh', quick: 'gelu_quick' } as const)[v.attrs.form];
-  return helper(base)(r, v, coords);
+  return library(base)(r, v, coords);
 };
 
 const silu: Rule = (r, v, coords) => {
   const x = r.operand(v.inputs[0]!, coords);
-  return emit(r, v, x.wide, `${x.code} * ${call(r, 'sigmoid', [x], x.wide)}`);
+  return r.b.let(mul(x, r.library.call('sigmoid', x)));
 };
 
 export const POINTWISE = {
-  neg: unary((x) => `-${x}`),
-  abs: unary(fn('abs')),
-  sign: unary(fn('sign')),
-  floor: unary(fn('floor')),
-  exp: unary(fn('exp')),
-  log: unary(fn('log')),
-  sqrt: unary(fn('sqrt')),
-  rsqrt: unary((x, wide) => `${number(1, 'f32', wide)} / sqrt(${x})`),
-  reciprocal: unary((x, wide) => `${number(1, 'f32', wide)} / ${x}`),
-  sin: helper('sin_'),
-  cos: helper('cos_'),
-  tanh: helper('tanh_'),
-  erf: helper('erf'),
-  sigmoid: helper('sigmoid'),
-  relu: unary((x, wide, type) => `max(${x}, ${number(0, type, wide)})`),
+  neg: unary((x) => negation('-', x)),
+  abs: fn('abs'),
+  sign: fn('sign'),
+  floor: fn('floor'),
+  exp: fn('exp'),
+  log: fn('log'),
+  sqrt: fn('sqrt'),
+  rsqrt: unary((x) => div(one, builtin('sqrt', x))),
+  reciprocal: unary((x) => div(one, x)),
+  sin: library('sin_'),
+  cos: library('cos_'),
+  tanh: library('tanh_'),
+  erf: library('erf'),
+  sigmoid: library('sigmoid'),
+  relu: unary((x) => builtin('max', x, literal(0, x.scalar))),
   silu,
   gelu,
-  not: unary((x) => `!${x}`),
+  not: unary((x) => negation('!', x)),
   cast,
   stop_gradient: identity,
   dropout: identity,
   drop_path: identity,
-  add: binary((a, b) => `${a} + ${b}`),
-  sub: binary((a, b) => `${a} - ${b}`),
-  mul: binary((a, b) => `${a} * ${b}`),
-  div: binary((a, b) => `${a} / ${b}`),
+  add: binary('+'),
+  sub: binary('-'),
+  mul: binary('*'),
+  div: binary('/'),
   pow: power,
-  maximum: binary((a, b) => `max(${a}, ${b})`),
-  minimum: binary((a, b) => `min(${a}, ${b})`),
-  mod: binary((a, b) => `${a} % ${b}`),
-  lt: binary((a, b) => `${a} < ${b}`),
-  le: binary((a, b) => `${a} <= ${b}`),
-  eq: binary((a, b) => `${a} == ${b}`),
-  and: binary((a, b) => `${a} & ${b}`),
-  or: binary((a, b) => `${a} | ${b}`),
+  maximum: combined((a, b) => builtin('max', a, b)),
+  minimum: combined((a, b) => builtin('min', a, b)),
+  mod: binary('%'),
+  lt: binary('<'),
+  le: binary('<='),
+  eq: binary('=='),
+  and: binary('&'),
+  or: binary('|'),
   select,
 };

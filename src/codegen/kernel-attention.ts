@@ -1,11 +1,11 @@
 /** Attention: where q, k, v and the bias are, and where the output goes. attention.ts writes the loops. */
 import type { Value } from '../ir/types.js';
 import { attentionVariants } from './attention.js';
-import { type Expr, widen } from './emit.js';
 import { finish, store } from './epilogue.js';
 import { flatten, type Index, LANE, scale, sum, unflatten, variable, ZERO } from './indexing.js';
+import { add, div, F32, F32X4, f32, LANES, lt, name, select, splat, U32, u32, uint } from './kernel/expr.js';
+import type { KernelFunction } from './kernel/types.js';
 import { type BuiltKernel, type KernelWriter, product, suffix } from './kernel.js';
-import type { Reader } from './reader.js';
 
 type Attention = Extract<Value, { op: 'attention' }>;
 
@@ -14,35 +14,32 @@ function depth(name: string, size: number): Index {
   return size === 1 ? ZERO : sum(scale(variable(name, Math.ceil(size / 4)), 4), LANE);
 }
 
+const params = (...names: readonly string[]): KernelFunction['params'] => names.map((n) => ({ name: n, type: U32 }));
+
 function load(
   w: KernelWriter,
   x: Value,
-  name: string,
+  fn: string,
   row: string,
   at: string,
   z: Index,
   heads: readonly number[],
-): string {
+): KernelFunction {
   const [, , rows, size] = x.type.shape as [number, number, number, number];
   const r = w.reader();
-  let value = widen(r.read(x, [...unflatten(z, heads), variable(row, rows), depth(`${at}4`, size)]));
-  if (size % 4 !== 0) value = `select(vec4f(0.0), ${value}, vec4u(${at}) + vec4u(0u, 1u, 2u, 3u) < vec4u(${size}u))`;
-  return `fn ${name}(z: u32, ${row}: u32, ${at}: u32) -> vec4f {
-  let ${at}4 = ${at} / 4u;
-${r.e.toString()}
-  return ${value};
-}`;
+  r.b.index(`${at}4`, div(uint(at), u32(4)), Math.ceil(size / 4));
+  const value = splat(r.read(x, [...unflatten(z, heads), variable(row, rows), depth(`${at}4`, size)]), 4);
+  const inside = lt(add(splat(uint(at), 4), LANES), splat(u32(size), 4));
+  r.b.return(size % 4 === 0 ? value : select(splat(f32(0), 4), value, inside));
+  return { name: fn, params: params('z', row, at), result: F32X4, body: r.b.stmts };
 }
 
-function biasFunction(w: KernelWriter, factors: readonly Value[], z: Index, v: Attention): string {
+function biasFunction(w: KernelWriter, factors: readonly Value[], z: Index, v: Attention): KernelFunction {
   const [batch, heads, rows, keys] = scoreShape(v);
   const r = w.reader();
   const coords = [...unflatten(z, [batch, heads]), variable('row', rows), variable('j', keys)];
-  const terms = factors.map((f) => r.operand(f, coords).code);
-  return `fn bias(z: u32, row: u32, j: u32) -> f32 {
-${r.e.toString()}
-  return ${terms.join(' + ')};
-}`;
+  r.b.return(factors.map((f) => r.operand(f, coords)).reduce((x, y) => add(x, y)));
+  return { name: 'bias', params: params('z', 'row', 'j'), result: F32, body: r.b.stmts };
 }
 
 function scoreShape(v: Attention): [number, number, number, number] {
@@ -59,37 +56,28 @@ export function attentionKernel(w: KernelWriter): BuiltKernel {
   const z = w.domain('z', batch * heads);
   const turns = w.turns(batch * heads);
   const at = [batch, heads];
-  const declarations = w.twice(() => {
-    const parts = [
-      load(w, q, 'load_q4', 'row', 'd', z, at),
-      load(w, k, 'load_k4', 'j', 'd', z, at),
-      load(w, v, 'load_v4', 'j', 'e', z, at),
-    ];
-    if (factors.length > 0) parts.push(biasFunction(w, factors, z, anchor));
-    const s: Reader = w.reader();
-    const e = sum(scale(variable('e4', Math.ceil(valueDim / 4)), 4), LANE);
-    const guards = valueDim % 4 === 0 ? [] : [{ index: e, below: valueDim }];
-    const value: Expr = { code: 'v', type: 'f32', wide: true };
-    const target = { anchor, path, result, slot: w.outSlot() };
-    finish(s, w.bindings, target, value, [...unflatten(z, at), variable('row', rows), e], guards);
-    parts.push(`fn store4(z: u32, row: u32, e: u32, v: vec4f) {
-  let e4 = e / 4u;
-${s.e.toString()}
-}`);
-    if (lse) {
-      const l = w.reader();
-      const flat = flatten([...unflatten(z, at), variable('row', rows)], lse.type.shape);
-      store(l, w.bindings, w.lseSlot(lse), flat, { code: 'v', type: 'f32', wide: false }, []);
-      parts.push(`fn store_lse(z: u32, row: u32, v: f32) {\n${l.e.toString()}\n}`);
-    }
-    return w.declare(parts.join('\n\n'));
-  });
-  return {
-    name: `attention_${product([turns, rows, keys, headDim])}${suffix(path)}`,
-    archetype: 'attention',
-    bindings: w.bindings,
-    values: w.values,
-    variants: attentionVariants({
+  const functions = [
+    load(w, q, 'load_q4', 'row', 'd', z, at),
+    load(w, k, 'load_k4', 'j', 'd', z, at),
+    load(w, v, 'load_v4', 'j', 'e', z, at),
+  ];
+  if (factors.length > 0) functions.push(biasFunction(w, factors, z, anchor));
+  const s = w.reader();
+  s.b.index('e4', div(uint('e'), u32(4)), Math.ceil(valueDim / 4));
+  const e = sum(scale(variable('e4', Math.ceil(valueDim / 4)), 4), LANE);
+  const guards = valueDim % 4 === 0 ? [] : [{ index: e, below: valueDim }];
+  const target = { anchor, path, result, buffer: w.outBuffer() };
+  finish(s, target, name('v', F32X4), [...unflatten(z, at), variable('row', rows), e], guards);
+  functions.push({ name: 'store4', params: [...params('z', 'row', 'e'), { name: 'v', type: F32X4 }], body: s.b.stmts });
+  if (lse) {
+    const l = w.reader();
+    const flat = flatten([...unflatten(z, at), variable('row', rows)], lse.type.shape);
+    store(l, w.lseBuffer(lse), flat, name('v', F32), []);
+    functions.push({ name: 'store_lse', params: [...params('z', 'row'), { name: 'v', type: F32 }], body: l.b.stmts });
+  }
+  return w.built(
+    { name: `attention_${product([turns, rows, keys, headDim])}${suffix(path)}`, archetype: 'attention' },
+    attentionVariants({
       batch: turns,
       rows,
       keys,
@@ -98,8 +86,8 @@ ${s.e.toString()}
       scale: anchor.attrs.scale,
       hasBias: factors.length > 0,
       hasLse: lse !== undefined,
-      declarations,
+      functions,
       maxWorkgroups: w.context.limits.maxComputeWorkgroupsPerDimension,
     }),
-  };
+  );
 }

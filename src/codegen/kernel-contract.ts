@@ -5,10 +5,13 @@
 import { sizeOf, tryBroadcast } from '../ir/ops/shapes.js';
 import type { Value } from '../ir/types.js';
 import { contractVariants } from './contract.js';
-import { type Expr, widen } from './emit.js';
+import { weightItem } from './contract-weight.js';
 import { finish } from './epilogue.js';
 import { type Index, LANE, scale, sum, unflatten, variable, ZERO } from './indexing.js';
 import { readWindow } from './inline-loops.js';
+import { Body } from './kernel/body.js';
+import { add, all, div, F32X4, f32, LANES, lt, name, select, splat, U32, u32, uint } from './kernel/expr.js';
+import type { Expr, KernelFunction } from './kernel/types.js';
 import { type BuiltKernel, type KernelWriter, type PackedWeight, product, suffix, viewedParam } from './kernel.js';
 import { packedBytes } from './pack.js';
 import type { WeightLayout } from './problem.js';
@@ -150,70 +153,62 @@ export function contractKernel(w: KernelWriter): BuiltKernel {
     ? { kind: 'tiles', kTile: 16, nTile: 32, dtype: w.context.weights }
     : { kind: 'function' };
 
-  const declarations = w.twice(() => {
-    if (tiles) {
-      w.weightSlot(
-        w.context.weights === 'f32' ? 'array<vec4f>' : 'array<vec2u>',
-        packedBytes(c.n, c.k, w.context.weights) / 4,
-      );
-    }
-    const parts = [loadA(w, c, m, zAt, rowAt, kAt)];
-    if (!tiles) parts.push(loadB(w, c, zAt, colAt));
-    const s = w.reader();
-    const guards = c.n % 4 === 0 ? [] : [{ index: colAt, below: c.n }];
-    let value: Expr = { code: 'v', type: 'f32', wide: true };
-    if (c.bias) {
-      const bias = c.bias(s, zAt, colAt);
-      value = s.e.expr('f32', true, `v + ${widen(bias)}`);
-    }
-    finish(s, w.bindings, { anchor, path, result, slot: w.outSlot() }, value, c.result(zAt, rowAt, colAt), guards);
-    parts.push(`fn store4(z: u32, row: u32, col: u32, v: vec4f) {
-  let col4 = col / 4u;
-${s.e.toString()}
-}`);
-    return w.declare(parts.join('\n\n'));
+  if (tiles) {
+    const dtype = w.context.weights;
+    w.weightBuffer(weightItem(dtype), packedBytes(c.n, c.k, dtype) / (dtype === 'f32' ? 16 : 8));
+  }
+  const functions = [loadA(w, c, m, zAt, rowAt, kAt)];
+  if (!tiles) functions.push(loadB(w, c, zAt, colAt));
+  const s = w.reader();
+  s.b.index('col4', div(uint('col'), u32(4)), Math.ceil(c.n / 4));
+  const guards = c.n % 4 === 0 ? [] : [{ index: colAt, below: c.n }];
+  const given = name('v', F32X4);
+  const value = c.bias ? s.b.let(add(given, c.bias(s, zAt, colAt))) : given;
+  finish(s, { anchor, path, result, buffer: w.outBuffer() }, value, c.result(zAt, rowAt, colAt), guards);
+  functions.push({
+    name: 'store4',
+    params: [...params('z', 'row', 'col'), { name: 'v', type: F32X4 }],
+    body: s.b.stmts,
   });
   const maxWorkgroups = w.context.limits.maxComputeWorkgroupsPerDimension;
   const size = [...(c.batch > 1 ? [batch] : []), m, c.k, c.n];
-  return {
-    name: `${anchor.op === 'conv2d' ? 'conv' : 'contract'}_${product(size)}${suffix(path)}`,
-    archetype: 'contract',
-    bindings: w.bindings,
-    values: w.values,
-    variants: contractVariants({ batch, m, n: c.n, k: c.k, weight: layout, declarations, maxWorkgroups }),
-    ...(tiles ? { packed: tiles } : {}),
-  };
+  return w.built(
+    {
+      name: `${anchor.op === 'conv2d' ? 'conv' : 'contract'}_${product(size)}${suffix(path)}`,
+      archetype: 'contract',
+      ...(tiles ? { packed: tiles } : {}),
+    },
+    contractVariants({ batch, m, n: c.n, k: c.k, weight: layout, functions, maxWorkgroups }),
+  );
 }
 
 function fitsBinding(w: KernelWriter, { n, k }: PackedWeight): boolean {
   return packedBytes(n, k, w.context.weights) <= w.context.limits.maxStorageBufferBindingSize;
 }
 
-function loadA(w: KernelWriter, c: Contraction, m: number, z: Index, row: Index, k: Index): string {
-  const r = w.reader(2);
-  const x = widen(c.a(r, z, row, k));
-  let value = x;
-  if (c.k % 4 !== 0) {
-    const lanes = r.e.name('lanes', `vec4u(k) + vec4u(0u, 1u, 2u, 3u)`);
-    value = `select(vec4f(0.0), ${x}, ${lanes} < vec4u(${c.k}u))`;
-  }
-  return `fn load_a4(z: u32, row: u32, k: u32) -> vec4f {
-  var a = vec4f(0.0);
-  if (row < ${m}u && k < ${c.k}u) {
-    let k4 = k / 4u;
-${r.e.toString()}
-    a = ${value};
-  }
-  return a;
-}`;
+const params = (...names: readonly string[]): KernelFunction['params'] => names.map((n) => ({ name: n, type: U32 }));
+
+function loadA(w: KernelWriter, c: Contraction, m: number, z: Index, row: Index, k: Index): KernelFunction {
+  const b = new Body();
+  const a = b.var('a', F32X4, splat(f32(0), 4));
+  const at = uint('k');
+  b.if(all([lt(uint('row'), u32(m)), lt(at, u32(c.k))])!, () => {
+    b.index('k4', div(at, u32(4)), Math.ceil(c.k / 4));
+    const r = w.reader(b);
+    const x = splat(c.a(r, z, row, k), 4);
+    if (c.k % 4 === 0) b.assign(a, x);
+    else {
+      const lanes = b.let(add(splat(at, 4), LANES));
+      b.assign(a, select(splat(f32(0), 4), x, lt(lanes, splat(u32(c.k), 4))));
+    }
+  });
+  b.return(a);
+  return { name: 'load_a4', params: params('z', 'row', 'k'), result: F32X4, body: b.stmts };
 }
 
-function loadB(w: KernelWriter, c: Contraction, z: Index, col: Index): string {
+function loadB(w: KernelWriter, c: Contraction, z: Index, col: Index): KernelFunction {
   const r = w.reader();
-  const value = widen(c.b(r, z, variable('k', c.k), col));
-  return `fn load_b4(z: u32, k: u32, col: u32) -> vec4f {
-  let col4 = col / 4u;
-${r.e.toString()}
-  return ${value};
-}`;
+  r.b.index('col4', div(uint('col'), u32(4)), Math.ceil(c.n / 4));
+  r.b.return(splat(c.b(r, z, variable('k', c.k), col), 4));
+  return { name: 'load_b4', params: params('z', 'k', 'col'), result: F32X4, body: r.b.stmts };
 }

@@ -4,7 +4,9 @@ import { finish } from './epilogue.js';
 import { inRow } from './grid.js';
 import { LANE, scale, sum, unflatten } from './indexing.js';
 import { LOOP_OPS } from './inline-loops.js';
-import { type BuiltKernel, type KernelWriter, product, suffix } from './kernel.js';
+import { Body } from './kernel/body.js';
+import { add, binary, mul, u32, uint } from './kernel/expr.js';
+import { type BuiltKernel, type KernelWriter, product, suffix, TILE_AND_THREAD } from './kernel.js';
 
 const THREADS = 64;
 
@@ -26,27 +28,24 @@ export function pointwiseKernel(w: KernelWriter): BuiltKernel {
     w.context.limits.maxComputeWorkgroupsPerDimension,
     'tile',
   );
-  const wgsl = w.twice(() => {
-    const r = w.reader();
-    const q = w.domain('q', extent);
-    const coords = unflatten(wide ? sum(scale(q, 4), LANE) : q, anchor.type.shape);
-    finish(r, w.bindings, { anchor, path, result, slot: w.outSlot() }, r.read(anchor, coords), coords);
-    return w.declare(`@compute @workgroup_size(${THREADS})
-fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) thread: u32) {
-  let q = ${number} * ${THREADS}u + thread;
-  if (q >= ${turns}u) {
-    return;
-  }
-${r.e.toString()}
-}
-`);
-  });
+  const b = new Body();
+  b.named('q', add(mul(number, u32(THREADS)), uint('thread')));
+  b.if(binary('>=', uint('q'), u32(turns)), () => b.return());
+  const r = w.reader(b);
+  const q = w.domain('q', extent);
+  const coords = unflatten(wide ? sum(scale(q, 4), LANE) : q, anchor.type.shape);
+  finish(r, { anchor, path, result, buffer: w.outBuffer() }, r.read(anchor, coords), coords);
   const [first, ...rest] = [anchor, ...path];
-  return {
-    name: `pointwise_${product(result.type.shape)}_${first!.op}${suffix(rest)}`,
-    archetype: 'pointwise',
-    bindings: w.bindings,
-    values: w.values,
-    variants: [{ name: 'portable', requires: {}, rank: 0, wgsl, workgroups: counts }],
-  };
+  return w.built(
+    { name: `pointwise_${product(result.type.shape)}_${first!.op}${suffix(rest)}`, archetype: 'pointwise' },
+    [
+      {
+        name: 'portable',
+        requires: {},
+        rank: 0,
+        workgroups: counts,
+        program: { workgroup: [THREADS, 1, 1], inputs: TILE_AND_THREAD, shared: [], functions: [], main: b.stmts },
+      },
+    ],
+  );
 }

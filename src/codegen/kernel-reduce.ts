@@ -3,13 +3,34 @@
  * through the subgroup where a variant for its size is legal.
  */
 import { sizeOf } from '../ir/ops/shapes.js';
-import { type Expr, typeName } from './emit.js';
 import { finish } from './epilogue.js';
 import { inRow, type Row } from './grid.js';
 import { type Index, LANE, scale, sum, unflatten, variable, ZERO } from './indexing.js';
-import { type BuiltKernel, type KernelWriter, product, suffix } from './kernel.js';
+import { Body } from './kernel/body.js';
+import {
+  add,
+  address,
+  binary,
+  collective,
+  convert,
+  div,
+  eq,
+  i32,
+  item,
+  lt,
+  min,
+  mul,
+  rem,
+  splat,
+  sub,
+  u32,
+  uint,
+  vector,
+} from './kernel/expr.js';
+import type { Expr, Kernel, Type } from './kernel/types.js';
+import { type BuiltKernel, type KernelWriter, product, suffix, TILE_AND_THREAD } from './kernel.js';
 import type { GeneratedVariant } from './problem.js';
-import type { Reader } from './reader.js';
+import { type Reader, typeAt } from './reader.js';
 import { folded, foldLanes, type Pass, type RowPlan, rowPlan, startOf } from './rows.js';
 
 const THREADS = 64;
@@ -37,33 +58,28 @@ export function reduceKernel(w: KernelWriter): BuiltKernel {
   // Neighbouring threads should read neighbouring elements: along the row if it is the last axis, else across rows.
   const perRow = !lastAxis || steps < 8 ? 1 : steps < 64 ? 16 : 64;
   const portable: Sharing = { perRow, rows: THREADS / perRow, subgroup: false };
-  const make = (s: Sharing): { wgsl: string; workgroups: readonly [number, number, number] } => {
-    const grid = inRow(Math.ceil(turns / s.rows), w.context.limits.maxComputeWorkgroupsPerDimension, 'tile');
-    return { wgsl: w.twice(() => w.declare(source(w, plan, s, grid, turns), s.subgroup)), workgroups: grid.counts };
-  };
-  const variants: GeneratedVariant[] = [{ name: 'portable', requires: {}, rank: 0, ...make(portable) }];
+  const sharings = [portable];
   if (perRow > 1) {
     for (const size of SUBGROUPS) {
-      if (size > 2 * steps) continue;
-      variants.unshift({
-        name: `subgroup${size}`,
-        requires: { features: ['subgroups'], subgroupSize: size },
-        rank: 10,
-        ...make({ perRow: size, rows: 1, subgroup: true }),
-      });
+      if (size <= 2 * steps) sharings.unshift({ perRow: size, rows: 1, subgroup: true });
     }
   }
+  const most = w.context.limits.maxComputeWorkgroupsPerDimension;
+  const grids = sharings.map((s) => inRow(Math.ceil(turns / s.rows), most, 'tile'));
   const { anchor, path } = w.group;
-  return {
-    name: `${anchor.op}_${product(plan.input.type.shape)}${suffix(path)}`,
-    archetype: 'reduce',
-    bindings: w.bindings,
-    values: w.values,
-    variants,
-  };
+  return w.built(
+    { name: `${anchor.op}_${product(plan.input.type.shape)}${suffix(path)}`, archetype: 'reduce' },
+    sharings.map((s, i) => ({
+      name: s.subgroup ? `subgroup${s.perRow}` : 'portable',
+      requires: s.subgroup ? { features: ['subgroups'], subgroupSize: s.perRow } : {},
+      rank: s.subgroup ? 10 : 0,
+      workgroups: grids[i]!.counts,
+      program: program(w, plan, s, grids[i]!, turns),
+    })),
+  );
 }
 
-function source(w: KernelWriter, plan: RowPlan, s: Sharing, grid: Row, turns: number): string {
+function program(w: KernelWriter, plan: RowPlan, s: Sharing, grid: Row, turns: number): GeneratedVariant['program'] {
   const { rows, length } = reduceDomain(plan);
   const shape = plan.input.type.shape;
   const wide = length % 4 === 0;
@@ -75,9 +91,10 @@ function source(w: KernelWriter, plan: RowPlan, s: Sharing, grid: Row, turns: nu
     kept.map((i) => shape[i]!),
   );
   const { anchor, path, result } = w.group;
-  const target = { anchor, path, result, slot: w.outSlot() };
-  const r = w.reader();
-  const types = new Set(s.perRow > 1 && !s.subgroup ? plan.passes.map((p) => p.type) : []);
+  const target = { anchor, path, result, buffer: w.outBuffer() };
+  const b = new Body();
+  const r = w.reader(b);
+  place(b, s, grid.number, turns);
 
   /** Coordinates of the walker's element (or four). */
   const coordsAt = (step: Index): Index[] => {
@@ -89,68 +106,65 @@ function source(w: KernelWriter, plan: RowPlan, s: Sharing, grid: Row, turns: nu
     return shape.map((_, i) => (plan.axes.includes(i) ? inner[plan.axes.indexOf(i)]! : rowCoords[kept.indexOf(i)]!));
   };
   const walk = (body: (step: Index) => void): void => {
-    const n = r.e.fresh('n');
-    const header =
-      s.perRow === 1
-        ? `var ${n} = 0u; ${n} < ${steps}u; ${n}++`
-        : `var ${n} = part; ${n} < ${steps}u; ${n} += ${s.perRow}u`;
-    r.e.block(`for (${header})`, () => body(variable(n, steps)));
+    const n = b.fresh('n');
+    const from = s.perRow === 1 ? u32(0) : uint('part');
+    b.for(n, from, u32(steps), s.perRow, () => body(variable(n, steps)));
   };
 
   const stats: Expr[] = [];
   for (const pass of plan.passes) {
-    const acc: Expr = { code: r.e.fresh('acc'), type: pass.type, wide };
-    const type = typeName(pass.type, wide);
-    r.e.line(`var ${acc.code} = ${wide ? `${type}(${startOf(pass)})` : startOf(pass)};`);
+    const type = typeAt(pass.type, wide);
+    const acc = b.var(b.fresh('acc'), type, splat(startOf(pass), type.lanes));
     walk((step) => {
       const x = spread(r, r.read(plan.input, coordsAt(step)), wide);
-      const e = pass.element(r, x, stats, position(r, step, wide));
-      r.e.line(`${acc.code} = ${folded(pass, acc.code, spread(r, e, wide).code)};`);
+      const e = pass.element(r, x, stats, position(step, wide));
+      b.assign(acc, folded(pass, acc, spread(r, e, wide)));
     });
-    stats.push(pass.finish(r, share(r, pass, foldLanes(r, pass, acc), s)));
+    stats.push(pass.finish(r, share(b, pass, foldLanes(r, pass, acc), s)));
   }
   const real = s.perRow > 1 && turns % s.rows !== 0 ? [{ index: variable('real', 1 << 30), below: turns }] : [];
   if (plan.element) {
     walk((step) => {
       const coords = coordsAt(step);
       const x = spread(r, r.read(plan.input, coords), wide);
-      finish(r, w.bindings, target, plan.element!(r, x, stats, coords), coords, real);
+      finish(r, target, plan.element!(r, x, stats, coords), coords, real);
     });
   } else {
     const coords =
       anchor.type.shape.length === kept.length ? rowCoords : keptCoords(anchor.type.shape, kept, rowCoords);
-    const write = (): void => finish(r, w.bindings, target, stats.at(-1)!, coords, real);
-    if (s.perRow > 1) r.e.block('if (part == 0u)', write);
+    const write = (): void => finish(r, target, stats.at(-1)!, coords, real);
+    if (s.perRow > 1) b.if(eq(uint('part'), u32(0)), write);
     else write();
   }
 
-  const memory = [...types].map((t) => `var<workgroup> shared_${t}: array<${t}, ${THREADS}>;\n`).join('');
-  const head = s.subgroup
-    ? `@compute @workgroup_size(${s.perRow})
-fn main(@builtin(workgroup_id) tile: vec3u, @builtin(subgroup_invocation_id) part: u32) {
-  let real = ${grid.number};
-  let row = min(real, ${turns - 1}u);`
-    : `@compute @workgroup_size(${THREADS})
-fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) thread: u32) {
-${s.perRow === 1 ? ownRow(grid.number, turns) : sharedRow(grid.number, s, turns)}`;
-  return `${memory}${memory ? '\n' : ''}${head}
-${r.e.toString()}
-}
-`;
+  const types = new Set(s.perRow > 1 && !s.subgroup ? plan.passes.map((p) => p.type) : []);
+  return {
+    workgroup: [s.subgroup ? s.perRow : THREADS, 1, 1],
+    ...(s.subgroup ? { subgroup: s.perRow, inputs: TILE_AND_PART } : { inputs: TILE_AND_THREAD }),
+    shared: [...types].map((t) => ({ name: `shared_${t}`, type: { scalar: t, lanes: 1 }, count: THREADS })),
+    functions: [],
+    main: b.stmts,
+  };
 }
 
-function ownRow(workgroup: string, turns: number): string {
-  return `  let row = ${workgroup} * ${THREADS}u + thread;
-  if (row >= ${turns}u) {
+const TILE_AND_PART: Kernel['inputs'] = [
+  { name: 'tile', builtin: 'workgroup_id' },
+  { name: 'part', builtin: 'subgroup_invocation_id' },
+];
+
+/**
+ * Names `row`, and `part` where threads share one. Threads past the last row do the last one again where others wait for them, and store
+ * nothing.
+ */
+function place(b: Body, s: Sharing, workgroup: Expr, turns: number): void {
+  if (s.perRow === 1) {
+    b.named('row', add(mul(workgroup, u32(THREADS)), uint('thread')));
+    b.if(binary('>=', uint('row'), u32(turns)), () => b.return());
     return;
-  }`;
-}
-
-/** Threads past the last row do the last one again, for barriers need them all, and store nothing. */
-function sharedRow(workgroup: string, s: Sharing, turns: number): string {
-  return `  let real = ${workgroup} * ${s.rows}u + thread / ${s.perRow}u;
-  let row = min(real, ${turns - 1}u);
-  let part = thread % ${s.perRow}u;`;
+  }
+  b.named('real', s.subgroup ? workgroup : add(mul(workgroup, u32(s.rows)), div(uint('thread'), u32(s.perRow))));
+  b.named('row', min(uint('real'), u32(turns - 1)));
+  if (!s.subgroup) b.named('part', rem(uint('thread'), u32(s.perRow)));
 }
 
 /** A collapsed axis that is kept has coordinate 0. */
@@ -159,32 +173,31 @@ function keptCoords(shape: readonly number[], kept: readonly number[], rowCoords
 }
 
 function spread(r: Reader, e: Expr, wide: boolean): Expr {
-  return e.wide || !wide ? e : r.e.expr(e.type, true, `${typeName(e.type, true)}(${e.code})`);
+  return e.lanes === 4 || !wide ? e : r.b.let(splat(e, 4));
 }
 
 /** Place in the row as i32, for argmax. */
-function position(r: Reader, step: Index, wide: boolean): Expr {
-  if (!wide) return { code: `i32(${r.e.index(step)})`, type: 'i32', wide: false };
-  return { code: `(vec4i(i32(${r.e.index(scale(step, 4))})) + vec4i(0, 1, 2, 3))`, type: 'i32', wide: true };
+function position(step: Index, wide: boolean): Expr {
+  if (!wide) return convert(address(step), 'i32');
+  return add(splat(convert(address(scale(step, 4)), 'i32'), 4), vector(i32(0), i32(1), i32(2), i32(3)));
 }
 
 /** One number from what each of the row's threads has. */
-function share(r: Reader, pass: Pass, own: Expr, s: Sharing): Expr {
+function share(b: Body, pass: Pass, own: Expr, s: Sharing): Expr {
   if (s.perRow === 1) return own;
-  if (s.subgroup) {
-    const name = { sum: 'subgroupAdd', max: 'subgroupMax', min: 'subgroupMin' }[pass.fold];
-    return r.e.expr(pass.type, false, `${name}(${own.code})`);
-  }
+  if (s.subgroup) return b.let(collective(pass.fold === 'sum' ? 'add' : pass.fold, own));
   const memory = `shared_${pass.type}`;
-  r.e.line(`${memory}[thread] = ${own.code};`);
-  r.e.line('workgroupBarrier();');
+  const type: Type = { scalar: pass.type, lanes: 1 };
+  const [thread, part] = [uint('thread'), uint('part')];
+  b.put(memory, thread, own);
+  b.barrier();
   for (let half = s.perRow / 2; half >= 1; half /= 2) {
-    r.e.block(`if (part < ${half}u)`, () =>
-      r.e.line(`${memory}[thread] = ${folded(pass, `${memory}[thread]`, `${memory}[thread + ${half}u]`)};`),
+    b.if(lt(part, u32(half)), () =>
+      b.put(memory, thread, folded(pass, item(memory, type, thread), item(memory, type, add(thread, u32(half))))),
     );
-    r.e.line('workgroupBarrier();');
+    b.barrier();
   }
-  const total = r.e.expr(pass.type, false, `${memory}[thread - part]`);
-  r.e.line('workgroupBarrier();');
+  const total = b.let(item(memory, type, sub(thread, part)));
+  b.barrier();
   return total;
 }

@@ -1,14 +1,16 @@
-/** What all kernel writers share: the buffers of a group, writing the text twice, and the loop variable that chunks can move. */
-import type { Access } from '../../runtime/program.js';
+/** What all kernel writers share: the buffers of a group, readers, and the loop variable that chunks can move. */
+
 import { sizeOf } from '../ir/ops/shapes.js';
 import type { OpName, Value } from '../ir/types.js';
-import { type BindingLimits, Bindings, elementOf, type Slot } from './bindings.js';
-import { Emitter, scalarOf } from './emit.js';
 import type { Group } from './fuse.js';
 import { type Index, shift, variable } from './indexing.js';
-import { type HelperName, helperText } from './math.js';
+import { explicitAddresses } from './kernel/addresses.js';
+import { Body } from './kernel/body.js';
+import { Library } from './kernel/library.js';
+import type { BoundWindow, Buffer, Element, Kernel, LoweredKernel, Scalar, Type } from './kernel/types.js';
+import type { BindingLimits } from './kernel/uses.js';
 import type { GeneratedVariant } from './problem.js';
-import { Reader } from './reader.js';
+import { type BufferOf, Reader, scalarOf } from './reader.js';
 import { RULES } from './rules.js';
 
 /** Where a bound value lies. Weights and inputs are bound read-only, everything that kernels write read_write. */
@@ -30,14 +32,33 @@ export interface Chunk {
   readonly extent: number;
 }
 
-/** Slots are keyed by what they hold: `p:<param>`, `i:<input>`, `v:<id>`, `out`, `lse`, `tiles`. */
+/** How an element lies in a buffer; bool is a u32 of 0 or 1. */
+export function elementOf(type: Exclude<Scalar, 'f16'>): Element {
+  return type === 'bool' ? 'u32' : type;
+}
+
+/** One way to run a kernel, with its addresses explicit. */
+export interface BuiltVariant extends Omit<GeneratedVariant, 'program'> {
+  readonly program: Kernel;
+  readonly lowered: LoweredKernel;
+}
+
+/** What a buffer of a kernel holds. */
+export type Held =
+  | { readonly kind: 'value'; readonly value: Value }
+  | { readonly kind: 'result' }
+  | { readonly kind: 'lse' }
+  | { readonly kind: 'tiles' };
+
 export interface BuiltKernel {
   readonly name: string;
   readonly archetype: 'pointwise' | 'reduce' | 'contract' | 'attention';
-  readonly bindings: Bindings<string>;
-  readonly variants: readonly GeneratedVariant[];
-  /** What the keys of the slots stand for, for those that are read. */
-  readonly values: ReadonlyMap<string, Value>;
+  readonly variants: readonly BuiltVariant[];
+  /** What is bound, in order, for every variant. */
+  readonly windows: readonly BoundWindow[];
+  /** By the buffers' names. */
+  readonly holds: ReadonlyMap<string, Held>;
+  readonly buffers: readonly Buffer[];
   readonly packed?: PackedWeight;
 }
 
@@ -52,11 +73,6 @@ export interface PackedWeight {
   readonly transposed: boolean;
 }
 
-export function keyOf(value: Value): string {
-  if (value.op === 'param') return `p:${value.attrs.name}`;
-  return value.op === 'input' ? `i:${value.attrs.name}` : `v:${value.id}`;
-}
-
 const VIEW_OPS: ReadonlySet<OpName> = new Set(['reshape', 'transpose', 'slice', 'roll', 'broadcast']);
 
 /** The parameter that a value is a view of. */
@@ -67,9 +83,9 @@ export function viewedParam(v: Value): string | undefined {
 }
 
 export class KernelWriter {
-  readonly bindings: Bindings<string>;
-  readonly values = new Map<string, Value>();
-  private readonly helpers = new Set<HelperName>();
+  readonly library = new Library();
+  private readonly buffers = new Map<string, Buffer>();
+  private readonly holds = new Map<string, Held>();
   private readonly bound: ReadonlySet<Value>;
 
   constructor(
@@ -78,57 +94,51 @@ export class KernelWriter {
     readonly chunk: Chunk | undefined,
   ) {
     this.bound = new Set(group.reads);
-    this.bindings = new Bindings(context.limits);
   }
 
-  /** A reader with a function body of its own. */
-  reader(indent = 1): Reader {
-    const slotOf = (v: Value): Slot | undefined => (this.bound.has(v) ? this.inputSlot(v) : undefined);
-    return new Reader(new Emitter(this.helpers, indent), this.bindings, slotOf, RULES);
+  /** A reader with a function body of its own, or one that goes on in a body. */
+  reader(body = new Body()): Reader {
+    const bufferOf: BufferOf = (v) => (this.bound.has(v) ? this.inputBuffer(v) : undefined);
+    return new Reader(body, this.library, bufferOf, RULES);
   }
 
-  private inputSlot(v: Value): Slot {
-    const key = keyOf(v);
-    this.values.set(key, v);
+  private inputBuffer(v: Value): Buffer {
     const place = this.context.place(v);
-    const count = sizeOf(v.type.shape);
-    return this.slot(key, v, place === 'weight' || place === 'input' ? 'read' : 'read_write', {
-      count,
-      padded: place === 'weight' || place === 'arena',
-    });
+    const access = place === 'weight' || place === 'input' ? 'read' : 'read_write';
+    return this.buffer(keyOf(v), { kind: 'value', value: v }, v, access, place === 'weight' || place === 'arena');
   }
 
-  private slot(key: string, v: Value, access: Access, size: { count: number; padded: boolean }): Slot {
+  /** Buffers get their place in the order of the first call. */
+  private buffer(key: string, held: Held, v: Value, access: Buffer['access'], padded: boolean): Buffer {
+    const known = this.buffers.get(key);
+    if (known) return known;
     const element = elementOf(scalarOf(v.type.dtype));
-    return this.bindings.slot(key, (i) => ({ name: `t${i}`, access, element, ...size }));
+    return this.add(key, held, { name: `t${this.buffers.size}`, access, element, count: sizeOf(v.type.shape), padded });
+  }
+
+  private add(key: string, held: Held, buffer: Buffer): Buffer {
+    this.buffers.set(key, buffer);
+    this.holds.set(buffer.name, held);
+    return buffer;
   }
 
   /** The buffer that the group's result is written to. */
-  outSlot(): Slot {
+  outBuffer(): Buffer {
     const v = this.group.result;
-    return this.slot('out', v, 'read_write', {
-      count: sizeOf(v.type.shape),
-      // A parameter or input that is stored is copied to an output.
-      padded: this.context.place(v) === 'arena',
-    });
+    // A parameter or input that is stored is copied to an output.
+    return this.buffer('out', { kind: 'result' }, v, 'read_write', this.context.place(v) === 'arena');
   }
 
-  lseSlot(lse: Value): Slot {
-    return this.slot('lse', lse, 'read_write', {
-      count: sizeOf(lse.type.shape),
-      padded: this.context.place(lse) === 'arena',
-    });
+  lseBuffer(lse: Value): Buffer {
+    return this.buffer('lse', { kind: 'lse' }, lse, 'read_write', this.context.place(lse) === 'arena');
   }
 
-  weightSlot(declared: string, count: number): Slot {
-    return this.bindings.slot('tiles', () => ({
-      name: 'weight',
-      access: 'read',
-      element: 'f32',
-      count,
-      padded: true,
-      declared,
-    }));
+  /** A packed weight of `count` items. */
+  weightBuffer(item: Type, count: number): Buffer {
+    const known = this.buffers.get('tiles');
+    const element = item.scalar === 'u32' ? 'u32' : 'f32';
+    const made: Buffer = { name: 'weight', access: 'read', element, count, padded: true, packed: item };
+    return known ?? this.add('tiles', { kind: 'tiles' }, made);
   }
 
   /** A loop variable over `extent`; of a chunk, a variable over it plus its start. */
@@ -142,19 +152,34 @@ export class KernelWriter {
     return this.chunk?.extent ?? extent;
   }
 
-  /** Writes the text once to learn how buffers are accessed and once more knowing it. */
-  twice<T>(write: () => T): T {
-    write();
-    this.bindings.settle();
-    return write();
-  }
-
-  /** Buffers and helper functions, then the given text. */
-  declare(text: string, subgroups = false): string {
-    const enable = subgroups ? 'enable subgroups;' : '';
-    return [enable, this.bindings.declarations(), helperText(this.helpers), text].filter((t) => t !== '').join('\n\n');
+  /** The kernel of these variants, which read and write the buffers that this writer knows. */
+  built(about: Pick<BuiltKernel, 'name' | 'archetype' | 'packed'>, variants: readonly GeneratedVariant[]): BuiltKernel {
+    const buffers = [...this.buffers.values()];
+    const programs = variants.map(({ program }): Kernel => {
+      return { ...program, buffers, functions: [...this.library.functions(), ...program.functions] };
+    });
+    const lowered = explicitAddresses(programs, this.context.limits);
+    return {
+      ...about,
+      buffers,
+      holds: this.holds,
+      windows: lowered[0]!.windows,
+      variants: variants.map((v, i) => ({ ...v, program: programs[i]!, lowered: lowered[i]! })),
+    };
   }
 }
+
+/** A value and the buffer that holds it have one name for each other. */
+function keyOf(value: Value): string {
+  if (value.op === 'param') return `p:${value.attrs.name}`;
+  return value.op === 'input' ? `i:${value.attrs.name}` : `v:${value.id}`;
+}
+
+/** The inputs of kernels that number their threads along one row of workgroups. */
+export const TILE_AND_THREAD: Kernel['inputs'] = [
+  { name: 'tile', builtin: 'workgroup_id' },
+  { name: 'thread', builtin: 'local_invocation_index' },
+];
 
 /** The `_gelu`, `_add` of a kernel's name: the arithmetic that ends it. */
 export function suffix(path: readonly Value[]): string {

@@ -1,8 +1,9 @@
 /**
- * What the schedule hands to the generators of heavy kernels. Loads and stores are WGSL functions written by the scheduler (they
- * hold the fused prologue, epilogue and index maps); loops, tiles, registers and subgroups are the generator's.
+ * What the schedule hands to the generators of heavy kernels. Loads and stores are functions that the scheduler made (they hold the fused
+ * prologue, epilogue and index maps); loops, tiles, registers and subgroups are the generator's.
  */
 import type { Requirements } from '../../runtime/program.js';
+import type { Kernel, KernelFunction } from './kernel/types.js';
 
 /** How the weight operand lies in memory. All variants of a kernel read the same layout. */
 export type WeightLayout =
@@ -14,12 +15,12 @@ export type WeightLayout =
 /**
  * y[z, row, col] = sum over k of a[z, row, k] * b[z, k, col], for z < batch, row < m, col < n.
  *
- * `declarations` is WGSL that declares all bindings and defines
+ * `functions` are
  *   fn load_a4(z: u32, row: u32, k: u32) -> vec4f      // a at k..k+3; must be 0 outside m and k itself; k is a multiple of 4
  *   fn load_b4(...)                                    // only for layout `function`
  *   fn store4(z: u32, row: u32, col: u32, v: vec4f)    // epilogue and store; col is a multiple of 4; called for row < m, col < n
  *                                                      // (store4 itself drops columns past n when n is not a multiple of 4)
- * For layout `tiles` the weight's binding is `weight`: array<vec4f> (f32), or array<vec2u> of packed halves (f16).
+ * For layout `tiles` the weight is the buffer `weight`, of vec4f (f32) or of vec2u that hold four halves (f16).
  */
 export interface ContractProblem {
   readonly batch: number;
@@ -27,7 +28,7 @@ export interface ContractProblem {
   readonly n: number;
   readonly k: number;
   readonly weight: WeightLayout;
-  readonly declarations: string;
+  readonly functions: readonly KernelFunction[];
   /** Workgroups that a dispatch may count along one dimension. */
   readonly maxWorkgroups: number;
 }
@@ -36,7 +37,7 @@ export interface ContractProblem {
  * out[z, row, :] = softmax over j of (q[z,row,:]·k[z,j,:] * scale + bias(z,row,j)) times v[z, j, :], without a score matrix in memory.
  * z runs over batch times heads.
  *
- * `declarations` defines
+ * `functions` are
  *   fn load_q4(z: u32, row: u32, d: u32) -> vec4f;  fn load_k4(z: u32, j: u32, d: u32) -> vec4f;  fn load_v4(z: u32, j: u32, e: u32) -> vec4f
  *   fn bias(z: u32, row: u32, j: u32) -> f32           // only if hasBias
  *   fn store4(z: u32, row: u32, e: u32, v: vec4f)
@@ -53,16 +54,16 @@ export interface AttentionProblem {
   readonly scale: number;
   readonly hasBias: boolean;
   readonly hasLse: boolean;
-  readonly declarations: string;
+  readonly functions: readonly KernelFunction[];
   /** Workgroups that a dispatch may count along one dimension. */
   readonly maxWorkgroups: number;
 }
 
-/** One way to run a problem: whole WGSL (entry point `main`, declarations included) and how many workgroups. */
+/** One way to run a problem, and how many workgroups. The buffers are those that its functions reach. */
 export interface GeneratedVariant {
   readonly name: string;
   readonly requires: Requirements;
   readonly rank: number;
-  readonly wgsl: string;
+  readonly program: Omit<Kernel, 'buffers'>;
   readonly workgroups: readonly [number, number, number];
 }

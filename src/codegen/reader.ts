@@ -1,15 +1,22 @@
 /**
- * The heart of code generation: a value read at symbolic coordinates gives a WGSL expression.
+ * The heart of code generation: a value read at symbolic coordinates gives an expression of a kernel program.
  *
  * `read(value, coords)` asks for one element, or for four neighbours where the coordinates hold LANE. A value that lies in a buffer
  * becomes a load; a value that is given (the accumulator that an epilogue finishes) is what it is given as; everything else is
  * computed in place by its operator's rule, which reads its operands in turn. Layout operators only change coordinates, so they
  * cost nothing but index arithmetic.
  */
-import type { OpAttrs, OpName, Value } from '../ir/types.js';
-import type { Bindings, Slot } from './bindings.js';
-import { at, type Emitter, type Expr, literal, scalarOf, typeName, widen } from './emit.js';
-import { constIndex, dependsOn, flatten, type Index, laneForm, substitute, ZERO } from './indexing.js';
+import type { DType, OpName, Value } from '../ir/types.js';
+import { constIndex, dependsOn, flatten, type Index, substitute, ZERO } from './indexing.js';
+import type { Body } from './kernel/body.js';
+import { all, below, binary, literal, load, select, splat, vector } from './kernel/expr.js';
+import type { Library } from './kernel/library.js';
+import type { Buffer, Condition, Expr, Lanes, Scalar, Type } from './kernel/types.js';
+
+/** What kernels compute in. f16 tensors are computed and stored as f32. */
+export function scalarOf(dtype: DType): Exclude<Scalar, 'f16'> {
+  return dtype === 'f16' ? 'f32' : dtype;
+}
 
 type ValueFor<O extends OpName> = Extract<Value, { op: O }>;
 
@@ -17,18 +24,21 @@ type ValueFor<O extends OpName> = Extract<Value, { op: O }>;
 export type InlineRule<O extends OpName> = (r: Reader, value: ValueFor<O>, coords: readonly Index[]) => Expr;
 export type InlineRules = { readonly [O in OpName]: InlineRule<O> | null };
 
-/** Names a value's buffer; undefined for a value that has none and is computed in place. */
-export type SlotOf = (value: Value) => Slot | undefined;
+/** A value's buffer; undefined for a value that has none and is computed in place. */
+export type BufferOf = (value: Value) => Buffer | undefined;
 
 type Given = (coords: readonly Index[]) => Expr;
 
 export class Reader {
   private readonly given = new Map<number, Given>();
+  /** Inside a reading that is selected away where its address lies outside. */
+  private speculative = false;
 
   constructor(
-    readonly e: Emitter,
-    readonly bindings: Pick<Bindings<Value>, 'loadQuad' | 'loadElement' | 'quadsAllowed'>,
-    private readonly slotOf: SlotOf,
+    /** Where statements go. */
+    readonly b: Body,
+    readonly library: Library,
+    private readonly bufferOf: BufferOf,
     private readonly rules: InlineRules,
   ) {}
 
@@ -41,9 +51,9 @@ export class Reader {
   read(value: Value, coords: readonly Index[]): Expr {
     const given = this.given.get(value.id);
     if (given) return given(coords);
-    return this.e.memo(`${value.id}[${coords.map((c) => c.key).join(',')}]`, () => {
-      const slot = this.slotOf(value);
-      if (slot) return this.load(slot, value, flatten(coords, value.type.shape));
+    return this.b.memo(`${value.id}[${coords.map((c) => c.key).join(',')}]`, () => {
+      const buffer = this.bufferOf(value);
+      if (buffer) return this.load(buffer, value, flatten(coords, value.type.shape));
       const rule = this.rules[value.op] as InlineRule<OpName> | null;
       if (!rule) throw new Error(`${value.op} cannot be computed in place`);
       return rule(this, value as ValueFor<OpName>, coords);
@@ -60,29 +70,15 @@ export class Reader {
     );
   }
 
-  private load(slot: Slot, value: Value, flat: Index): Expr {
-    const type = scalarOf(value.type.dtype);
-    const decode = (code: string, wide: boolean): string =>
-      type === 'bool' ? `${code} != ${wide ? 'vec4u(0u)' : '0u'}` : code;
-    const write = (i: Index): string => this.e.index(i);
-    const form = laneForm(flat);
-    if (form.kind === 'uniform') {
-      return this.e.expr(type, false, decode(this.bindings.loadElement(slot, flat, write), false));
-    }
-    if (form.kind === 'quad' && this.bindings.quadsAllowed(slot)) {
-      return this.e.expr(type, true, decode(this.bindings.loadQuad(slot, form.quad, flat, write), true));
-    }
-    const lanes = [0, 1, 2, 3].map((lane) => {
-      const one = substitute(flat, 'lane', constIndex(lane));
-      return decode(this.bindings.loadElement(slot, one, write), false);
-    });
-    return this.e.expr(type, true, `${typeName(type, true)}(${lanes.join(', ')})`);
+  private load(buffer: Buffer, value: Value, flat: Index): Expr {
+    const found = load(buffer.name, buffer.element, flat, this.speculative);
+    return this.b.let(value.type.dtype === 'bool' ? binary('!=', found, literal(0, 'u32')) : found);
   }
 
   /** Whether reading the value is a load and index arithmetic, no more. */
   isLoad(value: Value): boolean {
     for (let v = value; ; v = v.inputs[0]!) {
-      if (this.given.has(v.id) || this.slotOf(v) || v.op === 'constant') return true;
+      if (this.given.has(v.id) || this.bufferOf(v) || v.op === 'constant') return true;
       if (v.op !== 'reshape' && v.op !== 'transpose' && v.op !== 'slice' && v.op !== 'roll') return false;
     }
   }
@@ -91,17 +87,15 @@ export class Reader {
   perLane(coords: readonly Index[], one: (coords: readonly Index[]) => Expr): Expr {
     if (!this.isWide(coords)) return one(coords);
     const lanes = [0, 1, 2, 3].map((lane) => one(coords.map((c) => substitute(c, 'lane', constIndex(lane)))));
-    const type = lanes[0]!.type;
-    return this.e.expr(type, true, `${typeName(type, true)}(${lanes.map((l) => l.code).join(', ')})`);
+    return this.b.let(vector(...lanes));
   }
 
   isWide(coords: readonly Index[]): boolean {
     return coords.some((c) => dependsOn(c, 'lane'));
   }
 
-  constant(value: number, dtype: OpAttrs['constant']['dtype']): Expr {
-    const type = scalarOf(dtype);
-    return { code: literal(value, type), type, wide: false };
+  constant(value: number, dtype: DType): Expr {
+    return literal(value, scalarOf(dtype));
   }
 
   /**
@@ -109,54 +103,41 @@ export class Reader {
    * that a negative index fails. They must be the same for all lanes: see `uniformCondition`. `branchless` reads both sides of a
    * single case and selects: right where reading is no more than a load, which WebGPU keeps within its buffer.
    */
-  choose(wide: boolean, type: Expr['type'], cases: readonly Case[], otherwise: () => Expr, branchless = false): Expr {
-    const live: { code: string; read: () => Expr }[] = [];
+  choose(type: Type, cases: readonly Case[], otherwise: () => Expr, branchless = false): Expr {
+    const live: { when: Expr; read: () => Expr }[] = [];
     let last = otherwise;
-    for (const c of cases) {
-      const codes: string[] = [];
-      let never = false;
-      for (const { index, below } of c.when) {
-        if (index.lo >= 0 && index.hi < below) continue;
-        if (index.lo >= below) never = true;
-        else codes.push(this.condition(index, below));
-      }
-      if (never) continue;
-      if (codes.length === 0) {
-        last = c.read;
+    for (const { when, read } of cases) {
+      if (when.some((c) => c.index.lo >= c.below)) continue;
+      const open = when.filter((c) => !(c.index.lo >= 0 && c.index.hi < c.below));
+      const condition = all(open.map((c) => below(c.index, c.below)));
+      if (!condition) {
+        last = read;
         break;
       }
-      live.push({ code: codes.join(' && '), read: c.read });
+      live.push({ when: condition, read });
     }
     if (live.length === 0) return last();
     if (branchless && live.length === 1) {
-      const then = live[0]!.read();
-      const other = last();
-      return this.e.expr(type, wide, `select(${at(other, wide)}, ${at(then, wide)}, ${live[0]!.code})`);
+      const then = this.speculating(live[0]!.read);
+      const other = this.speculating(last);
+      return this.b.let(splat(select(other, then, live[0]!.when), type.lanes));
     }
-    const name = this.e.fresh('v');
-    this.e.line(`var ${name}: ${typeName(type, wide)};`);
-    const assign = (read: () => Expr): void => {
-      const e = read();
-      this.e.line(`${name} = ${wide ? widen(e) : e.code};`);
-    };
-    // Conditions of later cases are written before the first `if`, so their names are in scope.
-    live.forEach((c, i) => {
-      this.e.block(i === 0 ? `if (${c.code})` : `else if (${c.code})`, () => assign(c.read));
-    });
-    this.e.block('else', () => assign(last));
-    return { code: name, type, wide };
+    const result = this.b.var(this.b.fresh('v'), type);
+    const assign = (read: () => Expr) => (): void => this.b.assign(result, splat(read(), type.lanes));
+    this.b.choose(
+      live.map((c) => ({ when: c.when, body: assign(c.read) })),
+      assign(last),
+    );
+    return result;
   }
 
-  private condition(index: Index, below: number): string {
-    const form = laneForm(index);
-    if (form.kind === 'quad') return `${this.e.operand(form.quad)} < ${below / 4}u`;
-    return `${this.e.operand(index)} < ${below}u`;
+  private speculating(read: () => Expr): Expr {
+    const outer = this.speculative;
+    this.speculative = true;
+    const found = read();
+    this.speculative = outer;
+    return found;
   }
-}
-
-export interface Condition {
-  readonly index: Index;
-  readonly below: number;
 }
 
 export interface Case {
@@ -164,9 +145,4 @@ export interface Case {
   readonly read: () => Expr;
 }
 
-/** Whether `index < below` holds for all lanes or for none. */
-export function uniformCondition({ index, below }: Condition): boolean {
-  if (index.lo >= 0 && index.hi < below) return true;
-  const form = laneForm(index);
-  return form.kind === 'uniform' || (form.kind === 'quad' && below % 4 === 0);
-}
+export const typeAt = (scalar: Scalar, wide: boolean): Type => ({ scalar, lanes: (wide ? 4 : 1) as Lanes });

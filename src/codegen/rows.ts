@@ -5,9 +5,10 @@
 
 import { sizeOf } from '../ir/ops/shapes.js';
 import type { OpName, Value } from '../ir/types.js';
-import { at, type Expr, literal, type Scalar, scalarOf } from './emit.js';
 import type { Index } from './indexing.js';
-import type { Reader } from './reader.js';
+import { add, binary, builtin, component, div, eq, exp, f32, i32, literal, select } from './kernel/expr.js';
+import type { BinaryOp, Expr, Scalar } from './kernel/types.js';
+import { type Reader, scalarOf } from './reader.js';
 
 export interface Pass {
   readonly type: Scalar;
@@ -30,16 +31,12 @@ export interface RowPlan {
 const whole = (_r: Reader, folded: Expr): Expr => folded;
 const itself = (_r: Reader, x: Expr): Expr => x;
 
-/** `a op b` for expressions of which either may be narrow. */
-function arith(r: Reader, a: Expr, op: string, b: Expr): Expr {
-  const wide = a.wide || b.wide;
-  return r.e.expr(a.type, wide, `${at(a, wide)} ${op} ${at(b, wide)}`);
-}
+const arith = (r: Reader, a: Expr, op: BinaryOp, b: Expr): Expr => r.b.let(binary(op, a, b));
 
 const mean =
   (count: number) =>
   (r: Reader, folded: Expr): Expr =>
-    r.e.expr('f32', false, `${folded.code} / ${literal(count, 'f32')}`);
+    r.b.let(div(folded, f32(count)));
 
 function normalising(v: Value, eps: number, count: number): Pick<RowPlan, 'passes' | 'element'> {
   return {
@@ -52,8 +49,7 @@ function normalising(v: Value, eps: number, count: number): Pick<RowPlan, 'passe
           const d = arith(r, x, '-', stats[0]!);
           return arith(r, d, '*', d);
         },
-        finish: (r, folded) =>
-          r.e.expr('f32', false, `1.0f / sqrt(${folded.code} / ${literal(count, 'f32')} + ${literal(eps, 'f32')})`),
+        finish: (r, folded) => r.b.let(div(f32(1), builtin('sqrt', add(div(folded, f32(count)), f32(eps))))),
       },
     ],
     element: (r, x, stats, coords) => {
@@ -91,18 +87,13 @@ export function rowPlan(v: Value): RowPlan | undefined {
       const first: Pass = {
         type: 'i32',
         fold: 'min',
-        element: (r, x, stats, position) => {
-          const wide = x.wide;
-          const none = wide ? `vec4i(${count - 1}i)` : `${count - 1}i`;
-          return r.e.expr('i32', wide, `select(${none}, ${at(position, wide)}, ${x.code} == ${at(stats[0]!, wide)})`);
-        },
+        element: (r, x, stats, position) => r.b.let(select(i32(count - 1), position, eq(x, stats[0]!))),
         finish: whole,
       };
       return { input, axes: [v.attrs.axis], passes: [...fold('max', whole), first] };
     }
     case 'softmax': {
-      const weight = (r: Reader, x: Expr, stats: readonly Expr[]): Expr =>
-        r.e.expr('f32', x.wide, `exp(${x.code} - ${at(stats[0]!, x.wide)})`);
+      const weight = (r: Reader, x: Expr, stats: readonly Expr[]): Expr => r.b.let(exp(binary('-', x, stats[0]!)));
       return {
         input,
         axes: [v.attrs.axis],
@@ -127,21 +118,21 @@ export const ROW_OPS: ReadonlySet<OpName> = new Set([
 ]);
 
 /** The number to start a fold from. For max and min of floats it is the largest finite one: WGSL has no infinity. */
-export function startOf({ fold, type }: Pass): string {
+export function startOf({ fold, type }: Pass): Expr {
   if (fold === 'sum') return literal(0, type);
   const low = fold === 'max';
-  if (type === 'f32') return literal(low ? -Infinity : Infinity, 'f32');
+  if (type === 'f32') return f32(low ? -Infinity : Infinity);
   if (type === 'u32') return literal(low ? 0 : 4294967295, 'u32');
-  return literal(low ? -2147483648 : 2147483647, 'i32');
+  return i32(low ? -2147483648 : 2147483647);
 }
 
-export function folded({ fold }: Pass, a: string, b: string): string {
-  return fold === 'sum' ? `${a} + ${b}` : `${fold}(${a}, ${b})`;
+export function folded({ fold }: Pass, a: Expr, b: Expr): Expr {
+  return fold === 'sum' ? add(a, b) : builtin(fold, a, b);
 }
 
-/** The four lanes of a wide accumulator as one number. */
+/** The four elements of a wide accumulator as one number. */
 export function foldLanes(r: Reader, pass: Pass, acc: Expr): Expr {
-  if (!acc.wide) return acc;
-  const [x, y, z, w] = ['x', 'y', 'z', 'w'].map((c) => `${acc.code}.${c}`) as [string, string, string, string];
-  return r.e.expr(pass.type, false, folded(pass, folded(pass, x, y), `(${folded(pass, z, w)})`));
+  if (acc.lanes === 1) return acc;
+  const [x, y, z, w] = [0, 1, 2, 3].map((i) => component(acc, i)) as [Expr, Expr, Expr, Expr];
+  return r.b.let(folded(pass, folded(pass, x, y), folded(pass, z, w)));
 }

@@ -8,8 +8,8 @@
  */
 
 import { sizeOf } from '../ir/ops/shapes.js';
-import type { Window } from './bindings.js';
 import type { Group } from './fuse.js';
+import type { BoundWindow } from './kernel/types.js';
 import { type BuiltKernel, type Chunk, type KernelContext, KernelWriter } from './kernel.js';
 import { attentionKernel } from './kernel-attention.js';
 import { contractDomain, contractKernel } from './kernel-contract.js';
@@ -37,13 +37,13 @@ export const BASELINE: Limits = {
 
 export interface ScheduledDispatch {
   readonly kernel: BuiltKernel;
-  readonly windows: readonly Window<string>[];
+  readonly windows: readonly BoundWindow[];
   /** Fraction of the group's work. */
   readonly share: number;
 }
 
 function dispatchOf(kernel: BuiltKernel, share: number): ScheduledDispatch {
-  return { kernel, windows: kernel.bindings.windows(), share };
+  return { kernel, windows: kernel.windows, share };
 }
 
 /** No cut makes the group fit: a part of it, too, needs more bindings than a kernel may have. */
@@ -51,7 +51,7 @@ export class CannotCut extends Error {
   constructor(
     group: Group,
     /** What the kernel would bind if it were not cut. */
-    readonly windows: readonly Window<string>[],
+    readonly windows: readonly BoundWindow[],
   ) {
     super(`${group.anchor.op} needs ${windows.length} bindings`);
   }
@@ -128,9 +128,9 @@ export function scheduleGroup(group: Group, context: KernelContext, limits: Limi
 }
 
 /** How many windows each tensor has. */
-function tally(windows: readonly Window<string>[]): number[] {
+function tally(windows: readonly BoundWindow[]): number[] {
   const counts = new Map<string, number>();
-  for (const { key } of windows) counts.set(key, (counts.get(key) ?? 0) + 1);
+  for (const { buffer } of windows) counts.set(buffer, (counts.get(buffer) ?? 0) + 1);
   return [...counts.values()];
 }
 

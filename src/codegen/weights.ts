@@ -7,10 +7,9 @@ import { sizeOf } from '../ir/ops/shapes.js';
 import { toFloat32 } from '../ir/tensor.js';
 import { showAttrs } from '../ir/text.js';
 import type { OpName, Param, Tensor, Value } from '../ir/types.js';
-import { elementOf } from './bindings.js';
-import { scalarOf } from './emit.js';
-import type { PackedWeight } from './kernel.js';
+import { elementOf, type PackedWeight } from './kernel.js';
 import { packedBytes, packTiles } from './pack.js';
+import { scalarOf } from './reader.js';
 
 export interface WeightRecipe {
   readonly entry: WeightEntry;

@@ -84,6 +84,10 @@ export function builtin(
   return { kind: 'builtin', scalar: args[0]!.scalar, lanes, fn, args: parts };
 }
 
+export const exp = (x: Expr): Expr => builtin('exp', x);
+export const max = (...args: readonly Expr[]): Expr => builtin('max', ...args);
+export const min = (...args: readonly Expr[]): Expr => builtin('min', ...args);
+
 export function select(no: Expr, yes: Expr, when: Expr): Expr {
   const { lanes, parts } = together([no, yes], 'select');
   const width = Math.max(lanes, when.lanes) as Lanes;

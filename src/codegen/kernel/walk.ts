@@ -1,0 +1,111 @@
+/** Walks over kernel programs: every statement, every expression, and expressions rebuilt from the inside. */
+import type { Expr, Stmt } from './types.js';
+
+/** Every statement, outer ones before what is in them. */
+export function eachStmt(list: readonly Stmt[], visit: (s: Stmt) => void): void {
+  for (const s of list) {
+    visit(s);
+    for (const body of bodiesOf(s)) eachStmt(body, visit);
+  }
+}
+
+export function bodiesOf(s: Stmt): readonly (readonly Stmt[])[] {
+  switch (s.kind) {
+    case 'if':
+      return [...s.cases.map((c) => c.body), ...(s.otherwise ? [s.otherwise] : [])];
+    case 'for':
+    case 'block':
+      return [s.body];
+    default:
+      return [];
+  }
+}
+
+/** The expressions that a statement holds by itself, not in its bodies. */
+export function exprsOf(s: Stmt): readonly Expr[] {
+  switch (s.kind) {
+    case 'let':
+    case 'assign':
+    case 'store':
+      return [s.value];
+    case 'var':
+    case 'return':
+      return s.value ? [s.value] : [];
+    case 'array':
+      return s.values;
+    case 'put':
+    case 'write':
+      return [s.at, s.value];
+    case 'if':
+      return s.cases.map((c) => c.when);
+    case 'for':
+      return [s.from, s.below];
+    case 'do':
+      return s.args;
+    default:
+      return [];
+  }
+}
+
+/** The operands of an expression. */
+export function operandsOf(e: Expr): readonly Expr[] {
+  switch (e.kind) {
+    case 'unary':
+    case 'convert':
+    case 'bitcast':
+    case 'splat':
+      return [e.x];
+    case 'binary':
+      return [e.a, e.b];
+    case 'builtin':
+    case 'call':
+      return e.args;
+    case 'vector':
+      return e.parts;
+    case 'component':
+      return typeof e.at === 'number' ? [e.x] : [e.x, e.at];
+    case 'fetch':
+    case 'item':
+      return [e.at];
+    case 'collective':
+      return e.lane ? [e.x, e.lane] : [e.x];
+    default:
+      return [];
+  }
+}
+
+/** Every expression of a statement, apart from those in its bodies; operands after what they are operands of. */
+export function eachExpr(s: Stmt, visit: (e: Expr) => void): void {
+  const into = (e: Expr): void => {
+    visit(e);
+    for (const x of operandsOf(e)) into(x);
+  };
+  for (const e of exprsOf(s)) into(e);
+}
+
+/** The expression with its operands replaced, in the order of `operandsOf`. */
+export function withOperands(e: Expr, map: (x: Expr) => Expr): Expr {
+  switch (e.kind) {
+    case 'unary':
+    case 'convert':
+    case 'bitcast':
+    case 'splat':
+      return { ...e, x: map(e.x) };
+    case 'binary':
+      return { ...e, a: map(e.a), b: map(e.b) };
+    case 'builtin':
+    case 'call':
+      return { ...e, args: e.args.map(map) };
+    case 'vector':
+      return { ...e, parts: e.parts.map(map) };
+    case 'component':
+      return typeof e.at === 'number' ? { ...e, x: map(e.x) } : { ...e, x: map(e.x), at: map(e.at) };
+    case 'fetch':
+    case 'item':
+      return { ...e, at: map(e.at) };
+    case 'collective':
+      return e.lane ? { ...e, x: map(e.x), lane: map(e.lane) } : { ...e, x: map(e.x) };
+    default:
+      return e;
+  }
+}
