@@ -10,9 +10,9 @@
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { contractVariants } from '../src/codegen/contract.js';
-import { range } from '../src/codegen/lines.js';
+import { range } from '../src/codegen/kernel/sugar.js';
 import { dispatch, type Gpu, legal, openGpu, type Prepared, prepare, upload } from '../test/codegen-kernels/gpu.js';
-import { type ContractShape, contractData, contractProblem } from '../test/codegen-kernels/problems.js';
+import { type ContractShape, contractData, contractProblem, textsOf } from '../test/codegen-kernels/problems.js';
 
 interface Candidate {
   readonly name: string;
@@ -75,8 +75,12 @@ async function measure(gpu: Gpu, shape: ContractShape): Promise<void> {
       prepare(gpu, ceiling(chains), [CEILING_GROUPS, 1, 1], [y]),
     );
   }
-  for (const v of contractVariants(contractProblem(shape)).filter((variant) => legal(gpu, variant))) {
-    await add(v.name, 2 * shape.m * shape.n * shape.k, () => prepare(gpu, v.wgsl, v.workgroups, [a, b, y]));
+  const { problem, buffers } = contractProblem(shape);
+  const variants = contractVariants(problem);
+  const texts = textsOf(variants, buffers);
+  for (const [i, v] of variants.entries()) {
+    if (!legal(gpu, v)) continue;
+    await add(v.name, 2 * shape.m * shape.n * shape.k, () => prepare(gpu, texts[i]!, v.workgroups, [a, b, y]));
   }
   for (let round = 0; round < rounds; round++) {
     for (const c of candidates) {

@@ -1,8 +1,33 @@
 /** Contractions and attentions over plain row-major buffers, and what they must give, in f64. Used by the tests and the benchmark. */
 
+import { weightItem } from '../../src/codegen/contract-weight.js';
 import { MOST_WORKGROUPS } from '../../src/codegen/grid.js';
-import { packTiles } from '../../src/codegen/pack.js';
-import type { AttentionProblem, ContractProblem } from '../../src/codegen/problem.js';
+import { flatten, type Index, LANE, scale, sum, variable } from '../../src/codegen/indexing.js';
+import { explicitAddresses } from '../../src/codegen/kernel/addresses.js';
+import { Body } from '../../src/codegen/kernel/body.js';
+import {
+  add,
+  binary,
+  div,
+  F32,
+  F32X4,
+  f32,
+  name as kernelName,
+  LANES,
+  load,
+  lt,
+  min,
+  select,
+  splat,
+  U32,
+  u32,
+  uint,
+} from '../../src/codegen/kernel/expr.js';
+import { printKernel } from '../../src/codegen/kernel/print.js';
+import type { Buffer, Expr, KernelFunction } from '../../src/codegen/kernel/types.js';
+import { packedBytes, packTiles } from '../../src/codegen/pack.js';
+import type { AttentionProblem, ContractProblem, GeneratedVariant } from '../../src/codegen/problem.js';
+import { BASELINE } from '../../src/codegen/schedule.js';
 
 export interface ContractShape {
   readonly batch?: number;
@@ -25,63 +50,80 @@ export function noise(count: number, seed: number): Float32Array {
   return out;
 }
 
+/** A problem and the buffers that its functions reach, in the order of their bindings. */
+export interface Bound<P> {
+  readonly problem: P;
+  readonly buffers: readonly Buffer[];
+}
+
+/** WGSL of each variant. */
+export function textsOf(variants: readonly GeneratedVariant[], buffers: readonly Buffer[]): string[] {
+  const programs = variants.map(({ program }) => ({ ...program, buffers }));
+  return explicitAddresses(programs, BASELINE).map(printKernel);
+}
+
+const buffer = (name: string, access: Buffer['access'], count: number): Buffer => {
+  return { name, access, element: 'f32', count, padded: true };
+};
+
 /** A problem with a at binding 0, the weight or b at 1, y at 2. The unfused case: plain loads and stores. */
-export function contractProblem(shape: ContractShape): ContractProblem {
-  const { batch = 1, m, n, k } = shape;
-  const element = shape.weight === 'function' ? 'f32' : shape.weight === 'f32' ? 'vec4f' : 'vec2u';
-  const name = shape.weight === 'function' ? 'b' : 'weight';
-  const loadB = `
-fn load_b4(z: u32, k: u32, col: u32) -> vec4f {
-  let at = (z * ${k}u + k) * ${n}u + col;
-  return vec4f(b[at], b[at + 1u], b[at + 2u], b[at + 3u]);
-}`;
-  return {
+export function contractProblem(shape: ContractShape): Bound<ContractProblem> {
+  const { batch = 1, m, n, k, weight } = shape;
+  const problem: ContractProblem = {
     batch,
     m,
     n,
     k,
-    weight:
-      shape.weight === 'function' ? { kind: 'function' } : { kind: 'tiles', kTile: 16, nTile: 32, dtype: shape.weight },
-    declarations: `@group(0) @binding(0) var<storage, read> a: array<${k % 4 === 0 ? 'vec4f' : 'f32'}>;
-@group(0) @binding(1) var<storage, read> ${name}: array<${element}>;
-@group(0) @binding(2) var<storage, read_write> y: array<${n % 4 === 0 ? 'vec4f' : 'f32'}>;
-${loadRows('load_a4', 'a', m, k)}${shape.weight === 'function' ? loadB : ''}
-${storeRows(m, n)}`,
+    weight: weight === 'function' ? { kind: 'function' } : { kind: 'tiles', kTile: 16, nTile: 32, dtype: weight },
+    functions: [
+      loadRows('load_a4', 'a', [batch, m, k]),
+      ...(weight === 'function' ? [loadRows('load_b4', 'b', [batch, k, n])] : []),
+      storeRows([batch, m, n]),
+    ],
     maxWorkgroups: shape.maxWorkgroups ?? MOST_WORKGROUPS,
   };
+  const tiles = (dtype: 'f32' | 'f16'): Buffer => ({
+    ...buffer('weight', 'read', packedBytes(n, k, dtype) / (dtype === 'f32' ? 16 : 8)),
+    packed: weightItem(dtype),
+  });
+  const buffers = [
+    buffer('a', 'read', batch * m * k),
+    weight === 'function' ? buffer('b', 'read', batch * k * n) : tiles(weight),
+    buffer('y', 'read_write', batch * m * n),
+  ];
+  return { problem, buffers };
 }
 
-/**
- * `fn name(z, row, column) -> vec4f` over a row-major [.., rows, columns] buffer, 0 outside; in columns from the next vec4 on,
- * `beyond`.
- */
-function loadRows(name: string, buffer: string, rows: number, columns: number, beyond = '0.0'): string {
-  const head = `fn ${name}(z: u32, row: u32, column: u32) -> vec4f {`;
-  if (columns % 4 === 0) {
-    return `${head}
-  let inside = row < ${rows}u && column < ${columns}u;
-  return select(vec4f(select(0.0, ${beyond}, column >= ${columns}u)), ${buffer}[(z * ${rows}u + min(row, ${rows - 1}u)) * ${columns / 4}u + min(column, ${columns - 4}u) / 4u], inside);
-}`;
-  }
-  return `${head}
-  var four = vec4f(select(0.0, ${beyond}, column >= ${columns}u));
-  if (row < ${rows}u) {
-    for (var i = 0u; i < 4u; i++) {
-      if (column + i < ${columns}u) { four[i] = ${buffer}[(z * ${rows}u + row) * ${columns}u + column + i]; }
-    }
-  }
-  return four;
-}`;
+const params = (...names: readonly string[]): KernelFunction['params'] => names.map((n) => ({ name: n, type: U32 }));
+
+/** The place of four neighbours in a row-major buffer, and the names that it needs. What lies outside is taken for the nearest inside. */
+function fourAt(b: Body, [batch, rows, columns]: readonly [number, number, number]): { flat: Index; column: Index } {
+  const within = (text: string, value: Expr, extent: number): Index =>
+    b.index(text, min(value, u32(extent - 1)), extent);
+  const fours = Math.ceil(columns / 4);
+  const column = sum(scale(within('c4', div(uint('column'), u32(4)), fours), 4), LANE);
+  const place = [within('zz', uint('z'), batch), within('rr', uint('row'), rows), column];
+  return { flat: flatten(place, [batch, rows, columns]), column };
 }
 
-function storeRows(rows: number, columns: number): string {
-  const head = 'fn store4(z: u32, row: u32, column: u32, v: vec4f) {';
-  if (columns % 4 === 0) return `${head}\n  y[(z * ${rows}u + row) * ${columns / 4}u + column / 4u] = v;\n}`;
-  return `${head}
-  for (var i = 0u; i < 4u; i++) {
-    if (column + i < ${columns}u) { y[(z * ${rows}u + row) * ${columns}u + column + i] = v[i]; }
-  }
-}`;
+/** `fn name(z, row, column) -> vec4f` over a row-major buffer, 0 outside; in columns from the next vec4 on, `beyond`. */
+function loadRows(name: string, from: string, shape: readonly [number, number, number], beyond = 0): KernelFunction {
+  const [, rows, columns] = shape;
+  const b = new Body();
+  const x = load(from, 'f32', fourAt(b, shape).flat, columns % 4 !== 0);
+  const column = uint('column');
+  const outside = select(f32(0), f32(beyond), binary('>=', column, u32(columns)));
+  const inside = lt(add(splat(column, 4), LANES), splat(u32(columns), 4));
+  const row = b.let(select(splat(outside, 4), x, inside));
+  b.return(select(splat(f32(0), 4), row, lt(uint('row'), u32(rows))));
+  return { name, params: params('z', 'row', 'column'), result: F32X4, body: b.stmts };
+}
+
+function storeRows(shape: readonly [number, number, number]): KernelFunction {
+  const b = new Body();
+  const { flat, column } = fourAt(b, shape);
+  b.store('y', flat, kernelName('v', F32X4), shape[2] % 4 === 0 ? [] : [{ index: column, below: shape[2] }]);
+  return { name: 'store4', params: [...params('z', 'row', 'column'), { name: 'v', type: F32X4 }], body: b.stmts };
 }
 
 export interface ContractData {
@@ -137,14 +179,12 @@ export interface AttentionShape {
 }
 
 /** What lies past a head in a fused projection is other numbers; these would be noticed in any sum. */
-const BEYOND = '1e30';
+const BEYOND = 1e30;
 
 /** q, k, v at bindings 0..2, out at 3, log-sum-exp at 4, bias at the next one. */
-export function attentionProblem(shape: AttentionShape): AttentionProblem {
+export function attentionProblem(shape: AttentionShape): Bound<AttentionProblem> {
   const { batch, rows, keys, headDim, valueDim, bias = false, lse = false } = shape;
-  const binding = (at: number, access: string, name: string, columns: number) =>
-    `@group(0) @binding(${at}) var<storage, ${access}> ${name}: array<${columns % 4 === 0 ? 'vec4f' : 'f32'}>;`;
-  return {
+  const problem: AttentionProblem = {
     batch,
     rows,
     keys,
@@ -154,23 +194,39 @@ export function attentionProblem(shape: AttentionShape): AttentionProblem {
     hasBias: bias,
     hasLse: lse,
     maxWorkgroups: shape.maxWorkgroups ?? MOST_WORKGROUPS,
-    declarations: [
-      binding(0, 'read', 'q', headDim),
-      binding(1, 'read', 'k', headDim),
-      binding(2, 'read', 'v', valueDim),
-      binding(3, 'read_write', 'y', valueDim),
-      ...(lse ? [binding(4, 'read_write', 'lse', 1)] : []),
-      ...(bias ? [binding(lse ? 5 : 4, 'read', 'table', 1)] : []),
-      loadRows('load_q4', 'q', rows, headDim, BEYOND),
-      loadRows('load_k4', 'k', keys, headDim, BEYOND),
-      loadRows('load_v4', 'v', keys, valueDim, BEYOND),
-      storeRows(rows, valueDim),
-      ...(lse ? [`fn store_lse(z: u32, row: u32, v: f32) { lse[z * ${rows}u + row] = v; }`] : []),
-      ...(bias
-        ? [`fn bias(z: u32, row: u32, j: u32) -> f32 { return table[(z * ${rows}u + row) * ${keys}u + j]; }`]
-        : []),
-    ].join('\n'),
+    functions: [
+      loadRows('load_q4', 'q', [batch, rows, headDim], BEYOND),
+      loadRows('load_k4', 'k', [batch, keys, headDim], BEYOND),
+      loadRows('load_v4', 'v', [batch, keys, valueDim], BEYOND),
+      storeRows([batch, rows, valueDim]),
+      ...(lse ? [storeLse(batch, rows)] : []),
+      ...(bias ? [biasAt(batch, rows, keys)] : []),
+    ],
   };
+  const buffers = [
+    buffer('q', 'read', batch * rows * headDim),
+    buffer('k', 'read', batch * keys * headDim),
+    buffer('v', 'read', batch * keys * valueDim),
+    buffer('y', 'read_write', batch * rows * valueDim),
+    ...(lse ? [buffer('lse', 'read_write', batch * rows)] : []),
+    ...(bias ? [buffer('table', 'read', batch * rows * keys)] : []),
+  ];
+  return { problem, buffers };
+}
+
+function storeLse(batch: number, rows: number): KernelFunction {
+  const b = new Body();
+  const flat = flatten([variable('z', batch), variable('row', rows)], [batch, rows]);
+  b.store('lse', flat, kernelName('v', F32), []);
+  return { name: 'store_lse', params: [...params('z', 'row'), { name: 'v', type: F32 }], body: b.stmts };
+}
+
+function biasAt(batch: number, rows: number, keys: number): KernelFunction {
+  const b = new Body();
+  const z = b.index('zz', min(uint('z'), u32(batch - 1)), batch);
+  const flat = flatten([z, variable('row', rows), variable('j', keys)], [batch, rows, keys]);
+  b.return(load('table', 'f32', flat));
+  return { name: 'bias', params: params('z', 'row', 'j'), result: F32, body: b.stmts };
 }
 
 export interface AttentionData {

@@ -1,36 +1,24 @@
-/** The generated WGSL itself, one of each kind, so that a change of a generator shows what it changes. Loads and stores are the scheduler's. */
+/** The generated WGSL itself, one of each kind, so that a change of a generator shows what it changes. Loads and stores are plain ones. */
 import { expect, test } from 'vitest';
 import { attentionVariants } from '../../src/codegen/attention.js';
 import { contractVariants } from '../../src/codegen/contract.js';
-import { MOST_WORKGROUPS } from '../../src/codegen/grid.js';
-import type { AttentionProblem, ContractProblem } from '../../src/codegen/problem.js';
+import { eachStmt } from '../../src/codegen/kernel/walk.js';
+import type { GeneratedVariant } from '../../src/codegen/problem.js';
 import { expectGolden } from '../golden.js';
+import { attentionProblem, type Bound, contractProblem, textsOf } from './problems.js';
 
-const CONTRACT: ContractProblem = {
-  batch: 1,
-  m: 3,
-  n: 40,
-  k: 20,
-  weight: { kind: 'tiles', kTile: 16, nTile: 32, dtype: 'f32' },
-  declarations: '// bindings, load_a4 and store4',
-  maxWorkgroups: MOST_WORKGROUPS,
-};
+const CONTRACT = contractProblem({ m: 3, n: 40, k: 20, weight: 'f32' });
+const HALVES = contractProblem({ m: 3, n: 40, k: 20, weight: 'f16' });
+const ATTENTION = attentionProblem({ batch: 2, rows: 3, keys: 70, headDim: 8, valueDim: 8, bias: true, lse: true });
 
-const ATTENTION: AttentionProblem = {
-  batch: 2,
-  rows: 3,
-  keys: 70,
-  headDim: 8,
-  valueDim: 8,
-  scale: 0.5,
-  hasBias: true,
-  hasLse: true,
-  declarations: '// bindings, load_q4, load_k4, load_v4, bias, store4 and store_lse',
-  maxWorkgroups: MOST_WORKGROUPS,
+/** The texts of variants by name. */
+const texts = (variants: readonly GeneratedVariant[], { buffers }: Bound<unknown>): Map<string, string> => {
+  const all = textsOf(variants, buffers);
+  return new Map(variants.map((v, i) => [v.name, all[i]!]));
 };
 
 test('contractions', () => {
-  const variants = contractVariants(CONTRACT);
+  const variants = contractVariants(CONTRACT.problem);
   expect(variants.map((v) => [v.name, v.workgroups.join('x')])).toMatchInlineSnapshot(`
     [
       [
@@ -60,14 +48,14 @@ test('contractions', () => {
     ]
   `);
   for (const name of ['subgroup8', 'subgroup4', 'portable']) {
-    expectGolden(`contract-${name}.wgsl`, variants.find((v) => v.name === name)!.wgsl);
+    expectGolden(`contract-${name}.wgsl`, texts(variants, CONTRACT).get(name)!);
   }
-  const halves = contractVariants({ ...CONTRACT, weight: { kind: 'tiles', kTile: 16, nTile: 32, dtype: 'f16' } });
-  expectGolden('contract-portable-f16.wgsl', halves.at(-1)!.wgsl);
+  const halves = texts(contractVariants(HALVES.problem), HALVES);
+  expectGolden('contract-portable-f16.wgsl', halves.get('portable')!);
 });
 
 test('attention', () => {
-  const variants = attentionVariants(ATTENTION);
+  const variants = attentionVariants(ATTENTION.problem);
   expect(variants.map((v) => [v.name, v.workgroups.join('x')])).toMatchInlineSnapshot(`
     [
       [
@@ -97,17 +85,17 @@ test('attention', () => {
     ]
   `);
   for (const name of ['subgroup8', 'portable']) {
-    expectGolden(`attention-${name}.wgsl`, variants.find((v) => v.name === name)!.wgsl);
+    expectGolden(`attention-${name}.wgsl`, texts(variants, ATTENTION).get(name)!);
   }
 });
 
 test('a subgroup variant asks for its exact size, and the last variant for nothing', () => {
-  for (const variants of [contractVariants(CONTRACT), attentionVariants(ATTENTION)]) {
+  for (const variants of [contractVariants(CONTRACT.problem), attentionVariants(ATTENTION.problem)]) {
     for (const v of variants.slice(0, -1)) {
       expect(v.requires.features).toEqual(['subgroups']);
       expect(v.name).toBe(`subgroup${v.requires.subgroupSize}`);
       // No lane may leave before a subgroup operation.
-      expect(v.wgsl.slice(v.wgsl.indexOf('fn main'))).not.toContain('return');
+      eachStmt(v.program.main, (s) => expect(s.kind).not.toBe('return'));
     }
     expect(variants.at(-1)).toMatchObject({ name: 'portable', requires: {} });
     expect(Math.max(...variants.slice(-1).map((v) => v.rank))).toBeLessThan(

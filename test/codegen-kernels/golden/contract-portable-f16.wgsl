@@ -1,21 +1,36 @@
-// bindings, load_a4 and store4
+@group(0) @binding(0) var<storage, read> a: array<vec4f>;
+@group(0) @binding(1) var<storage, read> weight: array<vec2u>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+
+fn load_a4(z: u32, row: u32, column: u32) -> vec4f {
+  let c4 = min(column / 4u, 4u);
+  let rr = min(row, 2u);
+  let v0 = select(vec4f(select(0.0f, 0.0f, column >= 20u)), a[c4 + rr * 5u], column + vec4u(0u, 1u, 2u, 3u) < vec4u(20u));
+  return select(vec4f(0.0f), v0, row < 3u);
+}
+
+fn store4(z: u32, row: u32, column: u32, v: vec4f) {
+  let c4 = min(column / 4u, 9u);
+  let rr = min(row, 2u);
+  y[c4 + rr * 10u] = v;
+}
 
 fn weight4(z: u32, k: u32, past: u32) -> vec4f {
   let column = min(past, 60u);
-  let halves = weight[((column / 32u) * 2u + k / 16u) * 128u + (k % 16u) * 8u + (column % 32u) / 4u];
+  let halves = weight[(column / 32u * 2u + k / 16u) * 128u + k % 16u * 8u + column % 32u / 4u];
   return vec4f(unpack2x16float(halves.x), unpack2x16float(halves.y));
 }
 
 // A tile of 4 rows by 4 columns for each thread.
-@compute @workgroup_size(64, 1)
+@compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) tile: vec3u) {
   let z = tile.z;
   let row = tile.y * 4u;
   let column = tile.x * 4u;
-  var c0_0 = vec4f(0.0);
-  var c1_0 = vec4f(0.0);
-  var c2_0 = vec4f(0.0);
-  var c3_0 = vec4f(0.0);
+  var c0_0 = vec4f(0.0f);
+  var c1_0 = vec4f(0.0f);
+  var c2_0 = vec4f(0.0f);
+  var c3_0 = vec4f(0.0f);
   for (var k = 0u; k < 32u; k += 4u) {
     let a0 = load_a4(z, row, k);
     let a1 = load_a4(z, row + 1u, k);
@@ -45,8 +60,10 @@ fn main(@builtin(global_invocation_id) tile: vec3u) {
   // One copy of the epilogue in the code: compilers are slow where it is written out for every row.
   var sums = array<vec4f, 4>(c0_0, c1_0, c2_0, c3_0);
   for (var i = 0u; i < 4u; i++) {
-    let r = row + i / 1u;
-    let c = column + 4u * (i % 1u);
-    if (r < 3u && c < 40u) { store4(z, r, c, sums[i]); }
+    let r = row + i;
+    let c = column;
+    if (r < 3u && c < 40u) {
+      store4(z, r, c, sums[i]);
+    }
   }
 }

@@ -1,10 +1,25 @@
 enable subgroups;
 
-// bindings, load_a4 and store4
+@group(0) @binding(0) var<storage, read> a: array<vec4f>;
+@group(0) @binding(1) var<storage, read> weight: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+
+fn load_a4(z: u32, row: u32, column: u32) -> vec4f {
+  let c4 = min(column / 4u, 4u);
+  let rr = min(row, 2u);
+  let v0 = select(vec4f(select(0.0f, 0.0f, column >= 20u)), a[c4 + rr * 5u], column + vec4u(0u, 1u, 2u, 3u) < vec4u(20u));
+  return select(vec4f(0.0f), v0, row < 3u);
+}
+
+fn store4(z: u32, row: u32, column: u32, v: vec4f) {
+  let c4 = min(column / 4u, 9u);
+  let rr = min(row, 2u);
+  y[c4 + rr * 10u] = v;
+}
 
 fn weight4(z: u32, k: u32, past: u32) -> vec4f {
   let column = min(past, 60u);
-  return weight[((column / 32u) * 2u + k / 16u) * 128u + (k % 16u) * 8u + (column % 32u) / 4u];
+  return weight[(column / 32u * 2u + k / 16u) * 128u + k % 16u * 8u + column % 32u / 4u];
 }
 
 // A tile of 4 rows by 32 columns for each subgroup of 8.
@@ -13,12 +28,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
   let z = group.z;
   let row = group.y * 4u;
   let column = group.x * 32u + lane * 4u;
-  var c0_0 = vec4f(0.0);
-  var c1_0 = vec4f(0.0);
-  var c2_0 = vec4f(0.0);
-  var c3_0 = vec4f(0.0);
+  var c0_0 = vec4f(0.0f);
+  var c1_0 = vec4f(0.0f);
+  var c2_0 = vec4f(0.0f);
+  var c3_0 = vec4f(0.0f);
   for (var k = 0u; k < 32u; k += 8u) {
-    let a0_0 = load_a4(z, row + lane % 4u, k + 4u * ((lane / 4u) % 2u));
+    let a0_0 = load_a4(z, row + lane % 4u, k + 4u * (lane / 4u % 2u));
     let b0_0 = weight4(z, k, column);
     let b1_0 = weight4(z, k + 1u, column);
     let b2_0 = weight4(z, k + 2u, column);
@@ -65,6 +80,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
   for (var i = 0u; i < 4u; i++) {
     let r = row + i;
     let c = column;
-    if (r < 3u && c < 40u) { store4(z, r, c, sums[i]); }
+    if (r < 3u && c < 40u) {
+      store4(z, r, c, sums[i]);
+    }
   }
 }

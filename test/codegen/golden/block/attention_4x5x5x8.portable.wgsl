@@ -5,24 +5,24 @@ fn load_q4(z: u32, row: u32, d: u32) -> vec4f {
   let d4 = d / 4u;
   let i0 = z % 2u;
   let i1 = z / 2u;
-  let v2 = t0[i0 * 2u + i1 * 60u + d4 + row * 12u];
-  return v2;
+  let v0 = t0[i0 * 2u + i1 * 60u + d4 + row * 12u];
+  return v0;
 }
 
 fn load_k4(z: u32, j: u32, d: u32) -> vec4f {
   let d4 = d / 4u;
   let i0 = z % 2u;
   let i1 = z / 2u;
-  let v2 = t0[i0 * 2u + i1 * 60u + d4 + j * 12u + 4u];
-  return v2;
+  let v0 = t0[i0 * 2u + i1 * 60u + d4 + j * 12u + 4u];
+  return v0;
 }
 
 fn load_v4(z: u32, j: u32, e: u32) -> vec4f {
   let e4 = e / 4u;
   let i0 = z % 2u;
   let i1 = z / 2u;
-  let v2 = t0[i0 * 2u + i1 * 60u + e4 + j * 12u + 8u];
-  return v2;
+  let v0 = t0[i0 * 2u + i1 * 60u + e4 + j * 12u + 8u];
+  return v0;
 }
 
 fn store4(z: u32, row: u32, e: u32, v: vec4f) {

@@ -6,29 +6,29 @@
 fn erf4(x: vec4f) -> vec4f {
   let t = min(abs(x), vec4f(6.0f));
   let s = t * t;
-  var far = vec4f(-1.72853470e-5f) * t + vec4f(3.83197126e-4f);
-  let mid = vec4f(-3.88396438e-3f) * t + vec4f(2.42546219e-2f);
+  var far = -0.000017285347f * t + 0.00038319713f;
+  let mid = -0.0038839644f * t + 0.024254622f;
   far = far * s + mid;
-  far = far * t - vec4f(1.06777877e-1f);
-  far = far * t - vec4f(6.34846687e-1f);
-  far = far * t - vec4f(1.28717512e-1f);
+  far = far * t - 0.10677788f;
+  far = far * t - 0.6348467f;
+  far = far * t - 0.12871751f;
   far = far * t - t;
-  far = vec4f(1.0f) - exp(far);
-  var near = vec4f(-5.96761703e-4f) * s + vec4f(4.99119423e-3f);
-  near = near * s - vec4f(2.67681349e-2f);
-  near = near * s + vec4f(1.12819925e-1f);
-  near = near * s - vec4f(3.76125336e-1f);
-  near = near * s + vec4f(1.28379166e-1f);
+  far = 1.0f - exp(far);
+  var near = -0.0005967617f * s + 0.0049911942f;
+  near = near * s - 0.026768135f;
+  near = near * s + 0.112819925f;
+  near = near * s - 0.37612534f;
+  near = near * s + 0.12837917f;
   near = near * t + t;
-  return sign(x) * select(near, far, t > vec4f(0.927734375f));
+  return sign(x) * select(near, far, t > vec4f(0.9277344f));
 }
 
 fn gelu4(x: vec4f) -> vec4f {
-  return 0.5f * x * (vec4f(1.0f) + erf4(x * 0.7071067811865476f));
+  return 0.5f * x * (1.0f + erf4(x * 0.70710677f));
 }
 
 fn load_a4(z: u32, row: u32, k: u32) -> vec4f {
-  var a = vec4f(0.0);
+  var a = vec4f(0.0f);
   if (row < 10u && k < 16u) {
     let k4 = k / 4u;
     let v0 = t1[k4 + row * 4u];

@@ -4,7 +4,7 @@
 @group(0) @binding(3) var<storage, read_write> t3: array<vec4f>;
 
 fn load_a4(z: u32, row: u32, k: u32) -> vec4f {
-  var a = vec4f(0.0);
+  var a = vec4f(0.0f);
   if (row < 10u && k < 16u) {
     let k4 = k / 4u;
     let v0 = t1[k4 + row * 4u];

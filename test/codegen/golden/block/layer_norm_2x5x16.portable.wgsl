@@ -19,7 +19,7 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) thr
   var acc5 = vec4f(0.0f);
   for (var n6 = 0u; n6 < 4u; n6++) {
     let v7 = t1[n6 + row * 4u];
-    let v8 = v7 - vec4f(v4);
+    let v8 = v7 - v4;
     let v9 = v8 * v8;
     acc5 = acc5 + v9;
   }
@@ -27,8 +27,8 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) thr
   let v11 = 1.0f / sqrt(v10 / 16.0f + 0.000001f);
   for (var n12 = 0u; n12 < 4u; n12++) {
     let v13 = t1[n12 + row * 4u];
-    let v14 = v13 - vec4f(v4);
-    let v15 = v14 * vec4f(v11);
+    let v14 = v13 - v4;
+    let v15 = v14 * v11;
     let v16 = t2[n12];
     let v17 = v15 * v16;
     let v18 = t3[n12];

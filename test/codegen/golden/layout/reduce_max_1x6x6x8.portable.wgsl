@@ -12,6 +12,6 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) thr
     let v2 = vec4f(t1[n1 * 32u + row], t1[n1 * 32u + row + 8u], t1[n1 * 32u + row + 16u], t1[n1 * 32u + row + 24u]);
     acc0 = max(acc0, v2);
   }
-  let v3 = max(max(acc0.x, acc0.y), (max(acc0.z, acc0.w)));
+  let v3 = max(max(acc0.x, acc0.y), max(acc0.z, acc0.w));
   t0[row] = v3;
 }
