@@ -288,12 +288,8 @@ export const dotInteger: Loop = (o, a, b) => {
 
 /** select(no, yes, when); a scalar `when` decides for all components. */
 export const choose: Loop = (o, no, yes, when) => {
-  const wide = when.length === o.length;
-  const threads = when.length;
-  for (let first = 0; first < o.length; first += threads) {
-    for (let t = 0; t < threads; t++) {
-      o[first + t] = when[wide ? first + t : t] ? yes[first + t]! : no[first + t]!;
-    }
+  for (let first = 0; first < o.length; first += when.length) {
+    for (let t = 0; t < when.length; t++) o[first + t] = when[t] ? yes[first + t]! : no[first + t]!;
   }
 };
 

@@ -349,7 +349,6 @@ function loop(s: Of<'for'>, scope: Scope, frame: Frame, path: string): Body {
       }
       machine.active = count;
       body.run();
-      if (body.returns && machine.active === 0) break;
       for (let t = 0; t < threads; t++) counter[t]! += s.step;
     }
     machine.mask = outer;

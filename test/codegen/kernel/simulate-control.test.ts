@@ -101,6 +101,14 @@ describe('control flow', () => {
     expect([...out.data]).toEqual([0, 0, 0, 7]);
   });
 
+  it('begins every workgroup with all threads', () => {
+    const out = { data: words(8), out: true };
+    const [first, last] = [lt(i, u32(2)), lt(u32(5), i)];
+    const main = [when(first, [leave]), when(last, [leave]), write('out', i, u32(7))];
+    expect(run({ main }, { out }, 2).faults).toEqual([]);
+    expect([...out.data]).toEqual([0, 0, 7, 7, 7, 7, 0, 0]);
+  });
+
   const inLoop: KernelFunction = {
     name: 'firstAbove',
     params: [
@@ -184,7 +192,8 @@ describe('control flow', () => {
     expect(kindsOf(run({ main: guarded('&&', lt(i, u32(4))) }, { a }))).toEqual(['out-of-bounds']);
     const guard = lt(i, u32(3));
     const out = { data: words(4), out: true };
-    run({ main: [write('out', i, convert(binary('&&', guard, large), 'u32'))] }, { a, out });
+    const found = run({ main: [write('out', i, convert(binary('&&', guard, large), 'u32'))] }, { a, out });
+    expect(found.stats.loads).toBe(3);
     expect([...out.data]).toEqual([0, 1, 1, 0]);
   });
 });

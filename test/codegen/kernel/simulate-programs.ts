@@ -22,6 +22,10 @@ export interface Bound {
   readonly item?: Type;
   /** Elements, if there are fewer than data: the rest is padding. */
   readonly count?: number;
+  /** Default: true */
+  readonly padded?: boolean;
+  /** The items are those of a packed weight, and `count` counts them. */
+  readonly packed?: boolean;
 }
 
 export interface Program {
@@ -49,12 +53,13 @@ export function lowered(program: Program, buffers: Readonly<Record<string, Bound
       { name: 'gid', builtin: 'global_invocation_id' },
       ...(program.subgroup === undefined ? [] : [{ name: 'lane', builtin: 'subgroup_invocation_id' } as const]),
     ],
-    buffers: bound.map(({ name, data, out, count }) => ({
+    buffers: bound.map(({ name, data, out, count, padded, packed, item }) => ({
       name,
       access: out ? 'read_write' : 'read',
       element: elementOf(data),
       count,
-      padded: true,
+      padded: padded ?? true,
+      ...(packed && item ? { packed: item } : {}),
     })),
     shared: program.shared ?? [],
     functions: program.functions ?? [],

@@ -68,6 +68,7 @@ describe('values', () => {
     expect(of(builtin('fma', one, one, f32(-1)))).toBe(2 ** -11 + 2 ** -24);
     expect(of(sub(mul(one, one), f32(1)))).toBe(2 ** -11);
     expect(of(dot(vector(f32(1), f32(2 ** -24)), splat(f32(1), 2)))).toBe(1);
+    expect(of(dot(vector(f32(-1), one), vector(f32(1), one)))).toBe(2 ** -11);
   });
 
   it('knows the functions of WGSL', () => {

@@ -14,6 +14,7 @@ import {
   fetch,
   i32,
   item,
+  literal,
   lt,
   mul,
   name,
@@ -26,7 +27,7 @@ import {
   vector,
 } from '../../../src/codegen/kernel/expr.js';
 import { type FaultKind, simulate } from '../../../src/codegen/kernel/simulate.js';
-import type { Expr, LoweredKernel, Stmt } from '../../../src/codegen/kernel/types.js';
+import type { Expr, LoweredKernel, Stmt, Type } from '../../../src/codegen/kernel/types.js';
 import {
   barrier,
   floats,
@@ -96,6 +97,26 @@ describe('buffers', () => {
     expect([...buffers.out.data]).toEqual([0, 2, 4, 6, 8, 10, 12, 14]);
     const beyond = run({ main: [write('out', add(i, u32(1)), splat(f32(0), 4))] }, buffers);
     expect(kindsOf(beyond)).toEqual(['out-of-bounds']);
+    const bare = { a: { ...buffers.a, padded: false }, out: buffers.out };
+    expect(kindsOf(run({ main }, bare))).toEqual(['out-of-bounds']);
+  });
+
+  it('wants no padding written', () => {
+    const out = { data: floats(8), count: 6, out: true };
+    const main = (count: number): Stmt[] => [when(lt(i, u32(count)), [write('out', i, f32(1))])];
+    expect(run({ main: main(6) }, { out }, 2, { results: ['out'] }).faults).toEqual([]);
+    expect(kindsOf(run({ main: main(7) }, { out }, 2, { results: ['out'] }))).toEqual(['out-of-bounds']);
+  });
+
+  it('reads packed weights by their items', () => {
+    const pair: Type = { scalar: 'u32', lanes: 2 };
+    const w = { data: words(8, (k) => k), item: pair, packed: true, count: 4 };
+    const out = { data: words(4), out: true };
+    const read = (at: Expr) => ({ main: [write('out', i, component(fetch('w', pair, at), 1))] });
+    expect(run(read(i), { w, out }).faults).toEqual([]);
+    expect([...out.data]).toEqual([1, 3, 5, 7]);
+    expect(kindsOf(run(read(add(i, u32(1))), { w, out }))).toEqual(['out-of-bounds']);
+    expect(() => run(read(i), { w: { ...w, data: words(7) }, out })).toThrow(RangeError);
   });
 
   it('gives junk for a speculative fetch outside, and no fault', () => {
@@ -228,6 +249,17 @@ describe('workgroup memory', () => {
       [when(lt(li, u32(2)), [put('s', li, f32(1))]), barrier, letOf('x', neighbour)],
       ['unwritten'],
     ],
+    ['read what another writes at once', [letOf('x', neighbour), put('s', li, f32(1))], ['unwritten', 'race']],
+    [
+      'write what all read',
+      [
+        when(eq(li, u32(3)), [put('s', u32(0), f32(1))]),
+        barrier,
+        letOf('x', item('s', F32, u32(0))),
+        when(eq(li, u32(3)), [put('s', u32(0), f32(1))]),
+      ],
+      ['race'],
+    ],
     ['index beyond', [put('s', add(li, u32(1)), f32(1))], ['out-of-bounds']],
     ['read beyond', [put('s', li, f32(1)), letOf('x', item('s', F32, mul(li, u32(4))))], ['out-of-bounds']],
   ])('%s', (_, main, kinds) => {
@@ -298,7 +330,9 @@ describe('subgroups', () => {
     });
   });
 
-  it('take vectors, and wrap integers', () => {
+  it('take vectors, wrap integers and round halves', () => {
+    const halves = select(literal(1, 'f16'), literal(2048, 'f16'), eq(li, u32(0)));
+    expect(valuesOf(convert(collective('add', halves), 'f32'), [], { subgroup: 4 })).toEqual([2048, 2048, 2048, 2048]);
     const pair = vector(x, f32(1));
     expect(valuesOf(component(collective('add', pair), 1), [], { subgroup: 4 })).toEqual([4, 4, 4, 4]);
     expect(valuesOf(collective('add', u32(0x80000001)), [], { subgroup: 4 })).toEqual([4, 4, 4, 4]);
@@ -340,5 +374,9 @@ describe('subgroups', () => {
   it('take no value of a lane that is off', () => {
     const main = [when(lt(li, u32(3)), [letOf('s', collective('shuffle', x, u32(3)))])];
     expect(kindsOf(run({ subgroup: 4, main }, {}))).toEqual(['divergent-collective', 'absent-lane']);
+    const out = { data: floats(4), out: true };
+    const sums = [when(lt(li, u32(3)), [write('out', i, collective('add', x))])];
+    expect(kindsOf(run({ subgroup: 4, main: sums }, { out }))).toEqual(['divergent-collective']);
+    expect([...out.data]).toEqual([8, 8, 8, 0]);
   });
 });
