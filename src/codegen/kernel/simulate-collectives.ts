@@ -34,8 +34,8 @@ function checkLanes(machine: Machine, op: Collective, { expected, lanes }: Subgr
 }
 
 /**
- * Fills `out` for all active threads: with the value of `x` in the lane that `lane` says (broadcast, shuffle), in the one whose number differs in those
- * bits (shuffle_xor), or with the sum or an extreme of all active lanes, taken in their order.
+ * Fills `out` for all active threads: with the value of `x` in the lane that `lane` says (broadcast, shuffle), in the one whose number
+ * differs in those bits (shuffle_xor), or with the sum or an extreme of all active lanes, taken in their order.
  */
 export function collect(
   machine: Machine,
