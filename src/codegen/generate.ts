@@ -20,7 +20,7 @@ import { BufferLimit, fuse, type Group } from './fuse.js';
 import { printKernel } from './kernel/print.js';
 import type { BoundWindow } from './kernel/types.js';
 import { ELEMENT_BYTES } from './kernel/uses.js';
-import { type BuiltKernel, elementOf, type Place } from './kernel.js';
+import { type BuiltKernel, type BuiltVariant, elementOf, type Place } from './kernel.js';
 import { lower } from './lower.js';
 import { labelOf, placeOf } from './place.js';
 import { scalarOf } from './reader.js';
@@ -45,6 +45,8 @@ export interface Generated {
   readonly program: Unsealed;
   /** `<name>.<variant>.wgsl` -> text. */
   readonly files: ReadonlyMap<string, string>;
+  /** What the files are the text of, by their names. */
+  readonly variants: ReadonlyMap<string, BuiltVariant>;
   readonly weights: readonly WeightRecipe[];
   /** One for each entry; `describeMemory` prints it. */
   readonly memory: readonly MemoryPlan[];
@@ -97,7 +99,7 @@ export function generate(
       peakBytes: weightBytes + workingBytes(entries),
     },
   };
-  return { program, files: kernels.files, weights: recipes, memory };
+  return { program, files: kernels.files, variants: kernels.variants, weights: recipes, memory };
 }
 
 function noBuffer(
@@ -130,6 +132,7 @@ function workingBytes(entries: readonly Entry[]): number {
 class Kernels {
   readonly list: Kernel[] = [];
   readonly files = new Map<string, string>();
+  readonly variants = new Map<string, BuiltVariant>();
   private readonly byText = new Map<string, number>();
   private readonly names = new Set<string>();
 
@@ -145,6 +148,7 @@ class Kernels {
     const variants = k.variants.map((v, i) => {
       const file = `${name}.${v.name}.wgsl`;
       this.files.set(file, texts[i]!);
+      this.variants.set(file, v);
       return { name: v.name, requires: v.requires, file, rank: v.rank };
     });
     const access = new Map(k.buffers.map((b) => [b.name, b.access]));

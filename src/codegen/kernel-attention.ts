@@ -3,9 +3,10 @@ import type { Value } from '../ir/types.js';
 import { attentionVariants } from './attention.js';
 import { finish, store } from './epilogue.js';
 import { flatten, type Index, LANE, scale, sum, unflatten, variable, ZERO } from './indexing.js';
-import { add, div, F32, F32X4, f32, LANES, lt, name, select, splat, U32, u32, uint } from './kernel/expr.js';
+import { add, div, F32, F32X4, min, name, U32, u32, uint } from './kernel/expr.js';
 import type { KernelFunction } from './kernel/types.js';
 import { type BuiltKernel, type KernelWriter, product, suffix } from './kernel.js';
+import { within } from './kernel-contract.js';
 
 type Attention = Extract<Value, { op: 'attention' }>;
 
@@ -27,10 +28,12 @@ function load(
 ): KernelFunction {
   const [, , rows, size] = x.type.shape as [number, number, number, number];
   const r = w.reader();
-  r.b.index(`${at}4`, div(uint(at), u32(4)), Math.ceil(size / 4));
-  const value = splat(r.read(x, [...unflatten(z, heads), variable(row, rows), depth(`${at}4`, size)]), 4);
-  const inside = lt(add(splat(uint(at), 4), LANES), splat(u32(size), 4));
-  r.b.return(size % 4 === 0 ? value : select(splat(f32(0), 4), value, inside));
+  const fours = Math.ceil(size / 4);
+  const four = div(uint(at), u32(4));
+  // Lanes may own columns past a value's last one; what they compute is not stored.
+  r.b.index(`${at}4`, at === 'e' ? min(four, u32(fours - 1)) : four, fours);
+  const coords = [...unflatten(z, heads), variable(row, rows), depth(`${at}4`, size)];
+  r.b.return(within(r, size, uint(at), () => r.read(x, coords)));
   return { name: fn, params: params('z', row, at), result: F32X4, body: r.b.stmts };
 }
 

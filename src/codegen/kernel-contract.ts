@@ -195,12 +195,10 @@ function loadA(w: KernelWriter, c: Contraction, m: number, z: Index, row: Index,
   b.if(all([lt(uint('row'), u32(m)), lt(at, u32(c.k))])!, () => {
     b.index('k4', div(at, u32(4)), Math.ceil(c.k / 4));
     const r = w.reader(b);
-    const x = splat(c.a(r, z, row, k), 4);
-    if (c.k % 4 === 0) b.assign(a, x);
-    else {
-      const lanes = b.let(add(splat(at, 4), LANES));
-      b.assign(a, select(splat(f32(0), 4), x, lt(lanes, splat(u32(c.k), 4))));
-    }
+    b.assign(
+      a,
+      within(r, c.k, at, () => c.a(r, z, row, k)),
+    );
   });
   b.return(a);
   return { name: 'load_a4', params: params('z', 'row', 'k'), result: F32X4, body: b.stmts };
@@ -209,6 +207,13 @@ function loadA(w: KernelWriter, c: Contraction, m: number, z: Index, row: Index,
 function loadB(w: KernelWriter, c: Contraction, z: Index, col: Index): KernelFunction {
   const r = w.reader();
   r.b.index('col4', div(uint('col'), u32(4)), Math.ceil(c.n / 4));
-  r.b.return(splat(c.b(r, z, variable('k', c.k), col), 4));
+  r.b.return(within(r, c.n, uint('col'), () => c.b(r, z, variable('k', c.k), col)));
   return { name: 'load_b4', params: params('z', 'k', 'col'), result: F32X4, body: r.b.stmts };
+}
+
+/** Four neighbours from `at` on along an axis of this size; 0 past its end. */
+export function within(r: Reader, size: number, at: Expr, read: () => Expr): Expr {
+  if (size % 4 === 0) return splat(read(), 4);
+  const x = splat(r.speculating(read), 4);
+  return select(splat(f32(0), 4), x, lt(add(splat(at, 4), LANES), splat(u32(size), 4)));
 }

@@ -131,7 +131,8 @@ export class Reader {
     return result;
   }
 
-  private speculating(read: () => Expr): Expr {
+  /** Reads what may lie outside its tensor; whoever asks selects that away. */
+  speculating(read: () => Expr): Expr {
     const outer = this.speculative;
     this.speculative = true;
     const found = read();

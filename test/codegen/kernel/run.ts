@@ -1,0 +1,129 @@
+/** Runs a generated program in the simulator: every dispatch, by the variant asked for, over buffers laid out as on a GPU. */
+
+import { expect } from 'vitest';
+import type { BufferRef, Dispatch } from '../../../runtime/program.js';
+import { SUBGROUP_SIZES } from '../../../src/codegen/contract-schedules.js';
+import type { Generated, GenerateOptions } from '../../../src/codegen/generate.js';
+import { type Fault, simulate } from '../../../src/codegen/kernel/simulate.js';
+import type { Stats } from '../../../src/codegen/kernel/simulate-machine.js';
+import type { BoundWindow, LoweredKernel } from '../../../src/codegen/kernel/types.js';
+import { sizeOf } from '../../../src/ir/ops/shapes.js';
+import { tensor } from '../../../src/ir/tensor.js';
+import type { Tensor, Value } from '../../../src/ir/types.js';
+import { type Arguments, compiled, difference, type Model } from '../harness.js';
+
+export interface Simulated {
+  readonly results: readonly Tensor[];
+  readonly faults: readonly (Fault & { readonly kernel: string })[];
+  readonly stats: Readonly<Stats>;
+}
+
+const ARRAYS = { f32: Float32Array, f16: Float32Array, i32: Int32Array, u32: Uint32Array, bool: Uint32Array } as const;
+
+/** NaN as f32 and a large number as an integer: what is not written shows. */
+const NEVER = 0x7fc0_1234;
+
+function memory(bytes: number): ArrayBuffer {
+  const buffer = new ArrayBuffer(Math.ceil(bytes / 16) * 16);
+  new Uint32Array(buffer).fill(NEVER);
+  return buffer;
+}
+
+/**
+ * @param lanes The subgroup size of the device that is simulated: each kernel runs its variant for that size where it has one. Absent: the
+ * portable variants.
+ */
+export function simulateProgram(
+  g: Generated,
+  args: Arguments,
+  lanes?: number,
+  order?: 'forward' | 'reverse',
+): Simulated {
+  const entry = g.program.entries[0]!;
+  const weights = new Map<string, ArrayBuffer>();
+  for (const w of g.weights) {
+    const bytes = w.pack(args.data.get(w.param)!);
+    const buffer = memory(bytes.byteLength);
+    new Uint8Array(buffer).set(bytes);
+    weights.set(w.entry.name, buffer);
+  }
+  const slabs = entry.slabs.map(memory);
+  const inputs = entry.inputs.map((spec) => {
+    const buffer = memory(sizeOf(spec.shape) * 4);
+    new ARRAYS[spec.dtype](buffer).set(args.arguments.get(spec.name)!.data as ArrayLike<number>);
+    return buffer;
+  });
+  const outputs = entry.outputs.map((spec) => memory(sizeOf(spec.shape) * 4));
+  const place = (ref: BufferRef): ArrayBuffer => {
+    if (ref.kind === 'weight') return weights.get(ref.name)!;
+    if (ref.kind === 'arena') return slabs[ref.slab]!;
+    return ref.kind === 'input' ? inputs[ref.index]! : outputs[ref.index]!;
+  };
+  const faults: (Fault & { kernel: string })[] = [];
+  const stats: Stats = { loads: 0, stores: 0, sharedLoads: 0, sharedStores: 0, operations: 0 };
+  for (const d of entry.dispatches) {
+    const { file, at } = variantOf(g, d, lanes);
+    const lowered = boundAs(g.variants.get(file)!.lowered, d.bindings);
+    const packed = new Set(lowered.buffers.filter((b) => b.packed).map((b) => b.name));
+    const buffers = lowered.windows.map((w, i) => {
+      const ref = d.bindings[i]!;
+      return { data: windowOf(w, packed.has(w.buffer), place(ref), ref) };
+    });
+    const run = simulate(lowered, buffers, d.workgroups[at]!, order ? { order } : {});
+    for (const fault of run.faults) faults.push({ ...fault, kernel: file });
+    for (const key of Object.keys(stats) as (keyof Stats)[]) stats[key] += run.stats[key];
+  }
+  const results = entry.outputs.map((spec, i) =>
+    tensor(spec.shape, new ARRAYS[spec.dtype](outputs[i]!, 0, sizeOf(spec.shape)), spec.dtype),
+  );
+  return { results, faults, stats };
+}
+
+function variantOf(g: Generated, d: Dispatch, lanes: number | undefined): { file: string; at: number } {
+  const { variants } = g.program.kernels[d.kernel]!;
+  const own = lanes === undefined ? -1 : variants.findIndex((v) => v.requires.subgroupSize === lanes);
+  const at = own >= 0 ? own : variants.length - 1;
+  return { file: variants[at]!.file, at };
+}
+
+/** Dispatches that share a kernel's text may bind more or less of a tensor. */
+function boundAs(kernel: LoweredKernel, bindings: readonly BufferRef[]): LoweredKernel {
+  const packed = new Set(kernel.buffers.filter((b) => b.packed).map((b) => b.name));
+  const windows = kernel.windows.map((w, i) => {
+    const elements = bindings[i]!.bytes / 4;
+    return { ...w, count: packed.has(w.buffer) ? elements / w.item.lanes : Math.min(w.count, elements) };
+  });
+  return { ...kernel, windows };
+}
+
+/** The bound part of a buffer, as the kernel declares it, with what pads it. */
+function windowOf(w: BoundWindow, packed: boolean, buffer: ArrayBuffer, ref: BufferRef) {
+  const elements = packed ? w.count * w.item.lanes : Math.ceil(w.count / w.item.lanes) * w.item.lanes;
+  return new ARRAYS[w.item.scalar](buffer, ref.offset, elements);
+}
+
+/**
+ * Compiles results, runs them by the portable variants and by those for every subgroup size, and compares each with the interpreter: the same
+ * numbers, and nothing that WGSL leaves undefined.
+ */
+export function expectRight(
+  m: Model,
+  results: readonly Value[],
+  { tolerance, ...options }: Partial<GenerateOptions> & { readonly tolerance: number },
+): void {
+  const module = m.module(...results);
+  const g = compiled(module, options);
+  const expected = m.expected(module);
+  for (const lanes of [undefined, ...SUBGROUP_SIZES]) {
+    const run = simulateProgram(g, m, lanes, lanes === undefined ? 'reverse' : 'forward');
+    const by = lanes === undefined ? 'portable' : `subgroups of ${lanes}`;
+    expect(
+      run.faults.map((f) => `${f.kernel}: ${f.what}`),
+      by,
+    ).toEqual([]);
+    expected.forEach((e, i) => {
+      const d = difference(run.results[i]!, e);
+      expect(d, `${results[i]!.op}, ${by}: result ${i} differs by ${d}`).toBeLessThan(tolerance);
+    });
+  }
+}
