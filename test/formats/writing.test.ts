@@ -9,6 +9,7 @@ import { writeFolderAtomic } from '../../src/formats/node/folder.js';
 import { type Content, requireWritable, writeFileAtomic } from '../../src/formats/node/writing.js';
 
 import { needs } from '../needs.js';
+
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 let dir: string;

@@ -1,13 +1,11 @@
 /** Constructors of expressions. A scalar beside a vector is spread over it; types are checked here, so that a wrong one shows where it is made. */
-import { constIndex, dependsOn, type Index } from '../indexing.js';
+import { dependsOn, type Index } from '../indexing.js';
 import type { BinaryOp, Builtin, Collective, Expr, Lanes, Scalar, Type, UnaryOp } from './types.js';
 
 export const F32: Type = { scalar: 'f32', lanes: 1 };
 export const F32X4: Type = { scalar: 'f32', lanes: 4 };
 export const U32: Type = { scalar: 'u32', lanes: 1 };
 export const BOOL: Type = { scalar: 'bool', lanes: 1 };
-
-export const typeOf = (scalar: Scalar, wide: boolean): Type => ({ scalar, lanes: wide ? 4 : 1 });
 
 /** @throws RangeError for NaN, which has no literal in WGSL. */
 export function literal(value: number, scalar: Scalar): Expr {
@@ -143,5 +141,3 @@ export function collective(op: Collective, x: Expr, lane?: Expr): Expr {
 
 /** 0, 1, 2, 3 */
 export const LANES: Expr = vector(u32(0), u32(1), u32(2), u32(3));
-
-export const ZERO_U: Expr = address(constIndex(0));

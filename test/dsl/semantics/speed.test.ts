@@ -1,8 +1,8 @@
 /** A large spec does not take long. */
 import { describe, expect, it } from 'vitest';
 import { check } from '../../../src/dsl/elaborate.js';
-import { parse } from '../../../src/dsl/parse.js';
 import { format } from '../../../src/dsl/format.js';
+import { parse } from '../../../src/dsl/parse.js';
 import { read } from '../../../src/dsl/semantics/options.js';
 import { PATH } from './helper.js';
 import { TINY } from './tiny.js';
