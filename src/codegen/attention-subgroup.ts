@@ -37,6 +37,7 @@ import {
 import { plus, range, SMALLEST } from './kernel/sugar.js';
 import type { Expr, KernelFunction } from './kernel/types.js';
 import type { AttentionProblem, GeneratedVariant } from './problem.js';
+import { storeTile, type TilePlace } from './tile.js';
 
 export function attentionSubgroup(p: AttentionProblem, s: AttentionSubgroupSchedule, rank: number): GeneratedVariant {
   const grid = tileGrid(Math.ceil(p.rows / s.rows), p.batch, 1, p.maxWorkgroups);
@@ -84,11 +85,8 @@ export function attentionSubgroup(p: AttentionProblem, s: AttentionSubgroupSched
   };
 }
 
-interface Place {
-  readonly z: Expr;
-  readonly row: Expr;
+interface Place extends TilePlace {
   readonly lane: Expr;
-  readonly column: Expr;
   /** First lane of those that take the same keys. */
   readonly first: Expr | undefined;
 }
@@ -268,7 +266,7 @@ function finish(
     ...(s.groups > 1 ? [lt(lane, u32(s.size / s.groups))] : []),
     ...(ragged ? [lt(uint('c'), u32(p.valueDim))] : []),
   ]);
-  storeOutputs(b, outputs, s.vectors, { z, row, column, apart: 4 * s.size }, where);
+  storeTile(b, outputs, s.vectors, { z, row, column, apart: 4 * s.size }, where);
   if (!p.hasLse) return;
   const type = b.array(
     'sums',
@@ -279,22 +277,5 @@ function finish(
     b.if(all([...inside, eq(lane, u32(0)), lt(add(row, r), u32(p.rows))])!, () =>
       b.do('store_lse', z, add(row, r), item('sums', type, r)),
     );
-  });
-}
-
-/** Stores outputs, rows one after another and `vectors` of each, whose columns are `apart`. */
-export function storeOutputs(
-  b: Body,
-  outputs: readonly Expr[],
-  vectors: number,
-  at: Pick<Place, 'z' | 'row' | 'column'> & { readonly apart: number },
-  where: Expr | undefined,
-): void {
-  const type = b.array('outputs', outputs);
-  b.for('i', u32(0), u32(outputs.length), 1, () => {
-    const i = uint('i');
-    const r = b.named('r', add(at.row, vectors === 1 ? i : div(i, u32(vectors))));
-    const c = b.named('c', vectors === 1 ? at.column : add(at.column, mul(rem(i, u32(vectors)), u32(at.apart))));
-    b.where(where, () => b.do('store4', at.z, r, c, item('outputs', type, i)));
   });
 }

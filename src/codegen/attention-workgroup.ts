@@ -3,7 +3,7 @@
  * four queries and, of each block, four keys (for scores) and then four columns for each 64 (for the output); maxima, sums and
  * probabilities pass through 5 KiB of workgroup memory.
  */
-import { addBias, storeOutputs, weighted } from './attention-subgroup.js';
+import { addBias, weighted } from './attention-subgroup.js';
 import { type Grid, startTile, tileGrid } from './grid.js';
 import { Body } from './kernel/body.js';
 import {
@@ -35,6 +35,7 @@ import {
 import { plus, range, SMALLEST } from './kernel/sugar.js';
 import type { Expr, Stmt } from './kernel/types.js';
 import type { AttentionProblem, GeneratedVariant } from './problem.js';
+import { storeTile } from './tile.js';
 
 /** Queries of a workgroup, queries of a thread, and threads that share these. */
 const ROWS = 16;
@@ -147,11 +148,10 @@ function main(p: AttentionProblem, grid: Grid): readonly Stmt[] {
   b.barrier();
   const sums = b.var('sums', F32X4, zero);
   eachPartial((x) => b.assign(sums, add(sums, x)));
-  b.comment('One copy of the epilogue in the code: compilers are slow where it is written out for every row.');
   const inside = grid.partial ? [lt(z, u32(p.batch))] : [];
   const outputs = rows.flatMap((r) => vectors.map((v) => div(o[r]![v]!, component(sums, r))));
   const where = all([...inside, lt(uint('r'), u32(p.rows)), lt(uint('c'), u32(p.valueDim))]);
-  storeOutputs(b, outputs, vectors.length, { z, row, column, apart: KEYS }, where);
+  storeTile(b, outputs, vectors.length, { z, row, column, apart: KEYS }, where);
   if (p.hasLse) {
     const lse = b.named('lse', add(vector(...kept.map(({ m }) => m)), builtin('log', sums)));
     b.for('r', u32(0), u32(OWN), 1, () => {

@@ -1,6 +1,5 @@
 /** Contraction without any feature: each thread computes its own tile in registers. Legal on every adapter. */
 import type { RegisterSchedule } from './contract-schedules.js';
-import { storeAll } from './contract-subgroup.js';
 import { paddedK, weightFunction } from './contract-weight.js';
 import { startTile, tileGrid } from './grid.js';
 import { Body } from './kernel/body.js';
@@ -8,6 +7,7 @@ import { add, all, call, component, F32X4, f32, lt, mul, name, splat, u32, uint 
 import { fma, plus, range } from './kernel/sugar.js';
 import type { Expr, Kernel } from './kernel/types.js';
 import type { ContractProblem, GeneratedVariant } from './problem.js';
+import { storeTile } from './tile.js';
 
 export function contractRegisters(p: ContractProblem, s: RegisterSchedule, rank: number): GeneratedVariant {
   const [across, down] = s.threads;
@@ -37,7 +37,7 @@ export function contractRegisters(p: ContractProblem, s: RegisterSchedule, rank:
     }
   });
   const inside = [...(grid.partial ? [lt(z, u32(p.batch))] : []), lt(uint('r'), u32(p.m)), lt(uint('c'), u32(p.n))];
-  storeAll(b, sums.flat(), s.vectors, { z, row, column, apart: 4 }, all(inside));
+  storeTile(b, sums.flat(), s.vectors, { z, row, column, apart: 4 }, all(inside));
   return {
     name: 'portable',
     requires: {},

@@ -17,7 +17,6 @@ import {
   div,
   F32X4,
   f32,
-  item,
   lt,
   mul,
   rem,
@@ -28,6 +27,7 @@ import {
 import { fma, plus, range } from './kernel/sugar.js';
 import type { Expr } from './kernel/types.js';
 import type { ContractProblem, GeneratedVariant } from './problem.js';
+import { storeTile, type TilePlace } from './tile.js';
 
 export function contractSubgroup(p: ContractProblem, s: SubgroupSchedule, rank: number): GeneratedVariant {
   const columns = 4 * s.size * s.vectors;
@@ -45,7 +45,7 @@ export function contractSubgroup(p: ContractProblem, s: SubgroupSchedule, rank: 
     ...(p.m % s.rows === 0 ? [] : [lt(uint('r'), u32(p.m))]),
     ...(p.n % columns === 0 ? [] : [lt(uint('c'), u32(p.n))]),
   ];
-  storeAll(b, sums.flat(), s.vectors, { z, row, column, apart: 4 * s.size }, all(inside));
+  storeTile(b, sums.flat(), s.vectors, { z, row, column, apart: 4 * s.size }, all(inside));
   return {
     name: `subgroup${s.size}`,
     requires: { features: ['subgroups'], subgroupSize: s.size },
@@ -66,14 +66,8 @@ export function contractSubgroup(p: ContractProblem, s: SubgroupSchedule, rank: 
   };
 }
 
-interface Place {
-  readonly z: Expr;
-  readonly row: Expr;
-  readonly column: Expr;
-}
-
 /** The multiply-adds of `kStep` inputs. */
-function turn(b: Body, s: SubgroupSchedule, at: Place & { lane: Expr }, sums: readonly (readonly Expr[])[]): void {
+function turn(b: Body, s: SubgroupSchedule, at: TilePlace & { lane: Expr }, sums: readonly (readonly Expr[])[]): void {
   const k = uint('k');
   const load = (row: Expr, input: Expr): Expr => call('load_a4', F32X4, [at.z, row, input]);
   const held = new Map<string, Expr>();
@@ -113,22 +107,4 @@ function turn(b: Body, s: SubgroupSchedule, at: Place & { lane: Expr }, sums: re
       for (const r of range(s.rows)) multiply(r, i, w);
     }
   }
-}
-
-/** Stores accumulators, rows one after another and `vectors` of each, whose columns are `apart`. */
-export function storeAll(
-  b: Body,
-  sums: readonly Expr[],
-  vectors: number,
-  at: Place & { readonly apart: number },
-  inside: Expr | undefined,
-): void {
-  b.comment('One copy of the epilogue in the code: compilers are slow where it is written out for every row.');
-  const type = b.array('sums', sums);
-  b.for('i', u32(0), u32(sums.length), 1, () => {
-    const i = uint('i');
-    const r = b.named('r', add(at.row, vectors === 1 ? i : div(i, u32(vectors))));
-    const c = b.named('c', vectors === 1 ? at.column : add(at.column, mul(rem(i, u32(vectors)), u32(at.apart))));
-    b.where(inside, () => b.do('store4', at.z, r, c, item('sums', type, i)));
-  });
 }

@@ -6,7 +6,7 @@ import { flatten, type Index, LANE, scale, sum, unflatten, variable, ZERO } from
 import { add, div, F32, F32X4, min, name, U32, u32, uint } from './kernel/expr.js';
 import type { KernelFunction } from './kernel/types.js';
 import { type BuiltKernel, type KernelWriter, product, suffix } from './kernel.js';
-import { within } from './kernel-contract.js';
+import { within } from './reader.js';
 
 type Attention = Extract<Value, { op: 'attention' }>;
 

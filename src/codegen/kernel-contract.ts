@@ -10,12 +10,12 @@ import { finish } from './epilogue.js';
 import { type Index, LANE, scale, sum, unflatten, variable, ZERO } from './indexing.js';
 import { readWindow } from './inline-loops.js';
 import { Body } from './kernel/body.js';
-import { add, all, div, F32X4, f32, LANES, lt, name, select, splat, U32, u32, uint } from './kernel/expr.js';
+import { add, all, div, F32X4, f32, lt, name, splat, U32, u32, uint } from './kernel/expr.js';
 import type { Expr, KernelFunction } from './kernel/types.js';
 import { type BuiltKernel, type KernelWriter, type PackedWeight, product, suffix, viewedParam } from './kernel.js';
 import { packedBytes } from './pack.js';
 import type { WeightLayout } from './problem.js';
-import type { Reader } from './reader.js';
+import { type Reader, within } from './reader.js';
 
 /** y[z, row, col] = Σ_k a[z, row, k]·b[z, k, col] and how that maps to the operator's operands and result. */
 interface Contraction {
@@ -209,11 +209,4 @@ function loadB(w: KernelWriter, c: Contraction, z: Index, col: Index): KernelFun
   r.b.index('col4', div(uint('col'), u32(4)), Math.ceil(c.n / 4));
   r.b.return(within(r, c.n, uint('col'), () => c.b(r, z, variable('k', c.k), col)));
   return { name: 'load_b4', params: params('z', 'k', 'col'), result: F32X4, body: r.b.stmts };
-}
-
-/** Four neighbours from `at` on along an axis of this size; 0 past its end. */
-export function within(r: Reader, size: number, at: Expr, read: () => Expr): Expr {
-  if (size % 4 === 0) return splat(read(), 4);
-  const x = splat(r.speculating(read), 4);
-  return select(splat(f32(0), 4), x, lt(add(splat(at, 4), LANES), splat(u32(size), 4)));
 }

@@ -9,7 +9,7 @@
 import type { DType, OpName, Value } from '../ir/types.js';
 import { constIndex, dependsOn, flatten, type Index, substitute, ZERO } from './indexing.js';
 import type { Body } from './kernel/body.js';
-import { all, below, binary, literal, load, select, splat, vector } from './kernel/expr.js';
+import { add, all, below, binary, f32, LANES, literal, load, lt, select, splat, u32, vector } from './kernel/expr.js';
 import type { Library } from './kernel/library.js';
 import type { Buffer, Condition, Expr, Lanes, Scalar, Type } from './kernel/types.js';
 
@@ -147,3 +147,10 @@ export interface Case {
 }
 
 export const typeAt = (scalar: Scalar, wide: boolean): Type => ({ scalar, lanes: (wide ? 4 : 1) as Lanes });
+
+/** Four neighbours from `at` on along an axis of this size; 0 past its end. */
+export function within(r: Reader, size: number, at: Expr, read: () => Expr): Expr {
+  if (size % 4 === 0) return splat(read(), 4);
+  const x = splat(r.speculating(read), 4);
+  return select(splat(f32(0), 4), x, lt(add(splat(at, 4), LANES), splat(u32(size), 4)));
+}

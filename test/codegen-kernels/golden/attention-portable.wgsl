@@ -166,12 +166,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     sums = sums + partial[own / 4u * 16u + i];
   }
   // One copy of the epilogue in the code: compilers are slow where it is written out for every row.
-  var outputs = array<vec4f, 4>(o0_0 / sums.x, o1_0 / sums.y, o2_0 / sums.z, o3_0 / sums.w);
+  var results = array<vec4f, 4>(o0_0 / sums.x, o1_0 / sums.y, o2_0 / sums.z, o3_0 / sums.w);
   for (var i = 0u; i < 4u; i++) {
     let r = row + i;
     let c = column;
     if (r < 3u && c < 8u) {
-      store4(z, r, c, outputs[i]);
+      store4(z, r, c, results[i]);
     }
   }
   let lse = vec4f(m0, m1, m2, m3) + log(sums);

@@ -216,12 +216,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
   l3 = across_add(l3);
   o3_0 = o3_0 + subgroupShuffleXor(o3_0, 2u);
   o3_0 = o3_0 + subgroupShuffleXor(o3_0, 4u);
-  var outputs = array<vec4f, 4>(o0_0 / l0, o1_0 / l1, o2_0 / l2, o3_0 / l3);
+  // One copy of the epilogue in the code: compilers are slow where it is written out for every row.
+  var results = array<vec4f, 4>(o0_0 / l0, o1_0 / l1, o2_0 / l2, o3_0 / l3);
   for (var i = 0u; i < 4u; i++) {
     let r = row + i;
     let c = column;
     if (r < 3u && lane < 2u && c < 8u) {
-      store4(z, r, c, outputs[i]);
+      store4(z, r, c, results[i]);
     }
   }
   var sums = array<f32, 4>(m0 + log(l0), m1 + log(l1), m2 + log(l2), m3 + log(l3));

@@ -58,12 +58,12 @@ fn main(@builtin(global_invocation_id) tile: vec3u) {
     c3_0 = fma(vec4f(a3.w), b3_0, c3_0);
   }
   // One copy of the epilogue in the code: compilers are slow where it is written out for every row.
-  var sums = array<vec4f, 4>(c0_0, c1_0, c2_0, c3_0);
+  var results = array<vec4f, 4>(c0_0, c1_0, c2_0, c3_0);
   for (var i = 0u; i < 4u; i++) {
     let r = row + i;
     let c = column;
     if (r < 3u && c < 40u) {
-      store4(z, r, c, sums[i]);
+      store4(z, r, c, results[i]);
     }
   }
 }

@@ -18,7 +18,7 @@ fn load_k4(z: u32, j: u32, d: u32) -> vec4f {
 }
 
 fn load_v4(z: u32, j: u32, e: u32) -> vec4f {
-  let e4 = e / 4u;
+  let e4 = min(e / 4u, 1u);
   let i0 = z % 2u;
   let i1 = z / 2u;
   let v0 = t0[i0 * 2u + i1 * 60u + e4 + j * 12u + 8u];
