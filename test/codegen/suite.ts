@@ -3,7 +3,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { build } from '../../src/ir/build.js';
 import { OP_NAMES } from '../../src/ir/ops/index.js';
 import { suiteThatNeeds } from '../needs.js';
-import { agrees, type Choice, entryOf, Model, openRunner, type Runner } from './harness.js';
+import { agrees, type Choice, compiled, entryOf, Model, openRunner, type Runner } from './harness.js';
 import { CASES, TOLERANCE } from './operators.js';
 import { randomPrograms } from './random-programs.js';
 import { TINY, vit } from './vit.js';
@@ -33,6 +33,29 @@ export async function withDriver(driver: Driver, body: (run: Runner) => void): P
 
 export async function operatorSuite(driver: Driver): Promise<void> {
   await withDriver(driver, (run) => {
+    it('the text of every variant is valid', async () => {
+      const texts = new Map<string, string>();
+      for (const op of OP_NAMES) {
+        if (op === 'solve') continue;
+        CASES[op].forEach((make, i) => {
+          const m = new Model(100 + i);
+          const results = make(m);
+          const g = compiled(m.module(...('id' in results ? [results] : results)));
+          for (const [file, text] of g.files) texts.set(text, file);
+        });
+      }
+      const { device } = run.open;
+      for (const [code, file] of texts) {
+        if (code.includes('enable subgroups') && !device.features.has('subgroups' as GPUFeatureName)) continue;
+        const { messages } = await device.createShaderModule({ code }).getCompilationInfo();
+        expect(
+          messages.map((m) => m.message),
+          file,
+        ).toEqual([]);
+      }
+      expect(texts.size).toBeGreaterThan(300);
+    });
+
     for (const op of OP_NAMES) {
       if (op === 'solve') continue;
       CASES[op].forEach((make, i) => {
