@@ -30,7 +30,7 @@ export interface RegisterSchedule {
 }
 
 /** Subgroup sizes that a variant is written for. */
-export const SUBGROUP_SIZES = [4, 8, 16, 32, 64] as const;
+export const SUBGROUP_SIZES = [4, 8, 16, 32, 64, 128] as const;
 
 /** What loading one vec4 per lane costs, in vector multiply-adds; software drivers load lane by lane (lavapipe: about 40). */
 const LOAD_COST = 40;

@@ -49,8 +49,10 @@ export function finish(
   let e = value;
   r.give(target.anchor, e);
   for (const step of target.path) {
+    // What is not stored may be read from outside its tensor.
+    const read = (): Expr => r.read(step, at);
     if (FORWARD_OPS.has(step.op)) at = forward(step, at, when);
-    else e = r.read(step, at);
+    else e = when.length > 0 ? r.speculating(read) : read();
     r.give(step, e);
   }
   store(r, target.buffer, flatten(at, target.result.type.shape), e, when);

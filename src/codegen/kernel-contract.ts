@@ -163,7 +163,8 @@ export function contractKernel(w: KernelWriter): BuiltKernel {
   s.b.index('col4', div(uint('col'), u32(4)), Math.ceil(c.n / 4));
   const guards = c.n % 4 === 0 ? [] : [{ index: colAt, below: c.n }];
   const given = name('v', F32X4);
-  const value = c.bias ? s.b.let(add(given, c.bias(s, zAt, colAt))) : given;
+  const bias = (): Expr => c.bias!(s, zAt, colAt);
+  const value = c.bias ? s.b.let(add(given, guards.length > 0 ? s.speculating(bias) : bias())) : given;
   finish(s, { anchor, path, result, buffer: w.outBuffer() }, value, c.result(zAt, rowAt, colAt), guards);
   functions.push({
     name: 'store4',

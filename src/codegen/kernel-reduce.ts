@@ -3,6 +3,7 @@
  * through the subgroup where a variant for its size is legal.
  */
 import { sizeOf } from '../ir/ops/shapes.js';
+import { SUBGROUP_SIZES } from './contract-schedules.js';
 import { finish } from './epilogue.js';
 import { inRow, type Row } from './grid.js';
 import { type Index, LANE, scale, sum, unflatten, variable, ZERO } from './indexing.js';
@@ -34,7 +35,6 @@ import { type Reader, typeAt } from './reader.js';
 import { folded, foldLanes, type Pass, type RowPlan, rowPlan, startOf } from './rows.js';
 
 const THREADS = 64;
-const SUBGROUPS = [4, 8, 16, 32, 64] as const;
 
 interface Sharing {
   /** Threads that share a row. */
@@ -60,7 +60,7 @@ export function reduceKernel(w: KernelWriter): BuiltKernel {
   const portable: Sharing = { perRow, rows: THREADS / perRow, subgroup: false };
   const sharings = [portable];
   if (perRow > 1) {
-    for (const size of SUBGROUPS) {
+    for (const size of SUBGROUP_SIZES) {
       if (size <= 2 * steps) sharings.unshift({ perRow: size, rows: 1, subgroup: true });
     }
   }

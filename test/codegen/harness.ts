@@ -5,8 +5,8 @@ import { Layouts } from '../../runtime/kernels.js';
 import { type OpenDevice, openDevice } from '../../runtime/node/device.js';
 import type { BufferRef, Entry } from '../../runtime/program.js';
 import { type Generated, type GenerateOptions, generate } from '../../src/codegen/generate.js';
-import { input, make, paramRef } from '../../src/ir/graph.js';
-import { interpret } from '../../src/ir/interpret.js';
+import { input, make, paramRef, resultValues, topological } from '../../src/ir/graph.js';
+import { interpret, interpretValues } from '../../src/ir/interpret.js';
 import { sizeOf } from '../../src/ir/ops/shapes.js';
 import { tensor } from '../../src/ir/tensor.js';
 import type { DType, Module, OpAttrs, OpName, Param, Tensor, Value } from '../../src/ir/types.js';
@@ -215,6 +215,39 @@ export function difference(actual: Tensor, expected: Tensor): number {
     if (!(d <= worst)) worst = d;
   }
   return worst / largest;
+}
+
+/** The largest finite magnitude in some tensors. */
+function largestOf(tensors: readonly Tensor[]): number {
+  let most = 0;
+  for (const { data } of tensors) {
+    for (const x of data) if (Number.isFinite(x)) most = Math.max(most, Math.abs(Number(x)));
+  }
+  return most;
+}
+
+/**
+ * The largest difference between results, over the largest wanted number. Where larger numbers cancel, f32 leaves their rounding errors: it is
+ * over a tenth of the largest number on the way at least.
+ */
+export function differences(
+  module: Module,
+  args: Arguments,
+  found: readonly Tensor[],
+  wanted: readonly Tensor[],
+): number[] {
+  const values = topological(resultValues(module.funcs.get('infer')!));
+  const onTheWay = interpretValues(values, { inputs: args.arguments, params: (name) => args.data.get(name)! });
+  const scale = Math.max(0.1 * largestOf(onTheWay), largestOf(wanted), 1e-30);
+  return wanted.map((e, i) => {
+    expect(found[i]!.type.shape).toEqual(e.type.shape);
+    let worst = 0;
+    for (let j = 0; j < e.data.length; j++) {
+      const d = Math.abs(found[i]!.data[j]! - e.data[j]!);
+      if (!(d <= worst)) worst = d;
+    }
+    return worst / scale;
+  });
 }
 
 /** Compiles, runs and compares with the interpreter. */

@@ -101,7 +101,7 @@ export type Expr = Type &
     | { readonly kind: 'component'; readonly x: Expr; readonly at: number | Expr }
     /**
      * An element of a buffer, or four where the address holds LANE. `speculative`: the address may lie outside the tensor (the device keeps it
-     * within the buffer); the value must then be selected away.
+     * within the buffer); the value must then be selected away, or not be stored by a store with conditions.
      */
     | { readonly kind: 'load'; readonly buffer: string; readonly at: Index; readonly speculative: boolean }
     /** After addresses.ts: one item of a buffer as it is declared (an element, or a vector of them). */

@@ -10,7 +10,7 @@ import type { BoundWindow, LoweredKernel } from '../../../src/codegen/kernel/typ
 import { sizeOf } from '../../../src/ir/ops/shapes.js';
 import { tensor } from '../../../src/ir/tensor.js';
 import type { Tensor, Value } from '../../../src/ir/types.js';
-import { type Arguments, compiled, difference, type Model } from '../harness.js';
+import { type Arguments, compiled, differences, type Model } from '../harness.js';
 
 export interface Simulated {
   readonly results: readonly Tensor[];
@@ -121,9 +121,7 @@ export function expectRight(
       run.faults.map((f) => `${f.kernel}: ${f.what}`),
       by,
     ).toEqual([]);
-    expected.forEach((e, i) => {
-      const d = difference(run.results[i]!, e);
+    for (const [i, d] of differences(module, m, run.results, expected).entries())
       expect(d, `${results[i]!.op}, ${by}: result ${i} differs by ${d}`).toBeLessThan(tolerance);
-    });
   }
 }
