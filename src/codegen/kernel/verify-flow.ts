@@ -278,6 +278,8 @@ class Flow {
       const value = s.env.get(name);
       if (value) heads.set(name, headOf(value, s.facts));
     }
+    const before = new Map(heads);
+    let narrowed = false;
     let { live, arrays } = s;
     for (let pass = 0; ; pass++) {
       const found = this.report.count;
@@ -290,11 +292,23 @@ class Flow {
       const next = over ? arrays : joinShared([{ ...s, arrays }, again], false);
       const nextLive = over ? live : lower(live, turn.live);
       let settled = nextLive === live && [...next].every(([n, a]) => sameArrays(a, arrays.get(n) ?? UNTOUCHED));
-      if (!over) {
-        for (const [name, h] of heads) {
-          const more = widened(h, headOf(turn.env.get(name)!, turn.facts), pass >= WIDEN_AFTER);
-          if (more !== h) settled = false;
-          heads.set(name, more);
+      for (const [name, h] of over ? [] : heads) {
+        const more = widened(h, headOf(turn.env.get(name)!, turn.facts), pass >= WIDEN_AFTER);
+        if (more !== h) settled = false;
+        heads.set(name, more);
+      }
+      // Taken to be any number, a variable may still end each turn within bounds: then try whether it keeps them.
+      if (settled && !over && pass > WIDEN_AFTER && !narrowed) {
+        narrowed = true;
+        for (const [name, h] of before) {
+          const after = headOf(turn.env.get(name)!, turn.facts);
+          const own = widened(
+            { value: heads.get(name)!.value, ...(h.ranges ? { ranges: h.ranges } : {}) },
+            after,
+            false,
+          );
+          if (!sameHead(own, heads.get(name)!)) settled = false;
+          heads.set(name, own);
         }
       }
       if (settled || pass === GIVE_UP_AFTER) {
@@ -387,6 +401,10 @@ function widened(a: Head, b: Head, toAll: boolean): Head {
   });
   if (level === a.value.level && (ranges ?? []).every((r, i) => r === a.ranges![i])) return a;
   return { value: { ...a.value, level }, ...(ranges ? { ranges } : {}) };
+}
+
+function sameHead(a: Head, b: Head): boolean {
+  return (a.ranges ?? []).every((r, i) => r.lo === b.ranges![i]!.lo && r.hi === b.ranges![i]!.hi);
 }
 
 /** Names of the variables and private arrays that the statements assign to. */

@@ -125,6 +125,9 @@ const times = ({ lo, hi }: Range, by: number): Range =>
 
 const plus = (a: Range, b: Range): Range => ({ lo: a.lo + b.lo, hi: a.hi + b.hi });
 
+/** Facts that are put together to bound one number: the guards of four axes. */
+const MOST_FACTS = 4;
+
 /** Bounds that hold at a place of the program. Symbols never change, so a fact holds until its branch ends. */
 export class Facts {
   /** The facts contradict each other: the place is never reached. */
@@ -150,12 +153,17 @@ export class Facts {
     return this.known.values();
   }
 
-  /**
-   * The least and the greatest that x can be: by its terms, or by a fact that shares a term with it, whichever is closer.
-   * Without that second way nothing would be known of 4·(64·group + thread) + lane from a guard on 64·group + thread.
-   */
+  /** The least and the greatest that x can be. */
   range(x: Index): Range {
-    let best = this.termwise(x);
+    return meet(this.termwise(x, true), this.byFacts(x, MOST_FACTS));
+  }
+
+  /**
+   * Bounds of x from facts that share terms with it. Without them nothing would be known of 4·(64·group + thread) + lane from a guard on
+   * 64·group + thread, nor of 14·row + column from guards on a row and a column that are sums themselves.
+   */
+  private byFacts(x: Index, uses: number): Range {
+    let best: Range = { lo: -Infinity, hi: Infinity };
     for (const f of this.known.values()) {
       if (f.form.terms.length < 2) continue;
       const factors = new Set<number>();
@@ -165,22 +173,25 @@ export class Facts {
       }
       for (const by of factors) {
         const rest = sum(x, scale(f.form, -by));
-        best = meet(best, plus(this.termwise(rest), times(f, by)));
+        let r = this.termwise(rest, false);
+        if (uses > 1 && rest.terms.length < x.terms.length) r = meet(r, this.byFacts(rest, uses - 1));
+        best = meet(best, plus(r, times(f, by)));
       }
     }
     return best;
   }
 
-  private termwise(x: Index): Range {
+  /** `deep`: quotients and remainders by all facts. A fact may hold one of the very sum that it is used for, so not within `byFacts`. */
+  private termwise(x: Index, deep: boolean): Range {
     let r: Range = { lo: x.constant, hi: x.constant };
-    for (const { atom, coeff } of x.terms) r = plus(r, times(this.atom(atom), coeff));
+    for (const { atom, coeff } of x.terms) r = plus(r, times(this.atom(atom, deep), coeff));
     return r;
   }
 
-  private atom(a: Atom): Range {
+  private atom(a: Atom, deep: boolean): Range {
     let r: Range = { lo: 0, hi: a.hi };
     if (a.kind !== 'var') {
-      const of = this.range(a.of);
+      const of = deep ? this.range(a.of) : this.termwise(a.of, false);
       const [first, last] = [Math.floor(of.lo / a.by), Math.floor(of.hi / a.by)];
       if (a.kind === 'div') r = { lo: first, hi: last };
       else r = first === last ? { lo: of.lo - first * a.by, hi: of.hi - first * a.by } : { lo: 0, hi: a.by - 1 };
@@ -238,7 +249,7 @@ export class Facts {
       let [least, most] = [0, 0];
       for (const other of form.terms) {
         if (other.atom === atom) continue;
-        const r = times(this.atom(other.atom), other.coeff);
+        const r = times(this.atom(other.atom, false), other.coeff);
         // The bound holds for each lane, so also for the one that leaves the least room.
         const all = other.atom.key === 'lane';
         least += all ? r.hi : r.lo;
