@@ -8,7 +8,7 @@ import type { BuiltinInput, Expr, Kernel, KernelFunction, Stmt } from './types.j
 import { isInteger, rangeOfType } from './verify-integers.js';
 import { Facts, hull, type Level, type Local, lower, type Range, Symbols, within } from './verify-ranges.js';
 import type { Report } from './verify-report.js';
-import { afterBarrier, Races, sameArrays, UNTOUCHED } from './verify-shared.js';
+import { afterBarrier, Races, sameArrays, UNTOUCHED, withTouched } from './verify-shared.js';
 import { fork, joinShared, reach, type State, type Value, Values } from './verify-values.js';
 
 type Of<K extends Stmt['kind']> = Extract<Stmt, { kind: K }>;
@@ -210,18 +210,28 @@ class Flow {
       const when = this.values.settled(c.when, here, 'a condition');
       s.arrays = joinShared([s, here], level < 2);
       level = lower(level, when.level);
-      const taken = fork(s, rest.with(when.outcome?.yes), level);
+      const taken = this.beside(s, branches, rest.with(when.outcome?.yes), level);
       rest = rest.with(when.outcome?.no);
       if (taken.facts.impossible) continue;
       this.run(c.body, taken);
       branches.push(taken);
     }
     if (!rest.impossible) {
-      const other = fork(s, rest, level);
+      const other = this.beside(s, branches, rest, level);
       this.run(stmt.otherwise ?? [], other);
       branches.push(other);
     }
     this.join(s, branches, level);
+  }
+
+  /** A branch that other threads may be in while some are in those before it: then these have touched what they touch. */
+  private beside(s: State, before: readonly State[], facts: Facts, level: Level): State {
+    const own = fork(s, facts, level);
+    if (level === 2) return own;
+    for (const b of before) {
+      own.arrays = new Map([...own.arrays].map(([n, a]) => [n, withTouched(a, b.arrays.get(n) ?? UNTOUCHED)]));
+    }
+    return own;
   }
 
   /** Where branches meet that threads took by a condition of this level. */

@@ -40,7 +40,7 @@ export class Integers {
   /** x as a value of the type: itself where it surely fits, and else any number, for it may have wrapped. */
   fit(scalar: 'u32' | 'i32', x: Index, facts: Facts, level: Level): Index {
     const { lo, hi } = rangeOfType(scalar);
-    return within(facts.range(x), lo, hi) ? x : this.any(scalar, level);
+    return facts.within(x, lo, hi) ? x : this.any(scalar, level);
   }
 
   /** One symbol for one computation on given forms. */

@@ -153,6 +153,11 @@ export class Facts {
     return this.known.values();
   }
 
+  /** Whether lo <= x <= hi. Mostly the terms show it, and the longer way need not be gone. */
+  within(x: Index, lo: number, hi: number): boolean {
+    return within(this.termwise(x, false), lo, hi) || within(this.range(x), lo, hi);
+  }
+
   /** The least and the greatest that x can be. */
   range(x: Index): Range {
     return meet(this.termwise(x, true), this.byFacts(x, MOST_FACTS));

@@ -54,6 +54,15 @@ export function joinArrays(a: ArrayState, b: ArrayState, some: boolean): ArraySt
   };
 }
 
+/** What threads that are elsewhere have touched, beside what happened here. */
+export function withTouched(here: ArrayState, elsewhere: ArrayState): ArrayState {
+  return {
+    ...here,
+    reads: new Map([...here.reads, ...elsewhere.reads]),
+    writes: new Map([...here.writes, ...elsewhere.writes]),
+  };
+}
+
 export function sameArrays(a: ArrayState, b: ArrayState): boolean {
   const keys = (s: ArrayState): string =>
     [s.published, s.put, ...[s.own, s.reads.keys(), s.writes.keys()].map((k) => [...k].sort().join())].join(';');

@@ -119,12 +119,20 @@ export class Values {
       const v = s.env.get(name)!;
       level = lower(level, v.level);
       if (v.speculative) this.report.say('speculation', `${name} is speculative, and part of an address`);
-      const r = facts.range(v.parts![0]!);
-      if (within(r, 0, hi)) continue;
+      if (facts.within(v.parts![0]!, 0, hi)) continue;
       claimed = false;
-      this.report.say('range', `${name} is ${shown(r)}, but ${showIndex(x)} takes it to be 0..${hi}`);
+      this.report.say(
+        'range',
+        `${name} is ${shown(facts.range(v.parts![0]!))}, but ${showIndex(x)} takes it to be 0..${hi}`,
+      );
     }
-    const form = replace(x, (name) => (name === 'lane' ? LANE : s.env.get(name)!.parts![0]!));
+    const ofName = (name: string): Index => (name === 'lane' ? LANE : s.env.get(name)!.parts![0]!);
+    // A sum that wraps still comes out right, but not if it is divided.
+    for (const of of divided(x)) {
+      if (!claimed || of.hi < 2 ** 32 || facts.within(replace(of, ofName), 0, 2 ** 32 - 1)) continue;
+      this.report.say('range', `${showIndex(of)} may be no u32 where it is divided`);
+    }
+    const form = replace(x, ofName);
     const range = meet(
       facts.range(form),
       named(x, (name) => facts.range(s.env.get(name)!.parts![0]!)),
@@ -383,6 +391,11 @@ function claims(x: Index, into = new Map<string, number>()): Map<string, number>
     else if (atom.name !== 'lane') into.set(atom.name, Math.min(atom.hi, into.get(atom.name) ?? Infinity));
   }
   return into;
+}
+
+/** What an address divides. */
+function divided(x: Index): Index[] {
+  return x.terms.flatMap(({ atom }) => (atom.kind === 'var' ? [] : [atom.of, ...divided(atom.of)]));
 }
 
 /** The range of x by its own terms, where it is often closer than that of what its variables stand for. */

@@ -389,6 +389,18 @@ twins('range', [
     /i is 0\.\.64/,
     kernel([var_('i', U32), if_(lt(thread, u32(3)), [assign('i', u32(63))]), storeOwn(e.load('x', 'f32', v('i', 64)))]),
   ],
+  [
+    'a sum that may wrap before it is divided',
+    kernel([q, store('y', constIndex(0), f32(1), [{ index: div(scale(v('q', 2 ** 30), 7), 25), below: 9 }])]),
+    /7\*q may be no u32/,
+    kernel([
+      q,
+      if_(lt(uint('q'), u32(27)), [
+        store('y', constIndex(0), f32(1), [{ index: div(scale(v('q', 2 ** 30), 7), 25), below: 9 }]),
+      ]),
+    ]),
+    { workgroups: [2 ** 24, 1, 1] },
+  ],
 ]);
 
 const padded = { buffers: [buffer('x', 254, { padded: true }), buffer('y', 256)] };
@@ -760,6 +772,32 @@ twins('shared', [
         put('a', thread, f32(1)),
         barrier,
         if_(lt(rem(thread, u32(16)), u32(8)), [put('a', thread, itemA(add(thread, u32(8))))]),
+      ],
+      SHARED,
+    ),
+  ],
+  [
+    'one element that threads put in two branches',
+    kernel([if_(lt(thread, u32(32)), [put('a', thread, f32(1))], [put('a', sub(thread, u32(32)), f32(2))])], SHARED),
+    /two threads may put the same element/,
+    kernel([if_(lt(thread, u32(32)), [put('a', thread, f32(1))], [put('a', thread, f32(2))])], SHARED),
+  ],
+  [
+    'a read in one branch of what the other puts',
+    kernel(
+      [
+        put('a', thread, f32(1)),
+        barrier,
+        if_(lt(thread, u32(32)), [put('a', thread, f32(1))], [storeOwn(itemA(sub(thread, u32(32))))]),
+      ],
+      SHARED,
+    ),
+    /another thread may have put/,
+    kernel(
+      [
+        put('a', thread, f32(1)),
+        barrier,
+        if_(lt(thread, u32(32)), [put('a', thread, f32(1))], [storeOwn(itemA(thread))]),
       ],
       SHARED,
     ),
