@@ -10,6 +10,7 @@ import { Facts, hull, type Level, type Local, lower, type Range, Symbols, within
 import type { Report } from './verify-report.js';
 import { afterBarrier, Races, sameArrays, UNTOUCHED, withTouched } from './verify-shared.js';
 import { fork, joinShared, reach, type State, type Value, Values } from './verify-values.js';
+import { assigned } from './verify-walk.js';
 
 type Of<K extends Stmt['kind']> = Extract<Stmt, { kind: K }>;
 
@@ -61,6 +62,7 @@ class Flow {
       facts: new Facts(),
       pc: 2,
       live: 2,
+      left: false,
       done: false,
       arrays: new Map(this.kernel.shared.map((a) => [a.name, UNTOUCHED])),
     });
@@ -158,6 +160,7 @@ class Flow {
         const value = stmt.value && this.values.settled(stmt.value, s, 'a result');
         this.returned.push({ state: fork(s, s.facts, s.live), value });
         s.done = true;
+        s.left = true;
         return;
       }
       case 'write':
@@ -236,15 +239,19 @@ class Flow {
 
   /** Where branches meet that threads took by a condition of this level. */
   private join(s: State, branches: readonly State[], level: Level): void {
-    // Facts may turn out to contradict each other within a branch: nobody gets to its end.
+    // Who has returned may still be compared with by those who were elsewhere, until a barrier, which then may no longer come.
     const alive = branches.filter((b) => !b.done && !b.facts.impossible);
+    const ended = alive.length === 0 || lower(level, s.pc) < 2 ? branches : alive;
+    if (ended.length > 0) s.arrays = joinShared(ended, level < 2);
+    // Facts may turn out to contradict each other within a branch: nobody gets to its end.
     if (alive.length === 0) {
+      s.left = true;
       s.done = true;
       return;
     }
-    const left = alive.length < branches.length;
-    // Threads that have returned may still be compared with, until a barrier, which may no longer come.
-    s.arrays = joinShared(level < 2 ? branches : alive, level < 2);
+    // All that were in a branch may have left from it by a condition of their own: then those of the other branches are alone.
+    const left = branches.some((b) => b.left);
+    s.left ||= left;
     s.live = lower(...alive.map((b) => b.live), left ? level : 2);
     if (alive.length === 1) s.facts = alive[0]!.facts;
     for (const name of s.env.keys()) {
@@ -323,7 +330,13 @@ class Flow {
       }
       if (settled || pass === GIVE_UP_AFTER) {
         if (!settled) this.report.say('flow', 'what a turn of the loop leaves behind is not understood');
-        this.leaveLoop(s, heads, level, { turn, over, surely, live, arrays: surely && !over ? again.arrays : arrays });
+        this.leaveLoop(s, heads, level, {
+          turn,
+          over,
+          surely,
+          live,
+          arrays: over ? joinShared([{ ...s, arrays }, again], false) : surely ? again.arrays : arrays,
+        });
         return;
       }
       this.report.forget(found);
@@ -351,10 +364,9 @@ class Flow {
       s.env.set(name, { ...v, level: lower(v.level, level) });
     }
     s.arrays = end.arrays;
-    if (end.over) {
-      s.done = end.surely;
-      s.live = lower(end.live, level);
-    } else s.live = lower(end.live, end.turn.live);
+    s.done = end.over && end.surely;
+    s.left ||= end.turn.left;
+    s.live = lower(end.live, end.over ? 2 : end.turn.live, end.turn.left ? level : 2);
   }
 
   private started({ value, ranges }: Head): Value {
@@ -415,18 +427,4 @@ function widened(a: Head, b: Head, toAll: boolean): Head {
 
 function sameHead(a: Head, b: Head): boolean {
   return (a.ranges ?? []).every((r, i) => r.lo === b.ranges![i]!.lo && r.hi === b.ranges![i]!.hi);
-}
-
-/** Names of the variables and private arrays that the statements assign to. */
-function assigned(body: readonly Stmt[], into = new Set<string>()): Set<string> {
-  for (const s of body) {
-    if (s.kind === 'assign') into.add(s.name);
-    else if (s.kind === 'put') into.add(s.array);
-    else if (s.kind === 'for' || s.kind === 'block') assigned(s.body, into);
-    else if (s.kind === 'if') {
-      for (const c of s.cases) assigned(c.body, into);
-      assigned(s.otherwise ?? [], into);
-    }
-  }
-  return into;
 }

@@ -3,6 +3,7 @@ import { dependsOn, type Index } from '../indexing.js';
 import type { Buffer, BuiltinInput, Expr, Kernel, KernelFunction, Param, Stmt, Type } from './types.js';
 import { BOOL, binaryType, builtinType, isNumber, literalFits, sameType, U32 } from './verify-operators.js';
 import { type Report, showExpr, showIndex, showType } from './verify-report.js';
+import { assigned, namesRead, nodes } from './verify-walk.js';
 
 const U32X3: Type = { scalar: 'u32', lanes: 3 };
 
@@ -160,6 +161,9 @@ class Checker {
       case 'for':
         this.expect(s.from, U32, 'the start');
         this.expect(s.below, U32, 'the end');
+        if (this.mayChange(s.below, s.body)) {
+          this.report.say('flow', 'the end of the loop may change from turn to turn');
+        }
         if (!Number.isInteger(s.step) || s.step < 1) this.type(`a step of ${s.step}`);
         this.nested(s.body, s.name);
         return;
@@ -182,6 +186,16 @@ class Checker {
       case 'comment':
         return;
     }
+  }
+
+  /** Whether a loop's end reads what its turns may change. It would matter whether it is computed again each turn. */
+  private mayChange(end: Expr, body: readonly Stmt[]): boolean {
+    const changed = assigned(body);
+    if ([...namesRead(end)].some((name) => changed.has(name))) return true;
+    return nodes(end).some((e) => {
+      if (e.kind === 'load' || e.kind === 'fetch') return this.buffers.get(e.buffer)?.access === 'read_write';
+      return e.kind === 'call' || e.kind === 'collective' || (e.kind === 'item' && !this.lookup(e.array));
+    });
   }
 
   private store(s: Extract<Stmt, { kind: 'store' }>): void {

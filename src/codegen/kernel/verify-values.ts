@@ -39,7 +39,9 @@ export interface State {
   pc: Level;
   /** The same by the returns before. */
   live: Level;
-  /** Nobody is: every path has returned. */
+  /** Some may have returned since the branch, loop or function around began. */
+  left: boolean;
+  /** Nobody is here: every path has returned. */
   done: boolean;
   arrays: Map<string, ArrayState>;
 }
@@ -50,6 +52,7 @@ export function fork(s: State, facts: Facts, level: Level): State {
     facts: new Facts(facts),
     pc: lower(s.pc, level),
     live: s.live,
+    left: false,
     done: false,
     arrays: new Map(s.arrays),
   };

@@ -607,6 +607,18 @@ twins('flow', [
     kernel([for_('n', u32(0), u32(4), 1, [barrier, if_(lt(xyz('tile', 0), uint('n')), [ret()])])]),
   ],
   [
+    'a return that all take who are in a branch that some take',
+    kernel([if_(lt(thread, u32(9)), [if_(lt(xyz('tile', 0), u32(1)), [ret()])]), barrier]),
+    /a barrier where/,
+    kernel([if_(lt(xyz('tile', 1), u32(9)), [if_(lt(xyz('tile', 0), u32(1)), [ret()])]), barrier]),
+  ],
+  [
+    'an end of a loop that its turns change',
+    kernel([var_('i', U32, u32(3)), for_('n', u32(0), uint('i'), 1, [assign('i', u32(2))])]),
+    /the end of the loop may change/,
+    kernel([var_('i', U32, u32(3)), let_('end', uint('i')), for_('n', u32(0), uint('end'), 1, [assign('i', u32(2))])]),
+  ],
+  [
     'a function with a collective, called by some lanes',
     kernel([if_(lt(own, u32(4)), [let_('s', e.call('f', F32, [value]))])], {
       ...LANES,
@@ -798,6 +810,30 @@ twins('shared', [
         put('a', thread, f32(1)),
         barrier,
         if_(lt(thread, u32(32)), [put('a', thread, f32(1))], [storeOwn(itemA(thread))]),
+      ],
+      SHARED,
+    ),
+  ],
+  [
+    'one element that some put before they return, and others in the other branch',
+    kernel(
+      [
+        if_(
+          lt(thread, u32(32)),
+          [if_(lt(xyz('tile', 0), u32(1)), [put('a', thread, f32(1)), ret()])],
+          [put('a', sub(thread, u32(32)), f32(2))],
+        ),
+      ],
+      SHARED,
+    ),
+    /two threads may put the same element/,
+    kernel(
+      [
+        if_(
+          lt(thread, u32(32)),
+          [if_(lt(xyz('tile', 0), u32(1)), [put('a', thread, f32(1)), ret()])],
+          [put('a', thread, f32(2))],
+        ),
       ],
       SHARED,
     ),

@@ -1,0 +1,100 @@
+/** Ways through the statements and expressions of a kernel program, for the verifier. */
+import type { Index } from '../indexing.js';
+import type { Expr, Stmt } from './types.js';
+
+/** The statements and those inside of them. */
+export function statements(body: readonly Stmt[]): Stmt[] {
+  return body.flatMap((s): Stmt[] => {
+    if (s.kind === 'for' || s.kind === 'block') return [s, ...statements(s.body)];
+    if (s.kind === 'if') return [s, ...[...s.cases.map((c) => c.body), s.otherwise ?? []].flatMap(statements)];
+    return [s];
+  });
+}
+
+/** Expressions of the statement itself. */
+export function valuesOf(s: Stmt): readonly Expr[] {
+  switch (s.kind) {
+    case 'let':
+    case 'assign':
+    case 'store':
+      return [s.value];
+    case 'var':
+    case 'return':
+      return s.value ? [s.value] : [];
+    case 'array':
+      return s.values;
+    case 'put':
+    case 'write':
+      return [s.at, s.value];
+    case 'if':
+      return s.cases.map((c) => c.when);
+    case 'for':
+      return [s.from, s.below];
+    case 'do':
+      return s.args;
+    default:
+      return [];
+  }
+}
+
+/** The expression and those inside of it. */
+export function nodes(e: Expr): Expr[] {
+  return [e, ...operands(e).flatMap(nodes)];
+}
+
+function operands(e: Expr): readonly Expr[] {
+  switch (e.kind) {
+    case 'unary':
+    case 'convert':
+    case 'bitcast':
+    case 'splat':
+      return [e.x];
+    case 'binary':
+      return [e.a, e.b];
+    case 'builtin':
+    case 'call':
+      return e.args;
+    case 'vector':
+      return e.parts;
+    case 'component':
+      return typeof e.at === 'number' ? [e.x] : [e.x, e.at];
+    case 'fetch':
+    case 'item':
+      return [e.at];
+    case 'collective':
+      return e.lane ? [e.x, e.lane] : [e.x];
+    default:
+      return [];
+  }
+}
+
+/** Names of the variables and arrays that the statements assign to. */
+export function assigned(body: readonly Stmt[]): Set<string> {
+  const all = statements(body);
+  return new Set(all.flatMap((s) => (s.kind === 'assign' ? [s.name] : s.kind === 'put' ? [s.array] : [])));
+}
+
+/** Names that an expression reads, those of private arrays too. */
+export function namesRead(e: Expr): Set<string> {
+  return new Set(
+    nodes(e).flatMap((n) => {
+      switch (n.kind) {
+        case 'name':
+          return [n.name];
+        case 'item':
+          return [n.array];
+        case 'address':
+        case 'below':
+          return variables(n.index);
+        case 'load':
+          return variables(n.at);
+        default:
+          return [];
+      }
+    }),
+  );
+}
+
+function variables(x: Index): string[] {
+  return x.terms.flatMap(({ atom }) => (atom.kind === 'var' ? [atom.name] : variables(atom.of)));
+}
