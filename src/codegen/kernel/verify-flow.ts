@@ -6,10 +6,12 @@
 import { constIndex, dependsOn, type Index, scale, substitute, sum } from '../indexing.js';
 import type { BuiltinInput, Expr, Kernel, KernelFunction, Stmt } from './types.js';
 import { isInteger, rangeOfType } from './verify-integers.js';
+import { type Head, headOf, narrowedTo, widened } from './verify-loops.js';
 import { Facts, hull, type Level, type Local, lower, type Range, Symbols, within } from './verify-ranges.js';
 import type { Report } from './verify-report.js';
 import { afterBarrier, Races, sameArrays, UNTOUCHED, withTouched } from './verify-shared.js';
-import { fork, joinShared, reach, type State, type Value, Values } from './verify-values.js';
+import { fork, joinShared, type State, type Value } from './verify-state.js';
+import { reach, Values } from './verify-values.js';
 import { assigned } from './verify-walk.js';
 
 type Of<K extends Stmt['kind']> = Extract<Stmt, { kind: K }>;
@@ -20,12 +22,6 @@ export type Workgroups = readonly [number, number, number];
 interface Return {
   readonly state: State;
   readonly value: Value | undefined;
-}
-
-/** What is assumed of a variable at the start of each turn of a loop. */
-interface Head {
-  readonly value: Value;
-  readonly ranges?: readonly Range[];
 }
 
 /** Turns after which a loop's variables are taken to be any number, and after which the verifier gives up. */
@@ -196,8 +192,8 @@ class Flow {
         if (!facts.impossible) facts.add(this.values.below(one(c.index), c.below, s, facts).outcome.yes);
       }
       if (facts.impossible) continue;
-      const { range } = this.values.place(one(stmt.at), s, facts);
-      if (within(range, 0, count - 1)) continue;
+      const { range, claimed } = this.values.place(one(stmt.at), s, facts);
+      if (!claimed || within(range, 0, count - 1)) continue;
       const where = `${range.lo}..${range.hi}`;
       this.report.say('bounds', `${b.name} has ${count} elements to write, the address is ${where}`);
     }
@@ -314,17 +310,11 @@ class Flow {
         if (more !== h) settled = false;
         heads.set(name, more);
       }
-      // Taken to be any number, a variable may still end each turn within bounds: then try whether it keeps them.
       if (settled && !over && pass > WIDEN_AFTER && !narrowed) {
         narrowed = true;
         for (const [name, h] of before) {
-          const after = headOf(turn.env.get(name)!, turn.facts);
-          const own = widened(
-            { value: heads.get(name)!.value, ...(h.ranges ? { ranges: h.ranges } : {}) },
-            after,
-            false,
-          );
-          if (!sameHead(own, heads.get(name)!)) settled = false;
+          const own = narrowedTo(h, headOf(turn.env.get(name)!, turn.facts), heads.get(name)!);
+          if (own !== heads.get(name)) settled = false;
           heads.set(name, own);
         }
       }
@@ -408,23 +398,4 @@ class Flow {
     const parts = isInteger(scalar) ? Array.from({ length: lanes }, () => this.values.integers.any(scalar, 0)) : [];
     return { scalar, level: 0, speculative: false, ...(parts.length > 0 ? { parts } : {}) };
   }
-}
-
-function headOf(value: Value, facts: Facts): Head {
-  return { value, ...(value.parts ? { ranges: value.parts.map((p) => facts.range(p)) } : {}) };
-}
-
-/** What holds of both; the first one itself if that is all that it says. */
-function widened(a: Head, b: Head, toAll: boolean): Head {
-  const level = lower(a.value.level, b.value.level);
-  const ranges = a.ranges?.map((r, i) => {
-    const both = hull(r, b.ranges![i]!);
-    return within(both, r.lo, r.hi) ? r : toAll ? rangeOfType(a.value.scalar as 'u32' | 'i32') : both;
-  });
-  if (level === a.value.level && (ranges ?? []).every((r, i) => r === a.ranges![i])) return a;
-  return { value: { ...a.value, level }, ...(ranges ? { ranges } : {}) };
-}
-
-function sameHead(a: Head, b: Head): boolean {
-  return (a.ranges ?? []).every((r, i) => r.lo === b.ranges![i]!.lo && r.hi === b.ranges![i]!.hi);
 }

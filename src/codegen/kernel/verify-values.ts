@@ -1,6 +1,6 @@
 /** What the verifier knows of the value of an expression, and the rules that concern expressions: ranges, bounds, speculation, lanes. */
 import { constIndex, dependsOn, type Index, LANE, laneForm, scale, sum } from '../indexing.js';
-import type { Buffer, Expr, Kernel, Scalar } from './types.js';
+import type { Buffer, Expr, Kernel } from './types.js';
 import { Integers, isInteger, NEVER, type Outcome, rangeOfType } from './verify-integers.js';
 import {
   Facts,
@@ -16,59 +16,8 @@ import {
   within,
 } from './verify-ranges.js';
 import { type Report, showIndex } from './verify-report.js';
-import { type ArrayState, joinArrays, type Races, UNTOUCHED } from './verify-shared.js';
-
-export interface Value {
-  readonly scalar: Scalar;
-  readonly level: Level;
-  /** Of integers, the form of each element. */
-  readonly parts?: readonly Index[];
-  /** What follows from a bool of one lane. */
-  readonly outcome?: Outcome;
-  /** It may come from outside of a tensor. */
-  readonly speculative: boolean;
-  /** Elements of a private array. Of what they are, only the level is followed. */
-  readonly length?: number;
-}
-
-/** What is known at a place of the program. */
-export interface State {
-  env: Map<string, Value>;
-  facts: Facts;
-  /** Who all are here, by the branches and loops around: 2 whole workgroups, 1 whole subgroups, 0 perhaps single threads. */
-  pc: Level;
-  /** The same by the returns before. */
-  live: Level;
-  /** Some may have returned since the branch, loop or function around began. */
-  left: boolean;
-  /** Nobody is here: every path has returned. */
-  done: boolean;
-  arrays: Map<string, ArrayState>;
-}
-
-export function fork(s: State, facts: Facts, level: Level): State {
-  return {
-    env: new Map(s.env),
-    facts: new Facts(facts),
-    pc: lower(s.pc, level),
-    live: s.live,
-    left: false,
-    done: false,
-    arrays: new Map(s.arrays),
-  };
-}
-
-export function joinShared(states: readonly State[], some: boolean): Map<string, ArrayState> {
-  const result = new Map<string, ArrayState>();
-  for (const name of new Set(states.flatMap((s) => [...s.arrays.keys()]))) {
-    const all = states.map((s) => s.arrays.get(name) ?? UNTOUCHED);
-    result.set(
-      name,
-      all.reduce((a, b) => joinArrays(a, b, some)),
-    );
-  }
-  return result;
-}
+import { type Races, UNTOUCHED } from './verify-shared.js';
+import { fork, joinShared, type State, type Value } from './verify-state.js';
 
 const shown = ({ lo, hi }: Range): string => `${lo}..${hi}`;
 
@@ -81,6 +30,8 @@ export interface Place {
   readonly form: Index;
   readonly range: Range;
   readonly level: Level;
+  /** Its variables are in their ranges. Where they are not, which is reported, bounds need not be looked at. */
+  readonly claimed: boolean;
 }
 
 type Of<K extends Expr['kind']> = Extract<Expr, { kind: K }>;
@@ -136,11 +87,11 @@ export class Values {
       this.report.say('range', `${showIndex(of)} may be no u32 where it is divided`);
     }
     const form = replace(x, ofName);
-    const range = meet(
-      facts.range(form),
-      named(x, (name) => facts.range(s.env.get(name)!.parts![0]!)),
-    );
-    return { form, range: claimed ? meet(range, x) : range, level };
+    const range = facts.range(form);
+    if (!claimed) return { form, range, level, claimed };
+    // What the address says itself holds only where its claims do.
+    const own = named(x, (name) => facts.range(ofName(name)));
+    return { form, range: meet(range, meet(own, x)), level, claimed };
   }
 
   /** The value, if it is to be used for more than to be selected away. */
@@ -183,8 +134,8 @@ export class Values {
       }
       case 'below': {
         const { place, outcome } = this.below(e.index, e.below, s);
-        this.checkLanesAgree(e, place.range);
-        return { scalar, level: place.level, speculative: false, outcome };
+        const agree = this.lanesAgree(e, place.range);
+        return { scalar, level: place.level, speculative: false, ...(agree ? { outcome } : {}) };
       }
       case 'unary': {
         const x = this.value(e.x, s);
@@ -334,9 +285,9 @@ export class Values {
 
   private load(e: Of<'load'>, s: State): Value {
     const b = this.buffer(e.buffer);
-    const { range, level } = this.place(e.at, s);
+    const { range, level, claimed } = this.place(e.at, s);
     const count = reach(b, e.at);
-    if (!e.speculative && !within(range, 0, count - 1)) {
+    if (!e.speculative && claimed && !within(range, 0, count - 1)) {
       this.report.say('bounds', `${b.name} has ${count} elements to read, the address is ${shown(range)}`);
     }
     const own = { scalar: e.scalar, level: b.access === 'read' ? level : (0 as Level), speculative: e.speculative };
@@ -379,11 +330,12 @@ export class Values {
   }
 
   /** With LANE in it, a condition has to hold for all four or for none. */
-  private checkLanesAgree(e: Of<'below'>, r: Range): void {
+  private lanesAgree(e: Of<'below'>, r: Range): boolean {
     const form = laneForm(e.index);
-    if (form.kind === 'uniform' || (form.kind === 'quad' && e.below % 4 === 0)) return;
-    if (within(r, 0, e.below - 1) || within(r, e.below, 2 ** 32 - 1)) return;
+    if (form.kind === 'uniform' || (form.kind === 'quad' && e.below % 4 === 0)) return true;
+    if (within(r, 0, e.below - 1) || within(r, e.below, 2 ** 32 - 1)) return true;
     this.report.say('lanes', `${showIndex(e.index)} < ${e.below} may differ between the four of an address`);
+    return false;
   }
 }
 

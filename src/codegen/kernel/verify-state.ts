@@ -1,0 +1,58 @@
+/** What the verifier knows at a place of a kernel program, and how that parts and comes together again. */
+import type { Index } from '../indexing.js';
+import type { Scalar } from './types.js';
+import type { Outcome } from './verify-integers.js';
+import { Facts, type Level, lower } from './verify-ranges.js';
+import { type ArrayState, joinArrays, UNTOUCHED } from './verify-shared.js';
+
+export interface Value {
+  readonly scalar: Scalar;
+  readonly level: Level;
+  /** Of integers, the form of each element. */
+  readonly parts?: readonly Index[];
+  /** What follows from a bool of one lane. */
+  readonly outcome?: Outcome;
+  /** It may come from outside of a tensor. */
+  readonly speculative: boolean;
+  /** Elements of a private array. Of what they are, only the level is followed. */
+  readonly length?: number;
+}
+
+/** What is known at a place of the program. */
+export interface State {
+  env: Map<string, Value>;
+  facts: Facts;
+  /** Who all are here, by the branches and loops around: 2 whole workgroups, 1 whole subgroups, 0 perhaps single threads. */
+  pc: Level;
+  /** The same by the returns before. */
+  live: Level;
+  /** Some may have returned since the branch, loop or function around began. */
+  left: boolean;
+  /** Nobody is here: every path has returned. */
+  done: boolean;
+  arrays: Map<string, ArrayState>;
+}
+
+export function fork(s: State, facts: Facts, level: Level): State {
+  return {
+    env: new Map(s.env),
+    facts: new Facts(facts),
+    pc: lower(s.pc, level),
+    live: s.live,
+    left: false,
+    done: false,
+    arrays: new Map(s.arrays),
+  };
+}
+
+export function joinShared(states: readonly State[], some: boolean): Map<string, ArrayState> {
+  const result = new Map<string, ArrayState>();
+  for (const name of new Set(states.flatMap((s) => [...s.arrays.keys()]))) {
+    const all = states.map((s) => s.arrays.get(name) ?? UNTOUCHED);
+    result.set(
+      name,
+      all.reduce((a, b) => joinArrays(a, b, some)),
+    );
+  }
+  return result;
+}
