@@ -12,7 +12,7 @@ import type { Report } from './verify-report.js';
 import { afterBarrier, Races, sameArrays, UNTOUCHED, withTouched } from './verify-shared.js';
 import { fork, joinShared, type State, type Value } from './verify-state.js';
 import { reach, Values } from './verify-values.js';
-import { assigned } from './verify-walk.js';
+import { assigned, nodes, statements, valuesOf } from './verify-walk.js';
 
 type Of<K extends Stmt['kind']> = Extract<Stmt, { kind: K }>;
 
@@ -38,6 +38,7 @@ class Flow {
   private readonly values: Values;
   private readonly races: Races;
   private readonly functions: ReadonlyMap<string, KernelFunction>;
+  private readonly sharing = new Map<string, boolean>();
   /** Of the function that is being run. */
   private returned: Return[] = [];
 
@@ -367,8 +368,10 @@ class Flow {
   /** Runs a function in the state of its caller. All who called it come back from it. */
   private call(fn: string, args: readonly Value[], s: State): Value | undefined {
     const f = this.functions.get(fn)!;
-    const env = new Map(f.params.map((p, i) => [p.name, args[i]!]));
-    const inner: State = { ...fork(s, s.facts, s.live), env, live: 2 };
+    const inner: State = { ...fork(s, s.facts, s.live), env: new Map(), live: 2 };
+    f.params.forEach((p, i) => {
+      inner.env.set(p.name, this.isShared(f) ? args[i]! : this.argument(args[i]!, inner.facts));
+    });
     const outer = this.returned;
     this.returned = [];
     this.report.enter(fn);
@@ -392,6 +395,40 @@ class Flow {
       all.map((r) => ({ value: r.value!, facts: r.state.facts })),
       choice,
     );
+  }
+
+  /**
+   * A sum gets a symbol of its own within a function, and is known to equal it. A guard then bounds the parameter itself: of a row that is
+   * 64·group + thread, a quotient by 49 would otherwise be that of 15·group + thread, of which the guard says nothing.
+   */
+  private argument(v: Value, facts: Facts): Value {
+    const [form] = v.parts ?? [];
+    if (!form || v.parts!.length > 1 || form.terms.length < 2) return v;
+    const own = this.symbols.fresh(facts.range(form), v.level);
+    facts.assume(sum(own, scale(form, -1)), 0, 0);
+    return { ...v, parts: [own] };
+  }
+
+  /** Whether a function reaches workgroup memory, whose places have to be known by the thread's number. */
+  private isShared(f: KernelFunction): boolean {
+    let found = this.sharing.get(f.name);
+    if (found === undefined) {
+      const arrays = new Set(this.kernel.shared.map((a) => a.name));
+      found = statements(f.body).some(
+        (t) =>
+          (t.kind === 'put' && arrays.has(t.array)) ||
+          (t.kind === 'do' && this.isShared(this.functions.get(t.fn)!)) ||
+          valuesOf(t)
+            .flatMap(nodes)
+            .some(
+              (n) =>
+                (n.kind === 'item' && arrays.has(n.array)) ||
+                (n.kind === 'call' && this.isShared(this.functions.get(n.fn)!)),
+            ),
+      );
+      this.sharing.set(f.name, found);
+    }
+    return found;
   }
 
   private unknown(scalar: Value['scalar'], lanes: number): Value {

@@ -125,6 +125,36 @@ const times = ({ lo, hi }: Range, by: number): Range =>
 
 const plus = (a: Range, b: Range): Range => ({ lo: a.lo + b.lo, hi: a.hi + b.hi });
 
+/** A sum whose quotients and remainders are not joined, as those of an Index are. */
+interface Loose {
+  readonly terms: ReadonlyMap<string, Term>;
+  readonly constant: number;
+}
+
+function looseOf(x: Index): Loose {
+  return { terms: new Map(x.terms.map((t) => [t.atom.key, t])), constant: x.constant };
+}
+
+function plusTimes(x: Loose, y: Index, by: number): Loose {
+  const terms = new Map(x.terms);
+  for (const { atom, coeff } of y.terms) {
+    const now = (terms.get(atom.key)?.coeff ?? 0) + coeff * by;
+    if (now === 0) terms.delete(atom.key);
+    else terms.set(atom.key, { atom, coeff: now });
+  }
+  return { terms, constant: x.constant + y.constant * by };
+}
+
+/** x with a multiple of what the atom divides, if it holds one, as quotient and remainder. */
+function divided(x: Loose, atom: Exclude<Atom, { kind: 'var' }>): Loose {
+  const [first] = atom.of.terms;
+  const times = (x.terms.get(first!.atom.key)?.coeff ?? 0) / first!.coeff;
+  const holds = atom.of.terms.every((t) => x.terms.get(t.atom.key)?.coeff === t.coeff * times);
+  if (!Number.isInteger(times) || times === 0 || !holds) return x;
+  const without = plusTimes(x, atom.of, -times);
+  return plusTimes(plusTimes(without, div(atom.of, atom.by), times * atom.by), mod(atom.of, atom.by), times);
+}
+
 /** Facts that are put together to bound one number: the guards of four axes. */
 const MOST_FACTS = 4;
 
@@ -155,48 +185,61 @@ export class Facts {
 
   /** Whether lo <= x <= hi. Mostly the terms show it, and the longer way need not be gone. */
   within(x: Index, lo: number, hi: number): boolean {
-    return within(this.termwise(x, false), lo, hi) || within(this.range(x), lo, hi);
+    return within(this.termwise(x), lo, hi) || within(this.range(x), lo, hi);
   }
 
   /** The least and the greatest that x can be. */
   range(x: Index): Range {
-    return meet(this.termwise(x, true), this.byFacts(x, MOST_FACTS));
+    const atoms = new Map(x.terms.map(({ atom }) => [atom.key, this.atom(atom, true)]));
+    const loose = looseOf(x);
+    return meet(this.loosely(loose, atoms), this.byFacts(loose, [...this.known.values()], MOST_FACTS, atoms));
   }
 
   /**
    * Bounds of x from facts that share terms with it. Without them nothing would be known of 4·(64·group + thread) + lane from a guard on
    * 64·group + thread, nor of 14·row + column from guards on a row and a column that are sums themselves.
+   * @param atoms what is known of some atoms
    */
-  private byFacts(x: Index, uses: number): Range {
+  private byFacts(x: Loose, facts: readonly Fact[], uses: number, atoms: ReadonlyMap<string, Range>): Range {
     let best: Range = { lo: -Infinity, hi: Infinity };
-    for (const f of this.known.values()) {
-      if (f.form.terms.length < 2) continue;
+    facts.forEach((f, i) => {
+      if (f.form.terms.length < 2) return;
+      // In a row and a column of one number q, q itself is all that is left of them: 56·(q div 56) + q mod 56.
+      const own = f.form.terms.reduce((y, { atom }) => (atom.kind === 'var' ? y : divided(y, atom)), x);
       const factors = new Set<number>();
       for (const t of f.form.terms) {
-        const own = x.terms.find((o) => o.atom.key === t.atom.key);
-        if (own && own.coeff % t.coeff === 0) factors.add(own.coeff / t.coeff);
+        const coeff = own.terms.get(t.atom.key)?.coeff ?? 0;
+        if (coeff !== 0 && coeff % t.coeff === 0) factors.add(coeff / t.coeff);
       }
       for (const by of factors) {
-        const rest = sum(x, scale(f.form, -by));
-        let r = this.termwise(rest, false);
-        if (uses > 1 && rest.terms.length < x.terms.length) r = meet(r, this.byFacts(rest, uses - 1));
+        const rest = plusTimes(own, f.form, -by);
+        let r = this.loosely(rest, atoms);
+        // What follows may use the facts after this one, in whatever order they are used.
+        if (uses > 1 && rest.terms.size < own.terms.size)
+          r = meet(r, this.byFacts(rest, facts.slice(i + 1), uses - 1, atoms));
         best = meet(best, plus(r, times(f, by)));
       }
-    }
+    });
     return best;
   }
 
-  /** `deep`: quotients and remainders by all facts. A fact may hold one of the very sum that it is used for, so not within `byFacts`. */
-  private termwise(x: Index, deep: boolean): Range {
+  private loosely(x: Loose, atoms: ReadonlyMap<string, Range>): Range {
     let r: Range = { lo: x.constant, hi: x.constant };
-    for (const { atom, coeff } of x.terms) r = plus(r, times(this.atom(atom, deep), coeff));
+    for (const { atom, coeff } of x.terms.values()) {
+      r = plus(r, times(atoms.get(atom.key) ?? this.atom(atom, false), coeff));
+    }
     return r;
   }
 
+  private termwise(x: Index): Range {
+    return this.loosely(looseOf(x), new Map());
+  }
+
+  /** `deep`: of quotients and remainders, by all facts. A fact may hold one of the very sum that it is used for, so not within `byFacts`. */
   private atom(a: Atom, deep: boolean): Range {
     let r: Range = { lo: 0, hi: a.hi };
     if (a.kind !== 'var') {
-      const of = deep ? this.range(a.of) : this.termwise(a.of, false);
+      const of = deep ? this.range(a.of) : this.termwise(a.of);
       const [first, last] = [Math.floor(of.lo / a.by), Math.floor(of.hi / a.by)];
       if (a.kind === 'div') r = { lo: first, hi: last };
       else r = first === last ? { lo: of.lo - first * a.by, hi: of.hi - first * a.by } : { lo: 0, hi: a.by - 1 };

@@ -327,6 +327,52 @@ it('a convolution under its window', () => {
   rejected(kernel(body(e.below(y, 10)), more), 'bounds', /-1\.\.139/);
 });
 
+it('a convolution as a product over windows, where a row and a column are one number again in the address', () => {
+  // Two pictures of 7 by 7 with 4 channels, a window of 3 by 3.
+  const [pictures, size, channels] = [2, 7, 4];
+  const [rows, inputs] = [pictures * size * size, channels * 9];
+  const load = (lane: number, guards: number): Stmt[] => {
+    const k = shift(scale(v('k4', inputs / 4), 4), lane);
+    const [b, oh, ow] = unflatten(v('row', rows), [pictures, size, size]) as [Index, Index, Index];
+    const [c, kh, kw] = unflatten(k, [channels, 3, 3]) as [Index, Index, Index];
+    const [y, x] = [shift(sum(oh, kh), -1), shift(sum(ow, kw), -1)];
+    const at = sum(scale(b, channels * size * size), scale(c, size * size), scale(y, size), x);
+    const when = [e.below(y, size), e.below(x, size)].slice(0, guards);
+    return [var_(`s${lane}`, F32), if_(and(...when), [assign(`s${lane}`, e.load('x', 'f32', at))])];
+  };
+  const windows = (guards: number): Kernel =>
+    kernel(
+      [
+        let_('row', add(mul(xyz('tile', 0), u32(64)), thread)),
+        for_('k', u32(0), u32(48), 4, [let_('a', e.call('load_a4', F32X4, [uint('row'), uint('k')]))]),
+      ],
+      {
+        buffers: [buffer('x', pictures * channels * size * size)],
+        functions: [
+          fn(
+            'load_a4',
+            [
+              ['row', U32],
+              ['k', U32],
+            ],
+            [
+              var_('a', F32X4),
+              if_(and(lt(uint('row'), u32(rows)), lt(uint('k'), u32(inputs))), [
+                let_('k4', over(uint('k'), u32(4))),
+                ...[0, 1, 2, 3].flatMap((lane) => load(lane, guards)),
+                assign('a', e.vector(...[0, 1, 2, 3].map((lane) => e.name(`s${lane}`, F32)))),
+              ]),
+              ret(F('a')),
+            ],
+            F32X4,
+          ),
+        ],
+      },
+    );
+  accepted(windows(2), { workgroups: [2, 1, 1] });
+  rejected(windows(1), 'bounds', /the address is -1\.\.392/, { workgroups: [2, 1, 1] });
+});
+
 it('a gather by indices that were loaded', () => {
   const main = (last: number): Stmt[] => [
     let_('g', e.builtin('min', e.convert(e.load('indices', 'i32', v('thread', 64)), 'u32'), u32(last))),
