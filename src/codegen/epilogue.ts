@@ -3,8 +3,8 @@
  * the coordinates forward; pointwise ones compute.
  */
 import type { OpName, Value } from '../ir/types.js';
-import { constIndex, flatten, type Index, mod, shift, unflatten } from './indexing.js';
-import { convert } from './kernel/expr.js';
+import { constIndex, dependsOn, flatten, type Index, mod, shift, unflatten } from './indexing.js';
+import { convert, splat } from './kernel/expr.js';
 import type { Buffer, Condition, Expr } from './kernel/types.js';
 import type { Reader } from './reader.js';
 
@@ -61,5 +61,6 @@ export function finish(
 /** Writes one element, or four where `flat` holds LANE. Truth lies in a buffer as 1 and 0. */
 export function store(r: Reader, buffer: Buffer, flat: Index, value: Expr, guards: readonly Condition[]): void {
   const stored = value.scalar === 'bool' ? convert(value, 'u32') : value;
-  r.b.store(buffer.name, flat, stored, guards);
+  const lanes = [flat, ...guards.map((g) => g.index)].some((x) => dependsOn(x, 'lane')) ? 4 : 1;
+  r.b.store(buffer.name, flat, splat(stored, lanes), guards);
 }

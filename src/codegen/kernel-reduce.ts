@@ -122,7 +122,9 @@ function program(w: KernelWriter, plan: RowPlan, s: Sharing, grid: Row, turns: n
     });
     stats.push(pass.finish(r, share(b, pass, foldLanes(r, pass, acc), s)));
   }
-  const real = s.perRow > 1 && turns % s.rows !== 0 ? [{ index: variable('real', 1 << 30), below: turns }] : [];
+  // Threads past the last row do it again, in the last workgroup or, where the dispatch is folded, in workgroups past it.
+  const past = grid.counts.reduce((a, b) => a * b, s.rows) > turns;
+  const real = s.perRow > 1 && past ? [{ index: variable('real', 1 << 30), below: turns }] : [];
   if (plan.element) {
     walk((step) => {
       const coords = coordsAt(step);

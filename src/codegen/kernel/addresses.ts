@@ -4,7 +4,7 @@
  * in a block.
  */
 import { constIndex, dependsOn, type Index, laneForm, shift, substitute } from '../indexing.js';
-import { add, all, binary, component, div, fetch, mul, name, rem, splat, sub, U32, u32, vector } from './expr.js';
+import { add, all, binary, component, div, fetch, mul, name, rem, sub, U32, u32, vector } from './expr.js';
 import type { Buffer, Condition, Expr, Kernel, KernelFunction, LoweredKernel, Stmt, Type } from './types.js';
 import { type BindingLimits, Uses, uniformCondition } from './uses.js';
 import { eachStmt, withOperands } from './walk.js';
@@ -212,7 +212,7 @@ class Lowering {
       return;
     }
     if (form.kind === 'quad' && this.uses.quads(buffer) && together) {
-      this.guarded(when, () => this.write(buffer, this.address(shift(form.quad, -start / 4)), splat(value, 4)));
+      this.guarded(when, () => this.write(buffer, this.address(shift(form.quad, -start / 4)), value));
       return;
     }
     const held = `${bufferName}_value`;

@@ -181,7 +181,9 @@ class Flow {
   }
 
   private store(stmt: Of<'store'>, s: State): void {
-    this.values.settled(stmt.value, s, 'what is stored');
+    // Where conditions say what is stored, the rest may be anything.
+    if (stmt.when.length === 0) this.values.settled(stmt.value, s, 'what is stored');
+    else this.values.value(stmt.value, s);
     const b = this.values.buffer(stmt.buffer);
     const count = reach(b, stmt.at);
     // Conditions hold of each lane by itself. Without them, all four are looked at together.

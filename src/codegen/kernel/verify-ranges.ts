@@ -5,7 +5,19 @@
  * Forms are integers of any size. A u32 or i32 has the form of its exact value, so whatever may wrap gets a symbol of its own
  * (verify-integers.ts). The variable `lane` stands for each of 0..3: what is said of a form that holds it, is said of all four.
  */
-import { constIndex, div, type Index, mod, scale, shift, sum, type Term, variable } from '../indexing.js';
+import {
+  constIndex,
+  dependsOn,
+  div,
+  type Index,
+  mod,
+  scale,
+  shift,
+  substitute,
+  sum,
+  type Term,
+  variable,
+} from '../indexing.js';
 
 type Atom = Term['atom'];
 
@@ -281,13 +293,29 @@ export class Facts {
     if (now.lo === old.lo && now.hi === old.hi) return;
     this.known.set(form.key, { form, ...now });
     const only = form.terms.length === 1 ? form.terms[0]!.atom : undefined;
-    if (!only) this.narrowTerms(form, now);
-    else if (only.kind === 'div') this.assume(only.of, now.lo * only.by, now.hi * only.by + only.by - 1);
+    if (!only) {
+      this.narrowTerms(form, now);
+      this.narrowGrowing(form, now);
+    } else if (only.kind === 'div') this.assume(only.of, now.lo * only.by, now.hi * only.by + only.by - 1);
     else if (only.kind === 'mod') {
       const of = this.range(only.of);
       const block = Math.floor(of.lo / only.by);
       if (block === Math.floor(of.hi / only.by))
         this.assume(only.of, block * only.by + now.lo, block * only.by + now.hi);
+    }
+  }
+
+  /** q / 3 + q < 2 says q < 2: of a variable in several terms, which all grow with it, the ends are searched. */
+  private narrowGrowing(form: Index, { lo, hi }: Range): void {
+    for (const name of namesIn(form)) {
+      if (form.terms.filter((t) => namesIn(formOf(t.atom)).has(name)).length < 2 || !grows(form, name)) continue;
+      const own = form.terms.find((t) => t.atom.kind === 'var' && t.atom.name === name)?.atom;
+      if (!own || name === 'lane' || this.impossible) continue;
+      const known = this.atom(own, false);
+      const at = (value: number): Range => this.termwise(substitute(form, name, constIndex(value)));
+      const first = search(known.lo, known.hi + 1, (v) => at(v).hi >= lo);
+      const past = search(first, known.hi + 1, (v) => at(v).lo > hi);
+      this.assume(formOf(own), first, past - 1);
     }
   }
 
@@ -307,4 +335,23 @@ export class Facts {
       this.assume(formOf(atom), Math.ceil(Math.min(...ends)), Math.floor(Math.max(...ends)));
     }
   }
+}
+
+/** Whether x never falls when the variable grows, as far as its form shows. */
+function grows(x: Index, name: string): boolean {
+  return x.terms.every(({ atom, coeff }) => {
+    if (atom.kind === 'var') return atom.name !== name || coeff > 0;
+    return !dependsOn(atom.of, name) || (coeff > 0 && atom.kind === 'div' && grows(atom.of, name));
+  });
+}
+
+/** The first number from `from` on for which a condition holds that goes on holding; `to` if there is none before it. */
+function search(from: number, to: number, holds: (value: number) => boolean): number {
+  let [low, high] = [from, to];
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    if (holds(middle)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }

@@ -1,6 +1,6 @@
 /** What the verifier knows of the value of an expression, and the rules that concern expressions: ranges, bounds, speculation, lanes. */
 import { constIndex, dependsOn, type Index, LANE, laneForm, scale, sum } from '../indexing.js';
-import type { Buffer, Expr, Kernel } from './types.js';
+import type { Buffer, Expr, Kernel, Stmt } from './types.js';
 import { Integers, isInteger, NEVER, type Outcome, rangeOfType } from './verify-integers.js';
 import {
   Facts,
@@ -18,6 +18,7 @@ import {
 import { type Report, showIndex } from './verify-report.js';
 import { type Races, UNTOUCHED } from './verify-shared.js';
 import { fork, joinShared, type State, type Value } from './verify-state.js';
+import { eachExpr, eachStmt } from './walk.js';
 
 const shown = ({ lo, hi }: Range): string => `${lo}..${hi}`;
 
@@ -39,6 +40,7 @@ type Of<K extends Expr['kind']> = Extract<Expr, { kind: K }>;
 export class Values {
   readonly integers: Integers;
   private readonly buffers: ReadonlyMap<string, Buffer>;
+  private readonly pure: ReadonlySet<string>;
 
   constructor(
     private readonly kernel: Kernel,
@@ -49,6 +51,7 @@ export class Values {
   ) {
     this.integers = new Integers(symbols);
     this.buffers = new Map(kernel.buffers.map((b) => [b.name, b]));
+    this.pure = pureFunctions(kernel);
   }
 
   buffer(name: string): Buffer {
@@ -147,8 +150,11 @@ export class Values {
       case 'builtin':
         return e.fn === 'select' ? this.select(e, s) : this.builtin(e, s);
       case 'call': {
-        const args = e.args.map((a) => this.settled(a, s, `an argument of ${e.fn}`));
-        return this.call(e.fn, args, s)!;
+        // What a function of numbers alone makes of a speculative value is one.
+        const pure = this.pure.has(e.fn);
+        const args = e.args.map((a) => (pure ? this.value(a, s) : this.settled(a, s, `an argument of ${e.fn}`)));
+        const settled = args.map((a) => ({ ...a, speculative: false }));
+        return { ...this.call(e.fn, settled, s)!, speculative: args.some((a) => a.speculative) };
       }
       case 'convert':
         return this.convert(e, this.value(e.x, s), s);
@@ -361,4 +367,30 @@ function named(x: Index, of: (name: string) => Range): Range {
     facts.assume(formOf({ kind: 'var', name, hi: claimed, key: name }), lo, hi);
   }
   return facts.range(sum(constIndex(x.constant), ...x.terms.map((t) => scale(formOf(t.atom), t.coeff))));
+}
+
+const PURE_STATEMENTS: ReadonlySet<Stmt['kind']> = new Set(['let', 'var', 'assign', 'return', 'comment']);
+const IMPURE_EXPRESSIONS: ReadonlySet<Expr['kind']> = new Set([
+  'load',
+  'fetch',
+  'item',
+  'collective',
+  'address',
+  'below',
+]);
+
+/** Functions whose result depends on their arguments alone and which have no other effect. */
+function pureFunctions(kernel: Kernel): Set<string> {
+  const pure = new Set<string>();
+  for (const f of kernel.functions) {
+    let clean = f.result !== undefined;
+    eachStmt(f.body, (s) => {
+      clean &&= PURE_STATEMENTS.has(s.kind);
+      eachExpr(s, (e) => {
+        clean &&= !IMPURE_EXPRESSIONS.has(e.kind) && (e.kind !== 'call' || pure.has(e.fn));
+      });
+    });
+    if (clean) pure.add(f.name);
+  }
+  return pure;
 }

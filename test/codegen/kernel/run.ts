@@ -7,6 +7,7 @@ import type { Generated, GenerateOptions } from '../../../src/codegen/generate.j
 import { type Fault, simulate } from '../../../src/codegen/kernel/simulate.js';
 import type { Stats } from '../../../src/codegen/kernel/simulate-machine.js';
 import type { BoundWindow, LoweredKernel } from '../../../src/codegen/kernel/types.js';
+import { verifyKernel } from '../../../src/codegen/kernel/verify.js';
 import { sizeOf } from '../../../src/ir/ops/shapes.js';
 import { tensor } from '../../../src/ir/tensor.js';
 import type { Tensor, Value } from '../../../src/ir/types.js';
@@ -102,17 +103,38 @@ function windowOf(w: BoundWindow, packed: boolean, buffer: ArrayBuffer, ref: Buf
   return new ARRAYS[w.item.scalar](buffer, ref.offset, elements);
 }
 
+/** What the verifier cannot prove of the kernels of a program, each in every variant. */
+export function unproved(g: Generated): string[] {
+  const seen = new Set<string>();
+  const found: string[] = [];
+  for (const d of g.program.entries[0]!.dispatches) {
+    g.program.kernels[d.kernel]!.variants.forEach(({ file }, i) => {
+      if (seen.has(file)) return;
+      seen.add(file);
+      for (const p of verifyKernel(g.variants.get(file)!.program, { workgroups: d.workgroups[i]! }))
+        found.push(`${p.rule}: ${file}: ${p.what} (${p.where})`);
+    });
+  }
+  return found;
+}
+
 /**
- * Compiles results, runs them by the portable variants and by those for every subgroup size, and compares each with the interpreter: the same
+ * Compiles results, verifies them, runs them by the portable variants and by those for every subgroup size, and compares each with the interpreter: the same
  * numbers, and nothing that WGSL leaves undefined.
+ * @param proved Which problems of the verifier count. Default: all
  */
 export function expectRight(
   m: Model,
   results: readonly Value[],
-  { tolerance, ...options }: Partial<GenerateOptions> & { readonly tolerance: number },
+  {
+    tolerance,
+    proved = /./,
+    ...options
+  }: Partial<GenerateOptions> & { readonly tolerance: number; readonly proved?: RegExp },
 ): void {
   const module = m.module(...results);
   const g = compiled(module, options);
+  expect(unproved(g).filter((p) => proved.test(p))).toEqual([]);
   const expected = m.expected(module);
   for (const lanes of [undefined, ...SUBGROUP_SIZES]) {
     const run = simulateProgram(g, m, lanes, lanes === undefined ? 'reverse' : 'forward');
