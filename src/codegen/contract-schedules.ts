@@ -29,6 +29,20 @@ export interface RegisterSchedule {
   readonly threads: readonly [number, number];
 }
 
+/**
+ * A workgroup computes a tile together: each thread `rows` x (4 * vectors), from blocks of `kStep` inputs that all load into workgroup
+ * memory.
+ */
+export interface TileSchedule {
+  readonly kind: 'tile';
+  readonly rows: number;
+  readonly vectors: number;
+  /** Threads of a workgroup along columns and along rows. */
+  readonly threads: readonly [number, number];
+  /** Inputs taken in one turn of the loop; divides 16. */
+  readonly kStep: 8 | 16;
+}
+
 /** Subgroup sizes that a variant is written for. */
 export const SUBGROUP_SIZES = [4, 8, 16, 32, 64, 128] as const;
 
@@ -60,6 +74,27 @@ export function subgroupSchedule(p: ContractProblem, size: number): SubgroupSche
     least = cost;
     const kStep = (4 * lanesPerRow) as 4 | 8 | 16;
     best = { kind: 'subgroup', size, rows, vectors: 1, kStep, order: size === 4 ? 'input' : 'row' };
+  }
+  return best!;
+}
+
+/** What reading a vec4 of workgroup memory costs, in vector multiply-adds. Nobody has measured it on hardware: a prior. */
+const SHARED_COST = 4;
+
+/** The tile schedule for a shape: the tile with the least work, padding counted. */
+export function tileSchedule(p: ContractProblem): TileSchedule {
+  let best: TileSchedule | undefined;
+  let least = Number.POSITIVE_INFINITY;
+  for (const rows of [1, 2, 4, 8]) {
+    for (const vectors of [1, 2]) {
+      const tiles = Math.ceil(p.m / (8 * rows)) * Math.ceil(p.n / (32 * vectors));
+      // For four inputs, by each thread: its share of the blocks' loads, its reads of them, its multiply-adds.
+      const cost =
+        tiles * ((LOAD_COST * (rows + 4 * vectors)) / 8 + SHARED_COST * (rows + 4 * vectors) + 16 * rows * vectors);
+      if (cost >= least) continue;
+      least = cost;
+      best = { kind: 'tile', rows, vectors, threads: [8, 8], kStep: 16 };
+    }
   }
   return best!;
 }

@@ -1,10 +1,11 @@
 /**
  * Contractions: matrix products with whatever the scheduler fused before and after them. One variant for each subgroup size that
- * hardware comes in, and a portable one; which of them runs is decided where the program is loaded.
+ * hardware comes in, one through workgroup memory, and a plain one that runs everywhere; which of them runs is decided where the program is loaded.
  */
 import { contractRegisters } from './contract-registers.js';
-import { registerSchedule, SUBGROUP_SIZES, subgroupSchedule } from './contract-schedules.js';
+import { registerSchedule, SUBGROUP_SIZES, subgroupSchedule, tileSchedule } from './contract-schedules.js';
 import { contractSubgroup } from './contract-subgroup.js';
+import { contractTile } from './contract-tile.js';
 import type { ContractProblem, GeneratedVariant } from './problem.js';
 
 /**
@@ -17,6 +18,7 @@ export function contractVariants(p: ContractProblem): GeneratedVariant[] {
   }
   return [
     ...SUBGROUP_SIZES.map((size) => contractSubgroup(p, subgroupSchedule(p, size), 10)),
+    contractTile(p, tileSchedule(p), 1),
     contractRegisters(p, registerSchedule(p), 0),
   ];
 }

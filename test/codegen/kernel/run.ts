@@ -30,16 +30,11 @@ function memory(bytes: number): ArrayBuffer {
   return buffer;
 }
 
-/**
- * @param lanes The subgroup size of the device that is simulated: each kernel runs its variant for that size where it has one. Absent: the
- * portable variants.
- */
-export function simulateProgram(
-  g: Generated,
-  args: Arguments,
-  lanes?: number,
-  order?: 'forward' | 'reverse',
-): Simulated {
+/** Which variants run: those for a subgroup size, those through workgroup memory, or the last; a kernel without such a one runs its last. */
+export type Which = number | 'tile' | 'portable';
+
+/** Runs every dispatch of the program. */
+export function simulateProgram(g: Generated, args: Arguments, which: Which, order?: 'forward' | 'reverse'): Simulated {
   const entry = g.program.entries[0]!;
   const weights = new Map<string, ArrayBuffer>();
   for (const w of g.weights) {
@@ -63,7 +58,7 @@ export function simulateProgram(
   const faults: (Fault & { kernel: string })[] = [];
   const stats: Stats = { loads: 0, stores: 0, sharedLoads: 0, sharedStores: 0, operations: 0 };
   for (const d of entry.dispatches) {
-    const { file, at } = variantOf(g, d, lanes);
+    const { file, at } = variantOf(g, d, which);
     const lowered = boundAs(g.variants.get(file)!.lowered, d.bindings);
     const packed = new Set(lowered.buffers.filter((b) => b.packed).map((b) => b.name));
     const buffers = lowered.windows.map((w, i) => {
@@ -80,9 +75,9 @@ export function simulateProgram(
   return { results, faults, stats };
 }
 
-function variantOf(g: Generated, d: Dispatch, lanes: number | undefined): { file: string; at: number } {
+function variantOf(g: Generated, d: Dispatch, which: Which): { file: string; at: number } {
   const { variants } = g.program.kernels[d.kernel]!;
-  const own = lanes === undefined ? -1 : variants.findIndex((v) => v.requires.subgroupSize === lanes);
+  const own = variants.findIndex((v) => (typeof which === 'number' ? v.requires.subgroupSize : v.name) === which);
   const at = own >= 0 ? own : variants.length - 1;
   return { file: variants[at]!.file, at };
 }
@@ -136,12 +131,11 @@ export function expectRight(
   const g = compiled(module, options);
   expect(unproved(g).filter((p) => proved.test(p))).toEqual([]);
   const expected = m.expected(module);
-  for (const lanes of [undefined, ...SUBGROUP_SIZES]) {
-    const run = simulateProgram(g, m, lanes, lanes === undefined ? 'reverse' : 'forward');
-    const by = lanes === undefined ? 'portable' : `subgroups of ${lanes}`;
+  for (const by of ['portable', 'tile', ...SUBGROUP_SIZES] as const) {
+    const run = simulateProgram(g, m, by, by === 'portable' ? 'reverse' : 'forward');
     expect(
       run.faults.map((f) => `${f.kernel}: ${f.what}`),
-      by,
+      String(by),
     ).toEqual([]);
     for (const [i, d] of differences(module, m, run.results, expected).entries())
       expect(d, `${results[i]!.op}, ${by}: result ${i} differs by ${d}`).toBeLessThan(tolerance);
