@@ -5,11 +5,12 @@
 import { expect } from 'vitest';
 import type { Generated } from '../../src/codegen/generate.js';
 import { BASELINE, type Limits } from '../../src/codegen/schedule.js';
+import { EspalierError } from '../../src/diagnostics/types.js';
 import { build } from '../../src/ir/build.js';
 import { sizeOf } from '../../src/ir/ops/shapes.js';
 import { tensor } from '../../src/ir/tensor.js';
-import type { DType, Tensor, Value } from '../../src/ir/types.js';
-import { entryOf, Model } from './harness.js';
+import type { DType, Module, Tensor, Value } from '../../src/ir/types.js';
+import { compiled, entryOf, Model } from './harness.js';
 
 /** A model without numbers, of which no tensor takes memory. */
 export class Outline extends Model {
@@ -151,6 +152,19 @@ export const CUTS: Readonly<Record<string, Cut>> = {
     return build.mul(y, build.reshape(build.aux(y, 'lse'), [...shape.slice(0, 3), 1]));
   },
 };
+
+/**
+ * The program for these limits; undefined where an operator reads so many tensors from end to end that no cut helps, which is refused by name.
+ * At the limits that devices have, random programs never are.
+ */
+export function cutTo(module: Module, limits: Partial<Limits>): Generated | undefined {
+  try {
+    return compiled(module, { limits });
+  } catch (error) {
+    if (error instanceof EspalierError && error.diagnostics[0]!.code === 'ESP0602') return undefined;
+    throw error;
+  }
+}
 
 /** Bytes of the largest tensor that the program reads or writes; of a packed weight, before it is padded. */
 export function largest(g: Generated): number {
