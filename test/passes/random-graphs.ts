@@ -7,6 +7,7 @@ import { expect } from 'vitest';
 import { lower } from '../../src/codegen/lower.js';
 import { input, withInputs } from '../../src/ir/graph.js';
 import type { Module, Tensor, Value } from '../../src/ir/types.js';
+import { checkRegions } from '../../src/passes/check.js';
 import { optimize } from '../../src/passes/index.js';
 import { Net, parameters, relative, run } from './models.js';
 
@@ -214,7 +215,9 @@ export function expectPassesToKeep(before: Module, layout: 'keep' | 'free'): voi
       if (module !== last) expectSame(y, run(module, params), `${adapters}, ${layout}: after ${pass}`);
       last = module;
     };
-    const { module } = optimize(before, { adapters, layout, verify: true, after });
+    const { module, report } = optimize(before, { adapters, layout, verify: true, after });
+    // Layer by layer too, as a compile checks them.
+    for (const { site, diagnostic } of checkRegions(report.regions, params)) expect(diagnostic, site).toBeUndefined();
     const lowered = lower(module.funcs.get('infer')!, { binding: 2 ** 27, weights: 'f32' });
     const made = { ...module, funcs: new Map(module.funcs).set('infer', lowered) };
     expectSame(y, run(made, params), `${adapters}, ${layout}: lowered`);

@@ -36,8 +36,9 @@ describe('refuses', () => {
       [
         { ...whole, version: 2 },
         { ...whole, version: 4 },
+        { ...whole, version: '3' },
       ],
-      /has version [24]; this runtime reads version 3/,
+      /has version [234]; this runtime reads version 3/,
     ],
     [
       'no version',
@@ -62,6 +63,14 @@ describe('refuses', () => {
         { ...whole, entries: [] },
       ],
       /malformed at `(kernels|entries)`/,
+    ],
+    [
+      'values of a wrong kind, of which it shows the beginning',
+      [
+        { ...whole, name: 7 },
+        { ...whole, weightFiles: 'x'.repeat(200) },
+      ],
+      /malformed at `(name|weightFiles)`: expected (string|Array), found (7|"x{79}\.\.\.)$/,
     ],
     [
       'weights of one name',
@@ -92,8 +101,9 @@ describe('refuses', () => {
       [
         { ...whole, files: files.filter((f) => f.name !== 'shift.wgsl') },
         { ...whole, files: files.filter((f) => f.name !== whole.weightFiles[0]) },
+        { ...whole, files: files.filter((f) => !f.name.startsWith('golden')) },
       ],
-      /names a file `(shift\.wgsl|weights.*)` that its list of files lacks/,
+      /names a file `(shift\.wgsl|weights.*|golden\.safetensors)` that its list of files lacks/,
     ],
     [
       'a file of weights twice',
