@@ -16,6 +16,7 @@ import { OPS } from '../ir/ops/index.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import type { Func, Module, TensorType, Value } from '../ir/types.js';
 import { type MemoryPlan, planMemory, type Tenant, TensorTooLarge } from '../passes/memory.js';
+import { Schedules } from './alike.js';
 import { BufferLimit, fuse, type Group } from './fuse.js';
 import { printKernel } from './kernel/print.js';
 import type { BoundWindow } from './kernel/types.js';
@@ -24,7 +25,7 @@ import { type BuiltKernel, type BuiltVariant, elementOf, type Place } from './ke
 import { lower } from './lower.js';
 import { labelOf, placeOf } from './place.js';
 import { scalarOf } from './reader.js';
-import { BASELINE, CannotCut, type Limits, type ScheduledDispatch, scheduleGroup } from './schedule.js';
+import { BASELINE, CannotCut, type Limits, type ScheduledDispatch } from './schedule.js';
 import { padded, type WeightRecipe, Weights } from './weights.js';
 
 export interface GenerateOptions {
@@ -36,6 +37,8 @@ export interface GenerateOptions {
   readonly limits?: 'baseline' | Partial<Limits>;
   /** How packed weights are stored. */
   readonly weights: 'f32' | 'f16';
+  /** Keeps the kernel programs that the files are the text of (default: not; they are large). */
+  readonly keepPrograms?: boolean;
   /** The device here has limits that the program fits, so a message may advise them (default: not known). */
   readonly deviceHelps?: boolean;
 }
@@ -45,7 +48,7 @@ export interface Generated {
   readonly program: Unsealed;
   /** `<name>.<variant>.wgsl` -> text. */
   readonly files: ReadonlyMap<string, string>;
-  /** What the files are the text of, by their names. */
+  /** What the files are the text of, by their names, if they were to be kept. */
   readonly variants: ReadonlyMap<string, BuiltVariant>;
   readonly weights: readonly WeightRecipe[];
   /** One for each entry; `describeMemory` prints it. */
@@ -61,7 +64,7 @@ export function generate(
   options: GenerateOptions,
 ): Generated {
   const limits: Limits = { ...BASELINE, ...(typeof options.limits === 'object' ? options.limits : {}) };
-  const kernels = new Kernels();
+  const kernels = new Kernels(options.keepPrograms ?? false);
   const weights = new Weights(options.weights);
   const entries: Entry[] = [];
   const memory: MemoryPlan[] = [];
@@ -136,6 +139,8 @@ class Kernels {
   private readonly byText = new Map<string, number>();
   private readonly names = new Set<string>();
 
+  constructor(private readonly keepPrograms: boolean) {}
+
   add(k: BuiltKernel): number {
     const texts = k.variants.map((v) => printKernel(v.lowered));
     const text = k.variants.map((v, i) => `${v.name}\n${texts[i]}`).join('\n');
@@ -148,7 +153,7 @@ class Kernels {
     const variants = k.variants.map((v, i) => {
       const file = `${name}.${v.name}.wgsl`;
       this.files.set(file, texts[i]!);
-      this.variants.set(file, v);
+      if (this.keepPrograms) this.variants.set(file, v);
       return { name: v.name, requires: v.requires, file, rank: v.rank };
     });
     const access = new Map(k.buffers.map((b) => [b.name, b.access]));
@@ -228,12 +233,13 @@ class EntryBuilder {
   /** Groups and their dispatches. Whether the bindings of large tensors are too many is known when a group's kernel has been written. */
   private scheduled(): Scheduled[] {
     const context = { place: (v: Value) => this.place(v), weights: this.options.weights, limits: this.limits };
+    const schedules = new Schedules(context, this.limits);
     const made = new Map<Group, readonly ScheduledDispatch[]>();
     const refused = new Map<Group, CannotCut>();
     const fits = (g: Group): boolean => {
       if ([g.result, ...g.reads].every((v) => bytesOf(v) <= this.limits.maxStorageBufferBindingSize)) return true;
       try {
-        made.set(g, scheduleGroup(g, context, this.limits));
+        made.set(g, schedules.of(g));
         return true;
       } catch (error) {
         if (!(error instanceof CannotCut)) throw error;
@@ -243,7 +249,7 @@ class EntryBuilder {
     };
     try {
       const groups = fuse(this.func, { maxBuffers: this.limits.maxStorageBuffersPerShaderStage, fits });
-      return groups.map((group) => ({ group, parts: made.get(group) ?? scheduleGroup(group, context, this.limits) }));
+      return groups.map((group) => ({ group, parts: made.get(group) ?? schedules.of(group) }));
     } catch (error) {
       if (!(error instanceof BufferLimit)) throw error;
       const { anchor } = error.group;

@@ -155,8 +155,9 @@ export class KernelWriter {
   /** The kernel of these variants, which read and write the buffers that this writer knows. */
   built(about: Pick<BuiltKernel, 'name' | 'archetype' | 'packed'>, variants: readonly GeneratedVariant[]): BuiltKernel {
     const buffers = [...this.buffers.values()];
+    const library = this.library.functions();
     const programs = variants.map(({ program }): Kernel => {
-      return { ...program, buffers, functions: [...this.library.functions(), ...program.functions] };
+      return { ...program, buffers, functions: [...library, ...program.functions] };
     });
     const lowered = explicitAddresses(programs, this.context.limits);
     return {

@@ -108,7 +108,7 @@ export class Model {
   }
 }
 
-export const OPTIONS: GenerateOptions = { name: 'test', compiler: 'test', weights: 'f32' };
+export const OPTIONS: GenerateOptions = { name: 'test', compiler: 'test', weights: 'f32', keepPrograms: true };
 
 export function compiled(module: Module, options: Partial<GenerateOptions> = {}): Generated {
   return generate([{ batch: 1, module }], { ...OPTIONS, ...options });

@@ -14,12 +14,16 @@ export function explicitAddresses(variants: readonly Kernel[], limits: BindingLi
   const uses = new Uses(variants, limits);
   const windows = uses.windows();
   const access = variants[0]!.buffers.filter((b) => uses.isCut(b)).map((b) => windowed(b, uses, windows));
+  // Variants share most of their functions.
+  const done = new Map<KernelFunction, KernelFunction>();
+  const lowered = (f: KernelFunction): KernelFunction => {
+    const made = done.get(f) ?? { ...f, body: new Lowering(uses, f.body, f.params).block(f.body) };
+    done.set(f, made);
+    return made;
+  };
   return variants.map((kernel) => ({
     ...kernel,
-    functions: [
-      ...access,
-      ...kernel.functions.map((f) => ({ ...f, body: new Lowering(uses, f.body, f.params).block(f.body) })),
-    ],
+    functions: [...access, ...kernel.functions.map(lowered)],
     main: new Lowering(uses, kernel.main, kernel.inputs).block(kernel.main),
     windows,
   }));

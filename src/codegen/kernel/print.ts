@@ -192,13 +192,20 @@ class Writer {
   }
 }
 
+/** Variants of a kernel share functions. */
+const TEXTS = new WeakMap<KernelFunction, string>();
+
 function functionText(f: KernelFunction): string {
+  const known = TEXTS.get(f);
+  if (known !== undefined) return known;
   const w = new Writer();
   const params = f.params.map((p) => `${p.name}: ${typeName(p.type)}`).join(', ');
   w.line(`fn ${f.name}(${params})${f.result ? ` -> ${typeName(f.result)}` : ''} {`);
   w.body(f.body);
   w.line('}');
-  return w.toString();
+  const text = w.toString();
+  TEXTS.set(f, text);
+  return text;
 }
 
 const INPUT_TYPES = {

@@ -76,11 +76,29 @@ export function operandsOf(e: Expr): readonly Expr[] {
 
 /** Every expression of a statement, apart from those in its bodies; operands after what they are operands of. */
 export function eachExpr(s: Stmt, visit: (e: Expr) => void): void {
-  const into = (e: Expr): void => {
-    visit(e);
-    for (const x of operandsOf(e)) into(x);
-  };
-  for (const e of exprsOf(s)) into(e);
+  for (const e of exprsOf(s)) into(e, visit);
+}
+
+/** Kernels hold thousands of expressions: the common kinds are gone through without a list of their operands. */
+function into(e: Expr, visit: (e: Expr) => void): void {
+  visit(e);
+  switch (e.kind) {
+    case 'literal':
+    case 'name':
+    case 'address':
+    case 'below':
+    case 'load':
+      return;
+    case 'binary':
+      into(e.a, visit);
+      into(e.b, visit);
+      return;
+    case 'splat':
+      into(e.x, visit);
+      return;
+    default:
+      for (const x of operandsOf(e)) into(x, visit);
+  }
 }
 
 /** The expression with its operands replaced, in the order of `operandsOf`. */
