@@ -12,7 +12,8 @@ import type { Report } from './verify-report.js';
 import { afterBarrier, Races, sameArrays, UNTOUCHED, withTouched } from './verify-shared.js';
 import { fork, joinShared, type State, type Value } from './verify-state.js';
 import { reach, Values } from './verify-values.js';
-import { assigned, nodes, statements, valuesOf } from './verify-walk.js';
+import { assigned, nodes, statements } from './verify-walk.js';
+import { exprsOf } from './walk.js';
 
 type Of<K extends Stmt['kind']> = Extract<Stmt, { kind: K }>;
 
@@ -420,7 +421,7 @@ class Flow {
         (t) =>
           (t.kind === 'put' && arrays.has(t.array)) ||
           (t.kind === 'do' && this.isShared(this.functions.get(t.fn)!)) ||
-          valuesOf(t)
+          exprsOf(t)
             .flatMap(nodes)
             .some(
               (n) =>

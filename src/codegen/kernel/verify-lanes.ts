@@ -1,7 +1,8 @@
 /** The verifier's rule `lanes`, as far as it needs no knowledge of values: sizes of subgroups, and lanes that are literals. */
 import type { Expr, Kernel, Stmt } from './types.js';
 import type { Report } from './verify-report.js';
-import { nodes, statements, valuesOf } from './verify-walk.js';
+import { nodes, statements } from './verify-walk.js';
+import { exprsOf } from './walk.js';
 
 const isPower = (n: number): boolean => n >= 1 && 2 ** Math.round(Math.log2(n)) === n;
 
@@ -22,7 +23,7 @@ export function checkLanes(kernel: Kernel, report: Report): void {
     report.enter(fn);
     for (const s of statements(body)) {
       report.at(s);
-      for (const e of valuesOf(s).flatMap(nodes)) if (e.kind === 'collective') checkCollective(e, subgroup, report);
+      for (const e of exprsOf(s).flatMap(nodes)) if (e.kind === 'collective') checkCollective(e, subgroup, report);
     }
     report.leave();
   };

@@ -1,6 +1,7 @@
 /** Ways through the statements and expressions of a kernel program, for the verifier. */
 import type { Index } from '../indexing.js';
 import type { Expr, Stmt } from './types.js';
+import { operandsOf } from './walk.js';
 
 /** The statements and those inside of them. */
 export function statements(body: readonly Stmt[]): Stmt[] {
@@ -11,61 +12,9 @@ export function statements(body: readonly Stmt[]): Stmt[] {
   });
 }
 
-/** Expressions of the statement itself. */
-export function valuesOf(s: Stmt): readonly Expr[] {
-  switch (s.kind) {
-    case 'let':
-    case 'assign':
-    case 'store':
-      return [s.value];
-    case 'var':
-    case 'return':
-      return s.value ? [s.value] : [];
-    case 'array':
-      return s.values;
-    case 'put':
-    case 'write':
-      return [s.at, s.value];
-    case 'if':
-      return s.cases.map((c) => c.when);
-    case 'for':
-      return [s.from, s.below];
-    case 'do':
-      return s.args;
-    default:
-      return [];
-  }
-}
-
 /** The expression and those inside of it. */
 export function nodes(e: Expr): Expr[] {
-  return [e, ...operands(e).flatMap(nodes)];
-}
-
-function operands(e: Expr): readonly Expr[] {
-  switch (e.kind) {
-    case 'unary':
-    case 'convert':
-    case 'bitcast':
-    case 'splat':
-      return [e.x];
-    case 'binary':
-      return [e.a, e.b];
-    case 'builtin':
-    case 'call':
-      return e.args;
-    case 'vector':
-      return e.parts;
-    case 'component':
-      return typeof e.at === 'number' ? [e.x] : [e.x, e.at];
-    case 'fetch':
-    case 'item':
-      return [e.at];
-    case 'collective':
-      return e.lane ? [e.x, e.lane] : [e.x];
-    default:
-      return [];
-  }
+  return [e, ...operandsOf(e).flatMap(nodes)];
 }
 
 /** Names of the variables and arrays that the statements assign to. */
