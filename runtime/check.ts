@@ -26,7 +26,7 @@ export const elements = (shape: readonly number[]): number => shape.reduce((a, b
 /** Bytes of a tensor's buffer: WebGPU copies multiples of 4. */
 export const byteSize = ({ dtype, shape }: TensorSpec): number => Math.ceil((elements(shape) * BYTES[dtype]) / 4) * 4;
 
-/** Buffers are multiples of 16 bytes, so that each can be bound as an array of vec4f. */
+/** Buffers are multiples of 16 bytes, so that each can be bound as an array of vectors of four. */
 export function roundUp(bytes: number): number {
   return Math.max(16, Math.ceil(bytes / 16) * 16);
 }

@@ -4,7 +4,7 @@
  */
 import { InputError } from './errors.js';
 import { type Pixels, rgbaRows } from './image.js';
-import { FINISH, RESAMPLE } from './preprocess.wgsl.js';
+import { FINISH, RESAMPLE, THREADS } from './preprocess.generated.js';
 import type { PreprocessStep } from './program.js';
 import { type Box, type Plan, planSteps, type ResizeStage, taps } from './resample.js';
 
@@ -28,9 +28,9 @@ interface Plane {
 const BAND = 48 << 20;
 /** Bytes of buffers kept for later images. */
 const POOL = 256 << 20;
-/** Invocations of a workgroup, and workgroups along x; both as in the WGSL. */
-const GROUP = 64;
+/** Workgroups along x, and threads. */
 const ACROSS = 32768;
+const ROW = ACROSS * THREADS;
 
 export class Preprocessor {
   private readonly device: GPUDevice;
@@ -54,7 +54,7 @@ export class Preprocessor {
   }
 
   static async create(device: GPUDevice, steps: readonly PreprocessStep[]): Promise<Preprocessor> {
-    const compile = (label: string, code: string) =>
+    const compile = (label: string, { code }: { readonly code: string }) =>
       device.createComputePipelineAsync({
         label,
         layout: 'auto',
@@ -128,9 +128,10 @@ export class Preprocessor {
         source: band,
         target: between,
         table: taps(from.width, stage.width, stage.filter, keep.x, keep.width),
-        along: { step: 1, origin: from.x, extent: band.width },
-        across: { step: band.width, origin: from.y + down.from + low - at, extent: band.height },
-        out: { along: keep.width, across: high - low, alongStep: 1, acrossStep: keep.width, base: low * keep.width },
+        along: { apart: 1, origin: from.x, pixels: band.width },
+        across: { apart: band.width, origin: from.y + down.from + low - at, pixels: band.height },
+        lines: high - low,
+        base: low * keep.width,
         gray: stage.gray,
       });
       if (!single) {
@@ -150,9 +151,10 @@ export class Preprocessor {
       source: plane,
       target: between,
       table: taps(from.width, stage.width, stage.filter, keep.x, keep.width),
-      along: { step: 1, origin: from.x, extent: plane.width },
-      across: { step: plane.width, origin: from.y + down.from, extent: plane.height },
-      out: { along: keep.width, across: between.height, alongStep: 1, acrossStep: keep.width, base: 0 },
+      along: { apart: 1, origin: from.x, pixels: plane.width },
+      across: { apart: plane.width, origin: from.y + down.from, pixels: plane.height },
+      lines: between.height,
+      base: 0,
       gray: stage.gray,
     });
     return this.encodeVertical(encoder, between, down.from, stage, down);
@@ -170,28 +172,38 @@ export class Preprocessor {
       source: between,
       target: result,
       table,
-      along: { step: between.width, origin: -skipped, extent: between.height },
-      across: { step: 1, origin: 0, extent: between.width },
-      out: { along: keep.height, across: keep.width, alongStep: keep.width, acrossStep: 1, base: 0 },
+      along: { apart: between.width, origin: -skipped, pixels: between.height },
+      across: { apart: 1, origin: 0, pixels: between.width },
+      lines: keep.width,
+      base: 0,
       gray: false,
     });
     return result;
   }
 
   private encodeAxis(encoder: GPUCommandEncoder, pass: AxisPass): void {
-    const { along, across, out, table } = pass;
-    const spans = out.along * 3;
-    const numbers = new Int32Array(spans + table.weights.length);
-    numbers.set(table.spans);
-    numbers.set(table.weights, spans);
-    const params = new Int32Array([
-      ...[out.along, out.across, out.alongStep, out.acrossStep],
-      ...[out.base, spans, pass.gray ? 1 : 0, ACROSS * GROUP],
-      ...[along.step, along.origin, along.extent, 0],
-      ...[across.step, across.origin, across.extent, 0],
-    ]);
-    const buffers = [pass.source.buffer, this.filled(numbers), pass.target.buffer, this.filled(params)];
-    this.record(encoder, this.resample, buffers, out.along * out.across);
+    const { along, across, table } = pass;
+    // Rows of the target follow one another, so it is enough to say which of the two axes lies along them.
+    const [x, y] = [table.table.length / (table.most + 1), pass.lines];
+    const params = words(RESAMPLE.params, {
+      row: ROW,
+      count: x * y,
+      base: pass.base,
+      gray: pass.gray ? 1 : 0,
+      taps: table.most,
+      along: x,
+      along_step: along.apart === 1 ? 1 : y,
+      along_apart: along.apart,
+      along_pixels: along.pixels,
+      along_origin: along.origin,
+      across: y,
+      across_step: along.apart === 1 ? x : 1,
+      across_apart: across.apart,
+      across_pixels: across.pixels,
+      across_origin: across.origin,
+    });
+    const buffers = [pass.source.buffer, this.filled(table.table), pass.target.buffer, this.filled(params)];
+    this.record(encoder, this.resample, buffers, x * y);
   }
 
   private encodeFinish(
@@ -211,19 +223,28 @@ export class Preprocessor {
         'put `grayscale` into its `preprocess`',
       );
     }
-    const params = new ArrayBuffer(64);
-    const int = new Int32Array(params);
-    const real = new Float32Array(params);
     const count = window.width * window.height;
-    int.set([plane.width, plane.height, window.x, window.y]);
-    int.set([window.width, window.height, channels, target.index * channels * count], 4);
-    for (let c = 0; c < 3; c++) {
-      real[8 + c] = plan.mean[c] ?? plan.mean[0] ?? 0;
-      real[12 + c] = plan.std[c] ?? plan.std[0] ?? 1;
-    }
-    int[11] = plan.gray ? 1 : 0;
-    int[15] = ACROSS * GROUP;
-    this.record(encoder, this.finish, [plane.buffer, target.buffer, this.filled(int)], count);
+    const bits = (values: readonly number[], c: number, otherwise: number): number =>
+      new Int32Array(Float32Array.of(values[c] ?? values[0] ?? otherwise).buffer)[0]!;
+    const params = words(FINISH.params, {
+      row: ROW,
+      count,
+      base: target.index * channels * count,
+      gray: plan.gray ? 1 : 0,
+      channels,
+      window_width: window.width,
+      x_origin: window.x,
+      y_origin: window.y,
+      width: plane.width,
+      height: plane.height,
+      mean_red: bits(plan.mean, 0, 0),
+      mean_green: bits(plan.mean, 1, 0),
+      mean_blue: bits(plan.mean, 2, 0),
+      deviation_red: bits(plan.std, 0, 1),
+      deviation_green: bits(plan.std, 1, 1),
+      deviation_blue: bits(plan.std, 2, 1),
+    });
+    this.record(encoder, this.finish, [plane.buffer, target.buffer, this.filled(params)], count);
   }
 
   private record(
@@ -236,7 +257,7 @@ export class Preprocessor {
     pass.setPipeline(pipeline);
     const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
     pass.setBindGroup(0, this.device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }));
-    const groups = Math.ceil(invocations / GROUP);
+    const groups = Math.ceil(invocations / THREADS);
     pass.dispatchWorkgroups(Math.min(groups, ACROSS), Math.ceil(groups / ACROSS));
     pass.end();
   }
@@ -282,22 +303,30 @@ export class Preprocessor {
   }
 }
 
-/** One direction of a resize: along the axis that is resized, and across it. Steps are in pixels of the buffers. */
+/** An axis of a source: how far its pixels lie apart, how many there are, what is added to a position; positions outside then are zeros. */
+interface Axis {
+  readonly apart: number;
+  readonly pixels: number;
+  readonly origin: number;
+}
+
+/** One direction of a resize: along the axis that is resized, and across it. */
 interface AxisPass {
   readonly source: Plane;
   readonly target: Plane;
   readonly table: ReturnType<typeof taps>;
-  /** `origin` is added to a source position; positions outside `extent` then are zeros. */
-  readonly along: { readonly step: number; readonly origin: number; readonly extent: number };
-  readonly across: { readonly step: number; readonly origin: number; readonly extent: number };
-  readonly out: {
-    readonly along: number;
-    readonly across: number;
-    readonly alongStep: number;
-    readonly acrossStep: number;
-    readonly base: number;
-  };
+  readonly along: Axis;
+  readonly across: Axis;
+  /** Lines of the result, each along the axis that is resized. */
+  readonly lines: number;
+  /** The pixel of the target where the result begins. */
+  readonly base: number;
   readonly gray: boolean;
+}
+
+/** A kernel's parameters, in its order. */
+function words<N extends string>(params: readonly N[], values: { readonly [K in N]: number }): Int32Array<ArrayBuffer> {
+  return Int32Array.from(params, (name) => values[name]);
 }
 
 /** The part of [at, at + size) that lies in [0, extent); one row at least. */

@@ -24,9 +24,9 @@ export interface Box {
 
 /** Weights of some output pixels along one axis. */
 export interface Taps {
-  /** For each output pixel: first source pixel, number of weights, where its weights begin (counted from the first weight). */
-  readonly spans: Int32Array;
-  readonly weights: Int32Array;
+  /** A row of 1 + `most` for each output pixel: its first source pixel and its weights, the last of which may be zeros past the source. */
+  readonly table: Int32Array<ArrayBuffer>;
+  readonly most: number;
   /** Source pixels that are read at all, half open. */
   readonly from: number;
   readonly to: number;
@@ -34,18 +34,13 @@ export interface Taps {
 
 /** Weights for output pixels [first, first + count) when `input` pixels become `output`. */
 export function taps(input: number, output: number, filter: Filter, first = 0, count = output): Taps {
-  const spans = new Int32Array(count * 3);
-  const weights: number[] = [];
-  const put = (i: number, start: number, list: readonly number[]) => {
-    spans.set([start, list.length, weights.length], i * 3);
-    for (const w of list) weights.push(w);
-  };
+  const rows: number[][] = [];
   const scale = input / output;
   if (filter === 'nearest') {
     // Steps are added, not multiplied, since that is what Pillow rounds.
     let at = scale * 0.5;
     for (let i = 0; i < first + count; i++, at += scale) {
-      if (i >= first) put(i - first, Math.min(input - 1, Math.trunc(at)), [1 << PRECISION]);
+      if (i >= first) rows.push([Math.min(input - 1, Math.trunc(at)), 1 << PRECISION]);
     }
   } else {
     const widened = Math.max(scale, 1);
@@ -57,20 +52,19 @@ export function taps(input: number, output: number, filter: Filter, first = 0, c
       const end = Math.min(input, Math.trunc(center + support + 0.5));
       const list = Array.from({ length: end - start }, (_, k) => shape((k + start - center + 0.5) * (1 / widened)));
       const sum = list.reduce((a, b) => a + b, 0);
-      put(
-        i,
-        start,
-        list.map((w) => fixed(sum === 0 ? w : w / sum)),
-      );
+      rows.push([start, ...list.map((w) => fixed(sum === 0 ? w : w / sum))]);
     }
   }
+  const length = rows.reduce((most, row) => Math.max(most, row.length), 1);
+  const table = new Int32Array(count * length);
   let from = input;
   let to = 0;
-  for (let i = 0; i < count; i++) {
-    from = Math.min(from, spans[3 * i]!);
-    to = Math.max(to, spans[3 * i]! + spans[3 * i + 1]!);
+  for (const [i, row] of rows.entries()) {
+    table.set(row, i * length);
+    from = Math.min(from, row[0]!);
+    to = Math.max(to, row[0]! + row.length - 1);
   }
-  return { spans, weights: Int32Array.from(weights), from, to };
+  return { table, most: length - 1, from, to };
 }
 
 function fixed(weight: number): number {

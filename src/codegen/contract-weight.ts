@@ -27,7 +27,7 @@ export function paddedK(p: ContractProblem, kStep: number): number {
 }
 
 /**
- * `weight4(z, k, column) -> vec4f`: b at k for four neighbouring columns, for any k below `paddedK` and any column that is a multiple of 4.
+ * `weight4(z, k, column)`: b at k for four neighbouring columns, for any k below `paddedK` and any column that is a multiple of 4.
  * Past the last column it repeats valid ones, and past k it may give any finite number (a is 0 there).
  */
 export function weightFunction(p: ContractProblem, kStep: number): KernelFunction {

@@ -9,18 +9,18 @@ import type { Kernel, KernelFunction } from './kernel/types.js';
 export type WeightLayout =
   /** `tiles:16x32`: [ceil(n/32)][ceil(k/16)][16][32], zero padded: tile (nb, kb) holds w[n][k] for k in rows and n in columns. */
   | { readonly kind: 'tiles'; readonly kTile: 16; readonly nTile: 32; readonly dtype: 'f32' | 'f16' }
-  /** No weight: the function `load_b4(z: u32, k: u32, col: u32) -> vec4f` gives four neighbouring columns. */
+  /** No weight: the function `load_b4(z, k, col)` gives four neighbouring columns. */
   | { readonly kind: 'function' };
 
 /**
  * y[z, row, col] = sum over k of a[z, row, k] * b[z, k, col], for z < batch, row < m, col < n.
  *
  * `functions` are
- *   fn load_a4(z: u32, row: u32, k: u32) -> vec4f      // a at k..k+3; must be 0 outside m and k itself; k is a multiple of 4
- *   fn load_b4(...)                                    // only for layout `function`
- *   fn store4(z: u32, row: u32, col: u32, v: vec4f)    // epilogue and store; col is a multiple of 4; called for row < m, col < n
- *                                                      // (store4 itself drops columns past n when n is not a multiple of 4)
- * For layout `tiles` the weight is the buffer `weight`, of vec4f (f32) or of vec2u that hold four halves (f16).
+ *   load_a4(z, row, k)         // a at k..k+3; must be 0 outside m and k itself; k is a multiple of 4
+ *   load_b4(z, k, col)         // only for layout `function`
+ *   store4(z, row, col, v)     // epilogue and store of four; col is a multiple of 4; called for row < m, col < n
+ *                              // (store4 itself drops columns past n when n is not a multiple of 4)
+ * For layout `tiles` the weight is the buffer `weight`, of four f32 or of two u32 that hold four halves (f16).
  */
 export interface ContractProblem {
   readonly batch: number;
@@ -38,10 +38,10 @@ export interface ContractProblem {
  * z runs over batch times heads.
  *
  * `functions` are
- *   fn load_q4(z: u32, row: u32, d: u32) -> vec4f;  fn load_k4(z: u32, j: u32, d: u32) -> vec4f;  fn load_v4(z: u32, j: u32, e: u32) -> vec4f
- *   fn bias(z: u32, row: u32, j: u32) -> f32           // only if hasBias
- *   fn store4(z: u32, row: u32, e: u32, v: vec4f)
- *   fn store_lse(z: u32, row: u32, v: f32)             // only if hasLse
+ *   load_q4(z, row, d), load_k4(z, j, d), load_v4(z, j, e)     // four each
+ *   bias(z, row, j)                                            // only if hasBias
+ *   store4(z, row, e, v)
+ *   store_lse(z, row, v)                                       // only if hasLse
  * d and e are multiples of 4. d is below headDim, and a load gives 0 for the rest of its last four; e may lie past valueDim, where loads
  * give anything.
  */

@@ -5,15 +5,16 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type OpenDevice, openDevice } from '../../runtime/node/device.js';
 import type { PreprocessStep } from '../../runtime/program.js';
-import { centerCrop, resizedSize, taps } from '../../runtime/resample.js';
+import { centerCrop, resizedSize } from '../../runtime/resample.js';
 import { load } from '../../runtime/session.js';
 import { random } from '../codegen/harness.js';
 import { copyProgram } from './program.js';
+import { type At, resampled } from './resampled.js';
 
 interface Picture {
   readonly width: number;
   readonly height: number;
-  readonly at: (x: number, y: number, c: number) => number;
+  readonly at: At;
 }
 
 let gpu: OpenDevice;
@@ -22,23 +23,13 @@ beforeAll(async () => {
 });
 afterAll(() => gpu.release());
 
-function stored(width: number, height: number, of: Picture['at']): Picture {
+function stored(width: number, height: number, of: At): Picture {
   const bytes = new Uint8Array(width * height * 3);
   for (let i = 0; i < bytes.length; i++) {
     const pixel = Math.floor(i / 3);
     bytes[i] = of(pixel % width, Math.floor(pixel / width), i % 3);
   }
   return { width, height, at: (x, y, c) => bytes[(y * width + x) * 3 + c]! };
-}
-
-/** One direction: `at(i, j, c)` along and across. */
-function axis(from: number, to: number, filter: 'nearest' | 'bilinear' | 'bicubic', at: Picture['at']): Picture['at'] {
-  const { spans, weights } = taps(from, to, filter);
-  return (i, j, c) => {
-    let sum = 1 << 21;
-    for (let t = 0; t < spans[3 * i + 1]!; t++) sum += weights[spans[3 * i + 2]! + t]! * at(spans[3 * i]! + t, j, c);
-    return Math.min(255, Math.max(0, sum >> 22));
-  };
 }
 
 function stepped(p: Picture, step: PreprocessStep): Picture {
@@ -56,8 +47,8 @@ function stepped(p: Picture, step: PreprocessStep): Picture {
   if (step.step !== 'resize') return p;
   const [width, height] = resizedSize(p.width, p.height, step.size);
   if (width === p.width && height === p.height) return p;
-  const across = stored(width, p.height, axis(p.width, width, step.filter, p.at));
-  const down = axis(p.height, height, step.filter, (j, i, c) => across.at(i, j, c));
+  const across = stored(width, p.height, resampled(p.width, width, step.filter, p.at));
+  const down = resampled(p.height, height, step.filter, (j, i, c) => across.at(i, j, c));
   return stored(width, height, (x, y, c) => down(y, x, c));
 }
 

@@ -97,6 +97,11 @@ export class Body {
     this.push({ kind: 'store', buffer, at, value, when });
   }
 
+  /** An item of a packed buffer. */
+  write(buffer: string, at: Expr, value: Expr): void {
+    this.push({ kind: 'write', buffer, at, value });
+  }
+
   if(when: Expr, body: () => void): void {
     this.push({ kind: 'if', cases: [{ when, body: this.nested(body) }] });
   }

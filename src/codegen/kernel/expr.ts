@@ -5,6 +5,7 @@ import type { BinaryOp, Builtin, Collective, Expr, Lanes, Scalar, Type, UnaryOp 
 export const F32: Type = { scalar: 'f32', lanes: 1 };
 export const F32X4: Type = { scalar: 'f32', lanes: 4 };
 export const U32: Type = { scalar: 'u32', lanes: 1 };
+export const I32: Type = { scalar: 'i32', lanes: 1 };
 export const BOOL: Type = { scalar: 'bool', lanes: 1 };
 
 /** @throws RangeError for NaN, which has no literal in WGSL. */
@@ -111,6 +112,11 @@ export function call(fn: string, result: Type, args: readonly Expr[]): Expr {
 
 export function convert(x: Expr, scalar: Scalar): Expr {
   return x.scalar === scalar ? x : { kind: 'convert', scalar, lanes: x.lanes, x };
+}
+
+/** The same bits as another type of 32. */
+export function bitcast(x: Expr, scalar: 'f32' | 'i32' | 'u32'): Expr {
+  return { kind: 'bitcast', scalar, lanes: x.lanes, x };
 }
 
 export function vector(...parts: readonly Expr[]): Expr {

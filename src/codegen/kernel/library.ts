@@ -1,6 +1,6 @@
 /**
  * Functions that kernels call for what WGSL lacks or does not promise accurately enough. Each exists for f32 and, with the suffix `4`, for
- * vec4f; a kernel holds those that it uses.
+ * four of them; a kernel holds those that it uses.
  */
 import { Body } from './body.js';
 import { add, binary, builtin, call, div, eq, f32, lt, mul, name, select, splat, sub, unary } from './expr.js';

@@ -59,9 +59,9 @@ export type Builtin =
   | 'dot'
   /** f32 -> f32, rounded to the nearest f16. */
   | 'quantizeToF16'
-  /** u32 -> vec2f */
+  /** u32 -> two f32 */
   | 'unpack2x16float'
-  /** vec2f -> u32 */
+  /** two f32 -> u32 */
   | 'pack2x16float';
 
 /** Operations over the lanes of a subgroup. All of its lanes must take part. */
@@ -91,7 +91,7 @@ export type Expr = Type &
     | { readonly kind: 'builtin'; readonly fn: Builtin; readonly args: readonly Expr[] }
     /** A function of the program. */
     | { readonly kind: 'call'; readonly fn: string; readonly args: readonly Expr[] }
-    /** By value: f32(x), vec4<i32>(x); true is 1. */
+    /** By value, in each element; true is 1. */
     | { readonly kind: 'convert'; readonly x: Expr }
     | { readonly kind: 'bitcast'; readonly x: Expr }
     /** A scalar in every element. */
@@ -104,7 +104,7 @@ export type Expr = Type &
      * within the buffer); the value must then be selected away, or not be stored by a store with conditions.
      */
     | { readonly kind: 'load'; readonly buffer: string; readonly at: Index; readonly speculative: boolean }
-    /** After addresses.ts: one item of a buffer as it is declared (an element, or a vector of them). */
+    /** One item of a packed buffer; after addresses.ts, of every buffer as it is declared (an element, or a vector of them). */
     | { readonly kind: 'fetch'; readonly buffer: string; readonly at: Expr; readonly speculative: boolean }
     /** An element of a private array or of workgroup memory. */
     | { readonly kind: 'item'; readonly array: string; readonly at: Expr }
@@ -133,7 +133,7 @@ export type Stmt =
       readonly value: Expr;
       readonly when: readonly Condition[];
     }
-  /** After addresses.ts: one item of a buffer as it is declared. */
+  /** One item of a packed buffer; after addresses.ts, of every buffer as it is declared. */
   | { readonly kind: 'write'; readonly buffer: string; readonly at: Expr; readonly value: Expr }
   /** The first case that holds. */
   | {
@@ -182,7 +182,7 @@ export interface Buffer {
   readonly count: number;
   /** The buffer is padded to 16 bytes, so the last vec4 may be read although the count is no multiple of four. */
   readonly padded: boolean;
-  /** Items of a packed weight, which is bound whole and reached by `fetch` from the start; `count` then counts these. */
+  /** Items of a packed weight or of words at computed places, bound whole and reached by `fetch` and `write` from the start; `count` then counts these. */
   readonly packed?: Type;
 }
 

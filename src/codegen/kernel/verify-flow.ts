@@ -162,6 +162,9 @@ class Flow {
         return;
       }
       case 'write':
+        this.values.settled(stmt.value, s, 'what is stored');
+        this.values.indexOf(stmt.at, s, stmt.buffer, this.values.buffer(stmt.buffer).count);
+        return;
       case 'comment':
         return;
     }

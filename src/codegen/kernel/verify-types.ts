@@ -151,7 +151,7 @@ class Checker {
         this.store(s);
         return;
       case 'write':
-        this.type('a write has no place in a kernel before its addresses are explicit');
+        this.write(s);
         return;
       case 'if':
         for (const c of s.cases) this.expect(c.when, BOOL, 'the condition');
@@ -196,6 +196,20 @@ class Checker {
       if (e.kind === 'load' || e.kind === 'fetch') return this.buffers.get(e.buffer)?.access === 'read_write';
       return e.kind === 'call' || e.kind === 'collective' || (e.kind === 'item' && !this.lookup(e.array));
     });
+  }
+
+  private write(s: Extract<Stmt, { kind: 'write' }>): void {
+    const b = this.buffers.get(s.buffer);
+    this.expect(s.at, U32, 'the index');
+    this.expr(s.value);
+    if (!b) {
+      this.scope(`${s.buffer} is not declared`);
+      return;
+    }
+    if (b.access !== 'read_write') this.type(`${s.buffer} is only read`);
+    if (!b.packed) this.type(`${s.buffer} is not packed, and written by store`);
+    else if (!sameType(b.packed, s.value))
+      this.type(`${s.buffer} holds ${showType(b.packed)}, not ${showType(s.value)}`);
   }
 
   private store(s: Extract<Stmt, { kind: 'store' }>): void {

@@ -23,6 +23,7 @@ export const array = (name: string, type: Type, values: readonly Expr[]): Stmt =
 });
 export const assign = (name: string, value: Expr): Stmt => ({ kind: 'assign', name, value });
 export const put = (name: string, at: Expr, value: Expr): Stmt => ({ kind: 'put', array: name, at, value });
+export const write = (name: string, at: Expr, value: Expr): Stmt => ({ kind: 'write', buffer: name, at, value });
 export const if_ = (when: Expr, body: readonly Stmt[], otherwise?: readonly Stmt[]): Stmt => ({
   kind: 'if',
   cases: [{ when, body }],

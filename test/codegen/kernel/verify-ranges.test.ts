@@ -33,6 +33,7 @@ import {
   v,
   var_,
   wide,
+  write,
   xyz,
   zero4,
 } from './programs.js';
@@ -125,6 +126,7 @@ twins('range', [
 
 const padded = { buffers: [buffer('x', 254, { padded: true }), buffer('y', 256)] };
 const bare = { buffers: [buffer('x', 254), buffer('y', 256)] };
+const packedY = { buffers: [buffer('x', 256), buffer('y', 64, { packed: F32X4 })] };
 const packedX = { buffers: [buffer('x', 63, { packed: F32X4 }), buffer('y', 256)] };
 
 twins('bounds', [
@@ -176,6 +178,12 @@ twins('bounds', [
     kernel([storeWide(e.fetch('x', F32X4, thread))], packedX),
     /x has 63 elements, the index is 0\.\.63/,
     kernel([storeWide(e.fetch('x', F32X4, e.builtin('min', thread, u32(62))))], packedX),
+  ],
+  [
+    'a write past the end',
+    kernel([write('y', add(thread, u32(1)), zero4)], packedY),
+    /y has 64 elements, the index is 1\.\.64/,
+    kernel([write('y', sub(u32(63), thread), zero4)], packedY),
   ],
   [
     'an item past the end of a private array',

@@ -39,6 +39,7 @@ import {
   uint,
   v,
   var_,
+  write,
   xyz,
   zero4,
 } from './programs.js';
@@ -211,6 +212,24 @@ twins('type', [
     kernel([storeOwn(e.component(e.fetch('x', F32X4, thread), 0))], {
       buffers: [buffer('x', 64, { packed: F32X4 }), buffer('y', 256)],
     }),
+  ],
+  [
+    'a write to a buffer that is not packed',
+    kernel([write('y', thread, f32(1))]),
+    /y is not packed, and written by store/,
+    kernel([write('y', thread, f32(1))], { buffers: [buffer('y', 64, { packed: F32 })] }),
+  ],
+  [
+    'a write of something else than the items',
+    kernel([write('y', thread, f32(1))], { buffers: [buffer('y', 64, { packed: F32X4 })] }),
+    /y holds vec4<f32>, not f32/,
+    kernel([write('y', thread, zero4)], { buffers: [buffer('y', 64, { packed: F32X4 })] }),
+  ],
+  [
+    'a write to a buffer that is only read',
+    kernel([write('x', thread, f32(1))], { buffers: [buffer('x', 64, { packed: F32 })] }),
+    /x is only read/,
+    kernel([write('y', thread, f32(1))], { buffers: [buffer('y', 64, { packed: F32 })] }),
   ],
   [
     'a lane that is not a literal',
