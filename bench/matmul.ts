@@ -10,9 +10,14 @@
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { contractVariants } from '../src/codegen/contract.js';
+import { printKernel } from '../src/codegen/kernel/print.js';
 import { range } from '../src/codegen/kernel/sugar.js';
 import { dispatch, type Gpu, legal, openGpu, type Prepared, prepare, upload } from '../test/codegen-kernels/gpu.js';
 import { type ContractShape, contractData, contractProblem, textsOf } from '../test/codegen-kernels/problems.js';
+import { clockOf, command, optionsOf, positive, SHAPES, shapeOf } from './arguments.js';
+import { CEILING_GROUPS, ceiling, ceilingFlops } from './ceiling.js';
+import { type Clock, seconds } from './clock.js';
+import { median } from './statistics.js';
 
 interface Candidate {
   readonly name: string;
@@ -24,41 +29,33 @@ interface Candidate {
   readonly rates: number[];
 }
 
-/** Independent accumulators (vec4) of the ceiling kernel; which number is fastest depends on the driver's code. */
+/** Independent accumulators (vec4) of the ceiling kernel. */
 const CHAINS = [2, 3, 4];
-const CEILING_GROUPS = 64;
-const CEILING_TURNS = 512;
-const CEILING_UNROLL = 16;
 
-/** The square product of the design's measurements, ViT-B's MLP and a tiny ViT's. */
-const SHAPES = ['768x768x768', '197x768x3072', '50x128x512'];
+let time: Clock = 'wall';
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { rounds: { type: 'string', default: '15' }, time: { type: 'string', default: 'wall' } },
-});
-const rounds = Number(values.rounds);
-if (!Number.isInteger(rounds) || rounds < 1)
-  throw new RangeError(`--rounds ${values.rounds} is not a positive integer`);
-if (values.time !== 'wall' && values.time !== 'cpu') throw new RangeError(`--time is wall or cpu, not ${values.time}`);
-
-const gpu = await openGpu();
-try {
-  console.log(
-    `${gpu.name}; ${cpus().length} cores, load ${loadavg()[0]?.toFixed(1)}; ${rounds} rounds, ${values.time} time`,
+await command(async () => {
+  const { values, positionals } = optionsOf(() =>
+    parseArgs({
+      allowPositionals: true,
+      options: { rounds: { type: 'string', default: '15' }, time: { type: 'string', default: 'wall' } },
+    }),
   );
-  for (const shape of positionals.length > 0 ? positionals : SHAPES) await measure(gpu, parseShape(shape));
-} finally {
-  gpu.close();
-}
+  const rounds = positive('--rounds', values.rounds);
+  time = clockOf(values.time);
+  const shapes = (positionals.length > 0 ? positionals : SHAPES).map((text) => shapeOf(text));
+  const gpu = await openGpu();
+  try {
+    console.log(
+      `${gpu.name}; ${cpus().length} cores, load ${loadavg()[0]?.toFixed(1)}; ${rounds} rounds, ${time} time`,
+    );
+    for (const shape of shapes) await measure(gpu, { ...shape, weight: 'f32' }, rounds);
+  } finally {
+    gpu.close();
+  }
+});
 
-function parseShape(text: string): ContractShape {
-  const [m = 0, n = 0, k = 0] = text.split('x').map(Number);
-  if (![m, n, k].every((d) => Number.isInteger(d) && d > 0)) throw new RangeError(`a shape is MxNxK, not ${text}`);
-  return { m, n, k, weight: 'f32' };
-}
-
-async function measure(gpu: Gpu, shape: ContractShape): Promise<void> {
+async function measure(gpu: Gpu, shape: ContractShape, rounds: number): Promise<void> {
   const data = contractData(shape, (x) => x);
   const a = upload(gpu, data.a);
   const b = upload(gpu, data.b);
@@ -72,7 +69,7 @@ async function measure(gpu: Gpu, shape: ContractShape): Promise<void> {
   };
   for (const chains of CHAINS) {
     await add(`ceiling, ${chains} chains`, ceilingFlops(chains), () =>
-      prepare(gpu, ceiling(chains), [CEILING_GROUPS, 1, 1], [y]),
+      prepare(gpu, printKernel(ceiling(chains)), [CEILING_GROUPS, 1, 1], [y]),
     );
   }
   const { problem, buffers } = contractProblem(shape);
@@ -113,40 +110,11 @@ async function measure(gpu: Gpu, shape: ContractShape): Promise<void> {
   for (const buffer of [a, b, y]) buffer.destroy();
 }
 
-/** Seconds, of the wall or of all processor time of this process divided by the cores (software drivers use them all). */
+/** Seconds; of processor time divided by the cores, since software drivers use them all. */
 function clock(): number {
-  if (values.time === 'wall') return performance.now() / 1000;
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1e6 / cpus().length;
+  return seconds(time) / (time === 'cpu' ? cpus().length : 1);
 }
 
 function percent(ratio: number): string {
   return `${(100 * ratio).toFixed(0)} %`;
-}
-
-function median(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((x, y) => x - y);
-  return sorted[sorted.length >> 1]!;
-}
-
-function ceilingFlops(chains: number): number {
-  return 2 * 4 * chains * CEILING_UNROLL * CEILING_TURNS * CEILING_GROUPS * 64;
-}
-
-function ceiling(chains: number): string {
-  const c = range(chains);
-  return `@group(0) @binding(0) var<storage, read_write> y: array<vec4f>;
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-  let x = y[id.x % 64u];
-  let m = vec4f(0.999) + 0.0001 * x;
-${c.map((i) => `  var c${i} = x + ${i}.0;`).join('\n')}
-  for (var i = 0u; i < ${CEILING_TURNS}u; i++) {
-${range(CEILING_UNROLL)
-  .flatMap(() => c.map((i) => `    c${i} = fma(c${i}, m, x);`))
-  .join('\n')}
-  }
-  y[id.x % 64u] = ${c.map((i) => `c${i}`).join(' + ')};
-}
-`;
 }
