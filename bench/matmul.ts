@@ -17,7 +17,7 @@ import { type ContractShape, contractData, contractProblem, textsOf } from '../t
 import { clockOf, command, optionsOf, positive, SHAPES, shapeOf } from './arguments.js';
 import { CEILING_GROUPS, ceiling, ceilingFlops } from './ceiling.js';
 import { type Clock, seconds } from './clock.js';
-import { median } from './statistics.js';
+import { median, ratios } from './statistics.js';
 
 interface Candidate {
   readonly name: string;
@@ -93,7 +93,9 @@ async function measure(gpu: Gpu, shape: ContractShape, rounds: number): Promise<
   );
   const top = Math.max(...tops);
   const title = `${shape.m}x${shape.n}x${shape.k}`.padEnd(26);
-  console.log(`\n${title}GFLOP/s: median    best   share of the ceiling: median    best   first run`);
+  // The portable one is last, and legal everywhere.
+  const { rates: portable } = candidates.at(-1)!;
+  console.log(`\n${title}GFLOP/s: median    best   share of the ceiling: median    best   of portable   first run`);
   for (const c of candidates) {
     const share = median(c.rates.map((rate, round) => rate / tops[round]!));
     const cells = [
@@ -103,6 +105,7 @@ async function measure(gpu: Gpu, shape: ContractShape, rounds: number): Promise<
         .padStart(8),
       percent(share).padStart(31),
       percent(Math.max(...c.rates) / top).padStart(8),
+      percent(ratios(c.rates, portable).median).padStart(14),
       `${c.first.toFixed(2)} s`.padStart(12),
     ];
     console.log(`  ${c.name.padEnd(24)}${cells.join('')}`);
