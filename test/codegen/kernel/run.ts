@@ -24,7 +24,7 @@ const ARRAYS = { f32: Float32Array, f16: Float32Array, i32: Int32Array, u32: Uin
 /** NaN as f32 and a large number as an integer: what is not written shows. */
 const NEVER = 0x7fc0_1234;
 
-function memory(bytes: number): ArrayBuffer {
+export function memory(bytes: number): ArrayBuffer {
   const buffer = new ArrayBuffer(Math.ceil(bytes / 16) * 16);
   new Uint32Array(buffer).fill(NEVER);
   return buffer;

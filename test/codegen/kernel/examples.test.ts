@@ -1,0 +1,108 @@
+/**
+ * Every distinct kernel of the examples and of ViT-S/16 and ViT-B/16, in every variant: run in the simulator, equal to the operators' references,
+ * without a fault, and proved by the verifier. Products of more than 2^28 multiply-adds are made small for the simulator (shrink.ts). The last test
+ * prints what was simulated.
+ */
+import { describe, expect, it } from 'vitest';
+import { compile, nodeHost } from '../../../src/api/index.js';
+import { SUBGROUP_SIZES } from '../../../src/codegen/contract-schedules.js';
+import type { FaultKind } from '../../../src/codegen/kernel/simulate.js';
+import { verifyKernel } from '../../../src/codegen/kernel/verify.js';
+import type { BuiltVariant } from '../../../src/codegen/kernel.js';
+import { Case, type GroupKernel, type Model, modelOf, multiplyAdds, textOf } from './group-kernels.js';
+import { MODELS } from './models.js';
+import { shrunk } from './shrink.js';
+
+/** Multiply-adds of the largest kernel that is simulated as it is. */
+const MOST = 2 ** 28;
+const TOLERANCE = 1e-5;
+
+/** What has been simulated, and what it came to. */
+const done = new Set<string>();
+const all = new Set<string>();
+const report = { kernels: 0, shrunk: 0, multiplyAdds: 0, accesses: 0, worst: 0 };
+const faults = new Map<FaultKind, number>();
+
+const SUBGROUPS = SUBGROUP_SIZES.map((size) => `subgroup${size}`);
+/** Variants of a kernel. Attention's portable one goes through workgroup memory; what walks over few elements has no use for many lanes. */
+function expectVariants({ kernel }: GroupKernel): void {
+  const names = kernel.variants.map((v) => v.name).sort();
+  const wanted = {
+    contract: ['portable', 'tile', ...SUBGROUPS],
+    attention: ['portable', ...SUBGROUPS],
+    reduce: ['portable', ...SUBGROUPS.filter((name) => names.includes(name))],
+    pointwise: ['portable'],
+  };
+  expect(names, kernel.name).toEqual(wanted[kernel.archetype].sort());
+  if (kernel.archetype === 'reduce') expect(names.length, kernel.name).toBeGreaterThan(5);
+}
+
+function simulated(of: GroupKernel, variant: BuiltVariant, values: Case): void {
+  const run = values.run(variant, report.kernels % 2 === 0 ? 'forward' : 'reverse');
+  const what = `${of.kernel.name}.${variant.name}`;
+  for (const f of run.faults) faults.set(f.kind, (faults.get(f.kind) ?? 0) + f.count);
+  expect(
+    run.faults.map((f) => f.what),
+    what,
+  ).toEqual([]);
+  expect(run.difference, what).toBeLessThan(TOLERANCE);
+  const { loads, stores, sharedLoads, sharedStores } = run.stats;
+  report.multiplyAdds += multiplyAdds(of.group);
+  report.accesses += loads + stores + sharedLoads + sharedStores;
+  report.worst = Math.max(report.worst, run.difference);
+}
+
+function simulate(of: GroupKernel): void {
+  const left = of.kernel.variants.filter((v) => !done.has(textOf(v)));
+  if (left.length === 0) return;
+  expectVariants(of);
+  report.kernels++;
+  const large = multiplyAdds(of.group) > MOST;
+  const values = large ? undefined : new Case(of, 1);
+  for (const variant of left) {
+    // As large as it is, also where the simulator gets a small one.
+    expect(verifyKernel(variant.program, { workgroups: variant.workgroups }), of.kernel.name).toEqual([]);
+    if (values) simulated(of, variant, values);
+    else {
+      const small = shrunk(of, variant.name);
+      simulated(small.of, small.variant, new Case(small.of, 1));
+      report.shrunk++;
+    }
+    done.add(textOf(variant));
+  }
+}
+
+describe('kernels in the simulator', () => {
+  for (const { name, spec, adapters, weights, trained } of MODELS) {
+    it(name, { timeout: 300_000 }, async () => {
+      const model: Model = await modelOf(spec, adapters, weights);
+      for (const of of model.kernels) simulate(of);
+      for (const text of model.texts) all.add(text);
+      // What `compile` writes is what was simulated, to the byte.
+      const texts = model.kernels.flatMap((k) => k.kernel.variants.map(textOf));
+      expect(new Set(texts)).toEqual(model.texts);
+      if (!trained) return;
+      const { files } = await compile(spec, { host: nodeHost(), adapters, weights, golden: false });
+      const written = [...files].flatMap(([file, text]) => (file.endsWith('.wgsl') ? [text] : []));
+      expect(new Set(written)).toEqual(model.texts);
+    });
+  }
+
+  it('the report', () => {
+    const kinds = [...faults].map(([kind, count]) => `${count} ${kind}`).join(', ');
+    const { kernels, multiplyAdds: work, accesses, worst } = report;
+    const billions = (n: number): string => `${(n / 1e9).toFixed(2)} billion`;
+    console.log(
+      `simulated: ${done.size} variants of ${kernels} kernels of ${MODELS.length} models, ${report.shrunk} of them shrunk; ` +
+        `${billions(work)} multiply-adds, ${billions(accesses)} accesses; faults: ${kinds || 'none'}; largest difference ${worst.toExponential(1)}`,
+    );
+    expect(kinds).toBe('');
+    expect([...all].filter((text) => !done.has(text))).toEqual([]);
+    expect(done.size).toBe(all.size);
+    // As many as there are today, at least.
+    expect(MODELS.length).toBeGreaterThan(19);
+    expect(kernels).toBeGreaterThan(60);
+    expect(report.shrunk).toBeGreaterThanOrEqual(40);
+    expect(work).toBeGreaterThan(2 ** 32);
+  });
+});

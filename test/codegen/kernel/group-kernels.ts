@@ -1,0 +1,198 @@
+/**
+ * The kernels of a model, one for each group of operators, and one kernel run by itself in the simulator beside the interpreter. The only file of
+ * these tests that knows how the compiler goes from a spec to kernels.
+ */
+import type { Spec } from '../../../src/api/analyse.js';
+import { analyseModel } from '../../../src/api/analyse.js';
+import { nodeHost } from '../../../src/api/index.js';
+import { Schedules } from '../../../src/codegen/alike.js';
+import { fuse, type Group } from '../../../src/codegen/fuse.js';
+import { printKernel } from '../../../src/codegen/kernel/print.js';
+import { type Simulation, simulate } from '../../../src/codegen/kernel/simulate.js';
+import type { BoundWindow } from '../../../src/codegen/kernel/types.js';
+import type { BuiltKernel, BuiltVariant, Held, KernelContext } from '../../../src/codegen/kernel.js';
+import { lower } from '../../../src/codegen/lower.js';
+import { BASELINE } from '../../../src/codegen/schedule.js';
+import { Weights } from '../../../src/codegen/weights.js';
+import { input, postorder, resultValues, rewriteValues, withInputs } from '../../../src/ir/graph.js';
+import { fromHalf, toHalf } from '../../../src/ir/half.js';
+import { interpretValues } from '../../../src/ir/interpret.js';
+import { OPS } from '../../../src/ir/ops/index.js';
+import { sizeOf } from '../../../src/ir/ops/shapes.js';
+import type { Module, Param, Tensor, TensorType, Value } from '../../../src/ir/types.js';
+import { type AdapterMode, optimize } from '../../../src/passes/index.js';
+import { compiled, random, randomTensor } from '../harness.js';
+import { memory } from './run.js';
+
+/** What a spec compiles to. */
+export interface Model {
+  readonly module: Module;
+  /** Texts of all variants of all its kernels, as `compile` writes them. */
+  readonly texts: ReadonlySet<string>;
+  readonly kernels: readonly GroupKernel[];
+}
+
+/** A kernel, and a group of operators that it computes. */
+export interface GroupKernel {
+  readonly group: Group;
+  readonly kernel: BuiltKernel;
+  readonly context: KernelContext;
+}
+
+export async function modelOf(spec: Spec, adapters: AdapterMode, weights: 'f32' | 'f16'): Promise<Model> {
+  const { elaborated } = await analyseModel(spec, { host: nodeHost() });
+  const { module } = optimize(elaborated.module, { adapters });
+  const texts = new Set(compiled(module, { weights, keepPrograms: false }).files.values());
+  return { module, texts, kernels: kernelsOf(module, weights) };
+}
+
+/** The distinct kernels of a module. A kernel that is cut, because a tensor is larger than a binding, is refused: none of the examples' is. */
+export function kernelsOf(module: Module, weights: 'f32' | 'f16'): GroupKernel[] {
+  const func = lower(module.funcs.get('infer')!, { binding: BASELINE.maxStorageBufferBindingSize, weights });
+  const outputs = new Set(resultValues(func));
+  const context: KernelContext = {
+    place: (v) => (v.op === 'param' ? 'weight' : v.op === 'input' ? 'input' : outputs.has(v) ? 'output' : 'arena'),
+    weights,
+    limits: BASELINE,
+  };
+  const schedules = new Schedules(context, BASELINE);
+  const known = new Map<BuiltKernel['variants'], GroupKernel>();
+  for (const group of fuse(func, { maxBuffers: BASELINE.maxStorageBuffersPerShaderStage })) {
+    const parts = schedules.of(group);
+    const [first] = parts;
+    if (parts.length > 1) throw new Error(`${first!.kernel.name} is cut into ${parts.length}`);
+    // Groups that are alike share what was built.
+    if (!known.has(first!.kernel.variants))
+      known.set(first!.kernel.variants, { group, kernel: first!.kernel, context });
+  }
+  return [...known.values()];
+}
+
+export const textOf = (variant: BuiltVariant): string => printKernel(variant.lowered);
+
+/** Multiplications with an addition of a group's product or attention; of other groups, half of what its anchor computes. */
+export function multiplyAdds({ anchor }: Group): number {
+  const cost = OPS[anchor.op].cost as (
+    of: readonly TensorType[],
+    attrs: object,
+    result: TensorType,
+  ) => { flops: number };
+  const types = anchor.inputs.map((x) => x.type);
+  return cost(types, anchor.attrs, anchor.type).flops / 2;
+}
+
+/** Values that one buffer holds have one name. */
+const nameOf = (v: Value): string => (v.op === 'param' || v.op === 'input' ? `${v.op} ${v.attrs.name}` : `v${v.id}`);
+
+const valuesOf = ({ result, lse }: Group): Value[] => (lse ? [result, lse] : [result]);
+
+/** The values that a group computes, made of others: `leaf` gives the image of what it reads, `rule` that of what it computes. */
+export function rewriteGroup(
+  group: Group,
+  leaf: (v: Value) => Value,
+  rule: (v: Value, inputs: readonly Value[]) => Value = withInputs,
+): (v: Value) => Value {
+  const read = new Set(group.reads);
+  return rewriteValues(
+    valuesOf(group),
+    (v, inputs) => (read.has(v) ? leaf(v) : rule(v, inputs)),
+    (v) => (read.has(v) ? [] : v.inputs),
+  );
+}
+
+/** Random numbers for all that a group reads, and what it makes of them in f64. */
+export class Case {
+  readonly wanted: readonly Tensor[];
+  private readonly inputs = new Map<string, Tensor>();
+  /** Differences count beside this: where larger numbers cancel on the way, f32 leaves their rounding errors. */
+  private readonly scale: number;
+
+  constructor(
+    private readonly of: GroupKernel,
+    seed: number,
+  ) {
+    const next = random(seed);
+    const { group } = of;
+    const leaves = new Map<string, Value>();
+    // Numbers that halves can hold, where kernels read halves.
+    const halves = of.context.weights === 'f16' ? of.kernel.packed?.param : undefined;
+    const stored = (t: Tensor, v: Value): Tensor =>
+      v.op === 'param' && v.attrs.name === halves
+        ? { ...t, data: Float32Array.from(t.data, (x) => fromHalf(toHalf(x))) }
+        : t;
+    const image = rewriteGroup(group, (v) => {
+      const name = nameOf(v);
+      const known = leaves.get(name) ?? input(name, v.type);
+      leaves.set(name, known);
+      if (!this.inputs.has(name)) this.inputs.set(name, stored(randomTensor(v.type.shape, next, v.type.dtype), v));
+      return known;
+    });
+    const roots = valuesOf(group).map(image);
+    const all = postorder(roots, (v) => v.inputs);
+    const tensors = interpretValues(all, { inputs: this.inputs });
+    this.wanted = roots.map((r) => tensors[all.indexOf(r)]!);
+    const most = (list: readonly Tensor[]): number =>
+      list.reduce((m, { data }) => {
+        for (let i = 0; i < data.length; i++) m = Math.max(m, Number.isFinite(data[i]!) ? Math.abs(data[i]!) : 0);
+        return m;
+      }, 1e-30);
+    this.scale = Math.max(0.1 * most(tensors), most(this.wanted));
+  }
+
+  /** Runs a variant. `difference`: the largest, over the largest number. Each element of a result has to be written once. */
+  run(variant: BuiltVariant, order: 'forward' | 'reverse' = 'forward'): Simulation & { readonly difference: number } {
+    const { kernel } = this.of;
+    const { lowered, workgroups } = variant;
+    const data = new Map([...kernel.holds].map(([buffer, held]) => [buffer, this.bytesOf(held)]));
+    const isResult = (w: BoundWindow): boolean => ['result', 'lse'].includes(kernel.holds.get(w.buffer)!.kind);
+    const buffers = lowered.windows.map((w) => ({ data: viewOf(w, data.get(w.buffer)!) }));
+    const results = lowered.windows.filter(isResult).map((w) => w.name);
+    const simulation = simulate(lowered, buffers, workgroups, { results, order });
+    const found = [...kernel.holds].flatMap(([buffer, held]) => {
+      const at = ['result', 'lse'].indexOf(held.kind);
+      return at < 0 ? [] : [differenceOf(data.get(buffer)!, this.wanted[at]!)];
+    });
+    if (found.length !== this.wanted.length) throw new Error(`${kernel.name} writes ${found.length} results`);
+    // Math.max gives NaN for NaN, which is what memory held before.
+    return { ...simulation, difference: Math.max(...found) / this.scale };
+  }
+
+  private bytesOf(held: Held): ArrayBuffer {
+    if (held.kind === 'result' || held.kind === 'lse') {
+      const v = held.kind === 'result' ? this.of.group.result : this.of.group.lse!;
+      return memory(sizeOf(v.type.shape) * 4);
+    }
+    if (held.kind === 'value') {
+      const { type, data } = this.inputs.get(nameOf(held.value))!;
+      const buffer = memory(data.length * 4);
+      new ARRAYS[type.dtype](buffer).set(data);
+      return buffer;
+    }
+    const packed = this.of.kernel.packed!;
+    const tensor = this.inputs.get(`param ${packed.param}`)!;
+    const weights = new Weights(this.of.context.weights);
+    const param: Param = { name: packed.param, type: tensor.type, role: 'frozen' };
+    weights.tiles(param, packed);
+    return weights.recipes()[0]!.pack(tensor).buffer as ArrayBuffer;
+  }
+}
+
+const ARRAYS = { f32: Float32Array, f16: Float32Array, i32: Int32Array, u32: Uint32Array, bool: Uint32Array } as const;
+
+/** What a window shows of a buffer, with what pads it. */
+function viewOf(w: BoundWindow, buffer: ArrayBuffer) {
+  const words = buffer.byteLength / 4 - w.first;
+  return new ARRAYS[w.item.scalar](buffer, w.first * 4, words);
+}
+
+function differenceOf(found: ArrayBuffer, wanted: Tensor): number {
+  const elements = new ARRAYS[wanted.type.dtype](found);
+  let worst = 0;
+  for (let i = 0; i < wanted.data.length; i++) {
+    const d = Math.abs(elements[i]! - wanted.data[i]!);
+    // Not a number is no small difference.
+    if (!(d <= worst)) worst = d;
+    if (Number.isNaN(d)) return d;
+  }
+  return worst;
+}

@@ -1,0 +1,51 @@
+/** The models whose kernels are all checked: every example, and vision transformers at their real sizes. */
+import { readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { Spec } from '../../../src/api/analyse.js';
+import type { AdapterMode } from '../../../src/passes/index.js';
+
+export interface ModelSpec {
+  readonly name: string;
+  readonly spec: Spec;
+  readonly adapters: AdapterMode;
+  readonly weights: 'f32' | 'f16';
+  /** Its weights are files, so that `compile` takes no time. */
+  readonly trained: boolean;
+}
+
+const path = (file: string): string => fileURLToPath(new URL(`../../../${file}`, import.meta.url));
+
+const examples = readdirSync(path('examples'), { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.peft'))
+  .sort();
+
+const plain = (name: string): ModelSpec => ({
+  name,
+  spec: {
+    text: `use std\nmodel Plain {\n  base = ${name}()\n  head = classify(base, pool: cls, classes: 102)\n}\n`,
+    path: `${name}.peft`,
+  },
+  adapters: 'merged',
+  weights: 'f32',
+  trained: false,
+});
+
+const MODES: readonly AdapterMode[] = ['merged', 'factored', 'auto'];
+
+export const MODELS: readonly ModelSpec[] = [
+  ...examples.flatMap((file) =>
+    MODES.map((adapters): ModelSpec => {
+      return { name: `${file}, ${adapters}`, spec: path(`examples/${file}`), adapters, weights: 'f32', trained: true };
+    }),
+  ),
+  ...MODES.map((adapters): ModelSpec => {
+    const spec = path('examples/fashion/karst.peft');
+    return { name: `fashion/karst.peft, ${adapters}, f16`, spec, adapters, weights: 'f16', trained: true };
+  }),
+  plain('vit_small_patch16'),
+  plain('vit_base_patch16'),
+  ...MODES.map((adapters): ModelSpec => {
+    const spec = path('bench/vit-b-karst.peft');
+    return { name: `vit-b-karst.peft, ${adapters}`, spec, adapters, weights: 'f32', trained: false };
+  }),
+];

@@ -1,0 +1,186 @@
+/**
+ * Products that are too large to simulate, made small: the same operators by the same schedule, over two tiles and a remainder along each axis.
+ * A schedule is chosen for the large product and handed to the generator with the small one.
+ */
+import { contractRegisters } from '../../../src/codegen/contract-registers.js';
+import { registerSchedule, subgroupSchedule, tileSchedule } from '../../../src/codegen/contract-schedules.js';
+import { contractSubgroup } from '../../../src/codegen/contract-subgroup.js';
+import { contractTile } from '../../../src/codegen/contract-tile.js';
+import type { Group } from '../../../src/codegen/fuse.js';
+import { explicitAddresses } from '../../../src/codegen/kernel/addresses.js';
+import type { BuiltVariant } from '../../../src/codegen/kernel.js';
+import { TILE_K } from '../../../src/codegen/pack.js';
+import type { ContractProblem, GeneratedVariant } from '../../../src/codegen/problem.js';
+import { BASELINE, scheduleGroup } from '../../../src/codegen/schedule.js';
+import { input, make, withInputs } from '../../../src/ir/graph.js';
+import { sameShape } from '../../../src/ir/ops/shapes.js';
+import type { Value } from '../../../src/ir/types.js';
+import { type GroupKernel, rewriteGroup } from './group-kernels.js';
+
+export interface Shrunk {
+  readonly of: GroupKernel;
+  readonly variant: BuiltVariant;
+  /** Sizes of the large product, and of this one. */
+  readonly from: Sizes;
+  readonly to: Sizes;
+  /** Rows and columns that a workgroup computes, and inputs of a packed tile. */
+  readonly tile: Sizes;
+}
+
+export interface Sizes {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+}
+
+/** What one workgroup computes, and how the generator writes another problem by the same schedule. */
+interface Tiled {
+  readonly rows: number;
+  readonly columns: number;
+  readonly generate: (p: ContractProblem) => GeneratedVariant;
+}
+
+/** A variant's schedule for a problem. */
+function tiled(name: string, p: ContractProblem): Tiled {
+  if (name === 'portable') {
+    const s = registerSchedule(p);
+    const [across, down] = s.threads;
+    return { rows: s.rows * down, columns: 4 * s.vectors * across, generate: (q) => contractRegisters(q, s, 0) };
+  }
+  if (name === 'tile') {
+    const s = tileSchedule(p);
+    const [across, down] = s.threads;
+    return { rows: s.rows * down, columns: 4 * s.vectors * across, generate: (q) => contractTile(q, s, 1) };
+  }
+  const [, size] = /^subgroup(\d+)$/.exec(name) ?? [];
+  if (size === undefined) throw new Error(`no way to shrink the variant ${name}`);
+  const s = subgroupSchedule(p, Number(size));
+  return { rows: s.rows, columns: 4 * s.size * s.vectors, generate: (q) => contractSubgroup(q, s, 10) };
+}
+
+/** Two tiles and about half of one; no more than there was. What four divide, four divide still, for the widths of accesses to be the same. */
+function sizeFor(size: number, tile: number): number {
+  const unit = size % 4 === 0 ? 4 : 1;
+  return Math.min(size, 2 * tile + Math.ceil(tile / 2 / unit) * unit);
+}
+
+/**
+ * New factors for a size that is reshaped to them, such that it lies between two and three tiles; the first ones as they were for as long as that goes.
+ * The last lies along memory: what four divide, four divide still.
+ */
+function factorsFor([first, ...rest]: readonly number[], tile: number): number[] | undefined {
+  const unit = rest.length === 0 && first! % 4 === 0 ? 4 : 1;
+  for (let f = first!; f > 1; f -= unit) {
+    if (rest.length === 0 && f > 2 * tile && f < 3 * tile) return [f];
+    const others = rest.length > 0 ? factorsFor(rest, tile / f) : undefined;
+    if (others) return [f, ...others];
+  }
+  return undefined;
+}
+
+/** The factors that a group reshapes its product's columns to. */
+function columnsOf({ path }: Group, n: number): readonly number[] {
+  for (const v of path) {
+    if (v.op !== 'reshape') continue;
+    const { shape } = v.attrs;
+    const before = v.inputs[0]!.type.shape;
+    if (before.at(-1) !== n || shape.at(-1) === n) continue;
+    for (let i = shape.length - 1; i >= 0; i--) {
+      if (shape.slice(i).reduce((a, b) => a * b, 1) === n) return shape.slice(i).filter((d) => d > 1);
+    }
+  }
+  return [];
+}
+
+/** One size that is replaced wherever it stands. @throws Error where two that differ would be replaced by one, or one by two. */
+class Renaming {
+  private readonly sizes = new Map<number, number>();
+
+  set(from: number, to: number): void {
+    const known = this.sizes.get(from);
+    if (known !== undefined && known !== to) throw new Error(`the size ${from} stands for two axes`);
+    this.sizes.set(from, to);
+  }
+
+  shape = (shape: readonly number[]): number[] => shape.map((d) => this.sizes.get(d) ?? d);
+
+  /** The same operator over other sizes. @throws Error for one whose attributes speak of sizes in other ways than a shape. */
+  value = (v: Value, inputs: readonly Value[]): Value => {
+    const shape = this.shape(v.type.shape);
+    const made = this.made(v, inputs);
+    if (!sameShape(made.type.shape, shape)) throw new Error(`${v.op} gives [${made.type.shape}], not [${shape}]`);
+    return made;
+  };
+
+  private made(v: Value, inputs: readonly Value[]): Value {
+    switch (v.op) {
+      case 'reshape':
+      case 'broadcast':
+        return make(v.op, inputs, { shape: this.shape(v.attrs.shape) }, v.origin);
+      case 'linear':
+      case 'transpose':
+        return withInputs(v, inputs);
+      default:
+        if (Object.values(v.attrs).some((a) => typeof a === 'object')) throw new Error(`no way to shrink ${v.op}`);
+        return withInputs(v, inputs);
+    }
+  }
+}
+
+/** @throws Error for a group of another kind, and for sizes that cannot be told apart: what is not shrunk must not pass for tested. */
+export function shrunk({ group, context, kernel }: GroupKernel, name: string): Shrunk {
+  const { anchor } = group;
+  if (anchor.op !== 'linear' || !kernel.packed) throw new Error(`no way to shrink ${anchor.op}`);
+  const [x, weight] = anchor.inputs;
+  const [n, k] = weight!.type.shape as [number, number];
+  const lead = x!.type.shape.slice(0, -1).filter((d) => d > 1);
+  if (lead.length > 1) throw new Error(`no way to shrink rows of [${lead.join(', ')}]`);
+  const from: Sizes = { m: lead[0] ?? 1, n, k };
+  const maxWorkgroups = context.limits.maxComputeWorkgroupsPerDimension;
+  const layout = { kind: 'tiles', kTile: 16, nTile: 32, dtype: context.weights } as const;
+  const problem = { batch: 1, weight: layout, maxWorkgroups };
+  const schedule = tiled(name, { ...problem, ...from, functions: [] });
+
+  const factors = columnsOf(group, n);
+  const found = factors.length > 0 ? factorsFor(factors, schedule.columns) : undefined;
+  // Where that leaves no room, as for the widest of tiles, the axis stays as long as it was.
+  const newN = factors.length === 0 ? sizeFor(n, schedule.columns) : (found?.reduce((a, b) => a * b, 1) ?? n);
+  const to: Sizes = { m: sizeFor(from.m, schedule.rows), n: newN, k: sizeFor(k, TILE_K) };
+  const renaming = new Renaming();
+  factors.forEach((f, i) => {
+    renaming.set(f, found?.[i] ?? f);
+  });
+  for (const axis of ['m', 'n', 'k'] as const) renaming.set(from[axis], to[axis]);
+
+  const originals = new Map<Value, Value>();
+  const note = (image: Value, v: Value): Value => {
+    originals.set(image, v);
+    return image;
+  };
+  const leaf = (v: Value): Value => {
+    const type = { ...v.type, shape: renaming.shape(v.type.shape) };
+    return note(v.op === 'param' ? { ...v, type } : input(`${v.op} ${v.id}`, type), v);
+  };
+  const image = rewriteGroup(group, leaf, (v, inputs) => note(renaming.value(v, inputs), v));
+  const small: Group = {
+    ...group,
+    anchor: image(anchor),
+    path: group.path.map(image),
+    result: image(group.result),
+    reads: group.reads.map(image),
+  };
+  const own = { ...context, place: (v: Value) => context.place(originals.get(v) ?? v) };
+  const [part] = scheduleGroup(small, own, BASELINE);
+  const built = part!.kernel;
+  const functions = built.variants[0]!.program.functions.filter((f) => f.name !== 'weight4');
+  const variant = schedule.generate({ ...problem, ...to, functions });
+  const program = { ...variant.program, buffers: built.buffers };
+  const lowered = explicitAddresses([program], BASELINE)[0]!;
+  return {
+    of: { group: small, context: own, kernel: { ...built, windows: lowered.windows } },
+    variant: { ...variant, program, lowered },
+    from,
+    to,
+    tile: { m: schedule.rows, n: schedule.columns, k: TILE_K },
+  };
+}
