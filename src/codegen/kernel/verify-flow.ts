@@ -4,7 +4,7 @@
  * every call, with what is known of the arguments, so that one which nothing calls is not looked at.
  */
 import { constIndex, dependsOn, type Index, scale, substitute, sum } from '../indexing.js';
-import type { BuiltinInput, Expr, Kernel, KernelFunction, Stmt } from './types.js';
+import type { BuiltinInput, Kernel, KernelFunction, Stmt } from './types.js';
 import { isInteger, rangeOfType } from './verify-integers.js';
 import { type Head, headOf, narrowedTo, widened } from './verify-loops.js';
 import { Facts, hull, type Level, type Local, lower, type Range, Symbols, within } from './verify-ranges.js';
@@ -104,16 +104,14 @@ class Flow {
   }
 
   private stmt(stmt: Stmt, s: State): void {
-    const set = (name: string, e: Expr): void => {
-      s.env.set(name, this.values.settled(e, s, `the value of ${name}`));
-    };
     switch (stmt.kind) {
       case 'let':
+      case 'assign':
         s.env.set(stmt.name, this.values.value(stmt.value, s));
         return;
       case 'var': {
         if (stmt.value) {
-          set(stmt.name, stmt.value);
+          s.env.set(stmt.name, this.values.value(stmt.value, s));
           return;
         }
         const { scalar, lanes } = stmt.type;
@@ -127,9 +125,6 @@ class Flow {
         s.env.set(stmt.name, { scalar: stmt.type.scalar, level, speculative: false, length: all.length });
         return;
       }
-      case 'assign':
-        set(stmt.name, stmt.value);
-        return;
       case 'put':
         this.put(stmt, s);
         return;
@@ -277,7 +272,7 @@ class Flow {
     return {
       scalar,
       level,
-      speculative: false,
+      speculative: all.some((v) => v.value.speculative),
       ...(parts ? { parts } : {}),
       ...(length === undefined ? {} : { length }),
     };

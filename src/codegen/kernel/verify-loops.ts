@@ -16,12 +16,14 @@ export function headOf(value: Value, facts: Facts): Head {
 /** What holds of both; the first one itself if that is all that it says. */
 export function widened(a: Head, b: Head, toAll: boolean): Head {
   const level = lower(a.value.level, b.value.level);
+  const speculative = a.value.speculative || b.value.speculative;
   const ranges = a.ranges?.map((r, i) => {
     const both = hull(r, b.ranges![i]!);
     return within(both, r.lo, r.hi) ? r : toAll ? rangeOfType(a.value.scalar as 'u32' | 'i32') : both;
   });
-  if (level === a.value.level && (ranges ?? []).every((r, i) => r === a.ranges![i])) return a;
-  return { value: { ...a.value, level }, ...(ranges ? { ranges } : {}) };
+  const same = level === a.value.level && speculative === a.value.speculative;
+  if (same && (ranges ?? []).every((r, i) => r === a.ranges![i])) return a;
+  return { value: { ...a.value, level, speculative }, ...(ranges ? { ranges } : {}) };
 }
 
 /**

@@ -238,15 +238,15 @@ export class Values {
     return this.each(e, [a, b], undefined, { outcome });
   }
 
-  /** Here speculation ends: one of the two is not taken. What decides may not be speculative itself. */
+  /** Here speculation ends: one of the two is not taken. Where what decides is speculative, either may be, and so is the result. */
   private select(e: Of<'builtin'>, s: State): Value {
     const [no, yes] = e.args.slice(0, 2).map((a) => this.value(a, s)) as [Value, Value];
-    const when = this.settled(e.args[2]!, s, 'the condition of a select');
+    const when = this.value(e.args[2]!, s);
     const taken = s.facts.with(when.outcome?.yes);
     const left = s.facts.with(when.outcome?.no);
     const level = lower(no.level, yes.level, when.level);
     const form = ([n, y]: readonly Index[]): Index => this.integers.either(y!, taken, n!, left, level);
-    return { ...this.each(e, [no, yes, when], form), speculative: false };
+    return { ...this.each(e, [no, yes, when], form), speculative: when.speculative };
   }
 
   private builtin(e: Of<'builtin'>, s: State): Value {
@@ -293,11 +293,17 @@ export class Values {
     const b = this.buffer(e.buffer);
     const { range, level, claimed } = this.place(e.at, s);
     const count = reach(b, e.at);
-    if (!e.speculative && claimed && !within(range, 0, count - 1)) {
+    const inside = claimed && within(range, 0, count - 1);
+    if (!e.speculative && claimed && !inside) {
       this.report.say('bounds', `${b.name} has ${count} elements to read, the address is ${shown(range)}`);
     }
-    const own = { scalar: e.scalar, level: b.access === 'read' ? level : (0 as Level), speculative: e.speculative };
-    return { ...this.each(e, [own]), speculative: e.speculative };
+    // What surely lies inside may be used, as by another read of the place that shares the value.
+    const own = {
+      scalar: e.scalar,
+      level: b.access === 'read' ? level : (0 as Level),
+      speculative: e.speculative && !inside,
+    };
+    return this.each(e, [own]);
   }
 
   private item(e: Of<'item'>, s: State): Value {

@@ -243,7 +243,15 @@ const far = (speculative: boolean): Expr => e.load('x', 'f32', shift(scale(v('th
 const inside = lt(thread, u32(31));
 const chosen = e.select(f32(0), far(true), inside);
 
+const near = e.load('x', 'f32', scale(v('thread', 64), 4), true);
+
 twins('speculation', [
+  [
+    'stored, though it may not be there',
+    kernel([storeOwn(far(true))]),
+    /used as what is stored/,
+    kernel([storeOwn(near)]),
+  ],
   ['stored', kernel([storeOwn(far(true))]), /used as what is stored/, kernel([storeOwn(chosen)])],
   [
     'stored by a name, after arithmetic',
@@ -259,9 +267,21 @@ twins('speculation', [
   ],
   [
     'kept in a variable',
-    kernel([var_('s', F32), assign('s', far(true))]),
-    /used as the value of s/,
-    kernel([var_('s', F32), assign('s', chosen)]),
+    kernel([var_('s', F32), assign('s', far(true)), storeOwn(e.name('s', F32))]),
+    /used as what is stored/,
+    kernel([var_('s', F32), assign('s', far(true)), storeOwn(e.select(f32(0), e.name('s', F32), inside))]),
+  ],
+  [
+    'kept in a variable in one of two branches',
+    kernel([var_('s', F32), if_(lt(thread, u32(40)), [assign('s', far(true))]), storeOwn(e.name('s', F32))]),
+    /used as what is stored/,
+    kernel([var_('s', F32), if_(inside, [assign('s', chosen)]), storeOwn(e.name('s', F32))]),
+  ],
+  [
+    'kept in a variable from turn to turn',
+    kernel([var_('s', F32), for_('i', u32(0), u32(4), 1, [storeOwn(e.name('s', F32)), assign('s', far(true))])]),
+    /used as what is stored/,
+    kernel([var_('s', F32), for_('i', u32(0), u32(4), 1, [storeOwn(e.name('s', F32)), assign('s', chosen)])]),
   ],
   [
     'put',
@@ -290,7 +310,7 @@ twins('speculation', [
   [
     'as what selects',
     kernel([storeOwn(e.select(f32(0), f32(1), lt(far(true), f32(1))))]),
-    /used as the condition of a select/,
+    /used as what is stored/,
     kernel([storeOwn(e.select(f32(0), f32(1), lt(chosen, f32(1))))]),
   ],
   [
