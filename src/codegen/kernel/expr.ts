@@ -53,9 +53,16 @@ function together(parts: readonly Expr[], what: string): { lanes: Lanes; parts: 
 const COMPARES: ReadonlySet<BinaryOp> = new Set(['<', '<=', '>', '>=', '==', '!=']);
 
 export function binary(op: BinaryOp, a: Expr, b: Expr): Expr {
+  if (op === '<<' || op === '>>') return shifted(op, a, b);
   const { lanes, parts } = together([a, b], op);
   const scalar = COMPARES.has(op) ? 'bool' : a.scalar;
   return { kind: 'binary', scalar, lanes, op, a: parts[0]!, b: parts[1]! };
+}
+/** Whatever is shifted, it is by u32. */
+function shifted(op: '<<' | '>>', a: Expr, b: Expr): Expr {
+  if (b.scalar !== 'u32') throw new TypeError(`a shift by ${b.scalar}`);
+  const lanes = Math.max(a.lanes, b.lanes) as Lanes;
+  return { kind: 'binary', scalar: a.scalar, lanes, op, a: splat(a, lanes), b: splat(b, lanes) };
 }
 export const add = (a: Expr, b: Expr): Expr => binary('+', a, b);
 export const sub = (a: Expr, b: Expr): Expr => binary('-', a, b);

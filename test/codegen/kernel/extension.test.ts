@@ -1,0 +1,205 @@
+/**
+ * What a new storage type for weights and a new schedule take, where a product is given as kernel programs: this file, and no other. A storage
+ * type is how numbers are packed and a function that loads four of them; all variants of the product read through it. A schedule is data.
+ */
+import { describe, expect, it } from 'vitest';
+import { contractVariants } from '../../../src/codegen/contract.js';
+import { contractRegisters } from '../../../src/codegen/contract-registers.js';
+import { SUBGROUP_SIZES } from '../../../src/codegen/contract-schedules.js';
+import { contractSubgroup } from '../../../src/codegen/contract-subgroup.js';
+import { contractTile } from '../../../src/codegen/contract-tile.js';
+import { ZERO } from '../../../src/codegen/indexing.js';
+import { explicitAddresses } from '../../../src/codegen/kernel/addresses.js';
+import { Body } from '../../../src/codegen/kernel/body.js';
+import * as e from '../../../src/codegen/kernel/expr.js';
+import { simulate } from '../../../src/codegen/kernel/simulate.js';
+import type { Buffer, Expr, KernelFunction, Type } from '../../../src/codegen/kernel/types.js';
+import { verifyKernel } from '../../../src/codegen/kernel/verify.js';
+import type { ContractProblem, GeneratedVariant } from '../../../src/codegen/problem.js';
+import { BASELINE } from '../../../src/codegen/schedule.js';
+import {
+  type ContractShape,
+  contractData,
+  contractProblem,
+  contractReference,
+  noise,
+} from '../../codegen-kernels/problems.js';
+
+/** Weights b[k, n], four neighbouring columns to an item, rows padded to whole items. */
+interface Storage {
+  readonly item: Type;
+  readonly pack: (weights: Float32Array) => { readonly words: Uint32Array; readonly scale?: number };
+  /** Four columns from an item. */
+  readonly unpack: (item: Expr, scale: Expr) => Expr;
+  /** What is left of a weight. */
+  readonly stored: (x: number, scale: number) => number;
+}
+
+const right = (x: Expr, by: number): Expr => e.binary('>>', x, e.u32(by));
+const left = (x: Expr, by: number): Expr => e.binary('<<', x, e.u32(by));
+const bitsOf = (x: number): number => new Uint32Array(Float32Array.of(x).buffer)[0]!;
+const ofBits = (bits: number): number => new Float32Array(Uint32Array.of(bits).buffer)[0]!;
+
+/** The upper half of an f32, rounded to the nearest even. */
+const upper = (x: number): number => {
+  const bits = bitsOf(x);
+  return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
+};
+
+const byte = (x: number, scale: number): number => Math.max(-127, Math.min(127, Math.round(x / scale)));
+
+const STORAGE: Readonly<Record<string, Storage>> = {
+  bf16: {
+    item: { scalar: 'u32', lanes: 2 },
+    pack: (weights) => ({
+      words: Uint32Array.from({ length: weights.length / 2 }, (_, i) => {
+        return upper(weights[2 * i]!) + upper(weights[2 * i + 1]!) * 2 ** 16;
+      }),
+    }),
+    unpack: (item) =>
+      e.vector(
+        ...[0, 1].flatMap((i) => {
+          const word = e.component(item, i);
+          return [left(word, 16), e.binary('&', word, e.u32(0xffff0000))].map((bits) => e.bitcast(bits, 'f32'));
+        }),
+      ),
+    stored: (x) => ofBits(upper(x) * 2 ** 16),
+  },
+  'i8 with a scale': {
+    item: { scalar: 'u32', lanes: 1 },
+    pack(weights) {
+      const scale = Math.fround(weights.reduce((most, x) => Math.max(most, Math.abs(x)), 0) / 127);
+      const words = Uint32Array.from({ length: weights.length / 4 }, (_, i) =>
+        [3, 2, 1, 0].reduce((word, at) => word * 256 + (byte(weights[4 * i + at]!, scale) & 255), 0),
+      );
+      return { words, scale };
+    },
+    unpack: (item, scale) => {
+      // To the top of the word and down again, which keeps the sign.
+      const signed = e.vector(...[24, 16, 8, 0].map((up) => right(e.bitcast(left(item, up), 'i32'), 24)));
+      return e.mul(e.convert(signed, 'f32'), scale);
+    },
+    stored: (x, scale) => byte(x, scale) * scale,
+  },
+};
+
+/** `load_b4` of a storage type. */
+function loader({ item, unpack }: Storage, fours: number): KernelFunction {
+  const b = new Body();
+  const at = e.add(e.mul(e.uint('k'), e.u32(fours)), e.div(e.uint('col'), e.u32(4)));
+  b.return(unpack(b.named('four', e.fetch('b', item, at)), e.load('scale', 'f32', ZERO)));
+  const params = ['z', 'k', 'col'].map((name) => ({ name, type: e.U32 }));
+  return { name: 'load_b4', params, result: e.F32X4, body: b.stmts };
+}
+
+/** The variant proves, runs without a fault, and gives y. */
+function expectProduct(
+  variant: GeneratedVariant,
+  buffers: readonly Buffer[],
+  data: ReadonlyMap<string, Float32Array | Uint32Array>,
+  wanted: Float64Array,
+): void {
+  const program = { ...variant.program, buffers };
+  expect(verifyKernel(program, { workgroups: variant.workgroups }), variant.name).toEqual([]);
+  const lowered = explicitAddresses([program], BASELINE)[0]!;
+  const y = new Float32Array(Math.ceil(wanted.length / 4) * 4).fill(Number.NaN);
+  const windows = lowered.windows.map((w) => ({ data: w.buffer === 'out' ? y : data.get(w.buffer)! }));
+  const { faults } = simulate(lowered, windows, variant.workgroups, { results: ['out'] });
+  expect(
+    faults.map((f) => f.what),
+    variant.name,
+  ).toEqual([]);
+  const most = wanted.reduce((m, x) => Math.max(m, Math.abs(x)), 0);
+  for (const [i, x] of wanted.entries()) expect(Math.abs(y[i]! - x) / most, `${variant.name} ${i}`).toBeLessThan(1e-6);
+}
+
+/** In whole vec4, as buffers are. */
+function whole(x: Float32Array): Float32Array {
+  const padded = new Float32Array(Math.ceil(x.length / 4) * 4);
+  padded.set(x);
+  return padded;
+}
+
+/** A product over plain buffers whose result is called `out`: a variant has a `y` of its own. */
+function product(shape: ContractShape): { problem: ContractProblem; buffers: readonly Buffer[] } {
+  const { problem, buffers } = contractProblem(shape);
+  const renamed = problem.functions.map((f) => ({
+    ...f,
+    body: f.body.map((s) => (s.kind === 'store' ? { ...s, buffer: 'out' } : s)),
+  }));
+  return {
+    problem: { ...problem, functions: renamed },
+    buffers: buffers.map((b) => (b.name === 'y' ? { ...b, name: 'out' } : b)),
+  };
+}
+
+/** What no tile divides. */
+const SHAPES: readonly Omit<ContractShape, 'weight'>[] = [
+  { m: 5, n: 40, k: 36 },
+  { m: 37, n: 70, k: 21 },
+];
+
+describe('a new storage type', () => {
+  for (const [name, storage] of Object.entries(STORAGE)) {
+    it(name, () => {
+      for (const shape of SHAPES) {
+        const { n, k } = shape;
+        const fours = Math.ceil(n / 4);
+        const weights = noise(k * fours * 4, 7);
+        const { words, scale = 1 } = storage.pack(weights);
+        const plain = product({ ...shape, weight: 'function' });
+        const problem: ContractProblem = {
+          ...plain.problem,
+          functions: plain.problem.functions.map((f) => (f.name === 'load_b4' ? loader(storage, fours) : f)),
+        };
+        const packed: Buffer = {
+          name: 'b',
+          access: 'read',
+          element: 'u32',
+          count: words.length / storage.item.lanes,
+          padded: true,
+          packed: storage.item,
+        };
+        const one: Buffer = { name: 'scale', access: 'read', element: 'f32', count: 1, padded: true };
+        const buffers = [...plain.buffers.map((b) => (b.name === 'b' ? packed : b)), one];
+        const { a } = contractData({ ...shape, weight: 'function' }, (x) => x);
+        const stored = (_: number, i: number, j: number): number => storage.stored(weights[i * fours * 4 + j]!, scale);
+        const wanted = contractReference({ ...shape, weight: 'function' }, { a, b: weights, plain: stored });
+        const data = new Map<string, Float32Array | Uint32Array>([
+          ['a', whole(a)],
+          ['b', words],
+          ['scale', Float32Array.of(scale, 0, 0, 0)],
+        ]);
+        const variants = contractVariants(problem);
+        expect(variants).toHaveLength(SUBGROUP_SIZES.length + 2);
+        for (const variant of variants) expectProduct(variant, buffers, data, wanted);
+      }
+    });
+  }
+});
+
+describe('a new schedule', () => {
+  /** None that the compiler would choose. */
+  const SCHEDULES: Readonly<Record<string, (p: ContractProblem) => GeneratedVariant>> = {
+    'six rows by two vectors for each lane': (p) =>
+      contractSubgroup(p, { kind: 'subgroup', size: 8, rows: 6, vectors: 2, kStep: 4, order: 'row' }, 0),
+    'a wide tile': (p) => contractTile(p, { kind: 'tile', rows: 3, vectors: 1, threads: [16, 4], kStep: 8 }, 0),
+    'three rows in registers': (p) =>
+      contractRegisters(p, { kind: 'registers', rows: 3, vectors: 2, threads: [4, 16] }, 0),
+  };
+  for (const [name, generate] of Object.entries(SCHEDULES)) {
+    it(name, () => {
+      for (const shape of SHAPES) {
+        const given: ContractShape = { ...shape, weight: 'f32' };
+        const { problem, buffers } = product(given);
+        const data = contractData(given, (x) => x);
+        const packed = new Float32Array((data.b as Uint8Array).buffer);
+        const memory = new Map([
+          ['a', whole(data.a)],
+          ['weight', packed],
+        ]);
+        expectProduct(generate(problem), buffers, memory, contractReference(given, data));
+      }
+    });
+  }
+});
