@@ -9,6 +9,7 @@
  */
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
+import { workgroupsAt } from '../runtime/grid.js';
 import { contractVariants } from '../src/codegen/contract.js';
 import { printKernel } from '../src/codegen/kernel/print.js';
 import { range } from '../src/codegen/kernel/sugar.js';
@@ -77,7 +78,7 @@ async function measure(gpu: Gpu, shape: ContractShape, rounds: number): Promise<
   const texts = textsOf(variants, buffers);
   for (const [i, v] of variants.entries()) {
     if (!legal(gpu, v)) continue;
-    await add(v.name, 2 * shape.m * shape.n * shape.k, () => prepare(gpu, texts[i]!, v.workgroups, [a, b, y]));
+    await add(v.name, 2 * shape.m * shape.n * shape.k, () => prepare(gpu, texts[i]!, workgroupsAt(v.workgroups, 1), [a, b, y]));
   }
   for (let round = 0; round < rounds; round++) {
     for (const c of candidates) {

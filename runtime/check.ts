@@ -23,8 +23,9 @@ export const GOLDEN_FILE = 'golden.safetensors';
 export const BYTES: Readonly<Record<StorageType, number>> = { f32: 4, f16: 2, i32: 4, u32: 4 };
 
 export const elements = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
-/** Bytes of a tensor's buffer: WebGPU copies multiples of 4. */
-export const byteSize = ({ dtype, shape }: TensorSpec): number => Math.ceil((elements(shape) * BYTES[dtype]) / 4) * 4;
+/** Bytes of a tensor of so many samples: WebGPU copies multiples of 4. */
+export const byteSize = ({ dtype, shape }: TensorSpec, samples: number): number =>
+  Math.ceil((elements(shape) * samples * BYTES[dtype]) / 4) * 4;
 
 /** Buffers are multiples of 16 bytes, so that each can be bound as an array of vectors of four. */
 export function roundUp(bytes: number): number {
@@ -59,10 +60,7 @@ export function checkProgram(json: unknown): Program {
 
   unique('the weight', program.weights);
   unique('the file', program.files);
-  unique(
-    'entries for batch',
-    program.entries.map((e) => ({ name: String(e.batch) })),
-  );
+  unique('the entry', program.entries);
   const listed = new Set(program.files.map((f) => f.name));
   const unlisted = filesReadBy(program).find((file) => !listed.has(file));
   if (unlisted !== undefined) throw bad(`names a file \`${unlisted}\` that its list of files lacks`);
@@ -72,7 +70,6 @@ export function checkProgram(json: unknown): Program {
   }
   const weights = new Map(program.weights.map((w) => [w.name, w.bytes]));
   for (const entry of program.entries) checkEntry(program, entry, weights);
-  if (new Set(program.entries.map(withoutBatch)).size > 1) throw bad('its entries differ in more than their batch');
   if (program.golden) checkGolden(program.golden, program.entries[0]!);
   return program;
 }
@@ -83,7 +80,7 @@ export function filesReadBy({ kernels, weightFiles, golden }: Unsealed): string[
   return [...texts, ...weightFiles, ...(golden ? [GOLDEN_FILE] : [])];
 }
 
-/** One issue of the schema in words: `at entries.0.batch: expected >=1, found 0`. */
+/** One issue of the schema in words: `at entries.0.samples: expected >=1, found 0`. */
 function problemOf(issue: v.InferIssue<typeof PROGRAM>): string {
   const { expected, received, message } = issue;
   const found = received.length > 80 ? `${received.slice(0, 80)}...` : received;
@@ -97,11 +94,6 @@ function unique(what: string, named: readonly { readonly name: string }[]): void
     if (seen.has(name)) throw bad(`names ${what} \`${name}\` twice`);
     seen.add(name);
   }
-}
-
-/** What a row of each input and output is: sessions split what they are given over entries. */
-function withoutBatch({ inputs, outputs }: Entry): string {
-  return JSON.stringify([inputs, outputs].map((all) => all.map((t) => [t.name, t.dtype, t.shape.slice(1)])));
 }
 
 function checkGolden({ inputs, outputs }: Golden, entry: Entry): void {
@@ -119,15 +111,19 @@ function checkEntry(program: Program, entry: Entry, weights: ReadonlyMap<string,
   unique('the input', entry.inputs);
   unique('the output', entry.outputs);
   for (const tensor of [...entry.inputs, ...entry.outputs]) {
-    if (tensor.shape[0] !== entry.batch)
-      throw wrong(`\`${tensor.name}\` does not begin with the batch, ${entry.batch}`);
-    if (!Number.isSafeInteger(byteSize(tensor))) throw wrong(`\`${tensor.name}\` is larger than anything`);
+    if (!Number.isSafeInteger(byteSize(tensor, entry.samples)))
+      throw wrong(`\`${tensor.name}\` is larger than anything`);
+  }
+  for (const [i, slab] of entry.slabs.entries()) {
+    if (!Number.isSafeInteger(slab.bytes * entry.samples)) throw wrong(`slab ${i} is larger than anything`);
+    // What lies in it for several samples begins where bindings can only if each sample's share does.
+    if (slab.samples && slab.bytes % 256 !== 0) throw wrong(`slab ${i} has ${slab.bytes} bytes for each sample, no multiple of 256`);
   }
   const size = (ref: BufferRef): number | undefined => {
     if (ref.kind === 'weight') return weights.get(ref.name);
-    if (ref.kind === 'arena') return entry.slabs[ref.slab];
+    if (ref.kind === 'arena') return entry.slabs[ref.slab]?.bytes;
     const tensor = (ref.kind === 'input' ? entry.inputs : entry.outputs)[ref.index];
-    return tensor && byteSize(tensor);
+    return tensor && byteSize(tensor, 1);
   };
   for (const [i, dispatch] of entry.dispatches.entries()) {
     const kernel = program.kernels[dispatch.kernel];

@@ -4,7 +4,8 @@
  */
 import { byteSize } from './check.js';
 import { DeviceLostError, LimitError, NoAdapterError, OutOfMemoryError, ValidationError } from './errors.js';
-import type { KernelVariant, Program } from './program.js';
+import { workgroupsAt } from './grid.js';
+import { holdsSamples, type KernelVariant, type Program } from './program.js';
 
 /** What choosing variants looks at. */
 export interface DeviceFacts {
@@ -67,12 +68,13 @@ export function neededLimits(program: Program): Record<string, number> {
   for (const weight of program.weights) raise('maxBufferSize', weight.bytes);
   for (const kernel of program.kernels) raise('maxStorageBuffersPerShaderStage', kernel.bindings.length);
   for (const entry of program.entries) {
-    for (const bytes of entry.slabs) raise('maxBufferSize', bytes);
-    for (const tensor of [...entry.inputs, ...entry.outputs]) raise('maxBufferSize', byteSize(tensor));
-    for (const { bindings, workgroups } of entry.dispatches) {
-      for (const ref of bindings) raise('maxStorageBufferBindingSize', ref.bytes);
+    const { samples, slabs, inputs, outputs, dispatches } = entry;
+    for (const slab of slabs) raise('maxBufferSize', slab.samples ? slab.bytes * samples : slab.bytes);
+    for (const tensor of [...inputs, ...outputs]) raise('maxBufferSize', byteSize(tensor, samples));
+    for (const { bindings, workgroups } of dispatches) {
+      for (const ref of bindings) raise('maxStorageBufferBindingSize', holdsSamples(entry, ref) ? ref.bytes * samples : ref.bytes);
       // Of all variants: which of them runs is not known yet.
-      for (const counts of workgroups) raise('maxComputeWorkgroupsPerDimension', Math.max(...counts));
+      for (const w of workgroups) raise('maxComputeWorkgroupsPerDimension', Math.max(...workgroupsAt(w, samples)));
     }
   }
   return Object.fromEntries(Object.entries(need).filter(([name, value]) => value > DEFAULTS[name]!));

@@ -1,5 +1,5 @@
 /** What runs inside a session: compiled kernels, buffers and bind groups on a device, one forward pass at a time, and the golden check. */
-import { byteSize } from './check.js';
+import { wholeWords } from './bytes.js';
 import {
   checkLimits,
   type DeviceFacts,
@@ -12,13 +12,13 @@ import {
 import { RunnableEntry, type Timing } from './entry.js';
 import { DeviceLostError, DisposedError, GoldenMismatchError, InputError } from './errors.js';
 import type { ProgramFiles } from './files.js';
-import { fillRows, type GoldenTensors, readGolden, relativeError } from './golden.js';
+import { type GoldenTensors, readGolden, relativeError } from './golden.js';
 import type { Pixels } from './image.js';
 import { type CompiledKernel, compileKernels, Layouts } from './kernels.js';
-import { allocate, type Memory, type Progress } from './memory.js';
+import { loadWeights, passBuffers, type Progress, type Weights } from './memory.js';
 import { type Picture, readPicture } from './picture.js';
 import { Preprocessor } from './preprocess.js';
-import type { Program } from './program.js';
+import type { Entry, Program } from './program.js';
 import { typedOutput } from './tensors.js';
 
 export interface EngineOptions {
@@ -27,6 +27,7 @@ export interface EngineOptions {
   readonly golden?: boolean;
   readonly portable?: boolean;
   readonly timings?: boolean;
+  readonly samples?: number;
   readonly onProgress?: (progress: Progress) => void;
 }
 
@@ -35,14 +36,18 @@ export class Engine {
   readonly preprocessor: Preprocessor;
   readonly device: GPUDevice;
   kernels: readonly CompiledKernel[];
-  entries: readonly RunnableEntry[] = [];
+  readonly entry: Entry;
+  /** The most samples of one pass. */
+  readonly samples: number;
+  /** With memory for the largest pass so far. */
+  private runnable: RunnableEntry | undefined;
   /** True if the chosen variants failed the golden input and the portable ones run instead. */
   fellBack = false;
   timings: readonly Timing[] | undefined;
   private readonly files: ProgramFiles;
   private readonly facts: DeviceFacts;
   private readonly layouts: Layouts;
-  private readonly memory: Memory;
+  private readonly weights: Weights;
   private readonly options: EngineOptions;
   private readonly signal: LostSignal;
   private disposed = false;
@@ -55,7 +60,7 @@ export class Engine {
     device: GPUDevice,
     options: EngineOptions,
     layouts: Layouts,
-    [kernels, memory, preprocessor]: readonly [readonly CompiledKernel[], Memory, Preprocessor],
+    [kernels, weights, preprocessor]: readonly [readonly CompiledKernel[], Weights, Preprocessor],
   ) {
     this.program = program;
     this.files = files;
@@ -64,7 +69,9 @@ export class Engine {
     this.facts = deviceFacts(device);
     this.layouts = layouts;
     this.kernels = kernels;
-    this.memory = memory;
+    this.weights = weights;
+    this.entry = program.entries[0]!;
+    this.samples = Math.min(this.entry.samples, options.samples ?? this.entry.samples);
     this.preprocessor = preprocessor;
     this.signal = lostSignal(device);
   }
@@ -86,11 +93,10 @@ export class Engine {
       const golden = program.golden && options.golden !== false ? await readGolden(program, files) : undefined;
       const parts = await together(
         compileKernels(device, program, files, facts, layouts, options.portable ?? false),
-        allocate(device, program, files, options.onProgress),
+        loadWeights(device, program, files, options.onProgress),
         Preprocessor.create(device, program.preprocess ?? []),
       );
       engine = new Engine(program, files, device, options, layouts, parts);
-      await engine.bind();
       if (golden) await engine.check(golden);
       return engine;
     } catch (error) {
@@ -103,9 +109,9 @@ export class Engine {
   dispose(): void {
     if (this.disposed) return;
     this.disposed = true;
-    for (const entry of this.entries) entry.destroy();
+    this.runnable?.destroy();
     this.preprocessor.destroy();
-    this.memory.destroy();
+    this.weights.destroy();
     if (!this.options.device) this.device.destroy();
   }
 
@@ -121,15 +127,23 @@ export class Engine {
     return turn;
   }
 
-  /** Fills the inputs, submits one forward pass, and reads its outputs as raw bytes. Only inside `inTurn`. */
-  async execute(runnable: RunnableEntry, fill: (encoder: GPUCommandEncoder) => void): Promise<ArrayBuffer[]> {
+  /**
+   * Fills the inputs, submits one forward pass of some samples, and reads its outputs as raw bytes. Only inside `inTurn`. Memory is made for as
+   * many samples as the largest pass has had, so that who looks at one picture does not pay for more.
+   */
+  async execute(
+    samples: number,
+    fill: (inputs: readonly GPUBuffer[], encoder: GPUCommandEncoder) => void,
+  ): Promise<ArrayBuffer[]> {
     const { device } = this;
+    this.requireAlive();
+    const runnable = await this.attempt(this.roomFor(samples));
     this.requireAlive();
     const submit = () => {
       const encoder = device.createCommandEncoder();
       try {
-        fill(encoder);
-        runnable.encode(encoder);
+        fill(runnable.buffers.inputs, encoder);
+        runnable.encode(encoder, samples);
         device.queue.submit([encoder.finish()]);
       } finally {
         this.preprocessor.release();
@@ -138,9 +152,9 @@ export class Engine {
     const work = guarded(device, 'while running the program', submit).then(async () => {
       // Mapping what `dispose` destroyed would be an error that the device reports to its owner.
       this.requireAlive();
-      const outputs = await runnable.read();
+      const outputs = await runnable.read(samples);
       this.requireAlive();
-      this.timings = await runnable.readTimings();
+      this.timings = await runnable.readTimings(samples);
       return outputs;
     });
     return this.attempt(work);
@@ -169,15 +183,31 @@ export class Engine {
     if (this.disposed) throw new DisposedError();
   }
 
-  /** Makes the bind groups for the kernels in use. */
-  private async bind(): Promise<void> {
-    const { device, program, memory, layouts, kernels } = this;
-    for (const entry of this.entries) entry.destroy();
-    this.entries = await guarded(device, 'while binding the program', () =>
-      program.entries.map(
-        (_, i) => new RunnableEntry(device, program, i, kernels, memory, layouts, this.options.timings ?? false),
-      ),
-    );
+  /** The entry with memory for at least so many samples. What it had for fewer is freed first. Throws OutOfMemoryError (ESP0704). */
+  private async roomFor(samples: number): Promise<RunnableEntry> {
+    const held = this.runnable;
+    if (held && held.buffers.samples >= samples) return held;
+    this.forget();
+    const { device, program, entry, kernels, weights, layouts } = this;
+    const buffers = await passBuffers(device, entry, samples);
+    try {
+      this.requireAlive();
+      this.runnable = await guarded(
+        device,
+        'while binding the program',
+        () =>
+          new RunnableEntry(device, program, entry, kernels, { weights, buffers }, layouts, this.options.timings ?? false),
+      );
+      return this.runnable;
+    } catch (error) {
+      buffers.destroy();
+      throw error;
+    }
+  }
+
+  private forget(): void {
+    this.runnable?.destroy();
+    this.runnable = undefined;
   }
 
   private async check(golden: GoldenTensors): Promise<void> {
@@ -186,32 +216,30 @@ export class Engine {
     const { program } = this;
     if (this.kernels.every(({ variant }, i) => variant === program.kernels[i]!.variants.length - 1)) throw first;
     this.kernels = await compileKernels(this.device, program, this.files, this.facts, this.layouts, true);
-    await this.bind();
+    this.forget();
     const second = await this.goldenError(golden);
     if (second) throw second;
     this.fellBack = true;
   }
 
   /**
-   * The first entry that is wrong on the golden rows. Every entry has kernels of its own, so each runs once: what its first real run
-   * costs, which also gets its kernels compiled by drivers that wait for a dispatch. Large batches take that time at load.
+   * Whether something is wrong with the first golden row. One is what the first real run costs, and gets kernels compiled by drivers that
+   * wait for a dispatch; more rows are the compiler's to check, on the same kernels.
    */
   private async goldenError(golden: GoldenTensors): Promise<GoldenMismatchError | undefined> {
-    const { tolerance } = this.program.golden!;
-    for (const runnable of this.entries) {
-      const { batch, inputs, outputs: specs } = runnable.entry;
-      const outputs = await this.inTurn(() =>
-        this.execute(runnable, () => {
-          golden.inputs.forEach((rows, i) => {
-            fillRows(this.device.queue, runnable.inputs[i]!, byteSize(inputs[i]!), rows);
-          });
-        }),
-      );
-      for (const [i, expected] of golden.outputs.entries()) {
-        const spec = specs[i]!;
-        const error = relativeError(typedOutput(spec, outputs[i]!), expected);
-        if (!(error <= tolerance)) return new GoldenMismatchError(spec.name, batch, error, tolerance);
-      }
+    const { tolerance, rows } = this.program.golden!;
+    const { outputs: specs } = this.entry;
+    const outputs = await this.inTurn(() =>
+      this.execute(1, (inputs) => {
+        golden.inputs.forEach((all, i) => {
+          this.device.queue.writeBuffer(inputs[i]!, 0, wholeWords(all.subarray(0, all.length / rows)));
+        });
+      }),
+    );
+    for (const [i, expected] of golden.outputs.entries()) {
+      const spec = specs[i]!;
+      const error = relativeError(typedOutput(spec, outputs[i]!, 1), expected.subarray(0, expected.length / rows));
+      if (!(error <= tolerance)) return new GoldenMismatchError(spec.name, error, tolerance);
     }
     return undefined;
   }
@@ -231,14 +259,14 @@ export class Engine {
 /** All three, or the first failure once the others have ended too: nothing of a failed load goes on in the background. */
 async function together(
   kernels: Promise<readonly CompiledKernel[]>,
-  memory: Promise<Memory>,
+  weights: Promise<Weights>,
   preprocessor: Promise<Preprocessor>,
-): Promise<[readonly CompiledKernel[], Memory, Preprocessor]> {
-  const settled = await Promise.allSettled([kernels, memory, preprocessor]);
+): Promise<[readonly CompiledKernel[], Weights, Preprocessor]> {
+  const settled = await Promise.allSettled([kernels, weights, preprocessor]);
   const failed = settled.find((s) => s.status === 'rejected');
   if (failed) {
     if (settled[1].status === 'fulfilled') settled[1].value.destroy();
     throw failed.reason;
   }
-  return Promise.all([kernels, memory, preprocessor]);
+  return Promise.all([kernels, weights, preprocessor]);
 }

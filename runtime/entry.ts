@@ -1,13 +1,14 @@
-/** One entry of a program, ready to run: its bind groups, made once, and the commands of a forward pass. */
+/** One entry of a program with memory for a number of samples: its bind groups, made once, and the commands of a forward pass. */
 import { byteSize } from './check.js';
+import { workgroupsAt } from './grid.js';
 import type { CompiledKernel, Layouts } from './kernels.js';
-import { type Memory, resolve } from './memory.js';
-import type { Entry, Program } from './program.js';
+import { type PassBuffers, resolve, type Weights } from './memory.js';
+import type { Entry, Program, Workgroups } from './program.js';
 
 interface Step {
   readonly pipeline: GPUComputePipeline;
   readonly group: GPUBindGroup;
-  readonly workgroups: readonly [number, number, number];
+  readonly workgroups: Workgroups;
 }
 
 /** What one dispatch took; `microseconds` by the GPU's own clock. */
@@ -25,34 +26,39 @@ const QUERIES = 4096;
 
 export class RunnableEntry {
   readonly entry: Entry;
-  private readonly index: number;
-  private readonly memory: Memory;
+  readonly buffers: PassBuffers;
   private readonly program: Program;
   private readonly kernels: readonly CompiledKernel[];
   private readonly steps: readonly Step[];
+  /** How many samples a pass has; bound in each dispatch. */
+  private readonly run: { readonly buffer: GPUBuffer; readonly group: GPUBindGroup };
+  private readonly queue: GPUQueue;
   private clock: { sets: GPUQuerySet[]; resolved: GPUBuffer; readable: GPUBuffer } | undefined;
 
   constructor(
     device: GPUDevice,
     program: Program,
-    index: number,
+    entry: Entry,
     kernels: readonly CompiledKernel[],
-    memory: Memory,
+    memory: { readonly weights: Weights; readonly buffers: PassBuffers },
     layouts: Layouts,
     timings: boolean,
   ) {
-    this.entry = program.entries[index]!;
-    this.index = index;
-    this.memory = memory;
+    this.entry = entry;
+    this.buffers = memory.buffers;
     this.program = program;
     this.kernels = kernels;
-    this.steps = this.entry.dispatches.map(({ kernel, bindings, workgroups }) => {
+    this.queue = device.queue;
+    const buffer = device.createBuffer({ label: 'samples', size: 16, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST });
+    const group = device.createBindGroup({ layout: layouts.run, entries: [{ binding: 0, resource: { buffer } }] });
+    this.run = { buffer, group };
+    this.steps = entry.dispatches.map(({ kernel, bindings, workgroups }) => {
       const { pipeline, variant } = kernels[kernel]!;
       const group = device.createBindGroup({
         layout: layouts.of(program.kernels[kernel]!.bindings).group,
         entries: bindings.map((ref, binding) => ({
           binding,
-          resource: { buffer: resolve(memory, index, ref), offset: ref.offset, size: Math.ceil(ref.bytes / 4) * 4 },
+          resource: resolve(entry, memory.weights, memory.buffers, ref),
         })),
       });
       return { pipeline, group, workgroups: workgroups[variant]! };
@@ -60,37 +66,35 @@ export class RunnableEntry {
     if (timings && device.features.has('timestamp-query')) this.clock = makeClock(device, this.steps.length);
   }
 
-  get inputs(): readonly GPUBuffer[] {
-    return this.memory.entries[this.index]!.inputs;
-  }
-
-  /** Records the forward pass and the copies to the read-back buffers. */
-  encode(encoder: GPUCommandEncoder): void {
-    if (this.clock) this.encodeTimed(encoder, this.clock);
+  /** Records the forward pass of some samples and the copies to the read-back buffers. It is to be submitted before another is recorded. */
+  encode(encoder: GPUCommandEncoder, samples: number): void {
+    this.queue.writeBuffer(this.run.buffer, 0, new Uint32Array([samples]));
+    if (this.clock) this.encodeTimed(encoder, this.clock, samples);
     else {
       const pass = encoder.beginComputePass();
-      for (const step of this.steps) dispatch(pass, step);
+      pass.setBindGroup(1, this.run.group);
+      for (const step of this.steps) dispatch(pass, step, samples);
       pass.end();
     }
-    const { outputs, readback } = this.memory.entries[this.index]!;
+    const { outputs, readback } = this.buffers;
     this.entry.outputs.forEach((t, i) => {
-      encoder.copyBufferToBuffer(outputs[i]!, 0, readback[i]!, 0, byteSize(t));
+      encoder.copyBufferToBuffer(outputs[i]!, 0, readback[i]!, 0, byteSize(t, samples));
     });
   }
 
   /** Waits for the submitted pass and copies its outputs out, as raw bytes in the order of the entry's outputs. */
-  async read(): Promise<ArrayBuffer[]> {
-    const { readback } = this.memory.entries[this.index]!;
+  async read(samples: number): Promise<ArrayBuffer[]> {
+    const { readback } = this.buffers;
     await Promise.all(readback.map((buffer) => buffer.mapAsync(GPUMapMode.READ)));
     return this.entry.outputs.map((t, i) => {
-      const bytes = readback[i]!.getMappedRange(0, byteSize(t)).slice(0);
+      const bytes = readback[i]!.getMappedRange(0, byteSize(t, samples)).slice(0);
       readback[i]!.unmap();
       return bytes;
     });
   }
 
   /** Times of the pass that was read last; undefined without a clock. */
-  async readTimings(): Promise<Timing[] | undefined> {
+  async readTimings(samples: number): Promise<Timing[] | undefined> {
     if (!this.clock) return undefined;
     await this.clock.readable.mapAsync(GPUMapMode.READ);
     const ticks = new BigUint64Array(this.clock.readable.getMappedRange().slice(0));
@@ -100,12 +104,15 @@ export class RunnableEntry {
       kernel: this.program.kernels[kernel]!.name,
       variant: this.program.kernels[kernel]!.variants[this.kernels[kernel]!.variant]!.name,
       microseconds: Number(ticks[2 * i + 1]! - ticks[2 * i]!) / 1000,
-      flops,
-      bytes,
+      flops: flops * samples,
+      bytes: bytes * samples,
     }));
   }
 
+  /** Frees its memory too. */
   destroy(): void {
+    this.buffers.destroy();
+    this.run.buffer.destroy();
     for (const set of this.clock?.sets ?? []) set.destroy();
     this.clock?.resolved.destroy();
     this.clock?.readable.destroy();
@@ -113,14 +120,15 @@ export class RunnableEntry {
   }
 
   /** A timestamp can only be written at a pass's edge, so each dispatch gets a pass of its own. */
-  private encodeTimed(encoder: GPUCommandEncoder, clock: NonNullable<typeof this.clock>): void {
+  private encodeTimed(encoder: GPUCommandEncoder, clock: NonNullable<typeof this.clock>, samples: number): void {
     this.steps.forEach((step, i) => {
       const at = (2 * i) % QUERIES;
       const querySet = clock.sets[Math.floor((2 * i) / QUERIES)]!;
       const pass = encoder.beginComputePass({
         timestampWrites: { querySet, beginningOfPassWriteIndex: at, endOfPassWriteIndex: at + 1 },
       });
-      dispatch(pass, step);
+      pass.setBindGroup(1, this.run.group);
+      dispatch(pass, step, samples);
       pass.end();
     });
     clock.sets.forEach((set, i) => {
@@ -130,10 +138,10 @@ export class RunnableEntry {
   }
 }
 
-function dispatch(pass: GPUComputePassEncoder, { pipeline, group, workgroups }: Step): void {
+function dispatch(pass: GPUComputePassEncoder, { pipeline, group, workgroups }: Step, samples: number): void {
   pass.setPipeline(pipeline);
   pass.setBindGroup(0, group);
-  pass.dispatchWorkgroups(...workgroups);
+  pass.dispatchWorkgroups(...workgroupsAt(workgroups, samples));
 }
 
 function makeClock(

@@ -34,7 +34,7 @@ export async function readGolden({ golden, entries }: Program, files: ProgramFil
       const spec = entry.outputs[i]!;
       // Not `slice`: that of a Node Buffer copies nothing.
       const bytes = new Uint8Array(await read(name, spec)).buffer;
-      return typedOutput({ ...spec, shape: [rows, ...spec.shape.slice(1)] }, bytes);
+      return typedOutput(spec, bytes, rows);
     });
     return { inputs: ins, outputs: outs };
   } finally {
@@ -48,16 +48,7 @@ async function inSteps<T>(names: readonly string[], read: (name: string, at: num
   return all;
 }
 
-/**
- * Writes an input's rows again and again until the buffer's `bytes` are full. No copy of a whole batch is made in memory.
- */
-export function fillRows(queue: GPUQueue, buffer: GPUBuffer, bytes: number, rows: Uint8Array): void {
-  for (let at = 0; at < bytes; at += rows.length) {
-    queue.writeBuffer(buffer, at, wholeWords(rows.subarray(0, Math.min(rows.length, bytes - at))));
-  }
-}
-
-/** Largest |difference| over the largest |expected|, whose rows repeat; NaN if anything is not a number, or no rows fit. */
+/** Largest |difference| over the largest |expected|; NaN if anything is not a number. */
 export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
   let difference = 0;
   let largest = 0;

@@ -10,12 +10,19 @@ export interface CompiledKernel {
   readonly pipeline: GPUComputePipeline;
 }
 
-/** Bind group layouts, one for each list of accesses: explicit, since a kernel need not use every binding in every variant. */
+/**
+ * Bind group layouts, one for each list of accesses: explicit, since a kernel need not use every binding in every variant. Group 1 is that of
+ * every kernel: how many samples the pass has.
+ */
 export class Layouts {
   private readonly made = new Map<string, { group: GPUBindGroupLayout; pipeline: GPUPipelineLayout }>();
+  readonly run: GPUBindGroupLayout;
   private readonly device: GPUDevice;
   constructor(device: GPUDevice) {
     this.device = device;
+    this.run = device.createBindGroupLayout({
+      entries: [{ binding: 0, visibility: GPUShaderStage.COMPUTE, buffer: { type: 'uniform' } }],
+    });
   }
 
   of(bindings: readonly Access[]): { group: GPUBindGroupLayout; pipeline: GPUPipelineLayout } {
@@ -29,7 +36,7 @@ export class Layouts {
           buffer: { type: access === 'read' ? 'read-only-storage' : 'storage' },
         })),
       });
-      layout = { group, pipeline: this.device.createPipelineLayout({ bindGroupLayouts: [group] }) };
+      layout = { group, pipeline: this.device.createPipelineLayout({ bindGroupLayouts: [group, this.run] }) };
       this.made.set(key, layout);
     }
     return layout;

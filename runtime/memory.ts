@@ -1,23 +1,26 @@
-/** The program's buffers: one for each weight, the arena's slabs, and each entry's inputs, outputs and read-back. */
+/** A program's buffers: its weights, and what a pass takes, by its samples: the arena's slabs, inputs, outputs and read-back. */
 import { wholeWords } from './bytes.js';
 import { byteSize, roundUp } from './check.js';
 import { guarded } from './device.js';
 import { ProgramFileError } from './errors.js';
 import type { ProgramFiles } from './files.js';
-import type { BufferRef, Program } from './program.js';
+import { type BufferRef, type Entry, holdsSamples, type Program } from './program.js';
 import { readSafetensors } from './safetensors.js';
 
-export interface EntryBuffers {
+/** A program's weights, for as long as it is loaded. */
+export interface Weights {
+  readonly buffers: ReadonlyMap<string, GPUBuffer>;
+  destroy(): void;
+}
+
+/** What passes of up to `samples` samples take. */
+export interface PassBuffers {
+  readonly samples: number;
+  readonly slabs: readonly GPUBuffer[];
   readonly inputs: readonly GPUBuffer[];
   readonly outputs: readonly GPUBuffer[];
   /** A buffer for each output that can be mapped: together they could be more than one holds. */
   readonly readback: readonly GPUBuffer[];
-}
-
-export interface Memory {
-  readonly weights: ReadonlyMap<string, GPUBuffer>;
-  readonly slabs: readonly GPUBuffer[];
-  readonly entries: readonly EntryBuffers[];
   destroy(): void;
 }
 
@@ -31,20 +34,18 @@ const PIECE = 8 << 20;
 /** The queue keeps a copy of what it has not yet written; it is waited for after this many bytes. */
 const IN_FLIGHT = 64 << 20;
 
-/** Makes all buffers and uploads the weights. Throws ProgramFileError (ESP0707) for weight files that do not fit the program. */
-export async function allocate(
-  device: GPUDevice,
-  program: Program,
-  files: ProgramFiles,
-  onProgress?: (progress: Progress) => void,
-): Promise<Memory> {
+/** Makes buffers, all of which are destroyed together, also where one cannot be made. */
+function inOne<T>(device: GPUDevice, make: (buffer: (label: string, bytes: number, usage: number) => GPUBuffer) => T): T & { destroy(): void } {
   const all: GPUBuffer[] = [];
   const destroy = () => {
     for (const b of all.splice(0)) b.destroy();
   };
   try {
-    const made = await guarded(device, "while making the program's buffers", () => makeBuffers(device, program, all));
-    await uploadWeights(device, program, files, made.weights, onProgress);
+    const made = make((label, bytes, usage) => {
+      const buffer = device.createBuffer({ label, size: roundUp(bytes), usage });
+      all.push(buffer);
+      return buffer;
+    });
     return { ...made, destroy };
   } catch (error) {
     destroy();
@@ -52,27 +53,40 @@ export async function allocate(
   }
 }
 
-function makeBuffers(device: GPUDevice, program: Program, all: GPUBuffer[]): Omit<Memory, 'destroy'> {
-  const buffer = (label: string, bytes: number, usage: number): GPUBuffer => {
-    const made = device.createBuffer({ label, size: roundUp(bytes), usage });
-    all.push(made);
-    return made;
-  };
+/** Makes a buffer for each weight and uploads it. Throws ProgramFileError (ESP0707) for weight files that do not fit the program. */
+export async function loadWeights(
+  device: GPUDevice,
+  program: Program,
+  files: ProgramFiles,
+  onProgress?: (progress: Progress) => void,
+): Promise<Weights> {
+  const { STORAGE, COPY_DST } = GPUBufferUsage;
+  const weights = await guarded(device, "while making the program's buffers", () =>
+    inOne(device, (buffer) => ({
+      buffers: new Map(program.weights.map((w) => [w.name, buffer(w.name, w.bytes, STORAGE | COPY_DST)])),
+    })),
+  );
+  try {
+    await uploadWeights(device, program, files, weights.buffers, onProgress);
+    return weights;
+  } catch (error) {
+    weights.destroy();
+    throw error;
+  }
+}
+
+/** Throws OutOfMemoryError (ESP0704). */
+export function passBuffers(device: GPUDevice, { slabs, inputs, outputs }: Entry, samples: number): Promise<PassBuffers> {
   const { STORAGE, COPY_DST, COPY_SRC, MAP_READ } = GPUBufferUsage;
-  const weights = new Map(program.weights.map((w) => [w.name, buffer(w.name, w.bytes, STORAGE | COPY_DST)]));
-  // One entry runs at a time, so all of them share the slabs.
-  const slabCount = Math.max(0, ...program.entries.map((e) => e.slabs.length));
-  const slabs = Array.from({ length: slabCount }, (_, i) =>
-    buffer(`slab ${i}`, Math.max(...program.entries.map((e) => e.slabs[i] ?? 0)), STORAGE),
+  return guarded(device, `while making room for passes of ${samples}`, () =>
+    inOne(device, (buffer) => ({
+      samples,
+      slabs: slabs.map((x, i) => buffer(`slab ${i}`, x.samples ? x.bytes * samples : x.bytes, STORAGE)),
+      inputs: inputs.map((t) => buffer(t.name, byteSize(t, samples), STORAGE | COPY_DST)),
+      outputs: outputs.map((t) => buffer(t.name, byteSize(t, samples), STORAGE | COPY_SRC)),
+      readback: outputs.map((t) => buffer(`${t.name}, read back`, byteSize(t, samples), MAP_READ | COPY_DST)),
+    })),
   );
-  const entries = program.entries.map(
-    ({ inputs, outputs }): EntryBuffers => ({
-      inputs: inputs.map((t) => buffer(t.name, byteSize(t), STORAGE | COPY_DST)),
-      outputs: outputs.map((t) => buffer(t.name, byteSize(t), STORAGE | COPY_SRC)),
-      readback: outputs.map((t) => buffer(`${t.name}, read back`, byteSize(t), MAP_READ | COPY_DST)),
-    }),
-  );
-  return { weights, slabs, entries };
 }
 
 async function uploadWeights(
@@ -121,10 +135,17 @@ async function uploadWeights(
   onProgress?.({ loaded: total, total });
 }
 
-/** The buffer that a reference points into. */
-export function resolve(memory: Memory, entry: number, ref: BufferRef): GPUBuffer {
-  const io = memory.entries[entry]!;
-  if (ref.kind === 'weight') return memory.weights.get(ref.name)!;
-  if (ref.kind === 'arena') return memory.slabs[ref.slab]!;
-  return ref.kind === 'input' ? io.inputs[ref.index]! : io.outputs[ref.index]!;
+/** The part of a buffer that a reference names. */
+export function resolve(entry: Entry, weights: Weights, pass: PassBuffers, ref: BufferRef): GPUBufferBinding {
+  const times = holdsSamples(entry, ref) ? pass.samples : 1;
+  const buffer = bufferOf(weights, pass, ref);
+  const offset = ref.offset * times;
+  // Buffers are multiples of 16 bytes, and so is what lies in a slab.
+  return { buffer, offset, size: Math.min(Math.ceil((ref.bytes * times) / 4) * 4, buffer.size - offset) };
+}
+
+function bufferOf(weights: Weights, pass: PassBuffers, ref: BufferRef): GPUBuffer {
+  if (ref.kind === 'weight') return weights.buffers.get(ref.name)!;
+  if (ref.kind === 'arena') return pass.slabs[ref.slab]!;
+  return ref.kind === 'input' ? pass.inputs[ref.index]! : pass.outputs[ref.index]!;
 }

@@ -9,7 +9,7 @@ import * as v from 'valibot';
 type Frozen<T> = T extends object ? { readonly [K in keyof T]: Frozen<T[K]> } : T;
 
 /** The version of the format that this runtime reads and this compiler writes. */
-export const VERSION = 3;
+export const VERSION = 4;
 
 /** No list of a real program comes near this; a longer one is a lie, and would be spread over arguments. */
 const list = <const S extends v.GenericSchema>(item: S, least = 0) =>
@@ -40,6 +40,7 @@ const weightEntry = v.strictObject({
 /** A tensor of a weights file, in the layout that kernels read (possibly packed). */
 export interface WeightEntry extends Frozen<v.InferOutput<typeof weightEntry>> {}
 
+/** Of what holds samples (an input, an output, a slab of `samples`), both are for one sample. */
 const range = { offset: count, bytes: positive };
 const bufferRef = v.variant('kind', [
   v.strictObject({ kind: v.literal('weight'), name: text, ...range }),
@@ -49,6 +50,11 @@ const bufferRef = v.variant('kind', [
 ]);
 /** A place in memory: a weight, a slice of an arena slab, or one of the program's inputs and outputs. */
 export type BufferRef = Frozen<v.InferOutput<typeof bufferRef>>;
+
+/** Whether what a reference names has room for each sample: its offset and bytes are then for one. */
+export function holdsSamples({ slabs }: Pick<Entry, 'slabs'>, ref: BufferRef): boolean {
+  return ref.kind === 'arena' ? slabs[ref.slab]!.samples : ref.kind !== 'weight';
+}
 
 const access = v.picklist(['read', 'read_write']);
 export type Access = v.InferOutput<typeof access>;
@@ -85,32 +91,59 @@ const kernel = v.strictObject({
 });
 export interface Kernel extends Frozen<v.InferOutput<typeof kernel>> {}
 
+const tiles = v.union([positive, v.strictObject({ samples: positive, by: positive })]);
+/** How many tiles there are along a dimension: a number, or ceil(`samples` · the samples of the pass / `by`). */
+export type Tiles = Frozen<v.InferOutput<typeof tiles>>;
+
+const workgroups = v.strictObject({
+  tiles: v.strictTuple([tiles, tiles, tiles]),
+  /** All tiles are counted in a row, folded over the three dimensions, none of which counts further than this. */
+  most: v.exactOptional(positive),
+});
+/** What a dispatch counts, for any number of samples. */
+export interface Workgroups extends Frozen<v.InferOutput<typeof workgroups>> {}
+
 const dispatch = v.strictObject({
   kernel: count,
   bindings: list(bufferRef, 1),
-  /** Workgroup counts, one triple for each variant of the kernel, in order. */
-  workgroups: list(v.strictTuple([positive, positive, positive]), 1),
+  /** One for each variant of the kernel, in order. */
+  workgroups: list(workgroups, 1),
+  /** For one sample. */
   flops: v.pipe(finite, v.minValue(0)),
-  /** Bytes read and written at least once. */
+  /** Read and written at least once, for one sample. */
   bytes: count,
   /** Path of the spec's module that it computes, for people and for timing by layer. */
   label: text,
 });
 export interface Dispatch extends Frozen<v.InferOutput<typeof dispatch>> {}
 
-const tensorSpec = v.strictObject({ name: text, dtype: storageType, shape: list(positive, 1) });
+const tensorSpec = v.strictObject({
+  name: text,
+  dtype: storageType,
+  /** For one sample; the first axis is as many times as long as there are samples. */
+  shape: list(positive, 1),
+});
 export interface TensorSpec extends Frozen<v.InferOutput<typeof tensorSpec>> {}
+
+const slab = v.strictObject({
+  bytes: positive,
+  /** The bytes are for one sample, and so are the places in it. */
+  samples: v.boolean(),
+});
+/** A buffer that holds intermediate tensors. */
+export interface Slab extends Frozen<v.InferOutput<typeof slab>> {}
 
 const entry = v.strictObject({
   name: text,
-  batch: positive,
+  /** The most samples of one pass: what was asked for, or as many as the limits leave room for. More are run in several passes. */
+  samples: positive,
   inputs: list(tensorSpec, 1),
   outputs: list(tensorSpec, 1),
-  /** Bytes of each arena slab; no slab exceeds `maxBufferSize` of the limits that the program was compiled for. */
-  slabs: list(count),
+  /** Slabs of the arena; with `samples` of them, none exceeds `maxBufferSize` of the limits that the program was compiled for. */
+  slabs: list(slab),
   dispatches: list(dispatch),
 });
-/** `infer` for one batch size. */
+/** `infer`, for any number of samples. */
 export interface Entry extends Frozen<v.InferOutput<typeof entry>> {}
 
 const preprocessStep = v.variant('step', [
@@ -152,7 +185,7 @@ const golden = v.strictObject({
   tolerance: v.pipe(finite, v.minValue(0)),
   from: goldenOrigin,
 });
-/** A few rows and what must come out for each; every entry runs them at load, repeated to fill its batch. */
+/** A few rows and what must come out for each; a load runs the first. */
 export interface Golden extends Frozen<v.InferOutput<typeof golden>> {}
 
 const tensorZeros = v.strictObject({
@@ -187,14 +220,17 @@ const summary = v.strictObject({
   zeros: v.exactOptional(zeros),
   kernels: count,
   dispatches: count,
-  /** Operations of a run of the first entry. */
+  /** Operations for one sample. */
   flops: v.pipe(finite, v.minValue(0)),
   /** Share of the operations that adapters take which stay beside their layers; absent where all are merged. */
   adapterShare: v.exactOptional(v.pipe(finite, v.minValue(0), v.maxValue(1))),
   /** Of `flops`, those of kernels that skip zeros (archetype `sparse_contract`). */
   sparseFlops: v.pipe(finite, v.minValue(0)),
   weightBytes: count,
+  /** Weights, and what a pass of the most samples takes beside them. */
   peakBytes: count,
+  /** The same for one sample. */
+  leastBytes: count,
 });
 export interface Summary extends Frozen<v.InferOutput<typeof summary>> {}
 

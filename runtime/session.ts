@@ -4,14 +4,14 @@ import { BYTES, checkProgram, elements, FILE, parseProgram } from './check.js';
 import { type ClassScore, topClasses } from './classes.js';
 import { intactFiles, requireSealed, unsealed } from './digest.js';
 import { Engine } from './engine.js';
-import type { RunnableEntry, Timing } from './entry.js';
+import type { Timing } from './entry.js';
 import { InputError, NoAdapterError } from './errors.js';
 import { filesOf, type ProgramFiles, readText, type Source } from './files.js';
 import { captureImage, type ImageInput, type Pixels } from './image.js';
 import type { Progress } from './memory.js';
 import type { Picture } from './picture.js';
-import type { Entry, Program, TensorSpec, Unsealed } from './program.js';
-import { chunkSizes, type TensorData, tensorBytes, typedOutput } from './tensors.js';
+import type { Program, TensorSpec, Unsealed } from './program.js';
+import { passesOf, type TensorData, tensorBytes, typedOutput } from './tensors.js';
 
 export interface LoadOptions {
   /** Use this device, which stays the caller's: `dispose` does not destroy it. */
@@ -24,6 +24,8 @@ export interface LoadOptions {
   readonly portable?: boolean;
   /** Measure each dispatch, where the device has `timestamp-query`; a run then takes one pass a dispatch. */
   readonly timings?: boolean;
+  /** The most items of one pass, if fewer than the program allows: memory is for the largest pass. */
+  readonly samples?: number;
   /** Called while weights are uploaded. */
   readonly onProgress?: (progress: Progress) => void;
   /** Called once when the session is disposed of; for whoever made the adapter. */
@@ -116,9 +118,9 @@ export interface Session {
    * Throws InputError (ESP0708), DeviceLostError (ESP0703), DisposedError (ESP0709).
    */
   run(input: ImageRun | TensorsRun): Promise<Result>;
-  /** Many images: as few passes as the program's batch sizes allow, the last one padded. One result for each image. */
+  /** Many images, in as few passes as the program allows. One result for each image. */
   run(input: ImagesRun): Promise<Result[]>;
-  /** Runs every entry once on whatever its buffers hold, so that the first real run finds everything compiled. */
+  /** Runs one item of whatever the buffers hold, so that the first real run finds everything compiled. */
   warmup(): Promise<void>;
   /** Frees everything; the device too, unless it was given. Runs that wait or are under way fail with DisposedError. Safe to call twice. */
   dispose(): void;
@@ -160,7 +162,7 @@ class LoadedSession implements Session {
 
   warmup(): Promise<void> {
     return this.engine.inTurn(async () => {
-      for (const runnable of this.engine.entries) await this.engine.execute(runnable, () => {});
+      await this.engine.execute(1, () => {});
     });
   }
 
@@ -188,7 +190,7 @@ class LoadedSession implements Session {
   }
 
   private capturedImages(images: readonly ImageInput[]): (Pixels | Picture)[] {
-    const [input, ...others] = this.engine.entries[0]!.entry.inputs;
+    const [input, ...others] = this.engine.entry.inputs;
     if (!this.program.preprocess)
       throw new InputError('the program has no `preprocess`, so it takes no images', 'give `tensors`');
     if (others.length > 0 || input?.dtype !== 'f32' || input.shape.length !== 4)
@@ -197,31 +199,29 @@ class LoadedSession implements Session {
   }
 
   private async runImages(images: readonly (Pixels | Picture)[]): Promise<Result[]> {
+    const { inputs, outputs } = this.engine.entry;
+    const [, channels = 0, height = 0, width = 0] = inputs[0]!.shape;
     const results: Result[] = [];
-    let at = 0;
-    for (const { runnable, count } of this.chunks(images.length)) {
-      const [, channels = 0, height = 0, width = 0] = runnable.entry.inputs[0]!.shape;
+    for (const { start, count } of passesOf(images.length, this.engine.samples)) {
       const pixels: Pixels[] = [];
-      for (const image of images.slice(at, at + count)) pixels.push(await this.engine.pixelsOf(image));
-      const raw = await this.engine.execute(runnable, (encoder) => {
+      for (const image of images.slice(start, start + count)) pixels.push(await this.engine.pixelsOf(image));
+      const raw = await this.engine.execute(count, ([buffer], encoder) => {
         for (const [index, image] of pixels.entries()) {
-          const target = { buffer: runnable.inputs[0]!, index, channels, height, width };
-          this.engine.preprocessor.encode(encoder, image, target);
+          this.engine.preprocessor.encode(encoder, image, { buffer: buffer!, index, channels, height, width });
         }
       });
-      const all = raw.map((bytes, i) => typedOutput(runnable.entry.outputs[i]!, bytes));
+      const all = raw.map((bytes, i) => typedOutput(outputs[i]!, bytes, count));
       for (let i = 0; i < count; i++) {
-        const item = all.map((data, o) => itemsOf(data, runnable.entry.outputs[o]!, i, i + 1));
-        results.push(this.result(runnable.entry, item, 1));
+        const item = all.map((data, o) => data.slice(i * elements(outputs[o]!.shape), (i + 1) * elements(outputs[o]!.shape)));
+        results.push(this.result(item, 1));
       }
-      at += count;
     }
     return results;
   }
 
   /** Bytes of each input, in order, and how many items they are. */
   private capturedTensors(tensors: TensorsRun['tensors']): { parts: Uint8Array[]; items: number } {
-    const { inputs } = this.engine.entries[0]!.entry;
+    const { inputs } = this.engine.entry;
     const unknown = Object.keys(tensors).find((name) => !inputs.some((t) => t.name === name));
     const names = inputs.map((t) => t.name).join(', ');
     if (unknown !== undefined)
@@ -233,10 +233,10 @@ class LoadedSession implements Session {
     });
     const counts = inputs.map(({ name, dtype, shape }, i) => {
       const length = parts[i]!.length / BYTES[dtype];
-      const perItem = elements(shape.slice(1));
+      const perItem = elements(shape);
       if (length === 0 || length % perItem !== 0) {
         throw new InputError(
-          `\`${name}\` has ${length} elements, not a multiple of ${perItem} ([${shape.slice(1)}])`,
+          `\`${name}\` has ${length} elements, not a multiple of ${perItem} ([${shape}])`,
           length === 0 ? 'was its buffer transferred?' : '',
         );
       }
@@ -249,51 +249,38 @@ class LoadedSession implements Session {
   }
 
   private async runTensors(parts: readonly Uint8Array[], items: number): Promise<Result> {
-    const { outputs } = this.engine.entries[0]!.entry;
+    const { outputs } = this.engine.entry;
     const whole: TensorData[][] = outputs.map(() => []);
-    let at = 0;
-    for (const { runnable, count } of this.chunks(items)) {
-      const begin = at;
-      const raw = await this.engine.execute(runnable, () => {
+    for (const { start, count } of passesOf(items, this.engine.samples)) {
+      const raw = await this.engine.execute(count, (inputs) => {
         parts.forEach((data, i) => {
           const stride = data.length / items;
-          const part = data.subarray(begin * stride, (begin + count) * stride);
-          this.engine.device.queue.writeBuffer(runnable.inputs[i]!, 0, wholeWords(part));
+          const part = data.subarray(start * stride, (start + count) * stride);
+          this.engine.device.queue.writeBuffer(inputs[i]!, 0, wholeWords(part));
         });
       });
       raw.forEach((data, i) => {
-        const spec = runnable.entry.outputs[i]!;
-        whole[i]!.push(itemsOf(typedOutput(spec, data), spec, 0, count));
+        whole[i]!.push(typedOutput(outputs[i]!, data, count));
       });
-      at += count;
     }
-    return this.result(this.engine.entries[0]!.entry, whole.map(joined), items);
+    return this.result(whole.map(joined), items);
   }
 
-  private result({ outputs }: Entry, data: readonly TensorData[], items: number): Result {
+  private result(data: readonly TensorData[], items: number): Result {
     const { labels } = this.program;
+    const { outputs } = this.engine.entry;
     const named = Object.fromEntries(outputs.map((t, i) => [t.name, data[i]!]));
-    const shapes = Object.fromEntries(outputs.map((t) => [t.name, [items, ...t.shape.slice(1)]]));
+    const shapes = Object.fromEntries(outputs.map((t) => [t.name, itemsShape(t, items)]));
     const logits = data[0];
-    const perItem = elements(outputs[0]?.shape.slice(1) ?? []);
+    const perItem = elements(outputs[0]?.shape ?? []);
     const classes =
       labels && logits && perItem === labels.length ? topClasses(logits.subarray(0, perItem), labels) : undefined;
     return { outputs: named, shapes, ...(classes ? { classes } : {}) };
   }
-
-  private chunks(items: number): { runnable: RunnableEntry; count: number }[] {
-    const sizes = this.engine.entries.map((e) => e.entry.batch);
-    return chunkSizes(items, sizes).map(({ batch, count }) => ({
-      runnable: this.engine.entries[sizes.indexOf(batch)]!,
-      count,
-    }));
-  }
 }
 
-function itemsOf(data: TensorData, { shape }: TensorSpec, from: number, to: number): TensorData {
-  const perItem = elements(shape.slice(1));
-  return data.slice(from * perItem, to * perItem);
-}
+/** The shape of a tensor of so many items. */
+const itemsShape = ({ shape: [first = 1, ...rest] }: TensorSpec, items: number): number[] => [first * items, ...rest];
 
 function joined(parts: readonly TensorData[]): TensorData {
   const [first] = parts;

@@ -1,4 +1,4 @@
-/** Typed arrays in and out, and how a number of items is split over batch sizes. */
+/** Typed arrays in and out, and how a number of items is split over passes. */
 import { copied, kindOf } from './bytes.js';
 import { InputError } from './errors.js';
 import type { StorageType, TensorSpec } from './program.js';
@@ -10,9 +10,9 @@ const ARRAYS = { f32: Float32Array, i32: Int32Array, u32: Uint32Array, f16: Floa
   unknown
 >;
 
-/** An output's bytes as numbers; f16 is widened. */
-export function typedOutput({ dtype, shape }: TensorSpec, bytes: ArrayBuffer): TensorData {
-  const count = shape.reduce((a, b) => a * b, 1);
+/** An output's bytes for so many items as numbers; f16 is widened. */
+export function typedOutput({ dtype, shape }: TensorSpec, bytes: ArrayBuffer, items: number): TensorData {
+  const count = shape.reduce((a, b) => a * b, items);
   if (dtype === 'f16') return Float32Array.from(new Uint16Array(bytes, 0, count), fromHalf);
   return new ARRAYS[dtype](bytes, 0, count);
 }
@@ -35,20 +35,11 @@ function fromHalf(bits: number): number {
   return sign * (1024 + fraction) * 2 ** (exponent - 25);
 }
 
-/**
- * Which batches to run for a number of items: the largest that are full, then the smallest that holds the rest, padded. Where singles
- * exist, a rest is only padded when it fills half of its batch; otherwise smaller batches take it.
- */
-export function chunkSizes(items: number, sizes: readonly number[]): { batch: number; count: number }[] {
-  const descending = [...sizes].sort((a, b) => b - a);
-  const chunks: { batch: number; count: number }[] = [];
-  for (let left = items; left > 0; ) {
-    const padded = descending.findLast((b) => b >= left && 2 * left > b);
-    const full = descending.find((b) => b <= left);
-    const batch = padded ?? full ?? descending.at(-1)!;
-    const count = Math.min(batch, left);
-    chunks.push({ batch, count });
-    left -= count;
-  }
-  return chunks;
+/** Passes of at most `most` items, as few as there can be and as equal as they can be: memory is for the largest. */
+export function passesOf(items: number, most: number): { start: number; count: number }[] {
+  const passes = Math.ceil(items / most);
+  return Array.from({ length: passes }, (_, i) => {
+    const start = Math.floor((i * items) / passes);
+    return { start, count: Math.floor(((i + 1) * items) / passes) - start };
+  });
 }

@@ -30,8 +30,8 @@ export interface Analysis {
   /** What each `from` opened, by location as written. */
   readonly checkpoints: ReadonlyMap<string, OpenCheckpoint>;
   readonly warnings: readonly Diagnostic[];
-  /** The same spec at another batch size, or as it is without what is grafted and pruned. */
-  again(change: { readonly batch?: number; readonly plain?: boolean }): Elaborated;
+  /** The same spec without what is grafted and pruned. */
+  plain(): Elaborated;
 }
 
 /** Every `from` below a list of statements. */
@@ -133,34 +133,33 @@ export async function analyse(
     }
   }
 
-  const elaborateOptions = (batch: number) => ({
-    batch,
+  const elaborateOptions = {
     ...(options.set ? { set: options.set } : {}),
     ...(options.model ? { model: options.model } : {}),
     readFile: (p: string) => host.readText(p),
     facts: (location: string, _kind: Source['kind']) =>
-      unreadable.has(location) ? 'unreadable' : checkpoints.get(location)?.facts,
-  });
+      unreadable.has(location) ? ('unreadable' as const) : checkpoints.get(location)?.facts,
+  };
   if (model === undefined && options.model === undefined) {
-    diagnostics.push(...check(file, elaborateOptions(1)));
+    diagnostics.push(...check(file, elaborateOptions));
     // A file that could not be read may well declare one.
     if (!options.library && !failed(parsed.diagnostics)) diagnostics.push(diagnostic('ESP0914', { file: path }));
     if (failed(diagnostics)) return { diagnostics };
-    const again = () => {
+    const plain = () => {
       throw new EspalierError([diagnostic('ESP0914', { file: path })]);
     };
-    return { value: { path, file, checkpoints, warnings: diagnostics, again }, diagnostics };
+    return { value: { path, file, checkpoints, warnings: diagnostics, plain }, diagnostics };
   }
 
-  const first = elaborate(file, elaborateOptions(1));
+  const first = elaborate(file, elaborateOptions);
   diagnostics.push(...first.diagnostics);
   if (failed(diagnostics) || !first.value) return { diagnostics };
-  const again: Analysis['again'] = ({ batch = 1, plain = false }) => {
-    const result = elaborate(plain ? plainFile(file) : file, elaborateOptions(batch));
+  const plain = (): Elaborated => {
+    const result = elaborate(plainFile(file), elaborateOptions);
     if (!result.value) throw new EspalierError(result.diagnostics.filter((d) => d.severity === 'error'));
     return result.value;
   };
-  return { value: { path, file, elaborated: first.value, checkpoints, warnings: diagnostics, again }, diagnostics };
+  return { value: { path, file, elaborated: first.value, checkpoints, warnings: diagnostics, plain }, diagnostics };
 }
 
 /** `analyse` for those who cannot go on without a model: throws an `EspalierError` with everything that is wrong. */

@@ -14,7 +14,7 @@ import { fromHalf, toHalf } from '../ir/half.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import { printModule } from '../ir/text.js';
 import type { Module, Tensor } from '../ir/types.js';
-import { type MergeReport, optimizeTogether, PASSES } from '../passes/index.js';
+import { type MergeReport, optimize, PASSES } from '../passes/index.js';
 import { analyseModel, type Spec, type SpecOptions } from './analyse.js';
 import { sayDataErrors } from './data-error.js';
 import {
@@ -56,8 +56,8 @@ export interface Compiled {
   readonly report: MergeReport['adapters'];
   readonly check: CheckReport;
   readonly warnings: readonly Diagnostic[];
-  /** Prepared modules by batch size, for those who look inside. */
-  readonly modules: ReadonlyMap<number, Module>;
+  /** The optimised module, for those who look inside. */
+  readonly module: Module;
 }
 
 /** What was compared, on what, and how far apart it was. What is absent was not compared. */
@@ -91,13 +91,10 @@ function shippedParams(generated: Generated, get: (name: string) => Tensor): (na
   };
 }
 
-/** A table of the program; one batch size may have its own. */
-function tableOf(modules: Iterable<Module>, name: string): Tensor | undefined {
-  for (const { params } of modules) {
-    const param = params.get(name);
-    if (param?.data) return { type: param.type, data: param.data };
-  }
-  return undefined;
+/** A table of the program. */
+function tableOf({ params }: Module, name: string): Tensor | undefined {
+  const param = params.get(name);
+  return param?.data && { type: param.type, data: param.data };
 }
 
 /** @throws EspalierError with everything that is wrong with the spec, its files or the merge. */
@@ -129,44 +126,34 @@ async function compileSpec(spec: Spec, options: CompileOptions): Promise<Compile
 
   options.progress?.('optimising');
   if (stage === 'elaborate') options.emit!.print(printModule(elaborated.module));
-  const optimised = optimizeTogether(
-    deploy.batch.map((batch) => (batch === 1 ? elaborated : analysis.again({ batch })).module),
-    {
-      adapters: deploy.adapters,
-      verify: true,
-      ...(stage ? { after: (pass, m) => (pass === stage ? options.emit!.print(printModule(m)) : undefined) } : {}),
-    },
-  );
-  const modules = new Map(deploy.batch.map((batch, i) => [batch, optimised[i]!.module]));
-  const { module: first, report } = optimised[0]!;
+  const { module, report } = optimize(elaborated.module, {
+    adapters: deploy.adapters,
+    verify: true,
+    ...(stage ? { after: (pass, m) => (pass === stage ? options.emit!.print(printModule(m)) : undefined) } : {}),
+  });
+  requireBatchFirst(elaborated.module);
 
   options.progress?.('generating kernels');
-  const generateOptions: GenerateOptions = { name: elaborated.name, compiler: version, weights: deploy.weights };
-  const generated = await generateWithin(
-    [...modules].map(([batch, module]) => ({ batch, module })),
-    generateOptions,
-    deploy.limits,
-    options.host,
-  );
-  for (const { batch, inputs, outputs } of generated.program.entries) requireBatchFirst(batch, [...inputs, ...outputs]);
+  const samples = Math.max(...deploy.batch);
+  const generateOptions: GenerateOptions = { name: elaborated.name, compiler: version, weights: deploy.weights, samples };
+  const generated = await generateWithin(module, generateOptions, deploy.limits, options.host);
 
   const compared = new Set(report.regions.flatMap((r) => r.scopes));
   const unchanged = report.adapters.filter((a) => a.state === 'merged' && !compared.has(a.scope)).length;
-  const zeros = new ZeroCounter(elaborated, first, loaded.get);
+  const zeros = new ZeroCounter(elaborated, module, loaded.get);
   const weights = new WeightFiles(generated, ({ param, entry }, tensor) => zeros.take(param, tensor, entry.dtype));
   const prepare = (regions: MergeReport['regions'], take: (name: string, tensor: Tensor) => void) =>
-    prepareParameters({ module: first, regions, params: loaded.get, take, progress: options.progress });
+    prepareParameters({ module, regions, params: loaded.get, take, progress: options.progress });
   const layers = prepare(report.regions, (name, tensor) => weights.put(name, tensor));
-  for (const name of weights.missing()) weights.put(name, tableOf(modules.values(), name) ?? loaded.get(name));
+  for (const name of weights.missing()) weights.put(name, tableOf(module, name) ?? loaded.get(name));
   const counted = zeros.result();
 
-  const batch = Math.min(...modules.keys());
-  const entry = generated.program.entries.find((e) => e.batch === batch)!;
   const request: GoldenRequest = {
     host: options.host,
-    written: (b) => (b === 1 ? elaborated : analysis.again({ batch: b })).module,
+    written: elaborated.module,
     originalParams: loaded.get,
-    modules,
+    module,
+    samples: generated.program.entries[0]!.samples,
     params: () => {
       // A second time, now all at once: only small models are interpreted, and large ones where there is no GPU.
       const prepared = new Map<string, Tensor>();
@@ -174,7 +161,7 @@ async function compileSpec(spec: Spec, options: CompileOptions): Promise<Compile
       return shippedParams(generated, (name) => prepared.get(name) ?? loaded.get(name));
     },
     generate: generateOptions,
-    flops: entry.dispatches.reduce((sum, d) => sum + d.flops, 0) / batch,
+    flops: generated.program.summary.flops,
     how: options.golden === 'f64' || options.golden === 'gpu' ? options.golden : 'auto',
     progress: options.progress,
   };
@@ -217,7 +204,12 @@ async function compileSpec(spec: Spec, options: CompileOptions): Promise<Compile
       ({ scope }) => report.adapters.find((a) => a.scope === scope) ?? { scope, state: 'merged' as const },
     ),
     check: { layers, unchanged, ...(model ? { model } : {}), ...(golden?.without ? { without: golden.without } : {}) },
-    warnings: [...analysis.warnings, ...loaded.warnings, ...report.diagnostics],
-    modules,
+    warnings: [
+      ...analysis.warnings,
+      ...loaded.warnings,
+      ...report.diagnostics,
+      ...(generated.oneByOne && samples > 1 ? [generated.oneByOne] : []),
+    ],
+    module,
   };
 }

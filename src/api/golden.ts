@@ -1,23 +1,25 @@
 /**
- * The golden input of a program: a few random rows (images), and what the model as it was written gives for each. A session repeats the
- * rows to fill each entry's batch and refuses a GPU that gives something else. It is also the last check of a compilation: the compiled model
- * has to agree on every row.
+ * The golden input of a program: a few random rows (images), and what the model as it was written gives for each. A session runs the first and
+ * refuses a GPU that gives something else. It is also the last check of a compilation: the compiled model has to agree on every row, one by one
+ * and in passes.
  *
  * Where the reference comes from depends on what the model costs: from the f64 interpreter where that is quick; otherwise from the
  * portable kernels of the unmerged model on this machine's GPU, one block of it compared with f64; otherwise, without a GPU, from f64 in
  * workers. The program says which.
  */
 import { RuntimeError } from '../../runtime/errors.js';
-import type { GoldenOrigin, Golden as GoldenSpec, Program, StorageType, TensorSpec } from '../../runtime/program.js';
+import type { GoldenOrigin, Golden as GoldenSpec, Program, StorageType } from '../../runtime/program.js';
 import type { GenerateOptions } from '../codegen/generate.js';
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { EspalierError } from '../diagnostics/types.js';
 import { storeTensor } from '../formats/elements.js';
 import { encodeSafetensors, type StoredType } from '../formats/safetensors.js';
+import { BATCH } from '../ir/batch.js';
 import { interpret } from '../ir/interpret.js';
+import { showShape } from '../ir/ops/shapes.js';
 import type { DType, Module, Tensor } from '../ir/types.js';
 import type { Host, InterpretJob } from './host.js';
-import { type BatchError, compiledOnGpu, referenceOnGpu } from './on-gpu.js';
+import { compiledOnGpu, type RunError, referenceOnGpu } from './on-gpu.js';
 import type { Progress } from './parameters.js';
 import { joinRows, type Rows, randomRows, repeatRows, rowsOf, sliceRows, worstOutput } from './rows.js';
 
@@ -25,12 +27,14 @@ type Params = (name: string) => Tensor;
 
 export interface GoldenRequest {
   readonly host: Host;
-  /** The model as it was written, at a batch size. */
-  readonly written: (batch: number) => Module;
+  /** The model as it was written. */
+  readonly written: Module;
   readonly originalParams: Params;
-  /** The compiled modules by batch size. */
-  readonly modules: ReadonlyMap<number, Module>;
-  /** What the compiled modules read, as it is stored; asked for once, and only where they are interpreted. */
+  /** The compiled module. */
+  readonly module: Module;
+  /** The most rows of one pass. */
+  readonly samples: number;
+  /** What the compiled module reads, as it is stored; asked for once, and only where it is interpreted. */
   readonly params: () => Params;
   readonly generate: GenerateOptions;
   /** Operations of one row through the compiled model. */
@@ -56,16 +60,17 @@ export interface ModelCheck {
   /** f64: its IR was interpreted, kernels were not run. gpu: it ran as a load runs it. */
   readonly by: 'f64' | 'gpu';
   readonly device?: string;
-  /** Largest difference, relative to the largest result, over the batch sizes that were run. */
+  /** Largest difference, relative to the largest result, over all runs. */
   readonly difference: number;
-  readonly batches: readonly number[];
+  /** How many rows were run at a time. */
+  readonly rows: readonly number[];
 }
 
 /** The interpreter does about 1 GFLOP a second: up to these in all, it is quicker than compiling kernels. */
 const QUICK_FLOPS = 6e9;
 /** A block that is compared in f64, beside a GPU's reference. */
 const BLOCK_FLOPS = 3e9;
-/** The most that the compiled program computes on the GPU to be checked; its smallest batch is run in any case. */
+/** The most that the compiled program computes on the GPU to be checked; one row is run in any case. */
 const CHECK_FLOPS = 160e9;
 /** Rows that differ, where a batch has several: kernels go wrong by powers of two, and no such step leads from a row to its repetition. */
 const ROWS = 3;
@@ -82,24 +87,27 @@ const BLOCK_TOLERANCE = 1e-4;
 const SAME = 1e-9;
 
 /**
- * Sessions split and pad what they are given along the first axis.
+ * Sessions split what they are given along the first axis.
  * @throws EspalierError ESP0605 for an input or output that does not begin with the batch
  */
-export function requireBatchFirst(batch: number, tensors: readonly TensorSpec[]): void {
-  const other = tensors.find(({ shape }) => shape[0] !== batch);
+export function requireBatchFirst(written: Module): void {
+  const { inputs, results } = written.funcs.get('infer')!;
+  const all = [
+    ...inputs.map((v) => ({ name: v.op === 'input' ? v.attrs.name : '', shape: v.type.shape })),
+    ...results.map((r) => ({ name: r.name, shape: r.value.type.shape })),
+  ];
+  const other = all.find(({ shape }) => shape[0] !== BATCH);
   if (!other) return;
-  const what = `its shape is [${other.shape.join(', ')}], which does not begin with the batch, ${batch}`;
+  const what = `its shape is ${showShape(other.shape)}, which does not begin with the batch, b`;
   throw new EspalierError([diagnostic('ESP0605', { name: other.name, what })]);
 }
 
-const largestBatch = ({ modules }: GoldenRequest): number => Math.max(...modules.keys());
-const smallestBatch = ({ modules }: GoldenRequest): number => Math.min(...modules.keys());
+const rowsFor = ({ samples }: GoldenRequest, most: number): number => Math.min(most, samples);
 
-/** Operations of everything that the quick way interprets: each row as written, the compiled model, and some rows in one batch. */
+/** Operations of everything that the quick way interprets: each row as written, the compiled model, and the rows together. */
 function quickFlops(request: GoldenRequest): number {
-  const rows = Math.min(ROWS, largestBatch(request));
-  const compiled = Math.ceil(rows / smallestBatch(request)) * smallestBatch(request);
-  return request.flops * (rows + compiled + (rows > 1 ? rows : 0));
+  const rows = rowsFor(request, ROWS);
+  return request.flops * (2 * rows + (rows > 1 ? rows : 0));
 }
 
 const isQuick = (request: GoldenRequest): boolean => request.how !== 'gpu' && quickFlops(request) <= QUICK_FLOPS;
@@ -110,23 +118,22 @@ const isQuick = (request: GoldenRequest): boolean => request.how !== 'gpu' && qu
  */
 export async function goldenOf(request: GoldenRequest): Promise<Golden> {
   const { written, originalParams, host } = request;
-  const one = written(1);
-  const infer = one.funcs.get('infer')!;
+  const infer = written.funcs.get('infer')!;
   if (isQuick(request)) {
     request.progress?.('running the golden input');
-    const inputs = randomRows(infer, Math.min(ROWS, largestBatch(request)));
-    const outputs = inRuns(one, 1, inputs, originalParams);
+    const inputs = randomRows(infer, rowsFor(request, ROWS));
+    const outputs = oneByOne(written, inputs, originalParams);
     requireIndependentRows(request, inputs, outputs);
     return goldenFrom(request, inputs, outputs, { by: 'f64' });
   }
-  const inputs = randomRows(infer, Math.min(DEAR_ROWS, largestBatch(request)));
+  const inputs = randomRows(infer, rowsFor(request, DEAR_ROWS));
   let without: string | undefined;
   if (request.how !== 'f64') {
     request.progress?.('running the golden input on the GPU');
     try {
       const found = await referenceOnGpu({
         host,
-        module: one,
+        module: written,
         inputs,
         params: originalParams,
         options: request.generate,
@@ -146,11 +153,7 @@ export async function goldenOf(request: GoldenRequest): Promise<Golden> {
       without = error.message;
     }
   }
-  const jobs = Array.from({ length: rowsOf(inputs) }, (_, i) => ({
-    module: one,
-    inputs: sliceRows(inputs, i, i + 1),
-    params: originalParams,
-  }));
+  const jobs = jobsOf(written, inputs, originalParams);
   const outputs = joinRows(await interpretAll(request, 'running the golden input in f64', jobs));
   return { ...goldenFrom(request, inputs, outputs, { by: 'f64' }), ...(without === undefined ? {} : { without }) };
 }
@@ -165,40 +168,35 @@ export async function compareCompiled(
   program: Program,
   files: ReadonlyMap<string, Uint8Array | string>,
 ): Promise<ModelCheck> {
-  const { modules, generate } = request;
+  const { module, generate } = request;
   if (golden.spec.from.by === 'gpu') {
     request.progress?.('running the compiled program');
-    const batches = affordable(request);
-    const { device, errors } = await compiledOnGpu(request.host, program, files, golden, batches, repeatRows);
+    const runs = affordable(request);
+    const { device, errors } = await compiledOnGpu(request.host, program, files, golden, runs, repeatRows);
     return judged(errors, generate.weights, { by: 'gpu', device }, TOLERANCE);
   }
-  const batch = smallestBatch(request);
-  const rows = rowsOf(golden.inputs);
-  const filled = repeatRows(golden.inputs, Math.ceil(rows / batch) * batch);
   const params = request.params();
-  const module = modules.get(batch)!;
   const found = isQuick(request)
-    ? inRuns(module, batch, filled, params)
+    ? oneByOne(module, golden.inputs, params)
     : joinRows(
-        await interpretAll(request, 'checking the compiled model in f64', jobsOf(module, batch, filled, params)),
+        await interpretAll(request, 'checking the compiled model in f64', jobsOf(module, golden.inputs, params)),
       );
-  const { name: output, error } = worstOutput(golden.outputs, sliceRows(found, 0, rows));
-  return judged([{ batch, output, error }], generate.weights, { by: 'f64' }, MERGE_TOLERANCE);
+  const { name: output, error } = worstOutput(golden.outputs, found);
+  return judged([{ rows: 1, output, error }], generate.weights, { by: 'f64' }, MERGE_TOLERANCE);
 }
 
-/** The smallest batch, and the others as long as they cost little. */
-function affordable({ modules, flops }: GoldenRequest): number[] {
+/** How many rows to run at a time: one, a number that divides no tile, and more than one pass takes; the larger ones if they cost little. */
+function affordable({ samples, flops }: GoldenRequest): number[] {
   let left = CHECK_FLOPS;
-  return [...modules.keys()]
-    .sort((a, b) => a - b)
-    .filter((batch, i) => {
-      left -= flops * batch;
-      return i === 0 || left >= 0;
-    });
+  const wanted = samples === 1 ? [1] : [...new Set([1, Math.min(3, samples), samples + 1])];
+  return wanted.filter((rows, i) => {
+    left -= flops * rows;
+    return i === 0 || left >= 0;
+  });
 }
 
 function judged(
-  errors: readonly BatchError[],
+  errors: readonly RunError[],
   weights: 'f32' | 'f16',
   how: Pick<ModelCheck, 'by' | 'device'>,
   tolerance: Readonly<Record<'f32' | 'f16', number>>,
@@ -206,10 +204,10 @@ function judged(
   const wrong = errors.find(({ error }) => !(error <= tolerance[weights]));
   if (wrong) {
     const what = `\`${wrong.output}\` is off by ${wrong.error.toExponential(1)} of its largest element`;
-    const where = how.device === undefined ? '' : ` at batch ${wrong.batch} on ${how.device}`;
+    const where = how.device === undefined ? '' : ` for ${wrong.rows} at a time on ${how.device}`;
     throw new EspalierError([diagnostic('ESP0910', { what: what + where })]);
   }
-  return { ...how, difference: Math.max(...errors.map((e) => e.error)), batches: errors.map((e) => e.batch) };
+  return { ...how, difference: Math.max(...errors.map((e) => e.error)), rows: errors.map((e) => e.rows) };
 }
 
 function goldenFrom({ generate }: GoldenRequest, inputs: Rows, outputs: Rows, from: GoldenOrigin): Golden {
@@ -234,18 +232,13 @@ function stored(dtype: DType): StoredType & Uppercase<StorageType> {
   return dtype === 'i32' ? 'I32' : dtype === 'u32' || dtype === 'bool' ? 'U32' : 'F32';
 }
 
-function jobsOf(module: Module, batch: number, inputs: Rows, params: Params): InterpretJob[] {
-  const runs = rowsOf(inputs) / batch;
-  return Array.from({ length: runs }, (_, i) => ({
-    module,
-    inputs: sliceRows(inputs, i * batch, (i + 1) * batch),
-    params,
-  }));
+/** Each row by itself. */
+function jobsOf(module: Module, inputs: Rows, params: Params): InterpretJob[] {
+  return Array.from({ length: rowsOf(inputs) }, (_, i) => ({ module, inputs: sliceRows(inputs, i, i + 1), params }));
 }
 
-/** All rows, `batch` at a time, through a module of that batch size. */
-function inRuns(module: Module, batch: number, inputs: Rows, params: Params): Map<string, Tensor> {
-  return joinRows(jobsOf(module, batch, inputs, params).map((job) => interpret(module, 'infer', job)));
+function oneByOne(module: Module, inputs: Rows, params: Params): Map<string, Tensor> {
+  return joinRows(jobsOf(module, inputs, params).map((job) => interpret(module, 'infer', job)));
 }
 
 async function interpretAll(
@@ -261,13 +254,13 @@ async function interpretAll(
   });
 }
 
-/** What a row gives must not depend on what shares its batch: sessions pad batches. */
+/** What a row gives must not depend on what shares its pass: how many images are in one depends on how many are given. */
 function requireIndependentRows({ written, originalParams }: GoldenRequest, inputs: Rows, alone: Rows): void {
-  const batch = rowsOf(inputs);
-  if (batch === 1) return;
-  const { name, error } = worstOutput(alone, inRuns(written(batch), batch, inputs, originalParams));
+  const rows = rowsOf(inputs);
+  if (rows === 1) return;
+  const { name, error } = worstOutput(alone, interpret(written, 'infer', { inputs, params: originalParams }));
   // NaN is the next check's to report.
   if (!(error > SAME)) return;
-  const what = `in a batch of ${batch} it is off by ${error.toExponential(1)} of its largest element`;
+  const what = `in a batch of ${rows} it is off by ${error.toExponential(1)} of its largest element`;
   throw new EspalierError([diagnostic('ESP0605', { name, what })]);
 }

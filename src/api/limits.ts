@@ -2,6 +2,7 @@
 import { type Generated, type GenerateOptions, generate } from '../codegen/generate.js';
 import { EspalierError } from '../diagnostics/types.js';
 import type { DeploySettings } from '../dsl/elaborated.js';
+import type { Module } from '../ir/types.js';
 import type { Host } from './host.js';
 
 /**
@@ -9,27 +10,27 @@ import type { Host } from './host.js';
  * the limits are to be the device's and there is none.
  */
 export async function generateWithin(
-  modules: Parameters<typeof generate>[0],
+  module: Module,
   options: Omit<GenerateOptions, 'limits' | 'deviceHelps'>,
   limits: DeploySettings['limits'],
   host: Pick<Host, 'deviceLimits'>,
 ): Promise<Generated> {
-  if (limits === 'device') return generate(modules, { ...options, limits: await host.deviceLimits() });
+  if (limits === 'device') return generate(module, { ...options, limits: await host.deviceLimits() });
   try {
-    return generate(modules, { ...options, limits: 'baseline' });
+    return generate(module, { ...options, limits: 'baseline' });
   } catch (error) {
-    if (!(error instanceof EspalierError) || !(await deviceFits(modules, options, host))) throw error;
-    return generate(modules, { ...options, limits: 'baseline', deviceHelps: true });
+    if (!(error instanceof EspalierError) || !(await deviceFits(module, options, host))) throw error;
+    return generate(module, { ...options, limits: 'baseline', deviceHelps: true });
   }
 }
 
 async function deviceFits(
-  modules: Parameters<typeof generate>[0],
+  module: Module,
   options: Omit<GenerateOptions, 'limits'>,
   host: Pick<Host, 'deviceLimits'>,
 ): Promise<boolean> {
   try {
-    generate(modules, { ...options, limits: await host.deviceLimits() });
+    generate(module, { ...options, limits: await host.deviceLimits() });
     return true;
   } catch {
     return false;

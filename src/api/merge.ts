@@ -125,7 +125,7 @@ async function mergeSpec(spec: Spec, options: MergeOptions): Promise<Merged> {
   options.progress?.('merging');
   const loaded = await loadParameters(analysis, options.progress);
   const { module, report } = optimize(elaborated.module, { adapters: 'merged' });
-  const plain = optimize(analysis.again({ plain: true }).module, { adapters: 'merged' }).module;
+  const plain = optimize(analysis.plain().module, { adapters: 'merged' }).module;
   const kept = report.diagnostics.filter((d) => d.severity === 'error');
   if (kept.length > 0) throw new EspalierError(kept);
   const pairs = correspond(plain, module);

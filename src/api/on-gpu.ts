@@ -9,6 +9,7 @@ import { encodeSafetensors } from '../formats/safetensors.js';
 import { build } from '../ir/build.js';
 import { interpretFunc, interpretValues } from '../ir/interpret.js';
 import { toFloat32 } from '../ir/tensor.js';
+import { moduleAt } from '../ir/samples.js';
 import type { Func, Module, Tensor } from '../ir/types.js';
 import { asWritten, bindingTimes } from '../passes/index.js';
 import { type Block, blockOf } from './block.js';
@@ -35,7 +36,7 @@ export interface GpuReference {
 /**
  * The model's outputs for some rows by the portable kernels of the model as it was written: nothing merged, nothing narrowed. Its
  * weights are made one at a time while they are uploaded. One block is computed in f64 beside it, from what the GPU fed it.
- * @param module The model at batch 1.
+ * @param module The model as it was written.
  * @param blockFlops A block of at most this many operations is compared; none if the smallest is more than four times as large.
  * @throws RuntimeError where there is no GPU or it fails; EspalierError where no kernel computes an operator, or a tensor is too large
  */
@@ -48,14 +49,14 @@ export async function referenceOnGpu(request: {
   readonly blockFlops: number;
 }): Promise<GpuReference> {
   const { inputs, params } = request;
-  const written = asWritten(request.module);
+  const written = asWritten(moduleAt(request.module, 1));
   const infer = written.funcs.get('infer')!;
   const found = blockOf(infer, request.blockFlops);
   const block = found && found.flops <= 4 * request.blockFlops ? found : undefined;
   const module = bindingTimes({ ...written, funcs: new Map(written.funcs).set('infer', observed(infer, block)) });
   // It runs here alone, so it may be made for this device.
   const limits = await request.host.deviceLimits();
-  const generated = generate([{ batch: 1, module }], { ...request.options, weights: 'f32', limits });
+  const generated = generate(module, { ...request.options, weights: 'f32', limits });
   const program = { ...generated.program, weightFiles: generated.weights.map((_, i) => weightFile(i)) };
   const files = lazyFiles(generated, lazyParams(module, params));
 
@@ -130,16 +131,16 @@ function lazyFiles(generated: Generated, params: Params): ProgramFiles {
   };
 }
 
-/** How far one batch size of a compiled program is from its golden output. */
-export interface BatchError {
-  readonly batch: number;
+/** How far a compiled program is from its golden output, run on so many rows. */
+export interface RunError {
+  readonly rows: number;
   readonly output: string;
   readonly error: number;
 }
 
 /**
  * The compiled program on this machine's GPU, with the kernels that a `load` picks here.
- * @param batches Which of its batch sizes to run; the golden rows are repeated to fill each.
+ * @param runs How many rows to run at a time; the golden rows are repeated to be as many.
  * @throws RuntimeError where the GPU fails
  */
 export function compiledOnGpu(
@@ -147,18 +148,18 @@ export function compiledOnGpu(
   program: Program,
   files: ReadonlyMap<string, Uint8Array | string>,
   golden: { readonly inputs: Rows; readonly outputs: Rows },
-  batches: readonly number[],
+  runs: readonly number[],
   repeat: (rows: Rows, count: number) => Rows,
-): Promise<{ readonly device: string; readonly errors: readonly BatchError[] }> {
+): Promise<{ readonly device: string; readonly errors: readonly RunError[] }> {
   return onGpu(
     host,
     (o) => load({ program, files }, o),
     async (run, device) => {
-      const errors: BatchError[] = [];
-      for (const batch of batches) {
-        const found = await run(repeat(golden.inputs, batch));
-        const { name: output, error } = worstOutput(repeat(golden.outputs, batch), found);
-        errors.push({ batch, output, error });
+      const errors: RunError[] = [];
+      for (const rows of runs) {
+        const found = await run(repeat(golden.inputs, rows));
+        const { name: output, error } = worstOutput(repeat(golden.outputs, rows), found);
+        errors.push({ rows, output, error });
       }
       return { device, errors };
     },

@@ -5,6 +5,7 @@ import { bytes, count, scaled, table } from './output.js';
 
 export function describeCompiled(compiled: Compiled, folder: string): string {
   const { summary, entries } = compiled.program;
+  const { samples, dispatches } = entries[0]!;
   const { parameters } = summary;
   const percent = ((100 * parameters.trainable) / parameters.total).toFixed(2);
   const rows: [string, string][] = [
@@ -16,16 +17,24 @@ export function describeCompiled(compiled: Compiled, folder: string): string {
     ...(summary.zeros ? [...zeroRows(summary.zeros), skippedRow(summary)] : []),
     [
       'kernels',
-      `${summary.kernels} kernels, ${entries.map((e) => `${e.dispatches.length} dispatches at batch ${e.batch}`).join(', ')}`,
+      `${summary.kernels} kernels, ${dispatches.length} dispatches a pass of ${samples === 1 ? 'one image' : `1 to ${samples} images`}`,
     ],
-    ['work', `${scaled(summary.flops, 'FLOP')} a run at batch ${entries[0]?.batch ?? 1}`],
-    ['memory', `${bytes(summary.weightBytes)} of weights, ${bytes(summary.peakBytes)} at peak in all`],
+    ['work', `${scaled(summary.flops, 'FLOP')} an image`],
+    ['memory', memoryText(summary, samples)],
     ...checkRows(compiled),
   ];
   return `${compiled.program.name} -> ${folder}\n${table(rows).replaceAll(/^/gm, '  ')}`;
 }
 
+function memoryText({ weightBytes, leastBytes, peakBytes }: Summary, samples: number): string {
+  const one = `${bytes(weightBytes)} of weights, ${bytes(leastBytes)} in all with one image`;
+  return samples === 1 ? one : `${one}, ${bytes(peakBytes)} with ${samples}`;
+}
+
 const times = (n: number, one: string, many = `${one}s`): string => `${count(n)} ${n === 1 ? one : many}`;
+
+const listed = (items: readonly number[]): string =>
+  items.length < 2 ? items.join('') : `${items.slice(0, -1).join(', ')} and ${items.at(-1)}`;
 
 const apart = (difference: number): string =>
   difference === 0 ? 'no difference' : `largest difference ${difference.toExponential(1)} of the largest result`;
@@ -46,19 +55,16 @@ function checkRows({ program, check: { layers, unchanged, model, without } }: Co
     const sites = times(unchanged, 'merged site');
     checks.push(`${sites} left as written, over a weight that the spec computes: nothing to compare by layer`);
   }
-  const all = program.entries.map((e) => e.batch);
   if (!model) checks.push('the whole model and its kernels were not compared: there is no golden input');
   else if (model.by === 'f64') {
     checks.push(`whole model, compiled against as written, in f64 on the golden input: ${apart(model.difference)}`);
     checks.push('the kernels were not run here: each load compares them with the golden output');
   } else {
-    const rest = all.filter((b) => !model.batches.includes(b));
-    const ran = model.batches.join(' and ');
-    checks.push(
-      `compiled program on ${model.device} at batch ${ran}, against the golden output: ${apart(model.difference)}`,
-    );
-    if (rest.length > 0)
-      checks.push(`batch ${rest.join(' and ')} was not run here, it is large: each load compares it`);
+    const ran = `${listed(model.rows)} ${model.rows.at(-1) === 1 ? 'image' : 'images'} at a time`;
+    checks.push(`compiled program on ${model.device}, ${ran}, against the golden output: ${apart(model.difference)}`);
+    const { samples } = program.entries[0]!;
+    if (samples > 1 && !model.rows.includes(samples + 1))
+      checks.push(`passes of ${samples} were not run here, they are large: the kernels are those of one image`);
   }
   return [...rows, ...checks.map((text, i): [string, string] => [i === 0 ? 'check' : '', text])];
 }

@@ -4,7 +4,7 @@
  * past the end are clamped and masked, so that all lanes stay active.
  */
 import type { AttentionSubgroupSchedule } from './attention-schedules.js';
-import { startTile, tileGrid } from './grid.js';
+import { parts, startTile, tileGrid } from './grid.js';
 import { Body } from './kernel/body.js';
 import {
   add,
@@ -28,6 +28,7 @@ import {
   name,
   rem,
   select,
+  size,
   splat,
   sub,
   u32,
@@ -40,7 +41,7 @@ import type { AttentionProblem, GeneratedVariant } from './problem.js';
 import { storeTile, type TilePlace } from './tile.js';
 
 export function attentionSubgroup(p: AttentionProblem, s: AttentionSubgroupSchedule, rank: number): GeneratedVariant {
-  const grid = tileGrid(Math.ceil(p.rows / s.rows), p.batch, 1, p.maxWorkgroups);
+  const grid = tileGrid(Math.ceil(p.rows / s.rows), parts(p.batch, 1), parts(1, 1), p.reach);
   const b = new Body();
   startTile(b, grid);
   const lane = uint('lane');
@@ -60,18 +61,19 @@ export function attentionSubgroup(p: AttentionProblem, s: AttentionSubgroupSched
     softmax(b, p, s, at, keys, { s: sums, m, l, o });
     b.for('i', u32(0), own, 1, () => output(b, p, s, at, sums, o));
   });
-  finish(b, p, s, at, { m, l, o }, grid.partial);
+  finish(b, p, s, at, { m, l, o }, grid.past !== undefined);
   return {
     name: `subgroup${s.size}`,
     requires: { features: ['subgroups'], subgroupSize: s.size },
     rank,
-    workgroups: grid.counts,
+    workgroups: grid.workgroups,
     program: {
       workgroup: [s.size, 1, 1],
       subgroup: s.size,
       inputs: [
         { name: 'group', builtin: 'workgroup_id' },
         { name: 'lane', builtin: 'subgroup_invocation_id' },
+        ...grid.inputs,
       ],
       shared: [],
       functions: [
@@ -259,7 +261,7 @@ function finish(
   }
   const outputs = o.flatMap((sums, r) => sums.map((sum) => div(sum, l[r]!)));
   const ragged = s.groups > 1 || p.valueDim % (4 * s.size) !== 0;
-  const inside = partial ? [lt(z, u32(p.batch))] : [];
+  const inside = partial ? [lt(z, size(p.batch))] : [];
   const where = all([
     ...inside,
     ...(p.rows % s.rows === 0 ? [] : [lt(uint('r'), u32(p.rows))]),

@@ -4,7 +4,7 @@
  * probabilities pass through 5 KiB of workgroup memory.
  */
 import { addBias, weighted } from './attention-subgroup.js';
-import { type Grid, startTile, tileGrid } from './grid.js';
+import { type Grid, parts, startTile, tileGrid } from './grid.js';
 import { Body } from './kernel/body.js';
 import {
   add,
@@ -26,6 +26,7 @@ import {
   mul,
   rem,
   select,
+  size,
   splat,
   sub,
   u32,
@@ -44,18 +45,19 @@ const ACROSS = 16;
 const KEYS = 4 * ACROSS;
 
 export function attentionWorkgroup(p: AttentionProblem, rank: number): GeneratedVariant {
-  const grid = tileGrid(Math.ceil(p.rows / ROWS), p.batch, 1, p.maxWorkgroups);
+  const grid = tileGrid(Math.ceil(p.rows / ROWS), parts(p.batch, 1), parts(1, 1), p.reach);
   const threads = (ROWS / OWN) * ACROSS;
   return {
     name: 'portable',
     requires: {},
     rank,
-    workgroups: grid.counts,
+    workgroups: grid.workgroups,
     program: {
       workgroup: [threads, 1, 1],
       inputs: [
         { name: 'group', builtin: 'workgroup_id' },
         { name: 'thread', builtin: 'local_invocation_index' },
+        ...grid.inputs,
       ],
       shared: [
         { name: 'partial', type: F32X4, count: threads },
@@ -148,7 +150,7 @@ function main(p: AttentionProblem, grid: Grid): readonly Stmt[] {
   b.barrier();
   const sums = b.var('sums', F32X4, zero);
   eachPartial((x) => b.assign(sums, add(sums, x)));
-  const inside = grid.partial ? [lt(z, u32(p.batch))] : [];
+  const inside = grid.past !== undefined ? [lt(z, size(p.batch))] : [];
   const outputs = rows.flatMap((r) => vectors.map((v) => div(o[r]![v]!, component(sums, r))));
   const where = all([...inside, lt(uint('r'), u32(p.rows)), lt(uint('c'), u32(p.valueDim))]);
   storeTile(b, outputs, vectors.length, { z, row, column, apart: KEYS }, where);

@@ -2,6 +2,8 @@
  * Attention kernels: softmax(q·kᵀ * scale + bias)·v in one pass over the keys, as in FlashAttention (Dao et al. 2022): memory for
  * the score matrix is never taken. One variant for each subgroup size that hardware comes in, and a portable one.
  */
+import { isBatch } from '../ir/batch.js';
+import { BatchInside } from './kernel/expr.js';
 import { attentionSubgroupSchedule } from './attention-schedules.js';
 import { attentionSubgroup } from './attention-subgroup.js';
 import { attentionWorkgroup } from './attention-workgroup.js';
@@ -14,6 +16,9 @@ import type { AttentionProblem, GeneratedVariant } from './problem.js';
  */
 export function attentionVariants(p: AttentionProblem): GeneratedVariant[] {
   const { batch, rows, keys, headDim, valueDim } = p;
+  for (const [name, size] of Object.entries({ rows, keys, headDim, valueDim })) {
+    if (isBatch(size)) throw new BatchInside(`the ${name} of attention`);
+  }
   for (const [name, size] of Object.entries({ batch, rows, keys, headDim, valueDim })) {
     if (!Number.isInteger(size) || size < 1) throw new RangeError(`attention with ${name} = ${size}`);
   }

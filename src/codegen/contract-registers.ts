@@ -1,9 +1,9 @@
 /** Contraction without any feature: each thread computes its own tile in registers. Legal on every adapter. */
 import type { RegisterSchedule } from './contract-schedules.js';
 import { paddedK, weightFunction } from './contract-weight.js';
-import { startTile, tileGrid } from './grid.js';
+import { parts, startTile, tileGrid } from './grid.js';
 import { Body } from './kernel/body.js';
-import { add, all, call, component, F32X4, f32, lt, mul, name, splat, u32, uint } from './kernel/expr.js';
+import { add, all, call, component, F32X4, f32, lt, mul, name, size, splat, u32, uint } from './kernel/expr.js';
 import { fma, plus, range } from './kernel/sugar.js';
 import type { Expr, Kernel } from './kernel/types.js';
 import type { ContractProblem, GeneratedVariant } from './problem.js';
@@ -12,7 +12,7 @@ import { storeTile } from './tile.js';
 export function contractRegisters(p: ContractProblem, s: RegisterSchedule, rank: number): GeneratedVariant {
   const [across, down] = s.threads;
   const tiles = Math.ceil(p.n / (4 * s.vectors * across));
-  const grid = tileGrid(tiles, Math.ceil(p.m / (s.rows * down)), p.batch, p.maxWorkgroups);
+  const grid = tileGrid(tiles, parts(p.m, s.rows * down), parts(p.batch, 1), p.reach);
   const b = new Body();
   startTile(b, grid);
   const axis = (text: string, i: number): Expr => component(name(text, { scalar: 'u32', lanes: 3 }), i);
@@ -23,7 +23,7 @@ export function contractRegisters(p: ContractProblem, s: RegisterSchedule, rank:
   const row = b.named('row', mul(tileY, u32(s.rows)));
   const column = b.named('column', mul(tileX, u32(4 * s.vectors)));
   const sums = range(s.rows).map((r) => range(s.vectors).map((v) => b.var(`c${r}_${v}`, F32X4, splat(f32(0), 4))));
-  b.for('k', u32(0), u32(paddedK(p, 4)), 4, () => {
+  b.for('k', u32(0), paddedK(p, 4), 4, () => {
     const k = uint('k');
     const a = range(s.rows).map((r) => b.named(`a${r}`, call('load_a4', F32X4, [z, plus(row, r), k])));
     const w = range(4).map((i) =>
@@ -36,16 +36,16 @@ export function contractRegisters(p: ContractProblem, s: RegisterSchedule, rank:
       }
     }
   });
-  const inside = [...(grid.partial ? [lt(z, u32(p.batch))] : []), lt(uint('r'), u32(p.m)), lt(uint('c'), u32(p.n))];
+  const inside = [...(grid.past === 'batch' ? [lt(z, size(p.batch))] : []), lt(uint('r'), size(p.m)), lt(uint('c'), u32(p.n))];
   storeTile(b, sums.flat(), s.vectors, { z, row, column, apart: 4 }, all(inside));
   return {
     name: 'portable',
     requires: {},
     rank,
-    workgroups: grid.counts,
+    workgroups: grid.workgroups,
     program: {
       workgroup: [across, down, 1],
-      inputs: grid.folded ? IN_A_ROW : BY_THREAD,
+      inputs: grid.folded ? [...IN_A_ROW, ...grid.inputs] : BY_THREAD,
       shared: [],
       functions: [...p.functions, weightFunction(p, 4)],
       main: b.stmts,

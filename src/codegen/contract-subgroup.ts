@@ -6,7 +6,7 @@
  */
 import type { SubgroupSchedule } from './contract-schedules.js';
 import { paddedK, weightFunction } from './contract-weight.js';
-import { startTile, tileGrid } from './grid.js';
+import { parts, startTile, tileGrid } from './grid.js';
 import { Body } from './kernel/body.js';
 import {
   add,
@@ -20,6 +20,7 @@ import {
   lt,
   mul,
   rem,
+  size,
   splat,
   u32,
   uint,
@@ -31,7 +32,7 @@ import { storeTile, type TilePlace } from './tile.js';
 
 export function contractSubgroup(p: ContractProblem, s: SubgroupSchedule, rank: number): GeneratedVariant {
   const columns = 4 * s.size * s.vectors;
-  const grid = tileGrid(Math.ceil(p.n / columns), Math.ceil(p.m / s.rows), p.batch, p.maxWorkgroups);
+  const grid = tileGrid(Math.ceil(p.n / columns), parts(p.m, s.rows), parts(p.batch, 1), p.reach);
   const b = new Body();
   startTile(b, grid);
   const z = b.named('z', grid.batch);
@@ -39,10 +40,10 @@ export function contractSubgroup(p: ContractProblem, s: SubgroupSchedule, rank: 
   const lane = uint('lane');
   const column = b.named('column', add(mul(grid.column, u32(columns)), mul(lane, u32(4))));
   const sums = range(s.rows).map((r) => range(s.vectors).map((v) => b.var(`c${r}_${v}`, F32X4, splat(f32(0), 4))));
-  b.for('k', u32(0), u32(paddedK(p, s.kStep)), s.kStep, () => turn(b, s, { z, row, column, lane }, sums));
+  b.for('k', u32(0), paddedK(p, s.kStep), s.kStep, () => turn(b, s, { z, row, column, lane }, sums));
   const inside = [
-    ...(grid.partial ? [lt(z, u32(p.batch))] : []),
-    ...(p.m % s.rows === 0 ? [] : [lt(uint('r'), u32(p.m))]),
+    ...(grid.past === 'batch' ? [lt(z, size(p.batch))] : []),
+    ...(p.m % s.rows === 0 && grid.past !== 'row' ? [] : [lt(uint('r'), size(p.m))]),
     ...(p.n % columns === 0 ? [] : [lt(uint('c'), u32(p.n))]),
   ];
   storeTile(b, sums.flat(), s.vectors, { z, row, column, apart: 4 * s.size }, all(inside));
@@ -50,13 +51,14 @@ export function contractSubgroup(p: ContractProblem, s: SubgroupSchedule, rank: 
     name: `subgroup${s.size}`,
     requires: { features: ['subgroups'], subgroupSize: s.size },
     rank,
-    workgroups: grid.counts,
+    workgroups: grid.workgroups,
     program: {
       workgroup: [s.size, 1, 1],
       subgroup: s.size,
       inputs: [
         { name: 'group', builtin: 'workgroup_id' },
         { name: 'lane', builtin: 'subgroup_invocation_id' },
+        ...grid.inputs,
       ],
       shared: [],
       functions: [...p.functions, weightFunction(p, s.kStep)],

@@ -4,9 +4,9 @@
  */
 import type { TileSchedule } from './contract-schedules.js';
 import { paddedK, weightFunction } from './contract-weight.js';
-import { startTile, tileGrid } from './grid.js';
+import { parts, startTile, tileGrid } from './grid.js';
 import { Body } from './kernel/body.js';
-import { add, all, call, component, div, F32X4, f32, item, lt, mul, rem, splat, u32, uint } from './kernel/expr.js';
+import { add, all, call, component, div, F32X4, f32, item, lt, mul, rem, size, splat, u32, uint } from './kernel/expr.js';
 import { fma, plus, range } from './kernel/sugar.js';
 import type { Expr } from './kernel/types.js';
 import type { ContractProblem, GeneratedVariant } from './problem.js';
@@ -17,7 +17,7 @@ export function contractTile(p: ContractProblem, s: TileSchedule, rank: number):
   const threads = across * down;
   const rows = s.rows * down;
   const columns = 4 * s.vectors * across;
-  const grid = tileGrid(Math.ceil(p.n / columns), Math.ceil(p.m / rows), p.batch, p.maxWorkgroups);
+  const grid = tileGrid(Math.ceil(p.n / columns), parts(p.m, rows), parts(p.batch, 1), p.reach);
   const b = new Body();
   startTile(b, grid);
   const thread = uint('thread');
@@ -37,7 +37,7 @@ export function contractTile(p: ContractProblem, s: TileSchedule, rank: number):
       b.where(left, () => b.put(array, at, load(at)));
     }
   };
-  b.for('k', u32(0), u32(paddedK(p, s.kStep)), s.kStep, () => {
+  b.for('k', u32(0), paddedK(p, s.kStep), s.kStep, () => {
     const k = uint('k');
     fill('block_a', rows * inA, (i) =>
       call('load_a4', F32X4, [z, add(firstRow, div(i, u32(inA))), add(k, mul(rem(i, u32(inA)), u32(4)))]),
@@ -64,8 +64,8 @@ export function contractTile(p: ContractProblem, s: TileSchedule, rank: number):
     b.barrier();
   });
   const inside = [
-    ...(grid.partial ? [lt(z, u32(p.batch))] : []),
-    ...(p.m % rows === 0 ? [] : [lt(uint('r'), u32(p.m))]),
+    ...(grid.past === 'batch' ? [lt(z, size(p.batch))] : []),
+    ...(p.m % rows === 0 && grid.past !== 'row' ? [] : [lt(uint('r'), size(p.m))]),
     ...(p.n % columns === 0 ? [] : [lt(uint('c'), u32(p.n))]),
   ];
   const row = b.named('row', add(firstRow, y));
@@ -75,12 +75,13 @@ export function contractTile(p: ContractProblem, s: TileSchedule, rank: number):
     name: 'tile',
     requires: {},
     rank,
-    workgroups: grid.counts,
+    workgroups: grid.workgroups,
     program: {
       workgroup: [threads, 1, 1],
       inputs: [
         { name: 'group', builtin: 'workgroup_id' },
         { name: 'thread', builtin: 'local_invocation_index' },
+        ...grid.inputs,
       ],
       shared: [
         { name: 'block_a', type: F32X4, count: rows * inA },

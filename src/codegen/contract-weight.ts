@@ -1,4 +1,5 @@
 /** How a contraction's generated code reads its weight operand: packed tiles of f32 or f16, or the scheduler's own function. */
+import { isBatch } from '../ir/batch.js';
 import { Body } from './kernel/body.js';
 import {
   add,
@@ -7,23 +8,26 @@ import {
   div,
   F32X4,
   fetch,
+  last,
   min,
   mul,
   rem,
+  size,
   U32,
   u32,
   uint,
   unpackHalves,
   vector,
 } from './kernel/expr.js';
-import type { KernelFunction, Type } from './kernel/types.js';
+import type { Expr, KernelFunction, Type } from './kernel/types.js';
 import { TILE_K, TILE_N } from './pack.js';
 import type { ContractProblem } from './problem.js';
 
-/** Inputs up to which the loop runs: whole tiles for packed weights, whole steps otherwise. */
-export function paddedK(p: ContractProblem, kStep: number): number {
+/** Inputs up to which the loop runs: whole tiles for packed weights, whole steps otherwise (a step may begin before and end behind the last). */
+export function paddedK(p: ContractProblem, kStep: number): Expr {
+  if (isBatch(p.k)) return size(p.k);
   const unit = p.weight.kind === 'tiles' ? TILE_K : kStep;
-  return Math.ceil(p.k / unit) * unit;
+  return u32(Math.ceil(p.k / unit) * unit);
 }
 
 /**
@@ -41,7 +45,7 @@ export function weightFunction(p: ContractProblem, kStep: number): KernelFunctio
   const [z, k] = [uint('z'), uint('k')];
   if (p.weight.kind === 'function') {
     const lastColumn = 4 * (Math.ceil(p.n / 4) - 1);
-    const within = p.k % kStep === 0 ? k : min(k, u32(p.k - 1));
+    const within = p.k % kStep === 0 ? k : min(k, last(p.k));
     b.return(call('load_b4', F32X4, [z, within, min(uint('column'), u32(lastColumn))]));
     return make(['z', 'k', 'column']);
   }

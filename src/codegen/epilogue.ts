@@ -3,7 +3,7 @@
  * the coordinates forward; pointwise ones compute.
  */
 import type { OpName, Value } from '../ir/types.js';
-import { constIndex, dependsOn, flatten, type Index, mod, shift, unflatten } from './indexing.js';
+import { constIndex, dependsOn, flatten, flattenStored, type Index, mod, shift, unflatten } from './indexing.js';
 import { convert, splat } from './kernel/expr.js';
 import type { Buffer, Condition, Expr } from './kernel/types.js';
 import type { Reader } from './reader.js';
@@ -55,7 +55,7 @@ export function finish(
     else e = when.length > 0 ? r.speculating(read) : read();
     r.give(step, e);
   }
-  store(r, target.buffer, flatten(at, target.result.type.shape), e, when);
+  store(r, target.buffer, flattenStored(at, target.result.type.shape), e, when);
 }
 
 /** Writes one element, or four where `flat` holds LANE. Truth lies in a buffer as 1 and 0. */

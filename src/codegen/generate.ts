@@ -1,9 +1,10 @@
-/** From optimised modules (one for each batch size) to a program: kernels, dispatches, memory, and how its weights are packed. */
+/** From an optimised module to a program: kernels, dispatches, memory, and how its weights are packed. */
 import {
   type BufferRef,
   type Dispatch,
   type Entry,
   type Kernel,
+  type Slab,
   type StorageType,
   type TensorSpec,
   type Unsealed,
@@ -11,10 +12,12 @@ import {
 } from '../../runtime/program.js';
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
+import { hasBatch, perSample, shapeAt } from '../ir/batch.js';
 import { postorder } from '../ir/graph.js';
-import { OPS } from '../ir/ops/index.js';
+import { costOf } from '../ir/ops/cost.js';
 import { sizeOf } from '../ir/ops/shapes.js';
-import type { Func, Module, TensorType, Value } from '../ir/types.js';
+import { funcAt, hasSamples } from '../ir/samples.js';
+import type { DType, Func, Module, TensorType, Value } from '../ir/types.js';
 import { type MemoryPlan, planMemory, type Tenant, TensorTooLarge } from '../passes/memory.js';
 import { Schedules } from './alike.js';
 import { BufferLimit, fuse, type Group } from './fuse.js';
@@ -25,7 +28,7 @@ import { type BuiltKernel, type BuiltVariant, elementOf, type Place } from './ke
 import { lower } from './lower.js';
 import { labelOf, placeOf } from './place.js';
 import { scalarOf } from './reader.js';
-import { BASELINE, CannotCut, type Limits, type ScheduledDispatch } from './schedule.js';
+import { BASELINE, CannotCut, type Limits, OneByOne, type ScheduledDispatch } from './schedule.js';
 import { padded, type WeightRecipe, Weights } from './weights.js';
 
 export interface GenerateOptions {
@@ -37,6 +40,8 @@ export interface GenerateOptions {
   readonly limits?: 'baseline' | Partial<Limits>;
   /** How packed weights are stored. */
   readonly weights: 'f32' | 'f16';
+  /** The most samples of one pass (default 1). Fewer fit where they take more than the limits allow. */
+  readonly samples?: number;
   /** Keeps the kernel programs that the files are the text of (default: not; they are large). */
   readonly keepPrograms?: boolean;
   /** The device here has limits that the program fits, so a message may advise them (default: not known). */
@@ -51,58 +56,72 @@ export interface Generated {
   /** What the files are the text of, by their names, if they were to be kept. */
   readonly variants: ReadonlyMap<string, BuiltVariant>;
   readonly weights: readonly WeightRecipe[];
-  /** One for each entry; `describeMemory` prints it. */
-  readonly memory: readonly MemoryPlan[];
+  /** Of what holds samples, for one of them, and of the rest; `describeMemory` prints a plan. */
+  readonly memory: MemoryPlans;
+  /** Why samples run one by one although more were asked for, where an operator is the reason. */
+  readonly oneByOne?: Diagnostic;
+}
+
+export interface MemoryPlans {
+  readonly samples: MemoryPlan;
+  readonly fixed: MemoryPlan;
 }
 
 /**
+ * A program for any number of samples, if its sizes hold the batch (ir/batch.ts): one set of kernels, which are told the number. Where a
+ * sample is larger than a binding, or the batch cannot be moved outermost, samples are run one by one.
  * @throws EspalierError: ESP0601 (no kernel for an operator), ESP0602 and ESP0604 (tensors too large for the limits), ESP0603 (an
  * operator with too many operands).
  */
-export function generate(
-  modules: readonly { readonly batch: number; readonly module: Module }[],
-  options: GenerateOptions,
-): Generated {
+export function generate(module: Module, options: GenerateOptions): Generated {
   const limits: Limits = { ...BASELINE, ...(typeof options.limits === 'object' ? options.limits : {}) };
-  const kernels = new Kernels(options.keepPrograms ?? false);
-  const weights = new Weights(options.weights);
-  const entries: Entry[] = [];
-  const memory: MemoryPlan[] = [];
-  for (const { batch, module } of modules) {
-    const made = new EntryBuilder(module, batch, options, limits, kernels, weights).build();
-    entries.push(made.entry);
-    memory.push(made.plan);
+  const infer = module.funcs.get('infer');
+  if (!infer) throw new EspalierError([diagnostic('ESP0600', { what: 'the module has no function `infer`' })]);
+  const lowered = lower(infer, { binding: limits.maxStorageBufferBindingSize, weights: options.weights });
+  const build = (func: Func, samples: number): Generated =>
+    assembled(module, new EntryBuilder(module, func, samples, options, limits), options, limits);
+  if (!hasSamples(lowered)) return build(lowered, 1);
+  try {
+    return build(lowered, options.samples ?? 1);
+  } catch (error) {
+    if (!(error instanceof OneByOne)) throw error;
+    const made = build(funcAt(lowered, 1), 1);
+    return error.why ? { ...made, oneByOne: error.why } : made;
   }
-  const recipes = weights.recipes();
+}
+
+function assembled(module: Module, builder: EntryBuilder, options: GenerateOptions, limits: Limits): Generated {
+  const { entry, plans } = builder.build();
+  const { kernels } = builder;
+  const recipes = builder.weights.recipes();
   const large = recipes.find((r) => r.entry.bytes > limits.maxBufferSize);
   if (large) throw new EspalierError([noBuffer(large.param, large.entry.bytes, limits, options, 'weight')]);
   const weightBytes = recipes.reduce((sum, r) => sum + r.entry.bytes, 0);
-  const own = [...(modules[0]?.module.params.values() ?? [])].filter(
-    (p) => p.role === 'frozen' || p.role === 'trainable',
-  );
+  const own = [...module.params.values()].filter((p) => p.role === 'frozen' || p.role === 'trainable');
   const count = (role?: string): number =>
     own.reduce((sum, p) => sum + (role === undefined || p.role === role ? sizeOf(p.type.shape) : 0), 0);
-  const flops = (list: readonly Dispatch[] = []): number => list.reduce((sum, d) => sum + d.flops, 0);
+  const flops = (list: readonly Dispatch[]): number => list.reduce((sum, d) => sum + d.flops, 0);
   const program: Unsealed = {
     format: 'espalier.program',
     version: VERSION,
     name: options.name,
     compiler: options.compiler,
     kernels: kernels.list,
-    entries,
+    entries: [entry],
     weights: recipes.map((r) => r.entry),
     weightFiles: [],
     summary: {
       parameters: { total: count(), trainable: count('trainable'), frozen: count('frozen') },
       kernels: kernels.list.length,
-      dispatches: entries[0]?.dispatches.length ?? 0,
-      flops: flops(entries[0]?.dispatches),
-      sparseFlops: flops(entries[0]?.dispatches.filter((d) => kernels.list[d.kernel]!.archetype === 'sparse_contract')),
+      dispatches: entry.dispatches.length,
+      flops: flops(entry.dispatches),
+      sparseFlops: flops(entry.dispatches.filter((d) => kernels.list[d.kernel]!.archetype === 'sparse_contract')),
       weightBytes,
-      peakBytes: weightBytes + workingBytes(entries),
+      peakBytes: weightBytes + workingBytes(entry, entry.samples),
+      leastBytes: weightBytes + workingBytes(entry, 1),
     },
   };
-  return { program, files: kernels.files, variants: kernels.variants, weights: recipes, memory };
+  return { program, files: kernels.files, variants: kernels.variants, weights: recipes, memory: plans };
 }
 
 function noBuffer(
@@ -121,14 +140,11 @@ function noBuffer(
   });
 }
 
-/** What a session holds beside weights: inputs and outputs of each entry, the latter twice to be read, and slabs, which all entries share. */
-function workingBytes(entries: readonly Entry[]): number {
-  const size = (t: TensorSpec): number => padded(sizeOf(t.shape) * ELEMENT_BYTES);
+/** What a session holds beside weights for a pass of so many samples: inputs, outputs, the latter twice to be read, and slabs. */
+function workingBytes({ slabs, inputs, outputs }: Entry, samples: number): number {
+  const size = (t: TensorSpec): number => padded(sizeOf(t.shape) * ELEMENT_BYTES * samples);
   const add = (list: readonly number[]): number => list.reduce((a, b) => a + b, 0);
-  const slabs = Array.from({ length: Math.max(0, ...entries.map((e) => e.slabs.length)) }, (_, i) =>
-    Math.max(...entries.map((e) => e.slabs[i] ?? 0)),
-  );
-  return add([...slabs, ...entries.flatMap((e) => [...e.inputs, ...e.outputs, ...e.outputs].map(size))]);
+  return add([...slabs.map((x) => x.bytes * (x.samples ? samples : 1)), ...[...inputs, ...outputs, ...outputs].map(size)]);
 }
 
 /** Kernels by their text: two groups that come to the same WGSL share one. */
@@ -164,12 +180,27 @@ class Kernels {
   }
 }
 
-const bytesOf = (v: Value): number => sizeOf(v.type.shape) * ELEMENT_BYTES;
+/** Of one sample, where it holds samples. */
+const bytesOf = ({ type }: { readonly type: TensorType }): number => sizeOf(shapeAt(type.shape, 1)) * ELEMENT_BYTES;
 
 /** Elements are four bytes in every buffer; f16 tensors are held as f32. */
-function storageOf(t: TensorType): StorageType {
-  return elementOf(scalarOf(t.dtype));
+function storageOf(dtype: DType): StorageType {
+  return elementOf(scalarOf(dtype));
 }
+
+/** What a group's kernel writes. */
+const stores = ({ result, lse }: Group): readonly Value[] => (lse ? [result, lse] : [result]);
+
+/** Where a tensor lies: of one that holds samples, for one of them. */
+interface SlabPlace {
+  readonly slab: number;
+  readonly offset: number;
+}
+
+const slabsOf = ({ samples, fixed }: MemoryPlans): Slab[] => [
+  ...samples.slabs.map((bytes) => ({ bytes, samples: true })),
+  ...fixed.slabs.map((bytes) => ({ bytes, samples: false })),
+];
 
 /** A group and the dispatches that it takes. */
 interface Scheduled {
@@ -178,21 +209,21 @@ interface Scheduled {
 }
 
 class EntryBuilder {
-  private readonly func: Func;
+  readonly kernels: Kernels;
+  readonly weights: Weights;
   private readonly inputs = new Map<string, number>();
   private readonly outputs = new Map<Value, number>();
 
+  /** @param samples the most of a pass */
   constructor(
     private readonly module: Module,
-    private readonly batch: number,
+    private readonly func: Func,
+    private readonly samples: number,
     private readonly options: GenerateOptions,
     private readonly limits: Limits,
-    private readonly kernels: Kernels,
-    private readonly weights: Weights,
   ) {
-    const infer = module.funcs.get('infer');
-    if (!infer) throw new EspalierError([diagnostic('ESP0600', { what: 'the module has no function `infer`' })]);
-    this.func = lower(infer, { binding: limits.maxStorageBufferBindingSize, weights: options.weights });
+    this.kernels = new Kernels(options.keepPrograms ?? false);
+    this.weights = new Weights(options.weights);
     this.func.inputs.forEach((v, i) => {
       if (v.op === 'input') this.inputs.set(v.attrs.name, i);
     });
@@ -201,23 +232,27 @@ class EntryBuilder {
     });
   }
 
-  build(): { entry: Entry; plan: MemoryPlan } {
+  /** @throws OneByOne where that has to be tried */
+  build(): { entry: Entry; plans: MemoryPlans } {
     this.checkArguments();
     const scheduled = this.scheduled();
-    const { plan, tenantOf } = this.planned(scheduled);
-    const dispatches = scheduled.flatMap(({ group, parts }) =>
-      parts.map((d) => this.dispatch(group, d, plan, tenantOf)),
-    );
-    const spec = (name: string, t: TensorType): TensorSpec => ({ name, dtype: storageOf(t), shape: t.shape });
+    const samples = this.fitting(scheduled);
+    const { places, plans } = this.planned(scheduled, samples);
+    const dispatches = scheduled.flatMap(({ group, parts }) => parts.map((d) => this.dispatch(group, d, places)));
+    const spec = (name: string, { dtype, shape }: TensorType): TensorSpec => ({
+      name,
+      dtype: storageOf(dtype),
+      shape: shapeAt(shape, 1),
+    });
     const entry: Entry = {
       name: 'infer',
-      batch: this.batch,
+      samples,
       inputs: this.func.inputs.map((v) => spec(v.op === 'input' ? v.attrs.name : '', v.type)),
       outputs: this.func.results.map((r) => spec(r.name, r.value.type)),
-      slabs: plan.slabs,
+      slabs: slabsOf(plans),
       dispatches,
     };
-    return { entry, plan };
+    return { entry, plans };
   }
 
   /** Inputs and outputs have buffers of their own. */
@@ -225,14 +260,34 @@ class EntryBuilder {
     const limit = this.limits.maxBufferSize;
     const named = this.func.inputs.map((v) => ({ name: v.op === 'input' ? v.attrs.name : '', type: v.type }));
     for (const { name, type } of [...named, ...this.func.results.map((r) => ({ name: r.name, type: r.value.type }))]) {
-      const bytes = sizeOf(type.shape) * ELEMENT_BYTES;
+      const bytes = bytesOf({ type });
       if (bytes > limit) throw new EspalierError([noBuffer(name, bytes, this.limits, this.options)]);
     }
   }
 
+  /**
+   * How many samples of every tensor a binding holds, of those that were asked for.
+   * @throws OneByOne if that is not even one
+   */
+  private fitting(scheduled: readonly Scheduled[]): number {
+    const stored = new Set(scheduled.flatMap(({ group }) => [...stores(group), ...group.reads]));
+    const each = [...stored].filter((v) => hasBatch(v.type.shape)).map((v) => this.room(v));
+    const most = Math.floor(this.limits.maxStorageBufferBindingSize / Math.max(1, ...each));
+    if (most < 1) throw new OneByOne();
+    return Math.min(most, this.samples);
+  }
+
+  /** Bytes from one sample of a tensor to where another tensor could begin. */
+  private room(v: Value): number {
+    const alignment = this.limits.minStorageBufferOffsetAlignment;
+    return Math.ceil(bytesOf(v) / alignment) * alignment;
+  }
+
   /** Groups and their dispatches. Whether the bindings of large tensors are too many is known when a group's kernel has been written. */
   private scheduled(): Scheduled[] {
-    const context = { place: (v: Value) => this.place(v), weights: this.options.weights, limits: this.limits };
+    const { weights } = this.options;
+    const reach = { samples: this.samples, maxWorkgroups: this.limits.maxComputeWorkgroupsPerDimension };
+    const context = { place: (v: Value) => this.place(v), weights, limits: this.limits, reach };
     const schedules = new Schedules(context, this.limits);
     const made = new Map<Group, readonly ScheduledDispatch[]>();
     const refused = new Map<Group, CannotCut>();
@@ -275,24 +330,23 @@ class EntryBuilder {
     return this.outputs.has(v) ? 'output' : 'arena';
   }
 
-  private planned(scheduled: readonly Scheduled[]): { plan: MemoryPlan; tenantOf: Map<Value, number> } {
-    const tenantOf = new Map<Value, number>();
-    const tenants: Tenant[] = [];
+  /** Places of everything that kernels write and others read: what holds samples apart from the rest. */
+  private planned(scheduled: readonly Scheduled[], samples: number): { places: Map<Value, SlabPlace>; plans: MemoryPlans } {
     // Lives are counted in dispatches.
     const last = new Map<Value, number>();
     let end = 0;
     for (const { group, parts } of scheduled) {
       end += parts.length;
-      for (const v of [group.result, ...(group.lse ? [group.lse] : []), ...group.reads]) last.set(v, end - 1);
+      for (const v of [...stores(group), ...group.reads]) last.set(v, end - 1);
     }
+    const held = { samples: new Map<Value, Tenant>(), fixed: new Map<Value, Tenant>() };
     let first = 0;
     for (const { group: g, parts } of scheduled) {
-      for (const v of g.lse ? [g.result, g.lse] : [g.result]) {
+      for (const v of stores(g)) {
         if (this.outputs.has(v)) continue;
-        tenantOf.set(v, tenants.length);
-        tenants.push({
+        held[hasBatch(v.type.shape) ? 'samples' : 'fixed'].set(v, {
           name: `${labelOf([g.anchor, ...g.path])} (${v.op})`,
-          shape: v.type.shape,
+          shape: shapeAt(v.type.shape, 1),
           bytes: padded(bytesOf(v)),
           first,
           last: last.get(v)!,
@@ -300,21 +354,30 @@ class EntryBuilder {
       }
       first += parts.length;
     }
-    try {
-      const { maxBufferSize, minStorageBufferOffsetAlignment } = this.limits;
-      return {
-        plan: planMemory(tenants, { maxSlab: maxBufferSize, alignment: minStorageBufferOffsetAlignment }),
-        tenantOf,
-      };
-    } catch (error) {
-      if (!(error instanceof TensorTooLarge)) throw error;
-      const { name, bytes } = error.tenant;
-      throw new EspalierError([noBuffer(name, bytes, this.limits, this.options)]);
-    }
+    const { maxBufferSize, minStorageBufferOffsetAlignment: alignment } = this.limits;
+    const plan = (tenants: ReadonlyMap<Value, Tenant>, maxSlab: number): MemoryPlan => {
+      try {
+        return planMemory([...tenants.values()], { maxSlab, alignment });
+      } catch (error) {
+        if (!(error instanceof TensorTooLarge)) throw error;
+        const { name, bytes } = error.tenant;
+        throw new EspalierError([noBuffer(name, bytes, this.limits, this.options)]);
+      }
+    };
+    const plans = { samples: plan(held.samples, maxBufferSize / samples), fixed: plan(held.fixed, maxBufferSize) };
+    const places = new Map<Value, SlabPlace>();
+    const place = (tenants: ReadonlyMap<Value, Tenant>, { tenants: placed }: MemoryPlan, before: number): void => {
+      [...tenants.keys()].forEach((v, i) => {
+        places.set(v, { slab: before + placed[i]!.slab, offset: placed[i]!.offset });
+      });
+    };
+    place(held.samples, plans.samples, 0);
+    place(held.fixed, plans.fixed, plans.samples.slabs.length);
+    return { places, plans };
   }
 
-  private dispatch(g: Group, d: ScheduledDispatch, plan: MemoryPlan, tenantOf: ReadonlyMap<Value, number>): Dispatch {
-    const bindings = d.windows.map((w) => this.reference(g, d.kernel, w, plan, tenantOf));
+  private dispatch(g: Group, d: ScheduledDispatch, places: ReadonlyMap<Value, SlabPlace>): Dispatch {
+    const bindings = d.windows.map((w) => this.reference(g, d.kernel, w, places));
     return {
       kernel: this.kernels.add(d.kernel),
       bindings,
@@ -329,11 +392,10 @@ class EntryBuilder {
     g: Group,
     kernel: BuiltKernel,
     window: BoundWindow,
-    plan: MemoryPlan,
-    tenantOf: ReadonlyMap<Value, number>,
+    places: ReadonlyMap<Value, SlabPlace>,
   ): BufferRef {
     const start = window.first * ELEMENT_BYTES;
-    const bytes = window.count * ELEMENT_BYTES;
+    const bytes = perSample(window.count) * ELEMENT_BYTES;
     const held = kernel.holds.get(window.buffer)!;
     if (held.kind === 'tiles') {
       const packed = kernel.packed!;
@@ -350,8 +412,8 @@ class EntryBuilder {
     }
     const output = this.outputs.get(v);
     if (output !== undefined) return { kind: 'output', index: output, offset: start, bytes };
-    const tenant = plan.tenants[tenantOf.get(v)!]!;
-    return { kind: 'arena', slab: tenant.slab, offset: tenant.offset + start, bytes: padded(bytes) };
+    const { slab, offset } = places.get(v)!;
+    return { kind: 'arena', slab, offset: offset + start, bytes: padded(bytes) };
   }
 }
 
@@ -360,16 +422,7 @@ function flopsOf(g: Group): number {
   const bound = new Set(g.reads);
   let flops = 0;
   for (const v of postorder([g.result], (x) => x.inputs.filter((y) => !bound.has(y)))) {
-    const cost = OPS[v.op].cost as (
-      inputs: readonly TensorType[],
-      attrs: object,
-      result: TensorType,
-    ) => { flops: number };
-    flops += cost(
-      v.inputs.map((x) => x.type),
-      v.attrs,
-      v.type,
-    ).flops;
+    flops += costOf(v).flops;
   }
   return flops;
 }

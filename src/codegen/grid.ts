@@ -3,66 +3,105 @@
  * more tiles than that along one of them is counted in one row over all three.
  */
 
+import type { Tiles, Workgroups } from '../../runtime/program.js';
+import { isBatch, perSample, sizeAt } from '../ir/batch.js';
 import type { Body } from './kernel/body.js';
 import { add, component, div, mul, name, rem, u32, uint } from './kernel/expr.js';
-import type { Expr, Type } from './kernel/types.js';
+import type { Expr, Kernel, Type } from './kernel/types.js';
 
 const PLACE: Type = { scalar: 'u32', lanes: 3 };
 
 /** What WebGPU guarantees for each dimension of a dispatch. */
 export const MOST_WORKGROUPS = 65535;
 
+/** Parts of `by` that cover a size, which may be a multiple of the batch. */
+export interface Parts {
+  readonly of: number;
+  readonly by: number;
+}
+
+export const parts = (of: number, by: number): Parts => ({ of, by });
+const partsAt = ({ of, by }: Parts, samples: number): number => Math.ceil(sizeAt(of, samples) / by);
+const tilesOf = ({ of, by }: Parts): Tiles => (isBatch(of) ? { samples: perSample(of), by } : Math.ceil(of / by));
+
+/** How far a dispatch may count: samples that there are at most, and workgroups along a dimension. */
+export interface Reach {
+  readonly samples: number;
+  readonly maxWorkgroups: number;
+}
+
+/** The builtin input that a workgroup's number in a folded row is computed from. */
+const FOLDED: Kernel['inputs'] = [{ name: 'groups', builtin: 'num_workgroups' }];
+
+/** The number of a workgroup in a row that is folded over three dimensions: x fastest. */
+function numberInRow(id: string): Expr {
+  const [x, y, z] = [0, 1, 2].map((axis) => component(name(id, PLACE), axis)) as [Expr, Expr, Expr];
+  const [across, down] = [0, 1].map((axis) => component(name('groups', PLACE), axis)) as [Expr, Expr];
+  return add(mul(add(mul(z, down), y), across), x);
+}
+
 export interface Row {
-  readonly counts: readonly [number, number, number];
+  readonly workgroups: Workgroups;
   /** The workgroup's number. The last ones can lie past the end. */
   readonly number: Expr;
+  /** What the kernel has to be told for that, beside its place. */
+  readonly inputs: Kernel['inputs'];
+  /** It is folded over three dimensions, so that whole workgroups can lie past the end. */
+  readonly folded: boolean;
 }
 
 /**
- * Workgroups in a row, folded so that no dimension counts more than `most`.
+ * Workgroups in a row, folded where one dimension does not count so far.
  * @param id Name of `workgroup_id`
- * @throws RangeError for more than most³ workgroups, which no tensor has: at 65,535 that is 2^48.
+ * @throws RangeError for more than maxWorkgroups³ workgroups, which no tensor has: at 65,535 that is 2^48.
  */
-export function inRow(groups: number, most: number, id: string): Row {
-  const rows = Math.ceil(groups / most);
-  const planes = Math.ceil(rows / most);
-  if (planes > most) throw new RangeError(`${groups} workgroups with at most ${most} along a dimension`);
-  const y = Math.ceil(rows / planes);
-  const x = Math.ceil(groups / (y * planes));
-  const at = (axis: number): Expr => component(name(id, PLACE), axis);
-  const row = planes > 1 ? add(mul(at(2), u32(y)), at(1)) : at(1);
-  return { counts: [x, y, planes], number: rows > 1 ? add(mul(row, u32(x)), at(0)) : at(0) };
+export function inRow(groups: Parts, { samples, maxWorkgroups }: Reach, id: string): Row {
+  const most = partsAt(groups, samples);
+  if (most > maxWorkgroups ** 3) throw new RangeError(`${most} workgroups with at most ${maxWorkgroups} along a dimension`);
+  const tiles: Workgroups['tiles'] = [tilesOf(groups), 1, 1];
+  if (most <= maxWorkgroups) {
+    return { workgroups: { tiles }, number: component(name(id, PLACE), 0), inputs: [], folded: false };
+  }
+  return { workgroups: { tiles, most: maxWorkgroups }, number: numberInRow(id), inputs: FOLDED, folded: true };
 }
 
 /** Tiles of a matrix product or of attention: the place of the workgroup `group` among them. */
 export interface Grid {
-  readonly counts: readonly [number, number, number];
+  readonly workgroups: Workgroups;
   /** Numbers of the tile along columns and rows, and of its batch. */
   readonly column: Expr;
   readonly row: Expr;
   readonly batch: Expr;
   /** They are counted in one row, and the number of the workgroup in it is called `tile`. */
   readonly folded?: Expr;
-  /** There are workgroups whose batch lies past the last one. All their lanes go along, and store nothing. */
-  readonly partial: boolean;
+  /** What the kernel has to be told for that, beside its place. */
+  readonly inputs: Kernel['inputs'];
+  /** There are workgroups that lie past the last one along this. All their lanes go along, and store nothing. */
+  readonly past?: 'row' | 'batch';
 }
 
-export function tileGrid(columns: number, rows: number, batch: number, most: number): Grid {
-  if (Math.max(columns, rows, batch) <= most) {
+/** @param columns a number, never a multiple of the batch; at most one of the others is */
+export function tileGrid(columns: number, rows: Parts, batch: Parts, { samples, maxWorkgroups }: Reach): Grid {
+  const tiles: Workgroups['tiles'] = [columns, tilesOf(rows), tilesOf(batch)];
+  const [down, deep] = [partsAt(rows, samples), partsAt(batch, samples)];
+  if (Math.max(columns, down, deep) <= maxWorkgroups) {
     const [column, row, z] = [0, 1, 2].map((axis) => component(name('group', PLACE), axis)) as [Expr, Expr, Expr];
-    return { counts: [columns, rows, batch], column, row, batch: z, partial: false };
+    return { workgroups: { tiles }, column, row, batch: z, inputs: [] };
   }
-  const all = columns * rows * batch;
-  const { counts, number } = inRow(all, most, 'group');
   const tile = uint('tile');
-  return {
-    counts,
+  const common = {
+    workgroups: { tiles, most: maxWorkgroups },
     column: rem(tile, u32(columns)),
-    row: rem(div(tile, u32(columns)), u32(rows)),
-    batch: div(tile, u32(columns * rows)),
-    folded: number,
-    partial: counts[0] * counts[1] * counts[2] > all,
+    folded: numberInRow('group'),
+    inputs: FOLDED,
   };
+  const left = div(tile, u32(columns));
+  // What the batch multiplies is counted outermost, where no width of it is needed.
+  if (isBatch(rows.of)) {
+    if (deep === 1) return { ...common, row: left, batch: u32(0), past: 'row' };
+    return { ...common, row: div(left, u32(deep)), batch: rem(left, u32(deep)), past: 'row' };
+  }
+  return { ...common, row: rem(left, u32(down)), batch: div(tile, u32(columns * down)), past: 'batch' };
 }
 
 /** Names the tile's number where tiles are counted in one row. */

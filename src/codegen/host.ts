@@ -139,7 +139,7 @@ export function hostModule(program: Program): { readonly 'index.js': string; rea
               name: 'run',
               parameters: [{ name: 'input', type: '{ readonly images: readonly Image[] }' }],
               returnType: 'Promise<Result[]>',
-              docs: [`Any number of images, in batches of ${program.entries.map((e) => e.batch).join(' or ')}.`],
+              docs: [`Any number of images, up to ${entry.samples} at a time.`],
             },
           ]
         : []),

@@ -10,6 +10,8 @@
  * comes out as 4·(something) + LANE (see `laneForm`).
  */
 
+import { isBatch } from '../ir/batch.js';
+
 export type Atom =
   | { readonly kind: 'var'; readonly name: string; readonly hi: number; readonly key: string }
   | {
@@ -251,6 +253,32 @@ export function unflatten(flat: Index, shape: readonly number[]): Index[] {
     step *= d;
   }
   return coords;
+}
+
+/** Axes in the order in which a tensor lies in memory: the batch outermost, the others as they come. */
+function storedOrder(shape: readonly number[]): number[] {
+  const batch = shape.findIndex(isBatch);
+  const others = shape.map((_, i) => i).filter((i) => i !== batch);
+  return batch < 0 ? others : [batch, ...others];
+}
+
+/** Where coordinates lie in a tensor's memory. */
+export function flattenStored(coords: readonly Index[], shape: readonly number[]): Index {
+  const order = storedOrder(shape);
+  return flatten(
+    order.map((i) => coords[i]!),
+    order.map((i) => shape[i]!),
+  );
+}
+
+/** Coordinates of a place in a tensor's memory; also how a loop over several axes counts: samples outermost. */
+export function unflattenStored(flat: Index, shape: readonly number[]): Index[] {
+  const order = storedOrder(shape);
+  const found = unflatten(
+    flat,
+    order.map((i) => shape[i]!),
+  );
+  return shape.map((_, i) => found[order.indexOf(i)]!);
 }
 
 /** The number that x is for given variables. For tests and for views that are evaluated while packing. */

@@ -1,6 +1,6 @@
 /** Layout operators as coordinates: where in the operand an element of the result comes from. */
 import { constIndex, dependsOn, flatten, type Index, mod, shift, substitute, unflatten, ZERO } from './indexing.js';
-import { add, address, builtin, convert, LANES, mul, splat, u32, vector } from './kernel/expr.js';
+import { add, address, builtin, convert, LANES, last, mul, SAMPLES, splat, uint, vector } from './kernel/expr.js';
 import type { Condition, Expr } from './kernel/types.js';
 import { uniformCondition } from './kernel/uses.js';
 import { type InlineRule, scalarOf, typeAt } from './reader.js';
@@ -88,7 +88,7 @@ const gather: InlineRule<'gather'> = (r, v, coords) => {
   const found = r.read(indices, inner);
   const size = x.type.shape[axis]!;
   const key = `gather ${indices.id}[${inner.map((c) => c.key).join(',')}] ${size}`;
-  const at = r.b.memo(key, () => r.b.index(r.b.fresh('g'), builtin('min', convert(found, 'u32'), u32(size - 1)), size));
+  const at = r.b.memo(key, () => r.b.index(r.b.fresh('g'), builtin('min', convert(found, 'u32'), last(size)), size));
   return r.read(x, [...coords.slice(0, axis), at, ...coords.slice(axis + rank)]);
 };
 
@@ -100,6 +100,9 @@ const kron: InlineRule<'kron'> = (r, v, coords) => {
   const b = r.read(v.inputs[1]!, [i[1]!, j[1]!]);
   return r.b.let(mul(a, b));
 };
+
+/** A number of the run, which no kernel is built for. */
+const batch_size: InlineRule<'batch_size'> = (r) => r.b.let(convert(uint(SAMPLES), 'f32'));
 
 const constant: InlineRule<'constant'> = (r, v) => r.constant(v.attrs.value, v.attrs.dtype);
 
@@ -115,4 +118,4 @@ const iota: InlineRule<'iota'> = (r, v, coords) => {
   return r.b.let(vector(...lanes.map((l) => convert(address(l), type))));
 };
 
-export const LAYOUT = { reshape, transpose, broadcast, slice, roll, concat, pad, gather, kron, constant, iota };
+export const LAYOUT = { reshape, transpose, broadcast, slice, roll, concat, pad, gather, kron, constant, iota, batch_size };

@@ -2,7 +2,7 @@
 import type { Value } from '../ir/types.js';
 import { attentionVariants } from './attention.js';
 import { finish, store } from './epilogue.js';
-import { flatten, type Index, LANE, scale, sum, unflatten, variable, ZERO } from './indexing.js';
+import { flattenStored, type Index, LANE, scale, sum, unflattenStored, variable, ZERO } from './indexing.js';
 import { add, div, F32, F32X4, min, name, U32, u32, uint } from './kernel/expr.js';
 import type { KernelFunction } from './kernel/types.js';
 import { type BuiltKernel, type KernelWriter, product, suffix } from './kernel.js';
@@ -32,7 +32,7 @@ function load(
   const four = div(uint(at), u32(4));
   // Lanes may own columns past a value's last one; what they compute is not stored.
   r.b.index(`${at}4`, at === 'e' ? min(four, u32(fours - 1)) : four, fours);
-  const coords = [...unflatten(z, heads), variable(row, rows), depth(`${at}4`, size)];
+  const coords = [...unflattenStored(z, heads), variable(row, rows), depth(`${at}4`, size)];
   r.b.return(within(r, size, uint(at), () => r.read(x, coords)));
   return { name: fn, params: params('z', row, at), result: F32X4, body: r.b.stmts };
 }
@@ -40,7 +40,7 @@ function load(
 function biasFunction(w: KernelWriter, factors: readonly Value[], z: Index, v: Attention): KernelFunction {
   const [batch, heads, rows, keys] = scoreShape(v);
   const r = w.reader();
-  const coords = [...unflatten(z, [batch, heads]), variable('row', rows), variable('j', keys)];
+  const coords = [...unflattenStored(z, [batch, heads]), variable('row', rows), variable('j', keys)];
   r.b.return(factors.map((f) => r.operand(f, coords)).reduce((x, y) => add(x, y)));
   return { name: 'bias', params: params('z', 'row', 'j'), result: F32, body: r.b.stmts };
 }
@@ -70,11 +70,11 @@ export function attentionKernel(w: KernelWriter): BuiltKernel {
   const e = sum(scale(variable('e4', Math.ceil(valueDim / 4)), 4), LANE);
   const guards = valueDim % 4 === 0 ? [] : [{ index: e, below: valueDim }];
   const target = { anchor, path, result, buffer: w.outBuffer() };
-  finish(s, target, name('v', F32X4), [...unflatten(z, at), variable('row', rows), e], guards);
+  finish(s, target, name('v', F32X4), [...unflattenStored(z, at), variable('row', rows), e], guards);
   functions.push({ name: 'store4', params: [...params('z', 'row', 'e'), { name: 'v', type: F32X4 }], body: s.b.stmts });
   if (lse) {
     const l = w.reader();
-    const flat = flatten([...unflatten(z, at), variable('row', rows)], lse.type.shape);
+    const flat = flattenStored([...unflattenStored(z, at), variable('row', rows)], lse.type.shape);
     store(l, w.lseBuffer(lse), flat, name('v', F32), []);
     functions.push({ name: 'store_lse', params: [...params('z', 'row'), { name: 'v', type: F32 }], body: l.b.stmts });
   }
@@ -90,7 +90,7 @@ export function attentionKernel(w: KernelWriter): BuiltKernel {
       hasBias: factors.length > 0,
       hasLse: lse !== undefined,
       functions,
-      maxWorkgroups: w.context.limits.maxComputeWorkgroupsPerDimension,
+      reach: w.context.reach,
     }),
   );
 }

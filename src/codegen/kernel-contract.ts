@@ -7,10 +7,10 @@ import type { Value } from '../ir/types.js';
 import { contractVariants } from './contract.js';
 import { weightItem } from './contract-weight.js';
 import { finish } from './epilogue.js';
-import { type Index, LANE, scale, sum, unflatten, variable, ZERO } from './indexing.js';
+import { type Index, LANE, scale, sum, unflatten, unflattenStored, variable, ZERO } from './indexing.js';
 import { readWindow } from './inline-loops.js';
 import { Body } from './kernel/body.js';
-import { add, all, div, F32X4, f32, lt, name, splat, U32, u32, uint } from './kernel/expr.js';
+import { add, all, div, F32X4, f32, lt, name, size, splat, U32, u32, uint } from './kernel/expr.js';
 import type { Expr, KernelFunction } from './kernel/types.js';
 import { type BuiltKernel, type KernelWriter, type PackedWeight, product, suffix, viewedParam } from './kernel.js';
 import { packedBytes } from './pack.js';
@@ -46,9 +46,9 @@ function linear(v: Extract<Value, { op: 'linear' }>): Contraction {
     m: sizeOf(lead),
     n,
     k,
-    a: (r, _z, row, at) => r.read(x, [...unflatten(row, lead), at]),
+    a: (r, _z, row, at) => r.read(x, [...unflattenStored(row, lead), at]),
     b: (r, _z, at, col) => r.read(weight, [col, at]),
-    result: (_z, row, col) => [...unflatten(row, lead), col],
+    result: (_z, row, col) => [...unflattenStored(row, lead), col],
     ...(bias ? { bias: (r: Reader, _z: Index, col: Index) => r.read(bias, [n === 1 ? ZERO : col]) } : {}),
     ...(own ? { packed: own } : {}),
   };
@@ -68,9 +68,9 @@ function matmul(v: Extract<Value, { op: 'matmul' }>): Contraction {
       m: sizeOf(all),
       n,
       k,
-      a: (r, _z, row, at) => r.operand(a, [...unflatten(row, all), at]),
+      a: (r, _z, row, at) => r.operand(a, [...unflattenStored(row, all), at]),
       b: (r, _z, at, col) => r.operand(b, [...lead.map(() => ZERO), at, col]),
-      result: (_z, row, col) => [...unflatten(row, all), col],
+      result: (_z, row, col) => [...unflattenStored(row, all), col],
       ...(own ? { packed: own } : {}),
     };
   }
@@ -79,9 +79,9 @@ function matmul(v: Extract<Value, { op: 'matmul' }>): Contraction {
     m: rows,
     n,
     k,
-    a: (r, z, row, at) => r.operand(a, [...unflatten(z, lead), row, at]),
-    b: (r, z, at, col) => r.operand(b, [...unflatten(z, lead), at, col]),
-    result: (z, row, col) => [...unflatten(z, lead), row, col],
+    a: (r, z, row, at) => r.operand(a, [...unflattenStored(z, lead), row, at]),
+    b: (r, z, at, col) => r.operand(b, [...unflattenStored(z, lead), at, col]),
+    result: (z, row, col) => [...unflattenStored(z, lead), row, col],
   };
 }
 
@@ -101,13 +101,13 @@ function conv2d(v: Extract<Value, { op: 'conv2d' }>): Contraction {
     n,
     k,
     a: (r, z, row, at) => {
-      const [b, y, x] = unflatten(row, [batch, oh, ow]) as [Index, Index, Index];
+      const [b, y, x] = unflattenStored(row, [batch, oh, ow]) as [Index, Index, Index];
       const [c, kh, kw] = window(at) as [Index, Index, Index];
       return readWindow(r, v, { b, c: sum(scale(z, perGroup), c), oh: y, ow: x, kh, kw });
     },
     b: (r, z, at, col) => r.read(weight, [channel(z, col), ...window(at)]),
     result: (z, row, col) => {
-      const [b, y, x] = unflatten(row, [batch, oh, ow]) as [Index, Index, Index];
+      const [b, y, x] = unflattenStored(row, [batch, oh, ow]) as [Index, Index, Index];
       return [b, outs === 1 ? ZERO : channel(z, col), y, x];
     },
     ...(bias ? { bias: (r: Reader, z: Index, col: Index) => r.read(bias, [outs === 1 ? ZERO : channel(z, col)]) } : {}),
@@ -171,15 +171,14 @@ export function contractKernel(w: KernelWriter): BuiltKernel {
     params: [...params('z', 'row', 'col'), { name: 'v', type: F32X4 }],
     body: s.b.stmts,
   });
-  const maxWorkgroups = w.context.limits.maxComputeWorkgroupsPerDimension;
-  const size = [...(c.batch > 1 ? [batch] : []), m, c.k, c.n];
+  const sizes = [...(c.batch > 1 ? [batch] : []), m, c.k, c.n];
   return w.built(
     {
-      name: `${anchor.op === 'conv2d' ? 'conv' : 'contract'}_${product(size)}${suffix(path)}`,
+      name: `${anchor.op === 'conv2d' ? 'conv' : 'contract'}_${product(sizes)}${suffix(path)}`,
       archetype: 'contract',
       ...(tiles ? { packed: tiles } : {}),
     },
-    contractVariants({ batch, m, n: c.n, k: c.k, weight: layout, functions, maxWorkgroups }),
+    contractVariants({ batch, m, n: c.n, k: c.k, weight: layout, functions, reach: w.context.reach }),
   );
 }
 
@@ -193,7 +192,7 @@ function loadA(w: KernelWriter, c: Contraction, m: number, z: Index, row: Index,
   const b = new Body();
   const a = b.var('a', F32X4, splat(f32(0), 4));
   const at = uint('k');
-  b.if(all([lt(uint('row'), u32(m)), lt(at, u32(c.k))])!, () => {
+  b.if(all([lt(uint('row'), size(m)), lt(at, size(c.k))])!, () => {
     b.index('k4', div(at, u32(4)), Math.ceil(c.k / 4));
     const r = w.reader(b);
     b.assign(

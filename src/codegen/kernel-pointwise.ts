@@ -1,11 +1,11 @@
 /** One thread for four neighbouring elements (or one, where four do not divide them): reads, computes, stores. */
 import { sizeOf } from '../ir/ops/shapes.js';
 import { finish } from './epilogue.js';
-import { inRow } from './grid.js';
-import { LANE, scale, sum, unflatten } from './indexing.js';
+import { inRow, parts } from './grid.js';
+import { LANE, scale, sum, unflattenStored } from './indexing.js';
 import { LOOP_OPS } from './inline-loops.js';
 import { Body } from './kernel/body.js';
-import { add, binary, mul, u32, uint } from './kernel/expr.js';
+import { add, binary, mul, size, u32, uint } from './kernel/expr.js';
 import { type BuiltKernel, type KernelWriter, product, suffix, TILE_AND_THREAD } from './kernel.js';
 
 const THREADS = 64;
@@ -13,27 +13,23 @@ const THREADS = 64;
 /** Turns of the kernel's loop: what chunks divide. */
 export function pointwiseDomain(w: Pick<KernelWriter, 'group'>): { extent: number; wide: boolean } {
   const { anchor } = w.group;
-  const size = sizeOf(anchor.type.shape);
+  const count = sizeOf(anchor.type.shape);
   // A loop over lanes that lie in different rows would be written four times.
-  const wide = size % 4 === 0 && (!LOOP_OPS.has(anchor.op) || anchor.type.shape.at(-1)! % 4 === 0);
-  return { extent: wide ? size / 4 : size, wide };
+  const wide = count % 4 === 0 && (!LOOP_OPS.has(anchor.op) || anchor.type.shape.at(-1)! % 4 === 0);
+  return { extent: wide ? count / 4 : count, wide };
 }
 
 export function pointwiseKernel(w: KernelWriter): BuiltKernel {
   const { anchor, path, result } = w.group;
   const { extent, wide } = pointwiseDomain(w);
   const turns = w.turns(extent);
-  const { counts, number } = inRow(
-    Math.ceil(turns / THREADS),
-    w.context.limits.maxComputeWorkgroupsPerDimension,
-    'tile',
-  );
+  const { workgroups, number, inputs } = inRow(parts(turns, THREADS), w.context.reach, 'tile');
   const b = new Body();
   b.named('q', add(mul(number, u32(THREADS)), uint('thread')));
-  b.if(binary('>=', uint('q'), u32(turns)), () => b.return());
+  b.if(binary('>=', uint('q'), size(turns)), () => b.return());
   const r = w.reader(b);
   const q = w.domain('q', extent);
-  const coords = unflatten(wide ? sum(scale(q, 4), LANE) : q, anchor.type.shape);
+  const coords = unflattenStored(wide ? sum(scale(q, 4), LANE) : q, anchor.type.shape);
   finish(r, { anchor, path, result, buffer: w.outBuffer() }, r.read(anchor, coords), coords);
   const [first, ...rest] = [anchor, ...path];
   return w.built(
@@ -43,8 +39,14 @@ export function pointwiseKernel(w: KernelWriter): BuiltKernel {
         name: 'portable',
         requires: {},
         rank: 0,
-        workgroups: counts,
-        program: { workgroup: [THREADS, 1, 1], inputs: TILE_AND_THREAD, shared: [], functions: [], main: b.stmts },
+        workgroups,
+        program: {
+          workgroup: [THREADS, 1, 1],
+          inputs: [...TILE_AND_THREAD, ...inputs],
+          shared: [],
+          functions: [],
+          main: b.stmts,
+        },
       },
     ],
   );

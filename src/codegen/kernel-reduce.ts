@@ -5,8 +5,8 @@
 import { sizeOf } from '../ir/ops/shapes.js';
 import { SUBGROUP_SIZES } from './contract-schedules.js';
 import { finish } from './epilogue.js';
-import { inRow, type Row } from './grid.js';
-import { type Index, LANE, scale, sum, unflatten, variable, ZERO } from './indexing.js';
+import { inRow, parts, type Row } from './grid.js';
+import { type Index, LANE, scale, sum, unflatten, unflattenStored, variable, ZERO } from './indexing.js';
 import { Body } from './kernel/body.js';
 import {
   add,
@@ -18,10 +18,12 @@ import {
   eq,
   i32,
   item,
+  last,
   lt,
   min,
   mul,
   rem,
+  size,
   splat,
   sub,
   u32,
@@ -60,12 +62,11 @@ export function reduceKernel(w: KernelWriter): BuiltKernel {
   const portable: Sharing = { perRow, rows: THREADS / perRow, subgroup: false };
   const sharings = [portable];
   if (perRow > 1) {
-    for (const size of SUBGROUP_SIZES) {
-      if (size <= 2 * steps) sharings.unshift({ perRow: size, rows: 1, subgroup: true });
+    for (const lanes of SUBGROUP_SIZES) {
+      if (lanes <= 2 * steps) sharings.unshift({ perRow: lanes, rows: 1, subgroup: true });
     }
   }
-  const most = w.context.limits.maxComputeWorkgroupsPerDimension;
-  const grids = sharings.map((s) => inRow(Math.ceil(turns / s.rows), most, 'tile'));
+  const grids = sharings.map((s) => inRow(parts(turns, s.rows), w.context.reach, 'tile'));
   const { anchor, path } = w.group;
   return w.built(
     { name: `${anchor.op}_${product(plan.input.type.shape)}${suffix(path)}`, archetype: 'reduce' },
@@ -73,7 +74,7 @@ export function reduceKernel(w: KernelWriter): BuiltKernel {
       name: s.subgroup ? `subgroup${s.perRow}` : 'portable',
       requires: s.subgroup ? { features: ['subgroups'], subgroupSize: s.perRow } : {},
       rank: s.subgroup ? 10 : 0,
-      workgroups: grids[i]!.counts,
+      workgroups: grids[i]!.workgroups,
       program: program(w, plan, s, grids[i]!, turns),
     })),
   );
@@ -86,7 +87,7 @@ function program(w: KernelWriter, plan: RowPlan, s: Sharing, grid: Row, turns: n
   const steps = wide ? length / 4 : length;
   const kept = shape.map((_, i) => i).filter((i) => !plan.axes.includes(i));
   const row = w.domain('row', rows);
-  const rowCoords = unflatten(
+  const rowCoords = unflattenStored(
     row,
     kept.map((i) => shape[i]!),
   );
@@ -108,7 +109,7 @@ function program(w: KernelWriter, plan: RowPlan, s: Sharing, grid: Row, turns: n
   const walk = (body: (step: Index) => void): void => {
     const n = b.fresh('n');
     const from = s.perRow === 1 ? u32(0) : uint('part');
-    b.for(n, from, u32(steps), s.perRow, () => body(variable(n, steps)));
+    b.for(n, from, size(steps), s.perRow, () => body(variable(n, steps)));
   };
 
   const stats: Expr[] = [];
@@ -123,7 +124,7 @@ function program(w: KernelWriter, plan: RowPlan, s: Sharing, grid: Row, turns: n
     stats.push(pass.finish(r, share(b, pass, foldLanes(r, pass, acc), s)));
   }
   // Threads past the last row do it again, in the last workgroup or, where the dispatch is folded, in workgroups past it.
-  const past = grid.counts.reduce((a, b) => a * b, s.rows) > turns;
+  const past = grid.folded || turns % s.rows !== 0;
   const real = s.perRow > 1 && past ? [{ index: variable('real', 1 << 30), below: turns }] : [];
   if (plan.element) {
     walk((step) => {
@@ -142,7 +143,8 @@ function program(w: KernelWriter, plan: RowPlan, s: Sharing, grid: Row, turns: n
   const types = new Set(s.perRow > 1 && !s.subgroup ? plan.passes.map((p) => p.type) : []);
   return {
     workgroup: [s.subgroup ? s.perRow : THREADS, 1, 1],
-    ...(s.subgroup ? { subgroup: s.perRow, inputs: TILE_AND_PART } : { inputs: TILE_AND_THREAD }),
+    ...(s.subgroup ? { subgroup: s.perRow } : {}),
+    inputs: [...(s.subgroup ? TILE_AND_PART : TILE_AND_THREAD), ...grid.inputs],
     shared: [...types].map((t) => ({ name: `shared_${t}`, type: { scalar: t, lanes: 1 }, count: THREADS })),
     functions: [],
     main: b.stmts,
@@ -161,11 +163,11 @@ const TILE_AND_PART: Kernel['inputs'] = [
 function place(b: Body, s: Sharing, workgroup: Expr, turns: number): void {
   if (s.perRow === 1) {
     b.named('row', add(mul(workgroup, u32(THREADS)), uint('thread')));
-    b.if(binary('>=', uint('row'), u32(turns)), () => b.return());
+    b.if(binary('>=', uint('row'), size(turns)), () => b.return());
     return;
   }
   b.named('real', s.subgroup ? workgroup : add(mul(workgroup, u32(s.rows)), div(uint('thread'), u32(s.perRow))));
-  b.named('row', min(uint('real'), u32(turns - 1)));
+  b.named('row', min(uint('real'), last(turns)));
   if (!s.subgroup) b.named('part', rem(uint('thread'), u32(s.perRow)));
 }
 

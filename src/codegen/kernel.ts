@@ -1,8 +1,10 @@
 /** What all kernel writers share: the buffers of a group, readers, and the loop variable that chunks can move. */
 
+import { perSample } from '../ir/batch.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import type { OpName, Value } from '../ir/types.js';
 import type { Group } from './fuse.js';
+import type { Reach } from './grid.js';
 import { type Index, shift, variable } from './indexing.js';
 import { explicitAddresses } from './kernel/addresses.js';
 import { Body } from './kernel/body.js';
@@ -20,7 +22,8 @@ export interface KernelContext {
   readonly place: (value: Value) => Place;
   /** The dtype in which packed weights are stored. */
   readonly weights: 'f32' | 'f16';
-  readonly limits: BindingLimits & { readonly maxComputeWorkgroupsPerDimension: number };
+  readonly limits: BindingLimits;
+  readonly reach: Reach;
 }
 
 /**
@@ -189,5 +192,5 @@ export function suffix(path: readonly Value[]): string {
 }
 
 export function product(shape: readonly number[]): string {
-  return shape.length > 0 ? shape.join('x') : 'scalar';
+  return shape.length > 0 ? shape.map(perSample).join('x') : 'scalar';
 }

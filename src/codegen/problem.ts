@@ -2,7 +2,9 @@
  * What the schedule hands to the generators of heavy kernels. Loads and stores are functions that the scheduler made (they hold the fused
  * prologue, epilogue and index maps); loops, tiles, registers and subgroups are the generator's.
  */
-import type { Requirements } from '../../runtime/program.js';
+import type { Requirements, Workgroups } from '../../runtime/program.js';
+import { perSample } from '../ir/batch.js';
+import type { Reach } from './grid.js';
 import type { Kernel, KernelFunction } from './kernel/types.js';
 
 /** How the weight operand lies in memory. All variants of a kernel read the same layout. */
@@ -13,7 +15,8 @@ export type WeightLayout =
   | { readonly kind: 'function' };
 
 /**
- * y[z, row, col] = sum over k of a[z, row, k] * b[z, k, col], for z < batch, row < m, col < n.
+ * y[z, row, col] = sum over k of a[z, row, k] * b[z, k, col], for z < batch, row < m, col < n. One of batch, m and k may be a multiple of the
+ * run's batch (`size` of kernel/expr.ts).
  *
  * `functions` are
  *   load_a4(z, row, k)         // a at k..k+3; must be 0 outside m and k itself; k is a multiple of 4
@@ -29,13 +32,20 @@ export interface ContractProblem {
   readonly k: number;
   readonly weight: WeightLayout;
   readonly functions: readonly KernelFunction[];
-  /** Workgroups that a dispatch may count along one dimension. */
-  readonly maxWorkgroups: number;
+  readonly reach: Reach;
 }
+
+/** A problem for one sample: what schedules are chosen by. */
+export const ofOne = (p: ContractProblem): ContractProblem => ({
+  ...p,
+  batch: perSample(p.batch),
+  m: perSample(p.m),
+  k: perSample(p.k),
+});
 
 /**
  * out[z, row, :] = softmax over j of (q[z,row,:]·k[z,j,:] * scale + bias(z,row,j)) times v[z, j, :], without a score matrix in memory.
- * z runs over batch times heads.
+ * z runs over batch times heads, which may be a multiple of the run's batch.
  *
  * `functions` are
  *   load_q4(z, row, d), load_k4(z, j, d), load_v4(z, j, e)     // four each
@@ -55,8 +65,7 @@ export interface AttentionProblem {
   readonly hasBias: boolean;
   readonly hasLse: boolean;
   readonly functions: readonly KernelFunction[];
-  /** Workgroups that a dispatch may count along one dimension. */
-  readonly maxWorkgroups: number;
+  readonly reach: Reach;
 }
 
 /** One way to run a problem, and how many workgroups. The buffers are those that its functions reach. */
@@ -65,5 +74,5 @@ export interface GeneratedVariant {
   readonly requires: Requirements;
   readonly rank: number;
   readonly program: Omit<Kernel, 'buffers'>;
-  readonly workgroups: readonly [number, number, number];
+  readonly workgroups: Workgroups;
 }

@@ -7,9 +7,9 @@
  * cost nothing but index arithmetic.
  */
 import type { DType, OpName, Value } from '../ir/types.js';
-import { constIndex, dependsOn, flatten, type Index, substitute, ZERO } from './indexing.js';
+import { constIndex, dependsOn, flattenStored, type Index, substitute, ZERO } from './indexing.js';
 import type { Body } from './kernel/body.js';
-import { add, all, below, binary, f32, LANES, literal, load, lt, select, splat, u32, vector } from './kernel/expr.js';
+import { add, all, below, binary, f32, LANES, literal, load, lt, select, size as sizeExpr, splat, vector } from './kernel/expr.js';
 import type { Library } from './kernel/library.js';
 import type { Buffer, Condition, Expr, Lanes, Scalar, Type } from './kernel/types.js';
 
@@ -53,7 +53,7 @@ export class Reader {
     if (given) return given(coords);
     return this.b.memo(`${value.id}[${coords.map((c) => c.key).join(',')}]`, () => {
       const buffer = this.bufferOf(value);
-      if (buffer) return this.load(buffer, value, flatten(coords, value.type.shape));
+      if (buffer) return this.load(buffer, value, flattenStored(coords, value.type.shape));
       const rule = this.rules[value.op] as InlineRule<OpName> | null;
       if (!rule) throw new Error(`${value.op} cannot be computed in place`);
       return rule(this, value as ValueFor<OpName>, coords);
@@ -152,5 +152,5 @@ export const typeAt = (scalar: Scalar, wide: boolean): Type => ({ scalar, lanes:
 export function within(r: Reader, size: number, at: Expr, read: () => Expr): Expr {
   if (size % 4 === 0) return splat(read(), 4);
   const x = splat(r.speculating(read), 4);
-  return select(splat(f32(0), 4), x, lt(add(splat(at, 4), LANES), splat(u32(size), 4)));
+  return select(splat(f32(0), 4), x, lt(add(splat(at, 4), LANES), splat(sizeExpr(size), 4)));
 }

@@ -3,10 +3,11 @@
  * folds all elements into one number (a statistic), which later passes and the result may use.
  */
 
+import { isBatch } from '../ir/batch.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import type { OpName, Value } from '../ir/types.js';
 import type { Index } from './indexing.js';
-import { add, binary, builtin, component, div, eq, exp, f32, i32, literal, select } from './kernel/expr.js';
+import { add, binary, builtin, component, convert, div, eq, exp, f32, i32, last, literal, select, size } from './kernel/expr.js';
 import type { BinaryOp, Expr, Scalar } from './kernel/types.js';
 import { type Reader, scalarOf } from './reader.js';
 
@@ -28,6 +29,9 @@ export interface RowPlan {
   readonly element?: (r: Reader, x: Expr, stats: readonly Expr[], coords: readonly Index[]) => Expr;
 }
 
+/** How many elements a row has, as what they are divided by. */
+const counted = (count: number): Expr => (isBatch(count) ? convert(size(count), 'f32') : f32(count));
+
 const whole = (_r: Reader, folded: Expr): Expr => folded;
 const itself = (_r: Reader, x: Expr): Expr => x;
 
@@ -36,7 +40,7 @@ const arith = (r: Reader, a: Expr, op: BinaryOp, b: Expr): Expr => r.b.let(binar
 const mean =
   (count: number) =>
   (r: Reader, folded: Expr): Expr =>
-    r.b.let(div(folded, f32(count)));
+    r.b.let(div(folded, counted(count)));
 
 function normalising(v: Value, eps: number, count: number): Pick<RowPlan, 'passes' | 'element'> {
   return {
@@ -49,7 +53,7 @@ function normalising(v: Value, eps: number, count: number): Pick<RowPlan, 'passe
           const d = arith(r, x, '-', stats[0]!);
           return arith(r, d, '*', d);
         },
-        finish: (r, folded) => r.b.let(div(f32(1), builtin('sqrt', add(div(folded, f32(count)), f32(eps))))),
+        finish: (r, folded) => r.b.let(div(f32(1), builtin('sqrt', add(div(folded, counted(count)), f32(eps))))),
       },
     ],
     element: (r, x, stats, coords) => {
@@ -87,7 +91,7 @@ export function rowPlan(v: Value): RowPlan | undefined {
       const first: Pass = {
         type: 'i32',
         fold: 'min',
-        element: (r, x, stats, position) => r.b.let(select(i32(count - 1), position, eq(x, stats[0]!))),
+        element: (r, x, stats, position) => r.b.let(select(isBatch(count) ? convert(last(count), 'i32') : i32(count - 1), position, eq(x, stats[0]!))),
         finish: whole,
       };
       return { input, axes: [v.attrs.axis], passes: [...fold('max', whole), first] };

@@ -7,14 +7,19 @@
  * 3. Where those are more than a kernel may have, the loop is cut as well.
  */
 
+import { diagnostic } from '../diagnostics/catalogue.js';
+import type { Diagnostic } from '../diagnostics/types.js';
+import { hasBatch } from '../ir/batch.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import type { Group } from './fuse.js';
+import { BatchInside } from './kernel/expr.js';
 import type { BoundWindow } from './kernel/types.js';
 import { type BuiltKernel, type Chunk, type KernelContext, KernelWriter } from './kernel.js';
 import { attentionKernel } from './kernel-attention.js';
 import { contractDomain, contractKernel } from './kernel-contract.js';
 import { pointwiseDomain, pointwiseKernel } from './kernel-pointwise.js';
 import { reduceDomain, reduceKernel } from './kernel-reduce.js';
+import { placeOf } from './place.js';
 import { rowPlan } from './rows.js';
 
 /** The device limits that matter here, by their WebGPU names. */
@@ -57,6 +62,16 @@ export class CannotCut extends Error {
   }
 }
 
+/** The samples of a group have to be run one by one. */
+export class OneByOne extends Error {
+  constructor(
+    /** For people, where an operator is the reason, and not a size. */
+    readonly why?: Diagnostic,
+  ) {
+    super('samples have to be run one by one');
+  }
+}
+
 function build(group: Group, context: KernelContext, chunk?: Chunk): BuiltKernel {
   const w = new KernelWriter(group, context, chunk);
   switch (group.kind) {
@@ -68,6 +83,16 @@ function build(group: Group, context: KernelContext, chunk?: Chunk): BuiltKernel
       return contractKernel(w);
     case 'attention':
       return attentionKernel(w);
+  }
+}
+
+/** The kernel of a whole group. @throws OneByOne where the batch does not come to lie outermost */
+function outermost(group: Group, context: KernelContext): BuiltKernel {
+  try {
+    return build(group, context);
+  } catch (error) {
+    if (!(error instanceof BatchInside)) throw error;
+    throw new OneByOne(diagnostic('ESP0607', { operator: group.anchor.op, what: error.message }, placeOf(group.anchor)));
   }
 }
 
@@ -101,13 +126,17 @@ const LAST_PARTS = 64;
 
 /**
  * The dispatches of one group.
- * @throws CannotCut when even parts of it need more bindings than a kernel may have.
+ * @throws CannotCut when even parts of it need more bindings than a kernel may have; OneByOne when its samples have to be cut, or lie inside.
  */
 export function scheduleGroup(group: Group, context: KernelContext, limits: Limits): ScheduledDispatch[] {
-  const whole = dispatchOf(build(group, context), 1);
+  const whole = dispatchOf(outermost(group, context), 1);
   const bindings = whole.windows.length;
   const fewest = Math.max(0, ...tally(whole.windows));
   if (fewest <= 1 && bindings <= limits.maxStorageBuffersPerShaderStage) return [whole];
+  if ([group.anchor, group.result, ...group.reads].some((v) => hasBatch(v.type.shape))) {
+    if (bindings <= limits.maxStorageBuffersPerShaderStage) return [whole];
+    throw new OneByOne();
+  }
   const { extent, units } = domain(group);
   const single = ({ windows }: ScheduledDispatch): boolean => tally(windows).every((n) => n === 1);
   const few = ({ windows }: ScheduledDispatch): boolean => windows.length <= limits.maxStorageBuffersPerShaderStage;

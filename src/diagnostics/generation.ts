@@ -80,26 +80,38 @@ Compile with a smaller batch size (\`batch = [1]\` under \`deploy\`) or a smalle
   ESP0605: entry<{ name: string; what: string }>({
     title: 'Rows of a batch depend on one another',
     message: (a) => `\`${a.name}\` is not computed for each image by itself: ${a.what}`,
-    help: () => ['keep the first axis, the batch, out of reductions and reshapes', 'or compile with `batch = [1]`'],
-    explain: `A program takes any number of images: a session runs them in batches of the sizes it was compiled for, and fills the last
-batch up. That is right only if an image's result does not depend on its neighbours, so a model is run on a few images one by
-one and together before its folder is written.
+    help: () => ['keep the first axis, the batch, out of reductions and reshapes'],
+    explain: `A program takes any number of images, and a session runs them in passes of as many as fit. That is right only if an image's
+result does not depend on its neighbours, so a model is run on a few images one by one and together before its folder is written.
 
 \`\`\`
 forward(x: [b, n, d]) { x - mean(x, axis: 0) }    // an average over the batch: refused
 forward(x: [b, n, d]) { x - mean(x, axis: 1) }    // over each image's own tokens
 \`\`\``,
   }),
-  ESP0606: entry<{ name: string; first: readonly number[]; second: readonly number[] }>({
+  ESP0606: entry<{ name: string; shape: string }>({
     title: 'A parameter for each image of a batch',
-    message: (a) =>
-      `\`${a.name}\` is [${a.first.join(', ')}] at one batch size and [${a.second.join(', ')}] at another`,
-    help: () => ['give it the size 1 where the batch is, and `expand` it', 'or compile for one batch size'],
-    explain: `A program has one set of weights for all of its batch sizes, so no parameter may have the batch in its shape.
+    message: (a) => `\`${a.name}\` is ${a.shape}, with as many rows as the program is given images`,
+    help: () => ['give it the size 1 where the batch is, and `expand` it'],
+    explain: `A program has one set of weights for any number of images, so no parameter may have the batch in its shape.
 
 \`\`\`
 P = param [b, n, d] zeros      // as many as there are images in a batch: refused
 P = param [1, n, d] zeros      // one for all; expand(P, b) repeats it
+\`\`\``,
+  }),
+  ESP0607: entry<{ operator: string; what: string }>({
+    title: 'Images run one by one',
+    severity: 'warning',
+    message: (a) => `\`${a.operator}\` works across the images of a batch: ${a.what}`,
+    help: () => ['the program is right, but it runs one image at a time; keep the batch the first axis'],
+    explain: `Kernels are built for any number of images: the batch is the outermost axis of every tensor in memory, and a kernel is told how
+many there are. An operator that joins the batch with another axis, from the inside, cannot be written so. The program then runs images one after
+the other, whatever \`batch\` asks for.
+
+\`\`\`
+reshape(x.T, [n * b, d])       // the batch is inside: one by one
+reshape(x, [b * n, d])         // fine
 \`\`\``,
   }),
 };

@@ -3,8 +3,6 @@ import { entry } from './define.js';
 import { SITES } from './sites.js';
 
 const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
-const shape = (s: readonly number[]) => `[${s.join(', ')}]`;
-
 export const SHAPES = {
   ESP0301: entry<{ op: string; why: string }>({
     title: 'Shapes do not fit',
@@ -16,9 +14,9 @@ and both shapes. Every dimension is a number before any weight is read.
     fc2 = Linear(dim -> dim)
     forward(x: [b, n, dim]) { fc2(fc1(x)) }       // fc2 gets hidden channels`,
   }),
-  ESP0302: entry<{ of: string; param: string; declared: string; found: readonly number[] }>({
+  ESP0302: entry<{ of: string; param: string; declared: string; found: string }>({
     title: 'Argument of the wrong shape',
-    message: (a) => `\`${a.of}\` takes ${a.param}: ${a.declared}, and gets ${shape(a.found)}`,
+    message: (a) => `\`${a.of}\` takes ${a.param}: ${a.declared}, and gets ${a.found}`,
     explain: `A module is called with a tensor of another shape than its \`forward\` declares. A bare name that nothing binds stands for any size (and for
 the same size wherever it stands again); everything else must be equal.
 
@@ -65,9 +63,9 @@ In each pair of parentheses on the left, the sizes of all names but one are give
     message: (a) => `${a.found} indices for a tensor of ${a.most} ax${a.most === 1 ? 'is' : 'es'}`,
     explain: `\`x[i, j]\` has at most one index for each axis; \`new\` adds an axis and does not count.`,
   }),
-  ESP0309: entry<{ of: string; expected: readonly number[]; found: readonly number[] }>({
+  ESP0309: entry<{ of: string; expected: string; found: string }>({
     title: 'Initial value of the wrong shape',
-    message: (a) => `${a.of} has shape ${shape(a.expected)}, and its initial value ${shape(a.found)}`,
+    message: (a) => `${a.of} has shape ${a.expected}, and its initial value ${a.found}`,
     explain: `A parameter that starts from a computed value must have that value's shape.
 
     m = param [out] norm(base.weight, axis: 0)       // that norm has [in] elements; axis: 1 has [out]`,
@@ -80,7 +78,7 @@ In each pair of parentheses on the left, the sizes of all names but one are give
   ESP0311: entry<{ name: string }>({
     title: 'A free dimension at the input',
     message: (a) => `the size \`${a.name}\` of the model's input is not known`,
-    explain: `Only the first axis of a model's input, the batch, may be left open; its size is chosen when compiling. Others must follow from the options.
+    explain: `Only the first axis of a model's input, the batch, may be left open; its size is known when the program runs. Others must follow from the options.
 
     forward(pixels: [b, 3, image, image]) { ... }`,
   }),
@@ -143,6 +141,18 @@ equations whose matrix is singular. It was met when weights were prepared, or wh
 
     near = table(i < 9: i + 1)
     gather(bias, near)                   // the axis has 9 places: 0 to 8`,
+  }),
+  ESP0318: entry<{ what: string }>({
+    title: 'The batch has no number here',
+    message: (a) => `\`${a.what}\` is not known before the program runs`,
+    help: () => ['A program runs on any number of images: what it is built of cannot depend on how many there are.'],
+    explain: `A model's first axis is its batch, and a compiled program runs on any number of images. So \`b\` is a size, not a number: it may
+stand in shapes, be multiplied by whole numbers, and be used in calculations with tensors; nothing can be counted, compared or rounded by it.
+
+    sum(x, axis: 0) / b              // fine: with a tensor, \`b\` is a number of the run
+    reshape(x, [b * n, d])           // fine: a size
+    repeat b { Linear(8 -> 8) }      // refused: how many layers?
+    sqrt(b)                          // refused; sqrt(b + zeros([1])) is a tensor`,
   }),
   ...SITES,
 };

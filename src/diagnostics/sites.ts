@@ -1,8 +1,6 @@
 /** Messages ESP033x to ESP037x: selectors, adapters on sites, pruning statements. */
 import { entry } from './define.js';
 
-const shape = (s: readonly number[]) => `[${s.join(', ')}]`;
-
 export const SITES = {
   ESP0330: entry<{ selector: string }>({
     title: 'A selector matches nothing',
@@ -40,10 +38,10 @@ stretch. Declare the adapter \`on base: Linear(in -> out)\`.`,
 
     forward(x) { concat(base(x), x, axis: 1) }`,
   }),
-  ESP0335: entry<{ param: string; first: readonly number[]; second: readonly number[]; site: string }>({
+  ESP0335: entry<{ param: string; first: string; second: string; site: string }>({
     title: 'A shared parameter has two shapes',
     message: (a) =>
-      `the shared parameter \`${a.param}\` is ${shape(a.first)}, and ${a.site} would need ${shape(a.second)}`,
+      `the shared parameter \`${a.param}\` is ${a.first}, and ${a.site} would need ${a.second}`,
     explain: `A \`shared param\` exists once for all sites of one \`adapt\` statement, so its shape must be the same at each. Use one statement for the sites
 of each shape.`,
   }),
@@ -73,10 +71,10 @@ of each shape.`,
     explain: `Criteria that look at what flows through a layer, or at gradients, need calibration, which is not in this version. \`magnitude\` needs
 weights alone. A mask that was found elsewhere can be given with \`from "./mask.safetensors"\`.`,
   }),
-  ESP0344: entry<{ criterion: string; expected: readonly number[]; found: readonly number[] }>({
+  ESP0344: entry<{ criterion: string; expected: string; found: string }>({
     title: 'A score for each weight',
     message: (a) =>
-      `\`${a.criterion}\` gives scores of shape ${shape(a.found)} for a weight of shape ${shape(a.expected)}`,
+      `\`${a.criterion}\` gives scores of shape ${a.found} for a weight of shape ${a.expected}`,
     explain: `A criterion gives each weight a score, so its result has the weight's shape.`,
   }),
   ESP0345: entry<{ what: string; size: number; by: number; site: string }>({

@@ -3,6 +3,7 @@
  * it, and the forward a graph over IR values. Errors are collected; the value is absent if there is one.
  */
 
+import { BATCH } from '../ir/batch.js';
 import type { Checked, Diagnostic } from '../diagnostics/types.js';
 import { input } from '../ir/graph.js';
 import type { Func, Module, Param, TensorType, Value } from '../ir/types.js';
@@ -127,7 +128,7 @@ function settingsOf(file: SourceFile, model: string): { deploy?: SettingsDecl; t
 
 // ---- Tracing -------------------------------------------------------------------------------------------------------
 
-/** `infer`: every binding that no other one takes is a result, for the batch that was asked for. */
+/** `infer`: every binding that no other one takes is a result, for any batch. */
 function traceModel(engine: Engine, plan: ModelPlan): Func {
   if (plan.bindings.some((b) => !b.sound)) throw new Stop();
   const taken = new Set(plan.bindings.flatMap((b) => [...modulesOf(b)]));
@@ -200,8 +201,8 @@ function inputType(engine: Engine, site: ModuleSite, p: TensorParam, i: number):
     if (d.kind === 'name' && scope.get(d.name) === undefined) {
       if (axis > 0)
         engine.report.stop('ESP0311', { name: d.name }, { primary: { span: d.span, text: 'left open here' } });
-      scope.set(d.name, num(engine.options.batch));
-      return engine.options.batch;
+      scope.set(d.name, num(BATCH));
+      return BATCH;
     }
     return engine.dimension(engine.evaluate(d, scope), 'a size of the input', (d as Expr).span);
   });

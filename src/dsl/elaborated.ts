@@ -86,7 +86,6 @@ export interface SourceFacts {
 }
 
 export interface ElaborateOptions {
-  readonly batch: number;
   /** `--set rank=4` */
   readonly set?: Readonly<Record<string, string>>;
   /** Which model, when a file has several. */
@@ -102,7 +101,7 @@ export interface ElaborateOptions {
 
 export interface Elaborated {
   readonly name: string;
-  /** One function, `infer`, for the batch that was asked for. */
+  /** One function, `infer`, for any batch. */
   readonly module: Module;
   readonly root: SiteNode;
   readonly sources: readonly Source[];

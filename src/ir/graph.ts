@@ -1,7 +1,9 @@
 /** Making values, and walking and rewriting the graph they form. Everything is iterative: graphs are deep. */
 
+import { wrongShape } from './batch.js';
 import { ShapeError } from './ops/errors.js';
 import { inferType } from './ops/index.js';
+import { showShape } from './ops/shapes.js';
 import type { DType, Func, OpAttrs, OpName, Origin, Param, TensorType, Value } from './types.js';
 
 export { ShapeError } from './ops/errors.js';
@@ -25,12 +27,11 @@ export function make<O extends OpName>(op: O, inputs: readonly Value[], attrs: O
 
 /**
  * An argument of a function.
- * @throws ShapeError when a size is not a positive integer.
+ * @throws ShapeError when a size is neither a positive integer nor a multiple of the batch.
  */
 export function input(name: string, type: TensorType): Value {
-  if (type.shape.some((d) => !Number.isInteger(d) || d < 1)) {
-    throw new ShapeError('input', [], `[${type.shape.join(', ')}] has a size that is not positive`);
-  }
+  const wrong = wrongShape(type.shape);
+  if (wrong !== undefined) throw new ShapeError('input', [], `${showShape(type.shape)} ${wrong}`);
   return value('input', [], { name }, type);
 }
 

@@ -2,11 +2,12 @@
  * Runs a function by the operators' references, in f64: what a program means, slow but sure. Also how parameters are merged,
  * masks found and programs given their golden output, so its products are blocked and values die at their last use.
  */
-import { resultValues, topological } from './graph.js';
+import { topological } from './graph.js';
 import { DataError } from './ops/errors.js';
 import { auxOf, OPS } from './ops/index.js';
 import { sameType, showType } from './ops/shapes.js';
 import { Recycler } from './recycle.js';
+import { funcAt, hasSamples, samplesOf } from './samples.js';
 import type { ArrayOf, Func, Module, OpAttrs, OpName, Tensor, Value } from './types.js';
 
 export interface InterpretOptions {
@@ -25,7 +26,8 @@ export class InterpretError extends Error {
 }
 
 /**
- * Results of one function of a module, by name. Floats come back as Float64Array, not rounded to their dtype.
+ * Results of one function of a module, by name, for as many samples as the arguments hold. Floats come back as Float64Array, not rounded to
+ * their dtype.
  * @throws InterpretError when an argument or parameter is missing or of another shape or element type.
  * @throws DataError from an operator whose data makes it undefined (an index out of range, a singular matrix).
  */
@@ -51,11 +53,29 @@ function declaredFirst(module: Module, options: InterpretOptions): (name: string
 
 /** The same for a function that stands alone: every parameter is asked for. */
 export function interpretFunc(func: Func, options: InterpretOptions = {}): Map<string, Tensor> {
-  const values = interpretValues(resultValues(func), options);
-  return new Map(func.results.map((r, i) => [r.name, values[i]!]));
+  const { results } = forSamplesOf(func, options);
+  const values = interpretValues(
+    results.map((r) => r.value),
+    options,
+  );
+  return new Map(results.map((r, i) => [r.name, values[i]!]));
 }
 
-/** The tensors of some values. */
+/** The function for as many samples as the arguments hold. */
+function forSamplesOf(func: Func, { inputs }: InterpretOptions): Func {
+  if (!hasSamples(func)) return func;
+  try {
+    return funcAt(
+      func,
+      samplesOf(func, (name) => inputs?.get(name)?.type.shape),
+    );
+  } catch (error) {
+    if (error instanceof RangeError) throw new InterpretError(error.message);
+    throw error;
+  }
+}
+
+/** The tensors of some values, none of which depends on the batch. */
 export function interpretValues(roots: readonly Value[], options: InterpretOptions = {}): Tensor[] {
   const results = new Map<Value, Tensor>();
   interpretEach(roots, options, (value, tensor) => {

@@ -1,4 +1,5 @@
 /** Tokens of the text form, with the line for errors. `//` starts a comment. */
+import { BATCH } from './batch.js';
 
 /** The text is not that of a module. */
 export class TextError extends Error {
@@ -135,12 +136,19 @@ export class Scanner {
     return token === 'nan' ? Number.NaN : Number(token);
   }
 
-  /** `[1, 2, 3]` */
+  /** A number or a multiple of the batch: `3`, `b`, `197b`. */
+  private size(): number {
+    if (this.tryKeyword('b')) return BATCH;
+    const times = this.number();
+    return this.tryKeyword('b') ? times * BATCH : times;
+  }
+
+  /** `[1, 2, 3]`, `[b, 197, 768]` */
   numbers(): number[] {
     const list: number[] = [];
     this.punctuation('[');
     if (this.tryPunctuation(']')) return list;
-    do list.push(this.number());
+    do list.push(this.size());
     while (this.tryPunctuation(','));
     this.punctuation(']');
     return list;

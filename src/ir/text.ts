@@ -8,8 +8,9 @@
  *     return %0
  *   }
  *
- * Parameters and scalar f32 constants stand where they are used. Origins are printed as comments on request and are not read.
+ * A size may be a multiple of the batch: `f32[b,197,768]`. Parameters and scalar f32 constants stand where they are used. Origins are printed as comments on request and are not read.
  */
+import { isBatch, showSize } from './batch.js';
 import { resultValues, topological } from './graph.js';
 import { ATTRS, type AttrKind } from './ops/attrs.js';
 import { showType } from './ops/shapes.js';
@@ -45,7 +46,7 @@ export function showName(sigil: '@' | '%', name: string): string {
 function showAttr(value: unknown): string {
   if (typeof value === 'number') return showNumber(value);
   if (typeof value === 'boolean') return String(value);
-  if (Array.isArray(value)) return `[${value.map((x) => showNumber(x as number)).join(', ')}]`;
+  if (Array.isArray(value)) return `[${value.map((x) => (isBatch(x as number) ? showSize(x as number) : showNumber(x as number))).join(', ')}]`;
   const word = String(value);
   return PLAIN_WORD.test(word) ? word : JSON.stringify(word);
 }

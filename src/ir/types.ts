@@ -1,5 +1,5 @@
 /**
- * What a program is: a directed acyclic graph of single-result values over tensors with static shapes.
+ * What a program is: a directed acyclic graph of single-result values over tensors whose shapes are known, save for the batch.
  *
  * A `Value` is the operation that makes it; functions are named lists of result values, so every pass is a memoised map
  * over a graph and dead code disappears by not being reached. Extra results (attention's log-sum-exp, the indices of
@@ -12,7 +12,7 @@ export type DType = 'f32' | 'f16' | 'i32' | 'u32' | 'bool';
 
 export interface TensorType {
   readonly dtype: DType;
-  /** Row-major. A scalar has shape []. */
+  /** Row-major. A scalar has shape []. A size is a number or a multiple of the batch (batch.ts). */
   readonly shape: readonly number[];
 }
 
@@ -52,6 +52,9 @@ export interface OpAttrs {
   constant: { readonly value: number; readonly dtype: DType; readonly shape: readonly number[] };
   /** 0, 1, 2, ... along `axis`. */
   iota: { readonly axis: number; readonly dtype: DType; readonly shape: readonly number[] };
+
+  /** How many samples the function is called with, as an f32 scalar: what a mean over the batch divides by. */
+  batch_size: NoAttrs;
 
   // Pointwise, one operand
   neg: NoAttrs;

@@ -1,4 +1,5 @@
 /** Checks that a module keeps the rules that passes may rely on. Run between passes; a problem is a bug of the pass before. */
+import { hasBatch, wrongShape } from './batch.js';
 import { resultValues, topological } from './graph.js';
 import { ShapeError } from './ops/errors.js';
 import { inferType } from './ops/index.js';
@@ -34,7 +35,9 @@ function verifyParam(before: Module['params'], name: string, p: Param, problems:
     problems.push({ message: `parameter ${name} ${message}` });
   };
   if (name !== p.name) say(`calls itself ${p.name}`);
-  if (p.type.shape.some((d) => !Number.isInteger(d) || d < 1)) say(`has the shape [${p.type.shape.join(', ')}]`);
+  const wrong = wrongShape(p.type.shape);
+  if (wrong !== undefined) say(`is ${showType(p.type)}, which ${wrong}`);
+  else if (hasBatch(p.type.shape)) say(`is ${showType(p.type)}: one set of parameters serves every batch`);
   if (p.data && p.data.length !== sizeOf(p.type.shape)) {
     say(`is ${showType(p.type)} and holds ${p.data.length} elements`);
   }

@@ -24,6 +24,7 @@ import { fromHalf, toHalf } from '../ir/half.js';
 import { Interner } from '../ir/intern.js';
 import { type InterpretOptions, interpretEach, interpretFunc } from '../ir/interpret.js';
 import { sizeOf } from '../ir/ops/shapes.js';
+import { funcAt } from '../ir/samples.js';
 import { allocate } from '../ir/tensor.js';
 import type { Func, OpName, Tensor, Value } from '../ir/types.js';
 import type { Region } from './pass.js';
@@ -253,11 +254,12 @@ const BY_TOKEN: ReadonlySet<OpName> = new Set([
 ]);
 
 /**
- * The region over a few tokens, if it works token by token: a check needs some rows of ViT's 197, not all. Its arguments get `prefix` in
- * front of their names either way.
+ * The region for one sample, over a few tokens if it works token by token: a check needs some rows of ViT's 197, not all. Its arguments get
+ * `prefix` in front of their names either way.
  */
 function shrink(region: Region, tokens: number, prefix: string): { before: Func; after: Func } {
-  const few = byToken(region.before) && byToken(region.after);
+  const [before, after] = [funcAt(region.before, 1), funcAt(region.after, 1)];
+  const few = byToken(before) && byToken(after);
   const inputs = new Map<string, Value>();
   const renamed = (v: InputValue): Value => {
     const name = prefix + v.attrs.name;
@@ -266,7 +268,7 @@ function shrink(region: Region, tokens: number, prefix: string): { before: Func;
     if (!inputs.has(name)) inputs.set(name, input(name, { dtype: v.type.dtype, shape }));
     return inputs.get(name)!;
   };
-  return { before: shrunk(region.before, renamed, few), after: shrunk(region.after, renamed, few) };
+  return { before: shrunk(before, renamed, few), after: shrunk(after, renamed, few) };
 }
 
 type InputValue = Extract<Value, { op: 'input' }>;

@@ -3,7 +3,6 @@ import { dependsOnInput } from '../ir/affine/parse.js';
 import { resultValues, topological } from '../ir/graph.js';
 import type { Module, Origin } from '../ir/types.js';
 import { verifyModule } from '../ir/verify.js';
-import { toldApart } from './batches.js';
 import { erase } from './erase.js';
 import { kronecker } from './kronecker.js';
 import { narrow } from './narrow.js';
@@ -46,26 +45,21 @@ export interface Optimized {
  * @throws Error when `verify` is set and a pass breaks a rule of the IR: a defect of the compiler, named after the pass.
  */
 export function optimize(module: Module, options: OptimizeOptions): Optimized {
-  return optimizeTogether([module], options)[0]!;
-}
-
-/**
- * The same for one model at several batch sizes: all get the same `prepare`. `after` is called with the first.
- * @throws EspalierError (ESP0606) where a parameter's shape depends on the batch size.
- */
-export function optimizeTogether(modules: readonly Module[], options: OptimizeOptions): Optimized[] {
-  const contexts = modules.map((module): PassContext => {
-    const notes: Notes = { regions: [], obstacles: new Map(), replaced: new Map() };
-    return { adapters: options.adapters, layout: options.layout ?? 'keep', scopes: scopesOf(module), notes };
-  });
-  let current = toldApart(modules);
-  if (options.verify) for (const m of current) check(m, 'before the passes');
+  const notes: Notes = { regions: [], obstacles: new Map(), replaced: new Map() };
+  const context: PassContext = {
+    adapters: options.adapters,
+    layout: options.layout ?? 'keep',
+    scopes: scopesOf(module),
+    notes,
+  };
+  let current = module;
+  if (options.verify) check(current, 'before the passes');
   for (const pass of PASSES) {
-    current = pass.together?.(current, contexts) ?? current.map((m, i) => pass.run(m, contexts[i]!));
-    if (options.verify) for (const m of current) check(m, `after ${pass.name}`);
-    options.after?.(pass.name, current[0]!);
+    current = pass.run(current, context);
+    if (options.verify) check(current, `after ${pass.name}`);
+    options.after?.(pass.name, current);
   }
-  return current.map((module, i) => ({ module, report: reportOf(module, contexts[i]!) }));
+  return { module: current, report: reportOf(current, context) };
 }
 
 const NOTHING: PassContext = {

@@ -40,8 +40,6 @@ export interface Pass {
   /** One sentence for `--help` and ARCHITECTURE. */
   readonly doc: string;
   run(module: Module, ctx: PassContext): Module;
-  /** Instead of `run`, where modules of one model at several batch sizes have to be looked at together. */
-  together?(modules: readonly Module[], contexts: readonly PassContext[]): Module[];
 }
 
 /** A part of the graph that was replaced by fewer operators. */

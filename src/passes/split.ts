@@ -6,6 +6,7 @@ import { dependsOnInput } from '../ir/affine/parse.js';
 import { Numbering } from '../ir/equal.js';
 import { paramRef, resultValues, rewriteFunc, topological, usedParams, withInputs } from '../ir/graph.js';
 import { sameType } from '../ir/ops/shapes.js';
+import { dependsOnBatch } from '../ir/samples.js';
 import type { Func, Module, OpName, Param, Value } from '../ir/types.js';
 import type { Pass, PassContext } from './pass.js';
 import { isAdapterParam } from './values.js';
@@ -16,8 +17,7 @@ const LEAVES: ReadonlySet<OpName> = new Set(['param', 'constant', 'iota', 'input
 export const split: Pass = {
   name: 'split',
   doc: 'What parameters alone compute, whatever the batch size, moves to `prepare`.',
-  run: (module, ctx) => together([module], [ctx])[0]!,
-  together,
+  run,
 };
 
 /** A value of `prepare`, and the parameter that it becomes. */
@@ -27,47 +27,29 @@ interface Prepared {
   readonly replaces?: string;
 }
 
-/**
- * All modules get one `prepare`: one set of weights serves every batch size. What only some of them compute depends on the batch size and
- * stays where it is.
- */
-function together(modules: readonly Module[], contexts: readonly PassContext[]): Module[] {
-  const numbering = new Numbering();
-  const inAll = common(modules, numbering);
-  const names = new Names(modules);
-  const prepared = new Map<number, Prepared>();
-  for (const module of modules) {
-    const infer = module.funcs.get('infer');
-    if (!infer) continue;
-    for (const [v, readers] of hoist(resultValues(infer), (x) => inAll.has(numbering.of(x)))) {
-      const number = numbering.of(v);
-      if (prepared.has(number)) continue;
-      const { name, replaces } = names.of(v, readers);
-      const param: Param = { name, type: v.type, role: 'prepared', ...(v.origin ? { origin: v.origin } : {}) };
-      prepared.set(number, { param, value: v, ...(replaces ? { replaces } : {}) });
-    }
-  }
-  return modules.map((module, i) => {
-    for (const { param, replaces } of prepared.values()) {
-      if (replaces) contexts[i]!.notes.replaced.set(replaces, param.name);
-    }
-    return splitModule(module, (v) => prepared.get(numbering.of(v))?.param, [...prepared.values()]);
-  });
-}
-
-/** What parameters alone compute, in every one of the modules. */
-function common(modules: readonly Module[], numbering: Numbering): Set<number> {
-  const each = modules.map((module) => {
-    const infer = module.funcs.get('infer');
-    const constants = infer ? topological(resultValues(infer)).filter((v) => !dependsOnInput(v)) : [];
-    return new Set(constants.map((v) => numbering.of(v)));
-  });
-  return new Set([...(each[0] ?? [])].filter((n) => each.every((own) => own.has(n))));
-}
-
-function splitModule(module: Module, paramOf: (v: Value) => Param | undefined, all: readonly Prepared[]): Module {
+function run(module: Module, ctx: PassContext): Module {
   const infer = module.funcs.get('infer');
   if (!infer) return module;
+  const numbering = new Numbering();
+  const names = new Names(module);
+  const prepared = new Map<number, Prepared>();
+  for (const [v, readers] of hoist(resultValues(infer), (x) => !dependsOnBatch(x))) {
+    const number = numbering.of(v);
+    if (prepared.has(number)) continue;
+    const { name, replaces } = names.of(v, readers);
+    const param: Param = { name, type: v.type, role: 'prepared', ...(v.origin ? { origin: v.origin } : {}) };
+    prepared.set(number, { param, value: v, ...(replaces ? { replaces } : {}) });
+    if (replaces) ctx.notes.replaced.set(replaces, name);
+  }
+  return splitModule(module, infer, (v) => prepared.get(numbering.of(v))?.param, [...prepared.values()]);
+}
+
+function splitModule(
+  module: Module,
+  infer: Func,
+  paramOf: (v: Value) => Param | undefined,
+  all: readonly Prepared[],
+): Module {
   const inner = rewriteFunc(infer, (v, inputs) => {
     const param = dependsOnInput(v) ? undefined : paramOf(v);
     return param ? paramRef(param) : withInputs(v, inputs);
@@ -134,8 +116,8 @@ class Names {
   /** Weight that a layer reads -> the base parameter that it stands for. */
   readonly #standsFor = new Map<Value, string>();
 
-  constructor(modules: readonly Module[]) {
-    this.#params = new Map(modules.flatMap((m) => [...m.params]));
+  constructor({ params }: Module) {
+    this.#params = params;
     this.#taken = new Set(this.#params.keys());
   }
 

@@ -1,5 +1,6 @@
 /** Small questions that several passes ask about values. */
 
+import { perSample } from '../ir/batch.js';
 import { dependsOnInput } from '../ir/affine/parse.js';
 import { make, postorder, topological } from '../ir/graph.js';
 import type { Interner } from '../ir/intern.js';
@@ -48,12 +49,11 @@ const STEPS: ReadonlySet<OpName> = new Set(['add', 'sub', 'neg', 'mul', 'div', '
 export const isStep = (v: Value): boolean => STEPS.has(v.op) && dependsOnInput(v);
 
 /**
- * One number to compare graphs by: operations, and bytes of what depends on the input. Every part of it grows with the batch alike, so
- * that programs for several batch sizes are merged alike and share one set of weights.
+ * One number to compare graphs by: operations, and bytes of what depends on the input, for one sample.
  */
 export function weightOfCost(v: Value): number {
   if (!dependsOnInput(v) || v.op === 'input' || OPS[v.op].family === 'layout') return 0;
-  const moved = [v, ...v.inputs.filter(dependsOnInput)].reduce((n, x) => n + bytesOf(x.type), 0);
+  const moved = [v, ...v.inputs.filter(dependsOnInput)].reduce((n, x) => n + perSample(bytesOf(x.type)), 0);
   return costOf(v).flops + moved;
 }
 

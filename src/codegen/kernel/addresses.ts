@@ -4,7 +4,7 @@
  * in a block.
  */
 import { constIndex, dependsOn, type Index, laneForm, shift, substitute } from '../indexing.js';
-import { add, all, binary, component, div, fetch, mul, name, rem, sub, U32, u32, vector } from './expr.js';
+import { add, all, binary, component, div, fetch, mul, name, rem, size, sub, U32, u32, vector } from './expr.js';
 import type { Buffer, Condition, Expr, Kernel, KernelFunction, LoweredKernel, Stmt, Type } from './types.js';
 import { type BindingLimits, Uses, uniformCondition } from './uses.js';
 import { eachStmt, withOperands } from './walk.js';
@@ -151,13 +151,13 @@ class Lowering {
     };
     for (const { atom, coeff } of x.terms) {
       const text = atom.kind === 'var' ? atom.name : this.quotient(atom);
-      const size = Math.abs(coeff);
-      const term = size === 1 ? name(text, U32) : mul(name(text, U32), u32(size));
+      const times = Math.abs(coeff);
+      const term = times === 1 ? name(text, U32) : mul(name(text, U32), u32(times));
       if (coeff > 0) more(term);
       else minus.push(term);
     }
-    if (x.constant > 0) more(u32(x.constant));
-    if (x.constant < 0) minus.push(u32(-x.constant));
+    if (x.constant > 0) more(size(x.constant));
+    if (x.constant < 0) minus.push(size(-x.constant));
     return minus.reduce((from, m) => sub(from, m), plus ?? u32(0));
   }
 
@@ -180,8 +180,8 @@ class Lowering {
     if (form.kind === 'scattered' || (form.kind === 'quad' && below % 4 !== 0))
       throw new Error(`${index.key} < ${below} may hold for some lanes and not for others`);
     return form.kind === 'quad'
-      ? binary('<', this.address(form.quad), u32(below / 4))
-      : binary('<', this.address(index), u32(below));
+      ? binary('<', this.address(form.quad), size(below / 4))
+      : binary('<', this.address(index), size(below));
   }
 
   private load(buffer: Buffer, at: Index, speculative: boolean): Expr {

@@ -1,4 +1,5 @@
 /** Constructors of expressions. A scalar beside a vector is spread over it; types are checked here, so that a wrong one shows where it is made. */
+import { BATCH, isBatch, perSample } from '../../ir/batch.js';
 import { dependsOn, type Index } from '../indexing.js';
 import type { BinaryOp, Builtin, Collective, Expr, Lanes, Scalar, Type, UnaryOp } from './types.js';
 
@@ -8,9 +9,20 @@ export const U32: Type = { scalar: 'u32', lanes: 1 };
 export const I32: Type = { scalar: 'i32', lanes: 1 };
 export const BOOL: Type = { scalar: 'bool', lanes: 1 };
 
-/** @throws RangeError for NaN, which has no literal in WGSL. */
+/** The batch stands where only a number can: as a factor of an address, as the size of a tile. Whoever builds the kernel names the operator. */
+export class BatchInside extends Error {
+  constructor(what: string) {
+    super(`the batch stands in ${what}`);
+  }
+}
+
+/**
+ * @throws RangeError for NaN, which has no literal in WGSL; BatchInside for a size that holds the batch, or a number made of one (`m - 1`): these
+ * are `size`.
+ */
 export function literal(value: number, scalar: Scalar): Expr {
   if (Number.isNaN(value)) throw new RangeError('NaN has no literal in WGSL');
+  if (Math.abs(value - Math.round(value / BATCH) * BATCH) < 16 && value > 16) throw new BatchInside('a number');
   return { kind: 'literal', scalar, lanes: 1, value };
 }
 export const u32 = (value: number): Expr => literal(value, 'u32');
@@ -21,6 +33,19 @@ export function name(text: string, type: Type): Expr {
   return { kind: 'name', name: text, scalar: type.scalar, lanes: type.lanes };
 }
 export const uint = (text: string): Expr => name(text, U32);
+
+/** The name of the uniform that says how many samples a dispatch works on. */
+export const SAMPLES = 'samples';
+
+/** A size: a number, or so many times the samples. */
+export function size(value: number): Expr {
+  if (!isBatch(value)) return u32(value);
+  const each = perSample(value);
+  return each === 1 ? uint(SAMPLES) : mul(uint(SAMPLES), u32(each));
+}
+
+/** The last index along an axis of a size. */
+export const last = (value: number): Expr => (isBatch(value) ? sub(size(value), u32(1)) : u32(value - 1));
 
 /** The number that an index is, as an expression. @throws Error if it still depends on the lane. */
 export function address(index: Index): Expr {

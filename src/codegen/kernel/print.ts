@@ -1,5 +1,6 @@
 /** WGSL of a kernel program. No other file of the compiler holds WGSL. */
 import { usesHalf } from './half.js';
+import { usesSamples } from './samples.js';
 import type { BinaryOp, Collective, Expr, KernelFunction, LoweredKernel, Scalar, Stmt, Type } from './types.js';
 
 const VECTOR: { readonly [S in Scalar]: (lanes: number) => string } = {
@@ -210,6 +211,7 @@ function functionText(f: KernelFunction): string {
 
 const INPUT_TYPES = {
   workgroup_id: 'vec3u',
+  num_workgroups: 'vec3u',
   local_invocation_id: 'vec3u',
   global_invocation_id: 'vec3u',
   local_invocation_index: 'u32',
@@ -220,6 +222,7 @@ const INPUT_TYPES = {
 export function printKernel(k: LoweredKernel): string {
   const enables = [...(k.subgroup === undefined ? [] : ['subgroups']), ...(usesHalf(k) ? ['f16'] : [])];
   const access = new Map(k.buffers.map((b) => [b.name, b.access]));
+  const run = usesSamples(k) ? '@group(1) @binding(0) var<uniform> samples: u32;' : '';
   const bindings = k.windows.map(
     (w, i) => `@group(0) @binding(${i}) var<storage, ${access.get(w.buffer)}> ${w.name}: array<${typeName(w.item)}>;`,
   );
@@ -234,7 +237,7 @@ export function printKernel(k: LoweredKernel): string {
   main.line('}');
   return `${[
     enables.map((e) => `enable ${e};`).join('\n'),
-    bindings.join('\n'),
+    [...bindings, run].filter((t) => t !== '').join('\n'),
     shared.join('\n'),
     ...k.functions.map(functionText),
     main.toString(),

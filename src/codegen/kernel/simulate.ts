@@ -32,6 +32,7 @@ export interface Simulation {
 
 const U32: Type = { scalar: 'u32', lanes: 1 };
 const U32X3: Type = { scalar: 'u32', lanes: 3 };
+const SCALARS: ReadonlySet<BuiltinInput> = new Set(['local_invocation_index', 'subgroup_invocation_id']);
 
 /**
  * Runs every workgroup and updates the buffers in place.
@@ -63,7 +64,7 @@ export function simulate(
   const frame = new Frame(unit);
   const scope = new Scope();
   const inputs = kernel.inputs.map(({ name, builtin }) => {
-    const type = builtin.endsWith('_id') && builtin !== 'subgroup_invocation_id' ? U32X3 : U32;
+    const type = SCALARS.has(builtin) ? U32 : U32X3;
     const values = frame.own(type);
     scope.declare(name, { kind: 'value', type, values, mutable: false });
     return { builtin, values };
@@ -76,7 +77,7 @@ export function simulate(
     const at = [number % across, Math.floor(number / across) % down, Math.floor(number / (across * down))] as const;
     machine.start(at, number * machine.threads);
     frame.returned.fill(0);
-    for (const { builtin, values } of inputs) fillInput(builtin, values, kernel.workgroup, at, lanes);
+    for (const { builtin, values } of inputs) fillInput(builtin, values, kernel.workgroup, workgroups, at, lanes);
     main.run();
   }
   for (const window of windows) reportUnwritten(machine, window);
@@ -88,6 +89,7 @@ function fillInput(
   builtin: BuiltinInput,
   values: Values,
   [width, height, depth]: readonly [number, number, number],
+  workgroups: readonly [number, number, number],
   workgroup: readonly [number, number, number],
   lanes: number | undefined,
 ): void {
@@ -104,7 +106,9 @@ function fillInput(
       for (let k = 0; k < 3; k++) {
         const first = builtin === 'local_invocation_id' ? 0 : workgroup[k]!;
         values[k * threads + t] =
-          builtin === 'workgroup_id'
+          builtin === 'num_workgroups'
+            ? workgroups[k]!
+            : builtin === 'workgroup_id'
             ? first
             : builtin === 'global_invocation_id'
               ? first * size[k]! + local[k]!

@@ -178,7 +178,7 @@ export interface Buffer {
   readonly name: string;
   readonly access: 'read' | 'read_write';
   readonly element: Element;
-  /** Elements of the whole tensor. */
+  /** Elements of the whole tensor: a number, or a multiple of the batch. */
   readonly count: number;
   /** The buffer is padded to 16 bytes, so the last vec4 may be read although the count is no multiple of four. */
   readonly padded: boolean;
@@ -195,11 +195,13 @@ export interface SharedArray {
 /** What the GPU tells a thread. */
 export type BuiltinInput =
   | 'workgroup_id'
+  | 'num_workgroups'
   | 'local_invocation_index'
   | 'local_invocation_id'
   | 'global_invocation_id'
   | 'subgroup_invocation_id';
 
+/** A name `samples`, of which no statement is the origin, is the uniform of that name. */
 export interface Kernel {
   readonly workgroup: readonly [number, number, number];
   /** Lanes of a subgroup, exactly; absent where the kernel uses no collective. */

@@ -2,6 +2,7 @@
  * How a kernel uses its buffers, found out from the finished program: by vec4, by element or both, and from where to where. What is touched
  * of a tensor is bound and nothing else; if it is more than one binding may hold, through several windows that follow one another.
  */
+import { isBatch } from '../../ir/batch.js';
 import { constIndex, dependsOn, type Index, laneForm, substitute } from '../indexing.js';
 import type { BoundWindow, Buffer, Condition, Expr, Kernel, Stmt, Type } from './types.js';
 import { eachExpr, eachStmt } from './walk.js';
@@ -93,6 +94,8 @@ export class Uses {
 
   /** Element at which the first binding of a buffer starts. */
   start(buffer: Buffer): number {
+    // What holds samples is bound whole: how many there are is known when the program runs.
+    if (isBatch(buffer.count)) return 0;
     return Math.floor(this.uses.get(buffer)!.lo / this.unit) * this.unit;
   }
 
@@ -102,13 +105,17 @@ export class Uses {
 
   /** More than one binding holds the buffer. */
   isCut(buffer: Buffer): boolean {
-    return buffer.packed === undefined && this.uses.get(buffer)!.hi >= this.start(buffer) + this.most;
+    if (buffer.packed !== undefined || isBatch(buffer.count)) return false;
+    return this.uses.get(buffer)!.hi >= this.start(buffer) + this.most;
   }
 
   /** What is bound, in order. A buffer that is never touched has no binding. */
   windows(): BoundWindow[] {
     return [...this.uses].flatMap(([buffer, { hi, quads }]) => {
       if (hi < 0) return [];
+      if (isBatch(buffer.count)) {
+        return [{ buffer: buffer.name, name: buffer.name, first: 0, count: buffer.count, item: this.item(buffer) }];
+      }
       const begin = this.start(buffer);
       // Whole vec4, or an array of them would end before the last one.
       const end = quads ? Math.ceil((hi + 1) / 4) * 4 : hi + 1;

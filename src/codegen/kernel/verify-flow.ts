@@ -80,6 +80,9 @@ class Flow {
     const facts = new Facts();
     const parts: { readonly [B in BuiltinInput]: readonly Index[] } = {
       workgroup_id: group,
+      num_workgroups: [0, 1, 2].map((i) =>
+        workgroups ? constIndex(workgroups[i]!) : this.symbols.fresh({ lo: 1, hi: rangeOfType('u32').hi }, 2),
+      ),
       local_invocation_index: [index],
       local_invocation_id: axes,
       global_invocation_id: axes.map((a, i) =>
@@ -90,7 +93,7 @@ class Flow {
     return new Map(
       this.kernel.inputs.map(({ name, builtin }) => [
         name,
-        { scalar: 'u32', level: builtin === 'workgroup_id' ? 2 : 0, parts: parts[builtin], speculative: false },
+        { scalar: 'u32', level: builtin === 'workgroup_id' || builtin === 'num_workgroups' ? 2 : 0, parts: parts[builtin], speculative: false },
       ]),
     );
   }

@@ -9,6 +9,7 @@ const U32X3: Type = { scalar: 'u32', lanes: 3 };
 
 export const INPUT_TYPES: { readonly [B in BuiltinInput]: Type } = {
   workgroup_id: U32X3,
+  num_workgroups: U32X3,
   local_invocation_index: U32,
   local_invocation_id: U32X3,
   global_invocation_id: U32X3,

@@ -127,3 +127,34 @@ export function withOperands(e: Expr, map: (x: Expr) => Expr): Expr {
       return e;
   }
 }
+
+/** The statement with the expressions that it and its bodies hold replaced. */
+export function withExprs(s: Stmt, map: (e: Expr) => Expr): Stmt {
+  const all = (body: readonly Stmt[]): Stmt[] => body.map((x) => withExprs(x, map));
+  switch (s.kind) {
+    case 'let':
+    case 'assign':
+    case 'store':
+      return { ...s, value: map(s.value) };
+    case 'var':
+    case 'return':
+      return s.value ? { ...s, value: map(s.value) } : s;
+    case 'array':
+      return { ...s, values: s.values.map(map) };
+    case 'put':
+    case 'write':
+      return { ...s, at: map(s.at), value: map(s.value) };
+    case 'if': {
+      const cases = s.cases.map((c) => ({ when: map(c.when), body: all(c.body) }));
+      return { ...s, cases, ...(s.otherwise ? { otherwise: all(s.otherwise) } : {}) };
+    }
+    case 'for':
+      return { ...s, from: map(s.from), below: map(s.below), body: all(s.body) };
+    case 'block':
+      return { ...s, body: all(s.body) };
+    case 'do':
+      return { ...s, args: s.args.map(map) };
+    default:
+      return s;
+  }
+}

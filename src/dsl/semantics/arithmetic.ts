@@ -1,14 +1,17 @@
 /** Unary and binary operators: exact arithmetic on numbers, broadcasting arithmetic on tensors, logic and comparison. */
+import { isBatch } from '../../ir/batch.js';
 import type { Builder } from '../../ir/ops/builder.js';
 import type { Origin, Value } from '../../ir/types.js';
 import type { BinaryExpr, BinaryOp, UnaryExpr } from '../ast.js';
 import { MOST_ELEMENTS } from './budget.js';
 import type { Engine } from './engine.js';
+import { known, unknown } from './numbers.js';
 import type { Scope } from './scope.js';
 import {
   bool,
   describe,
   dtypeOf,
+  isOpen,
   isTensorLike,
   type NumVal,
   num,
@@ -26,7 +29,7 @@ export function unary(engine: Engine, expr: UnaryExpr, v: Val): Val {
     }
     return bool(!engine.truth(v, 'the operand of `not`', expr.operand.span));
   }
-  if (v.kind === 'num') return { ...v, value: -v.value };
+  if (v.kind === 'num') return { ...v, value: -known(engine, v, expr.span).value };
   if (isTensorLike(v)) {
     const x = { value: engine.tensor(v, expr.operand.span), span: expr.operand.span };
     return tensorVal(engine.trace('-', expr.span, [x], (b, o) => b.neg(x.value, o)));
@@ -93,6 +96,7 @@ function numbers(engine: Engine, expr: BinaryExpr, l: NumVal, r: NumVal): Val {
   const a = l.value;
   const b = r.value;
   const wholes = l.whole && r.whole;
+  if (isOpen(l) || isOpen(r)) return multiples(engine, expr, l, r);
   switch (expr.op) {
     case '==':
       return bool(a === b);
@@ -129,6 +133,31 @@ function numbers(engine: Engine, expr: BinaryExpr, l: NumVal, r: NumVal): Val {
         { primary: { span: expr.span, text: 'this calculation' } },
       );
   }
+}
+
+/** What can be said of multiples of the batch for every batch: products with whole numbers, exact quotients, sums and equality of multiples. */
+function multiples(engine: Engine, expr: BinaryExpr, l: NumVal, r: NumVal): Val {
+  const [a, b] = [l.value, r.value];
+  const both = isOpen(l) && isOpen(r);
+  switch (expr.op) {
+    case '*':
+      if (!both && l.whole && r.whole && a * b >= 0) return num(a * b);
+      break;
+    case '/':
+      if (isOpen(l) && r.whole && b > 0 && Number.isInteger(a / b) && (both || isBatch(a / b))) return num(a / b);
+      break;
+    case '+':
+    case '-':
+      if (both && (expr.op === '+' || a > b)) return num(expr.op === '+' ? a + b : a - b);
+      if (both && a === b) return num(0);
+      break;
+    case '==':
+    case '!=':
+      if (both) return bool((a === b) === (expr.op === '=='));
+      break;
+    default:
+  }
+  return unknown(engine, `${showNumber(a)} ${expr.op} ${showNumber(b)}`, expr.span);
 }
 
 function finite(engine: Engine, expr: BinaryExpr, l: NumVal, r: NumVal, v: NumVal): Val {

@@ -1,5 +1,6 @@
 /** Expressions: what each kind of node is worth. Calls are in calls.ts, arithmetic in arithmetic.ts, indexing in indexing.ts. */
 
+import { hasBatch } from '../../ir/batch.js';
 import { nearest } from '../../diagnostics/suggest.js';
 import { paramRef } from '../../ir/graph.js';
 import type { Init, Param, ParamRole } from '../../ir/types.js';
@@ -8,7 +9,7 @@ import { binary, unary } from './arithmetic.js';
 import { MOST_TURNS } from './budget.js';
 import type { Engine } from './engine.js';
 import { indexValue } from './indexing.js';
-import { castHelp, element } from './numbers.js';
+import { castHelp, element, known } from './numbers.js';
 import { OPERATORS } from './operators.js';
 import { Stop } from './report.js';
 import { Scope } from './scope.js';
@@ -182,7 +183,7 @@ function repeat(engine: Engine, expr: RepeatExpr, scope: Scope, spot?: Spot): Va
 
 /** How often a loop turns. */
 export function turns(engine: Engine, v: Val, limit: Expr): number {
-  const n = engine.whole(v, 'a number of turns', limit.span);
+  const n = engine.whole(known(engine, v, limit.span), 'a number of turns', limit.span);
   if (n < 0) {
     engine.report.stop(
       'ESP0226',
@@ -240,17 +241,17 @@ function parameter(engine: Engine, expr: ParamExpr, scope: Scope, spot?: Spot): 
       );
     }
     name = `${spot.owner.shared}.${short}`;
-    const known = engine.params.get(name);
-    if (known) {
-      if (known.type.shape.join() !== shape.join()) {
+    const first = engine.params.get(name);
+    if (first) {
+      if (first.type.shape.join() !== shape.join()) {
         engine.report.stop(
           'ESP0335',
-          { param: short, first: known.type.shape, second: shape, site: spot.owner.path.split('@')[0]! },
+          { param: short, first: showShape(first.type.shape), second: showShape(shape), site: spot.owner.path.split('@')[0]! },
           { primary: { span: expr.span, text: 'one tensor for all sites of the statement' } },
         );
       }
-      spot.owner.params.set(short, known);
-      return tensorVal(known.value);
+      spot.owner.params.set(short, first);
+      return tensorVal(first.value);
     }
   }
   const role: ParamRole = expr.frozen ? 'frozen' : spot.owner.role;
@@ -271,13 +272,15 @@ function start(engine: Engine, v: Val, expr: ParamExpr, name: string, shape: rea
     }
     return v.init;
   }
-  if (v.kind === 'num') return { kind: 'constant', value: element(engine, v.value, 'f32', expr.init.span) };
+  if (v.kind === 'num') {
+    return { kind: 'constant', value: element(engine, known(engine, v, expr.init.span).value, 'f32', expr.init.span) };
+  }
   if (v.kind === 'tensor' || v.kind === 'table') {
     const value = engine.tensor(v, expr.init.span);
     if (value.type.shape.join() !== shape.join()) {
       engine.report.stop(
         'ESP0309',
-        { of: `\`${name}\``, expected: shape, found: value.type.shape },
+        { of: `\`${name}\``, expected: showShape(shape), found: showShape(value.type.shape) },
         { primary: { span: expr.init.span, text: `this is ${describe(v)}` } },
       );
     }
@@ -309,6 +312,10 @@ export interface NewParam {
 /** A new parameter of the model. Its name is its own: two makers of one name are two modules on one path. */
 export function makeParam(engine: Engine, p: NewParam): ParamSlot {
   engine.budget.spend('modules and parameters', p.span);
+  if (hasBatch(p.shape)) {
+    const { name, shape } = p;
+    engine.report.stop('ESP0606', { name, shape: showShape(shape) }, { primary: { span: p.span, text: 'declared here' } });
+  }
   const type = { dtype: 'f32', shape: p.shape } as const;
   const origin = engine.origin(p.span);
   const param: Param = { name: p.name, type, role: p.role, origin };

@@ -1,5 +1,6 @@
 /** The engine: puts the parts of elaboration together. */
 
+import { perSample } from '../../ir/batch.js';
 import type { Label } from '../../diagnostics/types.js';
 import { dependsOnInput } from '../../ir/affine/parse.js';
 import { build } from '../../ir/build.js';
@@ -93,8 +94,8 @@ export function makeEngine(report: Report, library: Library, options: ElaborateO
 const MOST_ELEMENTS_OF_A_TENSOR = 2 ** 30;
 
 function ofBoundedSize(engine: Engine, v: Value, span: Span): Value {
-  const found = sizeOf(v.type.shape);
-  // What flows through the model is held against the limits of its GPU, which know about batches.
+  const found = perSample(sizeOf(v.type.shape));
+  // What flows through the model is held against the limits of its GPU.
   if (found <= MOST_ELEMENTS_OF_A_TENSOR || dependsOnInput(v)) return v;
   return engine.report.stop(
     'ESP0310',

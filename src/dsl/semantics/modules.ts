@@ -1,4 +1,5 @@
 /** Making modules from their declarations, and tracing what they compute: the forward, labelled stretches, lists, layers and parts. */
+import { showSize } from '../../ir/batch.js';
 import type { Place } from '../../diagnostics/catalogue.js';
 import { build } from '../../ir/build.js';
 import type { Value } from '../../ir/types.js';
@@ -328,12 +329,12 @@ export function matchShape(
     ],
   };
   misfit?.(text, found, place);
-  engine.report.stop('ESP0302', { of, param: p.name.name, declared: text, found }, place);
+  engine.report.stop('ESP0302', { of, param: p.name.name, declared: text, found: showShape(found) }, place);
 }
 
 /** A dimension as it is written, with its number where the two differ. */
 function dimensionText(engine: Engine, d: import('../ast.js').Expr, size: number | undefined): string {
   const written = engine.library.textOf(d.span);
-  if (written === undefined) return String(size ?? '?');
-  return size === undefined || written === String(size) ? written : `${written} = ${size}`;
+  if (written === undefined) return size === undefined ? "?" : showSize(size);
+  return size === undefined || written === showSize(size) ? written : `${written} = ${showSize(size)}`;
 }

@@ -1,4 +1,5 @@
 /** Turning values into what a place needs: whole numbers, sizes, truth values, tensors. */
+import { BATCH, isBatch, perSample } from '../../ir/batch.js';
 import { build } from '../../ir/build.js';
 import { paramRef } from '../../ir/graph.js';
 import type { DType, Param, Value } from '../../ir/types.js';
@@ -23,20 +24,29 @@ export function whole(engine: Engine, v: Val, what: string, span: Span): number 
   return mismatch(engine, v, what, 'a whole number', span);
 }
 
+/** The number, unless it is a multiple of the batch: how many samples there are is known when the program runs. */
+export function known<V extends Val>(engine: Engine, v: V, span: Span): V {
+  return v.kind === 'num' && isBatch(v.value) ? unknown(engine, showNumber(v.value), span) : v;
+}
+
+export function unknown(engine: Engine, what: string, span: Span): never {
+  return engine.report.stop('ESP0318', { what }, { primary: { span, text: 'depends on the batch' } });
+}
+
 export function number(engine: Engine, v: Val, what: string, span: Span): number {
-  return v.kind === 'num' ? v.value : mismatch(engine, v, what, 'a number', span);
+  return v.kind === 'num' ? known(engine, v, span).value : mismatch(engine, v, what, 'a number', span);
 }
 
 export function truth(engine: Engine, v: Val, what: string, span: Span): boolean {
   return v.kind === 'bool' ? v.value : mismatch(engine, v, what, 'true or false', span);
 }
 
-/** A whole number of at least 1. */
+/** A whole number of at least 1, or a multiple of the batch. */
 export function dimension(engine: Engine, v: Val, what: string, span: Span): number {
   const n = whole(engine, v, what, span);
   if (n < 1) engine.report.stop('ESP0304', { what, found: n }, { primary: { span, text: `this is ${n}` } });
-  if (n > 2 ** 31 - 1) {
-    engine.report.stop('ESP0310', { what, limit: 2 ** 31 - 1, found: n }, { primary: { span, text: `this is ${n}` } });
+  if (n >= BATCH && !isBatch(n)) {
+    engine.report.stop('ESP0310', { what, limit: BATCH - 1, found: n }, { primary: { span, text: `this is ${n}` } });
   }
   return n;
 }
@@ -52,10 +62,13 @@ function mismatch(engine: Engine, v: Val, what: string, expected: string, span: 
   );
 }
 
-/** The tensor that a value is; a number becomes a constant, a table a parameter of role `constant`. */
+/** The tensor that a value is; a number becomes a constant, a multiple of the batch what it is at run time, a table a parameter of role `constant`. */
 export function tensorOf(engine: Engine, v: Val, span: Span, dtype: DType = 'f32'): Value {
   if (v.kind === 'tensor') return v.value;
-  if (v.kind === 'num') return build.constant(element(engine, v.value, dtype, span), dtype);
+  if (v.kind === 'num') {
+    if (!isBatch(v.value)) return build.constant(element(engine, v.value, dtype, span), dtype);
+    return build.cast(build.mul(build.batchSize(engine.origin(span)), perSample(v.value)), dtype);
+  }
   if (v.kind === 'bool') return build.constant(v.value ? 1 : 0, 'bool');
   if (v.kind === 'table') return constantOf(engine, v, span);
   return engine.report.stop(

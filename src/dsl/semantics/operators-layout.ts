@@ -16,7 +16,7 @@ import {
 import type { Operand } from './engine.js';
 import type { Call, Operator } from './operator.js';
 import { PatternError, plan } from './rearrange.js';
-import { isTensorLike, num, tensorVal, type Val } from './values.js';
+import { isTensorLike, num, showShape, tensorVal, type Val } from './values.js';
 
 /** The tensors of a variadic operator: its arguments, one list, or what a comprehension made. */
 export function operands(call: Call): Operand[] {
@@ -56,7 +56,7 @@ function rearrange(call: Call): Val {
       { pattern: text, why: e.message },
       {
         primary: { span: pattern.span, text: 'this pattern' },
-        secondary: [{ span: x.span, text: `a tensor [${x.value.type.shape.join(', ')}]` }],
+        secondary: [{ span: x.span, text: `a tensor ${showShape(x.value.type.shape)}` }],
       },
     );
   }

@@ -4,6 +4,7 @@ import { make } from '../../ir/graph.js';
 import type { Builder } from '../../ir/ops/builder.js';
 import type { DType, Origin, Value } from '../../ir/types.js';
 import { numberArg, outOfRange, spanOf, tensorArg, wholeArg, wordArg, wrongType } from './arguments.js';
+import { known } from './numbers.js';
 import type { Call, Operator } from './operator.js';
 import { dtypeOf, isTensorLike, num, showNumber, tensorVal, type Val } from './values.js';
 
@@ -42,6 +43,7 @@ function both(name: Unary, doc: string): Operator {
     run: (call) => {
       const x = call.args.get('x')!;
       if (x.value.kind === 'num') {
+        known(call.engine, x.value, x.span);
         const whole = WHOLE.has(name) || (name === 'abs' && x.value.whole);
         return finite(call, `${name}(${showNumber(x.value.value)})`, ON_NUMBERS[name](x.value.value), whole);
       }
@@ -95,6 +97,7 @@ const extreme = (name: 'maximum' | 'minimum'): Operator => ({
     const x = call.args.get('x')!.value;
     const y = call.args.get('y')!.value;
     if (x.kind === 'num' && y.kind === 'num') {
+      for (const p of ['x', 'y']) known(call.engine, call.args.get(p)!.value, spanOf(call, p));
       return num(name === 'maximum' ? Math.max(x.value, y.value) : Math.min(x.value, y.value), x.whole && y.whole);
     }
     return pairwise(call, name);
@@ -159,6 +162,7 @@ export const MATH: readonly Operator[] = [
       const x = call.args.get('x')!.value;
       const y = call.args.get('y')!.value;
       if (x.kind === 'num' && y.kind === 'num') {
+        for (const p of ['x', 'y']) known(call.engine, call.args.get(p)!.value, spanOf(call, p));
         return finite(
           call,
           `pow(${showNumber(x.value)}, ${showNumber(y.value)})`,

@@ -7,6 +7,7 @@ import { MATH } from './operators-math.js';
 import { NETWORKS } from './operators-nn.js';
 import { REDUCTIONS } from './operators-reduce.js';
 import { Refused } from './report.js';
+import { known } from './numbers.js';
 import { describe, showNumber, type TableVal } from './values.js';
 
 /** A way for a parameter to start when no file has it. */
@@ -68,7 +69,11 @@ const table: Operator = {
     const { engine, expr, scope } = call;
     if (expr.generators.length === 0) wrongType(call, 'elements', 'a comprehension: table(i < n: expression)');
     const shape = expr.generators.map((g) =>
-      engine.dimension(engine.evaluate(g.limit, scope), `the limit of \`${g.name.name}\``, g.limit.span),
+      engine.dimension(
+        known(engine, engine.evaluate(g.limit, scope), g.limit.span),
+        `the limit of \`${g.name.name}\``,
+        g.limit.span,
+      ),
     );
     const size = shape.reduce((p, d) => p * d, 1);
     const first = call.rest[0]!.value;

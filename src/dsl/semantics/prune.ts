@@ -13,7 +13,7 @@ import { noGenerators, optionHelp, type Signature } from './operator.js';
 import { Scope } from './scope.js';
 import type { LayerSite, ParamSlot, Site } from './site.js';
 import { undeclared, withArticle } from './undeclared.js';
-import { describe, showNumber, tensorVal, type Val } from './values.js';
+import { describe, showNumber, showShape, tensorVal, type Val } from './values.js';
 
 type Shape = PruneJob['shape'];
 
@@ -281,7 +281,7 @@ function scoreOf(engine: Engine, criterion: CriterionDecl, stmt: PruneStmt, weig
   if (traced.type.shape.join() !== weight.type.shape.join()) {
     engine.report.stop(
       'ESP0344',
-      { criterion: name, expected: weight.type.shape, found: traced.type.shape },
+      { criterion: name, expected: showShape(weight.type.shape), found: showShape(traced.type.shape) },
       {
         primary: { span, text: `this is ${describe(tensorVal(traced))}` },
         secondary: [{ span: stmt.span, text: 'used here' }],

@@ -1,5 +1,5 @@
 /** The patterns of `rearrange`: "b n (h d) -> b h n d". Splits axes on the left, permutes, merges on the right. */
-import { sizeOf } from '../../ir/ops/shapes.js';
+import { showShape, sizeOf } from '../../ir/ops/shapes.js';
 
 export interface Plan {
   /** Shape after splitting. */
@@ -63,7 +63,7 @@ export function plan(pattern: string, shape: readonly number[], sizes: ReadonlyM
     if (!on.includes(n)) throw new PatternError(`it has no axis \`${n}\`, for which a size is given`);
   if (left.length !== shape.length) {
     throw new PatternError(
-      `the left side has ${left.length} axes and the tensor [${shape.join(', ')}] has ${shape.length}`,
+      `the left side has ${left.length} axes and the tensor ${showShape(shape)} has ${shape.length}`,
     );
   }
   const known = new Map(sizes);

@@ -1,4 +1,5 @@
 /** What an expression of a spec can be worth while compiling: numbers, words, lists, tensors being traced, sites. */
+import { isBatch, showSize } from '../../ir/batch.js';
 import type { DType, Init, Value } from '../../ir/types.js';
 import type { Decl, Expr, Span } from '../ast.js';
 import type { Operator } from './operator.js';
@@ -123,10 +124,16 @@ export const bool = (value: boolean): BoolVal => ({ kind: 'bool', value });
 export const tensorVal = (value: Value): TensorVal => ({ kind: 'tensor', value });
 export const isNone = (v: Val): boolean => v.kind === 'word' && v.name === 'none';
 
-export const showShape = (s: readonly number[]): string => `[${s.join(', ')}]`;
+export const showShape = (s: readonly number[]): string => `[${s.map(showSize).join(', ')}]`;
 
-/** A number as people write it: at most six significant digits of a fraction. */
-export const showNumber = (n: number): string => (Number.isInteger(n) ? String(n) : String(Number(n.toPrecision(6))));
+/** A number as people write it: at most six significant digits of a fraction; a multiple of the batch as `2b`. */
+export const showNumber = (n: number): string => {
+  if (isBatch(n)) return showSize(n);
+  return Number.isInteger(n) ? String(n) : String(Number(n.toPrecision(6)));
+};
+
+/** Whether a number is a multiple of the batch, which is known when the program runs. */
+export const isOpen = (v: Val): boolean => v.kind === 'num' && isBatch(v.value);
 
 /** For messages: what a value is, in a few words. */
 export function describe(v: Val): string {

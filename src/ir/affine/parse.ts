@@ -20,7 +20,7 @@ import {
 
 const fromInput = new WeakMap<Value, boolean>();
 
-/** Whether the value needs an argument of its function, so that it is not computed from parameters alone. */
+/** Whether the value needs an argument of its function, or their number, so that it is not computed from parameters alone. */
 export function dependsOnInput(value: Value): boolean {
   const stack = [value];
   while (stack.length > 0) {
@@ -30,7 +30,7 @@ export function dependsOnInput(value: Value): boolean {
       continue;
     }
     const open = v.inputs.filter((x) => !fromInput.has(x));
-    if (v.op === 'input' || v.inputs.some((x) => fromInput.get(x))) fromInput.set(v, true);
+    if (v.op === 'input' || v.op === 'batch_size' || v.inputs.some((x) => fromInput.get(x))) fromInput.set(v, true);
     else if (open.length > 0) {
       stack.push(...open);
       continue;

@@ -9,6 +9,7 @@ export const ATTRS: { readonly [O in OpName]: { readonly [K in keyof OpAttrs[O]]
   input: { name: 'word' },
   constant: { value: 'number', dtype: 'type.dtype', shape: 'type.shape' },
   iota: { axis: 'number', dtype: 'type.dtype', shape: 'type.shape' },
+  batch_size: {},
   neg: {},
   abs: {},
   sign: {},

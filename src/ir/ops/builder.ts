@@ -100,6 +100,8 @@ export function makeBuilder(make: Make) {
 
   return {
     constant: scalar,
+    /** How many samples the function is called with, an f32 scalar. */
+    batchSize: (origin?: Origin): Value => make('batch_size', [], {}, origin),
     neg: unary('neg'),
     abs: unary('abs'),
     sign: unary('sign'),

@@ -8,6 +8,7 @@ import * as layout from './layout.js';
 import * as leaves from './leaves.js';
 import * as pointwise from './pointwise.js';
 import * as reduce from './reduce.js';
+import { needSizes } from './shapes.js';
 
 const { erfOp, ...plain } = pointwise;
 const { auxParts, ...composites } = composite;
@@ -80,7 +81,9 @@ export function inferType<O extends OpName>(op: O, inputs: readonly Value[], att
   if (!rule) throw new ShapeError(op, [], 'its type is declared, not inferred');
   checkArity(op, inputs.length);
   try {
-    return rule(inputs, attrs);
+    const type = rule(inputs, attrs);
+    needSizes(type.shape);
+    return type;
   } catch (e) {
     if (e instanceof Refusal) throw new ShapeError(op, e.operands, e.message, e.about);
     throw e;

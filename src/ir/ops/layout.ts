@@ -1,4 +1,5 @@
 /** Operators that move elements and compute nothing. */
+import { isBatch } from '../batch.js';
 import { allocate } from '../tensor.js';
 import type { OpDef } from './define.js';
 import { costEach, costFree } from './define.js';
@@ -94,6 +95,9 @@ export const slice: OpDef<'slice'> = {
       const [s, e] = [start[i]!, end[i]!];
       if (!Number.isInteger(s) || !Number.isInteger(e) || s < 0 || e > d || s >= e) {
         refuse(`${s}..${e} is not within axis ${i} of ${showShape(from)}`, 0);
+      }
+      if (isBatch(d) && !((s === 0 || isBatch(s)) && isBatch(e))) {
+        refuse(`axis ${i} of ${showShape(from)} is the batch, of which no part can be taken: it may be 1`, 0);
       }
     });
     return { dtype: x!.type.dtype, shape: from.map((_, i) => end[i]! - start[i]!) };

@@ -69,3 +69,16 @@ export const iota: OpDef<'iota'> = {
   decompose: null,
   derivative: null,
 };
+
+export const batch_size: OpDef<'batch_size'> = {
+  family: 'leaf',
+  doc: 'How many samples the function is called with, as an f32 scalar.',
+  operands: [],
+  pointwise: false,
+  type: () => ({ dtype: 'f32', shape: [] }),
+  // Where the number is known, it has become a constant (samples.ts).
+  reference: null,
+  cost: costFree,
+  decompose: null,
+  derivative: null,
+};

@@ -1,4 +1,5 @@
 /** Reductions along axes, and selection of the largest. */
+import { isBatch, perSample } from '../batch.js';
 import { allocate } from '../tensor.js';
 import type { Tensor, TensorType, Value } from '../types.js';
 import type { OpDef } from './define.js';
@@ -80,7 +81,11 @@ export const reduce_sum = reduction<'reduce_sum'>('The sum over `axes`, which st
 
 export const reduce_mean: OpDef<'reduce_mean'> = {
   ...reduction<'reduce_mean'>('The mean over `axes`.', floats, (d, from, to) => sumRow(d, from, to) / (to - from)),
-  decompose: (b, [x], { axes, keep }) => b.mul(b.sum(x!, axes, keep), 1 / sizeOf(axes.map((a) => x!.type.shape[a]!))),
+  decompose: (b, [x], { axes, keep }) => {
+    const count = sizeOf(axes.map((a) => x!.type.shape[a]!));
+    const sum = b.sum(x!, axes, keep);
+    return isBatch(count) ? b.div(sum, b.mul(b.batchSize(), perSample(count))) : b.mul(sum, 1 / count);
+  },
 };
 
 export const reduce_max = reduction<'reduce_max'>('The largest over `axes`; NaN if one is.', numbers, (d, from, to) => {

@@ -1,4 +1,5 @@
 /** Arithmetic on shapes and types that the operators' rules share: sizes, strides, broadcasting, checks that refuse. */
+import { showSize, wrongShape } from '../batch.js';
 import type { DType, TensorType, Value } from '../types.js';
 import { refuse, refuseType } from './errors.js';
 
@@ -32,12 +33,12 @@ export function sameType(a: TensorType, b: TensorType): boolean {
 
 /** `[2, 3]` */
 export function showShape(shape: Shape): string {
-  return `[${shape.join(', ')}]`;
+  return `[${shape.map(showSize).join(', ')}]`;
 }
 
 /** `f32[2,3]`, as the text form writes it. */
 export function showType(type: TensorType): string {
-  return `${type.dtype}[${type.shape.join(',')}]`;
+  return `${type.dtype}[${type.shape.map(showSize).join(',')}]`;
 }
 
 /** Bytes of one element as buffers hold it (bool: one u32, which is what WGSL can store). */
@@ -117,10 +118,10 @@ export function needAxes(axes: readonly number[], shape: Shape): void {
   if (new Set(axes).size !== axes.length) refuse(`axes ${showShape(axes)} repeat`);
 }
 
-/** Sizes are positive integers: a tensor without elements has no place in a program. */
+/** Sizes are positive integers or multiples of the batch: a tensor without elements has no place in a program. */
 export function needSizes(shape: Shape): Shape {
-  for (const d of shape)
-    if (!Number.isInteger(d) || d < 1) refuse(`${showShape(shape)} has a size that is not positive`);
+  const wrong = wrongShape(shape);
+  if (wrong !== undefined) refuse(`${showShape(shape)} ${wrong}`);
   return shape;
 }
 
