@@ -60,7 +60,7 @@ export function checkProgram(json: unknown): Program {
 
   unique('the weight', program.weights);
   unique('the file', program.files);
-  unique('the entry', program.entries);
+  if (program.entries.length > 1) throw bad('has several entries, of which this runtime would run one');
   const listed = new Set(program.files.map((f) => f.name));
   const unlisted = filesReadBy(program).find((file) => !listed.has(file));
   if (unlisted !== undefined) throw bad(`names a file \`${unlisted}\` that its list of files lacks`);

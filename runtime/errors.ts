@@ -84,10 +84,10 @@ export class GoldenMismatchError extends RuntimeError {
   /** Largest |difference| / max |expected|; NaN if the output held a NaN. */
   readonly error: number;
   readonly tolerance: number;
-  constructor(output: string, error: number, tolerance: number) {
+  constructor(output: string, rows: number, error: number, tolerance: number) {
     super(
       'ESP0706',
-      `the golden input's output \`${output}\` is off by ${error.toExponential(2)} (allowed ${tolerance.toExponential(2)}), with the portable kernels too`,
+      `the golden input's output \`${output}\` for ${rows} at a time is off by ${error.toExponential(2)} (allowed ${tolerance.toExponential(2)}), with the portable kernels too`,
       "this GPU's driver computes something wrong: update it, or run the program on another adapter",
     );
     this.error = error;

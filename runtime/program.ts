@@ -185,7 +185,7 @@ const golden = v.strictObject({
   tolerance: v.pipe(finite, v.minValue(0)),
   from: goldenOrigin,
 });
-/** A few rows and what must come out for each; a load runs the first. */
+/** A few rows and what must come out for each; a load runs the first, and all of them in one pass. */
 export interface Golden extends Frozen<v.InferOutput<typeof golden>> {}
 
 const tensorZeros = v.strictObject({

@@ -1,5 +1,5 @@
 /**
- * The golden input of a program: a few random rows (images), and what the model as it was written gives for each. A session runs the first and
+ * The golden input of a program: a few random rows (images), and what the model as it was written gives for each. A session runs them and
  * refuses a GPU that gives something else. It is also the last check of a compilation: the compiled model has to agree on every row, one by one
  * and in passes.
  *

@@ -4,7 +4,7 @@
  * past the end are clamped and masked, so that all lanes stay active.
  */
 import type { AttentionSubgroupSchedule } from './attention-schedules.js';
-import { parts, startTile, tileGrid } from './grid.js';
+import { parts, startBatch, startTile, tileGrid } from './grid.js';
 import { Body } from './kernel/body.js';
 import {
   add,
@@ -28,7 +28,6 @@ import {
   name,
   rem,
   select,
-  size,
   splat,
   sub,
   u32,
@@ -45,7 +44,7 @@ export function attentionSubgroup(p: AttentionProblem, s: AttentionSubgroupSched
   const b = new Body();
   startTile(b, grid);
   const lane = uint('lane');
-  const z = b.named('z', grid.row);
+  const { z, inside } = startBatch(b, grid.row, p.batch, grid.past !== undefined);
   const row = b.named('row', mul(grid.column, u32(s.rows)));
   const own = u32(s.size / s.groups);
   const first = s.groups > 1 ? b.named('first', mul(div(lane, own), own)) : undefined;
@@ -61,7 +60,7 @@ export function attentionSubgroup(p: AttentionProblem, s: AttentionSubgroupSched
     softmax(b, p, s, at, keys, { s: sums, m, l, o });
     b.for('i', u32(0), own, 1, () => output(b, p, s, at, sums, o));
   });
-  finish(b, p, s, at, { m, l, o }, grid.past !== undefined);
+  finish(b, p, s, at, { m, l, o }, inside);
   return {
     name: `subgroup${s.size}`,
     requires: { features: ['subgroups'], subgroupSize: s.size },
@@ -252,7 +251,7 @@ function finish(
   s: AttentionSubgroupSchedule,
   { z, row, lane, column }: Place,
   { m, l, o }: Kept,
-  partial: boolean,
+  inside: readonly Expr[],
 ): void {
   for (const r of range(s.rows)) {
     b.assign(l[r]!, acrossAll('add', l[r]!));
@@ -261,7 +260,6 @@ function finish(
   }
   const outputs = o.flatMap((sums, r) => sums.map((sum) => div(sum, l[r]!)));
   const ragged = s.groups > 1 || p.valueDim % (4 * s.size) !== 0;
-  const inside = partial ? [lt(z, size(p.batch))] : [];
   const where = all([
     ...inside,
     ...(p.rows % s.rows === 0 ? [] : [lt(uint('r'), u32(p.rows))]),

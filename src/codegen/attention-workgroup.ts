@@ -4,7 +4,7 @@
  * probabilities pass through 5 KiB of workgroup memory.
  */
 import { addBias, weighted } from './attention-subgroup.js';
-import { type Grid, parts, startTile, tileGrid } from './grid.js';
+import { type Grid, parts, startBatch, startTile, tileGrid } from './grid.js';
 import { Body } from './kernel/body.js';
 import {
   add,
@@ -26,7 +26,6 @@ import {
   mul,
   rem,
   select,
-  size,
   splat,
   sub,
   u32,
@@ -78,7 +77,7 @@ function main(p: AttentionProblem, grid: Grid): readonly Stmt[] {
   const zero = splat(f32(0), 4);
   const smallest = splat(f32(SMALLEST), 4);
   startTile(b, grid);
-  const z = b.named('z', grid.row);
+  const { z, inside } = startBatch(b, grid.row, p.batch, grid.past !== undefined);
   const thread = uint('thread');
   const across = b.named('across', rem(thread, u32(ACROSS)));
   const own = b.named('own', mul(div(thread, u32(ACROSS)), u32(OWN)));
@@ -150,7 +149,6 @@ function main(p: AttentionProblem, grid: Grid): readonly Stmt[] {
   b.barrier();
   const sums = b.var('sums', F32X4, zero);
   eachPartial((x) => b.assign(sums, add(sums, x)));
-  const inside = grid.past !== undefined ? [lt(z, size(p.batch))] : [];
   const outputs = rows.flatMap((r) => vectors.map((v) => div(o[r]![v]!, component(sums, r))));
   const where = all([...inside, lt(uint('r'), u32(p.rows)), lt(uint('c'), u32(p.valueDim))]);
   storeTile(b, outputs, vectors.length, { z, row, column, apart: KEYS }, where);

@@ -1,7 +1,7 @@
 /** Contraction without any feature: each thread computes its own tile in registers. Legal on every adapter. */
 import type { RegisterSchedule } from './contract-schedules.js';
 import { paddedK, weightFunction } from './contract-weight.js';
-import { parts, startTile, tileGrid } from './grid.js';
+import { parts, startBatch, startTile, tileGrid } from './grid.js';
 import { Body } from './kernel/body.js';
 import { add, all, call, component, F32X4, f32, lt, mul, name, size, splat, u32, uint } from './kernel/expr.js';
 import { fma, plus, range } from './kernel/sugar.js';
@@ -19,7 +19,8 @@ export function contractRegisters(p: ContractProblem, s: RegisterSchedule, rank:
   const [tileX, tileY] = grid.folded
     ? [add(mul(grid.column, u32(across)), axis('local', 0)), add(mul(grid.row, u32(down)), axis('local', 1))]
     : [axis('tile', 0), axis('tile', 1)];
-  const z = b.named('z', grid.folded ? grid.batch : axis('tile', 2));
+  const place = grid.folded ? grid.batch : axis('tile', 2);
+  const { z, inside: mine } = startBatch(b, place, p.batch, grid.past === 'batch');
   const row = b.named('row', mul(tileY, u32(s.rows)));
   const column = b.named('column', mul(tileX, u32(4 * s.vectors)));
   const sums = range(s.rows).map((r) => range(s.vectors).map((v) => b.var(`c${r}_${v}`, F32X4, splat(f32(0), 4))));
@@ -36,7 +37,7 @@ export function contractRegisters(p: ContractProblem, s: RegisterSchedule, rank:
       }
     }
   });
-  const inside = [...(grid.past === 'batch' ? [lt(z, size(p.batch))] : []), lt(uint('r'), size(p.m)), lt(uint('c'), u32(p.n))];
+  const inside = [...mine, lt(uint('r'), size(p.m)), lt(uint('c'), u32(p.n))];
   storeTile(b, sums.flat(), s.vectors, { z, row, column, apart: 4 }, all(inside));
   return {
     name: 'portable',

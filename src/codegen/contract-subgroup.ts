@@ -6,7 +6,7 @@
  */
 import type { SubgroupSchedule } from './contract-schedules.js';
 import { paddedK, weightFunction } from './contract-weight.js';
-import { parts, startTile, tileGrid } from './grid.js';
+import { parts, startBatch, startTile, tileGrid } from './grid.js';
 import { Body } from './kernel/body.js';
 import {
   add,
@@ -35,14 +35,14 @@ export function contractSubgroup(p: ContractProblem, s: SubgroupSchedule, rank: 
   const grid = tileGrid(Math.ceil(p.n / columns), parts(p.m, s.rows), parts(p.batch, 1), p.reach);
   const b = new Body();
   startTile(b, grid);
-  const z = b.named('z', grid.batch);
+  const { z, inside: mine } = startBatch(b, grid.batch, p.batch, grid.past === 'batch');
   const row = b.named('row', mul(grid.row, u32(s.rows)));
   const lane = uint('lane');
   const column = b.named('column', add(mul(grid.column, u32(columns)), mul(lane, u32(4))));
   const sums = range(s.rows).map((r) => range(s.vectors).map((v) => b.var(`c${r}_${v}`, F32X4, splat(f32(0), 4))));
   b.for('k', u32(0), paddedK(p, s.kStep), s.kStep, () => turn(b, s, { z, row, column, lane }, sums));
   const inside = [
-    ...(grid.past === 'batch' ? [lt(z, size(p.batch))] : []),
+    ...mine,
     ...(p.m % s.rows === 0 && grid.past !== 'row' ? [] : [lt(uint('r'), size(p.m))]),
     ...(p.n % columns === 0 ? [] : [lt(uint('c'), u32(p.n))]),
   ];

@@ -4,7 +4,7 @@
  */
 import type { TileSchedule } from './contract-schedules.js';
 import { paddedK, weightFunction } from './contract-weight.js';
-import { parts, startTile, tileGrid } from './grid.js';
+import { parts, startBatch, startTile, tileGrid } from './grid.js';
 import { Body } from './kernel/body.js';
 import { add, all, call, component, div, F32X4, f32, item, lt, mul, rem, size, splat, u32, uint } from './kernel/expr.js';
 import { fma, plus, range } from './kernel/sugar.js';
@@ -21,7 +21,7 @@ export function contractTile(p: ContractProblem, s: TileSchedule, rank: number):
   const b = new Body();
   startTile(b, grid);
   const thread = uint('thread');
-  const z = b.named('z', grid.batch);
+  const { z, inside: mine } = startBatch(b, grid.batch, p.batch, grid.past === 'batch');
   const firstRow = b.named('first_row', mul(grid.row, u32(rows)));
   const firstColumn = b.named('first_column', mul(grid.column, u32(columns)));
   const x = b.named('x', rem(thread, u32(across)));
@@ -64,7 +64,7 @@ export function contractTile(p: ContractProblem, s: TileSchedule, rank: number):
     b.barrier();
   });
   const inside = [
-    ...(grid.past === 'batch' ? [lt(z, size(p.batch))] : []),
+    ...mine,
     ...(p.m % rows === 0 && grid.past !== 'row' ? [] : [lt(uint('r'), size(p.m))]),
     ...(p.n % columns === 0 ? [] : [lt(uint('c'), u32(p.n))]),
   ];

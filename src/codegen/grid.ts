@@ -6,7 +6,7 @@
 import type { Tiles, Workgroups } from '../../runtime/program.js';
 import { isBatch, perSample, sizeAt } from '../ir/batch.js';
 import type { Body } from './kernel/body.js';
-import { add, component, div, mul, name, rem, u32, uint } from './kernel/expr.js';
+import { add, component, div, last, lt, min, mul, name, rem, size, u32, uint } from './kernel/expr.js';
 import type { Expr, Kernel, Type } from './kernel/types.js';
 
 const PLACE: Type = { scalar: 'u32', lanes: 3 };
@@ -107,4 +107,14 @@ export function tileGrid(columns: number, rows: Parts, batch: Parts, { samples, 
 /** Names the tile's number where tiles are counted in one row. */
 export function startTile(b: Body, grid: Grid): void {
   if (grid.folded) b.named('tile', grid.folded);
+}
+
+/**
+ * Names the tile's place `z` among `count`. Where workgroups lie past the last one they do that one again, since all lanes have to go along,
+ * and `inside` says who may store.
+ */
+export function startBatch(b: Body, place: Expr, count: number, past: boolean): { readonly z: Expr; readonly inside: readonly Expr[] } {
+  if (!past) return { z: b.named('z', place), inside: [] };
+  const own = b.named('own_z', place);
+  return { z: b.named('z', min(own, last(count))), inside: [lt(own, size(count))] };
 }

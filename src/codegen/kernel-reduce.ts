@@ -37,6 +37,8 @@ import { type Reader, typeAt } from './reader.js';
 import { folded, foldLanes, type Pass, type RowPlan, rowPlan, startOf } from './rows.js';
 
 const THREADS = 64;
+/** The extent of a variable that may be any number, multiples of the batch among them. */
+const ANY = 2 ** 50;
 
 interface Sharing {
   /** Threads that share a row. */
@@ -125,7 +127,7 @@ function program(w: KernelWriter, plan: RowPlan, s: Sharing, grid: Row, turns: n
   }
   // Threads past the last row do it again, in the last workgroup or, where the dispatch is folded, in workgroups past it.
   const past = grid.folded || turns % s.rows !== 0;
-  const real = s.perRow > 1 && past ? [{ index: variable('real', 1 << 30), below: turns }] : [];
+  const real = s.perRow > 1 && past ? [{ index: variable('real', ANY), below: turns }] : [];
   if (plan.element) {
     walk((step) => {
       const coords = coordsAt(step);

@@ -13,9 +13,9 @@ export class TextError extends Error {
 }
 
 const TOKEN =
-  /[ \t\r]*(?:\/\/[^\n]*)?(?:(\n)|([@%](?:"(?:[^"\\\n]|\\.)*"|[A-Za-z0-9_][\w.@#/$-]*))|("(?:[^"\\\n]|\\.)*")|(->|[()[\]{},:=])|(-?(?:inf\b|nan\b|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?(?!\w)))|([A-Za-z_]\w*))/gy;
+  /[ \t\r]*(?:\/\/[^\n]*)?(?:(\n)|([@%](?:"(?:[^"\\\n]|\\.)*"|[A-Za-z0-9_][\w.@#/$-]*))|("(?:[^"\\\n]|\\.)*")|(->|[()[\]{},:=])|(\d+b\b)|(-?(?:inf\b|nan\b|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?(?!\w)))|([A-Za-z_]\w*))/gy;
 
-type Kind = 'name' | 'string' | 'punctuation' | 'number' | 'word' | 'end';
+type Kind = 'name' | 'string' | 'punctuation' | 'multiple' | 'number' | 'word' | 'end';
 
 export class Scanner {
   /** Line of the token that was taken last. */
@@ -57,8 +57,9 @@ export class Scanner {
           [m[2], 'name'],
           [m[3], 'string'],
           [m[4], 'punctuation'],
-          [m[5], 'number'],
-          [m[6], 'word'],
+          [m[5], 'multiple'],
+          [m[6], 'number'],
+          [m[7], 'word'],
         ] as const
       ).find(([t]) => t !== undefined)!;
       this.token = found[0]!;
@@ -139,8 +140,7 @@ export class Scanner {
   /** A number or a multiple of the batch: `3`, `b`, `197b`. */
   private size(): number {
     if (this.tryKeyword('b')) return BATCH;
-    const times = this.number();
-    return this.tryKeyword('b') ? times * BATCH : times;
+    return this.kind === 'multiple' ? Number(this.take().slice(0, -1)) * BATCH : this.number();
   }
 
   /** `[1, 2, 3]`, `[b, 197, 768]` */

@@ -26,9 +26,8 @@ describe('the folder', () => {
     for (const name of [...named, ...program.weightFiles]) expect(names, name).toContain(name);
     for (const name of ['golden.safetensors', 'index.js', 'index.d.ts', 'runtime.js']) expect(names).toContain(name);
     expect(entries.filter((e) => e.name.endsWith('.wgsl'))).toHaveLength(new Set(named).size);
-    expect(program.entries.map((e) => [e.batch, e.inputs[0]!.shape, e.outputs[0]!.shape])).toEqual([
-      [1, [1, 3, 24, 24], [1, 5]],
-      [2, [2, 3, 24, 24], [2, 5]],
+    expect(program.entries.map((e) => [e.samples, e.inputs[0]!.shape, e.outputs[0]!.shape])).toEqual([
+      [2, [1, 3, 24, 24], [1, 5]],
     ]);
     expect(program.labels).toEqual(['class 0', 'class 1', 'class 2', 'class 3', 'class 4']);
     expect(readFileSync(join(out, 'index.d.ts'), 'utf8')).toContain('class 3');

@@ -82,17 +82,17 @@ describe('factored', () => {
     const merged = await compile(spec, { host, adapters: 'merged' });
     expect(factored.report.map((a) => a.state)).toEqual(factored.report.map(() => 'factored'));
     // The search finds the products of the merged program, so finding none means something.
-    expect(products(merged.modules.get(1)!, smallest).length).toBeGreaterThanOrEqual(4);
-    expect(products(factored.modules.get(1)!, smallest)).toEqual([]);
+    expect(products(merged.module, smallest).length).toBeGreaterThanOrEqual(4);
+    expect(products(factored.module, smallest)).toEqual([]);
     const fromAdapters = factored.program.weights.filter((w) => w.name.includes('@'));
     expect(fromAdapters.length).toBeGreaterThan(0);
     for (const w of fromAdapters) expect(sizeOf(w.shape), w.name).toBeLessThan(smallest);
-    const { memory } = generate([{ batch: 1, module: factored.modules.get(1)! }], {
+    const { memory } = generate(factored.module, {
       name: 'f',
       compiler: 'x',
       weights: 'f32',
     });
-    const shapes = memory[0]!.tenants.map((t) => t.shape.join());
+    const shapes = memory.samples.tenants.map((t) => t.shape.join());
     expect(shapes.length).toBeGreaterThan(10);
     for (const [out, from] of [
       [96, 32],
@@ -109,7 +109,7 @@ describe('factored', () => {
     const written = await resultAsWritten(spec, pixels);
     const { get } = await loadParameters(await analyseModel(spec, { host }));
     for (const adapters of ['factored', 'merged', 'auto'] as const) {
-      const module = (await compile(spec, { host, adapters })).modules.get(1)!;
+      const module = (await compile(spec, { host, adapters })).module;
       expect(relativeError(written, infer(module, pixels, get)), adapters).toBeLessThan(1e-9);
     }
     const plain = (await analyseModel(vitSpec('vit-shards'), { host })).elaborated.module;

@@ -21,7 +21,7 @@ async function refused(
     return { ...BASELINE, ...device };
   };
   try {
-    await generateWithin([{ batch: 1, module }], OPTIONS, limits, { deviceLimits });
+    await generateWithin(module, OPTIONS, limits, { deviceLimits });
   } catch (error) {
     if (error instanceof EspalierError) return error.diagnostics[0]!;
     throw error;

@@ -79,7 +79,7 @@ test('merges, and computes its formula', async () => {
   const x = random('x', [1, TOKENS, IN]);
   const expected = Array.from({ length: TOKENS }, (_, t) => tides(x.data.slice(t * IN, (t + 1) * IN))).flat();
   const all: Record<string, Tensor> = { ...base, ...Object.fromEntries(trained) };
-  const module = compiled.modules.get(1)!;
+  const module = compiled.module;
   const prepared = interpret(module, 'prepare', { params: (name) => all[name]! });
   const [result] = interpret(module, 'infer', {
     inputs: new Map([['x', x]]),

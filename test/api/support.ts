@@ -71,7 +71,7 @@ export async function adapted(folder: string, from: string, graft: string, befor
 export async function resultAsWritten(spec: TextSpec | string, pixels: Tensor): Promise<Float64Array> {
   const analysis = await analyseModel(spec, { host });
   const { get } = await loadParameters(analysis);
-  return infer(analysis.again({ batch: pixels.type.shape[0]! }).module, pixels, get);
+  return infer(analysis.elaborated.module, pixels, get);
 }
 
 /** Runs `prepare`, if the module has one, and then `infer`. */

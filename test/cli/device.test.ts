@@ -90,7 +90,7 @@ describe('limits', () => {
     expect((await cli('compile', join(FASHION, 'lora.peft'), '-o', large, '--batch', '1', '--no-golden')).code).toBe(0);
     await reseal(large, (p) => ({
       ...p,
-      entries: p.entries.map((e) => ({ ...e, slabs: e.slabs.map(() => 2 ** 45) })),
+      entries: p.entries.map((e) => ({ ...e, slabs: e.slabs.map((slab) => ({ ...slab, bytes: 2 ** 45 })) })),
     }));
     for (const command of ['run', 'eval']) {
       const ended = await cli(command, large, digits);
@@ -105,12 +105,12 @@ describe('limits', () => {
       'large.peft',
       `use std
 model M {
-  base = vit(image: 128, patch: 8, depth: 1, hidden: 8, dim: 1024, heads: 2)
+  base = vit(image: 4096, patch: 8, depth: 1, hidden: 8, dim: 1024, heads: 2)
   head = classify(base, classes: 2)
 }
 `,
     );
-    const ended = await cli('compile', spec, '-o', join(folder, 'out'), '--batch', '4096', '--no-golden');
+    const ended = await cli('compile', spec, '-o', join(folder, 'out'), '--no-golden');
     expectRefused(ended, 1, 'ESP0604');
     expect(ended.err).toMatch(/MiB; a buffer holds at most 256.0 MiB/);
     expect(ended.err).toMatch(/= help: .*smaller batch/);

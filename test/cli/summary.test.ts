@@ -34,12 +34,12 @@ describe('the rows of checks', () => {
     expect(await told(`${GRAFT}, rescale: none)`)).toContain('2 merged sites left as written');
   });
 
-  test('name the batch sizes that are too large to run here, and why there was no GPU', async () => {
+  test('name the passes that are too large to run here, and why there was no GPU', async () => {
     const compiled = await compile(await adapted(folder, 'vit-shards', `${GRAFT})`), { host, batch: [1, 2] });
-    const check = { ...compiled.check, model: { by: 'gpu', device: 'a GPU', difference: 0, batches: [1] } } as const;
+    const check = { ...compiled.check, model: { by: 'gpu', device: 'a GPU', difference: 0, rows: [1, 2] } } as const;
     const text = describeCompiled({ ...compiled, check: { ...check, without: 'it is lost' } } as Compiled, 'out');
-    expect(text).toContain('compiled program on a GPU at batch 1, against the golden output: no difference');
-    expect(text).toContain('batch 2 was not run here, it is large: each load compares it');
+    expect(text).toContain('compiled program on a GPU, 1 and 2 images at a time, against the golden output: no difference');
+    expect(text).toContain('passes of 2 were not run here, they are large: the kernels are those of one image');
     expect(text).toContain('not computed on a GPU: it is lost');
   });
 });

@@ -80,7 +80,7 @@ export function contractProblem(shape: ContractShape): Bound<ContractProblem> {
       ...(weight === 'function' ? [loadRows('load_b4', 'b', [batch, k, n])] : []),
       storeRows([batch, m, n]),
     ],
-    maxWorkgroups: shape.maxWorkgroups ?? MOST_WORKGROUPS,
+    reach: { samples: 1, maxWorkgroups: shape.maxWorkgroups ?? MOST_WORKGROUPS },
   };
   const tiles = (dtype: 'f32' | 'f16'): Buffer => ({
     ...buffer('weight', 'read', packedBytes(n, k, dtype) / (dtype === 'f32' ? 16 : 8)),
@@ -193,7 +193,7 @@ export function attentionProblem(shape: AttentionShape): Bound<AttentionProblem>
     scale: 1 / Math.sqrt(headDim),
     hasBias: bias,
     hasLse: lse,
-    maxWorkgroups: shape.maxWorkgroups ?? MOST_WORKGROUPS,
+    reach: { samples: 1, maxWorkgroups: shape.maxWorkgroups ?? MOST_WORKGROUPS },
     functions: [
       loadRows('load_q4', 'q', [batch, rows, headDim], BEYOND),
       loadRows('load_k4', 'k', [batch, keys, headDim], BEYOND),

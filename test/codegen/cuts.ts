@@ -2,6 +2,7 @@
  * Graphs whose tensors exceed what one binding holds, one for each way in which a kernel goes through its tensors: small, for a GPU and
  * small limits, and of sizes just over 128 MiB, of which only the plan is looked at.
  */
+import { workgroupsAt } from '../../runtime/grid.js';
 import { expect } from 'vitest';
 import type { Generated } from '../../src/codegen/generate.js';
 import { BASELINE, type Limits } from '../../src/codegen/schedule.js';
@@ -171,7 +172,7 @@ export function largest(g: Generated): number {
   const entry = entryOf(g);
   return Math.max(
     ...[...entry.inputs, ...entry.outputs].map((t) => sizeOf(t.shape) * 4),
-    ...g.memory[0]!.tenants.map((t) => t.bytes),
+    ...[...g.memory.samples.tenants, ...g.memory.fixed.tenants].map((t) => t.bytes),
     ...g.weights.map((w) => sizeOf(w.entry.shape) * 4),
   );
 }
@@ -182,7 +183,7 @@ export function expectWithin(g: Generated, given: Partial<Limits> = {}): void {
   const entry = entryOf(g);
   const sizes = [
     ...[...entry.inputs, ...entry.outputs].map((t) => sizeOf(t.shape) * 4),
-    ...entry.slabs,
+    ...entry.slabs.map((slab) => slab.bytes),
     ...g.weights.map((w) => w.entry.bytes),
   ];
   for (const bytes of sizes) expect(bytes).toBeLessThanOrEqual(limits.maxBufferSize);
@@ -198,7 +199,7 @@ export function expectWithin(g: Generated, given: Partial<Limits> = {}): void {
       expect(b.offset % limits.minStorageBufferOffsetAlignment).toBe(0);
       const whole =
         b.kind === 'arena'
-          ? entry.slabs[b.slab]!
+          ? entry.slabs[b.slab]!.bytes
           : b.kind === 'weight'
             ? g.weights.find((w) => w.entry.name === b.name)!.entry.bytes
             : Math.ceil(sizeOf((b.kind === 'input' ? entry.inputs : entry.outputs)[b.index]!.shape) / 4) * 16;
@@ -212,8 +213,8 @@ export function expectWithin(g: Generated, given: Partial<Limits> = {}): void {
         expect(place(a) === place(b) && a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes).toBe(false);
       }
     });
-    for (const counts of d.workgroups)
-      for (const n of counts) expect(n).toBeLessThanOrEqual(limits.maxComputeWorkgroupsPerDimension);
+    for (const w of d.workgroups)
+      for (const n of workgroupsAt(w, entry.samples)) expect(n).toBeLessThanOrEqual(limits.maxComputeWorkgroupsPerDimension);
   }
   expect(written).toEqual(entry.outputs.map((t) => sizeOf(t.shape) * 4));
   expect(Math.abs(entry.dispatches.reduce((sum, d) => sum + d.flops, 0) - g.program.summary.flops)).toBe(0);

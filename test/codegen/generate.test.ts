@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { generate } from '../../src/codegen/generate.js';
+import type { Generated } from '../../src/codegen/generate.js';
 import { EspalierError } from '../../src/diagnostics/types.js';
+import { BATCH } from '../../src/ir/batch.js';
 import { build } from '../../src/ir/build.js';
 import { tensor } from '../../src/ir/tensor.js';
 import type { Value } from '../../src/ir/types.js';
 import { describeMemory } from '../../src/passes/memory.js';
 import { expectGolden } from '../golden.js';
-import { compiled, entryOf, Model, OPTIONS } from './harness.js';
+import { compiled, entryOf, Model } from './harness.js';
 import { block, TINY, vit } from './vit.js';
 
 const MIB = 2 ** 20;
@@ -42,7 +43,7 @@ describe('generate', () => {
     const hidden = build.gelu(build.linear(x, weight(3072, 768)));
     const g = compiled(m.module(build.add(x, build.linear(hidden, weight(768, 3072)))));
     const entry = entryOf(g);
-    expect(g.memory[0]!.tenants.map((t) => t.bytes)).toEqual([64 * 197 * 3072 * 4]);
+    expect(g.memory.fixed.tenants.map((t) => t.bytes)).toEqual([64 * 197 * 3072 * 4]);
     expect(entry.dispatches.length).toBe(4);
     for (const d of entry.dispatches) {
       for (const b of d.bindings) {
@@ -50,7 +51,7 @@ describe('generate', () => {
         expect(b.offset % 256).toBe(0);
       }
     }
-    for (const bytes of entry.slabs) expect(bytes).toBeLessThanOrEqual(256 * MIB);
+    for (const { bytes } of entry.slabs) expect(bytes).toBeLessThanOrEqual(256 * MIB);
     // The parts of the hidden activation meet without a gap.
     const parts = entry.dispatches.slice(0, 2).map((d) => d.bindings.find((b) => b.kind === 'arena')!);
     expect(parts[0]!.offset + parts[0]!.bytes).toBe(parts[1]!.offset);
@@ -66,18 +67,24 @@ describe('generate', () => {
     ]);
   });
 
-  it('shares weights between batch sizes', () => {
-    const m = new Model();
-    const modules = [1, 4].map((batch) => {
-      const n = new Model();
-      return { batch, module: n.module(vit(n, { ...TINY, batch })) };
-    });
-    const g = generate(modules, OPTIONS);
-    expect(g.program.entries.map((e) => [e.batch, e.inputs[0]!.shape[0]])).toEqual([
+  it('has the same kernels whatever the most samples of a pass are', () => {
+    const batched = (samples: number): Generated => {
+      const m = new Model();
+      return compiled(m.module(vit(m, { ...TINY, batch: BATCH })), { samples });
+    };
+    const [one, many] = [batched(1), batched(32)];
+    expect([...many.files]).toEqual([...one.files]);
+    expect([one, many].map((g) => [entryOf(g).samples, entryOf(g).inputs[0]!.shape[0]])).toEqual([
       [1, 1],
-      [4, 4],
+      [32, 1],
     ]);
-    expect(g.weights.length).toBe(compiled(m.module(vit(m, TINY))).weights.length);
+    expect(entryOf(many).dispatches).toEqual(entryOf(one).dispatches);
+    expect([...one.files.values()].some((text) => text.includes('samples'))).toBe(true);
+    // A model for a number of samples is not told how many.
+    const m = new Model();
+    const fixed = compiled(m.module(vit(m, { ...TINY, batch: 4 })));
+    expect([...fixed.files.values()].some((text) => text.includes('samples'))).toBe(false);
+    expect(fixed.program.kernels.length).toBe(one.program.kernels.length);
   });
 
   it('binds writable memory read_write and everything else read, and never both ways at once', () => {
@@ -108,8 +115,8 @@ describe('generate', () => {
     const folded = build.reshape(x, [5, 8, 8]);
     const y = build.matmul(build.matmul(c, folded), build.transpose(d));
     const g = compiled(m.module(build.add(build.linear(x, m.param([64, 64])), build.reshape(y, [1, 5, 64]))));
-    expect(Math.max(...g.memory[0]!.tenants.map((t) => t.bytes))).toBeLessThan(64 * 64 * 4);
-    expect(describeMemory(g.memory[0]!)).not.toContain('[64, 64]');
+    expect(Math.max(...g.memory.fixed.tenants.map((t) => t.bytes))).toBeLessThan(64 * 64 * 4);
+    expect(describeMemory(g.memory.fixed)).not.toContain('[64, 64]');
   });
 
   it('does not copy parts together that are only read apart', () => {
@@ -186,6 +193,6 @@ describe('generate', () => {
     expect(g.program.summary).toMatchObject({ dispatches: 2 + 7 * 2 + 2, kernels: 10 });
     expect(g.program.summary.flops).toBe(entryOf(g).dispatches.reduce((s, d) => s + d.flops, 0));
     expect(g.program.summary.weightBytes).toBe(g.weights.reduce((s, w) => s + w.entry.bytes, 0));
-    expectGolden('vit.memory.txt', describeMemory(g.memory[0]!));
+    expectGolden('vit.memory.txt', describeMemory(g.memory.fixed));
   });
 });

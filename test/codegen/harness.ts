@@ -1,13 +1,17 @@
 /** Runs a generated program on Dawn, with nothing between it and the driver, and compares it with the interpreter. */
 import { expect } from 'vitest';
 import { deviceFacts, legalVariants } from '../../runtime/device.js';
+import { byteSize } from '../../runtime/check.js';
+import { workgroupsAt } from '../../runtime/grid.js';
 import { Layouts } from '../../runtime/kernels.js';
 import { type OpenDevice, openDevice } from '../../runtime/node/device.js';
-import type { BufferRef, Entry } from '../../runtime/program.js';
+import { type BufferRef, type Entry, holdsSamples, type TensorSpec } from '../../runtime/program.js';
+import { shapeAt } from '../../src/ir/batch.js';
 import { type Generated, type GenerateOptions, generate } from '../../src/codegen/generate.js';
 import { input, make, paramRef, resultValues, topological } from '../../src/ir/graph.js';
 import { interpret, interpretValues } from '../../src/ir/interpret.js';
 import { sizeOf } from '../../src/ir/ops/shapes.js';
+import { samplesOf as argumentSamples, funcAt } from '../../src/ir/samples.js';
 import { tensor } from '../../src/ir/tensor.js';
 import type { DType, Module, OpAttrs, OpName, Param, Tensor, Value } from '../../src/ir/types.js';
 
@@ -69,7 +73,11 @@ export class Model {
   readonly arguments = new Map<string, Tensor>();
   private readonly next: () => number;
 
-  constructor(seed = 1) {
+  /** @param samples how many there are of what holds the batch */
+  constructor(
+    seed = 1,
+    readonly samples = 1,
+  ) {
     this.next = random(seed);
   }
 
@@ -77,7 +85,7 @@ export class Model {
     const name = `x${this.inputs.length}`;
     const v = input(name, { dtype, shape });
     this.inputs.push(v);
-    this.arguments.set(name, data ?? randomTensor(shape, this.next, dtype));
+    this.arguments.set(name, data ?? randomTensor(shapeAt(shape, this.samples), this.next, dtype));
     return v;
   }
 
@@ -111,11 +119,21 @@ export class Model {
 export const OPTIONS: GenerateOptions = { name: 'test', compiler: 'test', weights: 'f32', keepPrograms: true };
 
 export function compiled(module: Module, options: Partial<GenerateOptions> = {}): Generated {
-  return generate([{ batch: 1, module }], { ...OPTIONS, ...options });
+  return generate(module, { ...OPTIONS, ...options });
 }
 
 /** Which variant of each kernel runs: the best legal one, or the portable one. */
 export type Choice = 'best' | 'portable';
+
+/** How many samples a program's arguments are. */
+export function samplesOf({ inputs }: Entry, args: Arguments): number {
+  const [first] = inputs;
+  return first ? args.arguments.get(first.name)!.data.length / sizeOf(first.shape) : 1;
+}
+
+/** The shape of so many samples of a tensor. */
+export const ofSamples = ({ shape }: TensorSpec, samples: number): number[] =>
+  shape.map((d, i) => (i === 0 ? d * samples : d));
 
 /** What a program computes with: parameters' elements and arguments, by name. */
 export type Arguments = Pick<Model, 'data' | 'arguments'>;
@@ -124,6 +142,7 @@ export async function execute(run: Runner, g: Generated, model: Arguments, choic
   const { device } = run.open;
   const facts = deviceFacts(device);
   const entry = g.program.entries[0]!;
+  const samples = samplesOf(entry, model);
   const made: GPUBuffer[] = [];
   const buffer = (size: number, usage: number): GPUBuffer => {
     const b = device.createBuffer({ size: Math.ceil(size / 16) * 16, usage });
@@ -139,15 +158,17 @@ export async function execute(run: Runner, g: Generated, model: Arguments, choic
     device.queue.writeBuffer(b, 0, bytes as Uint8Array<ArrayBuffer>);
     weights.set(w.entry.name, b);
   }
-  const slabs = entry.slabs.map((size) => buffer(size, STORAGE));
+  const slabs = entry.slabs.map((slab) => buffer(slab.bytes * (slab.samples ? samples : 1), STORAGE));
   const inputs = entry.inputs.map((spec) => {
-    const b = buffer(sizeOf(spec.shape) * 4, STORAGE);
+    const b = buffer(byteSize(spec, samples), STORAGE);
     const data = model.arguments.get(spec.name)!.data;
     const array = { f32: Float32Array, f16: Float32Array, i32: Int32Array, u32: Uint32Array }[spec.dtype];
     device.queue.writeBuffer(b, 0, array.from(data) as Float32Array<ArrayBuffer>);
     return b;
   });
-  const outputs = entry.outputs.map((spec) => buffer(sizeOf(spec.shape) * 4, STORAGE));
+  const outputs = entry.outputs.map((spec) => buffer(byteSize(spec, samples), STORAGE));
+  const uniform = buffer(16, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
+  device.queue.writeBuffer(uniform, 0, new Uint32Array([samples]));
   const place = (ref: BufferRef): GPUBuffer => {
     if (ref.kind === 'weight') return weights.get(ref.name)!;
     if (ref.kind === 'arena') return slabs[ref.slab]!;
@@ -156,6 +177,10 @@ export async function execute(run: Runner, g: Generated, model: Arguments, choic
   device.pushErrorScope('validation');
   const encoder = device.createCommandEncoder();
   const pass = encoder.beginComputePass();
+  pass.setBindGroup(
+    1,
+    device.createBindGroup({ layout: run.layouts.run, entries: [{ binding: 0, resource: { buffer: uniform } }] }),
+  );
   for (const d of entry.dispatches) {
     const kernel = g.program.kernels[d.kernel]!;
     const variant = choice === 'portable' ? kernel.variants.length - 1 : legalVariants(kernel.variants, facts)[0]!;
@@ -174,18 +199,21 @@ export async function execute(run: Runner, g: Generated, model: Arguments, choic
     }
     const group = device.createBindGroup({
       layout: layout.group,
-      entries: d.bindings.map((ref, binding) => ({
-        binding,
-        resource: { buffer: place(ref), offset: ref.offset, size: Math.max(4, ref.bytes) },
-      })),
+      entries: d.bindings.map((ref, binding) => {
+        const times = holdsSamples(entry, ref) ? samples : 1;
+        return {
+          binding,
+          resource: { buffer: place(ref), offset: ref.offset * times, size: Math.max(4, ref.bytes * times) },
+        };
+      }),
     });
     pass.setPipeline(pipeline);
     pass.setBindGroup(0, group);
-    pass.dispatchWorkgroups(...d.workgroups[variant]!);
+    pass.dispatchWorkgroups(...workgroupsAt(d.workgroups[variant]!, samples));
   }
   pass.end();
   const reads = entry.outputs.map((spec, i) => {
-    const size = sizeOf(spec.shape) * 4;
+    const size = byteSize(spec, samples);
     const b = buffer(size, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST);
     encoder.copyBufferToBuffer(outputs[i]!, 0, b, 0, size);
     return b;
@@ -197,9 +225,9 @@ export async function execute(run: Runner, g: Generated, model: Arguments, choic
   for (const [i, spec] of entry.outputs.entries()) {
     const b = reads[i]!;
     await b.mapAsync(GPUMapMode.READ);
-    const bytes = b.getMappedRange().slice(0, sizeOf(spec.shape) * 4);
+    const bytes = b.getMappedRange().slice(0, byteSize(spec, samples));
     const array = { f32: Float32Array, f16: Float32Array, i32: Int32Array, u32: Uint32Array }[spec.dtype];
-    results.push(tensor(spec.shape, new array(bytes), spec.dtype));
+    results.push(tensor(ofSamples(spec, samples), new array(bytes), spec.dtype));
   }
   for (const b of made) b.destroy();
   return results;
@@ -236,7 +264,9 @@ export function differences(
   found: readonly Tensor[],
   wanted: readonly Tensor[],
 ): number[] {
-  const values = topological(resultValues(module.funcs.get('infer')!));
+  const infer = module.funcs.get('infer')!;
+  const samples = argumentSamples(infer, (name) => args.arguments.get(name)?.type.shape);
+  const values = topological(resultValues(funcAt(infer, samples)));
   const onTheWay = interpretValues(values, { inputs: args.arguments, params: (name) => args.data.get(name)! });
   const scale = Math.max(0.1 * largestOf(onTheWay), largestOf(wanted), 1e-30);
   return wanted.map((e, i) => {
@@ -255,12 +285,17 @@ export async function agrees(
   run: Runner,
   model: Model,
   results: readonly Value[],
-  options: Partial<GenerateOptions> & { tolerance?: number; choices?: readonly Choice[] } = {},
+  options: Partial<GenerateOptions> & {
+    tolerance?: number;
+    choices?: readonly Choice[];
+    /** Instead of what the interpreter gives. */
+    expected?: readonly Tensor[];
+  } = {},
 ): Promise<Generated> {
-  const { tolerance = 1e-5, choices = ['best', 'portable'], ...rest } = options;
+  const { tolerance = 1e-5, choices = ['best', 'portable'], expected: given, ...rest } = options;
   const module = model.module(...results);
-  const g = compiled(module, rest);
-  const expected = model.expected(module);
+  const g = compiled(module, { samples: model.samples, ...rest });
+  const expected = given ?? model.expected(module);
   for (const choice of choices) {
     const actual = await execute(run, g, model, choice);
     expected.forEach((e, i) => {

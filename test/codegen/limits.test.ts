@@ -1,13 +1,14 @@
 /** What programs promise about limits, without a GPU: limit-suite.ts runs them. */
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
-import { allocate } from '../../runtime/memory.js';
-import { generate } from '../../src/codegen/generate.js';
+import { passBuffers } from '../../runtime/memory.js';
+import type { Generated } from '../../src/codegen/generate.js';
+import { BATCH } from '../../src/ir/batch.js';
 import { build } from '../../src/ir/build.js';
 import { describeMemory } from '../../src/passes/memory.js';
 import { CUTS, cutTo, expectWithin, LARGE, largest, Outline } from './cuts.js';
 import { randomGraph } from './graphs.js';
-import { compiled, entryOf, OPTIONS } from './harness.js';
+import { compiled, entryOf } from './harness.js';
 import { wideGraph } from './wide-graphs.js';
 
 const MIB = 2 ** 20;
@@ -28,15 +29,33 @@ describe('tensors just over 128 MiB', () => {
 });
 
 describe('memory', () => {
-  it('is what a session takes, and the table of a cut program counts in dispatches', async () => {
-    const modules = [1, 64].map((batch) => {
-      const m = new Outline();
-      const x = m.input([batch, 197, 16]);
-      const up = build.gelu(build.linear(x, m.param([3072, 16])));
-      const y = build.linear(up, m.param([16, 3072]));
-      return { batch, module: m.module(y, build.mean(y, [1])) };
-    });
-    const { program, memory } = generate(modules, OPTIONS);
+  const mlp = (batch: number, samples: number): Generated => {
+    const m = new Outline();
+    const x = m.input([batch, 197, 16]);
+    const up = build.gelu(build.linear(x, m.param([3072, 16])));
+    const y = build.linear(up, m.param([16, 3072]));
+    return compiled(m.module(y, build.mean(y, [1])), { samples });
+  };
+
+  it('of a cut program is a table that counts in dispatches', () => {
+    const { fixed } = mlp(64, 1).memory;
+    // Two parts write the hidden activation, two read it; the slab holds it once.
+    expect(fixed.tenants.map((t) => [t.bytes, t.first, t.last])).toEqual([[64 * 197 * 3072 * 4, 0, 3]]);
+    expect(fixed.slabs).toEqual([64 * 197 * 3072 * 4]);
+    expect(describeMemory(fixed)).toContain('0..3');
+  });
+
+  it('holds as many samples as a binding does, of those that were asked for', () => {
+    const each = 197 * 3072 * 4;
+    const { program, memory } = mlp(BATCH, 64);
+    expect(memory.samples.tenants.map((t) => t.bytes)).toEqual([each]);
+    expect(program.entries[0]!.samples).toBe(Math.floor((128 * MIB) / each));
+    expect(program.entries[0]!.dispatches.length).toBe(3);
+    expect(mlp(BATCH, 5).program.entries[0]!.samples).toBe(5);
+  });
+
+  it.each([1, 7])('is what a session takes for passes of %d', async (samples) => {
+    const { program } = mlp(BATCH, 7);
     let taken = 0;
     const createBuffer = ({ size }: { size: number }): object => {
       taken += size;
@@ -44,18 +63,9 @@ describe('memory', () => {
     };
     const device = { createBuffer, pushErrorScope() {}, popErrorScope: async () => null } as unknown as GPUDevice;
     vi.stubGlobal('GPUBufferUsage', { STORAGE: 1, COPY_DST: 2, COPY_SRC: 4, MAP_READ: 8 });
-    const load = allocate(
-      device,
-      { ...program, weights: [], weightFiles: [] } as never,
-      { open: () => Promise.reject() } as never,
-    );
-    await load.finally(() => vi.unstubAllGlobals());
-    expect(taken + program.summary.weightBytes).toBe(program.summary.peakBytes);
-    const [, cut] = memory;
-    // Two parts write the hidden activation, two read it; the slab holds it once.
-    expect(cut!.tenants.map((t) => [t.bytes, t.first, t.last])).toEqual([[64 * 197 * 3072 * 4, 0, 3]]);
-    expect(cut!.slabs).toEqual([64 * 197 * 3072 * 4]);
-    expect(describeMemory(cut!)).toContain('0..3');
+    await passBuffers(device, program.entries[0]!, samples).finally(() => vi.unstubAllGlobals());
+    const { weightBytes, leastBytes, peakBytes } = program.summary;
+    expect(taken + weightBytes).toBe(samples === 1 ? leastBytes : peakBytes);
   });
 });
 

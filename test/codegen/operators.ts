@@ -1,4 +1,5 @@
 /** Every operator of the table with operands of several shapes: generated, run, compared with the interpreter. */
+import { BATCH } from '../../src/ir/batch.js';
 import { build } from '../../src/ir/build.js';
 import { tensor } from '../../src/ir/tensor.js';
 import type { OpName, Tensor, Value } from '../../src/ir/types.js';
@@ -79,6 +80,7 @@ const conv =
 
 export const CASES: { readonly [O in Exclude<OpName, 'solve'>]: readonly Case[] } = {
   param: [(m) => m.param([2, 6]), (m) => m.param([3])],
+  batch_size: [(m) => m.op('mul', [m.input([BATCH, 3]), m.op('batch_size', [], {})], {})],
   input: [(m) => m.input([2, 6]), (m) => m.input([3])],
   constant: [(m) => m.op('constant', [], { value: 1.5, dtype: 'f32', shape: [2, 3] })],
   iota: [

@@ -8,6 +8,7 @@ import { parameters, random } from '../passes/models.js';
 import { grow, step } from '../passes/random-graphs.js';
 import { randomGraph } from './graphs.js';
 import { type Arguments, type Choice, compiled, differences, execute, type Model, type Runner } from './harness.js';
+import { lifted } from './lift.js';
 import { wideGraph } from './wide-graphs.js';
 
 /** Runs a module and compares its results with the ones wanted. */
@@ -19,7 +20,7 @@ async function expectResults(
   tolerance: number,
   choice: Choice,
 ): Promise<void> {
-  const program = compiled(module);
+  const program = compiled(module, { samples: 8 });
   const found = await execute(run, program, args, choice);
   for (const [i, d] of differences(module, args, found, wanted).entries())
     expect(d, `result ${i} (${choice})\n${[...program.files.values()].join('\n')}`).toBeLessThan(tolerance);
@@ -43,6 +44,17 @@ export function randomPrograms(run: Runner, choices: readonly Choice[]): void {
   it('agree with the interpreter', async () => {
     const check = fromSeed((seed) => randomGraph(seed, 12), 5e-5, ['portable']);
     await fc.assert(fc.asyncProperty(fc.nat(), check), { numRuns: 100, ...SEEDS });
+  });
+
+  it('agree for several samples', async () => {
+    const check = async (seed: number, samples: number): Promise<void> => {
+      const { model, results } = wideGraph(seed, 8);
+      const batched = lifted(model, results, samples, seed);
+      if (!batched) return;
+      const module = batched.model.module(...batched.results);
+      for (const choice of choices) await expectResults(run, module, batched.model, batched.expected, 2e-4, choice);
+    };
+    await fc.assert(fc.asyncProperty(fc.nat(1e9), fc.integer({ min: 2, max: 5 }), check), { numRuns: 13, ...SEEDS });
   });
 
   it('agree around products, convolutions and attention', async () => {

@@ -1,9 +1,12 @@
 /** The tests of generated programs that need a GPU, for one driver. A test file for each driver calls it: a process has one driver. */
 import { afterAll, describe, expect, it } from 'vitest';
+import { workgroupsAt } from '../../runtime/grid.js';
+import { BATCH } from '../../src/ir/batch.js';
 import { build } from '../../src/ir/build.js';
 import { OP_NAMES } from '../../src/ir/ops/index.js';
 import { suiteThatNeeds } from '../needs.js';
 import { agrees, type Choice, compiled, entryOf, Model, openRunner, type Runner } from './harness.js';
+import { lifted } from './lift.js';
 import { CASES, TOLERANCE } from './operators.js';
 import { randomPrograms } from './random-programs.js';
 import { TINY, vit } from './vit.js';
@@ -65,6 +68,11 @@ export async function operatorSuite(driver: Driver): Promise<void> {
           const list = 'id' in results ? [results] : results;
           const g = await agrees(run, m, list, { tolerance: TOLERANCE[op] ?? 1e-5, choices: choicesOn(driver) });
           expect(g.program.entries[0]!.dispatches.length).toBeGreaterThan(0);
+          // The same for three of each input at once, by kernels that are told the number.
+          const batched = lifted(m, list, 3);
+          if (!batched) return;
+          const { model, results: all, expected } = batched;
+          await agrees(run, model, all, { tolerance: TOLERANCE[op] ?? 1e-5, choices: choicesOn(driver), expected });
         });
       });
     }
@@ -77,6 +85,14 @@ export async function programSuite(driver: Driver): Promise<void> {
     it('a vision transformer', async () => {
       const m = new Model(3);
       await agrees(run, m, [vit(m, TINY)], { tolerance: 3e-5, choices });
+    });
+
+    it('a vision transformer for any number of images', async () => {
+      for (const samples of [1, 2, 7]) {
+        const m = new Model(3, samples);
+        const g = await agrees(run, m, [vit(m, { ...TINY, batch: BATCH })], { tolerance: 3e-5, choices, samples: 8 });
+        expect(entryOf(g).samples).toBe(8);
+      }
     });
 
     it('a vision transformer with f16 weights', async () => {
@@ -125,8 +141,9 @@ export async function programSuite(driver: Driver): Promise<void> {
       const g = await agrees(run, m, [y], { choices });
       expect(entryOf(g).dispatches.length).toBe(1);
       const [dispatch] = entryOf(g).dispatches;
-      for (const counts of dispatch!.workgroups) expect(Math.max(...counts)).toBeLessThanOrEqual(65535);
-      expect(Math.max(...dispatch!.workgroups.map(([x, y, z]) => x * y * z))).toBeGreaterThan(65535);
+      const counts = dispatch!.workgroups.map((w) => workgroupsAt(w, 1));
+      for (const c of counts) expect(Math.max(...c)).toBeLessThanOrEqual(65535);
+      expect(Math.max(...counts.map(([x, y, z]) => x * y * z))).toBeGreaterThan(65535);
     });
 
     // Hundreds of kernels, which lavapipe would compile for minutes: they are SwiftShader's tests alone.

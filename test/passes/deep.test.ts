@@ -112,7 +112,7 @@ function everyStage(module: Module): void {
     const made = optimize(module, { adapters, layout, verify: true });
     expect(relative(expected, run(made.module, params))).toBeLessThan(1e-9);
     for (const { difference } of checkRegions(made.report.regions, params)) expect(difference).toBeLessThan(1e-9);
-    const compiled = generate([{ batch: 1, module: made.module }], { name: 'deep', compiler: 'test', weights: 'f32' });
+    const compiled = generate(made.module, { name: 'deep', compiler: 'test', weights: 'f32' });
     expect(compiled.program.entries[0]!.dispatches.length).toBeGreaterThan(0);
   }
 }

@@ -47,7 +47,7 @@ describe('in a page', () => {
         session.dispose();
         return { supported: isSupported(), values: [...outputs.logits], label: classes[0].label, last: progress.at(-1) };
       })();`;
-    const tiny = tinyProgram({ batches: [1, 8], labels: ['ant', 'bee', 'cat', 'dog'] });
+    const tiny = tinyProgram({ samples: 8, labels: ['ant', 'bee', 'cat', 'dog'] });
     expect(await runPage(browser, site(tiny, page))).toEqual({
       supported: true,
       values: Array.from(expected(x)),

@@ -11,7 +11,7 @@ let images: Session;
 const open = (tiny: Tiny) => load(tiny, { device: gpu.device });
 beforeAll(async () => {
   gpu = await openDevice();
-  tensors = await open(tinyProgram({ batches: [1, 4] }));
+  tensors = await open(tinyProgram({ samples: 4 }));
   images = await open(copyProgram([{ step: 'normalize', mean: [0], std: [1 / 255] }], 3, 1, 2));
 });
 afterAll(() => {

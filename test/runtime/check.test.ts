@@ -5,11 +5,11 @@ import { ProgramFileError } from '../../runtime/errors.js';
 import type { BufferRef, Dispatch, Entry, Program } from '../../runtime/program.js';
 import { tinyProgram } from './program.js';
 
-const whole = tinyProgram({ batches: [1, 2] }).program;
-const [one, two] = whole.entries as [Entry, Entry];
+const whole = tinyProgram({ samples: 2 }).program;
+const [one] = whole.entries as [Entry];
 
-/** The program with its entry for a batch of one changed. */
-const withEntry = (change: Partial<Entry>): object => ({ ...whole, entries: [{ ...one, ...change }, two] });
+/** The program with its entry changed. */
+const withEntry = (change: Partial<Entry>): object => ({ ...whole, entries: [{ ...one, ...change }] });
 
 /** The same with a dispatch changed. */
 const withDispatch = (at: number, change: Partial<Dispatch>): object =>
@@ -89,12 +89,12 @@ describe('refuses', () => {
       /names the file `.*` twice/,
     ],
     [
-      'entries of one batch',
+      'several entries',
       [
         { ...whole, entries: [one, one] },
-        { ...whole, entries: [one, two, two] },
+        { ...whole, entries: [one, { ...one, name: 'prepare' }] },
       ],
-      /names entries for batch `[12]` twice/,
+      /has several entries/,
     ],
     [
       'files that are not listed',
@@ -124,14 +124,6 @@ describe('refuses', () => {
       /kernel `(scale|shift)` has no portable variant/,
     ],
     [
-      'entries that differ in more than their batch',
-      [
-        withEntry({ inputs: [{ ...one.inputs[0]!, name: 'z' }] }),
-        withEntry({ outputs: [{ ...one.outputs[0]!, name: 'z' }] }),
-      ],
-      /differ in more than their batch/,
-    ],
-    [
       'golden tensors of other entries',
       [
         { ...whole, golden: { ...golden, inputs: [] } },
@@ -156,12 +148,28 @@ describe('refuses', () => {
       /names the (input `x`|output `logits`) twice/,
     ],
     [
-      'tensors of another batch',
+      'slabs whose samples begin where no binding can',
       [
-        withEntry({ inputs: [{ ...one.inputs[0]!, shape: [3, 4] }] }),
-        withEntry({ outputs: [{ ...one.outputs[0]!, shape: [3, 4] }] }),
+        withEntry({ slabs: [{ bytes: 272, samples: true }] }),
+        withEntry({ slabs: [...one.slabs, { bytes: 4, samples: true }] }),
       ],
-      /does not begin with the batch, 1/,
+      /slab [01] has (272|4) bytes for each sample, no multiple of 256/,
+    ],
+    [
+      'slabs that are larger than anything',
+      [
+        withEntry({ slabs: [{ bytes: 2 ** 53 - 256, samples: true }] }),
+        withEntry({ samples: 2 ** 50, slabs: [{ bytes: 512, samples: false }] }),
+      ],
+      /slab 0 is larger than anything|is larger than anything/,
+    ],
+    [
+      'counts of workgroups that are none',
+      [
+        withDispatch(0, { workgroups: [{ tiles: [0, 1, 1] }] }),
+        withDispatch(1, { workgroups: [{ tiles: [{ samples: 1, by: 0 }, 1, 1] }] }),
+      ],
+      /malformed at `entries/,
     ],
     [
       'tensors that are larger than anything',
@@ -189,10 +197,7 @@ describe('refuses', () => {
       [
         withDispatch(0, { workgroups: [] }),
         withDispatch(1, {
-          workgroups: [
-            [1, 1, 1],
-            [1, 1, 1],
-          ],
+          workgroups: [{ tiles: [1, 1, 1] }, { tiles: [1, 1, 1] }],
         }),
       ],
       /does not fit kernel `(scale|shift)`|malformed at `entries/,
@@ -227,7 +232,7 @@ describe('refuses', () => {
         withBinding(0, 2, { kind: 'arena', slab: 0, offset: 128, bytes: 16 }),
         withBinding(1, 0, { kind: 'arena', slab: 0, offset: 4, bytes: 16 }),
       ],
-      /binds bytes (128\.\.144|4\.\.20) of the 272 of its arena|malformed at `entries/,
+      /binds bytes (128\.\.144|4\.\.20) of the 512 of its arena|malformed at `entries/,
     ],
     [
       'kernels that write to weights',

@@ -43,10 +43,10 @@ const refusal = (promise: Promise<unknown>): Promise<RuntimeError> =>
     (error: RuntimeError) => error,
   );
 
-/** With a kernel that is never chosen here, and one of two batch sizes. */
+/** With a kernel that is never chosen here, for passes of several. */
 const tiny = (): Tiny =>
   tinyProgram({
-    batches: [1, 4],
+    samples: 4,
     labels: ['ant', 'bee', 'cat', 'dog'],
     variants: [{ name: 'rare', requires: { features: ['no-such-feature'] }, file: 'rare.wgsl', rank: 9 }],
     files: { 'rare.wgsl': scaleWgsl() },

@@ -63,17 +63,18 @@ const PORTABLE: KernelVariant = { name: 'portable', requires: {}, file: 'scale.w
 const GOLDEN = [1, -2, 3, 0.25, -1, 2, 0.5, 4, 0.75, 5, -3, 2];
 const GOLDEN_ROWS = 3;
 
-function entry(batch: number, variants: number): Entry {
-  const bytes = batch * 16;
-  const io = (name: string) => ({ name, dtype: 'f32' as const, shape: [batch, 4] });
+function entry(samples: number, variants: number): Entry {
+  const bytes = 16;
+  const io = (name: string) => ({ name, dtype: 'f32' as const, shape: [1, 4] });
   const arena = { kind: 'arena', slab: 0, offset: 256, bytes } as const;
-  const common = { flops: 4 * batch, bytes: 3 * bytes };
+  const common = { flops: 4, bytes: 3 * bytes };
+  const workgroups = { tiles: [{ samples: 1, by: 1 }, 1, 1] } as const;
   return {
-    name: `infer_${batch}`,
-    batch,
+    name: 'infer',
+    samples,
     inputs: [io('x')],
     outputs: [io('logits')],
-    slabs: [256 + bytes],
+    slabs: [{ bytes: 512, samples: true }],
     dispatches: [
       {
         kernel: 0,
@@ -82,7 +83,7 @@ function entry(batch: number, variants: number): Entry {
           { kind: 'weight', name: 'a', offset: 0, bytes: 16 },
           arena,
         ],
-        workgroups: Array.from({ length: variants }, () => [batch, 1, 1] as const),
+        workgroups: Array.from({ length: variants }, () => workgroups),
         label: 'scale',
         ...common,
       },
@@ -93,7 +94,7 @@ function entry(batch: number, variants: number): Entry {
           { kind: 'weight', name: 'b', offset: 0, bytes: 16 },
           { kind: 'output', index: 0, offset: 0, bytes },
         ],
-        workgroups: [[batch, 1, 1]],
+        workgroups: [workgroups],
         label: 'shift',
         ...common,
       },
@@ -102,7 +103,8 @@ function entry(batch: number, variants: number): Entry {
 }
 
 export interface TinyOptions {
-  readonly batches?: readonly number[];
+  /** The most of a pass (default 1). */
+  readonly samples?: number;
   /** Variants of the first kernel before the portable one; their files are added with `files`. */
   readonly variants?: readonly KernelVariant[];
   readonly files?: Readonly<Record<string, string | Uint8Array>>;
@@ -143,7 +145,7 @@ export function sealed(program: Unsealed, files: Tiny['files']): Tiny {
 }
 
 export function tinyProgram({
-  batches = [1],
+  samples = 1,
   variants = [],
   files = {},
   portable = {},
@@ -169,7 +171,7 @@ export function tinyProgram({
         variants: [{ name: 'portable', requires: {}, file: 'shift.wgsl', rank: 0 }],
       },
     ],
-    entries: batches.map((b) => entry(b, variants.length + 1)),
+    entries: [entry(samples, variants.length + 1)],
     weights: [
       { name: 'a', dtype: 'f32', shape: [4], layout: 'rows', bytes: 16 },
       { name: 'b', dtype: 'f32', shape: [4], layout: 'rows', bytes: 16 },
@@ -187,6 +189,7 @@ export function tinyProgram({
       sparseFlops: 0,
       weightBytes: 32,
       peakBytes: 1024,
+      leastBytes: 1024,
     },
   };
   const shape = [GOLDEN_ROWS, 4];
@@ -210,9 +213,9 @@ export function copyProgram(
   channels: number,
   height: number,
   width: number,
-  batch = 1,
+  samples = 1,
 ): Tiny {
-  const shape = [batch, channels, height, width];
+  const shape = [1, channels, height, width];
   const count = shape.reduce((a, b) => a * b, 1);
   const bytes = count * 4;
   const program: Unsealed = {
@@ -228,7 +231,7 @@ export function copyProgram(
     entries: [
       {
         name: 'infer',
-        batch,
+        samples,
         inputs: [{ name: 'image', dtype: 'f32', shape }],
         outputs: [{ name: 'pixels', dtype: 'f32', shape }],
         slabs: [],
@@ -239,7 +242,7 @@ export function copyProgram(
               { kind: 'input', index: 0, offset: 0, bytes },
               { kind: 'output', index: 0, offset: 0, bytes },
             ],
-            workgroups: [[Math.ceil(count / 64), 1, 1]],
+            workgroups: [{ tiles: [{ samples: count, by: 64 }, 1, 1] }],
             flops: 0,
             bytes: 2 * bytes,
             label: 'copy',

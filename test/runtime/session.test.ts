@@ -24,7 +24,7 @@ import { type OpenDevice, openDevice } from '../../runtime/node/device.js';
 import { load as loadInNode } from '../../runtime/node/index.js';
 import type { KernelVariant } from '../../runtime/program.js';
 import { isSupported, type LoadOptions, load, type Session } from '../../runtime/session.js';
-import { chunkSizes } from '../../runtime/tensors.js';
+import { passesOf } from '../../runtime/tensors.js';
 import { copyProgram, expected, scaleWgsl, sealed, type Tiny, tinyProgram } from './program.js';
 
 let gpu: OpenDevice;
@@ -73,8 +73,8 @@ describe('run', () => {
       expect(shapes.logits).toEqual([1, 4]);
     }));
 
-  test('takes any number of items, in batches', () =>
-    withSession(tinyProgram({ batches: [1, 8] }), async (session) => {
+  test('takes any number of items, in passes', () =>
+    withSession(tinyProgram({ samples: 8 }), async (session) => {
       for (const items of [1, 2, 7, 8, 9, 21]) {
         const x = ramp(items);
         const { outputs, shapes } = await session.run({ tensors: { x } });
@@ -83,15 +83,54 @@ describe('run', () => {
       }
     }));
 
-  test('splits items over batch sizes', () => {
-    expect(chunkSizes(21, [1, 8])).toEqual([
-      { batch: 8, count: 8 },
-      { batch: 8, count: 8 },
-      { batch: 8, count: 5 },
+  test('splits items over as few passes as there can be, of nearly one size', () => {
+    expect(passesOf(21, 8)).toEqual([
+      { start: 0, count: 7 },
+      { start: 7, count: 7 },
+      { start: 14, count: 7 },
     ]);
-    expect(chunkSizes(3, [1, 8]).map((c) => c.batch)).toEqual([1, 1, 1]);
-    expect(chunkSizes(3, [8])).toEqual([{ batch: 8, count: 3 }]);
-    expect(chunkSizes(1, [4, 1, 2])).toEqual([{ batch: 1, count: 1 }]);
+    expect(passesOf(9, 8).map((p) => p.count)).toEqual([4, 5]);
+    expect(passesOf(3, 8)).toEqual([{ start: 0, count: 3 }]);
+    expect(passesOf(3, 1).map((p) => p.start)).toEqual([0, 1, 2]);
+    expect(passesOf(0, 8)).toEqual([]);
+  });
+
+  test('a pass is never longer than the program or the session allows', async () => {
+    const passes = (program: Tiny, samples: number | undefined, items: number): Promise<number[]> =>
+      withSession(
+        program,
+        async (session) => {
+          const counts: number[] = [];
+          const write = vi.spyOn(gpu.device.queue, 'writeBuffer').mockImplementation(function (this: GPUQueue, ...args) {
+            if (args[0].label === 'samples') counts.push((args[2] as Uint32Array)[0]!);
+            return GPUQueue.prototype.writeBuffer.apply(this, args);
+          });
+          const { outputs } = await session.run({ tensors: { x: ramp(items) } });
+          write.mockRestore();
+          expect(outputs.logits).toEqual(expected(ramp(items)));
+          return counts;
+        },
+        samples === undefined ? {} : { samples },
+      );
+    expect(await passes(tinyProgram({ samples: 8 }), undefined, 20)).toEqual([6, 7, 7]);
+    expect(await passes(tinyProgram({ samples: 8 }), 3, 7)).toEqual([2, 2, 3]);
+    expect(await passes(tinyProgram({ samples: 8 }), 100, 9)).toEqual([4, 5]);
+    expect(await passes(tinyProgram(), 100, 2)).toEqual([1, 1]);
+  });
+
+  test('memory is made for the largest pass so far, and no more', async () => {
+    const made: number[] = [];
+    const create = vi.spyOn(gpu.device, 'createBuffer').mockImplementation(function (this: GPUDevice, d) {
+      if (d.label === 'slab 0') made.push(d.size / 512);
+      return GPUDevice.prototype.createBuffer.call(this, d);
+    });
+    await withSession(tinyProgram({ samples: 8 }), async (session) => {
+      // The golden rows, one and three; what three took is given back.
+      expect(made.splice(0)).toEqual([1, 3]);
+      for (const items of [1, 1, 2, 8, 3, 20]) await session.run({ tensors: { x: ramp(items) } });
+      expect(made).toEqual([1, 2, 8]);
+    });
+    create.mockRestore();
   });
 
   test('runs that overlap go one after another', () =>
@@ -112,7 +151,7 @@ describe('run', () => {
     }));
 
   test('warmup leaves results as they are', () =>
-    withSession(tinyProgram({ batches: [1, 4] }), async (session) => {
+    withSession(tinyProgram({ samples: 4 }), async (session) => {
       await session.warmup();
       expect((await session.run({ tensors: { x: ramp(3) } })).outputs.logits).toEqual(expected(ramp(3)));
     }));
@@ -233,22 +272,22 @@ describe('golden input', () => {
     expect(await failure(load(tinyProgram({ files }), { device: gpu.device }))).toBeInstanceOf(GoldenMismatchError);
   });
 
-  const second = { batches: [1, 8], variants: [variant('fast')] };
+  const several = { samples: 8, variants: [variant('fast')] };
 
   test.each([
-    ['in the entry of the second batch size', 'select(0.0, 0.01, arrayLength(&y) > 4u)'],
-    ['in one row of that', 'select(0.0, 0.01, id.x / 4u == 5u)'],
-    ['by reading a neighbour', 'x[(id.x + 16u) % arrayLength(&y)] - x[id.x]'],
+    ['for several', 'select(0.0, 0.01, arrayLength(&y) > 4u)'],
+    ['in one row of several', 'select(0.0, 0.01, id.x / 4u == 2u)'],
+    ['by reading a neighbour', 'x[(id.x + 4u) % arrayLength(&y)] - x[id.x]'],
   ])('a kernel that is wrong only %s is caught', async (_, wrong) => {
     const files = { 'fast.wgsl': scaleWgsl(`+ ${wrong}`) };
-    await withSession(tinyProgram({ ...second, files }), async (session) => {
+    await withSession(tinyProgram({ ...several, files }), async (session) => {
       expect(session.usesFallback).toBe(true);
       expect((await session.run({ tensors: { x: ramp(9) } })).outputs.logits).toEqual(expected(ramp(9)));
     });
-    const everywhere = tinyProgram({ ...second, files: { ...files, 'scale.wgsl': files['fast.wgsl'] } });
+    const everywhere = tinyProgram({ ...several, files: { ...files, 'scale.wgsl': files['fast.wgsl'] } });
     const error = await failure(load(everywhere, { device: gpu.device }));
     expect(error).toBeInstanceOf(GoldenMismatchError);
-    expect(error.message).toMatch(/at batch 8/);
+    expect(error.message).toMatch(/for 3 at a time/);
   });
 
   test('can be left out', () =>
@@ -260,7 +299,7 @@ describe('golden input', () => {
 describe('limits', () => {
   const large = (bytes: number): Tiny => {
     const tiny = tinyProgram({ golden: false });
-    const entries = tiny.program.entries.map((e) => ({ ...e, slabs: [...e.slabs, bytes] }));
+    const entries = tiny.program.entries.map((e) => ({ ...e, slabs: [...e.slabs, { bytes, samples: false }] }));
     return sealed({ ...tiny.program, entries }, tiny.files);
   };
 
@@ -349,7 +388,7 @@ describe('end', () => {
     const listen = (event: GPUUncapturedErrorEvent) => errors.push(event.error.message);
     gpu.device.addEventListener('uncapturederror', listen);
     for (let ticks = 0; ticks < 12; ticks++) {
-      const session = await load(tinyProgram({ batches: [1, 4] }), { device: gpu.device });
+      const session = await load(tinyProgram({ samples: 4 }), { device: gpu.device });
       const pending = session.run({ tensors: { x: ramp(9) } }).catch((e: unknown) => e);
       for (let i = 0; i < ticks; i++) await new Promise(ticks % 2 ? setImmediate : (done) => setTimeout(done, 1));
       session.dispose();

@@ -1,5 +1,5 @@
 /** Constructors of expressions. A scalar beside a vector is spread over it; types are checked here, so that a wrong one shows where it is made. */
-import { BATCH, isBatch, perSample } from '../../ir/batch.js';
+import { isBatch, perSample } from '../../ir/batch.js';
 import { dependsOn, type Index } from '../indexing.js';
 import type { BinaryOp, Builtin, Collective, Expr, Lanes, Scalar, Type, UnaryOp } from './types.js';
 
@@ -22,7 +22,7 @@ export class BatchInside extends Error {
  */
 export function literal(value: number, scalar: Scalar): Expr {
   if (Number.isNaN(value)) throw new RangeError('NaN has no literal in WGSL');
-  if (Math.abs(value - Math.round(value / BATCH) * BATCH) < 16 && value > 16) throw new BatchInside('a number');
+  if (isBatch(value) || isBatch(value + 1)) throw new BatchInside('a number');
   return { kind: 'literal', scalar, lanes: 1, value };
 }
 export const u32 = (value: number): Expr => literal(value, 'u32');

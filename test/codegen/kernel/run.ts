@@ -1,9 +1,12 @@
 /** Runs a generated program in the simulator: every dispatch, by the variant asked for, over buffers laid out as on a GPU. */
 
 import { expect } from 'vitest';
-import type { BufferRef, Dispatch } from '../../../runtime/program.js';
+import { byteSize } from '../../../runtime/check.js';
+import { workgroupsAt } from '../../../runtime/grid.js';
+import { type BufferRef, type Dispatch, type Entry, holdsSamples } from '../../../runtime/program.js';
 import { SUBGROUP_SIZES } from '../../../src/codegen/contract-schedules.js';
 import type { Generated, GenerateOptions } from '../../../src/codegen/generate.js';
+import { kernelAt } from '../../../src/codegen/kernel/samples.js';
 import { type Fault, simulate } from '../../../src/codegen/kernel/simulate.js';
 import type { Stats } from '../../../src/codegen/kernel/simulate-machine.js';
 import type { BoundWindow, LoweredKernel } from '../../../src/codegen/kernel/types.js';
@@ -11,7 +14,7 @@ import { verifyKernel } from '../../../src/codegen/kernel/verify.js';
 import { sizeOf } from '../../../src/ir/ops/shapes.js';
 import { tensor } from '../../../src/ir/tensor.js';
 import type { Tensor, Value } from '../../../src/ir/types.js';
-import { type Arguments, compiled, differences, type Model } from '../harness.js';
+import { type Arguments, compiled, differences, type Model, ofSamples, samplesOf } from '../harness.js';
 
 export interface Simulated {
   readonly results: readonly Tensor[];
@@ -36,6 +39,7 @@ export type Which = number | 'tile' | 'portable';
 /** Runs every dispatch of the program. */
 export function simulateProgram(g: Generated, args: Arguments, which: Which, order?: 'forward' | 'reverse'): Simulated {
   const entry = g.program.entries[0]!;
+  const samples = samplesOf(entry, args);
   const weights = new Map<string, ArrayBuffer>();
   for (const w of g.weights) {
     const bytes = w.pack(args.data.get(w.param)!);
@@ -43,13 +47,13 @@ export function simulateProgram(g: Generated, args: Arguments, which: Which, ord
     new Uint8Array(buffer).set(bytes);
     weights.set(w.entry.name, buffer);
   }
-  const slabs = entry.slabs.map(memory);
+  const slabs = entry.slabs.map((slab) => memory(slab.bytes * (slab.samples ? samples : 1)));
   const inputs = entry.inputs.map((spec) => {
-    const buffer = memory(sizeOf(spec.shape) * 4);
+    const buffer = memory(byteSize(spec, samples));
     new ARRAYS[spec.dtype](buffer).set(args.arguments.get(spec.name)!.data as ArrayLike<number>);
     return buffer;
   });
-  const outputs = entry.outputs.map((spec) => memory(sizeOf(spec.shape) * 4));
+  const outputs = entry.outputs.map((spec) => memory(byteSize(spec, samples)));
   const place = (ref: BufferRef): ArrayBuffer => {
     if (ref.kind === 'weight') return weights.get(ref.name)!;
     if (ref.kind === 'arena') return slabs[ref.slab]!;
@@ -59,20 +63,31 @@ export function simulateProgram(g: Generated, args: Arguments, which: Which, ord
   const stats: Stats = { loads: 0, stores: 0, sharedLoads: 0, sharedStores: 0, operations: 0 };
   for (const d of entry.dispatches) {
     const { file, at } = variantOf(g, d, which);
-    const lowered = boundAs(g.variants.get(file)!.lowered, d.bindings);
+    const bindings = d.bindings.map((ref) => refAt(entry, ref, samples));
+    const lowered = boundAs(kernelAt(g.variants.get(file)!.lowered, samples), bindings);
     const packed = new Set(lowered.buffers.filter((b) => b.packed).map((b) => b.name));
     const buffers = lowered.windows.map((w, i) => {
-      const ref = d.bindings[i]!;
+      const ref = bindings[i]!;
       return { data: windowOf(w, packed.has(w.buffer), place(ref), ref) };
     });
-    const run = simulate(lowered, buffers, d.workgroups[at]!, order ? { order } : {});
+    const run = simulate(lowered, buffers, workgroupsAt(d.workgroups[at]!, samples), order ? { order } : {});
     for (const fault of run.faults) faults.push({ ...fault, kernel: file });
     for (const key of Object.keys(stats) as (keyof Stats)[]) stats[key] += run.stats[key];
   }
   const results = entry.outputs.map((spec, i) =>
-    tensor(spec.shape, new ARRAYS[spec.dtype](outputs[i]!, 0, sizeOf(spec.shape)), spec.dtype),
+    tensor(
+      ofSamples(spec, samples),
+      new ARRAYS[spec.dtype](outputs[i]!, 0, sizeOf(spec.shape) * samples),
+      spec.dtype,
+    ),
   );
   return { results, faults, stats };
+}
+
+/** Where a reference lies for a number of samples. */
+function refAt(entry: Entry, ref: BufferRef, samples: number): BufferRef {
+  const times = holdsSamples(entry, ref) ? samples : 1;
+  return { ...ref, offset: ref.offset * times, bytes: ref.bytes * times };
 }
 
 function variantOf(g: Generated, d: Dispatch, which: Which): { file: string; at: number } {
@@ -98,15 +113,16 @@ function windowOf(w: BoundWindow, packed: boolean, buffer: ArrayBuffer, ref: Buf
   return new ARRAYS[w.item.scalar](buffer, ref.offset, elements);
 }
 
-/** What the verifier cannot prove of the kernels of a program, each in every variant. */
-export function unproved(g: Generated): string[] {
+/** What the verifier cannot prove of the kernels of a program for so many samples, each in every variant. */
+export function unproved(g: Generated, samples: number): string[] {
   const seen = new Set<string>();
   const found: string[] = [];
   for (const d of g.program.entries[0]!.dispatches) {
     g.program.kernels[d.kernel]!.variants.forEach(({ file }, i) => {
       if (seen.has(file)) return;
       seen.add(file);
-      for (const p of verifyKernel(g.variants.get(file)!.program, { workgroups: d.workgroups[i]! }))
+      const workgroups = workgroupsAt(d.workgroups[i]!, samples);
+      for (const p of verifyKernel(kernelAt(g.variants.get(file)!.program, samples), { workgroups }))
         found.push(`${p.rule}: ${file}: ${p.what} (${p.where})`);
     });
   }
@@ -117,6 +133,7 @@ export function unproved(g: Generated): string[] {
  * Compiles results, verifies them, runs them by the portable variants and by those for every subgroup size, and compares each with the interpreter: the same
  * numbers, and nothing that WGSL leaves undefined.
  * @param proved Which problems of the verifier count. Default: all
+ * @param expected Instead of what the interpreter gives
  */
 export function expectRight(
   m: Model,
@@ -124,13 +141,18 @@ export function expectRight(
   {
     tolerance,
     proved = /./,
+    expected: given,
     ...options
-  }: Partial<GenerateOptions> & { readonly tolerance: number; readonly proved?: RegExp },
-): void {
+  }: Partial<GenerateOptions> & {
+    readonly tolerance: number;
+    readonly proved?: RegExp;
+    readonly expected?: readonly Tensor[];
+  },
+): Generated {
   const module = m.module(...results);
-  const g = compiled(module, options);
-  expect(unproved(g).filter((p) => proved.test(p))).toEqual([]);
-  const expected = m.expected(module);
+  const g = compiled(module, { samples: m.samples, ...options });
+  expect(unproved(g, samplesOf(g.program.entries[0]!, m)).filter((p) => proved.test(p))).toEqual([]);
+  const expected = given ?? m.expected(module);
   for (const by of ['portable', 'tile', ...SUBGROUP_SIZES] as const) {
     const run = simulateProgram(g, m, by, by === 'portable' ? 'reverse' : 'forward');
     expect(
@@ -140,4 +162,5 @@ export function expectRight(
     for (const [i, d] of differences(module, m, run.results, expected).entries())
       expect(d, `${results[i]!.op}, ${by}: result ${i} differs by ${d}`).toBeLessThan(tolerance);
   }
+  return g;
 }
