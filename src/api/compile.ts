@@ -153,6 +153,7 @@ async function compileSpec(spec: Spec, options: CompileOptions): Promise<Compile
     written: elaborated.module,
     originalParams: loaded.get,
     module,
+    asked: samples,
     samples: generated.program.entries[0]!.samples,
     params: () => {
       // A second time, now all at once: only small models are interpreted, and large ones where there is no GPU.

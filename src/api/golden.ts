@@ -32,7 +32,8 @@ export interface GoldenRequest {
   readonly originalParams: Params;
   /** The compiled module. */
   readonly module: Module;
-  /** The most rows of one pass. */
+  /** The most rows of one pass: as it was asked for, and as many as the compiled program takes. */
+  readonly asked: number;
   readonly samples: number;
   /** What the compiled module reads, as it is stored; asked for once, and only where it is interpreted. */
   readonly params: () => Params;
@@ -102,7 +103,7 @@ export function requireBatchFirst(written: Module): void {
   throw new EspalierError([diagnostic('ESP0605', { name: other.name, what })]);
 }
 
-const rowsFor = ({ samples }: GoldenRequest, most: number): number => Math.min(most, samples);
+const rowsFor = ({ asked }: GoldenRequest, most: number): number => Math.min(most, asked);
 
 /** Operations of everything that the quick way interprets: each row as written, the compiled model, and the rows together. */
 function quickFlops(request: GoldenRequest): number {

@@ -73,8 +73,8 @@ model M {
 `;
   await expect(compile({ text, path: 'stacked.peft' })).rejects.toMatchObject({
     diagnostics: [
-      { code: 'ESP0334', message: expect.stringContaining('from [1, 4] into [1, 8]') },
-      { code: 'ESP0334', message: expect.stringContaining('from f32[1,4] into bool[1,4]') },
+      { code: 'ESP0334', message: expect.stringContaining('from [b, 4] into [b, 8]') },
+      { code: 'ESP0334', message: expect.stringContaining('from f32[b,4] into bool[b,4]') },
     ],
   });
 });

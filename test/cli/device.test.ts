@@ -104,9 +104,12 @@ describe('limits', () => {
     const spec = write(
       'large.peft',
       `use std
+backbone large() {
+  fc = Linear(4 -> 1024)
+  forward(x: [b, 100000, 4]) { max(softmax(fc(x), axis: 1), axis: 1) }
+}
 model M {
-  base = vit(image: 4096, patch: 8, depth: 1, hidden: 8, dim: 1024, heads: 2)
-  head = classify(base, classes: 2)
+  base = large()
 }
 `,
     );

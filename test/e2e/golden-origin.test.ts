@@ -28,6 +28,7 @@ async function requestFor(flops: number, change: Partial<Host> = {}, samples = 1
     written,
     originalParams: get,
     module,
+    asked: samples,
     samples,
     params: () => (name: string) => prepared.get(name) ?? get(name),
     generate: { name: 'Tiny', compiler: 'test', weights: 'f32' },

@@ -44,7 +44,7 @@ const codes = (promise: Promise<unknown>): Promise<string[]> =>
 test.each([
   ['for one', 1, 'fma(', 'fma(-'],
   ['only for several', 3, 'fma(', 'select(1.0f, -1.0f, samples > 1u) * fma('],
-])('a kernel that is wrong %s is caught by a load', async (_, rows, from, to) => {
+])('a kernel that is wrong %s is caught by a load', async (_name, rows, from, to) => {
   const out = join(folder, `broken-${rows}`);
   const { program } = await compileTo(out, spec('fc(x)'), { batch: [1, 8] });
   expect(program.kernels).toHaveLength(1);

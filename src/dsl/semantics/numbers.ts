@@ -1,5 +1,5 @@
 /** Turning values into what a place needs: whole numbers, sizes, truth values, tensors. */
-import { BATCH, isBatch, perSample } from '../../ir/batch.js';
+import { isBatch, perSample } from '../../ir/batch.js';
 import { build } from '../../ir/build.js';
 import { paramRef } from '../../ir/graph.js';
 import type { DType, Param, Value } from '../../ir/types.js';
@@ -45,8 +45,8 @@ export function truth(engine: Engine, v: Val, what: string, span: Span): boolean
 export function dimension(engine: Engine, v: Val, what: string, span: Span): number {
   const n = whole(engine, v, what, span);
   if (n < 1) engine.report.stop('ESP0304', { what, found: n }, { primary: { span, text: `this is ${n}` } });
-  if (n >= BATCH && !isBatch(n)) {
-    engine.report.stop('ESP0310', { what, limit: BATCH - 1, found: n }, { primary: { span, text: `this is ${n}` } });
+  if (n > 2 ** 31 - 1 && !isBatch(n)) {
+    engine.report.stop('ESP0310', { what, limit: 2 ** 31 - 1, found: n }, { primary: { span, text: `this is ${n}` } });
   }
   return n;
 }

@@ -5,7 +5,7 @@ import type { OpDef } from './define.js';
 import { costEach, traffic } from './define.js';
 import { refuse } from './errors.js';
 import { conv2dReference, kronReference, linearReference, matmulReference } from './reference-contract.js';
-import { floats, needRank, needVector, showShape, sizeOf, tryBroadcast } from './shapes.js';
+import { floats, needBatchFirst, needRank, needVector, showShape, sizeOf, tryBroadcast } from './shapes.js';
 
 const last = (t: TensorType): number => t.shape.at(-1) ?? 1;
 
@@ -93,6 +93,7 @@ export const conv2d: OpDef<'conv2d'> = {
     const dtype = floats(inputs);
     const x = needRank(inputs, 0, 4, 'x');
     const w = needRank(inputs, 1, 4, 'the weight');
+    needBatchFirst(inputs, 0);
     const { stride, padding, dilation, groups } = attrs;
     for (const s of [...stride, ...dilation, groups]) {
       if (!Number.isInteger(s) || s < 1)

@@ -128,6 +128,10 @@ export const concat: OpDef<'concat'> = {
       if (!fits) refuse(`${showShape(first)} and ${showShape(shape)} differ on an axis other than ${axis}`, 0, i);
       total += shape[axis]!;
     });
+    const batches = inputs.filter((v) => isBatch(v.type.shape[axis]!)).length;
+    if (batches > 0 && batches < inputs.length) {
+      refuse(`along axis ${axis} some operands are as long as the batch and others have a length of their own`);
+    }
     return { dtype, shape: first.map((d, a) => (a === axis ? total : d)) };
   },
   reference: (inputs, { axis }, type, array) => {
@@ -161,6 +165,8 @@ export const pad: OpDef<'pad'> = {
     for (const p of [...low, ...high]) if (!Number.isInteger(p) || p < 0) refuse(`padding of ${p} elements`);
     const dtype = x!.type.dtype;
     if (dtype === 'bool' && value !== 0 && value !== 1) refuse(`${value} is not a bool (0 or 1)`);
+    const at = from.findIndex((d, i) => isBatch(d) && low[i]! + high[i]! > 0);
+    if (at >= 0) refuse(`axis ${at} of ${showShape(from)} is the batch, to which nothing is added`, 0);
     return { dtype, shape: from.map((d, i) => low[i]! + d + high[i]!) };
   },
   reference: ([x], { low, value }, type) => {

@@ -1,5 +1,5 @@
 /** Arithmetic on shapes and types that the operators' rules share: sizes, strides, broadcasting, checks that refuse. */
-import { showSize, wrongShape } from '../batch.js';
+import { hasBatch, showSize, wrongShape } from '../batch.js';
 import type { DType, TensorType, Value } from '../types.js';
 import { refuse, refuseType } from './errors.js';
 
@@ -102,6 +102,12 @@ export function needRank(inputs: readonly Value[], index: number, rank: number, 
   const shape = inputs[index]!.type.shape;
   if (shape.length !== rank) refuse(`${what} has shape ${showShape(shape)}, where ${rank} axes are wanted`, index);
   return shape;
+}
+
+/** What an operator slides over an image, or resizes, is its own: only the axis in front can be the batch. */
+export function needBatchFirst(inputs: readonly Value[], index: number): void {
+  const { shape } = inputs[index]!.type;
+  if (hasBatch(shape.slice(1))) refuse(`the batch is not the first axis of ${showShape(shape)}`, index);
 }
 
 /** 0 <= axis < rank, or a refusal. Negative axes are the builder's business. */
