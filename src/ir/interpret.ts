@@ -2,6 +2,7 @@
  * Runs a function by the operators' references, in f64: what a program means, slow but sure. Also how parameters are merged,
  * masks found and programs given their golden output, so its products are blocked and values die at their last use.
  */
+import { hasBatch } from './batch.js';
 import { topological } from './graph.js';
 import { DataError } from './ops/errors.js';
 import { auxOf, OPS } from './ops/index.js';
@@ -89,7 +90,7 @@ export function interpretValues(roots: readonly Value[], options: InterpretOptio
  * Hands each root over as soon as it is known and keeps none: how a whole model's weights are prepared without all of them in memory in
  * f64. Values are computed in topological order from the roots as listed; one is dropped after its last use, a root after it was taken and used.
  * @param take Says whether it keeps the tensor; otherwise the memory is used again, and the tensor is good only during the call.
- * @throws InterpretError, RangeError as `interpret`
+ * @throws InterpretError, RangeError as `interpret`; InterpretError for a value whose size is a multiple of the batch
  */
 export function interpretEach(
   roots: readonly Value[],
@@ -97,6 +98,8 @@ export function interpretEach(
   take: (root: Value, tensor: Tensor) => 'kept' | 'done',
 ): void {
   const order = topological(roots);
+  const open = order.find((v) => hasBatch(v.type.shape));
+  if (open) throw new InterpretError(`${open.op} is ${showType(open.type)}: values have to be bound to a number of samples`);
   const wanted = new Set(roots);
   // All readings of one parameter are one value, so that it is fetched and converted once and freed.
   const byName = new Map<string, Value>();

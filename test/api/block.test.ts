@@ -6,13 +6,14 @@ import { loadParameters } from '../../src/api/parameters.js';
 import { build as b } from '../../src/ir/build.js';
 import { input, resultValues } from '../../src/ir/graph.js';
 import { interpretFunc, interpretValues } from '../../src/ir/interpret.js';
+import { funcAt } from '../../src/ir/samples.js';
 import { asWritten } from '../../src/passes/index.js';
 import { host, random, vitSpec } from './support.js';
 
 describe('of a ViT', async () => {
   const analysis = await analyseModel(vitSpec('vit-shards'), { host });
   const { get } = await loadParameters(analysis);
-  const infer = asWritten(analysis.elaborated.module).funcs.get('infer')!;
+  const infer = funcAt(asWritten(analysis.elaborated.module).funcs.get('infer')!, 1);
   const whole = blockOf(infer, 1e12)!;
 
   test('is as large as it may be, and lies between two places that one tensor passes', () => {
