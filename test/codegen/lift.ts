@@ -2,7 +2,7 @@
  * A graph over a batch of what it was over: every input gets an axis in front for the samples, and each sample goes through as it did alone. So any
  * graph tells what the same graph must give for several samples, operator by operator.
  */
-import { BATCH } from '../../src/ir/batch.js';
+import { BATCH, hasBatch } from '../../src/ir/batch.js';
 import { build } from '../../src/ir/build.js';
 import { make, topological, withInputs } from '../../src/ir/graph.js';
 import { interpret } from '../../src/ir/interpret.js';
@@ -26,6 +26,7 @@ const ALONE: ReadonlySet<OpName> = new Set(['kron', 'solve', 'batch_size']);
 
 /** The same model over `samples` samples; undefined where an operator has no rule here, or nothing depends on an input. */
 export function lifted(model: Model, results: readonly Value[], samples: number, seed = 1): Lifted | undefined {
+  if (model.inputs.some((v) => hasBatch(v.type.shape))) return undefined;
   const batched = new Model(seed, samples);
   for (const [name, p] of model.params) batched.params.set(name, p);
   for (const [name, t] of model.data) batched.data.set(name, t);
