@@ -44,7 +44,7 @@ Choose sizes that divide, or say floor(a / b) or ceil(a / b).`,
     message: (a) => `there is no axis ${a.axis} in a tensor of ${a.rank} ax${a.rank === 1 ? 'is' : 'es'}`,
     explain: `Axes count from 0; negative ones count from the end, -1 is the last.`,
   }),
-  ESP0306: entry<{ index: string; size: number; what: string }>({
+  ESP0306: entry<{ index: string; size: string; what: string }>({
     title: 'Index out of range',
     message: (a) => `index ${a.index} is outside of ${a.what} of size ${a.size}`,
     explain: `Indices count from 0; negative ones count from the end. Ranges a..b are half open: a is in, b is not.`,
@@ -82,7 +82,7 @@ In each pair of parentheses on the left, the sizes of all names but one are give
 
     forward(pixels: [b, 3, image, image]) { ... }`,
   }),
-  ESP0313: entry<{ start: number; end: number }>({
+  ESP0313: entry<{ start: string; end: string }>({
     title: 'Empty range',
     message: (a) => `the range ${a.start}..${a.end} is empty`,
     help: () => ['Ranges are half open: `a..b` begins with a and ends before b.'],

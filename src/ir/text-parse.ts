@@ -78,7 +78,7 @@ class Parser {
   private type(): TensorType {
     const dtype = this.s.word();
     if (!DTYPES.includes(dtype)) this.s.fail(`${dtype} is not an element type (${DTYPES.join(', ')})`);
-    return { dtype: dtype as DType, shape: this.s.numbers() };
+    return { dtype: dtype as DType, shape: this.s.sizes() };
   }
 
   private param(): void {
@@ -225,7 +225,7 @@ class Parser {
       case 'number':
         return this.s.number();
       case 'numbers': {
-        const list = this.s.numbers();
+        const list = this.s.sizes();
         const length = LENGTHS[key];
         if (length !== undefined && list.length !== length) this.s.fail(`${key} holds ${length} numbers`);
         return list;

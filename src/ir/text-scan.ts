@@ -13,9 +13,9 @@ export class TextError extends Error {
 }
 
 const TOKEN =
-  /[ \t\r]*(?:\/\/[^\n]*)?(?:(\n)|([@%](?:"(?:[^"\\\n]|\\.)*"|[A-Za-z0-9_][\w.@#/$-]*))|("(?:[^"\\\n]|\\.)*")|(->|[()[\]{},:=])|(\d+b\b)|(-?(?:inf\b|nan\b|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?(?!\w)))|([A-Za-z_]\w*))/gy;
+  /[ \t\r]*(?:\/\/[^\n]*)?(?:(\n)|([@%](?:"(?:[^"\\\n]|\\.)*"|[A-Za-z0-9_][\w.@#/$-]*))|("(?:[^"\\\n]|\\.)*")|(->|[()[\]{},:=])|([1-9]\d*b\b)|(-?(?:inf\b|nan\b|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?(?!\w)))|([A-Za-z_]\w*))/gy;
 
-type Kind = 'name' | 'string' | 'punctuation' | 'multiple' | 'number' | 'word' | 'end';
+type Kind = 'name' | 'string' | 'punctuation' | 'batches' | 'number' | 'word' | 'end';
 
 export class Scanner {
   /** Line of the token that was taken last. */
@@ -57,7 +57,7 @@ export class Scanner {
           [m[2], 'name'],
           [m[3], 'string'],
           [m[4], 'punctuation'],
-          [m[5], 'multiple'],
+          [m[5], 'batches'],
           [m[6], 'number'],
           [m[7], 'word'],
         ] as const
@@ -140,15 +140,24 @@ export class Scanner {
   /** A number or a multiple of the batch: `3`, `b`, `197b`. */
   private size(): number {
     if (this.tryKeyword('b')) return BATCH;
-    return this.kind === 'multiple' ? Number(this.take().slice(0, -1)) * BATCH : this.number();
+    return this.kind === 'batches' ? Number(this.take().slice(0, -1)) * BATCH : this.number();
+  }
+
+  /** `[1, 2, 3]` */
+  numbers(): number[] {
+    return this.list(() => this.number());
   }
 
   /** `[1, 2, 3]`, `[b, 197, 768]` */
-  numbers(): number[] {
+  sizes(): number[] {
+    return this.list(() => this.size());
+  }
+
+  private list(element: () => number): number[] {
     const list: number[] = [];
     this.punctuation('[');
     if (this.tryPunctuation(']')) return list;
-    do list.push(this.size());
+    do list.push(element());
     while (this.tryPunctuation(','));
     this.punctuation(']');
     return list;

@@ -196,9 +196,8 @@ describe('what is put anywhere is an error, or changes what the spec means', () 
     'with ssf()',
   ];
   const ATTEMPTS = [...TOKENS, ...PHRASES, 'else { 1 }', '+ 0 *', ', axis: 0', ', size: 1', '8 images'];
-  const batch = 2;
   const readFile = () => undefined;
-  const plain = elaborate(parse('f.peft', USED).file, { batch, readFile });
+  const plain = elaborate(parse('f.peft', USED).file, { readFile });
 
   test('the spec is right', () => {
     expect(plain.diagnostics.filter((d) => d.severity === 'error')).toEqual([]);
@@ -212,7 +211,7 @@ describe('what is put anywhere is an error, or changes what the spec means', () 
         const edited = `${USED.slice(0, at)} ${slip} ${USED.slice(at)}`;
         const parsed = parse('f.peft', edited);
         if (parsed.diagnostics.length > 0) return;
-        const { value } = elaborate(parsed.file, { batch, readFile });
+        const { value } = elaborate(parsed.file, { readFile });
         if (value && !endsList(USED, at, slip)) expect(meaning(value) === before, edited).toBe(false);
       }),
       { numRuns: 3 * RUNS },

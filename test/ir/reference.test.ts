@@ -34,6 +34,7 @@ const ELSEWHERE: readonly OpName[] = [
   'input',
   'constant',
   'iota',
+  'batch_size',
   'stop_gradient',
   'dropout',
   'drop_path',

@@ -76,6 +76,10 @@ const RULES: { readonly [O in OpName]: Rule } = {
       ['axis 1 is outside [2]', [0], [], { axis: 1, dtype: 'i32', shape: [2] }],
     ],
   },
+  batch_size: {
+    fits: [['f32[]', [], {}]],
+    refused: [['1 operands, where 0 () are wanted', [], [f32('x', 2)], {}]],
+  },
   neg: signedUnary,
   abs: signedUnary,
   sign: signedUnary,

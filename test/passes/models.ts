@@ -1,12 +1,13 @@
 /** Small models built by hand, with places where tests graft adapters, and the means to run and compare them. */
 
 import { dependsOnInput } from '../../src/ir/affine/parse.js';
+import { shapeAt } from '../../src/ir/batch.js';
 import { input, make, paramRef, resultValues, topological } from '../../src/ir/graph.js';
 import { interpret } from '../../src/ir/interpret.js';
 import { type Builder, makeBuilder } from '../../src/ir/ops/builder.js';
 import { sizeOf } from '../../src/ir/ops/shapes.js';
 import { tensor } from '../../src/ir/tensor.js';
-import type { Func, Module, OpAttrs, Param, Tensor, Value } from '../../src/ir/types.js';
+import type { Func, Module, OpAttrs, Param, Tensor, Value, ValueOf } from '../../src/ir/types.js';
 
 /** A layer as an adapter sees it. */
 export interface Base {
@@ -184,12 +185,11 @@ export function random(shape: readonly number[], seed: number, scale = 1): Tenso
   return tensor(shape, data);
 }
 
-/** Runs a module's `infer`, after its `prepare` if it has one; its one result. */
-export function run(module: Module, params: (name: string) => Tensor, seed = 7): Tensor {
+/** Runs a module's `infer` for some samples, after its `prepare` if it has one; its one result. */
+export function run(module: Module, params: (name: string) => Tensor, samples = 2): Tensor {
   const infer = module.funcs.get('infer')!;
-  const inputs = new Map(
-    infer.inputs.flatMap((v) => (v.op === 'input' ? [[v.attrs.name, random(v.type.shape, seed)] as const] : [])),
-  );
+  const given = (v: ValueOf<'input'>) => random(shapeAt(v.type.shape, samples), 7);
+  const inputs = new Map(infer.inputs.flatMap((v) => (v.op === 'input' ? [[v.attrs.name, given(v)] as const] : [])));
   const prepared = module.funcs.has('prepare') ? interpret(module, 'prepare', { params }) : new Map<string, Tensor>();
   const made = interpret(module, 'infer', { inputs, params: (name) => prepared.get(name) ?? params(name) });
   return made.get(infer.results[0]!.name)!;

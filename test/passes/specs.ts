@@ -18,12 +18,12 @@ export interface Merging {
 
 /** Merges the spec's one model in whatever way the compiler finds; the numbers must stay. `adapt` statements take a line each. */
 export function mergedSpec(text: string): Merging {
-  const before = good(text, { batch: 2 }).module;
+  const before = good(text).module;
   const params = parameters(before);
   const y = run(before, params);
   const { module, report } = optimize(before, { adapters: 'merged', verify: true });
   expect(relative(y, run(module, params))).toBeLessThan(1e-11);
-  const without = good(text.replaceAll(/^\s*adapt .*$/gm, ''), { batch: 2 }).module;
+  const without = good(text.replaceAll(/^\s*adapt .*$/gm, '')).module;
   expect(relative(y, run(without, params)), 'the adapters matter').toBeGreaterThan(1e-6);
   const plain = optimize(without, { adapters: 'merged' }).module;
   return { text, module, plain, states: report.adapters.map((a) => a.state), diagnostics: report.diagnostics };

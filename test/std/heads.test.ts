@@ -1,5 +1,6 @@
 /** Heads read the tokens that a backbone says it has, whatever they are. */
 import { describe, expect, test } from 'vitest';
+import { BATCH } from '../../src/ir/batch.js';
 import { tensor } from '../../src/ir/tensor.js';
 import { codes, good, rendered, run } from '../dsl/semantics/helper.js';
 
@@ -85,6 +86,6 @@ model M {
       const [result] = good(text).module.funcs.get('infer')!.results;
       return result!.value.type.shape;
     };
-    for (const pool of ['cls', 'mean']) expect(shapes(vit(pool))).toEqual([1, 2]);
+    for (const pool of ['cls', 'mean']) expect(shapes(vit(pool))).toEqual([BATCH, 2]);
   });
 });

@@ -20,7 +20,7 @@ describe('standard library', () => {
     const parsed = parse(`std/${name}`, readFileSync(new URL(name, folder), 'utf8'));
     expect(parsed.diagnostics).toEqual([]);
     const text = `use std\n${parsed.file.text}`;
-    expect(check(parse(name, text).file, { batch: 1, readFile: () => undefined })).toEqual([]);
+    expect(check(parse(name, text).file, { readFile: () => undefined })).toEqual([]);
   });
 
   it.each(names)('%s stands as the formatter writes it', (name) => {

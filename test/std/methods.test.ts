@@ -45,7 +45,7 @@ const withParts = (t: Tensor): Tensor => ({
 
 describe('formulas', () => {
   it('KARST as the paper writes it', () => {
-    const e = good(layer(8, '12', 'adapt base.fc with karst(kernels: 2, factor: 3, rank: 2)'), { batch: 3 });
+    const e = good(layer(8, '12', 'adapt base.fc with karst(kernels: 2, factor: 3, rank: 2)'));
     const s = 'base.fc@karst';
     const params = {
       ...plain,
@@ -59,7 +59,7 @@ describe('formulas', () => {
 
   it('KARST as its repository rescales proj: scalars before and after', () => {
     const adapt = 'adapt base.fc with karst(kernels: 2, factor: 3, rank: 2, rescale: scalar, input: true)';
-    const e = good(layer(8, '12', adapt), { batch: 3 });
+    const e = good(layer(8, '12', adapt));
     const c = cases.karst_proj_code_form!;
     const s = 'base.fc@karst';
     const params = {
@@ -76,7 +76,7 @@ describe('formulas', () => {
 
   it('KARST on a fused layer: parts share C and B', () => {
     const adapt = 'adapt base.fc with karst(kernels: 2, factor: 2, rank: 2, rescale: none)';
-    const e = good(layer(8, '{q: 8, k: 8, v: 8}', adapt), { batch: 8 });
+    const e = good(layer(8, '{q: 8, k: 8, v: 8}', adapt));
     const s = 'base.fc@karst';
     const eye = fromNested(Array.from({ length: 8 }, (_, i) => Array.from({ length: 8 }, (_, j) => (i === j ? 1 : 0))));
     const zero = (shape: number[]): Tensor => ({
@@ -96,9 +96,7 @@ describe('formulas', () => {
   });
 
   it('ALoRE before a layer', () => {
-    const e = good(layer(8, '6', 'adapt base.fc with alore(experts: 2, rank: 2, scale: 0.5, bias: true)'), {
-      batch: 3,
-    });
+    const e = good(layer(8, '6', 'adapt base.fc with alore(experts: 2, rank: 2, scale: 0.5, bias: true)'));
     const s = 'base.fc@alore';
     const params = {
       'base.fc.weight': of('alore', 'W_next'),
@@ -112,27 +110,27 @@ describe('formulas', () => {
   });
 
   it('DoRA', () => {
-    const e = good(layer(8, '12', 'adapt base.fc with dora(rank: 2, alpha: 0.5)'), { batch: 3 });
+    const e = good(layer(8, '12', 'adapt base.fc with dora(rank: 2, alpha: 0.5)'));
     const s = 'base.fc@dora';
     const params = { ...plain, [`${s}.A`]: of('dora', 'A'), [`${s}.B`]: of('dora', 'B'), [`${s}.m`]: of('dora', 'm') };
     expectClose(run(e, { x }, params).get('base'), of('dora', 'y'));
   });
 
   it('DoRA starts as the layer itself: its magnitude is computed from the frozen weight', () => {
-    const e = good(layer(8, '12', 'adapt base.fc with dora(rank: 2)'), { batch: 3 });
-    const before = good(layer(8, '12', ''), { batch: 3 });
+    const e = good(layer(8, '12', 'adapt base.fc with dora(rank: 2)'));
+    const before = good(layer(8, '12', ''));
     expectClose(run(e, { x }, plain).get('base'), run(before, { x }, plain).get('base')!);
   });
 
   it('LoRA and rsLoRA differ by the square root of the rank', () => {
-    const lora = (options: string) => good(layer(8, '12', `adapt base.fc with lora(${options})`), { batch: 3 });
+    const lora = (options: string) => good(layer(8, '12', `adapt base.fc with lora(${options})`));
     const s = 'base.fc@lora';
     const ones = (shape: number[]): Tensor => ({
       type: { dtype: 'f32', shape },
       data: new Float64Array(shape.reduce((p, d) => p * d, 1)).fill(1),
     });
     const params = { ...plain, [`${s}.A`]: ones([4, 8]), [`${s}.B`]: ones([12, 4]) };
-    const base = run(good(layer(8, '12', ''), { batch: 3 }), { x }, plain).get('base')!;
+    const base = run(good(layer(8, '12', '')), { x }, plain).get('base')!;
     const rows = [0, 1, 2].map((i) => [...x.data.slice(8 * i, 8 * i + 8)].reduce((a, b) => a + b, 0));
     const plus = (scale: number) =>
       ({
@@ -144,9 +142,9 @@ describe('formulas', () => {
   });
 
   it('a new adapter changes nothing before it is trained', () => {
-    const before = run(good(layer(8, '12', ''), { batch: 3 }), { x }, plain).get('base')!;
+    const before = run(good(layer(8, '12', '')), { x }, plain).get('base')!;
     for (const a of ['lora(rank: 2)', 'karst(factor: 3, rank: 2)', 'alore(experts: 2, rank: 2)', 'fact_tt(rank: 2)']) {
-      const e = good(layer(8, '12', `adapt base.fc with ${a}`), { batch: 3 });
+      const e = good(layer(8, '12', `adapt base.fc with ${a}`));
       expectClose(
         run(e, { x }, plain).get('base'),
         map(before, (v) => v),

@@ -58,7 +58,7 @@ describe('adapters of the library, against PyTorch and peft', () => {
   });
 
   it.each(cases.map((c, i) => [i, c.name, c] as const))('%i: %s', async (i, _, { backbone, adapt, merges }) => {
-    const { module } = good(`use std\n\n${backbone}\n\nmodel M {\n  base = one()\n  ${adapt}\n}`, { batch: 2 });
+    const { module } = good(`use std\n\n${backbone}\n\nmodel M {\n  base = one()\n  ${adapt}\n}`);
     const { x, y, params } = await tensorsOf(i);
     expect([...params.keys()].sort()).toEqual([...module.params.keys()].sort());
     expect(relative(y, run(module, x, params)), 'as written').toBeLessThan(1e-6);

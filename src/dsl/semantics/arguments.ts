@@ -2,7 +2,7 @@
 import type { DType, Value } from '../../ir/types.js';
 import type { Span } from '../ast.js';
 import type { Operand } from './engine.js';
-import { element } from './numbers.js';
+import { element, known } from './numbers.js';
 import type { Call } from './operator.js';
 import { describe, isNone, type Val } from './values.js';
 
@@ -35,7 +35,9 @@ export function numberArg(call: Call, name: string, otherwise: number, dtype: DT
 
 export function wholeArg(call: Call, name: string, otherwise: number): number {
   const v = given(call, name);
-  return v === undefined ? otherwise : call.engine.whole(v, `\`${name}\` of ${call.name}`, spanOf(call, name));
+  if (v === undefined) return otherwise;
+  const span = spanOf(call, name);
+  return call.engine.whole(known(call.engine, v, span), `\`${name}\` of ${call.name}`, span);
 }
 
 /** A whole number of at least `least`. */
@@ -52,11 +54,19 @@ export function boolArg(call: Call, name: string, otherwise: boolean): boolean {
 
 /** A list of whole numbers; one number alone is a list of one. */
 export function wholeList(call: Call, name: string): number[] | undefined {
+  const span = spanOf(call, name);
+  for (const i of listed(given(call, name))) known(call.engine, i, span);
+  return sizeList(call, name);
+}
+
+const listed = (v: Val | undefined): readonly Val[] => (v === undefined ? [] : v.kind === 'list' ? v.items : [v]);
+
+/** The same, of sizes: each may be a multiple of the batch. */
+export function sizeList(call: Call, name: string): number[] | undefined {
   const v = given(call, name);
   if (v === undefined) return undefined;
   const span = spanOf(call, name);
-  const items = v.kind === 'list' ? v.items : [v];
-  return items.map((i) => call.engine.whole(i, `\`${name}\` of ${call.name}`, span));
+  return listed(v).map((i) => call.engine.whole(i, `\`${name}\` of ${call.name}`, span));
 }
 
 /** Two whole numbers [height, width]; one number stands for both. */

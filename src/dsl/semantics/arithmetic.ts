@@ -141,7 +141,7 @@ function multiples(engine: Engine, expr: BinaryExpr, l: NumVal, r: NumVal): Val 
   const both = isOpen(l) && isOpen(r);
   switch (expr.op) {
     case '*':
-      if (!both && l.whole && r.whole && a * b >= 0) return num(a * b);
+      if (!both && l.whole && r.whole && a * b >= 0 && Number.isSafeInteger(a * b)) return num(a * b);
       break;
     case '/':
       if (isOpen(l) && r.whole && b > 0 && Number.isInteger(a / b) && (both || isBatch(a / b))) return num(a / b);

@@ -12,7 +12,7 @@ import { callBelow, isLayer, keyOf, layerSizes, remembered, trace } from './graf
 import { frameOf, oneTensor, plainBias, plainWeight, runLayer } from './modules.js';
 import { Stop } from './report.js';
 import type { LayerSite, PartSite, Site } from './site.js';
-import { num, tensorVal, type Val } from './values.js';
+import { num, showShape, tensorVal, type Val } from './values.js';
 
 /** Traces a site with its first `level` adapters (all, if not said). Calling it again with the same tensors gives the same values. */
 export function callSite(
@@ -215,7 +215,7 @@ function affine(engine: Engine, site: LayerSite | PartSite, y: Value, x: Value, 
   const bias = biasOf(form);
   const plain = plainWeight(engine, site)!;
   if (weight.type.shape.join() !== plain.type.shape.join()) {
-    return refuse(`it would be [${weight.type.shape.join(', ')}]`, y);
+    return refuse(`it would be ${showShape(weight.type.shape)}`, y);
   }
   if (bias && bias.type.shape.length !== 1) return refuse('what is added does not depend on the channel alone', bias);
   return { weight, bias };

@@ -195,7 +195,7 @@ function makeBody(engine: Engine, graft: Graft, args: readonly ArgVal[], level: 
             adapter: decl.name.name,
             wants: `what is called with ${p.name.name}: ${declared}`,
             site: site.path,
-            is: `called with [${found.join(', ')}]`,
+            is: `called with ${showShape(found)}`,
           },
           place,
         ),

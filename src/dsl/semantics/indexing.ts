@@ -1,8 +1,9 @@
 /** Indexing: of tensors (`x[:, 0..n, new]`), lists and lists of modules (`blocks[3]`). */
 import type { Expr, IndexExpr, IndexItem, Span } from '../ast.js';
 import type { Engine } from './engine.js';
+import { known } from './numbers.js';
 import type { Scope } from './scope.js';
-import { bool, describe, num, type TableVal, tensorVal, type Val } from './values.js';
+import { bool, describe, num, showNumber, type TableVal, tensorVal, type Val } from './values.js';
 
 export function indexValue(engine: Engine, v: Val, expr: IndexExpr, scope: Scope): Val {
   if (v.kind === 'table' && expr.indices.length === v.shape.length && expr.indices.every((i) => i.kind === 'at')) {
@@ -52,8 +53,8 @@ function pick(engine: Engine, item: IndexItem, size: number, what: string, scope
 }
 
 /** One index, negative ones from the end. */
-function at(engine: Engine, expr: Expr, size: number, what: string, scope: Scope): number {
-  const i = engine.whole(engine.evaluate(expr, scope), 'an index', expr.span);
+export function at(engine: Engine, expr: Expr, size: number, what: string, scope: Scope): number {
+  const i = engine.whole(known(engine, engine.evaluate(expr, scope), expr.span), 'an index', expr.span);
   const n = i < 0 ? i + size : i;
   if (n < 0 || n >= size) outside(engine, String(i), size, what, expr.span);
   return n;
@@ -71,13 +72,17 @@ export function bounds(
     if (!e) return otherwise;
     const i = engine.whole(engine.evaluate(e, scope), 'an end of a range', e.span);
     const n = i < 0 ? i + size : i;
-    if (n < 0 || n > size) outside(engine, String(i), size, what, e.span, `an end may be 0 to ${size}`);
+    if (n < 0 || n > size) outside(engine, showNumber(i), size, what, e.span, `an end may be 0 to ${showNumber(size)}`);
     return n;
   };
   const start = side(item.start, 0);
   const end = side(item.end, size);
   if (start >= end) {
-    engine.report.stop('ESP0313', { start, end }, { primary: { span: item.span, text: `of ${what} of size ${size}` } });
+    engine.report.stop(
+      'ESP0313',
+      { start: showNumber(start), end: showNumber(end) },
+      { primary: { span: item.span, text: `of ${what} of size ${showNumber(size)}` } },
+    );
   }
   return [start, end];
 }
@@ -90,7 +95,7 @@ function outside(
   span: Span,
   text = `0 to ${size - 1} exist`,
 ): never {
-  return engine.report.stop('ESP0306', { index, size, what }, { primary: { span, text } });
+  return engine.report.stop('ESP0306', { index, size: showNumber(size), what }, { primary: { span, text } });
 }
 
 function indexTensor(engine: Engine, v: Val, expr: IndexExpr, scope: Scope): Val {
@@ -150,7 +155,7 @@ export function destructure(engine: Engine, v: Val, names: number, span: Span): 
   if (v.kind === 'num') return count(engine, names, 1, span);
   const x = { value: engine.tensor(v, span), span };
   const shape = x.value.type.shape;
-  const n = shape[0] ?? 1;
+  const n = known(engine, num(shape[0] ?? 1), span).value;
   if (n !== names) return count(engine, names, n, span);
   return Array.from({ length: n }, (_, i) =>
     tensorVal(

@@ -7,6 +7,7 @@ import {
   boolArg,
   numberArg,
   pairArg,
+  sizeList,
   spanOf,
   tensorArg,
   wholeList,
@@ -98,7 +99,7 @@ export const LAYOUT: readonly Operator[] = [
     params: ['x', 'shape'],
     run: (call) => {
       const x = tensorArg(call, 'x');
-      const sizes = wholeList(call, 'shape') ?? [];
+      const sizes = sizeList(call, 'shape') ?? [];
       const total = x.value.type.shape.reduce((p, d) => p * d, 1);
       const known = sizes.filter((s) => s !== -1).reduce((p, d) => p * d, 1);
       const shape = sizes.map((s) => (s === -1 ? total / known : s));
@@ -133,7 +134,7 @@ export const LAYOUT: readonly Operator[] = [
     params: ['x', 'shape'],
     run: (call) => {
       const x = tensorArg(call, 'x');
-      const shape = wholeList(call, 'shape') ?? [];
+      const shape = sizeList(call, 'shape') ?? [];
       return tensorVal(call.engine.trace('broadcast', call.span, [x], (b, o) => b.broadcast(x.value, shape, o)));
     },
   },

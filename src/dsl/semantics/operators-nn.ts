@@ -14,8 +14,9 @@ import {
   wrongType,
 } from './arguments.js';
 import type { Operand } from './engine.js';
+import { known } from './numbers.js';
 import type { Call, Operator } from './operator.js';
-import { showNumber, tensorVal, type Val } from './values.js';
+import { num, showNumber, tensorVal, type Val } from './values.js';
 
 /** Added to the score of a pair that may not attend; far below any score, and finite. */
 const MASKED = -1e9;
@@ -45,7 +46,7 @@ function scoreTerms(call: Call): Operand[] {
 
 function attention(call: Call): Val {
   const [q, k, v] = ['q', 'k', 'v'].map((n) => tensorArg(call, n)) as [Operand, Operand, Operand];
-  const width = q.value.type.shape.at(-1) ?? 1;
+  const width = known(call.engine, num(q.value.type.shape.at(-1) ?? 1), q.span).value;
   const scale = numberArg(call, 'scale', 1 / Math.sqrt(width));
   const terms = scoreTerms(call);
   return tensorVal(

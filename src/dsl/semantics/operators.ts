@@ -82,7 +82,7 @@ const table: Operator = {
     const data = new Float64Array(size);
     call.rest.forEach((a, i) => {
       const v = a.value;
-      if (v.kind === 'num' && first.kind === 'num') data[i] = v.value;
+      if (v.kind === 'num' && first.kind === 'num') data[i] = known(engine, v, a.span).value;
       else if (v.kind === 'bool' && first.kind === 'bool') data[i] = v.value ? 1 : 0;
       else engine.report.stop('ESP0312', { found: describe(v) }, { primary: { span: a.span, text: 'this element' } });
     });

@@ -2,7 +2,7 @@
 import { nearest } from '../../diagnostics/suggest.js';
 import type { IndexItem, Selector, SelectorStep, Span } from '../ast.js';
 import type { Engine } from './engine.js';
-import { bounds } from './indexing.js';
+import { at, bounds } from './indexing.js';
 import { Stop } from './report.js';
 import type { Scope } from './scope.js';
 import type { ModuleSite, Site } from './site.js';
@@ -135,16 +135,7 @@ function indices(engine: Engine, item: IndexItem, size: number, scope: Scope): n
     const [a, b] = bounds(engine, item, size, 'a list', scope);
     return Array.from({ length: b - a }, (_, i) => a + i);
   }
-  const i = engine.whole(engine.evaluate(item.value, scope), 'an index', item.span);
-  const n = i < 0 ? i + size : i;
-  if (n < 0 || n >= size) {
-    engine.report.stop(
-      'ESP0306',
-      { index: String(i), size, what: 'a list' },
-      { primary: { span: item.span, text: `0 to ${size - 1} exist` } },
-    );
-  }
-  return [n];
+  return [at(engine, item.value, size, 'a list', scope)];
 }
 
 /** The message shows the step that found nothing, and what there is in its place. */

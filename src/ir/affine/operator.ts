@@ -6,6 +6,7 @@
  * Here a value has its channels on several axes, in an order, and forms are held with the channels last: x is [tokens..., in], a shift
  * is [n] or [tokens..., n].
  */
+import { perSample } from '../batch.js';
 import type { Builder } from '../ops/builder.js';
 import { costOf } from '../ops/cost.js';
 import { sizeOf } from '../ops/shapes.js';
@@ -184,7 +185,7 @@ function matrixOf(v: Value, axes: readonly number[], step: Step): Matrix {
   const after = v.type.shape;
   const out = sizeOf(pick(after, axes));
   if (step.keeps) return identity(out);
-  const cost = costOf(v).flops / (sizeOf(after) / out);
+  const cost = costOf(v).flops / (perSample(sizeOf(after)) / perSample(out));
   return operator(out, sizeOf(pick(before, step.axes)), cost, (b, x) =>
     gathered(b, step.onChannels(b, spread(b, x, before, step.axes)), after, axes),
   );

@@ -1,4 +1,5 @@
 /** Composite operators: kept whole because kernels and rewrites know them; each means its decomposition. */
+import { isBatch } from '../batch.js';
 import type { Value } from '../types.js';
 import type { Builder } from './builder.js';
 import type { OpDef } from './define.js';
@@ -12,7 +13,7 @@ import {
   solveReference,
 } from './reference-composite.js';
 import { decomposeResize, resizeReference } from './resample.js';
-import { floats, needAxis, needRank, needVector, sameShape, showShape, sizeOf, tryBroadcast } from './shapes.js';
+import { floats, needAxis, needKnown, needRank, needVector, sameShape, showShape, sizeOf, tryBroadcast } from './shapes.js';
 
 export const softmax: OpDef<'softmax'> = {
   family: 'composite',
@@ -221,7 +222,8 @@ export const resize: OpDef<'resize'> = {
   type: (inputs, { size, mode, antialias }) => {
     const dtype = floats(inputs);
     const x = needRank(inputs, 0, 4, 'x');
-    for (const s of size) if (!Number.isInteger(s) || s < 1) refuse(`size ${showShape(size)}`);
+    for (const axis of [2, 3]) needKnown(axis, x);
+    for (const s of size) if (!Number.isInteger(s) || s < 1 || isBatch(s)) refuse(`size ${showShape(size)}`);
     if (antialias && mode === 'nearest') refuse('nearest takes one pixel and cannot be antialiased');
     return { dtype, shape: [x[0]!, x[1]!, size[0], size[1]] };
   },

@@ -1,11 +1,12 @@
 /** Contractions: matrix products, convolution, the Kronecker product. */
+import { showSize } from '../batch.js';
 import type { TensorType, Value } from '../types.js';
 import { decomposeConv2d } from './decompose-conv.js';
 import type { OpDef } from './define.js';
 import { costEach, traffic } from './define.js';
 import { refuse } from './errors.js';
 import { conv2dReference, kronReference, linearReference, matmulReference } from './reference-contract.js';
-import { floats, needBatchFirst, needRank, needVector, showShape, sizeOf, tryBroadcast } from './shapes.js';
+import { floats, needKnown, needRank, needVector, showShape, sizeOf, tryBroadcast } from './shapes.js';
 
 const last = (t: TensorType): number => t.shape.at(-1) ?? 1;
 
@@ -93,7 +94,8 @@ export const conv2d: OpDef<'conv2d'> = {
     const dtype = floats(inputs);
     const x = needRank(inputs, 0, 4, 'x');
     const w = needRank(inputs, 1, 4, 'the weight');
-    needBatchFirst(inputs, 0);
+    needKnown(2, x);
+    needKnown(3, x);
     const { stride, padding, dilation, groups } = attrs;
     for (const s of [...stride, ...dilation, groups]) {
       if (!Number.isInteger(s) || s < 1)
@@ -104,7 +106,7 @@ export const conv2d: OpDef<'conv2d'> = {
     for (const p of padding) if (!Number.isInteger(p) || p < 0) refuse(`padding ${showShape(padding)}`);
     if (x[1] !== w[1]! * groups) {
       const wanted = groups === 1 ? `${w[1]}` : `${groups} groups of ${w[1]}`;
-      refuse(`x ${showShape(x)} has ${x[1]} channels and the weight ${showShape(w)} takes ${wanted}`, 0, 1);
+      refuse(`x ${showShape(x)} has ${showSize(x[1]!)} channels and the weight ${showShape(w)} takes ${wanted}`, 0, 1);
     }
     if (w[0]! % groups !== 0) refuse(`${groups} groups do not divide ${w[0]} output channels`, 1);
     needVector(inputs, 2, w[0]!, 'bias');

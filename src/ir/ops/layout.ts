@@ -1,5 +1,5 @@
 /** Operators that move elements and compute nothing. */
-import { isBatch } from '../batch.js';
+import { isBatch, showSize } from '../batch.js';
 import { allocate } from '../tensor.js';
 import type { OpDef } from './define.js';
 import { costEach, costFree } from './define.js';
@@ -8,6 +8,7 @@ import { DataError, refuse, refuseType } from './errors.js';
 import {
   needAxes,
   needAxis,
+  needKnown,
   needSizes,
   oneDType,
   sameShape,
@@ -27,7 +28,7 @@ export const reshape: OpDef<'reshape'> = {
     needSizes(shape);
     const from = x!.type.shape;
     if (sizeOf(shape) !== sizeOf(from)) {
-      refuse(`${showShape(from)} has ${sizeOf(from)} elements and ${showShape(shape)} has ${sizeOf(shape)}`, 0);
+      refuse(`${showShape(from)} has ${showSize(sizeOf(from))} elements and ${showShape(shape)} has ${showSize(sizeOf(shape))}`, 0);
     }
     return { dtype: x!.type.dtype, shape };
   },
@@ -94,11 +95,9 @@ export const slice: OpDef<'slice'> = {
     from.forEach((d, i) => {
       const [s, e] = [start[i]!, end[i]!];
       if (!Number.isInteger(s) || !Number.isInteger(e) || s < 0 || e > d || s >= e) {
-        refuse(`${s}..${e} is not within axis ${i} of ${showShape(from)}`, 0);
+        refuse(`${showSize(s)}..${showSize(e)} is not within axis ${i} of ${showShape(from)}`, 0);
       }
-      if (isBatch(d) && !((s === 0 || isBatch(s)) && isBatch(e))) {
-        refuse(`axis ${i} of ${showShape(from)} is the batch, of which no part can be taken: it may be 1`, 0);
-      }
+      if (!((s === 0 || isBatch(s)) && isBatch(e))) needKnown(i, from);
     });
     return { dtype: x!.type.dtype, shape: from.map((_, i) => end[i]! - start[i]!) };
   },
@@ -194,6 +193,7 @@ export const roll: OpDef<'roll'> = {
   type: ([x], { shifts, axes }) => {
     if (shifts.length !== axes.length) refuse(`${shifts.length} shifts for ${axes.length} axes`);
     needAxes(axes, x!.type.shape);
+    for (const axis of axes) needKnown(axis, x!.type.shape);
     for (const s of shifts) if (!Number.isInteger(s)) refuse(`a shift of ${s}`);
     return x!.type;
   },

@@ -5,7 +5,7 @@ import type { Tensor, TensorType, Value } from '../types.js';
 import type { OpDef } from './define.js';
 import { traffic } from './define.js';
 import { refuse } from './errors.js';
-import { floats, isNumber, needAxes, needAxis, oneDType, showShape, sizeOf, stridesOf } from './shapes.js';
+import { floats, isNumber, needAxes, needAxis, needKnown, oneDType, showShape, sizeOf, stridesOf } from './shapes.js';
 import { strided } from './strided.js';
 
 /** The reduced axes last, as [rows, columns] of a dense array. */
@@ -125,6 +125,7 @@ const topType = (inputs: readonly Value[], k: number): number[] => {
   oneDType(inputs, isNumber, 'a number');
   const n = shape.at(-1);
   if (n === undefined) refuse('a scalar has no last axis', 0);
+  needKnown(shape.length - 1, shape);
   if (!Number.isInteger(k) || k < 1 || k > n)
     refuse(`${k} of the ${n} elements on the last axis of ${showShape(shape)}`, 0);
   return [...shape.slice(0, -1), k];

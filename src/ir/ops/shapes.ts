@@ -1,5 +1,5 @@
 /** Arithmetic on shapes and types that the operators' rules share: sizes, strides, broadcasting, checks that refuse. */
-import { hasBatch, showSize, wrongShape } from '../batch.js';
+import { isBatch, showSize, wrongShape } from '../batch.js';
 import type { DType, TensorType, Value } from '../types.js';
 import { refuse, refuseType } from './errors.js';
 
@@ -104,12 +104,6 @@ export function needRank(inputs: readonly Value[], index: number, rank: number, 
   return shape;
 }
 
-/** What an operator slides over an image, or resizes, is its own: only the axis in front can be the batch. */
-export function needBatchFirst(inputs: readonly Value[], index: number): void {
-  const { shape } = inputs[index]!.type;
-  if (hasBatch(shape.slice(1))) refuse(`the batch is not the first axis of ${showShape(shape)}`, index);
-}
-
 /** 0 <= axis < rank, or a refusal. Negative axes are the builder's business. */
 export function needAxis(axis: number, shape: Shape, operand = 0): number {
   if (!Number.isInteger(axis) || axis < 0 || axis >= shape.length) {
@@ -122,6 +116,11 @@ export function needAxis(axis: number, shape: Shape, operand = 0): number {
 export function needAxes(axes: readonly number[], shape: Shape): void {
   for (const a of axes) needAxis(a, shape);
   if (new Set(axes).size !== axes.length) refuse(`axes ${showShape(axes)} repeat`);
+}
+
+/** A refusal where the axis is a multiple of the batch: what cuts or counts places has to know how many there are. */
+export function needKnown(axis: number, shape: Shape, operand = 0): void {
+  if (isBatch(shape[axis]!)) refuse(`axis ${axis} of ${showShape(shape)} is the batch, which may be 1`, operand);
 }
 
 /** Sizes are positive integers or multiples of the batch: a tensor without elements has no place in a program. */

@@ -85,7 +85,7 @@ describe('mutated specs', () => {
         }
         const text = tokens.join('');
         const start = performance.now();
-        const found = check(parse('f.peft', text).file, { batch: 1, readFile: () => undefined });
+        const found = check(parse('f.peft', text).file, { readFile: () => undefined });
         expect(performance.now() - start).toBeLessThan(30_000);
         for (const d of found) expect(d.message).not.toMatch(/undefined|NaN|\[object/);
       }),

@@ -19,7 +19,7 @@ export const PATH = 'spec.peft';
 
 function optionsOf(setup: Setup): ElaborateOptions {
   const { files, ...rest } = setup;
-  return { batch: 1, ...rest, readFile: (path) => files?.[path] };
+  return { ...rest, readFile: (path) => files?.[path] };
 }
 
 /** What is wrong with a spec. */

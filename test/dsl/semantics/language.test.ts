@@ -70,7 +70,7 @@ describe('shifted-window attention', () => {
   }
 
   it.each([0, 1])('equals attention token by token, shift %i', (shift) => {
-    const e = fixture('swin', { model: 'Shifted', batch: 2, set: { shift: String(shift) } });
+    const e = fixture('swin', { model: 'Shifted', set: { shift: String(shift) } });
     const x = wave([2, 16, 4]);
     const p = (name: string) => initialise(e.module.params.get(name)!, 1, e.module, () => x);
     const y = run(e, { tokens: x }).get('base')!;
@@ -78,7 +78,7 @@ describe('shifted-window attention', () => {
   });
 
   it('is a stage with loops and compile-time branches; equal tables are one constant', () => {
-    const e = fixture('swin', { model: 'Whole', batch: 1 });
+    const e = fixture('swin', { model: 'Whole' });
     expect(run(e, { tokens: wave([1, 16, 4]) }).get('base')!.type.shape).toEqual([1, 16, 4]);
     const constants = [...e.module.params.values()].filter((p) => p.role === 'constant').map((p) => p.name);
     expect(constants).toEqual(['base.stage.blocks.0.near', 'base.stage.blocks.1.meet']);
@@ -87,7 +87,7 @@ describe('shifted-window attention', () => {
 
 describe('stacked adapters', () => {
   it('nest in statement order, and the outer one reads the merged weight', () => {
-    const e = fixture('stacked', { batch: 3 });
+    const e = fixture('stacked', {});
     const scopes = e.adapters.map((a) => a.scope);
     expect(scopes).toEqual(['base.fc1@alore', 'base.fc1@lora', 'base.fc1@dora', 'base.fc2.a@lora', 'base.fc2@dora']);
     const x = wave([3, 8]);
@@ -263,7 +263,6 @@ model M {
   base = one()
   adapt base.fc with reflect()
 }`,
-      { batch: 1 },
     );
     const eye = tensor(
       [4, 4],

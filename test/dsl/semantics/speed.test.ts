@@ -39,11 +39,11 @@ describe('speed', () => {
       '}',
     ].join('\n');
     expect(text.split('\n').length).toBeGreaterThan(9_600);
-    check(parse(PATH, 'use std\n').file, { batch: 1, readFile: () => undefined });
+    check(parse(PATH, 'use std\n').file, { readFile: () => undefined });
     const start = performance.now();
     const parsed = parse(PATH, text);
     const read = performance.now() - start;
-    const found = check(parsed.file, { batch: 1, readFile: () => undefined });
+    const found = check(parsed.file, { readFile: () => undefined });
     const checked = performance.now() - start - read;
     expect([...parsed.diagnostics, ...found]).toEqual([]);
     // Two cores are shared by many tests here; alone it is a fraction of that.

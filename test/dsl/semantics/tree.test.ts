@@ -1,7 +1,10 @@
 /** What elaboration makes: the tree of modules, the names and roles of parameters, inputs and results. */
 import { describe, expect, it } from 'vitest';
 import type { SiteNode } from '../../../src/dsl/elaborated.js';
+import { BATCH } from '../../../src/ir/batch.js';
+import { moduleAt } from '../../../src/ir/samples.js';
 import { maxDifference, tensor } from '../../../src/ir/tensor.js';
+import type { Module } from '../../../src/ir/types.js';
 import { run } from './helper.js';
 import { tiny } from './tiny.js';
 
@@ -92,10 +95,12 @@ describe('the tree', () => {
 });
 
 describe('inputs and results', () => {
-  it('batch is the size that was asked for; the last line names the result', () => {
-    const e = tiny('  head = classify(base, classes: 3)', { batch: 5 });
-    expect(e.inputs).toEqual([{ name: 'pixels', type: { dtype: 'f32', shape: [5, 1, 8, 8] } }]);
-    expect(e.module.funcs.get('infer')!.results.map((r) => [r.name, r.value.type.shape])).toEqual([['logits', [5, 3]]]);
+  it('the batch is the first axis, for any number of samples; the last line names the result', () => {
+    const e = tiny('  head = classify(base, classes: 3)');
+    expect(e.inputs).toEqual([{ name: 'pixels', type: { dtype: 'f32', shape: [BATCH, 1, 8, 8] } }]);
+    const resultsOf = ({ funcs }: Module) => funcs.get('infer')!.results.map((r) => [r.name, r.value.type.shape]);
+    expect(resultsOf(e.module)).toEqual([['logits', [BATCH, 3]]]);
+    expect(resultsOf(moduleAt(e.module, 5))).toEqual([['logits', [5, 3]]]);
   });
 
   it('a random ViT runs, pooled by its class token or by the mean of the others', () => {
