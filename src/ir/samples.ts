@@ -1,5 +1,5 @@
 /** A function for a number of samples: every multiple of the batch becomes a number. How the interpreter, which computes on numbers, runs one. */
-import { hasBatch, isBatch, shapeAt, sizeAt } from './batch.js';
+import { hasBatch, isBatch, shapeAt, showSize, sizeAt } from './batch.js';
 import { constant, input, make, postorder, resultValues, rewriteValues } from './graph.js';
 import type { Func, Module, OpAttrs, OpName, TensorType, Value } from './types.js';
 
@@ -67,7 +67,7 @@ export function samplesOf(func: Func, shapeOf: (name: string) => readonly number
     const given = v.op === 'input' && axis >= 0 ? shapeOf(v.attrs.name) : undefined;
     if (given === undefined) continue;
     const found = given[axis]! / sizeAt(v.type.shape[axis]!, 1);
-    if (!Number.isInteger(found) || found < 1) throw new RangeError(`${given[axis]} along axis ${axis} are no whole samples`);
+    if (!Number.isInteger(found) || found < 1 || isBatch(found)) throw new RangeError(`${showSize(given[axis]!)} along axis ${axis} are no whole samples`);
     if (samples !== undefined && samples !== found) throw new RangeError(`arguments of ${samples} and of ${found} samples`);
     samples = found;
   }

@@ -275,7 +275,10 @@ type InputValue = Extract<Value, { op: 'input' }>;
 
 function byToken(func: Func): boolean {
   const last = (v: Value): number => v.type.shape.length - 1;
-  const lead = func.results[0]!.value.type.shape.slice(0, -1).join();
+  const result = func.results[0]!.value;
+  // What no argument reaches keeps its own number of tokens.
+  if (!dependsOnInput(result)) return false;
+  const lead = result.type.shape.slice(0, -1).join();
   return topological(resultValues(func)).every((v) => {
     if (!dependsOnInput(v)) return true;
     if (!BY_TOKEN.has(v.op) || v.type.shape.slice(0, -1).join() !== lead || channelAxis(v) !== last(v)) return false;

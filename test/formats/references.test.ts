@@ -12,7 +12,9 @@ import { openCheckpoint } from '../../src/formats/checkpoint.js';
 import { readIdx } from '../../src/formats/idx.js';
 import { openFile } from '../../src/formats/node/files.js';
 import { openCheckpointAt } from '../../src/formats/node/open.js';
+import { shapeAt } from '../../src/ir/batch.js';
 import { interpret } from '../../src/ir/interpret.js';
+import { tensor } from '../../src/ir/tensor.js';
 
 const host = nodeHost();
 
@@ -24,7 +26,7 @@ async function model(spec: string | { text: string; path: string }): Promise<(va
   const input = elaborated.inputs[0]!;
   return (data) => {
     const out = interpret(elaborated.module, 'infer', {
-      inputs: new Map([[input.name, { type: input.type, data }]]),
+      inputs: new Map([[input.name, tensor(shapeAt(input.type.shape, 1), data)]]),
       params: get,
     });
     return Array.from([...out.values()][0]!.data);

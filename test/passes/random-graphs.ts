@@ -5,6 +5,7 @@
 import * as fc from 'fast-check';
 import { expect } from 'vitest';
 import { lower } from '../../src/codegen/lower.js';
+import { BATCH } from '../../src/ir/batch.js';
 import { input, withInputs } from '../../src/ir/graph.js';
 import type { Module, Tensor, Value } from '../../src/ir/types.js';
 import { checkRegions } from '../../src/passes/check.js';
@@ -23,14 +24,17 @@ const WIDTH = 4;
 /** The number of operators in the table of `grow`. */
 const OPS = 40;
 
-/** All values have the shape [2, 3, 4] or, as images, keep it by construction; layouts go there and back. */
-export function grow(steps: readonly Step[]): Module {
+/**
+ * All values have the shape [n, 3, 4] or, as images, keep it by construction; layouts go there and back. `n` is the batch, or a number of
+ * samples: then no step may know that it is one.
+ */
+export function grow(steps: readonly Step[], n: number = BATCH): Module {
   const net = new Net();
   const { b } = net;
-  const values: Value[] = [input('x', { dtype: 'f32', shape: [2, 3, WIDTH] })];
+  const values: Value[] = [input('x', { dtype: 'f32', shape: [n, 3, WIDTH] })];
   steps.forEach((step, i) => {
     // Mostly what was just made, so that most of the graph is read.
-    const near = (n: number): Value => values.at(-1 - (n % Math.min(values.length, n % 5 === 0 ? values.length : 2)))!;
+    const near = (k: number): Value => values.at(-1 - (k % Math.min(values.length, k % 5 === 0 ? values.length : 2)))!;
     const x = near(step.first);
     const y = near(step.second);
     const apply = (param: (name: string, shape: readonly number[]) => Value): Value => {
@@ -56,7 +60,7 @@ export function grow(steps: readonly Step[]): Module {
         case 8:
           return b.roll(x, [1], [1]);
         case 9:
-          return b.slice(b.linear(b.pad(x, [0, 0, 0], [0, 1, 0]), square), [0, 1, 0], [2, 4, WIDTH]);
+          return b.slice(b.linear(b.pad(x, [0, 0, 0], [0, 1, 0]), square), [0, 1, 0], [n, 4, WIDTH]);
         case 10:
           return b.add(x, param(`p${i}`, [3, 1]));
         case 11:
@@ -70,7 +74,7 @@ export function grow(steps: readonly Step[]): Module {
           return b.transpose(b.linear(turned, square, vector), [1, 0, 2]);
         }
         case 15:
-          return b.reshape(b.linear(b.reshape(x, [6, WIDTH]), square), [2, 3, WIDTH]);
+          return b.reshape(b.linear(b.reshape(x, [3 * n, WIDTH]), square), [n, 3, WIDTH]);
         // Gains and shifts of every rank, right above a norm and above anything: a rank above the tensor's adds an axis.
         case 16:
         case 17:
@@ -95,6 +99,7 @@ export function grow(steps: readonly Step[]): Module {
         // Slices and concatenations across the batch, tokens and channels.
         case 24: {
           const axis = step.second % 3;
+          if (axis === 0) return b.sliceAxis(b.concat([x, y, x], 0), 0, n * (step.first % 2), n * (1 + (step.first % 2)));
           const cut = 1 + (step.first % (x.type.shape[axis]! - 1));
           return b.concat([b.sliceAxis(y, axis, 0, cut), b.sliceAxis(x, axis, cut, x.type.shape[axis]!)], axis);
         }
@@ -104,15 +109,15 @@ export function grow(steps: readonly Step[]): Module {
         }
         // What parameters alone compute over the batch.
         case 26:
-          return b.add(x, b.tanh(b.broadcast(b.reshape(vector, [1, 1, WIDTH]), [2, 3, WIDTH])));
+          return b.add(x, b.tanh(b.broadcast(b.reshape(vector, [1, 1, WIDTH]), [n, 3, WIDTH])));
         case 27: {
           const prompts = b.layerNorm(
-            b.broadcast(param(`p${i}`, [1, 2, WIDTH]), [2, 2, WIDTH]),
+            b.broadcast(param(`p${i}`, [1, 2, WIDTH]), [n, 2, WIDTH]),
             vector,
             undefined,
             0.1,
           );
-          return b.slice(b.linear(b.concat([prompts, x], 1), square), [0, 1, 0], [2, 4, WIDTH]);
+          return b.slice(b.linear(b.concat([prompts, x], 1), square), [0, 1, 0], [n, 4, WIDTH]);
         }
         case 28: {
           const many = b.broadcast(b.reshape(square, [1, WIDTH, WIDTH]), [3, WIDTH, WIDTH]);
@@ -122,38 +127,38 @@ export function grow(steps: readonly Step[]): Module {
         // Images of three channels.
         case 29:
         case 30: {
-          const image = b.reshape(x, [2, 3, 2, 2]);
+          const image = b.reshape(x, [n, 3, 2, 2]);
           const size = step.op === 29 ? 1 : 3;
           const pad = step.op === 29 ? 0 : 1;
           const attrs = { stride: [1, 1], padding: [pad, pad, pad, pad], dilation: [1, 1], groups: 1 } as const;
           const bias = step.second % 2 ? [param(`k${i}`, [3])] : [];
           return b.reshape(net.make('conv2d', [image, param(`c${i}`, [3, 3, size, size]), ...bias], attrs), [
-            2,
+            n,
             3,
             WIDTH,
           ]);
         }
         case 31: {
           const gain = param(`k${i}`, [3]);
-          const image = b.reshape(x, [2, 3, 2, 2]);
+          const image = b.reshape(x, [n, 3, 2, 2]);
           const spread = b.add(b.mul(gain, gain), 0.5);
           const normal = net.make('batch_norm', [image, gain, gain, gain, spread], { eps: 0.1 });
-          return b.reshape(b.mul(normal, b.reshape(gain, [3, 1, 1])), [2, 3, WIDTH]);
+          return b.reshape(b.mul(normal, b.reshape(gain, [3, 1, 1])), [n, 3, WIDTH]);
         }
         case 32: {
-          const image = b.reshape(x, [2, 3, 2, 2]);
+          const image = b.reshape(x, [n, 3, 2, 2]);
           const normal = net.make('group_norm', [image, param(`k${i}`, [3])], { groups: 3, eps: 0.1 });
           const shift = b.reshape(param(`l${i}`, [3]), [...new Array<number>(step.second % 2).fill(1), 3, 1, 1]);
-          return b.reshape(b.sub(normal, shift), [2, 3, WIDTH]);
+          return b.reshape(b.sub(normal, shift), [n, 3, WIDTH]);
         }
         // Rows that are read in part, mixed, picked and repeated.
         case 33: {
-          const heads = (v: Value): Value => b.transpose(b.reshape(v, [2, 3, 2, 2]), [0, 2, 1, 3]);
+          const heads = (v: Value): Value => b.transpose(b.reshape(v, [n, 3, 2, 2]), [0, 2, 1, 3]);
           const mixed = b.attention(heads(x), heads(y), heads(b.linear(x, square)), 0.5);
-          return b.reshape(b.transpose(mixed, [0, 2, 1, 3]), [2, 3, WIDTH]);
+          return b.reshape(b.transpose(mixed, [0, 2, 1, 3]), [n, 3, WIDTH]);
         }
         case 34:
-          return b.add(b.broadcast(b.sliceAxis(x, 1, 0, 1), [2, 3, WIDTH]), y);
+          return b.add(b.broadcast(b.sliceAxis(x, 1, 0, 1), [n, 3, WIDTH]), y);
         case 35:
           return b.softmax(x, step.second % 3);
         case 36: {
@@ -205,14 +210,17 @@ function expectSame(before: Tensor, after: Tensor, when: string): void {
   } else expect(relative(before, after), when).toBeLessThan(1e-9);
 }
 
-/** Every pass keeps the numbers: what is different is said with the pass that made it so. */
+/** Every pass keeps the numbers, for one sample and for several: what is different is said with the pass that made it so. */
 export function expectPassesToKeep(before: Module, layout: 'keep' | 'free'): void {
   const params = parameters(before);
-  const y = run(before, params);
+  const several = [1, 3].map((samples) => [samples, run(before, params, samples)] as const);
+  const expectKept = (module: Module, when: string): void => {
+    for (const [samples, y] of several) expectSame(y, run(module, params, samples), `${when}, ${samples} samples`);
+  };
   for (const adapters of ['merged', 'factored', 'auto'] as const) {
     let last = before;
     const after = (pass: string, module: Module): void => {
-      if (module !== last) expectSame(y, run(module, params), `${adapters}, ${layout}: after ${pass}`);
+      if (module !== last) expectKept(module, `${adapters}, ${layout}: after ${pass}`);
       last = module;
     };
     const { module, report } = optimize(before, { adapters, layout, verify: true, after });
@@ -220,6 +228,6 @@ export function expectPassesToKeep(before: Module, layout: 'keep' | 'free'): voi
     for (const { site, diagnostic } of checkRegions(report.regions, params)) expect(diagnostic, site).toBeUndefined();
     const lowered = lower(module.funcs.get('infer')!, { binding: 2 ** 27, weights: 'f32' });
     const made = { ...module, funcs: new Map(module.funcs).set('infer', lowered) };
-    expectSame(y, run(made, params), `${adapters}, ${layout}: lowered`);
+    expectKept(made, `${adapters}, ${layout}: lowered`);
   }
 }
