@@ -151,7 +151,7 @@ stand in shapes, be multiplied by whole numbers, and be used in calculations wit
 
     sum(x, axis: 0) / b              // fine: with a tensor, \`b\` is a number of the run
     reshape(x, [b * n, d])           // fine: a size
-    repeat b { Linear(8 -> 8) }      // refused: how many layers?
+    repeat i < b { Linear(8 -> 8) }  // refused: how many layers?
     sqrt(b)                          // refused; sqrt(b + zeros([1])) is a tensor`,
   }),
   ...SITES,

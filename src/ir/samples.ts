@@ -3,13 +3,19 @@ import { hasBatch, isBatch, shapeAt, showSize, sizeAt } from './batch.js';
 import { constant, input, make, postorder, resultValues, rewriteValues } from './graph.js';
 import type { Func, Module, OpAttrs, OpName, TensorType, Value } from './types.js';
 
-const typeAt = ({ dtype, shape }: TensorType, samples: number): TensorType => ({ dtype, shape: shapeAt(shape, samples) });
+const typeAt = ({ dtype, shape }: TensorType, samples: number): TensorType => ({
+  dtype,
+  shape: shapeAt(shape, samples),
+});
 
 /** Sizes stand in lists alone; a number that is none (a factor, an axis) is no multiple of the batch. */
 function attrsAt<O extends OpName>(attrs: OpAttrs[O], samples: number): OpAttrs[O] {
   const changed = Object.entries(attrs).filter(([, x]) => Array.isArray(x) && hasBatch(x as number[]));
   if (changed.length === 0) return attrs;
-  return { ...attrs, ...Object.fromEntries(changed.map(([key, x]) => [key, (x as number[]).map((d) => sizeAt(d, samples))])) };
+  return {
+    ...attrs,
+    ...Object.fromEntries(changed.map(([key, x]) => [key, (x as number[]).map((d) => sizeAt(d, samples))])),
+  };
 }
 
 const varies = (v: Value): boolean => v.op === 'batch_size' || hasBatch(v.type.shape);
@@ -67,8 +73,10 @@ export function samplesOf(func: Func, shapeOf: (name: string) => readonly number
     const given = v.op === 'input' && axis >= 0 ? shapeOf(v.attrs.name) : undefined;
     if (given === undefined) continue;
     const found = given[axis]! / sizeAt(v.type.shape[axis]!, 1);
-    if (!Number.isInteger(found) || found < 1 || isBatch(found)) throw new RangeError(`${showSize(given[axis]!)} along axis ${axis} are no whole samples`);
-    if (samples !== undefined && samples !== found) throw new RangeError(`arguments of ${samples} and of ${found} samples`);
+    if (!Number.isInteger(found) || found < 1 || isBatch(found))
+      throw new RangeError(`${showSize(given[axis]!)} along axis ${axis} are no whole samples`);
+    if (samples !== undefined && samples !== found)
+      throw new RangeError(`arguments of ${samples} and of ${found} samples`);
     samples = found;
   }
   return samples ?? 1;

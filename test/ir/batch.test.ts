@@ -85,7 +85,11 @@ describe('type rules', () => {
   it.each<[string, RegExp, () => Value]>([
     ['two rows', /\[b, 3, 4\] and \[2, 3, 4\] do not broadcast/, () => b.add(x, f32('y', 2, 3, 4))],
     ['two batches and one', /do not broadcast/, () => b.add(x, f32('y', 2 * BATCH, 3, 4))],
-    ['elements that are missing', /\[b, 3, 4\] has 12b elements and \[2b, 4\] has 8b/, () => b.reshape(x, [2 * BATCH, 4])],
+    [
+      'elements that are missing',
+      /\[b, 3, 4\] has 12b elements and \[2b, 4\] has 8b/,
+      () => b.reshape(x, [2 * BATCH, 4]),
+    ],
     ['a batch as a number', /12b elements/, () => b.reshape(x, [3, 4])],
     ['one row more', /b \+ 1, which is neither/, () => b.concat([x, f32('y', 1, 3, 4)], 0)],
     ['padding', /b \+ 1, which is neither/, () => b.pad(x, [1, 0, 0], [0, 0, 0])],
@@ -96,8 +100,10 @@ describe('type rules', () => {
     ['a shift', /axis 0 of .* is the batch/, () => b.roll(x, [1], [0])],
     ['the two largest', /axis 2 of .* is the batch/, () => make('top_k', [inside], { k: 2 })],
     ['a window', /axis 3 of .* is the batch/, () => make('conv2d', [image, f32('w', 2, 3, 1, 2)], conv)],
-    ['resampling', /axis 3 of .* is the batch/, () =>
-      make('resize', [image], { size: [2, 2], mode: 'nearest', antialias: false }),
+    [
+      'resampling',
+      /axis 3 of .* is the batch/,
+      () => make('resize', [image], { size: [2, 2], mode: 'nearest', antialias: false }),
     ],
   ])('refuse %s', (_, message, made) => {
     expect(made).toThrow(ShapeError);
@@ -143,7 +149,9 @@ func @infer(%x: f32[b,197,4]) -> (y: f32[b,4]) {
   });
 
   test('a number is no size', () => {
-    expect(() => parseModule('module @m\nparam @p : f32[1] constant data f64 [b]\n')).toThrow(/expected a number, found b/);
+    expect(() => parseModule('module @m\nparam @p : f32[1] constant data f64 [b]\n')).toThrow(
+      /expected a number, found b/,
+    );
     expect(() => parseModule(text.replace('{axis = 0}', '{axis = 2b}'))).toThrow(/expected a number, found 2b/);
   });
 });
@@ -202,7 +210,9 @@ describe('the interpreter', () => {
     expect(given(3, 2)).toThrow(InterpretError);
     expect(given(3, 2)).toThrow('3 along axis 0 are no whole samples');
     expect(given(4, 3)).toThrow('arguments of 2 and of 3 samples');
-    expect(() => samplesOf(module.funcs.get('infer')!, () => [2 * BATCH, 3])).toThrow('2b along axis 0 are no whole samples');
+    expect(() => samplesOf(module.funcs.get('infer')!, () => [2 * BATCH, 3])).toThrow(
+      '2b along axis 0 are no whole samples',
+    );
   });
 
   it('leaves a function alone that has no samples', () => {

@@ -99,7 +99,8 @@ export function grow(steps: readonly Step[], n: number = BATCH): Module {
         // Slices and concatenations across the batch, tokens and channels.
         case 24: {
           const axis = step.second % 3;
-          if (axis === 0) return b.sliceAxis(b.concat([x, y, x], 0), 0, n * (step.first % 2), n * (1 + (step.first % 2)));
+          if (axis === 0)
+            return b.sliceAxis(b.concat([x, y, x], 0), 0, n * (step.first % 2), n * (1 + (step.first % 2)));
           const cut = 1 + (step.first % (x.type.shape[axis]! - 1));
           return b.concat([b.sliceAxis(y, axis, 0, cut), b.sliceAxis(x, axis, cut, x.type.shape[axis]!)], axis);
         }

@@ -13,7 +13,17 @@ import {
   solveReference,
 } from './reference-composite.js';
 import { decomposeResize, resizeReference } from './resample.js';
-import { floats, needAxis, needKnown, needRank, needVector, sameShape, showShape, sizeOf, tryBroadcast } from './shapes.js';
+import {
+  floats,
+  needAxis,
+  needKnown,
+  needRank,
+  needVector,
+  sameShape,
+  showShape,
+  sizeOf,
+  tryBroadcast,
+} from './shapes.js';
 
 export const softmax: OpDef<'softmax'> = {
   family: 'composite',

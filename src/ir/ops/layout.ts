@@ -28,7 +28,10 @@ export const reshape: OpDef<'reshape'> = {
     needSizes(shape);
     const from = x!.type.shape;
     if (sizeOf(shape) !== sizeOf(from)) {
-      refuse(`${showShape(from)} has ${showSize(sizeOf(from))} elements and ${showShape(shape)} has ${showSize(sizeOf(shape))}`, 0);
+      refuse(
+        `${showShape(from)} has ${showSize(sizeOf(from))} elements and ${showShape(shape)} has ${showSize(sizeOf(shape))}`,
+        0,
+      );
     }
     return { dtype: x!.type.dtype, shape };
   },

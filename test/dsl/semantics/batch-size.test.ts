@@ -6,9 +6,8 @@ import { maxDifference, tensor } from '../../../src/ir/tensor.js';
 import { good, rendered, run, wrongs } from './helper.js';
 
 /** A model of a backbone with one input [b, 2, 4] and this body. */
-const spec = (body: string, members = '') => `use std
+const spec = (body: string) => `use std
 backbone net(n: int = 2) {
-${members}
   forward(x: [b, n, 4]) {
     ${body}
   }
@@ -18,12 +17,21 @@ model M {
 }
 `;
 
-const elements = (samples: number): Float64Array => Float64Array.from({ length: 8 * samples }, (_, i) => Math.sin(i + 1));
+const elements = (samples: number): Float64Array =>
+  Float64Array.from({ length: 8 * samples }, (_, i) => Math.sin(i + 1));
 
 /** The result for some samples. */
 function resultOf(body: string, samples: number) {
   return run(good(spec(body)), { x: tensor([samples, 2, 4], elements(samples)) }).get('base')!;
 }
+
+/** The same model with an adapter that has this member. */
+const adapted = (member: string) => `use std
+adapter own() on base: (x: [b, n, d]) {
+  ${member}
+  forward(x) { base(x) * 2 }
+}
+${spec('x').replace('base = net()', 'base = net()\n  adapt base with own()')}`;
 
 describe('as a size', () => {
   it.each([
@@ -61,18 +69,28 @@ describe('with tensors it is a number of the run', () => {
     });
     for (const body of ['sum(x, axis: 0) / b', 'mean(x, axis: 0)', 'n * sum(x, axis: 0) / (n * b)'])
       expect(maxDifference(resultOf(body, samples), tensor([2, 4], mean)), body).toBeLessThan(1e-12);
-    const plus = tensor([samples, 2, 4], x.map((v) => v + 2 * samples));
+    const plus = tensor(
+      [samples, 2, 4],
+      x.map((v) => v + 2 * samples),
+    );
     expect(maxDifference(resultOf('x + 2 * b', samples), plus)).toBeLessThan(1e-12);
-    const root = tensor([samples, 2, 4], x.map((v) => v * Math.sqrt(samples)));
+    const root = tensor(
+      [samples, 2, 4],
+      x.map((v) => v * Math.sqrt(samples)),
+    );
     expect(maxDifference(resultOf('x * sqrt(b + full([1], 0))', samples), root)).toBeLessThan(1e-12);
-    const least = tensor([samples, 2, 4], x.map((v) => Math.max(v, samples)));
+    const least = tensor(
+      [samples, 2, 4],
+      x.map((v) => Math.max(v, samples)),
+    );
     expect(maxDifference(resultOf('maximum(x, b)', samples), least)).toBeLessThan(1e-12);
   });
 });
 
 describe('what asks for its number is refused', () => {
   it.each([
-    ['repeat b { Linear(4 -> 4) }', 'b'],
+    ['y = repeat i < b { i }\n    x', 'b'],
+    ['concat(i < b: x)', 'b'],
     ['if b == 1 { x } else { x * 2 }', 'b == 1'],
     ['if b > 1 { x } else { x * 2 }', 'b > 1'],
     ['if b < 2 * b { x } else { x * 2 }', 'b < 2b'],
@@ -100,11 +118,21 @@ describe('what asks for its number is refused', () => {
     ['p, q = x\n    p', 'b'],
   ])('%s', (body, what) => {
     const found = wrongs(spec(body)).filter((d) => d.severity === 'error');
-    expect(found.map((d) => [d.code, d.message]), rendered(spec(body))).toEqual([
-      ['ESP0318', `\`${what}\` is not known before the program runs`],
-    ]);
+    expect(
+      found.map((d) => [d.code, d.message]),
+      rendered(spec(body)),
+    ).toEqual([['ESP0318', `\`${what}\` is not known before the program runs`]]);
     expect(found[0]!.primary!.text).toBe('depends on the batch');
     expect(found[0]!.help.join()).toMatch(/any number of images/);
+  });
+
+  it('a number of layers', () => {
+    const text = adapted('layers = repeat i < 2 * b { Linear(4 -> 4) }');
+    const found = wrongs(text).filter((d) => d.severity === 'error');
+    expect(
+      found.map((d) => [d.code, d.message]),
+      rendered(text),
+    ).toEqual([['ESP0318', '`2b` is not known before the program runs']]);
   });
 
   it('at its place', () => {
@@ -128,15 +156,21 @@ describe('what a type rule refuses says `b`', () => {
     ['reshape(x, [n, b, 4]) @ x', 'ESP0301', /\[2, b, 4\]|has 4 columns/],
   ])('%s', (body, code, message) => {
     const found = wrongs(spec(body)).filter((d) => d.severity === 'error');
-    expect(found.map((d) => d.code), rendered(spec(body))).toEqual([code]);
+    expect(
+      found.map((d) => d.code),
+      rendered(spec(body)),
+    ).toEqual([code]);
     expect(found[0]!.message).toMatch(message);
     expect(rendered(spec(body))).not.toContain(String(BATCH));
   });
 
   it('a parameter for each image', () => {
-    const text = spec('P = param [b, n] zeros\n    x + P[:, :, new]');
+    const text = adapted('P = param [b, n] zeros');
     const found = wrongs(text).filter((d) => d.severity === 'error');
-    expect(found.map((d) => d.code), rendered(text)).toEqual(['ESP0606']);
+    expect(
+      found.map((d) => d.code),
+      rendered(text),
+    ).toEqual(['ESP0606']);
     expect(found[0]!.message).toMatch(/P` is \[b, 2\], with as many rows as the program is given images/);
     expect(text.slice(found[0]!.primary!.span.start, found[0]!.primary!.span.end)).toBe('param [b, n] zeros');
   });
