@@ -1,5 +1,6 @@
 /** The numeric check of merges: it passes what is right and refuses what is wrong, in each precision. */
 import { describe, expect, it } from 'vitest';
+import { BATCH } from '../../src/ir/batch.js';
 import { build as b } from '../../src/ir/build.js';
 import { input, paramRef } from '../../src/ir/graph.js';
 import { tensor } from '../../src/ir/tensor.js';
@@ -39,6 +40,15 @@ describe('checkRegions', () => {
     expect(f64).toBeLessThan(1e-14);
     expect(f32).toBeGreaterThan(f64);
     expect(f16).toBeGreaterThan(f32);
+  });
+
+  it('accepts a result that no argument reaches any more, at its own number of tokens', () => {
+    const few = input('x0', { dtype: 'f32', shape: [BATCH, 3, 6] });
+    const nothing = b.linear(b.sub(few, few), p('w', 4, 6), p('b', 4));
+    const alone = b.broadcast(b.reshape(p('b', 4), [1, 1, 4]), [BATCH, 3, 4]);
+    const made = { ...region(alone), before: { ...func('before', nothing), inputs: [few] } };
+    const [check] = checkRegions([made], params());
+    expect(check).toEqual({ site: 'base.proj', difference: 0 });
   });
 
   it('refuses a region that differs', () => {
