@@ -1,4 +1,5 @@
 /** What each variant of a contraction moves, as the simulator counts it: for hardware that is not here, and exactly the same on every machine. */
+import { workgroupsAt } from '../runtime/grid.js';
 import { contractVariants } from '../src/codegen/contract.js';
 import { explicitAddresses } from '../src/codegen/kernel/addresses.js';
 import { simulate } from '../src/codegen/kernel/simulate.js';
@@ -30,7 +31,7 @@ export function trafficOf(shape: Shape): Traffic[] {
   const perMultiply = (words: number): number => (4 * words) / (shape.m * shape.n * shape.k);
   return variants.map(({ name, workgroups }, i) => {
     const y = { data: new Float32Array(4 * Math.ceil((shape.m * shape.n) / 4)) };
-    const { faults, stats } = simulate(kernels[i]!, [...inputs, y], workgroups, { results: ['y'] });
+    const { faults, stats } = simulate(kernels[i]!, [...inputs, y], workgroupsAt(workgroups, 1), { results: ['y'] });
     if (faults.length > 0) throw new Error(`${name}: ${faults[0]!.what}`);
     return {
       name,

@@ -78,7 +78,9 @@ async function measure(gpu: Gpu, shape: ContractShape, rounds: number): Promise<
   const texts = textsOf(variants, buffers);
   for (const [i, v] of variants.entries()) {
     if (!legal(gpu, v)) continue;
-    await add(v.name, 2 * shape.m * shape.n * shape.k, () => prepare(gpu, texts[i]!, workgroupsAt(v.workgroups, 1), [a, b, y]));
+    await add(v.name, 2 * shape.m * shape.n * shape.k, () =>
+      prepare(gpu, texts[i]!, workgroupsAt(v.workgroups, 1), [a, b, y]),
+    );
   }
   for (let round = 0; round < rounds; round++) {
     for (const c of candidates) {

@@ -117,7 +117,8 @@ function checkEntry(program: Program, entry: Entry, weights: ReadonlyMap<string,
   for (const [i, slab] of entry.slabs.entries()) {
     if (!Number.isSafeInteger(slab.bytes * entry.samples)) throw wrong(`slab ${i} is larger than anything`);
     // What lies in it for several samples begins where bindings can only if each sample's share does.
-    if (slab.samples && slab.bytes % 256 !== 0) throw wrong(`slab ${i} has ${slab.bytes} bytes for each sample, no multiple of 256`);
+    if (slab.samples && slab.bytes % 256 !== 0)
+      throw wrong(`slab ${i} has ${slab.bytes} bytes for each sample, no multiple of 256`);
   }
   const size = (ref: BufferRef): number | undefined => {
     if (ref.kind === 'weight') return weights.get(ref.name);

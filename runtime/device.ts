@@ -72,7 +72,8 @@ export function neededLimits(program: Program): Record<string, number> {
     for (const slab of slabs) raise('maxBufferSize', slab.samples ? slab.bytes * samples : slab.bytes);
     for (const tensor of [...inputs, ...outputs]) raise('maxBufferSize', byteSize(tensor, samples));
     for (const { bindings, workgroups } of dispatches) {
-      for (const ref of bindings) raise('maxStorageBufferBindingSize', holdsSamples(entry, ref) ? ref.bytes * samples : ref.bytes);
+      for (const ref of bindings)
+        raise('maxStorageBufferBindingSize', holdsSamples(entry, ref) ? ref.bytes * samples : ref.bytes);
       // Of all variants: which of them runs is not known yet.
       for (const w of workgroups) raise('maxComputeWorkgroupsPerDimension', Math.max(...workgroupsAt(w, samples)));
     }

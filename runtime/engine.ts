@@ -15,7 +15,7 @@ import type { ProgramFiles } from './files.js';
 import { type GoldenTensors, readGolden, relativeError } from './golden.js';
 import type { Pixels } from './image.js';
 import { type CompiledKernel, compileKernels, Layouts } from './kernels.js';
-import { loadWeights, passBuffers, type Progress, type Weights } from './memory.js';
+import { loadWeights, type Progress, passBuffers, type Weights } from './memory.js';
 import { type Picture, readPicture } from './picture.js';
 import { Preprocessor } from './preprocess.js';
 import type { Entry, Program } from './program.js';
@@ -196,7 +196,15 @@ export class Engine {
         device,
         'while binding the program',
         () =>
-          new RunnableEntry(device, program, entry, kernels, { weights, buffers }, layouts, this.options.timings ?? false),
+          new RunnableEntry(
+            device,
+            program,
+            entry,
+            kernels,
+            { weights, buffers },
+            layouts,
+            this.options.timings ?? false,
+          ),
       );
       return this.runnable;
     } catch (error) {

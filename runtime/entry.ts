@@ -49,7 +49,11 @@ export class RunnableEntry {
     this.program = program;
     this.kernels = kernels;
     this.queue = device.queue;
-    const buffer = device.createBuffer({ label: 'samples', size: 16, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST });
+    const buffer = device.createBuffer({
+      label: 'samples',
+      size: 16,
+      usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+    });
     const group = device.createBindGroup({ layout: layouts.run, entries: [{ binding: 0, resource: { buffer } }] });
     this.run = { buffer, group };
     this.steps = entry.dispatches.map(({ kernel, bindings, workgroups }) => {

@@ -35,7 +35,10 @@ const PIECE = 8 << 20;
 const IN_FLIGHT = 64 << 20;
 
 /** Makes buffers, all of which are destroyed together, also where one cannot be made. */
-function inOne<T>(device: GPUDevice, make: (buffer: (label: string, bytes: number, usage: number) => GPUBuffer) => T): T & { destroy(): void } {
+function inOne<T>(
+  device: GPUDevice,
+  make: (buffer: (label: string, bytes: number, usage: number) => GPUBuffer) => T,
+): T & { destroy(): void } {
   const all: GPUBuffer[] = [];
   const destroy = () => {
     for (const b of all.splice(0)) b.destroy();
@@ -76,7 +79,11 @@ export async function loadWeights(
 }
 
 /** Throws OutOfMemoryError (ESP0704). */
-export function passBuffers(device: GPUDevice, { slabs, inputs, outputs }: Entry, samples: number): Promise<PassBuffers> {
+export function passBuffers(
+  device: GPUDevice,
+  { slabs, inputs, outputs }: Entry,
+  samples: number,
+): Promise<PassBuffers> {
   const { STORAGE, COPY_DST, COPY_SRC, MAP_READ } = GPUBufferUsage;
   return guarded(device, `while making room for passes of ${samples}`, () =>
     inOne(device, (buffer) => ({

@@ -212,7 +212,9 @@ class LoadedSession implements Session {
       });
       const all = raw.map((bytes, i) => typedOutput(outputs[i]!, bytes, count));
       for (let i = 0; i < count; i++) {
-        const item = all.map((data, o) => data.slice(i * elements(outputs[o]!.shape), (i + 1) * elements(outputs[o]!.shape)));
+        const item = all.map((data, o) =>
+          data.slice(i * elements(outputs[o]!.shape), (i + 1) * elements(outputs[o]!.shape)),
+        );
         results.push(this.result(item, 1));
       }
     }

@@ -135,7 +135,12 @@ async function compileSpec(spec: Spec, options: CompileOptions): Promise<Compile
 
   options.progress?.('generating kernels');
   const samples = Math.max(...deploy.batch);
-  const generateOptions: GenerateOptions = { name: elaborated.name, compiler: version, weights: deploy.weights, samples };
+  const generateOptions: GenerateOptions = {
+    name: elaborated.name,
+    compiler: version,
+    weights: deploy.weights,
+    samples,
+  };
   const generated = await generateWithin(module, generateOptions, deploy.limits, options.host);
 
   const compared = new Set(report.regions.flatMap((r) => r.scopes));

@@ -8,8 +8,8 @@ import { type Generated, type GenerateOptions, generate } from '../codegen/gener
 import { encodeSafetensors } from '../formats/safetensors.js';
 import { build } from '../ir/build.js';
 import { interpretFunc, interpretValues } from '../ir/interpret.js';
-import { toFloat32 } from '../ir/tensor.js';
 import { moduleAt } from '../ir/samples.js';
+import { toFloat32 } from '../ir/tensor.js';
 import type { Func, Module, Tensor } from '../ir/types.js';
 import { asWritten, bindingTimes } from '../passes/index.js';
 import { type Block, blockOf } from './block.js';

@@ -3,11 +3,11 @@
  * the score matrix is never taken. One variant for each subgroup size that hardware comes in, and a portable one.
  */
 import { isBatch } from '../ir/batch.js';
-import { BatchInside } from './kernel/expr.js';
 import { attentionSubgroupSchedule } from './attention-schedules.js';
 import { attentionSubgroup } from './attention-subgroup.js';
 import { attentionWorkgroup } from './attention-workgroup.js';
 import { SUBGROUP_SIZES } from './contract-schedules.js';
+import { BatchInside } from './kernel/expr.js';
 import type { AttentionProblem, GeneratedVariant } from './problem.js';
 
 /**

@@ -6,7 +6,23 @@ import type { TileSchedule } from './contract-schedules.js';
 import { paddedK, weightFunction } from './contract-weight.js';
 import { parts, startBatch, startTile, tileGrid } from './grid.js';
 import { Body } from './kernel/body.js';
-import { add, all, call, component, div, F32X4, f32, item, lt, mul, rem, size, splat, u32, uint } from './kernel/expr.js';
+import {
+  add,
+  all,
+  call,
+  component,
+  div,
+  F32X4,
+  f32,
+  item,
+  lt,
+  mul,
+  rem,
+  size,
+  splat,
+  u32,
+  uint,
+} from './kernel/expr.js';
 import { fma, plus, range } from './kernel/sugar.js';
 import type { Expr } from './kernel/types.js';
 import type { ContractProblem, GeneratedVariant } from './problem.js';

@@ -144,7 +144,10 @@ function noBuffer(
 function workingBytes({ slabs, inputs, outputs }: Entry, samples: number): number {
   const size = (t: TensorSpec): number => padded(sizeOf(t.shape) * ELEMENT_BYTES * samples);
   const add = (list: readonly number[]): number => list.reduce((a, b) => a + b, 0);
-  return add([...slabs.map((x) => x.bytes * (x.samples ? samples : 1)), ...[...inputs, ...outputs, ...outputs].map(size)]);
+  return add([
+    ...slabs.map((x) => x.bytes * (x.samples ? samples : 1)),
+    ...[...inputs, ...outputs, ...outputs].map(size),
+  ]);
 }
 
 /** Kernels by their text: two groups that come to the same WGSL share one. */
@@ -331,7 +334,10 @@ class EntryBuilder {
   }
 
   /** Places of everything that kernels write and others read: what holds samples apart from the rest. */
-  private planned(scheduled: readonly Scheduled[], samples: number): { places: Map<Value, SlabPlace>; plans: MemoryPlans } {
+  private planned(
+    scheduled: readonly Scheduled[],
+    samples: number,
+  ): { places: Map<Value, SlabPlace>; plans: MemoryPlans } {
     // Lives are counted in dispatches.
     const last = new Map<Value, number>();
     let end = 0;

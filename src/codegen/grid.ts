@@ -57,7 +57,8 @@ export interface Row {
  */
 export function inRow(groups: Parts, { samples, maxWorkgroups }: Reach, id: string): Row {
   const most = partsAt(groups, samples);
-  if (most > maxWorkgroups ** 3) throw new RangeError(`${most} workgroups with at most ${maxWorkgroups} along a dimension`);
+  if (most > maxWorkgroups ** 3)
+    throw new RangeError(`${most} workgroups with at most ${maxWorkgroups} along a dimension`);
   const tiles: Workgroups['tiles'] = [tilesOf(groups), 1, 1];
   if (most <= maxWorkgroups) {
     return { workgroups: { tiles }, number: component(name(id, PLACE), 0), inputs: [], folded: false };
@@ -113,7 +114,12 @@ export function startTile(b: Body, grid: Grid): void {
  * Names the tile's place `z` among `count`. Where workgroups lie past the last one they do that one again, since all lanes have to go along,
  * and `inside` says who may store.
  */
-export function startBatch(b: Body, place: Expr, count: number, past: boolean): { readonly z: Expr; readonly inside: readonly Expr[] } {
+export function startBatch(
+  b: Body,
+  place: Expr,
+  count: number,
+  past: boolean,
+): { readonly z: Expr; readonly inside: readonly Expr[] } {
   if (!past) return { z: b.named('z', place), inside: [] };
   const own = b.named('own_z', place);
   return { z: b.named('z', min(own, last(count))), inside: [lt(own, size(count))] };

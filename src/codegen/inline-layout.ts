@@ -118,4 +118,17 @@ const iota: InlineRule<'iota'> = (r, v, coords) => {
   return r.b.let(vector(...lanes.map((l) => convert(address(l), type))));
 };
 
-export const LAYOUT = { reshape, transpose, broadcast, slice, roll, concat, pad, gather, kron, constant, iota, batch_size };
+export const LAYOUT = {
+  reshape,
+  transpose,
+  broadcast,
+  slice,
+  roll,
+  concat,
+  pad,
+  gather,
+  kron,
+  constant,
+  iota,
+  batch_size,
+};

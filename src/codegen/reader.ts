@@ -9,7 +9,21 @@
 import type { DType, OpName, Value } from '../ir/types.js';
 import { constIndex, dependsOn, flattenStored, type Index, substitute, ZERO } from './indexing.js';
 import type { Body } from './kernel/body.js';
-import { add, all, below, binary, f32, LANES, literal, load, lt, select, size as sizeExpr, splat, vector } from './kernel/expr.js';
+import {
+  add,
+  all,
+  below,
+  binary,
+  f32,
+  LANES,
+  literal,
+  load,
+  lt,
+  select,
+  size as sizeExpr,
+  splat,
+  vector,
+} from './kernel/expr.js';
 import type { Library } from './kernel/library.js';
 import type { Buffer, Condition, Expr, Lanes, Scalar, Type } from './kernel/types.js';
 

@@ -7,7 +7,22 @@ import { isBatch } from '../ir/batch.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import type { OpName, Value } from '../ir/types.js';
 import type { Index } from './indexing.js';
-import { add, binary, builtin, component, convert, div, eq, exp, f32, i32, last, literal, select, size } from './kernel/expr.js';
+import {
+  add,
+  binary,
+  builtin,
+  component,
+  convert,
+  div,
+  eq,
+  exp,
+  f32,
+  i32,
+  last,
+  literal,
+  select,
+  size,
+} from './kernel/expr.js';
 import type { BinaryOp, Expr, Scalar } from './kernel/types.js';
 import { type Reader, scalarOf } from './reader.js';
 
@@ -91,7 +106,8 @@ export function rowPlan(v: Value): RowPlan | undefined {
       const first: Pass = {
         type: 'i32',
         fold: 'min',
-        element: (r, x, stats, position) => r.b.let(select(isBatch(count) ? convert(last(count), 'i32') : i32(count - 1), position, eq(x, stats[0]!))),
+        element: (r, x, stats, position) =>
+          r.b.let(select(isBatch(count) ? convert(last(count), 'i32') : i32(count - 1), position, eq(x, stats[0]!))),
         finish: whole,
       };
       return { input, axes: [v.attrs.axis], passes: [...fold('max', whole), first] };

@@ -92,7 +92,9 @@ function outermost(group: Group, context: KernelContext): BuiltKernel {
     return build(group, context);
   } catch (error) {
     if (!(error instanceof BatchInside)) throw error;
-    throw new OneByOne(diagnostic('ESP0607', { operator: group.anchor.op, what: error.message }, placeOf(group.anchor)));
+    throw new OneByOne(
+      diagnostic('ESP0607', { operator: group.anchor.op, what: error.message }, placeOf(group.anchor)),
+    );
   }
 }
 

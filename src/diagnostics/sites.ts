@@ -40,8 +40,7 @@ stretch. Declare the adapter \`on base: Linear(in -> out)\`.`,
   }),
   ESP0335: entry<{ param: string; first: string; second: string; site: string }>({
     title: 'A shared parameter has two shapes',
-    message: (a) =>
-      `the shared parameter \`${a.param}\` is ${a.first}, and ${a.site} would need ${a.second}`,
+    message: (a) => `the shared parameter \`${a.param}\` is ${a.first}, and ${a.site} would need ${a.second}`,
     explain: `A \`shared param\` exists once for all sites of one \`adapt\` statement, so its shape must be the same at each. Use one statement for the sites
 of each shape.`,
   }),
@@ -73,8 +72,7 @@ weights alone. A mask that was found elsewhere can be given with \`from "./mask.
   }),
   ESP0344: entry<{ criterion: string; expected: string; found: string }>({
     title: 'A score for each weight',
-    message: (a) =>
-      `\`${a.criterion}\` gives scores of shape ${a.found} for a weight of shape ${a.expected}`,
+    message: (a) => `\`${a.criterion}\` gives scores of shape ${a.found} for a weight of shape ${a.expected}`,
     explain: `A criterion gives each weight a score, so its result has the weight's shape.`,
   }),
   ESP0345: entry<{ what: string; size: number; by: number; site: string }>({

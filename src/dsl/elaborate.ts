@@ -3,8 +3,8 @@
  * it, and the forward a graph over IR values. Errors are collected; the value is absent if there is one.
  */
 
-import { BATCH } from '../ir/batch.js';
 import type { Checked, Diagnostic } from '../diagnostics/types.js';
+import { BATCH } from '../ir/batch.js';
 import { input } from '../ir/graph.js';
 import type { Func, Module, Param, TensorType, Value } from '../ir/types.js';
 import type { Expr, ModelDecl, SettingsDecl, SourceFile, TensorParam } from './ast.js';

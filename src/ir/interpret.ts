@@ -99,7 +99,8 @@ export function interpretEach(
 ): void {
   const order = topological(roots);
   const open = order.find((v) => hasBatch(v.type.shape));
-  if (open) throw new InterpretError(`${open.op} is ${showType(open.type)}: values have to be bound to a number of samples`);
+  if (open)
+    throw new InterpretError(`${open.op} is ${showType(open.type)}: values have to be bound to a number of samples`);
   const wanted = new Set(roots);
   // All readings of one parameter are one value, so that it is fetched and converted once and freed.
   const byName = new Map<string, Value>();

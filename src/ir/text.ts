@@ -46,7 +46,8 @@ export function showName(sigil: '@' | '%', name: string): string {
 function showAttr(value: unknown): string {
   if (typeof value === 'number') return showNumber(value);
   if (typeof value === 'boolean') return String(value);
-  if (Array.isArray(value)) return `[${value.map((x) => (isBatch(x as number) ? showSize(x as number) : showNumber(x as number))).join(', ')}]`;
+  if (Array.isArray(value))
+    return `[${value.map((x) => (isBatch(x as number) ? showSize(x as number) : showNumber(x as number))).join(', ')}]`;
   const word = String(value);
   return PLAIN_WORD.test(word) ? word : JSON.stringify(word);
 }

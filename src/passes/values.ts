@@ -1,7 +1,7 @@
 /** Small questions that several passes ask about values. */
 
-import { perSample } from '../ir/batch.js';
 import { dependsOnInput } from '../ir/affine/parse.js';
+import { perSample } from '../ir/batch.js';
 import { make, postorder, topological } from '../ir/graph.js';
 import type { Interner } from '../ir/intern.js';
 import { type Builder, type Make, makeBuilder } from '../ir/ops/builder.js';

@@ -2,8 +2,9 @@
  * Graphs whose tensors exceed what one binding holds, one for each way in which a kernel goes through its tensors: small, for a GPU and
  * small limits, and of sizes just over 128 MiB, of which only the plan is looked at.
  */
-import { workgroupsAt } from '../../runtime/grid.js';
+
 import { expect } from 'vitest';
+import { workgroupsAt } from '../../runtime/grid.js';
 import type { Generated } from '../../src/codegen/generate.js';
 import { BASELINE, type Limits } from '../../src/codegen/schedule.js';
 import { EspalierError } from '../../src/diagnostics/types.js';
@@ -214,7 +215,8 @@ export function expectWithin(g: Generated, given: Partial<Limits> = {}): void {
       }
     });
     for (const w of d.workgroups)
-      for (const n of workgroupsAt(w, entry.samples)) expect(n).toBeLessThanOrEqual(limits.maxComputeWorkgroupsPerDimension);
+      for (const n of workgroupsAt(w, entry.samples))
+        expect(n).toBeLessThanOrEqual(limits.maxComputeWorkgroupsPerDimension);
   }
   expect(written).toEqual(entry.outputs.map((t) => sizeOf(t.shape) * 4));
   expect(Math.abs(entry.dispatches.reduce((sum, d) => sum + d.flops, 0) - g.program.summary.flops)).toBe(0);

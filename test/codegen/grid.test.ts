@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { workgroupsAt } from '../../runtime/grid.js';
 import { inRow, parts, tileGrid } from '../../src/codegen/grid.js';
-import { BATCH } from '../../src/ir/batch.js';
 import type { Expr } from '../../src/codegen/kernel/types.js';
+import { BATCH } from '../../src/ir/batch.js';
 
 type Counts = readonly [number, number, number];
 type Place = Readonly<Record<'x' | 'y' | 'z', number>>;
@@ -85,7 +85,11 @@ it('gives every tile one workgroup', () => {
         expect(Math.max(...counts)).toBeLessThanOrEqual(maxWorkgroups);
         const found = places(counts).map((group) => {
           const tile = grid.folded ? evaluate(grid.folded, group, counts) : 0;
-          return [grid.batch, grid.row, grid.column].map((e) => evaluate(e, group, counts, tile)) as [number, number, number];
+          return [grid.batch, grid.row, grid.column].map((e) => evaluate(e, group, counts, tile)) as [
+            number,
+            number,
+            number,
+          ];
         });
         const inside = found.filter(([b, r]) => b < deep && r < down).map(([b, r, c]) => (b * down + r) * columns + c);
         expect(inside.sort((a, b) => a - b)).toEqual(Array.from({ length: columns * down * deep }, (_, i) => i));

@@ -1,13 +1,13 @@
 /** Runs a generated program on Dawn, with nothing between it and the driver, and compares it with the interpreter. */
 import { expect } from 'vitest';
-import { deviceFacts, legalVariants } from '../../runtime/device.js';
 import { byteSize } from '../../runtime/check.js';
+import { deviceFacts, legalVariants } from '../../runtime/device.js';
 import { workgroupsAt } from '../../runtime/grid.js';
 import { Layouts } from '../../runtime/kernels.js';
 import { type OpenDevice, openDevice } from '../../runtime/node/device.js';
 import { type BufferRef, type Entry, holdsSamples, type TensorSpec } from '../../runtime/program.js';
-import { shapeAt } from '../../src/ir/batch.js';
 import { type Generated, type GenerateOptions, generate } from '../../src/codegen/generate.js';
+import { shapeAt } from '../../src/ir/batch.js';
 import { input, make, paramRef, resultValues, topological } from '../../src/ir/graph.js';
 import { interpret, interpretValues } from '../../src/ir/interpret.js';
 import { sizeOf } from '../../src/ir/ops/shapes.js';

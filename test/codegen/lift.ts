@@ -51,7 +51,12 @@ export function lifted(model: Model, results: readonly Value[], samples: number,
       images.set(v, withInputs(v, inputs));
       continue;
     }
-    const made = ALONE.has(v.op) ? undefined : rule(v, v.inputs.map((x, i) => ({ x, image: inputs[i]!, lifted: isLifted.has(x) })));
+    const made = ALONE.has(v.op)
+      ? undefined
+      : rule(
+          v,
+          v.inputs.map((x, i) => ({ x, image: inputs[i]!, lifted: isLifted.has(x) })),
+        );
     if (!made) return undefined;
     images.set(v, made);
     isLifted.add(v);
@@ -106,7 +111,11 @@ function rule(v: Value, operands: readonly Operand[]): Value | undefined {
   const rank = v.type.shape.length;
   if (OPS[v.op].pointwise) {
     const widest = Math.max(...operands.map((o) => o.x.type.shape.length));
-    return make(v.op, operands.map((o) => toRank(o, widest)), v.attrs);
+    return make(
+      v.op,
+      operands.map((o) => toRank(o, widest)),
+      v.attrs,
+    );
   }
   if (JOINED.has(v.op)) {
     const own = operands.map((o, i): Value => {
@@ -133,7 +142,11 @@ function rule(v: Value, operands: readonly Operand[]): Value | undefined {
     case 'pad':
       return build.pad(x, [0, ...v.attrs.low], [0, ...v.attrs.high], v.attrs.value);
     case 'roll':
-      return build.roll(x, v.attrs.shifts, v.attrs.axes.map((a) => a + 1));
+      return build.roll(
+        x,
+        v.attrs.shifts,
+        v.attrs.axes.map((a) => a + 1),
+      );
     case 'gather':
       return operands[1]!.lifted ? undefined : build.gather(x, operands[1]!.image, v.attrs.axis + 1);
     case 'reduce_sum':
@@ -146,9 +159,21 @@ function rule(v: Value, operands: readonly Operand[]): Value | undefined {
     case 'top_k':
       return make(v.op, [x], v.attrs);
     case 'layer_norm':
-      return operands.slice(1).some((o) => o.lifted) ? undefined : make(v.op, operands.map((o) => o.image), v.attrs);
+      return operands.slice(1).some((o) => o.lifted)
+        ? undefined
+        : make(
+            v.op,
+            operands.map((o) => o.image),
+            v.attrs,
+          );
     case 'linear':
-      return operands.slice(1).some((o) => o.lifted) ? undefined : make(v.op, operands.map((o) => o.image), {});
+      return operands.slice(1).some((o) => o.lifted)
+        ? undefined
+        : make(
+            v.op,
+            operands.map((o) => o.image),
+            {},
+          );
     case 'matmul': {
       const widest = Math.max(...operands.map((o) => o.x.type.shape.length));
       return build.matmul(toRank(only, widest), toRank(operands[1]!, widest));

@@ -32,7 +32,7 @@ deploy M {
 `;
 const FOLDERS: readonly Files[] = [
   tiny(tinyProgram()),
-  tiny(tinyProgram({ batches: [1, 4], labels: ['a', 'b', 'c', 'd'] })),
+  tiny(tinyProgram({ samples: 4, labels: ['a', 'b', 'c', 'd'] })),
   tiny(
     copyProgram(
       [

@@ -109,10 +109,10 @@ function fillInput(
           builtin === 'num_workgroups'
             ? workgroups[k]!
             : builtin === 'workgroup_id'
-            ? first
-            : builtin === 'global_invocation_id'
-              ? first * size[k]! + local[k]!
-              : local[k]!;
+              ? first
+              : builtin === 'global_invocation_id'
+                ? first * size[k]! + local[k]!
+                : local[k]!;
       }
     }
   }

@@ -93,7 +93,12 @@ class Flow {
     return new Map(
       this.kernel.inputs.map(({ name, builtin }) => [
         name,
-        { scalar: 'u32', level: builtin === 'workgroup_id' || builtin === 'num_workgroups' ? 2 : 0, parts: parts[builtin], speculative: false },
+        {
+          scalar: 'u32',
+          level: builtin === 'workgroup_id' || builtin === 'num_workgroups' ? 2 : 0,
+          parts: parts[builtin],
+          speculative: false,
+        },
       ]),
     );
   }

@@ -115,8 +115,12 @@ export class Values {
   /** What `index < below` says here. */
   below(index: Index, end: number, s: State, facts: Facts = s.facts): { place: Place; outcome: Outcome } {
     // x / 10 < 7 is x < 70, which names of x say more by: what x / 10 is of them no longer shows that it is a quotient.
-    const only = index.constant === 0 && index.terms.length === 1 && index.terms[0]!.coeff === 1 ? index.terms[0]!.atom : undefined;
-    if (only?.kind === 'div' && only.of.lo >= 0 && only.of.hi < 2 ** 32 && end * only.by < 2 ** 32) return this.below(only.of, end * only.by, s, facts);
+    const only =
+      index.constant === 0 && index.terms.length === 1 && index.terms[0]!.coeff === 1
+        ? index.terms[0]!.atom
+        : undefined;
+    if (only?.kind === 'div' && only.of.lo >= 0 && only.of.hi < 2 ** 32 && end * only.by < 2 ** 32)
+      return this.below(only.of, end * only.by, s, facts);
     const place = this.place(index, s, facts);
     return { place, outcome: this.integers.compareUnsigned(place.form, end, facts) };
   }

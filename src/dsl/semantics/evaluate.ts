@@ -1,7 +1,7 @@
 /** Expressions: what each kind of node is worth. Calls are in calls.ts, arithmetic in arithmetic.ts, indexing in indexing.ts. */
 
-import { hasBatch } from '../../ir/batch.js';
 import { nearest } from '../../diagnostics/suggest.js';
+import { hasBatch } from '../../ir/batch.js';
 import { paramRef } from '../../ir/graph.js';
 import type { Init, Param, ParamRole } from '../../ir/types.js';
 import type { Expr, IfExpr, MemberExpr, NameExpr, ParamExpr, RepeatExpr } from '../ast.js';
@@ -246,7 +246,12 @@ function parameter(engine: Engine, expr: ParamExpr, scope: Scope, spot?: Spot): 
       if (first.type.shape.join() !== shape.join()) {
         engine.report.stop(
           'ESP0335',
-          { param: short, first: showShape(first.type.shape), second: showShape(shape), site: spot.owner.path.split('@')[0]! },
+          {
+            param: short,
+            first: showShape(first.type.shape),
+            second: showShape(shape),
+            site: spot.owner.path.split('@')[0]!,
+          },
           { primary: { span: expr.span, text: 'one tensor for all sites of the statement' } },
         );
       }
@@ -314,7 +319,11 @@ export function makeParam(engine: Engine, p: NewParam): ParamSlot {
   engine.budget.spend('modules and parameters', p.span);
   if (hasBatch(p.shape)) {
     const { name, shape } = p;
-    engine.report.stop('ESP0606', { name, shape: showShape(shape) }, { primary: { span: p.span, text: 'declared here' } });
+    engine.report.stop(
+      'ESP0606',
+      { name, shape: showShape(shape) },
+      { primary: { span: p.span, text: 'declared here' } },
+    );
   }
   const type = { dtype: 'f32', shape: p.shape } as const;
   const origin = engine.origin(p.span);

@@ -1,8 +1,8 @@
 /** The engine: puts the parts of elaboration together. */
 
-import { perSample } from '../../ir/batch.js';
 import type { Label } from '../../diagnostics/types.js';
 import { dependsOnInput } from '../../ir/affine/parse.js';
+import { perSample } from '../../ir/batch.js';
 import { build } from '../../ir/build.js';
 import { ShapeError } from '../../ir/graph.js';
 import { showType, sizeOf } from '../../ir/ops/shapes.js';

@@ -1,6 +1,7 @@
 /** Making modules from their declarations, and tracing what they compute: the forward, labelled stretches, lists, layers and parts. */
-import { showSize } from '../../ir/batch.js';
+
 import type { Place } from '../../diagnostics/catalogue.js';
+import { showSize } from '../../ir/batch.js';
 import { build } from '../../ir/build.js';
 import type { Value } from '../../ir/types.js';
 import type { BlockExpr, CallExpr, Expr, ModuleDecl, Span, TensorParam } from '../ast.js';
@@ -335,6 +336,6 @@ export function matchShape(
 /** A dimension as it is written, with its number where the two differ. */
 function dimensionText(engine: Engine, d: import('../ast.js').Expr, size: number | undefined): string {
   const written = engine.library.textOf(d.span);
-  if (written === undefined) return size === undefined ? "?" : showSize(size);
+  if (written === undefined) return size === undefined ? '?' : showSize(size);
   return size === undefined || written === showSize(size) ? written : `${written} = ${showSize(size)}`;
 }

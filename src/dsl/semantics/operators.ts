@@ -1,13 +1,13 @@
 /** All built-in operators by name, with those that exist only while compiling: starts of parameters, tables, requirements. */
 import type { Init } from '../../ir/types.js';
 import { numberArg, outOfRange, spanOf, wrongType } from './arguments.js';
+import { known } from './numbers.js';
 import type { Operator } from './operator.js';
 import { LAYOUT } from './operators-layout.js';
 import { MATH } from './operators-math.js';
 import { NETWORKS } from './operators-nn.js';
 import { REDUCTIONS } from './operators-reduce.js';
 import { Refused } from './report.js';
-import { known } from './numbers.js';
 import { describe, showNumber, type TableVal } from './values.js';
 
 /** A way for a parameter to start when no file has it. */

@@ -60,7 +60,12 @@ const INSIDE: Readonly<Record<string, (m: Model, x: Value) => Value>> = {
   'rows that the batch has a share in': (m, x) =>
     build.reshape(build.linear(build.relu(build.reshape(x, [BATCH * 5, 8])), m.param([6, 8])), [BATCH, 5, 6]),
   'heads that the batch has a share in': (m, x) => {
-    const heads = build.reshape(build.transpose(build.reshape(x, [BATCH, 5, 2, 4]), [0, 2, 1, 3]), [BATCH * 2, 1, 5, 4]);
+    const heads = build.reshape(build.transpose(build.reshape(x, [BATCH, 5, 2, 4]), [0, 2, 1, 3]), [
+      BATCH * 2,
+      1,
+      5,
+      4,
+    ]);
     const a = build.attention(heads, heads, heads, 0.5, [m.param([5, 5])]);
     return build.reshape(build.transpose(build.reshape(a, [BATCH, 2, 5, 4]), [0, 2, 1, 3]), [BATCH, 5, 8]);
   },
@@ -68,8 +73,12 @@ const INSIDE: Readonly<Record<string, (m: Model, x: Value) => Value>> = {
   'a sum over the batch': (_m, x) => build.add(x, build.sum(x, [0], true)),
   'a mean over the batch and rows': (_m, x) => build.sub(x, build.mean(x, [0, 1], true)),
   'the largest over the batch, and where it is': (_m, x) =>
-    build.add(build.max(x, [0], true), build.add(build.mul(x, 0), build.cast(build.reshape(argmax(x), [1, 5, 8]), 'f32'))),
-  'the number of samples': (_m, x) => build.div(build.sum(x, [0], true), build.mul(build.batchSize(), build.add(build.mul(x, 0), 1))),
+    build.add(
+      build.max(x, [0], true),
+      build.add(build.mul(x, 0), build.cast(build.reshape(argmax(x), [1, 5, 8]), 'f32')),
+    ),
+  'the number of samples': (_m, x) =>
+    build.div(build.sum(x, [0], true), build.mul(build.batchSize(), build.add(build.mul(x, 0), 1))),
   'a number for each sample': (_m, x) =>
     build.add(x, build.cast(build.reshape(build.iota([BATCH], 0), [BATCH, 1, 1]), 'f32')),
   'a product that sums over the batch, as the gradient of a weight does': (_m, x) => {
@@ -94,9 +103,17 @@ describe('the batch', () => {
 
   /** What no kernel for any number of samples can be written for: it runs one by one, and says which operator is the reason. */
   it.each<[string, string, (m: Model, x: Value) => Value]>([
-    ['joined with an axis before it', 'reshape', (_m, x) => build.reshape(build.transpose(x, [1, 0, 2]), [5 * BATCH, 8])],
+    [
+      'joined with an axis before it',
+      'reshape',
+      (_m, x) => build.reshape(build.transpose(x, [1, 0, 2]), [5 * BATCH, 8]),
+    ],
     ['rolled', 'roll', (_m, x) => build.roll(x, [1], [0])],
-    ['the columns of a product', 'matmul', (m, x) => build.transpose(build.matmul(m.param([6, 8]), build.transpose(build.reshape(x, [BATCH * 5, 8]))))],
+    [
+      'the columns of a product',
+      'matmul',
+      (m, x) => build.transpose(build.matmul(m.param([6, 8]), build.transpose(build.reshape(x, [BATCH * 5, 8])))),
+    ],
   ])('%s is run one by one', (_name, op, make) => {
     const m = new Model(1, 1);
     const y = build.reshape(make(m, m.input([BATCH, 5, 8])), [BATCH, 5, -1 + 1 + (op === 'matmul' ? 6 : 8)]);

@@ -3,9 +3,13 @@
  * without a fault, and proved by the verifier. Products of more than 2^28 multiply-adds are made small for the simulator (shrink.ts). The last test
  * prints what was simulated.
  */
+
 import { describe, expect, it } from 'vitest';
+import { workgroupsAt } from '../../../runtime/grid.js';
 import { compile, nodeHost } from '../../../src/api/index.js';
 import { SUBGROUP_SIZES } from '../../../src/codegen/contract-schedules.js';
+import type { Group } from '../../../src/codegen/fuse.js';
+import { kernelAt } from '../../../src/codegen/kernel/samples.js';
 import type { FaultKind } from '../../../src/codegen/kernel/simulate.js';
 import { verifyKernel } from '../../../src/codegen/kernel/verify.js';
 import type { BuiltVariant } from '../../../src/codegen/kernel.js';
@@ -37,6 +41,9 @@ function expectVariants({ kernel }: GroupKernel): void {
   if (kernel.archetype === 'reduce') expect(names.length, kernel.name).toBeGreaterThan(5);
 }
 
+/** Samples that a group is run on: several where that is cheap. */
+const samplesFor = (group: Group): number => (multiplyAdds(group) < 2 ** 22 ? 3 : 1);
+
 function simulated(of: GroupKernel, variant: BuiltVariant, values: Case): void {
   const run = values.run(variant, report.kernels % 2 === 0 ? 'forward' : 'reverse');
   const what = `${of.kernel.name}.${variant.name}`;
@@ -47,7 +54,7 @@ function simulated(of: GroupKernel, variant: BuiltVariant, values: Case): void {
   ).toEqual([]);
   expect(run.difference, what).toBeLessThan(TOLERANCE);
   const { loads, stores, sharedLoads, sharedStores } = run.stats;
-  report.multiplyAdds += multiplyAdds(of.group);
+  report.multiplyAdds += multiplyAdds(of.group) * samplesFor(of.group);
   report.accesses += loads + stores + sharedLoads + sharedStores;
   report.worst = Math.max(report.worst, run.difference);
 }
@@ -58,14 +65,17 @@ function simulate(of: GroupKernel): void {
   expectVariants(of);
   report.kernels++;
   const large = multiplyAdds(of.group) > MOST;
-  const values = large ? undefined : new Case(of, 1);
+  const values = large ? undefined : new Case(of, 1, samplesFor(of.group));
   for (const variant of left) {
     // As large as it is, also where the simulator gets a small one.
-    expect(verifyKernel(variant.program, { workgroups: variant.workgroups }), of.kernel.name).toEqual([]);
+    for (const samples of [1, 3]) {
+      const workgroups = workgroupsAt(variant.workgroups, samples);
+      expect(verifyKernel(kernelAt(variant.program, samples), { workgroups }), of.kernel.name).toEqual([]);
+    }
     if (values) simulated(of, variant, values);
     else {
       const small = shrunk(of, variant.name);
-      simulated(small.of, small.variant, new Case(small.of, 1));
+      simulated(small.of, small.variant, new Case(small.of, 1, samplesFor(small.of.group)));
       report.shrunk++;
     }
     done.add(textOf(variant));

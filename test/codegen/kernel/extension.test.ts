@@ -2,7 +2,9 @@
  * What a new storage type for weights and a new schedule take, where a product is given as kernel programs: this file, and no other. A storage
  * type is how numbers are packed and a function that loads four of them; all variants of the product read through it. A schedule is data.
  */
+
 import { describe, expect, it } from 'vitest';
+import { workgroupsAt } from '../../../runtime/grid.js';
 import { contractVariants } from '../../../src/codegen/contract.js';
 import { contractRegisters } from '../../../src/codegen/contract-registers.js';
 import { SUBGROUP_SIZES } from '../../../src/codegen/contract-schedules.js';
@@ -100,11 +102,12 @@ function expectProduct(
   wanted: Float64Array,
 ): void {
   const program = { ...variant.program, buffers };
-  expect(verifyKernel(program, { workgroups: variant.workgroups }), variant.name).toEqual([]);
+  const workgroups = workgroupsAt(variant.workgroups, 1);
+  expect(verifyKernel(program, { workgroups }), variant.name).toEqual([]);
   const lowered = explicitAddresses([program], BASELINE)[0]!;
   const y = new Float32Array(Math.ceil(wanted.length / 4) * 4).fill(Number.NaN);
   const windows = lowered.windows.map((w) => ({ data: w.buffer === 'out' ? y : data.get(w.buffer)! }));
-  const { faults } = simulate(lowered, windows, variant.workgroups, { results: ['out'] });
+  const { faults } = simulate(lowered, windows, workgroups, { results: ['out'] });
   expect(
     faults.map((f) => f.what),
     variant.name,

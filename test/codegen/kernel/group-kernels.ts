@@ -2,24 +2,29 @@
  * The kernels of a model, one for each group of operators, and one kernel run by itself in the simulator beside the interpreter. The only file of
  * these tests that knows how the compiler goes from a spec to kernels.
  */
+import { workgroupsAt } from '../../../runtime/grid.js';
 import type { Spec } from '../../../src/api/analyse.js';
 import { analyseModel } from '../../../src/api/analyse.js';
 import { nodeHost } from '../../../src/api/index.js';
 import { Schedules } from '../../../src/codegen/alike.js';
 import { fuse, type Group } from '../../../src/codegen/fuse.js';
 import { printKernel } from '../../../src/codegen/kernel/print.js';
+import { kernelAt } from '../../../src/codegen/kernel/samples.js';
 import { type Simulation, simulate } from '../../../src/codegen/kernel/simulate.js';
 import type { BoundWindow } from '../../../src/codegen/kernel/types.js';
 import type { BuiltKernel, BuiltVariant, Held, KernelContext } from '../../../src/codegen/kernel.js';
 import { lower } from '../../../src/codegen/lower.js';
 import { BASELINE } from '../../../src/codegen/schedule.js';
 import { Weights } from '../../../src/codegen/weights.js';
+import { isBatch, shapeAt } from '../../../src/ir/batch.js';
+import { build } from '../../../src/ir/build.js';
 import { input, postorder, resultValues, rewriteValues, withInputs } from '../../../src/ir/graph.js';
 import { fromHalf, toHalf } from '../../../src/ir/half.js';
 import { interpretValues } from '../../../src/ir/interpret.js';
-import { OPS } from '../../../src/ir/ops/index.js';
+import { costOf } from '../../../src/ir/ops/cost.js';
 import { sizeOf } from '../../../src/ir/ops/shapes.js';
-import type { Module, Param, Tensor, TensorType, Value } from '../../../src/ir/types.js';
+import { valuesAt } from '../../../src/ir/samples.js';
+import type { Module, Param, Tensor, Value } from '../../../src/ir/types.js';
 import { type AdapterMode, optimize } from '../../../src/passes/index.js';
 import { compiled, random, randomTensor } from '../harness.js';
 import { memory } from './run.js';
@@ -54,6 +59,7 @@ export function kernelsOf(module: Module, weights: 'f32' | 'f16'): GroupKernel[]
     place: (v) => (v.op === 'param' ? 'weight' : v.op === 'input' ? 'input' : outputs.has(v) ? 'output' : 'arena'),
     weights,
     limits: BASELINE,
+    reach: { samples: 8, maxWorkgroups: BASELINE.maxComputeWorkgroupsPerDimension },
   };
   const schedules = new Schedules(context, BASELINE);
   const known = new Map<BuiltKernel['variants'], GroupKernel>();
@@ -70,16 +76,8 @@ export function kernelsOf(module: Module, weights: 'f32' | 'f16'): GroupKernel[]
 
 export const textOf = (variant: BuiltVariant): string => printKernel(variant.lowered);
 
-/** Multiplications with an addition of a group's product or attention; of other groups, half of what its anchor computes. */
-export function multiplyAdds({ anchor }: Group): number {
-  const cost = OPS[anchor.op].cost as (
-    of: readonly TensorType[],
-    attrs: object,
-    result: TensorType,
-  ) => { flops: number };
-  const types = anchor.inputs.map((x) => x.type);
-  return cost(types, anchor.attrs, anchor.type).flops / 2;
-}
+/** Multiplications with an addition of a group's product or attention for one sample; of other groups, half of what its anchor computes. */
+export const multiplyAdds = ({ anchor }: Group): number => costOf(anchor).flops / 2;
 
 /** Values that one buffer holds have one name. */
 const nameOf = (v: Value): string => (v.op === 'param' || v.op === 'input' ? `${v.op} ${v.attrs.name}` : `v${v.id}`);
@@ -100,7 +98,7 @@ export function rewriteGroup(
   );
 }
 
-/** Random numbers for all that a group reads, and what it makes of them in f64. */
+/** Random numbers for all that a group reads, and what it makes of them in f64, for so many samples. */
 export class Case {
   readonly wanted: readonly Tensor[];
   private readonly inputs = new Map<string, Tensor>();
@@ -110,6 +108,7 @@ export class Case {
   constructor(
     private readonly of: GroupKernel,
     seed: number,
+    private readonly samples = 1,
   ) {
     const next = random(seed);
     const { group } = of;
@@ -124,13 +123,15 @@ export class Case {
       const name = nameOf(v);
       const known = leaves.get(name) ?? input(name, v.type);
       leaves.set(name, known);
-      if (!this.inputs.has(name)) this.inputs.set(name, stored(randomTensor(v.type.shape, next, v.type.dtype), v));
+      const shape = shapeAt(v.type.shape, samples);
+      if (!this.inputs.has(name)) this.inputs.set(name, stored(randomTensor(shape, next, v.type.dtype), v));
       return known;
     });
-    const roots = valuesOf(group).map(image);
+    const open = valuesOf(group).map(image);
+    const roots = open.map(valuesAt(open, samples));
     const all = postorder(roots, (v) => v.inputs);
     const tensors = interpretValues(all, { inputs: this.inputs });
-    this.wanted = roots.map((r) => tensors[all.indexOf(r)]!);
+    this.wanted = roots.map((r, i) => inMemory(tensors[all.indexOf(r)]!, open[i]!.type.shape));
     const most = (list: readonly Tensor[]): number =>
       list.reduce((m, { data }) => {
         for (let i = 0; i < data.length; i++) m = Math.max(m, Number.isFinite(data[i]!) ? Math.abs(data[i]!) : 0);
@@ -142,7 +143,8 @@ export class Case {
   /** Runs a variant. `difference`: the largest, over the largest number. Each element of a result has to be written once. */
   run(variant: BuiltVariant, order: 'forward' | 'reverse' = 'forward'): Simulation & { readonly difference: number } {
     const { kernel } = this.of;
-    const { lowered, workgroups } = variant;
+    const lowered = kernelAt(variant.lowered, this.samples);
+    const workgroups = workgroupsAt(variant.workgroups, this.samples);
     const data = new Map([...kernel.holds].map(([buffer, held]) => [buffer, this.bytesOf(held)]));
     const isResult = (w: BoundWindow): boolean => ['result', 'lse'].includes(kernel.holds.get(w.buffer)!.kind);
     const buffers = lowered.windows.map((w) => ({ data: viewOf(w, data.get(w.buffer)!) }));
@@ -160,10 +162,10 @@ export class Case {
   private bytesOf(held: Held): ArrayBuffer {
     if (held.kind === 'result' || held.kind === 'lse') {
       const v = held.kind === 'result' ? this.of.group.result : this.of.group.lse!;
-      return memory(sizeOf(v.type.shape) * 4);
+      return memory(sizeOf(shapeAt(v.type.shape, this.samples)) * 4);
     }
     if (held.kind === 'value') {
-      const { type, data } = this.inputs.get(nameOf(held.value))!;
+      const { type, data } = inMemory(this.inputs.get(nameOf(held.value))!, held.value.type.shape);
       const buffer = memory(data.length * 4);
       new ARRAYS[type.dtype](buffer).set(data);
       return buffer;
@@ -175,6 +177,15 @@ export class Case {
     weights.tiles(param, packed);
     return weights.recipes()[0]!.pack(tensor).buffer as ArrayBuffer;
   }
+}
+
+/** The elements as they lie in memory: the batch, wherever it stands in the shape, outermost. */
+function inMemory(t: Tensor, shape: readonly number[]): Tensor {
+  const axis = shape.findIndex(isBatch);
+  if (axis <= 0) return t;
+  const perm = [axis, ...shape.map((_, i) => i).filter((i) => i !== axis)];
+  const x = input('x', t.type);
+  return interpretValues([build.transpose(x, perm)], { inputs: new Map([['x', t]]) })[0]!;
 }
 
 const ARRAYS = { f32: Float32Array, f16: Float32Array, i32: Int32Array, u32: Uint32Array, bool: Uint32Array } as const;

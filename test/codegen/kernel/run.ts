@@ -75,11 +75,7 @@ export function simulateProgram(g: Generated, args: Arguments, which: Which, ord
     for (const key of Object.keys(stats) as (keyof Stats)[]) stats[key] += run.stats[key];
   }
   const results = entry.outputs.map((spec, i) =>
-    tensor(
-      ofSamples(spec, samples),
-      new ARRAYS[spec.dtype](outputs[i]!, 0, sizeOf(spec.shape) * samples),
-      spec.dtype,
-    ),
+    tensor(ofSamples(spec, samples), new ARRAYS[spec.dtype](outputs[i]!, 0, sizeOf(spec.shape) * samples), spec.dtype),
   );
   return { results, faults, stats };
 }

@@ -12,6 +12,7 @@ import type { BuiltVariant } from '../../../src/codegen/kernel.js';
 import { TILE_K } from '../../../src/codegen/pack.js';
 import type { ContractProblem, GeneratedVariant } from '../../../src/codegen/problem.js';
 import { BASELINE, scheduleGroup } from '../../../src/codegen/schedule.js';
+import { BATCH, hasBatch, isBatch } from '../../../src/ir/batch.js';
 import { input, make, withInputs } from '../../../src/ir/graph.js';
 import { sameShape } from '../../../src/ir/ops/shapes.js';
 import type { Value } from '../../../src/ir/types.js';
@@ -133,12 +134,11 @@ export function shrunk({ group, context, kernel }: GroupKernel, name: string): S
   if (anchor.op !== 'linear' || !kernel.packed) throw new Error(`no way to shrink ${anchor.op}`);
   const [x, weight] = anchor.inputs;
   const [n, k] = weight!.type.shape as [number, number];
-  const lead = x!.type.shape.slice(0, -1).filter((d) => d > 1);
+  const lead = x!.type.shape.slice(0, -1).filter((d) => d > 1 && !isBatch(d));
   if (lead.length > 1) throw new Error(`no way to shrink rows of [${lead.join(', ')}]`);
   const from: Sizes = { m: lead[0] ?? 1, n, k };
-  const maxWorkgroups = context.limits.maxComputeWorkgroupsPerDimension;
   const layout = { kind: 'tiles', kTile: 16, nTile: 32, dtype: context.weights } as const;
-  const problem = { batch: 1, weight: layout, maxWorkgroups };
+  const problem = { batch: 1, weight: layout, reach: context.reach };
   const schedule = tiled(name, { ...problem, ...from, functions: [] });
 
   const factors = columnsOf(group, n);
@@ -173,7 +173,7 @@ export function shrunk({ group, context, kernel }: GroupKernel, name: string): S
   const [part] = scheduleGroup(small, own, BASELINE);
   const built = part!.kernel;
   const functions = built.variants[0]!.program.functions.filter((f) => f.name !== 'weight4');
-  const variant = schedule.generate({ ...problem, ...to, functions });
+  const variant = schedule.generate({ ...problem, ...to, m: hasBatch(x!.type.shape) ? to.m * BATCH : to.m, functions });
   const program = { ...variant.program, buffers: built.buffers };
   const lowered = explicitAddresses([program], BASELINE)[0]!;
   return {
