@@ -1,5 +1,4 @@
 /** A program's golden input and output, and how far an output is from what it has to be. */
-import { wholeWords } from './bytes.js';
 import { BYTES, elements, GOLDEN_FILE } from './check.js';
 import { ProgramFileError } from './errors.js';
 import type { ProgramFiles } from './files.js';

@@ -38,7 +38,9 @@ describe('the rows of checks', () => {
     const compiled = await compile(await adapted(folder, 'vit-shards', `${GRAFT})`), { host, batch: [1, 2] });
     const check = { ...compiled.check, model: { by: 'gpu', device: 'a GPU', difference: 0, rows: [1, 2] } } as const;
     const text = describeCompiled({ ...compiled, check: { ...check, without: 'it is lost' } } as Compiled, 'out');
-    expect(text).toContain('compiled program on a GPU, 1 and 2 images at a time, against the golden output: no difference');
+    expect(text).toContain(
+      'compiled program on a GPU, 1 and 2 images at a time, against the golden output: no difference',
+    );
     expect(text).toContain('passes of 2 were not run here, they are large: the kernels are those of one image');
     expect(text).toContain('not computed on a GPU: it is lost');
   });

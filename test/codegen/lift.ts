@@ -39,9 +39,9 @@ export function lifted(model: Model, results: readonly Value[], samples: number,
       const first = model.arguments.get(v.attrs.name)!;
       // The first sample is what the test had; the others hold the same numbers elsewhere, so that they suit the operators too.
       const all = each.map((_, i) => shuffled(first, i));
-      each.forEach((args, i) => args.set(v.attrs.name, all[i]!));
+      for (const [i, args] of each.entries()) args.set(v.attrs.name, all[i]!);
       const data = new (first.data.constructor as Float64ArrayConstructor)(samples * sizeOf(shape));
-      all.forEach((t, i) => data.set(t.data as Float64Array, i * sizeOf(shape)));
+      for (const [i, t] of all.entries()) data.set(t.data as Float64Array, i * sizeOf(shape));
       images.set(v, batched.input([BATCH, ...shape], dtype, tensor([samples, ...shape], data, dtype)));
       isLifted.add(v);
       continue;
@@ -69,7 +69,7 @@ export function lifted(model: Model, results: readonly Value[], samples: number,
   const expected = kept.map((v, i) => {
     const parts = runs.map((r) => r[i]!);
     const data = new (parts[0]!.data.constructor as Float64ArrayConstructor)(samples * sizeOf(v.type.shape));
-    parts.forEach((t, j) => data.set(t.data as Float64Array, j * sizeOf(v.type.shape)));
+    for (const [j, t] of parts.entries()) data.set(t.data as Float64Array, j * sizeOf(v.type.shape));
     return tensor([samples, ...v.type.shape], data, v.type.dtype);
   });
   return { model: batched, results: kept.map((v) => images.get(v)!), expected };

@@ -101,7 +101,10 @@ describe('run', () => {
         program,
         async (session) => {
           const counts: number[] = [];
-          const write = vi.spyOn(gpu.device.queue, 'writeBuffer').mockImplementation(function (this: GPUQueue, ...args) {
+          const write = vi.spyOn(gpu.device.queue, 'writeBuffer').mockImplementation(function (
+            this: GPUQueue,
+            ...args
+          ) {
             if (args[0].label === 'samples') counts.push((args[2] as Uint32Array)[0]!);
             return GPUQueue.prototype.writeBuffer.apply(this, args);
           });

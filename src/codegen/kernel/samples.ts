@@ -14,7 +14,11 @@ const isSamples = (e: Expr): boolean => e.kind === 'name' && e.name === SAMPLES;
 export function usesSamples({ main, functions }: Pick<Kernel, 'main' | 'functions'>): boolean {
   let found = false;
   for (const body of [main, ...functions.map((f) => f.body)]) {
-    eachStmt(body, (s) => eachExpr(s, (e) => void (found ||= isSamples(e))));
+    eachStmt(body, (s) => {
+      eachExpr(s, (e) => {
+        if (isSamples(e)) found = true;
+      });
+    });
   }
   return found;
 }
