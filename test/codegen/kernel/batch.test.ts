@@ -108,7 +108,6 @@ describe('the batch', () => {
       'reshape',
       (_m, x) => build.reshape(build.transpose(x, [1, 0, 2]), [5 * BATCH, 8]),
     ],
-    ['rolled', 'roll', (_m, x) => build.roll(x, [1], [0])],
     [
       'the columns of a product',
       'matmul',
