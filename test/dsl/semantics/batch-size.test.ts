@@ -152,7 +152,11 @@ describe('what a type rule refuses says `b`', () => {
     ['x[:, 0..b]', 'ESP0306', /index b is outside of axis 1 of size 2/],
     ['reshape(x, [b, 3])', 'ESP0301', /\[b, 2, 4\] has 8b elements and \[b, 3\] has 3b/],
     ['roll(x, [1], [0])', 'ESP0301', /is the batch/],
-    ['concat(x, full([1, 2, 4], 0))', 'ESP0301', /some operands are as long as the batch and others have a length of their own/],
+    [
+      'concat(x, full([1, 2, 4], 0))',
+      'ESP0301',
+      /some operands are as long as the batch and others have a length of their own/,
+    ],
     ['reshape(x, [n, b, 4]) @ x', 'ESP0301', /\[2, b, 4\]|has 4 columns/],
   ])('%s', (body, code, message) => {
     const found = wrongs(spec(body)).filter((d) => d.severity === 'error');
