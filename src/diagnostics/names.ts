@@ -198,7 +198,8 @@ A number of equal modules, one after another, is a \`repeat\`.`,
   ESP0227: entry<{ what: string; value: string }>({
     title: 'Arithmetic does not work out',
     message: (a) => `${a.what} is ${a.value}`,
-    explain: `A compile-time calculation divides by zero, takes the root or logarithm of a negative number, or overflows.`,
+    explain: `A compile-time calculation divides by zero, takes the root or logarithm of a negative number, or overflows. (Or it
+comes to a multiple of 67,108,859, by which the compiler knows the batch: take another number.)`,
   }),
   ESP0228: entry<{ left: string; op: string; right: string }>({
     title: 'Operator does not apply',

@@ -5,7 +5,7 @@ import type { Origin, Value } from '../../ir/types.js';
 import type { BinaryExpr, BinaryOp, UnaryExpr } from '../ast.js';
 import { MOST_ELEMENTS } from './budget.js';
 import type { Engine } from './engine.js';
-import { known, unknown } from './numbers.js';
+import { known, ownNumber, unknown } from './numbers.js';
 import type { Scope } from './scope.js';
 import {
   bool,
@@ -162,6 +162,7 @@ function multiples(engine: Engine, expr: BinaryExpr, l: NumVal, r: NumVal): Val 
 
 function finite(engine: Engine, expr: BinaryExpr, l: NumVal, r: NumVal, v: NumVal): Val {
   if (Number.isFinite(v.value)) {
+    ownNumber(engine, v.value, expr.span);
     const inexact = v.whole ? undefined : (l.inexact ?? r.inexact);
     return inexact ? { ...v, inexact } : v;
   }

@@ -9,7 +9,7 @@ import { binary, unary } from './arithmetic.js';
 import { MOST_TURNS } from './budget.js';
 import type { Engine } from './engine.js';
 import { indexValue } from './indexing.js';
-import { castHelp, element, known } from './numbers.js';
+import { castHelp, element, known, ownNumber } from './numbers.js';
 import { OPERATORS } from './operators.js';
 import { Stop } from './report.js';
 import { Scope } from './scope.js';
@@ -20,6 +20,7 @@ export function evaluate(engine: Engine, expr: Expr, scope: Scope, spot?: Spot):
   engine.budget.spend('expressions', expr.span);
   switch (expr.kind) {
     case 'number':
+      ownNumber(engine, expr.value, expr.span);
       return {
         kind: 'num',
         value: expr.value,

@@ -29,6 +29,13 @@ export function known<V extends Val>(engine: Engine, v: V, span: Span): V {
   return v.kind === 'num' && isBatch(v.value) ? unknown(engine, showNumber(v.value), span) : v;
 }
 
+/** A number that a spec writes or works out must not be one of those that stand for the batch (batch.ts). */
+export function ownNumber(engine: Engine, value: number, span: Span): void {
+  if (!isBatch(value)) return;
+  const about = { what: String(value), value: 'a number that stands for the batch inside of the compiler' };
+  engine.report.stop('ESP0227', about, { primary: { span, text: 'take one beside it' } });
+}
+
 export function unknown(engine: Engine, what: string, span: Span): never {
   return engine.report.stop('ESP0318', { what }, { primary: { span, text: 'depends on the batch' } });
 }

@@ -1,4 +1,5 @@
 /** A model's options: defaults and what `--set` gives them; and which model of a file is meant. */
+import { isBatch } from '../../ir/batch.js';
 import { nearest } from '../../diagnostics/suggest.js';
 import type { ModelDecl, SourceFile, TypeExpr } from '../ast.js';
 import { formatType } from '../format.js';
@@ -102,7 +103,8 @@ function readOne(t: string, text: string, type: TypeExpr): Val | undefined {
   if (type.name === 'string') return { kind: 'str', value: text };
   if (type.name === 'bool') return t === 'true' || t === 'false' ? { kind: 'bool', value: t === 'true' } : undefined;
   const m = /^([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)(%?)$/.exec(t);
-  if (!m) return undefined;
+  // The last is the batch, which nothing else may be taken for.
+  if (!m || isBatch(Number(m[1]))) return undefined;
   const value = Number(m[1]) / (m[2] ? 100 : 1);
   const percent = m[2] === '%';
   return { kind: 'num', value, whole: !percent && Number.isInteger(value), ...(percent ? { percent } : {}) };

@@ -135,6 +135,16 @@ describe('what asks for its number is refused', () => {
     ).toEqual([['ESP0318', '`2b` is not known before the program runs']]);
   });
 
+  /** 67,108,859 is the prime that stands for b in shapes. */
+  it.each(['x * 67108859', 'x + 134217718', 'reshape(x, [67108858 + 1, 8])', 'x * (2 * 67108859)'])(
+    'a number that would be taken for it: %s',
+    (body) => {
+      const found = wrongs(spec(body)).filter((d) => d.severity === 'error');
+      expect(found.map((d) => d.code)).toEqual(['ESP0227']);
+      expect(found[0]!.message).toMatch(/^(67108859|134217718) is a number that stands for the batch/);
+    },
+  );
+
   it('at its place', () => {
     const text = spec('x * sqrt(b)');
     const { span } = wrongs(text)[0]!.primary!;
