@@ -1,6 +1,7 @@
 /** A model's options: defaults and what `--set` gives them; and which model of a file is meant. */
-import { isBatch } from '../../ir/batch.js';
+
 import { nearest } from '../../diagnostics/suggest.js';
+import { isBatch } from '../../ir/batch.js';
 import type { ModelDecl, SourceFile, TypeExpr } from '../ast.js';
 import { formatType } from '../format.js';
 import type { Engine } from './engine.js';
