@@ -4,6 +4,7 @@
  * past the end are clamped and masked, so that all lanes stay active.
  */
 import type { AttentionSubgroupSchedule } from './attention-schedules.js';
+import { inSoftware } from './contract-schedules.js';
 import { parts, startBatch, startTile, tileGrid } from './grid.js';
 import { Body } from './kernel/body.js';
 import {
@@ -42,23 +43,23 @@ import { storeTile, type TilePlace } from './tile.js';
 export function attentionSubgroup(p: AttentionProblem, s: AttentionSubgroupSchedule, rank: number): GeneratedVariant {
   const grid = tileGrid(Math.ceil(p.rows / s.rows), parts(p.batch, 1), parts(1, 1), p.reach);
   const b = new Body();
-  startTile(b, grid);
+  const from = startTile(b, grid, p.reach, inSoftware(s.size));
   const lane = uint('lane');
   const { z, inside } = startBatch(b, grid.row, p.batch, grid.past !== undefined);
   const row = b.named('row', mul(grid.column, u32(s.rows)));
   const own = u32(s.size / s.groups);
   const first = s.groups > 1 ? b.named('first', mul(div(lane, own), own)) : undefined;
   const column = b.named('column', mul(s.groups > 1 ? rem(lane, own) : lane, u32(4)));
-  const at: Place = { z, row, lane, column, first };
+  const at: Place = { from, z, row, lane, column, first };
   const m = range(s.rows).map((r) => b.var(`m${r}`, F32, f32(SMALLEST)));
   const l = range(s.rows).map((r) => b.var(`l${r}`, F32, f32(0)));
   const o = range(s.rows).map((r) => range(s.vectors).map((v) => b.var(`o${r}_${v}`, F32X4, splat(f32(0), 4))));
-  b.for('base', u32(0), u32(p.keys), 4 * s.size, () => {
+  b.for('base', from, u32(p.keys), 4 * s.size, () => {
     const sums = range(s.rows).map((r) => b.var(`s${r}`, F32X4, splat(f32(0), 4)));
     const keys = range(4).map((c) => b.named(`j${c}`, min(add(plus(uint('base'), c * s.size), lane), u32(p.keys - 1))));
-    b.for('d', u32(0), u32(p.headDim), s.dStep, () => scores(b, p, s, at, keys, sums));
+    b.for('d', from, u32(p.headDim), s.dStep, () => scores(b, p, s, at, keys, sums));
     softmax(b, p, s, at, keys, { s: sums, m, l, o });
-    b.for('i', u32(0), own, 1, () => output(b, p, s, at, sums, o));
+    b.for('i', from, own, 1, () => output(b, p, s, at, sums, o));
   });
   finish(b, p, s, at, { m, l, o }, inside);
   return {
@@ -158,12 +159,12 @@ function softmax(
   b: Body,
   p: AttentionProblem,
   s: AttentionSubgroupSchedule,
-  { z, row, lane }: Place,
+  { from, z, row, lane }: Place,
   keys: readonly Expr[],
   { s: sums, m, l, o }: Kept & { readonly s: readonly Expr[] },
 ): void {
   const scaled = sums.map((x) => mul(x, f32(p.scale)));
-  if (p.hasBias) addBias(b, p, { z, row }, keys, sums, scaled);
+  if (p.hasBias) addBias(b, p, { from, z, row }, keys, sums, scaled);
   else for (const [r, x] of sums.entries()) b.assign(x, scaled[r]!);
   let valid: Expr | undefined;
   if (p.keys % (4 * s.size) !== 0) {
@@ -189,13 +190,13 @@ function softmax(
 export function addBias(
   b: Body,
   p: AttentionProblem,
-  { z, row }: Pick<Place, 'z' | 'row'>,
+  { from, z, row }: Pick<Place, 'from' | 'z' | 'row'>,
   keys: readonly Expr[],
   sums: readonly Expr[],
   scaled: readonly Expr[],
 ): void {
   const type = b.array('biased', scaled);
-  b.for('r', u32(0), u32(sums.length), 1, () => {
+  b.for('r', from, u32(sums.length), 1, () => {
     const r = uint('r');
     const at = b.named('at', min(add(row, r), u32(p.rows - 1)));
     const bias = vector(...keys.map((j) => call('bias', F32, [z, at, j])));
@@ -249,7 +250,7 @@ function finish(
   b: Body,
   p: AttentionProblem,
   s: AttentionSubgroupSchedule,
-  { z, row, lane, column }: Place,
+  { from, z, row, lane, column }: Place,
   { m, l, o }: Kept,
   inside: readonly Expr[],
 ): void {
@@ -266,13 +267,13 @@ function finish(
     ...(s.groups > 1 ? [lt(lane, u32(s.size / s.groups))] : []),
     ...(ragged ? [lt(uint('c'), u32(p.valueDim))] : []),
   ]);
-  storeTile(b, outputs, s.vectors, { z, row, column, apart: 4 * s.size }, where);
+  storeTile(b, outputs, s.vectors, { from, z, row, column, apart: 4 * s.size }, where);
   if (!p.hasLse) return;
   const type = b.array(
     'sums',
     m.map((most, r) => add(most, builtin('log', l[r]!))),
   );
-  b.for('r', u32(0), u32(s.rows), 1, () => {
+  b.for('r', from, u32(s.rows), 1, () => {
     const r = uint('r');
     b.if(all([...inside, eq(lane, u32(0)), lt(add(row, r), u32(p.rows))])!, () =>
       b.do('store_lse', z, add(row, r), item('sums', type, r)),

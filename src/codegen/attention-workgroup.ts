@@ -76,7 +76,7 @@ function main(p: AttentionProblem, grid: Grid): readonly Stmt[] {
   const b = new Body();
   const zero = splat(f32(0), 4);
   const smallest = splat(f32(SMALLEST), 4);
-  startTile(b, grid);
+  const from = startTile(b, grid, p.reach, true);
   const { z, inside } = startBatch(b, grid.row, p.batch, grid.past !== undefined);
   const thread = uint('thread');
   const across = b.named('across', rem(thread, u32(ACROSS)));
@@ -90,9 +90,9 @@ function main(p: AttentionProblem, grid: Grid): readonly Stmt[] {
   const partial = (i: Expr): Expr => item('partial', F32X4, i);
   /** What the threads of this one's rows have put there, one after another. */
   const eachPartial = (body: (x: Expr) => void): void =>
-    b.for('i', u32(0), u32(ACROSS), 1, () => body(partial(add(mul(div(own, u32(OWN)), u32(ACROSS)), uint('i')))));
+    b.for('i', from, u32(ACROSS), 1, () => body(partial(add(mul(div(own, u32(OWN)), u32(ACROSS)), uint('i')))));
   const weightAt = (r: number, i: Expr): Expr => add(mul(plus(own, r), u32(ACROSS)), i);
-  b.for('base', u32(0), u32(p.keys), KEYS, () => {
+  b.for('base', from, u32(p.keys), KEYS, () => {
     const base = uint('base');
     const past = b.named('past', add(splat(add(base, across), 4), steps(ACROSS)));
     const j = b.named('j', min(past, splat(u32(p.keys - 1), 4)));
@@ -100,7 +100,7 @@ function main(p: AttentionProblem, grid: Grid): readonly Stmt[] {
     const s = rows.map((r) => b.var(`s${r}`, F32X4, zero));
     const masked = (r: number, otherwise: Expr, value: Expr): void =>
       b.assign(s[r]!, valid ? select(otherwise, value, valid) : value);
-    b.for('d', u32(0), u32(p.headDim), 4, () => {
+    b.for('d', from, u32(p.headDim), 4, () => {
       const d = uint('d');
       const q = rows.map((r) => b.named(`q${r}`, call('load_q4', F32X4, [z, min(plus(row, r), u32(p.rows - 1)), d])));
       const k = range(4).map((c) => b.named(`k${c}`, call('load_k4', F32X4, [z, component(j, c), d])));
@@ -109,7 +109,7 @@ function main(p: AttentionProblem, grid: Grid): readonly Stmt[] {
     for (const x of s) b.assign(x, mul(x, f32(p.scale)));
     if (p.hasBias) {
       const keys = range(4).map((c) => component(j, c));
-      addBias(b, p, { z, row }, keys, s, s);
+      addBias(b, p, { from, z, row }, keys, s, s);
     }
     for (const r of rows) masked(r, smallest, s[r]!);
     const largestOf = (x: Expr): Expr =>
@@ -130,7 +130,7 @@ function main(p: AttentionProblem, grid: Grid): readonly Stmt[] {
       for (const sum of o[r]!) b.assign(sum, mul(sum, old));
     }
     b.barrier();
-    b.for('i', u32(0), u32(ACROSS), 1, () => {
+    b.for('i', from, u32(ACROSS), 1, () => {
       const i = uint('i');
       const key = b.named('key', min(add(splat(add(base, i), 4), steps(ACROSS)), splat(u32(p.keys - 1), 4)));
       const w = rows.map((r) => b.named(`w${r}`, item('weights', F32X4, weightAt(r, i))));
@@ -151,10 +151,10 @@ function main(p: AttentionProblem, grid: Grid): readonly Stmt[] {
   eachPartial((x) => b.assign(sums, add(sums, x)));
   const outputs = rows.flatMap((r) => vectors.map((v) => div(o[r]![v]!, component(sums, r))));
   const where = all([...inside, lt(uint('r'), u32(p.rows)), lt(uint('c'), u32(p.valueDim))]);
-  storeTile(b, outputs, vectors.length, { z, row, column, apart: KEYS }, where);
+  storeTile(b, outputs, vectors.length, { z, row, column, apart: KEYS, from }, where);
   if (p.hasLse) {
     const lse = b.named('lse', add(vector(...kept.map(({ m }) => m)), builtin('log', sums)));
-    b.for('r', u32(0), u32(OWN), 1, () => {
+    b.for('r', from, u32(OWN), 1, () => {
       const r = uint('r');
       b.if(all([...inside, eq(across, u32(0)), lt(add(row, r), u32(p.rows))])!, () =>
         b.do('store_lse', z, add(row, r), component(lse, r)),

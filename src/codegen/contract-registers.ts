@@ -14,8 +14,10 @@ export function contractRegisters(p: ContractProblem, s: RegisterSchedule, rank:
   const tiles = Math.ceil(p.n / (4 * s.vectors * across));
   const grid = tileGrid(tiles, parts(p.m, s.rows * down), parts(p.batch, 1), p.reach);
   const b = new Body();
-  startTile(b, grid);
   const axis = (text: string, i: number): Expr => component(name(text, { scalar: 'u32', lanes: 3 }), i);
+  const from = grid.folded
+    ? startTile(b, grid, p.reach, true)
+    : startTile(b, grid, p.reach, true, axis('tile', 0), across);
   const [tileX, tileY] = grid.folded
     ? [add(mul(grid.column, u32(across)), axis('local', 0)), add(mul(grid.row, u32(down)), axis('local', 1))]
     : [axis('tile', 0), axis('tile', 1)];
@@ -24,7 +26,7 @@ export function contractRegisters(p: ContractProblem, s: RegisterSchedule, rank:
   const row = b.named('row', mul(tileY, u32(s.rows)));
   const column = b.named('column', mul(tileX, u32(4 * s.vectors)));
   const sums = range(s.rows).map((r) => range(s.vectors).map((v) => b.var(`c${r}_${v}`, F32X4, splat(f32(0), 4))));
-  b.for('k', u32(0), paddedK(p, 4), 4, () => {
+  b.for('k', from, paddedK(p, 4), 4, () => {
     const k = uint('k');
     const a = range(s.rows).map((r) => b.named(`a${r}`, call('load_a4', F32X4, [z, plus(row, r), k])));
     const w = range(4).map((i) =>
@@ -38,7 +40,7 @@ export function contractRegisters(p: ContractProblem, s: RegisterSchedule, rank:
     }
   });
   const inside = [...mine, lt(uint('r'), size(p.m)), lt(uint('c'), u32(p.n))];
-  storeTile(b, sums.flat(), s.vectors, { z, row, column, apart: 4 }, all(inside));
+  storeTile(b, sums.flat(), s.vectors, { z, row, column, apart: 4, from }, all(inside));
   return {
     name: 'portable',
     requires: {},

@@ -46,6 +46,9 @@ export interface TileSchedule {
 /** Subgroup sizes that a variant is written for. */
 export const SUBGROUP_SIZES = [4, 8, 16, 32, 64, 128] as const;
 
+/** Subgroups that software drivers have (SwiftShader 4, lavapipe 4 and 8); 8 exist in hardware too. */
+export const inSoftware = (size: number): boolean => size <= 8;
+
 /** What loading one vec4 per lane costs, in vector multiply-adds; software drivers load lane by lane (lavapipe: about 40). */
 const LOAD_COST = 40;
 

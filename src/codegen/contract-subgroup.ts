@@ -4,7 +4,7 @@
  * the loop has no barrier. Rows, columns and inputs past the end are computed on zeros and not stored: every lane stays active,
  * as subgroup operations require.
  */
-import type { SubgroupSchedule } from './contract-schedules.js';
+import { inSoftware, type SubgroupSchedule } from './contract-schedules.js';
 import { paddedK, weightFunction } from './contract-weight.js';
 import { parts, startBatch, startTile, tileGrid } from './grid.js';
 import { Body } from './kernel/body.js';
@@ -34,19 +34,19 @@ export function contractSubgroup(p: ContractProblem, s: SubgroupSchedule, rank: 
   const columns = 4 * s.size * s.vectors;
   const grid = tileGrid(Math.ceil(p.n / columns), parts(p.m, s.rows), parts(p.batch, 1), p.reach);
   const b = new Body();
-  startTile(b, grid);
+  const from = startTile(b, grid, p.reach, inSoftware(s.size));
   const { z, inside: mine } = startBatch(b, grid.batch, p.batch, grid.past === 'batch');
   const row = b.named('row', mul(grid.row, u32(s.rows)));
   const lane = uint('lane');
   const column = b.named('column', add(mul(grid.column, u32(columns)), mul(lane, u32(4))));
   const sums = range(s.rows).map((r) => range(s.vectors).map((v) => b.var(`c${r}_${v}`, F32X4, splat(f32(0), 4))));
-  b.for('k', u32(0), paddedK(p, s.kStep), s.kStep, () => turn(b, s, { z, row, column, lane }, sums));
+  b.for('k', from, paddedK(p, s.kStep), s.kStep, () => turn(b, s, { z, row, column, lane }, sums));
   const inside = [
     ...mine,
     ...(p.m % s.rows === 0 && grid.past !== 'row' ? [] : [lt(uint('r'), size(p.m))]),
     ...(p.n % columns === 0 ? [] : [lt(uint('c'), u32(p.n))]),
   ];
-  storeTile(b, sums.flat(), s.vectors, { z, row, column, apart: 4 * s.size }, all(inside));
+  storeTile(b, sums.flat(), s.vectors, { z, row, column, apart: 4 * s.size, from }, all(inside));
   return {
     name: `subgroup${s.size}`,
     requires: { features: ['subgroups'], subgroupSize: s.size },
@@ -69,7 +69,12 @@ export function contractSubgroup(p: ContractProblem, s: SubgroupSchedule, rank: 
 }
 
 /** The multiply-adds of `kStep` inputs. */
-function turn(b: Body, s: SubgroupSchedule, at: TilePlace & { lane: Expr }, sums: readonly (readonly Expr[])[]): void {
+function turn(
+  b: Body,
+  s: SubgroupSchedule,
+  at: Omit<TilePlace, 'from'> & { lane: Expr },
+  sums: readonly (readonly Expr[])[],
+): void {
   const k = uint('k');
   const load = (row: Expr, input: Expr): Expr => call('load_a4', F32X4, [at.z, row, input]);
   const held = new Map<string, Expr>();

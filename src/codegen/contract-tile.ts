@@ -35,7 +35,7 @@ export function contractTile(p: ContractProblem, s: TileSchedule, rank: number):
   const columns = 4 * s.vectors * across;
   const grid = tileGrid(Math.ceil(p.n / columns), parts(p.m, rows), parts(p.batch, 1), p.reach);
   const b = new Body();
-  startTile(b, grid);
+  const from = startTile(b, grid, p.reach, false);
   const thread = uint('thread');
   const { z, inside: mine } = startBatch(b, grid.batch, p.batch, grid.past === 'batch');
   const firstRow = b.named('first_row', mul(grid.row, u32(rows)));
@@ -53,7 +53,7 @@ export function contractTile(p: ContractProblem, s: TileSchedule, rank: number):
       b.where(left, () => b.put(array, at, load(at)));
     }
   };
-  b.for('k', u32(0), paddedK(p, s.kStep), s.kStep, () => {
+  b.for('k', from, paddedK(p, s.kStep), s.kStep, () => {
     const k = uint('k');
     fill('block_a', rows * inA, (i) =>
       call('load_a4', F32X4, [z, add(firstRow, div(i, u32(inA))), add(k, mul(rem(i, u32(inA)), u32(4)))]),
@@ -62,7 +62,7 @@ export function contractTile(p: ContractProblem, s: TileSchedule, rank: number):
       call('weight4', F32X4, [z, add(k, div(i, u32(inB))), add(firstColumn, mul(rem(i, u32(inB)), u32(4)))]),
     );
     b.barrier();
-    b.for('q', u32(0), u32(inA), 1, () => {
+    b.for('q', from, u32(inA), 1, () => {
       const q = uint('q');
       const a = range(s.rows).map((r) => b.named(`a${r}`, item('block_a', F32X4, add(mul(plus(y, r), u32(inA)), q))));
       for (const i of range(4)) {
@@ -86,7 +86,7 @@ export function contractTile(p: ContractProblem, s: TileSchedule, rank: number):
   ];
   const row = b.named('row', add(firstRow, y));
   const column = b.named('column', add(firstColumn, mul(x, u32(4))));
-  storeTile(b, sums.flat(), s.vectors, { z, row, column, apart: 4 * across }, all(inside));
+  storeTile(b, sums.flat(), s.vectors, { z, row, column, apart: 4 * across, from }, all(inside));
   return {
     name: 'tile',
     requires: {},

@@ -105,9 +105,23 @@ export function tileGrid(columns: number, rows: Parts, batch: Parts, { samples, 
   return { ...common, row: rem(left, u32(down)), batch: div(tile, u32(columns * down)), past: 'batch' };
 }
 
-/** Names the tile's number where tiles are counted in one row. */
-export function startTile(b: Body, grid: Grid): void {
+/**
+ * Names the tile's number where tiles are counted in one row, and gives where loops start: 0, or, where they are to stay `rolled`, a zero that no
+ * compiler knows. Mesa unrolls what is short and turns at most 32 times, or as often as an array has elements that it goes through; LLVM then
+ * compiles for many times as long, and what it makes of all the copies is slower too. Hardware's compilers know better, nobody has measured them:
+ * only the variants that software drivers run are rolled.
+ * @param place Of the workgroup along x, or of the thread where a workgroup has `across` of them along x
+ */
+export function startTile(
+  b: Body,
+  grid: Grid,
+  { maxWorkgroups }: Reach,
+  rolled: boolean,
+  place: Expr = component(name('group', PLACE), 0),
+  across = 1,
+): Expr {
   if (grid.folded) b.named('tile', grid.folded);
+  return rolled ? b.named('zero', div(place, u32(maxWorkgroups * across))) : u32(0);
 }
 
 /**

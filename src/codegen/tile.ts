@@ -3,8 +3,9 @@ import type { Body } from './kernel/body.js';
 import { add, div, item, mul, rem, u32, uint } from './kernel/expr.js';
 import type { Expr } from './kernel/types.js';
 
-/** Where a thread's results begin: batch, first row, first column. */
+/** Where a thread's results begin: batch, first row, first column. Loops over them start at `from` (startTile). */
 export interface TilePlace {
+  readonly from: Expr;
   readonly z: Expr;
   readonly row: Expr;
   readonly column: Expr;
@@ -23,7 +24,7 @@ export function storeTile(
 ): void {
   b.comment('One copy of the epilogue in the code: compilers are slow where it is written out for every row.');
   const type = b.array('results', values);
-  b.for('i', u32(0), u32(values.length), 1, () => {
+  b.for('i', at.from, u32(values.length), 1, () => {
     const i = uint('i');
     const r = b.named('r', add(at.row, vectors === 1 ? i : div(i, u32(vectors))));
     const c = b.named('c', vectors === 1 ? at.column : add(at.column, mul(rem(i, u32(vectors)), u32(at.apart))));

@@ -116,3 +116,16 @@ test('a subgroup variant asks for its exact size, and the last variant for nothi
     );
   }
 });
+
+test('no loop that a software driver runs is one that Mesa unrolls: of constant ends and few turns', () => {
+  for (const { program, name } of [...contractVariants(CONTRACT.problem), ...attentionVariants(ATTENTION.problem)]) {
+    const loops: string[] = [];
+    eachStmt(program.main, (s) => {
+      if (s.kind !== 'for') return;
+      const constant = s.from.kind === 'literal' && s.below.kind === 'literal';
+      if (constant) loops.push(s.name);
+    });
+    if (/^(portable|subgroup[48])$/.test(name)) expect(loops, name).toEqual([]);
+    else expect(loops.length, name).toBeGreaterThan(0);
+  }
+});

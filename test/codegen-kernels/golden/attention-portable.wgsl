@@ -51,6 +51,7 @@ fn bias(z: u32, row: u32, j: u32) -> f32 {
 // 16 queries for each workgroup, 64 keys at a time.
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+  let zero = group.x / 65535u;
   let z = group.y;
   let across = thread % 16u;
   let own = thread / 16u * 4u;
@@ -68,7 +69,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   var o1_0 = vec4f(0.0f);
   var o2_0 = vec4f(0.0f);
   var o3_0 = vec4f(0.0f);
-  for (var base = 0u; base < 70u; base += 64u) {
+  for (var base = zero; base < 70u; base += 64u) {
     let past = base + across + vec4u(0u, 16u, 32u, 48u);
     let j = min(past, vec4u(69u));
     let valid = past == j;
@@ -76,7 +77,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     var s1 = vec4f(0.0f);
     var s2 = vec4f(0.0f);
     var s3 = vec4f(0.0f);
-    for (var d = 0u; d < 8u; d += 4u) {
+    for (var d = zero; d < 8u; d += 4u) {
       let q0 = load_q4(z, min(row, 2u), d);
       let q1 = load_q4(z, min(row + 1u, 2u), d);
       let q2 = load_q4(z, min(row + 2u, 2u), d);
@@ -95,7 +96,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     s2 = s2 * 0.35355338f;
     s3 = s3 * 0.35355338f;
     var biased = array<vec4f, 4>(s0, s1, s2, s3);
-    for (var r = 0u; r < 4u; r++) {
+    for (var r = zero; r < 4u; r++) {
       let at = min(row + r, 2u);
       biased[r] = biased[r] + vec4f(bias(z, at, j.x), bias(z, at, j.y), bias(z, at, j.z), bias(z, at, j.w));
     }
@@ -110,7 +111,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     partial[thread] = vec4f(max(max(s0.x, s0.y), max(s0.z, s0.w)), max(max(s1.x, s1.y), max(s1.z, s1.w)), max(max(s2.x, s2.y), max(s2.z, s2.w)), max(max(s3.x, s3.y), max(s3.z, s3.w)));
     workgroupBarrier();
     var largest = vec4f(-3.4028234663852886e+38f);
-    for (var i = 0u; i < 16u; i++) {
+    for (var i = zero; i < 16u; i++) {
       largest = max(largest, partial[own / 4u * 16u + i]);
     }
     let n0 = max(m0, largest.x);
@@ -142,7 +143,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     weights[(own + 3u) * 16u + across] = s3;
     o3_0 = o3_0 * old3;
     workgroupBarrier();
-    for (var i = 0u; i < 16u; i++) {
+    for (var i = zero; i < 16u; i++) {
       let key = min(base + i + vec4u(0u, 16u, 32u, 48u), vec4u(69u));
       let w0 = weights[own * 16u + i];
       let w1 = weights[(own + 1u) * 16u + i];
@@ -162,12 +163,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   partial[thread] = vec4f(l0, l1, l2, l3);
   workgroupBarrier();
   var sums = vec4f(0.0f);
-  for (var i = 0u; i < 16u; i++) {
+  for (var i = zero; i < 16u; i++) {
     sums = sums + partial[own / 4u * 16u + i];
   }
   // One copy of the epilogue in the code: compilers are slow where it is written out for every row.
   var results = array<vec4f, 4>(o0_0 / sums.x, o1_0 / sums.y, o2_0 / sums.z, o3_0 / sums.w);
-  for (var i = 0u; i < 4u; i++) {
+  for (var i = zero; i < 4u; i++) {
     let r = row + i;
     let c = column;
     if (r < 3u && c < 8u) {
@@ -175,7 +176,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     }
   }
   let lse = vec4f(m0, m1, m2, m3) + log(sums);
-  for (var r = 0u; r < 4u; r++) {
+  for (var r = zero; r < 4u; r++) {
     if (across == 0u && row + r < 3u) {
       store_lse(z, row + r, lse[r]);
     }

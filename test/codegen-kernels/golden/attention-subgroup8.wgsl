@@ -66,6 +66,7 @@ fn across_add(own: f32) -> f32 {
 // 4 queries for each subgroup of 8, 32 keys at a time.
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
+  let zero = group.x / 65535u;
   let z = group.y;
   let row = group.x * 4u;
   let first = lane / 2u * 2u;
@@ -82,7 +83,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
   var o1_0 = vec4f(0.0f);
   var o2_0 = vec4f(0.0f);
   var o3_0 = vec4f(0.0f);
-  for (var base = 0u; base < 70u; base += 32u) {
+  for (var base = zero; base < 70u; base += 32u) {
     var s0 = vec4f(0.0f);
     var s1 = vec4f(0.0f);
     var s2 = vec4f(0.0f);
@@ -91,7 +92,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
     let j1 = min(base + 8u + lane, 69u);
     let j2 = min(base + 16u + lane, 69u);
     let j3 = min(base + 24u + lane, 69u);
-    for (var d = 0u; d < 8u; d += 8u) {
+    for (var d = zero; d < 8u; d += 8u) {
       let q0 = load_q4(z, min(row + lane % 4u, 2u), d + 4u * (lane / 4u % 2u));
       let k0_0 = load_k4(z, j0, d);
       let k0_1 = load_k4(z, j1, d);
@@ -135,7 +136,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
       }
     }
     var biased = array<vec4f, 4>(s0 * 0.35355338f, s1 * 0.35355338f, s2 * 0.35355338f, s3 * 0.35355338f);
-    for (var r = 0u; r < 4u; r++) {
+    for (var r = zero; r < 4u; r++) {
       let at = min(row + r, 2u);
       biased[r] = biased[r] + vec4f(bias(z, at, j0), bias(z, at, j1), bias(z, at, j2), bias(z, at, j3));
     }
@@ -180,7 +181,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
       l3 = l3 * old + (s3.x + s3.y) + (s3.z + s3.w);
       o3_0 = o3_0 * old;
     }
-    for (var i = 0u; i < 2u; i++) {
+    for (var i = zero; i < 2u; i++) {
       let owner = first + i;
       let v0_0 = load_v4(z, min(base + owner, 69u), column);
       let v1_0 = load_v4(z, min(base + 8u + owner, 69u), column);
@@ -218,7 +219,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
   o3_0 = o3_0 + subgroupShuffleXor(o3_0, 4u);
   // One copy of the epilogue in the code: compilers are slow where it is written out for every row.
   var results = array<vec4f, 4>(o0_0 / l0, o1_0 / l1, o2_0 / l2, o3_0 / l3);
-  for (var i = 0u; i < 4u; i++) {
+  for (var i = zero; i < 4u; i++) {
     let r = row + i;
     let c = column;
     if (r < 3u && lane < 2u && c < 8u) {
@@ -226,7 +227,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
     }
   }
   var sums = array<f32, 4>(m0 + log(l0), m1 + log(l1), m2 + log(l2), m3 + log(l3));
-  for (var r = 0u; r < 4u; r++) {
+  for (var r = zero; r < 4u; r++) {
     if (lane == 0u && row + r < 3u) {
       store_lse(z, row + r, sums[r]);
     }

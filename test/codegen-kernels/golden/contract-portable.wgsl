@@ -23,6 +23,7 @@ fn weight4(z: u32, k: u32, past: u32) -> vec4f {
 // A tile of 4 rows by 4 columns for each thread.
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) tile: vec3u) {
+  let zero = tile.x / 4194240u;
   let z = tile.z;
   let row = tile.y * 4u;
   let column = tile.x * 4u;
@@ -30,7 +31,7 @@ fn main(@builtin(global_invocation_id) tile: vec3u) {
   var c1_0 = vec4f(0.0f);
   var c2_0 = vec4f(0.0f);
   var c3_0 = vec4f(0.0f);
-  for (var k = 0u; k < 32u; k += 4u) {
+  for (var k = zero; k < 32u; k += 4u) {
     let a0 = load_a4(z, row, k);
     let a1 = load_a4(z, row + 1u, k);
     let a2 = load_a4(z, row + 2u, k);
@@ -58,7 +59,7 @@ fn main(@builtin(global_invocation_id) tile: vec3u) {
   }
   // One copy of the epilogue in the code: compilers are slow where it is written out for every row.
   var results = array<vec4f, 4>(c0_0, c1_0, c2_0, c3_0);
-  for (var i = 0u; i < 4u; i++) {
+  for (var i = zero; i < 4u; i++) {
     let r = row + i;
     let c = column;
     if (r < 3u && c < 40u) {

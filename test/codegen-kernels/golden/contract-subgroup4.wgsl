@@ -25,6 +25,7 @@ fn weight4(z: u32, k: u32, past: u32) -> vec4f {
 // A tile of 4 rows by 16 columns for each subgroup of 4.
 @compute @workgroup_size(4)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
+  let zero = group.x / 65535u;
   let z = group.z;
   let row = group.y * 4u;
   let column = group.x * 16u + lane * 4u;
@@ -32,7 +33,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
   var c1_0 = vec4f(0.0f);
   var c2_0 = vec4f(0.0f);
   var c3_0 = vec4f(0.0f);
-  for (var k = 0u; k < 32u; k += 4u) {
+  for (var k = zero; k < 32u; k += 4u) {
     let a0_0 = load_a4(z, row + lane, k);
     let b0_0 = weight4(z, k, column);
     c0_0 = fma(vec4f(subgroupBroadcast(a0_0.x, 0u)), b0_0, c0_0);
@@ -57,7 +58,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
   }
   // One copy of the epilogue in the code: compilers are slow where it is written out for every row.
   var results = array<vec4f, 4>(c0_0, c1_0, c2_0, c3_0);
-  for (var i = 0u; i < 4u; i++) {
+  for (var i = zero; i < 4u; i++) {
     let r = row + i;
     let c = column;
     if (r < 3u && c < 40u) {
