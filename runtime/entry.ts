@@ -30,8 +30,7 @@ export class RunnableEntry {
   private readonly program: Program;
   private readonly kernels: readonly CompiledKernel[];
   private readonly steps: readonly Step[];
-  /** How many samples a pass has; bound in each dispatch. */
-  private readonly run: { readonly buffer: GPUBuffer; readonly group: GPUBindGroup };
+  private readonly run: GPUBindGroup;
   private readonly queue: GPUQueue;
   private clock: { sets: GPUQuerySet[]; resolved: GPUBuffer; readable: GPUBuffer } | undefined;
 
@@ -49,13 +48,10 @@ export class RunnableEntry {
     this.program = program;
     this.kernels = kernels;
     this.queue = device.queue;
-    const buffer = device.createBuffer({
-      label: 'samples',
-      size: 16,
-      usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+    this.run = device.createBindGroup({
+      layout: layouts.run,
+      entries: [{ binding: 0, resource: { buffer: memory.buffers.run } }],
     });
-    const group = device.createBindGroup({ layout: layouts.run, entries: [{ binding: 0, resource: { buffer } }] });
-    this.run = { buffer, group };
     this.steps = entry.dispatches.map(({ kernel, bindings, workgroups }) => {
       const { pipeline, variant } = kernels[kernel]!;
       const group = device.createBindGroup({
@@ -72,11 +68,11 @@ export class RunnableEntry {
 
   /** Records the forward pass of some samples and the copies to the read-back buffers. It is to be submitted before another is recorded. */
   encode(encoder: GPUCommandEncoder, samples: number): void {
-    this.queue.writeBuffer(this.run.buffer, 0, new Uint32Array([samples]));
+    this.queue.writeBuffer(this.buffers.run, 0, new Uint32Array([samples]));
     if (this.clock) this.encodeTimed(encoder, this.clock, samples);
     else {
       const pass = encoder.beginComputePass();
-      pass.setBindGroup(1, this.run.group);
+      pass.setBindGroup(1, this.run);
       for (const step of this.steps) dispatch(pass, step, samples);
       pass.end();
     }
@@ -116,7 +112,6 @@ export class RunnableEntry {
   /** Frees its memory too. */
   destroy(): void {
     this.buffers.destroy();
-    this.run.buffer.destroy();
     for (const set of this.clock?.sets ?? []) set.destroy();
     this.clock?.resolved.destroy();
     this.clock?.readable.destroy();
@@ -131,7 +126,7 @@ export class RunnableEntry {
       const pass = encoder.beginComputePass({
         timestampWrites: { querySet, beginningOfPassWriteIndex: at, endOfPassWriteIndex: at + 1 },
       });
-      pass.setBindGroup(1, this.run.group);
+      pass.setBindGroup(1, this.run);
       dispatch(pass, step, samples);
       pass.end();
     });

@@ -21,6 +21,8 @@ export interface PassBuffers {
   readonly outputs: readonly GPUBuffer[];
   /** A buffer for each output that can be mapped: together they could be more than one holds. */
   readonly readback: readonly GPUBuffer[];
+  /** How many samples a pass has, which every kernel can ask for. */
+  readonly run: GPUBuffer;
   destroy(): void;
 }
 
@@ -84,7 +86,7 @@ export function passBuffers(
   { slabs, inputs, outputs }: Entry,
   samples: number,
 ): Promise<PassBuffers> {
-  const { STORAGE, COPY_DST, COPY_SRC, MAP_READ } = GPUBufferUsage;
+  const { STORAGE, UNIFORM, COPY_DST, COPY_SRC, MAP_READ } = GPUBufferUsage;
   return guarded(device, `while making room for passes of ${samples}`, () =>
     inOne(device, (buffer) => ({
       samples,
@@ -92,6 +94,7 @@ export function passBuffers(
       inputs: inputs.map((t) => buffer(t.name, byteSize(t, samples), STORAGE | COPY_DST)),
       outputs: outputs.map((t) => buffer(t.name, byteSize(t, samples), STORAGE | COPY_SRC)),
       readback: outputs.map((t) => buffer(`${t.name}, read back`, byteSize(t, samples), MAP_READ | COPY_DST)),
+      run: buffer('samples', 4, UNIFORM | COPY_DST),
     })),
   );
 }

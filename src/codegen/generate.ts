@@ -140,13 +140,14 @@ function noBuffer(
   });
 }
 
-/** What a session holds beside weights for a pass of so many samples: inputs, outputs, the latter twice to be read, and slabs. */
+/** What a session holds beside weights for a pass of so many samples: inputs, outputs, the latter twice to be read, slabs, and the uniform. */
 function workingBytes({ slabs, inputs, outputs }: Entry, samples: number): number {
   const size = (t: TensorSpec): number => padded(sizeOf(t.shape) * ELEMENT_BYTES * samples);
   const add = (list: readonly number[]): number => list.reduce((a, b) => a + b, 0);
   return add([
     ...slabs.map((x) => x.bytes * (x.samples ? samples : 1)),
     ...[...inputs, ...outputs, ...outputs].map(size),
+    padded(4),
   ]);
 }
 

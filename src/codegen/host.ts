@@ -25,7 +25,9 @@ const IMAGES =
     ' ',
   );
 
-const shapeText = (spec: TensorSpec) => `[${spec.shape.join(', ')}]`;
+/** The first axis counts images. */
+const shapeText = ({ shape: [first = 1, ...rest] }: TensorSpec) =>
+  `[${[first === 1 ? 'n' : `${first}n`, ...rest].join(', ')}]`;
 
 /** Files of the module by name. */
 export function hostModule(program: Program): { readonly 'index.js': string; readonly 'index.d.ts': string } {
