@@ -41,12 +41,13 @@ limits runs only where they are offered. The cure: \`limits = baseline\`, a smal
   ESP0703: runtime(
     'Device lost',
     `The GPU device went away while a session was using it: the driver was reset, the GPU was removed, or the browser took it back
-because a single run took too long. Everything on it is gone. Load the program again; if it comes back, use a smaller batch.`,
+because a single run took too long. Everything on it is gone. Load the program again; if it comes back, give it fewer images
+at a time (\`load\` takes \`samples\`).`,
   ),
   ESP0704: runtime(
     'Out of GPU memory',
-    `The device could not give all buffers that the program needs. \`program.json\` says how much that is (\`summary.peakBytes\` and
-\`summary.weightBytes\`). The cure: a smaller \`batch\`, \`weights = f16\`, or dispose of sessions that are no longer used.`,
+    `The device could not give all buffers that the program needs. \`program.json\` says how much that is (\`summary.leastBytes\` for one
+image, \`summary.peakBytes\` for a pass of the most). The cure: fewer images at a time (\`load\` takes \`samples\`, the most of a pass), \`weights = f16\`, or dispose of sessions that are no longer used.`,
   ),
   ESP0705: runtime(
     'WebGPU refused the program',

@@ -11,7 +11,7 @@ function size(bytes: number, limit = 0): string {
 
 const forDevice = (device: boolean): string[] =>
   device ? ["or compile for GPUs with larger limits, as this machine's: `limits = device` under `deploy`"] : [];
-const smaller = (device: boolean): string[] => ['use a smaller batch or image', ...forDevice(device)];
+const smaller = (device: boolean): string[] => ['use a smaller image, or fewer tokens', ...forDevice(device)];
 const fewer = (device: boolean): string[] => [
   'make it several parameters, and read each by itself',
   ...forDevice(device),
@@ -55,7 +55,7 @@ Move the operator to a place where it sees parameters only, or write it with ope
 in parts where every part of the result needs only a part of the operands, and through several bindings where it needs them whole.
 Here those are more than eight.
 
-Use a smaller batch or image size. If this machine's GPU offers more, \`limits = device\` under \`deploy\` compiles for that; such a
+It is about one image: of several, as many are run at a time as fit. Use a smaller image. If this machine's GPU offers more, \`limits = device\` under \`deploy\` compiles for that; such a
 program refuses to load where less is offered.`,
   }),
   ESP0603: entry<{ operator: string; needs: number; limit: number }>({
@@ -71,11 +71,11 @@ An attention reads q, k and v, writes its result, and has room for four factors 
     title: 'Tensor larger than a buffer',
     message: (a) => `\`${a.name}\` takes ${size(a.bytes, a.limit)}; a buffer holds at most ${size(a.limit)}`,
     help: (a) => (a.what === 'weight' ? fewer(a.device) : smaller(a.device)),
-    explain: `A tensor lies in one buffer, and WebGPU guarantees buffers of 256 MiB. One tensor of this program is larger: usually the
-batch size times the tokens times the width of a hidden layer. The weight of a matrix product may be larger, for it is cut along its outputs;
+    explain: `A tensor lies in one buffer, and WebGPU guarantees buffers of 256 MiB. One tensor of this program is larger, for one image
+alone: usually the tokens times the width of a hidden layer. The weight of a matrix product may be larger, for it is cut along its outputs;
 a table that is read as it is may not.
 
-Compile with a smaller batch size (\`batch = [1]\` under \`deploy\`) or a smaller image.`,
+Use a smaller image, or fewer tokens.`,
   }),
   ESP0605: entry<{ name: string; what: string }>({
     title: 'Rows of a batch depend on one another',

@@ -58,7 +58,7 @@ describe('a program that exceeds limits', () => {
   });
 
   it('is told of `limits = device` exactly where the GPU here can run it', async () => {
-    const smaller = 'use a smaller batch or image';
+    const smaller = 'use a smaller image, or fewer tokens';
     const device = "or compile for GPUs with larger limits, as this machine's: `limits = device` under `deploy`";
     const large = { maxBufferSize: GIB, maxStorageBufferBindingSize: GIB };
     for (const module of [largeInput(2 ** 27), longAttention(600_000)]) {
@@ -71,7 +71,7 @@ describe('a program that exceeds limits', () => {
     expect((await refused(largeInput(2 ** 29), large)).help).toEqual([smaller]);
   });
 
-  it('is not told to use a smaller batch for a table', async () => {
+  it('is not told to use a smaller image for a table', async () => {
     const m = new Outline();
     const { help } = await refused(m.module(build.gather(m.param([2 ** 17, 1024]), m.input([3], 'u32'))), undefined);
     expect(help).toEqual(['make it several parameters, and read each by itself']);

@@ -116,7 +116,7 @@ model M {
     const ended = await cli('compile', spec, '-o', join(folder, 'out'), '--no-golden');
     expectRefused(ended, 1, 'ESP0604');
     expect(ended.err).toMatch(/MiB; a buffer holds at most 256.0 MiB/);
-    expect(ended.err).toMatch(/= help: .*smaller batch/);
+    expect(ended.err).toMatch(/= help: .*smaller image/);
     expectNothingWritten(folder, 'out');
   });
 });
