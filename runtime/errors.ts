@@ -66,7 +66,11 @@ export class DeviceLostError extends RuntimeError {
 export class OutOfMemoryError extends RuntimeError {
   override readonly name = 'OutOfMemoryError';
   constructor(what: string, message: string) {
-    super('ESP0704', `out of GPU memory ${what}: ${message}`, 'give fewer images at a time, load with a smaller `samples`, or compile with `weights = f16`');
+    super(
+      'ESP0704',
+      `out of GPU memory ${what}: ${message}`,
+      'give fewer images at a time, load with a smaller `samples`, or compile with `weights = f16`',
+    );
   }
 }
 

@@ -126,7 +126,10 @@ export function registerCompile(program: Command, output: CommandOutput): void {
     .requiredOption('-o, --out <dir>', 'folder to write; an earlier output in it is replaced')
     .option('--adapters <mode>', 'merged, factored or auto; instead of what `deploy` says')
     .option('--weights <type>', 'f32 or f16 storage; instead of what `deploy` says')
-    .option('--batch <sizes>', 'the most images of a pass, such as 8 (of a list, the largest); instead of what `deploy` says')
+    .option(
+      '--batch <sizes>',
+      'the most images of a pass, such as 8 (of a list, the largest); instead of what `deploy` says',
+    )
     .addOption(
       new Option('--emit <stage>', 'print the program after a pass, such as after:reparameterize').conflicts('json'),
     )
