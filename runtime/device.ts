@@ -15,6 +15,8 @@ export interface DeviceFacts {
   /** 0 where subgroups are not offered. */
   readonly subgroupMinSize: number;
   readonly subgroupMaxSize: number;
+  /** It computes on the CPU: what is quick there is another thing than on hardware. */
+  readonly software: boolean;
 }
 
 /** WebGPU's guaranteed values of the limits that a program can ask more of. */
@@ -33,7 +35,15 @@ export function deviceFacts(of: GPUAdapter | GPUDevice): DeviceFacts {
     limit: (name) => limits[name] ?? 0,
     subgroupMinSize: info?.subgroupMinSize ?? 0,
     subgroupMaxSize: info?.subgroupMaxSize ?? 0,
+    software: isSoftware(info),
   };
+}
+
+/** SwiftShader, Mesa's llvmpipe and lavapipe, Microsoft's WARP, and whatever calls itself a fallback. */
+function isSoftware(info: GPUAdapterInfo | undefined): boolean {
+  if (!info) return false;
+  const names = [info.vendor, info.architecture, info.device, info.description].join(' ');
+  return info.isFallbackAdapter === true || /swiftshader|llvmpipe|lavapipe|\bwarp\b|basic render/i.test(names);
 }
 
 /**
@@ -51,12 +61,15 @@ export function isLegal({ requires }: KernelVariant, facts: DeviceFacts): boolea
     : facts.subgroupMinSize === size && facts.subgroupMaxSize === size;
 }
 
+const rankOf = ({ rank, softwareRank = rank }: KernelVariant, { software }: DeviceFacts): number =>
+  software ? softwareRank : rank;
+
 /** Indices of a kernel's legal variants, best first; the portable one is among them. */
 export function legalVariants(variants: readonly KernelVariant[], facts: DeviceFacts): number[] {
   return variants
     .map((_, i) => i)
     .filter((i) => isLegal(variants[i]!, facts))
-    .sort((a, b) => variants[b]!.rank - variants[a]!.rank || a - b);
+    .sort((a, b) => rankOf(variants[b]!, facts) - rankOf(variants[a]!, facts) || a - b);
 }
 
 /** Limits beyond WebGPU's defaults that the program's buffers, bindings and launches need, whichever variants are chosen. */

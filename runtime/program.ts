@@ -78,6 +78,8 @@ const kernelVariant = v.strictObject({
   file: fileName,
   /** Relative preference among legal variants; the highest wins. */
   rank: finite,
+  /** The same on adapters that compute on the CPU, where that differs. */
+  softwareRank: v.exactOptional(finite),
 });
 export interface KernelVariant extends Frozen<v.InferOutput<typeof kernelVariant>> {}
 

@@ -28,7 +28,11 @@ import type { Expr } from './kernel/types.js';
 import type { ContractProblem, GeneratedVariant } from './problem.js';
 import { storeTile } from './tile.js';
 
-export function contractTile(p: ContractProblem, s: TileSchedule, rank: number): GeneratedVariant {
+export function contractTile(
+  p: ContractProblem,
+  s: TileSchedule,
+  ranks: Pick<GeneratedVariant, 'rank' | 'softwareRank'>,
+): GeneratedVariant {
   const [across, down] = s.threads;
   const threads = across * down;
   const rows = s.rows * down;
@@ -90,7 +94,7 @@ export function contractTile(p: ContractProblem, s: TileSchedule, rank: number):
   return {
     name: 'tile',
     requires: {},
-    rank,
+    ...ranks,
     workgroups: grid.workgroups,
     program: {
       workgroup: [threads, 1, 1],

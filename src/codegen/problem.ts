@@ -73,6 +73,7 @@ export interface GeneratedVariant {
   readonly name: string;
   readonly requires: Requirements;
   readonly rank: number;
+  readonly softwareRank?: number;
   readonly program: Omit<Kernel, 'buffers'>;
   readonly workgroups: Workgroups;
 }

@@ -186,7 +186,8 @@ describe('a new schedule', () => {
   const SCHEDULES: Readonly<Record<string, (p: ContractProblem) => GeneratedVariant>> = {
     'six rows by two vectors for each lane': (p) =>
       contractSubgroup(p, { kind: 'subgroup', size: 8, rows: 6, vectors: 2, kStep: 4, order: 'row' }, 0),
-    'a wide tile': (p) => contractTile(p, { kind: 'tile', rows: 3, vectors: 1, threads: [16, 4], kStep: 8 }, 0),
+    'a wide tile': (p) =>
+      contractTile(p, { kind: 'tile', rows: 3, vectors: 1, threads: [16, 4], kStep: 8 }, { rank: 0 }),
     'three rows in registers': (p) =>
       contractRegisters(p, { kind: 'registers', rows: 3, vectors: 2, threads: [4, 16] }, 0),
   };

@@ -51,7 +51,7 @@ function tiled(name: string, p: ContractProblem): Tiled {
   if (name === 'tile') {
     const s = tileSchedule(p);
     const [across, down] = s.threads;
-    return { rows: s.rows * down, columns: 4 * s.vectors * across, generate: (q) => contractTile(q, s, 1) };
+    return { rows: s.rows * down, columns: 4 * s.vectors * across, generate: (q) => contractTile(q, s, { rank: 1 }) };
   }
   const [, size] = /^subgroup(\d+)$/.exec(name) ?? [];
   if (size === undefined) throw new Error(`no way to shrink the variant ${name}`);
