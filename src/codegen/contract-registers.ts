@@ -6,10 +6,10 @@ import { Body } from './kernel/body.js';
 import { add, all, call, component, F32X4, f32, lt, mul, name, size, splat, u32, uint } from './kernel/expr.js';
 import { fma, plus, range } from './kernel/sugar.js';
 import type { Expr, Kernel } from './kernel/types.js';
-import type { ContractProblem, GeneratedVariant } from './problem.js';
+import type { ContractProblem, GeneratedVariant, Ranks } from './problem.js';
 import { storeTile } from './tile.js';
 
-export function contractRegisters(p: ContractProblem, s: RegisterSchedule, rank: number): GeneratedVariant {
+export function contractRegisters(p: ContractProblem, s: RegisterSchedule, ranks: Ranks): GeneratedVariant {
   const [across, down] = s.threads;
   const tiles = Math.ceil(p.n / (4 * s.vectors * across));
   const grid = tileGrid(tiles, parts(p.m, s.rows * down), parts(p.batch, 1), p.reach);
@@ -44,7 +44,7 @@ export function contractRegisters(p: ContractProblem, s: RegisterSchedule, rank:
   return {
     name: 'portable',
     requires: {},
-    rank,
+    ...ranks,
     workgroups: grid.workgroups,
     program: {
       workgroup: [across, down, 1],

@@ -27,10 +27,10 @@ import {
 } from './kernel/expr.js';
 import { fma, plus, range } from './kernel/sugar.js';
 import type { Expr } from './kernel/types.js';
-import type { ContractProblem, GeneratedVariant } from './problem.js';
+import type { ContractProblem, GeneratedVariant, Ranks } from './problem.js';
 import { storeTile, type TilePlace } from './tile.js';
 
-export function contractSubgroup(p: ContractProblem, s: SubgroupSchedule, rank: number): GeneratedVariant {
+export function contractSubgroup(p: ContractProblem, s: SubgroupSchedule, ranks: Ranks): GeneratedVariant {
   const columns = 4 * s.size * s.vectors;
   const grid = tileGrid(Math.ceil(p.n / columns), parts(p.m, s.rows), parts(p.batch, 1), p.reach);
   const b = new Body();
@@ -50,7 +50,7 @@ export function contractSubgroup(p: ContractProblem, s: SubgroupSchedule, rank: 
   return {
     name: `subgroup${s.size}`,
     requires: { features: ['subgroups'], subgroupSize: s.size },
-    rank,
+    ...ranks,
     workgroups: grid.workgroups,
     program: {
       workgroup: [s.size, 1, 1],

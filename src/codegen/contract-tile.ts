@@ -25,14 +25,10 @@ import {
 } from './kernel/expr.js';
 import { fma, plus, range } from './kernel/sugar.js';
 import type { Expr } from './kernel/types.js';
-import type { ContractProblem, GeneratedVariant } from './problem.js';
+import type { ContractProblem, GeneratedVariant, Ranks } from './problem.js';
 import { storeTile } from './tile.js';
 
-export function contractTile(
-  p: ContractProblem,
-  s: TileSchedule,
-  ranks: Pick<GeneratedVariant, 'rank' | 'softwareRank'>,
-): GeneratedVariant {
+export function contractTile(p: ContractProblem, s: TileSchedule, ranks: Ranks): GeneratedVariant {
   const [across, down] = s.threads;
   const threads = across * down;
   const rows = s.rows * down;

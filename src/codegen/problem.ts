@@ -68,12 +68,17 @@ export interface AttentionProblem {
   readonly reach: Reach;
 }
 
+/** How a way to run a problem stands among others that are legal: the highest runs. */
+export interface Ranks {
+  readonly rank: number;
+  /** On adapters that compute on the CPU, where that differs. */
+  readonly softwareRank?: number;
+}
+
 /** One way to run a problem, and how many workgroups. The buffers are those that its functions reach. */
-export interface GeneratedVariant {
+export interface GeneratedVariant extends Ranks {
   readonly name: string;
   readonly requires: Requirements;
-  readonly rank: number;
-  readonly softwareRank?: number;
   readonly program: Omit<Kernel, 'buffers'>;
   readonly workgroups: Workgroups;
 }

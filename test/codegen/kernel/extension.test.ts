@@ -5,11 +5,14 @@
 
 import { describe, expect, it } from 'vitest';
 import { workgroupsAt } from '../../../runtime/grid.js';
-import { contractVariants } from '../../../src/codegen/contract.js';
-import { contractRegisters } from '../../../src/codegen/contract-registers.js';
+import {
+  type ContractSchedule,
+  contractCandidates,
+  contractVariant,
+  contractVariants,
+  type DeviceClass,
+} from '../../../src/codegen/contract.js';
 import { SUBGROUP_SIZES } from '../../../src/codegen/contract-schedules.js';
-import { contractSubgroup } from '../../../src/codegen/contract-subgroup.js';
-import { contractTile } from '../../../src/codegen/contract-tile.js';
 import { ZERO } from '../../../src/codegen/indexing.js';
 import { explicitAddresses } from '../../../src/codegen/kernel/addresses.js';
 import { Body } from '../../../src/codegen/kernel/body.js';
@@ -19,6 +22,7 @@ import type { Buffer, Expr, KernelFunction, Type } from '../../../src/codegen/ke
 import { verifyKernel } from '../../../src/codegen/kernel/verify.js';
 import type { ContractProblem, GeneratedVariant } from '../../../src/codegen/problem.js';
 import { BASELINE } from '../../../src/codegen/schedule.js';
+import { BATCH } from '../../../src/ir/batch.js';
 import {
   type ContractShape,
   contractData,
@@ -183,15 +187,12 @@ describe('a new storage type', () => {
 
 describe('a new schedule', () => {
   /** None that the compiler would choose. */
-  const SCHEDULES: Readonly<Record<string, (p: ContractProblem) => GeneratedVariant>> = {
-    'six rows by two vectors for each lane': (p) =>
-      contractSubgroup(p, { kind: 'subgroup', size: 8, rows: 6, vectors: 2, kStep: 4, order: 'row' }, 0),
-    'a wide tile': (p) =>
-      contractTile(p, { kind: 'tile', rows: 3, vectors: 1, threads: [16, 4], kStep: 8 }, { rank: 0 }),
-    'three rows in registers': (p) =>
-      contractRegisters(p, { kind: 'registers', rows: 3, vectors: 2, threads: [4, 16] }, 0),
+  const SCHEDULES: Readonly<Record<string, ContractSchedule>> = {
+    'six rows by two vectors for each lane': { kind: 'subgroup', size: 8, rows: 6, vectors: 2, kStep: 4, order: 'row' },
+    'a wide tile': { kind: 'tile', rows: 3, vectors: 1, threads: [16, 4], kStep: 8 },
+    'three rows in registers': { kind: 'registers', rows: 3, vectors: 2, threads: [4, 16] },
   };
-  for (const [name, generate] of Object.entries(SCHEDULES)) {
+  for (const [name, schedule] of Object.entries(SCHEDULES)) {
     it(name, () => {
       for (const shape of SHAPES) {
         const given: ContractShape = { ...shape, weight: 'f32' };
@@ -202,8 +203,20 @@ describe('a new schedule', () => {
           ['a', whole(data.a)],
           ['weight', packed],
         ]);
-        expectProduct(generate(problem), buffers, memory, contractReference(given, data));
+        expectProduct(contractVariant(problem, { schedule, rank: 0 }), buffers, memory, contractReference(given, data));
       }
     });
   }
+
+  it('are data: those that are legal on a device, chosen for one sample', () => {
+    const { problem } = product({ m: 197, n: 768, k: 768, weight: 'f32' });
+    const kinds = (device?: DeviceClass): string[] =>
+      contractCandidates(problem, device).map(({ schedule: s }) =>
+        s.kind === 'subgroup' ? `subgroup${s.size}` : s.kind,
+      );
+    expect(kinds({ subgroupSize: 32 })).toEqual(['subgroup32', 'tile', 'registers']);
+    expect(kinds({})).toEqual(['tile', 'registers']);
+    expect(kinds()).toEqual([...SUBGROUP_SIZES.map((size) => `subgroup${size}`), 'tile', 'registers']);
+    expect(contractCandidates({ ...problem, m: 197 * BATCH })).toEqual(contractCandidates(problem));
+  });
 });

@@ -2,10 +2,7 @@
  * Products that are too large to simulate, made small: the same operators by the same schedule, over two tiles and a remainder along each axis.
  * A schedule is chosen for the large product and handed to the generator with the small one.
  */
-import { contractRegisters } from '../../../src/codegen/contract-registers.js';
-import { registerSchedule, subgroupSchedule, tileSchedule } from '../../../src/codegen/contract-schedules.js';
-import { contractSubgroup } from '../../../src/codegen/contract-subgroup.js';
-import { contractTile } from '../../../src/codegen/contract-tile.js';
+import { contractCandidates, contractVariant } from '../../../src/codegen/contract.js';
 import type { Group } from '../../../src/codegen/fuse.js';
 import { explicitAddresses } from '../../../src/codegen/kernel/addresses.js';
 import type { BuiltVariant } from '../../../src/codegen/kernel.js';
@@ -41,22 +38,16 @@ interface Tiled {
   readonly generate: (p: ContractProblem) => GeneratedVariant;
 }
 
-/** A variant's schedule for a problem. */
+/** A variant's schedule for a problem. @throws Error where no candidate has its name: what is not shrunk must not pass for tested. */
 function tiled(name: string, p: ContractProblem): Tiled {
-  if (name === 'portable') {
-    const s = registerSchedule(p);
-    const [across, down] = s.threads;
-    return { rows: s.rows * down, columns: 4 * s.vectors * across, generate: (q) => contractRegisters(q, s, 0) };
-  }
-  if (name === 'tile') {
-    const s = tileSchedule(p);
-    const [across, down] = s.threads;
-    return { rows: s.rows * down, columns: 4 * s.vectors * across, generate: (q) => contractTile(q, s, { rank: 1 }) };
-  }
-  const [, size] = /^subgroup(\d+)$/.exec(name) ?? [];
-  if (size === undefined) throw new Error(`no way to shrink the variant ${name}`);
-  const s = subgroupSchedule(p, Number(size));
-  return { rows: s.rows, columns: 4 * s.size * s.vectors, generate: (q) => contractSubgroup(q, s, 10) };
+  const candidate = contractCandidates(p).find(({ schedule: s }) =>
+    s.kind === 'subgroup' ? name === `subgroup${s.size}` : name === (s.kind === 'tile' ? 'tile' : 'portable'),
+  );
+  if (!candidate) throw new Error(`no way to shrink the variant ${name}`);
+  const s = candidate.schedule;
+  const [across, down] = s.kind === 'subgroup' ? [s.size, 1] : s.threads;
+  const generate = (q: ContractProblem): GeneratedVariant => contractVariant(q, candidate);
+  return { rows: s.rows * down, columns: 4 * s.vectors * across, generate };
 }
 
 /** Two tiles and about half of one; no more than there was. What four divide, four divide still, for the widths of accesses to be the same. */
