@@ -5,7 +5,7 @@
  */
 
 import { fileEntry, seal } from '../../runtime/digest.js';
-import type { Program, Unsealed } from '../../runtime/program.js';
+import type { FileEntry, Program, Unsealed } from '../../runtime/program.js';
 import type { Generated, GenerateOptions } from '../codegen/generate.js';
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
@@ -195,10 +195,10 @@ async function compileSpec(spec: Spec, options: CompileOptions): Promise<Compile
     ...weights.files,
     ...(golden ? [['golden.safetensors', golden.file] as const] : []),
   ]);
-  const program = await seal(
-    unsealed,
-    await Promise.all([...files].map(([name, content]) => fileEntry(name, content))),
-  );
+  // One after another: hashing takes a copy, and all weights twice would be the most memory of a compile.
+  const entries: FileEntry[] = [];
+  for (const [name, content] of files) entries.push(await fileEntry(name, content));
+  const program = await seal(unsealed, entries);
   const model = golden && (await compareCompiled(request, golden, program, files));
   files.set('program.json', `${JSON.stringify(program, null, 1)}\n`);
   return {
