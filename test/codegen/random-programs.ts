@@ -73,7 +73,9 @@ export function randomPrograms(run: Runner, choices: readonly Choice[]): void {
         const before = grow(steps);
         const params = parameters(before);
         const inputs = new Map(
-          before.funcs.get('infer')!.inputs.map((v) => [(v.attrs as { name: string }).name, random(shapeAt(v.type.shape, 3), 7)]),
+          before.funcs
+            .get('infer')!
+            .inputs.map((v) => [(v.attrs as { name: string }).name, random(shapeAt(v.type.shape, 3), 7)]),
         );
         const wanted = [...interpret(before, 'infer', { inputs, params }).values()];
         const { module } = optimize(before, { adapters, layout: 'free', verify: true });
