@@ -24,7 +24,7 @@ export interface LoadOptions {
   readonly portable?: boolean;
   /** Measure each dispatch, where the device has `timestamp-query`; a run then takes one pass a dispatch. */
   readonly timings?: boolean;
-  /** The most items of one pass, if fewer than the program allows: memory is for the largest pass. */
+  /** The most items of one pass, if fewer than the program allows: memory is for the largest pass. A whole number of at least 1, or InputError. */
   readonly samples?: number;
   /** Called while weights are uploaded. */
   readonly onProgress?: (progress: Progress) => void;
@@ -85,6 +85,12 @@ async function opened(
   source: () => Promise<[program: Program, files: ProgramFiles]>,
 ): Promise<Session> {
   try {
+    const { samples = 1 } = options;
+    if (!Number.isInteger(samples) || samples < 1)
+      throw new InputError(
+        `\`samples\` is ${samples}`,
+        'give the most items of one pass: a whole number of at least 1',
+      );
     const [program, files] = await source();
     // Dawn's instance has to be referenced as long as its device is in use, and not longer, or the process would not end.
     let gpu: GPU | undefined;

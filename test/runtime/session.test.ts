@@ -121,6 +121,12 @@ describe('run', () => {
     expect(await passes(tinyProgram(), 100, 2)).toEqual([1, 1]);
   });
 
+  test.each([0, -1, 1.5, Number.NaN])('a pass of at most %d items is none', async (samples) => {
+    const error = await failure(load(tinyProgram(), { device: gpu.device, samples }));
+    expect(error).toBeInstanceOf(InputError);
+    expect(error.message).toContain('`samples` is');
+  });
+
   test('memory is made for the largest pass so far, and no more', async () => {
     const made: number[] = [];
     const create = vi.spyOn(gpu.device, 'createBuffer').mockImplementation(function (this: GPUDevice, d) {
