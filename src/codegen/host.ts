@@ -178,6 +178,13 @@ export function hostModule(program: Program): { readonly 'index.js': string; rea
         docs: ['Run the golden input at load (default: true).'],
       },
       {
+        name: 'samples',
+        type: 'number',
+        isReadonly: true,
+        hasQuestionToken: true,
+        docs: [`The most items of one pass (default: ${entry.samples}): memory is made for the largest pass.`],
+      },
+      {
         name: 'from',
         type: 'string | { readonly href: string }',
         isReadonly: true,

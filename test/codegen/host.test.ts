@@ -50,7 +50,7 @@ function problems(program: Program, code: string, options: ts.CompilerOptions): 
 const images = copyProgram([], 3, 2, 2).program;
 const DOM = ['lib.es2022.d.ts', 'lib.dom.d.ts'];
 const RAW = `
-const session = await load({ golden: false });
+const session = await load({ golden: false, samples: 1 });
 const { outputs } = await session.run({ image: { data: new Uint8Array(16), width: 2, height: 2 } });
 const pixels: Float32Array = outputs.pixels;
 const all = await session.run({ images: [] });
