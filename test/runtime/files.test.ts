@@ -1,29 +1,17 @@
 /** A program's files: missing, truncated, lying, changed at random. Each is a typed error that names the file. */
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parseProgram } from '../../runtime/check.js';
 import { ProgramFileError, RuntimeError } from '../../runtime/errors.js';
 import { bytesFile } from '../../runtime/files.js';
-import { type OpenDevice, openDevice } from '../../runtime/node/device.js';
 import type { Program } from '../../runtime/program.js';
 import { readSafetensors } from '../../runtime/safetensors.js';
 import { load } from '../../runtime/session.js';
 import { defineConstants, nullDevice } from '../fuzz/device.js';
 import { sealed, type Tiny, tinyProgram, withDigest } from './program.js';
+import { failure, useDevice } from './sessions.js';
 
-let gpu: OpenDevice;
-beforeAll(async () => {
-  gpu = await openDevice();
-});
-afterAll(() => gpu.release());
-
-const failure = (promise: Promise<unknown>): Promise<RuntimeError> =>
-  promise.then(
-    () => {
-      throw new Error('it did not fail');
-    },
-    (error: RuntimeError) => error,
-  );
+const on = useDevice();
 
 describe('a folder', () => {
   const without = (tiny: Tiny, file: string): Tiny => ({
@@ -91,13 +79,13 @@ describe('a folder', () => {
     ],
     ['a kernel that is not there', changed((p) => ({ ...p, kernels: p.kernels.slice(0, 1) })), /names kernel 1 of 1/],
   ])('refuses %s', async (_, tiny, message) => {
-    const error = await failure(load(tiny, { device: gpu.device }));
+    const error = await failure(load(tiny, { device: on.device }));
     expect(error).toBeInstanceOf(ProgramFileError);
     expect(error.message).toMatch(message);
   });
 
   test('refuses a folder that is not there', async () => {
-    const error = await failure(load('/nowhere/at all/50%', { device: gpu.device }));
+    const error = await failure(load('/nowhere/at all/50%', { device: on.device }));
     expect(error).toBeInstanceOf(ProgramFileError);
     expect(error.message).toMatch(/program\.json: is missing/);
   });
