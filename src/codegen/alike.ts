@@ -6,7 +6,7 @@ import { postorder } from '../ir/graph.js';
 import { attrsKey } from '../ir/intern.js';
 import { showType } from '../ir/ops/shapes.js';
 import type { Value } from '../ir/types.js';
-import type { Group } from './fuse.js';
+import type { Group } from './group.js';
 import { type BuiltKernel, type Held, type KernelContext, viewedParam } from './kernel.js';
 import { type Limits, type ScheduledDispatch, scheduleGroup } from './schedule.js';
 
@@ -38,10 +38,9 @@ export class Schedules {
   }
 
   /** All that a group's kernels depend on: its values by their places, what lies where, which parameters and inputs are one. */
-  private outline({ kind, anchor, path, result, lse, reads }: Group): { key: string; values: Value[] } {
+  private outline({ kind, anchor, path, stores, reads }: Group): { key: string; values: Value[] } {
     const bound = new Set(reads);
-    const roots = lse ? [result, lse] : [result];
-    const values = postorder(roots, (v) => (bound.has(v) ? [] : v.inputs));
+    const values = postorder(stores, (v) => (bound.has(v) ? [] : v.inputs));
     const at = new Map(values.map((v, i) => [v, i]));
     const names = new Map<string, number>();
     const lines = values.map((v) => {
@@ -59,7 +58,7 @@ export class Schedules {
       kind,
       at.get(anchor),
       path.map((v) => at.get(v)).join(','),
-      ...roots.map((v) => this.context.place(v)),
+      ...stores.map((v) => `${at.get(v)} ${this.context.place(v)}`),
     ];
     return { key: [...parts, ...lines].join('\n'), values };
   }

@@ -1,11 +1,12 @@
 /**
- * The end of a kernel: from an element of the anchor to the element of the result that is stored. Layout operators of the path move
- * the coordinates forward; pointwise ones compute.
+ * The end of a kernel: from an element of the anchor to the elements that are stored, of the result and of what is computed from it. Layout
+ * operators of the path move the coordinates forward; pointwise ones compute.
  */
 import type { OpName, Value } from '../ir/types.js';
 import { constIndex, dependsOn, flatten, flattenStored, type Index, mod, shift, unflatten } from './indexing.js';
 import { convert, splat } from './kernel/expr.js';
 import type { Buffer, Condition, Expr } from './kernel/types.js';
+import type { Ends } from './kernel.js';
 import type { Reader } from './reader.js';
 
 /** Operators that give every element of their operand at most one place in the result. */
@@ -36,10 +37,10 @@ function forward(v: Value, coords: readonly Index[], guards: Condition[]): reado
   }
 }
 
-/** Finishes `value`, the anchor's element at `coords`, and stores it. Nothing is stored where a guard fails. */
+/** Finishes `value`, the anchor's element at `coords`, and stores what is to be stored. Nothing is where a guard fails. */
 export function finish(
   r: Reader,
-  target: { anchor: Value; path: readonly Value[]; result: Value; buffer: Buffer },
+  { anchor, path, result, stores }: Ends,
   value: Expr,
   coords: readonly Index[],
   guards: readonly Condition[] = [],
@@ -47,15 +48,19 @@ export function finish(
   const when = [...guards];
   let at = coords;
   let e = value;
-  r.give(target.anchor, e);
-  for (const step of target.path) {
-    // What is not stored may be read from outside its tensor.
-    const read = (): Expr => r.read(step, at);
+  // What is not stored may be read from outside its tensor.
+  const read = (v: Value): Expr => (when.length > 0 ? r.speculating(() => r.read(v, at)) : r.read(v, at));
+  r.give(anchor, e);
+  for (const step of path) {
     if (FORWARD_OPS.has(step.op)) at = forward(step, at, when);
-    else e = when.length > 0 ? r.speculating(read) : read();
+    else e = read(step);
     r.give(step, e);
   }
-  store(r, target.buffer, flattenStored(at, target.result.type.shape), e, when);
+  for (const { value: v, buffer } of stores) {
+    const x = v === result ? e : read(v);
+    r.give(v, x);
+    store(r, buffer, flattenStored(at, v.type.shape), x, when);
+  }
 }
 
 /** Writes one element, or four where `flat` holds LANE. Truth lies in a buffer as 1 and 0. */

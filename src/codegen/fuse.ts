@@ -6,13 +6,15 @@
  *
  * 1. Matrix products, attention and row reductions are anchors.
  * 2. A path grows while all uses of its last value meet again in one pointwise value of the same shape, or its only user moves every
- *    element to one place. It ends at a result of the function.
+ *    element to one place. It ends at a result of the function. Other results of the anchor (attention's log-sum-exp) are written by its kernel.
  * 3. Other values are computed where they are read, if that repeats no work worth a buffer: layout always; arithmetic if one kernel
  *    reads it and does not read it over and over (as a matrix product reads its operand for every column tile), or if it is no more
  *    than `CHEAP` operations. What is left becomes a pointwise group of its own.
  * 4. A kernel that would need more bindings than the limit is cut: first at a value that it computes in place, then at its path, then at
  *    a change of layout of an operand.
  * 5. A value that is computed where it is read stands at most `MOST_DEEP` operators below what the kernel stores.
+ * 6. A pointwise group joins the kernel whose result it reads, and is stored beside it, where that saves a launch and a reading and costs
+ *    nothing: see join.ts.
  */
 
 import { postorder, topological } from '../ir/graph.js';
@@ -20,28 +22,13 @@ import { OPS } from '../ir/ops/index.js';
 import { sameShape } from '../ir/ops/shapes.js';
 import type { Func, OpName, Value } from '../ir/types.js';
 import { FORWARD_OPS } from './epilogue.js';
+import { bufferOf, buffersOf, type Group, type GroupKind, inOrder, isLeaf, joinedIn, MOST_DEEP } from './group.js';
 import { isNarrowConv } from './inline-loops.js';
+import { join } from './join.js';
 import { ROW_OPS } from './rows.js';
-
-export type GroupKind = 'contract' | 'attention' | 'reduce' | 'pointwise';
-
-export interface Group {
-  readonly kind: GroupKind;
-  readonly anchor: Value;
-  /** Values from after the anchor to the result, each made from the one before it. Empty: the anchor itself is stored. */
-  readonly path: readonly Value[];
-  readonly result: Value;
-  /** Attention's log-sum-exp, where somebody reads it. */
-  readonly lse?: Value;
-  /** Values that the kernel reads from buffers: parameters, inputs, results of other groups. */
-  readonly reads: readonly Value[];
-}
 
 /** Arithmetic operations that may be repeated for the sake of one buffer less. */
 const CHEAP = 2;
-
-/** Kernels are written by recursion over what they compute in place, and compilers of shaders read them by recursion. */
-const MOST_DEEP = 100;
 
 const VIEWS: ReadonlySet<OpName> = new Set([
   'reshape',
@@ -88,19 +75,13 @@ export function anchorKind(v: Value): GroupKind | undefined {
       return isNarrowConv(v.inputs[1]!.type.shape, v.attrs) ? 'pointwise' : 'contract';
     case 'attention':
       return 'attention';
-    // Computed by a loop at each element, so they are worth a buffer; see inline-loops.ts.
+    // Computed by a loop at each element, so it is worth a buffer; see inline-loops.ts.
     case 'top_k':
       return 'pointwise';
-    case 'aux':
-      return v.inputs[0]!.op === 'top_k' ? 'pointwise' : undefined;
     default:
       return ROW_OPS.has(v.op) ? 'reduce' : undefined;
   }
 }
-
-const isLeaf = (v: Value): boolean => v.op === 'param' || v.op === 'input';
-/** Log-sum-exp is written by its attention's kernel. */
-const isLse = (v: Value): boolean => v.op === 'aux' && v.inputs[0]!.op === 'attention';
 
 export interface FuseOptions {
   /** Storage buffers that one kernel may bind. */
@@ -116,8 +97,14 @@ export interface FuseOptions {
 export function fuse(func: Func, options: FuseOptions): Group[] {
   const forced = new Set<Value>();
   const stops = new Set<Value>();
+  const apart = new Set<Value>();
   for (;;) {
-    const groups = new Fusion(func, forced, stops).groups();
+    const fusion = new Fusion(func, forced, stops);
+    const groups = join(fusion.groups(), {
+      maxBuffers: options.maxBuffers,
+      results: fusion.results,
+      apart: (v) => apart.has(v) || forced.has(v),
+    });
     const large = groups.filter((g) => buffersOf(g) > options.maxBuffers || options.fits?.(g) === false);
     if (large.length === 0) return groups;
     for (const g of large) {
@@ -127,7 +114,9 @@ export function fuse(func: Func, options: FuseOptions): Group[] {
       const leaves = leavesOf(g);
       const cut = widest(g, leaves, forced, limit);
       const view = many ? undefined : viewIn(g);
-      if (cut) forced.add(cut);
+      const joined = joinedIn(g);
+      if (joined.length > 0) for (const v of joined) apart.add(v);
+      else if (cut) forced.add(cut);
       else if (g.path.length > 0) stops.add(lastThatFits(g, leaves, limit));
       else if (view) forced.add(view);
       else throw new BufferLimit(g, buffersOf(g), options.maxBuffers);
@@ -143,13 +132,6 @@ export class BufferLimit extends Error {
   ) {
     super(`${group.anchor.op} needs ${needs} buffers, ${limit} are allowed`);
   }
-}
-
-const bufferOf = (v: Value): string | number =>
-  v.op === 'param' || v.op === 'input' ? `${v.op} ${v.attrs.name}` : v.id;
-
-function buffersOf(g: Group): number {
-  return new Set(g.reads.map(bufferOf)).size + 1 + (g.lse ? 1 : 0);
 }
 
 /** The buffers below every value that the group's kernel computes. */
@@ -185,8 +167,7 @@ function widest(
 
 /** The end of the longest part of a group's path with which its kernel binds no more buffers than the limit. */
 function lastThatFits(g: Group, leaves: ReturnType<typeof leavesOf>, limit: number): Value {
-  const others = 1 + (g.lse ? 1 : 0);
-  return g.path.slice(0, -1).findLast((v) => leaves.get(v)!.size + others <= limit) ?? g.anchor;
+  return g.path.slice(0, -1).findLast((v) => leaves.get(v)!.size + g.stores.length <= limit) ?? g.anchor;
 }
 
 /**
@@ -209,7 +190,7 @@ class Fusion {
   private readonly order: Value[];
   private readonly position = new Map<Value, number>();
   private readonly users = new Map<Value, Value[]>();
-  private readonly results: ReadonlySet<Value>;
+  readonly results: ReadonlySet<Value>;
   /** Group result -> what computes it. */
   private readonly owned = new Map<Value, Owned>();
   /** Values that some anchor's kernel computes. */
@@ -262,11 +243,12 @@ class Fusion {
   }
 
   private nextStep(last: Value, anchor: Value): { to: Value; through: Value[] } | undefined {
-    const users = this.users.get(last)!.filter((u) => !isLse(u));
+    const others = new Set<Value>(this.others(last));
+    const users = this.users.get(last)!.filter((u) => !others.has(u));
     if (users.length === 0) return undefined;
     const only = users.length === 1 ? users[0]! : undefined;
-    // What is computed from log-sum-exp cannot be an operand of the kernel that writes it.
-    const twoResults = anchor.op === 'attention' && this.users.get(anchor)!.some(isLse);
+    // What is computed from another result cannot be an operand of the kernel that writes it.
+    const twoResults = this.others(anchor).length > 0;
     if (only && FORWARD_OPS.has(only.op) && only.inputs[0] === last) return { to: only, through: [] };
     if (twoResults) return undefined;
     // Everything that `last` flows into, in order, until it has flowed together.
@@ -282,6 +264,11 @@ class Fusion {
       for (const u of this.users.get(next)!) pending.add(u);
     }
     return undefined;
+  }
+
+  /** Other results of the anchor's operator that somebody reads. */
+  private others(anchor: Value): Value[] {
+    return this.users.get(anchor)!.filter((u) => u.op === 'aux');
   }
 
   /** Rule 3, users before operands, so that a value knows the kernels that would compute it. */
@@ -304,10 +291,7 @@ class Fusion {
         if (this.results.has(v)) this.stored.add(v);
         continue;
       }
-      if (isLse(v)) {
-        add(v.inputs[0]!, v, false);
-        continue;
-      }
+      if (v.op === 'aux') continue;
       const kernel = kernelOf.get(v);
       if (kernel) {
         const anchor = this.owned.get(kernel)!.anchor === v;
@@ -355,30 +339,17 @@ class Fusion {
   private groupOf(result: Value): Group {
     const owned = this.owned.get(result) ?? { kind: 'pointwise' as const, anchor: result, path: [] };
     const { kind, anchor, path } = owned;
-    const isRead = (v: Value): boolean => isLeaf(v) || (v !== result && (isLse(v) || this.stored.has(v)));
-    const under = (v: Value): readonly Value[] => {
-      if (isRead(v)) return [];
-      return v.op === 'aux' ? v.inputs[0]!.inputs : v.inputs;
-    };
-    const reads = postorder([result], under).filter(isRead);
-    const lse = anchor.op === 'attention' ? this.users.get(anchor)!.find(isLse) : undefined;
-    return { kind, anchor, path, result, reads, ...(lse ? { lse } : {}) };
+    const others = this.others(anchor);
+    // Nobody may read the result, where others of its anchor are read.
+    const isStored =
+      this.results.has(result) || others.length === 0 || this.users.get(result)!.some((u) => u.op !== 'aux');
+    const stores = isStored ? [...others, result] : others;
+    const own = new Set(stores);
+    const isRead = (v: Value): boolean =>
+      isLeaf(v) || (v !== result && !own.has(v) && (v.op === 'aux' || this.stored.has(v)));
+    const reads = postorder(stores, (v) => (isRead(v) ? [] : v.inputs)).filter(isRead);
+    return { kind, anchor, path, result, stores, reads };
   }
-}
-
-/** Each group after those whose results it reads. Needed beyond the values' order because a group can have two results. */
-function inOrder(groups: readonly Group[]): Group[] {
-  const makers = new Map<Value, Group>();
-  for (const g of groups) {
-    makers.set(g.result, g);
-    if (g.lse) makers.set(g.lse, g);
-  }
-  return postorder(groups, (g) =>
-    g.reads.flatMap((v) => {
-      const maker = makers.get(v);
-      return maker && maker !== g ? [maker] : [];
-    }),
-  );
 }
 
 /** Whether the operand is read once for each result, not once for each term. */

@@ -20,7 +20,8 @@ import { funcAt, hasSamples } from '../ir/samples.js';
 import type { DType, Func, Module, TensorType, Value } from '../ir/types.js';
 import { type MemoryPlan, planMemory, type Tenant, TensorTooLarge } from '../passes/memory.js';
 import { Schedules } from './alike.js';
-import { BufferLimit, fuse, type Group } from './fuse.js';
+import { BufferLimit, fuse } from './fuse.js';
+import type { Group } from './group.js';
 import { printKernel } from './kernel/print.js';
 import type { BoundWindow } from './kernel/types.js';
 import { ELEMENT_BYTES } from './kernel/uses.js';
@@ -193,9 +194,6 @@ function storageOf(dtype: DType): StorageType {
   return elementOf(scalarOf(dtype));
 }
 
-/** What a group's kernel writes. */
-const stores = ({ result, lse }: Group): readonly Value[] => (lse ? [result, lse] : [result]);
-
 /** Where a tensor lies: of one that holds samples, for one of them. */
 interface SlabPlace {
   readonly slab: number;
@@ -275,7 +273,7 @@ class EntryBuilder {
    * @throws OneByOne if that is not even one
    */
   private fitting(scheduled: readonly Scheduled[]): number {
-    const stored = new Set(scheduled.flatMap(({ group }) => [...stores(group), ...group.reads]));
+    const stored = new Set(scheduled.flatMap(({ group }) => [...group.stores, ...group.reads]));
     const each = [...stored].filter((v) => hasBatch(v.type.shape)).map((v) => this.room(v));
     const most = Math.floor(this.limits.maxStorageBufferBindingSize / Math.max(1, ...each));
     if (most < 1) throw new OneByOne();
@@ -297,7 +295,7 @@ class EntryBuilder {
     const made = new Map<Group, readonly ScheduledDispatch[]>();
     const refused = new Map<Group, CannotCut>();
     const fits = (g: Group): boolean => {
-      if ([g.result, ...g.reads].every((v) => bytesOf(v) <= this.limits.maxStorageBufferBindingSize)) return true;
+      if ([...g.stores, ...g.reads].every((v) => bytesOf(v) <= this.limits.maxStorageBufferBindingSize)) return true;
       try {
         made.set(g, schedules.of(g));
         return true;
@@ -345,12 +343,12 @@ class EntryBuilder {
     let end = 0;
     for (const { group, parts } of scheduled) {
       end += parts.length;
-      for (const v of [...stores(group), ...group.reads]) last.set(v, end - 1);
+      for (const v of [...group.stores, ...group.reads]) last.set(v, end - 1);
     }
     const held = { samples: new Map<Value, Tenant>(), fixed: new Map<Value, Tenant>() };
     let first = 0;
     for (const { group: g, parts } of scheduled) {
-      for (const v of stores(g)) {
+      for (const v of g.stores) {
         if (this.outputs.has(v)) continue;
         held[hasBatch(v.type.shape) ? 'samples' : 'fixed'].set(v, {
           name: `${labelOf([g.anchor, ...g.path])} (${v.op})`,
@@ -410,7 +408,7 @@ class EntryBuilder {
       const entry = this.weights.tiles(this.module.params.get(packed.param)!, packed);
       return { kind: 'weight', name: entry.name, offset: 0, bytes: entry.bytes };
     }
-    const v = held.kind === 'result' ? g.result : held.kind === 'lse' ? g.lse! : held.value;
+    const v = held.kind === 'result' ? g.stores[held.at]! : held.value;
     if (held.kind === 'value' && v.op === 'param') {
       const entry = this.weights.rows(this.module.params.get(v.attrs.name)!);
       return { kind: 'weight', name: entry.name, offset: start, bytes: Math.min(padded(bytes), entry.bytes - start) };
@@ -429,7 +427,7 @@ class EntryBuilder {
 function flopsOf(g: Group): number {
   const bound = new Set(g.reads);
   let flops = 0;
-  for (const v of postorder([g.result], (x) => x.inputs.filter((y) => !bound.has(y)))) {
+  for (const v of postorder(g.stores, (x) => x.inputs.filter((y) => !bound.has(y)))) {
     flops += costOf(v).flops;
   }
   return flops;

@@ -5,7 +5,7 @@ import { finish, store } from './epilogue.js';
 import { flattenStored, type Index, LANE, scale, sum, unflattenStored, variable, ZERO } from './indexing.js';
 import { add, div, F32, F32X4, min, name, U32, u32, uint } from './kernel/expr.js';
 import type { KernelFunction } from './kernel/types.js';
-import { type BuiltKernel, type KernelWriter, product, suffix } from './kernel.js';
+import { type BuiltKernel, type KernelWriter, product } from './kernel.js';
 import { within } from './reader.js';
 
 type Attention = Extract<Value, { op: 'attention' }>;
@@ -51,7 +51,6 @@ function scoreShape(v: Attention): [number, number, number, number] {
 }
 
 export function attentionKernel(w: KernelWriter): BuiltKernel {
-  const { path, result, lse } = w.group;
   const anchor = w.group.anchor as Attention;
   const [q, k, v, ...factors] = anchor.inputs as readonly [Value, Value, Value, ...Value[]];
   const [batch, heads, rows, keys] = scoreShape(anchor);
@@ -69,17 +68,17 @@ export function attentionKernel(w: KernelWriter): BuiltKernel {
   s.b.index('e4', div(uint('e'), u32(4)), Math.ceil(valueDim / 4));
   const e = sum(scale(variable('e4', Math.ceil(valueDim / 4)), 4), LANE);
   const guards = valueDim % 4 === 0 ? [] : [{ index: e, below: valueDim }];
-  const target = { anchor, path, result, buffer: w.outBuffer() };
-  finish(s, target, name('v', F32X4), [...unflattenStored(z, at), variable('row', rows), e], guards);
+  finish(s, w.ends(), name('v', F32X4), [...unflattenStored(z, at), variable('row', rows), e], guards);
   functions.push({ name: 'store4', params: [...params('z', 'row', 'e'), { name: 'v', type: F32X4 }], body: s.b.stmts });
+  const lse = w.others().get('lse');
   if (lse) {
     const l = w.reader();
-    const flat = flattenStored([...unflattenStored(z, at), variable('row', rows)], lse.type.shape);
-    store(l, w.lseBuffer(lse), flat, name('v', F32), []);
+    const flat = flattenStored([...unflattenStored(z, at), variable('row', rows)], lse.value.type.shape);
+    store(l, lse.buffer, flat, name('v', F32), []);
     functions.push({ name: 'store_lse', params: [...params('z', 'row'), { name: 'v', type: F32 }], body: l.b.stmts });
   }
   return w.built(
-    { name: `attention_${product([turns, rows, keys, headDim])}${suffix(path)}`, archetype: 'attention' },
+    { name: `attention_${product([turns, rows, keys, headDim])}${w.suffix()}`, archetype: 'attention' },
     attentionVariants({
       batch: turns,
       rows,

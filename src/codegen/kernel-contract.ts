@@ -12,7 +12,7 @@ import { readWindow } from './inline-loops.js';
 import { Body } from './kernel/body.js';
 import { add, all, div, F32X4, f32, lt, name, size, splat, U32, u32, uint } from './kernel/expr.js';
 import type { Expr, KernelFunction } from './kernel/types.js';
-import { type BuiltKernel, type KernelWriter, type PackedWeight, product, suffix, viewedParam } from './kernel.js';
+import { type BuiltKernel, type KernelWriter, type PackedWeight, product, viewedParam } from './kernel.js';
 import { packedBytes } from './pack.js';
 import type { WeightLayout } from './problem.js';
 import { type Reader, within } from './reader.js';
@@ -137,7 +137,7 @@ export function contractDomain(v: Value): { extent: number; units: readonly numb
 }
 
 export function contractKernel(w: KernelWriter): BuiltKernel {
-  const { anchor, path, result } = w.group;
+  const { anchor } = w.group;
   const c = contraction(anchor);
   // Tiles are read through one binding; lower.ts sees to it that they fit, save for a weight of few outputs and a million inputs.
   const tiles = c.packed && fitsBinding(w, c.packed) ? c.packed : undefined;
@@ -165,7 +165,7 @@ export function contractKernel(w: KernelWriter): BuiltKernel {
   const given = name('v', F32X4);
   const bias = (): Expr => c.bias!(s, zAt, colAt);
   const value = c.bias ? s.b.let(add(given, guards.length > 0 ? s.speculating(bias) : bias())) : given;
-  finish(s, { anchor, path, result, buffer: w.outBuffer() }, value, c.result(zAt, rowAt, colAt), guards);
+  finish(s, w.ends(), value, c.result(zAt, rowAt, colAt), guards);
   functions.push({
     name: 'store4',
     params: [...params('z', 'row', 'col'), { name: 'v', type: F32X4 }],
@@ -174,7 +174,7 @@ export function contractKernel(w: KernelWriter): BuiltKernel {
   const sizes = [...(c.batch > 1 ? [batch] : []), m, c.k, c.n];
   return w.built(
     {
-      name: `${anchor.op === 'conv2d' ? 'conv' : 'contract'}_${product(sizes)}${suffix(path)}`,
+      name: `${anchor.op === 'conv2d' ? 'conv' : 'contract'}_${product(sizes)}${w.suffix()}`,
       archetype: 'contract',
       ...(tiles ? { packed: tiles } : {}),
     },

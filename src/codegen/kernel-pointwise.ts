@@ -1,12 +1,12 @@
 /** One thread for four neighbouring elements (or one, where four do not divide them): reads, computes, stores. */
 import { sizeOf } from '../ir/ops/shapes.js';
-import { finish } from './epilogue.js';
+import { finish, store } from './epilogue.js';
 import { inRow, parts } from './grid.js';
-import { LANE, scale, sum, unflattenStored } from './indexing.js';
+import { flattenStored, LANE, scale, sum, unflattenStored } from './indexing.js';
 import { LOOP_OPS } from './inline-loops.js';
 import { Body } from './kernel/body.js';
 import { add, binary, mul, size, u32, uint } from './kernel/expr.js';
-import { type BuiltKernel, type KernelWriter, product, suffix, TILE_AND_THREAD } from './kernel.js';
+import { type BuiltKernel, type KernelWriter, product, TILE_AND_THREAD } from './kernel.js';
 
 const THREADS = 64;
 
@@ -21,6 +21,7 @@ export function pointwiseDomain(w: Pick<KernelWriter, 'group'>): { extent: numbe
 
 export function pointwiseKernel(w: KernelWriter): BuiltKernel {
   const { anchor, path, result } = w.group;
+  const ends = w.ends();
   const { extent, wide } = pointwiseDomain(w);
   const turns = w.turns(extent);
   const { workgroups, number, inputs } = inRow(parts(turns, THREADS), w.context.reach, 'tile');
@@ -30,10 +31,13 @@ export function pointwiseKernel(w: KernelWriter): BuiltKernel {
   const r = w.reader(b);
   const q = w.domain('q', extent);
   const coords = unflattenStored(wide ? sum(scale(q, 4), LANE) : q, anchor.type.shape);
-  finish(r, { anchor, path, result, buffer: w.outBuffer() }, r.read(anchor, coords), coords);
+  finish(r, ends, r.read(anchor, coords), coords);
+  for (const { value, buffer } of w.others().values()) {
+    store(r, buffer, flattenStored(coords, value.type.shape), r.read(value, coords), []);
+  }
   const [first, ...rest] = [anchor, ...path];
   return w.built(
-    { name: `pointwise_${product(result.type.shape)}_${first!.op}${suffix(rest)}`, archetype: 'pointwise' },
+    { name: `pointwise_${product(result.type.shape)}_${first!.op}${w.suffix(rest)}`, archetype: 'pointwise' },
     [
       {
         name: 'portable',

@@ -4,9 +4,9 @@
  */
 import { sizeOf } from '../ir/ops/shapes.js';
 import { SUBGROUP_SIZES } from './contract-schedules.js';
-import { finish } from './epilogue.js';
+import { finish, store } from './epilogue.js';
 import { inRow, parts, type Row } from './grid.js';
-import { type Index, LANE, scale, sum, unflatten, unflattenStored, variable, ZERO } from './indexing.js';
+import { flattenStored, type Index, LANE, scale, sum, unflatten, unflattenStored, variable, ZERO } from './indexing.js';
 import { Body } from './kernel/body.js';
 import {
   add,
@@ -31,7 +31,7 @@ import {
   vector,
 } from './kernel/expr.js';
 import type { Expr, Kernel, Type } from './kernel/types.js';
-import { type BuiltKernel, type KernelWriter, product, suffix, TILE_AND_THREAD } from './kernel.js';
+import { type BuiltKernel, type KernelWriter, product, TILE_AND_THREAD } from './kernel.js';
 import type { GeneratedVariant } from './problem.js';
 import { type Reader, typeAt } from './reader.js';
 import { folded, foldLanes, type Pass, type RowPlan, rowPlan, startOf } from './rows.js';
@@ -69,9 +69,9 @@ export function reduceKernel(w: KernelWriter): BuiltKernel {
     }
   }
   const grids = sharings.map((s) => inRow(parts(turns, s.rows), w.context.reach, 'tile'));
-  const { anchor, path } = w.group;
+  const { anchor } = w.group;
   return w.built(
-    { name: `${anchor.op}_${product(plan.input.type.shape)}${suffix(path)}`, archetype: 'reduce' },
+    { name: `${anchor.op}_${product(plan.input.type.shape)}${w.suffix()}`, archetype: 'reduce' },
     sharings.map((s, i) => ({
       name: s.subgroup ? `subgroup${s.perRow}` : 'portable',
       requires: s.subgroup ? { features: ['subgroups'], subgroupSize: s.perRow } : {},
@@ -93,8 +93,8 @@ function program(w: KernelWriter, plan: RowPlan, s: Sharing, grid: Row, turns: n
     row,
     kept.map((i) => shape[i]!),
   );
-  const { anchor, path, result } = w.group;
-  const target = { anchor, path, result, buffer: w.outBuffer() };
+  const { anchor } = w.group;
+  const ends = w.ends();
   const b = new Body();
   const r = w.reader(b);
   place(b, s, grid.number, turns);
@@ -128,18 +128,27 @@ function program(w: KernelWriter, plan: RowPlan, s: Sharing, grid: Row, turns: n
   // Threads past the last row do it again, in the last workgroup or, where the dispatch is folded, in workgroups past it.
   const past = grid.folded || turns % s.rows !== 0;
   const real = s.perRow > 1 && past ? [{ index: variable('real', ANY), below: turns }] : [];
-  if (plan.element) {
+  const once = (write: () => void): void => b.where(s.perRow > 1 ? eq(uint('part'), u32(0)) : undefined, write);
+  const others = [...w.others()];
+  if (others.length > 0) {
+    once(() => {
+      for (const [name, { value, buffer }] of others) {
+        const { shape } = value.type;
+        const coords = shape.length === kept.length ? rowCoords : keptCoords(shape, kept, rowCoords);
+        store(r, buffer, flattenStored(coords, shape), stats[plan.others![name]!]!, real);
+      }
+    });
+  }
+  if (plan.element && ends.stores.length > 0) {
     walk((step) => {
       const coords = coordsAt(step);
       const x = spread(r, r.read(plan.input, coords), wide);
-      finish(r, target, plan.element!(r, x, stats, coords), coords, real);
+      finish(r, ends, plan.element!(r, x, stats, coords), coords, real);
     });
-  } else {
+  } else if (!plan.element) {
     const coords =
       anchor.type.shape.length === kept.length ? rowCoords : keptCoords(anchor.type.shape, kept, rowCoords);
-    const write = (): void => finish(r, target, stats.at(-1)!, coords, real);
-    if (s.perRow > 1) b.if(eq(uint('part'), u32(0)), write);
-    else write();
+    once(() => finish(r, ends, stats.at(-1)!, coords, real));
   }
 
   const types = new Set(s.perRow > 1 && !s.subgroup ? plan.passes.map((p) => p.type) : []);

@@ -3,7 +3,7 @@
 import { perSample } from '../ir/batch.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import type { OpName, Value } from '../ir/types.js';
-import type { Group } from './fuse.js';
+import { type Group, joinedIn } from './group.js';
 import type { Reach } from './grid.js';
 import { type Index, shift, variable } from './indexing.js';
 import { explicitAddresses } from './kernel/addresses.js';
@@ -49,8 +49,8 @@ export interface BuiltVariant extends Omit<GeneratedVariant, 'program'> {
 /** What a buffer of a kernel holds. */
 export type Held =
   | { readonly kind: 'value'; readonly value: Value }
-  | { readonly kind: 'result' }
-  | { readonly kind: 'lse' }
+  /** The value that stands there among those that the group stores. */
+  | { readonly kind: 'result'; readonly at: number }
   | { readonly kind: 'tiles' };
 
 export interface BuiltKernel {
@@ -63,6 +63,18 @@ export interface BuiltKernel {
   readonly holds: ReadonlyMap<string, Held>;
   readonly buffers: readonly Buffer[];
   readonly packed?: PackedWeight;
+}
+
+/** A value, and the buffer that it is written to. */
+export interface Stored {
+  readonly value: Value;
+  readonly buffer: Buffer;
+}
+
+/** How a kernel ends: what is done to the anchor's elements, and which of that is stored. */
+export interface Ends extends Pick<Group, 'anchor' | 'path' | 'result'> {
+  /** The result and what is computed from it element by element, each after what it is made of. */
+  readonly stores: readonly Stored[];
 }
 
 /** A matrix operand [n, k] that is packed into tiles when weights are loaded. */
@@ -125,15 +137,29 @@ export class KernelWriter {
     return buffer;
   }
 
-  /** The buffer that the group's result is written to. */
-  outBuffer(): Buffer {
-    const v = this.group.result;
-    // A parameter or input that is stored is copied to an output.
-    return this.buffer('out', { kind: 'result' }, v, 'read_write', this.context.place(v) === 'arena');
+  /** The buffer of a value that the group stores. A parameter or input that is stored is copied to an output. */
+  private resultBuffer(v: Value): Buffer {
+    const held: Held = { kind: 'result', at: this.group.stores.indexOf(v) };
+    return this.buffer(`r:${keyOf(v)}`, held, v, 'read_write', this.context.place(v) === 'arena');
   }
 
-  lseBuffer(lse: Value): Buffer {
-    return this.buffer('lse', { kind: 'lse' }, lse, 'read_write', this.context.place(lse) === 'arena');
+  /** What the group stores of its result and of what is computed from that: the end of the kernel. */
+  ends(): Ends {
+    const { anchor, path, result, stores } = this.group;
+    const ends = stores.filter((v) => v.op !== 'aux');
+    return { anchor, path, result, stores: ends.map((value) => ({ value, buffer: this.resultBuffer(value) })) };
+  }
+
+  /** Other results of the anchor's operator that the group stores, by their names. */
+  others(): ReadonlyMap<string, Stored> {
+    const found = this.group.stores.flatMap((v) => (v.op === 'aux' ? [[v.attrs.output, v] as const] : []));
+    return new Map(found.map(([name, value]) => [name, { value, buffer: this.resultBuffer(value) }]));
+  }
+
+  /** The `_gelu`, `_add`, `_and_exp` of the kernel's name: the arithmetic that ends it, and what is stored beside the result. */
+  suffix(path: readonly Value[] = this.group.path): string {
+    const ops = path.map((v) => v.op).filter((op) => op !== 'reshape' && op !== 'transpose');
+    return [...ops, ...joinedIn(this.group).map((v) => `and_${v.op}`)].map((op) => `_${op}`).join('');
   }
 
   /** A packed weight of `count` items. */
@@ -184,12 +210,6 @@ export const TILE_AND_THREAD: Kernel['inputs'] = [
   { name: 'tile', builtin: 'workgroup_id' },
   { name: 'thread', builtin: 'local_invocation_index' },
 ];
-
-/** The `_gelu`, `_add` of a kernel's name: the arithmetic that ends it. */
-export function suffix(path: readonly Value[]): string {
-  const ops = path.map((v) => v.op).filter((op) => op !== 'reshape' && op !== 'transpose');
-  return ops.length > 0 ? `_${ops.join('_')}` : '';
-}
 
 export function product(shape: readonly number[]): string {
   return shape.length > 0 ? shape.map(perSample).join('x') : 'scalar';

@@ -40,6 +40,8 @@ export interface RowPlan {
   /** Reduced axes of the input, ascending. */
   readonly axes: readonly number[];
   readonly passes: readonly Pass[];
+  /** Which statistics are other results of the operator, by their names: numbers of passes. One number for each row. */
+  readonly others?: Readonly<Record<string, number>>;
   /** The result for one element, of the input's shape; absent when a row gives one number, which is the last statistic. */
   readonly element?: (r: Reader, x: Expr, stats: readonly Expr[], coords: readonly Index[]) => Expr;
 }
@@ -57,8 +59,9 @@ const mean =
   (r: Reader, folded: Expr): Expr =>
     r.b.let(div(folded, counted(count)));
 
-function normalising(v: Value, eps: number, count: number): Pick<RowPlan, 'passes' | 'element'> {
+function normalising(v: Value, eps: number, count: number): Pick<RowPlan, 'passes' | 'others' | 'element'> {
   return {
+    others: { mean: 0, rstd: 1 },
     passes: [
       { type: 'f32', fold: 'sum', element: itself, finish: mean(count) },
       {
@@ -118,6 +121,7 @@ export function rowPlan(v: Value): RowPlan | undefined {
         input,
         axes: [v.attrs.axis],
         passes: [...fold('max', whole), { type: 'f32', fold: 'sum', element: weight, finish: whole }],
+        others: { max: 0, sum: 1 },
         element: (r, x, stats) => arith(r, weight(r, x, stats), '/', stats[1]!),
       };
     }

@@ -11,7 +11,7 @@ import { diagnostic } from '../diagnostics/catalogue.js';
 import type { Diagnostic } from '../diagnostics/types.js';
 import { hasBatch } from '../ir/batch.js';
 import { sizeOf } from '../ir/ops/shapes.js';
-import type { Group } from './fuse.js';
+import type { Group } from './group.js';
 import { BatchInside } from './kernel/expr.js';
 import type { BoundWindow } from './kernel/types.js';
 import { type BuiltKernel, type Chunk, type KernelContext, KernelWriter } from './kernel.js';
@@ -135,7 +135,7 @@ export function scheduleGroup(group: Group, context: KernelContext, limits: Limi
   const bindings = whole.windows.length;
   const fewest = Math.max(0, ...tally(whole.windows));
   if (fewest <= 1 && bindings <= limits.maxStorageBuffersPerShaderStage) return [whole];
-  if ([group.anchor, group.result, ...group.reads].some((v) => hasBatch(v.type.shape))) {
+  if ([group.anchor, ...group.stores, ...group.reads].some((v) => hasBatch(v.type.shape))) {
     if (bindings <= limits.maxStorageBuffersPerShaderStage) return [whole];
     throw new OneByOne();
   }

@@ -148,6 +148,14 @@ export const CUTS: Readonly<Record<string, Cut>> = {
   'attention, token by token': (m, s) => tokens(m, [s(8, 64), s(11, 197), s(3, 16), 16 * s(1, 4)]),
   'attention of one sample, token by token, with a bias': (m, s) =>
     tokens(m, [1, s(50, 12_000), s(3, 16), 16 * s(1, 4)], [m.param([s(3, 16), 1, 1])]),
+  'an activation and what is made of it': (m, s) => {
+    const y = build.gelu(m.input([s(61, 61), s(3, 197), s(7, 2863)]));
+    return [y, build.exp(y)];
+  },
+  'linear and its activation': (m, s) => {
+    const y = build.linear(m.input([s(20, 64), s(11, 197), 5]), m.param([s(37, 2663), 5]), m.param([s(37, 2663)]));
+    return [y, build.gelu(y)];
+  },
   'attention with its log-sum-exp': (m, s) => {
     const shape = [s(9, 65), s(4, 16), s(9, 512), 16 * s(1, 4)];
     const y = build.attention(m.input(shape), m.input(shape), m.input(shape), 0.5);

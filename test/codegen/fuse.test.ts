@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { fuse, type Group } from '../../src/codegen/fuse.js';
+import { fuse } from '../../src/codegen/fuse.js';
+import type { Group } from '../../src/codegen/group.js';
 import { build } from '../../src/ir/build.js';
 import type { Value } from '../../src/ir/types.js';
 import { compiled, entryOf, Model } from './harness.js';
@@ -10,6 +11,8 @@ function groups(m: Model, ...results: Value[]): Group[] {
 }
 
 const shape = (g: Group): string => [g.anchor.op, ...g.path.map((v) => v.op)].join(' ');
+/** What each group stores. */
+const stored = (list: readonly Group[]): string[] => list.map((g) => g.stores.map((v) => v.op).join(' '));
 
 describe('fusion', () => {
   it('makes seven kernels of a transformer block', () => {
@@ -59,12 +62,6 @@ describe('fusion', () => {
     expect(groups(m, out).map(shape)).toEqual(['linear mul']);
   });
 
-  it('does not take a value that is also a result', () => {
-    const m = new Model();
-    const y = build.linear(m.input([4, 8]), m.param([8, 8]));
-    expect(groups(m, y, build.gelu(y)).map(shape)).toEqual(['linear', 'gelu']);
-  });
-
   it('materialises what a product would compute over and over, and nothing cheap', () => {
     const m = new Model();
     const x = m.input([4, 8]);
@@ -97,8 +94,89 @@ describe('fusion', () => {
     const seen = new Set<Value>();
     for (const g of list) {
       for (const v of g.reads) if (v.op !== 'input' && v.op !== 'param') expect(seen.has(v)).toBe(true);
-      seen.add(g.result);
-      if (g.lse) seen.add(g.lse);
+      for (const v of g.stores) seen.add(v);
     }
+  });
+});
+
+describe('joining', () => {
+  const product = (m: Model): Value => build.linear(m.input([4, 8]), m.param([8, 8]));
+
+  it('stores a value that others read and what is made of it by one kernel', () => {
+    const m = new Model();
+    const y = product(m);
+    expect(stored(groups(m, y, build.gelu(y)))).toEqual(['linear gelu']);
+    // Read by a product, and again later.
+    const h = product(m);
+    const next = build.linear(build.gelu(h), m.param([8, 8]));
+    expect(stored(groups(m, build.mul(next, build.sigmoid(h))))).toEqual(['linear gelu', 'mul']);
+    // What nobody else reads is not stored.
+    const z = product(m);
+    expect(stored(groups(m, build.exp(z), build.gelu(z)))).toEqual(['exp gelu']);
+  });
+
+  it('stores all that one step of an optimiser makes by one kernel, wherever it begins', () => {
+    const m = new Model();
+    const [p, g, a, b] = [m.input([4, 8]), product(m), m.input([4, 8]), m.input([4, 8])];
+    const first = build.add(build.mul(a, 0.9), g);
+    const second = build.add(build.mul(b, 0.9), build.mul(g, g));
+    const made = build.sub(p, build.div(first, build.sqrt(second)));
+    expect(stored(groups(m, made, first, second))).toEqual(['add add sub']);
+  });
+
+  it('takes nothing that reads other elements, or through another kernel', () => {
+    const m = new Model();
+    const y = product(m);
+    const turned = build.transpose(build.linear(m.input([8, 8]), m.param([8, 8])));
+    expect(stored(groups(m, y, build.roll(build.exp(y), [1], [0])))).toEqual(['linear', 'roll']);
+    expect(stored(groups(m, turned, build.add(turned, build.roll(turned, [1], [0]))))).toEqual(['transpose', 'add']);
+    expect(stored(groups(m, y, build.add(y, build.broadcast(build.sum(y, [1], true), [4, 8]))))).toEqual([
+      'linear',
+      'reduce_sum',
+      'add',
+    ]);
+  });
+
+  it('takes nothing that would lie in memory for longer', () => {
+    const late = (asResult: boolean): string[] => {
+      const m = new Model();
+      const y = product(m);
+      const next = build.linear(build.softmax(y, 1), m.param([8, 8]));
+      // Two products read the sigmoid, so it has a buffer; it is made only when they run.
+      const gate = build.sigmoid(build.mul(y, build.exp(y)));
+      const two = [8, 8].map((n) => build.linear(gate, m.param([n, 8])));
+      return stored(groups(m, next, build.add(two[0]!, build.exp(two[1]!)), y, ...(asResult ? [gate] : [])));
+    };
+    expect(late(false)).toEqual(['linear', 'softmax', 'linear', 'sigmoid', 'exp', 'add']);
+    expect(late(true)[0]).toBe('linear sigmoid');
+  });
+
+  it('keeps within eight buffers and a depth', () => {
+    const m = new Model();
+    const y = product(m);
+    const list = groups(m, y, ...Array.from({ length: 9 }, (_, i) => build.exp(build.mul(y, i + 2))));
+    for (const g of list) expect(g.reads.length + g.stores.length).toBeLessThanOrEqual(8);
+    expect(list.map((g) => g.stores.length)).toEqual([6, 1, 1, 1, 1]);
+    let deep = product(m);
+    const on: Value[] = [];
+    for (let i = 1; i <= 120; i++) {
+      deep = build.tanh(deep);
+      if (i % 60 === 0) on.push(deep);
+    }
+    expect(stored(groups(m, ...on))).toEqual(['tanh', 'tanh']);
+  });
+
+  it('copies no argument twice', () => {
+    const m = new Model();
+    const x = m.input([4, 8]);
+    expect(stored(groups(m, x, build.exp(x)))).toEqual(['input', 'exp']);
+  });
+
+  it('takes apart what needs more bindings than there are', () => {
+    const m = new Model();
+    const y = product(m);
+    const all = m.module(y, build.gelu(y)).funcs.get('infer')!;
+    const list = fuse(all, { maxBuffers: 8, fits: (g) => g.stores.length < 2 });
+    expect(stored(list)).toEqual(['linear', 'gelu']);
   });
 });

@@ -9,6 +9,7 @@ import { agrees, type Choice, compiled, entryOf, Model, openRunner, type Runner 
 import { lifted } from './lift.js';
 import { CASES, TOLERANCE } from './operators.js';
 import { randomPrograms } from './random-programs.js';
+import { SEVERAL, statistics } from './several.js';
 import { TINY, vit } from './vit.js';
 
 /** The software drivers that tests know; each has test files of its own. */
@@ -57,6 +58,20 @@ export async function operatorSuite(driver: Driver): Promise<void> {
         ).toEqual([]);
       }
       expect(texts.size).toBeGreaterThan(300);
+    });
+
+    it.each(Object.entries(SEVERAL))('several results: %s', async (_name, { make, dispatches }) => {
+      const m = new Model(5);
+      const results = make(m);
+      const g = await agrees(run, m, results, { choices: choicesOn(driver) });
+      expect(entryOf(g).dispatches.length).toBe(dispatches);
+      const { model, results: all, expected } = lifted(m, results, 3)!;
+      await agrees(run, model, all, { choices: choicesOn(driver), expected });
+    });
+
+    it('several results: the statistics of rows', async () => {
+      const { model, results, expected } = statistics();
+      await agrees(run, model, results, { choices: choicesOn(driver), expected });
     });
 
     for (const op of OP_NAMES) {

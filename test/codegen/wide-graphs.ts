@@ -224,7 +224,7 @@ function wholes(d: Dice, count: number, below: number) {
   );
 }
 
-/** A graph of about `steps` operators; its results are the last values. */
+/** A graph of about `steps` operators; its results are the last values and one on the way. */
 export function wideGraph(seed: number, steps: number): { model: Model; results: Value[] } {
   const d = new Dice(seed);
   d.pool.push(d.fresh(), d.fresh([d.size(9), d.size(30)]));
@@ -232,5 +232,5 @@ export function wideGraph(seed: number, steps: number): { model: Model; results:
     const v = d.one(STEPS)(d);
     if (v && sizeOf(v.type.shape) <= LARGEST && v.type.shape.length <= 6) d.pool.push(v);
   }
-  return { model: d.model, results: [...new Set(d.pool.slice(-2))] };
+  return { model: d.model, results: [...new Set([...d.pool.slice(-2), d.one(d.pool)])] };
 }

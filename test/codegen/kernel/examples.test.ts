@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { workgroupsAt } from '../../../runtime/grid.js';
 import { compile, nodeHost } from '../../../src/api/index.js';
 import { SUBGROUP_SIZES } from '../../../src/codegen/contract-schedules.js';
-import type { Group } from '../../../src/codegen/fuse.js';
+import type { Group } from '../../../src/codegen/group.js';
 import { kernelAt } from '../../../src/codegen/kernel/samples.js';
 import type { FaultKind } from '../../../src/codegen/kernel/simulate.js';
 import { verifyKernel } from '../../../src/codegen/kernel/verify.js';

@@ -7,7 +7,8 @@ import type { Spec } from '../../../src/api/analyse.js';
 import { analyseModel } from '../../../src/api/analyse.js';
 import { nodeHost } from '../../../src/api/index.js';
 import { Schedules } from '../../../src/codegen/alike.js';
-import { fuse, type Group } from '../../../src/codegen/fuse.js';
+import { fuse } from '../../../src/codegen/fuse.js';
+import type { Group } from '../../../src/codegen/group.js';
 import { printKernel } from '../../../src/codegen/kernel/print.js';
 import { kernelAt } from '../../../src/codegen/kernel/samples.js';
 import { type Simulation, simulate } from '../../../src/codegen/kernel/simulate.js';
@@ -82,8 +83,6 @@ export const multiplyAdds = ({ anchor }: Group): number => costOf(anchor).flops 
 /** Values that one buffer holds have one name. */
 const nameOf = (v: Value): string => (v.op === 'param' || v.op === 'input' ? `${v.op} ${v.attrs.name}` : `v${v.id}`);
 
-const valuesOf = ({ result, lse }: Group): Value[] => (lse ? [result, lse] : [result]);
-
 /** The values that a group computes, made of others: `leaf` gives the image of what it reads, `rule` that of what it computes. */
 export function rewriteGroup(
   group: Group,
@@ -92,7 +91,7 @@ export function rewriteGroup(
 ): (v: Value) => Value {
   const read = new Set(group.reads);
   return rewriteValues(
-    valuesOf(group),
+    group.stores,
     (v, inputs) => (read.has(v) ? leaf(v) : rule(v, inputs)),
     (v) => (read.has(v) ? [] : v.inputs),
   );
@@ -127,7 +126,7 @@ export class Case {
       if (!this.inputs.has(name)) this.inputs.set(name, stored(randomTensor(shape, next, v.type.dtype), v));
       return known;
     });
-    const open = valuesOf(group).map(image);
+    const open = group.stores.map(image);
     const roots = open.map(valuesAt(open, samples));
     const all = postorder(roots, (v) => v.inputs);
     const tensors = interpretValues(all, { inputs: this.inputs });
@@ -146,13 +145,12 @@ export class Case {
     const lowered = kernelAt(variant.lowered, this.samples);
     const workgroups = workgroupsAt(variant.workgroups, this.samples);
     const data = new Map([...kernel.holds].map(([buffer, held]) => [buffer, this.bytesOf(held)]));
-    const isResult = (w: BoundWindow): boolean => ['result', 'lse'].includes(kernel.holds.get(w.buffer)!.kind);
+    const isResult = (w: BoundWindow): boolean => kernel.holds.get(w.buffer)!.kind === 'result';
     const buffers = lowered.windows.map((w) => ({ data: viewOf(w, data.get(w.buffer)!) }));
     const results = lowered.windows.filter(isResult).map((w) => w.name);
     const simulation = simulate(lowered, buffers, workgroups, { results, order });
     const found = [...kernel.holds].flatMap(([buffer, held]) => {
-      const at = ['result', 'lse'].indexOf(held.kind);
-      return at < 0 ? [] : [differenceOf(data.get(buffer)!, this.wanted[at]!)];
+      return held.kind === 'result' ? [differenceOf(data.get(buffer)!, this.wanted[held.at]!)] : [];
     });
     if (found.length !== this.wanted.length) throw new Error(`${kernel.name} writes ${found.length} results`);
     // Math.max gives NaN for NaN, which is what memory held before.
@@ -160,8 +158,8 @@ export class Case {
   }
 
   private bytesOf(held: Held): ArrayBuffer {
-    if (held.kind === 'result' || held.kind === 'lse') {
-      const v = held.kind === 'result' ? this.of.group.result : this.of.group.lse!;
+    if (held.kind === 'result') {
+      const v = this.of.group.stores[held.at]!;
       return memory(sizeOf(shapeAt(v.type.shape, this.samples)) * 4);
     }
     if (held.kind === 'value') {

@@ -2,12 +2,15 @@
  * Every kernel of every operator, for every subgroup size, run in the simulator: right, and without a race, an access outside its buffer, a
  * collective that not all lanes reach, or an element that is written twice or never. No GPU has most of these sizes.
  */
-import { describe, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { SUBGROUP_SIZES } from '../../../src/codegen/contract-schedules.js';
 import { OP_NAMES } from '../../../src/ir/ops/index.js';
-import { Model } from '../harness.js';
+import { compiled, difference, entryOf, Model } from '../harness.js';
+import { lifted } from '../lift.js';
 import { CASES, TOLERANCE } from '../operators.js';
+import { SEVERAL, statistics } from '../several.js';
 import { TINY, vit } from '../vit.js';
-import { expectRight } from './run.js';
+import { expectRight, simulateProgram, unproved } from './run.js';
 
 describe('operators', () => {
   for (const op of OP_NAMES) {
@@ -20,6 +23,31 @@ describe('operators', () => {
       });
     });
   }
+});
+
+describe('several results', () => {
+  it.each(Object.entries(SEVERAL))('%s', (_name, { make, dispatches }) => {
+    const m = new Model(5);
+    const results = make(m);
+    const g = expectRight(m, results, { tolerance: 1e-5 });
+    expect(entryOf(g).dispatches.length).toBe(dispatches);
+    for (const samples of [1, 3]) {
+      const { model, results: all, expected } = lifted(m, results, samples)!;
+      expectRight(model, all, { tolerance: 1e-5, expected, samples: 8 });
+    }
+  });
+
+  it('the statistics of rows', () => {
+    const { model, results, expected } = statistics();
+    const g = compiled(model.module(...results));
+    expect(entryOf(g).dispatches.length).toBe(4);
+    expect(unproved(g, 1)).toEqual([]);
+    for (const by of ['portable', ...SUBGROUP_SIZES] as const) {
+      const run = simulateProgram(g, model, by);
+      expect(run.faults).toEqual([]);
+      for (const [i, t] of run.results.entries()) expect(difference(t, expected[i]!), `${by}: ${i}`).toBeLessThan(1e-5);
+    }
+  });
 });
 
 describe('programs', () => {

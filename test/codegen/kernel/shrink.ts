@@ -3,7 +3,7 @@
  * A schedule is chosen for the large product and handed to the generator with the small one.
  */
 import { contractCandidates, contractVariant } from '../../../src/codegen/contract.js';
-import type { Group } from '../../../src/codegen/fuse.js';
+import type { Group } from '../../../src/codegen/group.js';
 import { explicitAddresses } from '../../../src/codegen/kernel/addresses.js';
 import type { BuiltVariant } from '../../../src/codegen/kernel.js';
 import { TILE_K } from '../../../src/codegen/pack.js';
@@ -158,6 +158,7 @@ export function shrunk({ group, context, kernel }: GroupKernel, name: string): S
     anchor: image(anchor),
     path: group.path.map(image),
     result: image(group.result),
+    stores: group.stores.map(image),
     reads: group.reads.map(image),
   };
   const own = { ...context, place: (v: Value) => context.place(originals.get(v) ?? v) };
