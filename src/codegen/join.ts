@@ -14,7 +14,7 @@ import { postorder } from '../ir/graph.js';
 import { OPS } from '../ir/ops/index.js';
 import { sameShape } from '../ir/ops/shapes.js';
 import type { Value } from '../ir/types.js';
-import { buffersOf, type Group, inOrder, isLeaf, MOST_DEEP } from './group.js';
+import { buffersOf, type Group, isLeaf, MOST_DEEP } from './group.js';
 import { LOOP_OPS } from './inline-loops.js';
 
 export interface JoinOptions {
@@ -25,19 +25,19 @@ export interface JoinOptions {
   readonly apart: (v: Value) => boolean;
 }
 
-/** @param groups each after those that it reads */
+/** @param groups each after those that it reads, as they are in what this gives */
 export function join(groups: readonly Group[], options: JoinOptions): Group[] {
   return new Joining(groups, options).groups();
 }
 
 interface Node {
   readonly group: Group;
-  /** When it can run. */
+  /** Its place in the order in which groups run: no two are the same. */
   readonly at: number;
 }
 
 class Joining {
-  private readonly nodes: Set<Node>;
+  private readonly nodes = new Set<Node>();
   private readonly makers = new Map<Value, Node>();
   private readonly readers = new Map<Value, Set<Node>>();
 
@@ -45,7 +45,6 @@ class Joining {
     groups: readonly Group[],
     private readonly options: JoinOptions,
   ) {
-    this.nodes = new Set();
     groups.forEach((group, at) => {
       this.enter({ group, at });
     });
@@ -66,7 +65,7 @@ class Joining {
     for (const node of [...this.nodes]) {
       for (let last: Node | undefined = node; last && this.mayMove(last.group); ) last = this.joinOne(last);
     }
-    return inOrder([...this.nodes].sort((a, b) => a.at - b.at).map((n) => n.group));
+    return [...this.nodes].sort((a, b) => a.at - b.at).map((n) => n.group);
   }
 
   /** Whether a group is nothing but arithmetic on elements, so that any kernel of its shape can do it. */
