@@ -1,0 +1,89 @@
+/**
+ * Runs tests for `npm run checks`. In the first turn each test as it is, noting the checks that it reaches; in later turns twice as it is, and
+ * then once for each of these checks with that one switched off. After each of those it must pass as it is: a spec that is no longer refused
+ * may leave a folder behind, and then the process ends and the next turn goes on in a new one. What came of it goes to the journal at once.
+ */
+import { appendFileSync } from 'node:fs';
+import { relative } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { type RunnerTestCase, TestRunner } from 'vitest';
+import { type Entry, findings, read } from './journal.js';
+
+/** Of a test that is run without a check, and of such a run, in ms. */
+const SLOW = 5_000;
+const LONGEST = 30_000;
+/** How often a check that is switched off may be passed: a loop that it would have ended comes by for ever. */
+const PASSES = 100_000;
+
+const journal = process.env.ESPALIER_CHECKS!;
+const first = process.env.ESPALIER_CHECKS_TURN === '0';
+const write = (entry: Entry) => appendFileSync(journal, `${JSON.stringify(entry)}\n`);
+const end = (): never => {
+  process.kill(process.pid, 'SIGKILL');
+  throw new Error('unreachable');
+};
+
+let reached: Set<number> | undefined;
+let off = -1;
+let passes = 0;
+
+const check = (n: number): boolean => {
+  if (n !== off) {
+    reached?.add(n);
+    return true;
+  }
+  if (++passes > PASSES) throw new Error('without this check it does not end');
+  return false;
+};
+/** For a message that has to be there: one that says nothing and refuses nothing. */
+const mute = <T extends object>(n: number, made: T): T =>
+  check(n) ? made : { ...made, code: '', severity: 'warning', message: '', help: [], fix: undefined };
+Object.assign(globalThis, { __check: check, __mute: mute });
+
+/** Ends this process when a run takes too long, which nothing in it can. */
+const until = new Float64Array(new SharedArrayBuffer(8)).fill(Number.POSITIVE_INFINITY);
+const WATCH = `const { workerData } = require('node:worker_threads');
+setInterval(() => { if (Date.now() > workerData[0]) process.kill(process.pid, 'SIGKILL'); }, 500);`;
+if (!first) new Worker(WATCH, { eval: true, workerData: until }).unref();
+
+/** Other processes write too: what is enough by now is not tried again. */
+const pending = (name: string) => (first ? [] : (findings(read(journal)).pending.get(name) ?? []));
+
+async function fails(run: () => unknown): Promise<boolean> {
+  try {
+    await run();
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+export default class extends TestRunner {
+  async runTask(test: RunnerTestCase): Promise<void> {
+    const run = TestRunner.getTestFn(test)!;
+    const name = `${relative(process.cwd(), test.file.filepath)} > ${test.fullTestName}`;
+    const start = Date.now();
+    if (first) reached = new Set();
+    await run();
+    if (reached) {
+      if (reached.size > 0) write({ kind: 'test', name, checks: [...reached], slow: Date.now() - start > SLOW });
+      reached = undefined;
+    }
+    const checks = pending(name);
+    if (checks.length === 0) return;
+    if (await fails(run)) {
+      write({ kind: 'once', name });
+      return;
+    }
+    for (const n of checks) {
+      write({ kind: 'begin', name, check: n });
+      until[0] = Date.now() + LONGEST;
+      [off, passes] = [n, 0];
+      const noticed = await fails(run);
+      off = -1;
+      until[0] = Number.POSITIVE_INFINITY;
+      write({ kind: 'end', name, check: n, noticed, passed: passes > 0 });
+      if (await fails(run)) end();
+    }
+  }
+}

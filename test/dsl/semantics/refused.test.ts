@@ -1,0 +1,259 @@
+/**
+ * What a spec may not say: for each check a spec that only this check refuses, so that one that is taken out is noticed (`npm run checks`).
+ * « » mark the place that the message names.
+ */
+import { describe, test } from 'vitest';
+import { expectOne } from '../marked.js';
+import { PATH, type Setup, wrongs } from './helper.js';
+
+type Row = readonly [code: string, words: RegExp, text: string, setup?: Setup];
+
+/** A module with these lines and this forward, on its own. */
+const mod = (body: string, forward = 'x', shape = 'k, 4') =>
+  `module A() {\n${body}\n  forward(x: [${shape}]) { ${forward} }\n}\nmodel M {\n  base = A()\n}\n`;
+/** A model on a backbone of the library. */
+const std = (body: string, before = '') => `use std\n${before}\nmodel M {\n  base = vit_base_patch16()\n${body}\n}\n`;
+/** A layer with this adapter on it. */
+const adapter = (body: string, on = 'Linear(in -> out)', at = 'base.fc') =>
+  `module A() {\n  fc = Linear(4 -> 4)\n  act = Mlp()\n  forward(x: [k, 4]) { act(fc(x)) }\n}\nmodule Mlp() {\n  forward(x: [k, 4]) { relu(x) }\n}\nadapter a() on base: ${on} {\n${body}\n}\nmodel M {\n  base = A()\n  adapt ${at} with a()\n}\n`;
+const prune = (options: string) => std(`  prune base.blocks[*].mlp.fc1 with magnitude(${options})`);
+const conv = (options: string) => mod(`  c = Conv2d(4 -> 4, kernel: 3, ${options})`, 'c(x)', 'k, 4, 8, 8');
+const deploy = (line: string) => `${std('')}deploy M {\n  ${line}\n}\n`;
+const train = (line: string) => `${std('')}train M {\n  ${line}\n}\n`;
+const variant = (body: string, from = 'vit(dim: 8, depth: 1, heads: 1, image: 16)') =>
+  `use std\nvariant v = ${from} {\n  ${body}\n}\nmodel M {\n  base = v() from "./x"\n}\n`;
+
+const GROUPS: Readonly<Record<string, readonly Row[]>> = {
+  'options of operators and layers': [
+    ['ESP0226', /groups.*at least 1/, conv('groups: «0»')],
+    [
+      'ESP0205',
+      /kernel.*a number or \[height, width\]/,
+      mod('  c = Conv2d(4 -> 4, kernel: «[3, 3, 3]»)', 'c(x)', 'k, 4, 8, 8'),
+    ],
+    ['ESP0226', /stride.*at least 1/, conv('stride: «[1, 0]»')],
+    ['ESP0226', /padding.*at least 0/, conv('padding: «-1»')],
+    ['ESP0205', /padding.*\[vertical, horizontal\]/, conv('padding: «[1, 2, 3]»')],
+    ['ESP0226', /groups.*a divisor of 4 and 4/, conv('groups: «3»')],
+    ['ESP0205', /size.*one output size/, mod('  c = Conv2d(«4 -> {a: 4}», kernel: 3)', 'c(x)', 'k, 4, 8, 8')],
+    ['ESP0205', /init.*a start such as zeros/, mod('  fc = Linear(4 -> 4, init: «3»)', 'fc(x)')],
+    ['ESP0205', /size.*dim -> 4 \* dim/, mod('  fc = Linear(«4»)', 'fc(x)')],
+    ['ESP0226', /eps.*at least 0/, mod('  n = LayerNorm(4, eps: «-1»)', 'n(x)')],
+    ['ESP0226', /eps.*at least 0, not -0\.5/, mod('', 'layer_norm(x, eps: «-0.5»)')],
+    ['ESP0226', /groups.*a divisor of 4/, mod('  n = GroupNorm(«3», 4)', 'n(x)')],
+    ['ESP0226', /std.*at least 0/, mod('  p = param [4] normal(«-1»)', 'x + p')],
+    ['ESP0226', /rate.*from 0 to below 1/, mod('', 'dropout(x, rate: «1»)')],
+    ['ESP0205', /gain.*given where `shift` is/, mod('  p = param [4] zeros', '«layer_norm(x, shift: p)»')],
+    ['ESP0205', /mask.*true and false/, mod('', 'attention(x, x, x, mask: «x @ x.T»)', 'k, 3, 4')],
+    ['ESP0209', /relu/, mod('', 'relu(x, «1»)')],
+    ['ESP0203', /`relu` has no option `fast`/, mod('', 'relu(x, «fast»: true)')],
+    ['ESP0208', /`axis` is given twice to `softmax`/, mod('', 'softmax(x, axis: 0, axis: «1»)')],
+    ['ESP0229', /concat/, mod('', '«concat()»')],
+    ['ESP0229', /the argument `pattern`/, mod('', '«rearrange(x)»')],
+    ['ESP0205', /items.*at least one tensor/, mod('', '«concat([])»')],
+    ['ESP0205', /pattern.*a string such as/, mod('', 'rearrange(x, «3»)')],
+    ['ESP0305', /axis 7/, mod('', 'stack(x, x, axis: «7»)')],
+    ['ESP0305', /axis 5/, mod('', 'sum(x, axis: «5»)')],
+    ['ESP0305', /axis 9/, mod('', 'x * size(x, axis: «9»)')],
+    ['ESP0205', /a tensor where `axis` is given/, mod('', 'x * size(«3», axis: 0)')],
+    ['ESP0205', /a comprehension/, mod('  t = «table(1, 2)»', 'x * t')],
+    ['ESP0205', /message.*a string/, mod('  require(true, «3»)')],
+    ['ESP0223', /must not be/, mod('  «require(false, "must not be")»')],
+    ['ESP0220', /comprehension/, mod('', 'relu(«i < 4»: x)')],
+    ['ESP0312', /true/, mod('  t = table(i < 2: if i == 0 { 1 } else { true })', 'x')],
+    ['ESP0210', /form/, mod('', 'gelu(x, form: «3»)')],
+  ],
+  numbers: [
+    ['ESP0205', /the operand of `-`/, mod('  p = -«"a"»')],
+    ['ESP0228', /\*/, mod('  p = «[1] * 2»')],
+    ['ESP0228', /@/, mod('  p = «1 @ 2»')],
+    ['ESP0227', /10 % 0.*a division by zero/, mod('  p = «10 % 0»')],
+    ['ESP0227', /too large/, mod('  p = «1e308 * 10»')],
+    ['ESP0227', /sqrt/, mod('  p = «sqrt(-1)»')],
+    ['ESP0227', /log/, mod('  p = «log(0)»')],
+    ['ESP0227', /a tensor.* \/ 0/, mod('', '«x / 0»')],
+    ['ESP0310', /the length of this list/, mod('  l = [0]\n  for i < 30 { l = l + l }')],
+    ['ESP0310', /a number of elements/, mod('  t = «table(i < 9999, j < 9999: 0)»')],
+    ['ESP0310', /a number of turns/, mod('  for i < «1000000000» { y = i }')],
+    ['ESP0226', /a number of turns.*-1/, mod('  b = repeat i < «-1» { Linear(4 -> 4) }')],
+    ['ESP0310', /axis 0 of `p`/, mod('  p = param [«3000000000»] zeros')],
+    ['ESP0304', /axis 0 of `p`/, mod('  p = param [«0»] zeros')],
+    ['ESP0303', /5 \/ 2/, mod('  p = param [«5 / 2»] zeros')],
+    ['ESP0218', /a number of turns/, mod('', 'for i < «x» { y = i }\n    x')],
+    ['ESP0205', /a number of turns/, mod('  for i < «"a"» { y = i }')],
+    ['ESP0205', /an operand|this operand/, mod('', 'concat(x, «"a"»)')],
+    ['ESP0314', /the number/, mod('', 'x + cast(«1e300», f16)')],
+    ['ESP0222', /3 names|3/, mod('  a, b, c = «[1, 2]»')],
+    ['ESP0222', /2 names|2/, mod('  a, b = «1»')],
+    ['ESP0222', /2/, mod('  p = param [3] zeros', 'a, b = «p»\n    x + a')],
+  ],
+  'names and places': [
+    ['ESP0201', /nowhere/, mod('', 'x + «nowhere»')],
+    ['ESP0215', /rank/, adapter('  forward(x) { base(x) * base.«rank» }')],
+    ['ESP0215', /hidden/, mod('  fc = Linear(4 -> 4)', 'fc(x) * fc.«hidden»')],
+    ['ESP0216', /the adapter `lora`/, `use std\n${mod('', '«lora»(4)')}`],
+    ['ESP0216', /3 cannot be called/, mod('  k = 3', '«k»(x)')],
+    ['ESP0219', /the module `B`/, `module B() {\n  forward(x: [k, 4]) { x }\n}\n${mod('', '«B()»(x)')}`],
+    ['ESP0219', /a parameter/, mod('', 'x + «(param [4] zeros)»')],
+    ['ESP0220', /`site`/, adapter('  «site s(x) = x»\n  forward(x) { base(x) }')],
+    ['ESP0220', /`forward`/, mod('', '«forward(y) { y }»\n    x')],
+    ['ESP0220', /`new`/, mod('  l = [1, 2]\n  p = l[«new»]')],
+    ['ESP0220', /shared param/, mod('  p = «shared param [4] zeros»', 'x + p')],
+    ['ESP0221', /a/, adapter('  p = param [4] zeros').replace('adapter a()', 'adapter «a»()')],
+    [
+      'ESP0224',
+      /the forward of a/,
+      adapter('  forward(x) { y = base(x) }').replace('{ y = base(x) }', '«{ y = base(x) }»'),
+    ],
+    ['ESP0224', /this block/, mod('  p = if 1 == 2 { 3 } else «{ q = 4 }»')],
+    ['ESP0205', /what is indexed/, mod('  k = 3\n  p = «k»[0]')],
+    ['ESP0306', /7/, mod('  l = [1, 2]\n  p = l[«7»]')],
+    ['ESP0306', /index 9 .* axis 1 of size 4/, mod('', 'x[:, 1..«9»]')],
+    ['ESP0313', /3/, mod('', 'x[:, «3..1»]')],
+    ['ESP0308', /3/, mod('', '«x[0, 0, 0]»')],
+    ['ESP0305', /axis 1/, mod('  p = param [4] zeros', 'x @ «p.T»')],
+    ['ESP0207', /integer/, mod('').replace('A()', 'A(n: «integer» = 3)')],
+  ],
+  calls: [
+    ['ESP0203', /weight/, mod('  fc = Linear(4 -> 4)', 'fc(x, weight: «3»)')],
+    ['ESP0209', /fc/, mod('  fc = Linear(4 -> 4)', 'fc(x, «x»)')],
+    ['ESP0229', /fc.*a tensor/, mod('  fc = Linear(4 -> 4)', '«fc()»')],
+    [
+      'ESP0209',
+      /`base.b` takes at most 1/,
+      `module B() {\n  forward(x: [k, 4]) { x }\n}\n${mod('  b = B()', 'b(x, «x»)')}`,
+    ],
+    [
+      'ESP0203',
+      /`base.b` has no option `y`/,
+      `module B() {\n  forward(x: [k, 4]) { x }\n}\n${mod('  b = B()', 'b(x, y: «x»)')}`,
+    ],
+    ['ESP0229', /the argument `x`/, `module B() {\n  forward(x: [k, 4]) { x }\n}\n${mod('  b = B()', '«b()»')}`],
+    [
+      'ESP0205',
+      /`x` of base.b must be a tensor, not "a"/,
+      `module B() {\n  forward(x: [k, 4]) { x }\n}\n${mod('  b = B()', 'b(«"a"»)')}`,
+    ],
+    [
+      'ESP0302',
+      /`base.b` takes x: \[k, 5\]/,
+      `module B() {\n  forward(x: [k, 5]) { x }\n}\n${mod('  b = B()', 'b(«x»)')}`,
+    ],
+    ['ESP0221', /B/, `module B() {\n  fc = Linear(4 -> 4)\n}\n${mod('  b = B()', '«b(x)»')}`],
+    ['ESP0225', /B/, `module B() {\n  b = «B()»\n  forward(x: [k, 4]) { x }\n}\n${mod('  b = B()', 'b(x)')}`],
+    ['ESP0309', /`p`/, mod('  t = table(i < 3: i)\n  p = param [4] «t»', 'x + p')],
+    ['ESP0314', /the start of `p`.*bool/, mod('  t = table(i < 4: true)\n  p = param [4] «t»', 'x + p')],
+    ['ESP0205', /the start of `p`/, mod('  p = param [4] «"a"»', 'x + p')],
+  ],
+  adapters: [
+    ['ESP0333', /weight/, adapter('  forward(x) { base(x, weight: «3») }', '(x: [k, d])', 'base.act')],
+    ['ESP0333', /weight/, adapter('  forward(x) { base(x) + base.«weight» }', '(x: [k, d])', 'base.act')],
+    ['ESP0334', /a/, adapter('  forward(x) { sum(base(x), axis: 1) }')],
+    ['ESP0331', /fewer tensors/, adapter('  forward(x, y) { base(x) }', '(x: [k, d], y: [k, d])', 'base.act')],
+    ['ESP0331', /x: \[k, 5\]/, adapter('  forward(x) { base(x) }', '(x: [k, 5])', 'base.act')],
+    ['ESP0331', /input size is 5/, adapter('  forward(x) { base(x) }', 'Linear(5 -> out)')],
+    [
+      'ESP0336',
+      /other/,
+      adapter('  forward(x) { base(x) }')
+        .replace('act = Mlp()', 'act = Mlp()\n  other = Linear(4 -> 4)')
+        .replace('adapt base.fc', 'adapt base.other'),
+    ],
+  ],
+  'types and options': [
+    ['ESP0205', /rank/, std('  adapt base.blocks[*].mlp.fc1 with lora(rank: «[4]»)')],
+    [
+      'ESP0205',
+      /a list that holds/,
+      mod('').replace('A()', 'A(n: [int])').replace('base = A()', 'base = A(«[1, "b"]»)'),
+    ],
+    [
+      'ESP0210',
+      /mode/,
+      mod('').replace('A()', 'A(mode: fast | slow = fast)').replace('base = A()', 'base = A(mode: «3»)'),
+    ],
+    [
+      'ESP0210',
+      /mode/,
+      mod('').replace('A()', 'A(mode: fast | slow = fast)').replace('base = A()', 'base = A(mode: «fats»)'),
+    ],
+    ['ESP0204', /rank/, std('  adapt base.blocks[*].mlp.fc1 with «lora()»')],
+    ['ESP0208', /rank/, std('  adapt base.blocks[*].mlp.fc1 with lora(rank: 4, «rank»: 8)')],
+    ['ESP0209', /vit_base_patch16/, 'use std\nmodel M {\n  base = vit_base_patch16(1, 2, 3, 4, 5, 6, 7, 8, 9)\n}\n'],
+    ['ESP0206', /n/, mod('').replace('A()', 'A(n: int = 1, «n»: int = 2)')],
+  ],
+  pruning: [
+    ['ESP0209', /magnitude/, prune('«50%»')],
+    ['ESP0203', /sparsness/, prune('«sparsness»: 50%')],
+    ['ESP0208', /sparsity/, prune('sparsity: 50%, «sparsity: 60%»')],
+    ['ESP0205', /shape/, prune('shape: «3»')],
+    ['ESP0345', /the block height/, prune('sparsity: 50%, shape: block(5, 4)')],
+    ['ESP0345', /the block width/, prune('sparsity: 50%, shape: block(4, 5)')],
+    ['ESP0226', /sparsity.*100%/, prune('«sparsity: 100%»')],
+    ['ESP0210', /scope/, prune('sparsity: 50%, scope: «here»')],
+    ['ESP0340', /norm/, std('  prune «base.norm» with magnitude(sparsity: 50%)')],
+    ['ESP0341', /qkv/, std('  prune «base.blocks[0].attn.qkv.k» with magnitude(sparsity: 50%)')],
+  ],
+  settings: [
+    ['ESP0251', /an empty list/, deploy('batch = «[]»')],
+    ['ESP0251', /from 1 to/, deploy('batch = «0»')],
+    ['ESP0251', /4 twice/, deploy('batch = «[4, 4]»')],
+    ['ESP0251', /baseline/, deploy('limits = «most»')],
+    ['ESP0250', /bach/, deploy('«bach» = 4')],
+    ['ESP0254', /weights/, deploy('weights = f16\n  «weights = f32»')],
+    ['ESP0253', /deploy/, `${deploy('batch = 1')}deploy M {\n  weights = f16\n}\n`],
+    ['ESP0251', /optimizer/, train('optimizer = «3»')],
+    ['ESP0251', /lr/, train('optimizer = adamw(lr: «"fast"»)')],
+    ['ESP0252', /sgdd/, train('optimizer = «sgdd»(lr: 1e-3)')],
+    ['ESP0203', /lrr/, train('optimizer = adamw(«lrr: 1e-3»)')],
+    ['ESP0208', /lr/, train('optimizer = adamw(lr: 1e-3, «lr: 1e-4»)')],
+  ],
+  variants: [
+    ['ESP0205', /the variant `v`/, variant('', '«3»')],
+    ['ESP0251', /steps such as/, variant('preprocess = «3»')],
+    ['ESP0252', /risize/, variant('preprocess = «risize»(16)')],
+    ['ESP0251', /mean of normalize/, variant('preprocess = normalize(mean: «[1, 2]», std: 1)')],
+    ['ESP0251', /std of normalize.*larger than 0/, variant('preprocess = normalize(mean: 0, std: «0»)')],
+    ['ESP0251', /size of resize/, variant('preprocess = resize(«[1, 2, 3]»)')],
+    ['ESP0225', /v/, 'variant v = w()\nvariant w = «v»()\nmodel M {\n  base = v()\n}\n'],
+    ['ESP0202', /nothing/, 'use std\nvariant v = «nothing»(3)\nmodel M {\n  base = v()\n}\n'],
+  ],
+  'names of tensors': [
+    ['ESP0233', /nrom/, variant('names x { "n" = «nrom» }')],
+    ['ESP0233', /fc9/, variant('names x { "n" = «blocks[0].mlp.fc9» }')],
+    ['ESP0233', /blocks\[0, 1\]/, variant('names x { "n" = «blocks[0, 1]».norm1 }')],
+    ['ESP0233', /blocks\[9\]/, variant('names x { "n" = «blocks[9]».norm1 }')],
+    ['ESP0233', /blocks\[1 \+ 1\]/, variant('names x { "n" = «blocks[1 + 1]».norm1 }')],
+    ['ESP0233', /1 \+ 1/, variant('names x { "n" = «1 + 1» }')],
+    ['ESP0235', /j/, variant('names x { "n.{j}" = «norm» }')],
+    ['ESP0234', /has two uses/, variant('names x { "n" = norm\n "n" = blocks[0].norm1 }')],
+    [
+      'ESP0234',
+      /as a whole and in parts/,
+      variant('names x { "q" = blocks[0].attn.qkv.q\n "w" = blocks[0].attn.qkv }'),
+    ],
+    [
+      'ESP0234',
+      /are named twice/,
+      variant(
+        'names x { "q" = blocks[0].attn.qkv.q\n "w" = blocks[0].attn.qkv.q\n "k" = blocks[0].attn.qkv.k\n "v" = blocks[0].attn.qkv.v }',
+      ),
+    ],
+    [
+      'ESP0234',
+      /rows 0 to 8 of .* have no name/,
+      variant('names x { "k" = blocks[0].attn.qkv.k\n "v" = blocks[0].attn.qkv.v }'),
+    ],
+    [
+      'ESP0234',
+      /rows 16 to 24 of .* have no name/,
+      variant('names x { "q" = blocks[0].attn.qkv.q\n "k" = blocks[0].attn.qkv.k }'),
+    ],
+  ],
+};
+
+describe.each(Object.entries(GROUPS))('%s', (_, rows) => {
+  test.each(rows.map((row, i) => [i + 1, ...row] as const))('%i: %s %s', (_, code, words, source, setup) => {
+    expectOne(source, code, words, PATH, (text) => wrongs(text, setup));
+  });
+});
