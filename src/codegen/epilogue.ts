@@ -3,7 +3,7 @@
  * operators of the path move the coordinates forward; pointwise ones compute.
  */
 import type { OpName, Value } from '../ir/types.js';
-import { constIndex, dependsOn, flatten, flattenStored, type Index, mod, shift, unflatten } from './indexing.js';
+import { constIndex, dependsOn, flattenStored, type Index, mod, reshaped, shift } from './indexing.js';
 import { convert, splat } from './kernel/expr.js';
 import type { Buffer, Condition, Expr } from './kernel/types.js';
 import type { Ends } from './kernel.js';
@@ -15,7 +15,7 @@ export const FORWARD_OPS: ReadonlySet<OpName> = new Set(['reshape', 'transpose',
 function forward(v: Value, coords: readonly Index[], guards: Condition[]): readonly Index[] {
   switch (v.op) {
     case 'reshape':
-      return unflatten(flatten(coords, v.inputs[0]!.type.shape), v.type.shape);
+      return reshaped(coords, v.inputs[0]!.type.shape, v.type.shape);
     case 'transpose':
       return v.attrs.perm.map((p) => coords[p]!);
     case 'slice':

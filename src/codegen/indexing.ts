@@ -255,6 +255,26 @@ export function unflatten(flat: Index, shape: readonly number[]): Index[] {
   return coords;
 }
 
+/**
+ * Coordinates of the same element in a tensor of another shape. Axes that both shapes have, from the front or between others, keep theirs, so
+ * that no more is divided than has to be, and a multiple of the batch parts into the batch and the rest wherever it stands.
+ */
+export function reshaped(coords: readonly Index[], from: readonly number[], to: readonly number[]): Index[] {
+  const found: Index[] = [];
+  let i = 0;
+  let j = 0;
+  while (i < from.length || j < to.length) {
+    const [first, start] = [i, j];
+    let [p, q] = [from[i++] ?? 1, to[j++] ?? 1];
+    while (p !== q) {
+      if (p < q) p *= from[i++]!;
+      else q *= to[j++]!;
+    }
+    found.push(...unflatten(flatten(coords.slice(first, i), from.slice(first, i)), to.slice(start, j)));
+  }
+  return found;
+}
+
 /** Axes in the order in which a tensor lies in memory: the batch outermost, the others as they come. */
 function storedOrder(shape: readonly number[]): number[] {
   const batch = shape.findIndex(isBatch);

@@ -1,12 +1,12 @@
 /** Layout operators as coordinates: where in the operand an element of the result comes from. */
-import { constIndex, dependsOn, flatten, type Index, mod, shift, substitute, unflatten, ZERO } from './indexing.js';
+import { constIndex, dependsOn, type Index, mod, reshaped, shift, substitute, unflatten, ZERO } from './indexing.js';
 import { add, address, builtin, convert, LANES, last, mul, SAMPLES, splat, uint, vector } from './kernel/expr.js';
 import type { Condition, Expr } from './kernel/types.js';
 import { uniformCondition } from './kernel/uses.js';
 import { type InlineRule, scalarOf, typeAt } from './reader.js';
 
 const reshape: InlineRule<'reshape'> = (r, v, coords) =>
-  r.read(v.inputs[0]!, unflatten(flatten(coords, v.type.shape), v.inputs[0]!.type.shape));
+  r.read(v.inputs[0]!, reshaped(coords, v.type.shape, v.inputs[0]!.type.shape));
 
 const transpose: InlineRule<'transpose'> = (r, v, coords) => {
   const from = new Array<Index>(coords.length);

@@ -10,6 +10,7 @@ import {
   LANE,
   laneForm,
   mod,
+  reshaped,
   scale,
   shift,
   substitute,
@@ -17,6 +18,7 @@ import {
   unflatten,
   variable,
 } from '../../src/codegen/indexing.js';
+import { BATCH } from '../../src/ir/batch.js';
 
 const EXTENTS = { a: 5, b: 12, lane: 4 } as const;
 type Values = Record<keyof typeof EXTENTS, number>;
@@ -104,6 +106,35 @@ describe('index arithmetic', () => {
     );
     const quad = sum(scale(variable('q', 6), 4), LANE);
     expect(flatten(unflatten(quad, [2, 3, 4]), [2, 3, 4]).key).toBe(quad.key);
+  });
+
+  it('reshapes as flattening and unflattening does', () => {
+    // Both shapes come of one list of factors, so that they share some axes and divide others.
+    const factors = fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 6 });
+    const draw = fc.property(factors, fc.nat(63), fc.nat(63), fc.nat(), (list, cuts, others, at) => {
+      const shape = (where: number): number[] =>
+        list.reduce<number[]>(
+          (axes, f, i) => (i === 0 || (where >> i) % 2 ? [...axes, f] : [...axes.slice(0, -1), axes.at(-1)! * f]),
+          [],
+        );
+      const [from, to] = [shape(cuts), shape(others)];
+      const size = list.reduce((a, b) => a * b, 1);
+      const names = from.map((_, i) => `c${i}`);
+      const coords = names.map((name, i) => variable(name, from[i]!));
+      const numbers = (flat: number, of: readonly number[]): number[] =>
+        unflatten(constIndex(flat), of).map((c) => evaluate(c, {}));
+      const flat = at % size;
+      const given = Object.fromEntries(numbers(flat, from).map((n, i) => [names[i], n]));
+      expect(reshaped(coords, from, to).map((c) => evaluate(c, given))).toEqual(numbers(flat, to));
+    });
+    fc.assert(draw, { numRuns: 200 });
+  });
+
+  it('parts a multiple of the batch without a remainder, also where its quads reach past the end', () => {
+    const [i, s, k] = [variable('i', 3), variable('s', BATCH), sum(scale(variable('k4', 50), 4), LANE)];
+    const [first, rows] = reshaped([i, s, k], [3, BATCH, 197], [3, 197 * BATCH]);
+    expect(first!.key).toBe(i.key);
+    expect(rows!.key).toBe(sum(scale(s, 197), k).key);
   });
 
   it('reads heads of a fused projection four by four', () => {
