@@ -6,7 +6,7 @@ import { sizeOf } from '../ir/ops/shapes.js';
 import { SUBGROUP_SIZES } from './contract-schedules.js';
 import { finish, store } from './epilogue.js';
 import { inRow, parts, type Row } from './grid.js';
-import { flattenStored, type Index, LANE, scale, sum, unflatten, unflattenStored, variable, ZERO } from './indexing.js';
+import { flattenStored, type Index, LANE, scale, sum, unflattenStored, variable, ZERO } from './indexing.js';
 import { Body } from './kernel/body.js';
 import {
   add,
@@ -102,7 +102,7 @@ function program(w: KernelWriter, plan: RowPlan, s: Sharing, grid: Row, turns: n
   /** Coordinates of the walker's element (or four). */
   const coordsAt = (step: Index): Index[] => {
     const e = wide ? sum(scale(step, 4), LANE) : step;
-    const inner = unflatten(
+    const inner = unflattenStored(
       e,
       plan.axes.map((a) => shape[a]!),
     );
