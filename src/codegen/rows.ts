@@ -18,7 +18,6 @@ import {
   exp,
   f32,
   i32,
-  last,
   literal,
   select,
   size,
@@ -105,13 +104,13 @@ export function rowPlan(v: Value): RowPlan | undefined {
         passes: fold('sum', mean(sizeOf(v.attrs.axes.map((a) => shape[a]!)))),
       };
     case 'argmax': {
-      const count = shape[v.attrs.axis]!;
+      // Where none is equal to the largest, as of infinities or of no numbers, the first stands for all.
+      const none = i32(2147483647);
       const first: Pass = {
         type: 'i32',
         fold: 'min',
-        element: (r, x, stats, position) =>
-          r.b.let(select(isBatch(count) ? convert(last(count), 'i32') : i32(count - 1), position, eq(x, stats[0]!))),
-        finish: whole,
+        element: (r, x, stats, position) => r.b.let(select(none, position, eq(x, stats[0]!))),
+        finish: (r, folded) => r.b.let(select(folded, i32(0), eq(folded, none))),
       };
       return { input, axes: [v.attrs.axis], passes: [...fold('max', whole), first] };
     }

@@ -25,6 +25,11 @@ export function literal(value: number, scalar: Scalar): Expr {
   if (isBatch(value) || isBatch(value + 1)) throw new BatchInside('a number');
   return { kind: 'literal', scalar, lanes: 1, value };
 }
+/** The largest f32. */
+export const F32_MAX = 3.4028234663852886e38;
+/** What is written for a number: WGSL has no infinities, so they become the largest finite ones. -inf in an attention mask still gives a weight of exactly 0. */
+export const written = (value: number): number => Math.max(-F32_MAX, Math.min(F32_MAX, value));
+
 export const u32 = (value: number): Expr => literal(value, 'u32');
 export const i32 = (value: number): Expr => literal(value, 'i32');
 export const f32 = (value: number): Expr => literal(value, 'f32');

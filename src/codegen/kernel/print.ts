@@ -1,4 +1,5 @@
 /** WGSL of a kernel program. No other file of the compiler holds WGSL. */
+import { F32_MAX, written } from './expr.js';
 import { usesHalf } from './half.js';
 import { usesSamples } from './samples.js';
 import type { BinaryOp, Collective, Expr, KernelFunction, LoweredKernel, Scalar, Stmt, Type } from './types.js';
@@ -13,15 +14,12 @@ const VECTOR: { readonly [S in Scalar]: (lanes: number) => string } = {
 
 const typeName = ({ scalar, lanes }: Type): string => (lanes === 1 ? scalar : VECTOR[scalar](lanes));
 
-const F32_MAX = 3.4028234663852886e38;
-
-/** WGSL has no infinities, so they become the largest finite number: -inf in an attention mask still gives a weight of exactly 0. */
 function literal(value: number, scalar: Scalar): string {
   if (scalar === 'bool') return value ? 'true' : 'false';
   if (scalar === 'i32') return value === -2147483648 ? 'i32(-2147483648)' : `${value}i`;
   if (scalar === 'u32') return `${value}u`;
   const suffix = scalar === 'f16' ? 'h' : 'f';
-  const text = shortest(Math.fround(Math.max(-F32_MAX, Math.min(F32_MAX, value))));
+  const text = shortest(Math.fround(written(value)));
   return /[.e]/.test(text) ? `${text}${suffix}` : `${text}.0${suffix}`;
 }
 

@@ -1,4 +1,5 @@
 /** Expressions of a kernel as closures, each of which computes its value for all threads of a workgroup at once. */
+import { written } from './expr.js';
 import { collect } from './simulate-collectives.js';
 import { type Frame, inOrder, type Run, type Scope } from './simulate-frame.js';
 import {
@@ -163,7 +164,7 @@ function elementwise(
 function literal(expr: Of<'literal'>, frame: Frame): Computed {
   const { value, scalar } = expr;
   const held = makeValues(scalar, 1);
-  held[0] = scalar === 'f16' ? nearestHalf(value) : value;
+  held[0] = scalar === 'f16' ? nearestHalf(value) : scalar === 'f32' ? written(value) : value;
   // An integer or bool that its type does not have would have wrapped.
   if (!isFloat(scalar) && held[0] !== value) throw new TypeError(`${value} is no ${scalar}`);
   return { ...alias(expr, frame.filled(scalar, held[0]!)), constant: true };
