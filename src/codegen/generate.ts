@@ -78,15 +78,17 @@ export function generate(module: Module, options: GenerateOptions): Generated {
   const limits: Limits = { ...BASELINE, ...(typeof options.limits === 'object' ? options.limits : {}) };
   const infer = module.funcs.get('infer');
   if (!infer) throw new EspalierError([diagnostic('ESP0600', { what: 'the module has no function `infer`' })]);
-  const lowered = lower(infer, { binding: limits.maxStorageBufferBindingSize, weights: options.weights });
-  const build = (func: Func, samples: number): Generated =>
-    assembled(module, new EntryBuilder(module, func, samples, options, limits), options, limits);
-  if (!hasSamples(lowered)) return build(lowered, 1);
+  const build = (func: Func, samples: number): Generated => {
+    const binding = limits.maxStorageBufferBindingSize;
+    const lowered = lower(func, { binding, weights: options.weights, samples });
+    return assembled(module, new EntryBuilder(module, lowered, samples, options, limits), options, limits);
+  };
+  if (!hasSamples(infer)) return build(infer, 1);
   try {
-    return build(lowered, options.samples ?? 1);
+    return build(infer, options.samples ?? 1);
   } catch (error) {
     if (!(error instanceof OneByOne)) throw error;
-    const made = build(funcAt(lowered, 1), 1);
+    const made = build(funcAt(infer, 1), 1);
     return error.why ? { ...made, oneByOne: error.why } : made;
   }
 }

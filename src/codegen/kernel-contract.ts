@@ -136,11 +136,28 @@ export function contractDomain(v: Value): { extent: number; units: readonly numb
   return { extent: c.m, units: rows.map((_, i) => sizeOf(rows.slice(i + 1))) };
 }
 
+/** The bytes that one binding holds, and how packed weights are stored. */
+export interface PackingLimits {
+  readonly binding: number;
+  readonly weights: 'f32' | 'f16';
+}
+
+/** Tiles are read through one binding; lower.ts sees to it that they fit, save for a weight of few outputs and a million inputs. */
+const fitsBinding = ({ n, k }: PackedWeight, { binding, weights }: PackingLimits): boolean =>
+  packedBytes(n, k, weights) <= binding;
+
+/** Whether a product reads its weight packed, as one matrix of tiles. */
+export function readsPacked(v: Value, limits: PackingLimits): boolean {
+  const own = contraction(v).packed;
+  return own !== undefined && fitsBinding(own, limits);
+}
+
 export function contractKernel(w: KernelWriter): BuiltKernel {
   const { anchor } = w.group;
   const c = contraction(anchor);
-  // Tiles are read through one binding; lower.ts sees to it that they fit, save for a weight of few outputs and a million inputs.
-  const tiles = c.packed && fitsBinding(w, c.packed) ? c.packed : undefined;
+  const { weights, limits } = w.context;
+  const packing = { binding: limits.maxStorageBufferBindingSize, weights };
+  const tiles = c.packed && fitsBinding(c.packed, packing) ? c.packed : undefined;
   const overBatch = c.batch > 1;
   const batch = overBatch ? w.turns(c.batch) : 1;
   const m = overBatch ? c.m : w.turns(c.m);
@@ -180,10 +197,6 @@ export function contractKernel(w: KernelWriter): BuiltKernel {
     },
     contractVariants({ batch, m, n: c.n, k: c.k, weight: layout, functions, reach: w.context.reach }),
   );
-}
-
-function fitsBinding(w: KernelWriter, { n, k }: PackedWeight): boolean {
-  return packedBytes(n, k, w.context.weights) <= w.context.limits.maxStorageBufferBindingSize;
 }
 
 const params = (...names: readonly string[]): KernelFunction['params'] => names.map((n) => ({ name: n, type: U32 }));

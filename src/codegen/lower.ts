@@ -1,4 +1,7 @@
-/** Before fusion: composites without a kernel of their own become others, equal values become one, what cannot be generated is refused. */
+/**
+ * Before fusion: composites without a kernel of their own become others, long sums are split, equal values become one, what cannot be generated is
+ * refused.
+ */
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { EspalierError } from '../diagnostics/types.js';
 import { build } from '../ir/build.js';
@@ -8,13 +11,14 @@ import { OPS } from '../ir/ops/index.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import type { Func, OpName, Value } from '../ir/types.js';
 import { viewedParam } from './kernel.js';
+import type { PackingLimits } from './kernel-contract.js';
 import { packedBytes, TILE_N } from './pack.js';
 import { placeOf } from './place.js';
+import { splitSums } from './split-sums.js';
 
-/** The bytes that one binding holds, and how packed weights are stored. */
-export interface WeightLimits {
-  readonly binding: number;
-  readonly weights: 'f32' | 'f16';
+export interface LowerOptions extends PackingLimits {
+  /** The most samples of a pass (default 1): how long a sum over the batch is. */
+  readonly samples?: number;
 }
 
 type Lowering = (v: never, inputs: readonly Value[]) => Value;
@@ -67,7 +71,7 @@ function slice(v: Extract<Value, { op: 'slice' }>, inputs: readonly Value[]): Va
  * A product whose packed weight no binding holds becomes several, each with some of the outputs, which are put together again. The
  * slices are views of the parameter, so each is packed and bound by itself.
  */
-function cutOutputs(v: Value, limits: WeightLimits): Value {
+function cutOutputs(v: Value, limits: PackingLimits): Value {
   if (v.op !== 'linear' && v.op !== 'conv2d' && v.op !== 'matmul') return v;
   const weight = v.inputs[1]!;
   if (v.op === 'conv2d' && v.attrs.groups > 1) return v;
@@ -111,12 +115,12 @@ function decomposed(v: Value, inputs: readonly Value[]): Value {
  * The function in terms of operators that kernels are written for.
  * @throws EspalierError (ESP0601) for an operator that no kernel computes.
  */
-export function lower(func: Func, limits: WeightLimits): Func {
+export function lower(func: Func, options: LowerOptions): Func {
   const lowered = rewriteFunc(func, (v, inputs) => {
     const rule = LOWERINGS[v.op] as ((v: Value, inputs: readonly Value[]) => Value) | undefined;
-    return rule ? rule(v, inputs) : cutOutputs(withInputs(v, inputs), limits);
+    return rule ? rule(v, inputs) : cutOutputs(withInputs(v, inputs), options);
   });
-  const merged = mergeEqual(lowered);
+  const merged = mergeEqual(splitSums(lowered, options, options.samples ?? 1));
   // A value that is two results of the function is stored twice: the second time as a copy.
   const seen = new Set<Value>();
   const results = merged.results.map(({ name, value }) => {

@@ -180,17 +180,25 @@ export const CASES: { readonly [O in Exclude<OpName, 'solve'>]: readonly Case[] 
     (m) => m.op('reduce_sum', [m.input([5, 7, 9])], { axes: [0, 2], keep: false }),
     (m) => m.op('reduce_sum', [m.input([6, 3], 'i32')], { axes: [0], keep: false }),
     (m) => m.op('reduce_sum', [m.input([6, 3])], { axes: [0, 1], keep: false }),
+    // Long ones are split: split-cases.ts has more.
+    (m) => m.op('reduce_sum', [m.input([1301, 5])], { axes: [0], keep: false }),
   ],
-  reduce_mean: [(m) => m.op('reduce_mean', [m.input([2, 6, 10])], { axes: [1], keep: true })],
+  reduce_mean: [
+    (m) => m.op('reduce_mean', [m.input([2, 6, 10])], { axes: [1], keep: true }),
+    (m) => m.op('reduce_mean', [m.input([3, 200, 200])], { axes: [0, 1, 2], keep: true }),
+  ],
   reduce_max: [
     (m) => m.op('reduce_max', [m.input([2, 333])], { axes: [1], keep: false }),
     (m) => m.op('reduce_max', [m.input([2, 12], 'i32')], { axes: [1], keep: true }),
     (m) => m.op('reduce_max', [m.input([4, 12], 'u32')], { axes: [0], keep: true }),
+    (m) => m.op('reduce_max', [m.input([1301, 3])], { axes: [0], keep: false }),
   ],
   argmax: [
     (m) => m.op('argmax', [m.input([3, 100])], { axis: 1 }),
     (m) => m.op('argmax', [m.input([30, 4])], { axis: 0 }),
     (m) => m.op('argmax', [m.input([3, 11], 'i32')], { axis: 1 }),
+    (m) => m.op('argmax', [m.input([2, 6], 'f32', filled([2, 6], -Infinity))], { axis: 1 }),
+    (m) => m.op('argmax', [m.input([2003, 3])], { axis: 0 }),
   ],
   top_k: [
     (m) => m.op('top_k', [m.input([3, 10])], { k: 4 }),
@@ -206,6 +214,7 @@ export const CASES: { readonly [O in Exclude<OpName, 'solve'>]: readonly Case[] 
     (m) => m.op('matmul', [m.input([8, 8]), m.op('transpose', [m.param([8, 8])], { perm: [1, 0] })], {}),
     (m) => m.op('matmul', [m.param([4, 8]), m.input([2, 8, 3])], {}),
     (m) => m.op('matmul', [m.input([1, 1]), m.input([1, 1])], {}),
+    (m) => m.op('matmul', [m.op('transpose', [m.input([1301, 3])], { perm: [1, 0] }), m.input([1301, 9])], {}),
   ],
   linear: [
     (m) => m.op('linear', [m.input([2, 5, 16]), m.param([33, 16]), m.param([33])], {}),

@@ -1,0 +1,3 @@
+import { splitSuite } from './split-suite.js';
+
+await splitSuite('lavapipe');
