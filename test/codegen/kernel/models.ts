@@ -1,4 +1,4 @@
-/** The models whose kernels are all checked: every example, and vision transformers at their real sizes. */
+/** The models whose kernels are all checked: every example, vision transformers at their real sizes, and sums that are split. */
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Spec } from '../../../src/api/analyse.js';
@@ -32,6 +32,29 @@ const plain = (name: string): ModelSpec => ({
 
 const MODES: readonly AdapterMode[] = ['merged', 'factored', 'auto'];
 
+/** Sums that are split: a product of what a model computes, and a mean over an image. */
+const SUMS: ModelSpec = {
+  name: 'sums',
+  spec: {
+    text: `use std
+backbone sums() {
+  fc = Linear(4 -> 5)
+  forward(x: [b, 4, 120, 120]) {
+    rows = reshape(x, [b, 4, 14400])
+    fc(rows @ transpose(rows, [0, 2, 1])) + reshape(mean(x, axis: [1, 2, 3]), [b, 1, 1])
+  }
+}
+model Sums {
+  base = sums()
+}
+`,
+    path: 'sums.peft',
+  },
+  adapters: 'merged',
+  weights: 'f32',
+  trained: false,
+};
+
 export const MODELS: readonly ModelSpec[] = [
   ...examples.flatMap((file) =>
     MODES.map((adapters): ModelSpec => {
@@ -44,6 +67,7 @@ export const MODELS: readonly ModelSpec[] = [
   }),
   plain('vit_small_patch16'),
   plain('vit_base_patch16'),
+  SUMS,
   ...MODES.map((adapters): ModelSpec => {
     const spec = path('bench/vit-b-karst.peft');
     return { name: `vit-b-karst.peft, ${adapters}`, spec, adapters, weights: 'f32', trained: false };
