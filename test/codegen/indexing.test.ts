@@ -112,11 +112,13 @@ describe('index arithmetic', () => {
     // Both shapes come of one list of factors, so that they share some axes and divide others.
     const factors = fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 6 });
     const draw = fc.property(factors, fc.nat(63), fc.nat(63), fc.nat(), (list, cuts, others, at) => {
-      const shape = (where: number): number[] =>
-        list.reduce<number[]>(
-          (axes, f, i) => (i === 0 || (where >> i) % 2 ? [...axes, f] : [...axes.slice(0, -1), axes.at(-1)! * f]),
-          [],
-        );
+      const shape = (where: number): number[] => {
+        const axes: number[] = [];
+        list.forEach((f, i) => {
+          axes.push(i === 0 || (where >> i) % 2 ? f : axes.pop()! * f);
+        });
+        return axes;
+      };
       const [from, to] = [shape(cuts), shape(others)];
       const size = list.reduce((a, b) => a * b, 1);
       const names = from.map((_, i) => `c${i}`);
