@@ -176,11 +176,15 @@ const RULES: { readonly [O in OpName]: Rule } = {
     refused: [
       ['padding [1], [1] does not fit [2, 3]', [0], [f32('x', 2, 3)], { low: [1], high: [1], value: 0 }],
       ['padding of -1 elements', [], [f32('x', 2)], { low: [-1], high: [1], value: 0 }],
+      ['2 is not a bool (0 or 1)', [], [bool('x', 2)], { low: [0], high: [1], value: 2 }],
     ],
   },
   roll: {
     fits: [['f32[2,3]', [f32('x', 2, 3)], { shifts: [-1], axes: [1] }]],
-    refused: [['2 shifts for 1 axes', [], [f32('x', 2)], { shifts: [1, 2], axes: [0] }]],
+    refused: [
+      ['2 shifts for 1 axes', [], [f32('x', 2)], { shifts: [1, 2], axes: [0] }],
+      ['a shift of 0.5', [], [f32('x', 2)], { shifts: [0.5], axes: [0] }],
+    ],
   },
   gather: {
     fits: [['f32[2,5,6,4]', [f32('x', 2, 3, 4), i32('i', 5, 6)], { axis: 1 }]],
@@ -219,6 +223,7 @@ const RULES: { readonly [O in OpName]: Rule } = {
   linear: {
     fits: [['f32[2,7,5]', [f32('x', 2, 7, 3), f32('w', 5, 3), f32('b', 5)], {}]],
     refused: [
+      ['a scalar has no last axis', [0], [f32('x'), f32('w', 5, 3)], {}],
       ['x [2, 4] has 4 features and the weight [5, 3] takes 3', [0, 1], [f32('x', 2, 4), f32('w', 5, 3)], {}],
       ['the bias has shape [3], where [5] is wanted', [2], [f32('x', 2, 3), f32('w', 5, 3), f32('b', 3)], {}],
       ['4 operands, where 2 to 3 (x, weight, bias) are wanted', [], [f32('x'), f32('x'), f32('x'), f32('x')], {}],
@@ -244,6 +249,13 @@ const RULES: { readonly [O in OpName]: Rule } = {
         [0, 1],
         [f32('x', 1, 2, 2, 8), f32('w', 6, 2, 3, 3)],
         conv,
+      ],
+      ['padding [0, -1, 0, 0]', [], [f32('x', 1, 2, 8, 8), f32('w', 6, 2, 3, 3)], { ...conv, padding: [0, -1, 0, 0] }],
+      [
+        'stride [1, 0], dilation [1, 1], groups 1: not all positive integers',
+        [],
+        [f32('x', 1, 2, 8, 8), f32('w', 6, 2, 3, 3)],
+        { ...conv, stride: [1, 0] },
       ],
       [
         '4 groups do not divide 6 output channels',
@@ -271,6 +283,7 @@ const RULES: { readonly [O in OpName]: Rule } = {
   batch_norm: {
     fits: [['f32[2,3,4]', [f32('x', 2, 3, 4), f32('g', 3), f32('h', 3), f32('m', 3), f32('v', 3)], { eps: 0 }]],
     refused: [
+      ['x [2] has no channel axis', [0], [f32('x', 2), f32('g', 2), f32('h', 2), f32('m', 2), f32('v', 2)], { eps: 0 }],
       [
         'the variance has shape [4], where [3] is wanted',
         [4],
@@ -299,6 +312,12 @@ const RULES: { readonly [O in OpName]: Rule } = {
         { scale: 1 },
       ],
       [
+        'k [2, 3, 5, 8] and v [2, 3, 6, 7] do not fit',
+        [1, 2],
+        [f32('q', 2, 3, 4, 8), f32('k', 2, 3, 5, 8), f32('v', 2, 3, 6, 7)],
+        { scale: 1 },
+      ],
+      [
         'the bias [6, 5] does not broadcast to the scores [2, 3, 4, 5]',
         [3],
         [f32('q', 2, 3, 4, 8), f32('k', 2, 3, 5, 8), f32('v', 2, 3, 5, 7), f32('b', 6, 5)],
@@ -315,6 +334,7 @@ const RULES: { readonly [O in OpName]: Rule } = {
         [f32('x', 3, 8, 8)],
         { size: [4, 5], mode: 'bicubic', antialias: true },
       ],
+      ['size [0, 5]', [], [f32('x', 1, 3, 8, 8)], { size: [0, 5], mode: 'bicubic', antialias: true }],
       [
         'nearest takes one pixel and cannot be antialiased',
         [],

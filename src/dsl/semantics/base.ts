@@ -211,9 +211,12 @@ function affine(engine: Engine, site: LayerSite | PartSite, y: Value, x: Value, 
   };
   if (isObstacle(form)) return refuse(`${form.op}: ${form.reason}`, form.value);
   if (form.x !== x) return refuse('the adapter below rearranges its input', y);
-  const weight = weightOf(form);
-  const bias = biasOf(form);
   const plain = plainWeight(engine, site)!;
+  const merged = weightOf(form);
+  // A convolution of single pixels is a matrix, and its weight is written with a kernel of one pixel.
+  const pixels = [...merged.type.shape, 1, 1].join() === plain.type.shape.join();
+  const weight = pixels ? build.reshape(merged, plain.type.shape) : merged;
+  const bias = biasOf(form);
   if (weight.type.shape.join() !== plain.type.shape.join()) {
     return refuse(`it would be ${showShape(weight.type.shape)}`, y);
   }

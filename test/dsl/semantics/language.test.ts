@@ -222,6 +222,33 @@ model M {
     ).toBeLessThan(1e-12);
   });
 
+  it('is the merged weight of a convolution of single pixels, with its kernel', () => {
+    const text = (adapt: string) => `backbone one() {
+  conv = Conv2d(4 -> 8, kernel: 1)
+  forward(x: [b, 4, 6, 7]) { conv(x) }
+}
+adapter low() on base: Conv2d(in -> out) {
+  s = param [out] 3
+  forward(x) { s[:, new, new] * base(x) }
+}
+adapter high() on base: Conv2d(in -> out) {
+  half = param [out] 0.5
+  forward(x) { base(x, weight: half[:, new, new, new] * (4 * base.weight), bias: 2 * base.bias) }
+}
+model M {
+  base = one()
+  ${adapt}
+}`;
+    const x = wave([2, 4, 6, 7]);
+    const once = run(good(text('')), { x }).get('base')!;
+    const both = run(good(text('adapt base.conv with low()\n  adapt base.conv with high()')), { x }).get('base')!;
+    const six = tensor(
+      once.type.shape,
+      Float64Array.from(once.data, (v) => 6 * v),
+    );
+    expect(maxDifference(both, six)).toBeLessThan(1e-12);
+  });
+
   it('frozen and shared parameters: VeRA in eight lines', () => {
     const e = good(`use std
 adapter vera(rank: int = 4) on base: Linear(in -> out) {

@@ -16,6 +16,9 @@ const std = (body: string, before = '') => `use std\n${before}\nmodel M {\n  bas
 /** A layer with this adapter on it. */
 const adapter = (body: string, on = 'Linear(in -> out)', at = 'base.fc') =>
   `module A() {\n  fc = Linear(4 -> 4)\n  act = Mlp()\n  forward(x: [k, 4]) { act(fc(x)) }\n}\nmodule Mlp() {\n  forward(x: [k, 4]) { relu(x) }\n}\nadapter a() on base: ${on} {\n${body}\n}\nmodel M {\n  base = A()\n  adapt ${at} with a()\n}\n`;
+/** An adapter that asks for the weight of a layer on which another one is. */
+const twice = (layer: string, shape: string, below: string) =>
+  `module A() {\n  c = ${layer}\n  forward(x: [${shape}]) { c(x) }\n}\nadapter low() on base: Layer(in -> out) {\n  p = param [out, 8, 8] zeros\n  forward(x) { ${below} }\n}\nadapter high() on base: Layer(in -> out) {\n  forward(x) { base(x, weight: 2 * base.weight) }\n}\nmodel M {\n  base = A()\n  adapt base.c with low()\n  adapt base.c with high()\n}\n`;
 const prune = (options: string) => std(`  prune base.blocks[*].mlp.fc1 with magnitude(${options})`);
 const conv = (options: string) => mod(`  c = Conv2d(4 -> 4, kernel: 3, ${options})`, 'c(x)', 'k, 4, 8, 8');
 const deploy = (line: string) => `${std('')}deploy M {\n  ${line}\n}\n`;
@@ -87,7 +90,60 @@ const GROUPS: Readonly<Record<string, readonly Row[]>> = {
     ['ESP0222', /2 names|2/, mod('  a, b = «1»')],
     ['ESP0222', /2/, mod('  p = param [3] zeros', 'a, b = «p»\n    x + a')],
   ],
+  'patterns of rearrange': [
+    ['ESP0307', /parentheses do not nest/, mod('', 'rearrange(x, «"((b) n) -> b n"»)')],
+    ['ESP0307', /closes that was not opened/, mod('', 'rearrange(x, «"b) n -> b n"»)')],
+    ['ESP0307', /`\*` is not a name of an axis/, mod('', 'rearrange(x, «"b * -> b"»)')],
+    ['ESP0307', /is not closed/, mod('', 'rearrange(x, «"b n -> (b n"»)')],
+    ['ESP0307', /`b` stands twice on the left/, mod('', 'rearrange(x, «"b b -> b"»)')],
+    ['ESP0307', /`n` stands twice on the right/, mod('', 'rearrange(x, «"b n -> b n n"»)')],
+    ['ESP0307', /it needs one `->`/, mod('', 'rearrange(x, «"b n"»)')],
+    ['ESP0307', /it needs one `->`/, mod('', 'rearrange(x, «"b n -> n b -> b n"»)')],
+    ['ESP0307', /`n` is on the left only/, mod('', 'rearrange(x, «"b n -> b"»)')],
+    ['ESP0307', /`q` is on the right only/, mod('', 'rearrange(x, «"b n -> b n q"»)')],
+    ['ESP0307', /no axis `q`/, mod('', 'rearrange(x, «"b n -> n b"», q: 3)')],
+    ['ESP0307', /the left side has 3 axes/, mod('', 'rearrange(x, «"b n q -> q n b"»)')],
+    ['ESP0307', /are both open; give one/, mod('', 'rearrange(x, «"b (h d) -> b h d"»)')],
+    ['ESP0307', /\(h d\) is 6 and the axis has 4/, mod('', 'rearrange(x, «"b (h d) -> b h d"», h: 3, d: 2)')],
+    ['ESP0307', /does not divide by 3/, mod('', 'rearrange(x, «"b (h d) -> b h d"», h: 3)')],
+  ],
   'names and places': [
+    [
+      'ESP0202',
+      /layer `Conv3d`/,
+      adapter('  forward(x) { base(x) }', '«Conv3d»(in -> out)').replace('  adapt base.fc with a()\n', ''),
+    ],
+    ['ESP0206', /`base`/, std('  «base» = vit_base_patch16()')],
+    ['ESP0206', /`fc`/, mod('  fc = Linear(4 -> 4)\n  «fc» = Linear(4 -> 4)', 'fc(x)')],
+    [
+      'ESP0214',
+      /`one`/,
+      `use "./a.peft"\nuse "./b.peft"\n${mod('')}`,
+      { files: { 'a.peft': 'criterion one(weight) = weight\n', 'b.peft': 'criterion one(weight) = 2 * weight\n' } },
+    ],
+    [
+      'ESP0214',
+      /`A`/,
+      `use "./a.peft"\n${mod('').replace('module A', 'module «A»')}`,
+      { files: { 'a.peft': 'module A() {\n  forward(x: [k, 4]) { x }\n}\n' } },
+    ],
+    ['ESP0211', /no `vti`/, '«use std.vti»\nmodel M {\n}\n'],
+    ['ESP0212', /mine\.peft/, `«use "./mine.peft"»\n${mod('')}`],
+    ['ESP0213', /a\.peft/, `use "./a.peft"\n${mod('')}`, { files: { 'a.peft': 'use "./a.peft"\n' } }],
+    ['ESP0236', /no model/, mod('').slice(0, mod('').indexOf('model M'))],
+    ['ESP0237', /M, N/, `${mod('')}model «N» {\n  base = A()\n}\n`],
+    ['ESP0238', /`N`/, mod(''), { model: 'N' }],
+    ['ESP0238', /`N`/, `${mod('')}train «N» {\n}\n`],
+    ['ESP0239', /`rank`/, mod(''), { set: { rank: '3' } }],
+    ['ESP0240', /n=abc: must be int/, mod('').replace('model M', 'model M(n: int = 3)'), { set: { n: 'abc' } }],
+    ['ESP0241', /`M`/, 'model «M» {\n  if 1 == 2 { tune nothing }\n}\n'],
+    ['ESP0242', /nothing takes|does nothing|not used/, mod('  «3 + 4»')],
+    ['ESP0243', /input/, 'module A() {\n  forward() { 3 }\n}\nmodel M {\n  base = A()\n}\n'],
+    ['ESP0217', /`q`/, mod('  p = «q»\n  q = 3')],
+    ['ESP0232', /`k`/, mod('  p = «2k»')],
+    ['ESP0311', /`x`/, mod('').replace('forward(x: [k, 4])', 'forward(«x»)')],
+    ['ESP0311', /`m`/, mod('', 'x', 'k, «m»')],
+
     ['ESP0201', /nowhere/, mod('', 'x + «nowhere»')],
     ['ESP0215', /rank/, adapter('  forward(x) { base(x) * base.«rank» }')],
     ['ESP0215', /hidden/, mod('  fc = Linear(4 -> 4)', 'fc(x) * fc.«hidden»')],
@@ -146,6 +202,30 @@ const GROUPS: Readonly<Record<string, readonly Row[]>> = {
     ['ESP0205', /the start of `p`/, mod('  p = param [4] «"a"»', 'x + p')],
   ],
   adapters: [
+    ['ESP0330', /mpl/, std('  adapt base.blocks[*].mpl.fc1 with lora(rank: 4)')],
+    ['ESP0331', /base.blocks\[0\].norm1 is a LayerNorm/, std('  adapt «base.blocks[0].norm1» with lora(rank: 4)')],
+    [
+      'ESP0335',
+      /`s`/,
+      `adapter f() on base: Linear(in -> out) {\n  s = shared param [in] zeros\n  forward(x) { base(x * s) }\n}\n${mod('  a = Linear(4 -> 6)\n  b = Linear(6 -> 4)', 'b(a(x))').replace('base = A()', 'base = A()\n  adapt base.{a, b} with f()')}`,
+    ],
+    ['ESP0332', /relu/, twice('Linear(4 -> 4)', 'k, 4', 'relu(base(x))')],
+    ['ESP0332', /rearranges its input/, twice('Linear(4 -> 4)', 'k, 4, 4', 'base(rearrange(x, "k a b -> k b a"))')],
+    [
+      'ESP0332',
+      /it would be \[4, 4, 5, 5\]/,
+      twice('Conv2d(4 -> 4, kernel: 3, padding: 1)', 'k, 4, 8, 8', 'wide(x)').replace(
+        '  p =',
+        '  wide = Conv2d(in -> out, kernel: 5, padding: 2)\n  p =',
+      ),
+    ],
+    [
+      'ESP0332',
+      /does not depend on the channel alone/,
+      twice('Conv2d(4 -> 4, kernel: 1)', 'k, 4, 8, 8', 'base(x) + p'),
+    ],
+    ['ESP0340', /base.norm/, std('  prune «base.norm» with magnitude(sparsity: 50%)')],
+
     ['ESP0333', /weight/, adapter('  forward(x) { base(x, weight: «3») }', '(x: [k, d])', 'base.act')],
     ['ESP0333', /weight/, adapter('  forward(x) { base(x) + base.«weight» }', '(x: [k, d])', 'base.act')],
     ['ESP0334', /a/, adapter('  forward(x) { sum(base(x), axis: 1) }')],
@@ -183,6 +263,33 @@ const GROUPS: Readonly<Record<string, readonly Row[]>> = {
     ['ESP0206', /n/, mod('').replace('A()', 'A(n: int = 1, «n»: int = 2)')],
   ],
   pruning: [
+    [
+      'ESP0336',
+      /a mask is put on.*other/,
+      adapter('  forward(x) { base(x) }')
+        .replace('act = Mlp()', 'act = Mlp()\n  other = Linear(4 -> 4)')
+        .replace('adapt base.fc with a()', 'use_')
+        .replace('use_', 'prune base.other with m(sparsity: 50%)')
+        .replace('model M', 'criterion m(weight) = abs(weight)\nmodel M'),
+    ],
+    [
+      'ESP0344',
+      /m/,
+      `criterion m(weight) = sum(weight, axis: 0)\n${mod('  fc = Linear(4 -> 4)', 'fc(x)').replace('base = A()', 'base = A()\n  prune base.fc with m(sparsity: 50%)')}`,
+    ],
+    ['ESP0343', /input/, std('  prune base.blocks[0].mlp.fc1 with «wanda»(sparsity: 50%)')],
+    [
+      'ESP0342',
+      /base.blocks\[0\].mlp.fc1/,
+      std(
+        '  prune base.blocks[0].mlp.fc1 with magnitude(sparsity: 50%)\n  «prune base.blocks[0].mlp.fc1 with magnitude(sparsity: 50%)»',
+      ),
+    ],
+    ['ESP0346', /fixes the sparsity already/, prune('shape: 2:4, «sparsity: 50%»')],
+    ['ESP0346', /nothing says how much/, std('  prune base.blocks[*].mlp.fc1 with «magnitude()»')],
+    ['ESP0347', /4:2/, prune('shape: «4:2»')],
+    ['ESP0348', /a label|part/, std('  tune «base.blocks[0].attn.qkv.q»')],
+
     ['ESP0209', /magnitude/, prune('«50%»')],
     ['ESP0203', /sparsness/, prune('«sparsness»: 50%')],
     ['ESP0208', /sparsity/, prune('sparsity: 50%, «sparsity: 60%»')],
@@ -219,6 +326,10 @@ const GROUPS: Readonly<Record<string, readonly Row[]>> = {
     ['ESP0202', /nothing/, 'use std\nvariant v = «nothing»(3)\nmodel M {\n  base = v()\n}\n'],
   ],
   'names of tensors': [
+    ['ESP0231', /`size`/, variant(''), { facts: () => ({ options: { size: 3 } }) }],
+    ['ESP0230', /depth/, variant(''), { facts: () => ({ options: { depth: 3 } }) }],
+    ['ESP0233', /mlp.fc1.weight.x/, variant('names x { "n" = «blocks[0].mlp.fc1.weight.x» }')],
+
     ['ESP0233', /nrom/, variant('names x { "n" = «nrom» }')],
     ['ESP0233', /fc9/, variant('names x { "n" = «blocks[0].mlp.fc9» }')],
     ['ESP0233', /blocks\[0, 1\]/, variant('names x { "n" = «blocks[0, 1]».norm1 }')],
