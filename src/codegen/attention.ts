@@ -12,13 +12,13 @@ import type { AttentionProblem, GeneratedVariant } from './problem.js';
 
 /**
  * All ways to run an attention, best first; the last one is portable.
- * @throws RangeError if a dimension is not a positive integer or the scale is not finite.
+ * @throws RangeError if a dimension is not a positive integer or the scale is not finite; BatchInside where another than the
+ * first is a multiple of the batch.
  */
 export function attentionVariants(p: AttentionProblem): GeneratedVariant[] {
   const { batch, rows, keys, headDim, valueDim } = p;
-  for (const [name, size] of Object.entries({ rows, keys, headDim, valueDim })) {
-    if (isBatch(size)) throw new BatchInside(`the ${name} of attention`);
-  }
+  for (const name of ['rows', 'keys', 'headDim', 'valueDim'] as const)
+    if (isBatch(p[name])) throw new BatchInside(name);
   for (const [name, size] of Object.entries({ batch, rows, keys, headDim, valueDim })) {
     if (!Number.isInteger(size) || size < 1) throw new RangeError(`attention with ${name} = ${size}`);
   }

@@ -71,6 +71,6 @@ export function contractVariants(p: ContractProblem): GeneratedVariant[] {
   for (const [name, size] of Object.entries({ batch: p.batch, m: p.m, n: p.n, k: p.k })) {
     if (!Number.isInteger(size) || size < 1) throw new RangeError(`contraction with ${name} = ${size}`);
   }
-  if (isBatch(p.n)) throw new BatchInside('the columns of a product');
+  if (isBatch(p.n)) throw new BatchInside('columns');
   return contractCandidates(p).map((c) => contractVariant(p, c));
 }

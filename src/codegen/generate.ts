@@ -27,9 +27,10 @@ import type { BoundWindow } from './kernel/types.js';
 import { ELEMENT_BYTES } from './kernel/uses.js';
 import { type BuiltKernel, type BuiltVariant, elementOf, type Place } from './kernel.js';
 import { lower } from './lower.js';
+import { OneByOne } from './one-by-one.js';
 import { labelOf, placeOf } from './place.js';
 import { scalarOf } from './reader.js';
-import { BASELINE, CannotCut, type Limits, OneByOne, type ScheduledDispatch } from './schedule.js';
+import { BASELINE, CannotCut, type Limits, type ScheduledDispatch } from './schedule.js';
 import { padded, type WeightRecipe, Weights } from './weights.js';
 
 export interface GenerateOptions {
@@ -59,7 +60,7 @@ export interface Generated {
   readonly weights: readonly WeightRecipe[];
   /** Of what holds samples, for one of them, and of the rest; `describeMemory` prints a plan. */
   readonly memory: MemoryPlans;
-  /** Why samples run one by one although more were asked for, where an operator is the reason. */
+  /** Why samples run one by one, however many are asked for. */
   readonly oneByOne?: Diagnostic;
 }
 
@@ -88,8 +89,7 @@ export function generate(module: Module, options: GenerateOptions): Generated {
     return build(infer, options.samples ?? 1);
   } catch (error) {
     if (!(error instanceof OneByOne)) throw error;
-    const made = build(funcAt(infer, 1), 1);
-    return error.why ? { ...made, oneByOne: error.why } : made;
+    return { ...build(funcAt(infer, 1), 1), oneByOne: error.why };
   }
 }
 
@@ -276,9 +276,15 @@ class EntryBuilder {
    */
   private fitting(scheduled: readonly Scheduled[]): number {
     const stored = new Set(scheduled.flatMap(({ group }) => [...group.stores, ...group.reads]));
-    const each = [...stored].filter((v) => hasBatch(v.type.shape)).map((v) => this.room(v));
-    const most = Math.floor(this.limits.maxStorageBufferBindingSize / Math.max(1, ...each));
-    if (most < 1) throw new OneByOne();
+    const held = [...stored].filter((v) => hasBatch(v.type.shape));
+    const room = (v: Value | undefined): number => (v ? this.room(v) : 1);
+    const largest = held.reduce<Value | undefined>((most, v) => (room(v) > room(most) ? v : most), undefined);
+    const limit = this.limits.maxStorageBufferBindingSize;
+    const most = Math.floor(limit / room(largest));
+    if (largest && most < 1) {
+      const args = { operator: largest.op, bytes: bytesOf(largest), limit, device: this.options.deviceHelps ?? false };
+      throw new OneByOne(diagnostic('ESP0608', { what: 'sample', ...args }, placeOf(largest)));
+    }
     return Math.min(most, this.samples);
   }
 

@@ -10,7 +10,7 @@
  * comes out as 4·(something) + LANE (see `laneForm`).
  */
 
-import { isBatch } from '../ir/batch.js';
+import { BATCH, isBatch, parted } from '../ir/batch.js';
 
 export type Atom =
   | { readonly kind: 'var'; readonly name: string; readonly hi: number; readonly key: string }
@@ -111,6 +111,34 @@ export function shift(x: Index, by: number): Index {
   return by === 0 ? x : build(x.terms, x.constant + by);
 }
 
+/** The batch would have to be divided by what does not divide it, or by itself: whoever builds the kernel says so (BatchInside). */
+export class BatchDivided extends Error {}
+
+let batched = false;
+
+/** What `make` gives; `holds` says that large numbers in its sizes and addresses are multiples of the batch, and smaller ones beside them. */
+export function overBatch<T>(holds: boolean, make: () => T): T {
+  const outer = batched;
+  batched = holds;
+  try {
+    return make();
+  } finally {
+    batched = outer;
+  }
+}
+
+/** Floor of x / by for every number of samples. @throws BatchDivided if that depends on the number */
+function quotient(x: number, by: number): number {
+  const { times, rest } = parted(x);
+  if (!batched || (times === 0 && !isBatch(by))) return Math.floor(x / by);
+  if (!isBatch(by)) {
+    if (times % by !== 0) throw new BatchDivided();
+    return (times / by) * BATCH + Math.floor(rest / by);
+  }
+  if (times === 0 ? x < 0 : rest !== 0) throw new BatchDivided();
+  return Math.floor(x / by);
+}
+
 const gcd = (a: number, b: number): number => (b === 0 ? Math.abs(a) : gcd(b, a % b));
 
 /** x = by·whole + rest, where every coefficient of rest lies in 0 <= c < by. */
@@ -118,12 +146,12 @@ function split(x: Index, by: number): { whole: Index; rest: Index } {
   const whole: Term[] = [];
   const rest: Term[] = [];
   for (const { atom, coeff } of x.terms) {
-    const q = Math.floor(coeff / by);
+    const q = quotient(coeff, by);
     const r = coeff - q * by;
     if (q !== 0) whole.push({ atom, coeff: q });
     if (r !== 0) rest.push({ atom, coeff: r });
   }
-  const q = Math.floor(x.constant / by);
+  const q = quotient(x.constant, by);
   return { whole: build(whole, q), rest: normalise(rest, x.constant - q * by) };
 }
 
@@ -140,7 +168,7 @@ function factor(rest: Index, by: number): { g: number; coarse: Index; fine: Inde
       if (t.coeff % g === 0) coarse.push({ atom: t.atom, coeff: t.coeff / g });
       else fine.push(t);
     }
-    const q = Math.floor(rest.constant / g);
+    const q = quotient(rest.constant, g);
     const f = build(fine, rest.constant - q * g);
     if (f.lo >= 0 && f.hi < g) return { g, coarse: build(coarse, q), fine: f };
   }
@@ -242,14 +270,18 @@ export function flatten(coords: readonly Index[], shape: readonly number[]): Ind
   return sum(...parts);
 }
 
+/** Whether the axis is the batch, with nothing but axes of 1 before it. */
+const outermost = (shape: readonly number[], axis: number): boolean =>
+  isBatch(shape[axis]!) && shape.every((d, i) => i >= axis || d === 1);
+
 /** Coordinates of a row-major position. */
 export function unflatten(flat: Index, shape: readonly number[]): Index[] {
   const coords = new Array<Index>(shape.length);
   let step = 1;
   for (let i = shape.length - 1; i >= 0; i--) {
     const d = shape[i]!;
-    // The first axis needs no remainder: a position lies inside the tensor.
-    coords[i] = d === 1 ? ZERO : i === 0 ? div(flat, step) : mod(div(flat, step), d);
+    // The first axis needs no remainder: a position lies inside the tensor. By the batch there is none.
+    coords[i] = d === 1 ? ZERO : i === 0 || outermost(shape, i) ? div(flat, step) : mod(div(flat, step), d);
     step *= d;
   }
   return coords;

@@ -3,8 +3,8 @@
 import { perSample } from '../ir/batch.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import type { OpName, Value } from '../ir/types.js';
-import { type Group, joinedIn } from './group.js';
 import type { Reach } from './grid.js';
+import { type Group, joinedIn } from './group.js';
 import { type Index, shift, variable } from './indexing.js';
 import { explicitAddresses } from './kernel/addresses.js';
 import { Body } from './kernel/body.js';

@@ -8,10 +8,10 @@
  */
 
 import { diagnostic } from '../diagnostics/catalogue.js';
-import type { Diagnostic } from '../diagnostics/types.js';
 import { hasBatch } from '../ir/batch.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import type { Group } from './group.js';
+import { BatchDivided, overBatch } from './indexing.js';
 import { BatchInside } from './kernel/expr.js';
 import type { BoundWindow } from './kernel/types.js';
 import { type BuiltKernel, type Chunk, type KernelContext, KernelWriter } from './kernel.js';
@@ -19,6 +19,7 @@ import { attentionKernel } from './kernel-attention.js';
 import { contractDomain, contractKernel } from './kernel-contract.js';
 import { pointwiseDomain, pointwiseKernel } from './kernel-pointwise.js';
 import { reduceDomain, reduceKernel } from './kernel-reduce.js';
+import { OneByOne, whereInside } from './one-by-one.js';
 import { placeOf } from './place.js';
 import { rowPlan } from './rows.js';
 
@@ -62,18 +63,15 @@ export class CannotCut extends Error {
   }
 }
 
-/** The samples of a group have to be run one by one. */
-export class OneByOne extends Error {
-  constructor(
-    /** For people, where an operator is the reason, and not a size. */
-    readonly why?: Diagnostic,
-  ) {
-    super('samples have to be run one by one');
-  }
+function build(group: Group, context: KernelContext, chunk?: Chunk): BuiltKernel {
+  return overBatch(holdsBatch(group), () => kernelOf(group, new KernelWriter(group, context, chunk)));
 }
 
-function build(group: Group, context: KernelContext, chunk?: Chunk): BuiltKernel {
-  const w = new KernelWriter(group, context, chunk);
+/** Whether the kernel works on samples, however many. */
+const holdsBatch = ({ anchor, stores, reads }: Group): boolean =>
+  [anchor, ...stores, ...reads].some((v) => hasBatch(v.type.shape));
+
+function kernelOf(group: Group, w: KernelWriter): BuiltKernel {
   switch (group.kind) {
     case 'pointwise':
       return pointwiseKernel(w);
@@ -91,10 +89,9 @@ function outermost(group: Group, context: KernelContext): BuiltKernel {
   try {
     return build(group, context);
   } catch (error) {
-    if (!(error instanceof BatchInside)) throw error;
-    throw new OneByOne(
-      diagnostic('ESP0607', { operator: group.anchor.op, what: error.message }, placeOf(group.anchor)),
-    );
+    if (error instanceof BatchInside) throw new OneByOne(whereInside(group, error.inside));
+    if (error instanceof BatchDivided) throw new OneByOne(whereInside(group, 'address'));
+    throw error;
   }
 }
 
@@ -135,9 +132,10 @@ export function scheduleGroup(group: Group, context: KernelContext, limits: Limi
   const bindings = whole.windows.length;
   const fewest = Math.max(0, ...tally(whole.windows));
   if (fewest <= 1 && bindings <= limits.maxStorageBuffersPerShaderStage) return [whole];
-  if ([group.anchor, ...group.stores, ...group.reads].some((v) => hasBatch(v.type.shape))) {
+  if (holdsBatch(group)) {
     if (bindings <= limits.maxStorageBuffersPerShaderStage) return [whole];
-    throw new OneByOne();
+    const args = { operator: group.anchor.op, bindings, limit: limits.maxStorageBuffersPerShaderStage };
+    throw new OneByOne(diagnostic('ESP0608', { what: 'bindings', ...args }, placeOf(group.anchor)));
   }
   const { extent, units } = domain(group);
   const single = ({ windows }: ScheduledDispatch): boolean => tally(windows).every((n) => n === 1);

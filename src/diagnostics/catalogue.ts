@@ -24,7 +24,8 @@ export const CATALOGUE = {
 };
 
 export type Code = keyof typeof CATALOGUE;
-type ArgsOf<C extends Code> = (typeof CATALOGUE)[C] extends Entry<infer A> ? A : never;
+/** What the message of a code is made of. */
+export type ArgsOf<C extends Code> = (typeof CATALOGUE)[C] extends Entry<infer A> ? A : never;
 
 export interface Place {
   readonly primary?: Label;

@@ -17,6 +17,33 @@ const fewer = (device: boolean): string[] => [
   ...forDevice(device),
 ];
 
+const ONE_IN_A_PASS = 'the program is right as it is, with one image in each pass: `batch = [1]` asks for that';
+
+const ATTEND = 'give q, k and v as [b, heads, tokens, width]: `transpose` or `rearrange` before it';
+/** Where the batch came to lie, though kernels for any number of images have it outermost, and the cure. */
+const INSIDE = {
+  joined: {
+    what: 'joins the batch with an axis before it',
+    cure: 'move the batch to the front first: `transpose`, then `reshape`',
+  },
+  split: {
+    what: 'puts another axis before the batch',
+    cure: 'split it so that the batch stays the first: [b, 2, ...] instead of [2, b, ...]',
+  },
+  divided: {
+    what: 'finds its elements by a division of the number of images',
+    cure: 'concatenate and reshape along other axes than the batch',
+  },
+  columns: {
+    what: 'has the batch as its columns',
+    cure: 'multiply the other way round, so that the batch is among the rows: `x @ W.T` instead of `W @ x.T`',
+  },
+  rows: { what: 'has the batch as its queries', cure: ATTEND },
+  keys: { what: 'has the batch as its keys', cure: ATTEND },
+  headDim: { what: 'has the batch as the width of its queries and keys', cure: ATTEND },
+  valueDim: { what: 'has the batch as the width of its values', cure: ATTEND },
+};
+
 export const GENERATION = {
   ESP0600: entry<{ what: string }>({
     title: 'Internal error',
@@ -100,18 +127,46 @@ P = param [b, n, d] zeros      // as many as there are images in a batch: refuse
 P = param [1, n, d] zeros      // one for all; expand(P, b) repeats it
 \`\`\``,
   }),
-  ESP0607: entry<{ operator: string; what: string }>({
+  ESP0607: entry<{ operator: string; inside: keyof typeof INSIDE; from: readonly string[]; to: string }>({
     title: 'Images run one by one',
     severity: 'warning',
-    message: (a) => `\`${a.operator}\` works across the images of a batch: ${a.what}`,
-    help: () => ['the program is right, but it runs one image at a time; keep the batch the first axis'],
-    explain: `Kernels are built for any number of images: the batch is the outermost axis of every tensor in memory, and a kernel is told how
-many there are. An operator that joins the batch with another axis, from the inside, cannot be written so. The program then runs images one after
-the other, whatever \`batch\` asks for.
+    message: (a) => {
+      const { what } = INSIDE[a.inside];
+      return `\`${a.operator}\` ${what} (from ${a.from.join(', ')} to ${a.to}), so images run one by one`;
+    },
+    help: (a) => [INSIDE[a.inside].cure, ONE_IN_A_PASS],
+    explain: `Kernels are built for any number of images: the batch is the outermost axis of every tensor in memory, wherever it stands in a
+shape, and a kernel is told how many there are. Some operators cannot be written so:
+
+* what joins the batch with an axis before it, or splits it so that another axis comes first: where an element lies would be a product with the number of images;
+* what reads samples that are concatenated along the batch through a reshape that does not divide them alike;
+* a matrix product whose columns are the batch, and attention whose tokens or widths are: their tiles are cut when kernels are built.
+
+The program is right, but it runs images one after the other, whatever \`batch\` asks for. Move the batch to the front before the operator:
 
 \`\`\`
-reshape(x.T, [n * b, d])       // the batch is inside: one by one
-reshape(x, [b * n, d])         // fine
+reshape(transpose(x, [1, 0, 2]), [n * b, d])    // [n, b, d]: the batch is inside, one by one
+reshape(x, [b * n, d])                          // [b, n, d]: fine
+W @ x.T                                         // [m, k] @ [k, b]: the columns are the batch, one by one
+x @ W.T                                         // [b, k] @ [k, m]: the rows are, fine
 \`\`\``,
+  }),
+  ESP0608: entry<
+    { operator: string } & (
+      | { what: 'sample'; bytes: number; limit: number; device: boolean }
+      | { what: 'bindings'; bindings: number; limit: number }
+    )
+  >({
+    title: 'One image as large as a pass',
+    severity: 'warning',
+    message: (a) =>
+      a.what === 'sample'
+        ? `what \`${a.operator}\` gives takes ${size(a.bytes, a.limit)} for one image; a kernel sees at most ${size(a.limit)} of a tensor, so images run one by one`
+        : `\`${a.operator}\` needs ${a.bindings} bindings for its tensors; a kernel may have ${a.limit}, so images run one by one, each in parts`,
+    help: (a) => [...smaller(a.what === 'sample' && a.device), ONE_IN_A_PASS],
+    explain: `A kernel sees a tensor through bindings, and WebGPU guarantees eight of them of 128 MiB each. As many images as fit are run in one
+pass. Here one image alone takes more: it is worked on in parts, and the next image begins when it is done, whatever \`batch\` asks for.
+
+Use a smaller image, or fewer tokens. If this machine's GPU offers more, \`limits = device\` under \`deploy\` compiles for that.`,
   }),
 };

@@ -26,6 +26,12 @@ export const perSample = (size: number): number => sizeAt(size, 1);
 export const shapeAt = (shape: readonly number[], samples: number): readonly number[] =>
   hasBatch(shape) ? shape.map((d) => sizeAt(d, samples)) : shape;
 
+/** A sum of a multiple of the batch and a number that is small beside it: `-24b + 3`. Where no batch is, a large number is just that. */
+export function parted(x: number): { readonly times: number; readonly rest: number } {
+  const times = Math.round(x / BATCH);
+  return { times, rest: x - times * BATCH };
+}
+
 /** `3`, `b`, `197b`. */
 export function showSize(size: number): string {
   if (!isBatch(size)) return String(size);

@@ -156,8 +156,10 @@ class Lowering {
       if (coeff > 0) more(term);
       else minus.push(term);
     }
-    if (x.constant > 0) more(size(x.constant));
-    if (x.constant < 0) minus.push(size(-x.constant));
+    for (const part of this.uses.constants(x.constant)) {
+      if (part > 0) more(size(part));
+      if (part < 0) minus.push(size(-part));
+    }
     return minus.reduce((from, m) => sub(from, m), plus ?? u32(0));
   }
 

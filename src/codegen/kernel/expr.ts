@@ -9,20 +9,19 @@ export const U32: Type = { scalar: 'u32', lanes: 1 };
 export const I32: Type = { scalar: 'i32', lanes: 1 };
 export const BOOL: Type = { scalar: 'bool', lanes: 1 };
 
-/** The batch stands where only a number can: as a factor of an address, as the size of a tile. Whoever builds the kernel names the operator. */
+/** Where the batch came to stand though only a number can: a factor of an address, the columns of a product, an axis of attention. */
+export type Inside = 'address' | 'columns' | 'rows' | 'keys' | 'headDim' | 'valueDim';
+
+/** No kernel for any number of samples can be written like that. Whoever builds the kernel names the operator (one-by-one.ts). */
 export class BatchInside extends Error {
-  constructor(what: string) {
-    super(`the batch stands in ${what}`);
+  constructor(readonly inside: Inside) {
+    super(`the batch is inside: ${inside}`);
   }
 }
 
-/**
- * @throws RangeError for NaN, which has no literal in WGSL; BatchInside for a size that holds the batch, or a number made of one (`m - 1`): these
- * are `size`.
- */
+/** A number of the program. @throws RangeError for NaN, which has no literal in WGSL. */
 export function literal(value: number, scalar: Scalar): Expr {
   if (Number.isNaN(value)) throw new RangeError('NaN has no literal in WGSL');
-  if (isBatch(value) || isBatch(value + 1)) throw new BatchInside('a number');
   return { kind: 'literal', scalar, lanes: 1, value };
 }
 /** The largest f32. */
@@ -30,8 +29,13 @@ export const F32_MAX = 3.4028234663852886e38;
 /** What is written for a number: WGSL has no infinities, so they become the largest finite ones. -inf in an attention mask still gives a weight of exactly 0. */
 export const written = (value: number): number => Math.max(-F32_MAX, Math.min(F32_MAX, value));
 
-export const u32 = (value: number): Expr => literal(value, 'u32');
-export const i32 = (value: number): Expr => literal(value, 'i32');
+/** A number of the kernel. @throws BatchInside for a size that holds the batch, or a number made of one (`m - 1`): these are `size`. */
+function whole(value: number, scalar: 'u32' | 'i32'): Expr {
+  if (isBatch(value) || isBatch(value + 1)) throw new BatchInside('address');
+  return literal(value, scalar);
+}
+export const u32 = (value: number): Expr => whole(value, 'u32');
+export const i32 = (value: number): Expr => whole(value, 'i32');
 export const f32 = (value: number): Expr => literal(value, 'f32');
 
 export function name(text: string, type: Type): Expr {

@@ -2,7 +2,7 @@
  * A kernel for a number of samples: what the uniform says becomes a number, and so does every size that holds the batch. The verifier and the
  * simulator look at kernels so.
  */
-import { BATCH, isBatch, sizeAt } from '../../ir/batch.js';
+import { BATCH, isBatch, parted, sizeAt } from '../../ir/batch.js';
 import { constIndex, div, type Index, mod, scale, sum, variable } from '../indexing.js';
 import { SAMPLES, u32 } from './expr.js';
 import type { Condition, Expr, Kernel, LoweredKernel, Stmt } from './types.js';
@@ -25,7 +25,9 @@ export function usesSamples({ main, functions }: Pick<Kernel, 'main' | 'function
 
 /** The kernel with its sizes for `samples`. */
 export function kernelAt<K extends Kernel | LoweredKernel>(kernel: K, samples: number): K {
-  const at = (x: Index): Index => indexAt(x, samples);
+  const open = kernel.buffers.some((b) => isBatch(b.count));
+  const constant = (x: number): number => (open ? parted(x).times * samples + parted(x).rest : x);
+  const at = (x: Index): Index => indexAt(x, samples, constant);
   const condition = (c: Condition): Condition => ({ index: at(c.index), below: sizeAt(c.below, samples) });
   const expr = (e: Expr): Expr => {
     if (isSamples(e)) return u32(samples);
@@ -54,12 +56,12 @@ export function kernelAt<K extends Kernel | LoweredKernel>(kernel: K, samples: n
   };
 }
 
-function indexAt(x: Index, samples: number): Index {
+function indexAt(x: Index, samples: number, constant: (x: number) => number): Index {
   const terms = x.terms.map(({ atom, coeff }) => {
     if (atom.kind === 'var') return scale(variable(atom.name, extentAt(atom.hi + 1, samples)), coeff);
-    return scale((atom.kind === 'div' ? div : mod)(indexAt(atom.of, samples), atom.by), coeff);
+    return scale((atom.kind === 'div' ? div : mod)(indexAt(atom.of, samples, constant), atom.by), coeff);
   });
-  return sum(constIndex(sizeAt(x.constant, samples)), ...terms);
+  return sum(constIndex(constant(x.constant)), ...terms);
 }
 
 /** The extent of a variable that counts a size, or its parts: ceil(k·b / by) for a small `by`. */

@@ -2,8 +2,9 @@
  * How a kernel uses its buffers, found out from the finished program: by vec4, by element or both, and from where to where. What is touched
  * of a tensor is bound and nothing else; if it is more than one binding may hold, through several windows that follow one another.
  */
-import { isBatch } from '../../ir/batch.js';
+import { BATCH, isBatch, parted } from '../../ir/batch.js';
 import { constIndex, dependsOn, type Index, laneForm, substitute } from '../indexing.js';
+import { BatchInside } from './expr.js';
 import type { BoundWindow, Buffer, Condition, Expr, Kernel, Stmt, Type } from './types.js';
 import { eachExpr, eachStmt } from './walk.js';
 
@@ -74,6 +75,18 @@ export class Uses {
       else use.elements = true;
       if (written) use.written = true;
     }
+  }
+
+  /**
+   * A constant of an address as what is added: a multiple of the batch, and what is beside it. Without a batch, a large number is a number.
+   * @throws BatchInside where some tensor is so large that it could be either
+   */
+  constants(x: number): readonly number[] {
+    const { times, rest } = parted(x);
+    const counts = [...this.byName.values()].map((b) => b.count);
+    if (times === 0 || rest === 0 || !counts.some(isBatch)) return [x];
+    if (counts.some((n) => !isBatch(n) && n >= BATCH / 2)) throw new BatchInside('address');
+    return [x - rest, rest];
   }
 
   buffer(name: string): Buffer {
