@@ -73,14 +73,20 @@ async function measure(gpu: Gpu, shape: ContractShape, rounds: number): Promise<
       prepare(gpu, printKernel(ceiling(chains)), [CEILING_GROUPS, 1, 1], [y]),
     );
   }
-  const { problem, buffers } = contractProblem(shape);
-  const variants = contractVariants(problem);
-  const texts = textsOf(variants, buffers);
-  for (const [i, v] of variants.entries()) {
-    if (!legal(gpu, v)) continue;
-    await add(v.name, 2 * shape.m * shape.n * shape.k, () =>
-      prepare(gpu, texts[i]!, workgroupsAt(v.workgroups, 1), [a, b, y]),
-    );
+  for (const [way, own] of [
+    [', dy·W', { ...shape, b: 'sum' } as const],
+    ['', shape],
+  ] as const) {
+    const { problem, buffers } = contractProblem(own);
+    const weight = own === shape ? b : upload(gpu, contractData(own, (x) => x).b);
+    const variants = contractVariants(problem);
+    const texts = textsOf(variants, buffers);
+    for (const [i, v] of variants.entries()) {
+      if (!legal(gpu, v)) continue;
+      await add(`${v.name}${way}`, 2 * shape.m * shape.n * shape.k, () =>
+        prepare(gpu, texts[i]!, workgroupsAt(v.workgroups, 1), [a, weight, y]),
+      );
+    }
   }
   for (let round = 0; round < rounds; round++) {
     for (const c of candidates) {

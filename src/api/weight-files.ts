@@ -16,8 +16,8 @@ export function packWeight(recipe: WeightRecipe, tensor: Tensor): Uint8Array {
     return recipe.pack(tensor);
   } catch (error) {
     if (!(error instanceof HalfOverflow)) throw error;
-    const { row, column, value } = error;
-    throw new EspalierError([diagnostic('ESP0925', { name: recipe.param, row, column, value })]);
+    const { coords, value } = error;
+    throw new EspalierError([diagnostic('ESP0925', { name: recipe.param, coords, value })]);
   }
 }
 

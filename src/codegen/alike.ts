@@ -7,8 +7,9 @@ import { attrsKey } from '../ir/intern.js';
 import { showType } from '../ir/ops/shapes.js';
 import type { Value } from '../ir/types.js';
 import type { Group } from './group.js';
-import { type BuiltKernel, type Held, type KernelContext, viewedParam } from './kernel.js';
+import type { BuiltKernel, Held, KernelContext } from './kernel.js';
 import { type Limits, type ScheduledDispatch, scheduleGroup } from './schedule.js';
+import { viewedParam, weightMatrix } from './weight-matrix.js';
 
 interface Known {
   readonly parts: readonly ScheduledDispatch[];
@@ -54,8 +55,10 @@ export class Schedules {
       if (read) return `read ${type} ${this.context.place(v)}`;
       return `${v.op} ${attrsKey(v.attrs)} ${type} ${v.inputs.map((x) => at.get(x)).join(',')}`;
     });
+    const matrix = kind === 'contract' ? weightMatrix(anchor) : undefined;
     const parts = [
       kind,
+      matrix ? this.context.packed(matrix).layout.text : '',
       at.get(anchor),
       path.map((v) => at.get(v)).join(','),
       ...stores.map((v) => `${at.get(v)} ${this.context.place(v)}`),
@@ -66,9 +69,11 @@ export class Schedules {
 
 /** The kernel over other values. */
 function over(kernel: BuiltKernel, image: ReadonlyMap<Value, Value>): BuiltKernel {
-  const held = (h: Held): Held => (h.kind === 'value' ? { kind: 'value', value: image.get(h.value)! } : h);
-  const holds = new Map([...kernel.holds].map(([name, h]) => [name, held(h)]));
-  if (!kernel.packed) return { ...kernel, holds };
-  const view = image.get(kernel.packed.view)!;
-  return { ...kernel, holds, packed: { ...kernel.packed, view, param: viewedParam(view)! } };
+  const held = (h: Held): Held => {
+    if (h.kind === 'value') return { kind: 'value', value: image.get(h.value)! };
+    if (h.kind !== 'packed') return h;
+    const view = image.get(h.weight.view)!;
+    return { kind: 'packed', weight: { ...h.weight, view, param: viewedParam(view)! } };
+  };
+  return { ...kernel, holds: new Map([...kernel.holds].map(([name, h]) => [name, held(h)])) };
 }

@@ -1,9 +1,10 @@
 /** Contraction without any feature: each thread computes its own tile in registers. Legal on every adapter. */
+
+import { paddedK, slotsOf, weightFunction, weightsOf } from './contract-operands.js';
 import type { RegisterSchedule } from './contract-schedules.js';
-import { paddedK, weightFunction } from './contract-weight.js';
 import { parts, startBatch, startTile, tileGrid } from './grid.js';
 import { Body } from './kernel/body.js';
-import { add, all, call, component, F32X4, f32, lt, mul, name, size, splat, u32, uint } from './kernel/expr.js';
+import { add, all, component, F32X4, f32, lt, mul, name, size, splat, u32, uint } from './kernel/expr.js';
 import { fma, plus, range } from './kernel/sugar.js';
 import type { Expr, Kernel } from './kernel/types.js';
 import type { ContractProblem, GeneratedVariant, Ranks } from './problem.js';
@@ -28,14 +29,25 @@ export function contractRegisters(p: ContractProblem, s: RegisterSchedule, ranks
   const sums = range(s.rows).map((r) => range(s.vectors).map((v) => b.var(`c${r}_${v}`, F32X4, splat(f32(0), 4))));
   b.for('k', from, paddedK(p, 4), 4, () => {
     const k = uint('k');
-    const a = range(s.rows).map((r) => b.named(`a${r}`, call('load_a4', F32X4, [z, plus(row, r), k])));
-    const w = range(4).map((i) =>
-      range(s.vectors).map((v) => b.named(`b${i}_${v}`, call('weight4', F32X4, [z, plus(k, i), plus(column, 4 * v)]))),
+    const slots = slotsOf(p, s.rows, 4);
+    const a = range(slots.minors * slots.majors).map((i) =>
+      b.named(`a${i}`, slots.load(z, row, k, u32(i % slots.minors), u32(Math.floor(i / slots.minors)))),
     );
+    const weights = range(s.vectors).map((v) => {
+      const at = { z, k, column: plus(column, 4 * v) };
+      return weightsOf(
+        b,
+        p,
+        at,
+        range(4).map((i) => `b${i}_${v}`),
+      );
+    });
+    const w = range(4).map((i) => weights.map((of) => of(i)));
     for (const r of range(s.rows)) {
       for (const i of range(4)) {
-        for (const v of range(s.vectors))
-          b.assign(sums[r]![v]!, fma(splat(component(a[r]!, i), 4), w[i]![v]!, sums[r]![v]!));
+        const at = slots.of(r, i);
+        const x = splat(component(a[at.minor + slots.minors * at.major]!, at.component), 4);
+        for (const [v, sum] of sums[r]!.entries()) b.assign(sum, fma(x, w[i]![v]!, sum));
       }
     }
   });
@@ -50,7 +62,7 @@ export function contractRegisters(p: ContractProblem, s: RegisterSchedule, ranks
       workgroup: [across, down, 1],
       inputs: grid.folded ? [...IN_A_ROW, ...grid.inputs] : BY_THREAD,
       shared: [],
-      functions: [...p.functions, weightFunction(p, 4)],
+      functions: [...p.functions, weightFunction(p, 4, 4 * s.vectors * across)],
       main: b.stmts,
       doc: `A tile of ${s.rows} rows by ${4 * s.vectors} columns for each thread.`,
     },

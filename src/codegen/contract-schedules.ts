@@ -2,7 +2,7 @@
  * How a contraction is cut up, as data. A schedule says which part of y one subgroup or one thread computes; the generators turn
  * it into WGSL; which one a shape gets is decided by a small cost model whose constant was fitted to measurements.
  */
-import type { ContractProblem } from './problem.js';
+import type { Along, ContractProblem } from './problem.js';
 
 /** Each subgroup of exactly `size` lanes computes `rows` x (4 * size * vectors); a workgroup is one subgroup. */
 export interface SubgroupSchedule {
@@ -64,18 +64,29 @@ function tallest(p: ContractProblem, size: number): number {
   return work < 2 ** 27 || size > 8 ? 16 : 32;
 }
 
+/**
+ * How many inputs the lanes of a subgroup hold of a block of a when each has loaded as often as it must, and how many loads of a lane that makes
+ * for four inputs.
+ */
+function shared(a: Along, rows: number, size: number): { kStep: 4 | 8 | 16; loads: number } {
+  const minors = a === 'sum' ? rows : rows / 4;
+  // Lanes that hold the same rows take different inputs: four of them each, or one.
+  const together = Math.max(1, Math.floor(size / minors));
+  const kStep = Math.min(16, Math.max(4, a === 'sum' ? 4 * together : together)) as 4 | 8 | 16;
+  const majors = a === 'sum' ? kStep / 4 : kStep;
+  return { kStep, loads: Math.max(majors / together, (majors * minors) / size, 1) / (kStep / 4) };
+}
+
 /** The subgroup schedule for a shape: the tile with the least work, padding counted. */
 export function subgroupSchedule(p: ContractProblem, size: number): SubgroupSchedule {
   let best: SubgroupSchedule | undefined;
   let least = Number.POSITIVE_INFINITY;
-  for (const rows of [1, 2, 4, 8, 16, 24, 32]) {
+  for (const rows of p.a === 'sum' ? [1, 2, 4, 8, 16, 24, 32] : [4, 8, 16, 32]) {
     if (rows > tallest(p, size)) break;
-    const lanesPerRow = Math.min(4, Math.max(1, Math.floor(size / rows)));
-    const loads = 4 + Math.max(1, rows / size) / lanesPerRow;
-    const cost = Math.ceil(p.m / rows) * Math.ceil(p.n / (4 * size)) * (16 * rows + LOAD_COST * loads);
+    const { kStep, loads } = shared(p.a, rows, size);
+    const cost = Math.ceil(p.m / rows) * Math.ceil(p.n / (4 * size)) * (16 * rows + LOAD_COST * (4 + loads));
     if (cost >= least) continue;
     least = cost;
-    const kStep = (4 * lanesPerRow) as 4 | 8 | 16;
     best = { kind: 'subgroup', size, rows, vectors: 1, kStep, order: size === 4 ? 'input' : 'row' };
   }
   return best!;
@@ -88,7 +99,7 @@ const SHARED_COST = 4;
 export function tileSchedule(p: ContractProblem): TileSchedule {
   let best: TileSchedule | undefined;
   let least = Number.POSITIVE_INFINITY;
-  for (const rows of [1, 2, 4, 8]) {
+  for (const rows of [1, 2, 4, 8].filter((r) => p.a === 'sum' || r % 4 === 0)) {
     for (const vectors of [1, 2]) {
       const tiles = Math.ceil(p.m / (8 * rows)) * Math.ceil(p.n / (32 * vectors));
       // For four inputs, by each thread: its share of the blocks' loads, its reads of them, its multiply-adds.
@@ -108,7 +119,7 @@ export function registerSchedule(p: ContractProblem): RegisterSchedule {
   let least = Number.POSITIVE_INFINITY;
   // Eight rows by eight columns load least; software drivers gain nothing by it and take twice as long to compile it.
   const large = p.batch * p.m * p.n * p.k >= 2 ** 25;
-  for (const rows of large ? [1, 2, 4, 8] : [1, 2, 4]) {
+  for (const rows of [1, 2, 4, ...(large ? [8] : [])].filter((r) => p.a === 'sum' || r % 4 === 0)) {
     for (const vectors of large ? [1, 2] : [1]) {
       const tiles = Math.ceil(p.m / rows) * Math.ceil(p.n / (4 * vectors));
       const cost = tiles * (16 * rows * vectors + LOAD_COST * (rows + 4 * vectors));

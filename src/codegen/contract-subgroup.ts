@@ -4,14 +4,14 @@
  * the loop has no barrier. Rows, columns and inputs past the end are computed on zeros and not stored: every lane stays active,
  * as subgroup operations require.
  */
+
+import { paddedK, slotsOf, weightFunction, weightsOf } from './contract-operands.js';
 import { inSoftware, type SubgroupSchedule } from './contract-schedules.js';
-import { paddedK, weightFunction } from './contract-weight.js';
 import { parts, startBatch, startTile, tileGrid } from './grid.js';
 import { Body } from './kernel/body.js';
 import {
   add,
   all,
-  call,
   collective,
   component,
   div,
@@ -40,7 +40,7 @@ export function contractSubgroup(p: ContractProblem, s: SubgroupSchedule, ranks:
   const lane = uint('lane');
   const column = b.named('column', add(mul(grid.column, u32(columns)), mul(lane, u32(4))));
   const sums = range(s.rows).map((r) => range(s.vectors).map((v) => b.var(`c${r}_${v}`, F32X4, splat(f32(0), 4))));
-  b.for('k', from, paddedK(p, s.kStep), s.kStep, () => turn(b, s, { z, row, column, lane }, sums));
+  b.for('k', from, paddedK(p, s.kStep), s.kStep, () => turn(b, p, s, { z, row, column, lane }, sums));
   const inside = [
     ...mine,
     ...(p.m % s.rows === 0 && grid.past !== 'row' ? [] : [lt(uint('r'), size(p.m))]),
@@ -61,7 +61,7 @@ export function contractSubgroup(p: ContractProblem, s: SubgroupSchedule, ranks:
         ...grid.inputs,
       ],
       shared: [],
-      functions: [...p.functions, weightFunction(p, s.kStep)],
+      functions: [...p.functions, weightFunction(p, s.kStep, columns)],
       main: b.stmts,
       doc: `A tile of ${s.rows} rows by ${columns} columns for each subgroup of ${s.size}.`,
     },
@@ -71,47 +71,70 @@ export function contractSubgroup(p: ContractProblem, s: SubgroupSchedule, ranks:
 /** The multiply-adds of `kStep` inputs. */
 function turn(
   b: Body,
+  p: ContractProblem,
   s: SubgroupSchedule,
   at: Omit<TilePlace, 'from'> & { lane: Expr },
   sums: readonly (readonly Expr[])[],
 ): void {
   const k = uint('k');
-  const load = (row: Expr, input: Expr): Expr => call('load_a4', F32X4, [at.z, row, input]);
-  const held = new Map<string, Expr>();
-  if (s.rows >= s.size) {
-    for (let h = 0; h < s.rows / s.size; h++) {
-      for (let q = 0; q < s.kStep; q += 4) {
-        const name = `a${h}_${q / 4}`;
-        held.set(name, b.named(name, load(add(plus(at.row, h * s.size), at.lane), plus(k, q))));
-      }
-    }
-  } else {
-    /** Lanes that share a row and hold different inputs of it. */
-    const lanesPerRow = s.kStep / 4;
-    const other = mul(u32(4), rem(div(at.lane, u32(s.rows)), u32(lanesPerRow)));
-    const input = lanesPerRow > 1 ? add(k, other) : k;
-    held.set('a0_0', b.named('a0_0', load(add(at.row, rem(at.lane, u32(s.rows))), input)));
-  }
-  const weights = (i: number): Expr[] =>
-    range(s.vectors).map((v) =>
-      b.named(`b${i}_${v}`, call('weight4', F32X4, [at.z, plus(k, i), plus(at.column, v * 4 * s.size)])),
-    );
+  const a = held(b, p, s, { ...at, k });
+  const weights = range(s.vectors).map((v) =>
+    range(s.kStep / 4).map((q) => {
+      const four = { z: at.z, k: plus(k, 4 * q), column: plus(at.column, v * 4 * s.size) };
+      return weightsOf(
+        b,
+        p,
+        four,
+        range(4).map((i) => `b${4 * q + i}_${v}`),
+      );
+    }),
+  );
+  const columns = (i: number): Expr[] => weights.map((of) => of[i >> 2]!(i & 3));
   const multiply = (r: number, i: number, w: readonly Expr[]): void => {
-    const [name, lane] =
-      s.rows >= s.size ? [`a${Math.floor(r / s.size)}_${i >> 2}`, r % s.size] : ['a0_0', r + (i >> 2) * s.rows];
-    for (const [v, sum] of sums[r]!.entries()) {
-      const a = splat(collective('broadcast', component(held.get(name)!, i & 3), u32(lane)), 4);
-      b.assign(sum, fma(a, w[v]!, sum));
-    }
+    for (const [v, sum] of sums[r]!.entries()) b.assign(sum, fma(splat(a(r, i), 4), w[v]!, sum));
   };
   const inputs = range(s.kStep);
   if (s.order === 'row') {
-    const all = inputs.map(weights);
+    const all = inputs.map(columns);
     for (const r of range(s.rows)) for (const i of inputs) multiply(r, i, all[i]!);
   } else {
     for (const i of inputs) {
-      const w = weights(i);
+      const w = columns(i);
       for (const r of range(s.rows)) multiply(r, i, w);
     }
   }
+}
+
+/** Has the lanes load a block of a together: gives what all of them read at a row and an input. */
+function held(
+  b: Body,
+  p: ContractProblem,
+  { rows, kStep, size: lanes }: SubgroupSchedule,
+  at: { readonly z: Expr; readonly row: Expr; readonly k: Expr; readonly lane: Expr },
+): (row: number, input: number) => Expr {
+  const slots = slotsOf(p, rows, kStep);
+  const load = (name: string, minor: Expr, major: Expr): Expr =>
+    b.named(name, slots.load(at.z, at.row, at.k, minor, major));
+  const broadcast = (x: Expr, i: number, lane: number): Expr => collective('broadcast', component(x, i), u32(lane));
+  if (slots.minors >= lanes) {
+    const loaded = range(Math.ceil(slots.minors / lanes)).map((h) =>
+      range(slots.majors).map((major) => load(`a${h}_${major}`, plus(at.lane, h * lanes), u32(major))),
+    );
+    return (row, input) => {
+      const { minor, major, component: i } = slots.of(row, input);
+      return broadcast(loaded[Math.floor(minor / lanes)]![major]!, i, minor % lanes);
+    };
+  }
+  // Lanes that have the same place along one axis hold different ones of the other.
+  const together = Math.min(slots.majors, Math.floor(lanes / slots.minors));
+  const minor = slots.minors === 1 ? u32(0) : rem(at.lane, u32(slots.minors));
+  const own = together === 1 ? u32(0) : rem(div(at.lane, u32(slots.minors)), u32(together));
+  const loaded = range(Math.ceil(slots.majors / together)).map((h) => {
+    const major = h === 0 ? own : together === 1 ? u32(h) : plus(own, h * together);
+    return load(`a0_${h}`, minor, major);
+  });
+  return (row, input) => {
+    const { minor: m, major, component: i } = slots.of(row, input);
+    return broadcast(loaded[Math.floor(major / together)]!, i, m + slots.minors * (major % together));
+  };
 }

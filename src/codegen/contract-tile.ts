@@ -2,8 +2,9 @@
  * Contraction shared through workgroup memory: 64 threads load a block of a and a block of b together, wait for one another, and multiply. For
  * hardware whose lane count varies (Intel, AMD) or that has no subgroups, which is what most laptops and browsers are. Legal on every adapter.
  */
+
+import { paddedK, slotsOf, weightFunction, weightsOf } from './contract-operands.js';
 import type { TileSchedule } from './contract-schedules.js';
-import { paddedK, weightFunction } from './contract-weight.js';
 import { parts, startBatch, startTile, tileGrid } from './grid.js';
 import { Body } from './kernel/body.js';
 import {
@@ -43,28 +44,62 @@ export function contractTile(p: ContractProblem, s: TileSchedule, ranks: Ranks):
   const x = b.named('x', rem(thread, u32(across)));
   const y = b.named('y', mul(div(thread, u32(across)), u32(s.rows)));
   const sums = range(s.rows).map((r) => range(s.vectors).map((v) => b.var(`c${r}_${v}`, F32X4, splat(f32(0), 4))));
-  /** vec4 in a row of each block. */
-  const [inA, inB] = [s.kStep / 4, columns / 4];
-  /** Has the threads fill a block of `count` vec4 in turns; the last one may be shorter. */
-  const fill = (array: string, count: number, load: (i: Expr) => Expr): void => {
+  /** The block of a, and the part of it that a thread multiplies. */
+  const block = slotsOf(p, rows, s.kStep);
+  const own = slotsOf(p, s.rows, 4);
+  /** vec4 in a row of the block of b. */
+  const inB = columns / 4;
+  /** Has the threads do the `count` parts of a block in turns; the last one may be shorter. */
+  const fill = (count: number, part: (i: Expr) => void): void => {
     for (let from = 0; from < count; from += threads) {
       const left = count - from < threads ? lt(thread, u32(count - from)) : undefined;
-      const at = plus(thread, from);
-      b.where(left, () => b.put(array, at, load(at)));
+      const body = (): void => part(plus(thread, from));
+      if (left) b.if(left, body);
+      else b.block(body);
     }
   };
   b.for('k', from, paddedK(p, s.kStep), s.kStep, () => {
     const k = uint('k');
-    fill('block_a', rows * inA, (i) =>
-      call('load_a4', F32X4, [z, add(firstRow, div(i, u32(inA))), add(k, mul(rem(i, u32(inA)), u32(4)))]),
-    );
-    fill('block_b', s.kStep * inB, (i) =>
-      call('weight4', F32X4, [z, add(k, div(i, u32(inB))), add(firstColumn, mul(rem(i, u32(inB)), u32(4)))]),
-    );
+    fill(block.minors * block.majors, (i) => {
+      // Neighbouring threads load what lies side by side.
+      const [minor, major] =
+        p.a === 'sum'
+          ? [div(i, u32(block.majors)), rem(i, u32(block.majors))]
+          : [rem(i, u32(block.minors)), div(i, u32(block.minors))];
+      b.put('block_a', i, block.load(z, firstRow, k, minor, major));
+    });
+    if (p.b === 'result') {
+      fill(s.kStep * inB, (i) => {
+        const [row, column] = [b.named('from_k', div(i, u32(inB))), mul(rem(i, u32(inB)), u32(4))];
+        const four = add(k, mul(div(row, u32(4)), u32(4)));
+        b.put('block_b', i, call('weight4', F32X4, [z, four, add(firstColumn, column), rem(row, u32(4))]));
+      });
+    } else {
+      // Blocks of four inputs by four columns, of which those that lie along the sum are neighbours.
+      const fours = s.kStep / 4;
+      fill(fours * inB, (i) => {
+        const [q, column] = [b.named('from_k', rem(i, u32(fours))), b.named('from_c', div(i, u32(fours)))];
+        const at = { z, k: add(k, mul(q, u32(4))), column: add(firstColumn, mul(column, u32(4))) };
+        const four = weightsOf(
+          b,
+          p,
+          at,
+          range(4).map((j) => `w${j}`),
+        );
+        for (const j of range(4)) b.put('block_b', add(mul(plus(mul(q, u32(4)), j), u32(inB)), column), four(j));
+      });
+    }
     b.barrier();
-    b.for('q', from, u32(inA), 1, () => {
+    b.for('q', from, u32(s.kStep / 4), 1, () => {
       const q = uint('q');
-      const a = range(s.rows).map((r) => b.named(`a${r}`, item('block_a', F32X4, add(mul(plus(y, r), u32(inA)), q))));
+      const a = range(own.minors * own.majors).map((i) => {
+        const [minor, major] = [i % own.minors, Math.floor(i / own.minors)];
+        const at =
+          p.a === 'sum'
+            ? add(mul(plus(y, minor), u32(block.majors)), q)
+            : plus(add(mul(plus(mul(q, u32(4)), major), u32(block.minors)), div(y, u32(4))), minor);
+        return b.named(`a${i}`, item('block_a', F32X4, at));
+      });
       for (const i of range(4)) {
         const w = range(s.vectors).map((v) =>
           b.named(
@@ -73,7 +108,9 @@ export function contractTile(p: ContractProblem, s: TileSchedule, ranks: Ranks):
           ),
         );
         for (const r of range(s.rows)) {
-          for (const [v, sum] of sums[r]!.entries()) b.assign(sum, fma(splat(component(a[r]!, i), 4), w[v]!, sum));
+          const at = own.of(r, i);
+          const number = splat(component(a[at.minor + own.minors * at.major]!, at.component), 4);
+          for (const [v, sum] of sums[r]!.entries()) b.assign(sum, fma(number, w[v]!, sum));
         }
       }
     });
@@ -100,10 +137,10 @@ export function contractTile(p: ContractProblem, s: TileSchedule, ranks: Ranks):
         ...grid.inputs,
       ],
       shared: [
-        { name: 'block_a', type: F32X4, count: rows * inA },
+        { name: 'block_a', type: F32X4, count: block.minors * block.majors },
         { name: 'block_b', type: F32X4, count: s.kStep * inB },
       ],
-      functions: [...p.functions, weightFunction(p, s.kStep)],
+      functions: [...p.functions, weightFunction(p, s.kStep, columns)],
       main: b.stmts,
       doc: `A tile of ${rows} rows by ${columns} columns for each workgroup, ${s.kStep} inputs at a time.`,
     },

@@ -3,10 +3,11 @@
  * operators of the path move the coordinates forward; pointwise ones compute.
  */
 import type { OpName, Value } from '../ir/types.js';
-import { constIndex, dependsOn, flattenStored, type Index, mod, reshaped, shift } from './indexing.js';
+import { constIndex, dependsOn, type Index, mod, reshaped, shift } from './indexing.js';
 import { convert, splat } from './kernel/expr.js';
 import type { Buffer, Condition, Expr } from './kernel/types.js';
 import type { Ends } from './kernel.js';
+import { elementAt } from './layout.js';
 import type { Reader } from './reader.js';
 
 /** Operators that give every element of their operand at most one place in the result. */
@@ -59,7 +60,7 @@ export function finish(
   for (const { value: v, buffer } of stores) {
     const x = v === result ? e : read(v);
     r.give(v, x);
-    store(r, buffer, flattenStored(at, v.type.shape), x, when);
+    store(r, buffer, elementAt(buffer, at, v.type.shape), x, when);
   }
 }
 

@@ -24,13 +24,14 @@ import { BufferLimit, fuse } from './fuse.js';
 import type { Group } from './group.js';
 import { printKernel } from './kernel/print.js';
 import type { BoundWindow } from './kernel/types.js';
-import { ELEMENT_BYTES } from './kernel/uses.js';
+import { ELEMENT_BYTES, elementBytes } from './kernel/uses.js';
 import { type BuiltKernel, type BuiltVariant, elementOf, type Place } from './kernel.js';
 import { lower } from './lower.js';
 import { OneByOne } from './one-by-one.js';
 import { labelOf, placeOf } from './place.js';
 import { scalarOf } from './reader.js';
 import { BASELINE, CannotCut, type Limits, type ScheduledDispatch } from './schedule.js';
+import { type PackedWeight, WeightLayouts, type WeightMatrix } from './weight-matrix.js';
 import { padded, type WeightRecipe, Weights } from './weights.js';
 
 export interface GenerateOptions {
@@ -298,7 +299,9 @@ class EntryBuilder {
   private scheduled(): Scheduled[] {
     const { weights } = this.options;
     const reach = { samples: this.samples, maxWorkgroups: this.limits.maxComputeWorkgroupsPerDimension };
-    const context = { place: (v: Value) => this.place(v), weights, limits: this.limits, reach };
+    const layouts = new WeightLayouts(this.func);
+    const packed = (matrix: WeightMatrix): PackedWeight => layouts.of(matrix);
+    const context = { place: (v: Value) => this.place(v), weights, packed, limits: this.limits, reach };
     const schedules = new Schedules(context, this.limits);
     const made = new Map<Group, readonly ScheduledDispatch[]>();
     const refused = new Map<Group, CannotCut>();
@@ -408,13 +411,14 @@ class EntryBuilder {
     window: BoundWindow,
     places: ReadonlyMap<Value, SlabPlace>,
   ): BufferRef {
-    const start = window.first * ELEMENT_BYTES;
-    const bytes = perSample(window.count) * ELEMENT_BYTES;
+    const each = elementBytes(kernel.buffers.find((b) => b.name === window.buffer)!);
+    const start = window.first * each;
+    const bytes = perSample(window.count) * each;
     const held = kernel.holds.get(window.buffer)!;
-    if (held.kind === 'tiles') {
-      const packed = kernel.packed!;
-      const entry = this.weights.tiles(this.module.params.get(packed.param)!, packed);
-      return { kind: 'weight', name: entry.name, offset: 0, bytes: entry.bytes };
+    if (held.kind === 'packed') {
+      const { weight } = held;
+      const entry = this.weights.packed(this.module.params.get(weight.param)!, weight);
+      return { kind: 'weight', name: entry.name, offset: start, bytes };
     }
     const v = held.kind === 'result' ? g.stores[held.at]! : held.value;
     if (held.kind === 'value' && v.op === 'param') {

@@ -2,20 +2,22 @@
  * Matrix products: linear, matmul and conv2d (as a product over patches that are never built) become one `ContractProblem`. This file
  * says where its operands' elements are and what happens to its results; contract.ts writes the loops.
  */
+import { isBatch } from '../ir/batch.js';
 import { sizeOf, tryBroadcast } from '../ir/ops/shapes.js';
 import type { Value } from '../ir/types.js';
 import { contractVariants } from './contract.js';
-import { weightItem } from './contract-weight.js';
 import { finish } from './epilogue.js';
-import { type Index, LANE, scale, sum, unflatten, unflattenStored, variable, ZERO } from './indexing.js';
+import { type Index, LANE, laneForm, scale, sum, unflatten, unflattenStored, variable, ZERO } from './indexing.js';
 import { readWindow } from './inline-loops.js';
 import { Body } from './kernel/body.js';
-import { add, all, div, F32X4, f32, lt, name, size, splat, U32, u32, uint } from './kernel/expr.js';
+import { add, all, div, F32X4, f32, last, load, lt, min, name, size, splat, U32, u32, uint } from './kernel/expr.js';
 import type { Expr, KernelFunction } from './kernel/types.js';
-import { type BuiltKernel, type KernelWriter, type PackedWeight, product, viewedParam } from './kernel.js';
-import { packedBytes } from './pack.js';
-import type { WeightLayout } from './problem.js';
+import { eachExpr, eachStmt } from './kernel/walk.js';
+import { type BuiltKernel, type KernelWriter, product } from './kernel.js';
+import { extent, placeOf } from './layout.js';
+import type { Along, ContractProblem } from './problem.js';
 import { type Reader, within } from './reader.js';
+import { fits, weightMatrix } from './weight-matrix.js';
 
 /** y[z, row, col] = Σ_k a[z, row, k]·b[z, k, col] and how that maps to the operator's operands and result. */
 interface Contraction {
@@ -28,19 +30,12 @@ interface Contraction {
   /** Coordinates of y[z, row, col] in the operator's result. */
   readonly result: (z: Index, row: Index, col: Index) => readonly Index[];
   readonly bias?: (r: Reader, z: Index, col: Index) => Expr;
-  readonly packed?: PackedWeight;
-}
-
-function packed(v: Value, n: number, k: number, transposed: boolean): PackedWeight | undefined {
-  const param = viewedParam(v);
-  return param === undefined ? undefined : { param, view: v, n, k, transposed };
 }
 
 function linear(v: Extract<Value, { op: 'linear' }>): Contraction {
   const [x, weight, bias] = [v.inputs[0]!, v.inputs[1]!, v.inputs[2]];
   const [n, k] = weight.type.shape as [number, number];
   const lead = x.type.shape.slice(0, -1);
-  const own = packed(weight, n, k, false);
   return {
     batch: 1,
     m: sizeOf(lead),
@@ -50,7 +45,6 @@ function linear(v: Extract<Value, { op: 'linear' }>): Contraction {
     b: (r, _z, at, col) => r.read(weight, [col, at]),
     result: (_z, row, col) => [...unflattenStored(row, lead), col],
     ...(bias ? { bias: (r: Reader, _z: Index, col: Index) => r.read(bias, [n === 1 ? ZERO : col]) } : {}),
-    ...(own ? { packed: own } : {}),
   };
 }
 
@@ -62,7 +56,6 @@ function matmul(v: Extract<Value, { op: 'matmul' }>): Contraction {
   // One matrix for all: the leading axes are rows like any other.
   if (sizeOf(b.type.shape.slice(0, -2)) === 1) {
     const all = [...lead, rows];
-    const own = packed(b, n, k, true);
     return {
       batch: 1,
       m: sizeOf(all),
@@ -71,7 +64,6 @@ function matmul(v: Extract<Value, { op: 'matmul' }>): Contraction {
       a: (r, _z, row, at) => r.operand(a, [...unflattenStored(row, all), at]),
       b: (r, _z, at, col) => r.operand(b, [...lead.map(() => ZERO), at, col]),
       result: (_z, row, col) => [...unflattenStored(row, all), col],
-      ...(own ? { packed: own } : {}),
     };
   }
   return {
@@ -94,7 +86,6 @@ function conv2d(v: Extract<Value, { op: 'conv2d' }>): Contraction {
   const k = perGroup * kernelH * kernelW;
   const window = (at: Index): Index[] => unflatten(at, [perGroup, kernelH, kernelW]);
   const channel = (z: Index, col: Index): Index => sum(scale(z, n), col);
-  const own = groups === 1 ? packed(weight, n, k, false) : undefined;
   return {
     batch: groups,
     m: batch * oh * ow,
@@ -111,7 +102,6 @@ function conv2d(v: Extract<Value, { op: 'conv2d' }>): Contraction {
       return [b, outs === 1 ? ZERO : channel(z, col), y, x];
     },
     ...(bias ? { bias: (r: Reader, z: Index, col: Index) => r.read(bias, [outs === 1 ? ZERO : channel(z, col)]) } : {}),
-    ...(own ? { packed: own } : {}),
   };
 }
 
@@ -136,90 +126,154 @@ export function contractDomain(v: Value): { extent: number; units: readonly numb
   return { extent: c.m, units: rows.map((_, i) => sizeOf(rows.slice(i + 1))) };
 }
 
-/** The bytes that one binding holds, and how packed weights are stored. */
-export interface PackingLimits {
-  readonly binding: number;
-  readonly weights: 'f32' | 'f16';
-}
-
-/** Tiles are read through one binding; lower.ts sees to it that they fit, save for a weight of few outputs and a million inputs. */
-const fitsBinding = ({ n, k }: PackedWeight, { binding, weights }: PackingLimits): boolean =>
-  packedBytes(n, k, weights) <= binding;
-
-/** Whether a product reads its weight packed, as one matrix of tiles. */
-export function readsPacked(v: Value, limits: PackingLimits): boolean {
-  const own = contraction(v).packed;
-  return own !== undefined && fitsBinding(own, limits);
-}
-
 export function contractKernel(w: KernelWriter): BuiltKernel {
   const { anchor } = w.group;
   const c = contraction(anchor);
-  const { weights, limits } = w.context;
-  const packing = { binding: limits.maxStorageBufferBindingSize, weights };
-  const tiles = c.packed && fitsBinding(c.packed, packing) ? c.packed : undefined;
   const overBatch = c.batch > 1;
   const batch = overBatch ? w.turns(c.batch) : 1;
   const m = overBatch ? c.m : w.turns(c.m);
   const zAt = overBatch ? w.domain('z', c.batch) : ZERO;
-  const rowAt = overBatch ? variable('row', c.m) : w.domain('row', c.m);
-  const quads = { k: variable('k4', Math.ceil(c.k / 4)), col: variable('col4', Math.ceil(c.n / 4)) };
-  const kAt = sum(scale(quads.k, 4), LANE);
-  const colAt = sum(scale(quads.col, 4), LANE);
-  const layout: WeightLayout = tiles
-    ? { kind: 'tiles', kTile: 16, nTile: 32, dtype: w.context.weights }
-    : { kind: 'function' };
-
-  if (tiles) {
-    const dtype = w.context.weights;
-    w.weightBuffer(weightItem(dtype), packedBytes(c.n, c.k, dtype) / (dtype === 'f32' ? 16 : 8));
-  }
-  const functions = [loadA(w, c, m, zAt, rowAt, kAt)];
-  if (!tiles) functions.push(loadB(w, c, zAt, colAt));
+  const b = packedB(w, anchor) ?? cheapest(['result', 'sum'], (along) => loadB(w, c, zAt, along));
+  const a = cheapest(['sum', 'result'], (along) => loadA(w, c, m, zAt, along));
+  const row = overBatch ? variable('row', c.m) : w.domain('row', c.m);
+  const col = fourFrom(variable('col4', Math.ceil(c.n / 4)));
   const s = w.reader();
   s.b.index('col4', div(uint('col'), u32(4)), Math.ceil(c.n / 4));
-  const guards = c.n % 4 === 0 ? [] : [{ index: colAt, below: c.n }];
+  const guards = c.n % 4 === 0 ? [] : [{ index: col, below: c.n }];
   const given = name('v', F32X4);
-  const bias = (): Expr => c.bias!(s, zAt, colAt);
+  const bias = (): Expr => c.bias!(s, zAt, col);
   const value = c.bias ? s.b.let(add(given, guards.length > 0 ? s.speculating(bias) : bias())) : given;
-  finish(s, w.ends(), value, c.result(zAt, rowAt, colAt), guards);
-  functions.push({
+  finish(s, w.ends(), value, c.result(zAt, row, col), guards);
+  const store: KernelFunction = {
     name: 'store4',
     params: [...params('z', 'row', 'col'), { name: 'v', type: F32X4 }],
     body: s.b.stmts,
-  });
+  };
   const sizes = [...(c.batch > 1 ? [batch] : []), m, c.k, c.n];
   return w.built(
-    {
-      name: `${anchor.op === 'conv2d' ? 'conv' : 'contract'}_${product(sizes)}${w.suffix()}`,
-      archetype: 'contract',
-      ...(tiles ? { packed: tiles } : {}),
-    },
-    contractVariants({ batch, m, n: c.n, k: c.k, weight: layout, functions, reach: w.context.reach }),
+    { name: `${anchor.op === 'conv2d' ? 'conv' : 'contract'}_${product(sizes)}${w.suffix()}`, archetype: 'contract' },
+    contractVariants({
+      batch,
+      m,
+      n: c.n,
+      k: c.k,
+      a: a.along,
+      b: b.along,
+      readable: b.readable,
+      functions: [a.function, b.function, store],
+      reach: w.context.reach,
+    }),
   );
+}
+
+/** How an operand is read. */
+interface Loader {
+  readonly along: Along;
+  readonly function: KernelFunction;
+}
+
+interface LoaderB extends Loader {
+  readonly readable: ContractProblem['readable'];
+}
+
+/** The way to read an operand that takes the fewest accesses; the first of them where they take as many. */
+function cheapest<L extends Loader>(ways: readonly Along[], make: (along: Along) => L): L {
+  return ways
+    .map(make)
+    .map((loader) => ({ loader, accesses: accesses(loader.function) }))
+    .reduce((best, other) => (other.accesses < best.accesses ? other : best)).loader;
+}
+
+/** Accesses to buffers for four numbers, as far as addresses tell: one where the four are neighbours. */
+function accesses(f: KernelFunction): number {
+  let count = 0;
+  eachStmt(f.body, (s) => {
+    eachExpr(s, (e) => {
+      if (e.kind === 'load') count += laneForm(e.at).kind === 'scattered' ? 4 : 1;
+    });
+  });
+  return count;
 }
 
 const params = (...names: readonly string[]): KernelFunction['params'] => names.map((n) => ({ name: n, type: U32 }));
 
-function loadA(w: KernelWriter, c: Contraction, m: number, z: Index, row: Index, k: Index): KernelFunction {
+const fourFrom = (four: Index): Index => sum(scale(four, 4), LANE);
+
+function loadA(w: KernelWriter, c: Contraction, m: number, z: Index, along: Along): Loader {
   const b = new Body();
   const a = b.var('a', F32X4, splat(f32(0), 4));
-  const at = uint('k');
-  b.if(all([lt(uint('row'), size(m)), lt(at, size(c.k))])!, () => {
-    b.index('k4', div(at, u32(4)), Math.ceil(c.k / 4));
+  const [row, k] = [uint('row'), uint('k')];
+  b.if(all([lt(row, size(m)), lt(k, size(c.k))])!, () => {
     const r = w.reader(b);
+    if (along === 'sum') {
+      const at = fourFrom(b.index('k4', div(k, u32(4)), Math.ceil(c.k / 4)));
+      b.assign(
+        a,
+        within(r, c.k, k, () => c.a(r, z, c.batch > 1 ? variable('row', c.m) : w.domain('row', c.m), at)),
+      );
+      return;
+    }
+    const four = fourFrom(b.index('row4', div(row, u32(4)), Math.ceil(m / 4)));
+    const at = c.batch > 1 ? four : w.from(four);
     b.assign(
       a,
-      within(r, c.k, at, () => c.a(r, z, row, k)),
+      within(r, m, row, () => c.a(r, z, at, variable('k', c.k))),
     );
   });
   b.return(a);
-  return { name: 'load_a4', params: params('z', 'row', 'k'), result: F32X4, body: b.stmts };
+  return { along, function: { name: 'load_a4', params: params('z', 'row', 'k'), result: F32X4, body: b.stmts } };
 }
 
-function loadB(w: KernelWriter, c: Contraction, z: Index, col: Index): KernelFunction {
+/** An input or a column of a block of four: `from` + j, and no further than the last. */
+function fourth(b: Body, from: 'k' | 'col', size: number): Index {
+  if (size % 4 === 0) return sum(scale(b.index(`${from}4`, div(uint(from), u32(4)), size / 4), 4), variable('j', 4));
+  return b.index(`${from}_j`, min(add(uint(from), uint('j')), last(size)), size);
+}
+
+const LOAD_B = params('z', 'k', 'col', 'j');
+
+function loadB(w: KernelWriter, c: Contraction, z: Index, along: Along): LoaderB {
   const r = w.reader();
-  r.b.index('col4', div(uint('col'), u32(4)), Math.ceil(c.n / 4));
-  r.b.return(within(r, c.n, uint('col'), () => c.b(r, z, variable('k', c.k), col)));
-  return { name: 'load_b4', params: params('z', 'k', 'col'), result: F32X4, body: r.b.stmts };
+  const { b } = r;
+  const four = (from: 'k' | 'col', size: number): Index =>
+    fourFrom(b.index(`${from}4`, div(uint(from), u32(4)), Math.ceil(size / 4)));
+  if (along === 'result') {
+    const k = fourth(b, 'k', c.k);
+    const col = four('col', c.n);
+    b.return(within(r, c.n, uint('col'), () => c.b(r, z, k, col)));
+  } else {
+    const k = four('k', c.k);
+    const col = fourth(b, 'col', c.n);
+    b.return(within(r, c.k, uint('k'), () => c.b(r, z, k, col)));
+  }
+  const end = (size: number): number => (isBatch(size) ? size : 4 * Math.ceil(size / 4));
+  return {
+    along,
+    function: { name: 'load_b4', params: LOAD_B, result: F32X4, body: b.stmts },
+    readable: { k: end(c.k), n: end(c.n) },
+  };
+}
+
+/** b as a packed weight, read whichever way round it lies. */
+function packedB(w: KernelWriter, anchor: Value): LoaderB | undefined {
+  const matrix = weightMatrix(anchor);
+  if (!matrix) return undefined;
+  const packed = w.context.packed(matrix);
+  const { layout } = packed;
+  const { limits, weights } = w.context;
+  if (!fits(layout, { binding: limits.maxStorageBufferBindingSize, weights })) return undefined;
+  const buffer = w.packedBuffer(packed);
+  const columns = 1 - matrix.inputs;
+  const readable = { k: extent(layout, matrix.inputs), n: extent(layout, columns) };
+  const make = (along: Along): Loader => {
+    const b = new Body();
+    const four = (from: Index): Index => sum(scale(from, 4), along === 'sum' ? LANE : variable('j', 4));
+    const other = (from: Index): Index => sum(scale(from, 4), along === 'sum' ? variable('j', 4) : LANE);
+    const k = four(b.index('k4', div(uint('k'), u32(4)), readable.k / 4));
+    const col = other(b.index('col4', div(uint('col'), u32(4)), readable.n / 4));
+    const at = placeOf(layout, matrix.inputs === 0 ? [k, col] : [col, k]);
+    b.return(load(buffer.name, buffer.element, at));
+    return { along, function: { name: 'load_b4', params: LOAD_B, result: F32X4, body: b.stmts } };
+  };
+  return { ...cheapest(['result', 'sum'], make), readable };
 }

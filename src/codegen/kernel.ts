@@ -2,26 +2,31 @@
 
 import { perSample } from '../ir/batch.js';
 import { sizeOf } from '../ir/ops/shapes.js';
-import type { OpName, Value } from '../ir/types.js';
+import type { Value } from '../ir/types.js';
 import type { Reach } from './grid.js';
 import { type Group, joinedIn } from './group.js';
 import { type Index, shift, variable } from './indexing.js';
 import { explicitAddresses } from './kernel/addresses.js';
 import { Body } from './kernel/body.js';
 import { Library } from './kernel/library.js';
-import type { BoundWindow, Buffer, Element, Kernel, LoweredKernel, Scalar, Type } from './kernel/types.js';
+import type { BoundWindow, Buffer, Element, Kernel, LoweredKernel, Scalar } from './kernel/types.js';
 import type { BindingLimits } from './kernel/uses.js';
+import { capacity, type Layout } from './layout.js';
 import type { GeneratedVariant } from './problem.js';
 import { type BufferOf, Reader, scalarOf } from './reader.js';
 import { RULES } from './rules.js';
+import type { PackedWeight, WeightMatrix } from './weight-matrix.js';
 
 /** Where a bound value lies. Weights and inputs are bound read-only, everything that kernels write read_write. */
 export type Place = 'weight' | 'input' | 'arena' | 'output';
 
 export interface KernelContext {
   readonly place: (value: Value) => Place;
-  /** The dtype in which packed weights are stored. */
+  /** The dtype in which packed weights are stored, and where their elements lie. */
   readonly weights: 'f32' | 'f16';
+  readonly packed: (matrix: WeightMatrix) => PackedWeight;
+  /** Where the elements of a tensor that kernels write or read lie (default: in row-major order, samples outermost). */
+  readonly layout?: (value: Value) => Layout | undefined;
   readonly limits: BindingLimits;
   readonly reach: Reach;
 }
@@ -51,7 +56,7 @@ export type Held =
   | { readonly kind: 'value'; readonly value: Value }
   /** The value that stands there among those that the group stores. */
   | { readonly kind: 'result'; readonly at: number }
-  | { readonly kind: 'tiles' };
+  | { readonly kind: 'packed'; readonly weight: PackedWeight };
 
 export interface BuiltKernel {
   readonly name: string;
@@ -62,7 +67,6 @@ export interface BuiltKernel {
   /** By the buffers' names. */
   readonly holds: ReadonlyMap<string, Held>;
   readonly buffers: readonly Buffer[];
-  readonly packed?: PackedWeight;
 }
 
 /** A value, and the buffer that it is written to. */
@@ -75,26 +79,6 @@ export interface Stored {
 export interface Ends extends Pick<Group, 'anchor' | 'path' | 'result'> {
   /** The result and what is computed from it element by element, each after what it is made of. */
   readonly stores: readonly Stored[];
-}
-
-/** A matrix operand [n, k] that is packed into tiles when weights are loaded. */
-export interface PackedWeight {
-  readonly param: string;
-  /** The matrix as a view of the parameter. */
-  readonly view: Value;
-  readonly n: number;
-  readonly k: number;
-  /** The view is [k, n], matmul's second operand. */
-  readonly transposed: boolean;
-}
-
-const VIEW_OPS: ReadonlySet<OpName> = new Set(['reshape', 'transpose', 'slice', 'roll', 'broadcast']);
-
-/** The parameter that a value is a view of. */
-export function viewedParam(v: Value): string | undefined {
-  let x = v;
-  while (VIEW_OPS.has(x.op)) x = x.inputs[0]!;
-  return x.op === 'param' ? x.attrs.name : undefined;
 }
 
 export class KernelWriter {
@@ -128,7 +112,10 @@ export class KernelWriter {
     const known = this.buffers.get(key);
     if (known) return known;
     const element = elementOf(scalarOf(v.type.dtype));
-    return this.add(key, held, { name: `t${this.buffers.size}`, access, element, count: sizeOf(v.type.shape), padded });
+    const layout = this.context.layout?.(v);
+    const count = layout ? capacity(layout) : sizeOf(v.type.shape);
+    const name = `t${this.buffers.size}`;
+    return this.add(key, held, { name, access, element, count, padded, ...(layout ? { layout } : {}) });
   }
 
   private add(key: string, held: Held, buffer: Buffer): Buffer {
@@ -162,18 +149,25 @@ export class KernelWriter {
     return [...ops, ...joinedIn(this.group).map((v) => `and_${v.op}`)].map((op) => `_${op}`).join('');
   }
 
-  /** A packed weight of `count` items. */
-  weightBuffer(item: Type, count: number): Buffer {
-    const known = this.buffers.get('tiles');
-    const element = item.scalar === 'u32' ? 'u32' : 'f32';
-    const made: Buffer = { name: 'weight', access: 'read', element, count, padded: true, packed: item };
-    return known ?? this.add('tiles', { kind: 'tiles' }, made);
+  /** The buffer of the packed weight, of which a kernel has one. */
+  packedBuffer(weight: PackedWeight): Buffer {
+    const { layout } = weight;
+    const storage = this.context.weights === 'f16' ? { storage: 'f16' as const } : {};
+    return this.add(
+      'packed',
+      { kind: 'packed', weight },
+      { name: 'weight', access: 'read', element: 'f32', count: capacity(layout), padded: true, layout, ...storage },
+    );
   }
 
   /** A loop variable over `extent`; of a chunk, a variable over it plus its start. */
   domain(name: string, extent: number): Index {
-    const { chunk } = this;
-    return chunk ? shift(variable(name, chunk.extent), chunk.start) : variable(name, extent);
+    return this.from(variable(name, this.turns(extent)));
+  }
+
+  /** A place in the chunk as a place in the whole. */
+  from(turn: Index): Index {
+    return this.chunk ? shift(turn, this.chunk.start) : turn;
   }
 
   /** How many turns this kernel does of a loop over `extent`. */
@@ -182,7 +176,7 @@ export class KernelWriter {
   }
 
   /** The kernel of these variants, which read and write the buffers that this writer knows. */
-  built(about: Pick<BuiltKernel, 'name' | 'archetype' | 'packed'>, variants: readonly GeneratedVariant[]): BuiltKernel {
+  built(about: Pick<BuiltKernel, 'name' | 'archetype'>, variants: readonly GeneratedVariant[]): BuiltKernel {
     const buffers = [...this.buffers.values()];
     const library = this.library.functions();
     const programs = variants.map(({ program }): Kernel => {

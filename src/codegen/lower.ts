@@ -10,11 +10,11 @@ import { Interner } from '../ir/intern.js';
 import { OPS } from '../ir/ops/index.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import type { Func, OpName, Value } from '../ir/types.js';
-import { viewedParam } from './kernel.js';
-import type { PackingLimits } from './kernel-contract.js';
-import { packedBytes, TILE_N } from './pack.js';
+import { TILE_N, tiles } from './layout.js';
+import { packedBytes } from './pack.js';
 import { placeOf } from './place.js';
 import { splitSums } from './split-sums.js';
+import { type PackingLimits, viewedParam } from './weight-matrix.js';
 
 export interface LowerOptions extends PackingLimits {
   /** The most samples of a pass (default 1): how long a sum over the batch is. */
@@ -82,7 +82,7 @@ function cutOutputs(v: Value, limits: PackingLimits): Value {
   const to = v.op === 'conv2d' ? 1 : v.type.shape.length - 1;
   const n = weight.type.shape[from]!;
   const k = sizeOf(weight.type.shape) / n;
-  const rows = Math.floor(limits.binding / packedBytes(TILE_N, k, limits.weights)) * TILE_N;
+  const rows = Math.floor(limits.binding / packedBytes(tiles([TILE_N, k], 0), limits.weights)) * TILE_N;
   if (rows >= n || rows === 0) return v;
   const parts: Value[] = [];
   for (let at = 0; at < n; at += rows) {

@@ -7,30 +7,33 @@ import { perSample } from '../ir/batch.js';
 import type { Reach } from './grid.js';
 import type { Kernel, KernelFunction } from './kernel/types.js';
 
-/** How the weight operand lies in memory. All variants of a kernel read the same layout. */
-export type WeightLayout =
-  /** `tiles:16x32`: [ceil(n/32)][ceil(k/16)][16][32], zero padded: tile (nb, kb) holds w[n][k] for k in rows and n in columns. */
-  | { readonly kind: 'tiles'; readonly kTile: 16; readonly nTile: 32; readonly dtype: 'f32' | 'f16' }
-  /** No weight: the function `load_b4(z, k, col)` gives four neighbouring columns. */
-  | { readonly kind: 'function' };
+/**
+ * Which way round an operand lies: the four numbers that one load gives are neighbours along the sum, or along the result (rows of a, columns of
+ * b). In x·Wᵀ with row-major W both lie along the sum; in the gradient dyᵀ·x of W both lie along the result.
+ */
+export type Along = 'sum' | 'result';
 
 /**
  * y[z, row, col] = sum over k of a[z, row, k] * b[z, k, col], for z < batch, row < m, col < n. One of batch, m and k may be a multiple of the
  * run's batch (`size` of kernel/expr.ts).
  *
  * `functions` are
- *   load_a4(z, row, k)         // a at k..k+3; must be 0 outside m and k itself; k is a multiple of 4
- *   load_b4(z, k, col)         // only for layout `function`
+ *   load_a4(z, row, k)         // four of a from row and k on, along the sum or the rows; 0 outside of m and k
+ *   load_b4(z, k, col, j)      // of the four by four of b from k and col on, the four columns of input k + j, or the four inputs of column
+ *                              // col + j where b lies along the sum; see `readable`
  *   store4(z, row, col, v)     // epilogue and store of four; col is a multiple of 4; called for row < m, col < n
  *                              // (store4 itself drops columns past n when n is not a multiple of 4)
- * For layout `tiles` the weight is the buffer `weight`, of four f32 or of two u32 that hold four halves (f16).
+ * The place along which a's four lie is a multiple of 4, and so are k and col for b.
  */
 export interface ContractProblem {
   readonly batch: number;
   readonly m: number;
   readonly n: number;
   readonly k: number;
-  readonly weight: WeightLayout;
+  readonly a: Along;
+  readonly b: Along;
+  /** Ends of the inputs and columns for which `load_b4` may be called, multiples of 4: past k and n it gives any finite number. */
+  readonly readable: { readonly k: number; readonly n: number };
   readonly functions: readonly KernelFunction[];
   readonly reach: Reach;
 }
@@ -41,6 +44,7 @@ export const ofOne = (p: ContractProblem): ContractProblem => ({
   batch: perSample(p.batch),
   m: perSample(p.m),
   k: perSample(p.k),
+  readable: { k: perSample(p.readable.k), n: p.readable.n },
 });
 
 /**

@@ -7,7 +7,7 @@
  * cost nothing but index arithmetic.
  */
 import type { DType, OpName, Value } from '../ir/types.js';
-import { constIndex, dependsOn, flattenStored, type Index, substitute, ZERO } from './indexing.js';
+import { constIndex, dependsOn, type Index, substitute, ZERO } from './indexing.js';
 import type { Body } from './kernel/body.js';
 import {
   add,
@@ -26,6 +26,7 @@ import {
 } from './kernel/expr.js';
 import type { Library } from './kernel/library.js';
 import type { Buffer, Condition, Expr, Lanes, Scalar, Type } from './kernel/types.js';
+import { elementAt } from './layout.js';
 
 /** What kernels compute in. f16 tensors are computed and stored as f32. */
 export function scalarOf(dtype: DType): Exclude<Scalar, 'f16'> {
@@ -67,7 +68,7 @@ export class Reader {
     if (given) return given(coords);
     return this.b.memo(`${value.id}[${coords.map((c) => c.key).join(',')}]`, () => {
       const buffer = this.bufferOf(value);
-      if (buffer) return this.load(buffer, value, flattenStored(coords, value.type.shape));
+      if (buffer) return this.load(buffer, value, elementAt(buffer, coords, value.type.shape));
       const rule = this.rules[value.op] as InlineRule<OpName> | null;
       if (!rule) throw new Error(`${value.op} cannot be computed in place`);
       return rule(this, value as ValueFor<OpName>, coords);

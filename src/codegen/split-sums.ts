@@ -14,8 +14,8 @@ import { build } from '../ir/build.js';
 import { constant, make, rewriteFunc, withInputs } from '../ir/graph.js';
 import { sizeOf, tryBroadcast } from '../ir/ops/shapes.js';
 import type { DType, Func, OpName, Origin, Value } from '../ir/types.js';
-import { type PackingLimits, readsPacked } from './kernel-contract.js';
 import { type SumSplit, splitOf } from './split-schedules.js';
+import { type PackingLimits, readsPacked } from './weight-matrix.js';
 
 type ValueOfOp<O extends OpName> = Extract<Value, { op: O }>;
 type Fold = 'reduce_sum' | 'reduce_max';

@@ -4,12 +4,12 @@ import { topological } from '../ir/graph.js';
 import type { Reference } from '../ir/ops/define.js';
 import { OPS } from '../ir/ops/index.js';
 import { sizeOf } from '../ir/ops/shapes.js';
-import { toFloat32 } from '../ir/tensor.js';
-import { showAttrs } from '../ir/text.js';
 import type { OpName, Param, Tensor, Value } from '../ir/types.js';
-import { elementOf, type PackedWeight } from './kernel.js';
-import { packedBytes, packTiles } from './pack.js';
+import { elementOf } from './kernel.js';
+import { TILE_K, TILE_N } from './layout.js';
+import { pack, packedBytes } from './pack.js';
 import { scalarOf } from './reader.js';
+import { type PackedWeight, viewText } from './weight-matrix.js';
 
 export interface WeightRecipe {
   readonly entry: WeightEntry;
@@ -47,14 +47,16 @@ export class Weights {
     });
   }
 
-  tiles(param: Param, packed: PackedWeight): WeightEntry {
-    const { view, n, k, transposed } = packed;
-    return this.use(`tiles ${n} ${k} ${transposed} ${viewText(view)}`, () => {
-      const entry = this.entry(param.name, this.dtype, [n, k], 'tiles:16x32', packedBytes(n, k, this.dtype));
+  packed(param: Param, { view, layout }: PackedWeight): WeightEntry {
+    return this.use(`packed ${layout.text} ${viewText(view)}`, () => {
+      // Outputs, which the first digit counts, before inputs.
+      const shape = layout.digits[0]!.axis === 0 ? layout.shape : layout.shape.toReversed();
+      const name = `tiles:${TILE_K}x${TILE_N}`;
+      const entry = this.entry(param.name, this.dtype, shape, name, packedBytes(layout, this.dtype));
       return {
         entry,
         param: param.name,
-        pack: (t) => packTiles(matrixOf(packed, check(t, param)), n, k, this.dtype),
+        pack: (t) => pack(evaluateView(view, check(t, param)).data, layout, this.dtype, view.type.shape),
       };
     });
   }
@@ -97,26 +99,10 @@ function packRows(t: Tensor, element: 'f32' | 'i32' | 'u32', bytes: number): Uin
   return out;
 }
 
-/** Text that two views share exactly when they take the same elements in the same order. */
-function viewText(view: Value): string {
-  return topological([view])
-    .map((v) => (v.op === 'param' ? v.attrs.name : `${v.op}${showAttrs(v)} ${v.type.shape.join('x')}`))
-    .join(' | ');
-}
-
 function evaluateView(view: Value, param: Tensor): Tensor {
   return topological([view]).reduce((x, v): Tensor => {
     if (v.op === 'param') return { type: v.type, data: param.data };
     const reference = OPS[v.op].reference as Reference<OpName>;
     return reference([x], v.attrs, v.type);
   }, param);
-}
-
-/** The view as [n, k]: as it is for linear and convolutions, whose weights start with the outputs; transposed for matmul. */
-function matrixOf({ view, transposed, n, k }: PackedWeight, param: Tensor): ArrayLike<number> {
-  const t = evaluateView(view, param);
-  if (!transposed) return toFloat32(t);
-  const out = new Float32Array(n * k);
-  for (let i = 0; i < k; i++) for (let j = 0; j < n; j++) out[j * k + i] = t.data[i * n + j]!;
-  return out;
 }

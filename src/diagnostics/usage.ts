@@ -187,10 +187,10 @@ What the base does itself between its layers stays: under \`x + gamma * fc(x)\` 
     explain:
       '`eval` takes the name of each sub-folder as the true class of its images. Where two classes of the program have the same name (ImageNet has two cranes), a folder cannot say which one is meant, and the figures would be wrong.',
   }),
-  ESP0925: entry<{ name: string; row: number; column: number; value: number }>({
+  ESP0925: entry<{ name: string; coords: readonly number[]; value: number }>({
     title: 'Weight too large for f16',
     message: (a) =>
-      `${a.name}[${a.row}, ${a.column}] = ${a.value} does not fit f16 storage, whose largest value is 65504`,
+      `${a.name}[${a.coords.join(', ')}] = ${a.value} does not fit f16 storage, whose largest value is 65504`,
     help: () => ['Nothing was written. Compile with `weights = f32`.'],
     explain:
       'With `weights = f16`, matrices are stored as 16-bit floats. A weight outside of their range would become infinite, so the program is refused instead.',

@@ -5,7 +5,8 @@ import { describe, expect, test } from 'vitest';
 import { HERE } from '../../examples/fashion/mnist.js';
 import { type Compiled, compile, merge, type Spec, writeMerged } from '../../src/api/index.js';
 import { describeCompiled } from '../../src/cli/summary.js';
-import { unpackTiles } from '../../src/codegen/pack.js';
+import { tiles } from '../../src/codegen/layout.js';
+import { unpack } from '../../src/codegen/pack.js';
 import { memorySource } from '../../src/formats/bytes.js';
 import { storeTensor } from '../../src/formats/elements.js';
 import { encodeSafetensors } from '../../src/formats/safetensors.js';
@@ -30,7 +31,7 @@ async function zerosInFiles({ program, files }: Compiled): Promise<Map<string, n
               0,
               shape.reduce((a, b) => a * b, 1),
             )
-          : unpackTiles(bytes, n, k, dtype as 'f32' | 'f16');
+          : unpack(bytes, tiles([n, k], 0), dtype as 'f32' | 'f16');
       found.set(
         weight,
         data.reduce((sum, v) => sum + Number(v === 0), 0),

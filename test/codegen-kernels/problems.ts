@@ -1,6 +1,5 @@
 /** Contractions and attentions over plain row-major buffers, and what they must give, in f64. Used by the tests and the benchmark. */
 
-import { weightItem } from '../../src/codegen/contract-weight.js';
 import { MOST_WORKGROUPS } from '../../src/codegen/grid.js';
 import { flatten, type Index, LANE, scale, sum, variable } from '../../src/codegen/indexing.js';
 import { explicitAddresses } from '../../src/codegen/kernel/addresses.js';
@@ -25,8 +24,9 @@ import {
 } from '../../src/codegen/kernel/expr.js';
 import { printKernel } from '../../src/codegen/kernel/print.js';
 import type { Buffer, Expr, KernelFunction } from '../../src/codegen/kernel/types.js';
-import { packedBytes, packTiles } from '../../src/codegen/pack.js';
-import type { AttentionProblem, ContractProblem, GeneratedVariant } from '../../src/codegen/problem.js';
+import { capacity, extent, type Layout, placeOf, tiles } from '../../src/codegen/layout.js';
+import { pack } from '../../src/codegen/pack.js';
+import type { Along, AttentionProblem, ContractProblem, GeneratedVariant } from '../../src/codegen/problem.js';
 import { BASELINE } from '../../src/codegen/schedule.js';
 
 export interface ContractShape {
@@ -34,8 +34,11 @@ export interface ContractShape {
   readonly m: number;
   readonly n: number;
   readonly k: number;
-  /** `function` reads b[z, k, n] row-major; the others are packed weights, shared by all z. */
+  /** `function` reads b row-major; the others are packed weights, shared by all z. */
   readonly weight: 'f32' | 'f16' | 'function';
+  /** Which way round operands lie: a as [z, m, k] (`sum`, the default) or [z, k, m]; b as [z, k, n] (`result`, the default) or [z, n, k]. */
+  readonly a?: Along;
+  readonly b?: Along;
   readonly maxWorkgroups?: number;
 }
 
@@ -68,55 +71,102 @@ const buffer = (name: string, access: Buffer['access'], count: number): Buffer =
 
 /** A problem with a at binding 0, the weight or b at 1, y at 2. The unfused case: plain loads and stores. */
 export function contractProblem(shape: ContractShape): Bound<ContractProblem> {
-  const { batch = 1, m, n, k, weight } = shape;
+  const { batch = 1, m, n, k, weight, a = 'sum', b = 'result' } = shape;
+  const layout = weightLayout(shape);
+  const fours = (size: number): number => 4 * Math.ceil(size / 4);
+  const loadB =
+    b === 'result'
+      ? loadRows('load_b4', 'b', [batch, k, n], { names: ['k', 'column', 'j'], row: 'k', column: 'column' })
+      : loadRows('load_b4', 'b', [batch, n, k], { names: ['k', 'column', 'j'], row: 'column', column: 'k' });
   const problem: ContractProblem = {
     batch,
     m,
     n,
     k,
-    weight: weight === 'function' ? { kind: 'function' } : { kind: 'tiles', kTile: 16, nTile: 32, dtype: weight },
+    a,
+    b,
+    readable: weight === 'function' ? { k: fours(k), n: fours(n) } : { k: extent(layout, 1), n: extent(layout, 0) },
     functions: [
-      loadRows('load_a4', 'a', [batch, m, k]),
-      ...(weight === 'function' ? [loadRows('load_b4', 'b', [batch, k, n])] : []),
+      a === 'sum'
+        ? loadRows('load_a4', 'a', [batch, m, k])
+        : loadRows('load_a4', 'a', [batch, k, m], { names: ['row', 'k'], row: 'k', column: 'row' }),
+      weight === 'function' ? loadB : loadPacked(layout, b),
       storeRows([batch, m, n]),
     ],
     reach: { samples: 1, maxWorkgroups: shape.maxWorkgroups ?? MOST_WORKGROUPS },
   };
-  const tiles = (dtype: 'f32' | 'f16'): Buffer => ({
-    ...buffer('weight', 'read', packedBytes(n, k, dtype) / (dtype === 'f32' ? 16 : 8)),
-    packed: weightItem(dtype),
-  });
+  const packed: Buffer = {
+    ...buffer('weight', 'read', capacity(layout)),
+    layout,
+    ...(weight === 'f16' ? { storage: weight } : {}),
+  };
   const buffers = [
     buffer('a', 'read', batch * m * k),
-    weight === 'function' ? buffer('b', 'read', batch * k * n) : tiles(weight),
+    weight === 'function' ? buffer('b', 'read', batch * k * n) : packed,
     buffer('y', 'read_write', batch * m * n),
   ];
   return { problem, buffers };
 }
 
+/** Of a packed weight w[n, k]: packed for this product, or, where b lies along the sum, for one that sums over n. */
+export function weightLayout({ n, k, b = 'result' }: ContractShape): Layout {
+  return tiles([n, k], b === 'result' ? 0 : 1);
+}
+
+function loadPacked(layout: Layout, along: Along): KernelFunction {
+  const b = new Body();
+  const four = (text: string, axis: number, plus: Index): Index =>
+    sum(scale(b.index(`${text}4`, div(uint(text), u32(4)), extent(layout, axis) / 4), 4), plus);
+  const j = variable('j', 4);
+  const [k, column] =
+    along === 'sum' ? [four('k', 1, LANE), four('column', 0, j)] : [four('k', 1, j), four('column', 0, LANE)];
+  b.return(load('weight', 'f32', placeOf(layout, [column, k])));
+  return { name: 'load_b4', params: params('z', 'k', 'column', 'j'), result: F32X4, body: b.stmts };
+}
+
 const params = (...names: readonly string[]): KernelFunction['params'] => names.map((n) => ({ name: n, type: U32 }));
 
 /** The place of four neighbours in a row-major buffer, and the names that it needs. What lies outside is taken for the nearest inside. */
-function fourAt(b: Body, [batch, rows, columns]: readonly [number, number, number]): { flat: Index; column: Index } {
+function fourAt(
+  b: Body,
+  [batch, rows, columns]: readonly [number, number, number],
+  names: { readonly row: string; readonly column: string; readonly j?: boolean } = { row: 'row', column: 'column' },
+): { flat: Index; column: Index } {
   const within = (text: string, value: Expr, extent: number): Index =>
     b.index(text, min(value, u32(extent - 1)), extent);
   const fours = Math.ceil(columns / 4);
-  const column = sum(scale(within('c4', div(uint('column'), u32(4)), fours), 4), LANE);
-  const place = [within('zz', uint('z'), batch), within('rr', uint('row'), rows), column];
+  const column = sum(scale(within('c4', div(uint(names.column), u32(4)), fours), 4), LANE);
+  const row = names.j ? add(uint(names.row), uint('j')) : uint(names.row);
+  const place = [within('zz', uint('z'), batch), within('rr', row, rows), column];
   return { flat: flatten(place, [batch, rows, columns]), column };
 }
 
-/** `fn name(z, row, column) -> vec4f` over a row-major buffer, 0 outside; in columns from the next vec4 on, `beyond`. */
-function loadRows(name: string, from: string, shape: readonly [number, number, number], beyond = 0): KernelFunction {
+/**
+ * `fn name(z, row, column) -> vec4f` over a row-major buffer, 0 outside; in columns from the next vec4 on, `beyond`.
+ * @param by The function's parameters after z, and which of them are the buffer's row and column
+ */
+function loadRows(
+  name: string,
+  from: string,
+  shape: readonly [number, number, number],
+  by: { readonly names: readonly string[]; readonly row: string; readonly column: string } = {
+    names: ['row', 'column'],
+    row: 'row',
+    column: 'column',
+  },
+  beyond = 0,
+): KernelFunction {
   const [, rows, columns] = shape;
   const b = new Body();
-  const x = load(from, 'f32', fourAt(b, shape).flat, columns % 4 !== 0);
-  const column = uint('column');
+  const j = by.names.includes('j');
+  const x = load(from, 'f32', fourAt(b, shape, { ...by, j }).flat, columns % 4 !== 0);
+  const column = uint(by.column);
   const outside = select(f32(0), f32(beyond), binary('>=', column, u32(columns)));
   const inside = lt(add(splat(column, 4), LANES), splat(u32(columns), 4));
   const row = b.let(select(splat(outside, 4), x, inside));
-  b.return(select(splat(f32(0), 4), row, lt(uint('row'), u32(rows))));
-  return { name, params: params('z', 'row', 'column'), result: F32X4, body: b.stmts };
+  const at = j ? add(uint(by.row), uint('j')) : uint(by.row);
+  b.return(select(splat(f32(0), 4), row, lt(at, u32(rows))));
+  return { name, params: params('z', ...by.names), result: F32X4, body: b.stmts };
 }
 
 function storeRows(shape: readonly [number, number, number]): KernelFunction {
@@ -139,11 +189,12 @@ export function contractData(shape: ContractShape, rounded: (x: number) => numbe
   const a = noise(batch * m * k, 1);
   if (shape.weight === 'function') {
     const b = noise(batch * k * n, 2);
-    return { a, b, plain: (z, i, j) => b[(z * k + i) * n + j]! };
+    const at = shape.b === 'sum' ? (i: number, j: number) => j * k + i : (i: number, j: number) => i * n + j;
+    return { a, b, plain: (z, i, j) => b[z * k * n + at(i, j)]! };
   }
   const w = noise(n * k, 3);
   const stored = shape.weight === 'f16' ? w.map(rounded) : w;
-  return { a, b: packTiles(w, n, k, shape.weight), plain: (_, i, j) => stored[j * k + i]! };
+  return { a, b: pack(w, weightLayout(shape), shape.weight), plain: (_, i, j) => stored[j * k + i]! };
 }
 
 /** y of a contraction, in f64. */
@@ -156,8 +207,8 @@ export function contractReference(shape: ContractShape, data: ContractData): Flo
       for (let i = 0; i < k; i++) column[i] = data.plain(z, i, j);
       for (let row = 0; row < m; row++) {
         let sum = 0;
-        const at = (z * m + row) * k;
-        for (let i = 0; i < k; i++) sum += data.a[at + i]! * column[i]!;
+        const [at, step] = shape.a === 'result' ? [z * m * k + row, m] : [(z * m + row) * k, 1];
+        for (let i = 0; i < k; i++) sum += data.a[at + i * step]! * column[i]!;
         y[(z * m + row) * n + j] = sum;
       }
     }
@@ -195,9 +246,9 @@ export function attentionProblem(shape: AttentionShape): Bound<AttentionProblem>
     hasLse: lse,
     reach: { samples: 1, maxWorkgroups: shape.maxWorkgroups ?? MOST_WORKGROUPS },
     functions: [
-      loadRows('load_q4', 'q', [batch, rows, headDim], BEYOND),
-      loadRows('load_k4', 'k', [batch, keys, headDim], BEYOND),
-      loadRows('load_v4', 'v', [batch, keys, valueDim], BEYOND),
+      loadRows('load_q4', 'q', [batch, rows, headDim], undefined, BEYOND),
+      loadRows('load_k4', 'k', [batch, keys, headDim], undefined, BEYOND),
+      loadRows('load_v4', 'v', [batch, keys, valueDim], undefined, BEYOND),
       storeRows([batch, rows, valueDim]),
       ...(lse ? [storeLse(batch, rows)] : []),
       ...(bias ? [biasAt(batch, rows, keys)] : []),

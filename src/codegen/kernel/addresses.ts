@@ -4,7 +4,24 @@
  * in a block.
  */
 import { constIndex, dependsOn, type Index, laneForm, shift, substitute } from '../indexing.js';
-import { add, all, binary, component, div, fetch, mul, name, rem, size, sub, U32, u32, vector } from './expr.js';
+import {
+  add,
+  all,
+  binary,
+  component,
+  div,
+  fetch,
+  mul,
+  name,
+  packHalves,
+  rem,
+  size,
+  sub,
+  U32,
+  u32,
+  unpackHalves,
+  vector,
+} from './expr.js';
 import type { Buffer, Condition, Expr, Kernel, KernelFunction, LoweredKernel, Stmt, Type } from './types.js';
 import { type BindingLimits, Uses, uniformCondition } from './uses.js';
 import { eachStmt, withOperands } from './walk.js';
@@ -39,7 +56,7 @@ function windowed(buffer: Buffer, uses: Uses, windows: LoweredKernel['windows'])
   let start = 0;
   const body = mine.flatMap((w, n): Stmt[] => {
     const at = start === 0 ? i : sub(i, u32(start));
-    start += w.count / item.lanes;
+    start += w.count / w.elements;
     const access: Stmt[] = written
       ? [{ kind: 'write', buffer: w.name, at, value: v }, { kind: 'return' }]
       : [{ kind: 'return', value: fetch(w.name, item, at, true) }];
@@ -163,15 +180,21 @@ class Lowering {
     return minus.reduce((from, m) => sub(from, m), plus ?? u32(0));
   }
 
+  /** A name that the function does not have yet. */
+  private fresh(prefix: string): string {
+    let text: string;
+    do text = `${prefix}${this.counter++}`;
+    while (this.taken.has(text));
+    return text;
+  }
+
   private quotient(atom: { kind: 'div' | 'mod'; of: Index; by: number; key: string }): string {
     for (let i = this.scopes.length - 1; i >= 0; i--) {
       const known = this.scopes[i]!.get(atom.key);
       if (known !== undefined) return known;
     }
     const value = (atom.kind === 'div' ? div : rem)(this.address(atom.of), u32(atom.by));
-    let text: string;
-    do text = `i${this.counter++}`;
-    while (this.taken.has(text));
+    const text = this.fresh('i');
     this.out.push({ kind: 'let', name: text, value });
     this.scopes[this.scopes.length - 1]!.set(atom.key, text);
     return text;
@@ -190,15 +213,29 @@ class Lowering {
     const form = laneForm(at);
     if (form.kind === 'uniform') return this.element(buffer, at, speculative);
     if (form.kind === 'quad' && this.uses.quads(buffer)) {
-      return this.fetch(buffer, this.address(shift(form.quad, -this.uses.start(buffer) / 4)), speculative);
+      const item = this.fetch(buffer, this.address(shift(form.quad, -this.uses.start(buffer) / 4)), speculative);
+      return buffer.storage === 'f16' ? this.widened(item) : item;
     }
     return vector(...LANE_NUMBERS.map((lane) => this.element(buffer, inLane(at, lane), speculative)));
   }
 
   private element(buffer: Buffer, at: Index, speculative: boolean): Expr {
     const place = this.address(shift(at, -this.uses.start(buffer)));
-    if (this.uses.item(buffer).lanes === 1) return this.fetch(buffer, place, speculative);
+    if (this.uses.perItem(buffer) === 1) return this.fetch(buffer, place, speculative);
+    if (buffer.storage === 'f16') {
+      const words = this.fetch(buffer, div(place, u32(4)), speculative);
+      const halves = unpackHalves(component(words, div(rem(place, u32(4)), u32(2))));
+      return component(halves, rem(place, u32(2)));
+    }
     return component(this.fetch(buffer, div(place, u32(4)), speculative), rem(place, u32(4)));
+  }
+
+  /** Four numbers from an item of halves. */
+  private widened(item: Expr): Expr {
+    const held = this.fresh('halves');
+    this.out.push({ kind: 'let', name: held, value: item });
+    const halves = name(held, item);
+    return vector(unpackHalves(component(halves, 0)), unpackHalves(component(halves, 1)));
   }
 
   private fetch(buffer: Buffer, at: Expr, speculative: boolean): Expr {
@@ -212,13 +249,19 @@ class Lowering {
     const start = this.uses.start(buffer);
     const form = laneForm(at);
     const together = when.every(uniformCondition);
+    if (buffer.storage === 'f16' && !(form.kind === 'quad' && together)) {
+      throw new Error(`${bufferName} holds halves, which are written by fours`);
+    }
     // One place for four lanes: a slice that keeps one of them, which the conditions tell apart.
     if (form.kind === 'uniform' && together) {
       this.guarded(when, () => this.write(buffer, this.address(shift(at, -start)), value));
       return;
     }
     if (form.kind === 'quad' && this.uses.quads(buffer) && together) {
-      this.guarded(when, () => this.write(buffer, this.address(shift(form.quad, -start / 4)), value));
+      this.guarded(when, () => {
+        const item = buffer.storage === 'f16' ? this.narrowed(value) : value;
+        this.write(buffer, this.address(shift(form.quad, -start / 4)), item);
+      });
       return;
     }
     const held = `${bufferName}_value`;
@@ -230,6 +273,14 @@ class Lowering {
         this.write(buffer, place, component(name(held, value), lane));
       });
     }
+  }
+
+  /** An item of halves from four numbers. */
+  private narrowed(value: Expr): Expr {
+    const held = this.fresh('four');
+    this.out.push({ kind: 'let', name: held, value });
+    const [x, y, z, w] = LANE_NUMBERS.map((lane) => component(name(held, value), lane)) as [Expr, Expr, Expr, Expr];
+    return vector(packHalves(vector(x, y)), packHalves(vector(z, w)));
   }
 
   private write(buffer: Buffer, at: Expr, value: Expr): void {

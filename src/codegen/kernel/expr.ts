@@ -147,6 +147,11 @@ export function unpackHalves(x: Expr): Expr {
   return { kind: 'builtin', scalar: 'f32', lanes: 2, fn: 'unpack2x16float', args: [x] };
 }
 
+/** Two f32 as the halves of a word. */
+export function packHalves(x: Expr): Expr {
+  return { kind: 'builtin', scalar: 'u32', lanes: 1, fn: 'pack2x16float', args: [x] };
+}
+
 export function call(fn: string, result: Type, args: readonly Expr[]): Expr {
   return { kind: 'call', scalar: result.scalar, lanes: result.lanes, fn, args };
 }

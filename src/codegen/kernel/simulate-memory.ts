@@ -57,7 +57,7 @@ export function openWindows(
     if (item.scalar === 'f16' || item.scalar === 'bool' || item.lanes === 3) {
       throw new TypeError(`window "${name}" has items of ${item.lanes} ${item.scalar}`);
     }
-    const words = buffer.packed ? bound.count * item.lanes : bound.count;
+    const words = (bound.count * item.lanes) / bound.elements;
     if (given.length < words) throw new RangeError(`window "${name}" has ${given.length} of ${words} words`);
     const readable = buffer.padded ? given.length : words;
     const writable = buffer.access === 'read_write';

@@ -6,6 +6,7 @@
  * (indexing.ts): linear sums with known ranges, whose variables are names of the program. An address that holds LANE is that of four elements.
  */
 import type { Index } from '../indexing.js';
+import type { Layout } from '../layout.js';
 
 export type Scalar = 'f32' | 'f16' | 'i32' | 'u32' | 'bool';
 export type Lanes = 1 | 2 | 3 | 4;
@@ -178,11 +179,15 @@ export interface Buffer {
   readonly name: string;
   readonly access: 'read' | 'read_write';
   readonly element: Element;
-  /** Elements of the whole tensor: a number, or a multiple of the batch. */
+  /** Elements of the whole tensor, with what its layout pads: a number, or a multiple of the batch. */
   readonly count: number;
+  /** Where the tensor's elements lie (default: in row-major order, samples outermost). */
+  readonly layout?: Layout;
+  /** What an element is in memory where that is not `element`: f32 that is stored as halves, read in any way and written by fours. */
+  readonly storage?: 'f16';
   /** The buffer is padded to 16 bytes, so the last vec4 may be read although the count is no multiple of four. */
   readonly padded: boolean;
-  /** Items of a packed weight or of words at computed places, bound whole and reached by `fetch` and `write` from the start; `count` then counts these. */
+  /** Items at computed places, bound whole and reached by `fetch` and `write` from the start; `count` then counts these. */
   readonly packed?: Type;
 }
 
@@ -223,8 +228,9 @@ export interface BoundWindow {
   readonly name: string;
   readonly first: number;
   readonly count: number;
-  /** What one item of the declared array is. */
+  /** What one item of the declared array is, and how many of the tensor's elements it holds. */
   readonly item: Type;
+  readonly elements: number;
 }
 
 /** A kernel whose addresses are explicit: no `load`, `store`, `address` or `below` is left in it. */

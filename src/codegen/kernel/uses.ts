@@ -8,8 +8,13 @@ import { BatchInside } from './expr.js';
 import type { BoundWindow, Buffer, Condition, Expr, Kernel, Stmt, Type } from './types.js';
 import { eachExpr, eachStmt } from './walk.js';
 
-/** Bytes of an element, in every buffer. */
+/** Bytes of an element, in every buffer but those that hold halves. */
 export const ELEMENT_BYTES = 4;
+
+/** Four halves: what one item of a buffer of them is. */
+const HALVES: Type = { scalar: 'u32', lanes: 2 };
+
+export const elementBytes = ({ storage }: Buffer): number => (storage === 'f16' ? 2 : ELEMENT_BYTES);
 
 /** The limits of a device that bindings keep to. */
 export interface BindingLimits {
@@ -33,14 +38,11 @@ const inFours = (b: Buffer): boolean => b.count % 4 === 0 || b.padded;
 export class Uses {
   private readonly uses = new Map<Buffer, Use>();
   private readonly byName: ReadonlyMap<string, Buffer>;
-  /** Elements by which bindings may be moved, and elements that a binding holds. */
-  private readonly unit: number;
-  private readonly most: number;
 
-  constructor(variants: readonly Kernel[], limits: BindingLimits) {
-    this.unit = limits.minStorageBufferOffsetAlignment / ELEMENT_BYTES;
-    const units = Math.floor(limits.maxStorageBufferBindingSize / ELEMENT_BYTES / this.unit);
-    this.most = Math.max(1, units) * this.unit;
+  constructor(
+    variants: readonly Kernel[],
+    private readonly limits: BindingLimits,
+  ) {
     this.byName = new Map(variants.flatMap((k) => k.buffers).map((b) => [b.name, b]));
     for (const b of this.byName.values()) {
       const [lo, hi] = b.packed ? [0, b.count - 1] : [b.count, -1];
@@ -49,7 +51,7 @@ export class Uses {
     const lists = new Set(variants.flatMap((k) => [k.main, ...k.functions.map((f) => f.body)]));
     for (const list of lists) eachStmt(list, (s) => this.record(s));
     // A buffer that is written by element anywhere is an array of elements: a component of a vec4 is not its own memory place.
-    for (const use of this.uses.values()) if (use.written && use.elements) use.quads = false;
+    for (const [{ storage }, use] of this.uses) if (use.written && use.elements && !storage) use.quads = false;
   }
 
   private record(s: Stmt): void {
@@ -89,6 +91,17 @@ export class Uses {
     return [x - rest, rest];
   }
 
+  /** Elements by which bindings of a buffer may be moved. */
+  private unit(buffer: Buffer): number {
+    return this.limits.minStorageBufferOffsetAlignment / elementBytes(buffer);
+  }
+
+  /** Elements that one binding of a buffer holds. */
+  private most(buffer: Buffer): number {
+    const units = this.limits.maxStorageBufferBindingSize / this.limits.minStorageBufferOffsetAlignment;
+    return Math.max(1, Math.floor(units)) * this.unit(buffer);
+  }
+
   buffer(name: string): Buffer {
     const found = this.byName.get(name);
     if (!found) throw new Error(`the kernel has no buffer ${name}`);
@@ -102,14 +115,21 @@ export class Uses {
 
   /** What one item of the buffer's array is. */
   item(buffer: Buffer): Type {
+    if (buffer.storage === 'f16') return HALVES;
     return buffer.packed ?? { scalar: buffer.element, lanes: this.uses.get(buffer)!.quads ? 4 : 1 };
+  }
+
+  /** Elements of the tensor in one item; of a packed buffer, whose items count themselves, one. */
+  perItem(buffer: Buffer): number {
+    if (buffer.storage === 'f16') return 4;
+    return buffer.packed ? 1 : this.item(buffer).lanes;
   }
 
   /** Element at which the first binding of a buffer starts. */
   start(buffer: Buffer): number {
     // What holds samples is bound whole: how many there are is known when the program runs.
     if (isBatch(buffer.count)) return 0;
-    return Math.floor(this.uses.get(buffer)!.lo / this.unit) * this.unit;
+    return Math.floor(this.uses.get(buffer)!.lo / this.unit(buffer)) * this.unit(buffer);
   }
 
   isWritten(buffer: Buffer): boolean {
@@ -119,20 +139,21 @@ export class Uses {
   /** More than one binding holds the buffer. */
   isCut(buffer: Buffer): boolean {
     if (buffer.packed !== undefined || isBatch(buffer.count)) return false;
-    return this.uses.get(buffer)!.hi >= this.start(buffer) + this.most;
+    return this.uses.get(buffer)!.hi >= this.start(buffer) + this.most(buffer);
   }
 
   /** What is bound, in order. A buffer that is never touched has no binding. */
   windows(): BoundWindow[] {
     return [...this.uses].flatMap(([buffer, { hi, quads }]) => {
       if (hi < 0) return [];
+      const held = { item: this.item(buffer), elements: this.perItem(buffer) };
       if (isBatch(buffer.count)) {
-        return [{ buffer: buffer.name, name: buffer.name, first: 0, count: buffer.count, item: this.item(buffer) }];
+        return [{ buffer: buffer.name, name: buffer.name, first: 0, count: buffer.count, ...held }];
       }
       const begin = this.start(buffer);
       // Whole vec4, or an array of them would end before the last one.
-      const end = quads ? Math.ceil((hi + 1) / 4) * 4 : hi + 1;
-      const size = buffer.packed ? buffer.count : this.most;
+      const end = quads || buffer.storage ? Math.ceil((hi + 1) / 4) * 4 : hi + 1;
+      const size = buffer.packed ? buffer.count : this.most(buffer);
       const cut = this.isCut(buffer);
       return Array.from({ length: Math.ceil((end - begin) / size) }, (_, i) => {
         const first = begin + i * size;
@@ -142,7 +163,7 @@ export class Uses {
           name,
           first,
           count: Math.min(size, end - first),
-          item: this.item(buffer),
+          ...held,
         };
       });
     });

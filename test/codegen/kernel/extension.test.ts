@@ -90,11 +90,13 @@ const STORAGE: Readonly<Record<string, Storage>> = {
 };
 
 /** `load_b4` of a storage type. */
-function loader({ item, unpack }: Storage, fours: number): KernelFunction {
+function loader({ item, unpack }: Storage, inputs: number, fours: number): KernelFunction {
   const b = new Body();
-  const at = e.add(e.mul(e.uint('k'), e.u32(fours)), e.div(e.uint('col'), e.u32(4)));
+  // Of inputs past the last, the last.
+  const input = e.min(e.add(e.uint('k'), e.uint('j')), e.u32(inputs - 1));
+  const at = e.add(e.mul(input, e.u32(fours)), e.div(e.uint('col'), e.u32(4)));
   b.return(unpack(b.named('four', e.fetch('b', item, at)), e.load('scale', 'f32', ZERO)));
-  const params = ['z', 'k', 'col'].map((name) => ({ name, type: e.U32 }));
+  const params = ['z', 'k', 'col', 'j'].map((name) => ({ name, type: e.U32 }));
   return { name: 'load_b4', params, result: e.F32X4, body: b.stmts };
 }
 
@@ -157,7 +159,7 @@ describe('a new storage type', () => {
         const plain = product({ ...shape, weight: 'function' });
         const problem: ContractProblem = {
           ...plain.problem,
-          functions: plain.problem.functions.map((f) => (f.name === 'load_b4' ? loader(storage, fours) : f)),
+          functions: plain.problem.functions.map((f) => (f.name === 'load_b4' ? loader(storage, k, fours) : f)),
         };
         const packed: Buffer = {
           name: 'b',

@@ -16,6 +16,7 @@ import type { BoundWindow } from '../../../src/codegen/kernel/types.js';
 import type { BuiltKernel, BuiltVariant, Held, KernelContext } from '../../../src/codegen/kernel.js';
 import { lower } from '../../../src/codegen/lower.js';
 import { BASELINE } from '../../../src/codegen/schedule.js';
+import { type PackedWeight, WeightLayouts } from '../../../src/codegen/weight-matrix.js';
 import { Weights } from '../../../src/codegen/weights.js';
 import { isBatch, shapeAt } from '../../../src/ir/batch.js';
 import { build } from '../../../src/ir/build.js';
@@ -56,9 +57,11 @@ export async function modelOf(spec: Spec, adapters: AdapterMode, weights: 'f32' 
 export function kernelsOf(module: Module, weights: 'f32' | 'f16'): GroupKernel[] {
   const func = lower(module.funcs.get('infer')!, { binding: BASELINE.maxStorageBufferBindingSize, weights });
   const outputs = new Set(resultValues(func));
+  const layouts = new WeightLayouts(func);
   const context: KernelContext = {
     place: (v) => (v.op === 'param' ? 'weight' : v.op === 'input' ? 'input' : outputs.has(v) ? 'output' : 'arena'),
     weights,
+    packed: (matrix) => layouts.of(matrix),
     limits: BASELINE,
     reach: { samples: 8, maxWorkgroups: BASELINE.maxComputeWorkgroupsPerDimension },
   };
@@ -73,6 +76,12 @@ export function kernelsOf(module: Module, weights: 'f32' | 'f16'): GroupKernel[]
       known.set(first!.kernel.variants, { group, kernel: first!.kernel, context });
   }
   return [...known.values()];
+}
+
+/** The weight that a kernel reads packed. */
+export function packedOf({ holds }: BuiltKernel): PackedWeight | undefined {
+  const held = [...holds.values()].find((h) => h.kind === 'packed');
+  return held?.kind === 'packed' ? held.weight : undefined;
 }
 
 export const textOf = (variant: BuiltVariant): string => printKernel(variant.lowered);
@@ -113,7 +122,7 @@ export class Case {
     const { group } = of;
     const leaves = new Map<string, Value>();
     // Numbers that halves can hold, where kernels read halves.
-    const halves = of.context.weights === 'f16' ? of.kernel.packed?.param : undefined;
+    const halves = of.context.weights === 'f16' ? packedOf(of.kernel)?.param : undefined;
     const stored = (t: Tensor, v: Value): Tensor =>
       v.op === 'param' && v.attrs.name === halves
         ? { ...t, data: Float32Array.from(t.data, (x) => fromHalf(toHalf(x))) }
@@ -168,11 +177,11 @@ export class Case {
       new ARRAYS[type.dtype](buffer).set(data);
       return buffer;
     }
-    const packed = this.of.kernel.packed!;
-    const tensor = this.inputs.get(`param ${packed.param}`)!;
+    const { weight } = held;
+    const tensor = this.inputs.get(`param ${weight.param}`)!;
     const weights = new Weights(this.of.context.weights);
-    const param: Param = { name: packed.param, type: tensor.type, role: 'frozen' };
-    weights.tiles(param, packed);
+    const param: Param = { name: weight.param, type: tensor.type, role: 'frozen' };
+    weights.packed(param, weight);
     return weights.recipes()[0]!.pack(tensor).buffer as ArrayBuffer;
   }
 }

@@ -75,10 +75,9 @@ export function simulateProgram(
     const { file, at } = variantOf(g, d, which);
     const bindings = d.bindings.map((ref) => refAt(entry, ref, samples));
     const lowered = boundAs(kernelAt(g.variants.get(file)!.lowered, samples), bindings);
-    const packed = new Set(lowered.buffers.filter((b) => b.packed).map((b) => b.name));
     const buffers = lowered.windows.map((w, i) => {
       const ref = bindings[i]!;
-      return { data: windowOf(w, packed.has(w.buffer), place(ref), ref) };
+      return { data: windowOf(w, place(ref), ref) };
     });
     const results = cut ? [] : written(lowered);
     const run = simulate(lowered, buffers, workgroupsAt(d.workgroups[at]!, samples), {
@@ -120,18 +119,16 @@ function variantOf(g: Generated, d: Dispatch, which: Which): { file: string; at:
 
 /** Dispatches that share a kernel's text may bind more or less of a tensor. */
 function boundAs(kernel: LoweredKernel, bindings: readonly BufferRef[]): LoweredKernel {
-  const packed = new Set(kernel.buffers.filter((b) => b.packed).map((b) => b.name));
   const windows = kernel.windows.map((w, i) => {
-    const elements = bindings[i]!.bytes / 4;
-    return { ...w, count: packed.has(w.buffer) ? elements / w.item.lanes : Math.min(w.count, elements) };
+    const elements = (bindings[i]!.bytes / 4 / w.item.lanes) * w.elements;
+    return { ...w, count: Math.min(w.count, elements) };
   });
   return { ...kernel, windows };
 }
 
 /** The bound part of a buffer, as the kernel declares it, with what pads it. */
-function windowOf(w: BoundWindow, packed: boolean, buffer: ArrayBuffer, ref: BufferRef) {
-  const elements = packed ? w.count * w.item.lanes : Math.ceil(w.count / w.item.lanes) * w.item.lanes;
-  return new ARRAYS[w.item.scalar](buffer, ref.offset, elements);
+function windowOf(w: BoundWindow, buffer: ArrayBuffer, ref: BufferRef) {
+  return new ARRAYS[w.item.scalar](buffer, ref.offset, Math.ceil(w.count / w.elements) * w.item.lanes);
 }
 
 /** What the verifier cannot prove of the kernels of a program for so many samples, each in every variant. */

@@ -6,14 +6,15 @@ import { contractCandidates, contractVariant } from '../../../src/codegen/contra
 import type { Group } from '../../../src/codegen/group.js';
 import { explicitAddresses } from '../../../src/codegen/kernel/addresses.js';
 import type { BuiltVariant } from '../../../src/codegen/kernel.js';
-import { TILE_K } from '../../../src/codegen/pack.js';
+import { extent, TILE_K, tiles } from '../../../src/codegen/layout.js';
 import type { ContractProblem, GeneratedVariant } from '../../../src/codegen/problem.js';
 import { BASELINE, scheduleGroup } from '../../../src/codegen/schedule.js';
+import { type PackedWeight, viewedParam, type WeightMatrix } from '../../../src/codegen/weight-matrix.js';
 import { BATCH, hasBatch, isBatch } from '../../../src/ir/batch.js';
 import { input, make, withInputs } from '../../../src/ir/graph.js';
 import { sameShape } from '../../../src/ir/ops/shapes.js';
 import type { Value } from '../../../src/ir/types.js';
-import { type GroupKernel, rewriteGroup } from './group-kernels.js';
+import { type GroupKernel, packedOf, rewriteGroup } from './group-kernels.js';
 
 export interface Shrunk {
   readonly of: GroupKernel;
@@ -122,15 +123,18 @@ class Renaming {
 /** @throws Error for a group of another kind, and for sizes that cannot be told apart: what is not shrunk must not pass for tested. */
 export function shrunk({ group, context, kernel }: GroupKernel, name: string): Shrunk {
   const { anchor } = group;
-  if (anchor.op !== 'linear' || !kernel.packed) throw new Error(`no way to shrink ${anchor.op}`);
+  if (anchor.op !== 'linear' || !packedOf(kernel)) throw new Error(`no way to shrink ${anchor.op}`);
   const [x, weight] = anchor.inputs;
   const [n, k] = weight!.type.shape as [number, number];
   const lead = x!.type.shape.slice(0, -1).filter((d) => d > 1 && !isBatch(d));
   if (lead.length > 1) throw new Error(`no way to shrink rows of [${lead.join(', ')}]`);
   const from: Sizes = { m: lead[0] ?? 1, n, k };
-  const layout = { kind: 'tiles', kTile: 16, nTile: 32, dtype: context.weights } as const;
-  const problem = { batch: 1, weight: layout, reach: context.reach };
-  const schedule = tiled(name, { ...problem, ...from, functions: [] });
+  const problem = ({ n, k, m }: Sizes): Omit<ContractProblem, 'functions'> => {
+    const layout = tiles([n, k], 0);
+    const readable = { k: extent(layout, 1), n: extent(layout, 0) };
+    return { batch: 1, m, n, k, a: 'sum', b: 'result', readable, reach: context.reach };
+  };
+  const schedule = tiled(name, { ...problem(from), functions: [] });
 
   const factors = columnsOf(group, n);
   const found = factors.length > 0 ? factorsFor(factors, schedule.columns) : undefined;
@@ -161,11 +165,19 @@ export function shrunk({ group, context, kernel }: GroupKernel, name: string): S
     stores: group.stores.map(image),
     reads: group.reads.map(image),
   };
-  const own = { ...context, place: (v: Value) => context.place(originals.get(v) ?? v) };
+  const packed = (matrix: WeightMatrix): PackedWeight => ({
+    param: viewedParam(matrix.view)!,
+    view: matrix.view,
+    layout: tiles(matrix.shape, 0),
+  });
+  const own = { ...context, packed, place: (v: Value) => context.place(originals.get(v) ?? v) };
   const [part] = scheduleGroup(small, own, BASELINE);
   const built = part!.kernel;
   const functions = built.variants[0]!.program.functions.filter((f) => f.name !== 'weight4');
-  const variant = schedule.generate({ ...problem, ...to, m: hasBatch(x!.type.shape) ? to.m * BATCH : to.m, functions });
+  const variant = schedule.generate({
+    ...problem({ ...to, m: hasBatch(x!.type.shape) ? to.m * BATCH : to.m }),
+    functions,
+  });
   const program = { ...variant.program, buffers: built.buffers };
   const lowered = explicitAddresses([program], BASELINE)[0]!;
   return {

@@ -64,12 +64,13 @@ export function lowered(program: Program, buffers: Readonly<Record<string, Bound
     shared: program.shared ?? [],
     functions: program.functions ?? [],
     main: [letOf('i', component(name('gid', U32X3), 0)), ...program.main],
-    windows: bound.map(({ name, data, item, count }) => ({
+    windows: bound.map(({ name, data, packed, item, count }) => ({
       buffer: name,
       name,
       first: 0,
       count,
       item: item ?? { scalar: elementOf(data), lanes: 1 },
+      elements: packed ? 1 : (item?.lanes ?? 1),
     })),
   };
 }
