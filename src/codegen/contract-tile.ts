@@ -41,8 +41,8 @@ export function contractTile(p: ContractProblem, s: TileSchedule, ranks: Ranks):
   const { z, inside: mine } = startBatch(b, grid.batch, p.batch, grid.past === 'batch');
   const firstRow = b.named('first_row', mul(grid.row, u32(rows)));
   const firstColumn = b.named('first_column', mul(grid.column, u32(columns)));
-  const x = b.named('x', rem(thread, u32(across)));
-  const y = b.named('y', mul(div(thread, u32(across)), u32(s.rows)));
+  const x = b.named('thread_x', rem(thread, u32(across)));
+  const y = b.named('thread_y', mul(div(thread, u32(across)), u32(s.rows)));
   const sums = range(s.rows).map((r) => range(s.vectors).map((v) => b.var(`c${r}_${v}`, F32X4, splat(f32(0), 4))));
   /** The block of a, and the part of it that a thread multiplies. */
   const block = slotsOf(p, rows, s.kStep);

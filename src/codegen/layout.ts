@@ -27,7 +27,7 @@ export interface Layout {
 /** @throws RangeError where the digits of an axis are not those of one number, or count less than the axis has. */
 export function layout(shape: readonly number[], digits: readonly Digit[]): Layout {
   for (const [axis, size] of shape.entries()) {
-    const own = digits.filter((d) => d.axis === axis).sort((a, b) => a.by - b.by);
+    const own = digits.filter((d) => d.axis === axis && d.of > 1).sort((a, b) => a.by - b.by);
     const reach = own.reduce((by, d) => (d.by === by ? by * d.of : Number.NaN), 1);
     if (!(reach >= size)) throw new RangeError(`axis ${axis} of ${size} is not made of ${textOf(own)}`);
   }

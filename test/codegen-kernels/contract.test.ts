@@ -26,12 +26,16 @@ const SHAPES: readonly ContractShape[] = [
   { batch: 2, m: 25, n: 100, k: 45, weight: 'f16' },
   { batch: 1, m: 17, n: 23, k: 29, weight: 'function' },
   { batch: 2, m: 1, n: 3, k: 5, weight: 'function' },
+  { batch: 2, m: 23, n: 40, k: 36, weight: 'function', a: 'result', b: 'sum' },
+  { m: 70, n: 33, k: 50, weight: 'function', a: 'result' },
+  { m: 20, n: 96, k: 64, weight: 'f32', b: 'sum' },
+  { m: 37, n: 45, k: 21, weight: 'f16', a: 'result', b: 'sum' },
 ];
 
 describe('contraction', () => {
   for (const shape of SHAPES) {
-    const { batch = 1, m, n, k } = shape;
-    test(`${batch}x${m}x${k} by ${k}x${n}, ${shape.weight}`, async () => {
+    const { batch = 1, m, n, k, a = 'sum', b = 'result' } = shape;
+    test(`${batch}x${m}x${k} by ${k}x${n}, ${shape.weight}, along ${a} and ${b}`, async () => {
       const data = contractData(shape, (x) => fromHalf(toHalf(x)));
       const expected = contractReference(shape, data);
       const inputs = [upload(gpu, data.a), upload(gpu, data.b)];

@@ -112,8 +112,8 @@ function expectProduct(
   expect(verifyKernel(program, { workgroups }), variant.name).toEqual([]);
   const lowered = explicitAddresses([program], BASELINE)[0]!;
   const y = new Float32Array(Math.ceil(wanted.length / 4) * 4).fill(Number.NaN);
-  const windows = lowered.windows.map((w) => ({ data: w.buffer === 'out' ? y : data.get(w.buffer)! }));
-  const { faults } = simulate(lowered, windows, workgroups, { results: ['out'] });
+  const windows = lowered.windows.map((w) => ({ data: w.buffer === 'y' ? y : data.get(w.buffer)! }));
+  const { faults } = simulate(lowered, windows, workgroups, { results: ['y'] });
   expect(
     faults.map((f) => f.what),
     variant.name,
@@ -127,19 +127,6 @@ function whole(x: Float32Array): Float32Array {
   const padded = new Float32Array(Math.ceil(x.length / 4) * 4);
   padded.set(x);
   return padded;
-}
-
-/** A product over plain buffers whose result is called `out`: a variant has a `y` of its own. */
-function product(shape: ContractShape): { problem: ContractProblem; buffers: readonly Buffer[] } {
-  const { problem, buffers } = contractProblem(shape);
-  const renamed = problem.functions.map((f) => ({
-    ...f,
-    body: f.body.map((s) => (s.kind === 'store' ? { ...s, buffer: 'out' } : s)),
-  }));
-  return {
-    problem: { ...problem, functions: renamed },
-    buffers: buffers.map((b) => (b.name === 'y' ? { ...b, name: 'out' } : b)),
-  };
 }
 
 /** What no tile divides. */
@@ -156,7 +143,7 @@ describe('a new storage type', () => {
         const fours = Math.ceil(n / 4);
         const weights = noise(k * fours * 4, 7);
         const { words, scale = 1 } = storage.pack(weights);
-        const plain = product({ ...shape, weight: 'function' });
+        const plain = contractProblem({ ...shape, weight: 'function' });
         const problem: ContractProblem = {
           ...plain.problem,
           functions: plain.problem.functions.map((f) => (f.name === 'load_b4' ? loader(storage, k, fours) : f)),
@@ -198,7 +185,7 @@ describe('a new schedule', () => {
     it(name, () => {
       for (const shape of SHAPES) {
         const given: ContractShape = { ...shape, weight: 'f32' };
-        const { problem, buffers } = product(given);
+        const { problem, buffers } = contractProblem(given);
         const data = contractData(given, (x) => x);
         const packed = new Float32Array((data.b as Uint8Array).buffer);
         const memory = new Map([
@@ -211,7 +198,7 @@ describe('a new schedule', () => {
   }
 
   it('are data: those that are legal on a device, chosen for one sample', () => {
-    const { problem } = product({ m: 197, n: 768, k: 768, weight: 'f32' });
+    const { problem } = contractProblem({ m: 197, n: 768, k: 768, weight: 'f32' });
     const kinds = (device?: DeviceClass): string[] =>
       contractCandidates(problem, device).map(({ schedule: s }) =>
         s.kind === 'subgroup' ? `subgroup${s.size}` : s.kind,

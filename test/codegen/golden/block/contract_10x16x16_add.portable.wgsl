@@ -14,6 +14,12 @@ fn load_a4(z: u32, row: u32, k: u32) -> vec4f {
   return a;
 }
 
+fn load_b4(z: u32, k: u32, col: u32, j: u32) -> vec4f {
+  let k4 = k / 4u;
+  let col4 = col / 4u;
+  return weight[col4 + j * 8u + k4 * 32u];
+}
+
 fn store4(z: u32, row: u32, col: u32, v: vec4f) {
   let col4 = col / 4u;
   let v0 = t2[col4];

@@ -13,6 +13,14 @@ fn load_a4(z: u32, row: u32, k: u32) -> vec4f {
   return a;
 }
 
+fn load_b4(z: u32, k: u32, col: u32, j: u32) -> vec4f {
+  let k4 = k / 4u;
+  let col4 = col / 4u;
+  let i0 = col4 % 8u;
+  let i1 = col4 / 8u;
+  return weight[i0 + i1 * 128u + j * 8u + k4 * 32u];
+}
+
 fn store4(z: u32, row: u32, col: u32, v: vec4f) {
   let col4 = col / 4u;
   let v0 = t2[col4];
