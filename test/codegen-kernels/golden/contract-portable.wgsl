@@ -9,15 +9,22 @@ fn load_a4(z: u32, row: u32, column: u32) -> vec4f {
   return select(vec4f(0.0f), v0, row < 3u);
 }
 
+fn load_b4(z: u32, k: u32, column: u32, j: u32) -> vec4f {
+  let k4 = k / 4u;
+  let column4 = column / 4u;
+  let i0 = column4 % 8u;
+  let i1 = column4 / 8u;
+  return weight[i0 + i1 * 256u + j * 8u + k4 * 32u];
+}
+
 fn store4(z: u32, row: u32, column: u32, v: vec4f) {
   let c4 = min(column / 4u, 9u);
   let rr = min(row, 2u);
   y[c4 + rr * 10u] = v;
 }
 
-fn weight4(z: u32, k: u32, past: u32) -> vec4f {
-  let column = min(past, 60u);
-  return weight[(column / 32u * 2u + k / 16u) * 128u + k % 16u * 8u + column % 32u / 4u];
+fn weight4(z: u32, k: u32, column: u32, j: u32) -> vec4f {
+  return load_b4(z, k, min(column, 60u), j);
 }
 
 // A tile of 4 rows by 4 columns for each thread.
@@ -31,15 +38,15 @@ fn main(@builtin(global_invocation_id) tile: vec3u) {
   var c1_0 = vec4f(0.0f);
   var c2_0 = vec4f(0.0f);
   var c3_0 = vec4f(0.0f);
-  for (var k = zero; k < 32u; k += 4u) {
+  for (var k = zero; k < 20u; k += 4u) {
     let a0 = load_a4(z, row, k);
     let a1 = load_a4(z, row + 1u, k);
     let a2 = load_a4(z, row + 2u, k);
     let a3 = load_a4(z, row + 3u, k);
-    let b0_0 = weight4(z, k, column);
-    let b1_0 = weight4(z, k + 1u, column);
-    let b2_0 = weight4(z, k + 2u, column);
-    let b3_0 = weight4(z, k + 3u, column);
+    let b0_0 = weight4(z, k, column, 0u);
+    let b1_0 = weight4(z, k, column, 1u);
+    let b2_0 = weight4(z, k, column, 2u);
+    let b3_0 = weight4(z, k, column, 3u);
     c0_0 = fma(vec4f(a0.x), b0_0, c0_0);
     c0_0 = fma(vec4f(a0.y), b1_0, c0_0);
     c0_0 = fma(vec4f(a0.z), b2_0, c0_0);

@@ -11,15 +11,22 @@ fn load_a4(z: u32, row: u32, column: u32) -> vec4f {
   return select(vec4f(0.0f), v0, row < 3u);
 }
 
+fn load_b4(z: u32, k: u32, column: u32, j: u32) -> vec4f {
+  let k4 = k / 4u;
+  let column4 = column / 4u;
+  let i0 = column4 % 8u;
+  let i1 = column4 / 8u;
+  return weight[i0 + i1 * 256u + j * 8u + k4 * 32u];
+}
+
 fn store4(z: u32, row: u32, column: u32, v: vec4f) {
   let c4 = min(column / 4u, 9u);
   let rr = min(row, 2u);
   y[c4 + rr * 10u] = v;
 }
 
-fn weight4(z: u32, k: u32, past: u32) -> vec4f {
-  let column = min(past, 60u);
-  return weight[(column / 32u * 2u + k / 16u) * 128u + k % 16u * 8u + column % 32u / 4u];
+fn weight4(z: u32, k: u32, column: u32, j: u32) -> vec4f {
+  return load_b4(z, k, column, j);
 }
 
 // A tile of 4 rows by 16 columns for each subgroup of 4.
@@ -33,24 +40,24 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
   var c1_0 = vec4f(0.0f);
   var c2_0 = vec4f(0.0f);
   var c3_0 = vec4f(0.0f);
-  for (var k = zero; k < 32u; k += 4u) {
+  for (var k = zero; k < 20u; k += 4u) {
     let a0_0 = load_a4(z, row + lane, k);
-    let b0_0 = weight4(z, k, column);
+    let b0_0 = weight4(z, k, column, 0u);
     c0_0 = fma(vec4f(subgroupBroadcast(a0_0.x, 0u)), b0_0, c0_0);
     c1_0 = fma(vec4f(subgroupBroadcast(a0_0.x, 1u)), b0_0, c1_0);
     c2_0 = fma(vec4f(subgroupBroadcast(a0_0.x, 2u)), b0_0, c2_0);
     c3_0 = fma(vec4f(subgroupBroadcast(a0_0.x, 3u)), b0_0, c3_0);
-    let b1_0 = weight4(z, k + 1u, column);
+    let b1_0 = weight4(z, k, column, 1u);
     c0_0 = fma(vec4f(subgroupBroadcast(a0_0.y, 0u)), b1_0, c0_0);
     c1_0 = fma(vec4f(subgroupBroadcast(a0_0.y, 1u)), b1_0, c1_0);
     c2_0 = fma(vec4f(subgroupBroadcast(a0_0.y, 2u)), b1_0, c2_0);
     c3_0 = fma(vec4f(subgroupBroadcast(a0_0.y, 3u)), b1_0, c3_0);
-    let b2_0 = weight4(z, k + 2u, column);
+    let b2_0 = weight4(z, k, column, 2u);
     c0_0 = fma(vec4f(subgroupBroadcast(a0_0.z, 0u)), b2_0, c0_0);
     c1_0 = fma(vec4f(subgroupBroadcast(a0_0.z, 1u)), b2_0, c1_0);
     c2_0 = fma(vec4f(subgroupBroadcast(a0_0.z, 2u)), b2_0, c2_0);
     c3_0 = fma(vec4f(subgroupBroadcast(a0_0.z, 3u)), b2_0, c3_0);
-    let b3_0 = weight4(z, k + 3u, column);
+    let b3_0 = weight4(z, k, column, 3u);
     c0_0 = fma(vec4f(subgroupBroadcast(a0_0.w, 0u)), b3_0, c0_0);
     c1_0 = fma(vec4f(subgroupBroadcast(a0_0.w, 1u)), b3_0, c1_0);
     c2_0 = fma(vec4f(subgroupBroadcast(a0_0.w, 2u)), b3_0, c2_0);
