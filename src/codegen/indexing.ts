@@ -114,7 +114,10 @@ export function shift(x: Index, by: number): Index {
 /** The batch would have to be divided by what does not divide it, or by itself: whoever builds the kernel says so (BatchInside). */
 export class BatchDivided extends Error {}
 
-let batched = false;
+let batched: boolean | undefined;
+
+/** Whether a large number may be a multiple of the batch: not in a kernel that is known to have none. */
+export const mayHoldBatch = (): boolean => batched !== false;
 
 /** What `make` gives; `holds` says that large numbers in its sizes and addresses are multiples of the batch, and smaller ones beside them. */
 export function overBatch<T>(holds: boolean, make: () => T): T {

@@ -8,8 +8,11 @@
  * is what code generation and the verifier of kernels rely on.
  */
 
-/** The batch, as a size: the largest prime below 2^26. Up to 2^27 elements of a sample, sizes in elements stay exact. */
+/** The batch, as a size: the largest prime below 2^26. */
 export const BATCH = 67_108_859;
+
+/** Elements of a sample up to which a number of elements is exact: about 2^27. A shape with more is none (`wrongShape`). */
+const MOST_EACH = Math.floor(Number.MAX_SAFE_INTEGER / BATCH);
 
 /** Whether a size is a multiple of the batch. */
 export const isBatch = (size: number): boolean => size !== 0 && size % BATCH === 0;
@@ -42,11 +45,18 @@ export function showSize(size: number): string {
 /** Why a shape is none; undefined if it is one. */
 export function wrongShape(shape: readonly number[]): string | undefined {
   let batches = 0;
+  let elements = 1;
   for (const d of shape) {
     if (!Number.isInteger(d) || d < 1) return 'has a size that is not positive';
+    elements *= d;
     if (!isBatch(d)) continue;
     batches++;
-    if (d >= BATCH * BATCH) return 'has the batch twice in one size';
+    if (d % (BATCH * BATCH) === 0) return 'has the batch twice in one size';
   }
-  return batches > 1 ? 'has the batch in two axes' : undefined;
+  if (batches > 1) return 'has the batch in two axes';
+  // All that is computed from sizes, the products of some of them too, is exact up to there.
+  if (elements <= Number.MAX_SAFE_INTEGER) return undefined;
+  return batches === 0
+    ? `has more than ${Number.MAX_SAFE_INTEGER} elements`
+    : `has more than ${MOST_EACH} elements for each image`;
 }

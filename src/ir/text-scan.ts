@@ -1,5 +1,5 @@
 /** Tokens of the text form, with the line for errors. `//` starts a comment. */
-import { BATCH } from './batch.js';
+import { BATCH, isBatch } from './batch.js';
 
 /** The text is not that of a module. */
 export class TextError extends Error {
@@ -140,7 +140,9 @@ export class Scanner {
   /** A number or a multiple of the batch: `3`, `b`, `197b`. */
   private size(): number {
     if (this.tryKeyword('b')) return BATCH;
-    return this.kind === 'batches' ? Number(this.take().slice(0, -1)) * BATCH : this.number();
+    if (this.kind === 'batches') return Number(this.take().slice(0, -1)) * BATCH;
+    const size = this.number();
+    return isBatch(size) ? this.fail(`${size} stands for the batch, which is written b`) : size;
   }
 
   /** `[1, 2, 3]` */

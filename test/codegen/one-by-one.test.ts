@@ -11,6 +11,7 @@ import { optimize } from '../../src/passes/index.js';
 import { host } from '../api/support.js';
 import { good, shown } from '../dsl/semantics/helper.js';
 import { expectGolden } from '../golden.js';
+import { Outline } from './cuts.js';
 import { compiled, entryOf, Model } from './harness.js';
 import { expectRight } from './kernel/run.js';
 import { movedGraph } from './moved.js';
@@ -127,6 +128,13 @@ describe('images that run together', () => {
       const y = make(m.input([BATCH, 24]));
       expect(expectRight(m, [build.gelu(y)], { tolerance: 2e-5 }).oneByOne).toBeUndefined();
     }
+  });
+
+  it('or of which there are none: sizes and places like the number that stands for the batch are what they are', () => {
+    const m = new Outline();
+    const corner = build.slice(m.input([8192, 8192]), [8191, 8187], [8192, 8192]);
+    const g = compiled(m.module(build.gelu(corner), build.gelu(m.input([BATCH - 1]))));
+    for (const text of g.files.values()) expect(text).not.toContain('samples');
   });
 
   it('all of what moves the batch about, or say why not', () => {

@@ -55,6 +55,10 @@ describe('a size', () => {
     [[BATCH + 1, 3], undefined],
     [[BATCH, 2 * BATCH], 'has the batch in two axes'],
     [[BATCH * BATCH], 'has the batch twice in one size'],
+    [[BATCH, 2 ** 27 - 6], undefined],
+    [[BATCH, 2 ** 14, 2 ** 13 + 1], 'has more than 134217738 elements for each image'],
+    [[2 ** 27, 2 ** 26 - 1], undefined],
+    [[2 ** 31, 2 ** 22, 3], 'has more than 9007199254740991 elements'],
   ] as [number[], string | undefined][])('in the shape %j', (shape, wrong) => {
     expect(wrongShape(shape)).toBe(wrong);
     if (wrong) expect(() => f32('x', ...shape)).toThrow(ShapeError);
@@ -101,6 +105,17 @@ describe('type rules', () => {
     ['a shift', /axis 0 of .* is the batch/, () => b.roll(x, [1], [0])],
     ['the two largest', /axis 2 of .* is the batch/, () => make('top_k', [inside], { k: 2 })],
     ['a window', /axis 3 of .* is the batch/, () => make('conv2d', [image, f32('w', 2, 3, 1, 2)], conv)],
+    [
+      'a size that comes to the number of the batch',
+      /axis 0 comes to 67108859, which stands for the batch/,
+      () => b.concat([f32('u', BATCH - 3), f32('v', 3)], 0),
+    ],
+    ['a padded one', /comes to 67108859/, () => b.pad(f32('u', BATCH - 3, 2), [1, 0], [2, 0])],
+    [
+      'more elements than are counted exactly',
+      /\[b, 16384, 16384\] has more than 134217738 elements for each image/,
+      () => b.broadcast(f32('u', BATCH, 2 ** 14, 1), [BATCH, 2 ** 14, 2 ** 14]),
+    ],
     [
       'resampling',
       /axis 3 of .* is the batch/,

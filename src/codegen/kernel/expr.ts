@@ -1,6 +1,6 @@
 /** Constructors of expressions. A scalar beside a vector is spread over it; types are checked here, so that a wrong one shows where it is made. */
 import { isBatch, perSample } from '../../ir/batch.js';
-import { dependsOn, type Index } from '../indexing.js';
+import { dependsOn, type Index, mayHoldBatch } from '../indexing.js';
 import type { BinaryOp, Builtin, Collective, Expr, Lanes, Scalar, Type, UnaryOp } from './types.js';
 
 export const F32: Type = { scalar: 'f32', lanes: 1 };
@@ -31,7 +31,7 @@ export const written = (value: number): number => Math.max(-F32_MAX, Math.min(F3
 
 /** A number of the kernel. @throws BatchInside for a size that holds the batch, or a number made of one (`m - 1`): these are `size`. */
 function whole(value: number, scalar: 'u32' | 'i32'): Expr {
-  if (isBatch(value) || isBatch(value + 1)) throw new BatchInside('address');
+  if (mayHoldBatch() && (isBatch(value) || isBatch(value + 1))) throw new BatchInside('address');
   return literal(value, scalar);
 }
 export const u32 = (value: number): Expr => whole(value, 'u32');
@@ -48,7 +48,7 @@ export const SAMPLES = 'samples';
 
 /** A size: a number, or so many times the samples. */
 export function size(value: number): Expr {
-  if (!isBatch(value)) return u32(value);
+  if (!isBatch(value) || !mayHoldBatch()) return u32(value);
   const each = perSample(value);
   return each === 1 ? uint(SAMPLES) : mul(uint(SAMPLES), u32(each));
 }

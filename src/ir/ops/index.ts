@@ -1,4 +1,5 @@
 /** The operator table. It is a mapped type over all operators: one that has no entry is a compile error. */
+import { hasBatch, isBatch } from '../batch.js';
 import type { OpAttrs, OpName, TensorType, Value } from '../types.js';
 import * as composite from './composite.js';
 import * as contract from './contract.js';
@@ -72,6 +73,15 @@ function checkArity(op: OpName, count: number): void {
   );
 }
 
+/** A size that comes to the number that stands for the batch, though no operand and no attribute names the batch, would be taken for it. */
+function needOwn(shape: readonly number[], inputs: readonly Value[], attrs: object): void {
+  const named = 'shape' in attrs ? (attrs.shape as readonly number[]) : [];
+  if (!hasBatch(shape) || hasBatch(named) || inputs.some((x) => hasBatch(x.type.shape))) return;
+  refuse(
+    `axis ${shape.findIndex(isBatch)} comes to ${shape.find(isBatch)}, which stands for the batch inside of the compiler`,
+  );
+}
+
 /**
  * The type of a value that would be made of these parts.
  * @throws ShapeError when operands or attributes do not fit. Parameters and arguments have no inferred type: their declaration has.
@@ -83,6 +93,7 @@ export function inferType<O extends OpName>(op: O, inputs: readonly Value[], att
   try {
     const type = rule(inputs, attrs);
     needSizes(type.shape);
+    needOwn(type.shape, inputs, attrs);
     return type;
   } catch (e) {
     if (e instanceof Refusal) throw new ShapeError(op, e.operands, e.message, e.about);
