@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import type { Generated } from '../../src/codegen/generate.js';
-import { EspalierError } from '../../src/diagnostics/types.js';
 import { BATCH } from '../../src/ir/batch.js';
 import { build } from '../../src/ir/build.js';
 import { tensor } from '../../src/ir/tensor.js';
@@ -11,17 +10,6 @@ import { compiled, entryOf, Model } from './harness.js';
 import { block, TINY, vit } from './vit.js';
 
 const MIB = 2 ** 20;
-
-/** The code of the error that generating throws. */
-function refusal(m: Model, ...results: Value[]): string {
-  try {
-    compiled(m.module(...results));
-  } catch (error) {
-    if (error instanceof EspalierError) return error.diagnostics[0]!.code;
-    throw error;
-  }
-  return 'none';
-}
 
 /** A kernel without the loops of the contraction and attention generators, which have tests of their own. */
 function ours(text: string): string {
@@ -145,30 +133,6 @@ describe('generate', () => {
     // Tile [16 inputs][32 outputs]: input 0 is the row 1, 2, 3.
     expect([...packed.slice(0, 4), ...packed.slice(32, 36)]).toEqual([1, 2, 3, 0, 4, 5, 6, 0]);
     expect(g.weights[0]!.entry).toMatchObject({ layout: 'tiles:16x32', shape: [3, 2] });
-  });
-
-  it('says what cannot be generated', () => {
-    const m = new Model();
-    expect(refusal(m, m.op('solve', [m.input([3, 3]), m.input([3, 2])], {}))).toBe('ESP0601');
-    const large = { type: { dtype: 'f32' as const, shape: [1] }, data: new Float32Array(1) };
-    // One group of so many tokens that q, k, v and the result take two bindings each, and nothing is left for the bias.
-    const n = new Model();
-    const q = (): Value => n.input([1, 1, 600_000, 64], 'f32', large);
-    const far = build.attention(q(), q(), q(), 1, [n.param([600_000], large)]);
-    expect(refusal(n, far)).toBe('ESP0602');
-    const o = new Model();
-    const qkv = [o.input([1, 1, 4, 4]), o.input([1, 1, 4, 4]), o.input([1, 1, 4, 4])];
-    const factors = Array.from({ length: 6 }, () => o.input([4, 4]));
-    expect(refusal(o, o.op('attention', [...qkv, ...factors], { scale: 1 }))).toBe('ESP0603');
-    const p = new Model();
-    const wide = p.input([1, 1024], 'f32', large);
-    const tall = build.broadcast(wide, [2 ** 17, 1024]);
-    const both = build.mul(build.exp(tall), build.sigmoid(tall));
-    expect(refusal(p, build.mean(both, [1]), build.max(both, [1]))).toBe('ESP0604');
-    expect(refusal(p, tall)).toBe('ESP0604');
-    const t = new Model();
-    const table = t.param([2 ** 17, 1024], large);
-    expect(refusal(t, build.gather(table, t.input([3], 'i32')))).toBe('ESP0604');
   });
 
   it('prints kernels as people read them', () => {

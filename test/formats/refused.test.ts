@@ -3,7 +3,8 @@ import { mkdirSync, openSync, rmSync, symlinkSync, truncateSync, writeFileSync }
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { type ByteSource, type Folder, memoryFolder, memorySource } from '../../src/formats/bytes.js';
-import { openCheckpoint } from '../../src/formats/checkpoint.js';
+import { loadSources, nonFinite, openCheckpoint } from '../../src/formats/checkpoint.js';
+import { exportCheckpoint } from '../../src/formats/export.js';
 import { openHuggingFace } from '../../src/formats/huggingface.js';
 import { readIdx } from '../../src/formats/idx.js';
 import { readJsonObject } from '../../src/formats/json.js';
@@ -14,6 +15,8 @@ import { openCheckpointAt } from '../../src/formats/node/open.js';
 import { openPeft } from '../../src/formats/peft.js';
 import { encodeSafetensors, readHeader, type StoredType } from '../../src/formats/safetensors.js';
 import { openSafetensors } from '../../src/formats/store.js';
+import type { SourceLike } from '../../src/formats/types.js';
+import type { TensorType } from '../../src/ir/types.js';
 import { scratch } from '../api/support.js';
 import { fileOf, floats } from './support.js';
 
@@ -199,6 +202,65 @@ describe('a folder of peft', () => {
       for (const field of Object.keys(fields)) expect(warnings[0]!.message).toContain(field);
     },
   );
+});
+
+describe('what a model takes of a file', () => {
+  const f32 = (...shape: number[]) => ({ dtype: 'f32' as const, shape });
+  const source = (params: string[], kind: SourceLike['kind'] = 'backbone'): SourceLike => ({
+    location: 'w',
+    kind,
+    params,
+    layouts: kind === 'backbone' ? { theirs: params.map((param) => ({ param, tensor: param.slice(5) })) } : {},
+  });
+  const file = (...names: string[]) =>
+    openCheckpoint(memorySource('w', fileOf(Object.fromEntries(names.map((name) => [name, floats([2])])))));
+  const types = (...names: string[]): Map<string, TensorType> => new Map(names.map((name) => [name, f32(2)]));
+  const load = async (names: string[], wanted: string[], typed = wanted) =>
+    loadSources([source(wanted)], await file(...names), { types: types(...typed) });
+
+  test.each<[string, string, string, () => unknown]>([
+    ['without a type', 'ESP0500', 'base.a has no type', () => load(['a', 'b'], ['base.a', 'base.b'], ['base.b'])],
+    ['without types', 'ESP0500', 'base.a has no type', () => load(['a'], ['base.a'], [])],
+    ['that it lacks', 'ESP0510', 'missing', () => load(['a'], ['base.a', 'base.b'])],
+    ['that it has besides', 'ESP0510', 'unexpected', () => load(['a', 'c'], ['base.a'])],
+    ['when it has others alone', 'ESP0511', 'none of the 1 tensors', () => load(['x'], ['base.a'])],
+    ['when it has nothing', 'ESP0511', 'none of the 2 tensors', () => load([], ['base.a', 'base.b'])],
+  ])('%s', (_, code, words, work) => refused(work, code, words));
+
+  test.each([[['swin.q']], [['swin.q', 'swin.k']]])('modules that it does not have: %j', async (modules) => {
+    const tensors = modules.flatMap((m) => [
+      [`base_model.model.${m}.lora_A.weight`, floats([2, 4])] as const,
+      [`base_model.model.${m}.lora_B.weight`, floats([4, 2])] as const,
+    ]);
+    const peft = memoryFolder('f', {
+      'adapter_config.json': '{"peft_type":"LORA","r":2,"lora_alpha":2}',
+      'adapter_model.safetensors': fileOf(Object.fromEntries(tensors)),
+    });
+    const sites = new Map([['vit.q', 'base.q']]);
+    const checkpoint = await openCheckpoint(peft);
+    const adapter = source(['base.q@l.A', 'base.q@l.B'], 'adapter');
+    const all = { types: types('base.q@l.A', 'base.q@l.B'), sites };
+    for (const m of modules) await refused(() => loadSources([adapter], checkpoint, all), 'ESP0514', m);
+  });
+
+  test.each([['base.extra'], ['head.fc.weight']])('%s, for which it has no place', async (name) => {
+    const base = await file('a');
+    const params = new Map([
+      ['base.a', floats([2])],
+      [name, floats([2])],
+    ]);
+    const options = { params, layout: [{ param: 'base.a', tensor: 'a' }], layoutName: 'theirs', base };
+    await refused(() => exportCheckpoint(options), 'ESP0519', `${name} [2]`);
+  });
+
+  test.each([[[Number.NaN, 1]], [[Number.POSITIVE_INFINITY, Number.NaN]]])('%j', (values) => {
+    const odd = { type: f32(2), data: Float32Array.from(values) };
+    const found = nonFinite('w', new Map([['a', odd]]));
+    const count = values.filter((v) => !Number.isFinite(v)).length;
+    expect(found.map((d) => `${d.code} ${d.message}`)).toEqual([
+      expect.stringMatching(`^ESP0518 [^]*a: ${count} of 2`),
+    ]);
+  });
 });
 
 describe('a file of masks', () => {

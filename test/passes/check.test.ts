@@ -58,6 +58,14 @@ describe('checkRegions', () => {
     expect(check!.diagnostic?.message).toContain('base.proj');
   });
 
+  it.each([
+    ['without its bias', layer(p('s', 4), b.sub(p('b', 4), p('b', 4)))],
+    ['with a factor of 1.01', layer(b.mul(p('s', 4), 1.01), b.mul(p('b', 4), p('s', 4)))],
+  ])('refuses a region %s', (_, after) => {
+    const [check] = checkRegions([region(after)], params(), { precision: 'f32' });
+    expect(check!.diagnostic).toMatchObject({ code: 'ESP0403', severity: 'error' });
+  });
+
   for (const [what, value] of [
     ['NaN', Number.NaN],
     ['infinity', Number.POSITIVE_INFINITY],

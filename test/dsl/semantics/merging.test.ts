@@ -53,6 +53,26 @@ describe('after merging', () => {
   });
 });
 
+it.each<[string, string[], string, AdapterMode?]>([
+  [
+    'an own shift of a layer without a bias',
+    ['ESP0402'],
+    net(
+      '  adapt base.layers[0] with shift()',
+      'adapter shift() on base: Linear(in -> out) {\n  s = param [out] zeros\n  forward(x) { base(x) + s }\n}',
+    ),
+  ],
+  ['a scale and shift of all layers', ['ESP0402'], net('  adapt base.layers[*] with ssf()')],
+  [
+    'factors under one layer’s mask',
+    ['ESP0406'],
+    net('  adapt base.layers[1] with lora(rank: 2)\n  prune base.layers[1] with magnitude(sparsity: 50%, over: sum)'),
+    'factored',
+  ],
+])('%s is said', (_, expected, text, adapters) => {
+  expect(said(text, adapters).map((d) => d.code)).toEqual(expected);
+});
+
 it('a weight that adapters below do not leave is said once, by what is in the way', () => {
   const gate = `adapter gate() on base: Linear(in -> out) {
   G = param [out, in] ones
