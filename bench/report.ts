@@ -24,7 +24,7 @@ export interface Line {
 
 /** @param times Of old, again and, where there is one, new. */
 export function lineOf(
-  subject: Subject,
+  subject: Pick<Subject, 'name'>,
   runs: number,
   times: readonly (readonly number[])[],
   difference?: number,

@@ -31,6 +31,7 @@ import { OneByOne } from './one-by-one.js';
 import { labelOf, placeOf } from './place.js';
 import { scalarOf } from './reader.js';
 import { BASELINE, CannotCut, type Limits, type ScheduledDispatch } from './schedule.js';
+import { type Splitting, splitOf } from './split-schedules.js';
 import { type PackedWeight, WeightLayouts, type WeightMatrix } from './weight-matrix.js';
 import { padded, type WeightRecipe, Weights } from './weights.js';
 
@@ -45,6 +46,8 @@ export interface GenerateOptions {
   readonly weights: 'f32' | 'f16';
   /** The most samples of one pass (default 1). Fewer fit where they take more than the limits allow. */
   readonly samples?: number;
+  /** How long sums are split (default: by the cost model of split-schedules.ts). */
+  readonly splitting?: Splitting;
   /** Keeps the kernel programs that the files are the text of (default: not; they are large). */
   readonly keepPrograms?: boolean;
   /** The device here has limits that the program fits, so a message may advise them (default: not known). */
@@ -82,7 +85,8 @@ export function generate(module: Module, options: GenerateOptions): Generated {
   if (!infer) throw new EspalierError([diagnostic('ESP0600', { what: 'the module has no function `infer`' })]);
   const build = (func: Func, samples: number): Generated => {
     const binding = limits.maxStorageBufferBindingSize;
-    const lowered = lower(func, { binding, weights: options.weights, samples });
+    const { weights, splitting = splitOf } = options;
+    const lowered = lower(func, { binding, weights, samples, splitting });
     return assembled(module, new EntryBuilder(module, lowered, samples, options, limits), options, limits);
   };
   if (!hasSamples(infer)) return build(infer, 1);

@@ -13,13 +13,8 @@ import type { Func, OpName, Value } from '../ir/types.js';
 import { TILE_N, tiles } from './layout.js';
 import { packedBytes } from './pack.js';
 import { placeOf } from './place.js';
-import { splitSums } from './split-sums.js';
+import { type SplitOptions, splitSums } from './split-sums.js';
 import { type PackingLimits, viewedParam } from './weight-matrix.js';
-
-export interface LowerOptions extends PackingLimits {
-  /** The most samples of a pass (default 1): how long a sum over the batch is. */
-  readonly samples?: number;
-}
 
 type Lowering = (v: never, inputs: readonly Value[]) => Value;
 
@@ -115,12 +110,12 @@ function decomposed(v: Value, inputs: readonly Value[]): Value {
  * The function in terms of operators that kernels are written for.
  * @throws EspalierError (ESP0601) for an operator that no kernel computes.
  */
-export function lower(func: Func, options: LowerOptions): Func {
+export function lower(func: Func, options: SplitOptions): Func {
   const lowered = rewriteFunc(func, (v, inputs) => {
     const rule = LOWERINGS[v.op] as ((v: Value, inputs: readonly Value[]) => Value) | undefined;
     return rule ? rule(v, inputs) : cutOutputs(withInputs(v, inputs), options);
   });
-  const merged = mergeEqual(splitSums(lowered, options, options.samples ?? 1));
+  const merged = mergeEqual(splitSums(lowered, options));
   // A value that is two results of the function is stored twice: the second time as a copy.
   const seen = new Set<Value>();
   const results = merged.results.map(({ name, value }) => {

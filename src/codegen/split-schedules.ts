@@ -29,6 +29,9 @@ export interface SumSplit {
   readonly part: number;
 }
 
+/** Chooses how a sum is split; undefined: not at all. Any parts that cover it will do. */
+export type Splitting = (problem: SumProblem) => SumSplit | undefined;
+
 /** Threads that a device runs side by side; for more of them it takes as much longer. */
 const BUSY = 2 ** 14;
 /** What a dispatch costs, in turns: tens of microseconds on hardware, beside a load's tenth of one. */

@@ -14,26 +14,38 @@ import { build } from '../ir/build.js';
 import { constant, make, rewriteFunc, withInputs } from '../ir/graph.js';
 import { sizeOf, tryBroadcast } from '../ir/ops/shapes.js';
 import type { DType, Func, OpName, Origin, Value } from '../ir/types.js';
-import { type SumSplit, splitOf } from './split-schedules.js';
+import { type Splitting, type SumSplit, splitOf } from './split-schedules.js';
 import { type PackingLimits, readsPacked } from './weight-matrix.js';
 
 type ValueOfOp<O extends OpName> = Extract<Value, { op: O }>;
 type Fold = 'reduce_sum' | 'reduce_max';
 
-/** @param samples The most of a pass: what a sum over the batch is split for */
-export function splitSums(func: Func, packing: PackingLimits, samples: number): Func {
+interface Choice {
+  readonly most: number;
+  readonly split: Splitting;
+}
+
+export interface SplitOptions extends PackingLimits {
+  /** The most samples of a pass (default 1): what a sum over the batch is split for. */
+  readonly samples?: number;
+  /** Default: by the cost model of split-schedules.ts. */
+  readonly splitting?: Splitting;
+}
+
+export function splitSums(func: Func, options: SplitOptions): Func {
+  const choice: Choice = { most: options.samples ?? 1, split: options.splitting ?? splitOf };
   return rewriteFunc(func, (old, inputs) => {
     const v = withInputs(old, inputs);
     switch (v.op) {
       case 'reduce_sum':
       case 'reduce_max':
       case 'reduce_mean':
-        return reduction(v, samples) ?? v;
+        return reduction(v, choice) ?? v;
       case 'argmax':
-        return argmax(v) ?? v;
+        return argmax(v, choice) ?? v;
       case 'linear':
       case 'matmul':
-        return readsPacked(v, packing) ? v : (product(v, samples) ?? v);
+        return readsPacked(v, options) ? v : (product(v, choice) ?? v);
       default:
         return v;
     }
@@ -86,7 +98,7 @@ function axesOf(shape: readonly number[], reduced: (axis: number) => boolean): A
 /** Threads of a subgroup share a row whose elements are neighbours, four at a time. */
 const LANES = 32;
 
-function reduction(v: ValueOfOp<Fold | 'reduce_mean'>, samples: number): Value | undefined {
+function reduction(v: ValueOfOp<Fold | 'reduce_mean'>, { most, split: choose }: Choice): Value | undefined {
   const { origin } = v;
   const x = v.inputs[0]!;
   const fold: Fold = v.op === 'reduce_max' ? 'reduce_max' : 'reduce_sum';
@@ -96,7 +108,7 @@ function reduction(v: ValueOfOp<Fold | 'reduce_mean'>, samples: number): Value |
   if (length === 0) return undefined;
   const at = axes.findIndex((a) => a.reduced && a.size === length);
   const problem = rowProblem(axes, axes[at]!, v.attrs.axes.includes(x.type.shape.length - 1));
-  const split = splitOf({ ...problem, samples: overBatch < 0 ? 1 : samples, launches: 1 });
+  const split = choose({ ...problem, samples: overBatch < 0 ? 1 : most, launches: 1 });
   if (!split) return undefined;
 
   const sizes = axes.map((a) => a.size);
@@ -135,7 +147,7 @@ function rowProblem(axes: readonly Axis[], cut: Axis, innermost: boolean) {
  * The largest of each part and its place, then the first part whose largest is the largest. Two parts are compared by what is stored of them, so
  * their elements need not come out to the bit alike in two kernels. A row that is a multiple of the batch is not split.
  */
-function argmax(v: ValueOfOp<'argmax'>): Value | undefined {
+function argmax(v: ValueOfOp<'argmax'>, { split: choose }: Choice): Value | undefined {
   const { origin } = v;
   const { axis } = v.attrs;
   const x = v.inputs[0]!;
@@ -145,7 +157,7 @@ function argmax(v: ValueOfOp<'argmax'>): Value | undefined {
   const axes = shape.map((size, i) => ({ size, reduced: i === axis }));
   const problem = rowProblem(axes, axes[axis]!, axis === shape.length - 1);
   // Two walks over a row are three.
-  const split = splitOf({ ...problem, turns: 2 * problem.turns, samples: 1, launches: 3 });
+  const split = choose({ ...problem, turns: 2 * problem.turns, samples: 1, launches: 3 });
   if (!split) return undefined;
   const parted = inParts(x, axis, split, neutral('reduce_max', dtype), origin);
   const largest = build.max(parted, [axis + 1], false, origin);
@@ -161,7 +173,7 @@ function argmax(v: ValueOfOp<'argmax'>): Value | undefined {
 const ROWS = 8;
 
 /** a [..., m, k] · b [..., k, n] as a sum of products, over an axis in front of all others. */
-function product(v: ValueOfOp<'linear' | 'matmul'>, samples: number): Value | undefined {
+function product(v: ValueOfOp<'linear' | 'matmul'>, { most, split: choose }: Choice): Value | undefined {
   const operands = operandsOf(v);
   if (!operands) return undefined;
   const { a, b } = operands;
@@ -170,13 +182,13 @@ function product(v: ValueOfOp<'linear' | 'matmul'>, samples: number): Value | un
   const lead = tryBroadcast(a.type.shape.slice(0, -2), b.type.shape.slice(0, -2))!;
   const length = perSample(k);
   const results = perSample(sizeOf(lead)) * perSample(m) * perSample(n);
-  const split = splitOf({
+  const split = choose({
     results,
     threads: perSample(sizeOf(lead)) * Math.ceil(perSample(m) / ROWS) * Math.ceil(perSample(n) / 4),
     turns: length,
     length,
     unit: length % 4 === 0 ? 4 : 1,
-    samples: isBatch(k) ? samples : 1,
+    samples: isBatch(k) ? most : 1,
     launches: 1,
   });
   if (!split) return undefined;
