@@ -40,15 +40,17 @@ const LAUNCH = 512;
 const GUARD = 1.25;
 /** What a split has to cost at most, of the whole: the constants are guesses, and partial sums take memory. */
 const WORTH = 3 / 4;
+/** Fewer parts may cost this much more: they take less memory, and on software drivers partial sums are what a split costs. */
+const FEWER = 1.1;
 /** More parts than this only move the long sum into the second step. */
 const MOST_PARTS = 1024;
 
 const turnsFor = (threads: number, each: number): number => Math.max(1, threads / BUSY) * each;
 
-/** The split with the least cost; undefined where none is worth it. Partial sums count as what the second step reads. */
+/** The split of fewest parts that costs about the least; undefined where none is worth it. Partial sums count as what the second step reads. */
 export function splitOf(p: SumProblem): SumSplit | undefined {
-  let best: SumSplit | undefined;
-  let least = WORTH * turnsFor(p.threads, p.turns * p.samples);
+  const whole = turnsFor(p.threads, p.turns * p.samples);
+  const found: { readonly split: SumSplit; readonly cost: number }[] = [];
   for (let wanted = 1; wanted <= Math.min(p.length, MOST_PARTS); wanted++) {
     const part = p.unit * Math.ceil(p.length / (p.unit * wanted));
     const parts = Math.ceil(p.length / part);
@@ -56,9 +58,8 @@ export function splitOf(p: SumProblem): SumSplit | undefined {
     if (side === 1) continue;
     const each = p.turns * (part / p.length) * (parts * part === p.length ? 1 : GUARD);
     const cost = turnsFor(p.threads * side, each) + p.launches * LAUNCH + turnsFor(p.results, side);
-    if (cost >= least) continue;
-    least = cost;
-    best = { parts, part };
+    if (cost < WORTH * whole) found.push({ split: { parts, part }, cost });
   }
-  return best;
+  const least = Math.min(...found.map((f) => f.cost));
+  return found.find((f) => f.cost <= FEWER * least)?.split;
 }
