@@ -32,6 +32,7 @@ export interface SplitOptions extends PackingLimits {
   readonly splitting?: Splitting;
 }
 
+/** The function with its long sums as partial sums and the sums of these. */
 export function splitSums(func: Func, options: SplitOptions): Func {
   const choice: Choice = { most: options.samples ?? 1, split: options.splitting ?? splitOf };
   return rewriteFunc(func, (old, inputs) => {
