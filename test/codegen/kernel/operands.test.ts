@@ -6,8 +6,12 @@ import { describe, expect, it } from 'vitest';
 import { workgroupsAt } from '../../../runtime/grid.js';
 import { contractVariants } from '../../../src/codegen/contract.js';
 import { fuse } from '../../../src/codegen/fuse.js';
+import { type Index, LANE, scale, shift, sum } from '../../../src/codegen/indexing.js';
 import { explicitAddresses } from '../../../src/codegen/kernel/addresses.js';
+import { Body } from '../../../src/codegen/kernel/body.js';
+import { component, load, name } from '../../../src/codegen/kernel/expr.js';
 import { simulate } from '../../../src/codegen/kernel/simulate.js';
+import type { Buffer, Kernel } from '../../../src/codegen/kernel/types.js';
 import { verifyKernel } from '../../../src/codegen/kernel/verify.js';
 import type { KernelContext } from '../../../src/codegen/kernel.js';
 import { type Layout, rowMajor, tiles } from '../../../src/codegen/layout.js';
@@ -57,8 +61,8 @@ describe('a product', () => {
             );
             for (const [i, variant] of variants.entries()) {
               const workgroups = workgroupsAt(variant.workgroups, 1);
-              const name = `${variant.name} ${JSON.stringify(shape)}`;
-              expect(verifyKernel({ ...variant.program, buffers }, { workgroups }), name).toEqual([]);
+              const title = `${variant.name} ${JSON.stringify(shape)}`;
+              expect(verifyKernel({ ...variant.program, buffers }, { workgroups }), title).toEqual([]);
               const y = whole(new Float32Array(wanted.length).fill(Number.NaN));
               const bits = data.b instanceof Float32Array ? whole(data.b) : new Uint32Array(data.b.buffer);
               const run = simulate(
@@ -71,9 +75,9 @@ describe('a product', () => {
               );
               expect(
                 run.faults.map((f) => f.what),
-                name,
+                title,
               ).toEqual([]);
-              expect(worst(y, wanted), name).toBeLessThan(1e-6);
+              expect(worst(y, wanted), title).toBeLessThan(1e-6);
             }
           }
         });
@@ -230,4 +234,63 @@ describe('a kernel', () => {
       }
     });
   }
+});
+
+describe('a buffer of halves', () => {
+  const n = 24;
+  const values = noise(n, 9);
+  const halves = (): Uint32Array => new Uint32Array(pack(values, rowMajor([n]), 'f16').buffer);
+  const stored = values.map((x) => fromHalf(toHalf(x)));
+  const buffer = (name: string, access: Buffer['access'], storage?: 'f16'): Buffer => ({
+    name,
+    access,
+    element: 'f32',
+    count: n,
+    padded: true,
+    ...(storage ? { storage } : {}),
+  });
+
+  /** Runs `store y[to(i)] = x[from(i)]` for 0 <= i < turns, and gives what y holds. */
+  function copied(
+    turns: number,
+    from: (i: Index) => Index,
+    to: (i: Index) => Index,
+    [x, y]: readonly ['f16' | undefined, 'f16' | undefined],
+  ): Uint32Array {
+    const b = new Body();
+    const i = b.index('i', component(name('gid', { scalar: 'u32', lanes: 3 }), 0), turns);
+    b.store('y', to(i), load('x', 'f32', from(i)), []);
+    const kernel: Kernel = {
+      workgroup: [1, 1, 1],
+      inputs: [{ name: 'gid', builtin: 'global_invocation_id' }],
+      buffers: [buffer('x', 'read', x), buffer('y', 'read_write', y)],
+      shared: [],
+      functions: [],
+      main: b.stmts,
+    };
+    expect(verifyKernel(kernel, { workgroups: [turns, 1, 1] })).toEqual([]);
+    const [lowered] = explicitAddresses([kernel], BASELINE);
+    const out = new Uint32Array(y ? n / 2 : n);
+    const given = x ? halves() : new Uint32Array(values.buffer);
+    const run = simulate(lowered!, [{ data: given }, { data: out }], [turns, 1, 1], { results: ['y'] });
+    expect(run.faults.map((f) => f.what)).toEqual([]);
+    return out;
+  }
+  const four = (i: Index): Index => sum(scale(i, 4), LANE);
+  const one = (i: Index): Index => i;
+
+  it('is read by fours and one by one, at any place', () => {
+    const floats = (out: Uint32Array): number[] => [...new Float32Array(out.buffer)];
+    expect(floats(copied(n / 4, four, four, ['f16', undefined]))).toEqual([...stored]);
+    expect(floats(copied(n, one, one, ['f16', undefined]))).toEqual([...stored]);
+    // Neighbours that do not begin at a multiple of four.
+    const reversed = (i: Index): Index => shift(scale(sum(scale(i, 4), LANE), -1), n - 1);
+    expect(floats(copied(n / 4, reversed, four, ['f16', undefined]))).toEqual([...stored].reverse());
+  });
+
+  it('is written by fours, rounded to the nearest, and not otherwise', () => {
+    expect(copied(n / 4, four, four, [undefined, 'f16'])).toEqual(halves());
+    expect(copied(n / 4, four, four, ['f16', 'f16'])).toEqual(halves());
+    expect(() => copied(n, one, one, [undefined, 'f16'])).toThrow('y holds halves, which are written by fours');
+  });
 });
