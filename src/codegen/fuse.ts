@@ -50,6 +50,8 @@ function work(v: Value): number {
   // More than arithmetic: they choose among buffers, or read one to know where to read another.
   if (v.op === 'concat' || v.op === 'gather') return CHEAP + 1;
   switch (v.op) {
+    case 'random_bits':
+      return 40;
     case 'exp':
     case 'log':
     case 'sin':

@@ -1,6 +1,32 @@
 /** Layout operators as coordinates: where in the operand an element of the result comes from. */
-import { constIndex, dependsOn, type Index, mod, reshaped, shift, substitute, unflatten, ZERO } from './indexing.js';
-import { add, address, builtin, convert, LANES, last, mul, SAMPLES, splat, uint, vector } from './kernel/expr.js';
+import {
+  constIndex,
+  dependsOn,
+  div,
+  flatten,
+  type Index,
+  laneForm,
+  mod,
+  reshaped,
+  shift,
+  substitute,
+  unflatten,
+  ZERO,
+} from './indexing.js';
+import {
+  add,
+  address,
+  builtin,
+  component,
+  convert,
+  LANES,
+  last,
+  mul,
+  SAMPLES,
+  splat,
+  uint,
+  vector,
+} from './kernel/expr.js';
 import type { Condition, Expr } from './kernel/types.js';
 import { uniformCondition } from './kernel/uses.js';
 import { type InlineRule, scalarOf, typeAt } from './reader.js';
@@ -101,6 +127,18 @@ const kron: InlineRule<'kron'> = (r, v, coords) => {
   return r.b.let(mul(a, b));
 };
 
+const random_bits: InlineRule<'random_bits'> = (r, v, coords) => {
+  const { stream } = v.attrs;
+  const words = [0, 1].map((i) => r.read(v.inputs[0]!, [constIndex(i)])) as [Expr, Expr];
+  const flat = flatten(coords, v.attrs.shape);
+  const form = laneForm(flat);
+  if (form.kind === 'quad') return r.b.let(r.library.philox(address(form.quad), stream, words));
+  return r.perLane([flat], ([at]) => {
+    const block = r.b.let(r.library.philox(address(div(at!, 4)), stream, words));
+    return r.b.let(component(block, address(mod(at!, 4))));
+  });
+};
+
 /** A number of the run, which no kernel is built for. */
 const batch_size: InlineRule<'batch_size'> = (r) => r.b.let(convert(uint(SAMPLES), 'f32'));
 
@@ -130,5 +168,6 @@ export const LAYOUT = {
   kron,
   constant,
   iota,
+  random_bits,
   batch_size,
 };

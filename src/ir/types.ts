@@ -53,6 +53,12 @@ export interface OpAttrs {
   /** 0, 1, 2, ... along `axis`. */
   iota: { readonly axis: number; readonly dtype: DType; readonly shape: readonly number[] };
 
+  /**
+   * (key: u32[2]): random bits, u32. Element i, counted in row-major order, is word i mod 4 of Philox 4x32-10 at the counter
+   * [i div 4, 0, stream, 0]. Equal keys and streams give equal bits, so those that are to differ have streams of their own.
+   */
+  random_bits: { readonly stream: number; readonly shape: readonly number[] };
+
   /** How many samples the function is called with, as an f32 scalar: what a mean over the batch divides by. */
   batch_size: NoAttrs;
 
@@ -79,10 +85,10 @@ export interface OpAttrs {
   cast: { readonly dtype: DType };
   /** Identity; its derivative is 0. */
   stop_gradient: NoAttrs;
-  /** Identity in `infer`; inverted dropout in `step`. */
-  dropout: { readonly rate: number };
+  /** Identity in `infer`; inverted dropout in `step`, by the random bits of its own stream. */
+  dropout: { readonly rate: number; readonly stream: number };
   /** Identity in `infer`; drops whole samples (axis 0) in `step`. */
-  drop_path: { readonly rate: number };
+  drop_path: { readonly rate: number; readonly stream: number };
 
   // Pointwise, two operands, NumPy broadcasting
   add: NoAttrs;

@@ -22,7 +22,7 @@ export interface Lifted {
 /** Operators that work along axes from the first: their first axis and the batch become one. */
 const JOINED: ReadonlySet<OpName> = new Set(['conv2d', 'attention', 'batch_norm', 'group_norm', 'resize']);
 /** Operands of these that only some rule could lift. */
-const ALONE: ReadonlySet<OpName> = new Set(['kron', 'solve', 'batch_size']);
+const ALONE: ReadonlySet<OpName> = new Set(['kron', 'solve', 'batch_size', 'random_bits']);
 
 /** The same model over `samples` samples; undefined where an operator has no rule here, or nothing depends on an input. */
 export function lifted(model: Model, results: readonly Value[], samples: number, seed = 1): Lifted | undefined {

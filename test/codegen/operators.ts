@@ -3,6 +3,7 @@ import { BATCH } from '../../src/ir/batch.js';
 import { build } from '../../src/ir/build.js';
 import { tensor } from '../../src/ir/tensor.js';
 import type { OpName, Tensor, Value } from '../../src/ir/types.js';
+import { drawDropout } from '../../src/passes/dropout.js';
 import { type Model, random } from './harness.js';
 
 /** A graph around one operator. Several for one operator cover its attributes and odd sizes. */
@@ -78,6 +79,9 @@ const conv =
   (m) =>
     m.op('conv2d', [m.input(x), m.param(w), m.param([w[0]!])], { stride, padding, dilation, groups });
 
+/** Any u32, unlike the numbers of `randomTensor`. */
+const randomKey = (m: Model): Value => m.input([2], 'u32', tensor([2], Uint32Array.of(0x9e3779b9, 0xfedcba98), 'u32'));
+
 export const CASES: { readonly [O in Exclude<OpName, 'solve'>]: readonly Case[] } = {
   param: [(m) => m.param([2, 6]), (m) => m.param([3])],
   batch_size: [(m) => m.op('mul', [m.input([BATCH, 3]), m.op('batch_size', [], {})], {})],
@@ -87,6 +91,12 @@ export const CASES: { readonly [O in Exclude<OpName, 'solve'>]: readonly Case[] 
     (m) => m.op('iota', [], { axis: 1, dtype: 'i32', shape: [2, 6] }),
     (m) => m.op('iota', [], { axis: 0, dtype: 'f32', shape: [5, 3] }),
     (m) => m.op('iota', [], { axis: 2, dtype: 'u32', shape: [2, 2, 8] }),
+  ],
+  random_bits: [
+    (m) => m.op('random_bits', [randomKey(m)], { stream: 3, shape: [5, 8] }),
+    (m) => m.op('random_bits', [randomKey(m)], { stream: 4294967295, shape: [7, 3] }),
+    // Four neighbours of the result are of two blocks.
+    (m) => build.slice(m.op('random_bits', [randomKey(m)], { stream: 0, shape: [3, 10] }), [0, 1], [3, 9]),
   ],
   neg: [unary('neg')],
   abs: [unary('abs')],
@@ -116,8 +126,21 @@ export const CASES: { readonly [O in Exclude<OpName, 'solve'>]: readonly Case[] 
     (m) => m.op('cast', [m.input([8], 'i32')], { dtype: 'bool' }),
   ],
   stop_gradient: [unary('stop_gradient')],
-  dropout: [(m) => m.op('dropout', [m.input([8])], { rate: 0.5 })],
-  drop_path: [(m) => m.op('drop_path', [m.input([8])], { rate: 0.5 })],
+  dropout: [
+    (m) => m.op('dropout', [m.input([8])], { rate: 0.5, stream: 0 }),
+    // As a training step draws them.
+    (m) => {
+      const x = m.input([6, 8]);
+      const key = randomKey(m);
+      const drawn = [
+        m.op('dropout', [x], { rate: 0.25, stream: 0 }),
+        m.op('dropout', [x], { rate: 0.25, stream: 1 }),
+        m.op('drop_path', [x], { rate: 0.5, stream: 2 }),
+      ].map((value, i) => ({ name: `y${i}`, value }));
+      return drawDropout({ name: 'step', inputs: [x, key], results: drawn }, key).results.map((r) => r.value);
+    },
+  ],
+  drop_path: [(m) => m.op('drop_path', [m.input([8])], { rate: 0.5, stream: 0 })],
   add: [binary('add'), integers('add')],
   sub: [binary('sub'), integers('sub')],
   mul: [binary('mul'), integers('mul')],
@@ -298,4 +321,4 @@ export const CASES: { readonly [O in Exclude<OpName, 'solve'>]: readonly Case[] 
 };
 
 /** Operators whose result a rounding of f32 can turn to another integer or bool are given data far from such places. */
-export const TOLERANCE: { readonly [O in OpName]?: number } = { pow: 3e-5, mod: 2e-5 };
+export const TOLERANCE: { readonly [O in OpName]?: number } = { pow: 3e-5, mod: 2e-5, random_bits: 1e-12 };

@@ -35,6 +35,7 @@ const ELSEWHERE: readonly OpName[] = [
   'constant',
   'iota',
   'batch_size',
+  'random_bits',
   'stop_gradient',
   'dropout',
   'drop_path',
@@ -115,9 +116,9 @@ test('leaves and identities', () => {
   const x = given.value([1, -2], [2]);
   for (const v of [
     build.stopGradient(x),
-    make('dropout', [x], { rate: 0.3 }),
-    make('drop_path', [x], { rate: 0.3 }),
-    expandFully(make('dropout', [x], { rate: 0.3 })),
+    make('dropout', [x], { rate: 0.3, stream: 0 }),
+    make('drop_path', [x], { rate: 0.3, stream: 0 }),
+    expandFully(make('dropout', [x], { rate: 0.3, stream: 0 })),
   ]) {
     expect(given.run(v).data).toEqual(Float64Array.of(1, -2));
   }

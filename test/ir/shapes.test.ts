@@ -1,5 +1,6 @@
 /** The type rule of every operator: one call that fits and what is refused, with the operands at fault and the sentence. */
 import { describe, expect, test } from 'vitest';
+import { BATCH, showSize } from '../../src/ir/batch.js';
 import { input, make, ShapeError } from '../../src/ir/graph.js';
 import { OP_NAMES, OPS } from '../../src/ir/ops/index.js';
 import { showType } from '../../src/ir/ops/shapes.js';
@@ -51,9 +52,13 @@ const reducing: Rule = {
   ],
 };
 const rate: Rule = {
-  fits: [['f32[2]', [f32('x', 2)], { rate: 0 }]],
-  refused: [['rate 1 is not in 0 <= rate < 1', [], [f32('x', 2)], { rate: 1 }]],
+  fits: [['f32[2]', [f32('x', 2)], { rate: 0, stream: 4294967295 }]],
+  refused: [
+    ['rate 1 is not in 0 <= rate < 1', [], [f32('x', 2)], { rate: 1, stream: 0 }],
+    ['-1 is no stream (0 to 2^32 - 1)', [], [f32('x', 2)], { rate: 0, stream: -1 }],
+  ],
 };
+const key = input('key', { dtype: 'u32', shape: [2] });
 const conv = { stride: [1, 1], padding: [0, 0, 0, 0], dilation: [1, 1], groups: 1 };
 const declared: Rule = { fits: [], refused: [['its type is declared, not inferred', [], [], { name: 'w' }]] };
 
@@ -74,6 +79,19 @@ const RULES: { readonly [O in OpName]: Rule } = {
     refused: [
       ['bool does not count', [], [], { axis: 0, dtype: 'bool', shape: [2] }],
       ['axis 1 is outside [2]', [0], [], { axis: 1, dtype: 'i32', shape: [2] }],
+    ],
+  },
+  random_bits: {
+    fits: [
+      ['u32[2,3]', [key], { stream: 0, shape: [2, 3] }],
+      [`u32[${showSize(2 * BATCH)},3]`, [key], { stream: 1, shape: [2 * BATCH, 3] }],
+    ],
+    refused: [
+      ['i32[2] is given where a key is wanted, u32[2]', [0], [i32('k', 2)], { stream: 0, shape: [2] }],
+      ['0.5 is no stream (0 to 2^32 - 1)', [], [key], { stream: 0.5, shape: [2] }],
+      ['4294967296 is no stream (0 to 2^32 - 1)', [], [key], { stream: 2 ** 32, shape: [2] }],
+      ['the batch has to be the first axis, or bits would differ with it', [], [key], { stream: 0, shape: [2, BATCH] }],
+      ['[0] has a size that is not positive', [], [key], { stream: 0, shape: [0] }],
     ],
   },
   batch_size: {

@@ -4,6 +4,7 @@
  */
 import { Body } from './body.js';
 import { add, binary, builtin, call, div, eq, f32, lt, mul, name, select, splat, sub, unary } from './expr.js';
+import { philoxFunction, philoxOf } from './philox.js';
 import type { Expr, KernelFunction, Lanes, Type } from './types.js';
 
 export type LibraryName = 'sin_' | 'cos_' | 'erf' | 'tanh_' | 'sigmoid' | 'gelu' | 'gelu_tanh' | 'gelu_quick' | 'pow_';
@@ -141,6 +142,13 @@ const named = (fn: LibraryName, lanes: Lanes): string => (lanes === 1 ? fn : `${
 /** Functions of the library that a kernel uses, in either width. */
 export class Library {
   private readonly used = new Set<string>();
+  private random = false;
+
+  /** Four random u32: a block of a stream of Philox. */
+  philox(block: Expr, stream: number, key: readonly [Expr, Expr]): Expr {
+    this.random = true;
+    return philoxOf(block, stream, key);
+  }
 
   call(fn: LibraryName, ...args: readonly Expr[]): Expr {
     const lanes = Math.max(...args.map((a) => a.lanes)) as Lanes;
@@ -159,9 +167,10 @@ export class Library {
 
   /** Callee first. */
   functions(): KernelFunction[] {
-    return ORDER.flatMap((fn) =>
+    const used = ORDER.flatMap((fn) =>
       ([1, 4] as const).filter((lanes) => this.used.has(named(fn, lanes))).map((lanes) => define(fn, lanes)),
     );
+    return this.random ? [...used, philoxFunction()] : used;
   }
 }
 

@@ -51,6 +51,8 @@ export interface Engine {
   /** A member of an adapter's base: weight, bias, parts, in, out, axis. */
   baseMember(site: Site, level: number, member: string, span: Span): Val;
 
+  /** A stream of random numbers that nothing else draws from. */
+  stream(): number;
   origin(span: Span): Origin;
   within<T>(frame: Frame, work: () => T): T;
   /** Makes values; a ShapeError becomes a diagnostic at `span` that shows the operands. */

@@ -24,6 +24,7 @@ import { ParamStore } from './site.js';
 import { showShape } from './values.js';
 
 export function makeEngine(report: Report, library: Library, options: ElaborateOptions): Engine {
+  let streams = 0;
   const engine: Engine = {
     report,
     library,
@@ -40,6 +41,7 @@ export function makeEngine(report: Report, library: Library, options: ElaborateO
     callSite: (site, args, span, level) => callSite(engine, site, args, span, level),
     callBase: (site, level, args, span) => callBase(engine, site, level, args, span),
     baseMember: (site, level, member, span) => baseMember(engine, site, level, member, span),
+    stream: () => streams++,
     origin: (span): Origin => {
       const { scope } = engine.frame;
       const graft = scope === undefined ? undefined : engine.grafted.get(scope);

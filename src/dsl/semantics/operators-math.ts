@@ -82,7 +82,7 @@ const drop = (name: 'dropout' | 'drop_path', doc: string): Operator => ({
     const rate = numberArg(call, 'rate', 0);
     if (rate < 0 || rate >= 1) outOfRange(call, 'rate', showNumber(rate), 'from 0 to below 1');
     if (rate === 0) return tensorVal(tensorArg(call, 'x').value);
-    return elementwise(call, (_, x, o) => make(name, [x], { rate }, o));
+    return elementwise(call, (_, x, o) => make(name, [x], { rate, stream: call.engine.stream() }, o));
   },
 });
 

@@ -191,6 +191,8 @@ export function makeBuilder(make: Make) {
       make('gather', [x, indices], { axis: axis(at, x) }, origin),
     iota: (shape: readonly number[], at: number, dtype: DType = 'i32', origin?: Origin): Value =>
       make('iota', [], { axis: at < 0 ? at + shape.length : at, dtype, shape }, origin),
+    randomBits: (key: Value, shape: readonly number[], stream: number, origin?: Origin): Value =>
+      make('random_bits', [key], { stream, shape }, origin),
 
     sum: reduction('reduce_sum'),
     mean: reduction('reduce_mean'),

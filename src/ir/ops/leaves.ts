@@ -1,9 +1,12 @@
 /** Operators without operands: parameters, arguments, constants, counting. */
+
+import { isBatch } from '../batch.js';
+import { counterOf, philox } from '../philox.js';
 import { full, zeros } from '../tensor.js';
 import type { OpDef } from './define.js';
 import { costFree, traffic } from './define.js';
 import { refuse } from './errors.js';
-import { needAxis, needSizes, sizeOf, stridesOf } from './shapes.js';
+import { needAxis, needSizes, needStream, sameShape, showType, sizeOf, stridesOf } from './shapes.js';
 
 export const param: OpDef<'param'> = {
   family: 'leaf',
@@ -66,6 +69,34 @@ export const iota: OpDef<'iota'> = {
     return out;
   },
   cost: (inputs, _attrs, result) => ({ flops: 0, bytes: traffic(inputs, result) }),
+  decompose: null,
+  derivative: null,
+};
+
+export const random_bits: OpDef<'random_bits'> = {
+  family: 'leaf',
+  doc: 'Random u32 of a stream, by Philox 4x32-10: the same for the same key and stream.',
+  operands: [{ name: 'key' }],
+  pointwise: false,
+  type: ([key], { stream, shape }) => {
+    needStream(stream);
+    if (key!.type.dtype !== 'u32' || !sameShape(key!.type.shape, [2])) {
+      refuse(`${showType(key!.type)} is given where a key is wanted, u32[2]`, 0);
+    }
+    needSizes(shape);
+    if (shape.slice(1).some(isBatch)) refuse('the batch has to be the first axis, or bits would differ with it');
+    return { dtype: 'u32', shape };
+  },
+  reference: ([key], { stream, shape }, type) => {
+    const [k, l] = key!.data as Uint32Array;
+    const data = new Uint32Array(sizeOf(shape));
+    for (let i = 0; i < data.length; i += 4) {
+      data.set(philox(counterOf(i / 4, stream), [k!, l!]).slice(0, data.length - i), i);
+    }
+    return { type, data };
+  },
+  // Ten rounds of about fourteen integer operations make four numbers.
+  cost: (inputs, _attrs, result) => ({ flops: 35 * sizeOf(result.shape), bytes: traffic(inputs, result) }),
   decompose: null,
   derivative: null,
 };

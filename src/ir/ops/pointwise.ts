@@ -4,7 +4,7 @@ import type { OpDef, Operand } from './define.js';
 import { costEach } from './define.js';
 import { calling, erf, expand, map, RUNS, type Run, zip } from './elementwise.js';
 import { refuse, refuseType } from './errors.js';
-import { broadcastAll, isNumber, needSizes, oneDType, showType } from './shapes.js';
+import { broadcastAll, isNumber, needSizes, needStream, oneDType, showType } from './shapes.js';
 
 /** Operators of this family that carry no attributes. */
 type Plain = {
@@ -170,7 +170,8 @@ const identityInInference = {
   derivative: null,
 } as const;
 
-const rateType: NonNullable<OpDef<'dropout'>['type']> = (inputs, { rate }) => {
+const rateType: NonNullable<OpDef<'dropout'>['type']> = (inputs, { rate, stream }) => {
+  needStream(stream);
   oneDType(inputs, accepts.float.test, accepts.float.words);
   if (!(rate >= 0 && rate < 1)) refuse(`rate ${rate} is not in 0 <= rate < 1`);
   return inputs[0]!.type;

@@ -12,6 +12,11 @@ export function sizeOf(shape: Shape): number {
   return n;
 }
 
+/** @throws Refusal unless it is a u32 */
+export function needStream(stream: number): void {
+  if (!Number.isInteger(stream) || stream < 0 || stream >= 2 ** 32) refuse(`${stream} is no stream (0 to 2^32 - 1)`);
+}
+
 /** Row-major strides in elements. */
 export function stridesOf(shape: Shape): number[] {
   const strides = new Array<number>(shape.length);

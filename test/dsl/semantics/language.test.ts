@@ -1,6 +1,7 @@
 /** What the language must be able to say: each spec is traced, verified and run, most against numbers worked out by hand. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { resultValues, topological } from '../../../src/ir/graph.js';
 import { initialise } from '../../../src/ir/init.js';
 import { maxDifference, tensor } from '../../../src/ir/tensor.js';
 import type { Tensor } from '../../../src/ir/types.js';
@@ -297,5 +298,31 @@ model M {
     );
     const y = run(e, { x: tensor([1, 4], [1, 2, 3, 4]) }, { 'base.fc.weight': eye }).get('base')!;
     expect([...y.data]).toEqual([-4, -3, -2, -1]);
+  });
+});
+
+describe('dropout', () => {
+  it('draws from a stream of its own wherever it stands, the same ones each time', () => {
+    const text = `backbone two() {
+  fc = Linear(4 -> 4)
+  again = Linear(4 -> 4)
+  forward(x: [n, 4]) { again(dropout(x, rate: 0.5) + dropout(x, rate: 0.5)) + fc(x) }
+}
+adapter dropped() on base: Linear(in -> out) {
+  forward(x) { base(dropout(x, rate: 0.1)) }
+}
+model M {
+  base = two()
+  adapt base.{fc, again} with dropped()
+}`;
+    const streams = () => {
+      const { funcs } = good(text).module;
+      const values = topological(resultValues(funcs.get('infer')!));
+      return values.flatMap((v) => (v.op === 'dropout' ? [v.attrs.stream] : []));
+    };
+    const found = streams();
+    expect(found).toHaveLength(4);
+    expect(new Set(found).size).toBe(4);
+    expect(streams()).toEqual(found);
   });
 });
