@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 
 export type Entry =
-  /** A test that reaches these checks; a slow one is not run without them. */
-  | { readonly kind: 'test'; readonly name: string; readonly checks: readonly number[]; readonly slow: boolean }
+  /** A test, the checks that it reaches, and how long it takes, in ms. */
+  | { readonly kind: 'test'; readonly name: string; readonly checks: readonly number[]; readonly ms: number }
   /** A test that failed when it was run again; where it did twice, nothing can be said (once may be the doing of another file's test). */
   | { readonly kind: 'once'; readonly name: string }
   | { readonly kind: 'begin'; readonly name: string; readonly check: number }
@@ -20,8 +20,9 @@ export interface Findings {
   /** By check: the tests that reach it, and those of them that fail without it. */
   readonly reached: ReadonlyMap<number, ReadonlySet<string>>;
   readonly noticed: ReadonlyMap<number, ReadonlySet<string>>;
-  /** By test: the checks that are still to be switched off. */
+  /** By test: the checks that are to be switched off next. */
   readonly pending: ReadonlyMap<string, readonly number[]>;
+  readonly ms: ReadonlyMap<string, number>;
   /** Runs of a test without a check. */
   readonly runs: number;
   /** Tests that cannot be run twice, and tests that are too slow. */
@@ -29,8 +30,10 @@ export interface Findings {
   readonly slow: readonly string[];
 }
 
-/** Once so many tests fail without a check, it is not tried with more. */
+/** Once so many tests fail without a check, it is not tried with more; the quickest come first. */
 const ENOUGH = 2;
+/** A test that takes longer, in ms, is not run without a check. */
+const SLOW = 5_000;
 
 export const read = (path: string): Entry[] =>
   readFileSync(path, 'utf8')
@@ -46,13 +49,13 @@ export function findings(entries: readonly Entry[]): Findings {
   const tried = new Set<string>();
   const begun = new Map<string, { check: number; name: string }>();
   const again = new Map<string, number>();
-  const slow = new Set<string>();
+  const ms = new Map<string, number>();
   for (const entry of entries) {
     const { name } = entry;
     if (entry.kind === 'once') again.set(name, (again.get(name) ?? 0) + 1);
     else if (entry.kind === 'test') {
       for (const check of entry.checks) add(reached, check, name);
-      if (entry.slow) slow.add(name);
+      ms.set(name, entry.ms);
     } else {
       const pair = `${entry.check} ${name}`;
       tried.add(pair);
@@ -65,12 +68,14 @@ export function findings(entries: readonly Entry[]): Findings {
   // A test that takes the whole process with it, or that does not end, has failed.
   for (const { check, name } of begun.values()) add(noticed, check, name);
   const pending = new Map<string, number[]>();
+  const slow = new Set<string>();
   for (const [check, names] of reached) {
-    if ((noticed.get(check)?.size ?? 0) >= ENOUGH) continue;
-    for (const name of names) {
-      if (tried.has(`${check} ${name}`) || once.has(name) || slow.has(name)) continue;
-      pending.set(name, [...(pending.get(name) ?? []), check]);
-    }
+    const missing = ENOUGH - (noticed.get(check)?.size ?? 0);
+    if (missing <= 0) continue;
+    const left = [...names].filter((name) => !tried.has(`${check} ${name}`) && !once.has(name));
+    for (const name of left) if (ms.get(name)! > SLOW) slow.add(name);
+    const next = left.filter((name) => !slow.has(name)).sort((a, b) => ms.get(a)! - ms.get(b)!);
+    for (const name of next.slice(0, missing)) pending.set(name, [...(pending.get(name) ?? []), check]);
   }
-  return { reached, noticed, pending, runs: tried.size, once: [...once], slow: [...slow] };
+  return { reached, noticed, pending, ms, runs: tried.size, once: [...once], slow: [...slow] };
 }

@@ -34,7 +34,7 @@ writeFileSync(JOURNAL, '');
 const { sites, unswitchable } = findSites(TREE, [`${TREE}/src/**/*.ts`, `${TREE}/runtime/**/*.ts`]);
 writeFileSync(`${OUT}/sites.json`, JSON.stringify(sites));
 
-/** Of tests that leave something behind, a turn gets through one. */
+/** Of the tests of a file that leave something behind, a turn gets through one. */
 const TURNS = 60;
 const vitest = join(dirname(createRequire(import.meta.url).resolve('vitest/package.json')), 'vitest.mjs');
 

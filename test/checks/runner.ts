@@ -9,9 +9,10 @@ import { Worker } from 'node:worker_threads';
 import { type RunnerTestCase, TestRunner } from 'vitest';
 import { type Entry, findings, read } from './journal.js';
 
-/** Of a test that is run without a check, and of such a run, in ms. */
-const SLOW = 5_000;
+/** Of a run without a check, in ms. */
 const LONGEST = 30_000;
+/** A test that has nothing to try is run before those that have, as they may need what it leaves; not if it takes longer, in ms. */
+const QUICK = 300;
 /** How often a check that is switched off may be passed: a loop that it would have ended comes by for ever. */
 const PASSES = 100_000;
 
@@ -46,8 +47,8 @@ const WATCH = `const { workerData } = require('node:worker_threads');
 setInterval(() => { if (Date.now() > workerData[0]) process.kill(process.pid, 'SIGKILL'); }, 500);`;
 if (!first) new Worker(WATCH, { eval: true, workerData: until }).unref();
 
-/** Other processes write too: what is enough by now is not tried again. */
-const pending = (name: string) => (first ? [] : (findings(read(journal)).pending.get(name) ?? []));
+/** What the turns before leave to try. */
+const { pending, ms } = findings(read(journal));
 
 async function fails(run: () => unknown): Promise<boolean> {
   try {
@@ -62,14 +63,15 @@ export default class extends TestRunner {
   async runTask(test: RunnerTestCase): Promise<void> {
     const run = TestRunner.getTestFn(test)!;
     const name = `${relative(process.cwd(), test.file.filepath)} > ${test.fullTestName}`;
-    const start = Date.now();
-    if (first) reached = new Set();
-    await run();
-    if (reached) {
-      if (reached.size > 0) write({ kind: 'test', name, checks: [...reached], slow: Date.now() - start > SLOW });
-      reached = undefined;
+    if (first) {
+      reached = new Set();
+      const start = Date.now();
+      await run();
+      write({ kind: 'test', name, checks: [...reached], ms: Date.now() - start });
+      return;
     }
-    const checks = pending(name);
+    const checks = pending.get(name) ?? [];
+    if (checks.length > 0 || (ms.get(name) ?? 0) < QUICK) await run();
     if (checks.length === 0) return;
     if (await fails(run)) {
       write({ kind: 'once', name });

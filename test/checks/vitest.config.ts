@@ -24,9 +24,12 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     // Other processes, pages, other programs, minutes: no check of theirs is one that a quick test does not reach.
     exclude: [
-      'test/{bench,bundlers,ci,e2e,fuzz,codegen-kernels}/**',
+      'test/{bench,bundlers,ci,fuzz,codegen-kernels,std}/**',
+      'test/api/{kernels,stacked}.test.ts',
+      'test/codegen/host.test.ts',
+      'test/e2e/!(golden|golden-origin).test.ts',
       'test/cli/{checkout,package,streams}.test.ts',
-      'test/codegen/kernel/**',
+      'test/codegen/kernel/!(batch).test.ts',
       'test/codegen/{examples,limits,operators,programs}-*.test.ts',
       'test/dsl/**/{fuzz,speed}.test.ts',
       'test/passes/{deep,random}.test.ts',
