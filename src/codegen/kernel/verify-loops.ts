@@ -21,9 +21,11 @@ export function widened(a: Head, b: Head, toAll: boolean): Head {
     const both = hull(r, b.ranges![i]!);
     return within(both, r.lo, r.hi) ? r : toAll ? rangeOfType(a.value.scalar as 'u32' | 'i32') : both;
   });
-  const same = level === a.value.level && speculative === a.value.speculative;
+  const { inside, ...value } = a.value;
+  const told = inside === b.value.inside ? inside : undefined;
+  const same = level === value.level && speculative === value.speculative && told === inside;
   if (same && (ranges ?? []).every((r, i) => r === a.ranges![i])) return a;
-  return { value: { ...a.value, level, speculative }, ...(ranges ? { ranges } : {}) };
+  return { value: { ...value, level, speculative, ...(told ? { inside: told } : {}) }, ...(ranges ? { ranges } : {}) };
 }
 
 /**

@@ -14,8 +14,17 @@ export interface Value {
   readonly outcome?: Outcome;
   /** It may come from outside of a tensor. */
   readonly speculative: boolean;
+  /** Of a speculative value: whether it comes from inside where these facts hold. Absent where nobody can tell. */
+  readonly inside?: (facts: Facts) => boolean;
   /** Elements of a private array. Of what they are, only the level is followed. */
   readonly length?: number;
+}
+
+/** What is made of these values is speculative if one of them is, and from inside where all are. */
+export function speculation(of: readonly Value[]): Pick<Value, 'speculative' | 'inside'> {
+  const all = of.filter((v) => v.speculative);
+  if (all.length === 0 || !all.every((v) => v.inside)) return { speculative: all.length > 0 };
+  return { speculative: true, inside: (facts) => all.every((v) => v.inside!(facts)) };
 }
 
 /** What is known at a place of the program. */

@@ -17,7 +17,7 @@ import {
 } from './verify-ranges.js';
 import { type Report, showIndex } from './verify-report.js';
 import { type Races, UNTOUCHED } from './verify-shared.js';
-import { fork, joinShared, type State, type Value } from './verify-state.js';
+import { fork, joinShared, type State, speculation, type Value } from './verify-state.js';
 import { eachExpr, eachStmt } from './walk.js';
 
 const shown = ({ lo, hi }: Range): string => `${lo}..${hi}`;
@@ -33,6 +33,8 @@ export interface Place {
   readonly level: Level;
   /** Its variables are in their ranges. Where they are not, which is reported, bounds need not be looked at. */
   readonly claimed: boolean;
+  /** Its range where more is known. */
+  readonly at: (facts: Facts) => Range;
 }
 
 type Of<K extends Expr['kind']> = Extract<Expr, { kind: K }>;
@@ -83,18 +85,28 @@ export class Values {
         `${name} is ${shown(facts.range(v.parts![0]!))}, but ${showIndex(x)} takes it to be 0..${hi}`,
       );
     }
-    const ofName = (name: string): Index => (name === 'lane' ? LANE : s.env.get(name)!.parts![0]!);
+    const forms = new Map([...claims(x).keys()].map((name) => [name, s.env.get(name)!.parts![0]!]));
+    const ofName = (name: string): Index => (name === 'lane' ? LANE : forms.get(name)!);
     // A sum that wraps still comes out right, but not if it is divided.
     for (const of of divided(x)) {
       if (!claimed || of.hi < 2 ** 32 || facts.within(replace(of, ofName), 0, 2 ** 32 - 1)) continue;
       this.report.say('range', `${showIndex(of)} may be no u32 where it is divided`);
     }
     const form = replace(x, ofName);
-    const range = facts.range(form);
-    if (!claimed) return { form, range, level, claimed };
     // What the address says itself holds only where its claims do.
-    const own = named(x, (name) => facts.range(ofName(name)));
-    return { form, range: meet(range, meet(own, x)), level, claimed };
+    const at = (known: Facts): Range => {
+      const range = known.range(form);
+      return claimed
+        ? meet(
+            range,
+            meet(
+              named(x, (name) => known.range(ofName(name))),
+              x,
+            ),
+          )
+        : range;
+    };
+    return { form, range: at(facts), level, claimed, at };
   }
 
   /** The value, if it is to be used for more than to be selected away. */
@@ -161,7 +173,7 @@ export class Values {
         const pure = this.pure.has(e.fn);
         const args = e.args.map((a) => (pure ? this.value(a, s) : this.settled(a, s, `an argument of ${e.fn}`)));
         const settled = args.map((a) => ({ ...a, speculative: false }));
-        return { ...this.call(e.fn, settled, s)!, speculative: args.some((a) => a.speculative) };
+        return { ...this.call(e.fn, settled, s)!, ...speculation(args) };
       }
       case 'convert':
         return this.convert(e, this.value(e.x, s), s);
@@ -184,7 +196,12 @@ export class Values {
         const b = this.buffer(e.buffer);
         const at = e.speculative ? this.settled(e.at, s, 'an index') : this.indexOf(e.at, s, e.buffer, b.count);
         const level = b.access === 'read' ? at.level : 0;
-        return { ...this.each(e, [{ ...at, level }]), speculative: e.speculative };
+        const inside = (facts: Facts): boolean => facts.within(at.parts![0]!, 0, b.count - 1);
+        return {
+          ...this.each(e, [{ ...at, level }]),
+          speculative: e.speculative,
+          ...(e.speculative ? { inside } : {}),
+        };
       }
       case 'item':
         return this.item(e, s);
@@ -202,7 +219,7 @@ export class Values {
   ): Value {
     const level = lower(...of.map((v) => v.level));
     const { scalar } = e;
-    const value = { scalar, level, speculative: of.some((v) => v.speculative), ...known };
+    const value = { scalar, level, ...speculation(of), ...known };
     if (!isInteger(scalar)) return value;
     const parts = Array.from({ length: e.lanes }, (_, i) =>
       form
@@ -245,7 +262,10 @@ export class Values {
     return this.each(e, [a, b], undefined, { outcome });
   }
 
-  /** Here speculation ends: one of the two is not taken. Where what decides is speculative, either may be, and so is the result. */
+  /**
+   * Here speculation ends: one of the two is not taken. Where both are speculative, each has to be from inside where it is taken. Where what
+   * decides is speculative, either may be taken, and where it is decided, the other never is.
+   */
   private select(e: Of<'builtin'>, s: State): Value {
     const [no, yes] = e.args.slice(0, 2).map((a) => this.value(a, s)) as [Value, Value];
     const when = this.value(e.args[2]!, s);
@@ -253,7 +273,12 @@ export class Values {
     const left = s.facts.with(when.outcome?.no);
     const level = lower(no.level, yes.level, when.level);
     const form = ([n, y]: readonly Index[]): Index => this.integers.either(y!, taken, n!, left, level);
-    return { ...this.each(e, [no, yes, when], form), speculative: when.speculative };
+    const outside = (v: Value, facts: Facts): boolean =>
+      v.speculative && !facts.impossible && !(v.inside?.(facts) ?? false);
+    const open = no.speculative && yes.speculative ? [no, yes] : taken.impossible ? [no] : left.impossible ? [yes] : [];
+    const wrong = open.some((v) => outside(v, v === yes ? taken : left));
+    const { inside: _, ...made } = this.each(e, [no, yes, when], form);
+    return { ...made, speculative: when.speculative || wrong };
   }
 
   private builtin(e: Of<'builtin'>, s: State): Value {
@@ -298,17 +323,20 @@ export class Values {
 
   private load(e: Of<'load'>, s: State): Value {
     const b = this.buffer(e.buffer);
-    const { range, level, claimed } = this.place(e.at, s);
+    const { range, level, claimed, at } = this.place(e.at, s);
     const count = reach(b, e.at);
-    const inside = claimed && within(range, 0, count - 1);
-    if (!e.speculative && claimed && !inside) {
+    const isInside = claimed && within(range, 0, count - 1);
+    if (!e.speculative && claimed && !isInside) {
       this.report.say('bounds', `${b.name} has ${count} elements to read, the address is ${shown(range)}`);
     }
     // What surely lies inside may be used, as by another read of the place that shares the value.
+    const speculative = e.speculative && !isInside;
+    const inside = (facts: Facts): boolean => within(at(facts), 0, count - 1);
     const own = {
       scalar: e.scalar,
       level: b.access === 'read' ? level : (0 as Level),
-      speculative: e.speculative && !inside,
+      speculative,
+      ...(speculative && claimed ? { inside } : {}),
     };
     return this.each(e, [own]);
   }

@@ -245,7 +245,40 @@ const chosen = e.select(f32(0), far(true), inside);
 
 const near = e.load('x', 'f32', scale(v('thread', 64), 4), true);
 
+/** From inside for the other threads: 504 - 8·thread. */
+const mirrored = e.load('x', 'f32', shift(scale(v('thread', 64), -8), 504), true);
+const half = lt(thread, u32(32));
+
 twins('speculation', [
+  [
+    'one of two, neither of which is there for all that take it',
+    kernel([storeOwn(e.select(far(true), far(true), half))]),
+    /used as what is stored/,
+    kernel([storeOwn(e.select(mirrored, far(true), half))]),
+  ],
+  [
+    'one of two, the wrong way round',
+    kernel([storeOwn(e.select(far(true), mirrored, half))]),
+    /used as what is stored/,
+    kernel([storeOwn(e.select(mul(mirrored, f32(2)), add(far(true), f32(1)), half))]),
+  ],
+  [
+    'one of two by names, one of which was joined from two branches',
+    kernel([
+      var_('s', F32),
+      if_(lt(thread, u32(40)), [assign('s', far(true))]),
+      let_('t', mirrored),
+      storeOwn(e.select(e.name('t', F32), e.name('s', F32), half)),
+    ]),
+    /used as what is stored/,
+    kernel([let_('s', far(true)), let_('t', mirrored), storeOwn(e.select(e.name('t', F32), e.name('s', F32), half))]),
+  ],
+  [
+    'selected by a condition that always holds',
+    kernel([storeOwn(e.select(f32(0), far(true), lt(thread, u32(64))))]),
+    /used as what is stored/,
+    kernel([storeOwn(e.select(far(true), f32(0), lt(thread, u32(64))))]),
+  ],
   [
     'stored, though it may not be there',
     kernel([storeOwn(far(true))]),
