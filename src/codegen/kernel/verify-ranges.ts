@@ -19,7 +19,7 @@ import {
   variable,
 } from '../indexing.js';
 
-type Atom = Term['atom'];
+export type Atom = Term['atom'];
 
 /** Both ends included. */
 export interface Range {

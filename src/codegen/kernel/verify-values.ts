@@ -3,6 +3,7 @@ import { constIndex, dependsOn, type Index, LANE, laneForm, scale, sum } from '.
 import type { Buffer, Expr, Kernel, Stmt } from './types.js';
 import { Integers, isInteger, NEVER, type Outcome, rangeOfType } from './verify-integers.js';
 import {
+  type Atom,
   Facts,
   formOf,
   hull,
@@ -100,7 +101,7 @@ export class Values {
         ? meet(
             range,
             meet(
-              named(x, (name) => known.range(ofName(name))),
+              named(x, (y) => known.range(replace(y, ofName))),
               x,
             ),
           )
@@ -400,13 +401,20 @@ function divided(x: Index): Index[] {
   return x.terms.flatMap(({ atom }) => (atom.kind === 'var' ? [] : [atom.of, ...divided(atom.of)]));
 }
 
-/** The range of x by its own terms, where it is often closer than that of what its variables stand for. */
-function named(x: Index, of: (name: string) => Range): Range {
+/**
+ * The range of x by its own terms, where it is often closer than that of what its variables stand for: of q % 22 + 16·(q / 22) with a guard on
+ * q % 22, quotient and remainder are bounded apart, while those of a sum that q is part as the sum does.
+ */
+function named(x: Index, of: (y: Index) => Range): Range {
   const facts = new Facts();
-  for (const [name, claimed] of claims(x)) {
-    const { lo, hi } = of(name);
-    facts.assume(formOf({ kind: 'var', name, hi: claimed, key: name }), lo, hi);
-  }
+  const bound = (atom: Atom): void => {
+    if (atom.kind !== 'var') for (const t of atom.of.terms) bound(t.atom);
+    if (atom.key === 'lane') return;
+    const y = formOf(atom);
+    const { lo, hi } = of(y);
+    facts.assume(y, lo, hi);
+  };
+  for (const t of x.terms) bound(t.atom);
   return facts.range(sum(constIndex(x.constant), ...x.terms.map((t) => scale(formOf(t.atom), t.coeff))));
 }
 

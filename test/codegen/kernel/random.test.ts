@@ -11,16 +11,16 @@ import { expectRight } from './run.js';
 const SEEDS = { endOnFailure: true } as const;
 
 /**
- * That an address is in bounds cannot always be proved where an axis of a concatenation or a slice was split or joined (the guard is about one
- * form, the address about another). Everything else is.
+ * That an address is in bounds cannot always be proved where what a product or attention gives is sliced and its axes are split and joined again: the
+ * guard is about one form, the address about another. Everything else is.
  */
-const proved = /^(?!bounds|range)/;
+const proved = /^(?!bounds|range|speculation)/;
 
 describe('random programs', () => {
   it('are right', () => {
     const draw = (seed: number): void => {
       const { model, results } = randomGraph(seed, 12);
-      expectRight(model, results, { tolerance: 5e-5, proved });
+      expectRight(model, results, { tolerance: 5e-5 });
     };
     fc.assert(fc.property(fc.nat(1e9), draw), { numRuns: 60, ...SEEDS });
   });
@@ -41,7 +41,8 @@ describe('random programs', () => {
         maxStorageBufferBindingSize: Math.max(256, Math.ceil(bytes / 256) * 256),
         maxComputeWorkgroupsPerDimension: most,
       };
-      if (cutTo(model.module(...results), limits)) expectRight(model, results, { tolerance: 2e-4, limits, proved });
+      const what = wide ? { limits, proved } : { limits };
+      if (cutTo(model.module(...results), limits)) expectRight(model, results, { tolerance: 2e-4, ...what });
     };
     const part = fc.integer({ min: 50, max: 99 });
     fc.assert(fc.property(fc.nat(1e9), fc.boolean(), fc.constantFrom(30, 41, 65535), part, draw), {

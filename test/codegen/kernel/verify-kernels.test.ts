@@ -399,3 +399,23 @@ it('the largest of a row, walked as often as asked for', () => {
   ];
   accepted(kernel(main));
 });
+
+it('a part of a row of what is concatenated, by a guard on the remainder of a computed number', () => {
+  // Of 9 rows of 22 the first 16 columns are x, the others w.
+  const [row, column] = [div(v('q', 198), 22), mod(v('q', 198), 22)];
+  const first = sum(column, scale(row, 16));
+  const second = sum(shift(column, -16), scale(row, 6));
+  const main = (below: number): Stmt[] => [
+    let_('q', add(mul(xyz('tile', 0), u32(64)), thread)),
+    if_(e.binary('>=', uint('q'), u32(198)), [ret()]),
+    var_('s', F32),
+    if_(e.below(column, below), [assign('s', e.load('x', 'f32', first))], [assign('s', e.load('w', 'f32', second))]),
+    store('y', v('q', 198), e.name('s', F32)),
+  ];
+  const more = { buffers: [buffer('x', 144), buffer('w', 54), buffer('y', 198)] };
+  accepted(kernel(main(16), more), { workgroups: [4, 1, 1] });
+  rejected(kernel(main(17), more), 'bounds', /144 elements to read, the address is 0\.\.144/, {
+    workgroups: [4, 1, 1],
+  });
+  rejected(kernel(main(15), more), 'bounds', /54 elements to read, the address is -1\.\.53/, { workgroups: [4, 1, 1] });
+});
