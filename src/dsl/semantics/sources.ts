@@ -208,8 +208,8 @@ function walk(
   env: Env,
 ): { found: Found; env: Env }[] {
   if (e.kind === 'name') {
-    const found = inside(b.site, e.name) ?? topLevel(plan, e.name);
-    return found ? [{ found, env }] : unknown(engine, block, e, b.site);
+    // Of other roots `layout` has spoken.
+    return [{ found: (inside(b.site, e.name) ?? topLevel(plan, e.name))!, env }];
   }
   if (e.kind === 'member') {
     return walk(engine, plan, b, block, e.object, env).map((o) => {

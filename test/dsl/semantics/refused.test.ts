@@ -26,6 +26,12 @@ const train = (line: string) => `${std('')}train M {\n  ${line}\n}\n`;
 const variant = (body: string, from = 'vit(dim: 8, depth: 1, heads: 1, image: 16)') =>
   `use std\nvariant v = ${from} {\n  ${body}\n}\nmodel M {\n  base = v() from "./x"\n}\n`;
 
+/** In a file that is used, a body is checked when it is worked out, not before. */
+const used = (body: string, forward: string): [string, Setup] => [
+  'use "./a.peft"\nmodel M {\n  base = A()\n}\n',
+  { files: { 'a.peft': `module A() {\n${body}\n  forward(x: [k, 4]) { ${forward} }\n}\n` } },
+];
+
 const GROUPS: Readonly<Record<string, readonly Row[]>> = {
   'options of operators and layers': [
     ['ESP0226', /groups.*at least 1/, conv('groups: «0»')],
@@ -202,6 +208,15 @@ const GROUPS: Readonly<Record<string, readonly Row[]>> = {
     ['ESP0205', /the start of `p`/, mod('  p = param [4] «"a"»', 'x + p')],
   ],
   adapters: [
+    [
+      'ESP0229',
+      /`base.c` needs a tensor/,
+      `adapter low() on base: Linear(in -> out) {\n  forward() { base.weight }\n}\nadapter high() on base: Linear(in -> out) {\n  forward() { base.weight }\n}\n${mod(
+        '  c = Linear(4 -> 4)',
+        'c()',
+      ).replace('base = A()', 'base = A()\n  adapt base.c with low()\n  adapt base.c with high()')}`,
+    ],
+
     ['ESP0330', /mpl/, std('  adapt base.blocks[*].mpl.fc1 with lora(rank: 4)')],
     ['ESP0331', /base.blocks\[0\].norm1 is a LayerNorm/, std('  adapt «base.blocks[0].norm1» with lora(rank: 4)')],
     [
@@ -324,6 +339,21 @@ const GROUPS: Readonly<Record<string, readonly Row[]>> = {
     ['ESP0251', /size of resize/, variant('preprocess = resize(«[1, 2, 3]»)')],
     ['ESP0225', /v/, 'variant v = w()\nvariant w = «v»()\nmodel M {\n  base = v()\n}\n'],
     ['ESP0202', /nothing/, 'use std\nvariant v = «nothing»(3)\nmodel M {\n  base = v()\n}\n'],
+  ],
+  'files that are used': [
+    ['ESP0201', /`nowhere`/, ...used('', 'x + nowhere')],
+    ['ESP0203', /`relu` has no option `fast`/, ...used('', 'relu(x, fast: true)')],
+    ['ESP0210', /`form`.*not `tnah`/, ...used('', 'gelu(x, form: tnah)')],
+    ['ESP0217', /`q`/, ...used('  p = q\n  q = 3', 'x')],
+  ],
+  'declarations that nothing uses': [
+    [
+      'ESP0210',
+      /`form`.*not `tnah`/,
+      `adapter z() on base: Linear(in -> out) {\n  forward(x) { gelu(base(x), form: «tnah») }\n}\n${mod('')}`,
+    ],
+    ['ESP0217', /`q`/, `module Z() {\n  p = «q»(3)\n  q = 3\n  forward(x: [k, 4]) { x }\n}\n${mod('')}`],
+    ['ESP0201', /`nowhere`/, `module Z() {\n  forward(x: [k, 4]) { x + «nowhere» }\n}\n${mod('')}`],
   ],
   'names of tensors': [
     ['ESP0231', /`size`/, variant(''), { facts: () => ({ options: { size: 3 } }) }],

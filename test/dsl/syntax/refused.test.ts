@@ -33,6 +33,9 @@ describe('a text', () => {
     ['ESP0109', /more than \d+ levels/, module(`y = ${deep('(', ')', 150)}`)],
     ['ESP0109', /more than \d+ levels/, module(`y = ${'-'.repeat(600)}1`)],
     ['ESP0109', /more than \d+ levels/, module(`y = 1${' + 1'.repeat(400)}`)],
+    // Neither brackets nor chains are many, but together they are deep.
+    ['ESP0109', /more than 600 levels/, module(`y = ${'('.repeat(90)}1${`${' + 1'.repeat(20)})`.repeat(90)}`)],
+    ['ESP0109', /more than 600 levels/, module(`y = ${'f('.repeat(80)}1${`${'.a'.repeat(20)})`.repeat(80)}`)],
     ['ESP0110', /2\.5 MiB/, ' '.repeat(2.5 * 2 ** 20)],
     ['ESP0110', /at most 2 MiB/, `${'// a\n'.repeat(500_000)}`],
     ['ESP0111', /a zero byte \(at 3\)/, 'use\0std'],
