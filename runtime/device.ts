@@ -15,8 +15,11 @@ export interface DeviceFacts {
   /** 0 where subgroups are not offered. */
   readonly subgroupMinSize: number;
   readonly subgroupMaxSize: number;
-  /** It computes on the CPU: what is quick there is another thing than on hardware. */
-  readonly software: boolean;
+  /**
+   * What ranks of variants go by: `software` if it computes on the CPU, where other things are quick than on hardware, else its vendor as WebGPU names
+   * it; empty where it does not say.
+   */
+  readonly deviceClass: string;
 }
 
 /** WebGPU's guaranteed values of the limits that a program can ask more of. */
@@ -35,7 +38,7 @@ export function deviceFacts(of: GPUAdapter | GPUDevice): DeviceFacts {
     limit: (name) => limits[name] ?? 0,
     subgroupMinSize: info?.subgroupMinSize ?? 0,
     subgroupMaxSize: info?.subgroupMaxSize ?? 0,
-    software: isSoftware(info),
+    deviceClass: isSoftware(info) ? 'software' : (info?.vendor ?? '').toLowerCase(),
   };
 }
 
@@ -61,8 +64,8 @@ export function isLegal({ requires }: KernelVariant, facts: DeviceFacts): boolea
     : facts.subgroupMinSize === size && facts.subgroupMaxSize === size;
 }
 
-const rankOf = ({ rank, softwareRank = rank }: KernelVariant, { software }: DeviceFacts): number =>
-  software ? softwareRank : rank;
+const rankOf = ({ rank, ranks = {} }: KernelVariant, { deviceClass }: DeviceFacts): number =>
+  Object.hasOwn(ranks, deviceClass) ? ranks[deviceClass]! : rank;
 
 /** Indices of a kernel's legal variants, best first; the portable one is among them. */
 export function legalVariants(variants: readonly KernelVariant[], facts: DeviceFacts): number[] {

@@ -9,7 +9,7 @@ import * as v from 'valibot';
 type Frozen<T> = T extends object ? { readonly [K in keyof T]: Frozen<T[K]> } : T;
 
 /** The version of the format that this runtime reads and this compiler writes. */
-export const VERSION = 4;
+export const VERSION = 5;
 
 /** No list of a real program comes near this; a longer one is a lie, and would be spread over arguments. */
 const list = <const S extends v.GenericSchema>(item: S, least = 0) =>
@@ -78,8 +78,8 @@ const kernelVariant = v.strictObject({
   file: fileName,
   /** Relative preference among legal variants; the highest wins. */
   rank: finite,
-  /** The same on adapters that compute on the CPU, where that differs. */
-  softwareRank: v.exactOptional(finite),
+  /** The same on a class of devices, where that differs: `software`, or a vendor as WebGPU names it (`intel`). */
+  ranks: v.exactOptional(v.record(text, finite)),
 });
 export interface KernelVariant extends Frozen<v.InferOutput<typeof kernelVariant>> {}
 

@@ -34,7 +34,7 @@ export interface DeviceClass {
 /** Measured on software drivers alone (bench/README.md); on hardware a prior. */
 const SUBGROUP_RANKS: Ranks = { rank: 10 };
 /** Workgroup memory pays on hardware: a prior, nobody has measured it. On software drivers it makes 57 to 96 % of the plain variant's rate. */
-const TILE_RANKS: Ranks = { rank: 1, softwareRank: -1 };
+const TILE_RANKS: Ranks = { rank: 1, ranks: { software: -1 } };
 const PLAIN_RANKS: Ranks = { rank: 0 };
 
 /**

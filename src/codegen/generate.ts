@@ -182,8 +182,8 @@ class Kernels {
       const file = `${name}.${v.name}.wgsl`;
       this.files.set(file, texts[i]!);
       if (this.keepPrograms) this.variants.set(file, v);
-      const { requires, rank, softwareRank } = v;
-      return { name: v.name, requires, file, rank, ...(softwareRank === undefined ? {} : { softwareRank }) };
+      const { requires, rank, ranks } = v;
+      return { name: v.name, requires, file, rank, ...(ranks ? { ranks } : {}) };
     });
     const access = new Map(k.buffers.map((b) => [b.name, b.access]));
     const bindings = k.windows.map((w) => access.get(w.buffer)!);

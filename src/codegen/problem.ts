@@ -75,8 +75,8 @@ export interface AttentionProblem {
 /** How a way to run a problem stands among others that are legal: the highest runs. */
 export interface Ranks {
   readonly rank: number;
-  /** On adapters that compute on the CPU, where that differs. */
-  readonly softwareRank?: number;
+  /** On a class of devices (`software`, or a vendor as WebGPU names it), where that differs. */
+  readonly ranks?: Readonly<Record<string, number>>;
 }
 
 /** One way to run a problem, and how many workgroups. The buffers are those that its functions reach. */

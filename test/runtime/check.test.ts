@@ -34,11 +34,11 @@ describe('refuses', () => {
     [
       'another version',
       [
-        { ...whole, version: 3 },
-        { ...whole, version: 5 },
-        { ...whole, version: '4' },
+        { ...whole, version: 4 },
+        { ...whole, version: 6 },
+        { ...whole, version: '5' },
       ],
-      /has version [345]; this runtime reads version 4/,
+      /has version [456]; this runtime reads version 5/,
     ],
     [
       'no version',

@@ -15,7 +15,7 @@ describe('variants', () => {
     limit: (name) => limits[name] ?? 0,
     subgroupMinSize: min,
     subgroupMaxSize: max,
-    software: false,
+    deviceClass: '',
   });
   const size8 = variant('s8', { requires: { features: ['subgroups'], subgroupSize: 8 } });
   const pinned = variant('p8', { requires: { features: ['subgroups', 'subgroup-size-control'], subgroupSize: 8 } });
@@ -37,21 +37,26 @@ describe('variants', () => {
     expect(legalVariants(list, facts([], 0, 0, { maxComputeWorkgroupStorageSize: 32768 }))).toEqual([0, 1, 2, 3]);
   });
 
-  test('what is quick on a CPU may be another than on hardware', () => {
-    const list = [variant('tile', { rank: 1, softwareRank: -1 }), variant('portable', { rank: 0 })];
-    expect(legalVariants(list, facts([]))).toEqual([0, 1]);
-    expect(legalVariants(list, { ...facts([]), software: true })).toEqual([1, 0]);
+  test('what is quick may be another on a CPU, and on the hardware of a vendor', () => {
+    const list = [variant('tile', { rank: 1, ranks: { software: -1, intel: -2 } }), variant('portable', { rank: 0 })];
+    const order = (deviceClass: string): number[] => legalVariants(list, { ...facts([]), deviceClass });
+    expect(order('')).toEqual([0, 1]);
+    expect(order('nvidia')).toEqual([0, 1]);
+    expect(order('software')).toEqual([1, 0]);
+    expect(order('intel')).toEqual([1, 0]);
+    expect(order('constructor')).toEqual([0, 1]);
     const of = (info: Partial<GPUAdapterInfo>) =>
-      deviceFacts({ adapterInfo: info, limits: {}, features: [] } as unknown as GPUDevice).software;
-    const names: [Partial<GPUAdapterInfo>, boolean][] = [
-      [{ vendor: 'mesa', description: 'llvmpipe: Mesa 25.0.7-2~bpo12+1 (LLVM 15.0.6) 0.0.1' }, true],
-      [{ vendor: 'google', architecture: 'swiftshader', description: 'SwiftShader driver 5.0.0' }, true],
-      [{ description: 'Microsoft Basic Render Driver' }, true],
-      [{ vendor: 'nvidia', isFallbackAdapter: true }, true],
-      [{ vendor: 'intel', architecture: 'xe', description: 'Intel(R) Arc(TM) Graphics' }, false],
-      [{}, false],
+      deviceFacts({ adapterInfo: info, limits: {}, features: [] } as unknown as GPUDevice).deviceClass;
+    const names: [Partial<GPUAdapterInfo>, string][] = [
+      [{ vendor: 'mesa', description: 'llvmpipe: Mesa 25.0.7-2~bpo12+1 (LLVM 15.0.6) 0.0.1' }, 'software'],
+      [{ vendor: 'google', architecture: 'swiftshader', description: 'SwiftShader driver 5.0.0' }, 'software'],
+      [{ description: 'Microsoft Basic Render Driver' }, 'software'],
+      [{ vendor: 'nvidia', isFallbackAdapter: true }, 'software'],
+      [{ vendor: 'intel', architecture: 'xe', description: 'Intel(R) Arc(TM) Graphics' }, 'intel'],
+      [{ vendor: 'NVIDIA' }, 'nvidia'],
+      [{}, ''],
     ];
-    for (const [info, software] of names) expect(of(info), JSON.stringify(info)).toBe(software);
+    for (const [info, wanted] of names) expect(of(info), JSON.stringify(info)).toBe(wanted);
   });
 
   test('the best legal one runs', () => {
