@@ -1,6 +1,8 @@
 /** Folders that are the old one or the new one at every instant: processes killed with SIGKILL, and processes that write into one folder. */
 import { spawn } from 'node:child_process';
+import fs from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -215,6 +217,66 @@ describe('two writers of one folder', () => {
       if (round % 2 === 1) await expectTidy();
       await rm(out, { recursive: true });
     }
+  });
+});
+
+describe('another process, between two steps of this one', () => {
+  /** What the other one does just before this one's first renaming from or to `out`. */
+  async function meanwhile(change: () => void): Promise<string> {
+    const real = fs.renameSync;
+    fs.renameSync = (from, to) => {
+      fs.renameSync = real;
+      syncBuiltinESMExports();
+      change();
+      real(from, to);
+    };
+    syncBuiltinESMExports();
+    try {
+      const since = outputState(out, 'program.json');
+      await writeFolderAtomic(out, version('c'), { stale, since });
+      return 'written';
+    } catch (error) {
+      return String((error as Error).message);
+    } finally {
+      fs.renameSync = real;
+      syncBuiltinESMExports();
+    }
+  }
+
+  test('makes the folder', async () => {
+    await rm(out, { recursive: true, force: true });
+    const said = await meanwhile(() => {
+      fs.mkdirSync(out);
+      fs.writeFileSync(join(out, 'program.json'), 'b');
+    });
+    expect(said).toMatch(/ESP0927/);
+    expect(await readdir(out)).toEqual(['program.json']);
+  });
+
+  test('takes it away', async () => {
+    await older();
+    expect(await meanwhile(() => fs.renameSync(out, `${out}-elsewhere`))).toMatch(/ESP0927/);
+    await rm(`${out}-elsewhere`, { recursive: true });
+  });
+
+  test('writes it', async () => {
+    await older();
+    expect(await meanwhile(() => fs.writeFileSync(join(out, 'program.json'), 'later'))).toMatch(/ESP0927/);
+    expect(await readFile(join(out, 'program.json'), 'utf8')).toBe('later');
+  });
+
+  test('wrote it, and it cannot be moved', async () => {
+    await older();
+    const since = outputState(out, 'program.json');
+    await writeFile(join(out, 'program.json'), 'later');
+    const cwd = process.cwd();
+    process.chdir(out);
+    try {
+      await expect(writeFolderAtomic('.', version('c'), { stale, since })).rejects.toThrow('ESP0927');
+    } finally {
+      process.chdir(cwd);
+    }
+    expect(await readFile(join(out, 'program.json'), 'utf8')).toBe('later');
   });
 });
 
