@@ -4,6 +4,7 @@
  * past the end are clamped and masked, so that all lanes stay active.
  */
 import type { AttentionSubgroupSchedule } from './attention-schedules.js';
+import { needsSubgroups } from './candidates.js';
 import { inSoftware } from './contract-schedules.js';
 import { parts, startBatch, startTile, tileGrid } from './grid.js';
 import { Body } from './kernel/body.js';
@@ -37,10 +38,10 @@ import {
 } from './kernel/expr.js';
 import { plus, range, SMALLEST } from './kernel/sugar.js';
 import type { Expr, KernelFunction } from './kernel/types.js';
-import type { AttentionProblem, GeneratedVariant } from './problem.js';
+import type { AttentionProblem, GeneratedVariant, Ranks } from './problem.js';
 import { storeTile, type TilePlace } from './tile.js';
 
-export function attentionSubgroup(p: AttentionProblem, s: AttentionSubgroupSchedule, rank: number): GeneratedVariant {
+export function attentionSubgroup(p: AttentionProblem, s: AttentionSubgroupSchedule, ranks: Ranks): GeneratedVariant {
   const grid = tileGrid(Math.ceil(p.rows / s.rows), parts(p.batch, 1), parts(1, 1), p.reach);
   const b = new Body();
   const from = startTile(b, grid, p.reach, inSoftware(s.size));
@@ -64,8 +65,8 @@ export function attentionSubgroup(p: AttentionProblem, s: AttentionSubgroupSched
   finish(b, p, s, at, { m, l, o }, inside);
   return {
     name: `subgroup${s.size}`,
-    requires: { features: ['subgroups'], subgroupSize: s.size },
-    rank,
+    requires: needsSubgroups(s.size),
+    ...ranks,
     workgroups: grid.workgroups,
     program: {
       workgroup: [s.size, 1, 1],

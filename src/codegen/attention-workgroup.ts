@@ -1,8 +1,9 @@
 /**
- * Attention without any feature, legal on every adapter: 64 threads take 16 queries through all keys, 64 at a time. A thread owns
- * four queries and, of each block, four keys (for scores) and then four columns for each 64 (for the output); maxima, sums and
- * probabilities pass through 5 KiB of workgroup memory.
+ * Attention without any feature, legal on every adapter: the threads of a workgroup take its queries through all keys, a block at a time. A thread
+ * owns four queries and, of each block, four keys (for scores) and then four columns for as many as the block has keys (for the output); maxima,
+ * sums and probabilities pass through workgroup memory.
  */
+import type { AttentionWorkgroupSchedule } from './attention-schedules.js';
 import { addBias, weighted } from './attention-subgroup.js';
 import { type Grid, parts, startBatch, startTile, tileGrid } from './grid.js';
 import { Body } from './kernel/body.js';
@@ -34,22 +35,19 @@ import {
 } from './kernel/expr.js';
 import { plus, range, SMALLEST } from './kernel/sugar.js';
 import type { Expr, Stmt } from './kernel/types.js';
-import type { AttentionProblem, GeneratedVariant } from './problem.js';
+import type { AttentionProblem, GeneratedVariant, Ranks } from './problem.js';
 import { storeTile } from './tile.js';
 
-/** Queries of a workgroup, queries of a thread, and threads that share these. */
-const ROWS = 16;
+/** Queries of a thread: their maxima and sums are one vec4. */
 const OWN = 4;
-const ACROSS = 16;
-const KEYS = 4 * ACROSS;
 
-export function attentionWorkgroup(p: AttentionProblem, rank: number): GeneratedVariant {
-  const grid = tileGrid(Math.ceil(p.rows / ROWS), parts(p.batch, 1), parts(1, 1), p.reach);
-  const threads = (ROWS / OWN) * ACROSS;
+export function attentionWorkgroup(p: AttentionProblem, s: AttentionWorkgroupSchedule, ranks: Ranks): GeneratedVariant {
+  const grid = tileGrid(Math.ceil(p.rows / s.rows), parts(p.batch, 1), parts(1, 1), p.reach);
+  const threads = (s.rows / OWN) * s.across;
   return {
     name: 'portable',
     requires: {},
-    rank,
+    ...ranks,
     workgroups: grid.workgroups,
     program: {
       workgroup: [threads, 1, 1],
@@ -60,11 +58,11 @@ export function attentionWorkgroup(p: AttentionProblem, rank: number): Generated
       ],
       shared: [
         { name: 'partial', type: F32X4, count: threads },
-        { name: 'weights', type: F32X4, count: ROWS * ACROSS },
+        { name: 'weights', type: F32X4, count: s.rows * s.across },
       ],
       functions: p.functions,
-      main: main(p, grid),
-      doc: `${ROWS} queries for each workgroup, ${KEYS} keys at a time.`,
+      main: main(p, s, grid),
+      doc: `${s.rows} queries for each workgroup, ${4 * s.across} keys at a time.`,
     },
   };
 }
@@ -72,31 +70,36 @@ export function attentionWorkgroup(p: AttentionProblem, rank: number): Generated
 /** Four numbers `step` apart, from 0. */
 const steps = (step: number): Expr => vector(u32(0), u32(step), u32(2 * step), u32(3 * step));
 
-function main(p: AttentionProblem, grid: Grid): readonly Stmt[] {
+function main(
+  p: AttentionProblem,
+  { rows: queries, across: sharing }: AttentionWorkgroupSchedule,
+  grid: Grid,
+): readonly Stmt[] {
+  const block = 4 * sharing;
   const b = new Body();
   const zero = splat(f32(0), 4);
   const smallest = splat(f32(SMALLEST), 4);
   const from = startTile(b, grid, p.reach, true);
   const { z, inside } = startBatch(b, grid.row, p.batch, grid.past !== undefined);
   const thread = uint('thread');
-  const across = b.named('across', rem(thread, u32(ACROSS)));
-  const own = b.named('own', mul(div(thread, u32(ACROSS)), u32(OWN)));
-  const row = b.named('row', add(mul(grid.column, u32(ROWS)), own));
+  const across = b.named('across', rem(thread, u32(sharing)));
+  const own = b.named('own', mul(div(thread, u32(sharing)), u32(OWN)));
+  const row = b.named('row', add(mul(grid.column, u32(queries)), own));
   const column = b.named('column', mul(across, u32(4)));
   const rows = range(OWN);
-  const vectors = range(Math.ceil(p.valueDim / KEYS));
+  const vectors = range(Math.ceil(p.valueDim / block));
   const kept = rows.map((r) => ({ m: b.var(`m${r}`, F32, f32(SMALLEST)), l: b.var(`l${r}`, F32, f32(0)) }));
   const o = rows.map((r) => vectors.map((v) => b.var(`o${r}_${v}`, F32X4, zero)));
   const partial = (i: Expr): Expr => item('partial', F32X4, i);
   /** What the threads of this one's rows have put there, one after another. */
   const eachPartial = (body: (x: Expr) => void): void =>
-    b.for('i', from, u32(ACROSS), 1, () => body(partial(add(mul(div(own, u32(OWN)), u32(ACROSS)), uint('i')))));
-  const weightAt = (r: number, i: Expr): Expr => add(mul(plus(own, r), u32(ACROSS)), i);
-  b.for('base', from, u32(p.keys), KEYS, () => {
+    b.for('i', from, u32(sharing), 1, () => body(partial(add(mul(div(own, u32(OWN)), u32(sharing)), uint('i')))));
+  const weightAt = (r: number, i: Expr): Expr => add(mul(plus(own, r), u32(sharing)), i);
+  b.for('base', from, u32(p.keys), block, () => {
     const base = uint('base');
-    const past = b.named('past', add(splat(add(base, across), 4), steps(ACROSS)));
+    const past = b.named('past', add(splat(add(base, across), 4), steps(sharing)));
     const j = b.named('j', min(past, splat(u32(p.keys - 1), 4)));
-    const valid = p.keys % KEYS !== 0 ? b.named('valid', eq(past, j)) : undefined;
+    const valid = p.keys % block !== 0 ? b.named('valid', eq(past, j)) : undefined;
     const s = rows.map((r) => b.var(`s${r}`, F32X4, zero));
     const masked = (r: number, otherwise: Expr, value: Expr): void =>
       b.assign(s[r]!, valid ? select(otherwise, value, valid) : value);
@@ -130,13 +133,13 @@ function main(p: AttentionProblem, grid: Grid): readonly Stmt[] {
       for (const sum of o[r]!) b.assign(sum, mul(sum, old));
     }
     b.barrier();
-    b.for('i', from, u32(ACROSS), 1, () => {
+    b.for('i', from, u32(sharing), 1, () => {
       const i = uint('i');
-      const key = b.named('key', min(add(splat(add(base, i), 4), steps(ACROSS)), splat(u32(p.keys - 1), 4)));
+      const key = b.named('key', min(add(splat(add(base, i), 4), steps(sharing)), splat(u32(p.keys - 1), 4)));
       const w = rows.map((r) => b.named(`w${r}`, item('weights', F32X4, weightAt(r, i))));
       const values = vectors.map((v) =>
         range(4).map((c) =>
-          b.named(`v${c}_${v}`, call('load_v4', F32X4, [z, component(key, c), plus(column, v * KEYS)])),
+          b.named(`v${c}_${v}`, call('load_v4', F32X4, [z, component(key, c), plus(column, v * block)])),
         ),
       );
       for (const r of rows) {
@@ -151,7 +154,7 @@ function main(p: AttentionProblem, grid: Grid): readonly Stmt[] {
   eachPartial((x) => b.assign(sums, add(sums, x)));
   const outputs = rows.flatMap((r) => vectors.map((v) => div(o[r]![v]!, component(sums, r))));
   const where = all([...inside, lt(uint('r'), u32(p.rows)), lt(uint('c'), u32(p.valueDim))]);
-  storeTile(b, outputs, vectors.length, { z, row, column, apart: KEYS, from }, where);
+  storeTile(b, outputs, vectors.length, { z, row, column, apart: block, from }, where);
   if (p.hasLse) {
     const lse = b.named('lse', add(vector(...kept.map(({ m }) => m)), builtin('log', sums)));
     b.for('r', from, u32(OWN), 1, () => {

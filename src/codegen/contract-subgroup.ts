@@ -5,6 +5,7 @@
  * as subgroup operations require.
  */
 
+import { needsSubgroups } from './candidates.js';
 import { paddedK, slotsOf, weightFunction, weightsOf } from './contract-operands.js';
 import { inSoftware, type SubgroupSchedule } from './contract-schedules.js';
 import { parts, startBatch, startTile, tileGrid } from './grid.js';
@@ -49,7 +50,7 @@ export function contractSubgroup(p: ContractProblem, s: SubgroupSchedule, ranks:
   storeTile(b, sums.flat(), s.vectors, { z, row, column, apart: 4 * s.size, from }, all(inside));
   return {
     name: `subgroup${s.size}`,
-    requires: { features: ['subgroups'], subgroupSize: s.size },
+    requires: needsSubgroups(s.size),
     ...ranks,
     workgroups: grid.workgroups,
     program: {

@@ -3,11 +3,11 @@
  * hardware comes in, one through workgroup memory, and a plain one that runs everywhere; which of them runs is decided where the program is loaded.
  */
 import { isBatch } from '../ir/batch.js';
+import { type Candidate, type DeviceClass, RANKS, subgroupSizes } from './candidates.js';
 import { contractRegisters } from './contract-registers.js';
 import {
   type RegisterSchedule,
   registerSchedule,
-  SUBGROUP_SIZES,
   type SubgroupSchedule,
   subgroupSchedule,
   type TileSchedule,
@@ -16,43 +16,28 @@ import {
 import { contractSubgroup } from './contract-subgroup.js';
 import { contractTile } from './contract-tile.js';
 import { BatchInside } from './kernel/expr.js';
-import { type ContractProblem, type GeneratedVariant, ofOne, type Ranks } from './problem.js';
+import { type ContractProblem, type GeneratedVariant, ofOne } from './problem.js';
 
 export type ContractSchedule = SubgroupSchedule | TileSchedule | RegisterSchedule;
-
-/** A schedule, and how it stands among others. Data: whoever measures may take another list. */
-export interface Candidate extends Ranks {
-  readonly schedule: ContractSchedule;
-}
-
-/** What a list of candidates can be narrowed by. */
-export interface DeviceClass {
-  /** Lanes of every subgroup; absent where they vary, or where there are none. */
-  readonly subgroupSize?: number;
-}
-
-/** Measured on software drivers alone (bench/README.md); on hardware a prior. */
-const SUBGROUP_RANKS: Ranks = { rank: 10 };
-/** Workgroup memory pays on hardware: a prior, nobody has measured it. On software drivers it makes 57 to 96 % of the plain variant's rate. */
-const TILE_RANKS: Ranks = { rank: 1, ranks: { software: -1 } };
-const PLAIN_RANKS: Ranks = { rank: 0 };
 
 /**
  * Schedules for a contraction, chosen for one sample of it; the last is portable.
  * @param device Leaves out what is not legal there. Default: those of all devices, as a program holds them
  */
-export function contractCandidates(p: ContractProblem, device?: DeviceClass): Candidate[] {
+export function contractCandidates(p: ContractProblem, device?: DeviceClass): Candidate<ContractSchedule>[] {
   const one = ofOne(p);
-  const sizes = SUBGROUP_SIZES.filter((size) => !device || size === device.subgroupSize);
   return [
-    ...sizes.map((size) => ({ schedule: subgroupSchedule(one, size), ...SUBGROUP_RANKS })),
-    { schedule: tileSchedule(one), ...TILE_RANKS },
-    { schedule: registerSchedule(one), ...PLAIN_RANKS },
+    ...subgroupSizes(device).map((size) => ({ schedule: subgroupSchedule(one, size), ...RANKS.subgroup })),
+    { schedule: tileSchedule(one), ...RANKS.tile },
+    { schedule: registerSchedule(one), ...RANKS.portable },
   ];
 }
 
 /** The contraction by a schedule. */
-export function contractVariant(p: ContractProblem, { schedule, ...ranks }: Candidate): GeneratedVariant {
+export function contractVariant(
+  p: ContractProblem,
+  { schedule, ...ranks }: Candidate<ContractSchedule>,
+): GeneratedVariant {
   switch (schedule.kind) {
     case 'subgroup':
       return contractSubgroup(p, schedule, ranks);

@@ -6,6 +6,7 @@ import { flattenStored, type Index, LANE, scale, sum, unflattenStored, variable,
 import { add, div, F32, F32X4, min, name, U32, u32, uint } from './kernel/expr.js';
 import type { KernelFunction } from './kernel/types.js';
 import { type BuiltKernel, type KernelWriter, product } from './kernel.js';
+import type { AttentionProblem } from './problem.js';
 import { within } from './reader.js';
 
 type Attention = Extract<Value, { op: 'attention' }>;
@@ -51,6 +52,16 @@ function scoreShape(v: Attention): [number, number, number, number] {
 }
 
 export function attentionKernel(w: KernelWriter): BuiltKernel {
+  const problem = attentionProblem(w);
+  const sizes = [problem.batch, problem.rows, problem.keys, problem.headDim];
+  return w.built(
+    { name: `attention_${product(sizes)}${w.suffix()}`, archetype: 'attention' },
+    attentionVariants(problem),
+  );
+}
+
+/** The attention that the writer's group is. */
+export function attentionProblem(w: KernelWriter): AttentionProblem {
   const anchor = w.group.anchor as Attention;
   const [q, k, v, ...factors] = anchor.inputs as readonly [Value, Value, Value, ...Value[]];
   const [batch, heads, rows, keys] = scoreShape(anchor);
@@ -77,19 +88,16 @@ export function attentionKernel(w: KernelWriter): BuiltKernel {
     store(l, lse.buffer, flat, name('v', F32), []);
     functions.push({ name: 'store_lse', params: [...params('z', 'row'), { name: 'v', type: F32 }], body: l.b.stmts });
   }
-  return w.built(
-    { name: `attention_${product([turns, rows, keys, headDim])}${w.suffix()}`, archetype: 'attention' },
-    attentionVariants({
-      batch: turns,
-      rows,
-      keys,
-      headDim,
-      valueDim,
-      scale: anchor.attrs.scale,
-      hasBias: factors.length > 0,
-      hasLse: lse !== undefined,
-      functions,
-      reach: w.context.reach,
-    }),
-  );
+  return {
+    batch: turns,
+    rows,
+    keys,
+    headDim,
+    valueDim,
+    scale: anchor.attrs.scale,
+    hasBias: factors.length > 0,
+    hasLse: lse !== undefined,
+    functions,
+    reach: w.context.reach,
+  };
 }

@@ -1,16 +1,18 @@
 /**
- * What a new storage type for weights and a new schedule take, where a product is given as kernel programs: this file, and no other. A storage
- * type is how numbers are packed and a function that loads four of them; all variants of the product read through it. A schedule is data.
+ * What a new storage type for weights and a new schedule take: this file, and no other. A storage type is how numbers are packed and a function that
+ * loads four of them; all variants of the product read through it. A schedule, of a product, of attention or of a reduction, is data.
  */
 
 import { describe, expect, it } from 'vitest';
 import { workgroupsAt } from '../../../runtime/grid.js';
+import { attentionCandidates, attentionVariant } from '../../../src/codegen/attention.js';
+import type { AttentionSchedule } from '../../../src/codegen/attention-schedules.js';
+import { type DeviceClass, RANKS } from '../../../src/codegen/candidates.js';
 import {
   type ContractSchedule,
   contractCandidates,
   contractVariant,
   contractVariants,
-  type DeviceClass,
 } from '../../../src/codegen/contract.js';
 import { SUBGROUP_SIZES } from '../../../src/codegen/contract-schedules.js';
 import { ZERO } from '../../../src/codegen/indexing.js';
@@ -20,9 +22,15 @@ import * as e from '../../../src/codegen/kernel/expr.js';
 import { simulate } from '../../../src/codegen/kernel/simulate.js';
 import type { Buffer, Expr, KernelFunction, Type } from '../../../src/codegen/kernel/types.js';
 import { verifyKernel } from '../../../src/codegen/kernel/verify.js';
+import { KernelWriter } from '../../../src/codegen/kernel.js';
+import { attentionProblem } from '../../../src/codegen/kernel-attention.js';
+import { reduceVariant } from '../../../src/codegen/kernel-reduce.js';
 import type { ContractProblem, GeneratedVariant } from '../../../src/codegen/problem.js';
+import { type ReduceSchedule, reduceCandidates } from '../../../src/codegen/reduce-schedules.js';
 import { BASELINE } from '../../../src/codegen/schedule.js';
 import { BATCH } from '../../../src/ir/batch.js';
+import { build } from '../../../src/ir/build.js';
+import type { Module } from '../../../src/ir/types.js';
 import {
   type ContractShape,
   contractData,
@@ -30,6 +38,8 @@ import {
   contractReference,
   noise,
 } from '../../codegen-kernels/problems.js';
+import { Model } from '../harness.js';
+import { Case, kernelsOf } from './group-kernels.js';
 
 /** Weights b[k, n], four neighbouring columns to an item, rows padded to whole items. */
 interface Storage {
@@ -208,4 +218,75 @@ describe('a new schedule', () => {
     expect(kinds()).toEqual([...SUBGROUP_SIZES.map((size) => `subgroup${size}`), 'tile', 'registers']);
     expect(contractCandidates({ ...problem, m: 197 * BATCH })).toEqual(contractCandidates(problem));
   });
+});
+
+/** The one kernel of a graph by a variant of one's own: it proves, runs without a fault, and gives what the operators give. */
+function expectKernel(module: Module, variantOf: (w: KernelWriter) => GeneratedVariant): void {
+  const { group, context, kernel } = kernelsOf(module, 'f32')[0]!;
+  const w = new KernelWriter(group, context, undefined);
+  const built = w.built(kernel, [variantOf(w)]);
+  const variant = built.variants[0]!;
+  expect(verifyKernel(variant.program, { workgroups: workgroupsAt(variant.workgroups, 1) })).toEqual([]);
+  const run = new Case({ group, context, kernel: built }, 1).run(variant);
+  expect(run.faults.map((f) => f.what)).toEqual([]);
+  expect(run.difference).toBeLessThan(1e-6);
+}
+
+describe('a new schedule for attention', () => {
+  const m = new Model();
+  const [q, k, v] = [13, 37, 37].map((rows, i) => m.input([1, 3, rows, i < 2 ? 12 : 20]));
+  const module = m.module(build.attention(q!, k!, v!, 0.3, [m.param([13, 37])]));
+  /** None that the compiler would choose. */
+  const SCHEDULES: Readonly<Record<string, AttentionSchedule>> = {
+    'few queries, many lanes': { kind: 'subgroup', size: 32, rows: 2, dStep: 4, vectors: 1, groups: 2 },
+    'sixteen queries of four lanes': { kind: 'subgroup', size: 4, rows: 16, dStep: 4, vectors: 2, groups: 1 },
+    'eight queries of a workgroup, shared by eight threads': { kind: 'workgroup', rows: 8, across: 8 },
+  };
+  for (const [name, schedule] of Object.entries(SCHEDULES)) {
+    it(name, () => expectKernel(module, (w) => attentionVariant(attentionProblem(w), { schedule, rank: 0 })));
+  }
+
+  it('are data, by the device, chosen for one sample', () => {
+    const { group, context } = kernelsOf(module, 'f32')[0]!;
+    const problem = attentionProblem(new KernelWriter(group, context, undefined));
+    const kinds = (device?: DeviceClass): string[] =>
+      attentionCandidates(problem, device).map(({ schedule: s }) =>
+        s.kind === 'subgroup' ? `subgroup${s.size}` : s.kind,
+      );
+    expect(kinds({ subgroupSize: 32 })).toEqual(['subgroup32', 'workgroup']);
+    expect(kinds({})).toEqual(['workgroup']);
+    expect(kinds()).toEqual([...SUBGROUP_SIZES.map((size) => `subgroup${size}`), 'workgroup']);
+    expect(attentionCandidates({ ...problem, batch: 3 * BATCH })).toEqual(attentionCandidates(problem));
+  });
+});
+
+describe('a new schedule for a reduction', () => {
+  const m = new Model();
+  const module = m.module(build.softmax(m.input([7, 22]), 1));
+  /** None that the compiler would choose. */
+  const SCHEDULES: Readonly<Record<string, ReduceSchedule>> = {
+    'two rows of four threads': { kind: 'workgroup', perRow: 4, rows: 2 },
+    'a row of 128 threads': { kind: 'workgroup', perRow: 128, rows: 1 },
+    'a row for each of five threads': { kind: 'workgroup', perRow: 1, rows: 5 },
+    'more lanes than elements': { kind: 'subgroup', perRow: 128, rows: 1 },
+  };
+  for (const [name, schedule] of Object.entries(SCHEDULES)) {
+    it(name, () => expectKernel(module, (w) => reduceVariant(w, { schedule, rank: 0 })));
+  }
+
+  it('are data, by the device', () => {
+    const kinds = (length: number, inner: boolean, device?: DeviceClass): string[] =>
+      reduceCandidates({ length, inner }, device).map(({ schedule: s }) => `${s.kind} ${s.perRow}`);
+    expect(kinds(768, true, { subgroupSize: 32 })).toEqual(['subgroup 32', 'workgroup 64']);
+    expect(kinds(768, true, {})).toEqual(['workgroup 64']);
+    expect(kinds(768, true)).toEqual([...[...SUBGROUP_SIZES].reverse().map((n) => `subgroup ${n}`), 'workgroup 64']);
+    expect(kinds(40, true)).toEqual(['subgroup 16', 'subgroup 8', 'subgroup 4', 'workgroup 16']);
+    expect(kinds(768, false)).toEqual(['workgroup 1']);
+  });
+});
+
+it('ranks stand in one place: lanes above blocks above the portable one, whose order on CPUs is measured', () => {
+  expect(RANKS.subgroup.rank).toBeGreaterThan(RANKS.tile.rank);
+  expect(RANKS.tile.rank).toBeGreaterThan(RANKS.portable.rank);
+  expect(RANKS.tile.ranks.software).toBeLessThan(RANKS.portable.rank);
 });
