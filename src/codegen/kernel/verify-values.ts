@@ -1,6 +1,6 @@
 /** What the verifier knows of the value of an expression, and the rules that concern expressions: ranges, bounds, speculation, lanes. */
 import { constIndex, dependsOn, type Index, LANE, laneForm, scale, sum } from '../indexing.js';
-import type { Buffer, Expr, Kernel, Stmt } from './types.js';
+import type { Buffer, Expr, Kernel } from './types.js';
 import { Integers, isInteger, NEVER, type Outcome, rangeOfType } from './verify-integers.js';
 import {
   type Atom,
@@ -19,7 +19,7 @@ import {
 import { type Report, showIndex } from './verify-report.js';
 import { type Races, UNTOUCHED } from './verify-shared.js';
 import { fork, joinShared, type State, speculation, type Value } from './verify-state.js';
-import { eachExpr, eachStmt } from './walk.js';
+import { pureFunctions } from './verify-walk.js';
 
 const shown = ({ lo, hi }: Range): string => `${lo}..${hi}`;
 
@@ -416,30 +416,4 @@ function named(x: Index, of: (y: Index) => Range): Range {
   };
   for (const t of x.terms) bound(t.atom);
   return facts.range(sum(constIndex(x.constant), ...x.terms.map((t) => scale(formOf(t.atom), t.coeff))));
-}
-
-const PURE_STATEMENTS: ReadonlySet<Stmt['kind']> = new Set(['let', 'var', 'assign', 'return', 'comment']);
-const IMPURE_EXPRESSIONS: ReadonlySet<Expr['kind']> = new Set([
-  'load',
-  'fetch',
-  'item',
-  'collective',
-  'address',
-  'below',
-]);
-
-/** Functions whose result depends on their arguments alone and which have no other effect. */
-function pureFunctions(kernel: Kernel): Set<string> {
-  const pure = new Set<string>();
-  for (const f of kernel.functions) {
-    let clean = f.result !== undefined;
-    eachStmt(f.body, (s) => {
-      clean &&= PURE_STATEMENTS.has(s.kind);
-      eachExpr(s, (e) => {
-        clean &&= !IMPURE_EXPRESSIONS.has(e.kind) && (e.kind !== 'call' || pure.has(e.fn));
-      });
-    });
-    if (clean) pure.add(f.name);
-  }
-  return pure;
 }

@@ -1,7 +1,7 @@
 /** Ways through the statements and expressions of a kernel program, for the verifier. */
 import type { Index } from '../indexing.js';
-import type { Expr, Stmt } from './types.js';
-import { operandsOf } from './walk.js';
+import type { Expr, Kernel, Stmt } from './types.js';
+import { eachExpr, eachStmt, operandsOf } from './walk.js';
 
 /** The statements and those inside of them. */
 export function statements(body: readonly Stmt[]): Stmt[] {
@@ -46,4 +46,30 @@ export function namesRead(e: Expr): Set<string> {
 
 function variables(x: Index): string[] {
   return x.terms.flatMap(({ atom }) => (atom.kind === 'var' ? [atom.name] : variables(atom.of)));
+}
+
+const PURE_STATEMENTS: ReadonlySet<Stmt['kind']> = new Set(['let', 'var', 'assign', 'return', 'comment']);
+const IMPURE_EXPRESSIONS: ReadonlySet<Expr['kind']> = new Set([
+  'load',
+  'fetch',
+  'item',
+  'collective',
+  'address',
+  'below',
+]);
+
+/** Functions whose result depends on their arguments alone and which have no other effect. */
+export function pureFunctions(kernel: Kernel): Set<string> {
+  const pure = new Set<string>();
+  for (const f of kernel.functions) {
+    let clean = f.result !== undefined;
+    eachStmt(f.body, (s) => {
+      clean &&= PURE_STATEMENTS.has(s.kind);
+      eachExpr(s, (e) => {
+        clean &&= !IMPURE_EXPRESSIONS.has(e.kind) && (e.kind !== 'call' || pure.has(e.fn));
+      });
+    });
+    if (clean) pure.add(f.name);
+  }
+  return pure;
 }
