@@ -18,10 +18,12 @@ import { costOf } from '../ir/ops/cost.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import { funcAt, hasSamples } from '../ir/samples.js';
 import type { DType, Func, Module, TensorType, Value } from '../ir/types.js';
-import { type MemoryPlan, planMemory, type Tenant, TensorTooLarge } from '../passes/memory.js';
+import { TensorTooLarge } from '../passes/memory.js';
 import { Schedules } from './alike.js';
+import { bytesOf, type MemoryPlans, planArena, type SlabPlace, slabsOf } from './arena.js';
 import { BufferLimit, fuse } from './fuse.js';
 import type { Group } from './group.js';
+import { type InPlace, placeOver } from './in-place.js';
 import { printKernel } from './kernel/print.js';
 import type { BoundWindow } from './kernel/types.js';
 import { ELEMENT_BYTES, elementBytes } from './kernel/uses.js';
@@ -30,7 +32,7 @@ import { lower } from './lower.js';
 import { OneByOne } from './one-by-one.js';
 import { labelOf, placeOf } from './place.js';
 import { scalarOf } from './reader.js';
-import { BASELINE, CannotCut, type Limits, type ScheduledDispatch } from './schedule.js';
+import { BASELINE, CannotCut, type Limits, type Scheduled, type ScheduledDispatch } from './schedule.js';
 import { type Splitting, splitOf } from './split-schedules.js';
 import { type PackedWeight, WeightLayouts, type WeightMatrix } from './weight-matrix.js';
 import { padded, type WeightRecipe, Weights } from './weights.js';
@@ -66,11 +68,6 @@ export interface Generated {
   readonly memory: MemoryPlans;
   /** Why samples run one by one, however many are asked for. */
   readonly oneByOne?: Diagnostic;
-}
-
-export interface MemoryPlans {
-  readonly samples: MemoryPlan;
-  readonly fixed: MemoryPlan;
 }
 
 /**
@@ -193,29 +190,9 @@ class Kernels {
   }
 }
 
-/** Of one sample, where it holds samples. */
-const bytesOf = ({ type }: { readonly type: TensorType }): number => sizeOf(shapeAt(type.shape, 1)) * ELEMENT_BYTES;
-
 /** Elements are four bytes in every buffer; f16 tensors are held as f32. */
 function storageOf(dtype: DType): StorageType {
   return elementOf(scalarOf(dtype));
-}
-
-/** Where a tensor lies: of one that holds samples, for one of them. */
-interface SlabPlace {
-  readonly slab: number;
-  readonly offset: number;
-}
-
-const slabsOf = ({ samples, fixed }: MemoryPlans): Slab[] => [
-  ...samples.slabs.map((bytes) => ({ bytes, samples: true })),
-  ...fixed.slabs.map((bytes) => ({ bytes, samples: false })),
-];
-
-/** A group and the dispatches that it takes. */
-interface Scheduled {
-  readonly group: Group;
-  readonly parts: readonly ScheduledDispatch[];
 }
 
 class EntryBuilder {
@@ -245,9 +222,10 @@ class EntryBuilder {
   /** @throws OneByOne where that has to be tried */
   build(): { entry: Entry; plans: MemoryPlans } {
     this.checkArguments();
-    const scheduled = this.scheduled();
+    const list = placeOver(this.scheduled(), (v) => this.place(v), this.limits);
+    const { scheduled } = list;
     const samples = this.fitting(scheduled);
-    const { places, plans } = this.planned(scheduled, samples);
+    const { places, plans } = this.planned(list, samples);
     const dispatches = scheduled.flatMap(({ group, parts }) => parts.map((d) => this.dispatch(group, d, places)));
     const spec = (name: string, { dtype, shape }: TensorType): TensorSpec => ({
       name,
@@ -348,53 +326,15 @@ class EntryBuilder {
     return this.outputs.has(v) ? 'output' : 'arena';
   }
 
-  /** Places of everything that kernels write and others read: what holds samples apart from the rest. */
-  private planned(
-    scheduled: readonly Scheduled[],
-    samples: number,
-  ): { places: Map<Value, SlabPlace>; plans: MemoryPlans } {
-    // Lives are counted in dispatches.
-    const last = new Map<Value, number>();
-    let end = 0;
-    for (const { group, parts } of scheduled) {
-      end += parts.length;
-      for (const v of [...group.stores, ...group.reads]) last.set(v, end - 1);
+  /** Places of everything that kernels write and others read. */
+  private planned(list: InPlace, samples: number): { places: ReadonlyMap<Value, SlabPlace>; plans: MemoryPlans } {
+    try {
+      return planArena(list, { place: (v) => this.place(v), samples, limits: this.limits });
+    } catch (error) {
+      if (!(error instanceof TensorTooLarge)) throw error;
+      const { name, bytes } = error.tenant;
+      throw new EspalierError([noBuffer(name, bytes, this.limits, this.options)]);
     }
-    const held = { samples: new Map<Value, Tenant>(), fixed: new Map<Value, Tenant>() };
-    let first = 0;
-    for (const { group: g, parts } of scheduled) {
-      for (const v of g.stores) {
-        if (this.outputs.has(v)) continue;
-        held[hasBatch(v.type.shape) ? 'samples' : 'fixed'].set(v, {
-          name: `${labelOf([g.anchor, ...g.path])} (${v.op})`,
-          shape: shapeAt(v.type.shape, 1),
-          bytes: padded(bytesOf(v)),
-          first,
-          last: last.get(v)!,
-        });
-      }
-      first += parts.length;
-    }
-    const { maxBufferSize, minStorageBufferOffsetAlignment: alignment } = this.limits;
-    const plan = (tenants: ReadonlyMap<Value, Tenant>, maxSlab: number): MemoryPlan => {
-      try {
-        return planMemory([...tenants.values()], { maxSlab, alignment });
-      } catch (error) {
-        if (!(error instanceof TensorTooLarge)) throw error;
-        const { name, bytes } = error.tenant;
-        throw new EspalierError([noBuffer(name, bytes, this.limits, this.options)]);
-      }
-    };
-    const plans = { samples: plan(held.samples, maxBufferSize / samples), fixed: plan(held.fixed, maxBufferSize) };
-    const places = new Map<Value, SlabPlace>();
-    const place = (tenants: ReadonlyMap<Value, Tenant>, { tenants: placed }: MemoryPlan, before: number): void => {
-      [...tenants.keys()].forEach((v, i) => {
-        places.set(v, { slab: before + placed[i]!.slab, offset: placed[i]!.offset });
-      });
-    };
-    place(held.samples, plans.samples, 0);
-    place(held.fixed, plans.fixed, plans.samples.slabs.length);
-    return { places, plans };
   }
 
   private dispatch(g: Group, d: ScheduledDispatch, places: ReadonlyMap<Value, SlabPlace>): Dispatch {

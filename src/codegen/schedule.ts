@@ -48,6 +48,12 @@ export interface ScheduledDispatch {
   readonly share: number;
 }
 
+/** A group and the dispatches that it takes. */
+export interface Scheduled {
+  readonly group: Group;
+  readonly parts: readonly ScheduledDispatch[];
+}
+
 function dispatchOf(kernel: BuiltKernel, share: number): ScheduledDispatch {
   return { kernel, windows: kernel.windows, share };
 }

@@ -1,6 +1,7 @@
 /**
  * Plans the arena: every intermediate tensor gets a place in a slab for the time between the dispatch that first writes to
- * it and the last that reads it. Tensors that live at the same time never overlap; what a dispatch reads and writes lives while it runs.
+ * it and the last that reads it. Tensors that live at the same time never overlap; what a dispatch reads and writes lives while it runs. Only what
+ * is written over another tensor, in place, has that one's memory.
  */
 
 export interface Tenant {
@@ -11,6 +12,8 @@ export interface Tenant {
   /** First and last dispatch (by position) that touches it. */
   readonly first: number;
   readonly last: number;
+  /** The tenant, one before this in the list, of as many bytes, whose memory it takes over when that is last read. */
+  readonly over?: Tenant;
 }
 
 export interface Placed extends Tenant {
@@ -45,11 +48,11 @@ export function planMemory(
   tenants: readonly Tenant[],
   options: { readonly maxSlab: number; readonly alignment: number },
 ): MemoryPlan {
-  const order = tenants.map((_, i) => i).sort((a, b) => tenants[b]!.bytes - tenants[a]!.bytes || a - b);
-  const placed = new Array<Placed>(tenants.length);
+  const stays = staysOf(tenants);
+  const order = [...new Set(stays.values())].sort((a, b) => b.bytes - a.bytes);
+  const places = new Map<Tenant, Placed>();
   const slabs: { bytes: number; held: Placed[] }[] = [];
-  for (const i of order) {
-    const t = tenants[i]!;
+  for (const t of order) {
     const bytes = align(t.bytes, options.alignment);
     if (bytes > options.maxSlab) throw new TensorTooLarge(t, options.maxSlab);
     let slab = 0;
@@ -64,11 +67,28 @@ export function planMemory(
       if (offset + bytes <= options.maxSlab) break;
     }
     const p: Placed = { ...t, slab, offset };
-    placed[i] = p;
+    places.set(t, p);
     slabs[slab]!.held.push(p);
     slabs[slab]!.bytes = Math.max(slabs[slab]!.bytes, offset + bytes);
   }
-  return { tenants: placed, slabs: slabs.map((s) => s.bytes), live: mostAlive(tenants) };
+  const placed = tenants.map((t): Placed => {
+    const { slab, offset } = places.get(stays.get(t)!)!;
+    return { ...t, slab, offset };
+  });
+  return { tenants: placed, slabs: slabs.map((s) => s.bytes), live: mostAlive(order) };
+}
+
+/** Each tenant's stay in memory: its own, or that of all that lie in one place after one another. */
+function staysOf(tenants: readonly Tenant[]): ReadonlyMap<Tenant, Tenant> {
+  const roots = new Map<Tenant, Tenant>();
+  const ends = new Map<Tenant, number>();
+  for (const t of tenants) {
+    const root = t.over ? roots.get(t.over)! : t;
+    roots.set(t, root);
+    ends.set(root, Math.max(ends.get(root) ?? 0, t.last));
+  }
+  const stays = new Map([...ends].map(([root, last]) => [root, { ...root, last }]));
+  return new Map([...roots].map(([t, root]) => [t, stays.get(root)!]));
 }
 
 /** The lowest offset with room between the given neighbours. */

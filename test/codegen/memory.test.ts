@@ -38,6 +38,37 @@ describe('memory plan', () => {
     expect(plan.live).toBe(2048);
   });
 
+  it('lets a tensor lie where one before it lay, and nothing else there meanwhile', () => {
+    const draw = fc.tuple(fc.array(tenant, { maxLength: 25 }), fc.array(fc.nat(), { maxLength: 25 }));
+    fc.assert(
+      fc.property(draw, ([given, picks]) => {
+        const tenants: Tenant[] = [...given];
+        const taken = new Set<Tenant>();
+        for (const pick of picks) {
+          const before = tenants[pick % Math.max(1, tenants.length)];
+          if (!before || taken.has(before)) continue;
+          taken.add(before);
+          tenants.push({ ...before, over: before, first: before.last, last: before.last + (pick % 7) });
+        }
+        const plan = planMemory(tenants, { maxSlab: 1 << 20, alignment: 256 });
+        /** What lies in one place, one over the other. */
+        const stay = (t: Tenant): Tenant => (t.over ? stay(t.over) : t);
+        plan.tenants.forEach((a, i) => {
+          const before = a.over && plan.tenants[tenants.indexOf(a.over)]!;
+          if (before) expect([a.slab, a.offset]).toEqual([before.slab, before.offset]);
+          for (const b of plan.tenants.slice(0, i)) {
+            if (stay(tenants[i]!) === stay(tenants[plan.tenants.indexOf(b)]!)) continue;
+            const together = a.first <= b.last && b.first <= a.last;
+            const overlap = a.slab === b.slab && a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes;
+            expect(together && overlap).toBe(false);
+          }
+        });
+        expect(plan.live).toBeLessThanOrEqual(plan.slabs.reduce((x, y) => x + y, 0));
+      }),
+      { numRuns: 200 },
+    );
+  });
+
   it('opens another slab where one is full, and refuses what no slab holds', () => {
     const two: Tenant[] = [0, 1].map((i) => ({ name: `${i}`, shape: [200], bytes: 800, first: 0, last: 1 }));
     expect(planMemory(two, { maxSlab: 1024, alignment: 256 }).slabs.length).toBe(2);

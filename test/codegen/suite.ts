@@ -150,6 +150,26 @@ export async function programSuite(driver: Driver): Promise<void> {
       await agrees(run, m, [y, y, x, m.param([4])], { choices });
     });
 
+    it('results in the memory of an operand, for one sample and for several', async () => {
+      const m = new Model(8);
+      const x = m.input([1, 5, 16]);
+      const stream = build.add(build.linear(x, m.param([16, 16])), build.softmax(x, 2));
+      const next = build.add(
+        stream,
+        build.linear(build.gelu(build.layerNorm(stream, undefined, undefined, 1e-3)), m.param([16, 16])),
+      );
+      const last = build.sub(
+        next,
+        build.mul(build.linear(build.layerNorm(next, undefined, undefined, 1e-3), m.param([16, 16])), 0.1),
+      );
+      const results = [build.softmax(last, 2), build.mean(last, [1])];
+      const g = await agrees(run, m, results, { choices });
+      expect(g.memory.fixed.tenants.filter((t) => t.over).length).toBe(3);
+      const { model, results: all, expected } = lifted(m, results, 3)!;
+      const many = await agrees(run, model, all, { choices, expected });
+      expect(many.memory.samples.tenants.filter((t) => t.over).length).toBe(3);
+    });
+
     it('more rows than one dimension of a dispatch counts', async () => {
       const m = new Model(14);
       const y = build.linear(m.input([1, 2_200_003, 3]), m.param([4, 3]), m.param([4]));

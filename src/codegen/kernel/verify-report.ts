@@ -12,8 +12,9 @@ import type { Expr, Stmt, Type } from './types.js';
  * - `flow`: barriers and collectives are reached by all threads that they concern
  * - `lanes`: subgroups have a size that is known and kept to
  * - `shared`: threads see of workgroup memory what was written, and by whom
+ * - `in-place`: of a buffer that is written, a thread reads just what it goes on to write
  */
-export type Rule = 'scope' | 'type' | 'range' | 'bounds' | 'speculation' | 'flow' | 'lanes' | 'shared';
+export type Rule = 'scope' | 'type' | 'range' | 'bounds' | 'speculation' | 'flow' | 'lanes' | 'shared' | 'in-place';
 
 export interface Problem {
   readonly rule: Rule;

@@ -8,6 +8,7 @@
  */
 import type { Kernel } from './types.js';
 import { checkFlow, type Workgroups } from './verify-flow.js';
+import { checkInPlace } from './verify-in-place.js';
 import { checkLanes } from './verify-lanes.js';
 import { type Problem, Report } from './verify-report.js';
 import { checkTypes } from './verify-types.js';
@@ -27,6 +28,9 @@ export function verifyKernel(kernel: Kernel, options: VerifyOptions = {}): Probl
   const report = new Report();
   checkTypes(kernel, report);
   checkLanes(kernel, report);
-  if (report.count === 0) checkFlow(kernel, options.workgroups, report);
+  if (report.count === 0) {
+    checkInPlace(kernel, report);
+    checkFlow(kernel, options.workgroups, report);
+  }
   return report.problems();
 }

@@ -9,6 +9,7 @@ import { nodeHost } from '../../../src/api/index.js';
 import { Schedules } from '../../../src/codegen/alike.js';
 import { fuse } from '../../../src/codegen/fuse.js';
 import type { Group } from '../../../src/codegen/group.js';
+import { placeOver } from '../../../src/codegen/in-place.js';
 import { printKernel } from '../../../src/codegen/kernel/print.js';
 import { kernelAt } from '../../../src/codegen/kernel/samples.js';
 import { type Simulation, simulate } from '../../../src/codegen/kernel/simulate.js';
@@ -44,6 +45,8 @@ export interface GroupKernel {
   readonly group: Group;
   readonly kernel: BuiltKernel;
   readonly context: KernelContext;
+  /** Results that are written over an operand. */
+  readonly over: ReadonlyMap<Value, Value>;
 }
 
 export async function modelOf(spec: Spec, adapters: AdapterMode, weights: 'f32' | 'f16'): Promise<Model> {
@@ -67,13 +70,14 @@ export function kernelsOf(module: Module, weights: 'f32' | 'f16'): GroupKernel[]
   };
   const schedules = new Schedules(context, BASELINE);
   const known = new Map<BuiltKernel['variants'], GroupKernel>();
-  for (const group of fuse(func, { maxBuffers: BASELINE.maxStorageBuffersPerShaderStage })) {
-    const parts = schedules.of(group);
-    const [first] = parts;
-    if (parts.length > 1) throw new Error(`${first!.kernel.name} is cut into ${parts.length}`);
+  const groups = fuse(func, { maxBuffers: BASELINE.maxStorageBuffersPerShaderStage });
+  const list = groups.map((group) => ({ group, parts: schedules.of(group) }));
+  const { scheduled, over } = placeOver(list, context.place, BASELINE);
+  for (const { group, parts } of scheduled) {
+    const { kernel } = parts[0]!;
+    if (parts.length > 1) throw new Error(`${kernel.name} is cut into ${parts.length}`);
     // Groups that are alike share what was built.
-    if (!known.has(first!.kernel.variants))
-      known.set(first!.kernel.variants, { group, kernel: first!.kernel, context });
+    if (!known.has(kernel.variants)) known.set(kernel.variants, { group, kernel, context, over });
   }
   return [...known.values()];
 }
@@ -169,6 +173,8 @@ export class Case {
   private bytesOf(held: Held): ArrayBuffer {
     if (held.kind === 'result') {
       const v = this.of.group.stores[held.at]!;
+      const before = this.of.over.get(v);
+      if (before) return this.bytesOf({ kind: 'value', value: before });
       return memory(sizeOf(shapeAt(v.type.shape, this.samples)) * 4);
     }
     if (held.kind === 'value') {

@@ -4,6 +4,7 @@
  */
 import { contractCandidates, contractVariant } from '../../../src/codegen/contract.js';
 import type { Group } from '../../../src/codegen/group.js';
+import { placeOver } from '../../../src/codegen/in-place.js';
 import { explicitAddresses } from '../../../src/codegen/kernel/addresses.js';
 import type { BuiltVariant } from '../../../src/codegen/kernel.js';
 import { extent, TILE_K, tiles } from '../../../src/codegen/layout.js';
@@ -121,7 +122,7 @@ class Renaming {
 }
 
 /** @throws Error for a group of another kind, and for sizes that cannot be told apart: what is not shrunk must not pass for tested. */
-export function shrunk({ group, context, kernel }: GroupKernel, name: string): Shrunk {
+export function shrunk({ group, context, kernel, over }: GroupKernel, name: string): Shrunk {
   const { anchor } = group;
   if (anchor.op !== 'linear' || !packedOf(kernel)) throw new Error(`no way to shrink ${anchor.op}`);
   const [x, weight] = anchor.inputs;
@@ -171,8 +172,14 @@ export function shrunk({ group, context, kernel }: GroupKernel, name: string): S
     layout: tiles(matrix.shape, 0),
   });
   const own = { ...context, packed, place: (v: Value) => context.place(originals.get(v) ?? v) };
-  const [part] = scheduleGroup(small, own, BASELINE);
-  const built = part!.kernel;
+  // In place where the large one is.
+  const pairs = [...over].filter(([v]) => group.stores.includes(v));
+  const places = new Set(pairs.flat());
+  const parts = scheduleGroup(small, own, BASELINE);
+  const list = [{ group: small, parts }];
+  const placed = placeOver(list, (v) => (places.has(originals.get(v)!) ? 'arena' : 'output'), BASELINE);
+  if (placed.over.size !== pairs.length) throw new Error(`${kernel.name} is not written in place when it is small`);
+  const built = placed.scheduled[0]!.parts[0]!.kernel;
   const functions = built.variants[0]!.program.functions.filter((f) => f.name !== 'weight4');
   const variant = schedule.generate({
     ...problem({ ...to, m: hasBatch(x!.type.shape) ? to.m * BATCH : to.m }),
@@ -181,7 +188,7 @@ export function shrunk({ group, context, kernel }: GroupKernel, name: string): S
   const program = { ...variant.program, buffers: built.buffers };
   const lowered = explicitAddresses([program], BASELINE)[0]!;
   return {
-    of: { group: small, context: own, kernel: { ...built, windows: lowered.windows } },
+    of: { group: small, context: own, kernel: { ...built, windows: lowered.windows }, over: placed.over },
     variant: { ...variant, program, lowered },
     from,
     to,
