@@ -120,15 +120,20 @@ describe('a result in place of an operand', () => {
       'of more or fewer elements',
       (m) => {
         const x = made(m, [7, 8]);
-        const part = (from: number): Value => build.sliceAxis(x, 0, from, from + 6);
-        return end(build.add(linear(m, m.input([6, 4])), build.mul(part(0), part(1))));
+        return [end(x), end(build.add(linear(m, m.input([6, 4])), build.sliceAxis(x, 0, 0, 6)))];
       },
     ],
     // The last four of a row reach into the next one, which another thread may have written.
     ['of rows that no four divide', (m) => end(build.add(linear(m, m.input([6, 4]), 7), made(m, [6, 7])))],
     // Every pass of a row reads it, and threads past the last row go through it again.
     ['of a norm', (m) => end(build.exp(build.layerNorm(build.exp(linear(m, made(m))), undefined, undefined, 1e-5)))],
-    ['of other elements', (m) => end(build.select(build.lt(made(m), 0.1), m.input([6, 8]), m.input([6, 8])))],
+    [
+      'of elements of another type',
+      (m) => {
+        const places = build.cast(build.aux(m.op('top_k', [m.input([6, 8])], { k: 8 }), 'indices'), 'f32');
+        return [end(places), end(build.add(linear(m, m.input([6, 4])), places))];
+      },
+    ],
   ])('not one %s', (_, make) => {
     expect(placed(make)).toEqual([]);
   });
