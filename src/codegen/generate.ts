@@ -4,7 +4,6 @@ import {
   type Dispatch,
   type Entry,
   type Kernel,
-  type Slab,
   type StorageType,
   type TensorSpec,
   type Unsealed,

@@ -5,7 +5,7 @@ import { explicitAddresses } from '../../../src/codegen/kernel/addresses.js';
 import * as e from '../../../src/codegen/kernel/expr.js';
 import { inPlace, notInPlace } from '../../../src/codegen/kernel/in-place.js';
 import { simulate } from '../../../src/codegen/kernel/simulate.js';
-import type { Expr, Kernel, Stmt } from '../../../src/codegen/kernel/types.js';
+import type { Kernel, Stmt } from '../../../src/codegen/kernel/types.js';
 import { BASELINE } from '../../../src/codegen/schedule.js';
 import {
   accepted,
