@@ -2,11 +2,10 @@
  * Groups that are alike get one kernel: the blocks of a transformer compute the same over other parameters, and building a kernel's variants
  * takes longer than finding that out.
  */
-import { postorder } from '../ir/graph.js';
 import { attrsKey } from '../ir/intern.js';
 import { showType } from '../ir/ops/shapes.js';
 import type { Value } from '../ir/types.js';
-import type { Group } from './group.js';
+import { type Group, valuesOf } from './group.js';
 import type { BuiltKernel, Held, KernelContext } from './kernel.js';
 import { type Limits, type ScheduledDispatch, scheduleGroup } from './schedule.js';
 import { viewedParam, weightMatrix } from './weight-matrix.js';
@@ -41,7 +40,7 @@ export class Schedules {
   /** All that a group's kernels depend on: its values by their places, what lies where, which parameters and inputs are one. */
   private outline({ kind, anchor, path, stores, reads }: Group): { key: string; values: Value[] } {
     const bound = new Set(reads);
-    const values = postorder(stores, (v) => (bound.has(v) ? [] : v.inputs));
+    const values = valuesOf({ stores, reads });
     const at = new Map(values.map((v, i) => [v, i]));
     const names = new Map<string, number>();
     const lines = values.map((v) => {

@@ -29,6 +29,12 @@ export const isLeaf = (v: Value): boolean => v.op === 'param' || v.op === 'input
 export const bufferOf = (v: Value): string | number =>
   v.op === 'param' || v.op === 'input' ? `${v.op} ${v.attrs.name}` : v.id;
 
+/** All that the group's kernel reads, computes and stores; operands first. */
+export function valuesOf({ stores, reads }: Pick<Group, 'reads' | 'stores'>): Value[] {
+  const bound = new Set(reads);
+  return postorder(stores, (v) => (bound.has(v) ? [] : v.inputs));
+}
+
 /** How many buffers the group's kernel binds, where each needs one binding. */
 export function buffersOf({ reads, stores }: Pick<Group, 'reads' | 'stores'>): number {
   return new Set(reads.map(bufferOf)).size + stores.length;

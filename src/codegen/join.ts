@@ -10,11 +10,10 @@
  *    of the function, which has a buffer of its own, or comes in place of what it was computed from. The other group runs no later than it did.
  * 4. What is computed stands at most `MOST_DEEP` operators above what is read, as in every kernel (fuse.ts).
  */
-import { postorder } from '../ir/graph.js';
 import { OPS } from '../ir/ops/index.js';
 import { sameShape } from '../ir/ops/shapes.js';
 import type { Value } from '../ir/types.js';
-import { buffersOf, type Group, isLeaf, MOST_DEEP } from './group.js';
+import { buffersOf, type Group, isLeaf, MOST_DEEP, valuesOf } from './group.js';
 import { LOOP_OPS } from './inline-loops.js';
 
 export interface JoinOptions {
@@ -118,7 +117,7 @@ class Joining {
 function depthOf({ stores, reads }: Group): number {
   const bound = new Set(reads);
   const depth = new Map<Value, number>();
-  for (const v of postorder(stores, (x) => (bound.has(x) ? [] : x.inputs))) {
+  for (const v of valuesOf({ stores, reads })) {
     depth.set(v, bound.has(v) ? 0 : 1 + Math.max(0, ...v.inputs.map((x) => depth.get(x)!)));
   }
   return Math.max(...stores.map((v) => depth.get(v)!));
@@ -127,7 +126,7 @@ function depthOf({ stores, reads }: Group): number {
 /** What a group of arithmetic reads only at the element that it computes. */
 function alignedReads({ stores, reads }: Group): ReadonlySet<Value> {
   const bound = new Set(reads);
-  const values = postorder(stores, (v) => (bound.has(v) ? [] : v.inputs));
+  const values = valuesOf({ stores, reads });
   const aligned = new Set(values);
   // From what is stored to what is read.
   for (const v of values.reverse()) {

@@ -2,10 +2,9 @@
 import { type ArgsOf, diagnostic } from '../diagnostics/catalogue.js';
 import type { Diagnostic } from '../diagnostics/types.js';
 import { isBatch } from '../ir/batch.js';
-import { postorder } from '../ir/graph.js';
 import { showShape, sizeOf } from '../ir/ops/shapes.js';
 import type { Value } from '../ir/types.js';
-import type { Group } from './group.js';
+import { type Group, valuesOf } from './group.js';
 import type { Inside } from './kernel/expr.js';
 import { placeOf } from './place.js';
 
@@ -27,7 +26,7 @@ export function whereInside({ anchor, stores, reads }: Group, inside: Inside): D
   if (inside !== 'address') return warning(anchor, inside);
   // In memory the batch lies outermost. What moves it past another axis makes it a factor; else it is a sum with it that is divided.
   const bound = new Set(reads);
-  const within = postorder(stores, (v) => (bound.has(v) ? [] : v.inputs));
+  const within = valuesOf({ stores, reads });
   const shapes = (v: Value): readonly [number, number] => [outside(v.inputs[0]!.type.shape), outside(v.type.shape)];
   const at = within.find((v) => {
     if (v.op !== 'reshape' || bound.has(v)) return false;

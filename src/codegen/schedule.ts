@@ -10,7 +10,7 @@
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { hasBatch } from '../ir/batch.js';
 import { sizeOf } from '../ir/ops/shapes.js';
-import type { Group } from './group.js';
+import { type Group, valuesOf } from './group.js';
 import { BatchDivided, overBatch } from './indexing.js';
 import { BatchInside } from './kernel/expr.js';
 import type { BoundWindow } from './kernel/types.js';
@@ -73,9 +73,8 @@ function build(group: Group, context: KernelContext, chunk?: Chunk): BuiltKernel
   return overBatch(holdsBatch(group), () => kernelOf(group, new KernelWriter(group, context, chunk)));
 }
 
-/** Whether the kernel works on samples, however many. */
-const holdsBatch = ({ anchor, stores, reads }: Group): boolean =>
-  [anchor, ...stores, ...reads].some((v) => hasBatch(v.type.shape));
+/** Whether the kernel works on samples, however many. It may, though nothing that it reads and stores does: a sum over copies for each of them. */
+const holdsBatch = (group: Group): boolean => valuesOf(group).some((v) => hasBatch(v.type.shape));
 
 function kernelOf(group: Group, w: KernelWriter): BuiltKernel {
   switch (group.kind) {

@@ -69,6 +69,8 @@ const INSIDE: Readonly<Record<string, (m: Model, x: Value) => Value>> = {
   },
   'the batch twice as long': (_m, x) => build.reshape(build.concat([x, build.neg(x)], 0), [BATCH, 2, 5, 8]),
   'a sum over the batch': (_m, x) => build.add(x, build.sum(x, [0], true)),
+  'a sum over the batch of what is the same for all': (m, x) =>
+    build.add(x, build.sum(build.broadcast(m.param([5, 8]), [BATCH, 5, 8]), [0], true)),
   'a mean over rows and the batch inside': (_m, x) =>
     build.sub(x, build.transpose(build.mean(build.transpose(x, [1, 0, 2]), [0, 1], true), [1, 0, 2])),
   'a product over the batch, of rows in two axes': (_m, x) => {
