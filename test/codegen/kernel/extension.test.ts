@@ -227,7 +227,7 @@ function expectKernel(module: Module, variantOf: (w: KernelWriter) => GeneratedV
   const built = w.built(kernel, [variantOf(w)]);
   const variant = built.variants[0]!;
   expect(verifyKernel(variant.program, { workgroups: workgroupsAt(variant.workgroups, 1) })).toEqual([]);
-  const run = new Case({ group, context, kernel: built }, 1).run(variant);
+  const run = new Case({ group, context, kernel: built, over: new Map() }, 1).run(variant);
   expect(run.faults.map((f) => f.what)).toEqual([]);
   expect(run.difference).toBeLessThan(1e-6);
 }
