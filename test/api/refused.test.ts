@@ -1,8 +1,11 @@
 /** What compiling and evaluating refuse: for each check a case that only this check refuses (`npm run checks`). */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
+import { InputError } from '../../runtime/errors.js';
 import type { Session } from '../../runtime/session.js';
+import { analyse } from '../../src/api/analyse.js';
 import { compile } from '../../src/api/index.js';
 import { evaluateFolder } from '../../src/api/node/programs.js';
 import { encodeAdapter } from '../../src/formats/adapter.js';
@@ -92,6 +95,22 @@ describe('weights', () => {
   });
 });
 
+test.each([
+  [65536, 16384],
+  [16384, 131072],
+])('a weight of %d x %d, which no array holds', async (rows, columns) => {
+  const file = join(folder, 'small.safetensors');
+  writeFileSync(file, encodeSafetensors(new Map([['w', storeTensor(random('w', [1]))]])));
+  const text = `module A() {\n  fc = Linear(${columns} -> ${rows}, bias: false)\n  forward(x: [b, ${columns}]) { fc(x) }\n}\nmodel M {\n  base = A() from "${file}"\n}\n`;
+  await refused(() => compile({ text, path: 'm.peft' }, { host }), 'ESP0604', /base\.fc\.weight/);
+});
+
+test('a library has no model to merge', async () => {
+  const library = { text: 'criterion mine(weight) = abs(weight)\n', path: 'l.peft' };
+  const { value } = await analyse(library, { host, library: true });
+  await refused(async () => value!.plain(), 'ESP0914', /l\.peft/);
+});
+
 test.each([0, 1])('masks that lack that of block %d', async (block) => {
   const mask = (i: number) =>
     [`base.blocks.${i}.mlp.fc1.weight#mask`, storeTensor(tensor([64, 32], new Float32Array(64 * 32).fill(1)))] as const;
@@ -101,6 +120,26 @@ test.each([0, 1])('masks that lack that of block %d', async (block) => {
     () => compile(vitSpec('vit-shards', `${prune} from "${file}"`), { host, golden: false }),
     'ESP0516',
     new RegExp(`has no base\\.blocks\\.${block}`),
+  );
+});
+
+test.each(['too small', 'too large'])('an image that the program finds %s is named', async (why) => {
+  mkdirSync(join(folder, 'pictures', 'cat'), { recursive: true });
+  const path = join(folder, 'pictures', 'cat', 'a.png');
+  await sharp(Buffer.alloc(3), { raw: { width: 1, height: 1, channels: 3 } })
+    .png()
+    .toFile(path);
+  const run = async ({ images }: { images: unknown[] }) => {
+    if (images.length > 0) throw new InputError(`the image is ${why}`, 'crop it');
+  };
+  const session = {
+    program: { name: 'm', labels: ['cat'], entries: [{ samples: 1, outputs: [{ name: 'y', shape: [1, 1] }] }] },
+    run,
+  };
+  await refused(
+    () => evaluateFolder(session as unknown as Session, join(folder, 'pictures')),
+    'ESP0708',
+    new RegExp(`a\\.png: the image is ${why}`),
   );
 });
 

@@ -2,6 +2,8 @@
 import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { report } from '../../src/cli/context.js';
+import { EXIT } from '../../src/cli/exit.js';
 import { adapted, scratch, vitSpec } from '../api/support.js';
 import { cli, expectRefused, FASHION } from './support.js';
 
@@ -80,6 +82,16 @@ describe('refuses', () => {
     expect(ended.err).toMatch(words);
   });
 });
+
+test.each([new Error('seven'), new TypeError('seven'), 'seven'])(
+  'what nobody expects is an internal error: %s',
+  (thrown) => {
+    const said: string[] = [];
+    const output = { colour: false, open: () => true, print: () => {}, note: (text: string) => said.push(text) };
+    expect(report(thrown, output, false)).toBe(EXIT.internal);
+    expect(said.join('')).toMatch(/ESP0900.*seven/);
+  },
+);
 
 /** A model whose weights come from no file starts anew, which nobody wants in silence. */
 describe('warns', () => {

@@ -17,7 +17,7 @@ import { requireSameBits } from '../../runtime/picture-file.js';
 import type { PreprocessStep } from '../../runtime/program.js';
 import { planSteps } from '../../runtime/resample.js';
 import { load } from '../../runtime/session.js';
-import { copyProgram, safetensors, tinyProgram } from './program.js';
+import { copyProgram, safetensors, sealed, tinyProgram } from './program.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'espalier-'));
 let server: Server;
@@ -38,6 +38,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
+const resize: PreprocessStep = { step: 'resize', size: [4, 4], filter: 'bilinear' };
 const refused = async (work: () => unknown, code: string, words: RegExp): Promise<void> => {
   const error = await Promise.resolve()
     .then(work)
@@ -218,7 +219,6 @@ describe('pictures of a page', () => {
 });
 
 describe('images', () => {
-  const resize: PreprocessStep = { step: 'resize', size: [4, 4], filter: 'bilinear' };
   test.each([
     [0, 4],
     [4, 0],
@@ -246,6 +246,38 @@ describe('images', () => {
   test.each([[{}], [{ data: new Uint8Array(3), width: 1 }], ['a.png']])('that are %j', (image) =>
     refused(() => captureImage(image as never), 'ESP0708', /./),
   );
+});
+
+type RunInput = Readonly<Record<string, unknown>>;
+
+describe('a program of two inputs', () => {
+  const { program, files } = copyProgram([resize], 3, 4, 4);
+  const entries = program.entries.map((e) => ({ ...e, inputs: [...e.inputs, { ...e.inputs[0]!, name: 'other' }] }));
+  const run = async (input: RunInput) => {
+    const session = await load(sealed({ ...program, entries }, files), { device: gpu.device });
+    try {
+      await session.run(input as never);
+    } finally {
+      session.dispose();
+    }
+  };
+  const image = { data: new Uint8Array(48), width: 4, height: 4 };
+  const items = (n: number) => new Float32Array(48 * n);
+
+  test.each<[string, RegExp, RunInput]>([
+    ['given an image', /something else than one image/, { image }],
+    ['given images', /something else than one image/, { images: [image, image] }],
+    [
+      'given two items of one',
+      /inputs differ in their number of items: 2, 1/,
+      { tensors: { image: items(2), other: items(1) } },
+    ],
+    [
+      'given three of the other',
+      /inputs differ in their number of items: 1, 3/,
+      { tensors: { image: items(1), other: items(3) } },
+    ],
+  ])('%s', (_, words, input) => refused(() => run(input), 'ESP0708', words));
 });
 
 describe('devices', () => {
@@ -297,6 +329,16 @@ describe('devices', () => {
     vi.stubGlobal('navigator', { gpu: { requestAdapter: async () => offered } });
     try {
       await refused(() => load(tinyProgram()), 'ESP0701', /offers no adapter/);
+    } finally {
+      vi.unstubAllGlobals();
+    }
+  });
+
+  test('a place that is neither a page nor Node', async () => {
+    vi.stubGlobal('navigator', {});
+    vi.stubGlobal('process', { ...process, versions: {} });
+    try {
+      await refused(() => load(tinyProgram()), 'ESP0701', /there is no WebGPU here/);
     } finally {
       vi.unstubAllGlobals();
     }
