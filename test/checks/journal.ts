@@ -73,9 +73,11 @@ export function findings(entries: readonly Entry[]): Findings {
     const missing = ENOUGH - (noticed.get(check)?.size ?? 0);
     if (missing <= 0) continue;
     const left = [...names].filter((name) => !tried.has(`${check} ${name}`) && !once.has(name));
+    // The more have not missed it, the more are tried at once.
+    const most = missing + names.size - left.length;
     for (const name of left) if (ms.get(name)! > SLOW) slow.add(name);
     const next = left.filter((name) => !slow.has(name)).sort((a, b) => ms.get(a)! - ms.get(b)!);
-    for (const name of next.slice(0, missing)) pending.set(name, [...(pending.get(name) ?? []), check]);
+    for (const name of next.slice(0, most)) pending.set(name, [...(pending.get(name) ?? []), check]);
   }
   return { reached, noticed, pending, ms, runs: tried.size, once: [...once], slow: [...slow] };
 }

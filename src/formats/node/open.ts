@@ -1,6 +1,4 @@
 /** Opening a checkpoint by its path. */
-import { diagnostic } from '../../diagnostics/catalogue.js';
-import { EspalierError } from '../../diagnostics/types.js';
 import { type OpenCheckpoint, openCheckpoint } from '../checkpoint.js';
 import { kindOfPath, openFile, openFolder } from './files.js';
 import { restoreFolder } from './leftovers.js';
@@ -11,9 +9,5 @@ import { restoreFolder } from './leftovers.js';
  */
 export async function openCheckpointAt(path: string): Promise<OpenCheckpoint> {
   restoreFolder(path);
-  const kind = await kindOfPath(path);
-  if (kind === undefined) {
-    throw new EspalierError([diagnostic('ESP0501', { path, reason: 'there is no such file or folder' })]);
-  }
-  return openCheckpoint(kind === 'folder' ? openFolder(path) : await openFile(path));
+  return openCheckpoint((await kindOfPath(path)) === 'folder' ? openFolder(path) : await openFile(path));
 }
