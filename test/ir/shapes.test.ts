@@ -229,6 +229,7 @@ const RULES: { readonly [O in OpName]: Rule } = {
     fits: [['f32[6,2,5]', [f32('a', 6, 2, 3), f32('b', 1, 3, 5)], {}]],
     refused: [
       ['[2, 3] has 3 columns and [4, 5] has 4 rows', [0, 1], [f32('a', 2, 3), f32('b', 4, 5)], {}],
+      ['[3] is not a matrix', [0], [f32('a', 3), f32('b', 3, 2)], {}],
       ['[3] is not a matrix', [1], [f32('a', 2, 3), f32('b', 3)], {}],
       [
         'the leading axes of [2, 4, 3] and [5, 3, 1] do not broadcast',
@@ -294,6 +295,7 @@ const RULES: { readonly [O in OpName]: Rule } = {
   layer_norm: {
     fits: [['f32[2,3]', [f32('x', 2, 3), f32('g', 3), f32('h', 3)], { eps: 1e-6 }]],
     refused: [
+      ['a scalar has no last axis', [0], [f32('x')], { eps: 0 }],
       ['the gain has shape [2], where [3] is wanted', [1], [f32('x', 2, 3), f32('g', 2)], { eps: 1e-6 }],
       ['eps -1 is negative', [], [f32('x', 2, 3)], { eps: -1 }],
     ],

@@ -277,6 +277,18 @@ const GROUPS: Readonly<Record<string, readonly Row[]>> = {
     ['ESP0209', /vit_base_patch16/, 'use std\nmodel M {\n  base = vit_base_patch16(1, 2, 3, 4, 5, 6, 7, 8, 9)\n}\n'],
     ['ESP0206', /n/, mod('').replace('A()', 'A(n: int = 1, «n»: int = 2)')],
   ],
+  'parameters for each image': [
+    [
+      'ESP0606',
+      /`?P`?/,
+      adapter('  P = «param [k, d] zeros»\n  forward(x) { base(x) + P }', '(x: [k, d])', 'base.act'),
+    ],
+    [
+      'ESP0606',
+      /`?P`?/,
+      adapter('  P = «param [2 * k, d] zeros»\n  forward(x) { base(x) + sum(P, axis: 0) }', '(x: [k, d])', 'base.act'),
+    ],
+  ],
   pruning: [
     [
       'ESP0336',
