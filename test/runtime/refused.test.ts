@@ -116,6 +116,16 @@ describe('files', () => {
     expect((await intact.open('scale.wgsl')).size).toBeGreaterThan(0);
   });
 
+  test.each<[string, (text: string) => string, RegExp]>([
+    ['shorter', (text) => text.slice(1), /has \d+ bytes, program\.json says/],
+    ['longer', (text) => `${text} `, /has \d+ bytes, program\.json says/],
+    ['of another letter', (text) => text.replace('max', 'min'), /its SHA-256 differs/],
+    ['in another order', (text) => [...text].reverse().join(''), /its SHA-256 differs/],
+  ])('a kernel that is %s', async (_, change, words) => {
+    const changed = new Map([...files, ['scale.wgsl', change(String(files.get('scale.wgsl')))] as const]);
+    await refused(() => intactFiles(program, filesOf({ program, files: changed })), 'ESP0707', words);
+  });
+
   const golden = (tensors: Parameters<typeof safetensors>[0]) => () =>
     readGolden(program, filesOf({ program, files: new Map([['golden.safetensors', safetensors(tensors)]]) }));
   const rows = { shape: [3, 4], data: Array(12).fill(1) };
