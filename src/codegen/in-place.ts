@@ -74,7 +74,9 @@ class Kernels {
       const bound = (name: string) => windows.filter((w) => w.buffer === name).length;
       // What a kernel never reads has no binding, and what is bound in windows is read through a function.
       if (bound(operand) !== 1 || bound(result) !== 1) return false;
-      if (from.packed || from.element !== to.element || from.count !== to.count) return false;
+      const held = ({ packed, element, storage, count, layout }: Buffer): string =>
+        [packed !== undefined, element, storage, count, layout?.text].join();
+      if (from.packed || held(from) !== held(to)) return false;
       return variants.every((v) => notInPlace(v.program, operand, result) === undefined);
     });
   }
