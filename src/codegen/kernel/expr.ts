@@ -1,5 +1,6 @@
 /** Constructors of expressions. A scalar beside a vector is spread over it; types are checked here, so that a wrong one shows where it is made. */
 import { isBatch, perSample } from '../../ir/batch.js';
+import { HALF_MAX } from '../../ir/half.js';
 import { dependsOn, type Index, mayHoldBatch } from '../indexing.js';
 import type { BinaryOp, Builtin, Collective, Expr, Lanes, Scalar, Type, UnaryOp } from './types.js';
 
@@ -27,7 +28,10 @@ export function literal(value: number, scalar: Scalar): Expr {
 /** The largest f32. */
 export const F32_MAX = 3.4028234663852886e38;
 /** What is written for a number: WGSL has no infinities, so they become the largest finite ones. -inf in an attention mask still gives a weight of exactly 0. */
-export const written = (value: number): number => Math.max(-F32_MAX, Math.min(F32_MAX, value));
+export function written(value: number, scalar: 'f32' | 'f16'): number {
+  const most = scalar === 'f32' ? F32_MAX : HALF_MAX;
+  return Math.max(-most, Math.min(most, value));
+}
 
 /** A number of the kernel. @throws BatchInside for a size that holds the batch, or a number made of one (`m - 1`): these are `size`. */
 function whole(value: number, scalar: 'u32' | 'i32'): Expr {

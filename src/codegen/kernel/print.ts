@@ -19,7 +19,7 @@ function literal(value: number, scalar: Scalar): string {
   if (scalar === 'i32') return value === -2147483648 ? 'i32(-2147483648)' : `${value}i`;
   if (scalar === 'u32') return `${value}u`;
   const suffix = scalar === 'f16' ? 'h' : 'f';
-  const text = shortest(Math.fround(written(value)));
+  const text = shortest(Math.fround(written(value, scalar)));
   return /[.e]/.test(text) ? `${text}${suffix}` : `${text}.0${suffix}`;
 }
 

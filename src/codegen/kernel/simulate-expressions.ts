@@ -164,7 +164,7 @@ function elementwise(
 function literal(expr: Of<'literal'>, frame: Frame): Computed {
   const { value, scalar } = expr;
   const held = makeValues(scalar, 1);
-  held[0] = scalar === 'f16' ? nearestHalf(value) : scalar === 'f32' ? written(value) : value;
+  held[0] = scalar === 'f16' ? nearestHalf(written(value, scalar)) : scalar === 'f32' ? written(value, scalar) : value;
   // An integer or bool that its type does not have would have wrapped.
   if (!isFloat(scalar) && held[0] !== value) throw new TypeError(`${value} is no ${scalar}`);
   return { ...alias(expr, frame.filled(scalar, held[0]!)), constant: true };

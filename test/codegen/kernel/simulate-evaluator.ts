@@ -5,6 +5,9 @@ import type { BinaryOp, Expr, Scalar } from '../../../src/codegen/kernel/types.j
 export type Inputs = Readonly<Record<string, number | boolean>>;
 
 /** Expressions of one thread. */
+/** WGSL has no literal for an infinity: the largest number stands for it. */
+const finite = (x: number): number => Math.max(-3.4028234663852886e38, Math.min(3.4028234663852886e38, x));
+
 export class Evaluator {
   /** How often an integer was divided by 0. */
   zeroDivisors = 0;
@@ -14,7 +17,7 @@ export class Evaluator {
   of(e: Expr): number | boolean {
     switch (e.kind) {
       case 'literal':
-        return e.scalar === 'bool' ? e.value === 1 : e.scalar === 'f32' ? Math.fround(e.value) : e.value;
+        return e.scalar === 'bool' ? e.value === 1 : e.scalar === 'f32' ? finite(Math.fround(e.value)) : e.value;
       case 'name':
         return this.inputs[e.name]!;
       case 'unary':
