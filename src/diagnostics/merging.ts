@@ -69,15 +69,6 @@ a weight that is too large for half precision, whose largest number is 65,504.
 
 Take an earlier checkpoint of the adapter; or, if only the precision is too small, store weights as f32.`,
   }),
-  ESP0405: entry<{ bias: string; layout: string }>({
-    title: 'The checkpoint layout has no place for a bias',
-    message: (a) => `the merged model has a bias ${a.bias}, and the ${a.layout} layout has no name for it`,
-    help: () => ['Merge without the shift that made the bias, or compile: a compiled program has no layout to keep.'],
-    explain: `A merged checkpoint is written in the layout of the base, so that any tool that reads the base reads it. A shift made
-a bias on a layer that has none in that layout, and a reader would ignore the tensor and be wrong.
-
-An example: SSF on a \`Linear(dim -> dim, bias: false)\` of a published checkpoint. \`espalier compile\` has no such limit.`,
-  }),
   ESP0406: entry<{ adapter: string; site: string }>({
     title: 'An adapter cannot stay in factors',
     severity: 'warning',

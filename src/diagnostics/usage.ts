@@ -119,12 +119,6 @@ What the base does itself between its layers stays: under \`x + gamma * fc(x)\` 
       head = classify(base, pool: cls)
     }`,
   }),
-  ESP0915: entry<{ got: number; want: number }>({
-    title: 'Adapter file was trained on other labels',
-    message: (a) => `the adapter file names ${a.got} classes and the head has ${a.want}`,
-    help: () => ['Give the head its classes: `classify(base, pool: cls, classes: 10)`.'],
-    explain: `The number of classes comes from the spec, the adapter file or the checkpoint, in this order. They must agree where several say it.`,
-  }),
   ESP0916: entry<{ path: string }>({
     title: 'File exists',
     message: (a) => `${a.path} exists already; it is left as it is`,
