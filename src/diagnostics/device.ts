@@ -11,11 +11,6 @@ const runtime = (title: string, explain: string) =>
   entry<RuntimeProblem>({ title, message: (a) => a.message, help: (a) => (a.help ? [a.help] : []), explain });
 
 export const DEVICE = {
-  ESP0700: entry<{ what: string }>({
-    title: 'Internal error',
-    message: (a) => `internal error: ${a.what}`,
-    explain: 'Espalier broke one of its own rules. Please report it with the spec that caused it.',
-  }),
   ESP0701: runtime(
     'No WebGPU adapter',
     `A program runs on WebGPU, and this machine or browser offers no adapter for it.

@@ -4,12 +4,6 @@ import { entry } from './define.js';
 const fence = (text: string): string => `\`\`\`peft\n${text}\n\`\`\``;
 
 export const SYNTAX = {
-  ESP0100: entry<{ what: string }>({
-    title: 'Internal error',
-    message: (a) => `internal error: ${a.what}`,
-    explain: 'Espalier broke one of its own rules. Please report it with the spec that caused it.',
-  }),
-
   ESP0101: entry<{ expected: string; found: string }>({
     title: 'Something else was expected here',
     message: (a) => `expected ${a.expected}, found ${a.found}`,
