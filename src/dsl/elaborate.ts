@@ -149,7 +149,8 @@ function traceModel(engine: Engine, plan: ModelPlan): Func {
       const name = p.name.name;
       let v = inputs.get(name);
       if (!v) {
-        v = input(name, inputType(engine, site, p, i));
+        const type = inputType(engine, site, p, i);
+        v = engine.trace(`the input ${name}`, b.span, [], () => input(name, type));
         inputs.set(name, v);
       }
       return { value: { kind: 'tensor', value: v } as Val, span: b.span };

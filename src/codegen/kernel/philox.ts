@@ -19,7 +19,7 @@ function high(b: Body, x: Expr, by: number): Expr {
   return b.let(add(add(mul(ah, bh), top(middle)), top(other)));
 }
 
-/** `philox(block, stream, k, l) -> vec4u` */
+/** The function `philox` of block, stream and the two words of the key: four u32. */
 export function philoxFunction(): KernelFunction {
   const b = new Body();
   const counter = (['block', undefined, 'stream', undefined] as const).map((word, i) =>

@@ -161,7 +161,8 @@ function mergeOne(
   span: Span,
   how: (work: () => Merged) => Merged,
 ): Merged {
-  const x = input('x', inputType(engine, site, level, span));
+  const type = inputType(engine, site, level, span);
+  const x = engine.trace('the input of the layer', span, [], () => input('x', type));
   const y = engine.within(frameOf(site), () =>
     engine.tensor(trace(engine, site, [{ value: tensorVal(x), span }], span, level), span),
   );
