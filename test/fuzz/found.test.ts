@@ -17,7 +17,7 @@ describe('specs', () => {
     [
       'a picture of many channels',
       'use std\nmodel M {\n  base = vit_auto(image: 8, patch: 4, channels: 60000000, dim: 1, depth: 1, heads: 1)\n}\n',
-      ['ESP0301', 'ESP0316'],
+      ['ESP0301'],
     ],
     [
       'a stack of nothing',
