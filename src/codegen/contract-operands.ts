@@ -68,8 +68,9 @@ interface Slot {
 
 /** The loads of a block of a, `rows` by `kStep`: along one axis they take the four's places, along the other each place. */
 export interface Slots {
-  /** Loads that lie along the rows, and along the inputs. */
+  /** Loads that lie along the rows, each of so many of them, and along the inputs. */
   readonly minors: number;
+  readonly rowsEach: 1 | 4;
   readonly majors: number;
   readonly of: (row: number, input: number) => Slot;
   /** The load's row and input, from the block's first ones. */
@@ -80,6 +81,7 @@ export function slotsOf(p: ContractProblem, rows: number, kStep: number): Slots 
   if (p.a === 'sum') {
     return {
       minors: rows,
+      rowsEach: 1,
       majors: kStep / 4,
       of: (row, input) => ({ minor: row, major: input >> 2, component: input & 3 }),
       load: (z, row, k, minor, major) => loadA(z, from(row, minor), from(k, times4(major))),
@@ -87,6 +89,7 @@ export function slotsOf(p: ContractProblem, rows: number, kStep: number): Slots 
   }
   return {
     minors: rows / 4,
+    rowsEach: 4,
     majors: kStep,
     of: (row, input) => ({ minor: row >> 2, major: input, component: row & 3 }),
     load: (z, row, k, minor, major) => loadA(z, from(row, times4(minor)), from(k, major)),

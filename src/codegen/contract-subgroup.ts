@@ -114,12 +114,14 @@ function held(
   at: { readonly z: Expr; readonly row: Expr; readonly k: Expr; readonly lane: Expr },
 ): (row: number, input: number) => Expr {
   const slots = slotsOf(p, rows, kStep);
-  const load = (name: string, minor: Expr, major: Expr): Expr =>
-    b.named(name, slots.load(at.z, at.row, at.k, minor, major));
+  const load = (name: string, minor: Expr, major: Expr, row = at.row): Expr =>
+    b.named(name, slots.load(at.z, row, at.k, minor, major));
   const broadcast = (x: Expr, i: number, lane: number): Expr => collective('broadcast', component(x, i), u32(lane));
   if (slots.minors >= lanes) {
     const loaded = range(Math.ceil(slots.minors / lanes)).map((h) =>
-      range(slots.majors).map((major) => load(`a${h}_${major}`, plus(at.lane, h * lanes), u32(major))),
+      range(slots.majors).map((major) =>
+        load(`a${h}_${major}`, at.lane, u32(major), plus(at.row, h * lanes * slots.rowsEach)),
+      ),
     );
     return (row, input) => {
       const { minor, major, component: i } = slots.of(row, input);
