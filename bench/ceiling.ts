@@ -1,10 +1,11 @@
 /** The ceiling of what contractions are measured against: a kernel of nothing but fused multiply-adds on registers. */
-import { LANE, scale, sum } from '../src/codegen/indexing.js';
+
 import { explicitAddresses } from '../src/codegen/kernel/addresses.js';
 import { Body } from '../src/codegen/kernel/body.js';
 import { add, component, F32X4, f32, load, mul, name, rem, splat, u32 } from '../src/codegen/kernel/expr.js';
 import { fma, range } from '../src/codegen/kernel/sugar.js';
 import type { LoweredKernel } from '../src/codegen/kernel/types.js';
+import { LANE, scale, sum } from '../src/codegen/read/indexing.js';
 import { BASELINE } from '../src/codegen/schedule.js';
 
 /** Threads of a workgroup, and vec4 that the kernel reads and writes. */

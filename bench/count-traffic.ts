@@ -1,8 +1,8 @@
 /** What each variant of a contraction moves, as the simulator counts it: for hardware that is not here, and exactly the same on every machine. */
-import { workgroupsAt } from '../runtime/grid.js';
-import { contractVariants } from '../src/codegen/contract.js';
+import { workgroupsAt } from '../runtime/program/grid.js';
+import { contractVariants } from '../src/codegen/contract/contract.js';
 import { explicitAddresses } from '../src/codegen/kernel/addresses.js';
-import { simulate } from '../src/codegen/kernel/simulate.js';
+import { simulate } from '../src/codegen/kernel/simulate/simulate.js';
 import { BASELINE } from '../src/codegen/schedule.js';
 import { contractData, contractProblem } from '../test/codegen-kernels/problems.js';
 import type { Shape } from './arguments.js';

@@ -9,8 +9,8 @@
  */
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
-import { workgroupsAt } from '../runtime/grid.js';
-import { contractVariants } from '../src/codegen/contract.js';
+import { workgroupsAt } from '../runtime/program/grid.js';
+import { contractVariants } from '../src/codegen/contract/contract.js';
 import { printKernel } from '../src/codegen/kernel/print.js';
 import { range } from '../src/codegen/kernel/sugar.js';
 import { dispatch, type Gpu, legal, openGpu, type Prepared, prepare, upload } from '../test/codegen-kernels/gpu.js';

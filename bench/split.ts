@@ -5,9 +5,9 @@
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { deviceFacts, legalVariants } from '../runtime/device.js';
-import { workgroupsAt } from '../runtime/grid.js';
 import { Layouts } from '../runtime/kernels.js';
-import type { BufferRef } from '../runtime/program.js';
+import { workgroupsAt } from '../runtime/program/grid.js';
+import type { BufferRef } from '../runtime/program/program.js';
 import type { Generated } from '../src/codegen/generate.js';
 import { download, type Gpu, openGpu, upload } from '../test/codegen-kernels/gpu.js';
 import { clockOf, command, optionsOf, positive } from './arguments.js';

@@ -1,6 +1,6 @@
 /** The sums that `npm run bench:sums` measures, whole and split. */
 import { type Generated, generate } from '../src/codegen/generate.js';
-import type { Splitting } from '../src/codegen/split-schedules.js';
+import type { Splitting } from '../src/codegen/groups/split-schedules.js';
 import { build } from '../src/ir/build.js';
 import { input } from '../src/ir/graph.js';
 import { sizeOf } from '../src/ir/ops/shapes.js';

@@ -2,10 +2,11 @@
  * The device a program runs on: what it offers, what the program needs, which kernel variants are legal, and requesting it. A device
  * gets WebGPU's default limits; only what the program demands is raised.
  */
-import { byteSize } from './check.js';
+
 import { DeviceLostError, LimitError, NoAdapterError, OutOfMemoryError, ValidationError } from './errors.js';
-import { workgroupsAt } from './grid.js';
-import { holdsSamples, type KernelVariant, type Program } from './program.js';
+import { byteSize } from './program/check.js';
+import { workgroupsAt } from './program/grid.js';
+import { holdsSamples, type KernelVariant, type Program } from './program/program.js';
 
 /** What choosing variants looks at. */
 export interface DeviceFacts {

@@ -11,14 +11,14 @@ import {
 } from './device.js';
 import { RunnableEntry, type Timing } from './entry.js';
 import { DeviceLostError, DisposedError, GoldenMismatchError, InputError } from './errors.js';
-import type { ProgramFiles } from './files.js';
-import { type GoldenTensors, readGolden, relativeError } from './golden.js';
-import type { Pixels } from './image.js';
+import type { Pixels } from './images/image.js';
+import { type Picture, readPicture } from './images/picture.js';
+import { Preprocessor } from './images/preprocess.js';
 import { type CompiledKernel, compileKernels, Layouts } from './kernels.js';
 import { loadWeights, type Progress, passBuffers, type Weights } from './memory.js';
-import { type Picture, readPicture } from './picture.js';
-import { Preprocessor } from './preprocess.js';
-import type { Entry, Program } from './program.js';
+import type { ProgramFiles } from './program/files.js';
+import { type GoldenTensors, readGolden, relativeError } from './program/golden.js';
+import type { Entry, Program } from './program/program.js';
 import { typedOutput } from './tensors.js';
 
 export interface EngineOptions {

@@ -1,9 +1,10 @@
 /** One entry of a program with memory for a number of samples: its bind groups, made once, and the commands of a forward pass. */
-import { byteSize } from './check.js';
-import { workgroupsAt } from './grid.js';
+
 import type { CompiledKernel, Layouts } from './kernels.js';
 import { type PassBuffers, resolve, type Weights } from './memory.js';
-import type { Entry, Program, Workgroups } from './program.js';
+import { byteSize } from './program/check.js';
+import { workgroupsAt } from './program/grid.js';
+import type { Entry, Program, Workgroups } from './program/program.js';
 
 interface Step {
   readonly pipeline: GPUComputePipeline;

@@ -2,10 +2,10 @@
 export { type ClassScore, topClasses } from './classes.js';
 export type { Timing } from './entry.js';
 export * from './errors.js';
-export type { OpenFile, ProgramFiles, Source } from './files.js';
-export type { ImageInput, RawImage } from './image.js';
+export type { ImageInput, RawImage } from './images/image.js';
 export type { Progress } from './memory.js';
-export type * from './program.js';
+export type { OpenFile, ProgramFiles, Source } from './program/files.js';
+export type * from './program/program.js';
 export {
   type ImageRun,
   type ImagesRun,

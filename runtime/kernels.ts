@@ -1,8 +1,8 @@
 /** Compiles a program's kernels: for each the best variant that is legal here, or the next if the driver refuses it. */
 import { type DeviceFacts, legalVariants } from './device.js';
 import { ValidationError } from './errors.js';
-import { type ProgramFiles, readText } from './files.js';
-import type { Access, Kernel, Program } from './program.js';
+import { type ProgramFiles, readText } from './program/files.js';
+import type { Access, Kernel, Program } from './program/program.js';
 
 export interface CompiledKernel {
   /** Index of the variant in use. */

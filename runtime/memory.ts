@@ -1,11 +1,11 @@
 /** A program's buffers: its weights, and what a pass takes, by its samples: the arena's slabs, inputs, outputs and read-back. */
 import { wholeWords } from './bytes.js';
-import { byteSize, roundUp } from './check.js';
 import { guarded } from './device.js';
 import { ProgramFileError } from './errors.js';
-import type { ProgramFiles } from './files.js';
-import { type BufferRef, type Entry, holdsSamples, type Program } from './program.js';
-import { readSafetensors } from './safetensors.js';
+import { byteSize, roundUp } from './program/check.js';
+import type { ProgramFiles } from './program/files.js';
+import { type BufferRef, type Entry, holdsSamples, type Program } from './program/program.js';
+import { readSafetensors } from './program/safetensors.js';
 
 /** A program's weights, for as long as it is loaded. */
 export interface Weights {

@@ -1,16 +1,16 @@
 /** A loaded program: what a person holds. `load` makes one; the same code runs in browsers and in Node. */
 import { wholeWords } from './bytes.js';
-import { BYTES, checkProgram, elements, FILE, parseProgram } from './check.js';
 import { type ClassScore, topClasses } from './classes.js';
-import { intactFiles, requireSealed, unsealed } from './digest.js';
 import { Engine } from './engine.js';
 import type { Timing } from './entry.js';
 import { InputError, NoAdapterError } from './errors.js';
-import { filesOf, type ProgramFiles, readText, type Source } from './files.js';
-import { captureImage, type ImageInput, type Pixels } from './image.js';
+import { captureImage, type ImageInput, type Pixels } from './images/image.js';
+import type { Picture } from './images/picture.js';
 import type { Progress } from './memory.js';
-import type { Picture } from './picture.js';
-import type { Program, TensorSpec, Unsealed } from './program.js';
+import { BYTES, checkProgram, elements, FILE, parseProgram } from './program/check.js';
+import { intactFiles, requireSealed, unsealed } from './program/digest.js';
+import { filesOf, type ProgramFiles, readText, type Source } from './program/files.js';
+import type { Program, TensorSpec, Unsealed } from './program/program.js';
 import { passesOf, type TensorData, tensorBytes, typedOutput } from './tensors.js';
 
 export interface LoadOptions {

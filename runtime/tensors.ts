@@ -1,7 +1,7 @@
 /** Typed arrays in and out, and how a number of items is split over passes. */
 import { copied, kindOf } from './bytes.js';
 import { InputError } from './errors.js';
-import type { StorageType, TensorSpec } from './program.js';
+import type { StorageType, TensorSpec } from './program/program.js';
 
 export type TensorData = Float32Array | Int32Array | Uint32Array;
 

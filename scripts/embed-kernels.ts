@@ -1,5 +1,5 @@
 /**
- * Writes runtime/preprocess.generated.ts: the text of the kernels of src/codegen/preprocess.ts, since the runtime has no compiler in it. Run it after
+ * Writes runtime/images/preprocess.generated.ts: the text of the kernels of src/codegen/preprocess.ts, since the runtime has no compiler in it. Run it after
  * a change of these or of what prints kernels: `npx tsx scripts/embed-kernels.ts`. A test checks that the text is fresh.
  */
 import { writeFileSync } from 'node:fs';
@@ -27,6 +27,6 @@ export function generate(): string {
   ].join('\n');
 }
 
-export const target = join(fileURLToPath(new URL('..', import.meta.url)), 'runtime/preprocess.generated.ts');
+export const target = join(fileURLToPath(new URL('..', import.meta.url)), 'runtime/images/preprocess.generated.ts');
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(target, generate());

@@ -11,7 +11,8 @@ const seen = vi.hoisted(() => new WeakSet<object>());
 
 /** @throws Error when the text of the module does not mean the module */
 async function holdTo(): Promise<(module: Module) => void> {
-  const { parseModule, printModule } = await vi.importActual<typeof import('../src/ir/text.js')>('../src/ir/text.js');
+  const { parseModule, printModule } =
+    await vi.importActual<typeof import('../src/ir/text/print.js')>('../src/ir/text/print.js');
   return (module) => {
     if (seen.has(module)) return;
     seen.add(module);
@@ -51,7 +52,7 @@ vi.mock(import('../src/passes/index.js'), async (original) => {
   };
 });
 
-vi.mock(import('../src/ir/interpret.js'), async (original) => {
+vi.mock(import('../src/ir/run/interpret.js'), async (original) => {
   const [actual, check] = [await original(), await holdTo()];
   return {
     ...actual,

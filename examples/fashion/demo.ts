@@ -7,11 +7,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { analyseModel } from '../../src/api/analyse.js';
+import { relativeError } from '../../src/api/golden/rows.js';
 import { compile, nodeHost, openProgram, type Session, writeCompiled } from '../../src/api/index.js';
 import { loadParameters } from '../../src/api/parameters.js';
-import { relativeError } from '../../src/api/rows.js';
 import { describeCompiled } from '../../src/cli/summary.js';
-import { interpret } from '../../src/ir/interpret.js';
+import { interpret } from '../../src/ir/run/interpret.js';
 import { argmax, type Digits, HERE, type Method, reference, testDigits } from './mnist.js';
 
 /** Two images beside each other as half blocks: 28 columns by 14 lines each. */

@@ -2,9 +2,9 @@
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type IdxArray, idxImage, readIdx } from '../../src/formats/idx.js';
 import { openFile } from '../../src/formats/node/files.js';
-import { openSafetensors } from '../../src/formats/store.js';
+import { type IdxArray, idxImage, readIdx } from '../../src/formats/tensors/idx.js';
+import { openSafetensors } from '../../src/formats/tensors/store.js';
 import type { RgbaImage } from '../../src/formats/types.js';
 
 export const HERE = dirname(fileURLToPath(import.meta.url));

@@ -1,6 +1,6 @@
 /** The runtime in Node: the same sessions, with a driver found for them. */
 
-import type { Source } from '../files.js';
+import type { Source } from '../program/files.js';
 import { type LoadOptions, load as loadOn, type Session } from '../session.js';
 import { openGpu } from './driver.js';
 

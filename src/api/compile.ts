@@ -4,15 +4,15 @@
  *   analyse -> load parameters, find masks -> optimise (merge) -> generate -> prepare, check layers, pack -> golden input -> check the model
  */
 
-import { fileEntry, seal } from '../../runtime/digest.js';
-import type { FileEntry, Program, Unsealed } from '../../runtime/program.js';
+import { fileEntry, seal } from '../../runtime/program/digest.js';
+import type { FileEntry, Program, Unsealed } from '../../runtime/program/program.js';
 import type { Generated, GenerateOptions } from '../codegen/generate.js';
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
 import type { DeploySettings, Elaborated } from '../dsl/elaborated.js';
-import { fromHalf, toHalf } from '../ir/half.js';
 import { sizeOf } from '../ir/ops/shapes.js';
-import { printModule } from '../ir/text.js';
+import { fromHalf, toHalf } from '../ir/run/half.js';
+import { printModule } from '../ir/text/print.js';
 import type { Module, Tensor } from '../ir/types.js';
 import { type MergeReport, optimize, PASSES } from '../passes/index.js';
 import { analyseModel, type Spec, type SpecOptions } from './analyse.js';
@@ -24,7 +24,7 @@ import {
   goldenOf,
   type ModelCheck,
   requireBatchFirst,
-} from './golden.js';
+} from './golden/golden.js';
 import { generateWithin } from './limits.js';
 import { type Files, loadParameters, type Progress } from './parameters.js';
 import { type LayersCheck, prepareParameters } from './prepare.js';

@@ -26,11 +26,11 @@ export { decodeImage } from '../formats/node/images.js';
 export type { RgbaImage } from '../formats/types.js';
 export type { Analysis, Spec, SpecOptions } from './analyse.js';
 export type { Compiled, CompileOptions } from './compile.js';
+export { type ClassFigures, type Evaluation, figures } from './golden/metrics.js';
 export type { Host } from './host.js';
-export type { Inspected, InspectedNode, InspectedParam, InspectOptions, TensorPlace } from './inspect.js';
+export type { Inspected, InspectedNode, InspectedParam, InspectOptions, TensorPlace } from './inspect/inspect.js';
 export { libraryText } from './library.js';
 export type { Merged, MergeOptions } from './merge.js';
-export { type ClassFigures, type Evaluation, figures } from './metrics.js';
 export { nodeHost } from './node/host.js';
 export {
   evaluateFolder,

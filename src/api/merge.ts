@@ -5,7 +5,7 @@
  * stands where the plain one reads `blocks.3.attn.qkv.weight` is the merged value of that tensor. Where they are not the same, an
  * adapter could not be merged into this layout, and the first place that differs says which.
  */
-import type { Zeros } from '../../runtime/program.js';
+import type { Zeros } from '../../runtime/program/program.js';
 import { diagnostic, type Place } from '../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
 import { chooseLayout } from '../formats/checkpoint.js';

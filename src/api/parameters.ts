@@ -2,11 +2,11 @@
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError, type Span } from '../diagnostics/types.js';
 import type { Elaborated } from '../dsl/elaborated.js';
-import { moduleSites } from '../formats/adapter.js';
+import { moduleSites } from '../formats/adapters/adapter.js';
+import { readMasks } from '../formats/adapters/masks.js';
 import { loadSources, nonFinite } from '../formats/checkpoint.js';
-import { readMasks } from '../formats/masks.js';
-import { initialise } from '../ir/init.js';
 import { sizeOf } from '../ir/ops/shapes.js';
+import { initialise } from '../ir/run/init.js';
 import type { Param, Tensor } from '../ir/types.js';
 import { findMasks } from '../prune/index.js';
 import type { Analysis } from './analyse.js';

@@ -6,7 +6,7 @@ import { diagnostic } from '../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
 import { rewriteValues, withInputs } from '../ir/graph.js';
 import { Interner } from '../ir/intern.js';
-import { interpretEach } from '../ir/interpret.js';
+import { interpretEach } from '../ir/run/interpret.js';
 import type { Module, Tensor, Value } from '../ir/types.js';
 import { type Region, RegionChecks } from '../passes/index.js';
 import type { Progress } from './parameters.js';

@@ -1,10 +1,11 @@
 /** The weight files of a program, filled tensor by tensor as weights are prepared: no weight is held both as it was and as kernels read it. */
+
+import { HalfOverflow } from '../codegen/buffers/pack.js';
+import type { WeightRecipe } from '../codegen/buffers/weights.js';
 import type { Generated } from '../codegen/generate.js';
-import { HalfOverflow } from '../codegen/pack.js';
-import type { WeightRecipe } from '../codegen/weights.js';
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { EspalierError } from '../diagnostics/types.js';
-import { reserveSafetensors } from '../formats/safetensors.js';
+import { reserveSafetensors } from '../formats/tensors/safetensors.js';
 import type { Tensor } from '../ir/types.js';
 
 /** Largest file of weights, so that a web server and its caches take it. */

@@ -4,12 +4,12 @@
  *
  * The counter sees one tensor at a time and keeps numbers alone.
  */
-import type { TensorZeros, Zeros } from '../../runtime/program.js';
+import type { TensorZeros, Zeros } from '../../runtime/program/program.js';
 import type { Elaborated } from '../dsl/elaborated.js';
 import { dependsOnInput } from '../ir/affine/parse.js';
 import { resultValues, topological } from '../ir/graph.js';
-import { toHalf } from '../ir/half.js';
 import { OPS } from '../ir/ops/index.js';
+import { toHalf } from '../ir/run/half.js';
 import type { Elements, Module, Tensor, Value } from '../ir/types.js';
 import { matrixOf } from '../prune/scores.js';
 

@@ -1,5 +1,5 @@
 /** What `compile` prints, and what it and `merge` say of zeros. */
-import type { Summary, TensorZeros, Zeros } from '../../runtime/program.js';
+import type { Summary, TensorZeros, Zeros } from '../../runtime/program/program.js';
 import type { Compiled } from '../api/index.js';
 import { bytes, count, scaled, table } from './output.js';
 

@@ -2,8 +2,8 @@
  * Ways to run a problem, as data: a schedule, and how it stands among others. Every kind of kernel lists its own (`contractCandidates`,
  * `attentionCandidates`, `reduceCandidates`) and builds a kernel from any, so whoever measures can take another list.
  */
-import type { Requirements } from '../../runtime/program.js';
-import { SUBGROUP_SIZES } from './contract-schedules.js';
+import type { Requirements } from '../../runtime/program/program.js';
+import { SUBGROUP_SIZES } from './contract/schedules.js';
 import type { Ranks } from './problem.js';
 
 export interface Candidate<Schedule> extends Ranks {

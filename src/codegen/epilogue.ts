@@ -3,12 +3,12 @@
  * operators of the path move the coordinates forward; pointwise ones compute.
  */
 import type { OpName, Value } from '../ir/types.js';
-import { constIndex, dependsOn, type Index, mod, reshaped, shift } from './indexing.js';
+import { elementAt } from './buffers/layout.js';
 import { convert, splat } from './kernel/expr.js';
 import type { Buffer, Condition, Expr } from './kernel/types.js';
 import type { Ends } from './kernel.js';
-import { elementAt } from './layout.js';
-import type { Reader } from './reader.js';
+import { constIndex, dependsOn, type Index, mod, reshaped, shift } from './read/indexing.js';
+import type { Reader } from './read/reader.js';
 
 /** Operators that give every element of their operand at most one place in the result. */
 export const FORWARD_OPS: ReadonlySet<OpName> = new Set(['reshape', 'transpose', 'slice', 'roll']);

@@ -8,33 +8,33 @@ import {
   type TensorSpec,
   type Unsealed,
   VERSION,
-} from '../../runtime/program.js';
+} from '../../runtime/program/program.js';
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
 import { hasBatch, perSample, shapeAt } from '../ir/batch.js';
 import { postorder } from '../ir/graph.js';
 import { costOf } from '../ir/ops/cost.js';
 import { sizeOf } from '../ir/ops/shapes.js';
-import { funcAt, hasSamples } from '../ir/samples.js';
+import { funcAt, hasSamples } from '../ir/run/samples.js';
 import type { DType, Func, Module, TensorType, Value } from '../ir/types.js';
 import { TensorTooLarge } from '../passes/memory.js';
-import { Schedules } from './alike.js';
-import { bytesOf, type MemoryPlans, planArena, type SlabPlace, slabsOf } from './arena.js';
-import { BufferLimit, fuse } from './fuse.js';
-import type { Group } from './group.js';
-import { type InPlace, placeOver } from './in-place.js';
+import { bytesOf, type MemoryPlans, planArena, type SlabPlace, slabsOf } from './buffers/arena.js';
+import { type InPlace, placeOver } from './buffers/in-place.js';
+import { type PackedWeight, WeightLayouts, type WeightMatrix } from './buffers/weight-matrix.js';
+import { padded, type WeightRecipe, Weights } from './buffers/weights.js';
+import { Schedules } from './groups/alike.js';
+import { BufferLimit, fuse } from './groups/fuse.js';
+import type { Group } from './groups/group.js';
+import { lower } from './groups/lower.js';
+import { OneByOne } from './groups/one-by-one.js';
+import { type Splitting, splitOf } from './groups/split-schedules.js';
 import { printKernel } from './kernel/print.js';
 import type { BoundWindow } from './kernel/types.js';
 import { ELEMENT_BYTES, elementBytes } from './kernel/uses.js';
 import { type BuiltKernel, type BuiltVariant, elementOf, type Place } from './kernel.js';
-import { lower } from './lower.js';
-import { OneByOne } from './one-by-one.js';
 import { labelOf, placeOf } from './place.js';
-import { scalarOf } from './reader.js';
+import { scalarOf } from './read/reader.js';
 import { BASELINE, CannotCut, type Limits, type Scheduled, type ScheduledDispatch } from './schedule.js';
-import { type Splitting, splitOf } from './split-schedules.js';
-import { type PackedWeight, WeightLayouts, type WeightMatrix } from './weight-matrix.js';
-import { padded, type WeightRecipe, Weights } from './weights.js';
 
 export interface GenerateOptions {
   /** Name of the program. */

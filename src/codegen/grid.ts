@@ -3,7 +3,7 @@
  * more tiles than that along one of them is counted in one row over all three.
  */
 
-import type { Tiles, Workgroups } from '../../runtime/program.js';
+import type { Tiles, Workgroups } from '../../runtime/program/program.js';
 import { isBatch, perSample, sizeAt } from '../ir/batch.js';
 import type { Body } from './kernel/body.js';
 import { add, component, div, last, lt, min, mul, name, rem, size, u32, uint } from './kernel/expr.js';

@@ -3,7 +3,7 @@
  * and outputs as types, and needs only the runtime beside it. Node alone: a page that compiles uses the runtime directly.
  */
 import { ModuleKind, Project, ScriptTarget, VariableDeclarationKind } from 'ts-morph';
-import type { Program, StorageType, TensorSpec } from '../../runtime/program.js';
+import type { Program, StorageType, TensorSpec } from '../../runtime/program/program.js';
 
 const ARRAYS: Record<StorageType, string> = {
   f32: 'Float32Array',

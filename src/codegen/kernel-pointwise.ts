@@ -2,11 +2,11 @@
 import { sizeOf } from '../ir/ops/shapes.js';
 import { finish, store } from './epilogue.js';
 import { inRow, parts } from './grid.js';
-import { flattenStored, LANE, scale, sum, unflattenStored } from './indexing.js';
-import { LOOP_OPS } from './inline-loops.js';
 import { Body } from './kernel/body.js';
 import { add, binary, mul, size, u32, uint } from './kernel/expr.js';
 import { type BuiltKernel, type KernelWriter, product, TILE_AND_THREAD } from './kernel.js';
+import { flattenStored, LANE, scale, sum, unflattenStored } from './read/indexing.js';
+import { LOOP_OPS } from './read/loops.js';
 
 const THREADS = 64;
 

@@ -3,19 +3,19 @@
 import { perSample } from '../ir/batch.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import type { Value } from '../ir/types.js';
+import { capacity, type Layout } from './buffers/layout.js';
+import type { PackedWeight, WeightMatrix } from './buffers/weight-matrix.js';
 import type { Reach } from './grid.js';
-import { type Group, joinedIn } from './group.js';
-import { type Index, shift, variable } from './indexing.js';
+import { type Group, joinedIn } from './groups/group.js';
 import { explicitAddresses } from './kernel/addresses.js';
 import { Body } from './kernel/body.js';
 import { Library } from './kernel/library.js';
 import type { BoundWindow, Buffer, Element, Kernel, LoweredKernel, Scalar } from './kernel/types.js';
 import type { BindingLimits } from './kernel/uses.js';
-import { capacity, type Layout } from './layout.js';
 import type { GeneratedVariant } from './problem.js';
-import { type BufferOf, Reader, scalarOf } from './reader.js';
-import { RULES } from './rules.js';
-import type { PackedWeight, WeightMatrix } from './weight-matrix.js';
+import { type Index, shift, variable } from './read/indexing.js';
+import { type BufferOf, Reader, scalarOf } from './read/reader.js';
+import { RULES } from './read/rules.js';
 
 /** Where a bound value lies. Weights and inputs are bound read-only, everything that kernels write read_write. */
 export type Place = 'weight' | 'input' | 'arena' | 'output';

@@ -2,7 +2,7 @@
  * What the schedule hands to the generators of heavy kernels. Loads and stores are functions that the scheduler made (they hold the fused
  * prologue, epilogue and index maps); loops, tiles, registers and subgroups are the generator's.
  */
-import type { Requirements, Workgroups } from '../../runtime/program.js';
+import type { Requirements, Workgroups } from '../../runtime/program/program.js';
 import { perSample } from '../ir/batch.js';
 import type { Reach } from './grid.js';
 import type { Kernel, KernelFunction } from './kernel/types.js';

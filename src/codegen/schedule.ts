@@ -10,18 +10,18 @@
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { hasBatch } from '../ir/batch.js';
 import { sizeOf } from '../ir/ops/shapes.js';
-import { type Group, valuesOf } from './group.js';
-import { BatchDivided, overBatch } from './indexing.js';
+import { attentionKernel } from './attention/kernel.js';
+import { contractDomain, contractKernel } from './contract/kernel.js';
+import { type Group, valuesOf } from './groups/group.js';
+import { OneByOne, whereInside } from './groups/one-by-one.js';
 import { BatchInside } from './kernel/expr.js';
 import type { BoundWindow } from './kernel/types.js';
 import { type BuiltKernel, type Chunk, type KernelContext, KernelWriter } from './kernel.js';
-import { attentionKernel } from './kernel-attention.js';
-import { contractDomain, contractKernel } from './kernel-contract.js';
 import { pointwiseDomain, pointwiseKernel } from './kernel-pointwise.js';
-import { reduceDomain, reduceKernel } from './kernel-reduce.js';
-import { OneByOne, whereInside } from './one-by-one.js';
 import { placeOf } from './place.js';
-import { rowPlan } from './rows.js';
+import { BatchDivided, overBatch } from './read/indexing.js';
+import { reduceDomain, reduceKernel } from './reduce/kernel.js';
+import { rowPlan } from './reduce/rows.js';
 
 /** The device limits that matter here, by their WebGPU names. */
 export interface Limits {

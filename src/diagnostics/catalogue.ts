@@ -1,15 +1,15 @@
 /** Every message that Espalier can give, in one typed table. Numbers: 01 syntax, 02 names and types, 03 shapes, sites and selectors, 04 merging, 05 files and images, 06 code generation, 07 devices and sessions, 08 pruning, 09 command line. */
-import type { Entry } from './define.js';
-import { DEVICE } from './device.js';
-import { FILES } from './files.js';
-import { GENERATION } from './generation.js';
-import { MERGING } from './merging.js';
-import { NAMES } from './names.js';
-import { PRUNING } from './pruning.js';
-import { SHAPES } from './shapes.js';
-import { SYNTAX } from './syntax.js';
+import type { Entry } from './entries/define.js';
+import { DEVICE } from './entries/device.js';
+import { FILES } from './entries/files.js';
+import { GENERATION } from './entries/generation.js';
+import { MERGING } from './entries/merging.js';
+import { NAMES } from './entries/names.js';
+import { PRUNING } from './entries/pruning.js';
+import { SHAPES } from './entries/shapes.js';
+import { SYNTAX } from './entries/syntax.js';
+import { USAGE } from './entries/usage.js';
 import type { Diagnostic, Label, Severity } from './types.js';
-import { USAGE } from './usage.js';
 
 export const CATALOGUE = {
   ...SYNTAX,

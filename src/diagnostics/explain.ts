@@ -1,6 +1,6 @@
 /** The pages behind `espalier explain`. */
 import { CATALOGUE } from './catalogue.js';
-import type { Entry } from './define.js';
+import type { Entry } from './entries/define.js';
 
 function entryOf(code: string): Entry<never> | undefined {
   return Object.hasOwn(CATALOGUE, code) ? (CATALOGUE[code as keyof typeof CATALOGUE] as Entry<never>) : undefined;

@@ -1,7 +1,7 @@
 /**
  * What a spec means once options, shapes and sites are resolved: the contract between the language and everything after it.
  */
-import type { PreprocessStep } from '../../runtime/program.js';
+import type { PreprocessStep } from '../../runtime/program/program.js';
 import type { PruneJob } from '../ir/prune.js';
 import type { Module, Origin, TensorType } from '../ir/types.js';
 import type { Span } from './ast.js';

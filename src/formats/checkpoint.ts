@@ -6,13 +6,13 @@ import { diagnostic } from '../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import type { Tensor, TensorType } from '../ir/types.js';
-import { adapterLabels, isAdapterFile, peftAsStore } from './adapter.js';
-import type { ByteSource, Folder } from './bytes.js';
-import { openHuggingFace } from './huggingface.js';
-import { isMaskFile } from './masks.js';
+import { adapterLabels, isAdapterFile, peftAsStore } from './adapters/adapter.js';
+import { isMaskFile } from './adapters/masks.js';
+import { openPeft, type PeftAdapter } from './adapters/peft.js';
+import { openHuggingFace } from './huggingface/huggingface.js';
 import { nearestNames } from './nearest.js';
-import { openPeft, type PeftAdapter } from './peft.js';
-import { openSafetensors, readsAs, type StoreEntry, type TensorStore } from './store.js';
+import type { ByteSource, Folder } from './tensors/bytes.js';
+import { openSafetensors, readsAs, type StoreEntry, type TensorStore } from './tensors/store.js';
 import type { Facts, NamedTensor, SourceLike } from './types.js';
 
 export interface OpenCheckpoint {

@@ -3,13 +3,13 @@ import { diagnostic } from '../diagnostics/catalogue.js';
 import { EspalierError } from '../diagnostics/types.js';
 import { sameShape, sizeOf } from '../ir/ops/shapes.js';
 import type { Elements, Tensor } from '../ir/types.js';
-import { readAll } from './bytes.js';
 import type { OpenCheckpoint } from './checkpoint.js';
-import { storeTensor } from './elements.js';
-import { withLabels } from './huggingface.js';
-import { readJsonObject } from './json.js';
-import { type StoredTensor, type StoredType, safetensorsPieces } from './safetensors.js';
-import { readsAs, type StoreEntry, type TensorStore } from './store.js';
+import { withLabels } from './huggingface/huggingface.js';
+import { readJsonObject } from './huggingface/json.js';
+import { readAll } from './tensors/bytes.js';
+import { storeTensor } from './tensors/elements.js';
+import { type StoredTensor, type StoredType, safetensorsPieces } from './tensors/safetensors.js';
+import { readsAs, type StoreEntry, type TensorStore } from './tensors/store.js';
 import type { NamedTensor } from './types.js';
 
 /** In the metadata of the file, beside what transformers asks for. */

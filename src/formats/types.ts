@@ -2,7 +2,7 @@
  * What the file formats need to know of a model: structural copies of the language's contract (`dsl/elaborated.ts`), because formats do
  * not import the language.
  */
-import type { PreprocessStep } from '../../runtime/program.js';
+import type { PreprocessStep } from '../../runtime/program/program.js';
 
 /** A parameter's place in a checkpoint: a whole tensor, or some of our tensor's rows (axis 0). */
 export interface NamedTensor {

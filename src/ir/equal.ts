@@ -2,7 +2,7 @@
 import { postorder, resultValues } from './graph.js';
 import { attrsKey } from './intern.js';
 import { showType } from './ops/shapes.js';
-import { showAttrs } from './text.js';
+import { showAttrs } from './text/print.js';
 import type { Func, Module, Param, Value } from './types.js';
 
 /** Gives equal expressions equal numbers, across functions and modules. */

@@ -4,16 +4,16 @@ import { resultValues, topological } from '../ir/graph.js';
 import type { Module, Origin } from '../ir/types.js';
 import { verifyModule } from '../ir/verify.js';
 import { erase } from './erase.js';
-import { kronecker } from './kronecker.js';
+import { kronecker } from './merge/kronecker.js';
+import { reparameterize } from './merge/reparameterize.js';
+import { reportOf } from './merge/report.js';
 import { narrow } from './narrow.js';
 import { adaptersOf } from './owners.js';
 import type { AdapterMode, MergeReport, Notes, Pass, PassContext } from './pass.js';
-import { reparameterize } from './reparameterize.js';
-import { reportOf } from './report.js';
 import { simplify, tidy } from './simplify.js';
 import { split } from './split.js';
 
-export { checkRegions, type RegionCheck, RegionChecks } from './check.js';
+export { checkRegions, type RegionCheck, RegionChecks } from './merge/check.js';
 export type { AdapterMode, AdapterOutcome, MergeReport, ObstacleNote, Pass, PassContext, Region } from './pass.js';
 
 export const PASSES: readonly Pass[] = [erase, simplify, reparameterize, kronecker, tidy, narrow, split];

@@ -10,7 +10,7 @@ import { Interner } from '../ir/intern.js';
 import type { OpDef } from '../ir/ops/define.js';
 import { OPS } from '../ir/ops/index.js';
 import { sameShape, tryBroadcast } from '../ir/ops/shapes.js';
-import { tensor } from '../ir/tensor.js';
+import { tensor } from '../ir/run/tensor.js';
 import type { Func, OpName, Value } from '../ir/types.js';
 import { LIFTED, lifted } from './lift.js';
 import { Equals } from './owners.js';

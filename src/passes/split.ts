@@ -6,7 +6,7 @@ import { dependsOnInput } from '../ir/affine/parse.js';
 import { Numbering } from '../ir/equal.js';
 import { paramRef, resultValues, rewriteFunc, topological, usedParams, withInputs } from '../ir/graph.js';
 import { sameType } from '../ir/ops/shapes.js';
-import { dependsOnBatch } from '../ir/samples.js';
+import { dependsOnBatch } from '../ir/run/samples.js';
 import type { Func, Module, OpName, Param, Value } from '../ir/types.js';
 import type { Pass, PassContext } from './pass.js';
 import { isAdapterParam } from './values.js';

@@ -1,8 +1,8 @@
 /** Scores of one target: the criterion interpreted on the checkpoint's weight, and what is wrong with it. */
 import { diagnostic } from '../diagnostics/catalogue.js';
 import type { Diagnostic } from '../diagnostics/types.js';
-import { interpretFunc } from '../ir/interpret.js';
 import type { PruneJob, PruneTarget } from '../ir/prune.js';
+import { interpretFunc } from '../ir/run/interpret.js';
 import type { Func, Tensor } from '../ir/types.js';
 import type { Scores } from './select.js';
 

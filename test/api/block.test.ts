@@ -1,12 +1,12 @@
 /** The stretch of a model that is compared in f64: it computes what the whole model computes there. */
 import { describe, expect, test } from 'vitest';
 import { analyseModel } from '../../src/api/analyse.js';
-import { blockOf } from '../../src/api/block.js';
+import { blockOf } from '../../src/api/golden/block.js';
 import { loadParameters } from '../../src/api/parameters.js';
 import { build as b } from '../../src/ir/build.js';
 import { input, resultValues } from '../../src/ir/graph.js';
-import { interpretFunc, interpretValues } from '../../src/ir/interpret.js';
-import { funcAt } from '../../src/ir/samples.js';
+import { interpretFunc, interpretValues } from '../../src/ir/run/interpret.js';
+import { funcAt } from '../../src/ir/run/samples.js';
 import { asWritten } from '../../src/passes/index.js';
 import { host, random, vitSpec } from './support.js';
 

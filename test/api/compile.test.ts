@@ -2,10 +2,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { checkProgram } from '../../runtime/check.js';
+import { checkProgram } from '../../runtime/program/check.js';
 import { compile, inspect, writeCompiled } from '../../src/api/index.js';
 import { version } from '../../src/api/version.js';
-import { parseModule, printModule } from '../../src/ir/text.js';
+import { parseModule, printModule } from '../../src/ir/text/print.js';
 import { PASSES } from '../../src/passes/index.js';
 import { failure, host, readTensors, scratch, vitSpec } from './support.js';
 

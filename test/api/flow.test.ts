@@ -1,7 +1,7 @@
 /** How data flows through a model, for its picture. */
 import { expect, test } from 'vitest';
-import { flowOf } from '../../src/api/flow.js';
 import { analyse } from '../../src/api/index.js';
+import { flowOf } from '../../src/api/inspect/flow.js';
 import type { SiteNode } from '../../src/dsl/elaborated.js';
 
 const TEXT = `use std

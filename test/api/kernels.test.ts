@@ -1,14 +1,14 @@
 /** A merged program is the plain backbone's program with other weights; a factored one never holds the product of its factors. */
 import { describe, expect, test } from 'vitest';
 import { analyseModel } from '../../src/api/analyse.js';
+import { relativeError } from '../../src/api/golden/rows.js';
 import { type Compiled, compile } from '../../src/api/index.js';
 import { loadParameters } from '../../src/api/parameters.js';
-import { relativeError } from '../../src/api/rows.js';
 import { generate } from '../../src/codegen/generate.js';
 import { dependsOnInput } from '../../src/ir/affine/parse.js';
 import { resultValues, topological } from '../../src/ir/graph.js';
-import { interpret } from '../../src/ir/interpret.js';
 import { sizeOf } from '../../src/ir/ops/shapes.js';
+import { interpret } from '../../src/ir/run/interpret.js';
 import type { Module, Value } from '../../src/ir/types.js';
 import { adapted, host, infer, random, resultAsWritten, scratch, VITS, vitSpec } from './support.js';
 

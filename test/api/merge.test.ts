@@ -2,11 +2,11 @@
 import { cpSync, existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { relativeError } from '../../src/api/golden/rows.js';
 import { type Merged, merge, writeMerged } from '../../src/api/index.js';
-import { relativeError } from '../../src/api/rows.js';
-import { encodeAdapter } from '../../src/formats/adapter.js';
-import { storeTensor } from '../../src/formats/elements.js';
-import { encodeSafetensors } from '../../src/formats/safetensors.js';
+import { encodeAdapter } from '../../src/formats/adapters/adapter.js';
+import { storeTensor } from '../../src/formats/tensors/elements.js';
+import { encodeSafetensors } from '../../src/formats/tensors/safetensors.js';
 import type { Tensor } from '../../src/ir/types.js';
 import {
   adapted,

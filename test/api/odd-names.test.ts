@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { analyse, compile, inspect } from '../../src/api/index.js';
-import { OPERATORS } from '../../src/dsl/semantics/operators.js';
+import { OPERATORS } from '../../src/dsl/semantics/builtins/operators.js';
 import { FIXTURES, host, vitSpec } from './support.js';
 
 const ODD = ['constructor', '__proto__', 'toString', 'hasOwnProperty', 'valueOf', '__defineGetter__'];

@@ -2,13 +2,13 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { relativeError } from '../../src/api/golden/rows.js';
 import { compile } from '../../src/api/index.js';
-import { relativeError } from '../../src/api/rows.js';
 import { STD } from '../../src/dsl/std.generated.js';
-import { encodeAdapter } from '../../src/formats/adapter.js';
-import { storeTensor } from '../../src/formats/elements.js';
-import { encodeSafetensors } from '../../src/formats/safetensors.js';
-import { interpret } from '../../src/ir/interpret.js';
+import { encodeAdapter } from '../../src/formats/adapters/adapter.js';
+import { storeTensor } from '../../src/formats/tensors/elements.js';
+import { encodeSafetensors } from '../../src/formats/tensors/safetensors.js';
+import { interpret } from '../../src/ir/run/interpret.js';
 import type { Tensor } from '../../src/ir/types.js';
 import { host, random, scratch } from './support.js';
 

@@ -8,10 +8,10 @@ import type { Session } from '../../runtime/session.js';
 import { analyse } from '../../src/api/analyse.js';
 import { compile } from '../../src/api/index.js';
 import { evaluateFolder } from '../../src/api/node/programs.js';
-import { encodeAdapter } from '../../src/formats/adapter.js';
-import { storeTensor } from '../../src/formats/elements.js';
-import { encodeSafetensors } from '../../src/formats/safetensors.js';
-import { tensor } from '../../src/ir/tensor.js';
+import { encodeAdapter } from '../../src/formats/adapters/adapter.js';
+import { storeTensor } from '../../src/formats/tensors/elements.js';
+import { encodeSafetensors } from '../../src/formats/tensors/safetensors.js';
+import { tensor } from '../../src/ir/run/tensor.js';
 import { failure, host, random, randomAdapter, scratch, vitSpec } from './support.js';
 
 const folder = scratch();

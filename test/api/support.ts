@@ -7,12 +7,12 @@ import { afterAll } from 'vitest';
 import { analyseModel } from '../../src/api/analyse.js';
 import { nodeHost } from '../../src/api/index.js';
 import { loadParameters } from '../../src/api/parameters.js';
-import { encodeAdapter } from '../../src/formats/adapter.js';
+import { encodeAdapter } from '../../src/formats/adapters/adapter.js';
 import { openFile } from '../../src/formats/node/files.js';
-import { openSafetensors } from '../../src/formats/store.js';
-import { normalStream } from '../../src/ir/init.js';
-import { interpret } from '../../src/ir/interpret.js';
-import { tensor } from '../../src/ir/tensor.js';
+import { openSafetensors } from '../../src/formats/tensors/store.js';
+import { normalStream } from '../../src/ir/run/init.js';
+import { interpret } from '../../src/ir/run/interpret.js';
+import { tensor } from '../../src/ir/run/tensor.js';
 import type { Module, Tensor } from '../../src/ir/types.js';
 
 export const FIXTURES = fileURLToPath(new URL('../fixtures/', import.meta.url));

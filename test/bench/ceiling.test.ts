@@ -1,7 +1,7 @@
 /** The kernel that contractions are measured against does as many multiply-adds as are counted for it. */
 import { expect, test } from 'vitest';
 import { CEILING_GROUPS, ceiling, ceilingFlops } from '../../bench/ceiling.js';
-import { simulate } from '../../src/codegen/kernel/simulate.js';
+import { simulate } from '../../src/codegen/kernel/simulate/simulate.js';
 
 /** What the simulator counts. Workgroups read what others write here: only speed is asked of the kernel. */
 function operations(chains: number, turns: number): number {

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import type { Shape } from '../../bench/arguments.js';
 import { leastTraffic, trafficOf } from '../../bench/count-traffic.js';
-import { registerSchedule, subgroupSchedule, tileSchedule } from '../../src/codegen/contract-schedules.js';
+import { registerSchedule, subgroupSchedule, tileSchedule } from '../../src/codegen/contract/schedules.js';
 import { contractProblem } from '../codegen-kernels/problems.js';
 
 /** Whole tiles of every variant, so that nothing is padded. */

@@ -11,7 +11,7 @@ import type { Browser } from 'playwright-core';
 import { createServer, type InlineConfig, build as viteBuild } from 'vite7';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import webpack from 'webpack';
-import { relativeError } from '../../src/api/rows.js';
+import { relativeError } from '../../src/api/golden/rows.js';
 import { random } from '../api/support.js';
 import { launchChromium, runAddress, runPage } from '../browser.js';
 import { compileTo, scratch, withProgram } from '../e2e/support.js';

@@ -2,8 +2,8 @@
 import { appendFileSync, cpSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { storeTensor } from '../../src/formats/elements.js';
-import { encodeSafetensors } from '../../src/formats/safetensors.js';
+import { storeTensor } from '../../src/formats/tensors/elements.js';
+import { encodeSafetensors } from '../../src/formats/tensors/safetensors.js';
 import { FIXTURES, random, scratch } from '../api/support.js';
 import { cli, expectNothingWritten, expectRefused, FASHION } from './support.js';
 

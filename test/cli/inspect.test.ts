@@ -5,7 +5,7 @@ import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
 import { STAGES } from '../../src/api/compile.js';
 import type { InspectedNode } from '../../src/api/index.js';
-import { parseModule } from '../../src/ir/text.js';
+import { parseModule } from '../../src/ir/text/print.js';
 import { scratch, vitSpec } from '../api/support.js';
 import { expectFile } from '../golden.js';
 import { cli, expectRefused, FASHION } from './support.js';

@@ -4,8 +4,8 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
-import { seal } from '../../runtime/digest.js';
-import type { Program } from '../../runtime/program.js';
+import { seal } from '../../runtime/program/digest.js';
+import type { Program } from '../../runtime/program/program.js';
 import { runCommandLine } from '../../src/cli/program.js';
 
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));

@@ -1,7 +1,7 @@
 /** Every attention variant that is legal on the adapter against f64, over shapes with ragged edges. */
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { workgroupsAt } from '../../runtime/grid.js';
-import { attentionVariants } from '../../src/codegen/attention.js';
+import { workgroupsAt } from '../../runtime/program/grid.js';
+import { attentionVariants } from '../../src/codegen/attention/attention.js';
 import { needs } from '../needs.js';
 import { dispatch, download, type Gpu, legal, openGpu, prepare, upload } from './gpu.js';
 import {

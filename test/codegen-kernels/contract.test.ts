@@ -1,8 +1,8 @@
 /** Every contraction variant that is legal on the adapter against f64, over shapes with ragged edges. */
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { workgroupsAt } from '../../runtime/grid.js';
-import { contractVariants } from '../../src/codegen/contract.js';
-import { fromHalf, toHalf } from '../../src/ir/half.js';
+import { workgroupsAt } from '../../runtime/program/grid.js';
+import { contractVariants } from '../../src/codegen/contract/contract.js';
+import { fromHalf, toHalf } from '../../src/ir/run/half.js';
 import { needs } from '../needs.js';
 import { dispatch, download, type Gpu, legal, openGpu, prepare, upload } from './gpu.js';
 import { type ContractShape, contractData, contractProblem, contractReference, textsOf, worst } from './problems.js';

@@ -1,9 +1,9 @@
 /** Packing of weights in tile order: nothing is lost, halves round to the nearest, what they cannot hold is refused. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { tiles } from '../../src/codegen/layout.js';
-import { HalfOverflow, pack, packedBytes, unpack } from '../../src/codegen/pack.js';
-import { fromHalf, toHalf } from '../../src/ir/half.js';
+import { tiles } from '../../src/codegen/buffers/layout.js';
+import { HalfOverflow, pack, packedBytes, unpack } from '../../src/codegen/buffers/pack.js';
+import { fromHalf, toHalf } from '../../src/ir/run/half.js';
 
 describe('tiles', () => {
   const sizes = fc.tuple(fc.integer({ min: 1, max: 70 }), fc.integer({ min: 1, max: 40 }));

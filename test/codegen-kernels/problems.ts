@@ -1,7 +1,8 @@
 /** Contractions and attentions over plain row-major buffers, and what they must give, in f64. Used by the tests and the benchmark. */
 
+import { capacity, extent, type Layout, placeOf, tiles } from '../../src/codegen/buffers/layout.js';
+import { pack } from '../../src/codegen/buffers/pack.js';
 import { MOST_WORKGROUPS } from '../../src/codegen/grid.js';
-import { flatten, type Index, LANE, scale, sum, variable } from '../../src/codegen/indexing.js';
 import { explicitAddresses } from '../../src/codegen/kernel/addresses.js';
 import { Body } from '../../src/codegen/kernel/body.js';
 import {
@@ -24,9 +25,8 @@ import {
 } from '../../src/codegen/kernel/expr.js';
 import { printKernel } from '../../src/codegen/kernel/print.js';
 import type { Buffer, Expr, KernelFunction } from '../../src/codegen/kernel/types.js';
-import { capacity, extent, type Layout, placeOf, tiles } from '../../src/codegen/layout.js';
-import { pack } from '../../src/codegen/pack.js';
 import type { Along, AttentionProblem, ContractProblem, GeneratedVariant } from '../../src/codegen/problem.js';
+import { flatten, type Index, LANE, scale, sum, variable } from '../../src/codegen/read/indexing.js';
 import { BASELINE } from '../../src/codegen/schedule.js';
 
 export interface ContractShape {

@@ -1,8 +1,8 @@
 /** The generated WGSL itself, one of each kind, so that a change of a generator shows what it changes. Loads and stores are plain ones. */
 import { expect, test } from 'vitest';
-import { workgroupsAt } from '../../runtime/grid.js';
-import { attentionVariants } from '../../src/codegen/attention.js';
-import { contractVariants } from '../../src/codegen/contract.js';
+import { workgroupsAt } from '../../runtime/program/grid.js';
+import { attentionVariants } from '../../src/codegen/attention/attention.js';
+import { contractVariants } from '../../src/codegen/contract/contract.js';
 import { eachStmt } from '../../src/codegen/kernel/walk.js';
 import type { GeneratedVariant } from '../../src/codegen/problem.js';
 import { expectGolden } from '../golden.js';

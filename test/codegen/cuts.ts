@@ -4,13 +4,13 @@
  */
 
 import { expect } from 'vitest';
-import { workgroupsAt } from '../../runtime/grid.js';
+import { workgroupsAt } from '../../runtime/program/grid.js';
 import type { Generated } from '../../src/codegen/generate.js';
 import { BASELINE, type Limits } from '../../src/codegen/schedule.js';
 import { EspalierError } from '../../src/diagnostics/types.js';
 import { build } from '../../src/ir/build.js';
 import { sizeOf } from '../../src/ir/ops/shapes.js';
-import { tensor } from '../../src/ir/tensor.js';
+import { tensor } from '../../src/ir/run/tensor.js';
 import type { DType, Module, Tensor, Value } from '../../src/ir/types.js';
 import { compiled, entryOf, Model } from './harness.js';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { fuse } from '../../src/codegen/fuse.js';
-import type { Group } from '../../src/codegen/group.js';
+import { fuse } from '../../src/codegen/groups/fuse.js';
+import type { Group } from '../../src/codegen/groups/group.js';
 import { build } from '../../src/ir/build.js';
 import type { Value } from '../../src/ir/types.js';
 import { compiled, entryOf, Model } from './harness.js';

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Generated } from '../../src/codegen/generate.js';
 import { BATCH } from '../../src/ir/batch.js';
 import { build } from '../../src/ir/build.js';
-import { tensor } from '../../src/ir/tensor.js';
+import { tensor } from '../../src/ir/run/tensor.js';
 import type { Value } from '../../src/ir/types.js';
 import { describeMemory } from '../../src/passes/memory.js';
 import { expectGolden } from '../golden.js';

@@ -1,7 +1,7 @@
 /** Every tile of a grid has exactly one workgroup, however the dispatch is folded: its place, evaluated. */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { workgroupsAt } from '../../runtime/grid.js';
+import { workgroupsAt } from '../../runtime/program/grid.js';
 import { inRow, parts, tileGrid } from '../../src/codegen/grid.js';
 import type { Expr } from '../../src/codegen/kernel/types.js';
 import { BATCH } from '../../src/ir/batch.js';

@@ -1,18 +1,18 @@
 /** Runs a generated program on Dawn, with nothing between it and the driver, and compares it with the interpreter. */
 import { expect } from 'vitest';
-import { byteSize } from '../../runtime/check.js';
 import { deviceFacts, legalVariants } from '../../runtime/device.js';
-import { workgroupsAt } from '../../runtime/grid.js';
 import { Layouts } from '../../runtime/kernels.js';
 import { type OpenDevice, openDevice } from '../../runtime/node/device.js';
-import { type BufferRef, type Entry, holdsSamples, type TensorSpec } from '../../runtime/program.js';
+import { byteSize } from '../../runtime/program/check.js';
+import { workgroupsAt } from '../../runtime/program/grid.js';
+import { type BufferRef, type Entry, holdsSamples, type TensorSpec } from '../../runtime/program/program.js';
 import { type Generated, type GenerateOptions, generate } from '../../src/codegen/generate.js';
 import { shapeAt } from '../../src/ir/batch.js';
 import { input, make, paramRef, resultValues, topological } from '../../src/ir/graph.js';
-import { interpret, interpretValues } from '../../src/ir/interpret.js';
 import { sizeOf } from '../../src/ir/ops/shapes.js';
-import { samplesOf as argumentSamples, funcAt } from '../../src/ir/samples.js';
-import { tensor } from '../../src/ir/tensor.js';
+import { interpret, interpretValues } from '../../src/ir/run/interpret.js';
+import { samplesOf as argumentSamples, funcAt } from '../../src/ir/run/samples.js';
+import { tensor } from '../../src/ir/run/tensor.js';
 import type { DType, Module, OpAttrs, OpName, Param, Tensor, Value } from '../../src/ir/types.js';
 
 export interface Runner {

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript';
 import { expect, test } from 'vitest';
-import type { Program } from '../../runtime/program.js';
+import type { Program } from '../../runtime/program/program.js';
 import { hostModule } from '../../src/codegen/host.js';
 import { scratch } from '../api/support.js';
 import { copyProgram, tinyProgram } from '../runtime/program.js';

@@ -17,7 +17,7 @@ import {
   sum,
   unflatten,
   variable,
-} from '../../src/codegen/indexing.js';
+} from '../../src/codegen/read/indexing.js';
 import { BATCH } from '../../src/ir/batch.js';
 
 const EXTENTS = { a: 5, b: 12, lane: 4 } as const;

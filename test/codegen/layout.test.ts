@@ -1,7 +1,6 @@
 /** Layouts as index maps: invertible, the same for the packer as for the addresses of kernels, and refused where they would not be. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { constIndex, evaluate, variable } from '../../src/codegen/indexing.js';
 import {
   capacity,
   coordsOf,
@@ -14,8 +13,9 @@ import {
   placeOf,
   rowMajor,
   tiles,
-} from '../../src/codegen/layout.js';
-import { pack, unpack } from '../../src/codegen/pack.js';
+} from '../../src/codegen/buffers/layout.js';
+import { pack, unpack } from '../../src/codegen/buffers/pack.js';
+import { constIndex, evaluate, variable } from '../../src/codegen/read/indexing.js';
 
 /** Axes cut into up to three digits each, in any order. */
 const layouts: fc.Arbitrary<Layout> = fc

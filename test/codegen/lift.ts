@@ -5,10 +5,10 @@
 import { BATCH, hasBatch } from '../../src/ir/batch.js';
 import { build } from '../../src/ir/build.js';
 import { make, topological, withInputs } from '../../src/ir/graph.js';
-import { interpret } from '../../src/ir/interpret.js';
 import { OPS } from '../../src/ir/ops/index.js';
 import { sizeOf } from '../../src/ir/ops/shapes.js';
-import { tensor } from '../../src/ir/tensor.js';
+import { interpret } from '../../src/ir/run/interpret.js';
+import { tensor } from '../../src/ir/run/tensor.js';
 import type { OpName, Tensor, Value } from '../../src/ir/types.js';
 import { Model } from './harness.js';
 

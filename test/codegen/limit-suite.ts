@@ -5,7 +5,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { build } from '../../src/ir/build.js';
-import { tensor } from '../../src/ir/tensor.js';
+import { tensor } from '../../src/ir/run/tensor.js';
 import type { Tensor, Value } from '../../src/ir/types.js';
 import { CUTS, cutTo, expectWithin, largest, SMALL } from './cuts.js';
 import { randomGraph } from './graphs.js';

@@ -1,10 +1,10 @@
 /** Lowering makes equal values one, and only those: infinities and zeros of either sign are different numbers. */
 import { expect, test } from 'vitest';
-import { lower } from '../../src/codegen/lower.js';
+import { lower } from '../../src/codegen/groups/lower.js';
 import { build as b } from '../../src/ir/build.js';
 import { input, resultValues, topological } from '../../src/ir/graph.js';
-import { interpretFunc } from '../../src/ir/interpret.js';
-import { tensor } from '../../src/ir/tensor.js';
+import { interpretFunc } from '../../src/ir/run/interpret.js';
+import { tensor } from '../../src/ir/run/tensor.js';
 
 const x = input('x', { dtype: 'f32', shape: [3] });
 const inputs = new Map([['x', tensor([3], [-1, 0, 2])]]);

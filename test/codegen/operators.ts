@@ -1,7 +1,7 @@
 /** Every operator of the table with operands of several shapes: generated, run, compared with the interpreter. */
 import { BATCH } from '../../src/ir/batch.js';
 import { build } from '../../src/ir/build.js';
-import { tensor } from '../../src/ir/tensor.js';
+import { tensor } from '../../src/ir/run/tensor.js';
 import type { OpName, Tensor, Value } from '../../src/ir/types.js';
 import { drawDropout } from '../../src/passes/dropout.js';
 import { type Model, random } from './harness.js';

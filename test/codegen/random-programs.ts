@@ -2,7 +2,7 @@
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { shapeAt } from '../../src/ir/batch.js';
-import { interpret } from '../../src/ir/interpret.js';
+import { interpret } from '../../src/ir/run/interpret.js';
 import type { Module, Tensor, Value } from '../../src/ir/types.js';
 import { optimize } from '../../src/passes/index.js';
 import { parameters, random } from '../passes/models.js';

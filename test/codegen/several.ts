@@ -1,8 +1,8 @@
 /** Graphs of which one kernel stores several values, for the simulator and for GPUs; and one whose kernel stores the statistics of its rows. */
 import { build } from '../../src/ir/build.js';
-import { interpretValues } from '../../src/ir/interpret.js';
 import { sizeOf } from '../../src/ir/ops/shapes.js';
-import { tensor } from '../../src/ir/tensor.js';
+import { interpretValues } from '../../src/ir/run/interpret.js';
+import { tensor } from '../../src/ir/run/tensor.js';
 import type { Tensor, Value } from '../../src/ir/types.js';
 import { Model } from './harness.js';
 

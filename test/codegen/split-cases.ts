@@ -2,7 +2,7 @@
 import { BATCH } from '../../src/ir/batch.js';
 import { build } from '../../src/ir/build.js';
 import { sizeOf } from '../../src/ir/ops/shapes.js';
-import { tensor } from '../../src/ir/tensor.js';
+import { tensor } from '../../src/ir/run/tensor.js';
 import type { Tensor, Value } from '../../src/ir/types.js';
 import type { Model } from './harness.js';
 

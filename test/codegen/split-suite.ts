@@ -1,7 +1,7 @@
 /** Split sums on a driver: right, the same bits each time, and in each sample the same however many run together. */
 import { describe, expect, it } from 'vitest';
 import { sizeOf } from '../../src/ir/ops/shapes.js';
-import { tensor } from '../../src/ir/tensor.js';
+import { tensor } from '../../src/ir/run/tensor.js';
 import { agrees, compiled, execute, Model } from './harness.js';
 import { SPLIT_CASES } from './split-cases.js';
 import { choicesOn, type Driver, withDriver } from './suite.js';

@@ -1,14 +1,14 @@
 /** Long sums are split where that pays, into parts that hold each term once, and come to what they came to. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { lower } from '../../src/codegen/lower.js';
-import { type SumProblem, splitOf } from '../../src/codegen/split-schedules.js';
+import { lower } from '../../src/codegen/groups/lower.js';
+import { type SumProblem, splitOf } from '../../src/codegen/groups/split-schedules.js';
 import { BATCH, shapeAt } from '../../src/ir/batch.js';
 import { build } from '../../src/ir/build.js';
 import { input, make, resultValues, topological } from '../../src/ir/graph.js';
-import { interpretFunc } from '../../src/ir/interpret.js';
 import { sizeOf } from '../../src/ir/ops/shapes.js';
-import { tensor } from '../../src/ir/tensor.js';
+import { interpretFunc } from '../../src/ir/run/interpret.js';
+import { tensor } from '../../src/ir/run/tensor.js';
 import type { DType, Func, OpName, Tensor, Value } from '../../src/ir/types.js';
 import { Model, random } from './harness.js';
 import { SPLIT_CASES } from './split-cases.js';

@@ -1,6 +1,6 @@
 /** The tests of generated programs that need a GPU, for one driver. A test file for each driver calls it: a process has one driver. */
 import { afterAll, describe, expect, it } from 'vitest';
-import { workgroupsAt } from '../../runtime/grid.js';
+import { workgroupsAt } from '../../runtime/program/grid.js';
 import { BATCH } from '../../src/ir/batch.js';
 import { build } from '../../src/ir/build.js';
 import { OP_NAMES } from '../../src/ir/ops/index.js';

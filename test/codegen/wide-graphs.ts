@@ -4,7 +4,7 @@
  */
 import { build } from '../../src/ir/build.js';
 import { sizeOf, tryBroadcast } from '../../src/ir/ops/shapes.js';
-import { tensor } from '../../src/ir/tensor.js';
+import { tensor } from '../../src/ir/run/tensor.js';
 import type { Value } from '../../src/ir/types.js';
 import { Model, random } from './harness.js';
 

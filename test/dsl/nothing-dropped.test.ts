@@ -11,10 +11,10 @@ import { format } from '../../src/dsl/format.js';
 import { toJsonSpec } from '../../src/dsl/json.js';
 import { fromJsonSpec } from '../../src/dsl/json-read.js';
 import { parse } from '../../src/dsl/parse.js';
-import { read } from '../../src/dsl/semantics/options.js';
+import { read } from '../../src/dsl/semantics/models/options.js';
 import { STD } from '../../src/dsl/std.generated.js';
 import { LEXER } from '../../src/dsl/tokens.js';
-import { printModule } from '../../src/ir/text.js';
+import { printModule } from '../../src/ir/text/print.js';
 
 const RUNS = Number(process.env.FUZZ_RUNS ?? 80);
 const sketch = readFileSync(new URL('./syntax/fixtures/sketch.peft', import.meta.url), 'utf8');

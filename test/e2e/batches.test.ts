@@ -1,7 +1,7 @@
 /** What depends on the batch but not on the input: computed where the number of images is known. */
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { relativeError } from '../../src/api/rows.js';
+import { relativeError } from '../../src/api/golden/rows.js';
 import { EspalierError } from '../../src/diagnostics/types.js';
 import { random, resultAsWritten } from '../api/support.js';
 import { compileTo, scratch, withProgram } from './support.js';

@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { argmax, HERE, METHODS, reference, testDigits } from '../../examples/fashion/mnist.js';
-import { relativeError } from '../../src/api/rows.js';
+import { relativeError } from '../../src/api/golden/rows.js';
 import { compileTo, driverName, scratch, withProgram } from './support.js';
 
 const folder = scratch();

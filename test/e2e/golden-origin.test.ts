@@ -2,12 +2,12 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { analyseModel } from '../../src/api/analyse.js';
-import { compareCompiled, type GoldenRequest, goldenOf } from '../../src/api/golden.js';
+import { compareCompiled, type GoldenRequest, goldenOf } from '../../src/api/golden/golden.js';
+import { relativeError, worstOutput } from '../../src/api/golden/rows.js';
 import type { Host } from '../../src/api/host.js';
 import { interpretInWorkers } from '../../src/api/node/workers.js';
 import { loadParameters } from '../../src/api/parameters.js';
-import { relativeError, worstOutput } from '../../src/api/rows.js';
-import { interpret } from '../../src/ir/interpret.js';
+import { interpret } from '../../src/ir/run/interpret.js';
 import type { Tensor } from '../../src/ir/types.js';
 import { optimize } from '../../src/passes/index.js';
 import { adapted, failure } from '../api/support.js';

@@ -2,11 +2,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { fileEntry, seal } from '../../runtime/digest.js';
+import { fileEntry, seal } from '../../runtime/program/digest.js';
 import { compile } from '../../src/api/index.js';
 import { EspalierError } from '../../src/diagnostics/types.js';
-import { storeTensor } from '../../src/formats/elements.js';
-import { encodeSafetensors } from '../../src/formats/safetensors.js';
+import { storeTensor } from '../../src/formats/tensors/elements.js';
+import { encodeSafetensors } from '../../src/formats/tensors/safetensors.js';
 import { random } from '../api/support.js';
 import { compileTo, host, scratch, withProgram } from './support.js';
 

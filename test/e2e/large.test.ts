@@ -6,11 +6,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { workgroupsAt } from '../../runtime/grid.js';
-import type { BufferRef, Program } from '../../runtime/program.js';
+import { workgroupsAt } from '../../runtime/program/grid.js';
+import type { BufferRef, Program } from '../../runtime/program/program.js';
 import { compile, writeCompiled } from '../../src/api/index.js';
-import { storeTensor } from '../../src/formats/elements.js';
-import { encodeSafetensors } from '../../src/formats/safetensors.js';
+import { storeTensor } from '../../src/formats/tensors/elements.js';
+import { encodeSafetensors } from '../../src/formats/tensors/safetensors.js';
 import type { Tensor } from '../../src/ir/types.js';
 import { host, random } from '../api/support.js';
 import { driverName, scratch, withProgram } from './support.js';

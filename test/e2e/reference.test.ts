@@ -1,7 +1,7 @@
 /** Compiled programs on the GPU against transformers' logits for the tiny random checkpoints of test/fixtures. */
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { relativeError } from '../../src/api/rows.js';
+import { relativeError } from '../../src/api/golden/rows.js';
 import { FIXTURES, readTensors, vitSpec } from '../api/support.js';
 import { compileTo, scratch, withProgram } from './support.js';
 

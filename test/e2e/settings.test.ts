@@ -1,7 +1,7 @@
 /** What `deploy` can ask for, run on the GPU: factors, half precision, this device's own limits, several images a pass. */
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { relativeError } from '../../src/api/rows.js';
+import { relativeError } from '../../src/api/golden/rows.js';
 import { adapted, random, resultAsWritten } from '../api/support.js';
 import { compileTo, scratch, withProgram } from './support.js';
 

@@ -1,13 +1,13 @@
 /** Checkpoints: how every tensor of one is accounted for, on the way in and on the way out. */
 import { describe, expect, test } from 'vitest';
-import { encodeAdapter } from '../../src/formats/adapter.js';
-import { memoryFolder, memorySource } from '../../src/formats/bytes.js';
+import { encodeAdapter } from '../../src/formats/adapters/adapter.js';
+import { encodeMasks, readMasks } from '../../src/formats/adapters/masks.js';
 import { loadSources, nonFinite, openCheckpoint } from '../../src/formats/checkpoint.js';
-import { storeTensor } from '../../src/formats/elements.js';
 import { exportCheckpoint } from '../../src/formats/export.js';
-import { encodeMasks, readMasks } from '../../src/formats/masks.js';
 import { openFolder } from '../../src/formats/node/files.js';
-import { encodeSafetensors, type StoredType } from '../../src/formats/safetensors.js';
+import { memoryFolder, memorySource } from '../../src/formats/tensors/bytes.js';
+import { storeTensor } from '../../src/formats/tensors/elements.js';
+import { encodeSafetensors, type StoredType } from '../../src/formats/tensors/safetensors.js';
 import type { NamedTensor, SourceLike } from '../../src/formats/types.js';
 import type { Tensor, TensorType } from '../../src/ir/types.js';
 import { fileOf, floats } from './support.js';

@@ -1,7 +1,7 @@
 /** Conversions of half precision and bfloat16, over all bit patterns. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { fromBfloat, fromHalves, toBfloat, toHalves } from '../../src/formats/float16.js';
+import { fromBfloat, fromHalves, toBfloat, toHalves } from '../../src/formats/tensors/float16.js';
 
 const all = Uint16Array.from({ length: 65536 }, (_, i) => i);
 

@@ -1,9 +1,9 @@
 /** Hugging Face folders: what they say of themselves, and what is no checkpoint at all. */
 import { describe, expect, test } from 'vitest';
-import { memoryFolder, memorySource } from '../../src/formats/bytes.js';
 import { type OpenCheckpoint, openCheckpoint } from '../../src/formats/checkpoint.js';
-import { canonicalNames } from '../../src/formats/huggingface.js';
+import { canonicalNames } from '../../src/formats/huggingface/huggingface.js';
 import { openCheckpointAt } from '../../src/formats/node/open.js';
+import { memoryFolder, memorySource } from '../../src/formats/tensors/bytes.js';
 import { fileOf, floats } from './support.js';
 
 const STATISTICS = { image_mean: [0.5, 0.5, 0.5], image_std: [0.5, 0.5, 0.5] };

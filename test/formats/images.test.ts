@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { memorySource } from '../../src/formats/bytes.js';
-import { idxImage, readIdx } from '../../src/formats/idx.js';
 import { openFile } from '../../src/formats/node/files.js';
 import { decodeImage, listImages, listLabelledImages } from '../../src/formats/node/images.js';
+import { memorySource } from '../../src/formats/tensors/bytes.js';
+import { idxImage, readIdx } from '../../src/formats/tensors/idx.js';
 import { pillowPictures, withoutAlpha } from '../bytes.js';
 
 let folder: string;

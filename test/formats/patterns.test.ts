@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { namePattern, PatternError } from '../../src/formats/patterns.js';
+import { namePattern, PatternError } from '../../src/formats/adapters/patterns.js';
 
 interface Reference {
   readonly names: readonly string[];

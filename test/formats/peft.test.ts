@@ -1,11 +1,11 @@
 /** Adapter folders of the library peft: their tensors under our names, with the update that peft would apply. */
 import { describe, expect, test } from 'vitest';
-import { moduleSites } from '../../src/formats/adapter.js';
-import { memoryFolder } from '../../src/formats/bytes.js';
+import { moduleSites } from '../../src/formats/adapters/adapter.js';
 import { loadSources, openCheckpoint } from '../../src/formats/checkpoint.js';
-import { storeTensor } from '../../src/formats/elements.js';
 import { openCheckpointAt } from '../../src/formats/node/open.js';
-import { encodeSafetensors } from '../../src/formats/safetensors.js';
+import { memoryFolder } from '../../src/formats/tensors/bytes.js';
+import { storeTensor } from '../../src/formats/tensors/elements.js';
+import { encodeSafetensors } from '../../src/formats/tensors/safetensors.js';
 import type { NamedTensor, SiteLike, SourceLike } from '../../src/formats/types.js';
 import type { Tensor, TensorType } from '../../src/ir/types.js';
 

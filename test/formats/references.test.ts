@@ -7,14 +7,14 @@ import { analyseModel } from '../../src/api/analyse.js';
 import { merge } from '../../src/api/merge.js';
 import { nodeHost } from '../../src/api/node/host.js';
 import { loadParameters } from '../../src/api/parameters.js';
-import { memoryFolder } from '../../src/formats/bytes.js';
 import { openCheckpoint } from '../../src/formats/checkpoint.js';
-import { readIdx } from '../../src/formats/idx.js';
 import { openFile } from '../../src/formats/node/files.js';
 import { openCheckpointAt } from '../../src/formats/node/open.js';
+import { memoryFolder } from '../../src/formats/tensors/bytes.js';
+import { readIdx } from '../../src/formats/tensors/idx.js';
 import { shapeAt } from '../../src/ir/batch.js';
-import { interpret } from '../../src/ir/interpret.js';
-import { tensor } from '../../src/ir/tensor.js';
+import { interpret } from '../../src/ir/run/interpret.js';
+import { tensor } from '../../src/ir/run/tensor.js';
 
 const host = nodeHost();
 

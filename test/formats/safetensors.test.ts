@@ -2,10 +2,15 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { EspalierError } from '../../src/diagnostics/types.js';
-import { type ByteSource, checkRange, memorySource } from '../../src/formats/bytes.js';
-import { readTensor, storeTensor } from '../../src/formats/elements.js';
-import { encodeSafetensors, readHeader, type StoredTensor, type StoredType } from '../../src/formats/safetensors.js';
-import { openSafetensors } from '../../src/formats/store.js';
+import { type ByteSource, checkRange, memorySource } from '../../src/formats/tensors/bytes.js';
+import { readTensor, storeTensor } from '../../src/formats/tensors/elements.js';
+import {
+  encodeSafetensors,
+  readHeader,
+  type StoredTensor,
+  type StoredType,
+} from '../../src/formats/tensors/safetensors.js';
+import { openSafetensors } from '../../src/formats/tensors/store.js';
 
 /** A file of this header and so many bytes of data. */
 function file(header: string, data = 0, claimed?: bigint): Uint8Array {

@@ -1,6 +1,6 @@
 /** Small files of tensors, for the tests of the formats. */
-import { storeTensor } from '../../src/formats/elements.js';
-import { encodeSafetensors } from '../../src/formats/safetensors.js';
+import { storeTensor } from '../../src/formats/tensors/elements.js';
+import { encodeSafetensors } from '../../src/formats/tensors/safetensors.js';
 import type { Tensor } from '../../src/ir/types.js';
 
 /** Elements `from`, `from + 1`, ... */

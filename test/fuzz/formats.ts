@@ -1,19 +1,19 @@
 /** The kinds `safetensors`, `config`, `idx` and `image`: files that come from elsewhere. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { bytesFile } from '../../runtime/files.js';
-import { readSafetensors } from '../../runtime/safetensors.js';
+import { bytesFile } from '../../runtime/program/files.js';
+import { readSafetensors } from '../../runtime/program/safetensors.js';
 import { analyse } from '../../src/api/analyse.js';
 import { loadParameters } from '../../src/api/parameters.js';
-import { encodeAdapter } from '../../src/formats/adapter.js';
-import { type ByteSource, memoryFolder, memorySource } from '../../src/formats/bytes.js';
+import { encodeAdapter } from '../../src/formats/adapters/adapter.js';
+import { encodeMasks, isMaskFile, readMasks } from '../../src/formats/adapters/masks.js';
 import { type OpenCheckpoint, openCheckpoint } from '../../src/formats/checkpoint.js';
-import { readIdx } from '../../src/formats/idx.js';
-import { encodeMasks, isMaskFile, readMasks } from '../../src/formats/masks.js';
 import { decodeImage } from '../../src/formats/node/images.js';
-import { encodeSafetensors, type StoredTensor, type StoredType } from '../../src/formats/safetensors.js';
+import { type ByteSource, memoryFolder, memorySource } from '../../src/formats/tensors/bytes.js';
+import { readIdx } from '../../src/formats/tensors/idx.js';
+import { encodeSafetensors, type StoredTensor, type StoredType } from '../../src/formats/tensors/safetensors.js';
 import { sizeOf } from '../../src/ir/ops/shapes.js';
-import { tensor } from '../../src/ir/tensor.js';
+import { tensor } from '../../src/ir/run/tensor.js';
 import { Broken, type Kind, outcomeOfError } from './case.js';
 import { type Files, filesOf, memoryHost, ROOT } from './host.js';
 import { mutateBytes, mutateJson, mutateJsonText, someNumber } from './mutate.js';

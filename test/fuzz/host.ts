@@ -5,8 +5,8 @@ import { fileURLToPath } from 'node:url';
 import type { Host } from '../../src/api/host.js';
 import { diagnostic } from '../../src/diagnostics/catalogue.js';
 import { EspalierError } from '../../src/diagnostics/types.js';
-import { type ByteSource, type Folder, memoryFolder, memorySource } from '../../src/formats/bytes.js';
 import { openCheckpoint } from '../../src/formats/checkpoint.js';
+import { type ByteSource, type Folder, memoryFolder, memorySource } from '../../src/formats/tensors/bytes.js';
 
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 

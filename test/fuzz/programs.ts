@@ -1,6 +1,6 @@
 /** The kind `program`: folders of compiled programs, changed, loaded and run on a device that only checks what it is asked. */
 
-import { parseProgram } from '../../runtime/check.js';
+import { parseProgram } from '../../runtime/program/check.js';
 import { load, type Session } from '../../runtime/session.js';
 import { compile } from '../../src/api/compile.js';
 import { copyProgram, sealed, tinyProgram } from '../runtime/program.js';

@@ -1,9 +1,9 @@
 /** The kinds `spec` and `spec-json`: text in the language, and specs as JSON, through all that is done with them before a GPU is needed. */
 
-import { parseProgram } from '../../runtime/check.js';
+import { parseProgram } from '../../runtime/program/check.js';
 import { analyse } from '../../src/api/analyse.js';
 import { compile } from '../../src/api/compile.js';
-import { inspect } from '../../src/api/inspect.js';
+import { inspect } from '../../src/api/inspect/inspect.js';
 import { libraryText } from '../../src/api/library.js';
 import { merge } from '../../src/api/merge.js';
 import { render, toJson } from '../../src/diagnostics/render.js';

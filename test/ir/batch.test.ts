@@ -5,13 +5,13 @@ import { BATCH, hasBatch, isBatch, perSample, shapeAt, showSize, sizeAt, wrongSh
 import { build as b } from '../../src/ir/build.js';
 import { equalModules } from '../../src/ir/equal.js';
 import { make, paramRef, ShapeError } from '../../src/ir/graph.js';
-import { InterpretError, interpret } from '../../src/ir/interpret.js';
 import { costOf } from '../../src/ir/ops/cost.js';
 import { showShape } from '../../src/ir/ops/shapes.js';
-import { dependsOnBatch, funcAt, hasSamples, moduleAt, samplesOf } from '../../src/ir/samples.js';
-import { maxDifference, tensor } from '../../src/ir/tensor.js';
-import { printModule } from '../../src/ir/text.js';
-import { parseModule } from '../../src/ir/text-parse.js';
+import { InterpretError, interpret } from '../../src/ir/run/interpret.js';
+import { dependsOnBatch, funcAt, hasSamples, moduleAt, samplesOf } from '../../src/ir/run/samples.js';
+import { maxDifference, tensor } from '../../src/ir/run/tensor.js';
+import { parseModule } from '../../src/ir/text/parse.js';
+import { printModule } from '../../src/ir/text/print.js';
 import type { Module, Param, Value } from '../../src/ir/types.js';
 import { verifyModule } from '../../src/ir/verify.js';
 import { parameters, run } from '../passes/models.js';

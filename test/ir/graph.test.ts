@@ -11,8 +11,8 @@ import {
   users,
   withInputs,
 } from '../../src/ir/graph.js';
-import { InterpretError, interpret, interpretEach, interpretFunc } from '../../src/ir/interpret.js';
-import { fromNested, tensor, toNested } from '../../src/ir/tensor.js';
+import { InterpretError, interpret, interpretEach, interpretFunc } from '../../src/ir/run/interpret.js';
+import { fromNested, tensor, toNested } from '../../src/ir/run/tensor.js';
 import type { Func, Param, Value } from '../../src/ir/types.js';
 import { verifyModule } from '../../src/ir/verify.js';
 import { f32, moduleOf } from './support.js';

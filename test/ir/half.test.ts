@@ -1,6 +1,6 @@
 /** Conversion to halves: exact where it can be, to the nearest even where it must round. */
 import { describe, expect, test } from 'vitest';
-import { fromHalf, HALF_MAX, toHalf } from '../../src/ir/half.js';
+import { fromHalf, HALF_MAX, toHalf } from '../../src/ir/run/half.js';
 
 describe('halves', () => {
   test('every half goes to a number and back', () => {

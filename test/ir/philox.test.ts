@@ -3,9 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { BATCH } from '../../src/ir/batch.js';
 import { build } from '../../src/ir/build.js';
 import { input } from '../../src/ir/graph.js';
-import { interpret } from '../../src/ir/interpret.js';
-import { type Counter, counterOf, philox } from '../../src/ir/philox.js';
-import { tensor } from '../../src/ir/tensor.js';
+import { interpret } from '../../src/ir/run/interpret.js';
+import { type Counter, counterOf, philox } from '../../src/ir/run/philox.js';
+import { tensor } from '../../src/ir/run/tensor.js';
 import type { Module, Tensor, Value } from '../../src/ir/types.js';
 
 /** Of Random123 1.09, `kat_vectors`: counter, key, result. */

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { build as b } from '../../src/ir/build.js';
 import { constant, input, make, paramRef } from '../../src/ir/graph.js';
-import { tensor } from '../../src/ir/tensor.js';
+import { tensor } from '../../src/ir/run/tensor.js';
 import type { Func, Module, Param, Tensor, Value } from '../../src/ir/types.js';
 import { noise } from './support.js';
 

@@ -1,10 +1,10 @@
 /** What the IR tests share: literals, parameters by name, and full expansion of decompositions. */
 import { build } from '../../src/ir/build.js';
 import { input, rewriteValues, withInputs } from '../../src/ir/graph.js';
-import { interpretValues } from '../../src/ir/interpret.js';
 import type { OpDef } from '../../src/ir/ops/define.js';
 import { auxOf, OPS } from '../../src/ir/ops/index.js';
-import { tensor } from '../../src/ir/tensor.js';
+import { interpretValues } from '../../src/ir/run/interpret.js';
+import { tensor } from '../../src/ir/run/tensor.js';
 import type { DType, Func, Module, OpName, Param, Tensor, Value } from '../../src/ir/types.js';
 
 export const f32 = (name: string, ...shape: number[]): Value => input(name, { dtype: 'f32', shape });

@@ -1,10 +1,10 @@
 /** The affine form, rule by rule: what a value is in another, in numbers, and what stands in the way. */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { affineOf, biasOf, isObstacle, weightOf } from '../../src/ir/affine.js';
+import { affineOf, biasOf, isObstacle, weightOf } from '../../src/ir/affine/affine.js';
 import { build as b } from '../../src/ir/build.js';
 import { input, make, paramRef } from '../../src/ir/graph.js';
-import { interpretFunc } from '../../src/ir/interpret.js';
+import { interpretFunc } from '../../src/ir/run/interpret.js';
 import type { OpAttrs, Tensor, Value } from '../../src/ir/types.js';
 import { random, relative } from './models.js';
 

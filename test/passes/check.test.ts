@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { BATCH } from '../../src/ir/batch.js';
 import { build as b } from '../../src/ir/build.js';
 import { input, paramRef } from '../../src/ir/graph.js';
-import { tensor } from '../../src/ir/tensor.js';
+import { tensor } from '../../src/ir/run/tensor.js';
 import type { Func, Tensor, Value } from '../../src/ir/types.js';
 import { checkRegions, type Region } from '../../src/passes/index.js';
 import { random } from './models.js';

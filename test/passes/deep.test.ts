@@ -1,13 +1,13 @@
 /** Graphs thousands of values deep, in every way in which a graph can be deep: no stage may recurse over them, nor take quadratic time. */
 import { describe, expect, it } from 'vitest';
 import { generate } from '../../src/codegen/generate.js';
+import { affineOf, isObstacle, weightOf } from '../../src/ir/affine/affine.js';
 import { dependsOnInput } from '../../src/ir/affine/parse.js';
-import { affineOf, isObstacle, weightOf } from '../../src/ir/affine.js';
 import { equalModules } from '../../src/ir/equal.js';
 import { input, topological } from '../../src/ir/graph.js';
 import { sizeOf } from '../../src/ir/ops/shapes.js';
-import { tensor } from '../../src/ir/tensor.js';
-import { parseModule, printModule } from '../../src/ir/text.js';
+import { tensor } from '../../src/ir/run/tensor.js';
+import { parseModule, printModule } from '../../src/ir/text/print.js';
 import type { Module, Tensor, Value } from '../../src/ir/types.js';
 import { checkRegions, optimize } from '../../src/passes/index.js';
 import { random } from '../codegen/harness.js';

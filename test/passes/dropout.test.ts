@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { BATCH } from '../../src/ir/batch.js';
 import { input, make, resultValues, topological } from '../../src/ir/graph.js';
 import { Interner } from '../../src/ir/intern.js';
-import { interpret } from '../../src/ir/interpret.js';
-import { tensor } from '../../src/ir/tensor.js';
+import { interpret } from '../../src/ir/run/interpret.js';
+import { tensor } from '../../src/ir/run/tensor.js';
 import type { Func, Module, OpName, Value } from '../../src/ir/types.js';
 import { drawDropout } from '../../src/passes/dropout.js';
 

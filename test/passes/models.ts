@@ -3,10 +3,10 @@
 import { dependsOnInput } from '../../src/ir/affine/parse.js';
 import { shapeAt } from '../../src/ir/batch.js';
 import { input, make, paramRef, resultValues, topological } from '../../src/ir/graph.js';
-import { interpret } from '../../src/ir/interpret.js';
 import { type Builder, makeBuilder } from '../../src/ir/ops/builder.js';
 import { sizeOf } from '../../src/ir/ops/shapes.js';
-import { tensor } from '../../src/ir/tensor.js';
+import { interpret } from '../../src/ir/run/interpret.js';
+import { tensor } from '../../src/ir/run/tensor.js';
 import type { Func, Module, OpAttrs, Param, Tensor, Value, ValueOf } from '../../src/ir/types.js';
 
 /** A layer as an adapter sees it. */

@@ -1,8 +1,8 @@
 /** Each pass alone: the program before and after it gives the same numbers; what it prints is kept in golden files. */
 import { describe, expect, it } from 'vitest';
 import { input } from '../../src/ir/graph.js';
-import { printModule } from '../../src/ir/text.js';
-import { parseModule } from '../../src/ir/text-parse.js';
+import { parseModule } from '../../src/ir/text/parse.js';
+import { printModule } from '../../src/ir/text/print.js';
 import type { Module } from '../../src/ir/types.js';
 import { type AdapterMode, optimize, PASSES } from '../../src/passes/index.js';
 import { expectGolden } from '../golden.js';

@@ -4,12 +4,12 @@
  */
 import * as fc from 'fast-check';
 import { expect } from 'vitest';
-import { lower } from '../../src/codegen/lower.js';
+import { lower } from '../../src/codegen/groups/lower.js';
 import { BATCH } from '../../src/ir/batch.js';
 import { input, withInputs } from '../../src/ir/graph.js';
 import type { Module, Tensor, Value } from '../../src/ir/types.js';
-import { checkRegions } from '../../src/passes/check.js';
 import { optimize } from '../../src/passes/index.js';
+import { checkRegions } from '../../src/passes/merge/check.js';
 import { Net, parameters, relative, run } from './models.js';
 
 /** One step: which operator, which earlier values it reads, and whether an adapter brought it. */

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { build as b } from '../../src/ir/build.js';
 import { input, make, paramRef } from '../../src/ir/graph.js';
-import { printFunc } from '../../src/ir/text.js';
+import { printFunc } from '../../src/ir/text/print.js';
 import type { Value } from '../../src/ir/types.js';
 import { simplified } from '../../src/passes/simplify.js';
 

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { BATCH } from '../../src/ir/batch.js';
 import { input, resultValues, topological } from '../../src/ir/graph.js';
-import { dependsOnBatch } from '../../src/ir/samples.js';
+import { dependsOnBatch } from '../../src/ir/run/samples.js';
 import type { Func, Value } from '../../src/ir/types.js';
 import { optimize } from '../../src/passes/index.js';
 import { Net, parameters, relative, run } from './models.js';

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { CATALOGUE } from '../../src/diagnostics/catalogue.js';
 import { EspalierError } from '../../src/diagnostics/types.js';
 import { build as b } from '../../src/ir/build.js';
-import { fromNested, tensor, toNested } from '../../src/ir/tensor.js';
+import { fromNested, tensor, toNested } from '../../src/ir/run/tensor.js';
 import { zeroCount } from '../../src/prune/index.js';
 import { cutSmallest, type Scores, Taker } from '../../src/prune/select.js';
 import { formula, jobOf, matrix, run, wanda } from './support.js';

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { EspalierError } from '../../src/diagnostics/types.js';
 import { build as b } from '../../src/ir/build.js';
-import { tensor } from '../../src/ir/tensor.js';
+import { tensor } from '../../src/ir/run/tensor.js';
 import { formula, jobOf, matrix, run, wanda } from './support.js';
 
 const NAN = Number.NaN;

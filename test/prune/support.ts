@@ -2,7 +2,7 @@
 import { build as b } from '../../src/ir/build.js';
 import { input } from '../../src/ir/graph.js';
 import type { PruneJob, PruneTarget } from '../../src/ir/prune.js';
-import { tensor } from '../../src/ir/tensor.js';
+import { tensor } from '../../src/ir/run/tensor.js';
 import type { Func, Tensor, Value } from '../../src/ir/types.js';
 import { findMasks, type PruneContext } from '../../src/prune/index.js';
 

@@ -3,7 +3,7 @@ import { gzipSync } from 'node:zlib';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { load } from '../../runtime/node/index.js';
-import type { PreprocessStep } from '../../runtime/program.js';
+import type { PreprocessStep } from '../../runtime/program/program.js';
 import { bundleRuntime } from '../../scripts/build-runtime.mjs';
 import { launchChromium, runPage, type Site } from '../browser.js';
 import { copyProgram, expected, scaleWgsl, type Tiny, tinyProgram } from './program.js';

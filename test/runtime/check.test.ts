@@ -1,8 +1,8 @@
 /** What program.json may not say, two of each kind: every check has programs that only it refuses, so that one that is taken out is noticed. */
 import { describe, expect, test } from 'vitest';
-import { checkProgram, parseProgram } from '../../runtime/check.js';
 import { ProgramFileError } from '../../runtime/errors.js';
-import type { BufferRef, Dispatch, Entry, Program } from '../../runtime/program.js';
+import { checkProgram, parseProgram } from '../../runtime/program/check.js';
+import type { BufferRef, Dispatch, Entry, Program } from '../../runtime/program/program.js';
 import { tinyProgram } from './program.js';
 
 const whole = tinyProgram({ samples: 2 }).program;

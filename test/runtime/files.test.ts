@@ -1,11 +1,11 @@
 /** A program's files: missing, truncated, lying, changed at random. Each is a typed error that names the file. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseProgram } from '../../runtime/check.js';
 import { ProgramFileError, RuntimeError } from '../../runtime/errors.js';
-import { bytesFile } from '../../runtime/files.js';
-import type { Program } from '../../runtime/program.js';
-import { readSafetensors } from '../../runtime/safetensors.js';
+import { parseProgram } from '../../runtime/program/check.js';
+import { bytesFile } from '../../runtime/program/files.js';
+import type { Program } from '../../runtime/program/program.js';
+import { readSafetensors } from '../../runtime/program/safetensors.js';
 import { load } from '../../runtime/session.js';
 import { defineConstants, nullDevice } from '../fuzz/device.js';
 import { sealed, type Tiny, tinyProgram, withDigest } from './program.js';

@@ -2,7 +2,7 @@
 import type { Browser } from 'playwright-core';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Program } from '../../runtime/program.js';
+import type { Program } from '../../runtime/program/program.js';
 import { bundleRuntime } from '../../scripts/build-runtime.mjs';
 import { decodeImage } from '../../src/formats/node/images.js';
 import { launchChromium, runPage } from '../browser.js';

@@ -3,9 +3,9 @@
  * steps over images of every shape, a pixel, a line and a strip wider than a texture may be among them.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { centerCrop, resizedSize } from '../../runtime/images/resample.js';
 import { type OpenDevice, openDevice } from '../../runtime/node/device.js';
-import type { PreprocessStep } from '../../runtime/program.js';
-import { centerCrop, resizedSize } from '../../runtime/resample.js';
+import type { PreprocessStep } from '../../runtime/program/program.js';
 import { load } from '../../runtime/session.js';
 import { random } from '../codegen/harness.js';
 import { copyProgram } from './program.js';

@@ -1,9 +1,9 @@
 /** Preprocessing on the GPU against Pillow (test/reference/preprocess.py made the pictures): every pixel equal. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { InputError } from '../../runtime/errors.js';
+import { centerCrop, planSteps, resizedSize, taps } from '../../runtime/images/resample.js';
 import { type OpenDevice, openDevice } from '../../runtime/node/device.js';
-import type { PreprocessStep } from '../../runtime/program.js';
-import { centerCrop, planSteps, resizedSize, taps } from '../../runtime/resample.js';
+import type { PreprocessStep } from '../../runtime/program/program.js';
 import { load } from '../../runtime/session.js';
 import { readBytes } from '../bytes.js';
 import { copyProgram } from './program.js';

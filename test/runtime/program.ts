@@ -1,6 +1,6 @@
 /** Tiny programs written by hand: y = a * relu(x) + b over [batch, 4], in a folder's form, with parts that tests break on purpose. */
 import { createHash } from 'node:crypto';
-import { checkProgram } from '../../runtime/check.js';
+import { checkProgram } from '../../runtime/program/check.js';
 import {
   type Entry,
   type KernelVariant,
@@ -8,7 +8,7 @@ import {
   type Program,
   type Unsealed,
   VERSION,
-} from '../../runtime/program.js';
+} from '../../runtime/program/program.js';
 
 /** A safetensors file of f32 tensors. */
 export function safetensors(

@@ -1,5 +1,5 @@
 /** One direction of a resize on the CPU, by the weights that the runtime gives to the GPU. */
-import { type Filter, taps } from '../../runtime/resample.js';
+import { type Filter, taps } from '../../runtime/images/resample.js';
 
 /** A picture's byte at (x, y) of channel c; of one direction: at a place along it and across it. */
 export type At = (x: number, y: number, c: number) => number;

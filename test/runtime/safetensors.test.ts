@@ -1,9 +1,9 @@
 /** What a weight file may not say, two of each kind: every check has files that only it refuses, so that one that is taken out is noticed. */
 import { describe, expect, test } from 'vitest';
 import { ProgramFileError } from '../../runtime/errors.js';
-import { bytesFile } from '../../runtime/files.js';
-import { captureImage } from '../../runtime/image.js';
-import { readSafetensors } from '../../runtime/safetensors.js';
+import { captureImage } from '../../runtime/images/image.js';
+import { bytesFile } from '../../runtime/program/files.js';
+import { readSafetensors } from '../../runtime/program/safetensors.js';
 
 /** A file with this header and so many bytes behind it; `claimed` instead of the header's length. */
 function file(header: string | Uint8Array, data = 0, claimed?: number): Uint8Array {

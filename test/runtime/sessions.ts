@@ -2,7 +2,7 @@
 import { afterAll, beforeAll } from 'vitest';
 import type { RuntimeError } from '../../runtime/errors.js';
 import { type OpenDevice, openDevice } from '../../runtime/node/device.js';
-import type { KernelVariant } from '../../runtime/program.js';
+import type { KernelVariant } from '../../runtime/program/program.js';
 import { type LoadOptions, load, type Session } from '../../runtime/session.js';
 import type { Tiny } from './program.js';
 

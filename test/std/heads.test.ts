@@ -1,7 +1,7 @@
 /** Heads read the tokens that a backbone says it has, whatever they are. */
 import { describe, expect, test } from 'vitest';
 import { BATCH } from '../../src/ir/batch.js';
-import { tensor } from '../../src/ir/tensor.js';
+import { tensor } from '../../src/ir/run/tensor.js';
 import { codes, good, rendered, run } from '../dsl/semantics/helper.js';
 
 const DIM = 2;

@@ -5,8 +5,8 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { openFile } from '../../src/formats/node/files.js';
-import { openSafetensors } from '../../src/formats/store.js';
-import { interpret } from '../../src/ir/interpret.js';
+import { openSafetensors } from '../../src/formats/tensors/store.js';
+import { interpret } from '../../src/ir/run/interpret.js';
 import type { Module, Tensor } from '../../src/ir/types.js';
 import { optimize } from '../../src/passes/index.js';
 import { good } from '../dsl/semantics/helper.js';

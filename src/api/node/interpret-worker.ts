@@ -1,8 +1,8 @@
 /** The thread that `workers.ts` starts: reads a program from its text and interprets it. */
 import { parentPort } from 'node:worker_threads';
-import { interpret } from '../../ir/interpret.js';
 import { DataError } from '../../ir/ops/errors.js';
-import { parseModule } from '../../ir/text-parse.js';
+import { interpret } from '../../ir/run/interpret.js';
+import { parseModule } from '../../ir/text/parse.js';
 import type { WorkerAnswer, WorkerJob } from './workers.js';
 
 parentPort!.on('message', ({ module, inputs, params }: WorkerJob) => {

@@ -15,7 +15,7 @@ import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
 import { decodeImage, listImages, listLabelledImages, type Unreadable } from '../../formats/node/images.js';
 import { restoreFolder } from '../../formats/node/leftovers.js';
 import type { RgbaImage } from '../../formats/types.js';
-import { type Evaluation, figures } from '../metrics.js';
+import { type Evaluation, figures } from '../golden/metrics.js';
 import type { Progress } from '../parameters.js';
 
 /** @throws EspalierError if the folder is not a program; RuntimeError if it cannot run here */

@@ -3,7 +3,7 @@ import type { Checked } from '../../diagnostics/types.js';
 import { type Analysis, analyse as analyseOn, type Spec, type SpecOptions } from '../analyse.js';
 import { type Compiled, type CompileOptions, compile as compileOn } from '../compile.js';
 import type { Host } from '../host.js';
-import { type Inspected, type InspectOptions, inspect as inspectOn } from '../inspect.js';
+import { type Inspected, type InspectOptions, inspect as inspectOn } from '../inspect/inspect.js';
 import { type Merged, type MergeOptions, merge as mergeOn } from '../merge.js';
 import { nodeHost } from './host.js';
 

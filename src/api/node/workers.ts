@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { usedParams } from '../../ir/graph.js';
 import { DataError } from '../../ir/ops/errors.js';
-import { printModule } from '../../ir/text.js';
+import { printModule } from '../../ir/text/print.js';
 import type { Elements, OpName, Param, Tensor } from '../../ir/types.js';
 import type { InterpretJob } from '../host.js';
 

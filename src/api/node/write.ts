@@ -11,7 +11,7 @@ import { openFile } from '../../formats/node/files.js';
 import { type OutputState, outputState, writeFolderAtomic } from '../../formats/node/folder.js';
 import { restoreFolder } from '../../formats/node/leftovers.js';
 import { requireWritable } from '../../formats/node/writing.js';
-import { openSafetensors } from '../../formats/store.js';
+import { openSafetensors } from '../../formats/tensors/store.js';
 import type { Compiled } from '../compile.js';
 import type { Merged } from '../merge.js';
 

@@ -3,7 +3,7 @@
  * it and four of elements where not; conditions of a store become branches; quotients and remainders of indices get names, each computed once
  * in a block.
  */
-import { constIndex, dependsOn, type Index, laneForm, shift, substitute } from '../indexing.js';
+import { constIndex, dependsOn, type Index, laneForm, shift, substitute } from '../read/indexing.js';
 import {
   add,
   all,

@@ -2,7 +2,7 @@
  * Builds the statements of one function: values with new names, nested blocks, and a memo so that the same value at the same place is
  * computed once. A memo made inside a block is forgotten at its end, as the name that it stands for is.
  */
-import { type Index, variable } from '../indexing.js';
+import { type Index, variable } from '../read/indexing.js';
 import { name, u32 } from './expr.js';
 import type { Condition, Expr, Stmt, Type } from './types.js';
 

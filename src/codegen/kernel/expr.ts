@@ -1,7 +1,7 @@
 /** Constructors of expressions. A scalar beside a vector is spread over it; types are checked here, so that a wrong one shows where it is made. */
 import { isBatch, perSample } from '../../ir/batch.js';
-import { HALF_MAX } from '../../ir/half.js';
-import { dependsOn, type Index, mayHoldBatch } from '../indexing.js';
+import { HALF_MAX } from '../../ir/run/half.js';
+import { dependsOn, type Index, mayHoldBatch } from '../read/indexing.js';
 import type { BinaryOp, Builtin, Collective, Expr, Lanes, Scalar, Type, UnaryOp } from './types.js';
 
 export const F32: Type = { scalar: 'f32', lanes: 1 };

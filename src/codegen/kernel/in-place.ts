@@ -4,7 +4,7 @@
  * store, and every load comes before it in the same call of the same function, in the same turn of the same loop, at the same address. A thread
  * then reads just those elements that it goes on to write, which no other thread writes.
  */
-import type { Index } from '../indexing.js';
+import type { Index } from '../read/indexing.js';
 import type { Kernel, KernelFunction, Stmt } from './types.js';
 import { bodiesOf, eachExpr, withExprs, withOperands } from './walk.js';
 

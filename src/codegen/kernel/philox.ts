@@ -1,5 +1,5 @@
-/** Philox 4x32-10 as kernels compute it: src/ir/philox.ts says what it is. */
-import { KEY_STEPS, MULTIPLIERS, ROUNDS } from '../../ir/philox.js';
+/** Philox 4x32-10 as kernels compute it: src/ir/run/philox.ts says what it is. */
+import { KEY_STEPS, MULTIPLIERS, ROUNDS } from '../../ir/run/philox.js';
 import { Body } from './body.js';
 import { add, binary, call, mul, U32, u32, uint, vector } from './expr.js';
 import type { Expr, KernelFunction, Type } from './types.js';

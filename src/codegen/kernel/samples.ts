@@ -3,7 +3,7 @@
  * simulator look at kernels so.
  */
 import { BATCH, isBatch, parted, sizeAt } from '../../ir/batch.js';
-import { constIndex, div, type Index, mod, scale, sum, variable } from '../indexing.js';
+import { constIndex, div, type Index, mod, scale, sum, variable } from '../read/indexing.js';
 import { SAMPLES, u32 } from './expr.js';
 import type { Condition, Expr, Kernel, LoweredKernel, Stmt } from './types.js';
 import { eachExpr, eachStmt, withExprs, withOperands } from './walk.js';

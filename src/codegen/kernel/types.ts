@@ -5,8 +5,9 @@
  * Values are scalars or short vectors. Buffers, workgroup memory and private arrays are the only memory. Addresses of buffers are `Index`es
  * (indexing.ts): linear sums with known ranges, whose variables are names of the program. An address that holds LANE is that of four elements.
  */
-import type { Index } from '../indexing.js';
-import type { Layout } from '../layout.js';
+
+import type { Layout } from '../buffers/layout.js';
+import type { Index } from '../read/indexing.js';
 
 export type Scalar = 'f32' | 'f16' | 'i32' | 'u32' | 'bool';
 export type Lanes = 1 | 2 | 3 | 4;

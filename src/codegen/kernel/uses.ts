@@ -3,7 +3,7 @@
  * of a tensor is bound and nothing else; if it is more than one binding may hold, through several windows that follow one another.
  */
 import { BATCH, isBatch, parted } from '../../ir/batch.js';
-import { constIndex, dependsOn, type Index, laneForm, substitute } from '../indexing.js';
+import { constIndex, dependsOn, type Index, laneForm, substitute } from '../read/indexing.js';
 import { BatchInside } from './expr.js';
 import type { BoundWindow, Buffer, Condition, Expr, Kernel, Stmt, Type } from './types.js';
 import { eachExpr, eachStmt } from './walk.js';

@@ -5,7 +5,7 @@ import { extname, join } from 'node:path';
 import sharp from 'sharp';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { EspalierError } from '../../diagnostics/types.js';
-import { readAll } from '../bytes.js';
+import { readAll } from '../tensors/bytes.js';
 import type { RgbaImage } from '../types.js';
 import { cannotRead, isDescriptor, openFile, readWhole } from './files.js';
 

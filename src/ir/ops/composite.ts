@@ -11,8 +11,8 @@ import {
   normReference,
   softmaxReference,
   solveReference,
-} from './reference-composite.js';
-import { decomposeResize, resizeReference } from './resample.js';
+} from './reference/composite.js';
+import { decomposeResize, resizeReference } from './reference/resample.js';
 import {
   floats,
   needAxis,

@@ -5,7 +5,7 @@ import { decomposeConv2d } from './decompose-conv.js';
 import type { OpDef } from './define.js';
 import { costEach, traffic } from './define.js';
 import { refuse } from './errors.js';
-import { conv2dReference, kronReference, linearReference, matmulReference } from './reference-contract.js';
+import { conv2dReference, kronReference, linearReference, matmulReference } from './reference/contract.js';
 import { floats, needKnown, needRank, needVector, showShape, sizeOf, tryBroadcast } from './shapes.js';
 
 const last = (t: TensorType): number => t.shape.at(-1) ?? 1;

@@ -1,5 +1,5 @@
 /** Loops over broadcast operands that the pointwise references share. */
-import { allocate } from '../tensor.js';
+import { allocate } from '../run/tensor.js';
 import type { ArrayOf, DType, Elements, Tensor, TensorType } from '../types.js';
 import { sameShape, sizeOf, stridesOf } from './shapes.js';
 

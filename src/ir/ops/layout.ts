@@ -1,10 +1,11 @@
 /** Operators that move elements and compute nothing. */
 import { isBatch, showSize } from '../batch.js';
-import { allocate } from '../tensor.js';
+import { allocate } from '../run/tensor.js';
 import type { OpDef } from './define.js';
 import { costEach, costFree } from './define.js';
 import { expand, written } from './elementwise.js';
 import { DataError, refuse, refuseType } from './errors.js';
+import { copyBlock, strided } from './reference/strided.js';
 import {
   needAxes,
   needAxis,
@@ -17,7 +18,6 @@ import {
   stridesOf,
   tryBroadcast,
 } from './shapes.js';
-import { copyBlock, strided } from './strided.js';
 
 export const reshape: OpDef<'reshape'> = {
   family: 'layout',

@@ -1,8 +1,8 @@
 /** Operators without operands: parameters, arguments, constants, counting. */
 
 import { isBatch } from '../batch.js';
-import { counterOf, philox } from '../philox.js';
-import { full, zeros } from '../tensor.js';
+import { counterOf, philox } from '../run/philox.js';
+import { full, zeros } from '../run/tensor.js';
 import type { OpDef } from './define.js';
 import { costFree, traffic } from './define.js';
 import { refuse } from './errors.js';

@@ -1,12 +1,12 @@
 /** Reductions along axes, and selection of the largest. */
 import { isBatch, perSample } from '../batch.js';
-import { allocate } from '../tensor.js';
+import { allocate } from '../run/tensor.js';
 import type { Tensor, TensorType, Value } from '../types.js';
 import type { OpDef } from './define.js';
 import { traffic } from './define.js';
 import { refuse } from './errors.js';
+import { strided } from './reference/strided.js';
 import { floats, isNumber, needAxes, needAxis, needKnown, oneDType, showShape, sizeOf, stridesOf } from './shapes.js';
-import { strided } from './strided.js';
 
 /** The reduced axes last, as [rows, columns] of a dense array. */
 function rowsOf(x: Tensor, axes: readonly number[]): { data: Tensor['data']; rows: number; cols: number } {

@@ -5,16 +5,16 @@
  */
 
 import { describe, expect, it } from 'vitest';
-import { workgroupsAt } from '../../../runtime/grid.js';
+import { workgroupsAt } from '../../../runtime/program/grid.js';
 import { compile, nodeHost } from '../../../src/api/index.js';
-import { SUBGROUP_SIZES } from '../../../src/codegen/contract-schedules.js';
-import type { Group } from '../../../src/codegen/group.js';
+import { SUBGROUP_SIZES } from '../../../src/codegen/contract/schedules.js';
+import type { Group } from '../../../src/codegen/groups/group.js';
 import { kernelAt } from '../../../src/codegen/kernel/samples.js';
-import type { FaultKind } from '../../../src/codegen/kernel/simulate.js';
-import { verifyKernel } from '../../../src/codegen/kernel/verify.js';
+import type { FaultKind } from '../../../src/codegen/kernel/simulate/simulate.js';
+import { verifyKernel } from '../../../src/codegen/kernel/verify/verify.js';
 import type { BuiltVariant } from '../../../src/codegen/kernel.js';
-import { reduceDomain } from '../../../src/codegen/kernel-reduce.js';
-import { rowPlan } from '../../../src/codegen/rows.js';
+import { reduceDomain } from '../../../src/codegen/reduce/kernel.js';
+import { rowPlan } from '../../../src/codegen/reduce/rows.js';
 import { Case, type GroupKernel, type Model, modelOf, multiplyAdds, textOf } from './group-kernels.js';
 import { MODELS } from './models.js';
 import { shrunk } from './shrink.js';

@@ -4,29 +4,29 @@
  */
 
 import { describe, expect, it } from 'vitest';
-import { workgroupsAt } from '../../../runtime/grid.js';
-import { attentionCandidates, attentionVariant } from '../../../src/codegen/attention.js';
-import type { AttentionSchedule } from '../../../src/codegen/attention-schedules.js';
+import { workgroupsAt } from '../../../runtime/program/grid.js';
+import { attentionCandidates, attentionVariant } from '../../../src/codegen/attention/attention.js';
+import { attentionProblem } from '../../../src/codegen/attention/kernel.js';
+import type { AttentionSchedule } from '../../../src/codegen/attention/schedules.js';
 import { type DeviceClass, RANKS } from '../../../src/codegen/candidates.js';
 import {
   type ContractSchedule,
   contractCandidates,
   contractVariant,
   contractVariants,
-} from '../../../src/codegen/contract.js';
-import { SUBGROUP_SIZES } from '../../../src/codegen/contract-schedules.js';
-import { ZERO } from '../../../src/codegen/indexing.js';
+} from '../../../src/codegen/contract/contract.js';
+import { SUBGROUP_SIZES } from '../../../src/codegen/contract/schedules.js';
 import { explicitAddresses } from '../../../src/codegen/kernel/addresses.js';
 import { Body } from '../../../src/codegen/kernel/body.js';
 import * as e from '../../../src/codegen/kernel/expr.js';
-import { simulate } from '../../../src/codegen/kernel/simulate.js';
+import { simulate } from '../../../src/codegen/kernel/simulate/simulate.js';
 import type { Buffer, Expr, KernelFunction, Type } from '../../../src/codegen/kernel/types.js';
-import { verifyKernel } from '../../../src/codegen/kernel/verify.js';
+import { verifyKernel } from '../../../src/codegen/kernel/verify/verify.js';
 import { KernelWriter } from '../../../src/codegen/kernel.js';
-import { attentionProblem } from '../../../src/codegen/kernel-attention.js';
-import { reduceVariant } from '../../../src/codegen/kernel-reduce.js';
 import type { ContractProblem, GeneratedVariant } from '../../../src/codegen/problem.js';
-import { type ReduceSchedule, reduceCandidates } from '../../../src/codegen/reduce-schedules.js';
+import { ZERO } from '../../../src/codegen/read/indexing.js';
+import { reduceVariant } from '../../../src/codegen/reduce/kernel.js';
+import { type ReduceSchedule, reduceCandidates } from '../../../src/codegen/reduce/schedules.js';
 import { BASELINE } from '../../../src/codegen/schedule.js';
 import { BATCH } from '../../../src/ir/batch.js';
 import { build } from '../../../src/ir/build.js';

@@ -2,31 +2,31 @@
  * The kernels of a model, one for each group of operators, and one kernel run by itself in the simulator beside the interpreter. The only file of
  * these tests that knows how the compiler goes from a spec to kernels.
  */
-import { workgroupsAt } from '../../../runtime/grid.js';
+import { workgroupsAt } from '../../../runtime/program/grid.js';
 import type { Spec } from '../../../src/api/analyse.js';
 import { analyseModel } from '../../../src/api/analyse.js';
 import { nodeHost } from '../../../src/api/index.js';
-import { Schedules } from '../../../src/codegen/alike.js';
-import { fuse } from '../../../src/codegen/fuse.js';
-import type { Group } from '../../../src/codegen/group.js';
-import { placeOver } from '../../../src/codegen/in-place.js';
+import { placeOver } from '../../../src/codegen/buffers/in-place.js';
+import { type PackedWeight, WeightLayouts } from '../../../src/codegen/buffers/weight-matrix.js';
+import { Weights } from '../../../src/codegen/buffers/weights.js';
+import { Schedules } from '../../../src/codegen/groups/alike.js';
+import { fuse } from '../../../src/codegen/groups/fuse.js';
+import type { Group } from '../../../src/codegen/groups/group.js';
+import { lower } from '../../../src/codegen/groups/lower.js';
 import { printKernel } from '../../../src/codegen/kernel/print.js';
 import { kernelAt } from '../../../src/codegen/kernel/samples.js';
-import { type Simulation, simulate } from '../../../src/codegen/kernel/simulate.js';
+import { type Simulation, simulate } from '../../../src/codegen/kernel/simulate/simulate.js';
 import type { BoundWindow } from '../../../src/codegen/kernel/types.js';
 import type { BuiltKernel, BuiltVariant, Held, KernelContext } from '../../../src/codegen/kernel.js';
-import { lower } from '../../../src/codegen/lower.js';
 import { BASELINE } from '../../../src/codegen/schedule.js';
-import { type PackedWeight, WeightLayouts } from '../../../src/codegen/weight-matrix.js';
-import { Weights } from '../../../src/codegen/weights.js';
 import { isBatch, shapeAt } from '../../../src/ir/batch.js';
 import { build } from '../../../src/ir/build.js';
 import { input, postorder, resultValues, rewriteValues, withInputs } from '../../../src/ir/graph.js';
-import { fromHalf, toHalf } from '../../../src/ir/half.js';
-import { interpretValues } from '../../../src/ir/interpret.js';
 import { costOf } from '../../../src/ir/ops/cost.js';
 import { sizeOf } from '../../../src/ir/ops/shapes.js';
-import { valuesAt } from '../../../src/ir/samples.js';
+import { fromHalf, toHalf } from '../../../src/ir/run/half.js';
+import { interpretValues } from '../../../src/ir/run/interpret.js';
+import { valuesAt } from '../../../src/ir/run/samples.js';
 import type { Module, Param, Tensor, Value } from '../../../src/ir/types.js';
 import { type AdapterMode, optimize } from '../../../src/passes/index.js';
 import { compiled, random, randomTensor } from '../harness.js';

@@ -1,11 +1,11 @@
 /** Buffers that are read and written in place: what the verifier refuses, whether it goes wrong or not, and that the simulator sees it where it does. */
 import { describe, expect, it } from 'vitest';
-import { mod, scale, shift, sum } from '../../../src/codegen/indexing.js';
 import { explicitAddresses } from '../../../src/codegen/kernel/addresses.js';
 import * as e from '../../../src/codegen/kernel/expr.js';
 import { inPlace, notInPlace } from '../../../src/codegen/kernel/in-place.js';
-import { simulate } from '../../../src/codegen/kernel/simulate.js';
+import { simulate } from '../../../src/codegen/kernel/simulate/simulate.js';
 import type { Kernel, Stmt } from '../../../src/codegen/kernel/types.js';
+import { mod, scale, shift, sum } from '../../../src/codegen/read/indexing.js';
 import { BASELINE } from '../../../src/codegen/schedule.js';
 import {
   accepted,

@@ -3,25 +3,25 @@
  * product; operands are read by vec4 whichever way they lie; a weight that products read both ways round is stored once.
  */
 import { describe, expect, it } from 'vitest';
-import { workgroupsAt } from '../../../runtime/grid.js';
-import { contractVariants } from '../../../src/codegen/contract.js';
-import { fuse } from '../../../src/codegen/fuse.js';
-import { type Index, LANE, scale, shift, sum } from '../../../src/codegen/indexing.js';
+import { workgroupsAt } from '../../../runtime/program/grid.js';
+import { type Layout, rowMajor, tiles } from '../../../src/codegen/buffers/layout.js';
+import { pack } from '../../../src/codegen/buffers/pack.js';
+import { WeightLayouts } from '../../../src/codegen/buffers/weight-matrix.js';
+import { contractVariants } from '../../../src/codegen/contract/contract.js';
+import { fuse } from '../../../src/codegen/groups/fuse.js';
 import { explicitAddresses } from '../../../src/codegen/kernel/addresses.js';
 import { Body } from '../../../src/codegen/kernel/body.js';
 import { component, load, name } from '../../../src/codegen/kernel/expr.js';
-import { simulate } from '../../../src/codegen/kernel/simulate.js';
+import { simulate } from '../../../src/codegen/kernel/simulate/simulate.js';
 import type { Buffer, Kernel } from '../../../src/codegen/kernel/types.js';
-import { verifyKernel } from '../../../src/codegen/kernel/verify.js';
+import { verifyKernel } from '../../../src/codegen/kernel/verify/verify.js';
 import type { KernelContext } from '../../../src/codegen/kernel.js';
-import { type Layout, rowMajor, tiles } from '../../../src/codegen/layout.js';
-import { pack } from '../../../src/codegen/pack.js';
+import { type Index, LANE, scale, shift, sum } from '../../../src/codegen/read/indexing.js';
 import { BASELINE, scheduleGroup } from '../../../src/codegen/schedule.js';
-import { WeightLayouts } from '../../../src/codegen/weight-matrix.js';
 import { BATCH } from '../../../src/ir/batch.js';
 import { build } from '../../../src/ir/build.js';
-import { fromHalf, toHalf } from '../../../src/ir/half.js';
 import { sizeOf } from '../../../src/ir/ops/shapes.js';
+import { fromHalf, toHalf } from '../../../src/ir/run/half.js';
 import type { Value } from '../../../src/ir/types.js';
 import {
   type ContractShape,

@@ -3,7 +3,7 @@
  * collective that not all lanes reach, or an element that is written twice or never. No GPU has most of these sizes.
  */
 import { describe, expect, it } from 'vitest';
-import { SUBGROUP_SIZES } from '../../../src/codegen/contract-schedules.js';
+import { SUBGROUP_SIZES } from '../../../src/codegen/contract/schedules.js';
 import { OP_NAMES } from '../../../src/ir/ops/index.js';
 import { compiled, difference, entryOf, Model } from '../harness.js';
 import { lifted } from '../lift.js';

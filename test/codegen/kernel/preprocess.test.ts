@@ -4,14 +4,14 @@
  */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import type { Filter } from '../../../runtime/resample.js';
-import { taps } from '../../../runtime/resample.js';
+import type { Filter } from '../../../runtime/images/resample.js';
+import { taps } from '../../../runtime/images/resample.js';
 import { generate, target } from '../../../scripts/embed-kernels.js';
 import { explicitAddresses } from '../../../src/codegen/kernel/addresses.js';
 import { u32 } from '../../../src/codegen/kernel/expr.js';
-import { type SimulatedBuffer, simulate } from '../../../src/codegen/kernel/simulate.js';
+import { type SimulatedBuffer, simulate } from '../../../src/codegen/kernel/simulate/simulate.js';
 import type { Kernel } from '../../../src/codegen/kernel/types.js';
-import { verifyKernel } from '../../../src/codegen/kernel/verify.js';
+import { verifyKernel } from '../../../src/codegen/kernel/verify/verify.js';
 import {
   FINISH_PARAMS,
   finishKernel,

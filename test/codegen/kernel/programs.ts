@@ -1,9 +1,9 @@
 /** Kernel programs built by hand, and what the tests of the verifier ask of them. */
 import { describe, expect, it } from 'vitest';
-import { type Index, LANE, scale, sum, variable } from '../../../src/codegen/indexing.js';
 import * as e from '../../../src/codegen/kernel/expr.js';
 import type { Buffer, Expr, Kernel, KernelFunction, Stmt, Type } from '../../../src/codegen/kernel/types.js';
-import { type Rule, type VerifyOptions, verifyKernel } from '../../../src/codegen/kernel/verify.js';
+import { type Rule, type VerifyOptions, verifyKernel } from '../../../src/codegen/kernel/verify/verify.js';
+import { type Index, LANE, scale, sum, variable } from '../../../src/codegen/read/indexing.js';
 
 export const { u32, f32, uint, add, sub, mul, div: over, rem, lt, F32, F32X4, U32 } = e;
 export const U32X3: Type = { scalar: 'u32', lanes: 3 };

@@ -1,7 +1,8 @@
 /** Random kernel programs on small numbers: in part what generators would write, in part what nobody should. */
-import { constIndex, div, type Index, LANE, mod, scale, sum, variable } from '../../../src/codegen/indexing.js';
+
 import * as e from '../../../src/codegen/kernel/expr.js';
 import type { Expr, Kernel, KernelFunction, Stmt } from '../../../src/codegen/kernel/types.js';
+import { constIndex, div, type Index, LANE, mod, scale, sum, variable } from '../../../src/codegen/read/indexing.js';
 
 export const THREADS = 8;
 export const GROUPS = 3;

@@ -1,7 +1,8 @@
 /** Runs a random program (random-kernels.ts), thread by thread, to see which rules of the verifier it breaks. */
-import { dependsOn, evaluate, type Index } from '../../../src/codegen/indexing.js';
+
 import type { BinaryOp, Expr, Kernel, Stmt } from '../../../src/codegen/kernel/types.js';
-import type { Rule } from '../../../src/codegen/kernel/verify.js';
+import type { Rule } from '../../../src/codegen/kernel/verify/verify.js';
+import { dependsOn, evaluate, type Index } from '../../../src/codegen/read/indexing.js';
 import { COUNT, GROUPS, THREADS } from './random-kernels.js';
 
 interface Touch {

@@ -1,19 +1,19 @@
 /** Runs a generated program in the simulator: every dispatch, by the variant asked for, over buffers laid out as on a GPU. */
 
 import { expect } from 'vitest';
-import { byteSize } from '../../../runtime/check.js';
-import { workgroupsAt } from '../../../runtime/grid.js';
-import { type BufferRef, type Dispatch, type Entry, holdsSamples } from '../../../runtime/program.js';
-import { SUBGROUP_SIZES } from '../../../src/codegen/contract-schedules.js';
+import { byteSize } from '../../../runtime/program/check.js';
+import { workgroupsAt } from '../../../runtime/program/grid.js';
+import { type BufferRef, type Dispatch, type Entry, holdsSamples } from '../../../runtime/program/program.js';
+import { SUBGROUP_SIZES } from '../../../src/codegen/contract/schedules.js';
 import type { Generated, GenerateOptions } from '../../../src/codegen/generate.js';
 import { kernelAt } from '../../../src/codegen/kernel/samples.js';
-import { type Fault, simulate } from '../../../src/codegen/kernel/simulate.js';
-import type { Stats } from '../../../src/codegen/kernel/simulate-machine.js';
+import type { Stats } from '../../../src/codegen/kernel/simulate/machine.js';
+import { type Fault, simulate } from '../../../src/codegen/kernel/simulate/simulate.js';
 import type { BoundWindow, LoweredKernel } from '../../../src/codegen/kernel/types.js';
-import { verifyKernel } from '../../../src/codegen/kernel/verify.js';
+import { verifyKernel } from '../../../src/codegen/kernel/verify/verify.js';
 import { eachStmt } from '../../../src/codegen/kernel/walk.js';
 import { sizeOf } from '../../../src/ir/ops/shapes.js';
-import { tensor } from '../../../src/ir/tensor.js';
+import { tensor } from '../../../src/ir/run/tensor.js';
 import type { Tensor, Value } from '../../../src/ir/types.js';
 import { type Arguments, compiled, differences, type Model, ofSamples, samplesOf } from '../harness.js';
 

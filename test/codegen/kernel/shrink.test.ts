@@ -1,7 +1,7 @@
 /** A product that is made small for the simulator has the loops, registers and memory of the large one, over two tiles and a remainder. */
 
 import { describe, expect, it } from 'vitest';
-import { workgroupsAt } from '../../../runtime/grid.js';
+import { workgroupsAt } from '../../../runtime/program/grid.js';
 import type { Kernel, Stmt } from '../../../src/codegen/kernel/types.js';
 import { build } from '../../../src/ir/build.js';
 import type { Value } from '../../../src/ir/types.js';

@@ -2,15 +2,16 @@
  * Products that are too large to simulate, made small: the same operators by the same schedule, over two tiles and a remainder along each axis.
  * A schedule is chosen for the large product and handed to the generator with the small one.
  */
-import { contractCandidates, contractVariant } from '../../../src/codegen/contract.js';
-import type { Group } from '../../../src/codegen/group.js';
-import { placeOver } from '../../../src/codegen/in-place.js';
+
+import { placeOver } from '../../../src/codegen/buffers/in-place.js';
+import { extent, TILE_K, tiles } from '../../../src/codegen/buffers/layout.js';
+import { type PackedWeight, viewedParam, type WeightMatrix } from '../../../src/codegen/buffers/weight-matrix.js';
+import { contractCandidates, contractVariant } from '../../../src/codegen/contract/contract.js';
+import type { Group } from '../../../src/codegen/groups/group.js';
 import { explicitAddresses } from '../../../src/codegen/kernel/addresses.js';
 import type { BuiltVariant } from '../../../src/codegen/kernel.js';
-import { extent, TILE_K, tiles } from '../../../src/codegen/layout.js';
 import type { ContractProblem, GeneratedVariant } from '../../../src/codegen/problem.js';
 import { BASELINE, scheduleGroup } from '../../../src/codegen/schedule.js';
-import { type PackedWeight, viewedParam, type WeightMatrix } from '../../../src/codegen/weight-matrix.js';
 import { BATCH, hasBatch, isBatch } from '../../../src/ir/batch.js';
 import { input, make, withInputs } from '../../../src/ir/graph.js';
 import { sameShape } from '../../../src/ir/ops/shapes.js';

@@ -1,6 +1,5 @@
 /** Control flow of a simulated kernel, how faults are told, and kernels that are refused. */
 import { describe, expect, it } from 'vitest';
-import { variable } from '../../../src/codegen/indexing.js';
 import {
   add,
   address,
@@ -29,8 +28,9 @@ import {
   unary,
   vector,
 } from '../../../src/codegen/kernel/expr.js';
-import { type FaultKind, simulate } from '../../../src/codegen/kernel/simulate.js';
+import { type FaultKind, simulate } from '../../../src/codegen/kernel/simulate/simulate.js';
 import type { BinaryOp, Expr, KernelFunction, Stmt } from '../../../src/codegen/kernel/types.js';
+import { variable } from '../../../src/codegen/read/indexing.js';
 import {
   assign,
   floats,

@@ -1,7 +1,7 @@
 /** Small kernels for tests of the simulator, written with as few words as may be. */
 import { expect } from 'vitest';
 import { component, name, u32, uint } from '../../../src/codegen/kernel/expr.js';
-import { type FaultKind, type SimulateOptions, simulate } from '../../../src/codegen/kernel/simulate.js';
+import { type FaultKind, type SimulateOptions, simulate } from '../../../src/codegen/kernel/simulate/simulate.js';
 import type {
   Expr,
   KernelFunction,

@@ -26,9 +26,9 @@ import {
   vector,
 } from '../../../src/codegen/kernel/expr.js';
 import { printKernel } from '../../../src/codegen/kernel/print.js';
-import type { FaultKind } from '../../../src/codegen/kernel/simulate.js';
+import type { FaultKind } from '../../../src/codegen/kernel/simulate/simulate.js';
 import type { BinaryOp, Expr } from '../../../src/codegen/kernel/types.js';
-import { fromHalf, toHalf } from '../../../src/ir/half.js';
+import { fromHalf, toHalf } from '../../../src/ir/run/half.js';
 import {
   F32X2,
   floats,

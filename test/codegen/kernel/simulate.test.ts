@@ -26,7 +26,7 @@ import {
   uint,
   vector,
 } from '../../../src/codegen/kernel/expr.js';
-import { type FaultKind, simulate } from '../../../src/codegen/kernel/simulate.js';
+import { type FaultKind, simulate } from '../../../src/codegen/kernel/simulate/simulate.js';
 import type { Expr, LoweredKernel, Stmt, Type } from '../../../src/codegen/kernel/types.js';
 import {
   barrier,

@@ -1,7 +1,7 @@
 /** Every sum split, however short: operators and random graphs in the simulator, so that what is split meets all that it can stand beside. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Splitting } from '../../../src/codegen/split-schedules.js';
+import type { Splitting } from '../../../src/codegen/groups/split-schedules.js';
 import { BATCH } from '../../../src/ir/batch.js';
 import { build } from '../../../src/ir/build.js';
 import { randomGraph } from '../graphs.js';

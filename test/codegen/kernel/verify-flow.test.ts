@@ -1,6 +1,6 @@
-import { constIndex } from '../../../src/codegen/indexing.js';
 import * as e from '../../../src/codegen/kernel/expr.js';
 import type { Expr } from '../../../src/codegen/kernel/types.js';
+import { constIndex } from '../../../src/codegen/read/indexing.js';
 import {
   add,
   and,

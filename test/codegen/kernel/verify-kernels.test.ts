@@ -1,9 +1,19 @@
 /** Whole kernels as generators write them: products, and what one thread computes by itself. */
 import { it } from 'vitest';
-import { constIndex, div, type Index, LANE, mod, scale, shift, sum, unflatten } from '../../../src/codegen/indexing.js';
 import * as e from '../../../src/codegen/kernel/expr.js';
 import type { Expr, Kernel, Stmt } from '../../../src/codegen/kernel/types.js';
-import type { VerifyOptions } from '../../../src/codegen/kernel/verify.js';
+import type { VerifyOptions } from '../../../src/codegen/kernel/verify/verify.js';
+import {
+  constIndex,
+  div,
+  type Index,
+  LANE,
+  mod,
+  scale,
+  shift,
+  sum,
+  unflatten,
+} from '../../../src/codegen/read/indexing.js';
 import {
   accepted,
   add,

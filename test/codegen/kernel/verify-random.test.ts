@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { type Rule, verifyKernel } from '../../../src/codegen/kernel/verify.js';
+import { type Rule, verifyKernel } from '../../../src/codegen/kernel/verify/verify.js';
 import { GROUPS, Writer } from './random-kernels.js';
 import { broken } from './run-threads.js';
 

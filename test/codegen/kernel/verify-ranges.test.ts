@@ -1,5 +1,5 @@
-import { constIndex, div, scale, shift, sum } from '../../../src/codegen/indexing.js';
 import * as e from '../../../src/codegen/kernel/expr.js';
+import { constIndex, div, scale, shift, sum } from '../../../src/codegen/read/indexing.js';
 import {
   add,
   and,

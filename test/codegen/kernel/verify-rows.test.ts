@@ -1,9 +1,9 @@
 /** Whole kernels as generators write them: rows that threads share, and attention. */
 import { it } from 'vitest';
-import { scale, sum } from '../../../src/codegen/indexing.js';
 import * as e from '../../../src/codegen/kernel/expr.js';
 import type { Expr, Kernel, KernelFunction, Stmt } from '../../../src/codegen/kernel/types.js';
-import type { VerifyOptions } from '../../../src/codegen/kernel/verify.js';
+import type { VerifyOptions } from '../../../src/codegen/kernel/verify/verify.js';
+import { scale, sum } from '../../../src/codegen/read/indexing.js';
 import {
   accepted,
   add,

@@ -2,9 +2,10 @@
  * Programs that break one rule of the verifier, each beside a near twin that keeps it: names, types, speculation, lanes. The other rules
  * have files of their own, and so have whole kernels.
  */
-import { scale, shift, sum } from '../../../src/codegen/indexing.js';
+
 import * as e from '../../../src/codegen/kernel/expr.js';
 import type { Expr } from '../../../src/codegen/kernel/types.js';
+import { scale, shift, sum } from '../../../src/codegen/read/indexing.js';
 import {
   add,
   assign,

@@ -15,5 +15,5 @@ it('stands in one file of src and runtime', () => {
       .map((name) => `${folder}/${name}`),
   );
   const holding = files.filter((name) => SYNTAX.test(readFileSync(new URL(name, root), 'utf8')));
-  expect(holding.sort()).toEqual(['runtime/preprocess.generated.ts', 'src/codegen/kernel/print.ts']);
+  expect(holding.sort()).toEqual(['runtime/images/preprocess.generated.ts', 'src/codegen/kernel/print.ts']);
 });

@@ -1,8 +1,8 @@
 /** The batch in a spec: a size that shapes and tensors may use, and of which nothing may be asked that only a number answers. */
 import { describe, expect, it } from 'vitest';
 import { BATCH } from '../../../src/ir/batch.js';
-import { moduleAt } from '../../../src/ir/samples.js';
-import { maxDifference, tensor } from '../../../src/ir/tensor.js';
+import { moduleAt } from '../../../src/ir/run/samples.js';
+import { maxDifference, tensor } from '../../../src/ir/run/tensor.js';
 import { good, rendered, run, wrongs } from './helper.js';
 
 /** A model of a backbone with one input [b, 2, 4] and this body. */

@@ -1,7 +1,7 @@
 /** Element types: a number or a tensor where another type stands is an error of the spec, never a crash and never a silent conversion. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { OPERATORS } from '../../../src/dsl/semantics/operators.js';
+import { OPERATORS } from '../../../src/dsl/semantics/builtins/operators.js';
 import { good, rendered, wrongs } from './helper.js';
 
 const model = (value: string) => `backbone one() {

@@ -5,8 +5,8 @@ import { elaborate } from '../../../src/dsl/elaborate.js';
 import type { Elaborated, ElaborateOptions } from '../../../src/dsl/elaborated.js';
 import { parse } from '../../../src/dsl/parse.js';
 import { STD } from '../../../src/dsl/std.generated.js';
-import { initialise } from '../../../src/ir/init.js';
-import { interpret } from '../../../src/ir/interpret.js';
+import { initialise } from '../../../src/ir/run/init.js';
+import { interpret } from '../../../src/ir/run/interpret.js';
 import type { Tensor } from '../../../src/ir/types.js';
 import { verifyModule } from '../../../src/ir/verify.js';
 

@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { resultValues, topological } from '../../../src/ir/graph.js';
-import { initialise } from '../../../src/ir/init.js';
-import { maxDifference, tensor } from '../../../src/ir/tensor.js';
+import { initialise } from '../../../src/ir/run/init.js';
+import { maxDifference, tensor } from '../../../src/ir/run/tensor.js';
 import type { Tensor } from '../../../src/ir/types.js';
 import { count, good, run, type Setup } from './helper.js';
 

@@ -1,7 +1,7 @@
 /** `prune` statements: jobs, masks and scores. */
 import { describe, expect, it } from 'vitest';
-import { interpretFunc } from '../../../src/ir/interpret.js';
-import { tensor } from '../../../src/ir/tensor.js';
+import { interpretFunc } from '../../../src/ir/run/interpret.js';
+import { tensor } from '../../../src/ir/run/tensor.js';
 import type { Tensor } from '../../../src/ir/types.js';
 import { good, run, wrongs } from './helper.js';
 import { tiny } from './tiny.js';

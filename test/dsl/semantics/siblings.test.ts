@@ -1,7 +1,7 @@
 /** Adapters that the library does not have: each is a declaration, has the published number of parameters, and merges if it is affine. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { maxDifference, tensor } from '../../../src/ir/tensor.js';
+import { maxDifference, tensor } from '../../../src/ir/run/tensor.js';
 import { optimize } from '../../../src/passes/index.js';
 import { count, good, run } from './helper.js';
 

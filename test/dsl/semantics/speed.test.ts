@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { check } from '../../../src/dsl/elaborate.js';
 import { format } from '../../../src/dsl/format.js';
 import { parse } from '../../../src/dsl/parse.js';
-import { read } from '../../../src/dsl/semantics/options.js';
+import { read } from '../../../src/dsl/semantics/models/options.js';
 import { PATH } from './helper.js';
 import { TINY } from './tiny.js';
 

@@ -2,8 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import type { SiteNode } from '../../../src/dsl/elaborated.js';
 import { BATCH } from '../../../src/ir/batch.js';
-import { moduleAt } from '../../../src/ir/samples.js';
-import { maxDifference, tensor } from '../../../src/ir/tensor.js';
+import { moduleAt } from '../../../src/ir/run/samples.js';
+import { maxDifference, tensor } from '../../../src/ir/run/tensor.js';
 import type { Module } from '../../../src/ir/types.js';
 import { run } from './helper.js';
 import { tiny } from './tiny.js';

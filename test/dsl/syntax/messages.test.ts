@@ -1,7 +1,7 @@
 /** What is said about specs that do not parse. Each message is a golden file, as a person sees it. */
 import { describe, expect, test } from 'vitest';
+import { SYNTAX } from '../../../src/diagnostics/entries/syntax.js';
 import { explain } from '../../../src/diagnostics/explain.js';
-import { SYNTAX } from '../../../src/diagnostics/syntax.js';
 import { Grammar } from '../../../src/dsl/grammar/declarations.js';
 import { parse } from '../../../src/dsl/parse.js';
 import { expectGolden } from '../../golden.js';

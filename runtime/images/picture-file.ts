@@ -1,0 +1,48 @@
+/** Which files a page decodes to the same bits as Node. Looked up in their bytes: the type that a server names may be wrong. */
+import { InputError } from '../errors.js';
+
+/** Throws InputError (ESP0708), for a Blob or an `<img>` of it, that says what the file is, if pages decode it in ways of their own, or not at all. */
+export async function requireSameBits(blob: Blob, kind: string): Promise<void> {
+  const file = new Uint8Array(await blob.arrayBuffer());
+  const text = (at: number, length: number) => String.fromCharCode(...file.subarray(at, at + length));
+  const refuse = (what: string) =>
+    new InputError(`${what}: a page decodes it otherwise than Node`, 'give its pixels, or convert it to PNG');
+  if (text(0, 3) === '\xff\xd8\xff') {
+    if (jpegComponents(file) === 4) throw refuse('the picture is a CMYK JPEG');
+  } else if (text(1, 3) === 'PNG') {
+    if (kind === 'HTMLImageElement' && file[24] === 16)
+      throw new InputError(
+        'the picture of the <img> has 16 bits a channel, which pages round',
+        'give its file as a Blob',
+      );
+    const chunks = pngChunks(file, text);
+    // The picture that others see is then no frame of the animation, which is all that pages show.
+    if (chunks.includes('acTL') && !chunks.includes('fcTL'))
+      throw refuse('the PNG is an animation with another first picture');
+  } else if (text(0, 4) === 'RIFF' && text(8, 4) === 'WEBP') {
+    // Pages pass over a camera's orientation, which is in its EXIF data.
+    if (text(12, 4) === 'VP8X' && (file[20]! & 8) !== 0) throw refuse('the WebP has EXIF data');
+  } else if (text(0, 4) !== 'GIF8') throw refuse('the picture is no PNG, JPEG, WebP or GIF');
+}
+
+/** From the frame's header; 0 if there is none. */
+function jpegComponents(file: Uint8Array): number {
+  for (let at = 2; at + 9 < file.length; ) {
+    const marker = file[at + 1]!;
+    // Decoders pass over what stands between segments, and over any number of fill bytes.
+    if (file[at] !== 0xff || marker === 0xff) at++;
+    else if (marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc)
+      return file[at + 9]!;
+    else at += 2 + file[at + 2]! * 256 + file[at + 3]!;
+  }
+  return 0;
+}
+
+/** Names of the chunks before the pixels. */
+function pngChunks(file: Uint8Array, text: (at: number, length: number) => string): string[] {
+  const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
+  const names: string[] = [];
+  for (let at = 8; at + 8 <= file.length && names.at(-1) !== 'IDAT'; at += 12 + view.getUint32(at))
+    names.push(text(at + 4, 4));
+  return names;
+}

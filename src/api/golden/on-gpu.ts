@@ -1,0 +1,206 @@
+/** Runs programs on the GPU of the machine that compiles: what a model gives as it was written, and whether the compiled one gives the same. */
+import { NoAdapterError } from '../../../runtime/errors.js';
+import { bytesFile, type ProgramFiles } from '../../../runtime/program/files.js';
+import type { Session, TensorData, TensorSpec } from '../../../runtime/index.js';
+import type { Program } from '../../../runtime/program/program.js';
+import { type LoadOptions, load, loadUnsealed } from '../../../runtime/session.js';
+import { type Generated, type GenerateOptions, generate } from '../../codegen/generate.js';
+import { encodeSafetensors } from '../../formats/tensors/safetensors.js';
+import { build } from '../../ir/build.js';
+import { interpretFunc, interpretValues } from '../../ir/run/interpret.js';
+import { moduleAt } from '../../ir/run/samples.js';
+import { toFloat32 } from '../../ir/run/tensor.js';
+import type { Func, Module, Tensor } from '../../ir/types.js';
+import { asWritten, bindingTimes } from '../../passes/index.js';
+import { type Block, blockOf } from './block.js';
+import type { Host, HostGpu } from '../host.js';
+import { type Rows, rowsOf, sliceRows, worstOutput } from './rows.js';
+import { asBytes, packWeight } from '../weight-files.js';
+
+type Params = (name: string) => Tensor;
+
+/** What a stretch of the model gives in f64, against what the GPU gave for it. */
+export interface BlockCheck {
+  readonly site: string;
+  /** Relative to the largest result. */
+  readonly difference: number;
+}
+
+export interface GpuReference {
+  readonly outputs: Rows;
+  /** The GPU, as its driver names it. */
+  readonly device: string;
+  readonly block?: BlockCheck;
+}
+
+/**
+ * The model's outputs for some rows by the portable kernels of the model as it was written: nothing merged, nothing narrowed. Its
+ * weights are made one at a time while they are uploaded. One block is computed in f64 beside it, from what the GPU fed it.
+ * @param module The model as it was written.
+ * @param blockFlops A block of at most this many operations is compared; none if the smallest is more than four times as large.
+ * @throws RuntimeError where there is no GPU or it fails; EspalierError where no kernel computes an operator, or a tensor is too large
+ */
+export async function referenceOnGpu(request: {
+  readonly host: Host;
+  readonly module: Module;
+  readonly inputs: Rows;
+  readonly params: Params;
+  readonly options: GenerateOptions;
+  readonly blockFlops: number;
+}): Promise<GpuReference> {
+  const { inputs, params } = request;
+  const written = asWritten(moduleAt(request.module, 1));
+  const infer = written.funcs.get('infer')!;
+  const found = blockOf(infer, request.blockFlops);
+  const block = found && found.flops <= 4 * request.blockFlops ? found : undefined;
+  const module = bindingTimes({ ...written, funcs: new Map(written.funcs).set('infer', observed(infer, block)) });
+  // It runs here alone, so it may be made for this device.
+  const limits = await request.host.deviceLimits();
+  const generated = generate(module, { ...request.options, weights: 'f32', limits });
+  const program = { ...generated.program, weightFiles: generated.weights.map((_, i) => weightFile(i)) };
+  const files = lazyFiles(generated, lazyParams(module, params));
+
+  return onGpu(
+    request.host,
+    (o) => loadUnsealed(program, files, { ...o, portable: true }),
+    async (run, device) => {
+      const all = await run(inputs);
+      const outputs = new Map(infer.results.map(({ name }) => [name, all.get(name)!] as const));
+      if (!block) return { outputs, device };
+      return { outputs, device, block: blockCheck(block, sliceRows(all, 0, 1), inputs, params) };
+    },
+  );
+}
+
+const observedName = (which: 'in' | 'out', i: number): string => `block.${which}${i}`;
+
+/** The function with what goes into the block and what comes out as results, each with the batch in front. */
+function observed(func: Func, block: Block | undefined): Func {
+  if (!block) return func;
+  const result = (which: 'in' | 'out') => (value: Func['inputs'][number], i: number) => ({
+    name: observedName(which, i),
+    value: build.reshape(value, [1, ...value.type.shape]),
+  });
+  // An argument of the model is known already.
+  const inner = block.inputs.flatMap((v, i) => (v.op === 'input' ? [] : [result('in')(v, i)]));
+  return { ...func, results: [...func.results, ...inner, ...block.outputs.map(result('out'))] };
+}
+
+function blockCheck({ site, func, inputs }: Block, seen: Rows, rows: Rows, params: Params): BlockCheck {
+  const first = sliceRows(rows, 0, 1);
+  const args = inputs.map((v, i) => {
+    const { data } = v.op === 'input' ? first.get(v.attrs.name)! : seen.get(observedName('in', i))!;
+    return [`in${i}`, { type: v.type, data }] as const;
+  });
+  const expected = interpretFunc(func, { inputs: new Map(args), params });
+  const found = new Map(func.results.map(({ name }, i) => [name, seen.get(observedName('out', i))!] as const));
+  return { site, difference: worstOutput(expected, found).error };
+}
+
+const weightFile = (i: number): string => `weight-${i}.safetensors`;
+
+/** A module's parameters, prepared ones computed when asked for. */
+function lazyParams(module: Module, params: Params): Params {
+  const prepared = new Map((module.funcs.get('prepare')?.results ?? []).map((r) => [r.name, r.value] as const));
+  return (name) => {
+    const value = prepared.get(name);
+    if (!value) return module.params.get(name)?.data ? constantOf(module, name) : params(name);
+    const [tensor] = interpretValues([value], {
+      params: (p) => (module.params.get(p)?.data ? constantOf(module, p) : params(p)),
+    });
+    return tensor!.type.dtype === 'f32' ? { type: tensor!.type, data: toFloat32(tensor!) } : tensor!;
+  };
+}
+
+function constantOf({ params }: Module, name: string): Tensor {
+  const { type, data } = params.get(name)!;
+  return { type, data: data! };
+}
+
+/** The program's files, each made when it is opened. */
+function lazyFiles(generated: Generated, params: Params): ProgramFiles {
+  const weights = new Map(generated.weights.map((recipe, i) => [weightFile(i), recipe]));
+  return {
+    async open(name) {
+      const text = generated.files.get(name);
+      if (text !== undefined) return bytesFile(new TextEncoder().encode(text));
+      const recipe = weights.get(name)!;
+      const data = packWeight(recipe, params(recipe.param));
+      return bytesFile(encodeSafetensors(new Map([[recipe.entry.name, { ...asBytes(data.byteLength), data }]])));
+    },
+  };
+}
+
+/** How far a compiled program is from its golden output, run on so many rows. */
+export interface RunError {
+  readonly rows: number;
+  readonly output: string;
+  readonly error: number;
+}
+
+/**
+ * The compiled program on this machine's GPU, with the kernels that a `load` picks here.
+ * @param runs How many rows to run at a time; the golden rows are repeated to be as many.
+ * @throws RuntimeError where the GPU fails
+ */
+export function compiledOnGpu(
+  host: Host,
+  program: Program,
+  files: ReadonlyMap<string, Uint8Array | string>,
+  golden: { readonly inputs: Rows; readonly outputs: Rows },
+  runs: readonly number[],
+  repeat: (rows: Rows, count: number) => Rows,
+): Promise<{ readonly device: string; readonly errors: readonly RunError[] }> {
+  return onGpu(
+    host,
+    (o) => load({ program, files }, o),
+    async (run, device) => {
+      const errors: RunError[] = [];
+      for (const rows of runs) {
+        const found = await run(repeat(golden.inputs, rows));
+        const { name: output, error } = worstOutput(repeat(golden.outputs, rows), found);
+        errors.push({ rows, output, error });
+      }
+      return { device, errors };
+    },
+  );
+}
+
+/** Loads a program on the host's GPU, hands over how to run it on rows, and frees everything. */
+async function onGpu<T>(
+  host: Host,
+  open: (options: LoadOptions) => Promise<Session>,
+  body: (run: (rows: Rows) => Promise<Rows>, device: string) => Promise<T>,
+): Promise<T> {
+  if (!host.openGpu)
+    throw new NoAdapterError('this host of the compiler has no GPU', 'compute the golden output in f64');
+  let gpu: HostGpu | undefined = await host.openGpu();
+  try {
+    const session = await open({ adapter: gpu.adapter, golden: false });
+    try {
+      const { inputs } = session.program.entries[0]!;
+      const run = async (rows: Rows): Promise<Rows> => {
+        const tensors = Object.fromEntries(inputs.map((spec) => [spec.name, asInput(spec, rows.get(spec.name)!)]));
+        const { outputs, shapes } = await session.run({ tensors });
+        const count = rowsOf(rows);
+        return new Map(
+          Object.entries(outputs).map(([name, data]) => {
+            const dtype = data instanceof Float32Array ? 'f32' : data instanceof Int32Array ? 'i32' : 'u32';
+            return [name, { type: { dtype, shape: [count, ...shapes[name]!.slice(1)] }, data }] as const;
+          }),
+        );
+      };
+      return await body(run, gpu.description);
+    } finally {
+      session.dispose();
+    }
+  } finally {
+    gpu.release();
+    gpu = undefined;
+  }
+}
+
+function asInput({ dtype }: TensorSpec, { data }: Tensor): TensorData {
+  if (dtype === 'i32') return Int32Array.from(data);
+  return dtype === 'u32' ? Uint32Array.from(data) : new Float32Array(data);
+}

@@ -1,0 +1,81 @@
+/** How data flows through a model's sites: in which order, in what shape, and past which of them. For pictures. */
+import type { Elaborated, SiteNode } from '../../dsl/elaborated.js';
+import { dependsOnInput } from '../../ir/affine/parse.js';
+import { resultValues, topological, users } from '../../ir/graph.js';
+import type { Value } from '../../ir/types.js';
+
+/** A sum that takes what came out of child `from` (-1: what came in) past the children up to and including `to`. */
+export interface Skip {
+  readonly from: number;
+  readonly to: number;
+}
+
+export interface Flow {
+  /** Shape of what a site gives to those outside of it, without the batch; undefined when it is not used. */
+  shapeOf(site: SiteNode): readonly number[] | undefined;
+  /** The sites in the order in which data reaches them; those that it does not reach are last. */
+  order(sites: readonly SiteNode[]): SiteNode[];
+  /** The residual connections of a module around its children, which are in order. */
+  skips(parent: SiteNode, children: readonly SiteNode[]): Skip[];
+}
+
+const within = (value: Value, key: string): boolean => {
+  const site = value.origin?.site;
+  return site !== undefined && (site === key || site.startsWith(`${key}.`));
+};
+
+export function flowOf({ module }: Elaborated): Flow {
+  const infer = module.funcs.get('infer')!;
+  const results = resultValues(infer);
+  // What is computed from parameters alone is no flow.
+  const values = topological(results).filter(dependsOnInput);
+  const place = new Map(values.map((v, i) => [v, i]));
+  const readers = users(infer);
+  const isResult = new Set(results);
+
+  /** The last value of a site that something outside of it reads. */
+  const outputs = new Map<string, Value | undefined>();
+  const outputOf = (key: string): Value | undefined => {
+    if (!outputs.has(key)) {
+      const leaves = (v: Value) => isResult.has(v) || readers.get(v)!.some((u) => !within(u, key));
+      outputs.set(
+        key,
+        values.findLast((v) => within(v, key) && leaves(v)),
+      );
+    }
+    return outputs.get(key);
+  };
+
+  /** The last of the children whose output reaches a value through the parent's own operators. */
+  const reaches = (start: Value, parent: SiteNode, children: readonly SiteNode[]): number => {
+    const seen = new Set<Value>();
+    const stack = [start];
+    let last = -1;
+    for (let v = stack.pop(); v !== undefined; v = stack.pop()) {
+      if (seen.has(v) || !place.has(v) || !within(v, parent.key)) continue;
+      seen.add(v);
+      const child = children.findIndex((c) => within(v, c.key));
+      if (child < 0) stack.push(...v.inputs);
+      else last = Math.max(last, child);
+    }
+    return last;
+  };
+
+  return {
+    shapeOf: ({ key }) => outputOf(key)?.type.shape.slice(1),
+    order: (sites) => {
+      const at = new Map(sites.map((s) => [s, place.get(outputOf(s.key)!) ?? Number.POSITIVE_INFINITY]));
+      return [...sites].sort((a, b) => (at.get(a) === at.get(b) ? 0 : at.get(a)! - at.get(b)!));
+    },
+    skips: (parent, children) => {
+      const found = new Map<string, Skip>();
+      for (const value of values) {
+        if (value.op !== 'add' || !within(value, parent.key) || children.some((c) => within(value, c.key))) continue;
+        if (!value.inputs.every((x) => place.has(x))) continue;
+        const [a = -1, b = -1] = value.inputs.map((x) => reaches(x, parent, children));
+        if (a !== b) found.set(`${a} ${b}`, { from: Math.min(a, b), to: Math.max(a, b) });
+      }
+      return [...found.values()];
+    },
+  };
+}

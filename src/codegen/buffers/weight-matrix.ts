@@ -1,0 +1,111 @@
+/**
+ * Weights of matrix products that are packed when they are loaded. A product reads a matrix out of a parameter; what is stored is that parameter
+ * (or a part of it) by a tiled layout, which the first product that reads it chooses. Whatever way round another product reads the same matrix
+ * (x·Wᵀ and dy·W), it reads the same buffer.
+ */
+import { topological } from '../../ir/graph.js';
+import { sizeOf } from '../../ir/ops/shapes.js';
+import { showAttrs } from '../../ir/text/print.js';
+import type { Func, OpName, Value, ValueOf } from '../../ir/types.js';
+import { type Layout, tiles } from './layout.js';
+import { packedBytes } from './pack.js';
+
+const VIEW_OPS: ReadonlySet<OpName> = new Set(['reshape', 'transpose', 'slice', 'roll', 'broadcast']);
+
+/** The parameter that a value is a view of. */
+export function viewedParam(v: Value): string | undefined {
+  let x = v;
+  while (VIEW_OPS.has(x.op)) x = x.inputs[0]!;
+  return x.op === 'param' ? x.attrs.name : undefined;
+}
+
+/** A matrix that a product reads: the elements of `view`, in row-major order, as `shape`. */
+export interface WeightMatrix {
+  readonly view: Value;
+  readonly shape: readonly [number, number];
+  /** The axis that the product sums over; its columns are the other one. */
+  readonly inputs: 0 | 1;
+}
+
+/** A matrix and where its elements lie. */
+export interface PackedWeight {
+  readonly param: string;
+  readonly view: Value;
+  readonly layout: Layout;
+}
+
+/** The matrix of a product, if its second operand is one matrix that comes from a parameter alone. */
+export function weightMatrix(v: Value): WeightMatrix | undefined {
+  const weight = v.inputs[1];
+  if (!weight || viewedParam(weight) === undefined) return undefined;
+  const { shape } = weight.type;
+  if (v.op === 'matmul') {
+    if (sizeOf(shape.slice(0, -2)) > 1) return undefined;
+    return unviewed(weight, shape.slice(-2) as [number, number], 0);
+  }
+  if (v.op !== 'linear' && (v.op !== 'conv2d' || v.attrs.groups > 1)) return undefined;
+  return unviewed(weight, [shape[0]!, sizeOf(shape.slice(1))], 1);
+}
+
+/** The matrix without changes of shape and transpositions on the way to it. */
+function unviewed(view: Value, shape: readonly [number, number], inputs: 0 | 1): WeightMatrix {
+  if (view.op === 'reshape') return unviewed(view.inputs[0]!, shape, inputs);
+  if (view.op === 'transpose' && exchanges(view, shape[0])) {
+    return unviewed(view.inputs[0]!, [shape[1], shape[0]], inputs === 0 ? 1 : 0);
+  }
+  return { view, shape, inputs };
+}
+
+/** Whether a transposition exchanges the two axes of its result seen as a matrix of `rows`. */
+function exchanges(v: ValueOf<'transpose'>, rows: number): boolean {
+  const perm = v.attrs.perm.filter((_, i) => v.type.shape[i]! > 1);
+  const order = [...perm].sort((a, b) => a - b);
+  const first = order.indexOf(perm[0]!);
+  if (!perm.every((p, i) => p === order[(first + i) % perm.length])) return false;
+  return sizeOf(perm.slice(0, perm.length - first).map((p) => v.inputs[0]!.type.shape[p]!)) === rows;
+}
+
+/** Text that two views share exactly when they take the same elements in the same order. */
+export function viewText(view: Value): string {
+  return topological([view])
+    .map((v) => (v.op === 'param' ? v.attrs.name : `${v.op}${showAttrs(v)} ${v.type.shape.join('x')}`))
+    .join(' | ');
+}
+
+/** The bytes that one binding holds, and how packed weights are stored. */
+export interface PackingLimits {
+  readonly binding: number;
+  readonly weights: 'f32' | 'f16';
+}
+
+/** A packed weight is bound whole; lower.ts sees to it that it fits, save for a weight of few outputs and a million inputs. */
+export const fits = (layout: Layout, { binding, weights }: PackingLimits): boolean =>
+  packedBytes(layout, weights) <= binding;
+
+/** Whether a product reads its weight packed, as one matrix of tiles. */
+export function readsPacked(v: Value, limits: PackingLimits): boolean {
+  const matrix = weightMatrix(v);
+  return matrix !== undefined && fits(tiles(matrix.shape, matrix.inputs === 0 ? 1 : 0), limits);
+}
+
+/** The layouts of a function's packed weights. */
+export class WeightLayouts {
+  private readonly outputs = new Map<string, 0 | 1>();
+
+  constructor(func: Func) {
+    for (const v of topological(func.results.map((r) => r.value))) {
+      const matrix = weightMatrix(v);
+      if (!matrix) continue;
+      const key = keyOf(matrix);
+      if (!this.outputs.has(key)) this.outputs.set(key, matrix.inputs === 0 ? 1 : 0);
+    }
+  }
+
+  of(matrix: WeightMatrix): PackedWeight {
+    const outputs = this.outputs.get(keyOf(matrix));
+    if (outputs === undefined) throw new Error('a matrix of another function');
+    return { param: viewedParam(matrix.view)!, view: matrix.view, layout: tiles(matrix.shape, outputs) };
+  }
+}
+
+const keyOf = ({ view, shape }: WeightMatrix): string => `${shape.join('x')} ${viewText(view)}`;

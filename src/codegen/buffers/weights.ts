@@ -1,0 +1,108 @@
+/** The weights of a program: which parameters kernels read, in which layout, and how a parameter's tensor becomes those bytes. */
+import type { StorageType, WeightEntry } from '../../../runtime/program/program.js';
+import { topological } from '../../ir/graph.js';
+import type { Reference } from '../../ir/ops/define.js';
+import { OPS } from '../../ir/ops/index.js';
+import { sizeOf } from '../../ir/ops/shapes.js';
+import type { OpName, Param, Tensor, Value } from '../../ir/types.js';
+import { elementOf } from '../kernel.js';
+import { scalarOf } from '../read/reader.js';
+import { TILE_K, TILE_N } from './layout.js';
+import { pack, packedBytes } from './pack.js';
+import { type PackedWeight, viewText } from './weight-matrix.js';
+
+export interface WeightRecipe {
+  readonly entry: WeightEntry;
+  /** Parameter of the module that the bytes are made from. */
+  readonly param: string;
+  /**
+   * The bytes that kernels read, `entry.bytes` of them.
+   * @throws HalfOverflow if f16 storage cannot hold a weight.
+   * @throws RangeError if the tensor has another shape than the parameter.
+   */
+  readonly pack: (tensor: Tensor) => Uint8Array;
+}
+
+/** Buffers are padded to whole vec4. */
+export const padded = (bytes: number): number => Math.ceil(bytes / 16) * 16;
+
+/** Collects recipes while kernels are built; equal uses of a parameter share one. */
+export class Weights {
+  private readonly byUse = new Map<string, WeightRecipe>();
+  private readonly names = new Set<string>();
+
+  constructor(private readonly dtype: 'f32' | 'f16') {}
+
+  recipes(): WeightRecipe[] {
+    return [...this.byUse.values()];
+  }
+
+  /** Row-major, in the parameter's own element type. */
+  rows(param: Param): WeightEntry {
+    return this.use(`rows ${param.name}`, () => {
+      const element = elementOf(scalarOf(param.type.dtype));
+      const bytes = padded(sizeOf(param.type.shape) * 4);
+      const entry = this.entry(param.name, element, param.type.shape, 'rows', bytes);
+      return { entry, param: param.name, pack: (t) => packRows(check(t, param), element, bytes) };
+    });
+  }
+
+  packed(param: Param, { view, layout }: PackedWeight): WeightEntry {
+    return this.use(`packed ${layout.text} ${viewText(view)}`, () => {
+      // Outputs, which the first digit counts, before inputs.
+      const shape = layout.digits[0]!.axis === 0 ? layout.shape : layout.shape.toReversed();
+      const name = `tiles:${TILE_K}x${TILE_N}`;
+      const entry = this.entry(param.name, this.dtype, shape, name, packedBytes(layout, this.dtype));
+      return {
+        entry,
+        param: param.name,
+        pack: (t) => pack(evaluateView(view, check(t, param)).data, layout, this.dtype, view.type.shape),
+      };
+    });
+  }
+
+  private entry(
+    name: string,
+    dtype: StorageType,
+    shape: readonly number[],
+    layout: string,
+    bytes: number,
+  ): WeightEntry {
+    // A parameter that is read in two layouts is stored twice.
+    let unique = name;
+    for (let i = 2; this.names.has(unique); i++) unique = `${name}~${i}`;
+    this.names.add(unique);
+    return { name: unique, dtype, shape, layout, bytes };
+  }
+
+  private use(key: string, make: () => WeightRecipe): WeightEntry {
+    let recipe = this.byUse.get(key);
+    if (!recipe) {
+      recipe = make();
+      this.byUse.set(key, recipe);
+    }
+    return recipe.entry;
+  }
+}
+
+function check(tensor: Tensor, param: Param): Tensor {
+  if (tensor.data.length !== sizeOf(param.type.shape)) {
+    throw new RangeError(`${param.name} has ${tensor.data.length} elements, not [${param.type.shape.join(', ')}]`);
+  }
+  return tensor;
+}
+
+function packRows(t: Tensor, element: 'f32' | 'i32' | 'u32', bytes: number): Uint8Array {
+  const out = new Uint8Array(bytes);
+  const view = { f32: Float32Array, i32: Int32Array, u32: Uint32Array }[element];
+  new view(out.buffer).set(t.data);
+  return out;
+}
+
+function evaluateView(view: Value, param: Tensor): Tensor {
+  return topological([view]).reduce((x, v): Tensor => {
+    if (v.op === 'param') return { type: v.type, data: param.data };
+    const reference = OPS[v.op].reference as Reference<OpName>;
+    return reference([x], v.attrs, v.type);
+  }, param);
+}

@@ -1,0 +1,78 @@
+/**
+ * Groups that are alike get one kernel: the blocks of a transformer compute the same over other parameters, and building a kernel's variants
+ * takes longer than finding that out.
+ */
+import { attrsKey } from '../../ir/intern.js';
+import { showType } from '../../ir/ops/shapes.js';
+import type { Value } from '../../ir/types.js';
+import { viewedParam, weightMatrix } from '../buffers/weight-matrix.js';
+import type { BuiltKernel, Held, KernelContext } from '../kernel.js';
+import { type Limits, type ScheduledDispatch, scheduleGroup } from '../schedule.js';
+import { type Group, valuesOf } from './group.js';
+
+interface Known {
+  readonly parts: readonly ScheduledDispatch[];
+  /** Values of the group that the parts were made for, in the order of its outline. */
+  readonly values: readonly Value[];
+}
+
+export class Schedules {
+  private readonly known = new Map<string, Known>();
+
+  constructor(
+    private readonly context: KernelContext,
+    private readonly limits: Limits,
+  ) {}
+
+  /** @throws CannotCut as `scheduleGroup` */
+  of(group: Group): readonly ScheduledDispatch[] {
+    const { key, values } = this.outline(group);
+    const found = this.known.get(key);
+    if (!found) {
+      const parts = scheduleGroup(group, this.context, this.limits);
+      this.known.set(key, { parts, values });
+      return parts;
+    }
+    const image = new Map(found.values.map((v, i) => [v, values[i]!]));
+    return found.parts.map((d) => ({ ...d, kernel: over(d.kernel, image) }));
+  }
+
+  /** All that a group's kernels depend on: its values by their places, what lies where, which parameters and inputs are one. */
+  private outline({ kind, anchor, path, stores, reads }: Group): { key: string; values: Value[] } {
+    const bound = new Set(reads);
+    const values = valuesOf({ stores, reads });
+    const at = new Map(values.map((v, i) => [v, i]));
+    const names = new Map<string, number>();
+    const lines = values.map((v) => {
+      const type = showType(v.type);
+      const read = bound.has(v) ? 'read' : '';
+      if (v.op === 'param' || v.op === 'input') {
+        const name = `${v.op} ${v.attrs.name}`;
+        if (!names.has(name)) names.set(name, names.size);
+        return `${read} ${v.op} ${names.get(name)} ${type} ${this.context.place(v)}`;
+      }
+      if (read) return `read ${type} ${this.context.place(v)}`;
+      return `${v.op} ${attrsKey(v.attrs)} ${type} ${v.inputs.map((x) => at.get(x)).join(',')}`;
+    });
+    const matrix = kind === 'contract' ? weightMatrix(anchor) : undefined;
+    const parts = [
+      kind,
+      matrix ? this.context.packed(matrix).layout.text : '',
+      at.get(anchor),
+      path.map((v) => at.get(v)).join(','),
+      ...stores.map((v) => `${at.get(v)} ${this.context.place(v)}`),
+    ];
+    return { key: [...parts, ...lines].join('\n'), values };
+  }
+}
+
+/** The kernel over other values. */
+function over(kernel: BuiltKernel, image: ReadonlyMap<Value, Value>): BuiltKernel {
+  const held = (h: Held): Held => {
+    if (h.kind === 'value') return { kind: 'value', value: image.get(h.value)! };
+    if (h.kind !== 'packed') return h;
+    const view = image.get(h.weight.view)!;
+    return { kind: 'packed', weight: { ...h.weight, view, param: viewedParam(view)! } };
+  };
+  return { ...kernel, holds: new Map([...kernel.holds].map(([name, h]) => [name, held(h)])) };
+}

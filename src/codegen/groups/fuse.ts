@@ -1,0 +1,360 @@
+/**
+ * Fusion: which values share a kernel, and which values lie in memory.
+ *
+ * A group has an anchor (the value that decides the kernel's loops), a path (what is done to the anchor's result before it is stored:
+ * bias, activation, residual, a change of layout) and everything that the kernel computes in place when it reads an operand. The rules:
+ *
+ * 1. Matrix products, attention and row reductions are anchors.
+ * 2. A path grows while all uses of its last value meet again in one pointwise value of the same shape, or its only user moves every
+ *    element to one place. It ends at a result of the function. Other results of the anchor (attention's log-sum-exp) are written by its kernel.
+ * 3. Other values are computed where they are read, if that repeats no work worth a buffer: layout always; arithmetic if one kernel
+ *    reads it and does not read it over and over (as a matrix product reads its operand for every column tile), or if it is no more
+ *    than `CHEAP` operations. What is left becomes a pointwise group of its own.
+ * 4. A kernel that would need more bindings than the limit is cut: first at a value that it computes in place, then at its path, then at
+ *    a change of layout of an operand.
+ * 5. A value that is computed where it is read stands at most `MOST_DEEP` operators below what the kernel stores.
+ * 6. A pointwise group joins the kernel whose result it reads, and is stored beside it, where that saves a launch and a reading and costs
+ *    nothing: see join.ts.
+ */
+
+import { postorder, topological } from '../../ir/graph.js';
+import { OPS } from '../../ir/ops/index.js';
+import { sameShape } from '../../ir/ops/shapes.js';
+import type { Func, OpName, Value } from '../../ir/types.js';
+import { FORWARD_OPS } from '../epilogue.js';
+import { isNarrowConv } from '../read/loops.js';
+import { ROW_OPS } from '../reduce/rows.js';
+import { bufferOf, buffersOf, type Group, type GroupKind, inOrder, isLeaf, joinedIn, MOST_DEEP } from './group.js';
+import { join } from './join.js';
+
+/** Arithmetic operations that may be repeated for the sake of one buffer less. */
+const CHEAP = 2;
+
+const VIEWS: ReadonlySet<OpName> = new Set([
+  'reshape',
+  'transpose',
+  'broadcast',
+  'slice',
+  'roll',
+  'pad',
+  'constant',
+  'iota',
+  'stop_gradient',
+  'dropout',
+  'drop_path',
+]);
+
+/** Operations for one element when computed in place. */
+function work(v: Value): number {
+  if (VIEWS.has(v.op)) return 0;
+  // More than arithmetic: they choose among buffers, or read one to know where to read another.
+  if (v.op === 'concat' || v.op === 'gather') return CHEAP + 1;
+  switch (v.op) {
+    case 'random_bits':
+      return 40;
+    case 'exp':
+    case 'log':
+    case 'sin':
+    case 'cos':
+    case 'tanh':
+    case 'erf':
+    case 'sigmoid':
+    case 'silu':
+    case 'gelu':
+    case 'pow':
+      return 8;
+    default:
+      return 1;
+  }
+}
+
+export function anchorKind(v: Value): GroupKind | undefined {
+  switch (v.op) {
+    case 'linear':
+    case 'matmul':
+      return 'contract';
+    case 'conv2d':
+      return isNarrowConv(v.inputs[1]!.type.shape, v.attrs) ? 'pointwise' : 'contract';
+    case 'attention':
+      return 'attention';
+    // Computed by a loop at each element, so it is worth a buffer; see read/loops.ts.
+    case 'top_k':
+      return 'pointwise';
+    default:
+      return ROW_OPS.has(v.op) ? 'reduce' : undefined;
+  }
+}
+
+export interface FuseOptions {
+  /** Storage buffers that one kernel may bind. */
+  readonly maxBuffers: number;
+  /** Whether a kernel of that many buffers keeps to it, where a large tensor may need several bindings (default: it does). */
+  readonly fits?: (group: Group) => boolean;
+}
+
+/**
+ * The groups of a function, in an order in which they can run.
+ * @throws BufferLimit when one operator alone needs more bindings than the limit.
+ */
+export function fuse(func: Func, options: FuseOptions): Group[] {
+  const forced = new Set<Value>();
+  const stops = new Set<Value>();
+  const apart = new Set<Value>();
+  for (;;) {
+    const fusion = new Fusion(func, forced, stops);
+    const groups = join(fusion.groups(), {
+      maxBuffers: options.maxBuffers,
+      results: fusion.results,
+      apart: (v) => apart.has(v) || forced.has(v),
+    });
+    const large = groups.filter((g) => buffersOf(g) > options.maxBuffers || options.fits?.(g) === false);
+    if (large.length === 0) return groups;
+    for (const g of large) {
+      const many = buffersOf(g) > options.maxBuffers;
+      // With few buffers that need several bindings each, any fewer are a step.
+      const limit = many ? options.maxBuffers : buffersOf(g) - 1;
+      const leaves = leavesOf(g);
+      const cut = widest(g, leaves, forced, limit);
+      const view = many ? undefined : viewIn(g);
+      const joined = joinedIn(g);
+      if (joined.length > 0) for (const v of joined) apart.add(v);
+      else if (cut) forced.add(cut);
+      else if (g.path.length > 0) stops.add(lastThatFits(g, leaves, limit));
+      else if (view) forced.add(view);
+      else throw new BufferLimit(g, buffersOf(g), options.maxBuffers);
+    }
+  }
+}
+
+export class BufferLimit extends Error {
+  constructor(
+    readonly group: Group,
+    readonly needs: number,
+    readonly limit: number,
+  ) {
+    super(`${group.anchor.op} needs ${needs} buffers, ${limit} are allowed`);
+  }
+}
+
+/** The buffers below every value that the group's kernel computes. */
+function leavesOf(g: Group): Map<Value, ReadonlySet<string | number>> {
+  const bound = new Set(g.reads);
+  const leaves = new Map<Value, ReadonlySet<string | number>>();
+  for (const v of postorder([g.anchor, ...g.path], (x) => (bound.has(x) ? [] : x.inputs))) {
+    leaves.set(v, new Set(bound.has(v) ? [bufferOf(v)] : v.inputs.flatMap((x) => [...leaves.get(x)!])));
+  }
+  return leaves;
+}
+
+/**
+ * The value computed in place, other than the stored one, that stands for the most buffers that a kernel of its own may bind; if every
+ * one has more, the one that has the fewest.
+ */
+function widest(
+  g: Group,
+  leaves: ReturnType<typeof leavesOf>,
+  forced: ReadonlySet<Value>,
+  limit: number,
+): Value | undefined {
+  const own = new Set<Value>([g.anchor, ...g.path]);
+  const all = new Set(g.reads.map(bufferOf)).size;
+  let best: { readonly v: Value; readonly size: number } | undefined;
+  for (const [v, { size }] of leaves) {
+    if (size < 2 || size >= all || own.has(v) || forced.has(v) || work(v) === 0) continue;
+    const better = !best || (best.size < limit ? size < limit && size > best.size : size < best.size);
+    if (better) best = { v, size };
+  }
+  return best?.v;
+}
+
+/** The end of the longest part of a group's path with which its kernel binds no more buffers than the limit. */
+function lastThatFits(g: Group, leaves: ReturnType<typeof leavesOf>, limit: number): Value {
+  return g.path.slice(0, -1).findLast((v) => leaves.get(v)!.size + g.stores.length <= limit) ?? g.anchor;
+}
+
+/**
+ * A change of layout that the kernel reads an operand through. Copied out, the operand may be read in parts where in its old layout
+ * every part of the work goes across all of it.
+ */
+function viewIn(g: Group): Value | undefined {
+  return g.anchor.inputs.find((v) => VIEWS.has(v.op) && v.inputs.length > 0 && !g.reads.includes(v));
+}
+
+interface Owned {
+  readonly kind: GroupKind;
+  readonly anchor: Value;
+  readonly path: Value[];
+  /** Branches that leave the path and meet it again. */
+  readonly branches: Value[];
+}
+
+class Fusion {
+  private readonly order: Value[];
+  private readonly position = new Map<Value, number>();
+  private readonly users = new Map<Value, Value[]>();
+  readonly results: ReadonlySet<Value>;
+  /** Group result -> what computes it. */
+  private readonly owned = new Map<Value, Owned>();
+  /** Values that some anchor's kernel computes. */
+  private readonly inside = new Set<Value>();
+  private readonly stored = new Set<Value>();
+
+  constructor(
+    func: Func,
+    private readonly forced: ReadonlySet<Value>,
+    private readonly stops: ReadonlySet<Value>,
+  ) {
+    this.results = new Set(func.results.map((r) => r.value));
+    this.order = topological([...this.results]);
+    this.order.forEach((v, i) => {
+      this.position.set(v, i);
+      if (!this.users.has(v)) this.users.set(v, []);
+      for (const x of new Set(v.inputs)) this.users.get(x)!.push(v);
+    });
+  }
+
+  groups(): Group[] {
+    for (const v of this.order) {
+      const kind = anchorKind(v);
+      if (!kind || this.inside.has(v)) continue;
+      const { path, branches } = this.pathFrom(v);
+      const result = path.at(-1) ?? v;
+      this.owned.set(result, { kind, anchor: v, path, branches });
+      this.stored.add(result);
+    }
+    this.place();
+    const groups = [...this.stored].map((v) => this.groupOf(v));
+    return inOrder(groups.sort((a, b) => this.position.get(a.result)! - this.position.get(b.result)!));
+  }
+
+  /** Rule 2. */
+  private pathFrom(anchor: Value): { path: Value[]; branches: Value[] } {
+    const path: Value[] = [];
+    const branches: Value[] = [];
+    let last = anchor;
+    this.inside.add(anchor);
+    while (!this.results.has(last) && !this.stops.has(last) && !this.forced.has(last)) {
+      const step = this.nextStep(last, anchor);
+      if (!step || [...step.through, step.to].some((v) => this.inside.has(v))) break;
+      for (const v of [...step.through, step.to]) this.inside.add(v);
+      branches.push(...step.through);
+      path.push(step.to);
+      last = step.to;
+    }
+    return { path, branches };
+  }
+
+  private nextStep(last: Value, anchor: Value): { to: Value; through: Value[] } | undefined {
+    const others = new Set<Value>(this.others(last));
+    const users = this.users.get(last)!.filter((u) => !others.has(u));
+    if (users.length === 0) return undefined;
+    const only = users.length === 1 ? users[0]! : undefined;
+    // What is computed from another result cannot be an operand of the kernel that writes it.
+    const twoResults = this.others(anchor).length > 0;
+    if (only && FORWARD_OPS.has(only.op) && only.inputs[0] === last) return { to: only, through: [] };
+    if (twoResults) return undefined;
+    // Everything that `last` flows into, in order, until it has flowed together.
+    const pending = new Set(users);
+    const region: Value[] = [];
+    while (pending.size > 0) {
+      const next = [...pending].reduce((a, b) => (this.position.get(a)! < this.position.get(b)! ? a : b));
+      if (!OPS[next.op].pointwise || !sameShape(next.type.shape, last.type.shape)) return undefined;
+      pending.delete(next);
+      if (pending.size === 0) return { to: next, through: region };
+      if (this.results.has(next) || this.forced.has(next) || region.length >= 32) return undefined;
+      region.push(next);
+      for (const u of this.users.get(next)!) pending.add(u);
+    }
+    return undefined;
+  }
+
+  /** Other results of the anchor's operator that somebody reads. */
+  private others(anchor: Value): Value[] {
+    return this.users.get(anchor)!.filter((u) => u.op === 'aux');
+  }
+
+  /** Rule 3, users before operands, so that a value knows the kernels that would compute it. */
+  private place(): void {
+    /** Kernel (by its result) -> whether it reads the value over and over. */
+    const readers = new Map<Value, Map<Value, boolean>>();
+    const add = (x: Value, kernel: Value, repeated: boolean): void => {
+      const of = readers.get(x) ?? new Map<Value, boolean>();
+      readers.set(x, of.set(kernel, repeated || (of.get(kernel) ?? false)));
+    };
+    /** Operators between a value and what its kernel stores. */
+    const depth = new Map<Value, number>();
+    const kernelOf = new Map<Value, Value>();
+    for (const [result, { anchor, path, branches }] of this.owned) {
+      for (const v of [anchor, ...path, ...branches]) kernelOf.set(v, result);
+    }
+    for (let i = this.order.length - 1; i >= 0; i--) {
+      const v = this.order[i]!;
+      if (isLeaf(v)) {
+        if (this.results.has(v)) this.stored.add(v);
+        continue;
+      }
+      if (v.op === 'aux') continue;
+      const kernel = kernelOf.get(v);
+      if (kernel) {
+        const anchor = this.owned.get(kernel)!.anchor === v;
+        const kind = this.owned.get(kernel)!.kind;
+        v.inputs.forEach((x, operand) => {
+          const repeated = anchor && kind !== 'reduce' && operand < 3 && !isBias(v, operand);
+          add(x, kernel, repeated);
+        });
+        continue;
+      }
+      const own = readers.get(v) ?? new Map<Value, boolean>();
+      const deep = depth.get(v) ?? 0;
+      if (this.results.has(v) || this.forced.has(v) || deep >= MOST_DEEP || this.worthBuffer(v, own)) {
+        this.stored.add(v);
+        for (const x of v.inputs) add(x, v, false);
+      } else {
+        for (const x of v.inputs) {
+          depth.set(x, Math.max(depth.get(x) ?? 0, deep + 1));
+          for (const [k, repeated] of own) add(x, k, repeated);
+        }
+      }
+    }
+  }
+
+  private worthBuffer(v: Value, readers: ReadonlyMap<Value, boolean>): boolean {
+    if (VIEWS.has(v.op)) return false;
+    // One kernel, and it reads each element about once.
+    if (readers.size <= 1 && ![...readers.values()].some((repeated) => repeated)) return false;
+    return this.isDear(v);
+  }
+
+  /** Whether one element of v takes more than `CHEAP` operations, computed from what certainly lies in buffers. */
+  private isDear(v: Value): boolean {
+    const stack = [v];
+    for (let cost = 0; stack.length > 0; ) {
+      const x = stack.pop()!;
+      if (isLeaf(x) || this.owned.has(x) || this.stored.has(x)) continue;
+      cost += work(x);
+      if (cost > CHEAP) return true;
+      stack.push(...x.inputs);
+    }
+    return false;
+  }
+
+  private groupOf(result: Value): Group {
+    const owned = this.owned.get(result) ?? { kind: 'pointwise' as const, anchor: result, path: [] };
+    const { kind, anchor, path } = owned;
+    const others = this.others(anchor);
+    // Nobody may read the result, where others of its anchor are read.
+    const isStored =
+      this.results.has(result) || others.length === 0 || this.users.get(result)!.some((u) => u.op !== 'aux');
+    const stores = isStored ? [...others, result] : others;
+    const own = new Set(stores);
+    const isRead = (v: Value): boolean =>
+      isLeaf(v) || (v !== result && !own.has(v) && (v.op === 'aux' || this.stored.has(v)));
+    const reads = postorder(stores, (v) => (isRead(v) ? [] : v.inputs)).filter(isRead);
+    return { kind, anchor, path, result, stores, reads };
+  }
+}
+
+/** Whether the operand is read once for each result, not once for each term. */
+function isBias(v: Value, operand: number): boolean {
+  return (v.op === 'linear' || v.op === 'conv2d') && operand === 2;
+}

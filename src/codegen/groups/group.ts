@@ -1,0 +1,57 @@
+/** A group: the values that one kernel computes, what it reads and what it stores. fuse.ts makes groups, join.ts puts some together. */
+import { postorder } from '../../ir/graph.js';
+import type { Value } from '../../ir/types.js';
+
+export type GroupKind = 'contract' | 'attention' | 'reduce' | 'pointwise';
+
+export interface Group {
+  readonly kind: GroupKind;
+  readonly anchor: Value;
+  /** Values from after the anchor on, each made from the one before it. */
+  readonly path: readonly Value[];
+  /** What the path ends in; the anchor where it is empty. */
+  readonly result: Value;
+  /**
+   * What the kernel writes to buffers, each after those that it is computed from: other results of the anchor's operator (`aux`), the result, and
+   * values that are computed from it element by element. The result itself is among them only where another kernel or the caller reads it.
+   */
+  readonly stores: readonly Value[];
+  /** Values that the kernel reads from buffers: parameters, inputs, what other groups store. */
+  readonly reads: readonly Value[];
+}
+
+/** Kernels are written by recursion over what they compute in place, and compilers of shaders read them by recursion. */
+export const MOST_DEEP = 100;
+
+export const isLeaf = (v: Value): boolean => v.op === 'param' || v.op === 'input';
+
+/** What tells the buffer of a value that is read from those of others. */
+export const bufferOf = (v: Value): string | number =>
+  v.op === 'param' || v.op === 'input' ? `${v.op} ${v.attrs.name}` : v.id;
+
+/** All that the group's kernel reads, computes and stores; operands first. */
+export function valuesOf({ stores, reads }: Pick<Group, 'reads' | 'stores'>): Value[] {
+  const bound = new Set(reads);
+  return postorder(stores, (v) => (bound.has(v) ? [] : v.inputs));
+}
+
+/** How many buffers the group's kernel binds, where each needs one binding. */
+export function buffersOf({ reads, stores }: Pick<Group, 'reads' | 'stores'>): number {
+  return new Set(reads.map(bufferOf)).size + stores.length;
+}
+
+/** What a group stores because other groups joined it. */
+export function joinedIn({ result, stores }: Group): Value[] {
+  return stores.filter((v) => v !== result && v.op !== 'aux');
+}
+
+/** Each group after those whose values it reads. Needed beyond the values' order because a group can store several. */
+export function inOrder(groups: readonly Group[]): Group[] {
+  const makers = new Map(groups.flatMap((g) => g.stores.map((v) => [v, g] as const)));
+  return postorder(groups, (g) =>
+    g.reads.flatMap((v) => {
+      const maker = makers.get(v);
+      return maker && maker !== g ? [maker] : [];
+    }),
+  );
+}

@@ -1,0 +1,133 @@
+/**
+ * Before fusion: composites without a kernel of their own become others, long sums are split, equal values become one, what cannot be generated is
+ * refused.
+ */
+import { diagnostic } from '../../diagnostics/catalogue.js';
+import { EspalierError } from '../../diagnostics/types.js';
+import { build } from '../../ir/build.js';
+import { make, rewriteFunc, withInputs } from '../../ir/graph.js';
+import { Interner } from '../../ir/intern.js';
+import { OPS } from '../../ir/ops/index.js';
+import { sizeOf } from '../../ir/ops/shapes.js';
+import type { Func, OpName, Value } from '../../ir/types.js';
+import { TILE_N, tiles } from '../buffers/layout.js';
+import { packedBytes } from '../buffers/pack.js';
+import { type PackingLimits, viewedParam } from '../buffers/weight-matrix.js';
+import { placeOf } from '../place.js';
+import { type SplitOptions, splitSums } from './split-sums.js';
+
+type Lowering = (v: never, inputs: readonly Value[]) => Value;
+
+/** Group norm is layer norm over [b, groups, rest], then a gain and a shift for each channel. */
+function groupNorm(v: Extract<Value, { op: 'group_norm' }>, [x, gain, shift]: readonly Value[]): Value {
+  const shape = x!.type.shape;
+  const { groups, eps } = v.attrs;
+  const flat = build.reshape(x!, [shape[0]!, groups, sizeOf(shape) / (shape[0]! * groups)]);
+  let y = build.reshape(build.layerNorm(flat, undefined, undefined, eps), shape);
+  const over = (p: Value): Value => build.reshape(p, [shape[1]!, ...shape.slice(2).map(() => 1)]);
+  if (gain) y = build.mul(y, over(gain));
+  return shift ? build.add(y, over(shift)) : y;
+}
+
+/** At most this many parts go into one concat, so that a kernel that only concatenates keeps within eight buffers. */
+const MOST_PARTS = 6;
+
+function concat(v: Extract<Value, { op: 'concat' }>, inputs: readonly Value[]): Value {
+  let parts = [...inputs];
+  while (parts.length > MOST_PARTS) {
+    const joined: Value[] = [];
+    for (let i = 0; i < parts.length; i += MOST_PARTS) {
+      const some = parts.slice(i, i + MOST_PARTS);
+      joined.push(some.length === 1 ? some[0]! : make('concat', some, v.attrs, v.origin));
+    }
+    parts = joined;
+  }
+  return parts.length === inputs.length ? withInputs(v, inputs) : make('concat', parts, v.attrs, v.origin);
+}
+
+/** A slice of one part of a concat is a slice of that part: the parts then need not be copied together. */
+function slice(v: Extract<Value, { op: 'slice' }>, inputs: readonly Value[]): Value {
+  const whole = inputs[0]!;
+  if (whole.op !== 'concat') return withInputs(v, inputs);
+  const { axis } = whole.attrs;
+  let begin = 0;
+  for (const part of whole.inputs) {
+    const end = begin + part.type.shape[axis]!;
+    if (v.attrs.start[axis]! >= begin && v.attrs.end[axis]! <= end) {
+      const move = (at: readonly number[]): number[] => at.map((n, i) => (i === axis ? n - begin : n));
+      return build.slice(part, move(v.attrs.start), move(v.attrs.end), v.origin);
+    }
+    begin = end;
+  }
+  return withInputs(v, inputs);
+}
+
+/**
+ * A product whose packed weight no binding holds becomes several, each with some of the outputs, which are put together again. The
+ * slices are views of the parameter, so each is packed and bound by itself.
+ */
+function cutOutputs(v: Value, limits: PackingLimits): Value {
+  if (v.op !== 'linear' && v.op !== 'conv2d' && v.op !== 'matmul') return v;
+  const weight = v.inputs[1]!;
+  if (v.op === 'conv2d' && v.attrs.groups > 1) return v;
+  if (v.op === 'matmul' && sizeOf(weight.type.shape.slice(0, -2)) > 1) return v;
+  if (viewedParam(weight) === undefined) return v;
+  // Where the outputs are in the weight and in the result.
+  const from = v.op === 'matmul' ? weight.type.shape.length - 1 : 0;
+  const to = v.op === 'conv2d' ? 1 : v.type.shape.length - 1;
+  const n = weight.type.shape[from]!;
+  const k = sizeOf(weight.type.shape) / n;
+  const rows = Math.floor(limits.binding / packedBytes(tiles([TILE_N, k], 0), limits.weights)) * TILE_N;
+  if (rows >= n || rows === 0) return v;
+  const parts: Value[] = [];
+  for (let at = 0; at < n; at += rows) {
+    const end = Math.min(n, at + rows);
+    const [x, , ...bias] = v.inputs as [Value, Value, ...Value[]];
+    const inputs = [x, build.sliceAxis(weight, from, at, end), ...bias.map((b) => build.sliceAxis(b, 0, at, end))];
+    parts.push(make(v.op, inputs, v.attrs as never, v.origin));
+  }
+  const joined = make('concat', parts, { axis: to }, v.origin);
+  return concat(joined as Extract<Value, { op: 'concat' }>, parts);
+}
+
+const LOWERINGS: { readonly [O in OpName]?: Lowering } = {
+  group_norm: groupNorm,
+  concat,
+  slice,
+  batch_norm: (v: Value, inputs: readonly Value[]) => decomposed(v, inputs),
+  resize: (v: Value, inputs: readonly Value[]) => decomposed(v, inputs),
+  solve: (v: Value): Value => {
+    throw new EspalierError([diagnostic('ESP0601', { operator: v.op }, placeOf(v))]);
+  },
+};
+
+function decomposed(v: Value, inputs: readonly Value[]): Value {
+  const rule = OPS[v.op].decompose as unknown as (b: typeof build, inputs: readonly Value[], attrs: object) => Value;
+  return rule(build, inputs, v.attrs);
+}
+
+/**
+ * The function in terms of operators that kernels are written for.
+ * @throws EspalierError (ESP0601) for an operator that no kernel computes.
+ */
+export function lower(func: Func, options: SplitOptions): Func {
+  const lowered = rewriteFunc(func, (v, inputs) => {
+    const rule = LOWERINGS[v.op] as ((v: Value, inputs: readonly Value[]) => Value) | undefined;
+    return rule ? rule(v, inputs) : cutOutputs(withInputs(v, inputs), options);
+  });
+  const merged = mergeEqual(splitSums(lowered, options));
+  // A value that is two results of the function is stored twice: the second time as a copy.
+  const seen = new Set<Value>();
+  const results = merged.results.map(({ name, value }) => {
+    const copy = seen.has(value) ? make('reshape', [value], { shape: value.type.shape }, value.origin) : value;
+    seen.add(copy);
+    return { name, value: copy };
+  });
+  return { ...merged, results };
+}
+
+/** Values with the same operator, operands and attributes become one. */
+function mergeEqual(func: Func): Func {
+  const interner = new Interner();
+  return rewriteFunc(func, (v, inputs) => interner.seed(withInputs(v, inputs)));
+}

@@ -1,0 +1,17 @@
+/** How an entry of the catalogue is written. One file of entries for each area stands beside this one. */
+import type { Severity } from '../types.js';
+
+export interface Entry<A> {
+  /** A few words; the heading of its `explain` page. */
+  readonly title: string;
+  readonly severity?: Severity;
+  readonly message: (args: A) => string;
+  readonly help?: (args: A) => readonly string[];
+  /** The page that `espalier explain CODE` prints: what it means, an example that causes it, the cure. Markdown. */
+  readonly explain: string;
+}
+
+/** Fixes the type of one entry's arguments: `ESP0101: entry<{ found: string }>({ ... })`. */
+export function entry<A = Record<never, never>>(e: Entry<A>): Entry<A> {
+  return e;
+}

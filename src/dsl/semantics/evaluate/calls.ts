@@ -1,0 +1,159 @@
+/** Calls: of operators (with comprehensions), sites, an adapter's base, and of declarations, which makes modules. */
+import type { Arg, CallExpr, Expr } from '../../ast.js';
+import { isLayerType, LAYER_TYPES } from '../builtins/layers.js';
+import {
+  bindArguments,
+  type Call,
+  noGenerators,
+  type Operator,
+  positional,
+  type Signature,
+  wordsOf,
+} from '../builtins/operator.js';
+import { OPERATORS } from '../builtins/operators.js';
+import { Scope } from '../names/scope.js';
+import { undeclared } from '../names/undeclared.js';
+import { Stop } from '../report.js';
+import type { Spot } from '../sites/site.js';
+import { MOST_ELEMENTS } from './budget.js';
+import type { ArgVal, Engine } from './engine.js';
+import { turns } from './evaluate.js';
+import { notAWord } from './types.js';
+import { describe, NONE, num, POISON, type Val } from './values.js';
+
+export function callExpr(engine: Engine, expr: CallExpr, scope: Scope, spot?: Spot): Val {
+  const callee = expr.callee;
+  if (callee.kind !== 'name') return callValue(engine, engine.evaluate(callee, scope), expr, scope);
+  const bound = scope.get(callee.name);
+  if (bound === POISON) throw new Stop();
+  if (bound) return callValue(engine, bound, expr, scope);
+  const decl = engine.library.find(callee.name, callee.span.file);
+  const operator = OPERATORS.get(callee.name);
+  // A declaration of the user's own comes before an operator of the same name.
+  if (operator && !decl) return callOperator(engine, operator, expr, scope);
+  if (decl?.kind === 'module' || decl?.kind === 'backbone') {
+    if (!spot) nameless(engine, `the ${decl.kind} \`${callee.name}\``, expr);
+    noGenerators(engine.report, expr);
+    return { kind: 'site', site: engine.instantiate(decl, expr, scope, spot!) };
+  }
+  if (!decl && isLayerType(callee.name)) {
+    if (!spot) nameless(engine, `the layer \`${callee.name}\``, expr);
+    noGenerators(engine.report, expr);
+    return { kind: 'site', site: engine.makeLayer(callee.name, expr, scope, spot!) };
+  }
+  if (decl) {
+    return engine.report.stop(
+      'ESP0216',
+      { what: `the ${decl.kind} \`${callee.name}\`` },
+      { primary: { span: callee.span, text: 'called here' } },
+    );
+  }
+  return undeclared(engine.library, engine.report, {
+    what: 'module or operator',
+    name: callee.name,
+    span: callee.span,
+    candidates: [...scope.names(), ...OPERATORS.keys(), ...LAYER_TYPES, ...engine.library.makers(callee.span.file)],
+  });
+}
+
+function nameless(engine: Engine, what: string, expr: CallExpr): void {
+  engine.report.stop('ESP0219', { what }, { primary: { span: expr.span, text: 'made without a name' } });
+}
+
+/** Positional and named arguments, worked out. All are tried, so that each reports its own errors. */
+export function evaluateArgs(engine: Engine, args: readonly Arg[], scope: Scope): ArgVal[] {
+  const out: ArgVal[] = [];
+  let failed = false;
+  for (const a of args) {
+    const value = engine.report.attempt(() => engine.evaluate(a.value, scope));
+    if (value === undefined) failed = true;
+    else out.push({ value, span: a.value.span, ...(a.name ? { name: a.name.name, nameSpan: a.name.span } : {}) });
+  }
+  if (failed) throw new Stop();
+  return out;
+}
+
+function callValue(engine: Engine, callee: Val, expr: CallExpr, scope: Scope): Val {
+  if (callee.kind === 'operator') return callOperator(engine, callee.operator, expr, scope);
+  noGenerators(engine.report, expr);
+  // A `repeat` that turns no times: the composition of no modules.
+  if (callee.kind === 'list' && callee.items.length === 0 && expr.args.length === 1) {
+    return evaluateArgs(engine, expr.args, scope)[0]!.value;
+  }
+  if (callee.kind === 'site') return engine.callSite(callee.site, evaluateArgs(engine, expr.args, scope), expr.span);
+  if (callee.kind === 'base') {
+    return engine.callBase(callee.site, callee.level, evaluateArgs(engine, expr.args, scope), expr.span);
+  }
+  return engine.report.stop(
+    'ESP0216',
+    { what: describe(callee) },
+    { primary: { span: expr.callee.span, text: 'called here' } },
+  );
+}
+
+function callOperator(engine: Engine, op: Operator, expr: CallExpr, scope: Scope): Val {
+  return op.run(operatorCall(engine, op, expr, scope));
+}
+
+/** A call with its arguments worked out and put into the parameters; reports and stops if they do not fit. */
+export function operatorCall(engine: Engine, op: Signature, expr: CallExpr, scope: Scope): Call {
+  if (expr.generators.length > 0 && !op.comprehension) noGenerators(engine.report, expr);
+  const given: ArgVal[] = [];
+  let failed = false;
+  let at = 0;
+  for (const a of expr.generators.length > 0 ? expr.args.slice(1) : expr.args) {
+    const param = a.name?.name ?? positional(op, at++);
+    const value = engine.report.attempt(() => argument(engine, a.value, wordsOf(op, param), param ?? '', scope));
+    if (value === undefined) failed = true;
+    else given.push({ value, span: a.value.span, ...(a.name ? { name: a.name.name, nameSpan: a.name.span } : {}) });
+  }
+  if (failed) throw new Stop();
+  const bound = bindArguments(engine, op, expr, given);
+  const surplus = expr.generators.length > 0 ? bound.rest[0] : undefined;
+  if (surplus) {
+    engine.report.stop(
+      'ESP0209',
+      { of: op.name, most: 1, found: 1 + bound.rest.length },
+      { primary: { span: surplus.span, text: 'one expression follows the `:`' } },
+    );
+  }
+  const rest = expr.generators.length > 0 ? comprehend(engine, expr, scope) : bound.rest;
+  return { engine, name: op.name, span: expr.span, expr, scope, args: bound.args, rest };
+}
+
+function argument(engine: Engine, expr: Expr, words: readonly string[], option: string, scope: Scope): Val {
+  if (expr.kind === 'name' && words.includes(expr.name)) return { kind: 'word', name: expr.name };
+  if (expr.kind === 'name' && words.length > 0 && !scope.get(expr.name)) notAWord(engine.report, expr, option, words);
+  if (expr.kind === 'none') return NONE;
+  return engine.evaluate(expr, scope);
+}
+
+/** The body for every combination of the generators, the last one fastest. */
+function comprehend(engine: Engine, expr: CallExpr, scope: Scope): ArgVal[] {
+  const body = expr.args[0];
+  if (!body) return [];
+  const out: ArgVal[] = [];
+  const counts = expr.generators.map((g) => turns(engine, engine.evaluate(g.limit, scope), g.limit));
+  const total = counts.reduce((p, n) => p * n, 1);
+  if (total > MOST_ELEMENTS) {
+    engine.report.stop(
+      'ESP0310',
+      { what: 'a number of elements', limit: MOST_ELEMENTS, found: total },
+      { primary: { span: expr.span, text: 'this comprehension' } },
+    );
+  }
+  const inner = new Scope(scope);
+  const visit = (axis: number): void => {
+    const g = expr.generators[axis];
+    if (!g) {
+      out.push({ value: engine.evaluate(body.value, inner), span: body.value.span });
+      return;
+    }
+    for (let i = 0; i < counts[axis]!; i++) {
+      inner.set(g.name.name, num(i));
+      visit(axis + 1);
+    }
+  };
+  engine.budget.loop(total, expr.span, () => visit(0));
+  return out;
+}

@@ -1,0 +1,74 @@
+/** What the parts of elaboration need of each other. One object ties them together, so that their files need not import in circles. */
+
+import type { Builder } from '../../../ir/ops/builder.js';
+import type { DType, Origin, Value } from '../../../ir/types.js';
+import type { CallExpr, Expr, Span } from '../../ast.js';
+import type { ElaborateOptions } from '../../elaborated.js';
+import type { Library } from '../names/library.js';
+import type { Scope } from '../names/scope.js';
+import type { Report } from '../report.js';
+import type { Owner, ParamStore, Site, Spot } from '../sites/site.js';
+import type { Budget } from './budget.js';
+import type { ArrowVal, Val } from './values.js';
+
+/** An operand and the place it was written, for messages. */
+export interface Operand {
+  readonly value: Value;
+  readonly span: Span;
+}
+
+/** An argument, worked out. */
+export interface ArgVal {
+  readonly name?: string;
+  readonly nameSpan?: Span;
+  readonly value: Val;
+  readonly span: Span;
+}
+
+/** What values that are being traced get as their origin, besides a place in the text. */
+export type Frame = Pick<Origin, 'site' | 'scope' | 'inside'>;
+
+export interface Engine {
+  readonly report: Report;
+  readonly library: Library;
+  readonly params: ParamStore;
+  readonly options: ElaborateOptions;
+  readonly budget: Budget;
+  /** The statement that put each adapter on its site, by the adapter's scope. */
+  readonly grafted: Map<string, Span>;
+  /** What is being traced: every value made gets it as its origin. */
+  frame: Frame;
+
+  evaluate(expr: Expr, scope: Scope, spot?: Spot): Val;
+  /** The body of a module, adapter or block; its value is that of its last expression. */
+  runBlock(
+    statements: readonly import('../../ast.js').Stmt[],
+    scope: Scope,
+    owner?: Owner,
+    spot?: Spot,
+  ): Val | undefined;
+  callExpr(expr: CallExpr, scope: Scope, spot?: Spot): Val;
+  /** Makes the module that a call of its declaration describes. */
+  instantiate(decl: import('../../ast.js').ModuleDecl, expr: CallExpr, scope: Scope, spot: Spot): Site;
+  makeLayer(type: string, expr: CallExpr, scope: Scope, spot: Spot): Site;
+  callSite(site: Site, args: readonly ArgVal[], span: Span, level?: number): Val;
+  callBase(site: Site, level: number, args: readonly ArgVal[], span: Span): Val;
+  /** A member of an adapter's base: weight, bias, parts, in, out, axis. */
+  baseMember(site: Site, level: number, member: string, span: Span): Val;
+
+  /** A stream of random numbers that nothing else draws from. */
+  stream(): number;
+  origin(span: Span): Origin;
+  within<T>(frame: Frame, work: () => T): T;
+  /** Makes values; a ShapeError becomes a diagnostic at `span` that shows the operands. */
+  trace(name: string, span: Span, operands: readonly Operand[], work: (b: Builder, origin: Origin) => Value): Value;
+  /** The tensor that a value is or can become. */
+  tensor(value: Val, span: Span, dtype?: DType): Value;
+  /** A whole number; explains divisions that did not work out. */
+  whole(value: Val, what: string, span: Span): number;
+  number(value: Val, what: string, span: Span): number;
+  truth(value: Val, what: string, span: Span): boolean;
+  dimension(value: Val, what: string, span: Span): number;
+}
+
+export type { ArrowVal };

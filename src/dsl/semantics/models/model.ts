@@ -1,0 +1,395 @@
+/** A model: what it binds, and its statements `in`, `adapt`, `prune` and `tune`, collected and put onto the module tree. */
+import type {
+  AdaptStmt,
+  ModelBind,
+  ModelDecl,
+  ModelStmt,
+  ModuleDecl,
+  PruneStmt,
+  Selector,
+  Span,
+  StringLit,
+  TuneStmt,
+  VariantDecl,
+} from '../../ast.js';
+import type { SourceFacts } from '../../elaborated.js';
+import { noGenerators } from '../builtins/operator.js';
+import type { Engine } from '../evaluate/engine.js';
+import { type Facts, fillOptions } from '../evaluate/types.js';
+import { POISON, type Val } from '../evaluate/values.js';
+import type { Scope } from '../names/scope.js';
+import { undeclared, withArticle } from '../names/undeclared.js';
+import { suits, wants } from '../sites/grafts.js';
+import { instantiate } from '../sites/modules.js';
+import { type Match, type Start, select } from '../sites/selectors.js';
+import { below, type Graft, type Owner, type ParamSlot, type Site } from '../sites/site.js';
+import { instantiateVariant } from './variants.js';
+
+/** A backbone or head that the model binds. */
+export interface Binding {
+  readonly name: string;
+  readonly site: Site;
+  readonly span: Span;
+  /** Backbones and variants have checkpoints with names of their own. */
+  readonly backbone: boolean;
+  readonly variant?: VariantDecl;
+  readonly from?: { readonly location: string; readonly span: Span };
+  readonly facts?: SourceFacts | undefined;
+  /** Nothing went wrong while it was made; otherwise tracing it would only echo that. */
+  readonly sound: boolean;
+}
+
+export interface Adaptation {
+  readonly stmt: AdaptStmt;
+  readonly grafts: Graft[];
+}
+export interface Pruning {
+  readonly stmt: PruneStmt;
+  readonly sites: readonly Site[];
+}
+export interface Tuning {
+  readonly stmt: TuneStmt;
+  readonly sites: readonly Site[];
+}
+
+/** What a model's statements say, before anything is traced. */
+export interface ModelPlan {
+  readonly decl: ModelDecl;
+  readonly scope: Scope;
+  readonly bindings: Binding[];
+  readonly adaptations: Adaptation[];
+  readonly prunings: Pruning[];
+  readonly tunings: Tuning[];
+  /** Names of classes that the files of the model know, for a head that does not say its own. */
+  readonly labels?: Labels;
+  /** Names whose making failed, which was reported. */
+  readonly broken: Set<string>;
+  /** How many statements there have been with one adapter below one binding. */
+  readonly statements: Map<string, number>;
+}
+
+/** Names of classes; `unreadable` where a file that may have them could not be opened. */
+type Labels = readonly string[] | 'unreadable' | undefined;
+
+/** The model itself as the owner of what it binds: paths begin with the names of its bindings. */
+class Root implements Owner {
+  readonly key = '';
+  readonly path = '';
+  readonly role = 'frozen';
+  readonly children = new Map<string, Site>();
+  readonly params = new Map<string, ParamSlot>();
+  readonly broken = new Set<string>();
+}
+
+export function planModel(engine: Engine, decl: ModelDecl, scope: Scope): ModelPlan {
+  const root = new Root();
+  const labels = labelsOf(engine, decl.body);
+  const { broken } = root;
+  const plan: ModelPlan = {
+    decl,
+    scope,
+    bindings: [],
+    adaptations: [],
+    prunings: [],
+    tunings: [],
+    labels,
+    broken,
+    statements: new Map(),
+  };
+  run(engine, plan, root, decl.body, [root], scope);
+  return plan;
+}
+
+function run(
+  engine: Engine,
+  plan: ModelPlan,
+  root: Root,
+  body: readonly ModelStmt[],
+  starts: readonly Start[],
+  scope: Scope,
+): void {
+  for (const s of body) {
+    engine.report.attempt(() => {
+      switch (s.kind) {
+        case 'model_bind':
+          if (starts[0] !== root) {
+            engine.report.stop(
+              'ESP0220',
+              { what: 'a binding', where: '`in`' },
+              { primary: { span: s.name.span, text: 'bind it before' } },
+            );
+          }
+          return bind(engine, plan, root, s, scope);
+        case 'in': {
+          const inner = select(engine, s.selector, starts, scope).map((m) => m.site);
+          return run(engine, plan, root, s.body, inner, scope);
+        }
+        case 'adapt':
+          return adapt(engine, plan, s, starts, scope);
+        case 'prune':
+          return prune(engine, plan, s, starts, scope);
+        case 'tune': {
+          const sites = s.sites.flatMap(
+            (sel) => engine.report.attempt(() => tunable(engine, sel, starts, scope)) ?? [],
+          );
+          plan.tunings.push({ stmt: s, sites: sites.map((m) => m.site) });
+          for (const m of sites) for (const b of below(m.site)) for (const p of b.params.values()) p.role = 'trainable';
+          return undefined;
+        }
+        case 'model_if': {
+          const holds = engine.truth(engine.evaluate(s.condition, scope), 'a condition', s.condition.span);
+          return run(engine, plan, root, (holds ? s.then : s.otherwise) ?? [], starts, scope);
+        }
+        case 'error':
+          for (const name of s.names) {
+            root.broken.add(name);
+            if (!scope.own(name)) scope.set(name, POISON);
+          }
+          return undefined;
+      }
+    });
+  }
+}
+
+// ---- Bindings ------------------------------------------------------------------------------------------------------
+
+function bind(engine: Engine, plan: ModelPlan, root: Root, s: ModelBind, scope: Scope): void {
+  const name = s.name.name;
+  const done = engine.report.attempt(() => {
+    if (scope.own(name)) {
+      const first = plan.bindings.find((b) => b.name === name);
+      const secondary = first ? [{ span: first.span, text: 'bound first here' }] : [];
+      engine.report.stop('ESP0206', { name }, { primary: { span: s.name.span, text: 'bound again here' }, secondary });
+    }
+    const made = make(engine, plan, root, s, scope);
+    if (made) {
+      root.children.set(name, made.site);
+      plan.bindings.push(made);
+      scope.set(name, { kind: 'site', site: made.site });
+    } else scope.set(name, engine.evaluate(s.value, scope));
+    return true;
+  });
+  if (done) return;
+  root.broken.add(name);
+  if (!scope.own(name)) scope.set(name, POISON);
+}
+
+function make(engine: Engine, plan: ModelPlan, root: Root, s: ModelBind, scope: Scope): Binding | undefined {
+  const { value } = s;
+  if (value.kind !== 'call' || value.callee.kind !== 'name' || scope.get(value.callee.name)) return undefined;
+  const callee = value.callee;
+  const decl = engine.library.find(callee.name, callee.span.file);
+  if (decl?.kind !== 'module' && decl?.kind !== 'backbone' && decl?.kind !== 'variant') {
+    if (s.from) {
+      undeclared(engine.library, engine.report, {
+        what: 'backbone or variant',
+        name: callee.name,
+        span: callee.span,
+        candidates: engine.library.makers(callee.span.file),
+      });
+    }
+    return undefined;
+  }
+  noGenerators(engine.report, value);
+  const name = s.name.name;
+  const spot = { owner: root, key: name, path: name };
+  const backbone = decl.kind !== 'module';
+  const from = s.from && { location: s.from.value, span: s.from.span };
+  const { found, facts, unreadable } = askFile(engine, s.from, backbone ? 'backbone' : 'tune');
+  const preset = classes(decl, found?.labels ?? plan.labels);
+  const before = engine.report.errors;
+  const site = engine.within({}, () =>
+    decl.kind === 'variant'
+      ? instantiateVariant(engine, decl, value, scope, spot, facts, [])
+      : instantiate(engine, decl, value, scope, spot, facts, preset),
+  );
+  warnUnused(engine, site, found, from);
+  return {
+    name,
+    site,
+    span: s.span,
+    backbone,
+    ...(decl.kind === 'variant' ? { variant: decl } : {}),
+    ...(from ? { from } : {}),
+    facts: found,
+    sound: engine.report.errors === before && !unreadable && site.scope.own(CLASSES) !== POISON,
+  };
+}
+
+interface Asked {
+  readonly found?: SourceFacts | undefined;
+  /** For `fillOptions`. */
+  readonly facts?: Facts | undefined;
+  readonly unreadable: boolean;
+}
+
+/** What the file that a `from` names says. */
+function askFile(engine: Engine, from: StringLit | undefined, kind: 'backbone' | 'adapter' | 'tune'): Asked {
+  const found = from && engine.options.facts?.(from.value, kind);
+  if (!from || !found) return { unreadable: false };
+  const place = { location: from.value, span: from.span };
+  if (found === 'unreadable') return { facts: { ...place, options: {}, unreadable: true }, unreadable: true };
+  return { found, facts: found.options && { ...place, options: found.options }, unreadable: false };
+}
+
+function warnUnused(
+  engine: Engine,
+  site: Site,
+  found: SourceFacts | undefined,
+  from: { location: string; span: Span } | undefined,
+): void {
+  if (!found?.options || !from || site.kind !== 'module') return;
+  for (const option of Object.keys(found.options)) {
+    if (site.decl.params.some((p) => p.name.name === option)) continue;
+    engine.report.add(
+      'ESP0231',
+      { option, location: from.location },
+      { primary: { span: from.span, text: 'read from here' } },
+    );
+  }
+}
+
+/** The option by which a head takes the names or the number of its classes. */
+const CLASSES = 'classes';
+
+function classes(decl: ModuleDecl | VariantDecl, labels: Labels): ReadonlyMap<string, Val> | undefined {
+  if (!labels || !decl.params.some((p) => p.name.name === CLASSES)) return undefined;
+  if (labels === 'unreadable') return new Map([[CLASSES, POISON]]);
+  return new Map([[CLASSES, { kind: 'list', items: labels.map((value) => ({ kind: 'str', value })) }]]);
+}
+
+/** What came with a tuned head, else with an adapter, else with the backbone. */
+function labelsOf(engine: Engine, body: readonly ModelStmt[]): Labels {
+  const found: Record<'tune' | 'adapter' | 'backbone', Labels> = {
+    tune: undefined,
+    adapter: undefined,
+    backbone: undefined,
+  };
+  const visit = (s: ModelStmt): void => {
+    if (s.kind === 'in') s.body.forEach(visit);
+    else if (s.kind === 'model_if') [...s.then, ...(s.otherwise ?? [])].forEach(visit);
+    else if ((s.kind === 'tune' || s.kind === 'adapt' || s.kind === 'model_bind') && s.from) {
+      const kind = s.kind === 'tune' ? 'tune' : s.kind === 'adapt' ? 'adapter' : 'backbone';
+      const asked = engine.options.facts?.(s.from.value, kind);
+      found[kind] ??= asked === 'unreadable' ? asked : asked?.labels;
+    }
+  };
+  body.forEach(visit);
+  return found.tune ?? found.adapter ?? found.backbone;
+}
+
+// ---- Statements ----------------------------------------------------------------------------------------------------
+
+function adapt(engine: Engine, plan: ModelPlan, s: AdaptStmt, starts: readonly Start[], scope: Scope): void {
+  const callee = s.adapter.callee;
+  const name = callee.kind === 'name' ? callee.name : '';
+  const decl = engine.library.find(name, callee.span.file);
+  const matches = s.sites.flatMap(
+    (sel) => engine.report.attempt(() => ({ sel, found: select(engine, sel, starts, scope) })) ?? [],
+  );
+  if (decl?.kind !== 'adapter') {
+    undeclared(engine.library, engine.report, {
+      what: 'adapter',
+      name,
+      span: callee.span,
+      candidates: engine.library.makers(callee.span.file, ['adapter']),
+      ...(decl ? { text: `${withArticle(decl.kind)}, not an adapter` } : {}),
+    });
+  }
+  noGenerators(engine.report, s.adapter);
+  const { facts, unreadable } = askFile(engine, s.from, 'adapter');
+  const args = fillOptions(engine, {
+    of: name,
+    params: decl.params,
+    args: s.adapter.args,
+    scope,
+    span: s.adapter.span,
+    facts,
+  });
+  const sites = new Set<Site>();
+  for (const { sel, found } of matches) {
+    const fitting = found.filter((m) => suits(decl, m.site));
+    for (const m of fitting) sites.add(m.site);
+    const misfit = found.find((m) => !m.wild && !suits(decl, m.site)) ?? (fitting.length === 0 ? found[0] : undefined);
+    if (misfit) {
+      engine.report.add(
+        'ESP0331',
+        { adapter: name, wants: wants(decl), site: misfit.site.path, is: whatIs(misfit.site) },
+        { primary: { span: sel.span, text: 'selected here' } },
+      );
+    }
+  }
+  // Sizes that an unreadable file would have fixed are guesses: nothing is traced with them.
+  if (sites.size === 0 || unreadable) return;
+  const shared = sharedPrefix(plan, [...sites][0]!, name);
+  const grafts = [...sites].map((site) => graftOn(engine, site, name, shared, { decl, args, span: s.span }));
+  plan.adaptations.push({ stmt: s, grafts });
+}
+
+/** Shared parameters belong to a statement: two statements with one adapter do not share. */
+function sharedPrefix(plan: ModelPlan, first: Site, name: string): string {
+  const prefix = `${first.key.split('.')[0]}@${name}`;
+  const before = plan.statements.get(prefix) ?? 0;
+  plan.statements.set(prefix, before + 1);
+  return before > 0 ? `${prefix}${before + 1}` : prefix;
+}
+
+function graftOn(
+  engine: Engine,
+  site: Site,
+  adapter: string,
+  shared: string,
+  g: Pick<Graft, 'decl' | 'args' | 'span'>,
+): Graft {
+  const same = site.grafts.filter((x) => x.decl.name.name === adapter).length;
+  const name = same > 0 ? `${adapter}${same + 1}` : adapter;
+  const scope = `${site.key}@${name}`;
+  const owner: Owner = {
+    key: scope,
+    path: `${site.path}@${name}`,
+    role: 'trainable',
+    children: new Map(),
+    params: new Map(),
+    shared,
+  };
+  const graft: Graft = { ...g, name, scope, site, owner };
+  site.grafts.push(graft);
+  engine.grafted.set(scope, g.span);
+  return graft;
+}
+
+/** What a selector of `tune` means: sites with parameters of their own. */
+function tunable(engine: Engine, selector: Selector, starts: readonly Start[], scope: Scope): Match[] {
+  const found = select(engine, selector, starts, scope);
+  const bare = found.find((m) => !m.wild && (m.site.kind === 'label' || m.site.kind === 'part'));
+  if (bare) {
+    const primary = { span: selector.span, text: 'selected here' };
+    engine.report.add('ESP0348', { site: bare.site.path, is: whatIs(bare.site) }, { primary });
+  }
+  return found;
+}
+
+/** A site in a sentence. */
+function whatIs(site: Site): string {
+  if (site.kind === 'label') return 'a labelled stretch';
+  if (site.kind === 'part') return 'a part of a fused layer';
+  if (site.kind === 'list') return `a list of ${site.items.length}`;
+  return withArticle(site.type);
+}
+
+function prune(engine: Engine, plan: ModelPlan, s: PruneStmt, starts: readonly Start[], scope: Scope): void {
+  const sites = new Set<Site>();
+  for (const sel of s.sites) {
+    for (const m of engine.report.attempt(() => select(engine, sel, starts, scope)) ?? []) {
+      const { site } = m;
+      if (site.kind === 'layer' && site.layer.weighted) sites.add(site);
+      else if (!m.wild) {
+        const primary = { span: sel.span, text: 'selected here' };
+        if (site.kind === 'part')
+          engine.report.add('ESP0341', { site: site.path, whole: site.whole.path }, { primary });
+        else engine.report.add('ESP0340', { site: site.path, is: whatIs(site) }, { primary });
+      }
+    }
+  }
+  plan.prunings.push({ stmt: s, sites: [...sites] });
+}

@@ -1,0 +1,198 @@
+/** Variants: a backbone with options filled in, with its preprocessing and its names in checkpoints. */
+import type { PreprocessStep } from '../../../../runtime/program/program.js';
+import type { Arg, CallExpr, Expr, Span, VariantDecl } from '../../ast.js';
+import { lookup } from '../../lookup.js';
+import { spanOf, wordArg } from '../builtins/arguments.js';
+import { type Call, noGenerators, optionHelp, type Signature } from '../builtins/operator.js';
+import { operatorCall } from '../evaluate/calls.js';
+import type { Engine } from '../evaluate/engine.js';
+import { type Facts, fillOptions, wordsOfParams } from '../evaluate/types.js';
+import { describe } from '../evaluate/values.js';
+import type { Named } from '../names/library.js';
+import { Scope } from '../names/scope.js';
+import { undeclared, withArticle } from '../names/undeclared.js';
+import { instantiate } from '../sites/modules.js';
+import type { ModuleSite, Spot } from '../sites/site.js';
+
+/** The backbone or the variant that a variant fills in. */
+function target(engine: Engine, v: VariantDecl): { call: CallExpr; name: string } {
+  if (v.value.kind !== 'call' || v.value.callee.kind !== 'name') {
+    return engine.report.stop(
+      'ESP0205',
+      {
+        what: `the variant \`${v.name.name}\``,
+        expected: 'a backbone with options',
+        found: `\`${engine.library.textOf(v.value.span) ?? '?'}\``,
+      },
+      { primary: { span: v.value.span, text: 'this value' } },
+    );
+  }
+  noGenerators(engine.report, v.value);
+  return { call: v.value, name: v.value.callee.name };
+}
+
+/**
+ * Makes the backbone of a variant. Options that the variant does not declare are handed on to what it fills in, so that
+ * `vit_base_patch16(image: 384)` works.
+ */
+export function instantiateVariant(
+  engine: Engine,
+  decl: VariantDecl,
+  expr: CallExpr,
+  scope: Scope,
+  spot: Spot,
+  facts: Facts | undefined,
+  chain: readonly VariantDecl[],
+): ModuleSite {
+  const own = new Set(decl.params.map((p) => p.name.name));
+  const mine = expr.args.filter((a) => !a.name || own.has(a.name.name));
+  const handed = expr.args.filter((a) => a.name && !own.has(a.name.name));
+  const options = fillOptions(engine, {
+    of: decl.name.name,
+    params: decl.params,
+    args: mine,
+    scope,
+    span: expr.span,
+    facts,
+  });
+  const inner = new Scope(undefined, wordsOfParams(decl.params));
+  for (const [name, v] of options) inner.set(name, v);
+  const { call, name } = target(engine, decl);
+  const args: Arg[] = [...call.args];
+  for (const a of handed) args.push(handOn(engine, a, scope, inner));
+  const full: CallExpr = { ...call, args, span: expr.span };
+  const next = engine.library.find(name, call.callee.span.file);
+  const made = <T>(work: () => T): T => engine.report.along(expr.span, `\`${decl.name.name}\` is made here`, work);
+  if (next?.kind === 'variant') {
+    if (next === decl || chain.includes(next)) {
+      engine.report.stop('ESP0225', { name }, { primary: { span: call.callee.span, text: 'filled in here' } });
+    }
+    return made(() => instantiateVariant(engine, next, full, inner, spot, facts, [...chain, decl]));
+  }
+  if (next?.kind !== 'backbone' && next?.kind !== 'module') {
+    return undeclared(engine.library, engine.report, {
+      what: 'backbone',
+      name,
+      span: call.callee.span,
+      candidates: engine.library.makers(call.callee.span.file),
+      text: next ? `${withArticle(next.kind)}, not a backbone` : 'filled in here',
+    });
+  }
+  return made(() => instantiate(engine, next, full, inner, spot, facts));
+}
+
+/** An argument of the caller as one of the variant's own: worked out where it was written, under a name that no one can write. */
+function handOn(engine: Engine, a: Arg, from: Scope, to: Scope): Arg {
+  if (a.value.kind === 'name' && !from.get(a.value.name)) return a;
+  const hidden = `(${a.name!.name})`;
+  to.set(hidden, engine.evaluate(a.value, from));
+  const value: Expr = { kind: 'name', name: hidden, span: a.value.span };
+  return { ...a, value };
+}
+
+/** What a variant and those it builds on declare, nearest first. */
+export function variantChain(engine: Engine, decl: VariantDecl): VariantDecl[] {
+  const chain: VariantDecl[] = [];
+  let v: VariantDecl | undefined = decl;
+  while (v && !chain.includes(v)) {
+    chain.push(v);
+    const callee: Expr | undefined = v.value.kind === 'call' ? v.value.callee : undefined;
+    const next: Named | undefined =
+      callee?.kind === 'name' ? engine.library.find(callee.name, callee.span.file) : undefined;
+    v = next?.kind === 'variant' ? next : undefined;
+  }
+  return chain;
+}
+
+// ---- Preprocessing -------------------------------------------------------------------------------------------------
+
+const FILTERS = ['nearest', 'bilinear', 'bicubic'] as const;
+
+const STEPS: Readonly<Record<PreprocessStep['step'], Omit<Signature, 'name'>>> = {
+  resize: {
+    doc: 'Resizes the image: resize(224, bicubic).',
+    params: ['size', 'filter?'],
+    words: { filter: FILTERS },
+  },
+  crop: { doc: 'Cuts out the middle: crop(224).', params: ['size'] },
+  normalize: { doc: '(x - mean) / std: normalize(mean: 0.5, std: 0.5).', params: ['mean', 'std'] },
+  grayscale: { doc: 'One channel, the luma.', params: [] },
+};
+
+/** Whether a tensor of so many channels is made of a picture: grey or RGB. */
+export const isPicture = (channels: number): boolean => channels === 1 || channels === 3;
+
+/** The steps that a variant declares, with the backbone's options in reach. */
+export function preprocessOf(
+  engine: Engine,
+  decl: VariantDecl,
+  site: ModuleSite,
+  channels: number,
+): PreprocessStep[] | undefined {
+  const exprs = variantChain(engine, decl).find((v) => v.preprocess)?.preprocess;
+  if (!exprs) return undefined;
+  return exprs.flatMap((e) => engine.report.attempt(() => step(engine, e, site, channels)) ?? []);
+}
+
+function step(engine: Engine, e: Expr, site: ModuleSite, channels: number): PreprocessStep {
+  const expr: Expr = e.kind === 'name' ? { kind: 'call', callee: e, generators: [], args: [], span: e.span } : e;
+  if (expr.kind !== 'call' || expr.callee.kind !== 'name')
+    return bad(engine, 'preprocess', 'steps such as resize(224, bicubic)', e.span);
+  const { name } = expr.callee;
+  const signature = lookup(STEPS, name);
+  if (!signature) {
+    return engine.report.stop(
+      'ESP0252',
+      { setting: 'preprocess', name },
+      { primary: { span: expr.callee.span, text: 'no such step' }, help: optionHelp(name, Object.keys(STEPS)) },
+    );
+  }
+  const call = operatorCall(engine, { name, ...signature }, expr, site.scope);
+  switch (name as PreprocessStep['step']) {
+    case 'resize': {
+      const [height, width] = sizes(call);
+      const filter = wordArg(call, 'filter', FILTERS, 'bilinear');
+      return { step: 'resize', size: width === undefined ? height : [height, width], filter };
+    }
+    case 'crop': {
+      const [height, width = height] = sizes(call);
+      return { step: 'crop', size: [height, width] };
+    }
+    case 'normalize': {
+      const list = (param: string): number[] => {
+        const arg = call.args.get(param)!;
+        const items = arg.value.kind === 'list' ? arg.value.items : [arg.value];
+        const numbers = items.map((n) => engine.number(n, `\`${param}\` of normalize`, arg.span));
+        if (numbers.length === 1) return isPicture(channels) ? Array(channels).fill(numbers[0]!) : numbers;
+        if (numbers.length !== channels)
+          bad(engine, `${param} of normalize`, `one number or ${channels}`, arg.span, `${numbers.length}`);
+        return numbers;
+      };
+      const std = list('std');
+      if (std.some((s) => s <= 0)) bad(engine, 'std of normalize', 'larger than 0', spanOf(call, 'std'));
+      return { step: 'normalize', mean: list('mean'), std };
+    }
+    case 'grayscale':
+      return { step: 'grayscale' };
+  }
+}
+
+/** One size, or height and width. */
+function sizes(call: Call): [number] | [number, number] {
+  const arg = call.args.get('size')!;
+  const items = arg.value.kind === 'list' ? arg.value.items : [arg.value];
+  const [first, second] = items.map((n) => call.engine.dimension(n, 'a size of an image', arg.span));
+  if (first === undefined || items.length > 2)
+    return bad(call.engine, `size of ${call.name}`, 'a number or [height, width]', arg.span, describe(arg.value));
+  return second === undefined ? [first] : [first, second];
+}
+
+function bad(
+  engine: Engine,
+  setting: string,
+  expected: string,
+  span: Span,
+  found = `\`${engine.library.textOf(span) ?? '?'}\``,
+): never {
+  return engine.report.stop('ESP0251', { setting, expected, found }, { primary: { span, text: 'here' } });
+}

@@ -1,0 +1,39 @@
+/** The module tree as `inspect` shows it. */
+import type { AppliedAdapter, SiteNode } from '../../elaborated.js';
+import { graftParams } from '../models/sources.js';
+import type { Graft, Site } from './site.js';
+
+export const appliedAdapter = (g: Graft): AppliedAdapter => ({
+  name: g.name,
+  scope: g.scope,
+  params: graftParams(g.owner),
+  span: g.span,
+});
+
+function detail(site: Site): string {
+  switch (site.kind) {
+    case 'module':
+      return site.detail;
+    case 'layer':
+      return site.layer.detail;
+    case 'part':
+      return `${site.whole.layer.in} -> ${site.rows[1] - site.rows[0]} (rows ${site.rows[0]} to ${site.rows[1]})`;
+    case 'label':
+      return 'labelled stretch';
+    case 'list':
+      return `${site.items.length} x ${site.items[0]?.type ?? 'nothing'}`;
+  }
+}
+
+export function siteNode(site: Site): SiteNode {
+  return {
+    path: site.path,
+    key: site.key,
+    type: site.type,
+    kind: site.kind,
+    detail: detail(site),
+    params: Object.fromEntries([...site.params].map(([short, p]) => [short, p.name])),
+    adapters: site.grafts.map(appliedAdapter),
+    children: [...site.children.values()].map(siteNode),
+  };
+}

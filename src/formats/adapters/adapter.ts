@@ -1,0 +1,162 @@
+/**
+ * Espalier's own adapter file: safetensors with the names of our parameters and metadata that say what it is; and the view of a PEFT folder
+ * as such a file.
+ */
+import { diagnostic } from '../../diagnostics/catalogue.js';
+import { EspalierError } from '../../diagnostics/types.js';
+import type { Tensor } from '../../ir/types.js';
+import { storeTensor } from '../tensors/elements.js';
+import { encodeSafetensors, type StoredTensor } from '../tensors/safetensors.js';
+import type { StoreEntry, TensorStore } from '../tensors/store.js';
+import type { NamedTensor, SiteLike, SourceLike } from '../types.js';
+import type { LowRankPair, PeftAdapter } from './peft.js';
+
+const FORMAT = 'espalier.adapter';
+
+/** Whether the file says that it is an adapter file. */
+export function isAdapterFile(store: TensorStore): boolean {
+  return store.metadata.format === FORMAT;
+}
+
+/** Class names of an adapter file, if it has them. @throws EspalierError ESP0515 */
+export function adapterLabels(store: TensorStore): string[] | undefined {
+  const wrong = (problem: string): EspalierError =>
+    new EspalierError([diagnostic('ESP0515', { file: store.name, problem })]);
+  const { version, labels } = store.metadata;
+  if (version !== '1')
+    throw wrong(
+      `its version is ${version === undefined ? 'not given' : JSON.stringify(version)}; this Espalier reads "1"`,
+    );
+  if (labels === undefined) return undefined;
+  let list: unknown;
+  try {
+    list = JSON.parse(labels);
+  } catch {
+    throw wrong('its labels are not JSON');
+  }
+  if (!Array.isArray(list) || list.length === 0 || !list.every((l) => typeof l === 'string')) {
+    throw wrong('its labels are not a list of strings');
+  }
+  return list;
+}
+
+/** An adapter file of the parameters, each under its own name, as f32. */
+export function encodeAdapter(params: ReadonlyMap<string, Tensor>, labels?: readonly string[]): Uint8Array {
+  const tensors = new Map<string, StoredTensor>();
+  for (const [name, tensor] of params) tensors.set(name, storeTensor(tensor));
+  return encodeSafetensors(tensors, {
+    format: FORMAT,
+    version: '1',
+    ...(labels ? { labels: JSON.stringify(labels) } : {}),
+  });
+}
+
+/**
+ * Which site each module of a checkpoint's layout is: `vit.encoder.layer.0.attention.attention.query` -> `base.blocks.0.attn.qkv.q`. The row
+ * parts of a fused layer are matched in order: its n-th part is the layout's n-th range of rows.
+ */
+export function moduleSites(root: SiteLike, layout: readonly NamedTensor[]): Map<string, string> {
+  const byParam = new Map<string, NamedTensor[]>();
+  for (const name of layout) {
+    const list = byParam.get(name.param) ?? [];
+    list.push(name);
+    byParam.set(name.param, list);
+  }
+  const sites = new Map<string, string>();
+  const visit = (site: SiteLike): void => {
+    for (const leaf of ['weight', 'bias']) {
+      const names = byParam.get(`${site.key}.${leaf}`);
+      if (!names) continue;
+      const whole = names.find((n) => !n.rows);
+      if (whole) sites.set(moduleOf(whole.tensor), site.key);
+      const ranges = names.filter((n) => n.rows).sort((a, b) => a.rows![0] - b.rows![0]);
+      const parts = site.children.filter((c) => c.kind === 'part');
+      if (ranges.length !== parts.length) continue;
+      for (const [i, range] of ranges.entries()) sites.set(moduleOf(range.tensor), parts[i]!.key);
+    }
+    for (const child of site.children) visit(child);
+  };
+  visit(root);
+  return sites;
+}
+
+const moduleOf = (tensor: string): string => tensor.slice(0, Math.max(0, tensor.lastIndexOf('.')));
+
+/**
+ * A PEFT folder as if it were our adapter file: pairs under the names of the adapters that the sources want at their sites, saved modules under
+ * the names of their parameters.
+ * @throws EspalierError ESP0514 when the folder adapts modules that the model does not have.
+ */
+export function peftAsStore(
+  peft: PeftAdapter,
+  sites: ReadonlyMap<string, string>,
+  sources: readonly SourceLike[],
+): TensorStore {
+  const wanted = new Map<string, string[]>();
+  for (const source of sources) {
+    if (source.kind !== 'adapter') continue;
+    for (const param of source.params) {
+      const site = param.slice(0, Math.max(0, param.lastIndexOf('@')));
+      const list = wanted.get(site) ?? [];
+      list.push(param);
+      wanted.set(site, list);
+    }
+  }
+  const strangers: string[] = [];
+  const tensors = new Map<string, StoreEntry>();
+  for (const [module, pair] of peft.pairs) {
+    const site = sites.get(module);
+    if (site === undefined) {
+      strangers.push(module);
+      continue;
+    }
+    const params = wanted.get(site) ?? [];
+    for (const half of ['A', 'B'] as const) {
+      const param = params.find((p) => p.endsWith(`.${half}`)) ?? `${site}@?.${half}`;
+      tensors.set(param, { ...padded(peft, pair, half), original: pair[half].original ?? `${module}.${half}` });
+    }
+  }
+  if (strangers.length > 0) {
+    throw new EspalierError([
+      diagnostic('ESP0514', { file: peft.name, modules: strangers, nearest: [...sites.keys()].slice(0, 3) }),
+    ]);
+  }
+  for (const [name, entry] of peft.saved) tensors.set(savedName(name, peft, sites, sources), entry);
+  return { name: peft.name, tensors, metadata: peft.metadata };
+}
+
+/** `classifier.weight` -> `head.fc.weight`: by the layout, or because one module was saved and one is wanted. */
+function savedName(
+  name: string,
+  peft: PeftAdapter,
+  sites: ReadonlyMap<string, string>,
+  sources: readonly SourceLike[],
+): string {
+  const module = moduleOf(name);
+  const leaf = name.slice(module.length + 1);
+  const site = sites.get(module);
+  if (site !== undefined) return `${site}.${leaf}`;
+  const saved = new Set([...peft.saved.keys()].map(moduleOf));
+  const tuned = new Set(sources.filter((s) => s.kind === 'tune').flatMap((s) => s.params.map(moduleOf)));
+  if (saved.size === 1 && tuned.size === 1) return `${[...tuned][0]}.${leaf}`;
+  return name;
+}
+
+/** One half at the adapter's common rank and scale: zeros add nothing, and B takes what its scale is more than the others'. */
+function padded(peft: PeftAdapter, pair: LowRankPair, half: 'A' | 'B'): StoreEntry {
+  const entry = pair[half];
+  const factor = half === 'B' ? pair.scale / peft.scale : 1;
+  if (pair.rank === peft.rank && factor === 1) return entry;
+  const [rows, cols] = half === 'A' ? [peft.rank, entry.shape[1]!] : [entry.shape[0]!, peft.rank];
+  return {
+    dtype: entry.dtype,
+    shape: [rows, cols],
+    read: async () => {
+      const { type, data } = await entry.read();
+      const width = type.shape[1]!;
+      const out = new Float32Array(rows * cols);
+      for (let i = 0; i < data.length; i++) out[Math.floor(i / width) * cols + (i % width)] = data[i]! * factor;
+      return { type: { dtype: 'f32', shape: [rows, cols] }, data: out };
+    },
+  };
+}

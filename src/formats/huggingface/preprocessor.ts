@@ -1,0 +1,175 @@
+/** `preprocessor_config.json` -> the preprocessing steps of a program. What cannot be reproduced is an error, never left out. */
+import type { PreprocessStep } from '../../../runtime/program/program.js';
+import { diagnostic } from '../../diagnostics/catalogue.js';
+import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
+import { configError, type Fields, isObject } from './json.js';
+
+/** Fields that are read below, and fields that change nothing that is computed. */
+const KNOWN = new Set([
+  'do_resize',
+  'size',
+  'resample',
+  'do_center_crop',
+  'crop_size',
+  'do_rescale',
+  'rescale_factor',
+  'do_normalize',
+  'image_mean',
+  'image_std',
+  'image_processor_type',
+  'feature_extractor_type',
+  'processor_class',
+  'do_convert_rgb',
+  'default_to_square',
+  'data_format',
+  'input_data_format',
+  'return_tensors',
+  'device',
+  'disable_grouping',
+  '_valid_processor_keys',
+  'auto_map',
+]);
+
+/** PIL's codes of the filters that the resize operator has. */
+const FILTERS: Readonly<Record<number, 'nearest' | 'bilinear' | 'bicubic'>> = {
+  0: 'nearest',
+  2: 'bilinear',
+  3: 'bicubic',
+};
+
+/** The processor whose defaults stand for what the file leaves out; the others' differ from class to class. */
+const KNOWN_DEFAULTS = /^ViT(ImageProcessor|FeatureExtractor)/;
+
+/** Processors in which a lone number is the shorter side; in ViT's and DeiT's it is both sides. */
+const SHORTER_SIDE = /^(CLIP|Bit|Siglip|Chinese)/;
+const BOTH_SIDES = /^(ViT|DeiT|Beit)/;
+
+/** Beyond this a size is a mistake; an image of it would fill any memory. */
+const MAX_SIDE = 16_384;
+
+type Size = number | readonly [number, number];
+
+/**
+ * @param image side of the images that the model takes: what comes out must be of that size
+ * @throws EspalierError ESP0507 (wrong type), ESP0509 (cannot be reproduced)
+ */
+export function preprocessSteps(
+  config: Fields,
+  channels: number,
+  image: number,
+): { steps: PreprocessStep[]; warnings: Diagnostic[] } {
+  const unsupported = (field: string, why: string): EspalierError =>
+    new EspalierError([
+      diagnostic('ESP0509', { file: config.file, field, value: JSON.stringify(config.json[field]), why }),
+    ]);
+
+  const unknown: string[] = [];
+  for (const [field, value] of Object.entries(config.json)) {
+    if (KNOWN.has(field) || isOff(value)) continue;
+    // A step that is switched on and that is not known would be left out.
+    if (field.startsWith('do_') || field === 'crop_pct')
+      throw unsupported(field, 'is a step that Espalier does not have');
+    unknown.push(field);
+  }
+
+  const type = processorOf(config);
+  const given = (field: string): void => {
+    if (config.has(field) || KNOWN_DEFAULTS.test(type)) return;
+    throw configError(config.file, `leaves out ${field}, and Espalier does not know what ${type} takes then`);
+  };
+  const steps: PreprocessStep[] = [];
+  // Before the resize, as an image that is opened as `L` is grey from the start.
+  if (channels === 1) steps.push({ step: 'grayscale' });
+  else if (channels !== 3) throw configError(config.file, `a model of ${channels} channels takes no images`);
+  if (config.bool('do_resize', true)) {
+    given('size');
+    given('resample');
+    const code = config.number('resample', 2);
+    const filter = FILTERS[code];
+    if (!filter)
+      throw unsupported('resample', 'is a filter that Espalier does not have (0 nearest, 2 bilinear, 3 bicubic)');
+    steps.push({ step: 'resize', size: sizeOf(config, 'size', [224, 224], unsupported), filter });
+  }
+  given('do_center_crop');
+  if (config.bool('do_center_crop', false)) {
+    given('crop_size');
+    const size = sizeOf(config, 'crop_size', [224, 224], unsupported);
+    steps.push({ step: 'crop', size: typeof size === 'number' ? [size, size] : size });
+  }
+
+  // A shorter side alone fits square images; a program says of others that they do not fit.
+  const last = steps.findLast((s) => s.step === 'resize' || s.step === 'crop');
+  if (last && ![last.size].flat().every((n) => n === image)) {
+    const field = last.step === 'crop' ? 'crop_size' : 'size';
+    const gives = [last.size].flat().join(' x ');
+    throw unsupported(field, `gives images of ${gives}, but the model takes ${image} x ${image}`);
+  }
+
+  // (factor x - mean) / std = (x/255 - mean/f) / (std/f) with f = 255 factor, so every factor is the one step that there is.
+  const f = config.bool('do_rescale', true) ? 255 * config.number('rescale_factor', 1 / 255) : 255;
+  if (f <= 0) throw unsupported('rescale_factor', 'is not positive');
+  const scale = Math.abs(f - 1) < 1e-9 ? 1 : f;
+  const normalize = config.bool('do_normalize', true);
+  if (normalize) for (const field of ['image_mean', 'image_std']) given(field);
+  const mean = normalize ? perChannel(config, 'image_mean', channels) : new Array<number>(channels).fill(0);
+  const std = normalize ? perChannel(config, 'image_std', channels) : new Array<number>(channels).fill(1);
+  if (std.some((s) => s <= 0)) throw unsupported('image_std', 'is not positive');
+  steps.push({ step: 'normalize', mean: mean.map((m) => m / scale), std: std.map((s) => s / scale) });
+
+  const warnings = unknown.length > 0 ? [diagnostic('ESP0513', { file: config.file, fields: unknown })] : [];
+  return { steps, warnings };
+}
+
+/** The image processor's class; a file without one is ViT's, as `model_type` says. */
+function processorOf(config: Fields): string {
+  return config.text('image_processor_type', config.text('feature_extractor_type', 'ViTImageProcessor'));
+}
+
+/** Null, false, and empty lists and objects switch nothing on. */
+export function isOff(value: unknown): boolean {
+  if (value === null || value === undefined || value === false) return true;
+  if (Array.isArray(value)) return value.length === 0;
+  return isObject(value) && Object.keys(value).length === 0;
+}
+
+function sizeOf(
+  config: Fields,
+  field: 'size' | 'crop_size',
+  fallback: Size,
+  unsupported: (field: string, why: string) => EspalierError,
+): Size {
+  const value = config.json[field];
+  if (value === undefined || value === null) return fallback;
+  const isCount = (n: unknown): n is number =>
+    Number.isSafeInteger(n) && (n as number) >= 1 && (n as number) <= MAX_SIDE;
+  if (isCount(value)) {
+    if (field === 'crop_size') return [value, value];
+    const type = processorOf(config);
+    if (config.has('default_to_square')) return config.bool('default_to_square', true) ? [value, value] : value;
+    if (BOTH_SIDES.test(type)) return [value, value];
+    if (SHORTER_SIDE.test(type)) return value;
+    throw unsupported(field, `means another thing in each image processor, and ${type} is not one that Espalier knows`);
+  }
+  if (isObject(value)) {
+    const { height, width, shortest_edge: shorter, ...rest } = value;
+    if (Object.values(rest).every(isOff)) {
+      if (isCount(height) && isCount(width) && isOff(shorter)) return [height, width];
+      if (isCount(shorter) && isOff(height) && isOff(width)) return shorter;
+    }
+  }
+  throw unsupported(
+    field,
+    `is not a size that Espalier knows: a number, {height, width} or {shortest_edge}, of at most ${MAX_SIDE}`,
+  );
+}
+
+function perChannel(config: Fields, field: 'image_mean' | 'image_std', channels: number): number[] {
+  const value = config.json[field] ?? 0.5;
+  const list = typeof value === 'number' ? [value] : value;
+  const valid = Array.isArray(list) && list.every((n) => typeof n === 'number' && Number.isFinite(n));
+  if (!valid) throw configError(config.file, `${field} = ${JSON.stringify(value)} is not a list of numbers`);
+  const numbers = list as number[];
+  if (numbers.length === channels) return numbers;
+  if (numbers.length === 1) return new Array<number>(channels).fill(numbers[0]!);
+  throw configError(config.file, `${field} has ${numbers.length} numbers, but the model has ${channels} channels`);
+}

@@ -1,0 +1,273 @@
+/** Reads the text form (text.ts). Types are inferred again and must equal what the text says. */
+import { input, make, paramRef } from '../graph.js';
+import { ATTRS, type AttrKind, LENGTHS, WORDS } from '../ops/attrs.js';
+import { ShapeError } from '../ops/errors.js';
+import { isOpName } from '../ops/index.js';
+import { sameType, showType } from '../ops/shapes.js';
+import type {
+  DType,
+  Elements,
+  Func,
+  Init,
+  Module,
+  OpAttrs,
+  OpName,
+  Param,
+  ParamRole,
+  TensorType,
+  Value,
+} from '../types.js';
+import { Scanner, TextError } from './scan.js';
+
+export { TextError } from './scan.js';
+
+export interface ParseOptions {
+  /** Elements of constants that the text leaves out. */
+  readonly data?: (name: string) => Elements;
+}
+
+const DTYPES: readonly string[] = ['f32', 'f16', 'i32', 'u32', 'bool'];
+const ROLES: readonly string[] = ['frozen', 'trainable', 'constant', 'prepared'];
+const ARRAYS = { f64: Float64Array, f32: Float32Array, i32: Int32Array, u32: Uint32Array, u8: Uint8Array };
+const INITS: Readonly<Record<string, { readonly needs: readonly string[]; readonly may?: readonly string[] }>> = {
+  zeros: { needs: [] },
+  ones: { needs: [] },
+  eye: { needs: [] },
+  constant: { needs: ['value'] },
+  normal: { needs: ['std'], may: ['mean'] },
+  uniform: { needs: ['bound'] },
+  kaiming_uniform: { needs: ['a'] },
+  xavier_uniform: { needs: ['gain'] },
+};
+
+/**
+ * A module from its text.
+ * @throws TextError with the line of the first thing that is not the text of a module: syntax, unknown names, wrong types.
+ */
+export function parseModule(text: string, options: ParseOptions = {}): Module {
+  return new Parser(text, options).module();
+}
+
+class Parser {
+  private readonly s: Scanner;
+  private readonly options: ParseOptions;
+  private readonly params = new Map<string, Param>();
+  private readonly refs = new Map<string, Value>();
+
+  constructor(text: string, options: ParseOptions) {
+    this.s = new Scanner(text);
+    this.options = options;
+  }
+
+  module(): Module {
+    this.s.keyword('module');
+    const name = this.s.name('@');
+    const funcs = new Map<string, Func>();
+    for (;;) {
+      if (this.s.tryKeyword('param')) this.param();
+      else if (this.s.tryKeyword('func')) {
+        const f = this.func();
+        if (funcs.has(f.name)) this.s.fail(`function @${f.name} is there twice`);
+        funcs.set(f.name, f);
+      } else break;
+    }
+    this.s.end();
+    return { name, params: this.params, funcs };
+  }
+
+  private type(): TensorType {
+    const dtype = this.s.word();
+    if (!DTYPES.includes(dtype)) this.s.fail(`${dtype} is not an element type (${DTYPES.join(', ')})`);
+    return { dtype: dtype as DType, shape: this.s.sizes() };
+  }
+
+  private param(): void {
+    const name = this.s.name('@');
+    if (this.params.has(name)) this.s.fail(`parameter @${name} is declared twice`);
+    this.s.punctuation(':');
+    const type = this.type();
+    const role = this.s.word();
+    if (!ROLES.includes(role)) this.s.fail(`${role} is not a role (${ROLES.join(', ')})`);
+    let p: Param = { name, type, role: role as ParamRole };
+    if (this.s.tryPunctuation('=')) p = { ...p, init: this.init() };
+    if (this.s.tryKeyword('data')) p = { ...p, data: this.data(name) };
+    this.params.set(name, p);
+  }
+
+  private init(): Init {
+    const kind = this.s.word();
+    if (kind === 'value') return { kind, value: this.body(new Map(), 1)[0]! };
+    const shape = Object.hasOwn(INITS, kind) ? INITS[kind] : undefined;
+    if (!shape) this.s.fail(`${kind} is not an initialiser (${Object.keys(INITS).join(', ')}, value)`);
+    const options: Record<string, number> = {};
+    if (this.s.tryPunctuation('(')) {
+      do {
+        const key = this.s.word();
+        if (!shape.needs.includes(key) && !shape.may?.includes(key)) this.s.fail(`${kind} has no option ${key}`);
+        this.s.punctuation('=');
+        options[key] = this.s.number();
+      } while (this.s.tryPunctuation(','));
+      this.s.punctuation(')');
+    }
+    for (const key of shape.needs) if (options[key] === undefined) this.s.fail(`${kind} needs ${key}`);
+    return { kind, ...options } as Init;
+  }
+
+  private data(name: string): Elements {
+    const array = this.s.word();
+    const make = Object.hasOwn(ARRAYS, array) ? ARRAYS[array as keyof typeof ARRAYS] : undefined;
+    if (!make) this.s.fail(`${array} is not an array (${Object.keys(ARRAYS).join(', ')})`);
+    if (this.s.tryKeyword('omitted')) {
+      this.s.punctuation('(');
+      const count = this.s.number();
+      this.s.punctuation(')');
+      const given = this.options.data?.(name);
+      if (!given) this.s.fail(`the ${count} elements of @${name} are not in the text; print it with a larger maxData`);
+      return given;
+    }
+    return make.from(this.s.numbers());
+  }
+
+  private func(): Func {
+    const name = this.s.name('@');
+    const args = new Map<string, Value>();
+    this.s.punctuation('(');
+    if (!this.s.tryPunctuation(')')) {
+      do {
+        const arg = this.s.name('%');
+        if (args.has(arg)) this.s.fail(`argument %${arg} is there twice`);
+        this.s.punctuation(':');
+        const type = this.type();
+        args.set(
+          arg,
+          this.checked(() => input(arg, type)),
+        );
+      } while (this.s.tryPunctuation(','));
+      this.s.punctuation(')');
+    }
+    this.s.punctuation('->');
+    const results: { name: string; type: TensorType }[] = [];
+    const result = (): void => {
+      const label = this.s.wordOrString();
+      this.s.punctuation(':');
+      results.push({ name: label, type: this.type() });
+    };
+    if (this.s.tryPunctuation('(')) {
+      if (!this.s.tryPunctuation(')')) {
+        do result();
+        while (this.s.tryPunctuation(','));
+        this.s.punctuation(')');
+      }
+    } else result();
+    const values = this.body(args, results.length);
+    values.forEach((v, i) => {
+      if (!sameType(v.type, results[i]!.type)) {
+        this.s.fail(`result ${results[i]!.name} is ${showType(v.type)}, not ${showType(results[i]!.type)}`);
+      }
+    });
+    return { name, inputs: [...args.values()], results: values.map((value, i) => ({ name: results[i]!.name, value })) };
+  }
+
+  /** `{ lines, return a, b }`; gives the returned values. */
+  private body(args: ReadonlyMap<string, Value>, results: number): Value[] {
+    const names = new Map(args);
+    this.s.punctuation('{');
+    while (!this.s.tryKeyword('return')) {
+      const name = this.s.name('%');
+      if (names.has(name)) this.s.fail(`%${name} is there twice`);
+      this.s.punctuation('=');
+      names.set(name, this.operation(names));
+    }
+    const values: Value[] = [];
+    for (let i = 0; i < results; i++) {
+      if (i > 0) this.s.punctuation(',');
+      values.push(this.operand(names));
+    }
+    this.s.punctuation('}');
+    return values;
+  }
+
+  private operation(names: ReadonlyMap<string, Value>): Value {
+    const op = this.s.word();
+    if (!isOpName(op) || op === 'param' || op === 'input') return this.s.fail(`${op} is not an operator`);
+    const inputs: Value[] = [];
+    if (!this.s.sees('{') && !this.s.sees(':')) {
+      do inputs.push(this.operand(names));
+      while (this.s.tryPunctuation(','));
+    }
+    const given = new Map<string, unknown>();
+    const kinds = ATTRS[op] as Readonly<Record<string, AttrKind>>;
+    if (this.s.tryPunctuation('{')) {
+      do {
+        const key = this.s.word();
+        const kind = Object.hasOwn(kinds, key) ? kinds[key]! : this.s.fail(`${op} has no attribute ${key}`);
+        this.s.punctuation('=');
+        given.set(key, this.attribute(`${op}.${key}`, kind));
+      } while (this.s.tryPunctuation(','));
+      this.s.punctuation('}');
+    }
+    this.s.punctuation(':');
+    const type = this.type();
+    const attrs: Record<string, unknown> = {};
+    for (const [key, kind] of Object.entries(kinds)) {
+      if (kind === 'type.shape') attrs[key] = type.shape;
+      else if (kind === 'type.dtype') attrs[key] = type.dtype;
+      else if (given.has(key)) attrs[key] = given.get(key);
+      else this.s.fail(`${op} needs the attribute ${key}`);
+    }
+    const v = this.checked(() => make<OpName>(op, inputs, attrs as OpAttrs[OpName]));
+    if (!sameType(v.type, type)) this.s.fail(`${op} gives ${showType(v.type)} here, not ${showType(type)}`);
+    return v;
+  }
+
+  private attribute(key: string, kind: AttrKind): unknown {
+    switch (kind) {
+      case 'number':
+        return this.s.number();
+      case 'numbers': {
+        const list = this.s.sizes();
+        const length = LENGTHS[key];
+        if (length !== undefined && list.length !== length) this.s.fail(`${key} holds ${length} numbers`);
+        return list;
+      }
+      case 'flag': {
+        const word = this.s.word();
+        if (word !== 'true' && word !== 'false') this.s.fail(`${key} is true or false`);
+        return word === 'true';
+      }
+      case 'word': {
+        const word = this.s.wordOrString();
+        const allowed = WORDS[key];
+        if (allowed && !allowed.includes(word)) this.s.fail(`${key} is one of ${allowed.join(', ')}`);
+        return word;
+      }
+      default:
+        return this.s.fail(`${key} is said by the type and not written`);
+    }
+  }
+
+  private operand(names: ReadonlyMap<string, Value>): Value {
+    if (this.s.sees('@')) {
+      const name = this.s.name('@');
+      const p = this.params.get(name) ?? this.s.fail(`parameter @${name} is not declared`);
+      const ref = this.refs.get(name) ?? paramRef(p);
+      this.refs.set(name, ref);
+      return ref;
+    }
+    if (this.s.sees('%')) {
+      const name = this.s.name('%');
+      return names.get(name) ?? this.s.fail(`%${name} is not defined before this`);
+    }
+    const value = this.s.number();
+    return make('constant', [], { value, dtype: 'f32', shape: [] });
+  }
+
+  private checked(build: () => Value): Value {
+    try {
+      return build();
+    } catch (e) {
+      if (e instanceof ShapeError) throw new TextError(e.message, this.s.line);
+      throw e;
+    }
+  }
+}

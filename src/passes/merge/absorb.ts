@@ -1,0 +1,193 @@
+/**
+ * A scale or shift that an adapter puts above operators of the model moves down to where it can become part of the model: into a norm's
+ * gain and shift, s·LN(g, h) + t = LN(s·g, s·h + t), into a gain or shift that the model multiplies or adds itself, or below those, to
+ * the layer that they follow. The operators of the model stay in their places.
+ */
+import { dependsOnInput, factorOf } from '../../ir/affine/parse.js';
+import { make, resultValues, rewriteValues, users, withInputs } from '../../ir/graph.js';
+import { type Builder, makeBuilder } from '../../ir/ops/builder.js';
+import { sameShape, tryBroadcast } from '../../ir/ops/shapes.js';
+import type { Func, Module, Origin, Value } from '../../ir/types.js';
+import { isAdapterParam, isStep } from '../values.js';
+
+type Norm = Extract<Value, { op: 'layer_norm' | 'batch_norm' | 'group_norm' }>;
+
+const isNorm = (v: Value): v is Norm => v.op === 'layer_norm' || v.op === 'batch_norm' || v.op === 'group_norm';
+
+/** What is to be done to a value: multiply it by a constant of parameters, or add anything to it. */
+interface Change {
+  readonly op: 'mul' | 'add';
+  readonly by: Value;
+  readonly origin: Origin | undefined;
+}
+
+/** A change one operator further down: it is done (`value`), or it goes to `below`, and `above` puts the operator back. */
+type Moved =
+  | { readonly value: Value }
+  | { readonly below: Value; readonly change: Change; readonly above: (x: Value) => Value };
+
+/** What a change may ask on its way. */
+interface Place {
+  /** Whether at most one value reads it. */
+  readonly alone: (x: Value) => boolean;
+  /** Whether the layout of the model has a place for other values of a constant. */
+  readonly held: (constant: Value) => boolean;
+  /** Remembers that a constant stands where the layout has a parameter, and gives it back. */
+  readonly take: (constant: Value) => Value;
+}
+
+/**
+ * Only through values that nothing else reads; otherwise they would be computed twice. With `keep`, only what an adapter added moves.
+ */
+export function absorb(module: Module, func: Func, layout: 'keep' | 'free'): Func {
+  const readers = users(func);
+  const results = new Set(resultValues(func));
+  /** New values that several read. */
+  const shared = new Set<Value>();
+  /** Constants that took changes in, and stand where the layout has a parameter. */
+  const taken = new Set<Value>();
+  const place: Place = {
+    alone: (x) => !shared.has(x),
+    held: (constant) => taken.has(constant) || held(module, constant),
+    take: (constant) => {
+      taken.add(constant);
+      return constant;
+    },
+  };
+  const image = rewriteValues(resultValues(func), (v, inputs) => {
+    const change = layout === 'free' || v.origin?.scope ? changeOf(v, inputs) : undefined;
+    const made = change ? settle(place, change.x, change.change) : undefined;
+    const value = made ?? withInputs(v, inputs);
+    if (readers.get(v)!.length > 1 || results.has(v)) shared.add(value);
+    return value;
+  });
+  return { ...func, results: func.results.map((r) => ({ name: r.name, value: image(r.value) })) };
+}
+
+function changeOf(v: Value, inputs: readonly Value[]): { readonly x: Value; readonly change: Change } | undefined {
+  const [first, second] = inputs as [Value, Value];
+  const { origin } = v;
+  const b = builder(origin);
+  switch (v.op) {
+    case 'mul':
+    case 'add': {
+      // Of two values that depend on the input the first is what the model computes, by the habit of adding an adapter to a layer.
+      const [x, by] = dependsOnInput(first) ? [first, second] : [second, first];
+      if (!dependsOnInput(x) || (v.op === 'mul' && dependsOnInput(by))) return undefined;
+      return { x, change: { op: v.op, by, origin } };
+    }
+    case 'sub':
+      if (!dependsOnInput(first)) return undefined;
+      return { x: first, change: { op: 'add', by: b.neg(second), origin } };
+    case 'div':
+      if (!dependsOnInput(first) || dependsOnInput(second)) return undefined;
+      return { x: first, change: { op: 'mul', by: b.div(1, second), origin } };
+    default:
+      return undefined;
+  }
+}
+
+const builder = (origin: Origin | undefined): Builder =>
+  makeBuilder((op, inputs, attrs, own) => make(op, inputs, attrs, own ?? origin));
+
+/** The value with the change done as far down as it goes; undefined where it does not move at all. */
+function settle(place: Place, x: Value, change: Change): Value | undefined {
+  const above: ((x: Value) => Value)[] = [];
+  let value = x;
+  let next = change;
+  for (let done = false; !done; ) {
+    const moved = place.alone(value) ? move(place, value, next) : undefined;
+    if (!moved && above.length === 0) return undefined;
+    if (moved && 'below' in moved) {
+      above.push(moved.above);
+      value = moved.below;
+      next = moved.change;
+      continue;
+    }
+    value = moved ? moved.value : builder(next.origin)[next.op](value, next.by);
+    done = true;
+  }
+  return above.reduceRight((made, put) => put(made), value);
+}
+
+/** What the change becomes at `x`, an operator of the model. */
+function move({ held, take }: Place, x: Value, change: Change): Moved | undefined {
+  if (isNorm(x)) {
+    const value = dependsOnInput(change.by) ? undefined : intoNorm(x, change);
+    return value && { value };
+  }
+  if (!isStep(x) || x.origin?.scope || !fits(x, change.by)) return undefined;
+  const b = builder(change.origin);
+  const [first, second] = x.inputs as [Value, Value];
+  const [y, other] = !second || dependsOnInput(first) ? [first, second] : [second, first];
+  if (!sameShape(y.type.shape, x.type.shape) || (other && dependsOnInput(other))) return undefined;
+  /** The operator again, over another y or beside another constant. */
+  const again = (z: Value, constant = other): Value =>
+    withInputs(
+      x,
+      x.inputs.map((v) => (v === y ? z : constant!)),
+    );
+  const down = (by: Value): Moved => ({ below: y, change: { ...change, by }, above: (z) => again(z) });
+  const takes = other !== undefined && held(other) && fits(other, change.by) && !dependsOnInput(change.by);
+  switch (x.op) {
+    case 'mul':
+      if (change.op === 'mul') return takes ? { value: again(y, take(b.mul(other!, change.by))) } : down(change.by);
+      // g·y + t = g·(y + t/g), where g is known and not 0.
+      if (other?.op !== 'constant' || !invertible(other.attrs.value)) return undefined;
+      return down(b.mul(change.by, 1 / other.attrs.value));
+    case 'div':
+      if (y !== first) return undefined;
+      return down(change.op === 'mul' ? change.by : b.mul(change.by, other!));
+    case 'neg':
+      return down(change.op === 'mul' ? change.by : b.neg(change.by));
+    case 'add':
+    case 'sub':
+      if (x.op === 'sub' && y !== first) return undefined;
+      if (change.op === 'add') {
+        if (!takes) return down(change.by);
+        return { value: again(y, take(x.op === 'add' ? b.add(other!, change.by) : b.sub(other!, change.by))) };
+      }
+      // s·(y + p) = s·y + s·p, where the layout has a place for s·p.
+      if (!takes) return undefined;
+      return { ...down(change.by), above: (z) => again(z, take(b.mul(other!, change.by))) };
+    default:
+      return undefined;
+  }
+}
+
+const invertible = (x: number): boolean => Number.isFinite(x) && Number.isFinite(1 / x);
+
+/** Whether a constant is a parameter that the layout of the model holds, or a view of one. */
+function held(module: Module, constant: Value): boolean {
+  let x = constant;
+  while (x.op === 'reshape' || x.op === 'transpose') x = x.inputs[0]!;
+  return x.op === 'param' && !isAdapterParam(x.attrs.name) && module.params.get(x.attrs.name)?.role !== 'constant';
+}
+
+/** Whether `by` can be joined with a value without making it larger. */
+function fits(value: Value, by: Value): boolean {
+  const both = tryBroadcast(value.type.shape, by.type.shape);
+  return both !== undefined && sameShape(both, value.type.shape);
+}
+
+function intoNorm(norm: Norm, { op, by, origin }: Change): Value | undefined {
+  const b = builder(origin);
+  const { shape } = norm.type;
+  if (norm.inputs.slice(1).some(dependsOnInput) || !fits(norm, by)) return undefined;
+  const axis = norm.op === 'layer_norm' ? shape.length - 1 : 1;
+  const factor = factorOf(b, by, shape, axis);
+  if (factor.kind === 'full') return undefined;
+  const size = shape[axis]!;
+  const along = b.broadcast(factor.value, [size]);
+  const gain = norm.inputs[1] ?? b.constant(1, norm.type.dtype, [size]);
+  const shift = norm.inputs[2];
+  const pair =
+    op === 'mul'
+      ? [b.mul(gain, factor.value), shift && b.mul(shift, factor.value)]
+      : [gain, shift ? b.add(shift, along) : along];
+  const vectors = pair.filter((x) => x !== undefined).map((x) => b.broadcast(x, [size]));
+  const inputs = [norm.inputs[0]!, ...vectors, ...norm.inputs.slice(3)];
+  if (norm.op === 'layer_norm') return make('layer_norm', inputs, norm.attrs, norm.origin);
+  if (norm.op === 'group_norm') return make('group_norm', inputs, norm.attrs, norm.origin);
+  return make('batch_norm', inputs, norm.attrs, norm.origin);
+}

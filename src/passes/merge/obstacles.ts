@@ -1,0 +1,73 @@
+/** Says, for each adapter of which something is left, which operator stands in its way. */
+import { dependsOnInput } from '../../ir/affine/parse.js';
+import { RULED } from '../../ir/affine/rules.js';
+import { topological } from '../../ir/graph.js';
+import type { Value } from '../../ir/types.js';
+import { adaptersOf } from '../owners.js';
+import type { ObstacleNote, PassContext } from '../pass.js';
+import { below, type Solution } from './regions.js';
+
+/** `before` maps values of the rebuilt function to those that the solution speaks of. */
+export function noteObstacles(
+  results: readonly Value[],
+  before: ReadonlyMap<Value, Value>,
+  s: Solution,
+  ctx: PassContext,
+): void {
+  const left = new Map<string, Value[]>();
+  const order = topological(results);
+  const readers = new Map<Value, Value[]>();
+  for (const v of order) {
+    for (const x of v.inputs) readers.set(x, [...(readers.get(x) ?? []), v]);
+    if (!dependsOnInput(v)) continue;
+    for (const scope of adaptersOf(v.origin)) left.set(scope, [...(left.get(scope) ?? []), v]);
+  }
+  const why = new Map<string, ObstacleNote>();
+  for (const [v, end] of s.ends) {
+    for (const scope of adaptersOf(v.origin)) if (!why.has(scope)) why.set(scope, noteOf(end.value, end.reason));
+  }
+  for (const [scope, values] of left) {
+    ctx.notes.obstacles.set(
+      scope,
+      why.get(scope) ?? outside(scope, values, readers, (v) => reasonOf(before.get(v) ?? v, s)),
+    );
+  }
+}
+
+function noteOf(v: Value, reason: string): ObstacleNote {
+  return { op: v.op, reason, ...(v.origin ? { origin: v.origin } : {}) };
+}
+
+/** The adapter itself is affine: what reads it is not, and no layer lies between. */
+function outside(
+  scope: string,
+  values: readonly Value[],
+  readers: ReadonlyMap<Value, readonly Value[]>,
+  reason: (reader: Value) => string,
+): ObstacleNote {
+  const seen = new Set<Value>(values);
+  const queue = [...values];
+  for (const v of queue) {
+    for (const r of readers.get(v) ?? []) {
+      if (seen.has(r)) continue;
+      if (
+        !adaptersOf(r.origin).includes(scope) &&
+        !['reshape', 'transpose', 'slice', 'broadcast', 'add'].includes(r.op)
+      ) {
+        return { ...noteOf(r, reason(r)), outside: true };
+      }
+      seen.add(r);
+      queue.push(r);
+    }
+  }
+  const last = values.at(-1)!;
+  return { ...noteOf(last, 'it is a result of the model, and no layer below takes all of it in'), outside: true };
+}
+
+/** Why the form ended at an operator that reads the adapter's result. */
+function reasonOf(reader: Value, s: Solution): string {
+  const end = s.ends.get(reader);
+  if (end && RULED.has(reader.op)) return end.reason;
+  const stopped = reader.inputs.map((x) => s.stops.get(below(x))).find((r) => r !== undefined);
+  return stopped ?? 'it reads what the adapter adds, and no layer lies between that could take the change';
+}
