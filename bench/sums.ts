@@ -31,7 +31,7 @@ export const SUMS: readonly LongSum[] = [
 /** The program of a sum, by the compiler's own choice or without a split. */
 export function programOf({ shapes, of }: LongSum, split: boolean): Generated {
   const inputs = shapes.map((shape, i) => input(`x${i}`, { dtype: 'f32', shape }));
-  const infer = { name: 'infer', inputs, results: [{ name: 'y', value: of(inputs) }] };
+  const infer = { name: 'infer', inputs, results: [{ name: 'y', value: of(inputs) }], updates: [] };
   const whole: { splitting: Splitting } = { splitting: () => undefined };
   return generate(
     { name: 'sum', params: new Map(), funcs: new Map([['infer', infer]]) },

@@ -7,7 +7,7 @@
 import type { TensorZeros, Zeros } from '../../runtime/program/program.js';
 import type { Elaborated } from '../dsl/elaborated.js';
 import { dependsOnInput } from '../ir/affine/parse.js';
-import { resultValues, topological } from '../ir/graph.js';
+import { rootsOf, topological } from '../ir/graph.js';
 import { OPS } from '../ir/ops/index.js';
 import { toHalf } from '../ir/run/half.js';
 import type { Elements, Module, Tensor, Value } from '../ir/types.js';
@@ -111,7 +111,7 @@ function isTwoOfFour(data: Elements, shape: readonly number[]): boolean {
 
 /** Parameters of at least two axes that a contraction multiplies what depends on the input by. */
 function multiplied(module: Module): Set<string> {
-  const weights = topological(resultValues(module.funcs.get('infer')!)).flatMap((v) =>
+  const weights = topological(rootsOf(module.funcs.get('infer')!)).flatMap((v) =>
     OPS[v.op].family === 'contraction' && dependsOnInput(v) ? v.inputs.filter((x) => !dependsOnInput(x)) : [],
   );
   const names = topological(weights).flatMap((v) =>

@@ -169,7 +169,7 @@ function traceModel(engine: Engine, plan: ModelPlan): Func {
     }
     return { name, value: engine.tensor(out, b.span) };
   });
-  return { name: 'infer', inputs: [...inputs.values()], results };
+  return { name: 'infer', inputs: [...inputs.values()], results, updates: [] };
 }
 
 /** Modules that a binding was given as options: it calls them. */

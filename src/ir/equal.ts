@@ -1,5 +1,5 @@
 /** Structural equality: two programs are equal when they compute the same expressions, whatever their values' ids and origins. */
-import { postorder, resultValues } from './graph.js';
+import { postorder, rootsOf } from './graph.js';
 import { attrsKey } from './intern.js';
 import { showType } from './ops/shapes.js';
 import { showAttrs } from './text/print.js';
@@ -26,11 +26,22 @@ export class Numbering {
 }
 
 export function equalFuncs(a: Func, b: Func, numbering = new Numbering()): boolean {
-  if (a.name !== b.name || a.inputs.length !== b.inputs.length || a.results.length !== b.results.length) return false;
-  const sameInputs = a.inputs.every((v, i) => numbering.of(v) === numbering.of(b.inputs[i]!));
-  const names = a.results.every((r, i) => r.name === b.results[i]!.name);
-  const mine = resultValues(a).map((v) => numbering.of(v));
-  return sameInputs && names && resultValues(b).every((v, i) => numbering.of(v) === mine[i]);
+  const same = (x: readonly unknown[], y: readonly unknown[]): boolean =>
+    x.length === y.length && x.every((one, i) => one === y[i]);
+  const numbers = (values: readonly Value[]): number[] => values.map((v) => numbering.of(v));
+  return (
+    a.name === b.name &&
+    same(
+      a.results.map((r) => r.name),
+      b.results.map((r) => r.name),
+    ) &&
+    same(
+      a.updates.map((u) => u.state),
+      b.updates.map((u) => u.state),
+    ) &&
+    same(numbers(a.inputs), numbers(b.inputs)) &&
+    same(numbers(rootsOf(a)), numbers(rootsOf(b)))
+  );
 }
 
 function equalParams(a: Param, b: Param, numbering: Numbering): boolean {

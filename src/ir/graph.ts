@@ -97,8 +97,18 @@ export function postorder<T>(roots: readonly T[], below: (node: T) => readonly T
   return order;
 }
 
-export function resultValues(func: Func): Value[] {
-  return func.results.map((r) => r.value);
+/** All that a function computes: its results in order, then what its state becomes. Where every walk over it begins. */
+export function rootsOf(func: Pick<Func, 'results' | 'updates'>): Value[] {
+  return [...func.results, ...func.updates].map((r) => r.value);
+}
+
+/** The function with another value for each root; inputs stay. What a pass that rebuilds a graph gives back. */
+export function mapRoots(func: Func, image: (root: Value) => Value): Func {
+  return {
+    ...func,
+    results: func.results.map(({ name, value }) => ({ name, value: image(value) })),
+    updates: func.updates.map(({ state, value }) => ({ state, value: image(value) })),
+  };
 }
 
 /**
@@ -106,8 +116,7 @@ export function resultValues(func: Func): Value[] {
  * value returns `withInputs(value, inputs)`. Arguments are not offered to the rule; they stay.
  */
 export function rewriteFunc(func: Func, rule: (value: Value, inputs: readonly Value[]) => Value): Func {
-  const image = rewriteValues(resultValues(func), rule);
-  return { ...func, results: func.results.map((r) => ({ name: r.name, value: image(r.value) })) };
+  return mapRoots(func, rewriteValues(rootsOf(func), rule));
 }
 
 /**
@@ -131,10 +140,10 @@ export function rewriteValues(
   };
 }
 
-/** For each value, the values of the function that read it (once for each operand place). Results of the function are not users. */
+/** For each value, the values of the function that read it (once for each operand place). The function itself, whose roots some are, is no user. */
 export function users(func: Func): Map<Value, Value[]> {
   const map = new Map<Value, Value[]>();
-  for (const v of topological(resultValues(func))) {
+  for (const v of topological(rootsOf(func))) {
     if (!map.has(v)) map.set(v, []);
     for (const x of v.inputs) map.get(x)!.push(v);
   }
@@ -144,6 +153,6 @@ export function users(func: Func): Map<Value, Value[]> {
 /** Names of the parameters that the functions read, in first-use order. */
 export function usedParams(...funcs: readonly Func[]): string[] {
   const names = new Set<string>();
-  for (const f of funcs) for (const v of topological(resultValues(f))) if (v.op === 'param') names.add(v.attrs.name);
+  for (const f of funcs) for (const v of topological(rootsOf(f))) if (v.op === 'param') names.add(v.attrs.name);
   return [...names];
 }

@@ -1,8 +1,9 @@
 /**
  * What a program is: a directed acyclic graph of single-result values over tensors whose shapes are known, save for the batch.
  *
- * A `Value` is the operation that makes it; functions are named lists of result values, so every pass is a memoised map
- * over a graph and dead code disappears by not being reached. Extra results (attention's log-sum-exp, the indices of
+ * A `Value` is the operation that makes it; a function has its own inputs and results, and may say what parameters of role
+ * `state` become by a call. Results and updates are its roots: every pass is a memoised map over what they reach
+ * (`rootsOf`, `mapRoots` in graph.ts), and dead code disappears by not being reached. Extra results (attention's log-sum-exp, the indices of
  * top_k) are read by the `aux` operator, whose input is the value that owns them.
  *
  * This file holds data types only. What each operator means is in `ops/`.
@@ -179,8 +180,11 @@ export interface ValueOf<O extends OpName> {
 /** Narrow with `value.op === 'reshape'`. */
 export type Value = { readonly [O in OpName]: ValueOf<O> }[OpName];
 
-/** frozen and trainable come from checkpoints; constant ones carry their data; prepared ones are results of `prepare`. */
-export type ParamRole = 'frozen' | 'trainable' | 'constant' | 'prepared';
+/**
+ * frozen and trainable come from checkpoints; constant ones carry their data; prepared ones are results of `prepare`. A state starts as
+ * they do (a file, or `init`), and functions change it: what a call reads is what it was before the call.
+ */
+export type ParamRole = 'frozen' | 'trainable' | 'constant' | 'prepared' | 'state';
 
 export interface Param {
   readonly name: string;
@@ -205,17 +209,29 @@ export type Init =
   /** Computed from other parameters (DoRA's magnitude from the frozen weight). */
   | { readonly kind: 'value'; readonly value: Value };
 
+/** What a parameter of role `state` is after a call. */
+export interface Update {
+  /** The parameter's name. */
+  readonly state: string;
+  readonly value: Value;
+}
+
 export interface Func {
   readonly name: string;
   /** Values of operator `input`, in call order. */
   readonly inputs: readonly Value[];
   readonly results: readonly { readonly name: string; readonly value: Value }[];
+  /** Applied together, after everything that the call reads: a function is pure, and writing in place is code generation's business. */
+  readonly updates: readonly Update[];
 }
 
 export interface Module {
   readonly name: string;
   readonly params: ReadonlyMap<string, Param>;
-  /** `infer`; after the split also `prepare`, whose results are the parameters of role `prepared`. */
+  /**
+   * Each with inputs and results of its own, over the module's parameters: `infer`, what else a program can be called by, and, after the
+   * split, `prepare`, whose results are the parameters of role `prepared`.
+   */
   readonly funcs: ReadonlyMap<string, Func>;
 }
 

@@ -1,6 +1,6 @@
 /** Checks that a module keeps the rules that passes may rely on. Run between passes; a problem is a bug of the pass before. */
 import { hasBatch, wrongShape } from './batch.js';
-import { resultValues, topological } from './graph.js';
+import { rootsOf, topological, usedParams } from './graph.js';
 import { ShapeError } from './ops/errors.js';
 import { inferType } from './ops/index.js';
 import { sameType, showType, sizeOf } from './ops/shapes.js';
@@ -51,7 +51,7 @@ function verifyParam(before: Module['params'], name: string, p: Param, problems:
 }
 
 function verifyFunc(module: Module, f: Func, problems: Problem[]): void {
-  const say = (value: Value | undefined, message: string): void => {
+  const say: Say = (value, message) => {
     problems.push({ func: f.name, ...(value ? { value } : {}), message });
   };
   const names = new Set<string>();
@@ -65,8 +65,12 @@ function verifyFunc(module: Module, f: Func, problems: Problem[]): void {
     if (results.has(r.name)) say(r.value, `result ${r.name} is there twice`);
     results.add(r.name);
   }
-  verifyValues(module.params, resultValues(f), new Set(f.inputs), say);
+  verifyValues(module.params, rootsOf(f), new Set(f.inputs), say);
+  verifyUpdates(module, f, say);
   if (f.name !== 'prepare') return;
+  // It runs once, before any call, so that what it gives cannot follow a state.
+  for (const state of usedParams(f).filter((name) => module.params.get(name)?.role === 'state'))
+    say(undefined, `it reads the state ${state}`);
   // What `prepare` gives is declared, with the same type, as a parameter of role `prepared`.
   for (const r of f.results) {
     const p = module.params.get(r.name);
@@ -75,6 +79,22 @@ function verifyFunc(module: Module, f: Func, problems: Problem[]): void {
     else if (!sameType(p.type, r.value.type)) {
       say(r.value, `result ${r.name} is ${showType(r.value.type)} and declared ${showType(p.type)}`);
     }
+  }
+}
+
+type Say = (value: Value | undefined, message: string) => void;
+
+function verifyUpdates(module: Module, f: Func, say: Say): void {
+  const updated = new Set<string>();
+  for (const { state, value } of f.updates) {
+    const p = module.params.get(state);
+    if (!p) say(value, `state ${state} is not declared`);
+    else if (p.role !== 'state') say(value, `${state} is updated and is a ${p.role} parameter`);
+    else if (!sameType(p.type, value.type))
+      say(value, `state ${state} becomes ${showType(value.type)} and is declared ${showType(p.type)}`);
+    if (updated.has(state)) say(value, `state ${state} is updated twice`);
+    updated.add(state);
+    if (f.name === 'prepare') say(value, `it updates the state ${state}`);
   }
 }
 

@@ -1,7 +1,7 @@
 /** The passes in their order, and `optimize`, which runs them and says what merged. */
 import { dependsOnInput } from '../ir/affine/parse.js';
-import { resultValues, topological } from '../ir/graph.js';
-import type { Module, Origin } from '../ir/types.js';
+import { rootsOf, topological } from '../ir/graph.js';
+import type { Func, Module, Origin } from '../ir/types.js';
 import { verifyModule } from '../ir/verify.js';
 import { erase } from './erase.js';
 import { kronecker } from './merge/kronecker.js';
@@ -15,10 +15,13 @@ import { split } from './split.js';
 
 export { checkRegions, type RegionCheck, RegionChecks } from './merge/check.js';
 export type { AdapterMode, AdapterOutcome, MergeReport, ObstacleNote, Pass, PassContext, Region } from './pass.js';
+export { PREPARE } from './split.js';
 
 export const PASSES: readonly Pass[] = [erase, simplify, reparameterize, kronecker, tidy, narrow, split];
 
 export interface OptimizeOptions {
+  /** Names of the functions that the passes work on, one after another (default: `infer`). The others stay as they are. */
+  readonly functions?: readonly string[];
   /**
    * merged: adapters become part of the layers where algebra allows, and the Kronecker products that are left are multiplied out. factored:
    * they stay beside the layers, by their factors, and no value of a weight's size is built from a Kronecker product. auto: by the cost
@@ -35,31 +38,35 @@ export interface OptimizeOptions {
 }
 
 export interface Optimized {
-  /** `prepare`: parameters -> prepared parameters. `infer` reads both. */
+  /** `prepare`: parameters -> prepared parameters. The functions that were worked on read both. */
   readonly module: Module;
   readonly report: MergeReport;
 }
 
 /**
- * Runs all passes over the module's `infer`.
+ * Runs all passes over some functions of the module.
+ * @throws RangeError for a function that the module does not have.
  * @throws Error when `verify` is set and a pass breaks a rule of the IR: a defect of the compiler, named after the pass.
  */
 export function optimize(module: Module, options: OptimizeOptions): Optimized {
+  const names = options.functions ?? ['infer'];
+  const absent = names.find((name) => !module.funcs.has(name));
+  if (absent !== undefined) throw new RangeError(`the module has no function ${absent}`);
   const notes: Notes = { regions: [], obstacles: new Map(), replaced: new Map() };
   const context: PassContext = {
     adapters: options.adapters,
     layout: options.layout ?? 'keep',
-    scopes: scopesOf(module),
+    scopes: scopesOf(names.map((name) => module.funcs.get(name)!)),
     notes,
   };
   let current = module;
   if (options.verify) check(current, 'before the passes');
   for (const pass of PASSES) {
-    current = pass.run(current, context);
+    for (const name of names) current = pass.run(current, name, context);
     if (options.verify) check(current, `after ${pass.name}`);
     options.after?.(pass.name, current);
   }
-  return { module: current, report: reportOf(current, context) };
+  return { module: current, report: reportOf(current, names, context) };
 }
 
 const NOTHING: PassContext = {
@@ -70,20 +77,20 @@ const NOTHING: PassContext = {
 };
 
 /** The module as it was written, as far as inference is concerned: what only training needs is gone, nothing is merged or rewritten. */
-export const asWritten = (module: Module): Module => erase.run(module, NOTHING);
+export const asWritten = (module: Module): Module => erase.run(module, 'infer', NOTHING);
 
 /** What parameters alone compute goes to `prepare`; nothing else changes. */
-export const bindingTimes = (module: Module): Module => split.run(module, NOTHING);
+export const bindingTimes = (module: Module): Module => split.run(module, 'infer', NOTHING);
 
-/** Every adapter that the module holds, with the first of its values' origins that has a place in a text. */
-function scopesOf(module: Module): Map<string, Origin> {
+/** Every adapter that the functions hold, with the first of its values' origins that has a place in a text. */
+function scopesOf(funcs: readonly Func[]): Map<string, Origin> {
   const scopes = new Map<string, Origin>();
   const note = (scope: string, origin: Origin): void => {
     // Masks have scopes too; they are no adapters.
     if (scope.includes('@') && (!scopes.has(scope) || scopes.get(scope)!.file === undefined)) scopes.set(scope, origin);
   };
-  for (const func of module.funcs.values()) {
-    const order = topological(resultValues(func));
+  for (const func of funcs) {
+    const order = topological(rootsOf(func));
     // What depends on the input stands nearer to the adapter's last line than what builds its weights.
     for (const v of [...order.filter(dependsOnInput), ...order.filter((x) => !dependsOnInput(x))]) {
       for (const scope of adaptersOf(v.origin)) note(scope, v.origin!);

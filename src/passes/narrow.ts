@@ -4,11 +4,11 @@
  * hull of what its readers need); then the graph is built again over those boxes. An operator without a rule is computed whole.
  */
 import { dependsOnInput } from '../ir/affine/parse.js';
-import { resultValues, topological, withInputs } from '../ir/graph.js';
+import { mapRoots, rootsOf, topological, withInputs } from '../ir/graph.js';
 import { Interner } from '../ir/intern.js';
 import { OPS } from '../ir/ops/index.js';
 import type { Func, OpName, Value } from '../ir/types.js';
-import type { Pass } from './pass.js';
+import { overFunc, type Pass } from './pass.js';
 
 /** Indices from (with) and to (without) along one axis. */
 type Range = readonly [from: number, to: number];
@@ -158,7 +158,7 @@ function readsOf(v: Value, box: Box): Reads {
 }
 
 function narrowed(func: Func): Func {
-  const results = resultValues(func);
+  const results = rootsOf(func);
   const order = topological(results).filter(dependsOnInput);
   const wanted = new Map<Value, Box>(results.map((v) => [v, whole(v)]));
   const reads = new Map<Value, Reads>();
@@ -191,7 +191,7 @@ function narrowed(func: Func): Func {
     const inputs = v.inputs.flatMap((x, i) => (found.needs[i] ? [cut(x, found.needs[i])] : []));
     images.set(v, v.op === 'input' ? v : rebuilt(interner, v, found.made, inputs));
   }
-  return { ...func, results: func.results.map((r) => ({ name: r.name, value: images.get(r.value) ?? r.value })) };
+  return mapRoots(func, (v) => images.get(v) ?? v);
 }
 
 /** The operator over what is read of its operands. */
@@ -207,9 +207,5 @@ function rebuilt(interner: Interner, v: Value, made: Box, inputs: readonly Value
 export const narrow: Pass = {
   name: 'narrow',
   doc: 'Of each value only what is read is computed.',
-  run(module) {
-    const infer = module.funcs.get('infer');
-    if (!infer) return module;
-    return { ...module, funcs: new Map(module.funcs).set('infer', narrowed(infer)) };
-  },
+  run: overFunc(narrowed),
 };

@@ -1,4 +1,4 @@
-/** What a pass is, what it may know, and what it leaves behind for people: types only. */
+/** What a pass is, what it may know, and what it leaves behind for people. */
 import type { Diagnostic } from '../diagnostics/types.js';
 import type { Func, Module, Origin } from '../ir/types.js';
 
@@ -39,8 +39,20 @@ export interface Pass {
   readonly name: string;
   /** One sentence for `--help` and ARCHITECTURE. */
   readonly doc: string;
-  run(module: Module, ctx: PassContext): Module;
+  /**
+   * The module with the function of this name rewritten; itself if there is none. Other functions stay as they are, save that `split` adds
+   * to `prepare`.
+   */
+  run(module: Module, name: string, ctx: PassContext): Module;
 }
+
+/** The `run` of a pass that looks at one function alone. */
+export const overFunc =
+  (rewrite: (func: Func, module: Module, ctx: PassContext) => Func): Pass['run'] =>
+  (module, name, ctx) => {
+    const func = module.funcs.get(name);
+    return func ? { ...module, funcs: new Map(module.funcs).set(name, rewrite(func, module, ctx)) } : module;
+  };
 
 /** A part of the graph that was replaced by fewer operators. */
 export interface Region {

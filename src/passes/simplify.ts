@@ -5,7 +5,7 @@
 
 import { joinRows } from '../ir/affine/matrix.js';
 import { dependsOnInput } from '../ir/affine/parse.js';
-import { resultValues, rewriteValues, withInputs } from '../ir/graph.js';
+import { mapRoots, rewriteValues, rootsOf, withInputs } from '../ir/graph.js';
 import { Interner } from '../ir/intern.js';
 import type { OpDef } from '../ir/ops/define.js';
 import { OPS } from '../ir/ops/index.js';
@@ -14,7 +14,7 @@ import { tensor } from '../ir/run/tensor.js';
 import type { Func, OpName, Value } from '../ir/types.js';
 import { LIFTED, lifted } from './lift.js';
 import { Equals } from './owners.js';
-import type { Pass } from './pass.js';
+import { overFunc, type Pass } from './pass.js';
 import type { Tools } from './values.js';
 import { withOrigin } from './values.js';
 
@@ -280,7 +280,7 @@ const BOUND = 100;
 export function simplified(func: Func): Func {
   const equals = new Equals();
   const interner = new Interner(equals.note);
-  const image = rewriteValues(resultValues(func), (v, inputs) => {
+  const image = rewriteValues(rootsOf(func), (v, inputs) => {
     let value = interner.seed(withInputs(v, inputs));
     for (let n = 0; n < BOUND; n++) {
       const tools = withOrigin(interner, v.origin);
@@ -294,14 +294,13 @@ export function simplified(func: Func): Func {
     }
     return value;
   });
-  const settled = equals.settled(func.results.map((r) => image(r.value)));
-  return { ...func, results: func.results.map((r, i) => ({ name: r.name, value: settled[i]! })) };
+  const roots = rootsOf(func);
+  const settled = equals.settled(roots.map(image));
+  const images = new Map(roots.map((root, i) => [root, settled[i]!]));
+  return mapRoots(func, (root) => images.get(root)!);
 }
 
-const run: Pass['run'] = (module) => ({
-  ...module,
-  funcs: new Map([...module.funcs].map(([name, func]) => [name, simplified(func)])),
-});
+const run = overFunc(simplified);
 
 export const simplify: Pass = {
   name: 'simplify',

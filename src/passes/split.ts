@@ -1,15 +1,19 @@
 /**
- * Binding times: what parameters alone compute moves from `infer` to `prepare` and becomes a prepared parameter, computed once when
- * weights are loaded. Parameters themselves, constants, and views of them stay: they cost nothing where they are read.
+ * Binding times: what parameters alone compute moves from a function to `prepare` and becomes a prepared parameter, computed once when
+ * weights are loaded. Parameters themselves, constants, and views of them stay: they cost nothing where they are read. What reads a state
+ * stays too, since the next call may find another one there. Functions that prepare the same share it.
  */
 import { dependsOnInput } from '../ir/affine/parse.js';
 import { Numbering } from '../ir/equal.js';
-import { paramRef, resultValues, rewriteFunc, topological, usedParams, withInputs } from '../ir/graph.js';
+import { paramRef, rewriteFunc, rootsOf, topological, usedParams, withInputs } from '../ir/graph.js';
 import { sameType } from '../ir/ops/shapes.js';
 import { dependsOnBatch } from '../ir/run/samples.js';
 import type { Func, Module, OpName, Param, Value } from '../ir/types.js';
 import type { Pass, PassContext } from './pass.js';
-import { isAdapterParam } from './values.js';
+import { isAdapterParam, reads } from './values.js';
+
+/** The function whose results are the parameters of role `prepared`. */
+export const PREPARE = 'prepare';
 
 const VIEWS: ReadonlySet<OpName> = new Set(['reshape', 'transpose', 'broadcast', 'slice']);
 const LEAVES: ReadonlySet<OpName> = new Set(['param', 'constant', 'iota', 'input']);
@@ -27,13 +31,17 @@ interface Prepared {
   readonly replaces?: string;
 }
 
-function run(module: Module, ctx: PassContext): Module {
-  const infer = module.funcs.get('infer');
-  if (!infer) return module;
+function run(module: Module, name: string, ctx: PassContext): Module {
+  const func = module.funcs.get(name);
+  if (!func || name === PREPARE) return module;
   const numbering = new Numbering();
   const names = new Names(module);
   const prepared = new Map<number, Prepared>();
-  for (const [v, readers] of hoist(resultValues(infer), (x) => !dependsOnBatch(x))) {
+  for (const { name: known, value } of module.funcs.get(PREPARE)?.results ?? []) {
+    prepared.set(numbering.of(value), { param: module.params.get(known)!, value });
+  }
+  const readsState = reads((param) => module.params.get(param)?.role === 'state');
+  for (const [v, readers] of hoist(rootsOf(func), (x) => !dependsOnBatch(x) && !readsState(x))) {
     const number = numbering.of(v);
     if (prepared.has(number)) continue;
     const { name, replaces } = names.of(v, readers);
@@ -41,36 +49,38 @@ function run(module: Module, ctx: PassContext): Module {
     prepared.set(number, { param, value: v, ...(replaces ? { replaces } : {}) });
     if (replaces) ctx.notes.replaced.set(replaces, name);
   }
-  return splitModule(module, infer, (v) => prepared.get(numbering.of(v))?.param, [...prepared.values()]);
+  return splitModule(module, func, (v) => prepared.get(numbering.of(v))?.param, [...prepared.values()]);
 }
 
 function splitModule(
   module: Module,
-  infer: Func,
+  func: Func,
   paramOf: (v: Value) => Param | undefined,
   all: readonly Prepared[],
 ): Module {
-  const inner = rewriteFunc(infer, (v, inputs) => {
+  const inner = rewriteFunc(func, (v, inputs) => {
     const param = dependsOnInput(v) ? undefined : paramOf(v);
     return param ? paramRef(param) : withInputs(v, inputs);
   });
   const prepare: Func = {
-    name: 'prepare',
+    name: PREPARE,
     inputs: [],
     results: all.map(({ param, value }) => ({ name: param.name, value })),
+    updates: [],
   };
+  const funcs = new Map(module.funcs).set(PREPARE, prepare).set(func.name, inner);
   // What a parameter starts as may read those declared before it: they stay, and so does their order.
-  const used = new Set(usedParams(prepare, inner));
+  const used = new Set(usedParams(...funcs.values()));
   for (const [name, p] of [...module.params].reverse()) {
     if (!used.has(name) || p.init?.kind !== 'value') continue;
     for (const x of topological([p.init.value])) if (x.op === 'param') used.add(x.attrs.name);
   }
   const params = new Map([...module.params].filter(([name]) => used.has(name)));
   for (const { param } of all) params.set(param.name, param);
-  return { ...module, params, funcs: new Map(module.funcs).set('prepare', prepare).set('infer', inner) };
+  return { ...module, params, funcs };
 }
 
-/** Values to prepare, each with who reads it in `infer`. What may not be hoisted stays, and what it reads is looked at instead. */
+/** Values to prepare, each with who reads it in the function. What may not be hoisted stays, and what it reads is looked at instead. */
 function hoist(results: readonly Value[], mayMove: (v: Value) => boolean): Map<Value, Value[]> {
   const order = topological(results);
   const uses = new Map<Value, number>();

@@ -17,7 +17,7 @@ export const isAdapterParam = (name: string): boolean => name.includes('@');
 const isGrafted = (name: string): boolean => isAdapterParam(name) || name.endsWith('#mask');
 
 /** Whether a value reads a parameter whose name has a property; remembered for every value on the way. */
-function reads(property: (name: string) => boolean): (value: Value) => boolean {
+export function reads(property: (name: string) => boolean): (value: Value) => boolean {
   const known = new WeakMap<Value, boolean>();
   return (value) => {
     if (!known.has(value)) {

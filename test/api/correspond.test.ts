@@ -11,7 +11,7 @@ const p = (name: string, ...shape: number[]): Value =>
 const module = (value: Value): Module => ({
   name: 'm',
   params: new Map(),
-  funcs: new Map([['infer', { name: 'infer', inputs: [x], results: [{ name: 'y', value }] }]]),
+  funcs: new Map([['infer', { name: 'infer', inputs: [x], results: [{ name: 'y', value }], updates: [] }]]),
 });
 const plain = module(b.linear(b.linear(x, p('w', 4, 4), p('b', 4)), p('v', 3, 4)));
 

@@ -6,7 +6,7 @@ import { type Compiled, compile } from '../../src/api/index.js';
 import { loadParameters } from '../../src/api/parameters.js';
 import { generate } from '../../src/codegen/generate.js';
 import { dependsOnInput } from '../../src/ir/affine/parse.js';
-import { resultValues, topological } from '../../src/ir/graph.js';
+import { rootsOf, topological } from '../../src/ir/graph.js';
 import { sizeOf } from '../../src/ir/ops/shapes.js';
 import { interpret } from '../../src/ir/run/interpret.js';
 import type { Module, Value } from '../../src/ir/types.js';
@@ -60,7 +60,7 @@ function products(module: Module, size: number): Value[] {
   const ofAdapter = new Map<Value, boolean>();
   const found: Value[] = [];
   for (const func of module.funcs.values()) {
-    for (const v of topological(resultValues(func))) {
+    for (const v of topological(rootsOf(func))) {
       const prepared = v.op === 'param' && module.params.get(v.attrs.name)?.role === 'prepared';
       const own = v.op === 'param' && (v.attrs.name.includes('@') || prepared);
       const mine = own || v.inputs.some((x) => ofAdapter.get(x));

@@ -8,7 +8,7 @@ import { workgroupsAt } from '../../runtime/program/grid.js';
 import { type BufferRef, type Entry, holdsSamples, type TensorSpec } from '../../runtime/program/program.js';
 import { type Generated, type GenerateOptions, generate } from '../../src/codegen/generate.js';
 import { shapeAt } from '../../src/ir/batch.js';
-import { input, make, paramRef, resultValues, topological } from '../../src/ir/graph.js';
+import { input, make, paramRef, rootsOf, topological } from '../../src/ir/graph.js';
 import { sizeOf } from '../../src/ir/ops/shapes.js';
 import { interpret, interpretValues } from '../../src/ir/run/interpret.js';
 import { samplesOf as argumentSamples, funcAt } from '../../src/ir/run/samples.js';
@@ -106,6 +106,7 @@ export class Model {
       name: 'infer',
       inputs: this.inputs,
       results: results.map((value, i) => ({ name: `y${i}`, value })),
+      updates: [],
     };
     return { name: 'test', params: this.params, funcs: new Map([['infer', infer]]) };
   }
@@ -266,7 +267,7 @@ export function differences(
 ): number[] {
   const infer = module.funcs.get('infer')!;
   const samples = argumentSamples(infer, (name) => args.arguments.get(name)?.type.shape);
-  const values = topological(resultValues(funcAt(infer, samples)));
+  const values = topological(rootsOf(funcAt(infer, samples)));
   const onTheWay = interpretValues(values, { inputs: args.arguments, params: (name) => args.data.get(name)! });
   const scale = Math.max(0.1 * largestOf(onTheWay), largestOf(wanted), 1e-30);
   return wanted.map((e, i) => {

@@ -137,7 +137,9 @@ export const CASES: { readonly [O in Exclude<OpName, 'solve'>]: readonly Case[] 
         m.op('dropout', [x], { rate: 0.25, stream: 1 }),
         m.op('drop_path', [x], { rate: 0.5, stream: 2 }),
       ].map((value, i) => ({ name: `y${i}`, value }));
-      return drawDropout({ name: 'step', inputs: [x, key], results: drawn }, key).results.map((r) => r.value);
+      return drawDropout({ name: 'step', inputs: [x, key], results: drawn, updates: [] }, key).results.map(
+        (r) => r.value,
+      );
     },
   ],
   drop_path: [(m) => m.op('drop_path', [m.input([8])], { rate: 0.5, stream: 0 })],

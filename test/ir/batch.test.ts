@@ -19,7 +19,7 @@ import { grow, step } from '../passes/random-graphs.js';
 import { expandFully, f32, moduleOf, noise } from './support.js';
 
 const inferOf = (value: Value, ...inputs: Value[]): Module =>
-  moduleOf({ name: 'infer', inputs, results: [{ name: 'y', value }] });
+  moduleOf({ name: 'infer', inputs, results: [{ name: 'y', value }], updates: [] });
 
 describe('a size', () => {
   it.each([
@@ -129,7 +129,7 @@ describe('type rules', () => {
   it('a parameter with the batch breaks a module', () => {
     const param: Param = { name: 'P', type: { dtype: 'f32', shape: [BATCH, 4] }, role: 'frozen' };
     const y = b.add(f32('x', BATCH, 4), paramRef(param));
-    const func = { name: 'infer', inputs: [f32('x', BATCH, 4)], results: [{ name: 'y', value: y }] };
+    const func = { name: 'infer', inputs: [f32('x', BATCH, 4)], results: [{ name: 'y', value: y }], updates: [] };
     const said = verifyModule(moduleOf(func, [param])).map((p) => p.message);
     expect(said).toContain('parameter P is f32[b,4]: one set of parameters serves every batch');
   });
@@ -195,6 +195,7 @@ describe('the interpreter', () => {
         { name: 'expanded', value: expandFully(b.mean(x, [0])) },
         { name: 'many', value: b.mul(b.sub(x, sum), n === BATCH ? b.batchSize() : n) },
       ],
+      updates: [],
     });
   };
 

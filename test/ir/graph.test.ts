@@ -18,7 +18,12 @@ import { verifyModule } from '../../src/ir/verify.js';
 import { f32, moduleOf } from './support.js';
 
 const weight: Param = { name: 'w', role: 'frozen', type: { dtype: 'f32', shape: [2, 2] } };
-const funcOf = (value: Value, ...inputs: Value[]): Func => ({ name: 'infer', inputs, results: [{ name: 'y', value }] });
+const funcOf = (value: Value, ...inputs: Value[]): Func => ({
+  name: 'infer',
+  inputs,
+  results: [{ name: 'y', value }],
+  updates: [],
+});
 
 describe('graph', () => {
   test('topological order puts operands first, once each, and follows the results', () => {
@@ -202,7 +207,7 @@ describe('verifier', () => {
       problems(funcOf(forged(b.exp(x), { op: 'aux', inputs: [b.exp(x)], attrs: { output: 'lse' }, id: 1e9 }), x)),
     ],
     ['exp was made before its operand neg', problems(funcOf(forged(b.exp(x), { inputs: [b.neg(x)], id: 0 }), x))],
-    ['result y is there twice', problems({ ...ok, results: [...ok.results, ...ok.results] })],
+    ['result y is there twice', problems({ ...ok, results: [...ok.results, ...ok.results], updates: [] })],
     ['parameter w is f32[2,2] and holds 3 elements', problems(ok, [{ ...weight, data: Float32Array.of(1, 2, 3) }])],
     [
       'parameter w is f32[2,2] and starts as f32[1,2]',

@@ -32,7 +32,7 @@ function drawn(make: (key: Value) => Value, samples = 1, key: readonly number[] 
   const module: Module = {
     name: 'test',
     params: new Map(),
-    funcs: new Map([['f', { name: 'f', inputs: [k, x], results: [{ name: 'y', value: make(k) }] }]]),
+    funcs: new Map([['f', { name: 'f', inputs: [k, x], results: [{ name: 'y', value: make(k) }], updates: [] }]]),
   };
   const inputs = new Map([
     ['key', tensor([2], Uint32Array.from(key), 'u32')],

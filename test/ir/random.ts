@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { build as b } from '../../src/ir/build.js';
 import { constant, input, make, paramRef } from '../../src/ir/graph.js';
+import { sameType } from '../../src/ir/ops/shapes.js';
 import { tensor } from '../../src/ir/run/tensor.js';
 import type { Func, Module, Param, Tensor, Value } from '../../src/ir/types.js';
 import { noise } from './support.js';
@@ -87,7 +88,7 @@ const STEPS: readonly Step[] = [
 
 const SMALL = 4000;
 
-/** A module with one function, arguments %x and %y and parameters, and tensors for all of them. */
+/** A module with one function, its argument, parameters and a state that it updates, and tensors for all of them. */
 export const randomModule: fc.Arbitrary<{
   module: Module;
   inputs: Map<string, Tensor>;
@@ -99,7 +100,7 @@ export const randomModule: fc.Arbitrary<{
       minLength: 1,
       maxLength: 25,
     }),
-    names: fc.uniqueArray(fc.string({ minLength: 1, maxLength: 8, unit: 'grapheme' }), { minLength: 2, maxLength: 2 }),
+    names: fc.uniqueArray(fc.string({ minLength: 1, maxLength: 8, unit: 'grapheme' }), { minLength: 3, maxLength: 3 }),
     seed: fc.nat(1000),
   })
   .map(({ shape, steps, names, seed }) => {
@@ -121,6 +122,7 @@ export const randomModule: fc.Arbitrary<{
         ),
       ),
     };
+    const state: Param = { name: names[2]!, role: 'state', type: { dtype: 'f32', shape } };
     const pool: Value[] = [x, paramRef(weight), paramRef(table)];
     for (const [kind, ...n] of steps) {
       const made = STEPS[kind]!(floatsOf(pool), n);
@@ -129,13 +131,16 @@ export const randomModule: fc.Arbitrary<{
     const func: Func = {
       name: 'infer',
       inputs: [x],
+      updates: [
+        { state: state.name, value: b.add(paramRef(state), pool.findLast((v) => sameType(v.type, state.type))!) },
+      ],
       results: pool.slice(-3).map((value, i) => ({ name: `${names[0]}${i}`, value })),
     };
     const size = shape.reduce((s, d) => s * d, 1);
     return {
       module: {
         name: 'random',
-        params: new Map([weight, table].map((p) => [p.name, p])),
+        params: new Map([weight, table, state].map((p) => [p.name, p])),
         funcs: new Map([['infer', func]]),
       },
       inputs: new Map([['x', tensor(shape, noise(size, seed + 1))]]),

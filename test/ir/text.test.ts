@@ -49,6 +49,7 @@ function example(): Module {
         { name: 'logits', value: b.add(kept, -0.5) },
         { name: 'best', value: make('argmax', [kept], { axis: 2 }) },
       ],
+      updates: [],
     },
     [weight, magnitude, mask],
     'example',
@@ -114,6 +115,7 @@ test('numbers survive', () => {
       name: 'infer',
       inputs: [x],
       results: [{ name: 'y', value: make('add', [x, constant(value)], {}) }],
+      updates: [],
     });
     expect(equalModules(parseModule(printModule(m)), m)).toBe(true);
   }
@@ -121,7 +123,11 @@ test('numbers survive', () => {
 
 test('names that are not words are quoted', () => {
   const p: Param = { name: 'a b"\\\n→', role: 'frozen', type: { dtype: 'f32', shape: [] } };
-  const m = moduleOf({ name: 'infer', inputs: [], results: [{ name: 'two words', value: paramRef(p) }] }, [p], '');
+  const m = moduleOf(
+    { name: 'infer', inputs: [], results: [{ name: 'two words', value: paramRef(p) }], updates: [] },
+    [p],
+    '',
+  );
   expect(printModule(m)).toContain('param @"a b\\"\\\\\\n→" : f32[] frozen');
   expect(equalModules(parseModule(printModule(m)), m)).toBe(true);
 });
@@ -133,7 +139,9 @@ test('long constants are left out unless asked for, and reading then needs them'
     type: { dtype: 'i32', shape: [100] },
     data: new Int32Array(100).fill(7),
   };
-  const m = moduleOf({ name: 'infer', inputs: [], results: [{ name: 'y', value: paramRef(table) }] }, [table]);
+  const m = moduleOf({ name: 'infer', inputs: [], results: [{ name: 'y', value: paramRef(table) }], updates: [] }, [
+    table,
+  ]);
   const text = printModule(m);
   expect(text).toContain('param @t : i32[100] constant data i32 omitted(100)');
   expect(() => parseModule(text)).toThrow('line 3: the 100 elements of @t are not in the text');
@@ -159,7 +167,10 @@ describe('refuses', () => {
     ['module @m\nfunc', 'line 2: expected a name with @, found the end of the text'],
     ['module @m\n$', 'line 2: unexpected "$"'],
     ['module @m\nparam @w : f64[2] frozen', 'line 2: f64 is not an element type (f32, f16, i32, u32, bool)'],
-    ['module @m\nparam @w : f32[2] thawed', 'line 2: thawed is not a role (frozen, trainable, constant, prepared)'],
+    [
+      'module @m\nparam @w : f32[2] thawed',
+      'line 2: thawed is not a role (frozen, trainable, constant, prepared, state)',
+    ],
     ['module @m\nparam @w : f32[2] frozen\nparam @w : f32[2] frozen', 'line 3: parameter @w is declared twice'],
     ['module @m\nparam @w : f32[2] frozen = orthogonal', 'line 2: orthogonal is not an initialiser'],
     ['module @m\nparam @w : f32[2] frozen = normal', 'line 2: normal needs std'],

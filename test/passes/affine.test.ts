@@ -26,7 +26,7 @@ function evaluate(y: Value): Tensor {
   };
   walk(y);
   return interpretFunc(
-    { name: 'f', inputs: [], results: [{ name: 'y', value: y }] },
+    { name: 'f', inputs: [], results: [{ name: 'y', value: y }], updates: [] },
     { inputs, params: (name) => named.get(name)! },
   ).get('y')!;
 }

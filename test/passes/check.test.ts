@@ -11,7 +11,12 @@ import { random } from './models.js';
 const p = (name: string, ...shape: number[]): Value =>
   paramRef({ name, type: { dtype: 'f32', shape }, role: 'frozen' });
 const x = input('x0', { dtype: 'f32', shape: [1, 197, 6] });
-const func = (name: string, value: Value): Func => ({ name, inputs: [x], results: [{ name: 'y', value }] });
+const func = (name: string, value: Value): Func => ({
+  name,
+  inputs: [x],
+  results: [{ name: 'y', value }],
+  updates: [],
+});
 const scaled = b.mul(b.linear(x, p('w', 4, 6), p('b', 4)), p('s', 4));
 const layer = (factor: Value, bias: Value): Value => b.linear(x, b.mul(p('w', 4, 6), b.reshape(factor, [4, 1])), bias);
 const right = layer(p('s', 4), b.mul(p('b', 4), p('s', 4)));

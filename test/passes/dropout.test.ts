@@ -1,7 +1,7 @@
 /** Dropout as a training step draws it. */
 import { describe, expect, it } from 'vitest';
 import { BATCH } from '../../src/ir/batch.js';
-import { input, make, resultValues, topological } from '../../src/ir/graph.js';
+import { input, make, rootsOf, topological } from '../../src/ir/graph.js';
 import { Interner } from '../../src/ir/intern.js';
 import { interpret } from '../../src/ir/run/interpret.js';
 import { tensor } from '../../src/ir/run/tensor.js';
@@ -16,9 +16,9 @@ const drop = (op: 'dropout' | 'drop_path', rate: number, stream: number): Value 
 /** What the function's results are for ones, with a key. */
 function run(values: readonly Value[], seed = 1): number[][] {
   const results = values.map((value, i) => ({ name: `y${i}`, value }));
-  const step: Func = drawDropout({ name: 'step', inputs: [x, key], results }, key);
+  const step: Func = drawDropout({ name: 'step', inputs: [x, key], results, updates: [] }, key);
   const left: readonly OpName[] = ['dropout', 'drop_path'];
-  expect(topological(resultValues(step)).filter((v) => left.includes(v.op))).toEqual([]);
+  expect(topological(rootsOf(step)).filter((v) => left.includes(v.op))).toEqual([]);
   const module: Module = { name: 'test', params: new Map(), funcs: new Map([['step', step]]) };
   const inputs = new Map([
     ['x', tensor([SAMPLES, 10], new Float64Array(SAMPLES * 10).fill(1))],

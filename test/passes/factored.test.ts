@@ -1,6 +1,6 @@
 /** Adapters kept as factors: the numbers are those of the merged model, and nothing of a weight's size is built from them. */
 import { describe, expect, it } from 'vitest';
-import { resultValues, topological } from '../../src/ir/graph.js';
+import { rootsOf, topological } from '../../src/ir/graph.js';
 import { sizeOf } from '../../src/ir/ops/shapes.js';
 import type { Module } from '../../src/ir/types.js';
 import { type AdapterMode, optimize } from '../../src/passes/index.js';
@@ -28,7 +28,7 @@ function denseOfAdapters(module: Module): string[] {
   const smallest = SIZE.dim * SIZE.dim;
   const found: string[] = [];
   for (const func of module.funcs.values()) {
-    for (const v of topological(resultValues(func))) {
+    for (const v of topological(rootsOf(func))) {
       const leaves = topological([v]);
       const fromAdapter = leaves.some((x) => x.op === 'param' && x.attrs.name.includes('@'));
       const constant = leaves.every((x) => x.op !== 'input');
@@ -62,7 +62,7 @@ describe('factored adapters', () => {
 
   it('keeps the layers of the model on their own parameters', () => {
     const module = factored({ proj: kroneckerSum({ factor: 4 }) });
-    const layers = topological(resultValues(module.funcs.get('infer')!)).filter(
+    const layers = topological(rootsOf(module.funcs.get('infer')!)).filter(
       (v) => v.op === 'linear' && !v.origin?.scope,
     );
     const names = layers.map((v) => (v.inputs[1]!.op === 'param' ? v.inputs[1]!.attrs.name : v.inputs[1]!.op));
@@ -73,7 +73,7 @@ describe('factored adapters', () => {
   it('applies several kernels by three contractions, whatever their number', () => {
     const count = (kernels: number): number => {
       const module = factored({ proj: kroneckerSum({ kernels, factor: 4 }) });
-      const scoped = topological(resultValues(module.funcs.get('infer')!)).filter(
+      const scoped = topological(rootsOf(module.funcs.get('infer')!)).filter(
         (v) => v.origin?.scope === 'base.blocks.0.attn.proj@kron',
       );
       return scoped.filter((v) => v.op === 'linear' || v.op === 'matmul').length;
@@ -142,5 +142,5 @@ describe('factored adapters', () => {
 
 /** Operations and bytes of one inference. */
 function costOf(module: Module): number {
-  return topological(resultValues(module.funcs.get('infer')!)).reduce((n, v) => n + weightOfCost(v), 0);
+  return topological(rootsOf(module.funcs.get('infer')!)).reduce((n, v) => n + weightOfCost(v), 0);
 }

@@ -2,7 +2,7 @@
 
 import { dependsOnInput } from '../../src/ir/affine/parse.js';
 import { shapeAt } from '../../src/ir/batch.js';
-import { input, make, paramRef, resultValues, topological } from '../../src/ir/graph.js';
+import { input, make, paramRef, rootsOf, topological } from '../../src/ir/graph.js';
 import { type Builder, makeBuilder } from '../../src/ir/ops/builder.js';
 import { sizeOf } from '../../src/ir/ops/shapes.js';
 import { interpret } from '../../src/ir/run/interpret.js';
@@ -76,7 +76,7 @@ export class Net {
 
   module(result: Value, name = 'test'): Module {
     const inputs = topological([result]).filter((v) => v.op === 'input');
-    const infer: Func = { name: 'infer', inputs, results: [{ name: 'logits', value: result }] };
+    const infer: Func = { name: 'infer', inputs, results: [{ name: 'logits', value: result }], updates: [] };
     return { name, params: this.params, funcs: new Map([['infer', infer]]) };
   }
 }
@@ -146,7 +146,7 @@ export function vit(g: VitGrafts = {}, size: VitSize = TINY): Module {
 
 /** The dependent operators of `infer` in order: name, attributes, shape, number of operands. */
 export function operators(module: Module): string[] {
-  return topological(resultValues(module.funcs.get('infer')!))
+  return topological(rootsOf(module.funcs.get('infer')!))
     .filter((v) => dependsOnInput(v) && v.op !== 'input')
     .map((v) => `${v.op}/${v.inputs.length} ${JSON.stringify(v.attrs)} [${v.type.shape}]`);
 }

@@ -1,7 +1,7 @@
 /** Regions where the rules of the affine form meet costs, padding, images and several users: built by hand, before and after by numbers. */
 import { describe, expect, it } from 'vitest';
 import { dependsOnInput } from '../../src/ir/affine/parse.js';
-import { input, resultValues, topological } from '../../src/ir/graph.js';
+import { input, rootsOf, topological } from '../../src/ir/graph.js';
 import type { Module, OpAttrs, Value } from '../../src/ir/types.js';
 import { type MergeReport, optimize } from '../../src/passes/index.js';
 import { mixed, scaleShift } from './adapters.js';
@@ -110,7 +110,7 @@ describe('values with several users', () => {
     );
     const { module, report } = merge(net, net.b.relu(y));
     expect(states(report)).toEqual(['kept relu']);
-    const widths = topological(resultValues(module.funcs.get('infer')!))
+    const widths = topological(rootsOf(module.funcs.get('infer')!))
       .filter((v) => v.op === 'linear')
       .map((v) => v.inputs[1]!.type.shape.join('x'));
     expect(widths).toEqual(['2x64', '64x2']);
@@ -235,7 +235,7 @@ describe('what is left', () => {
     const x = input('x', { dtype: 'f32', shape: [2, 4, 8] });
     const pos = net.b.broadcast(net.param('pos', [1, 1, 8]), [2, 4, 8]);
     const { module } = merge(net, net.linear('a', net.b.relu(net.b.add(scaleShift(net, 'a', x), pos)), 8, 8));
-    const order = topological(resultValues(module.funcs.get('infer')!));
+    const order = topological(rootsOf(module.funcs.get('infer')!));
     const constants = order.filter((v) => !dependsOnInput(v)).map((v) => v.op);
     expect(new Set(constants)).toEqual(new Set(['param']));
     expect([...module.params.values()].filter((p) => p.role === 'prepared').map((p) => p.name)).toEqual([

@@ -12,7 +12,7 @@ const p = (name: string, ...shape: number[]): Value =>
 const c = (value: number, shape: number[] = []): Value => make('constant', [], { value, dtype: 'f32', shape });
 
 function lines(y: Value): string[] {
-  const func = simplified({ name: 'f', inputs: [x], results: [{ name: 'y', value: y }] });
+  const func = simplified({ name: 'f', inputs: [x], results: [{ name: 'y', value: y }], updates: [] });
   const text = printFunc(func).split('\n').slice(1, -1);
   return text.map((l) => l.trim());
 }

@@ -1,13 +1,13 @@
 /** What `split` moves to `prepare`: all that parameters alone compute, for any number of samples; what depends on their number stays. */
 import { describe, expect, it } from 'vitest';
 import { BATCH } from '../../src/ir/batch.js';
-import { input, resultValues, topological } from '../../src/ir/graph.js';
+import { input, rootsOf, topological } from '../../src/ir/graph.js';
 import { dependsOnBatch } from '../../src/ir/run/samples.js';
 import type { Func, Value } from '../../src/ir/types.js';
 import { optimize } from '../../src/passes/index.js';
 import { Net, parameters, relative, run } from './models.js';
 
-const opsOf = (func: Func): string[] => topological(resultValues(func)).map((v) => v.op);
+const opsOf = (func: Func): string[] => topological(rootsOf(func)).map((v) => v.op);
 
 /** The functions of x + f(w), a model of some parameters and one argument [b, 3, 4]; the numbers stay. */
 function split(f: (net: Net) => Value): { prepare: Func | undefined; infer: Func } {
@@ -18,7 +18,7 @@ function split(f: (net: Net) => Value): { prepare: Func | undefined; infer: Func
   const { module } = optimize(before, { adapters: 'merged', verify: true });
   for (const n of [1, 3]) expect(relative(run(before, params, n), run(module, params, n))).toBeLessThan(1e-12);
   const prepare = module.funcs.get('prepare');
-  if (prepare) expect(resultValues(prepare).some(dependsOnBatch)).toBe(false);
+  if (prepare) expect(rootsOf(prepare).some(dependsOnBatch)).toBe(false);
   return { prepare, infer: module.funcs.get('infer')! };
 }
 

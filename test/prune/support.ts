@@ -15,14 +15,14 @@ export type Criterion = (shape: readonly number[]) => Func;
 
 export const magnitude: Criterion = (shape) => {
   const weight = input('weight', { dtype: 'f32', shape });
-  return { name: 'score', inputs: [weight], results: [{ name: 'score', value: b.abs(weight) }] };
+  return { name: 'score', inputs: [weight], results: [{ name: 'score', value: b.abs(weight) }], updates: [] };
 };
 
 export const formula =
   (of: (weight: Value) => Value): Criterion =>
   (shape) => {
     const weight = input('weight', { dtype: 'f32', shape });
-    return { name: 'score', inputs: [weight], results: [{ name: 'score', value: of(weight) }] };
+    return { name: 'score', inputs: [weight], results: [{ name: 'score', value: of(weight) }], updates: [] };
   };
 
 /** |w| times the norm of each input feature over the tokens. */
@@ -32,7 +32,12 @@ export const wanda =
     const weight = input('weight', { dtype: 'f32', shape });
     const x = input('input', { dtype: 'f32', shape: [tokens, shape[1]!] });
     const norm = b.sqrt(b.sum(b.mul(x, x), [0]));
-    return { name: 'score', inputs: [weight, x], results: [{ name: 'score', value: b.mul(b.abs(weight), norm) }] };
+    return {
+      name: 'score',
+      inputs: [weight, x],
+      results: [{ name: 'score', value: b.mul(b.abs(weight), norm) }],
+      updates: [],
+    };
   };
 
 export function jobOf(

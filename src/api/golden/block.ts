@@ -3,7 +3,7 @@
  * between two places that as little as possible passes, such as the residual stream between two blocks of a transformer.
  */
 import { dependsOnInput } from '../../ir/affine/parse.js';
-import { input, resultValues, topological, withInputs } from '../../ir/graph.js';
+import { input, rootsOf, topological, withInputs } from '../../ir/graph.js';
 import { costOf } from '../../ir/ops/cost.js';
 import type { Func, Value } from '../../ir/types.js';
 
@@ -23,7 +23,7 @@ export interface Block {
  * cuts.
  */
 export function blockOf(func: Func, most: number): Block | undefined {
-  const results = resultValues(func);
+  const results = rootsOf(func);
   const order = topological(results).filter((v) => dependsOnInput(v) && v.op !== 'input');
   const place = new Map(order.map((v, i) => [v, i]));
   const lastUse = new Map<Value, number>();
@@ -104,7 +104,7 @@ function functionOf(inside: readonly Value[], inputs: readonly Value[], outputs:
   return {
     name: 'block',
     inputs: inputs.map((v) => images.get(v)!),
-    results: outputs.map((v, i) => ({ name: `out${i}`, value: images.get(v)! })),
+    results: outputs.map((v, i) => ({ name: `out${i}`, value: images.get(v)! })), updates: [],
   };
 }
 

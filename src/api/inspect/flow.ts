@@ -1,7 +1,7 @@
 /** How data flows through a model's sites: in which order, in what shape, and past which of them. For pictures. */
 import type { Elaborated, SiteNode } from '../../dsl/elaborated.js';
 import { dependsOnInput } from '../../ir/affine/parse.js';
-import { resultValues, topological, users } from '../../ir/graph.js';
+import { rootsOf, topological, users } from '../../ir/graph.js';
 import type { Value } from '../../ir/types.js';
 
 /** A sum that takes what came out of child `from` (-1: what came in) past the children up to and including `to`. */
@@ -26,7 +26,7 @@ const within = (value: Value, key: string): boolean => {
 
 export function flowOf({ module }: Elaborated): Flow {
   const infer = module.funcs.get('infer')!;
-  const results = resultValues(infer);
+  const results = rootsOf(infer);
   // What is computed from parameters alone is no flow.
   const values = topological(results).filter(dependsOnInput);
   const place = new Map(values.map((v, i) => [v, i]));

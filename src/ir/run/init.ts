@@ -93,7 +93,7 @@ export function initialise(param: Param, seed: number, module: Module, others: (
   const size = param.type.shape.reduce((a, b) => a * b, 1);
   const init = param.init ?? { kind: 'zeros' };
   if (init.kind === 'value') {
-    const func = { name: 'init', inputs: [], results: [{ name: 'start', value: init.value }] };
+    const func = { name: 'init', inputs: [], results: [{ name: 'start', value: init.value }], updates: [] };
     const start = interpret({ ...module, funcs: new Map([['init', func]]) }, 'init', {
       inputs: new Map(),
       params: others,

@@ -3,7 +3,7 @@
  * masks found and programs given their golden output, so its products are blocked and values die at their last use.
  */
 import { hasBatch } from '../batch.js';
-import { topological } from '../graph.js';
+import { rootsOf, topological } from '../graph.js';
 import { DataError } from '../ops/errors.js';
 import { auxOf, OPS } from '../ops/index.js';
 import { sameType, showType } from '../ops/shapes.js';
@@ -26,9 +26,27 @@ export class InterpretError extends Error {
   }
 }
 
+/** What a call gives, by name: its results, and what the states that it updates are after it. */
+export interface Call {
+  readonly results: Map<string, Tensor>;
+  readonly states: Map<string, Tensor>;
+}
+
+/**
+ * A call of one function of a module. It changes nothing: what states become is given back, and the caller passes it to the next call.
+ * @throws as `interpret`
+ */
+export function interpretCall(module: Module, funcName: string, options: InterpretOptions = {}): Call {
+  const func = forSamplesOf(functionOf(module, funcName), options);
+  const values = interpretValues(rootsOf(func), { ...options, params: declaredFirst(module, options) });
+  const results = func.results.map(({ name }, i) => [name, values[i]!] as const);
+  const states = func.updates.map(({ state }, i) => [state, values[results.length + i]!] as const);
+  return { results: new Map(results), states: new Map(states) };
+}
+
 /**
  * Results of one function of a module, by name, for as many samples as the arguments hold. Floats come back as Float64Array, not rounded to
- * their dtype.
+ * their dtype. What the function does to its states is not computed (`interpretCall`).
  * @throws InterpretError when an argument or parameter is missing or of another shape or element type.
  * @throws DataError from an operator whose data makes it undefined (an index out of range, a singular matrix).
  */

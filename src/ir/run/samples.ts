@@ -1,6 +1,6 @@
 /** A function for a number of samples: every multiple of the batch becomes a number. How the interpreter, which computes on numbers, runs one. */
 import { hasBatch, isBatch, shapeAt, showSize, sizeAt } from '../batch.js';
-import { constant, input, make, postorder, resultValues, rewriteValues } from '../graph.js';
+import { constant, input, make, mapRoots, postorder, rewriteValues, rootsOf } from '../graph.js';
 import type { Func, Module, OpAttrs, OpName, TensorType, Value } from '../types.js';
 
 const typeAt = ({ dtype, shape }: TensorType, samples: number): TensorType => ({
@@ -32,7 +32,7 @@ export function dependsOnBatch(value: Value): boolean {
 }
 
 /** Whether the function's values depend on how many samples it is called with. */
-export const hasSamples = (func: Func): boolean => [...func.inputs, ...resultValues(func)].some(dependsOnBatch);
+export const hasSamples = (func: Func): boolean => [...func.inputs, ...rootsOf(func)].some(dependsOnBatch);
 
 /** The values for a number of samples. */
 export function valuesAt(roots: readonly Value[], samples: number): (value: Value) => Value {
@@ -53,12 +53,8 @@ export function valuesAt(roots: readonly Value[], samples: number): (value: Valu
 /** The function for a number of samples; itself where none of its values depends on that. */
 export function funcAt(func: Func, samples: number): Func {
   if (!hasSamples(func)) return func;
-  const image = valuesAt([...func.inputs, ...resultValues(func)], samples);
-  return {
-    ...func,
-    inputs: func.inputs.map(image),
-    results: func.results.map((r) => ({ name: r.name, value: image(r.value) })),
-  };
+  const image = valuesAt([...func.inputs, ...rootsOf(func)], samples);
+  return { ...mapRoots(func, image), inputs: func.inputs.map(image) };
 }
 
 export function moduleAt(module: Module, samples: number): Module {

@@ -15,6 +15,7 @@ import type {
   Param,
   ParamRole,
   TensorType,
+  Update,
   Value,
 } from '../types.js';
 import { Scanner, TextError } from './scan.js';
@@ -27,7 +28,7 @@ export interface ParseOptions {
 }
 
 const DTYPES: readonly string[] = ['f32', 'f16', 'i32', 'u32', 'bool'];
-const ROLES: readonly string[] = ['frozen', 'trainable', 'constant', 'prepared'];
+const ROLES: readonly string[] = ['frozen', 'trainable', 'constant', 'prepared', 'state'];
 const ARRAYS = { f64: Float64Array, f32: Float32Array, i32: Int32Array, u32: Uint32Array, u8: Uint8Array };
 const INITS: Readonly<Record<string, { readonly needs: readonly string[]; readonly may?: readonly string[] }>> = {
   zeros: { needs: [] },
@@ -96,7 +97,7 @@ class Parser {
 
   private init(): Init {
     const kind = this.s.word();
-    if (kind === 'value') return { kind, value: this.body(new Map(), 1)[0]! };
+    if (kind === 'value') return { kind, value: this.body(new Map(), 1).values[0]! };
     const shape = Object.hasOwn(INITS, kind) ? INITS[kind] : undefined;
     if (!shape) this.s.fail(`${kind} is not an initialiser (${Object.keys(INITS).join(', ')}, value)`);
     const options: Record<string, number> = {};
@@ -159,20 +160,30 @@ class Parser {
         this.s.punctuation(')');
       }
     } else result();
-    const values = this.body(args, results.length);
+    const { values, updates } = this.body(args, results.length);
     values.forEach((v, i) => {
       if (!sameType(v.type, results[i]!.type)) {
         this.s.fail(`result ${results[i]!.name} is ${showType(v.type)}, not ${showType(results[i]!.type)}`);
       }
     });
-    return { name, inputs: [...args.values()], results: values.map((value, i) => ({ name: results[i]!.name, value })) };
+    return {
+      name,
+      inputs: [...args.values()],
+      results: values.map((value, i) => ({ name: results[i]!.name, value })),
+      updates,
+    };
   }
 
-  /** `{ lines, return a, b }`; gives the returned values. */
-  private body(args: ReadonlyMap<string, Value>, results: number): Value[] {
+  /** `{ lines, update @s = c, return a, b }`; gives the returned values, and what states become. */
+  private body(args: ReadonlyMap<string, Value>, results: number): { values: Value[]; updates: Update[] } {
     const names = new Map(args);
     this.s.punctuation('{');
+    const updates: Update[] = [];
     while (!this.s.tryKeyword('return')) {
+      if (this.s.tryKeyword('update')) {
+        updates.push(this.update(names));
+        continue;
+      }
       const name = this.s.name('%');
       if (names.has(name)) this.s.fail(`%${name} is there twice`);
       this.s.punctuation('=');
@@ -184,7 +195,18 @@ class Parser {
       values.push(this.operand(names));
     }
     this.s.punctuation('}');
-    return values;
+    return { values, updates };
+  }
+
+  private update(names: ReadonlyMap<string, Value>): Update {
+    const state = this.s.name('@');
+    const p = this.params.get(state) ?? this.s.fail(`parameter @${state} is not declared`);
+    if (p.role !== 'state') this.s.fail(`@${state} is a ${p.role} parameter, and no call changes it`);
+    this.s.punctuation('=');
+    const value = this.operand(names);
+    if (!sameType(value.type, p.type))
+      this.s.fail(`@${state} becomes ${showType(value.type)}, not ${showType(p.type)}`);
+    return { state, value };
   }
 
   private operation(names: ReadonlyMap<string, Value>): Value {

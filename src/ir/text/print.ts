@@ -8,10 +8,11 @@
  *     return %0
  *   }
  *
+ * What a call makes of a state stands before the results: `update @adam.count = %7`.
  * A size may be a multiple of the batch: `f32[b,197,768]`. Parameters and scalar f32 constants stand where they are used. Origins are printed as comments on request and are not read.
  */
 import { isBatch, showSize } from '../batch.js';
-import { resultValues, topological } from '../graph.js';
+import { rootsOf, topological } from '../graph.js';
 import { ATTRS, type AttrKind } from '../ops/attrs.js';
 import { showType } from '../ops/shapes.js';
 import type { Elements, Func, Init, Module, Param, Value } from '../types.js';
@@ -101,11 +102,12 @@ export function printFunc(func: Func, options: PrintOptions = {}): string {
   const args = func.inputs.map((v) => `${v.op === 'input' ? showName('%', v.attrs.name) : '?'}: ${showType(v.type)}`);
   const shown = func.results.map((r) => `${showAttr(r.name)}: ${showType(r.value.type)}`);
   const results = shown.length === 1 ? shown[0] : `(${shown.join(', ')})`;
-  const body = printBody(resultValues(func), '  ', options);
+  const body = printBody(rootsOf(func), '  ', options);
   return [
     `func ${showName('@', func.name)}(${args.join(', ')}) -> ${results} {`,
     ...body.lines,
-    `  return ${body.roots.join(', ')}`.trimEnd(),
+    ...func.updates.map(({ state }, i) => `  update ${showName('@', state)} = ${body.roots[func.results.length + i]}`),
+    `  return ${body.roots.slice(0, func.results.length).join(', ')}`.trimEnd(),
     '}',
     '',
   ].join('\n');

@@ -4,7 +4,7 @@
  * the layer that they follow. The operators of the model stay in their places.
  */
 import { dependsOnInput, factorOf } from '../../ir/affine/parse.js';
-import { make, resultValues, rewriteValues, users, withInputs } from '../../ir/graph.js';
+import { make, mapRoots, rewriteValues, rootsOf, users, withInputs } from '../../ir/graph.js';
 import { type Builder, makeBuilder } from '../../ir/ops/builder.js';
 import { sameShape, tryBroadcast } from '../../ir/ops/shapes.js';
 import type { Func, Module, Origin, Value } from '../../ir/types.js';
@@ -41,7 +41,7 @@ interface Place {
  */
 export function absorb(module: Module, func: Func, layout: 'keep' | 'free'): Func {
   const readers = users(func);
-  const results = new Set(resultValues(func));
+  const results = new Set(rootsOf(func));
   /** New values that several read. */
   const shared = new Set<Value>();
   /** Constants that took changes in, and stand where the layout has a parameter. */
@@ -54,14 +54,14 @@ export function absorb(module: Module, func: Func, layout: 'keep' | 'free'): Fun
       return constant;
     },
   };
-  const image = rewriteValues(resultValues(func), (v, inputs) => {
+  const image = rewriteValues(rootsOf(func), (v, inputs) => {
     const change = layout === 'free' || v.origin?.scope ? changeOf(v, inputs) : undefined;
     const made = change ? settle(place, change.x, change.change) : undefined;
     const value = made ?? withInputs(v, inputs);
     if (readers.get(v)!.length > 1 || results.has(v)) shared.add(value);
     return value;
   });
-  return { ...func, results: func.results.map((r) => ({ name: r.name, value: image(r.value) })) };
+  return mapRoots(func, image);
 }
 
 function changeOf(v: Value, inputs: readonly Value[]): { readonly x: Value; readonly change: Change } | undefined {

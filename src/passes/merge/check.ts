@@ -12,10 +12,11 @@ import { dependsOnInput } from '../../ir/affine/parse.js';
 import {
   input,
   make,
+  mapRoots,
   paramRef,
-  resultValues,
   rewriteFunc,
   rewriteValues,
+  rootsOf,
   topological,
   usedParams,
   withInputs,
@@ -210,8 +211,8 @@ function notFinite({ before, after }: Region, params: (name: string) => Tensor):
 
 /** Constants of parameters that operators of the region read, or that it comes to, computed and rounded as a program stores them. */
 function preparedOf(func: Func): Value[] {
-  const found = new Set(resultValues(func).filter((v) => !dependsOnInput(v)));
-  for (const v of topological(resultValues(func))) {
+  const found = new Set(rootsOf(func).filter((v) => !dependsOnInput(v)));
+  for (const v of topological(rootsOf(func))) {
     if (!dependsOnInput(v)) continue;
     for (const x of v.inputs) if (!dependsOnInput(x) && x.op !== 'constant' && x.op !== 'iota') found.add(x);
   }
@@ -279,7 +280,7 @@ function byToken(func: Func): boolean {
   // What no argument reaches keeps its own number of tokens.
   if (!dependsOnInput(result)) return false;
   const lead = result.type.shape.slice(0, -1).join();
-  return topological(resultValues(func)).every((v) => {
+  return topological(rootsOf(func)).every((v) => {
     if (!dependsOnInput(v)) return true;
     if (!BY_TOKEN.has(v.op) || v.type.shape.slice(0, -1).join() !== lead || channelAxis(v) !== last(v)) return false;
     if (v.op === 'concat' && v.attrs.axis !== last(v)) return false;
@@ -296,7 +297,7 @@ function byToken(func: Func): boolean {
 
 function shrunk(func: Func, renamed: (v: InputValue) => Value, few: boolean): Func {
   const images = new Map<Value, Value>();
-  for (const v of topological([...func.inputs, ...resultValues(func)])) {
+  for (const v of topological([...func.inputs, ...rootsOf(func)])) {
     if (v.op === 'input') images.set(v, renamed(v));
     else if (!dependsOnInput(v)) images.set(v, v);
     else {
@@ -304,8 +305,8 @@ function shrunk(func: Func, renamed: (v: InputValue) => Value, few: boolean): Fu
       images.set(v, few && v.op === 'slice' ? slicedChannels(v, args[0]!) : withInputs(v, args));
     }
   }
-  const results = func.results.map((r) => ({ name: r.name, value: images.get(r.value)! }));
-  return { ...func, inputs: func.inputs.map((v) => images.get(v)!), results };
+  const image = (v: Value): Value => images.get(v)!;
+  return { ...mapRoots(func, image), inputs: func.inputs.map(image) };
 }
 
 /** The slice of channels, over as many tokens as `x` has. */

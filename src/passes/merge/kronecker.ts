@@ -16,32 +16,28 @@ import {
   zero,
 } from '../../ir/affine/matrix.js';
 import { dependsOnInput, matrixOf } from '../../ir/affine/parse.js';
-import { resultValues, rewriteValues, withInputs } from '../../ir/graph.js';
+import { mapRoots, rewriteValues, rootsOf, withInputs } from '../../ir/graph.js';
 import { Interner } from '../../ir/intern.js';
 import type { Builder } from '../../ir/ops/builder.js';
 import type { Func, Value } from '../../ir/types.js';
 import { adaptersOf, belonging, leftOf, ownersIn } from '../owners.js';
-import type { Pass } from '../pass.js';
+import { overFunc, type Pass } from '../pass.js';
 import { readsBase, withOrigin } from '../values.js';
 
 export const kronecker: Pass = {
   name: 'kronecker',
   doc: 'With `adapters: factored`, adapters stay beside their layers and Kronecker products are applied by their factors.',
-  run(module, ctx) {
-    const infer = module.funcs.get('infer');
-    if (!infer || ctx.adapters !== 'factored') return module;
-    return { ...module, funcs: new Map(module.funcs).set('infer', factor(infer)) };
-  },
+  run: overFunc((func, _, ctx) => (ctx.adapters === 'factored' ? factor(func) : func)),
 };
 
 function factor(func: Func): Func {
   const interner = new Interner();
-  const image = rewriteValues(resultValues(func), (v, inputs) => {
+  const image = rewriteValues(rootsOf(func), (v, inputs) => {
     const kept = interner.seed(withInputs(v, inputs));
     if (!dependsOnInput(kept)) return kept;
     return apart(interner, kept) ?? kept;
   });
-  return { ...func, results: func.results.map((r) => ({ name: r.name, value: image(r.value) })) };
+  return mapRoots(func, image);
 }
 
 /** A layer's result as that of its own weight plus that of the adapter's factors. */

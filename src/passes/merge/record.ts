@@ -76,5 +76,5 @@ function functionOf(name: string, root: Value, stop: (v: Value) => boolean, args
     (v) => (dependsOnInput(v) && !isArgument(v) ? v.inputs : []),
   );
   const value = image(root);
-  return { name, inputs: [...args.values()].filter((v) => used.has(v)), results: [{ name: 'y', value }] };
+  return { name, inputs: [...args.values()].filter((v) => used.has(v)), results: [{ name: 'y', value }], updates: [] };
 }

@@ -7,11 +7,11 @@
 
 import { arranged, flatShape } from '../../ir/affine/operator.js';
 import { dependsOnInput } from '../../ir/affine/parse.js';
-import { resultValues, rewriteValues, topological, withInputs } from '../../ir/graph.js';
+import { mapRoots, rewriteValues, rootsOf, topological, withInputs } from '../../ir/graph.js';
 import { Interner } from '../../ir/intern.js';
-import type { Func, Module, Value } from '../../ir/types.js';
+import type { Func, Value } from '../../ir/types.js';
 import { adaptersOf, belonging, leftOf } from '../owners.js';
-import type { Pass, PassContext } from '../pass.js';
+import { overFunc, type Pass, type PassContext } from '../pass.js';
 import { isLayer, isTouched, readsBase, reorigin, stretch, weightOfCost, withOrigin } from '../values.js';
 import { absorb } from './absorb.js';
 import { noteObstacles } from './obstacles.js';
@@ -22,13 +22,9 @@ import { below, fixedAnchors, ownSteps, type Solution, solve } from './regions.j
 export const reparameterize: Pass = {
   name: 'reparameterize',
   doc: 'Affine regions that hold adapters become the layers that they are equal to.',
-  run(module, ctx) {
-    const infer = module.funcs.get('infer');
-    if (!infer || ctx.adapters === 'factored') return module;
-    const absorbed = absorb(module, infer, ctx.layout);
-    const merged = merge(absorbed, ctx);
-    return { ...module, funcs: new Map(module.funcs).set('infer', merged) } satisfies Module;
-  },
+  run: overFunc((func, module, ctx) =>
+    ctx.adapters === 'factored' ? func : merge(absorb(module, func, ctx.layout), ctx),
+  ),
 };
 
 /** What is to be computed instead of an anchor. */
@@ -43,8 +39,9 @@ interface Choice {
 function merge(func: Func, ctx: PassContext): Func {
   const interner = new Interner();
   // Known values first, so that a form that gives back the graph gives back its very values.
-  const seeded = rewriteValues(resultValues(func), (v, inputs) => interner.seed(withInputs(v, inputs)));
-  const results = resultValues(func).map(seeded);
+  const seeded = rewriteValues(rootsOf(func), (v, inputs) => interner.seed(withInputs(v, inputs)));
+  const roots = rootsOf(func);
+  const results = roots.map(seeded);
   const order = topological(results);
   const fixed = fixedAnchors(order, results);
   const b = interner.build;
@@ -60,7 +57,8 @@ function merge(func: Func, ctx: PassContext): Func {
   }
   const { rebuilt, before } = rebuild(results, choices, solution);
   noteObstacles(rebuilt, before, solution, ctx);
-  return { ...func, results: func.results.map((r, i) => ({ name: r.name, value: rebuilt[i]! })) };
+  const images = new Map(roots.map((root, i) => [root, rebuilt[i]!]));
+  return mapRoots(func, (root) => images.get(root)!);
 }
 
 function chooseAll(interner: Interner, s: Solution, ctx: PassContext): Map<Value, Choice> {

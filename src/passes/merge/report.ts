@@ -2,17 +2,18 @@
 import { diagnostic, type Place } from '../../diagnostics/catalogue.js';
 import type { Diagnostic, Label } from '../../diagnostics/types.js';
 import { dependsOnInput } from '../../ir/affine/parse.js';
-import { resultValues, topological } from '../../ir/graph.js';
+import { rootsOf, topological } from '../../ir/graph.js';
 import { costOf } from '../../ir/ops/cost.js';
 import type { Module, Origin, Value } from '../../ir/types.js';
 import { adaptersOf, ownersIn } from '../owners.js';
 import type { AdapterOutcome, MergeReport, PassContext } from '../pass.js';
 
-export function reportOf(module: Module, ctx: PassContext): MergeReport {
-  const infer = module.funcs.get('infer');
+/** @param names of the functions that the passes worked on */
+export function reportOf(module: Module, names: readonly string[], ctx: PassContext): MergeReport {
+  const values = topological(names.flatMap((name) => rootsOf(module.funcs.get(name)!)));
   const left = new Set<string>();
   let [all, beside] = [0, 0];
-  for (const v of infer ? topological(resultValues(infer)) : []) {
+  for (const v of values) {
     if (!dependsOnInput(v)) continue;
     const scopes = adaptersOf(v.origin);
     for (const scope of scopes) left.add(scope);
@@ -34,7 +35,7 @@ export function reportOf(module: Module, ctx: PassContext): MergeReport {
     diagnostics: [
       ...keptDiagnostics(adapters, ctx),
       ...biasDiagnostics(module, ctx),
-      ...unfactoredDiagnostics(adapters, module, ctx),
+      ...unfactoredDiagnostics(adapters, insideOfWeights(module, values), ctx),
     ],
   };
 }
@@ -123,11 +124,11 @@ function biasDiagnostics(module: Module, ctx: PassContext): Diagnostic[] {
 }
 
 /** Adapters that some layer was called with the weight of, where that weight still reads an adapter's parameters. */
-function insideOfWeights(module: Module): Set<string> {
+function insideOfWeights(module: Module, values: readonly Value[]): Set<string> {
   const prepared = new Map(module.funcs.get('prepare')?.results.map((r) => [r.name, r.value]));
   const expression = (x: Value): Value => (x.op === 'param' ? (prepared.get(x.attrs.name) ?? x) : x);
   const inside = new Set<string>();
-  for (const v of topological(resultValues(module.funcs.get('infer')!))) {
+  for (const v of values) {
     if (!v.origin?.inside) continue;
     const weights = v.inputs.filter((x) => !dependsOnInput(x)).flatMap((x) => topological([x]).map(expression));
     if (ownersIn(weights).size > 0) for (const scope of v.origin.inside) inside.add(scope);
@@ -136,9 +137,12 @@ function insideOfWeights(module: Module): Set<string> {
 }
 
 /** `factored` was asked for and an adapter's parameters are inside a weight all the same. */
-function unfactoredDiagnostics(adapters: readonly AdapterOutcome[], module: Module, ctx: PassContext): Diagnostic[] {
+function unfactoredDiagnostics(
+  adapters: readonly AdapterOutcome[],
+  inside: ReadonlySet<string>,
+  ctx: PassContext,
+): Diagnostic[] {
   if (ctx.adapters !== 'factored') return [];
-  const inside = insideOfWeights(module);
   const merged = adapters.filter((a) => a.state === 'merged' && inside.has(a.scope));
   const kind = ({ scope }: AdapterOutcome) => kindOf(scope, ctx);
   return grouped(merged, kind, siteOf).map(({ first: { scope }, sites }) => {

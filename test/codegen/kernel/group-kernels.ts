@@ -21,7 +21,7 @@ import type { BuiltKernel, BuiltVariant, Held, KernelContext } from '../../../sr
 import { BASELINE } from '../../../src/codegen/schedule.js';
 import { isBatch, shapeAt } from '../../../src/ir/batch.js';
 import { build } from '../../../src/ir/build.js';
-import { input, postorder, resultValues, rewriteValues, withInputs } from '../../../src/ir/graph.js';
+import { input, postorder, rewriteValues, rootsOf, withInputs } from '../../../src/ir/graph.js';
 import { costOf } from '../../../src/ir/ops/cost.js';
 import { sizeOf } from '../../../src/ir/ops/shapes.js';
 import { fromHalf, toHalf } from '../../../src/ir/run/half.js';
@@ -59,7 +59,7 @@ export async function modelOf(spec: Spec, adapters: AdapterMode, weights: 'f32' 
 /** The distinct kernels of a module. A kernel that is cut, because a tensor is larger than a binding, is refused: none of the examples' is. */
 export function kernelsOf(module: Module, weights: 'f32' | 'f16'): GroupKernel[] {
   const func = lower(module.funcs.get('infer')!, { binding: BASELINE.maxStorageBufferBindingSize, weights });
-  const outputs = new Set(resultValues(func));
+  const outputs = new Set(rootsOf(func));
   const layouts = new WeightLayouts(func);
   const context: KernelContext = {
     place: (v) => (v.op === 'param' ? 'weight' : v.op === 'input' ? 'input' : outputs.has(v) ? 'output' : 'arena'),

@@ -1,7 +1,7 @@
 /** What the language must be able to say: each spec is traced, verified and run, most against numbers worked out by hand. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { resultValues, topological } from '../../../src/ir/graph.js';
+import { rootsOf, topological } from '../../../src/ir/graph.js';
 import { initialise } from '../../../src/ir/run/init.js';
 import { maxDifference, tensor } from '../../../src/ir/run/tensor.js';
 import type { Tensor } from '../../../src/ir/types.js';
@@ -317,7 +317,7 @@ model M {
 }`;
     const streams = () => {
       const { funcs } = good(text).module;
-      const values = topological(resultValues(funcs.get('infer')!));
+      const values = topological(rootsOf(funcs.get('infer')!));
       return values.flatMap((v) => (v.op === 'dropout' ? [v.attrs.stream] : []));
     };
     const found = streams();

@@ -277,7 +277,7 @@ function scoreOf(engine: Engine, criterion: CriterionDecl, stmt: PruneStmt, weig
     bindTensors(engine, name, criterion.params, scope, args, stmt.span);
     return engine.tensor(engine.evaluate(criterion.value, scope), span);
   });
-  if (!traced) return { name: 'score', inputs, results: [] };
+  if (!traced) return { name: 'score', inputs, results: [], updates: [] };
   if (traced.type.shape.join() !== weight.type.shape.join()) {
     engine.report.stop(
       'ESP0344',
@@ -288,7 +288,7 @@ function scoreOf(engine: Engine, criterion: CriterionDecl, stmt: PruneStmt, weig
       },
     );
   }
-  return { name: 'score', inputs, results: [{ name: 'score', value: traced }] };
+  return { name: 'score', inputs, results: [{ name: 'score', value: traced }], updates: [] };
 }
 
 function maskFor(engine: Engine, weight: ParamSlot, stmt: PruneStmt): ParamSlot {
