@@ -122,6 +122,8 @@ export function makeBuilder(make: Make) {
     stopGradient: unary('stop_gradient'),
     gelu: (x: Value, form: OpAttrs['gelu']['form'] = 'none', origin?: Origin): Value =>
       make('gelu', [x], { form }, origin),
+    dropout: (x: Value, attrs: OpAttrs['dropout'], origin?: Origin): Value => make('dropout', [x], attrs, origin),
+    dropPath: (x: Value, attrs: OpAttrs['drop_path'], origin?: Origin): Value => make('drop_path', [x], attrs, origin),
     cast: (x: Value, dtype: DType, origin?: Origin): Value =>
       x.type.dtype === dtype ? x : make('cast', [x], { dtype }, origin),
 
@@ -197,9 +199,12 @@ export function makeBuilder(make: Make) {
     sum: reduction('reduce_sum'),
     mean: reduction('reduce_mean'),
     max: reduction('reduce_max'),
+    /** The k largest along the last axis; `aux(…, 'indices')` says where they were. */
+    topK: (x: Value, k: number, origin?: Origin): Value => make('top_k', [x], { k }, origin),
     matmul: (a: Value, b: Value, origin?: Origin): Value => make('matmul', [a, b], {}, origin),
     linear: (x: Value, weight: Value, bias?: Value, origin?: Origin): Value =>
       make('linear', bias ? [x, weight, bias] : [x, weight], {}, origin),
+    solve: (a: Value, right: Value, origin?: Origin): Value => make('solve', [a, right], {}, origin),
     kron: (a: Value, b: Value, origin?: Origin): Value => make('kron', [a, b], {}, origin),
     softmax: (x: Value, at = -1, origin?: Origin): Value => make('softmax', [x], { axis: axis(at, x) }, origin),
     layerNorm: (x: Value, gain: Value | undefined, shift: Value | undefined, eps: number, origin?: Origin): Value =>

@@ -4,6 +4,7 @@ import type { Value } from '../types.js';
 import type { Builder } from './builder.js';
 import type { OpDef } from './define.js';
 import { costEach, costFree, traffic } from './define.js';
+import * as derive from './derivatives/composite.js';
 import { refuse } from './errors.js';
 import {
   attentionLse,
@@ -41,7 +42,7 @@ export const softmax: OpDef<'softmax'> = {
     const e = b.exp(b.sub(x!, b.max(x!, [axis], true)));
     return b.div(e, b.sum(e, [axis], true));
   },
-  derivative: null,
+  derivative: derive.softmax,
 };
 
 /** (x - mean) / sqrt(variance + eps), both over `axes`. */
@@ -80,7 +81,7 @@ export const layer_norm: OpDef<'layer_norm'> = {
   cost: costEach(7),
   decompose: (b, [x, gain, shift], { eps }) =>
     affine(b, normalised(b, x!, [x!.type.shape.length - 1], eps), gain, shift),
-  derivative: null,
+  derivative: 'decompose',
 };
 
 /** A vector over channels, shaped to broadcast against [b, c, ...]. */
@@ -125,7 +126,7 @@ export const batch_norm: OpDef<'batch_norm'> = {
     const offset = b.sub(shift!, b.mul(mean!, scale));
     return affine(b, x!, overChannels(b, scale, rank), overChannels(b, offset, rank));
   },
-  derivative: null,
+  derivative: 'decompose',
 };
 
 export const group_norm: OpDef<'group_norm'> = {
@@ -162,7 +163,7 @@ export const group_norm: OpDef<'group_norm'> = {
     const y = b.reshape(normalised(b, flat, [2], eps), shape);
     return affine(b, y, overChannels(b, gain, shape.length), overChannels(b, shift, shape.length));
   },
-  derivative: null,
+  derivative: 'decompose',
 };
 
 /** [b, h, n, d] x [b, h, m, d] x [b, h, m, e] checked; gives b, h, n, m, e. */
@@ -221,7 +222,7 @@ export const attention: OpDef<'attention'> = {
     return { flops: scores * (2 * d + 2 * e + 4 + (inputs.length - 3)), bytes: traffic(inputs, result) };
   },
   decompose: (b, [q, k, v, ...bias], { scale }) => b.matmul(b.softmax(attentionScores(b, q!, k!, bias, scale), 3), v!),
-  derivative: null,
+  derivative: 'decompose',
 };
 
 export const resize: OpDef<'resize'> = {
@@ -244,7 +245,7 @@ export const resize: OpDef<'resize'> = {
     return { flops: 8 * (b * c * h * ow + sizeOf(result.shape)), bytes: traffic(inputs, result) };
   },
   decompose: decomposeResize,
-  derivative: null,
+  derivative: 'decompose',
 };
 
 export const solve: OpDef<'solve'> = {
@@ -266,7 +267,7 @@ export const solve: OpDef<'solve'> = {
     return { flops: (2 / 3) * n ** 3 + 2 * n * n * m, bytes: traffic(inputs, result) };
   },
   decompose: null,
-  derivative: null,
+  derivative: derive.solve,
 };
 
 /** Needs the table itself (its owner's entry), so `index.ts` puts it together. */

@@ -4,6 +4,7 @@ import type { TensorType, Value } from '../types.js';
 import { decomposeConv2d } from './decompose-conv.js';
 import type { OpDef } from './define.js';
 import { costEach, traffic } from './define.js';
+import * as derive from './derivatives/contract.js';
 import { refuse } from './errors.js';
 import { conv2dReference, kronReference, linearReference, matmulReference } from './reference/contract.js';
 import { floats, needKnown, needRank, needVector, showShape, sizeOf, tryBroadcast } from './shapes.js';
@@ -34,7 +35,7 @@ export const matmul: OpDef<'matmul'> = {
     bytes: traffic(inputs, result),
   }),
   decompose: null,
-  derivative: null,
+  derivative: derive.matmul,
 };
 
 export const linear: OpDef<'linear'> = {
@@ -69,7 +70,7 @@ export const linear: OpDef<'linear'> = {
     const y = b.reshape(product, [...x!.type.shape.slice(0, -1), out]);
     return bias ? b.add(y, bias) : y;
   },
-  derivative: null,
+  derivative: derive.linear,
 };
 
 /** Height and width of a convolution's result. */
@@ -121,7 +122,7 @@ export const conv2d: OpDef<'conv2d'> = {
     bytes: traffic(inputs, result),
   }),
   decompose: decomposeConv2d,
-  derivative: null,
+  derivative: 'decompose',
 };
 
 export const kron: OpDef<'kron'> = {
@@ -142,5 +143,5 @@ export const kron: OpDef<'kron'> = {
     const [p, q] = y!.type.shape as [number, number];
     return b.reshape(b.mul(b.reshape(x!, [m, 1, n, 1]), b.reshape(y!, [p, 1, q])), [m * p, n * q]);
   },
-  derivative: null,
+  derivative: derive.kron,
 };

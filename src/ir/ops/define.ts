@@ -1,5 +1,5 @@
 /** What an entry of the operator table holds. `index.ts` assembles the table; the interpreter, verifier, cost model and docs read it. */
-import type { ArrayOf, OpAttrs, OpName, Tensor, TensorType, Value, ValueOf } from '../types.js';
+import type { ArrayOf, OpAttrs, OpName, Tensor, TensorType, Value } from '../types.js';
 import type { Builder } from './builder.js';
 import { bytesOf, sizeOf } from './shapes.js';
 
@@ -31,17 +31,28 @@ export type Reference<O extends OpName> = (
 /** The same value from other operators, nearer to the primitives. A composite's decomposition is its meaning. */
 export type Decomposition<O extends OpName> = (b: Builder, inputs: readonly Value[], attrs: OpAttrs[O]) => Value;
 
+/** What reverse mode hands to the rule of one value. */
+export interface Backward<V extends Value> {
+  readonly b: Builder;
+  readonly value: V;
+  /** The cotangent of the value, of the same type. Absent where nothing that is differentiated was computed from it. */
+  readonly cotangent: Value | undefined;
+  /** Cotangents of the operator's other results, by name, of those that have one. */
+  readonly others: Readonly<Record<string, Value>>;
+  /** Whether anything that is trained reaches the operand: where not, the rule builds nothing for it. */
+  readonly needed: readonly boolean[];
+}
+
 /**
- * Reverse mode: given the cotangent of the result (same type as the value), the cotangent of each operand, in operand order.
- * `needed[i]` says whether any trainable parameter structurally reaches operand i; where it is false the rule must build nothing
- * and give undefined. Also undefined for an operand that has no derivative (indices, conditions).
+ * Reverse mode: the cotangent of each operand, in operand order, of the operand's type; undefined for one that is not needed, and for one that is not
+ * differentiated (indices, conditions).
  */
 export type Derivative<O extends OpName> = (
-  b: Builder,
-  value: ValueOf<O>,
-  cotangent: Value,
-  needed: readonly boolean[],
+  at: Backward<Extract<Value, { readonly op: O }>>,
 ) => readonly (Value | undefined)[];
+
+/** A rule that serves several operators. */
+export type AnyDerivative = (at: Backward<Value>) => readonly (Value | undefined)[];
 
 /** Another result of an operator, read by `aux`. */
 export interface AuxDef<O extends OpName> {
@@ -68,8 +79,11 @@ export interface OpDef<O extends OpName> {
   readonly aux?: Readonly<Record<string, AuxDef<O>>>;
   readonly cost: (inputs: readonly TensorType[], attrs: OpAttrs[O], result: TensorType) => Cost;
   readonly decompose: Decomposition<O> | null;
-  /** Null until reverse mode fills it (the next step of the project), and for what has no derivative. */
-  readonly derivative: Derivative<O> | null;
+  /**
+   * A rule; that of its decomposition, which it then has; or none, for what no small change of an operand changes, has no operand, or gives whole
+   * numbers or truth. There is no default.
+   */
+  readonly derivative: Derivative<O> | 'decompose' | 'none';
 }
 
 /** Bytes of all operands and the result. */

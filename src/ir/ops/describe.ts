@@ -41,6 +41,7 @@ function row(op: OpName): string {
     attributes(op),
     [def.doc, ...others].join(' '),
     def.decompose ? 'yes' : '',
+    typeof def.derivative === 'string' ? def.derivative : 'rule',
   ];
   return `| ${cells.map((c) => c.replaceAll('|', '\\|')).join(' | ')} |`;
 }
@@ -53,14 +54,15 @@ export function describeOps(): string {
     'Written from the operator table (`src/ir/ops`); `UPDATE_GOLDEN=1 npx vitest run test/ir` writes it again. `?` marks an optional operand,',
     '`...` one that repeats. Floats are computed in f64 by the reference and in the target’s precision by kernels. Operators that',
     'are pointwise broadcast as NumPy does. An operator that decomposes means the same as primitives; the interpreter tests both.',
+    'A derivative is a rule, that of the decomposition (`decompose`), or `none`: of leaves, whole numbers, truth, and steps.',
   ];
   for (const [family, title] of Object.entries(FAMILIES)) {
     lines.push(
       '',
       `## ${title}`,
       '',
-      '| operator | operands | attributes | meaning | decomposes |',
-      '| --- | --- | --- | --- | --- |',
+      '| operator | operands | attributes | meaning | decomposes | derivative |',
+      '| --- | --- | --- | --- | --- | --- |',
     );
     for (const op of OP_NAMES) if (OPS[op].family === family) lines.push(row(op));
   }

@@ -30,7 +30,8 @@ const aux: OpDef<'aux'> = {
   reference: null,
   cost: auxParts.cost,
   decompose: null,
-  derivative: null,
+  // A reader: its cotangent is one of its owner's, whose rule is given it by name.
+  derivative: 'none',
 };
 
 export const OPS: { readonly [O in OpName]: OpDef<O> } = {

@@ -3,6 +3,7 @@ import { isBatch, showSize } from '../batch.js';
 import { allocate } from '../run/tensor.js';
 import type { OpDef } from './define.js';
 import { costEach, costFree } from './define.js';
+import * as derive from './derivatives/layout.js';
 import { expand, written } from './elementwise.js';
 import { DataError, refuse, refuseType } from './errors.js';
 import { copyBlock, strided } from './reference/strided.js';
@@ -38,7 +39,7 @@ export const reshape: OpDef<'reshape'> = {
   reference: ([x], _attrs, type) => ({ type, data: x!.data }),
   cost: costFree,
   decompose: null,
-  derivative: null,
+  derivative: derive.reshape,
 };
 
 export const transpose: OpDef<'transpose'> = {
@@ -63,7 +64,7 @@ export const transpose: OpDef<'transpose'> = {
   },
   cost: costEach(0),
   decompose: null,
-  derivative: null,
+  derivative: derive.transpose,
 };
 
 export const broadcast: OpDef<'broadcast'> = {
@@ -82,7 +83,7 @@ export const broadcast: OpDef<'broadcast'> = {
   reference: ([x], _attrs, type) => ({ type, data: expand(x!, type.shape) }),
   cost: costFree,
   decompose: null,
-  derivative: null,
+  derivative: derive.broadcast,
 };
 
 export const slice: OpDef<'slice'> = {
@@ -111,7 +112,7 @@ export const slice: OpDef<'slice'> = {
   },
   cost: costEach(0),
   decompose: null,
-  derivative: null,
+  derivative: derive.slice,
 };
 
 export const concat: OpDef<'concat'> = {
@@ -151,7 +152,7 @@ export const concat: OpDef<'concat'> = {
   },
   cost: costEach(0),
   decompose: null,
-  derivative: null,
+  derivative: derive.concat,
 };
 
 export const pad: OpDef<'pad'> = {
@@ -185,7 +186,7 @@ export const pad: OpDef<'pad'> = {
   },
   cost: costEach(0),
   decompose: null,
-  derivative: null,
+  derivative: derive.pad,
 };
 
 export const roll: OpDef<'roll'> = {
@@ -228,7 +229,7 @@ export const roll: OpDef<'roll'> = {
     });
     return y;
   },
-  derivative: null,
+  derivative: derive.roll,
 };
 
 export const gather: OpDef<'gather'> = {
@@ -264,5 +265,5 @@ export const gather: OpDef<'gather'> = {
   },
   cost: costEach(0),
   decompose: null,
-  derivative: null,
+  derivative: derive.gather,
 };

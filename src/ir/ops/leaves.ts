@@ -1,4 +1,4 @@
-/** Operators without operands: parameters, arguments, constants, counting. */
+/** Operators without operands: parameters, arguments, constants, counting. Bits are drawn by a key of whole numbers, which has no derivative. */
 
 import { isBatch } from '../batch.js';
 import { counterOf, philox } from '../run/philox.js';
@@ -17,7 +17,7 @@ export const param: OpDef<'param'> = {
   reference: null,
   cost: costFree,
   decompose: null,
-  derivative: null,
+  derivative: 'none', // nothing below it
 };
 
 export const input: OpDef<'input'> = {
@@ -29,7 +29,7 @@ export const input: OpDef<'input'> = {
   reference: null,
   cost: costFree,
   decompose: null,
-  derivative: null,
+  derivative: 'none', // nothing below it
 };
 
 export const constant: OpDef<'constant'> = {
@@ -46,7 +46,7 @@ export const constant: OpDef<'constant'> = {
   reference: (_inputs, { value, dtype, shape }) => full(shape, value, dtype),
   cost: costFree,
   decompose: null,
-  derivative: null,
+  derivative: 'none', // nothing below it
 };
 
 export const iota: OpDef<'iota'> = {
@@ -70,7 +70,7 @@ export const iota: OpDef<'iota'> = {
   },
   cost: (inputs, _attrs, result) => ({ flops: 0, bytes: traffic(inputs, result) }),
   decompose: null,
-  derivative: null,
+  derivative: 'none', // nothing below it
 };
 
 export const random_bits: OpDef<'random_bits'> = {
@@ -98,7 +98,7 @@ export const random_bits: OpDef<'random_bits'> = {
   // Ten rounds of about fourteen integer operations make four numbers.
   cost: (inputs, _attrs, result) => ({ flops: 35 * sizeOf(result.shape), bytes: traffic(inputs, result) }),
   decompose: null,
-  derivative: null,
+  derivative: 'none', // nothing below it
 };
 
 export const batch_size: OpDef<'batch_size'> = {
@@ -111,5 +111,5 @@ export const batch_size: OpDef<'batch_size'> = {
   reference: null,
   cost: costFree,
   decompose: null,
-  derivative: null,
+  derivative: 'none', // nothing below it
 };

@@ -2,6 +2,7 @@
 import type { DType, OpName } from '../types.js';
 import type { OpDef, Operand } from './define.js';
 import { costEach } from './define.js';
+import * as derive from './derivatives/pointwise.js';
 import { calling, erf, expand, map, RUNS, type Run, zip } from './elementwise.js';
 import { refuse, refuseType } from './errors.js';
 import { broadcastAll, isNumber, needSizes, needStream, oneDType, showType } from './shapes.js';
@@ -22,7 +23,13 @@ const accepts = {
 };
 type Accepts = keyof typeof accepts;
 
-function unary<O extends Plain>(doc: string, of: Accepts, flops: number, f: (x: number) => number): OpDef<O> {
+function unary<O extends Plain>(
+  doc: string,
+  of: Accepts,
+  flops: number,
+  f: (x: number) => number,
+  derivative: OpDef<O>['derivative'],
+): OpDef<O> {
   return {
     family: 'pointwise',
     doc,
@@ -35,14 +42,14 @@ function unary<O extends Plain>(doc: string, of: Accepts, flops: number, f: (x: 
     reference: ([x], _attrs, type, array) => map(x!, type, f, array),
     cost: costEach(flops),
     decompose: null,
-    derivative: null,
+    derivative,
   };
 }
 
 /** Integer arithmetic wraps as WGSL's does: typed arrays reduce what is stored modulo 2^32. */
 type Both = { readonly float: Run; readonly int: Run };
 
-function binary<O extends Plain>(doc: string, of: Accepts, f: Both): OpDef<O> {
+function binary<O extends Plain>(doc: string, of: Accepts, f: Both, derivative: OpDef<O>['derivative']): OpDef<O> {
   return {
     family: 'pointwise',
     doc,
@@ -56,7 +63,7 @@ function binary<O extends Plain>(doc: string, of: Accepts, f: Both): OpDef<O> {
       zip(a!, b!, type, type.dtype === 'i32' || type.dtype === 'u32' ? f.int : f.float, array),
     cost: costEach(1),
     decompose: null,
-    derivative: null,
+    derivative,
   };
 }
 
@@ -79,41 +86,41 @@ function compare<O extends Plain>(doc: string, of: Accepts, f: (a: number, b: nu
       ),
     cost: costEach(1),
     decompose: null,
-    derivative: null,
+    derivative: 'none', // truth does not change by little
   };
 }
 
 const same = (f: (a: number, b: number) => number): Both => ({ float: calling(f), int: calling(f) });
 const sigmoidOf = (x: number): number => 1 / (1 + Math.exp(-x));
 
-export const neg = unary<'neg'>('-x', 'signed', 1, (x) => -x);
-export const abs = unary<'abs'>('|x|', 'signed', 1, Math.abs);
-export const sign = unary<'sign'>('-1, 0 or 1', 'signed', 1, Math.sign);
-export const floor = unary<'floor'>('The largest integer that is not above x.', 'float', 1, Math.floor);
-export const exp = unary<'exp'>('e^x', 'float', 1, Math.exp);
-export const log = unary<'log'>('The natural logarithm.', 'float', 1, Math.log);
-export const sqrt = unary<'sqrt'>('√x', 'float', 1, Math.sqrt);
-export const rsqrt = unary<'rsqrt'>('1/√x', 'float', 1, (x) => 1 / Math.sqrt(x));
-export const reciprocal = unary<'reciprocal'>('1/x', 'float', 1, (x) => 1 / x);
-export const sin = unary<'sin'>('The sine of x radians.', 'float', 1, Math.sin);
-export const cos = unary<'cos'>('The cosine of x radians.', 'float', 1, Math.cos);
-export const tanh = unary<'tanh'>('The hyperbolic tangent.', 'float', 1, Math.tanh);
-export const erfOp = unary<'erf'>('The error function.', 'float', 1, erf);
+export const neg = unary<'neg'>('-x', 'signed', 1, (x) => -x, derive.neg);
+export const abs = unary<'abs'>('|x|', 'signed', 1, Math.abs, derive.abs);
+export const sign = unary<'sign'>('-1, 0 or 1', 'signed', 1, Math.sign, 'none'); // steps
+export const floor = unary<'floor'>('The largest integer that is not above x.', 'float', 1, Math.floor, 'none'); // steps
+export const exp = unary<'exp'>('e^x', 'float', 1, Math.exp, derive.exp);
+export const log = unary<'log'>('The natural logarithm.', 'float', 1, Math.log, derive.log);
+export const sqrt = unary<'sqrt'>('√x', 'float', 1, Math.sqrt, derive.sqrt);
+export const rsqrt = unary<'rsqrt'>('1/√x', 'float', 1, (x) => 1 / Math.sqrt(x), derive.rsqrt);
+export const reciprocal = unary<'reciprocal'>('1/x', 'float', 1, (x) => 1 / x, derive.reciprocal);
+export const sin = unary<'sin'>('The sine of x radians.', 'float', 1, Math.sin, derive.sin);
+export const cos = unary<'cos'>('The cosine of x radians.', 'float', 1, Math.cos, derive.cos);
+export const tanh = unary<'tanh'>('The hyperbolic tangent.', 'float', 1, Math.tanh, derive.tanh);
+export const erfOp = unary<'erf'>('The error function.', 'float', 1, erf, derive.erf);
 export const sigmoid: OpDef<'sigmoid'> = {
-  ...unary<'sigmoid'>('1/(1 + e^-x)', 'float', 3, sigmoidOf),
+  ...unary<'sigmoid'>('1/(1 + e^-x)', 'float', 3, sigmoidOf, derive.sigmoid),
   decompose: (b, [x]) => b.reciprocal(b.add(b.exp(b.neg(x!)), 1)),
 };
 export const relu: OpDef<'relu'> = {
-  ...unary<'relu'>('max(x, 0)', 'signed', 1, (x) => Math.max(x, 0)),
+  ...unary<'relu'>('max(x, 0)', 'signed', 1, (x) => Math.max(x, 0), derive.relu),
   decompose: (b, [x]) => b.maximum(x!, 0),
 };
 export const silu: OpDef<'silu'> = {
-  ...unary<'silu'>('x·sigmoid(x)', 'float', 4, (x) => x * sigmoidOf(x)),
+  ...unary<'silu'>('x·sigmoid(x)', 'float', 4, (x) => x * sigmoidOf(x), derive.silu),
   decompose: (b, [x]) => b.mul(x!, b.sigmoid(x!)),
 };
-export const not = unary<'not'>('Logical negation.', 'bool', 1, (x) => 1 - x);
+export const not = unary<'not'>('Logical negation.', 'bool', 1, (x) => 1 - x, 'none'); // truth
 export const stop_gradient: OpDef<'stop_gradient'> = {
-  ...unary<'stop_gradient'>('Identity whose derivative is 0.', 'number', 0, (x) => x),
+  ...unary<'stop_gradient'>('Identity whose derivative is 0.', 'number', 0, (x) => x, 'none'), // what it is for
 };
 
 const SQRT_HALF = Math.SQRT1_2;
@@ -140,7 +147,7 @@ export const gelu: OpDef<'gelu'> = {
     const cubic = b.mul(b.mul(b.mul(x!, x!), x!), 0.044715);
     return b.mul(b.mul(x!, 0.5), b.add(b.tanh(b.mul(b.add(x!, cubic), TANH_SCALE)), 1));
   },
-  derivative: null,
+  derivative: derive.gelu,
 };
 
 export const cast: OpDef<'cast'> = {
@@ -159,7 +166,7 @@ export const cast: OpDef<'cast'> = {
   },
   cost: costEach(1),
   decompose: null,
-  derivative: null,
+  derivative: derive.cast,
 };
 
 const identityInInference = {
@@ -167,7 +174,6 @@ const identityInInference = {
   operands: X,
   pointwise: true,
   cost: costEach(0),
-  derivative: null,
 } as const;
 
 const rateType: NonNullable<OpDef<'dropout'>['type']> = (inputs, { rate, stream }) => {
@@ -183,6 +189,7 @@ export const dropout: OpDef<'dropout'> = {
   type: rateType,
   reference: ([x], _attrs, type) => ({ type, data: x!.data }),
   decompose: (_b, [x]) => x!,
+  derivative: derive.dropout,
 };
 
 export const drop_path: OpDef<'drop_path'> = {
@@ -191,30 +198,39 @@ export const drop_path: OpDef<'drop_path'> = {
   type: rateType,
   reference: ([x], _attrs, type) => ({ type, data: x!.data }),
   decompose: (_b, [x]) => x!,
+  derivative: derive.drop_path,
 };
 
 export const add = binary<'add'>(
   'a + b',
   'number',
   same((a, b) => a + b),
+  derive.add,
 );
 export const sub = binary<'sub'>(
   'a - b',
   'number',
   same((a, b) => a - b),
+  derive.sub,
 );
-export const mul = binary<'mul'>('a·b', 'number', { float: RUNS.mul, int: calling(Math.imul) });
-export const div = binary<'div'>('a/b; integers truncate, and x/0 = x, as in WGSL.', 'number', {
-  float: RUNS.div,
-  int: calling((a, b) => (b === 0 ? a : Math.trunc(a / b))),
-});
+export const mul = binary<'mul'>('a·b', 'number', { float: RUNS.mul, int: calling(Math.imul) }, derive.mul);
+export const div = binary<'div'>(
+  'a/b; integers truncate, and x/0 = x, as in WGSL.',
+  'number',
+  {
+    float: RUNS.div,
+    int: calling((a, b) => (b === 0 ? a : Math.trunc(a / b))),
+  },
+  derive.div,
+);
 export const pow = binary<'pow'>(
   'a^b',
   'float',
   same((a, b) => a ** b),
+  derive.pow,
 );
-export const maximum = binary<'maximum'>('The larger one.', 'number', same(Math.max));
-export const minimum = binary<'minimum'>('The smaller one.', 'number', same(Math.min));
+export const maximum = binary<'maximum'>('The larger one.', 'number', same(Math.max), derive.maximum);
+export const minimum = binary<'minimum'>('The smaller one.', 'number', same(Math.min), derive.minimum);
 export const mod = binary<'mod'>(
   'The remainder with the sign of a, as `%` in WGSL; x mod 0 = 0 for integers.',
   'number',
@@ -222,6 +238,7 @@ export const mod = binary<'mod'>(
     float: calling((a, b) => a % b),
     int: calling((a, b) => (b === 0 ? 0 : a % b)),
   },
+  derive.mod,
 );
 export const lt = compare<'lt'>('a < b', 'number', (a, b) => a < b);
 export const le = compare<'le'>('a <= b', 'number', (a, b) => a <= b);
@@ -248,5 +265,5 @@ export const select: OpDef<'select'> = {
   },
   cost: costEach(1),
   decompose: null,
-  derivative: null,
+  derivative: derive.select,
 };

@@ -1,9 +1,9 @@
 /** Reductions along axes, and selection of the largest. */
-import { isBatch, perSample } from '../batch.js';
 import { allocate } from '../run/tensor.js';
 import type { Tensor, TensorType, Value } from '../types.js';
 import type { OpDef } from './define.js';
 import { traffic } from './define.js';
+import * as derive from './derivatives/reduce.js';
 import { refuse } from './errors.js';
 import { strided } from './reference/strided.js';
 import { floats, isNumber, needAxes, needAxis, needKnown, oneDType, showShape, sizeOf, stridesOf } from './shapes.js';
@@ -45,6 +45,7 @@ function reduction<O extends Reduction>(
   doc: string,
   dtypeOf: (inputs: readonly Value[]) => TensorType['dtype'],
   row: (data: Tensor['data'], from: number, to: number) => number,
+  derivative: OpDef<O>['derivative'],
 ): OpDef<O> {
   const def: OpDef<Reduction> = {
     family: 'reduction',
@@ -65,9 +66,9 @@ function reduction<O extends Reduction>(
     },
     cost: (inputs, _attrs, result) => ({ flops: sizeOf(inputs[0]!.shape), bytes: traffic(inputs, result) }),
     decompose: null,
-    derivative: null,
+    derivative: derivative as OpDef<Reduction>['derivative'],
   };
-  return def as OpDef<O>;
+  return def as unknown as OpDef<O>;
 }
 
 const sumRow = (data: Tensor['data'], from: number, to: number): number => {
@@ -77,22 +78,35 @@ const sumRow = (data: Tensor['data'], from: number, to: number): number => {
 };
 const numbers = (inputs: readonly Value[]): TensorType['dtype'] => oneDType(inputs, isNumber, 'a number');
 
-export const reduce_sum = reduction<'reduce_sum'>('The sum over `axes`, which stay as 1 if `keep`.', numbers, sumRow);
+export const reduce_sum = reduction<'reduce_sum'>(
+  'The sum over `axes`, which stay as 1 if `keep`.',
+  numbers,
+  sumRow,
+  derive.reduce_sum,
+);
 
 export const reduce_mean: OpDef<'reduce_mean'> = {
-  ...reduction<'reduce_mean'>('The mean over `axes`.', floats, (d, from, to) => sumRow(d, from, to) / (to - from)),
+  ...reduction<'reduce_mean'>(
+    'The mean over `axes`.',
+    floats,
+    (d, from, to) => sumRow(d, from, to) / (to - from),
+    derive.reduce_mean,
+  ),
   decompose: (b, [x], { axes, keep }) => {
-    const count = sizeOf(axes.map((a) => x!.type.shape[a]!));
-    const sum = b.sum(x!, axes, keep);
-    return isBatch(count) ? b.div(sum, b.mul(b.batchSize(), perSample(count))) : b.mul(sum, 1 / count);
+    return derive.meanOf(b, b.sum(x!, axes, keep), sizeOf(axes.map((a) => x!.type.shape[a]!)));
   },
 };
 
-export const reduce_max = reduction<'reduce_max'>('The largest over `axes`; NaN if one is.', numbers, (d, from, to) => {
-  let best = d[from]!;
-  for (let i = from + 1; i < to; i++) if (d[i]! > best || Number.isNaN(d[i]!)) best = d[i]!;
-  return best;
-});
+export const reduce_max = reduction<'reduce_max'>(
+  'The largest over `axes`; NaN if one is.',
+  numbers,
+  (d, from, to) => {
+    let best = d[from]!;
+    for (let i = from + 1; i < to; i++) if (d[i]! > best || Number.isNaN(d[i]!)) best = d[i]!;
+    return best;
+  },
+  derive.reduce_max,
+);
 
 export const argmax: OpDef<'argmax'> = {
   family: 'reduction',
@@ -117,7 +131,7 @@ export const argmax: OpDef<'argmax'> = {
   },
   cost: (inputs, _attrs, result) => ({ flops: sizeOf(inputs[0]!.shape), bytes: traffic(inputs, result) }),
   decompose: null,
-  derivative: null,
+  derivative: 'none', // whole numbers
 };
 
 const topType = (inputs: readonly Value[], k: number): number[] => {
@@ -170,5 +184,5 @@ export const top_k: OpDef<'top_k'> = {
     bytes: traffic(inputs, result),
   }),
   decompose: null,
-  derivative: null,
+  derivative: derive.top_k,
 };
