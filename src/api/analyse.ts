@@ -45,6 +45,7 @@ function* locations(statements: readonly ModelStmt[]): Iterable<StringLit> {
         if (s.from) yield s.from;
         break;
       case 'in':
+      case 'model_for':
         yield* locations(s.body);
         break;
       case 'model_if':
@@ -57,7 +58,7 @@ function* locations(statements: readonly ModelStmt[]): Iterable<StringLit> {
 function withoutGrafts(statements: readonly ModelStmt[]): ModelStmt[] {
   return statements.flatMap((s): ModelStmt[] => {
     if (s.kind === 'adapt' || s.kind === 'prune') return [];
-    if (s.kind === 'in') {
+    if (s.kind === 'in' || s.kind === 'model_for') {
       const body = withoutGrafts(s.body);
       return body.length > 0 ? [{ ...s, body }] : [];
     }

@@ -214,10 +214,10 @@ export interface TensorParam extends NodeBase {
 // ---- Declarations ------------------------------------------------------------------------------------------------
 
 export type TypeExpr =
-  | { readonly kind: 'type_name'; readonly name: string; readonly span: Span } // int float bool string module
+  | { readonly kind: 'type_name'; readonly name: string; readonly span: Span } // int float bool string module tensor none
   | { readonly kind: 'type_list'; readonly item: TypeExpr; readonly span: Span } // [int]
   | { readonly kind: 'type_enum'; readonly options: readonly Ident[]; readonly span: Span } // none | scalar | channel
-  | { readonly kind: 'type_union'; readonly items: readonly TypeExpr[]; readonly span: Span }; // int | [string]
+  | { readonly kind: 'type_union'; readonly items: readonly TypeExpr[]; readonly span: Span }; // int | [string], int | none
 
 export interface OptionParam extends NodeBase {
   readonly name: Ident;
@@ -259,6 +259,13 @@ export interface CriterionDecl extends NodeBase {
   readonly params: readonly TensorParam[];
   readonly value: Expr;
 }
+/** `function window(size: int, most: int) = min([size, most])`: what it gives depends on its arguments and on nothing else. */
+export interface FunctionDecl extends NodeBase {
+  readonly kind: 'function';
+  readonly name: Ident;
+  readonly params: readonly OptionParam[];
+  readonly value: Expr;
+}
 /** `variant vit_base_patch16 = vit(patch: 16) { preprocess = ...  names timm { ... } }` */
 export interface VariantDecl extends NodeBase {
   readonly kind: 'variant';
@@ -294,6 +301,13 @@ export type ModelStmt =
       readonly otherwise?: readonly ModelStmt[];
       readonly span: Span;
     }
+  /** `for i < size(base.blocks) { adapt base.blocks[i].mlp.fc1 with lora(rank: 4 + i) }` */
+  | {
+      readonly kind: 'model_for';
+      readonly generator: Generator;
+      readonly body: readonly ModelStmt[];
+      readonly span: Span;
+    }
   | ErrorStmt;
 /** `base = vit_base_patch16() from "./folder"` */
 export interface ModelBind extends NodeBase {
@@ -323,7 +337,7 @@ export interface PruneStmt extends NodeBase {
   /** A mask file found earlier. */
   readonly from?: StringLit;
 }
-/** `tune head from "./head.safetensors"` */
+/** `tune head from "./head.safetensors"`, `tune base.cls_token, base.**.bias`: modules, layers and single parameters */
 export interface TuneStmt extends NodeBase {
   readonly kind: 'tune';
   readonly sites: readonly Selector[];
@@ -352,7 +366,15 @@ export interface SettingsDecl extends NodeBase {
   readonly settings: readonly { readonly name: Ident; readonly value: Expr; readonly span: Span }[];
 }
 
-export type Decl = UseDecl | ModuleDecl | AdapterDecl | CriterionDecl | VariantDecl | ModelDecl | SettingsDecl;
+export type Decl =
+  | UseDecl
+  | ModuleDecl
+  | AdapterDecl
+  | CriterionDecl
+  | FunctionDecl
+  | VariantDecl
+  | ModelDecl
+  | SettingsDecl;
 
 export interface Comment {
   readonly text: string;

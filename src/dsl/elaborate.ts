@@ -75,7 +75,7 @@ function elaborateModel(engine: Engine, file: SourceFile, decl: ModelDecl): Elab
   const scope = new Scope(undefined, wordsOfParams(decl.params));
   for (const [name, v] of modelOptions(engine, decl, options.set)) scope.set(name, v);
   const plan = planModel(engine, decl, scope);
-  const prune = pruneJobs(engine, plan.prunings, scope);
+  const prune = pruneJobs(engine, plan.prunings);
   const settings = settingsOf(file, decl.name.name);
   const deploy = deploySettings(engine, settings.deploy, scope);
   const train = trainSettings(engine, settings.train, scope);

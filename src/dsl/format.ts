@@ -66,6 +66,14 @@ class Printer extends StatementPrinter {
           ' = ',
           this.expr(node.value),
         );
+      case 'function':
+        return cat(
+          'function ',
+          node.name.name,
+          this.optionParams(node.params, node.name.span.end, false),
+          ' = ',
+          this.expr(node.value),
+        );
       case 'variant':
         return this.variant(node);
       case 'model': {
@@ -176,6 +184,13 @@ class Printer extends StatementPrinter {
         return cat('tune ', this.selectors(node.sites), origin(node.from));
       case 'model_if':
         return this.modelIf(node);
+      case 'model_for':
+        return cat(
+          'for ',
+          this.generator(node.generator),
+          ' ',
+          this.body(this.modelItems(node.body), this.bracesAfter(node.generator.span.end, node.span.end)),
+        );
       case 'error':
         return this.comments.spelling(node.span.start, node.span.end);
     }
@@ -235,7 +250,7 @@ function origin(from: StringLit | undefined): string {
 }
 
 function hasBody(decl: Decl): boolean {
-  if (decl.kind === 'use' || decl.kind === 'criterion') return false;
+  if (decl.kind === 'use' || decl.kind === 'criterion' || decl.kind === 'function') return false;
   return decl.kind !== 'variant' || decl.preprocess !== undefined || decl.names.length > 0;
 }
 

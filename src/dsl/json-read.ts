@@ -142,7 +142,7 @@ class Reader {
   }
 
   private statement(at: string, value: unknown): string {
-    const kind = this.which(at, value, ['bind', 'in', 'adapt', 'prune', 'tune', 'if']);
+    const kind = this.which(at, value, ['bind', 'in', 'adapt', 'prune', 'tune', 'if', 'for']);
     switch (kind) {
       case 'bind': {
         const f = this.fields(at, value, ['bind', 'value'], ['from']);
@@ -169,6 +169,12 @@ class Reader {
         if (!f) return '';
         const rest = f.else === undefined ? '' : ` else {\n${this.body(`${at}/else`, f.else)}\n}`;
         return `if (${this.value(`${at}/if`, f.if)}) {\n${this.body(`${at}/then`, f.then)}\n}${rest}`;
+      }
+      case 'for': {
+        const f = this.fields(at, value, ['for', 'below', 'do']);
+        if (!f) return '';
+        const head = `for ${this.name(`${at}/for`, f.for)} < ${this.value(`${at}/below`, f.below)}`;
+        return `${head} {\n${this.body(`${at}/do`, f.do)}\n}`;
       }
       default:
         return '';

@@ -64,6 +64,7 @@ export const SPEC_SCHEMA = {
         record({ prune: SELECTORS, with: METHOD, from: FROM }, ['prune', 'with']),
         record({ tune: SELECTORS, from: FROM }, ['tune']),
         record({ if: VALUE, then: BODY, else: BODY }, ['if', 'then']),
+        record({ for: NAME, below: VALUE, do: BODY }, ['for', 'below', 'do']),
       ],
     },
     selector: { type: 'string', description: 'base.blocks[0..6].{attn.*, mlp.fc1}' },

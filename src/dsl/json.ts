@@ -45,7 +45,8 @@ export type JsonStatement =
   | { adapt: string[]; with: JsonCall | { expr: string }; from?: string }
   | { prune: string[]; with: JsonCall | { expr: string }; from?: string }
   | { tune: string[]; from?: string }
-  | { if: JsonValue; then: JsonStatement[]; else?: JsonStatement[] };
+  | { if: JsonValue; then: JsonStatement[]; else?: JsonStatement[] }
+  | { for: string; below: JsonValue; do: JsonStatement[] };
 export interface JsonOption {
   name: string;
   /** `int`, `[string]`, `none | scalar`. */
@@ -131,6 +132,12 @@ function statement(node: ModelStmt): JsonStatement {
         if: value(node.condition),
         then: node.then.map(statement),
         ...(node.otherwise ? { else: node.otherwise.map(statement) } : {}),
+      };
+    case 'model_for':
+      return {
+        for: node.generator.name.name,
+        below: value(node.generator.limit),
+        do: node.body.map(statement),
       };
     case 'error':
       throw noForm('what did not parse', node);

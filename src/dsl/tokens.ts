@@ -127,6 +127,7 @@ export const DECLARATIONS = {
   backbone: keyword('backbone', [DeclarationWord]),
   adapter: keyword('adapter', [DeclarationWord]),
   criterion: keyword('criterion', [DeclarationWord]),
+  function: keyword('function', [DeclarationWord]),
   variant: keyword('variant', [DeclarationWord]),
   model: keyword('model', [DeclarationWord]),
   train: keyword('train', [DeclarationWord]),

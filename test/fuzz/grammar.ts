@@ -24,6 +24,8 @@ const FUNCTIONS = [
   'sum',
   'mean',
   'max',
+  'min',
+  'grow',
   'norm',
   'argmax',
   'top_k',
@@ -128,7 +130,7 @@ export function anyExpression(random: Random, depth = 3): string {
     [
       1,
       () =>
-        `${random.pick(['sum', 'table', 'concat', 'stack', 'max'])}(i < ${e()}: ${e()}${random.chance(0.3) ? ', axis: 0' : ''})`,
+        `${random.pick(['sum', 'table', 'concat', 'stack', 'max', 'min'])}(i < ${e()}: ${e()}${random.chance(0.3) ? ', axis: 0' : ''})`,
     ],
     [1, () => `${random.pick(['-', 'not '])}${e()}`],
     [1, () => `(${e()})`],
@@ -161,6 +163,8 @@ export function anyStatement(random: Random): string {
       `tune ${random.pick(['head', 'base', 'base.blocks[0..9]', 'x'])} from ${JSON.stringify(someString(random).slice(0, 40))}`,
     () =>
       `in base.blocks[${random.pick(['*', '0', '0..1', '-1', '9', e()])}] { adapt attn.qkv with lora(rank: ${e()}) }`,
+    () => `for i < ${e()} { adapt base.blocks[i].mlp.fc1 with lora(rank: ${e()}) }`,
+    () => `tune ${random.pick(['base.cls_token', '**.bias', 'base.blocks[*].**.weight', 'base.norm.{weight, bias}'])}`,
     () => `batch = [${e()}]`,
   ])();
 }
@@ -257,7 +261,8 @@ export function wholeSpec(random: Random): string {
     const lines = [...made.params, `forward(x) { ${value} }`].map((line) => `  ${line}\n`).join('');
     return `adapter own${i}(rank: int = 2) on base: Linear(in -> out) {\n${lines}}\n`;
   });
-  const body = own.map((_, i) => `    adapt ${random.pick(SITES)} with own${i}(rank: ${1 + random.below(3)})\n`);
+  const rank = () => random.pick([String(1 + random.below(3)), 'grow(1)', 'grow(1, most: 2)']);
+  const body = own.map((_, i) => `    adapt ${random.pick(SITES)} with own${i}(rank: ${rank()})\n`);
   if (random.chance(0.2)) {
     const share = random.pick(['50%', '2:4', '90%', '0%', '25%']);
     const over = random.pick(['base', 'sum']);
@@ -271,5 +276,7 @@ export function wholeSpec(random: Random): string {
   const deploy = random.chance(0.5)
     ? `deploy M {\n  adapters = ${random.pick(['merged', 'factored', 'auto'])}\n  weights = ${random.pick(['f32', 'f16'])}\n  batch = ${random.pick(['[1]', '[2]', '[1, 4]'])}\n}\n`
     : '';
-  return `use std\n${own.join('')}model M {\n  base = ${base}\n  head = classify(base, classes: 3)\n  in base.blocks[*] {\n${body.join('')}  }\n}\n${deploy}`;
+  const around = random.chance(0.2) ? 'for i < size(base.blocks) {\n  in base.blocks[i]' : 'in base.blocks[*]';
+  const grow = 'function grow(n: int, most: int | none = none) = if most == none { n + 1 } else { min([n + 1, most]) }';
+  return `use std\n${grow}\n${own.join('')}model M {\n  base = ${base}\n  head = classify(base, classes: 3)\n  ${around} {\n${body.join('')}  }\n${around.startsWith('for') ? '  }\n' : ''}${random.chance(0.2) ? `  tune ${random.pick(['base.cls_token', '**.bias', 'base.norm'])}\n` : ''}}\n${deploy}`;
 }

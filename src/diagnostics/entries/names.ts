@@ -65,7 +65,8 @@ Types are int, float, bool, string, module, lists such as [int], and choices suc
   ESP0207: entry<{ name: string }>({
     title: 'Unknown type',
     message: (a) => `unknown type \`${a.name}\``,
-    explain: `Types are int, float, bool, string, module, lists of them ([int]), unions (int | [string]) and choices (none | scalar).
+    explain: `Types are int, float, bool, string, module, lists of them ([int]), unions (int | [string], int | none) and choices (none | scalar).
+The arguments of a function may be of type tensor as well.
 
     adapter lora(rank: integer) on base: Linear(in -> out) { ... }    // write int`,
   }),
@@ -180,7 +181,7 @@ the model or on parameters.
   ESP0225: entry<{ name: string }>({
     title: 'Something contains itself',
     message: (a) => `\`${a.name}\` contains itself`,
-    explain: `Modules, variants and labelled stretches may not be recursive, directly or through one another: the model would have no end.
+    explain: `Modules, variants, labelled stretches and functions may not be recursive, directly or through one another: they would have no end.
 
     module Block(dim: int) {
       inner = Block(dim)      // and that one has another, and so on

@@ -6,7 +6,7 @@ export const SITES = {
     title: 'A selector matches nothing',
     message: (a) => `\`${a.selector}\` matches nothing`,
     explain: `A selector names sites: \`base.blocks[*].attn.qkv\`, \`blocks[0..6].{attn.*, mlp.fc1}\`, \`**.fc1\`. Ranges are half open. Inside of
-\`in base.blocks[*] { ... }\` selectors begin at each block.
+\`in base.blocks[*] { ... }\` selectors begin at each block. In a \`tune\` the last name may be a parameter's: \`tune base.cls_token, base.**.bias\`.
 
     adapt base.blocks[*].attn.qvk with lora(rank: 4)       // qkv
 

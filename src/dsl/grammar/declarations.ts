@@ -61,6 +61,7 @@ export class Grammar extends OptionParser {
       { ALT: () => this.SUBRULE(this.module) },
       { ALT: () => this.SUBRULE(this.adapter) },
       { ALT: () => this.SUBRULE(this.criterion) },
+      { ALT: () => this.SUBRULE(this.function) },
       { ALT: () => this.SUBRULE(this.variant) },
       { ALT: () => this.SUBRULE(this.model) },
       { ALT: () => this.SUBRULE(this.settings) },
@@ -166,6 +167,18 @@ export class Grammar extends OptionParser {
     const value = this.SUBRULE(this.expression);
     return this.ACTION(
       (): Decl => ({ kind: 'criterion', name: this.ident(name), params, value, span: this.since(first) }),
+    );
+  });
+
+  /** `function window(size: int, most: int) = min([size, most])` */
+  protected readonly function: Rule<Decl> = this.RULE('function', () => {
+    const first = this.CONSUME(D.function);
+    const name = this.CONSUME(T.Word);
+    const params = this.SUBRULE(this.optionParams);
+    this.CONSUME(T.Eq);
+    const value = this.SUBRULE(this.expression);
+    return this.ACTION(
+      (): Decl => ({ kind: 'function', name: this.ident(name), params, value, span: this.since(first) }),
     );
   });
 

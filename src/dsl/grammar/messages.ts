@@ -35,7 +35,7 @@ const ITEMS: Readonly<Record<string, string>> = {
 const WORDS: Readonly<Record<string, readonly string[]>> = {
   // `modle` is as near to `module` as to `model`, which people write more often.
   declaration: ['model', ...Object.keys(T.DECLARATIONS)],
-  modelStatement: ['in', 'adapt', 'prune', 'tune', 'if'],
+  modelStatement: ['in', 'adapt', 'prune', 'tune', 'if', 'for'],
   variantPart: ['names', 'preprocess'],
   statement: ['forward', 'site', 'for', 'if', 'else', 'param', 'shared', 'frozen', 'repeat'],
 };
@@ -44,9 +44,10 @@ const FOREIGN: Readonly<Record<string, string>> = {
   let: 'A name is bound with `name = value`.',
   const: 'A name is bound with `name = value`.',
   var: 'A name is bound with `name = value`.',
-  def: 'Modules have one function, `forward(x) { ... }`.',
-  fn: 'Modules have one function, `forward(x) { ... }`.',
-  function: 'Modules have one function, `forward(x) { ... }`.',
+  def: 'Functions stand outside of modules: `function name(n: int) = 2 * n`; what a module computes is its `forward(x) { ... }`.',
+  fn: 'Functions stand outside of modules: `function name(n: int) = 2 * n`; what a module computes is its `forward(x) { ... }`.',
+  function:
+    'Functions stand outside of modules: `function name(n: int) = 2 * n`; what a module computes is its `forward(x) { ... }`.',
   return: 'The last expression of a block is its value; there is no `return`.',
   import: 'Libraries and files are taken in with `use`.',
   class: 'A part of a network is declared with `module Name(options) { ... }`.',
@@ -182,7 +183,7 @@ export class Messages {
     const rule = rules.at(-1) ?? '';
     if (rule === 'declaration') return [`A file is made of ${Object.keys(T.DECLARATIONS).join(', ')}.`];
     if (rule === 'modelStatement' && label === '')
-      return ['A model holds `name = value`, `in`, `adapt`, `prune`, `tune` and `if`.'];
+      return ['A model holds `name = value`, `in`, `adapt`, `prune`, `tune`, `if` and `for`.'];
     if (rule === 'optionParam' && label === '`:`') return ['An option has a type: `rank: int = 8`.'];
     if (rule === 'args' && label === '`(`')
       return ['Adapters and criteria are called, options or not: `with lora(rank: 4)`.'];

@@ -10,7 +10,7 @@ interface Arm {
   readonly condition: Expr;
   readonly then: readonly ModelStmt[];
 }
-const { adapt: ADAPT, prune: PRUNE, tune: TUNE, in: IN, with: WITH, from: FROM } = T.POSITIONAL;
+const { for: FOR, adapt: ADAPT, prune: PRUNE, tune: TUNE, in: IN, with: WITH, from: FROM } = T.POSITIONAL;
 
 export abstract class ModelParser extends StatementParser {
   protected readonly modelBody: Rule<ModelStmt[]> = this.RULE('modelBody', () => {
@@ -34,6 +34,14 @@ export abstract class ModelParser extends StatementParser {
     const first = this.LA(1);
     return this.OR<ModelStmt>([
       { ALT: () => this.SUBRULE(this.modelIf) },
+      {
+        ALT: () => {
+          this.CONSUME(FOR);
+          const generator = this.SUBRULE(this.generator);
+          const body = this.SUBRULE2(this.modelBody);
+          return this.ACTION((): ModelStmt => ({ kind: 'model_for', generator, body, span: this.since(first) }));
+        },
+      },
       {
         ALT: () => {
           this.CONSUME(IN);

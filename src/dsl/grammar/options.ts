@@ -5,7 +5,7 @@ import * as T from '../tokens.js';
 import type { Rule } from './base.js';
 import { ModelParser } from './models.js';
 
-const BUILT_IN_TYPES = new Set(['int', 'float', 'bool', 'string', 'module']);
+const BUILT_IN_TYPES = new Set(['int', 'float', 'bool', 'string', 'module', 'tensor']);
 
 export abstract class OptionParser extends ModelParser {
   /** `(rank: int, alpha: float = rank)` */

@@ -25,7 +25,18 @@ describe('slips', () => {
     ['forward-twice', 'ESP0206', module('  forward(y: [k, 4]) { y }')],
     ['tune-a-part', 'ESP0348', std('  tune base.blocks[0].attn.qkv.q')],
     ['tune-a-label', 'ESP0348', std('  tune base.blocks[0].mlp_branch')],
-    ['tune-a-parameter', 'ESP0330', std('  tune base.pos_embed')],
+    ['adapt-a-parameter', 'ESP0330', std('  adapt base.pos_embed with ssf()')],
+    [
+      'function-in-itself',
+      'ESP0225',
+      'function f(n: int) = g(n - 1)\nfunction g(n: int) = 1 + f(n)\n' + module('', 'x'),
+    ],
+    ['tensor-as-an-option', 'ESP0207', 'module B(w: tensor) {\n  forward(x: [k, 4]) { x @ w }\n}\n' + module('', 'x')],
+    ['largest-of-nothing', 'ESP0205', module('  fc = Linear(4 -> max([]))', 'fc(x)')],
+    ['axis-of-a-list', 'ESP0203', module('  fc = Linear(4 -> max([4, 2], axis: 0))', 'fc(x)')],
+    ['two-to-max', 'ESP0209', module('  fc = Linear(4 -> max(4, 2))', 'fc(x)')],
+    ['function-argument', 'ESP0205', 'function f(n: int | none) = n\n' + module('  fc = Linear(4 -> f("4"))', 'fc(x)')],
+    ['parameter-in-a-function', 'ESP0219', 'function f(n: int) = param [n] zeros\n' + module('  p = f(4)', 'x + p')],
     ['binding-in-an-in', 'ESP0220', std('  in base.blocks[*] { other = vit_base_patch16() }')],
   ])('%s', (name, code, text) => {
     expect(codes(text)).toEqual([code]);

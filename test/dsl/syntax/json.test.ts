@@ -122,7 +122,7 @@ describe('specs as JSON', () => {
       'ESP0131 at /declarations/1/body/0/adapt: expected at least one selector, found an empty array',
       'ESP0133 at /declarations/1/body/1/tune/0: "a..b" is not a selector',
       'ESP0131 at /declarations/1/body/2/with: expected a call, found the number 3',
-      'ESP0131 at /declarations/1/body/3: expected an object with one of the keys bind, in, adapt, prune, tune, if, found an empty object',
+      'ESP0131 at /declarations/1/body/3: expected an object with one of the keys bind, in, adapt, prune, tune, if, for, found an empty object',
       'ESP0133 at /declarations/2/options/0/type: "int) {} module N(b: int" is not a type',
       'ESP0131 at /declarations/2/body: expected an array, found the string "x"',
       'ESP0131 at /declarations/3/settings/0/value/ratio/1: expected a whole number, found the number -2',

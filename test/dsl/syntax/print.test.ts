@@ -163,6 +163,14 @@ describe('models', () => {
     expect(formatSelector(parseSelector('a[*].**')!)).toBe('a[*].**');
     expect(parseSelector('a..b')).toBeUndefined();
   });
+  test('loops', () => {
+    expectModelPrinted(
+      'for i<size( blocks ){adapt blocks[i] with lora( rank : 4+i )}',
+      'for i < size(blocks) {\n  adapt blocks[i] with lora(rank: 4 + i)\n}',
+    );
+    expectModelPrinted('for = vit(for: 3)', 'for = vit(for: 3)');
+  });
+
   test('conditions', () => {
     expectModelPrinted(
       'if a { tune x }\nelse if b {} else { tune y }',
@@ -229,6 +237,13 @@ describe('files', () => {
       'use std\nuse "a"\n\nmodel M {}\n\ndeploy M {\n  batch = 1\n}\n',
     );
   });
+  test('functions', () => {
+    expect(formatted('function f ( n:int|none=none, x : tensor )=\n  n + 1\nfunction g()=f( 1 )')).toBe(
+      'function f(n: int | none = none, x: tensor) = n + 1\nfunction g() = f(1)\n',
+    );
+    expectPrinted('function = function(3)', 'function = function(3)');
+  });
+
   test('variants', () => {
     expect(formatted('variant v=vit(patch:16)')).toBe('variant v = vit(patch: 16)\n');
     expect(formatted('variant v(n: int)=vit(n){names hf{"a.{i}"=b[i].c}\npreprocess=crop(3),resize(4)}')).toBe(

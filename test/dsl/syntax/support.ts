@@ -155,6 +155,7 @@ const expressions = fc.letrec<{ e: string; operand: string; arg: string; index: 
 const selector = fc.constantFrom(
   'base.blocks[*].{attn.*, mlp.fc1}',
   '**.fc1',
+  'base.**.bias',
   'head',
   'attn.qkv.q',
   'blocks[0..6].**',
@@ -168,6 +169,7 @@ const modelStatement = fc.oneof(
   fc.tuple(selector, list(expressions.arg)).map(([s, args]) => `prune ${s}\n  with magnitude(${args})\n  from "mask"`),
   selector.map((s) => `tune ${s}`),
   selector.map((s) => `in ${s} {\n\n tune x\n\n\n tune y }`),
+  fc.tuple(expressions.operand, selector).map(([n, s]) => `for i < ${n}\n{ tune ${s}\n for j < i { } }`),
   fc.tuple(expressions.operand, selector).map(([c, s]) => `if ${c} { tune ${s} } else if x {\n tune ${s}\n} else { }`),
 );
 const declaration = fc.oneof(
@@ -185,6 +187,7 @@ const declaration = fc.oneof(
     .tuple(expressions.e, expressions.e)
     .map(([a, b]) => `variant v = vit(${a}) {\n preprocess = ${b}, crop(3)\n names hf { "a.{i}" = x[i].y }\n}`),
   expressions.e.map((e) => `variant v(n: int) = ${e}`),
+  expressions.e.map((e) => `function f(n: int | none = none, x: tensor) =\n  ${e}`),
   fc.array(modelStatement, { maxLength: 4 }).map((body) => `model M(rank: int) {\n${body.join('\n')}\n}`),
   fc.array(expressions.e, { maxLength: 3 }).map((body) => `train M {\n${body.map((e) => `loss = ${e}`).join('\n')}\n}`),
 );

@@ -133,7 +133,7 @@ export function noGenerators(report: Report, expr: CallExpr): void {
   if (!first) return;
   report.stop(
     'ESP0220',
-    { what: 'a comprehension', where: 'this call; sum, concat, stack and table take one' },
+    { what: 'a comprehension', where: 'this call; sum, max, min, concat, stack and table take one' },
     { primary: { span: first.span, text: 'here' } },
   );
 }

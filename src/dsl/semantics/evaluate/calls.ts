@@ -1,5 +1,5 @@
 /** Calls: of operators (with comprehensions), sites, an adapter's base, and of declarations, which makes modules. */
-import type { Arg, CallExpr, Expr } from '../../ast.js';
+import type { Arg, CallExpr, Expr, FunctionDecl } from '../../ast.js';
 import { isLayerType, LAYER_TYPES } from '../builtins/layers.js';
 import {
   bindArguments,
@@ -18,7 +18,7 @@ import type { Spot } from '../sites/site.js';
 import { MOST_ELEMENTS } from './budget.js';
 import type { ArgVal, Engine } from './engine.js';
 import { turns } from './evaluate.js';
-import { notAWord } from './types.js';
+import { fillOptions, notAWord, wordsOfParams } from './types.js';
 import { describe, NONE, num, POISON, type Val } from './values.js';
 
 export function callExpr(engine: Engine, expr: CallExpr, scope: Scope, spot?: Spot): Val {
@@ -41,6 +41,7 @@ export function callExpr(engine: Engine, expr: CallExpr, scope: Scope, spot?: Sp
     noGenerators(engine.report, expr);
     return { kind: 'site', site: engine.makeLayer(callee.name, expr, scope, spot!) };
   }
+  if (decl?.kind === 'function') return callFunction(engine, decl, expr, scope);
   if (decl) {
     return engine.report.stop(
       'ESP0216',
@@ -54,6 +55,34 @@ export function callExpr(engine: Engine, expr: CallExpr, scope: Scope, spot?: Sp
     span: callee.span,
     candidates: [...scope.names(), ...OPERATORS.keys(), ...LAYER_TYPES, ...engine.library.makers(callee.span.file)],
   });
+}
+
+/** Calls of functions inside of one another; also what protects the call stack. */
+const MOST_CALLS = 50;
+const calling = new WeakMap<Engine, FunctionDecl[]>();
+
+/** What a function gives: its arguments are all that it sees, so it can neither make parameters nor be told apart from its value. */
+function callFunction(engine: Engine, decl: FunctionDecl, expr: CallExpr, scope: Scope): Val {
+  noGenerators(engine.report, expr);
+  const name = decl.name.name;
+  const open = calling.get(engine) ?? [];
+  calling.set(engine, open);
+  if (open.includes(decl)) {
+    engine.report.stop('ESP0225', { name }, { primary: { span: expr.span, text: 'called inside of itself' } });
+  }
+  if (open.length === MOST_CALLS) {
+    const about = { what: 'the number of functions inside of one another', limit: MOST_CALLS, found: MOST_CALLS + 1 };
+    engine.report.stop('ESP0310', about, { primary: { span: expr.span, text: 'this call' } });
+  }
+  const inner = new Scope(undefined, wordsOfParams(decl.params));
+  const args = fillOptions(engine, { of: name, params: decl.params, args: expr.args, scope, span: expr.span });
+  for (const [param, v] of args) inner.set(param, v);
+  open.push(decl);
+  try {
+    return engine.report.along(expr.span, `\`${name}\` is called here`, () => engine.evaluate(decl.value, inner));
+  } finally {
+    open.pop();
+  }
 }
 
 function nameless(engine: Engine, what: string, expr: CallExpr): void {

@@ -7,9 +7,11 @@ import { optionHelp } from '../builtins/operator.js';
 import { Scope } from '../names/scope.js';
 import { type Report, Stop } from '../report.js';
 import type { Engine } from './engine.js';
-import { describe, num, POISON, same, type Val } from './values.js';
+import { describe, isNone, isTensorLike, num, POISON, same, type Val } from './values.js';
 
 export const TYPE_NAMES = ['int', 'float', 'bool', 'string', 'module'];
+/** What only an argument of a function may be. */
+export const TENSOR = 'tensor';
 
 const READABLE: Record<string, string> = {
   int: 'a whole number',
@@ -17,6 +19,7 @@ const READABLE: Record<string, string> = {
   bool: 'true or false',
   string: 'a string',
   module: 'a module',
+  tensor: 'a tensor',
 };
 
 function readable(t: TypeExpr): string {
@@ -25,6 +28,9 @@ function readable(t: TypeExpr): string {
   if (t.kind === 'type_union') return t.items.map(readable).join(' or ');
   return `one of ${t.options.map((o) => o.name).join(', ')}`;
 }
+
+/** `none` where a type is expected: it is one beside others. */
+export const isNoneType = (t: TypeExpr): boolean => t.kind === 'type_name' && t.name === 'none';
 
 /** The words that a type's choices hold. */
 export function wordsIn(t: TypeExpr): string[] {
@@ -52,6 +58,10 @@ export function fits(v: Val, t: TypeExpr): boolean {
           return v.kind === 'str';
         case 'module':
           return v.kind === 'site';
+        case TENSOR:
+          return isTensorLike(v) || v.kind === 'num';
+        case 'none':
+          return isNone(v);
         default:
           return true;
       }

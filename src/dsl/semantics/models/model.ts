@@ -15,14 +15,15 @@ import type {
 import type { SourceFacts } from '../../elaborated.js';
 import { noGenerators } from '../builtins/operator.js';
 import type { Engine } from '../evaluate/engine.js';
+import { turns } from '../evaluate/evaluate.js';
 import { type Facts, fillOptions } from '../evaluate/types.js';
-import { POISON, type Val } from '../evaluate/values.js';
-import type { Scope } from '../names/scope.js';
+import { num, POISON, type Val } from '../evaluate/values.js';
+import { Scope } from '../names/scope.js';
 import { undeclared, withArticle } from '../names/undeclared.js';
 import { suits, wants } from '../sites/grafts.js';
 import { instantiate } from '../sites/modules.js';
-import { type Match, type Start, select } from '../sites/selectors.js';
-import { below, type Graft, type Owner, type ParamSlot, type Site } from '../sites/site.js';
+import { type Start, select, selectAll } from '../sites/selectors.js';
+import { type Graft, type Owner, ownParams, type ParamSlot, type Site } from '../sites/site.js';
 import { instantiateVariant } from './variants.js';
 
 /** A backbone or head that the model binds. */
@@ -46,10 +47,12 @@ export interface Adaptation {
 export interface Pruning {
   readonly stmt: PruneStmt;
   readonly sites: readonly Site[];
+  /** What its method's options are worked out in. */
+  readonly scope: Scope;
 }
 export interface Tuning {
   readonly stmt: TuneStmt;
-  readonly sites: readonly Site[];
+  readonly params: readonly ParamSlot[];
 }
 
 /** What a model's statements say, before anything is traced. */
@@ -96,49 +99,63 @@ export function planModel(engine: Engine, decl: ModelDecl, scope: Scope): ModelP
     broken,
     statements: new Map(),
   };
-  run(engine, plan, root, decl.body, [root], scope);
+  run(engine, plan, root, decl.body, { starts: [root], scope });
   return plan;
 }
 
-function run(
-  engine: Engine,
-  plan: ModelPlan,
-  root: Root,
-  body: readonly ModelStmt[],
-  starts: readonly Start[],
-  scope: Scope,
-): void {
+/** Where statements stand. */
+interface Place {
+  /** Where their selectors begin. */
+  readonly starts: readonly Start[];
+  readonly scope: Scope;
+  /** The statement around them that may hold no bindings. */
+  readonly inside?: '`in`' | '`for`';
+}
+
+function run(engine: Engine, plan: ModelPlan, root: Root, body: readonly ModelStmt[], place: Place): void {
+  const { starts, scope } = place;
   for (const s of body) {
     engine.report.attempt(() => {
       switch (s.kind) {
         case 'model_bind':
-          if (starts[0] !== root) {
+          if (place.inside) {
             engine.report.stop(
               'ESP0220',
-              { what: 'a binding', where: '`in`' },
+              { what: 'a binding', where: place.inside },
               { primary: { span: s.name.span, text: 'bind it before' } },
             );
           }
           return bind(engine, plan, root, s, scope);
         case 'in': {
           const inner = select(engine, s.selector, starts, scope).map((m) => m.site);
-          return run(engine, plan, root, s.body, inner, scope);
+          return run(engine, plan, root, s.body, { starts: inner, scope, inside: '`in`' });
+        }
+        case 'model_for': {
+          const n = turns(engine, engine.evaluate(s.generator.limit, scope), s.generator.limit);
+          return engine.budget.loop(n, s.generator.span, () => {
+            for (let i = 0; i < n; i++) {
+              const inner = new Scope(scope);
+              inner.set(s.generator.name.name, num(i));
+              run(engine, plan, root, s.body, { starts, scope: inner, inside: '`for`' });
+            }
+          });
         }
         case 'adapt':
           return adapt(engine, plan, s, starts, scope);
         case 'prune':
           return prune(engine, plan, s, starts, scope);
         case 'tune': {
-          const sites = s.sites.flatMap(
+          const found = s.sites.flatMap(
             (sel) => engine.report.attempt(() => tunable(engine, sel, starts, scope)) ?? [],
           );
-          plan.tunings.push({ stmt: s, sites: sites.map((m) => m.site) });
-          for (const m of sites) for (const b of below(m.site)) for (const p of b.params.values()) p.role = 'trainable';
+          const params = [...new Set(found)];
+          plan.tunings.push({ stmt: s, params });
+          for (const p of params) p.role = 'trainable';
           return undefined;
         }
         case 'model_if': {
           const holds = engine.truth(engine.evaluate(s.condition, scope), 'a condition', s.condition.span);
-          return run(engine, plan, root, (holds ? s.then : s.otherwise) ?? [], starts, scope);
+          return run(engine, plan, root, (holds ? s.then : s.otherwise) ?? [], place);
         }
         case 'error':
           for (const name of s.names) {
@@ -266,7 +283,7 @@ function labelsOf(engine: Engine, body: readonly ModelStmt[]): Labels {
     backbone: undefined,
   };
   const visit = (s: ModelStmt): void => {
-    if (s.kind === 'in') s.body.forEach(visit);
+    if (s.kind === 'in' || s.kind === 'model_for') s.body.forEach(visit);
     else if (s.kind === 'model_if') [...s.then, ...(s.otherwise ?? [])].forEach(visit);
     else if ((s.kind === 'tune' || s.kind === 'adapt' || s.kind === 'model_bind') && s.from) {
       const kind = s.kind === 'tune' ? 'tune' : s.kind === 'adapt' ? 'adapter' : 'backbone';
@@ -358,15 +375,15 @@ function graftOn(
   return graft;
 }
 
-/** What a selector of `tune` means: sites with parameters of their own. */
-function tunable(engine: Engine, selector: Selector, starts: readonly Start[], scope: Scope): Match[] {
-  const found = select(engine, selector, starts, scope);
+/** What a selector of `tune` means: single parameters, and those of sites and of everything below them. */
+function tunable(engine: Engine, selector: Selector, starts: readonly Start[], scope: Scope): ParamSlot[] {
+  const { sites: found, params } = selectAll(engine, selector, starts, scope);
   const bare = found.find((m) => !m.wild && (m.site.kind === 'label' || m.site.kind === 'part'));
   if (bare) {
     const primary = { span: selector.span, text: 'selected here' };
     engine.report.add('ESP0348', { site: bare.site.path, is: whatIs(bare.site) }, { primary });
   }
-  return found;
+  return [...found.flatMap((m) => ownParams(m.site)), ...params];
 }
 
 /** A site in a sentence. */
@@ -391,5 +408,5 @@ function prune(engine: Engine, plan: ModelPlan, s: PruneStmt, starts: readonly S
       }
     }
   }
-  plan.prunings.push({ stmt: s, sites: [...sites] });
+  plan.prunings.push({ stmt: s, sites: [...sites], scope });
 }

@@ -7,7 +7,7 @@ import { formatType } from '../../format.js';
 import { optionHelp } from '../builtins/operator.js';
 import type { Engine } from '../evaluate/engine.js';
 import { fillOptions, fits, wordsIn } from '../evaluate/types.js';
-import type { Val } from '../evaluate/values.js';
+import { NONE, type Val } from '../evaluate/values.js';
 import { Scope } from '../names/scope.js';
 
 /** The model to compile: the one asked for, or the only one. */
@@ -101,6 +101,7 @@ export function read(text: string, type: TypeExpr): Val | undefined {
 function readOne(t: string, text: string, type: TypeExpr): Val | undefined {
   if (wordsIn(type).includes(t)) return { kind: 'word', name: t };
   if (type.kind !== 'type_name') return undefined;
+  if (type.name === 'none') return t === 'none' ? NONE : undefined;
   if (type.name === 'string') return { kind: 'str', value: text };
   if (type.name === 'bool') return t === 'true' || t === 'false' ? { kind: 'bool', value: t === 'true' } : undefined;
   const m = /^([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)(%?)$/.exec(t);

@@ -5,7 +5,7 @@ import type { Expr, IndexExpr, NamesBlock } from '../../ast.js';
 import type { CheckpointName, Source } from '../../elaborated.js';
 import type { Engine } from '../evaluate/engine.js';
 import { below, ownParams, type ParamSlot, type Site } from '../sites/site.js';
-import type { Binding, ModelPlan } from './model.js';
+import type { Binding, ModelPlan, Tuning } from './model.js';
 import { variantChain } from './variants.js';
 
 const identity = (params: readonly string[]): CheckpointName[] => params.map((param) => ({ param, tensor: param }));
@@ -13,10 +13,9 @@ const identity = (params: readonly string[]): CheckpointName[] => params.map((pa
 export function sourcesOf(engine: Engine, plan: ModelPlan): Source[] {
   const sources: Source[] = [];
   // What `tune` names is trained, or comes from its own file: the backbone's file need not have it.
-  const tuned = new Set(plan.tunings.flatMap((t) => t.sites.flatMap((s) => ownParams(s).map((p) => p.name))));
-  const elsewhere = new Set(
-    plan.tunings.filter((t) => t.stmt.from).flatMap((t) => t.sites.flatMap((s) => ownParams(s).map((p) => p.name))),
-  );
+  const namesOf = (tunings: readonly Tuning[]) => new Set(tunings.flatMap((t) => t.params.map((p) => p.name)));
+  const tuned = namesOf(plan.tunings);
+  const elsewhere = namesOf(plan.tunings.filter((t) => t.stmt.from));
   for (const b of plan.bindings) {
     if (!b.from) continue;
     if (b.backbone) sources.push(backbone(engine, plan, b, tuned, elsewhere));
@@ -33,7 +32,7 @@ export function sourcesOf(engine: Engine, plan: ModelPlan): Source[] {
   }
   for (const t of plan.tunings) {
     if (!t.stmt.from) continue;
-    const params = [...new Set(t.sites.flatMap((s) => ownParams(s).map((p) => p.name)))];
+    const params = t.params.map((p) => p.name);
     const { value, span } = t.stmt.from;
     // A tuned head may also come in the backbone's own layout (a checkpoint that was fine-tuned as a whole).
     const layouts = new Map([['espalier', identity(params)]]);

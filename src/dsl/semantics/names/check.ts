@@ -5,11 +5,12 @@ import { numbersWithUnits } from '../../walk.js';
 import { isLayerType, LAYER_TYPES, layerParameters } from '../builtins/layers.js';
 import { optionHelp, parameterNames, positional, wordsOf } from '../builtins/operator.js';
 import { OPERATORS } from '../builtins/operators.js';
-import { notAWord, TYPE_NAMES, wordsIn } from '../evaluate/types.js';
+import { isNoneType, notAWord, TENSOR, TYPE_NAMES, wordsIn } from '../evaluate/types.js';
 import type { Report } from '../report.js';
 import { boundBy } from './bound.js';
 import { checkModels } from './check-models.js';
 import type { Library, Named } from './library.js';
+import { checkRecursion } from './recursion.js';
 import { undeclared } from './undeclared.js';
 
 /** `later`: bound further down in the same body. */
@@ -33,6 +34,7 @@ export function checkNames(library: Library, report: Report): void {
     }
     checkModels(file, report);
   }
+  checkRecursion(library, report);
 }
 
 class Checker {
@@ -79,6 +81,11 @@ class Checker {
         this.expr(d.value, names);
         return;
       }
+      case 'function': {
+        const names = this.options(d.params, true);
+        this.expr(d.value, names);
+        return;
+      }
       case 'variant': {
         const names = this.options(d.params);
         if (d.value.kind === 'call') for (const a of d.value.args) this.argument(a, [], names);
@@ -92,14 +99,15 @@ class Checker {
     }
   }
 
-  options(params: readonly OptionParam[]): Names {
+  /** @param tensors whether they may be tensors: arguments of functions are */
+  options(params: readonly OptionParam[], tensors = false): Names {
     const names: Names = {
       bound: new Set(),
       words: new Set(params.flatMap((p) => wordsIn(p.type))),
       later: new Set(params.map((p) => p.name.name)),
     };
     for (const p of params) {
-      this.type(p.type);
+      this.type(p.type, tensors);
       if (p.default) this.argument({ value: p.default, span: p.default.span }, wordsIn(p.type), names, p.name.name);
       if (names.bound.has(p.name.name)) {
         this.twice(p.name.name, p.name.span, params.find((q) => q.name.name === p.name.name)!.name.span);
@@ -109,11 +117,13 @@ class Checker {
     return names;
   }
 
-  type(t: TypeExpr): void {
-    if (t.kind === 'type_list') this.type(t.item);
-    else if (t.kind === 'type_union') for (const i of t.items) this.type(i);
-    else if (t.kind === 'type_name' && !TYPE_NAMES.includes(t.name)) {
-      const near = nearest(t.name, TYPE_NAMES);
+  type(t: TypeExpr, tensors: boolean): void {
+    const known = tensors ? [...TYPE_NAMES, TENSOR] : TYPE_NAMES;
+    if (t.kind === 'type_list') this.type(t.item, tensors);
+    // Beside another type, `none` is one: `int | none`.
+    else if (t.kind === 'type_union') for (const i of t.items.filter((i) => !isNoneType(i))) this.type(i, tensors);
+    else if (t.kind === 'type_name' && !known.includes(t.name)) {
+      const near = nearest(t.name, known);
       this.report.add(
         'ESP0207',
         { name: t.name },
@@ -121,7 +131,8 @@ class Checker {
           primary: { span: t.span, text: 'no such type' },
           help: [
             ...(near ? [`Did you mean \`${near}\`?`] : []),
-            `Types are ${TYPE_NAMES.join(', ')}, lists and choices.`,
+            ...(t.name === TENSOR ? ['Tensors are what `forward`, labelled sites and functions take.'] : []),
+            `Types are ${known.join(', ')}, lists and choices.`,
           ],
         },
       );
@@ -362,7 +373,9 @@ class Checker {
   /** The arguments of a call that makes a module. */
   made(e: CallExpr, decl: Named, names: Names): void {
     const params =
-      decl.kind === 'module' || decl.kind === 'backbone' || decl.kind === 'adapter' ? decl.params : undefined;
+      decl.kind === 'module' || decl.kind === 'backbone' || decl.kind === 'adapter' || decl.kind === 'function'
+        ? decl.params
+        : undefined;
     let at = 0;
     for (const a of e.args) {
       const name = a.name?.name ?? params?.[at++]?.name.name;

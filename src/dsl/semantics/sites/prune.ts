@@ -34,10 +34,10 @@ const BLOCK: Signature = {
 };
 
 /** Makes the masks and what is needed to find them. Masks must exist before anything is traced. */
-export function pruneJobs(engine: Engine, prunings: readonly Pruning[], scope: Scope): PruneJob[] {
+export function pruneJobs(engine: Engine, prunings: readonly Pruning[]): PruneJob[] {
   const taken = new Map<Site, PruneStmt>();
   return prunings.flatMap(
-    ({ stmt, sites }) =>
+    ({ stmt, sites, scope }) =>
       engine.report.attempt(() => {
         const criterion = criterionOf(engine, stmt);
         const settings = readSettings(engine, stmt, scope);

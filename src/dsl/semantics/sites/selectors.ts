@@ -6,7 +6,7 @@ import { at, bounds } from '../evaluate/indexing.js';
 import { POISON } from '../evaluate/values.js';
 import type { Scope } from '../names/scope.js';
 import { Stop } from '../report.js';
-import type { ModuleSite, Site } from './site.js';
+import type { ModuleSite, ParamSlot, Site } from './site.js';
 
 export interface Match {
   readonly site: Site;
@@ -18,6 +18,7 @@ export interface Match {
 export interface Start {
   readonly path: string;
   readonly children: ReadonlyMap<string, Site>;
+  readonly params?: ReadonlyMap<string, ParamSlot>;
   /** Names whose making failed: selecting them is silent. */
   readonly broken?: ReadonlySet<string>;
 }
@@ -32,6 +33,8 @@ interface Search {
   readonly misses: Miss[];
   /** The options of `{a, b}` that were tried: whether one ever matched, and why it did not last time. */
   readonly tried: Map<Selector, { readonly hit: boolean; readonly miss?: Miss | undefined }>;
+  /** Whether the last name may be a parameter's. */
+  readonly params: boolean;
 }
 
 const asStart = (site: Site): Start => site;
@@ -46,20 +49,39 @@ function brokenIn(at: Start): string[] {
  * All sites that a selector matches, each once, in the order of the tree. Reports and stops if there is none.
  */
 export function select(engine: Engine, selector: Selector, starts: readonly Start[], scope: Scope): Match[] {
-  const search: Search = { misses: [], tried: new Map() };
-  const found = new Map<Site, Match>();
+  return find(engine, selector, starts, scope, false).sites;
+}
+
+/** Sites and single parameters: what `tune` may name. */
+export interface Found {
+  readonly sites: readonly Match[];
+  readonly params: readonly ParamSlot[];
+}
+
+/** All sites and parameters that a selector matches, each once. Reports and stops if there is none. */
+export const selectAll = (engine: Engine, selector: Selector, starts: readonly Start[], scope: Scope): Found =>
+  find(engine, selector, starts, scope, true);
+
+function find(engine: Engine, selector: Selector, starts: readonly Start[], scope: Scope, params: boolean) {
+  const search: Search = { misses: [], tried: new Map(), params };
+  const sites = new Map<Site, Match>();
+  const slots = new Set<ParamSlot>();
   for (const s of starts) {
     for (const m of walk(engine, selector.steps, s, scope, search)) {
-      const before = found.get(m.site);
-      if (!before || (before.wild && !m.wild)) found.set(m.site, m);
+      if ('param' in m) {
+        slots.add(m.param);
+        continue;
+      }
+      const before = sites.get(m.site);
+      if (!before || (before.wild && !m.wild)) sites.set(m.site, m);
     }
   }
-  if (found.size === 0) none(engine, selector, search.misses.at(-1));
+  if (sites.size + slots.size === 0) none(engine, selector, search);
   // Each of `{a, b}` is there to select something, somewhere.
   for (const [option, { hit, miss }] of search.tried) {
-    if (!hit) engine.report.attempt(() => none(engine, option, miss));
+    if (!hit) engine.report.attempt(() => none(engine, option, { ...search, misses: miss ? [miss] : [] }));
   }
-  return [...found.values()];
+  return { sites: [...sites.values()], params: [...slots] };
 }
 
 function* walk(
@@ -68,17 +90,19 @@ function* walk(
   at: Start,
   scope: Scope,
   search: Search,
-): Generator<Match> {
+): Generator<Match | { readonly param: ParamSlot }> {
   const [step, ...rest] = steps;
   if (!step) return;
-  const go = function* (site: Site, wild: boolean): Generator<Match> {
+  const go = function* (site: Site, wild: boolean): ReturnType<typeof walk> {
     if (rest.length === 0) yield { site, wild };
     else yield* walk(engine, rest, asStart(site), scope, search);
   };
   switch (step.kind) {
     case 'name': {
       const child = at.children.get(step.name);
+      const param = search.params && rest.length === 0 ? at.params?.get(step.name) : undefined;
       if (child) yield* go(child, false);
+      else if (param) yield { param };
       else if (brokenIn(at).includes(step.name)) throw new Stop();
       else search.misses.push({ step, at });
       return;
@@ -139,15 +163,17 @@ function indices(engine: Engine, item: IndexItem, size: number, scope: Scope): n
 }
 
 /** The message shows the step that found nothing, and what there is in its place. */
-function none(engine: Engine, selector: Selector, miss: Miss | undefined): never {
+function none(engine: Engine, selector: Selector, { misses, params }: Search): never {
+  const miss = misses.at(-1);
   const help: string[] = [];
   let span: Span = selector.span;
   if (miss) {
     span = miss.step.span;
-    const names = [...miss.at.children.keys(), ...brokenIn(miss.at)];
+    const names = [...miss.at.children.keys(), ...(params ? (miss.at.params?.keys() ?? []) : []), ...brokenIn(miss.at)];
     const isList = 'kind' in miss.at && (miss.at as Site).kind === 'list';
-    if (miss.step.kind === 'name' && 'params' in miss.at && (miss.at as Site).params.has(miss.step.name)) {
-      help.push(`\`${miss.step.name}\` is a parameter; selectors select modules and layers.`);
+    if (miss.step.kind === 'name' && miss.at.params?.has(miss.step.name)) {
+      const why = params ? 'nothing is below it' : 'only `tune` selects single parameters';
+      help.push(`\`${miss.step.name}\` is a parameter: ${why}.`);
     }
     const near = miss.step.kind === 'name' ? nearest(miss.step.name, names) : undefined;
     if (near !== undefined) help.push(`Did you mean \`${near}\`?`);
