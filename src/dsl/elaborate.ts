@@ -9,11 +9,13 @@ import { input } from '../ir/graph.js';
 import type { Func, Module, Param, TensorType, Value } from '../ir/types.js';
 import type { Expr, ModelDecl, SettingsDecl, SourceFile, TensorParam } from './ast.js';
 import type { Elaborated, ElaborateOptions, SiteNode } from './elaborated.js';
+import { BUILTINS } from './semantics/builtins/builtins.js';
 import { forwardOf } from './semantics/evaluate/block.js';
 import type { Engine } from './semantics/evaluate/engine.js';
-import { makeEngine } from './semantics/evaluate/make-engine.js';
-import { wordsOfParams } from './semantics/evaluate/types.js';
-import { describe, isTensorLike, num, type Val } from './semantics/evaluate/values.js';
+import { describe } from './semantics/evaluate/show.js';
+import { isTensorLike, type ModuleSite, num, Scope, type Val } from './semantics/evaluate/values.js';
+import { makeEngine } from './semantics/make-engine.js';
+import { checkWeight } from './semantics/models/bytes.js';
 import { type Binding, type ModelPlan, planModel } from './semantics/models/model.js';
 import { modelOptions, theModel } from './semantics/models/options.js';
 import { deploySettings, trainSettings } from './semantics/models/settings.js';
@@ -21,12 +23,11 @@ import { sourcesOf } from './semantics/models/sources.js';
 import { isPicture, preprocessOf } from './semantics/models/variants.js';
 import { checkNames } from './semantics/names/check.js';
 import { Library } from './semantics/names/library.js';
-import { Scope } from './semantics/names/scope.js';
+import { wordsOfParams } from './semantics/names/words.js';
 import { Exhausted, Report, Stop } from './semantics/report.js';
-import { pruneJobs } from './semantics/sites/prune.js';
-import { below, type ModuleSite } from './semantics/sites/site.js';
+import { pruneJobs } from './semantics/sites/masks/prune.js';
 import { appliedAdapter, siteNode } from './semantics/sites/tree.js';
-import { checkWeight } from './semantics/sites/weight.js';
+import { below } from './semantics/sites/walk.js';
 
 /**
  * Works out the model of a file.
@@ -35,7 +36,7 @@ import { checkWeight } from './semantics/sites/weight.js';
 export function elaborate(file: SourceFile, options: ElaborateOptions): Checked<Elaborated> {
   const report = new Report(file.path);
   const library = new Library(file, report, options.readFile);
-  checkNames(library, report);
+  checkNames(library, report, BUILTINS);
   const engine = makeEngine(report, library, options);
   const value = bounded(() =>
     report.attempt(() => elaborateModel(engine, file, theModel(engine, file, options.model))),
@@ -47,7 +48,7 @@ export function elaborate(file: SourceFile, options: ElaborateOptions): Checked<
 export function check(file: SourceFile, options: ElaborateOptions): Diagnostic[] {
   const report = new Report(file.path);
   const library = new Library(file, report, options.readFile);
-  checkNames(library, report);
+  checkNames(library, report, BUILTINS);
   const models = file.decls.filter((d): d is ModelDecl => d.kind === 'model');
   const chosen = options.model === undefined ? models : models.filter((m) => m.name.name === options.model);
   if (options.model !== undefined && chosen.length === 0) {

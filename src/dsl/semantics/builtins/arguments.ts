@@ -1,10 +1,10 @@
 /** Reading an operator's arguments: tensors, numbers, axes, sizes, words. Each reports what is wrong at the argument. */
 import type { DType, Value } from '../../../ir/types.js';
 import type { Span } from '../../ast.js';
-import type { Operand } from '../evaluate/engine.js';
+import type { Call, Operand } from '../evaluate/engine.js';
 import { element, known } from '../evaluate/numbers.js';
-import { describe, isNone, type Val } from '../evaluate/values.js';
-import type { Call } from './operator.js';
+import { describe } from '../evaluate/show.js';
+import { isNone, type Val } from '../evaluate/values.js';
 
 export const spanOf = (call: Call, name: string): Span => call.args.get(name)?.span ?? call.span;
 

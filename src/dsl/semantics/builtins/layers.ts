@@ -2,14 +2,12 @@
 import { make } from '../../../ir/graph.js';
 import type { Init, Value } from '../../../ir/types.js';
 import type { CallExpr } from '../../ast.js';
-import { lookup } from '../../lookup.js';
-import type { ArgVal, Engine } from '../evaluate/engine.js';
-import { makeParam } from '../evaluate/evaluate.js';
-import { showNumber } from '../evaluate/values.js';
-import type { Scope } from '../names/scope.js';
-import type { Layer, LayerSite, PartSite, Spot } from '../sites/site.js';
+import type { ArgVal, Call, Engine } from '../evaluate/engine.js';
+import { bindArguments } from '../evaluate/operator.js';
+import { makeParam } from '../evaluate/parameter.js';
+import { showNumber } from '../evaluate/show.js';
+import type { Layer, LayerSite, PartSite, Scope, Spot } from '../evaluate/values.js';
 import { boolArg, countArg, given, numberArg, outOfRange, paddingArg, pairArg, wrongType } from './arguments.js';
-import { bindArguments, type Call } from './operator.js';
 
 interface Made {
   readonly layer: Layer;
@@ -66,7 +64,7 @@ const linear: LayerType = {
         axis: -1,
         weighted: true,
         detail: `${s.in} -> ${s.parts ? `${s.out} (${s.parts.map(([n]) => n).join(', ')})` : s.out}`,
-        run: (x, w, b) => make('linear', list(x, w, b), {}),
+        run: ({ x, weight, bias, origin }) => make('linear', list(x, weight, bias), {}, origin),
       },
       params: [
         { name: 'weight', shape: [s.out, s.in], init: startArg(call, WEIGHT) },
@@ -101,7 +99,7 @@ const conv2d: LayerType = {
         axis: 1,
         weighted: true,
         detail: `${s.in} -> ${s.out}, ${kernel.join('x')}${groups > 1 ? `, ${groups} groups` : ''}`,
-        run: (x, w, b) => make('conv2d', list(x, w, b), attrs),
+        run: ({ x, weight, bias, origin }) => make('conv2d', list(x, weight, bias), attrs, origin),
       },
       params: [
         { name: 'weight', shape: [s.out, s.in / groups, ...kernel], init: startArg(call, WEIGHT) },
@@ -139,7 +137,7 @@ const layerNorm: LayerType = {
     return {
       layer: {
         ...perChannel(d, -1),
-        run: (x, w, b) => make('layer_norm', list(x, w, b), { eps: e }),
+        run: ({ x, weight, bias, origin }) => make('layer_norm', list(x, weight, bias), { eps: e }, origin),
       },
       params: affine(d),
     };
@@ -157,7 +155,7 @@ const groupNorm: LayerType = {
     return {
       layer: {
         ...perChannel(d, 1, `${d}, ${groups} groups`),
-        run: (x, w, b) => make('group_norm', list(x, w, b), { groups, eps: e }),
+        run: ({ x, weight, bias, origin }) => make('group_norm', list(x, weight, bias), { groups, eps: e }, origin),
       },
       params: affine(d),
     };
@@ -173,7 +171,8 @@ const batchNorm: LayerType = {
     return {
       layer: {
         ...perChannel(d, 1),
-        run: (x, w, b, statistics) => make('batch_norm', [...list(x, w, b), ...statistics], { eps: e }),
+        run: ({ x, weight, bias, rest, origin }) =>
+          make('batch_norm', [...list(x, weight, bias), ...rest], { eps: e }, origin),
       },
       params: [
         ...affine(d),
@@ -192,10 +191,10 @@ const LAYERS: Readonly<Record<string, LayerType>> = {
   BatchNorm: batchNorm,
 };
 
-export const LAYER_TYPES: readonly string[] = Object.keys(LAYERS);
-export const isLayerType = (name: string): boolean => Object.hasOwn(LAYERS, name);
-export const layerParameters = (name: string): string[] =>
-  (lookup(LAYERS, name)?.params ?? []).map((p) => p.replace('?', ''));
+/** Kinds of layers, with the names of their parameters. */
+export const LAYER_PARAMETERS: ReadonlyMap<string, readonly string[]> = new Map(
+  Object.entries(LAYERS).map(([name, { params }]) => [name, params.map((p) => p.replace('?', ''))]),
+);
 
 /** Makes the layer that a call such as `Linear(dim -> hidden)` describes. */
 export function makeLayer(engine: Engine, type: string, expr: CallExpr, scope: Scope, spot: Spot): LayerSite {

@@ -1,8 +1,9 @@
 /** Operators that move elements: rearrange, reshape, concat, pad, roll, gather, resize and their like. */
 import { make } from '../../../ir/graph.js';
 import type { ResizeMode } from '../../../ir/types.js';
-import type { Operand } from '../evaluate/engine.js';
-import { isTensorLike, num, showShape, tensorVal, type Val } from '../evaluate/values.js';
+import type { Call, Operand, Operator } from '../evaluate/engine.js';
+import { showShape } from '../evaluate/show.js';
+import { isTensorLike, num, tensorVal, type Val } from '../evaluate/values.js';
 import {
   axesOf,
   axisOf,
@@ -16,7 +17,6 @@ import {
   wordArg,
   wrongType,
 } from './arguments.js';
-import type { Call, Operator } from './operator.js';
 import { PatternError, plan } from './rearrange.js';
 
 /** The tensors of a variadic operator: its arguments, one list, or what a comprehension made. */

@@ -3,10 +3,11 @@
 import { make } from '../../../ir/graph.js';
 import type { Builder } from '../../../ir/ops/builder.js';
 import type { DType, Origin, Value } from '../../../ir/types.js';
+import type { Call, Operator } from '../evaluate/engine.js';
 import { known } from '../evaluate/numbers.js';
-import { dtypeOf, isTensorLike, num, showNumber, tensorVal, type Val } from '../evaluate/values.js';
+import { showNumber } from '../evaluate/show.js';
+import { dtypeOf, isTensorLike, num, tensorVal, type Val } from '../evaluate/values.js';
 import { numberArg, outOfRange, spanOf, tensorArg, wholeArg, wordArg, wrongType } from './arguments.js';
-import type { Call, Operator } from './operator.js';
 
 type Unary = 'abs' | 'floor' | 'exp' | 'log' | 'sqrt' | 'sin' | 'cos' | 'tanh' | 'sign';
 

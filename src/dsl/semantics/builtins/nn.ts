@@ -1,9 +1,10 @@
 /** Composite operators of networks: attention, convolution, norms, linear maps, solving. */
 import { make } from '../../../ir/graph.js';
 import type { Value } from '../../../ir/types.js';
-import type { Operand } from '../evaluate/engine.js';
+import type { Call, Operand, Operator } from '../evaluate/engine.js';
 import { known } from '../evaluate/numbers.js';
-import { num, showNumber, tensorVal, type Val } from '../evaluate/values.js';
+import { showNumber } from '../evaluate/show.js';
+import { num, tensorVal, type Val } from '../evaluate/values.js';
 import {
   countArg,
   given,
@@ -16,7 +17,6 @@ import {
   tensorArg,
   wrongType,
 } from './arguments.js';
-import type { Call, Operator } from './operator.js';
 
 /** Added to the score of a pair that may not attend; far below any score, and finite. */
 const MASKED = -1e9;

@@ -1,13 +1,14 @@
 /** All built-in operators by name, with those that exist only while compiling: starts of parameters, tables, requirements. */
 import type { Init } from '../../../ir/types.js';
+import type { Operator } from '../evaluate/engine.js';
 import { known } from '../evaluate/numbers.js';
-import { describe, showNumber, type TableVal } from '../evaluate/values.js';
+import { describe, showNumber } from '../evaluate/show.js';
+import type { TableVal } from '../evaluate/values.js';
 import { Refused } from '../report.js';
 import { numberArg, outOfRange, spanOf, wrongType } from './arguments.js';
 import { LAYOUT } from './layout.js';
 import { MATH } from './math.js';
 import { NETWORKS } from './nn.js';
-import type { Operator } from './operator.js';
 import { REDUCTIONS } from './reduce.js';
 
 /** A way for a parameter to start when no file has it. */

@@ -2,11 +2,10 @@
 import { make } from '../../../ir/graph.js';
 import type { Builder } from '../../../ir/ops/builder.js';
 import type { Origin, Value } from '../../../ir/types.js';
-import type { ArgVal } from '../evaluate/engine.js';
+import type { ArgVal, Call, Operator } from '../evaluate/engine.js';
 import { known } from '../evaluate/numbers.js';
 import { isOpen, type NumVal, num, tensorVal, type Val } from '../evaluate/values.js';
 import { axesOf, axisOf, boolArg, countArg, tensorArg, wrongType } from './arguments.js';
-import type { Call, Operator } from './operator.js';
 
 /** What several values come to, two at a time. */
 interface Fold {

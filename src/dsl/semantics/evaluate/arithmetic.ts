@@ -3,23 +3,11 @@ import { isBatch } from '../../../ir/batch.js';
 import type { Builder } from '../../../ir/ops/builder.js';
 import type { Origin, Value } from '../../../ir/types.js';
 import type { BinaryExpr, BinaryOp, UnaryExpr } from '../../ast.js';
-import type { Scope } from '../names/scope.js';
 import { MOST_ELEMENTS } from './budget.js';
 import type { Engine } from './engine.js';
 import { known, ownNumber, unknown } from './numbers.js';
-import {
-  bool,
-  describe,
-  dtypeOf,
-  isOpen,
-  isTensorLike,
-  type NumVal,
-  num,
-  same,
-  showNumber,
-  tensorVal,
-  type Val,
-} from './values.js';
+import { describe, same, showNumber } from './show.js';
+import { bool, dtypeOf, isOpen, isTensorLike, type NumVal, num, type Scope, tensorVal, type Val } from './values.js';
 
 export function unary(engine: Engine, expr: UnaryExpr, v: Val): Val {
   if (expr.op === 'not') {

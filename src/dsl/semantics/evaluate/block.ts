@@ -1,12 +1,10 @@
 /** Statements: bindings, loops, branches and labelled sites, in a module's body, a forward or a block. */
 import type { BindStmt, ForwardStmt, Stmt } from '../../ast.js';
-import type { Scope } from '../names/scope.js';
 import { Refused, Stop } from '../report.js';
-import type { LabelSite, ModuleSite, Owner, Spot } from '../sites/site.js';
 import type { Engine } from './engine.js';
 import { turns } from './evaluate.js';
 import { destructure } from './indexing.js';
-import { num, POISON, type Val } from './values.js';
+import { type LabelSite, type ModuleSite, num, type Owner, POISON, type Scope, type Spot, type Val } from './values.js';
 
 /** As `Report.attempt`, but a requirement that does not hold ends the whole body. */
 function attemptUnlessRefused(work: () => void): void {

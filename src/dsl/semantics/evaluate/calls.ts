@@ -1,25 +1,16 @@
 /** Calls: of operators (with comprehensions), sites, an adapter's base, and of declarations, which makes modules. */
 import type { Arg, CallExpr, Expr, FunctionDecl } from '../../ast.js';
-import { isLayerType, LAYER_TYPES } from '../builtins/layers.js';
-import {
-  bindArguments,
-  type Call,
-  noGenerators,
-  type Operator,
-  positional,
-  type Signature,
-  wordsOf,
-} from '../builtins/operator.js';
-import { OPERATORS } from '../builtins/operators.js';
-import { Scope } from '../names/scope.js';
+import { positional, type Signature, wordsOf } from '../names/signature.js';
 import { undeclared } from '../names/undeclared.js';
+import { notAWord, wordsOfParams } from '../names/words.js';
 import { Stop } from '../report.js';
-import type { Spot } from '../sites/site.js';
 import { MOST_ELEMENTS } from './budget.js';
-import type { ArgVal, Engine } from './engine.js';
+import type { ArgVal, Call, Engine, Operator } from './engine.js';
 import { turns } from './evaluate.js';
-import { fillOptions, notAWord, wordsOfParams } from './types.js';
-import { describe, NONE, num, POISON, type Val } from './values.js';
+import { bindArguments, noGenerators } from './operator.js';
+import { describe } from './show.js';
+import { fillOptions } from './types.js';
+import { NONE, num, POISON, Scope, type Spot, type Val } from './values.js';
 
 export function callExpr(engine: Engine, expr: CallExpr, scope: Scope, spot?: Spot): Val {
   const callee = expr.callee;
@@ -28,7 +19,7 @@ export function callExpr(engine: Engine, expr: CallExpr, scope: Scope, spot?: Sp
   if (bound === POISON) throw new Stop();
   if (bound) return callValue(engine, bound, expr, scope);
   const decl = engine.library.find(callee.name, callee.span.file);
-  const operator = OPERATORS.get(callee.name);
+  const operator = engine.operators.get(callee.name);
   // A declaration of the user's own comes before an operator of the same name.
   if (operator && !decl) return callOperator(engine, operator, expr, scope);
   if (decl?.kind === 'module' || decl?.kind === 'backbone') {
@@ -36,7 +27,7 @@ export function callExpr(engine: Engine, expr: CallExpr, scope: Scope, spot?: Sp
     noGenerators(engine.report, expr);
     return { kind: 'site', site: engine.instantiate(decl, expr, scope, spot!) };
   }
-  if (!decl && isLayerType(callee.name)) {
+  if (!decl && engine.layers.has(callee.name)) {
     if (!spot) nameless(engine, `the layer \`${callee.name}\``, expr);
     noGenerators(engine.report, expr);
     return { kind: 'site', site: engine.makeLayer(callee.name, expr, scope, spot!) };
@@ -53,7 +44,12 @@ export function callExpr(engine: Engine, expr: CallExpr, scope: Scope, spot?: Sp
     what: 'module or operator',
     name: callee.name,
     span: callee.span,
-    candidates: [...scope.names(), ...OPERATORS.keys(), ...LAYER_TYPES, ...engine.library.makers(callee.span.file)],
+    candidates: [
+      ...scope.names(),
+      ...engine.operators.keys(),
+      ...engine.layers.keys(),
+      ...engine.library.makers(callee.span.file),
+    ],
   });
 }
 
@@ -103,7 +99,7 @@ export function evaluateArgs(engine: Engine, args: readonly Arg[], scope: Scope)
 }
 
 function callValue(engine: Engine, callee: Val, expr: CallExpr, scope: Scope): Val {
-  if (callee.kind === 'operator') return callOperator(engine, callee.operator, expr, scope);
+  if (callee.kind === 'operator') return callOperator(engine, engine.operators.get(callee.name)!, expr, scope);
   noGenerators(engine.report, expr);
   // A `repeat` that turns no times: the composition of no modules.
   if (callee.kind === 'list' && callee.items.length === 0 && expr.args.length === 1) {

@@ -2,14 +2,14 @@
 
 import type { Builder } from '../../../ir/ops/builder.js';
 import type { DType, Origin, Value } from '../../../ir/types.js';
-import type { CallExpr, Expr, Span } from '../../ast.js';
+import type { CallExpr, Expr, ModuleDecl, Span, Stmt } from '../../ast.js';
 import type { ElaborateOptions } from '../../elaborated.js';
 import type { Library } from '../names/library.js';
-import type { Scope } from '../names/scope.js';
+import type { Signature } from '../names/signature.js';
 import type { Report } from '../report.js';
-import type { Owner, ParamStore, Site, Spot } from '../sites/site.js';
 import type { Budget } from './budget.js';
-import type { ArrowVal, Val } from './values.js';
+import type { ParamStore } from './params.js';
+import type { ModuleSite, Owner, Scope, Site, Spot, Val } from './values.js';
 
 /** An operand and the place it was written, for messages. */
 export interface Operand {
@@ -25,6 +25,23 @@ export interface ArgVal {
   readonly span: Span;
 }
 
+/** Values that a checkpoint's own configuration gives. */
+export interface Facts {
+  readonly location: string;
+  readonly span: Span;
+  readonly options: Readonly<Record<string, number | string | boolean | readonly string[]>>;
+  /** The file could not be opened, which was reported: what nobody else says is unknown, not missing. */
+  readonly unreadable?: boolean;
+}
+
+/** Options that a call need not say. */
+export interface KnownOptions {
+  /** What a file says of them. */
+  readonly facts?: Facts | undefined;
+  /** Values fixed from outside: they win over defaults. */
+  readonly preset?: ReadonlyMap<string, Val> | undefined;
+}
+
 /** What values that are being traced get as their origin, besides a place in the text. */
 export type Frame = Pick<Origin, 'site' | 'scope' | 'inside'>;
 
@@ -34,6 +51,11 @@ export interface Engine {
   readonly params: ParamStore;
   readonly options: ElaborateOptions;
   readonly budget: Budget;
+  /** What the language has without a declaration. */
+  readonly operators: ReadonlyMap<string, Operator>;
+  readonly layers: ReadonlyMap<string, readonly string[]>;
+  /** Tables that are parameters already, by their contents. */
+  readonly tables: Map<string, { readonly data: Float64Array; readonly value: Value }>;
   /** The statement that put each adapter on its site, by the adapter's scope. */
   readonly grafted: Map<string, Span>;
   /** What is being traced: every value made gets it as its origin. */
@@ -41,15 +63,10 @@ export interface Engine {
 
   evaluate(expr: Expr, scope: Scope, spot?: Spot): Val;
   /** The body of a module, adapter or block; its value is that of its last expression. */
-  runBlock(
-    statements: readonly import('../../ast.js').Stmt[],
-    scope: Scope,
-    owner?: Owner,
-    spot?: Spot,
-  ): Val | undefined;
+  runBlock(statements: readonly Stmt[], scope: Scope, owner?: Owner, spot?: Spot): Val | undefined;
   callExpr(expr: CallExpr, scope: Scope, spot?: Spot): Val;
   /** Makes the module that a call of its declaration describes. */
-  instantiate(decl: import('../../ast.js').ModuleDecl, expr: CallExpr, scope: Scope, spot: Spot): Site;
+  instantiate(decl: ModuleDecl, expr: CallExpr, scope: Scope, spot: Spot, known?: KnownOptions): ModuleSite;
   makeLayer(type: string, expr: CallExpr, scope: Scope, spot: Spot): Site;
   callSite(site: Site, args: readonly ArgVal[], span: Span, level?: number): Val;
   callBase(site: Site, level: number, args: readonly ArgVal[], span: Span): Val;
@@ -71,4 +88,20 @@ export interface Engine {
   dimension(value: Val, what: string, span: Span): number;
 }
 
-export type { ArrowVal };
+/** What a call hands to an operator. */
+export interface Call {
+  readonly engine: Engine;
+  readonly name: string;
+  readonly span: Span;
+  readonly expr: CallExpr;
+  readonly scope: Scope;
+  /** The values of the comprehension, or of the positional arguments of a variadic operator. */
+  readonly rest: readonly ArgVal[];
+  readonly args: ReadonlyMap<string, ArgVal>;
+}
+
+export interface Operator extends Signature {
+  /** Has a meaning without parentheses too (`zeros`). */
+  readonly bare?: () => Val;
+  readonly run: (call: Call) => Val;
+}

@@ -1,20 +1,16 @@
 /** Expressions: what each kind of node is worth. Calls are in calls.ts, arithmetic in arithmetic.ts, indexing in indexing.ts. */
 
 import { nearest } from '../../../diagnostics/suggest.js';
-import { hasBatch } from '../../../ir/batch.js';
-import { paramRef } from '../../../ir/graph.js';
-import type { Init, Param, ParamRole } from '../../../ir/types.js';
-import type { Expr, IfExpr, MemberExpr, NameExpr, ParamExpr, RepeatExpr } from '../../ast.js';
-import { OPERATORS } from '../builtins/operators.js';
-import { Scope } from '../names/scope.js';
+import type { Expr, IfExpr, MemberExpr, NameExpr, RepeatExpr } from '../../ast.js';
 import { Stop } from '../report.js';
-import type { ListSite, ParamSlot, Site, Spot } from '../sites/site.js';
 import { binary, unary } from './arithmetic.js';
 import { MOST_TURNS } from './budget.js';
 import type { Engine } from './engine.js';
 import { indexValue } from './indexing.js';
-import { castHelp, element, known, ownNumber } from './numbers.js';
-import { describe, NONE, num, POISON, showShape, tensorVal, type Val } from './values.js';
+import { known, ownNumber } from './numbers.js';
+import { parameter } from './parameter.js';
+import { describe } from './show.js';
+import { type ListSite, NONE, num, POISON, Scope, type Site, type Spot, tensorVal, type Val } from './values.js';
 
 export function evaluate(engine: Engine, expr: Expr, scope: Scope, spot?: Spot): Val {
   engine.budget.spend('expressions', expr.span);
@@ -91,11 +87,11 @@ function lookup(engine: Engine, expr: NameExpr, scope: Scope): Val {
     return v;
   }
   if (scope.isWord(expr.name)) return { kind: 'word', name: expr.name };
-  const op = OPERATORS.get(expr.name);
-  if (op) return op.bare ? op.bare() : { kind: 'operator', operator: op };
+  const op = engine.operators.get(expr.name);
+  if (op) return op.bare ? op.bare() : { kind: 'operator', name: op.name };
   const decl = engine.library.find(expr.name, expr.span.file);
   if (decl) return { kind: 'decl', decl };
-  const near = nearest(expr.name, [...scope.names(), ...OPERATORS.keys()]);
+  const near = nearest(expr.name, [...scope.names(), ...engine.operators.keys()]);
   return engine.report.stop(
     'ESP0201',
     { name: expr.name },
@@ -222,120 +218,4 @@ function asList(items: readonly Val[], expr: Expr, spot?: Spot): Val {
     items: sites,
   };
   return { kind: 'site', site };
-}
-
-function parameter(engine: Engine, expr: ParamExpr, scope: Scope, spot?: Spot): Val {
-  if (!spot) {
-    return engine.report.stop('ESP0219', { what: 'a parameter' }, { primary: { span: expr.span, text: 'made here' } });
-  }
-  const short = spot.key.slice(spot.owner.key.length + 1);
-  const shape = expr.shape.map((e, i) =>
-    engine.dimension(engine.evaluate(e, scope), `axis ${i} of \`${short}\``, e.span),
-  );
-  let name = spot.key;
-  if (expr.shared) {
-    if (spot.owner.shared === undefined) {
-      engine.report.stop(
-        'ESP0220',
-        { what: '`shared param`', where: 'a module; it belongs in an adapter' },
-        { primary: { span: expr.span, text: 'shared by what?' } },
-      );
-    }
-    name = `${spot.owner.shared}.${short}`;
-    const first = engine.params.get(name);
-    if (first) {
-      if (first.type.shape.join() !== shape.join()) {
-        engine.report.stop(
-          'ESP0335',
-          {
-            param: short,
-            first: showShape(first.type.shape),
-            second: showShape(shape),
-            site: spot.owner.path.split('@')[0]!,
-          },
-          { primary: { span: expr.span, text: 'one tensor for all sites of the statement' } },
-        );
-      }
-      spot.owner.params.set(short, first);
-      return tensorVal(first.value);
-    }
-  }
-  const role: ParamRole = expr.frozen ? 'frozen' : spot.owner.role;
-  const init = start(engine, engine.evaluate(expr.init, scope), expr, short, shape);
-  const slot = makeParam(engine, { name, shape, role, init, span: expr.span });
-  spot.owner.params.set(short, slot);
-  return tensorVal(slot.value);
-}
-
-function start(engine: Engine, v: Val, expr: ParamExpr, name: string, shape: readonly number[]): Init {
-  if (v.kind === 'init') {
-    if (v.init.kind === 'eye' && shape.length < 2) {
-      engine.report.stop(
-        'ESP0205',
-        { what: `the shape of \`${name}\``, expected: 'a matrix, since it starts as one', found: showShape(shape) },
-        { primary: { span: expr.init.span, text: 'the identity' } },
-      );
-    }
-    return v.init;
-  }
-  if (v.kind === 'num') {
-    return { kind: 'constant', value: element(engine, known(engine, v, expr.init.span).value, 'f32', expr.init.span) };
-  }
-  if (v.kind === 'tensor' || v.kind === 'table') {
-    const value = engine.tensor(v, expr.init.span);
-    if (value.type.shape.join() !== shape.join()) {
-      engine.report.stop(
-        'ESP0309',
-        { of: `\`${name}\``, expected: showShape(shape), found: showShape(value.type.shape) },
-        { primary: { span: expr.init.span, text: `this is ${describe(v)}` } },
-      );
-    }
-    const { dtype } = value.type;
-    if (dtype !== 'f32') {
-      engine.report.stop(
-        'ESP0314',
-        { what: `the start of \`${name}\``, why: `it is ${dtype}, and a parameter is f32` },
-        { primary: { span: expr.init.span, text: `this is ${dtype}` }, help: castHelp([dtype]) },
-      );
-    }
-    return { kind: 'value', value };
-  }
-  return engine.report.stop(
-    'ESP0205',
-    { what: `the start of \`${name}\``, expected: 'a start such as zeros, a number or a tensor', found: describe(v) },
-    { primary: { span: expr.init.span, text: 'this one' } },
-  );
-}
-
-export interface NewParam {
-  readonly name: string;
-  readonly shape: readonly number[];
-  readonly role: ParamRole;
-  readonly init?: Init;
-  readonly span: import('../../ast.js').Span;
-}
-
-/** A new parameter of the model. Its name is its own: two makers of one name are two modules on one path. */
-export function makeParam(engine: Engine, p: NewParam): ParamSlot {
-  engine.budget.spend('modules and parameters', p.span);
-  if (hasBatch(p.shape)) {
-    const { name, shape } = p;
-    engine.report.stop(
-      'ESP0606',
-      { name, shape: showShape(shape) },
-      { primary: { span: p.span, text: 'declared here' } },
-    );
-  }
-  const type = { dtype: 'f32', shape: p.shape } as const;
-  const origin = engine.origin(p.span);
-  const param: Param = { name: p.name, type, role: p.role, origin };
-  const slot: ParamSlot = {
-    name: p.name,
-    type,
-    role: p.role,
-    span: p.span,
-    value: paramRef(param),
-    ...(p.init ? { init: p.init } : {}),
-  };
-  return engine.params.add(slot);
 }

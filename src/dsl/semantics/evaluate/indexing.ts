@@ -1,9 +1,9 @@
 /** Indexing: of tensors (`x[:, 0..n, new]`), lists and lists of modules (`blocks[3]`). */
 import type { Expr, IndexExpr, IndexItem, Span } from '../../ast.js';
-import type { Scope } from '../names/scope.js';
 import type { Engine } from './engine.js';
 import { known } from './numbers.js';
-import { bool, describe, num, showNumber, type TableVal, tensorVal, type Val } from './values.js';
+import { describe, showNumber } from './show.js';
+import { bool, num, type Scope, type TableVal, tensorVal, type Val } from './values.js';
 
 export function indexValue(engine: Engine, v: Val, expr: IndexExpr, scope: Scope): Val {
   if (v.kind === 'table' && expr.indices.length === v.shape.length && expr.indices.every((i) => i.kind === 'at')) {

@@ -5,7 +5,8 @@ import { paramRef } from '../../../ir/graph.js';
 import type { DType, Param, Value } from '../../../ir/types.js';
 import type { Span } from '../../ast.js';
 import type { Engine } from './engine.js';
-import { describe, showNumber, type TableVal, type Val } from './values.js';
+import { describe, showNumber } from './show.js';
+import type { TableVal, Val } from './values.js';
 
 export function whole(engine: Engine, v: Val, what: string, span: Span): number {
   if (v.kind === 'num' && v.whole && Number.isSafeInteger(v.value)) return v.value;
@@ -126,18 +127,12 @@ export function element(engine: Engine, value: number, dtype: DType, span: Span)
   );
 }
 
-const tables = new WeakMap<Engine, Map<string, { data: Float64Array; value: Value }>>();
-
 /**
  * Equal tables are one parameter, so that twelve blocks with the same window share it; but an adapter's is not the model's, into whose
  * weights adapters merge.
  */
 function constantOf(engine: Engine, t: TableVal, span: Span): Value {
-  let known = tables.get(engine);
-  if (!known) {
-    known = new Map();
-    tables.set(engine, known);
-  }
+  const known = engine.tables;
   const origin = engine.origin(span);
   const owner = origin.scope ? `${origin.scope}.` : '';
   const key = `${owner && '@'}${t.dtype}[${t.shape.join(',')}]${hash(t.data)}`;

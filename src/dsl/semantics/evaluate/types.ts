@@ -1,17 +1,12 @@
-/** Options: their types, the values that fit them, and how a call's arguments, a checkpoint and defaults fill them. */
-import { nearest } from '../../../diagnostics/suggest.js';
-import type { Arg, Expr, NameExpr, OptionParam, Span, TypeExpr } from '../../ast.js';
+import type { Arg, Expr, OptionParam, Span, TypeExpr } from '../../ast.js';
 import { formatType } from '../../format.js';
 import { lookup } from '../../lookup.js';
-import { optionHelp } from '../builtins/operator.js';
-import { Scope } from '../names/scope.js';
-import { type Report, Stop } from '../report.js';
-import type { Engine } from './engine.js';
-import { describe, isNone, isTensorLike, num, POISON, same, type Val } from './values.js';
-
-export const TYPE_NAMES = ['int', 'float', 'bool', 'string', 'module'];
-/** What only an argument of a function may be. */
-export const TENSOR = 'tensor';
+import { optionHelp } from '../names/signature.js';
+import { notAWord, TENSOR, wordsIn, wordsOfParams } from '../names/words.js';
+import { Stop } from '../report.js';
+import type { Engine, Facts } from './engine.js';
+import { describe, same } from './show.js';
+import { isNone, isTensorLike, num, POISON, Scope, type Val } from './values.js';
 
 const READABLE: Record<string, string> = {
   int: 'a whole number',
@@ -28,20 +23,6 @@ function readable(t: TypeExpr): string {
   if (t.kind === 'type_union') return t.items.map(readable).join(' or ');
   return `one of ${t.options.map((o) => o.name).join(', ')}`;
 }
-
-/** `none` where a type is expected: it is one beside others. */
-export const isNoneType = (t: TypeExpr): boolean => t.kind === 'type_name' && t.name === 'none';
-
-/** The words that a type's choices hold. */
-export function wordsIn(t: TypeExpr): string[] {
-  if (t.kind === 'type_enum') return t.options.map((o) => o.name);
-  if (t.kind === 'type_union') return t.items.flatMap(wordsIn);
-  if (t.kind === 'type_list') return wordsIn(t.item);
-  return [];
-}
-
-export const wordsOfParams = (params: readonly OptionParam[]): Set<string> =>
-  new Set(params.flatMap((p) => wordsIn(p.type)));
 
 /** Whether a value is of a type. */
 export function fits(v: Val, t: TypeExpr): boolean {
@@ -86,19 +67,6 @@ export function evaluateAs(engine: Engine, expr: Expr, type: TypeExpr, option: s
   return engine.evaluate(expr, scope);
 }
 
-/** A name where a word of a choice is expected, and neither is one. */
-export function notAWord(report: Report, e: NameExpr, option: string, choices: readonly string[]): never {
-  const near = nearest(e.name, choices);
-  return report.stop(
-    'ESP0210',
-    { option, found: `\`${e.name}\``, choices },
-    {
-      primary: { span: e.span, text: 'not a choice' },
-      help: near === undefined ? [] : [`Did you mean \`${near}\`?`],
-    },
-  );
-}
-
 function mustFit(engine: Engine, v: Val, option: OptionParam, of: string, span: Span): Val {
   if (fits(v, option.type)) return v;
   const what = `\`${option.name.name}\` of ${of}`;
@@ -116,15 +84,6 @@ function mustFit(engine: Engine, v: Val, option: OptionParam, of: string, span: 
   const bad = type.kind === 'type_list' && v.kind === 'list' ? v.items.find((i) => !fits(i, type.item)) : undefined;
   const found = bad ? `a list that holds ${describe(bad)}` : describe(v);
   return engine.report.stop('ESP0205', { what, expected: readable(type), found }, place);
-}
-
-/** Values that a checkpoint's own configuration gives. */
-export interface Facts {
-  readonly location: string;
-  readonly span: Span;
-  readonly options: Readonly<Record<string, number | string | boolean | readonly string[]>>;
-  /** The file could not be opened, which was reported: what nobody else says is unknown, not missing. */
-  readonly unreadable?: boolean;
 }
 
 export function factValue(v: number | string | boolean | readonly string[], type: TypeExpr): Val {

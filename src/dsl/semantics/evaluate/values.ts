@@ -1,9 +1,12 @@
-/** What an expression of a spec can be worth while compiling: numbers, words, lists, tensors being traced, sites. */
-import { isBatch, showSize } from '../../../ir/batch.js';
-import type { DType, Init, Value } from '../../../ir/types.js';
-import type { Decl, Expr, Span } from '../../ast.js';
-import type { Operator } from '../builtins/operator.js';
-import type { Site } from '../sites/site.js';
+/**
+ * What a name of a spec can stand for while it is compiled: values, the sites of the module tree, which are values too, and scopes, which
+ * bind names to them. A module site holds the scope of its body and a value may be a site, so they are declared together.
+ */
+import { isBatch } from '../../../ir/batch.js';
+import type { DType, Elements, Init, Origin, ParamRole, TensorType, Value } from '../../../ir/types.js';
+import type { AdapterDecl, Decl, Expr, ModuleDecl, SiteStmt, Span } from '../../ast.js';
+
+// ---- Values --------------------------------------------------------------------------------------------------------
 
 export interface Inexact {
   readonly left: number;
@@ -79,7 +82,7 @@ export interface BaseVal {
 }
 export interface OperatorVal {
   readonly kind: 'operator';
-  readonly operator: Operator;
+  readonly name: string;
 }
 export interface DeclVal {
   readonly kind: 'decl';
@@ -124,85 +127,8 @@ export const bool = (value: boolean): BoolVal => ({ kind: 'bool', value });
 export const tensorVal = (value: Value): TensorVal => ({ kind: 'tensor', value });
 export const isNone = (v: Val): boolean => v.kind === 'word' && v.name === 'none';
 
-export const showShape = (s: readonly number[]): string => `[${s.map(showSize).join(', ')}]`;
-
-/** A number as people write it: at most six significant digits of a fraction; a multiple of the batch as `2b`. */
-export const showNumber = (n: number): string => {
-  if (isBatch(n)) return showSize(n);
-  return Number.isInteger(n) ? String(n) : String(Number(n.toPrecision(6)));
-};
-
 /** Whether a number is a multiple of the batch, which is known when the program runs. */
 export const isOpen = (v: Val): boolean => v.kind === 'num' && isBatch(v.value);
-
-/** For messages: what a value is, in a few words. */
-export function describe(v: Val): string {
-  switch (v.kind) {
-    case 'num':
-      return v.percent ? `${showNumber(v.value * 100)}%` : showNumber(v.value);
-    case 'str':
-      return JSON.stringify(v.value);
-    case 'bool':
-      return String(v.value);
-    case 'word':
-      return `\`${v.name}\``;
-    case 'ratio':
-      return `${v.left}:${v.right}`;
-    case 'list':
-      return `a list of ${v.items.length}`;
-    case 'record':
-      return 'a record';
-    case 'arrow':
-      return 'an arrow';
-    case 'tensor':
-      return `a tensor ${showShape(v.value.type.shape)}`;
-    case 'table':
-      return `a table ${showShape(v.shape)}`;
-    case 'init':
-      return `the start \`${v.init.kind}\``;
-    case 'site':
-      return `${v.site.type} ${v.site.path}`;
-    case 'base':
-      return `the adapter's base`;
-    case 'operator':
-      return `the operator \`${v.operator.name}\``;
-    case 'decl':
-      return 'name' in v.decl ? `the ${v.decl.kind} \`${v.decl.name.name}\`` : `a ${v.decl.kind}`;
-    case 'form':
-      return `${v.name}(...)`;
-    case 'poison':
-      return 'nothing';
-  }
-}
-
-/**
- * Whether two compile-time values are the same; tensors and sites never are.
- * @param met lists that are being compared or were: lists may hold one another many times over
- */
-export function same(a: Val, b: Val, met = new Map<Val, Set<Val>>()): boolean {
-  if (a.kind !== b.kind) return false;
-  switch (a.kind) {
-    case 'num':
-      return a.value === (b as NumVal).value;
-    case 'str':
-      return a.value === (b as StrVal).value;
-    case 'bool':
-      return a.value === (b as BoolVal).value;
-    case 'word':
-      return a.name === (b as WordVal).name;
-    case 'ratio':
-      return a.left === (b as RatioVal).left && a.right === (b as RatioVal).right;
-    case 'list': {
-      const items = (b as ListVal).items;
-      const others = met.get(a) ?? new Set();
-      if (others.has(b)) return true;
-      met.set(a, others.add(b));
-      return a.items.length === items.length && a.items.every((v, i) => same(v, items[i]!, met));
-    }
-    default:
-      return a === b;
-  }
-}
 
 /** Values that stand for a tensor or can become one. */
 export const isTensorLike = (v: Val): v is TensorVal | TableVal => v.kind === 'tensor' || v.kind === 'table';
@@ -210,3 +136,172 @@ export const isTensorLike = (v: Val): v is TensorVal | TableVal => v.kind === 't
 /** The element type that numbers beside this value take: f32 where there is none. */
 export const dtypeOf = (v: TensorVal | TableVal | undefined): DType =>
   v === undefined ? 'f32' : v.kind === 'tensor' ? v.value.type.dtype : v.dtype;
+
+// ---- Sites ---------------------------------------------------------------------------------------------------------
+
+/** A parameter of the model while it is being put together; `role` may still change (`tune`). */
+export interface ParamSlot {
+  readonly name: string;
+  readonly type: TensorType;
+  role: ParamRole;
+  init?: Init;
+  readonly data?: Elements;
+  readonly span: Span;
+  /** Its one reading in the graph. */
+  readonly value: Value;
+}
+
+/** What can hold modules and parameters under names. */
+export interface Owner {
+  /** `base.blocks.0.attn`, or `base.blocks.0.attn.qkv@lora` for an adapter. */
+  readonly key: string;
+  readonly path: string;
+  readonly role: ParamRole;
+  readonly children: Map<string, Site>;
+  readonly params: Map<string, ParamSlot>;
+  /** Where `shared param` goes; absent outside of adapters. */
+  readonly shared?: string;
+}
+
+/** Where a module or parameter that is being made will live. */
+export interface Spot {
+  readonly owner: Owner;
+  readonly key: string;
+  readonly path: string;
+}
+
+export interface MaskInfo {
+  readonly slot: ParamSlot;
+  readonly over: 'base' | 'sum';
+}
+
+interface SiteBase {
+  readonly key: string;
+  readonly path: string;
+  readonly type: string;
+  readonly span: Span;
+  readonly role: ParamRole;
+  readonly children: Map<string, Site>;
+  readonly params: Map<string, ParamSlot>;
+  /** In statement order: the first is innermost. */
+  readonly grafts: Graft[];
+  /** Set when the site was traced. */
+  called: boolean;
+}
+
+export interface ModuleSite extends SiteBase {
+  readonly kind: 'module';
+  readonly decl: ModuleDecl;
+  readonly scope: Scope;
+  /** Sizes and options for people. */
+  readonly detail: string;
+}
+
+/** What a layer's operator reads. */
+export interface LayerOperands {
+  readonly x: Value;
+  readonly weight: Value | undefined;
+  readonly bias: Value | undefined;
+  /** Its parameters other than weight and bias. */
+  readonly rest: readonly Value[];
+  readonly origin: Origin;
+}
+
+/** A built-in layer: an operator with its own parameters. */
+export interface LayerSite extends SiteBase {
+  readonly kind: 'layer';
+  readonly layer: Layer;
+  readonly parts: readonly PartSite[];
+  mask?: MaskInfo;
+}
+
+export interface Layer {
+  readonly in: number;
+  readonly out: number;
+  /** The axis of the result that holds `out`: -1 or 1. */
+  readonly axis: number;
+  readonly detail: string;
+  /** Has a weight that a matrix or a kernel is, so that it can be masked and replaced. */
+  readonly weighted: boolean;
+  readonly run: (operands: LayerOperands) => Value;
+}
+
+/** Some rows of a fused layer. */
+export interface PartSite extends SiteBase {
+  readonly kind: 'part';
+  readonly whole: LayerSite;
+  readonly rows: readonly [start: number, end: number];
+}
+
+export interface LabelSite extends SiteBase {
+  readonly kind: 'label';
+  readonly owner: ModuleSite;
+  readonly stmt: SiteStmt;
+}
+
+export interface ListSite extends SiteBase {
+  readonly kind: 'list';
+  readonly items: readonly Site[];
+}
+
+export type Site = ModuleSite | LayerSite | PartSite | LabelSite | ListSite;
+
+/** One adapter on one site. */
+export interface Graft {
+  readonly name: string;
+  /** `<site key>@<name>` */
+  readonly scope: string;
+  readonly decl: AdapterDecl;
+  readonly args: ReadonlyMap<string, Val>;
+  readonly span: Span;
+  readonly site: Site;
+  readonly owner: Owner;
+  /** Its body's names, once the shapes at the site are known. */
+  body?: Scope | 'failed';
+  /** What the site was last called with: merged weights are worked out for such a tensor. */
+  input?: TensorType;
+}
+
+// ---- Scopes --------------------------------------------------------------------------------------------------------
+
+/** Names and what they are bound to, innermost first. */
+export class Scope {
+  readonly #names = new Map<string, Val>();
+
+  constructor(
+    readonly parent?: Scope,
+    /** Words of the choices of the declaration around: names that stand for themselves. */
+    readonly words?: ReadonlySet<string>,
+  ) {}
+
+  get(name: string): Val | undefined {
+    return this.#names.get(name) ?? this.parent?.get(name);
+  }
+
+  /** Bound in this very scope. */
+  own(name: string): Val | undefined {
+    return this.#names.get(name);
+  }
+
+  set(name: string, value: Val): void {
+    this.#names.set(name, value);
+  }
+
+  remove(name: string): void {
+    this.#names.delete(name);
+  }
+
+  isWord(name: string): boolean {
+    return (this.words?.has(name) ?? false) || (this.parent?.isWord(name) ?? false);
+  }
+
+  /** Every name in reach, for suggestions. */
+  names(): string[] {
+    return [...new Set([...this.#names.keys(), ...(this.words ?? []), ...(this.parent?.names() ?? [])])];
+  }
+
+  /** Names bound in this very scope, in order. */
+  ownNames(): string[] {
+    return [...this.#names.keys()];
+  }
+}

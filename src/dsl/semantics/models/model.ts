@@ -13,17 +13,16 @@ import type {
   VariantDecl,
 } from '../../ast.js';
 import type { SourceFacts } from '../../elaborated.js';
-import { noGenerators } from '../builtins/operator.js';
-import type { Engine } from '../evaluate/engine.js';
+import type { Engine, Facts } from '../evaluate/engine.js';
 import { turns } from '../evaluate/evaluate.js';
-import { type Facts, fillOptions } from '../evaluate/types.js';
-import { num, POISON, type Val } from '../evaluate/values.js';
-import { Scope } from '../names/scope.js';
+import { noGenerators } from '../evaluate/operator.js';
+import { fillOptions } from '../evaluate/types.js';
+import { type Graft, num, type Owner, type ParamSlot, POISON, Scope, type Site, type Val } from '../evaluate/values.js';
 import { undeclared, withArticle } from '../names/undeclared.js';
-import { suits, wants } from '../sites/grafts.js';
-import { instantiate } from '../sites/modules.js';
+import { suits, wants } from '../sites/adapters/pattern.js';
+import type { Pruning } from '../sites/masks/settings.js';
 import { type Start, select, selectAll } from '../sites/selectors.js';
-import { type Graft, type Owner, ownParams, type ParamSlot, type Site } from '../sites/site.js';
+import { ownParams } from '../sites/walk.js';
 import { instantiateVariant } from './variants.js';
 
 /** A backbone or head that the model binds. */
@@ -43,12 +42,6 @@ export interface Binding {
 export interface Adaptation {
   readonly stmt: AdaptStmt;
   readonly grafts: Graft[];
-}
-export interface Pruning {
-  readonly stmt: PruneStmt;
-  readonly sites: readonly Site[];
-  /** What its method's options are worked out in. */
-  readonly scope: Scope;
 }
 export interface Tuning {
   readonly stmt: TuneStmt;
@@ -218,7 +211,7 @@ function make(engine: Engine, plan: ModelPlan, root: Root, s: ModelBind, scope: 
   const site = engine.within({}, () =>
     decl.kind === 'variant'
       ? instantiateVariant(engine, decl, value, scope, spot, facts, [])
-      : instantiate(engine, decl, value, scope, spot, facts, preset),
+      : engine.instantiate(decl, value, scope, spot, { facts, preset }),
   );
   warnUnused(engine, site, found, from);
   return {

@@ -4,11 +4,11 @@ import { nearest } from '../../../diagnostics/suggest.js';
 import { isBatch } from '../../../ir/batch.js';
 import type { ModelDecl, SourceFile, TypeExpr } from '../../ast.js';
 import { formatType } from '../../format.js';
-import { optionHelp } from '../builtins/operator.js';
 import type { Engine } from '../evaluate/engine.js';
-import { fillOptions, fits, wordsIn } from '../evaluate/types.js';
-import { NONE, type Val } from '../evaluate/values.js';
-import { Scope } from '../names/scope.js';
+import { fillOptions, fits } from '../evaluate/types.js';
+import { NONE, Scope, type Val } from '../evaluate/values.js';
+import { optionHelp } from '../names/signature.js';
+import { wordsIn } from '../names/words.js';
 
 /** The model to compile: the one asked for, or the only one. */
 export function theModel(engine: Engine, file: SourceFile, name: string | undefined): ModelDecl {

@@ -2,10 +2,11 @@
 import type { Expr, SettingsDecl, Span } from '../../ast.js';
 import type { DeploySettings, TrainSettings } from '../../elaborated.js';
 import { lookup } from '../../lookup.js';
-import { noGenerators, optionHelp } from '../builtins/operator.js';
 import type { Engine } from '../evaluate/engine.js';
-import { describe, showNumber, type Val } from '../evaluate/values.js';
-import type { Scope } from '../names/scope.js';
+import { noGenerators } from '../evaluate/operator.js';
+import { describe, showNumber } from '../evaluate/show.js';
+import type { Scope, Val } from '../evaluate/values.js';
+import { optionHelp } from '../names/signature.js';
 
 export const DEFAULT_DEPLOY: DeploySettings = { adapters: 'auto', weights: 'f32', batch: [1], limits: 'baseline' };
 

@@ -4,7 +4,8 @@ import { nearest } from '../../../diagnostics/suggest.js';
 import type { Expr, IndexExpr, NamesBlock } from '../../ast.js';
 import type { CheckpointName, Source } from '../../elaborated.js';
 import type { Engine } from '../evaluate/engine.js';
-import { below, ownParams, type ParamSlot, type Site } from '../sites/site.js';
+import type { ParamSlot, Site } from '../evaluate/values.js';
+import { below, graftParams, ownParams } from '../sites/walk.js';
 import type { Binding, ModelPlan, Tuning } from './model.js';
 import { variantChain } from './variants.js';
 
@@ -52,12 +53,6 @@ export function sourcesOf(engine: Engine, plan: ModelPlan): Source[] {
     sources.push({ location: value, span, kind: 'mask', params, layouts: { espalier: identity(params) } });
   }
   return sources;
-}
-
-/** Parameters of an adapter, those of its own layers included. */
-export function graftParams(owner: { params: Map<string, ParamSlot>; children: Map<string, Site> }): string[] {
-  const own = [...owner.params.values()].map((p) => p.name);
-  return [...own, ...[...owner.children.values()].flatMap((c) => ownParams(c).map((p) => p.name))];
 }
 
 function backbone(

@@ -3,16 +3,16 @@ import type { PreprocessStep } from '../../../../runtime/program/program.js';
 import type { Arg, CallExpr, Expr, Span, VariantDecl } from '../../ast.js';
 import { lookup } from '../../lookup.js';
 import { spanOf, wordArg } from '../builtins/arguments.js';
-import { type Call, noGenerators, optionHelp, type Signature } from '../builtins/operator.js';
 import { operatorCall } from '../evaluate/calls.js';
-import type { Engine } from '../evaluate/engine.js';
-import { type Facts, fillOptions, wordsOfParams } from '../evaluate/types.js';
-import { describe } from '../evaluate/values.js';
+import type { Call, Engine, Facts } from '../evaluate/engine.js';
+import { noGenerators } from '../evaluate/operator.js';
+import { describe } from '../evaluate/show.js';
+import { fillOptions } from '../evaluate/types.js';
+import { type ModuleSite, Scope, type Spot } from '../evaluate/values.js';
 import type { Named } from '../names/library.js';
-import { Scope } from '../names/scope.js';
+import { optionHelp, type Signature } from '../names/signature.js';
 import { undeclared, withArticle } from '../names/undeclared.js';
-import { instantiate } from '../sites/modules.js';
-import type { ModuleSite, Spot } from '../sites/site.js';
+import { wordsOfParams } from '../names/words.js';
 
 /** The backbone or the variant that a variant fills in. */
 function target(engine: Engine, v: VariantDecl): { call: CallExpr; name: string } {
@@ -78,7 +78,7 @@ export function instantiateVariant(
       text: next ? `${withArticle(next.kind)}, not a backbone` : 'filled in here',
     });
   }
-  return made(() => instantiate(engine, next, full, inner, spot, facts));
+  return made(() => engine.instantiate(next, full, inner, spot, { facts }));
 }
 
 /** An argument of the caller as one of the variant's own: worked out where it was written, under a name that no one can write. */

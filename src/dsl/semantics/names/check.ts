@@ -2,16 +2,14 @@
 import { nearest } from '../../../diagnostics/suggest.js';
 import type { Arg, CallExpr, Decl, Expr, OptionParam, Span, Stmt, TensorParam, TypeExpr } from '../../ast.js';
 import { numbersWithUnits } from '../../walk.js';
-import { isLayerType, LAYER_TYPES, layerParameters } from '../builtins/layers.js';
-import { optionHelp, parameterNames, positional, wordsOf } from '../builtins/operator.js';
-import { OPERATORS } from '../builtins/operators.js';
-import { isNoneType, notAWord, TENSOR, TYPE_NAMES, wordsIn } from '../evaluate/types.js';
 import type { Report } from '../report.js';
 import { boundBy } from './bound.js';
 import { checkModels } from './check-models.js';
 import type { Library, Named } from './library.js';
 import { checkRecursion } from './recursion.js';
+import { type Builtins, optionHelp, parameterNames, positional, wordsOf } from './signature.js';
 import { undeclared } from './undeclared.js';
+import { isNoneType, notAWord, TENSOR, TYPE_NAMES, wordsIn } from './words.js';
 
 /** `later`: bound further down in the same body. */
 interface Names {
@@ -22,9 +20,9 @@ interface Names {
 
 const child = (n: Names, more: Iterable<string> = []): Names => ({ ...n, bound: new Set([...n.bound, ...more]) });
 
-export function checkNames(library: Library, report: Report): void {
+export function checkNames(library: Library, report: Report, builtins: Builtins): void {
   for (const file of library.userFiles) {
-    const checker = new Checker(library, report);
+    const checker = new Checker(library, report, builtins);
     for (const d of file.decls) {
       for (const n of [...numbersWithUnits(d)].sort((a, b) => a.span.start - b.span.start)) {
         const { unit } = n;
@@ -41,6 +39,7 @@ class Checker {
   constructor(
     readonly library: Library,
     readonly report: Report,
+    readonly builtins: Builtins,
   ) {}
 
   declaration(d: Decl): void {
@@ -57,8 +56,8 @@ class Checker {
         names.bound.add(d.base.name);
         if (d.target.kind === 'layer') {
           const { layer, from, to } = d.target;
-          if (layer.name !== 'Layer' && !isLayerType(layer.name)) {
-            const known = ['Layer', ...LAYER_TYPES];
+          if (layer.name !== 'Layer' && !this.builtins.layers.has(layer.name)) {
+            const known = ['Layer', ...this.builtins.layers.keys()];
             const near = nearest(layer.name, known);
             this.report.add(
               'ESP0202',
@@ -295,13 +294,13 @@ class Checker {
 
   name(e: Extract<Expr, { kind: 'name' }>, names: Names): void {
     const { name, span } = e;
-    if (names.bound.has(name) || names.words.has(name) || OPERATORS.has(name)) return;
+    if (names.bound.has(name) || names.words.has(name) || this.builtins.operators.has(name)) return;
     if (this.library.find(name, span.file)) return;
     if (names.later.has(name)) {
       this.report.add('ESP0217', { name }, { primary: { span, text: 'bound further down' } });
       return;
     }
-    const near = nearest(name, [...names.bound, ...names.words, ...OPERATORS.keys()]);
+    const near = nearest(name, [...names.bound, ...names.words, ...this.builtins.operators.keys()]);
     this.report.add(
       'ESP0201',
       { name },
@@ -332,7 +331,7 @@ class Checker {
       return;
     }
     const decl = this.library.find(callee.name, callee.span.file);
-    const op = decl ? undefined : OPERATORS.get(callee.name);
+    const op = decl ? undefined : this.builtins.operators.get(callee.name);
     if (decl) this.made(e, decl, inner);
     else if (op) {
       let at = 0;
@@ -342,9 +341,9 @@ class Checker {
         if (!op.open) this.option(a, callee.name, parameterNames(op));
         this.argument(a, wordsOf(op, param), inner, param);
       });
-    } else if (isLayerType(callee.name)) {
+    } else if (this.builtins.layers.has(callee.name)) {
       for (const a of e.args) {
-        this.option(a, callee.name, layerParameters(callee.name));
+        this.option(a, callee.name, this.builtins.layers.get(callee.name)!);
         this.argument(a, [], inner);
       }
     } else {
@@ -358,8 +357,8 @@ class Checker {
       this.report.add('ESP0217', { name: callee.name }, { primary: { span: callee.span, text: 'bound further down' } });
       return;
     }
-    const makers = [...LAYER_TYPES, ...this.library.makers(callee.span.file)];
-    const others = [...names.bound, ...OPERATORS.keys()];
+    const makers = [...this.builtins.layers.keys(), ...this.library.makers(callee.span.file)];
+    const others = [...names.bound, ...this.builtins.operators.keys()];
     this.report.attempt(() =>
       undeclared(this.library, this.report, {
         what: 'module or operator',

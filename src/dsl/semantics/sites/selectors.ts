@@ -3,10 +3,8 @@ import { nearest } from '../../../diagnostics/suggest.js';
 import type { IndexItem, Selector, SelectorStep, Span } from '../../ast.js';
 import type { Engine } from '../evaluate/engine.js';
 import { at, bounds } from '../evaluate/indexing.js';
-import { POISON } from '../evaluate/values.js';
-import type { Scope } from '../names/scope.js';
+import { type ModuleSite, type ParamSlot, POISON, type Scope, type Site } from '../evaluate/values.js';
 import { Stop } from '../report.js';
-import type { ModuleSite, ParamSlot, Site } from './site.js';
 
 export interface Match {
   readonly site: Site;

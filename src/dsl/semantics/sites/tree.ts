@@ -1,7 +1,7 @@
 /** The module tree as `inspect` shows it. */
 import type { AppliedAdapter, SiteNode } from '../../elaborated.js';
-import { graftParams } from '../models/sources.js';
-import type { Graft, Site } from './site.js';
+import type { Graft, Site } from '../evaluate/values.js';
+import { graftParams } from './walk.js';
 
 export const appliedAdapter = (g: Graft): AppliedAdapter => ({
   name: g.name,

@@ -1,42 +1,48 @@
 /** The engine: puts the parts of elaboration together. */
 
-import type { Label } from '../../../diagnostics/types.js';
-import { dependsOnInput } from '../../../ir/affine/parse.js';
-import { perSample } from '../../../ir/batch.js';
-import { build } from '../../../ir/build.js';
-import { ShapeError } from '../../../ir/graph.js';
-import { showType, sizeOf } from '../../../ir/ops/shapes.js';
-import type { Origin, TensorType, Value } from '../../../ir/types.js';
-import type { Span } from '../../ast.js';
-import type { ElaborateOptions } from '../../elaborated.js';
-import { makeLayer } from '../builtins/layers.js';
-import type { Library } from '../names/library.js';
-import type { Report } from '../report.js';
-import { baseMember, callBase, callSite } from '../sites/base.js';
-import { instantiate } from '../sites/modules.js';
-import { ParamStore } from '../sites/site.js';
-import { runBlock } from './block.js';
-import { Budget } from './budget.js';
-import { callExpr } from './calls.js';
-import type { Engine, Operand } from './engine.js';
-import { evaluate } from './evaluate.js';
-import { castHelp, dimension, number, tensorOf, truth, whole } from './numbers.js';
-import { showShape } from './values.js';
+import type { Label } from '../../diagnostics/types.js';
+import { dependsOnInput } from '../../ir/affine/parse.js';
+import { perSample } from '../../ir/batch.js';
+import { build } from '../../ir/build.js';
+import { ShapeError } from '../../ir/graph.js';
+import { showType, sizeOf } from '../../ir/ops/shapes.js';
+import type { Origin, TensorType, Value } from '../../ir/types.js';
+import type { Span } from '../ast.js';
+import type { ElaborateOptions } from '../elaborated.js';
+import { BUILTINS } from './builtins/builtins.js';
+import { makeLayer } from './builtins/layers.js';
+import { runBlock } from './evaluate/block.js';
+import { Budget } from './evaluate/budget.js';
+import { callExpr } from './evaluate/calls.js';
+import type { Engine, Operand } from './evaluate/engine.js';
+import { evaluate } from './evaluate/evaluate.js';
+import { castHelp, dimension, number, tensorOf, truth, whole } from './evaluate/numbers.js';
+import { ParamStore } from './evaluate/params.js';
+import { showShape } from './evaluate/show.js';
+import type { Library } from './names/library.js';
+import type { Report } from './report.js';
+import { baseMember, callBase } from './sites/adapters/base.js';
+import { Memo, type Tracer } from './sites/memo.js';
+import { instantiate } from './sites/modules/make.js';
+import { callSite } from './sites/trace.js';
 
-export function makeEngine(report: Report, library: Library, options: ElaborateOptions): Engine {
+export function makeEngine(report: Report, library: Library, options: ElaborateOptions): Tracer {
   let streams = 0;
-  const engine: Engine = {
+  const engine: Tracer = {
     report,
     library,
     options,
     params: new ParamStore(),
     budget: new Budget(report),
+    ...BUILTINS,
+    tables: new Map(),
+    memo: new Memo(),
     grafted: new Map(),
     frame: {},
     evaluate: (e, scope, spot) => evaluate(engine, e, scope, spot),
     runBlock: (statements, scope, owner, spot) => runBlock(engine, statements, scope, owner, spot),
     callExpr: (e, scope, spot) => callExpr(engine, e, scope, spot),
-    instantiate: (decl, e, scope, spot) => instantiate(engine, decl, e, scope, spot),
+    instantiate: (decl, e, scope, spot, known) => instantiate(engine, decl, e, scope, spot, known),
     makeLayer: (type, e, scope, spot) => makeLayer(engine, type, e, scope, spot),
     callSite: (site, args, span, level) => callSite(engine, site, args, span, level),
     callBase: (site, level, args, span) => callBase(engine, site, level, args, span),

@@ -1,19 +1,14 @@
-/** `prune` statements: checked settings, masks as constant parameters, and each criterion's score as a function of the weight. */
+import { nearest } from '../../../../diagnostics/suggest.js';
+import type { PruneJob } from '../../../../ir/prune.js';
+import type { Arg, Expr, PruneStmt } from '../../../ast.js';
+import { operatorCall } from '../../evaluate/calls.js';
+import type { Engine } from '../../evaluate/engine.js';
+import { noGenerators } from '../../evaluate/operator.js';
+import { showNumber } from '../../evaluate/show.js';
+import type { LayerSite, ParamSlot, Scope, Site } from '../../evaluate/values.js';
+import { optionHelp, type Signature } from '../../names/signature.js';
 
-import { nearest } from '../../../diagnostics/suggest.js';
-import { input, paramRef } from '../../../ir/graph.js';
-import type { Func } from '../../../ir/types.js';
-import type { Arg, CriterionDecl, Expr, PruneStmt } from '../../ast.js';
-import type { PruneJob, PruneTarget } from '../../elaborated.js';
-import { noGenerators, optionHelp, type Signature } from '../builtins/operator.js';
-import { operatorCall } from '../evaluate/calls.js';
-import type { Engine } from '../evaluate/engine.js';
-import { describe, showNumber, showShape, tensorVal, type Val } from '../evaluate/values.js';
-import type { Pruning } from '../models/model.js';
-import { Scope } from '../names/scope.js';
-import { undeclared, withArticle } from '../names/undeclared.js';
-import { bindTensors } from './modules.js';
-import type { LayerSite, ParamSlot, Site } from './site.js';
+/** What a `prune` statement asks for: how much, where and in which pattern. */
 
 type Shape = PruneJob['shape'];
 
@@ -33,86 +28,7 @@ const BLOCK: Signature = {
   params: ['rows', 'columns?'],
 };
 
-/** Makes the masks and what is needed to find them. Masks must exist before anything is traced. */
-export function pruneJobs(engine: Engine, prunings: readonly Pruning[]): PruneJob[] {
-  const taken = new Map<Site, PruneStmt>();
-  return prunings.flatMap(
-    ({ stmt, sites, scope }) =>
-      engine.report.attempt(() => {
-        const criterion = criterionOf(engine, stmt);
-        const settings = readSettings(engine, stmt, scope);
-        const layers = sites.filter((s): s is LayerSite => s.kind === 'layer');
-        if (!criterion) return [];
-        const targets: PruneTarget[] = [];
-        const score: Func[] = [];
-        for (const site of layers) {
-          const before = taken.get(site);
-          if (before) {
-            engine.report.add(
-              'ESP0342',
-              { site: site.path },
-              {
-                primary: { span: stmt.span, text: 'again here' },
-                secondary: [{ span: before.span, text: 'first here' }],
-              },
-            );
-            continue;
-          }
-          taken.set(site, stmt);
-          engine.report.attempt(() => {
-            const weight = site.params.get('weight')!;
-            divides(engine, stmt, site, weight, settings.shape);
-            score.push(scoreOf(engine, criterion, stmt, weight));
-            const slot = maskFor(engine, weight, stmt);
-            site.mask = { slot, over: settings.over };
-            targets.push({ param: weight.name, mask: slot.name, site: site.path });
-          });
-        }
-        const job: PruneJob = {
-          criterion: criterion.name.name,
-          span: stmt.span,
-          targets,
-          score,
-          ...settings,
-          ...(stmt.from ? { from: stmt.from.value } : {}),
-        };
-        return [job];
-      }) ?? [],
-  );
-}
-
-function criterionOf(engine: Engine, stmt: PruneStmt): CriterionDecl | undefined {
-  const callee = stmt.method.callee;
-  const name = callee.kind === 'name' ? callee.name : '';
-  const decl = engine.library.find(name, callee.span.file);
-  if (decl?.kind === 'criterion') {
-    const more = decl.params.slice(1)[0];
-    if (more && !stmt.from) {
-      engine.report.stop(
-        'ESP0343',
-        { criterion: name, needs: more.name.name },
-        { primary: { span: callee.span, text: 'used here' }, secondary: [{ span: more.span, text: 'asked for here' }] },
-      );
-    }
-    return decl;
-  }
-  const all = engine.library.makers(callee.span.file, ['criterion']);
-  return undeclared(engine.library, engine.report, {
-    what: 'criterion',
-    name,
-    span: callee.span,
-    candidates: all,
-    ...(decl ? { text: `${withArticle(decl.kind)}, not a criterion` } : {}),
-    help: [
-      ...(all.length > 0 ? [`There are: ${all.join(', ')}.`] : []),
-      'Procedures that search for a mask (learned rates, second-order updates) are not in this version.',
-    ],
-  });
-}
-
-// ---- Settings ------------------------------------------------------------------------------------------------------
-
-function readSettings(engine: Engine, stmt: PruneStmt, scope: Scope): Settings {
+export function readSettings(engine: Engine, stmt: PruneStmt, scope: Scope): Settings {
   const of = describeCallee(stmt);
   noGenerators(engine.report, stmt.method);
   const args = new Map<string, Arg>();
@@ -247,7 +163,7 @@ function badShape(engine: Engine, e: Expr, of: string): never {
 }
 
 /** Blocks tile a weight, seen as a matrix [out, everything else], and patterns its input axis, without a rest. */
-function divides(engine: Engine, stmt: PruneStmt, site: LayerSite, weight: ParamSlot, shape: Shape): void {
+export function divides(engine: Engine, stmt: PruneStmt, site: LayerSite, weight: ParamSlot, shape: Shape): void {
   const [out, ...more] = weight.type.shape;
   const width = more.reduce((p, d) => p * d, 1);
   const refuse = (what: string, size: number, by: number): never =>
@@ -263,37 +179,10 @@ function divides(engine: Engine, stmt: PruneStmt, site: LayerSite, weight: Param
   if (shape.kind === 'nm' && width % shape.of !== 0) refuse('the pattern length', width, shape.of);
 }
 
-// ---- Scores --------------------------------------------------------------------------------------------------------
-
-function scoreOf(engine: Engine, criterion: CriterionDecl, stmt: PruneStmt, weight: ParamSlot): Func {
-  const name = criterion.name.name;
-  const scope = new Scope();
-  const inputs = criterion.params.slice(0, 1).map((p) => input(p.name.name, weight.type));
-  const args = inputs.map((v) => ({ value: tensorVal(v) as Val, span: stmt.span }));
-  const span = criterion.value.span;
-  const traced = engine.report.onBehalfOf(stmt.span, `\`${name}\` scores ${weight.name} here`, () => {
-    // What else the criterion reads is found together with the mask and not traced here.
-    if (criterion.params.length > 1) return undefined;
-    bindTensors(engine, name, criterion.params, scope, args, stmt.span);
-    return engine.tensor(engine.evaluate(criterion.value, scope), span);
-  });
-  if (!traced) return { name: 'score', inputs, results: [], updates: [] };
-  if (traced.type.shape.join() !== weight.type.shape.join()) {
-    engine.report.stop(
-      'ESP0344',
-      { criterion: name, expected: showShape(weight.type.shape), found: showShape(traced.type.shape) },
-      {
-        primary: { span, text: `this is ${describe(tensorVal(traced))}` },
-        secondary: [{ span: stmt.span, text: 'used here' }],
-      },
-    );
-  }
-  return { name: 'score', inputs, results: [{ name: 'score', value: traced }], updates: [] };
-}
-
-function maskFor(engine: Engine, weight: ParamSlot, stmt: PruneStmt): ParamSlot {
-  const name = `${weight.name}#mask`;
-  const origin = { ...engine.origin(stmt.span), scope: name };
-  const value = paramRef({ name, type: weight.type, role: 'constant', origin });
-  return engine.params.add({ name, type: weight.type, role: 'constant', span: stmt.span, value });
+/** A `prune` statement, with the sites that it selects. */
+export interface Pruning {
+  readonly stmt: PruneStmt;
+  readonly sites: readonly Site[];
+  /** What its method's options are worked out in. */
+  readonly scope: Scope;
 }

@@ -4,8 +4,7 @@ import type { Span } from '../../ast.js';
 import type { Source } from '../../elaborated.js';
 import type { Engine } from '../evaluate/engine.js';
 import type { ModelPlan } from '../models/model.js';
-import { graftParams } from '../models/sources.js';
-import { ownParams } from './site.js';
+import { graftParams, ownParams } from '../sites/walk.js';
 
 /** All parameters: a ViT of 2 billion. */
 const MOST_BYTES = 8 * 2 ** 30;

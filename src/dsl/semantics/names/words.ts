@@ -1,0 +1,35 @@
+/** Types by name, and the words that their choices hold: names that stand for themselves. */
+import { nearest } from '../../../diagnostics/suggest.js';
+import type { NameExpr, OptionParam, TypeExpr } from '../../ast.js';
+import type { Report } from '../report.js';
+
+export const TYPE_NAMES = ['int', 'float', 'bool', 'string', 'module'];
+/** What only an argument of a function may be. */
+export const TENSOR = 'tensor';
+
+/** `none` where a type is expected: it is one beside others. */
+export const isNoneType = (t: TypeExpr): boolean => t.kind === 'type_name' && t.name === 'none';
+
+/** The words that a type's choices hold. */
+export function wordsIn(t: TypeExpr): string[] {
+  if (t.kind === 'type_enum') return t.options.map((o) => o.name);
+  if (t.kind === 'type_union') return t.items.flatMap(wordsIn);
+  if (t.kind === 'type_list') return wordsIn(t.item);
+  return [];
+}
+
+export const wordsOfParams = (params: readonly OptionParam[]): Set<string> =>
+  new Set(params.flatMap((p) => wordsIn(p.type)));
+
+/** A name where a word of a choice is expected, and neither is one. */
+export function notAWord(report: Report, e: NameExpr, option: string, choices: readonly string[]): never {
+  const near = nearest(e.name, choices);
+  return report.stop(
+    'ESP0210',
+    { option, found: `\`${e.name}\``, choices },
+    {
+      primary: { span: e.span, text: 'not a choice' },
+      help: near === undefined ? [] : [`Did you mean \`${near}\`?`],
+    },
+  );
+}

@@ -1,0 +1,63 @@
+/**
+ * What tracing remembers while a model is put together, and what it is in the middle of. The engine of this room carries it, so that nothing
+ * of one model is left when the next one is traced.
+ */
+import type { TensorType, Value } from '../../../ir/types.js';
+import type { ModuleDecl, Span } from '../../ast.js';
+import type { ArgVal, Engine } from '../evaluate/engine.js';
+import type { Site, Val } from '../evaluate/values.js';
+
+/** The engine as this room sees it. */
+export interface Tracer extends Engine {
+  readonly memo: Memo;
+}
+
+/** A call of a site with its first `level` adapters, and what stands for its result. */
+export interface Hole {
+  readonly level: number;
+  readonly args: readonly ArgVal[];
+  readonly span: Span;
+  readonly value: Value;
+}
+
+/** An adapter that is being traced, with the holes that it left. */
+export interface Open {
+  readonly site: Site;
+  readonly level: number;
+  readonly holes: Hole[];
+}
+
+/** What a layer with some of its adapters comes to. */
+export interface Merged {
+  readonly weight: Value;
+  readonly bias: Value | undefined;
+}
+
+/** What is known of one site. */
+export interface Known {
+  /** Results of calls, by what they were called with. */
+  readonly results: Map<string, Val>;
+  /** Types of the results without adapters; undefined where it is no tensor. */
+  readonly types: Map<string, TensorType | undefined>;
+  /** By the number of adapters; undefined where there is no such weight, which was said. */
+  readonly merged: Map<number, Merged | undefined>;
+}
+
+export class Memo {
+  /** Declarations that modules are being made of, outermost first: a module that contains itself shows here. */
+  readonly making: ModuleDecl[] = [];
+  /** Labelled stretches that are being traced: one that calls itself has no end. */
+  readonly running = new Set<Site>();
+  /** Adapters that are being traced, innermost last. */
+  readonly adapting: Open[] = [];
+  readonly #known = new Map<Site, Known>();
+
+  of(site: Site): Known {
+    let known = this.#known.get(site);
+    if (!known) {
+      known = { results: new Map(), types: new Map(), merged: new Map() };
+      this.#known.set(site, known);
+    }
+    return known;
+  }
+}
