@@ -319,6 +319,16 @@ export const CASES: { readonly [O in Exclude<OpName, 'solve'>]: readonly Case[] 
       const lse = m.op('aux', [a], { output: 'lse' });
       return [build.add(a, 1), build.mul(lse, 2)];
     },
+    (m) => build.aux(m.op('softmax', [m.input([3, 500], 'f32', wide([3, 500]))], { axis: 1 }), 'lse'),
+    (m) => build.aux(m.op('softmax', [m.input([2, 5, 6])], { axis: 1 }), 'lse'),
+    (m) => {
+      const y = m.op('layer_norm', [m.input([3, 7, 65])], { eps: 1e-3 });
+      return [build.aux(y, 'rstd'), build.aux(y, 'mean')];
+    },
+    (m) => {
+      const y = m.op('group_norm', [m.input([2, 6, 5, 3]), m.param([6]), m.param([6])], { groups: 2, eps: 1e-3 });
+      return [y, build.aux(y, 'mean'), build.aux(y, 'rstd')];
+    },
   ],
 };
 

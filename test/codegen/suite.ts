@@ -9,7 +9,7 @@ import { agrees, type Choice, compiled, entryOf, Model, openRunner, type Runner 
 import { lifted } from './lift.js';
 import { CASES, TOLERANCE } from './operators.js';
 import { randomPrograms } from './random-programs.js';
-import { SEVERAL, statistics } from './several.js';
+import { SEVERAL } from './several.js';
 import { TINY, vit } from './vit.js';
 
 /** The software drivers that tests know; each has test files of its own. */
@@ -67,11 +67,6 @@ export async function operatorSuite(driver: Driver): Promise<void> {
       expect(entryOf(g).dispatches.length).toBe(dispatches);
       const { model, results: all, expected } = lifted(m, results, 3)!;
       await agrees(run, model, all, { choices: choicesOn(driver), expected });
-    });
-
-    it('several results: the statistics of rows', async () => {
-      const { model, results, expected } = statistics();
-      await agrees(run, model, results, { choices: choicesOn(driver), expected });
     });
 
     for (const op of OP_NAMES) {

@@ -31,13 +31,16 @@ export function expandFully(value: Value): Value {
   let root = value;
   for (;;) {
     let changed = false;
-    // Other results first, while their owners are still there.
-    const whole = rewriteValues([root], (v, inputs) => {
-      const owner = inputs[0];
-      const def = v.op === 'aux' && owner ? auxOf(owner, v.attrs.output) : undefined;
-      return def?.decompose ? def.decompose(build, owner!.inputs, owner!.attrs) : withInputs(v, inputs);
-    });
-    root = whole(root);
+    // Other results first, while their owners are still there. They may become results of another owner.
+    for (let before: Value | undefined; before !== root; ) {
+      before = root;
+      const whole = rewriteValues([root], (v, inputs) => {
+        const owner = inputs[0];
+        const def = v.op === 'aux' && owner ? auxOf(owner, v.attrs.output) : undefined;
+        return def?.decompose ? def.decompose(build, owner!.inputs, owner!.attrs) : withInputs(v, inputs);
+      });
+      root = whole(root);
+    }
     const image = rewriteValues([root], (v, inputs) => {
       const def = OPS[v.op] as unknown as OpDef<OpName>;
       if (!def.decompose) return withInputs(v, inputs);

@@ -128,17 +128,32 @@ conv(rand(2, 3, 5, 5), rand(3, 1, 3, 3), None, [1, 1], [1, 1, 1, 1], [1, 1], 3, 
 
 # Composites
 x = rand(2, 3, 5)
-case("softmax", {"axis": 1}, [x], x.softmax(1))
-case("softmax", {"axis": 2}, [x * 500], (x * 500).softmax(2), "large scores")
+case("softmax", {"axis": 1}, [x], x.softmax(1), aux={"lse": x.logsumexp(1)})
+case("softmax", {"axis": 2}, [x * 500], (x * 500).softmax(2), "large scores", {"lse": (x * 500).logsumexp(2)})
 g, s = rand(5), rand(5)
-case("layer_norm", {"eps": 1e-6}, [x, g, s], F.layer_norm(x, (5,), g, s, 1e-6))
-case("layer_norm", {"eps": 1e-5}, [x, g], F.layer_norm(x, (5,), g, None, 1e-5))
-case("layer_norm", {"eps": 1e-5}, [x], F.layer_norm(x, (5,), None, None, 1e-5))
+
+
+def layer_norm(inputs, eps):
+    y, mean, rstd = torch.native_layer_norm(inputs[0], (5,), *inputs[1:], *[None] * (3 - len(inputs)), eps)
+    case("layer_norm", {"eps": eps}, inputs, y, aux={"mean": mean.squeeze(-1), "rstd": rstd.squeeze(-1)})
+
+
+layer_norm([x, g, s], 1e-6)
+layer_norm([x, g], 1e-5)
+layer_norm([x], 1e-5)
 x, g, s = rand(2, 6, 3, 2), rand(6), rand(6)
 mean, var = rand(6), rand(6).abs() + 0.1
 case("batch_norm", {"eps": 1e-5}, [x, g, s, mean, var], F.batch_norm(x, mean, var, g, s, False, 0.0, 1e-5))
-case("group_norm", {"groups": 3, "eps": 1e-5}, [x, g, s], F.group_norm(x, 3, g, s, 1e-5))
-case("group_norm", {"groups": 1, "eps": 1e-5}, [x], F.group_norm(x, 1, None, None, 1e-5))
+
+
+def group_norm(inputs, groups, eps):
+    n, c, *rest = inputs[0].shape
+    y, mean, rstd = torch.native_group_norm(*inputs, *[None] * (3 - len(inputs)), n, c, math.prod(rest), groups, eps)
+    case("group_norm", {"groups": groups, "eps": eps}, inputs, y, aux={"mean": mean, "rstd": rstd})
+
+
+group_norm([x, g, s], 3, 1e-5)
+group_norm([x], 1, 1e-5)
 q, k, v = rand(2, 3, 4, 8), rand(2, 3, 5, 8), rand(2, 3, 5, 6)
 scale = 1 / math.sqrt(8)
 scores = q @ k.transpose(-1, -2) * scale

@@ -7,7 +7,8 @@ import { EspalierError } from '../../diagnostics/types.js';
 import { build } from '../../ir/build.js';
 import { make, rewriteFunc, withInputs } from '../../ir/graph.js';
 import { Interner } from '../../ir/intern.js';
-import { OPS } from '../../ir/ops/index.js';
+import type { OpDef } from '../../ir/ops/define.js';
+import { auxOf, OPS } from '../../ir/ops/index.js';
 import { sizeOf } from '../../ir/ops/shapes.js';
 import type { Func, OpName, Value } from '../../ir/types.js';
 import { TILE_N, tiles } from '../buffers/layout.js';
@@ -17,17 +18,6 @@ import { placeOf } from '../place.js';
 import { type SplitOptions, splitSums } from './split-sums.js';
 
 type Lowering = (v: never, inputs: readonly Value[]) => Value;
-
-/** Group norm is layer norm over [b, groups, rest], then a gain and a shift for each channel. */
-function groupNorm(v: Extract<Value, { op: 'group_norm' }>, [x, gain, shift]: readonly Value[]): Value {
-  const shape = x!.type.shape;
-  const { groups, eps } = v.attrs;
-  const flat = build.reshape(x!, [shape[0]!, groups, sizeOf(shape) / (shape[0]! * groups)]);
-  let y = build.reshape(build.layerNorm(flat, undefined, undefined, eps), shape);
-  const over = (p: Value): Value => build.reshape(p, [shape[1]!, ...shape.slice(2).map(() => 1)]);
-  if (gain) y = build.mul(y, over(gain));
-  return shift ? build.add(y, over(shift)) : y;
-}
 
 /** At most this many parts go into one concat, so that a kernel that only concatenates keeps within eight buffers. */
 const MOST_PARTS = 6;
@@ -90,20 +80,28 @@ function cutOutputs(v: Value, limits: PackingLimits): Value {
   return concat(joined as Extract<Value, { op: 'concat' }>, parts);
 }
 
+/** Operators without kernels, which become what they mean. */
+const DECOMPOSED: ReadonlySet<OpName> = new Set(['batch_norm', 'group_norm', 'resize']);
+
 const LOWERINGS: { readonly [O in OpName]?: Lowering } = {
-  group_norm: groupNorm,
   concat,
   slice,
-  batch_norm: (v: Value, inputs: readonly Value[]) => decomposed(v, inputs),
-  resize: (v: Value, inputs: readonly Value[]) => decomposed(v, inputs),
   solve: (v: Value): Value => {
     throw new EspalierError([diagnostic('ESP0601', { operator: v.op }, placeOf(v))]);
   },
 };
 
-function decomposed(v: Value, inputs: readonly Value[]): Value {
-  const rule = OPS[v.op].decompose as unknown as (b: typeof build, inputs: readonly Value[], attrs: object) => Value;
-  return rule(build, inputs, v.attrs);
+/** Other results of operators without kernels, while these stand there. */
+function others(v: Value, inputs: readonly Value[]): Value {
+  const owner = inputs[0];
+  if (v.op !== 'aux' || !owner || !DECOMPOSED.has(owner.op)) return withInputs(v, inputs);
+  return auxOf(owner, v.attrs.output)!.decompose!(build, owner.inputs, owner.attrs);
+}
+
+function lowered(v: Value, inputs: readonly Value[], options: SplitOptions): Value {
+  if (DECOMPOSED.has(v.op)) return (OPS[v.op] as unknown as OpDef<OpName>).decompose!(build, inputs, v.attrs);
+  const rule = LOWERINGS[v.op] as ((v: Value, inputs: readonly Value[]) => Value) | undefined;
+  return rule ? rule(v, inputs) : cutOutputs(withInputs(v, inputs), options);
 }
 
 /**
@@ -111,11 +109,8 @@ function decomposed(v: Value, inputs: readonly Value[]): Value {
  * @throws EspalierError (ESP0601) for an operator that no kernel computes.
  */
 export function lower(func: Func, options: SplitOptions): Func {
-  const lowered = rewriteFunc(func, (v, inputs) => {
-    const rule = LOWERINGS[v.op] as ((v: Value, inputs: readonly Value[]) => Value) | undefined;
-    return rule ? rule(v, inputs) : cutOutputs(withInputs(v, inputs), options);
-  });
-  const merged = mergeEqual(splitSums(lowered, options));
+  const plain = rewriteFunc(rewriteFunc(func, others), (v, inputs) => lowered(v, inputs, options));
+  const merged = mergeEqual(splitSums(plain, options));
   // A value that is two results of the function is stored twice: the second time as a copy.
   const seen = new Set<Value>();
   const results = merged.results.map(({ name, value }) => {

@@ -106,7 +106,7 @@ function program(
       for (const [name, { value, buffer }] of others) {
         const { shape } = value.type;
         const coords = shape.length === kept.length ? rowCoords : keptCoords(shape, kept, rowCoords);
-        store(r, buffer, flattenStored(coords, shape), stats[plan.others![name]!]!, real);
+        store(r, buffer, flattenStored(coords, shape), plan.others![name]!(r, stats), real);
       }
     });
   }

@@ -39,8 +39,8 @@ export interface RowPlan {
   /** Reduced axes of the input, ascending. */
   readonly axes: readonly number[];
   readonly passes: readonly Pass[];
-  /** Which statistics are other results of the operator, by their names: numbers of passes. One number for each row. */
-  readonly others?: Readonly<Record<string, number>>;
+  /** Other results of the operator by their names, from the statistics: one number for each row. */
+  readonly others?: Readonly<Record<string, (r: Reader, stats: readonly Expr[]) => Expr>>;
   /** The result for one element, of the input's shape; absent when a row gives one number, which is the last statistic. */
   readonly element?: (r: Reader, x: Expr, stats: readonly Expr[], coords: readonly Index[]) => Expr;
 }
@@ -60,7 +60,7 @@ const mean =
 
 function normalising(v: Value, eps: number, count: number): Pick<RowPlan, 'passes' | 'others' | 'element'> {
   return {
-    others: { mean: 0, rstd: 1 },
+    others: { mean: (_r, stats) => stats[0]!, rstd: (_r, stats) => stats[1]! },
     passes: [
       { type: 'f32', fold: 'sum', element: itself, finish: mean(count) },
       {
@@ -120,7 +120,7 @@ export function rowPlan(v: Value): RowPlan | undefined {
         input,
         axes: [v.attrs.axis],
         passes: [...fold('max', whole), { type: 'f32', fold: 'sum', element: weight, finish: whole }],
-        others: { max: 0, sum: 1 },
+        others: { lse: (r, stats) => r.b.let(add(stats[0]!, builtin('log', stats[1]!))) },
         element: (r, x, stats) => arith(r, weight(r, x, stats), '/', stats[1]!),
       };
     }

@@ -1,8 +1,9 @@
 /** Composite operators: kept whole because kernels and rewrites know them; each means its decomposition. */
 import { isBatch } from '../batch.js';
-import type { Value } from '../types.js';
+import type { TensorType, Value } from '../types.js';
 import type { Builder } from './builder.js';
 import type { OpDef } from './define.js';
+import { attentionScores, logSumExp } from './decompose/attention.js';
 import { costEach, costFree, traffic } from './define.js';
 import * as derive from './derivatives/composite.js';
 import { refuse } from './errors.js';
@@ -10,6 +11,8 @@ import {
   attentionLse,
   attentionReference,
   normReference,
+  rowStatistics,
+  softmaxLse,
   softmaxReference,
   solveReference,
 } from './reference/composite.js';
@@ -26,6 +29,12 @@ import {
   tryBroadcast,
 } from './shapes.js';
 
+/** The type without an axis. */
+const without = ({ dtype, shape }: TensorType, axis: number): TensorType => ({
+  dtype,
+  shape: shape.filter((_, i) => i !== axis),
+});
+
 export const softmax: OpDef<'softmax'> = {
   family: 'composite',
   doc: 'e^x divided by its sum along `axis`.',
@@ -37,6 +46,14 @@ export const softmax: OpDef<'softmax'> = {
     return inputs[0]!.type;
   },
   reference: softmaxReference,
+  aux: {
+    lse: {
+      doc: 'log Σ e^x along `axis`, which goes away.',
+      type: (inputs, { axis }) => without(inputs[0]!.type, axis),
+      reference: softmaxLse,
+      decompose: (b, [x], { axis }) => logSumExp(b, x!, axis),
+    },
+  },
   cost: costEach(4),
   decompose: (b, [x], { axis }) => {
     const e = b.exp(b.sub(x!, b.max(x!, [axis], true)));
@@ -45,11 +62,17 @@ export const softmax: OpDef<'softmax'> = {
   derivative: derive.softmax,
 };
 
-/** (x - mean) / sqrt(variance + eps), both over `axes`. */
-function normalised(b: Builder, x: Value, axes: readonly number[], eps: number): Value {
-  const centred = b.sub(x, b.mean(x, axes, true));
-  return b.mul(centred, b.rsqrt(b.add(b.mean(b.mul(centred, centred), axes, true), eps)));
+/** x minus its mean along the axis. */
+const centred = (b: Builder, x: Value, axis: number): Value => b.sub(x, b.mean(x, [axis], true));
+
+/** 1/√(variance + eps) along the axis, which stays as 1. */
+function reciprocalDeviation(b: Builder, x: Value, axis: number, eps: number): Value {
+  const c = centred(b, x, axis);
+  return b.rsqrt(b.add(b.mean(b.mul(c, c), [axis], true), eps));
 }
+
+const normalised = (b: Builder, x: Value, axis: number, eps: number): Value =>
+  b.mul(centred(b, x, axis), reciprocalDeviation(b, x, axis, eps));
 
 const affine = (b: Builder, x: Value, gain: Value | undefined, shift: Value | undefined): Value => {
   const scaled = gain ? b.mul(x, gain) : x;
@@ -78,10 +101,26 @@ export const layer_norm: OpDef<'layer_norm'> = {
     const d = type.shape.at(-1)!;
     return normReference(x!, d, eps, type, (i) => i % d, gain, shift);
   },
+  aux: {
+    mean: {
+      doc: 'The mean of each row.',
+      type: ([x]) => without(x!.type, x!.type.shape.length - 1),
+      reference: ([x], _attrs, type) => ({ type, data: rowStatistics(x!, x!.type.shape.at(-1)!, 0).mean }),
+      decompose: (b, [x]) => b.mean(x!, [x!.type.shape.length - 1]),
+    },
+    rstd: {
+      doc: '1/√(variance + eps) of each row.',
+      type: ([x]) => without(x!.type, x!.type.shape.length - 1),
+      reference: ([x], { eps }, type) => ({ type, data: rowStatistics(x!, x!.type.shape.at(-1)!, eps).rstd }),
+      decompose: (b, [x], { eps }) => {
+        const axis = x!.type.shape.length - 1;
+        return b.reshape(reciprocalDeviation(b, x!, axis, eps), without(x!.type, axis).shape);
+      },
+    },
+  },
   cost: costEach(7),
-  decompose: (b, [x, gain, shift], { eps }) =>
-    affine(b, normalised(b, x!, [x!.type.shape.length - 1], eps), gain, shift),
-  derivative: 'decompose',
+  decompose: (b, [x, gain, shift], { eps }) => affine(b, normalised(b, x!, x!.type.shape.length - 1, eps), gain, shift),
+  derivative: derive.layer_norm,
 };
 
 /** A vector over channels, shaped to broadcast against [b, c, ...]. */
@@ -129,6 +168,17 @@ export const batch_norm: OpDef<'batch_norm'> = {
   derivative: 'decompose',
 };
 
+/** [b, groups, elements of the group]. */
+function inGroups(b: Builder, x: Value, groups: number): Value {
+  const { shape } = x.type;
+  return b.reshape(x, [shape[0]!, groups, sizeOf(shape) / (shape[0]! * groups)]);
+}
+
+const overGroups = ({ dtype, shape }: TensorType, groups: number): TensorType => ({
+  dtype,
+  shape: [shape[0]!, groups],
+});
+
 export const group_norm: OpDef<'group_norm'> = {
   family: 'composite',
   doc: 'Normalises each of `groups` runs of channels (axis 1) over its channels and all axes after; times gain, plus shift.',
@@ -156,11 +206,33 @@ export const group_norm: OpDef<'group_norm'> = {
       shift,
     );
   },
+  aux: {
+    mean: {
+      doc: 'The mean of each group: [b, groups].',
+      type: (inputs, { groups }) => overGroups(inputs[0]!.type, groups),
+      reference: ([x], _attrs, type) => ({
+        type,
+        data: rowStatistics(x!, sizeOf(x!.type.shape) / sizeOf(type.shape), 0).mean,
+      }),
+      decompose: (b, [x], { groups, eps }) =>
+        b.aux(b.layerNorm(inGroups(b, x!, groups), undefined, undefined, eps), 'mean'),
+    },
+    rstd: {
+      doc: '1/√(variance + eps) of each group: [b, groups].',
+      type: (inputs, { groups }) => overGroups(inputs[0]!.type, groups),
+      reference: ([x], { eps }, type) => ({
+        type,
+        data: rowStatistics(x!, sizeOf(x!.type.shape) / sizeOf(type.shape), eps).rstd,
+      }),
+      decompose: (b, [x], { groups, eps }) =>
+        b.aux(b.layerNorm(inGroups(b, x!, groups), undefined, undefined, eps), 'rstd'),
+    },
+  },
   cost: costEach(7),
+  // A layer norm of each group's elements, then a gain and a shift for each channel.
   decompose: (b, [x, gain, shift], { groups, eps }) => {
-    const shape = x!.type.shape;
-    const flat = b.reshape(x!, [shape[0]!, groups, sizeOf(shape) / (shape[0]! * groups)]);
-    const y = b.reshape(normalised(b, flat, [2], eps), shape);
+    const { shape } = x!.type;
+    const y = b.reshape(b.layerNorm(inGroups(b, x!, groups), undefined, undefined, eps), shape);
     return affine(b, y, overChannels(b, gain, shape.length), overChannels(b, shift, shape.length));
   },
   derivative: 'decompose',
@@ -188,10 +260,6 @@ function attentionSizes(inputs: readonly Value[]): readonly number[] {
   return [batch, heads, n, m, v[3]!];
 }
 
-function attentionScores(b: Builder, q: Value, k: Value, bias: readonly Value[], scale: number): Value {
-  return bias.reduce((sum, t) => b.add(sum, t), b.mul(b.matmul(q, b.matrixTranspose(k)), scale));
-}
-
 export const attention: OpDef<'attention'> = {
   family: 'composite',
   doc: 'softmax(scale·q·kᵀ + the sum of the biases)·v for each batch and head.',
@@ -207,12 +275,7 @@ export const attention: OpDef<'attention'> = {
       doc: 'log of the sum of e^score over the keys: [b, h, n].',
       type: (inputs) => ({ dtype: inputs[0]!.type.dtype, shape: attentionSizes(inputs).slice(0, 3) }),
       reference: attentionLse,
-      decompose: (b, [q, k, , ...bias], { scale }) => {
-        const scores = attentionScores(b, q!, k!, bias, scale);
-        const top = b.max(scores, [3], true);
-        const sum = b.sum(b.exp(b.sub(scores, top)), [3], true);
-        return b.reshape(b.add(b.log(sum), top), scores.type.shape.slice(0, 3));
-      },
+      decompose: (b, inputs, { scale }) => logSumExp(b, attentionScores(b, inputs, scale), 3),
     },
   },
   cost: (inputs, _attrs, result) => {
@@ -221,8 +284,8 @@ export const attention: OpDef<'attention'> = {
     const scores = batch * heads * n * m;
     return { flops: scores * (2 * d + 2 * e + 4 + (inputs.length - 3)), bytes: traffic(inputs, result) };
   },
-  decompose: (b, [q, k, v, ...bias], { scale }) => b.matmul(b.softmax(attentionScores(b, q!, k!, bias, scale), 3), v!),
-  derivative: 'decompose',
+  decompose: (b, inputs, { scale }) => b.matmul(b.softmax(attentionScores(b, inputs, scale), 3), inputs[2]!),
+  derivative: derive.attention,
 };
 
 export const resize: OpDef<'resize'> = {

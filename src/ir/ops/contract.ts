@@ -1,7 +1,7 @@
 /** Contractions: matrix products, convolution, the Kronecker product. */
 import { showSize } from '../batch.js';
 import type { TensorType, Value } from '../types.js';
-import { decomposeConv2d } from './decompose-conv.js';
+import { decomposeConv2d } from './decompose/conv.js';
 import type { OpDef } from './define.js';
 import { costEach, traffic } from './define.js';
 import * as derive from './derivatives/contract.js';

@@ -3,14 +3,13 @@
  * collective that not all lanes reach, or an element that is written twice or never. No GPU has most of these sizes.
  */
 import { describe, expect, it } from 'vitest';
-import { SUBGROUP_SIZES } from '../../../src/codegen/contract/schedules.js';
 import { OP_NAMES } from '../../../src/ir/ops/index.js';
-import { compiled, difference, entryOf, Model } from '../harness.js';
+import { entryOf, Model } from '../harness.js';
 import { lifted } from '../lift.js';
 import { CASES, TOLERANCE } from '../operators.js';
-import { SEVERAL, statistics } from '../several.js';
+import { SEVERAL } from '../several.js';
 import { TINY, vit } from '../vit.js';
-import { expectRight, simulateProgram, unproved } from './run.js';
+import { expectRight } from './run.js';
 
 describe('operators', () => {
   for (const op of OP_NAMES) {
@@ -34,18 +33,6 @@ describe('several results', () => {
     for (const samples of [1, 3]) {
       const { model, results: all, expected } = lifted(m, results, samples)!;
       expectRight(model, all, { tolerance: 1e-5, expected, samples: 8 });
-    }
-  });
-
-  it('the statistics of rows', () => {
-    const { model, results, expected } = statistics();
-    const g = compiled(model.module(...results));
-    expect(entryOf(g).dispatches.length).toBe(4);
-    expect(unproved(g, 1)).toEqual([]);
-    for (const by of ['portable', ...SUBGROUP_SIZES] as const) {
-      const run = simulateProgram(g, model, by);
-      expect(run.faults).toEqual([]);
-      for (const [i, t] of run.results.entries()) expect(difference(t, expected[i]!), `${by}: ${i}`).toBeLessThan(1e-5);
     }
   });
 });

@@ -36,6 +36,12 @@ const reduction =
 const some = (a: Arguments, least: number, ...operands: readonly Value[]): readonly Value[] =>
   operands.slice(0, a.size(least, operands.length));
 
+/** The value, other results of its operator, or all of them. */
+const withOthers = (a: Arguments, y: Value, ...names: readonly string[]): readonly Value[] => {
+  const others = names.map((name) => build.aux(y, name));
+  return a.pick<readonly Value[]>([y], [y, ...others], others, others.slice(0, 1));
+};
+
 const norm = (a: Arguments, op: 'batch_norm' | 'group_norm'): Value => {
   const groups = a.size(1, 3);
   const channels = groups * a.size(1, 2);
@@ -175,22 +181,20 @@ export const CASES: { readonly [O in Exclude<OpName, 'aux'>]: Case | 'none' } = 
   kron: (a) => a.op('kron', [a.float(a.shape(2)), a.float(a.shape(2))], {}),
   softmax: (a) => {
     const shape = [a.lead, ...a.shape()];
-    return a.op('softmax', [a.float(shape, (x) => 3 * x)], { axis: a.size(1, shape.length - 1) });
+    return withOthers(a, a.op('softmax', [a.float(shape, (x) => 3 * x)], { axis: a.size(1, shape.length - 1) }), 'lse');
   },
   layer_norm: (a) => {
     const d = a.size(2, 4);
     const x = a.float([a.lead, ...a.shape(a.below(2)), d], (v) => 2 * v);
-    return a.op('layer_norm', some(a, 1, x, a.float([d]), a.float([d])), { eps: 1e-3 });
+    return withOthers(a, a.op('layer_norm', some(a, 1, x, a.float([d]), a.float([d])), { eps: 1e-3 }), 'mean', 'rstd');
   },
   batch_norm: (a) => norm(a, 'batch_norm'),
-  group_norm: (a) => norm(a, 'group_norm'),
+  group_norm: (a) => withOthers(a, norm(a, 'group_norm'), 'mean', 'rstd'),
   attention: (a) => {
     const [h, n, m, d, e] = [a.size(1, 2), a.size(), a.size(), a.size(), a.size()];
     const heads = (rows: number, width: number): Value => a.float([a.lead, h, rows, width]);
     const bias = Array.from({ length: a.below(3) }, () => a.float(a.narrower([a.lead, h, n, m])));
-    const y = a.op('attention', [heads(n, d), heads(m, d), heads(m, e), ...bias], { scale: 0.7 });
-    const lse = build.aux(y, 'lse');
-    return a.pick<readonly Value[]>([y], [y, lse], [lse]);
+    return withOthers(a, a.op('attention', [heads(n, d), heads(m, d), heads(m, e), ...bias], { scale: 0.7 }), 'lse');
   },
   resize: (a) => {
     const mode = a.pick('nearest', 'bilinear', 'bicubic');

@@ -31,6 +31,41 @@ export const softmaxReference: Reference<'softmax'> = ([x], { axis }, type) => {
   return { type, data: out };
 };
 
+/** The log of the sum of e^x along the axis. */
+export const softmaxLse: Reference<'softmax'> = ([x], { axis }, type) => {
+  const { shape } = x!.type;
+  const d = shape[axis]!;
+  const inner = sizeOf(shape.slice(axis + 1));
+  const out = new Float64Array(x!.data.length / d);
+  for (let i = 0; i < out.length; i++) {
+    const at = Math.floor(i / inner) * d * inner + (i % inner);
+    let top = Number.NEGATIVE_INFINITY;
+    for (let j = 0; j < d; j++) top = Math.max(top, x!.data[at + j * inner]!);
+    let sum = 0;
+    for (let j = 0; j < d; j++) sum += Math.exp(x!.data[at + j * inner]! - top);
+    out[i] = top + Math.log(sum);
+  }
+  return { type, data: out };
+};
+
+/** Of runs of `width` elements: their means and 1/√(variance + eps). */
+export function rowStatistics(x: Tensor, width: number, eps: number): { mean: Float64Array; rstd: Float64Array } {
+  const from = x.data;
+  const rows = from.length / width;
+  const found = { mean: new Float64Array(rows), rstd: new Float64Array(rows) };
+  for (let row = 0; row < rows; row++) {
+    const at = row * width;
+    let mean = 0;
+    for (let i = 0; i < width; i++) mean += from[at + i]!;
+    mean /= width;
+    let variance = 0;
+    for (let i = 0; i < width; i++) variance += (from[at + i]! - mean) ** 2;
+    found.mean[row] = mean;
+    found.rstd[row] = 1 / Math.sqrt(variance / width + eps);
+  }
+  return found;
+}
+
 /** Normalises runs of `width` elements; `channel` gives the place of gain and shift for an element. */
 export function normReference(
   x: Tensor,
@@ -43,18 +78,11 @@ export function normReference(
 ): Tensor {
   const from = x.data;
   const out = new Float64Array(from.length);
-  for (let at = 0; at < from.length; at += width) {
-    let mean = 0;
-    for (let i = 0; i < width; i++) mean += from[at + i]!;
-    mean /= width;
-    let variance = 0;
-    for (let i = 0; i < width; i++) variance += (from[at + i]! - mean) ** 2;
-    const scale = 1 / Math.sqrt(variance / width + eps);
-    for (let i = 0; i < width; i++) {
-      const y = (from[at + i]! - mean) * scale;
-      const c = channel(at + i);
-      out[at + i] = y * (gain ? gain.data[c]! : 1) + (shift ? shift.data[c]! : 0);
-    }
+  const { mean, rstd } = rowStatistics(x, width, eps);
+  for (let i = 0; i < out.length; i++) {
+    const row = Math.floor(i / width);
+    const c = channel(i);
+    out[i] = (from[i]! - mean[row]!) * rstd[row]! * (gain ? gain.data[c]! : 1) + (shift ? shift.data[c]! : 0);
   }
   return { type, data: out };
 }

@@ -1,6 +1,6 @@
 /** conv2d as what it means: padded, cut into one strided slice for each kernel place, and multiplied. */
-import type { Value } from '../types.js';
-import type { Decomposition } from './define.js';
+import type { Value } from '../../types.js';
+import type { Decomposition } from '../define.js';
 
 /**
  * Patches of a padded image: for each kernel place (ky, kx) the image shifted by it, thinned by the stride with `gather`; then a
