@@ -5,7 +5,6 @@
 import type {
   AdapterDecl,
   Decl,
-  Expr,
   ModelStmt,
   NamesBlock,
   OptionParam,
@@ -36,11 +35,6 @@ class Printer extends StatementPrinter {
     const body = this.stack(items, 0, text.length + 1, (i) => (i >= 0 ? apart(i) : hardline));
     const printed = print(body, WIDTH);
     return printed === '' ? '' : `${printed}\n`;
-  }
-
-  /** For parts on their own. */
-  whole(doc: Doc): string {
-    return print(doc, Number.POSITIVE_INFINITY);
   }
 
   private decl(node: Decl): Doc {
@@ -268,21 +262,7 @@ export function formatType(type: TypeExpr): string {
   }
 }
 
-const NOWHERE: SourceFile = { path: '', text: '', decls: [], comments: [] };
-
 /** Writes a file. What recovery left out of the tree is lost: format only what parsed without errors. */
 export function format(file: SourceFile): string {
   return new Printer(file).print();
-}
-
-/** Writes an expression on one line. */
-export function formatExpr(node: Expr): string {
-  const printer = new Printer(NOWHERE);
-  return printer.whole(printer.expr(node));
-}
-
-/** Writes a selector on one line. */
-export function formatSelector(node: Selector): string {
-  const printer = new Printer(NOWHERE);
-  return printer.whole(printer.selector(node));
 }

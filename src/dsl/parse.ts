@@ -5,7 +5,7 @@
 import { type IToken, tokenMatcher } from 'chevrotain';
 import { diagnostic } from '../diagnostics/catalogue.js';
 import type { Diagnostic, Span } from '../diagnostics/types.js';
-import type { Comment, Damage, Decl, Expr, Selector, SourceFile } from './ast.js';
+import type { Comment, Damage, Decl, SourceFile } from './ast.js';
 import { MAX_ERRORS, StopParsing } from './grammar/base.js';
 import { Grammar } from './grammar/declarations.js';
 import { Messages } from './grammar/messages.js';
@@ -125,34 +125,6 @@ function damageOf(
     return name === undefined || read.has(name) ? [] : [name];
   });
   return { lines, names };
-}
-
-/** Reads text that is one expression; undefined if it is not. Spans are offsets into `text`. */
-export function parseExpression(text: string): Expr | undefined {
-  return readWhole(text, (parser, tokens) => parser.readWhole(tokens, parser.expression));
-}
-
-/** Reads text that is one selector, `base.blocks[*].attn`; undefined if it is not. */
-export function parseSelector(text: string): Selector | undefined {
-  return readWhole(text, (parser, tokens) => parser.readWhole(tokens, parser.selector));
-}
-
-function readWhole<R extends object>(
-  text: string,
-  read: (parser: Grammar, tokens: IToken[]) => R | undefined,
-): R | undefined {
-  if (text.length > MAX_FILE_SIZE) return undefined;
-  const lexed = LEXER.tokenize(text);
-  if (lexed.errors.length > 0 || (lexed.groups.comments ?? []).length > 0) return undefined;
-  const { tokens } = arrange(lexed.tokens);
-  if (tokens.length === 0 || tokens.some((token) => token.tokenType === OpenStr)) return undefined;
-  try {
-    const node = read(theGrammar(), tokens);
-    return node !== undefined && !tooDeep(node) ? node : undefined;
-  } catch (error) {
-    if (error instanceof StopParsing) return undefined;
-    throw error;
-  }
 }
 
 function byPlace(a: Diagnostic, b: Diagnostic): number {

@@ -18,7 +18,6 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 /** How many of each kind: what a test run has time for. */
 const SLICE: Readonly<Record<string, number>> = {
   spec: 250,
-  'spec-json': 100,
   safetensors: 1500,
   config: 400,
   program: 300,

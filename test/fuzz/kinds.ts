@@ -2,6 +2,6 @@
 import type { Kinds } from './case.js';
 import { config, idx, image, safetensors } from './formats.js';
 import { input, program } from './programs.js';
-import { spec, specJson } from './specs.js';
+import { spec } from './specs.js';
 
-export const KINDS: Kinds = { spec, 'spec-json': specJson, safetensors, config, program, input, idx, image };
+export const KINDS: Kinds = { spec, safetensors, config, program, input, idx, image };

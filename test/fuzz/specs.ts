@@ -1,4 +1,4 @@
-/** The kinds `spec` and `spec-json`: text in the language, and specs as JSON, through all that is done with them before a GPU is needed. */
+/** The kind `spec`: text in the language, through all that is done with it before a GPU is needed. */
 
 import { parseProgram } from '../../runtime/program/check.js';
 import { analyse } from '../../src/api/analyse.js';
@@ -9,15 +9,13 @@ import { merge } from '../../src/api/merge.js';
 import { render, toJson } from '../../src/diagnostics/render.js';
 import { type Diagnostic, EspalierError } from '../../src/diagnostics/types.js';
 import { format } from '../../src/dsl/format.js';
-import { toJsonSpec } from '../../src/dsl/json.js';
-import { parseJsonSpec } from '../../src/dsl/json-read.js';
 import { parse } from '../../src/dsl/parse.js';
 import { sizeOf } from '../../src/ir/ops/shapes.js';
 import { Broken, type Kind } from './case.js';
 import { LINES, type Piece, POOL, piecesOf, type Sort, SPECS, TOKENS, tokensOf } from './corpus.js';
 import { anyExpression, anyStatement, wholeSpec } from './grammar.js';
 import { memoryHost } from './host.js';
-import { mutateBytes, mutateJsonText, mutateParts, someNumber } from './mutate.js';
+import { mutateBytes, mutateParts, someNumber } from './mutate.js';
 import type { Random } from './random.js';
 
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -143,26 +141,4 @@ export const spec: Kind = {
     files: { 'spec.peft': bytesOf(makeText(random)) },
   }),
   run: (files, mode) => runText(textOf(files['spec.peft']), mode),
-};
-
-const JSON_SPECS: readonly unknown[] = SPECS.flatMap((text) => {
-  try {
-    return [toJsonSpec(parse('spec.peft', text).file)];
-  } catch {
-    return [];
-  }
-});
-
-export const specJson: Kind = {
-  weight: 6,
-  make: (random) => ({ mode: '', files: { 'spec.json': mutateJsonText(random, random.pick(JSON_SPECS)) } }),
-  async run(files) {
-    const { file, diagnostics } = parseJsonSpec('spec.peft', textOf(files['spec.json']));
-    const json = textOf(files['spec.json']);
-    const codes = show(diagnostics, file.text, json);
-    if (codes.length > 0) return codes;
-    const { diagnostics: again } = parse('spec.peft', format(file));
-    if (again.length > 0) throw new Broken(`a spec of JSON does not parse (${again[0]!.code})`);
-    return runText(file.text, 'check');
-  },
 };

@@ -224,43 +224,4 @@ ${fence('preprocess = resize(224, bicubic), crop(224), normalize(mean: 0.5, std:
 
 ${fence('criterion wanda(weight: [out, in], input) = abs(weight) * norm(input, axes: all_but_last)')}`,
   }),
-
-  ESP0130: entry<{ why: string }>({
-    title: 'Not JSON',
-    message: (a) => `this is not JSON: ${a.why}`,
-    explain: 'The file that should hold a spec as JSON cannot be read as JSON at all.',
-  }),
-
-  ESP0131: entry<{ at: string; expected: string; found: string }>({
-    title: 'A JSON spec of the wrong form',
-    message: (a) => `at ${a.at}: expected ${a.expected}, found ${a.found}`,
-    explain: `\`model\`, \`train\` and \`deploy\` can be written as JSON; the form is fixed by a JSON schema (\`SPEC_SCHEMA\`). The message names the
-place as a JSON pointer.
-
-\`\`\`json
-{ "espalier": 1, "declarations": [{ "deploy": "Flowers", "settings": { "weights": "f16" } }] }
-\`\`\``,
-  }),
-
-  ESP0132: entry<{ at: string; key: string }>({
-    title: 'An unknown key in a JSON spec',
-    message: (a) => `at ${a.at}: unknown key "${a.key}"`,
-    explain:
-      'A JSON spec holds only the keys that its schema names; an unknown one is never ignored, since it is mostly a misspelt one.',
-  }),
-
-  ESP0133: entry<{ at: string; what: string; text: string }>({
-    title: 'Text in a JSON spec that does not parse',
-    message: (a) => `at ${a.at}: ${JSON.stringify(a.text)} is not ${a.what}`,
-    explain:
-      'Selectors and expressions stand in a JSON spec as text in the language of specs, such as `"base.blocks[*].attn.qkv"` or `{"expr": "4 * dim"}`.',
-  }),
-
-  ESP0134: entry<{ what: string }>({
-    title: 'Something has no JSON form',
-    message: (a) => `${a.what} has no JSON form`,
-    help: () => ['Definitions stay in a `.peft` file; a spec in JSON can name it with `use`.'],
-    explain:
-      '`use`, `model`, `train` and `deploy` exist as JSON. Definitions (modules, adapters, criteria, variants) exist only in `.peft` files.',
-  }),
 };

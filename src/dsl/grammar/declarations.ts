@@ -27,13 +27,6 @@ export class Grammar extends OptionParser {
     this.source();
   }
 
-  /** Reads one expression or selector that fills all of `tokens`; undefined if it does not. @throws {StopParsing} */
-  readWhole<R>(tokens: IToken[], rule: Rule<R>): R | undefined {
-    this.begin('', tokens, '');
-    const node = rule.call(this);
-    return this.errors.length + this.notes.length > 0 || !this.atEnd() ? undefined : node;
-  }
-
   get taken() {
     return { errors: this.errors, notes: this.notes };
   }

@@ -29,14 +29,14 @@ describe('slips', () => {
     [
       'function-in-itself',
       'ESP0225',
-      'function f(n: int) = g(n - 1)\nfunction g(n: int) = 1 + f(n)\n' + module('', 'x'),
+      `function f(n: int) = g(n - 1)\nfunction g(n: int) = 1 + f(n)\n${module('', 'x')}`,
     ],
-    ['tensor-as-an-option', 'ESP0207', 'module B(w: tensor) {\n  forward(x: [k, 4]) { x @ w }\n}\n' + module('', 'x')],
+    ['tensor-as-an-option', 'ESP0207', `module B(w: tensor) {\n  forward(x: [k, 4]) { x @ w }\n}\n${module('', 'x')}`],
     ['largest-of-nothing', 'ESP0205', module('  fc = Linear(4 -> max([]))', 'fc(x)')],
     ['axis-of-a-list', 'ESP0203', module('  fc = Linear(4 -> max([4, 2], axis: 0))', 'fc(x)')],
     ['two-to-max', 'ESP0209', module('  fc = Linear(4 -> max(4, 2))', 'fc(x)')],
-    ['function-argument', 'ESP0205', 'function f(n: int | none) = n\n' + module('  fc = Linear(4 -> f("4"))', 'fc(x)')],
-    ['parameter-in-a-function', 'ESP0219', 'function f(n: int) = param [n] zeros\n' + module('  p = f(4)', 'x + p')],
+    ['function-argument', 'ESP0205', `function f(n: int | none) = n\n${module('  fc = Linear(4 -> f("4"))', 'fc(x)')}`],
+    ['parameter-in-a-function', 'ESP0219', `function f(n: int) = param [n] zeros\n${module('  p = f(4)', 'x + p')}`],
     ['binding-in-an-in', 'ESP0220', std('  in base.blocks[*] { other = vit_base_patch16() }')],
   ])('%s', (name, code, text) => {
     expect(codes(text)).toEqual([code]);

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { CATALOGUE } from '../../../src/diagnostics/catalogue.js';
 import { render, toJson } from '../../../src/diagnostics/render.js';
 import { format } from '../../../src/dsl/format.js';
-import { MAX_FILE_SIZE, parse, parseExpression, parseSelector } from '../../../src/dsl/parse.js';
+import { MAX_FILE_SIZE, parse } from '../../../src/dsl/parse.js';
 import { bare, specs } from './support.js';
 
 const sketch = readFileSync(new URL('./fixtures/sketch.peft', import.meta.url), 'utf8');
@@ -100,16 +100,6 @@ describe('reading survives', () => {
     fc.assert(
       fc.property(fc.nat(sketch.length), (end) => survives(sketch.slice(0, end))),
       { numRuns: 150 },
-    );
-  });
-
-  test('the parts that are read on their own', () => {
-    fc.assert(
-      fc.property(fc.oneof(soup, glued, fc.string()), (text) => {
-        parseExpression(text);
-        parseSelector(text);
-      }),
-      { numRuns: 1000 },
     );
   });
 

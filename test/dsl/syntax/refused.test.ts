@@ -1,7 +1,5 @@
-/** What the language and its JSON form may not hold: for each check input that only this check refuses (`npm run checks`). */
+/** What the language may not hold: for each check input that only this check refuses (`npm run checks`). */
 import { describe, expect, test } from 'vitest';
-import { toJsonSpec } from '../../../src/dsl/json.js';
-import { fromJsonSpec, parseJsonSpec } from '../../../src/dsl/json-read.js';
 import { parse } from '../../../src/dsl/parse.js';
 import { expectOne } from '../marked.js';
 
@@ -83,98 +81,4 @@ test.each(['y = )\n', 'y = # 3\n'])('ESP0117 after 300 lines of %j', (line) => {
   expect(found.length).toBeLessThan(120);
   expect(found.filter((code) => code === 'ESP0117')).toEqual(['ESP0117']);
   expect(found.at(-1)).toBe('ESP0117');
-});
-
-describe('JSON', () => {
-  const spec = (...declarations: unknown[]) => ({ espalier: 1, declarations });
-  const body = (...statements: unknown[]) => spec({ model: 'M', body: statements });
-  const bound = (value: unknown) => body({ bind: 'a', value });
-  const option = (type: unknown) => spec({ model: 'M', options: [{ name: 'n', type }], body: [] });
-  let levels: unknown = 3;
-  for (let i = 0; i < 300; i++) levels = [levels];
-
-  test.each<[string, unknown]>([
-    ['ESP0131 at /: expected an object, found the number 3', 3],
-    ['ESP0131 at /: expected an object, found an array', [spec()]],
-    ['ESP0131 at /: expected the key "declarations", found an object with "espalier"', { espalier: 1 }],
-    ['ESP0131 at /espalier: expected the version 1, found the number 2', { espalier: 2, declarations: [] }],
-    ['ESP0131 at /declarations: expected an array, found nothing', { espalier: 1, declarations: undefined }],
-    [
-      'ESP0131 at /declarations/0: expected an object with one of the keys use, model, train, deploy, found null',
-      spec(null),
-    ],
-    [
-      'ESP0131 at /declarations/0/use: expected an object with one of the keys std, file, found the string "std"',
-      spec({ use: 'std' }),
-    ],
-    ['ESP0131 at /declarations/0/use/file: expected a string, found the number 3', spec({ use: { file: 3 } })],
-    [
-      'ESP0131 at /declarations/0/body/0/adapt: expected at least one selector',
-      body({ adapt: [], with: { call: 'a' } }),
-    ],
-    [
-      'ESP0131 at /declarations/0/body/0/with: expected a call, found an object with "expr"',
-      body({ adapt: ['a'], with: { expr: '1 + 1' } }),
-    ],
-    ['ESP0131 at /declarations/0/body/0/value/number: expected a number, found the string "3"', bound({ number: '3' })],
-    [
-      'ESP0131 at /declarations/0/body/0/value/percent: expected true, found the boolean false',
-      bound({ number: 3, percent: false }),
-    ],
-    [
-      'ESP0131 at /declarations/0/body/0/value/float: expected true, found the number 1',
-      bound({ number: 3, float: 1 }),
-    ],
-    [
-      'ESP0131 at /declarations/0/body/0/value/unit: expected a word, found the string "K B"',
-      bound({ number: 3, unit: 'K B' }),
-    ],
-    [
-      'ESP0131 at /declarations/0/body/0/value: expected one of percent and float',
-      bound({ number: 3, percent: true, float: true }),
-    ],
-    [
-      'ESP0131 at /declarations/0/body/0/value/ratio: expected two whole numbers, found an array',
-      bound({ ratio: [1, 2, 3] }),
-    ],
-    [
-      'ESP0131 at /declarations/0/body/0/value/ratio/1: expected a whole number, found the number 1.5',
-      bound({ ratio: [2, 1.5] }),
-    ],
-    ['ESP0131 at /declarations/0/body/0/value: expected a number in range', bound(1e300 * 1e300)],
-    [
-      'ESP0131 at /declarations/0/body/0/value/options: expected an object, found an empty array',
-      bound({ call: 'f', options: [] }),
-    ],
-    ['ESP0132 at /declarations/0: unknown key "boddy"', spec({ model: 'M', body: [], boddy: [] })],
-    ['ESP0132 at /declarations/0/body/0/value: unknown key "arg"', bound({ call: 'f', arg: [] })],
-    ['ESP0133 at /declarations/0/model: "a b" is not a name', spec({ model: 'a b', body: [] })],
-    ['ESP0133 at /declarations/0/options/0/type: "int = 3" is not a type', option('int = 3')],
-    ['ESP0133 at /declarations/0/options/0/type: "" is not a type', option('')],
-    ['ESP0133 at /declarations/0/body/0/tune/0: "a..b" is not a selector', body({ tune: ['a..b'] })],
-    ['ESP0133 at /declarations/0/body/0/value/expr: "1 +" is not an expression', bound({ expr: '1 +' })],
-    [
-      'ESP0133 at /declarations/0/body/0/value/options/a~1b: "a/b" is not a name',
-      bound({ call: 'f', options: { 'a/b': 1 } }),
-    ],
-    ['ESP0109 nested more than 200 levels deep', levels],
-    ['ESP0109 nested more than 200 levels deep', bound({ a: levels })],
-  ])('%#: %s', (said, json) => {
-    const found = fromJsonSpec(json).diagnostics.map((d) => `${d.code} ${d.message}`);
-    expect(found).toEqual([expect.stringContaining(said)]);
-  });
-
-  test.each(['{', '', '{"espalier": 1,}'])('ESP0130: %j', (text) => {
-    const [first, ...others] = parseJsonSpec('s.json', text).diagnostics;
-    expect(first).toMatchObject({ code: 'ESP0130', severity: 'error', primary: { span: { file: 's.json' } } });
-    expect(others).toEqual([]);
-  });
-
-  test.each([
-    ['the module `M`', module('y = 3')],
-    ['the criterion `c`', 'criterion c(weight) = abs(weight)\n'],
-    ['what did not parse', model('tune')],
-  ])('%s has no JSON form', (what, text) => {
-    expect(() => toJsonSpec(parse('x.peft', text).file)).toThrow(`ESP0134: ${what} has no JSON form`);
-  });
 });
