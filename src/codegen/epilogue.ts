@@ -2,7 +2,8 @@
  * The end of a kernel: from an element of the anchor to the elements that are stored, of the result and of what is computed from it. Layout
  * operators of the path move the coordinates forward; pointwise ones compute.
  */
-import type { OpName, Value } from '../ir/types.js';
+import type { OpsWith } from '../ir/ops/index.js';
+import type { OpName, Value, ValueOf } from '../ir/types.js';
 import { elementAt } from './buffers/layout.js';
 import { convert, splat } from './kernel/expr.js';
 import type { Buffer, Condition, Expr } from './kernel/types.js';
@@ -10,33 +11,30 @@ import type { Ends } from './kernel.js';
 import { constIndex, dependsOn, type Index, mod, reshaped, shift } from './read/indexing.js';
 import type { Reader } from './read/reader.js';
 
-/** Operators that give every element of their operand at most one place in the result. */
-export const FORWARD_OPS: ReadonlySet<OpName> = new Set(['reshape', 'transpose', 'slice', 'roll']);
+type Forward<O extends OpName> = (v: ValueOf<O>, coords: readonly Index[], guards: Condition[]) => readonly Index[];
 
-function forward(v: Value, coords: readonly Index[], guards: Condition[]): readonly Index[] {
-  switch (v.op) {
-    case 'reshape':
-      return reshaped(coords, v.inputs[0]!.type.shape, v.type.shape);
-    case 'transpose':
-      return v.attrs.perm.map((p) => coords[p]!);
-    case 'slice':
-      return coords.map((c, i) => {
-        const moved = shift(c, -v.attrs.start[i]!);
-        if (v.type.shape[i] !== v.inputs[0]!.type.shape[i]) guards.push({ index: moved, below: v.type.shape[i]! });
-        return v.type.shape[i] === 1 ? constIndex(0) : moved;
-      });
-    case 'roll': {
-      const to = [...coords];
-      v.attrs.axes.forEach((axis, i) => {
-        const size = v.type.shape[axis]!;
-        to[axis] = mod(shift(to[axis]!, ((v.attrs.shifts[i]! % size) + size) % size), size);
-      });
-      return to;
-    }
-    default:
-      throw new Error(`${v.op} does not move elements`);
-  }
-}
+/** Where an element of the operand goes, of operators that give each at most one place. */
+const FORWARD: { readonly [O in OpsWith<'moves', 'once'>]: Forward<O> } = {
+  reshape: (v, coords) => reshaped(coords, v.inputs[0]!.type.shape, v.type.shape),
+  transpose: (v, coords) => v.attrs.perm.map((p) => coords[p]!),
+  slice: (v, coords, guards) =>
+    coords.map((c, i) => {
+      const moved = shift(c, -v.attrs.start[i]!);
+      if (v.type.shape[i] !== v.inputs[0]!.type.shape[i]) guards.push({ index: moved, below: v.type.shape[i]! });
+      return v.type.shape[i] === 1 ? constIndex(0) : moved;
+    }),
+  roll: (v, coords) => {
+    const to = [...coords];
+    v.attrs.axes.forEach((axis, i) => {
+      const size = v.type.shape[axis]!;
+      to[axis] = mod(shift(to[axis]!, ((v.attrs.shifts[i]! % size) + size) % size), size);
+    });
+    return to;
+  },
+};
+
+export const movesForward = (v: Value): v is Extract<Value, { op: keyof typeof FORWARD }> =>
+  Object.hasOwn(FORWARD, v.op);
 
 /** Finishes `value`, the anchor's element at `coords`, and stores what is to be stored. Nothing is where a guard fails. */
 export function finish(
@@ -53,7 +51,7 @@ export function finish(
   const read = (v: Value): Expr => (when.length > 0 ? r.speculating(() => r.read(v, at)) : r.read(v, at));
   r.give(anchor, e);
   for (const step of path) {
-    if (FORWARD_OPS.has(step.op)) at = forward(step, at, when);
+    if (movesForward(step)) at = (FORWARD[step.op] as Forward<typeof step.op>)(step as never, at, when);
     else e = read(step);
     r.give(step, e);
   }

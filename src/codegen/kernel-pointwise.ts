@@ -6,7 +6,7 @@ import { Body } from './kernel/body.js';
 import { add, binary, mul, size, u32, uint } from './kernel/expr.js';
 import { type BuiltKernel, type KernelWriter, product, TILE_AND_THREAD } from './kernel.js';
 import { flattenStored, LANE, scale, sum, unflattenStored } from './read/indexing.js';
-import { LOOP_OPS } from './read/loops.js';
+import { isLoop } from './read/loops.js';
 
 const THREADS = 64;
 
@@ -15,7 +15,7 @@ export function pointwiseDomain(w: Pick<KernelWriter, 'group'>): { extent: numbe
   const { anchor } = w.group;
   const count = sizeOf(anchor.type.shape);
   // A loop over lanes that lie in different rows would be written four times.
-  const wide = count % 4 === 0 && (!LOOP_OPS.has(anchor.op) || anchor.type.shape.at(-1)! % 4 === 0);
+  const wide = count % 4 === 0 && (!isLoop(anchor) || anchor.type.shape.at(-1)! % 4 === 0);
   return { extent: wide ? count / 4 : count, wide };
 }
 

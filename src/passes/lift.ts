@@ -3,21 +3,10 @@
  * So prompts that are normalised for each image of a batch are normalised once, stored once, and do not depend on the batch size.
  */
 import { dependsOnInput } from '../ir/affine/parse.js';
-import { OPS } from '../ir/ops/index.js';
+import { mixedAxes, traitsOf } from '../ir/ops/index.js';
 import { sameShape, sizeOf, tryBroadcast } from '../ir/ops/shapes.js';
-import type { OpName, Value } from '../ir/types.js';
+import type { Value } from '../ir/types.js';
 import type { Tools } from './values.js';
-
-/** Pointwise operators, and those that work on each row alone or move elements. */
-export const LIFTED: readonly OpName[] = [
-  ...(Object.keys(OPS) as OpName[]).filter((op) => OPS[op].pointwise),
-  'layer_norm',
-  'softmax',
-  'linear',
-  'transpose',
-  'reshape',
-  'concat',
-];
 
 /** The value over what is repeated, and then repeated; undefined where nothing is. */
 export function lifted(v: Value, t: Tools): Value | undefined {
@@ -27,24 +16,25 @@ export function lifted(v: Value, t: Tools): Value | undefined {
 }
 
 function overThin(v: Value, t: Tools): Value | undefined {
-  if (OPS[v.op].pointwise) {
-    const cores = v.inputs.map((x) => core(x, t));
+  const x = v.inputs[0]!;
+  if (traitsOf(v).pointwise) {
+    const cores = v.inputs.map((y) => core(y, t));
     return cores.some((c, i) => c !== v.inputs[i]) && broadcastable(cores) ? t.make(v.op, cores, v.attrs) : undefined;
   }
-  const x = v.inputs[0]!;
   if (v.op === 'concat') return concatenated(v, t);
   if (x.op !== 'broadcast') return undefined;
   const thin = thinned(x, t);
   const repeated = (axis: number): boolean => thin.type.shape[axis] !== x.type.shape[axis];
-  const last = x.type.shape.length - 1;
   switch (v.op) {
-    case 'layer_norm':
-    case 'linear':
-      return repeated(last) ? undefined : t.make(v.op, [thin, ...v.inputs.slice(1)], v.attrs);
-    case 'softmax':
-      return repeated(v.attrs.axis) ? undefined : t.make(v.op, [thin], v.attrs);
+    case 'broadcast':
+      return undefined;
     case 'transpose':
       return t.make(v.op, [thin], v.attrs);
+    case 'slice': {
+      const { start, end } = v.attrs;
+      const cut = (list: readonly number[], one: number): number[] => list.map((n, i) => (repeated(i) ? one : n));
+      return t.b.slice(thin, cut(start, 0), cut(end, 1));
+    }
     case 'reshape': {
       // Axes in front that the reshape leaves alone.
       let kept = 0;
@@ -52,8 +42,12 @@ function overThin(v: Value, t: Tools): Value | undefined {
       if (x.type.shape.some((_, axis) => axis >= kept && repeated(axis))) return undefined;
       return t.b.reshape(thin, [...thin.type.shape.slice(0, kept), ...v.type.shape.slice(kept)]);
     }
-    default:
-      return undefined;
+    default: {
+      // Axes that the operator leaves apart.
+      const mixed = mixedAxes(v);
+      if (!mixed || mixed.some(repeated) || x.type.shape.length !== v.type.shape.length) return undefined;
+      return t.make(v.op, [thin, ...v.inputs.slice(1)], v.attrs);
+    }
   }
 }
 

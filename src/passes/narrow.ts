@@ -6,7 +6,7 @@
 import { dependsOnInput } from '../ir/affine/parse.js';
 import { mapRoots, rootsOf, topological, withInputs } from '../ir/graph.js';
 import { Interner } from '../ir/intern.js';
-import { OPS } from '../ir/ops/index.js';
+import { mixedAxes, traitsOf } from '../ir/ops/index.js';
 import type { Func, OpName, Value } from '../ir/types.js';
 import { overFunc, type Pass } from './pass.js';
 
@@ -27,11 +27,9 @@ const same = (a: Box, b: Box): boolean => a.every((r, i) => r[0] === b[i]![0] &&
 const hull = (a: Box, b: Box): Box =>
   a.map(([from, to], i) => [Math.min(from, b[i]![0]), Math.max(to, b[i]![1])] as const);
 
-/** The box with some axes (from the end if negative) taken whole, as an operator that mixes them needs. */
-function across(v: Value, box: Box, axes: readonly number[]): Box {
-  const mixed = new Set(axes.map((a) => (a < 0 ? a + box.length : a)));
-  return box.map((r, i) => (mixed.has(i) ? [0, v.type.shape[i]!] : r));
-}
+/** The box with some axes taken whole, as an operator that mixes them needs. */
+const across = (v: Value, box: Box, mixed: readonly number[]): Box =>
+  box.map((r, i) => (mixed.includes(i) ? [0, v.type.shape[i]!] : r));
 
 /** What is read of an operand that broadcasts over the axes of `box`. */
 function under(x: Value, box: Box): Box {
@@ -43,10 +41,11 @@ type Rule<O extends OpName> = (v: Extract<Value, { op: O }>, box: Box) => Reads 
 
 const pointwise = (v: Value, box: Box): Reads => ({ made: box, needs: v.inputs.map((x) => under(x, box)) });
 
-/** Rows, which are mixed along some axes of their own; vectors beside them are read whole. */
-function rows(v: Value, box: Box, axes: readonly number[]): Reads {
-  const made = across(v, box, axes);
-  return { made, needs: v.inputs.map((x, i) => (i === 0 ? made : whole(x))) };
+/** Every place along the axes that the operator leaves apart; of its first operand, what it mixes to make them, and all of the others. */
+function apart(v: Value, box: Box, mixed: readonly number[]): Reads {
+  const made = across(v, box, mixed);
+  const need = v.inputs[0]!.type.shape.map((d, i): Range => (mixed.includes(i) ? [0, d] : made[i]!));
+  return { made, needs: v.inputs.map((x, i) => (i === 0 ? need : whole(x))) };
 }
 
 function reduction(v: Extract<Value, { op: 'reduce_sum' | 'reduce_mean' | 'reduce_max' }>, box: Box): Reads {
@@ -56,15 +55,14 @@ function reduction(v: Extract<Value, { op: 'reduce_sum' | 'reduce_mean' | 'reduc
   return { made: box, needs: [need] };
 }
 
+/**
+ * Operators that move axes, cut them, or read of several operands what belongs together. Of all others the table says which axes they leave
+ * apart; what leaves none apart is computed whole.
+ */
 const RULES: { readonly [O in OpName]?: Rule<O> } = {
-  linear: (v, box) => {
-    const made = across(v, box, [-1]);
-    const [x, ...weights] = v.inputs;
-    return { made, needs: [[...made.slice(0, -1), [0, x!.type.shape.at(-1)!]], ...weights.map(whole)] };
-  },
   matmul: (v, box) => {
     const [a, b] = v.inputs as [Value, Value];
-    const made = across(v, box, [-1]);
+    const made = across(v, box, [box.length - 1]);
     const lead = made.slice(0, -2);
     const matrices = (x: Value, m: Range, n: Range): Box => {
       const own = x.type.shape.slice(0, -2);
@@ -85,8 +83,6 @@ const RULES: { readonly [O in OpName]?: Rule<O> } = {
     });
     return { made: [batch, heads, queries, all(v)], needs };
   },
-  layer_norm: (v, box) => rows(v, box, [-1]),
-  softmax: (v, box) => rows(v, box, [v.attrs.axis]),
   reduce_sum: reduction,
   reduce_mean: reduction,
   reduce_max: reduction,
@@ -153,8 +149,11 @@ function reshaped(shape: readonly number[], to: readonly number[], box: Box): Bo
 }
 
 function readsOf(v: Value, box: Box): Reads {
-  const rule = OPS[v.op].pointwise ? pointwise : (RULES[v.op] as Rule<OpName> | undefined);
-  return rule?.(v as never, box) ?? { made: whole(v), needs: v.inputs.map(whole) };
+  if (traitsOf(v).pointwise) return pointwise(v, box);
+  const rule = RULES[v.op] as Rule<never> | undefined;
+  const mixed = rule ? null : mixedAxes(v);
+  const found = rule ? rule(v as never, box) : mixed && apart(v, box, mixed);
+  return found ?? { made: whole(v), needs: v.inputs.map(whole) };
 }
 
 function narrowed(func: Func): Func {
@@ -200,8 +199,8 @@ function rebuilt(interner: Interner, v: Value, made: Box, inputs: readonly Value
   if (v.op === 'concat' && inputs.length === 1) return inputs[0]!;
   if (same(made, whole(v)) && inputs.length === v.inputs.length) return interner.seed(withInputs(v, inputs));
   const shape = sizesOf(made);
-  if (v.op === 'reshape' || v.op === 'broadcast') return interner.make(v.op, inputs, { shape }, v.origin);
-  return interner.make(v.op, inputs, v.attrs, v.origin);
+  const attrs = 'shape' in v.attrs ? { ...v.attrs, shape } : v.attrs;
+  return interner.make(v.op, inputs, attrs as never, v.origin);
 }
 
 export const narrow: Pass = {

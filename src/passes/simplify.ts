@@ -8,11 +8,11 @@ import { dependsOnInput } from '../ir/affine/parse.js';
 import { mapRoots, rewriteValues, rootsOf, withInputs } from '../ir/graph.js';
 import { Interner } from '../ir/intern.js';
 import type { OpDef } from '../ir/ops/define.js';
-import { OPS } from '../ir/ops/index.js';
+import { OP_NAMES, OPS } from '../ir/ops/index.js';
 import { sameShape, tryBroadcast } from '../ir/ops/shapes.js';
 import { tensor } from '../ir/run/tensor.js';
 import type { Func, OpName, Value } from '../ir/types.js';
-import { LIFTED, lifted } from './lift.js';
+import { lifted } from './lift.js';
 import { Equals } from './owners.js';
 import { overFunc, type Pass } from './pass.js';
 import type { Tools } from './values.js';
@@ -45,6 +45,8 @@ function foldUniform(v: Value, t: Tools): Value | undefined {
   if (!Number.isFinite(value)) return undefined;
   return t.make('constant', [], { value, dtype: v.type.dtype, shape: v.type.shape });
 }
+
+const POINTWISE = OP_NAMES.filter((op) => OPS[op].traits.pointwise);
 
 const RULES: readonly Rule[] = [
   {
@@ -82,23 +84,7 @@ const RULES: readonly Rule[] = [
   },
   {
     name: 'constant-fold',
-    ops: [
-      'add',
-      'sub',
-      'mul',
-      'div',
-      'pow',
-      'maximum',
-      'minimum',
-      'neg',
-      'abs',
-      'exp',
-      'log',
-      'sqrt',
-      'rsqrt',
-      'reciprocal',
-      'tanh',
-    ],
+    ops: POINTWISE.filter((op) => !OPS[op].traits.erased),
     apply: foldUniform,
   },
   {
@@ -148,7 +134,7 @@ const RULES: readonly Rule[] = [
   },
   {
     name: 'broadcast-into-pointwise',
-    ops: ['add', 'sub', 'mul', 'div', 'pow', 'maximum', 'minimum'],
+    ops: POINTWISE.filter((op) => OPS[op].operands.length === 2),
     apply(v, { make }) {
       const at = v.inputs.findIndex((x) => x.op === 'broadcast');
       if (at < 0) return undefined;
@@ -267,7 +253,7 @@ const RULES: readonly Rule[] = [
       return b.linear(x, right.inputs[0]!);
     },
   },
-  { name: 'broadcast-outwards', ops: LIFTED, apply: lifted },
+  { name: 'broadcast-outwards', ops: OP_NAMES, apply: lifted },
 ];
 
 const BY_OP = new Map<OpName, readonly Rule[]>(

@@ -6,17 +6,15 @@
 import { dependsOnInput } from '../ir/affine/parse.js';
 import { Numbering } from '../ir/equal.js';
 import { paramRef, rewriteFunc, rootsOf, topological, usedParams, withInputs } from '../ir/graph.js';
-import { sameType } from '../ir/ops/shapes.js';
+import { isView, traitsOf } from '../ir/ops/index.js';
+import { sameType, sizeOf } from '../ir/ops/shapes.js';
 import { dependsOnBatch } from '../ir/run/samples.js';
-import type { Func, Module, OpName, Param, Value } from '../ir/types.js';
+import type { Func, Module, Param, Value } from '../ir/types.js';
 import type { Pass, PassContext } from './pass.js';
 import { isAdapterParam, reads } from './values.js';
 
 /** The function whose results are the parameters of role `prepared`. */
 export const PREPARE = 'prepare';
-
-const VIEWS: ReadonlySet<OpName> = new Set(['reshape', 'transpose', 'broadcast', 'slice']);
-const LEAVES: ReadonlySet<OpName> = new Set(['param', 'constant', 'iota', 'input']);
 
 export const split: Pass = {
   name: 'split',
@@ -93,8 +91,8 @@ function hoist(results: readonly Value[], mayMove: (v: Value) => boolean): Map<V
       const taken = v.op === 'param' && isAdapterParam(v.attrs.name) && reader !== undefined && !reader.origin?.scope;
       if (dependsOnInput(v) || (!taken && isPlainView(v))) return;
       const x = v.inputs[0];
-      // A view of what is computed is part of the computation if nobody looks at it differently and it has no more elements.
-      if (x && VIEWS.has(v.op) && ((uses.get(x) ?? 0) > 1 || v.op === 'broadcast' || v.op === 'slice')) continue;
+      // A view of what is computed is part of the computation if nobody looks at it differently and it has as many elements.
+      if (x && isView(v) && ((uses.get(x) ?? 0) > 1 || sizeOf(v.type.shape) !== sizeOf(x.type.shape))) continue;
       if (!mayMove(v)) {
         stays.add(v);
         return;
@@ -115,8 +113,8 @@ function hoist(results: readonly Value[], mayMove: (v: Value) => boolean): Map<V
 /** A chain of views of a parameter or constant. */
 function isPlainView(v: Value): boolean {
   let x = v;
-  while (VIEWS.has(x.op)) x = x.inputs[0]!;
-  return LEAVES.has(x.op);
+  while (isView(x)) x = x.inputs[0]!;
+  return traitsOf(x).known !== null;
 }
 
 /** Names for prepared parameters: that of the parameter that they stand for, with `#prepared`. */
@@ -159,7 +157,7 @@ class Names {
   /** `x.weight` -> `x.bias` for the bias of a layer that had none. */
   #newBias(v: Value, readers: readonly Value[]): string | undefined {
     for (const r of readers) {
-      if ((r.op !== 'linear' && r.op !== 'conv2d') || r.inputs[2] !== v) continue;
+      if (traitsOf(r).holds !== 'layer' || r.inputs[2] !== v) continue;
       const weight = r.inputs[1]!;
       const name = weight.op === 'param' ? weight.attrs.name : (this.#standsFor.get(weight) ?? this.#baseOf(weight));
       const bias = name?.replace(/\bweight$/, 'bias');

@@ -1,14 +1,15 @@
 /** Small questions that several passes ask about values. */
 
 import { dependsOnInput } from '../ir/affine/parse.js';
+import { isRuled } from '../ir/affine/rules.js';
 import { perSample } from '../ir/batch.js';
 import { make, postorder, topological } from '../ir/graph.js';
 import type { Interner } from '../ir/intern.js';
 import { type Builder, type Make, makeBuilder } from '../ir/ops/builder.js';
 import { costOf } from '../ir/ops/cost.js';
-import { OPS } from '../ir/ops/index.js';
+import { OPS, traitsOf } from '../ir/ops/index.js';
 import { bytesOf } from '../ir/ops/shapes.js';
-import type { OpName, Origin, Value } from '../ir/types.js';
+import type { Origin, Value } from '../ir/types.js';
 
 /** Parameters of adapters have an `@` in their names; those of the model have none. */
 export const isAdapterParam = (name: string): boolean => name.includes('@');
@@ -41,18 +42,17 @@ export function isTouched(v: Value): boolean {
 }
 
 /** Whether it is a layer of the model: its weight holds parameters of the model. */
-export const isLayer = (v: Value): boolean => (v.op === 'linear' || v.op === 'conv2d') && readsBase(v.inputs[1]!);
-
-const STEPS: ReadonlySet<OpName> = new Set(['add', 'sub', 'neg', 'mul', 'div', 'reduce_sum', 'reduce_mean']);
+export const isLayer = (v: Value): boolean => traitsOf(v).holds === 'layer' && readsBase(v.inputs[1]!);
 
 /** Whether it is an operator between layers that has a rule and does something to numbers: a sum, a factor, a mean. */
-export const isStep = (v: Value): boolean => STEPS.has(v.op) && dependsOnInput(v);
+export const isStep = (v: Value): boolean =>
+  isRuled(v) && (traitsOf(v).pointwise || OPS[v.op].family === 'reduction') && dependsOnInput(v);
 
 /**
  * One number to compare graphs by: operations, and bytes of what depends on the input, for one sample.
  */
 export function weightOfCost(v: Value): number {
-  if (!dependsOnInput(v) || v.op === 'input' || OPS[v.op].family === 'layout') return 0;
+  if (!dependsOnInput(v) || v.op === 'input' || traitsOf(v).moves !== null) return 0;
   const moved = [v, ...v.inputs.filter(dependsOnInput)].reduce((n, x) => n + perSample(bytesOf(x.type)), 0);
   return costOf(v).flops + moved;
 }

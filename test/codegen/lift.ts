@@ -109,7 +109,7 @@ function rule(v: Value, operands: readonly Operand[]): Value | undefined {
   const only = operands[0]!;
   const x = only.image;
   const rank = v.type.shape.length;
-  if (OPS[v.op].pointwise) {
+  if (OPS[v.op].traits.pointwise) {
     const widest = Math.max(...operands.map((o) => o.x.type.shape.length));
     return make(
       v.op,

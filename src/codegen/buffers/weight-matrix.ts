@@ -4,18 +4,17 @@
  * (x·Wᵀ and dy·W), it reads the same buffer.
  */
 import { topological } from '../../ir/graph.js';
+import { isView, traitsOf } from '../../ir/ops/index.js';
 import { sizeOf } from '../../ir/ops/shapes.js';
 import { showAttrs } from '../../ir/text/print.js';
-import type { Func, OpName, Value, ValueOf } from '../../ir/types.js';
+import type { Func, Value, ValueOf } from '../../ir/types.js';
 import { type Layout, tiles } from './layout.js';
 import { packedBytes } from './pack.js';
-
-const VIEW_OPS: ReadonlySet<OpName> = new Set(['reshape', 'transpose', 'slice', 'roll', 'broadcast']);
 
 /** The parameter that a value is a view of. */
 export function viewedParam(v: Value): string | undefined {
   let x = v;
-  while (VIEW_OPS.has(x.op)) x = x.inputs[0]!;
+  while (isView(x)) x = x.inputs[0]!;
   return x.op === 'param' ? x.attrs.name : undefined;
 }
 
@@ -43,7 +42,7 @@ export function weightMatrix(v: Value): WeightMatrix | undefined {
     if (sizeOf(shape.slice(0, -2)) > 1) return undefined;
     return unviewed(weight, shape.slice(-2) as [number, number], 0);
   }
-  if (v.op !== 'linear' && (v.op !== 'conv2d' || v.attrs.groups > 1)) return undefined;
+  if (traitsOf(v).holds !== 'layer' || ('groups' in v.attrs && v.attrs.groups > 1)) return undefined;
   return unviewed(weight, [shape[0]!, sizeOf(shape.slice(1))], 1);
 }
 

@@ -3,6 +3,7 @@
  * takes longer than finding that out.
  */
 import { attrsKey } from '../../ir/intern.js';
+import { isDeclared } from '../../ir/ops/index.js';
 import { showType } from '../../ir/ops/shapes.js';
 import type { Value } from '../../ir/types.js';
 import { viewedParam, weightMatrix } from '../buffers/weight-matrix.js';
@@ -46,7 +47,7 @@ export class Schedules {
     const lines = values.map((v) => {
       const type = showType(v.type);
       const read = bound.has(v) ? 'read' : '';
-      if (v.op === 'param' || v.op === 'input') {
+      if (isDeclared(v)) {
         const name = `${v.op} ${v.attrs.name}`;
         if (!names.has(name)) names.set(name, names.size);
         return `${read} ${v.op} ${names.get(name)} ${type} ${this.context.place(v)}`;

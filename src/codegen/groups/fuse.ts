@@ -18,72 +18,16 @@
  */
 
 import { postorder, topological } from '../../ir/graph.js';
-import { OPS } from '../../ir/ops/index.js';
+import { isDeclared, OPS, traitsOf } from '../../ir/ops/index.js';
 import { sameShape } from '../../ir/ops/shapes.js';
-import type { Func, OpName, Value } from '../../ir/types.js';
-import { FORWARD_OPS } from '../epilogue.js';
-import { isNarrowConv } from '../read/loops.js';
-import { ROW_OPS } from '../reduce/rows.js';
-import { bufferOf, buffersOf, type Group, type GroupKind, inOrder, isLeaf, joinedIn, MOST_DEEP } from './group.js';
+import type { Func, Value } from '../../ir/types.js';
+import { movesForward } from '../epilogue.js';
+import { anchorKind, workOf } from '../read/rules.js';
+import { bufferOf, buffersOf, type Group, type GroupKind, inOrder, joinedIn, MOST_DEEP } from './group.js';
 import { join } from './join.js';
 
 /** Arithmetic operations that may be repeated for the sake of one buffer less. */
 const CHEAP = 2;
-
-const VIEWS: ReadonlySet<OpName> = new Set([
-  'reshape',
-  'transpose',
-  'broadcast',
-  'slice',
-  'roll',
-  'pad',
-  'constant',
-  'iota',
-  'stop_gradient',
-  'dropout',
-  'drop_path',
-]);
-
-/** Operations for one element when computed in place. */
-function work(v: Value): number {
-  if (VIEWS.has(v.op)) return 0;
-  // More than arithmetic: they choose among buffers, or read one to know where to read another.
-  if (v.op === 'concat' || v.op === 'gather') return CHEAP + 1;
-  switch (v.op) {
-    case 'random_bits':
-      return 40;
-    case 'exp':
-    case 'log':
-    case 'sin':
-    case 'cos':
-    case 'tanh':
-    case 'erf':
-    case 'sigmoid':
-    case 'silu':
-    case 'gelu':
-    case 'pow':
-      return 8;
-    default:
-      return 1;
-  }
-}
-
-export function anchorKind(v: Value): GroupKind | undefined {
-  switch (v.op) {
-    case 'linear':
-    case 'matmul':
-      return 'contract';
-    case 'conv2d':
-      return isNarrowConv(v.inputs[1]!.type.shape, v.attrs) ? 'pointwise' : 'contract';
-    case 'attention':
-      return 'attention';
-    // Computed by a loop at each element, so it is worth a buffer; see read/loops.ts.
-    case 'top_k':
-      return 'pointwise';
-    default:
-      return ROW_OPS.has(v.op) ? 'reduce' : undefined;
-  }
-}
 
 export interface FuseOptions {
   /** Storage buffers that one kernel may bind. */
@@ -160,7 +104,7 @@ function widest(
   const all = new Set(g.reads.map(bufferOf)).size;
   let best: { readonly v: Value; readonly size: number } | undefined;
   for (const [v, { size }] of leaves) {
-    if (size < 2 || size >= all || own.has(v) || forced.has(v) || work(v) === 0) continue;
+    if (size < 2 || size >= all || own.has(v) || forced.has(v) || workOf(v) === 0) continue;
     const better = !best || (best.size < limit ? size < limit && size > best.size : size < best.size);
     if (better) best = { v, size };
   }
@@ -177,7 +121,7 @@ function lastThatFits(g: Group, leaves: ReturnType<typeof leavesOf>, limit: numb
  * every part of the work goes across all of it.
  */
 function viewIn(g: Group): Value | undefined {
-  return g.anchor.inputs.find((v) => VIEWS.has(v.op) && v.inputs.length > 0 && !g.reads.includes(v));
+  return g.anchor.inputs.find((v) => workOf(v) === 0 && v.inputs.length > 0 && !g.reads.includes(v));
 }
 
 interface Owned {
@@ -251,14 +195,14 @@ class Fusion {
     const only = users.length === 1 ? users[0]! : undefined;
     // What is computed from another result cannot be an operand of the kernel that writes it.
     const twoResults = this.others(anchor).length > 0;
-    if (only && FORWARD_OPS.has(only.op) && only.inputs[0] === last) return { to: only, through: [] };
+    if (only && movesForward(only) && only.inputs[0] === last) return { to: only, through: [] };
     if (twoResults) return undefined;
     // Everything that `last` flows into, in order, until it has flowed together.
     const pending = new Set(users);
     const region: Value[] = [];
     while (pending.size > 0) {
       const next = [...pending].reduce((a, b) => (this.position.get(a)! < this.position.get(b)! ? a : b));
-      if (!OPS[next.op].pointwise || !sameShape(next.type.shape, last.type.shape)) return undefined;
+      if (!OPS[next.op].traits.pointwise || !sameShape(next.type.shape, last.type.shape)) return undefined;
       pending.delete(next);
       if (pending.size === 0) return { to: next, through: region };
       if (this.results.has(next) || this.forced.has(next) || region.length >= 32) return undefined;
@@ -289,7 +233,7 @@ class Fusion {
     }
     for (let i = this.order.length - 1; i >= 0; i--) {
       const v = this.order[i]!;
-      if (isLeaf(v)) {
+      if (isDeclared(v)) {
         if (this.results.has(v)) this.stored.add(v);
         continue;
       }
@@ -319,7 +263,7 @@ class Fusion {
   }
 
   private worthBuffer(v: Value, readers: ReadonlyMap<Value, boolean>): boolean {
-    if (VIEWS.has(v.op)) return false;
+    if (workOf(v) === 0) return false;
     // One kernel, and it reads each element about once.
     if (readers.size <= 1 && ![...readers.values()].some((repeated) => repeated)) return false;
     return this.isDear(v);
@@ -330,8 +274,8 @@ class Fusion {
     const stack = [v];
     for (let cost = 0; stack.length > 0; ) {
       const x = stack.pop()!;
-      if (isLeaf(x) || this.owned.has(x) || this.stored.has(x)) continue;
-      cost += work(x);
+      if (isDeclared(x) || this.owned.has(x) || this.stored.has(x)) continue;
+      cost += workOf(x);
       if (cost > CHEAP) return true;
       stack.push(...x.inputs);
     }
@@ -348,7 +292,7 @@ class Fusion {
     const stores = isStored ? [...others, result] : others;
     const own = new Set(stores);
     const isRead = (v: Value): boolean =>
-      isLeaf(v) || (v !== result && !own.has(v) && (v.op === 'aux' || this.stored.has(v)));
+      isDeclared(v) || (v !== result && !own.has(v) && (v.op === 'aux' || this.stored.has(v)));
     const reads = postorder(stores, (v) => (isRead(v) ? [] : v.inputs)).filter(isRead);
     return { kind, anchor, path, result, stores, reads };
   }
@@ -356,5 +300,5 @@ class Fusion {
 
 /** Whether the operand is read once for each result, not once for each term. */
 function isBias(v: Value, operand: number): boolean {
-  return (v.op === 'linear' || v.op === 'conv2d') && operand === 2;
+  return traitsOf(v).holds === 'layer' && operand === 2;
 }

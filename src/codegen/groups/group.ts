@@ -1,5 +1,6 @@
 /** A group: the values that one kernel computes, what it reads and what it stores. fuse.ts makes groups, join.ts puts some together. */
 import { postorder } from '../../ir/graph.js';
+import { isDeclared } from '../../ir/ops/index.js';
 import type { Value } from '../../ir/types.js';
 
 export type GroupKind = 'contract' | 'attention' | 'reduce' | 'pointwise';
@@ -23,11 +24,8 @@ export interface Group {
 /** Kernels are written by recursion over what they compute in place, and compilers of shaders read them by recursion. */
 export const MOST_DEEP = 100;
 
-export const isLeaf = (v: Value): boolean => v.op === 'param' || v.op === 'input';
-
 /** What tells the buffer of a value that is read from those of others. */
-export const bufferOf = (v: Value): string | number =>
-  v.op === 'param' || v.op === 'input' ? `${v.op} ${v.attrs.name}` : v.id;
+export const bufferOf = (v: Value): string | number => (isDeclared(v) ? `${v.op} ${v.attrs.name}` : v.id);
 
 /** All that the group's kernel reads, computes and stores; operands first. */
 export function valuesOf({ stores, reads }: Pick<Group, 'reads' | 'stores'>): Value[] {

@@ -10,11 +10,11 @@
  *    of the function, which has a buffer of its own, or comes in place of what it was computed from. The other group runs no later than it did.
  * 4. What is computed stands at most `MOST_DEEP` operators above what is read, as in every kernel (fuse.ts).
  */
-import { OPS } from '../../ir/ops/index.js';
+import { isDeclared, OPS } from '../../ir/ops/index.js';
 import { sameShape } from '../../ir/ops/shapes.js';
 import type { Value } from '../../ir/types.js';
-import { LOOP_OPS } from '../read/loops.js';
-import { buffersOf, type Group, isLeaf, MOST_DEEP, valuesOf } from './group.js';
+import { isLoop } from '../read/loops.js';
+import { buffersOf, type Group, MOST_DEEP, valuesOf } from './group.js';
 
 export interface JoinOptions {
   readonly maxBuffers: number;
@@ -51,7 +51,7 @@ class Joining {
 
   private enter(node: Node): void {
     this.nodes.add(node);
-    for (const v of node.group.stores) if (!isLeaf(v)) this.makers.set(v, node);
+    for (const v of node.group.stores) if (!isDeclared(v)) this.makers.set(v, node);
     for (const v of node.group.reads) this.readers.set(v, (this.readers.get(v) ?? new Set()).add(node));
   }
 
@@ -72,8 +72,8 @@ class Joining {
     return (
       kind === 'pointwise' &&
       path.length === 0 &&
-      !isLeaf(anchor) &&
-      !LOOP_OPS.has(anchor.op) &&
+      !isDeclared(anchor) &&
+      !isLoop(anchor) &&
       !stores.some((v) => this.options.apart(v))
     );
   }
@@ -131,7 +131,7 @@ function alignedReads({ stores, reads }: Group): ReadonlySet<Value> {
   // From what is stored to what is read.
   for (const v of values.reverse()) {
     if (bound.has(v)) continue;
-    const same = OPS[v.op].pointwise || v.op === 'reshape';
+    const same = OPS[v.op].traits.pointwise || v.op === 'reshape';
     for (const x of v.inputs) {
       if (!aligned.has(v) || !same || !sameShape(x.type.shape, v.type.shape)) aligned.delete(x);
     }

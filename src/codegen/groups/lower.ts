@@ -8,16 +8,15 @@ import { build } from '../../ir/build.js';
 import { make, rewriteFunc, withInputs } from '../../ir/graph.js';
 import { Interner } from '../../ir/intern.js';
 import type { OpDef } from '../../ir/ops/define.js';
-import { auxOf, OPS } from '../../ir/ops/index.js';
+import { auxOf, OPS, traitsOf } from '../../ir/ops/index.js';
 import { sizeOf } from '../../ir/ops/shapes.js';
 import type { Func, OpName, Value } from '../../ir/types.js';
 import { TILE_N, tiles } from '../buffers/layout.js';
 import { packedBytes } from '../buffers/pack.js';
-import { type PackingLimits, viewedParam } from '../buffers/weight-matrix.js';
+import { type PackingLimits, weightMatrix } from '../buffers/weight-matrix.js';
 import { placeOf } from '../place.js';
+import { isLowered } from '../read/rules.js';
 import { type SplitOptions, splitSums } from './split-sums.js';
-
-type Lowering = (v: never, inputs: readonly Value[]) => Value;
 
 /** At most this many parts go into one concat, so that a kernel that only concatenates keeps within eight buffers. */
 const MOST_PARTS = 6;
@@ -57,14 +56,11 @@ function slice(v: Extract<Value, { op: 'slice' }>, inputs: readonly Value[]): Va
  * slices are views of the parameter, so each is packed and bound by itself.
  */
 function cutOutputs(v: Value, limits: PackingLimits): Value {
-  if (v.op !== 'linear' && v.op !== 'conv2d' && v.op !== 'matmul') return v;
+  if (!weightMatrix(v)) return v;
   const weight = v.inputs[1]!;
-  if (v.op === 'conv2d' && v.attrs.groups > 1) return v;
-  if (v.op === 'matmul' && sizeOf(weight.type.shape.slice(0, -2)) > 1) return v;
-  if (viewedParam(weight) === undefined) return v;
   // Where the outputs are in the weight and in the result.
   const from = v.op === 'matmul' ? weight.type.shape.length - 1 : 0;
-  const to = v.op === 'conv2d' ? 1 : v.type.shape.length - 1;
+  const to = traitsOf(v).channels === 'second' ? 1 : v.type.shape.length - 1;
   const n = weight.type.shape[from]!;
   const k = sizeOf(weight.type.shape) / n;
   const rows = Math.floor(limits.binding / packedBytes(tiles([TILE_N, k], 0), limits.weights)) * TILE_N;
@@ -80,28 +76,22 @@ function cutOutputs(v: Value, limits: PackingLimits): Value {
   return concat(joined as Extract<Value, { op: 'concat' }>, parts);
 }
 
-/** Operators without kernels, which become what they mean. */
-const DECOMPOSED: ReadonlySet<OpName> = new Set(['batch_norm', 'group_norm', 'resize']);
-
-const LOWERINGS: { readonly [O in OpName]?: Lowering } = {
-  concat,
-  slice,
-  solve: (v: Value): Value => {
-    throw new EspalierError([diagnostic('ESP0601', { operator: v.op }, placeOf(v))]);
-  },
-};
-
 /** Other results of operators without kernels, while these stand there. */
 function others(v: Value, inputs: readonly Value[]): Value {
   const owner = inputs[0];
-  if (v.op !== 'aux' || !owner || !DECOMPOSED.has(owner.op)) return withInputs(v, inputs);
+  if (v.op !== 'aux' || !owner || !isLowered(owner)) return withInputs(v, inputs);
   return auxOf(owner, v.attrs.output)!.decompose!(build, owner.inputs, owner.attrs);
 }
 
+/** An operator without a kernel is what it means; layouts are as kernels read them most easily. */
 function lowered(v: Value, inputs: readonly Value[], options: SplitOptions): Value {
-  if (DECOMPOSED.has(v.op)) return (OPS[v.op] as unknown as OpDef<OpName>).decompose!(build, inputs, v.attrs);
-  const rule = LOWERINGS[v.op] as ((v: Value, inputs: readonly Value[]) => Value) | undefined;
-  return rule ? rule(v, inputs) : cutOutputs(withInputs(v, inputs), options);
+  if (isLowered(v)) {
+    const { decompose } = OPS[v.op] as unknown as OpDef<OpName>;
+    if (!decompose) throw new EspalierError([diagnostic('ESP0601', { operator: v.op }, placeOf(v))]);
+    return decompose(build, inputs, v.attrs);
+  }
+  if (v.op === 'concat') return concat(v, inputs);
+  return v.op === 'slice' ? slice(v, inputs) : cutOutputs(withInputs(v, inputs), options);
 }
 
 /**

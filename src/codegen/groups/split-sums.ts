@@ -15,6 +15,7 @@ import { constant, make, rewriteFunc, withInputs } from '../../ir/graph.js';
 import { sizeOf, tryBroadcast } from '../../ir/ops/shapes.js';
 import type { DType, Func, OpName, Origin, Value } from '../../ir/types.js';
 import { type PackingLimits, readsPacked } from '../buffers/weight-matrix.js';
+import type { Anchored } from '../read/rules.js';
 import { type Splitting, type SumSplit, splitOf } from './split-schedules.js';
 
 type ValueOfOp<O extends OpName> = Extract<Value, { op: O }>;
@@ -37,21 +38,27 @@ export function splitSums(func: Func, options: SplitOptions): Func {
   const choice: Choice = { most: options.samples ?? 1, split: options.splitting ?? splitOf };
   return rewriteFunc(func, (old, inputs) => {
     const v = withInputs(old, inputs);
-    switch (v.op) {
-      case 'reduce_sum':
-      case 'reduce_max':
-      case 'reduce_mean':
-        return reduction(v, choice) ?? v;
-      case 'argmax':
-        return argmax(v, choice) ?? v;
-      case 'linear':
-      case 'matmul':
-        return readsPacked(v, options) ? v : (product(v, choice) ?? v);
-      default:
-        return v;
-    }
+    const rule = (RULES as { readonly [O in OpName]?: Rule<never> | null })[v.op];
+    return (!readsPacked(v, options) && rule?.(v as never, choice)) || v;
   });
 }
+
+type Rule<O extends OpName> = (v: ValueOfOp<O>, choice: Choice) => Value | undefined;
+
+/** Null: its sum is never split (see above). */
+const RULES: { readonly [O in Anchored]: Rule<O> | null } = {
+  reduce_sum: reduction,
+  reduce_max: reduction,
+  reduce_mean: reduction,
+  argmax,
+  linear: product,
+  matmul: product,
+  conv2d: null,
+  softmax: null,
+  layer_norm: null,
+  attention: null,
+  top_k: null,
+};
 
 /** What a fold may be filled up with. */
 function neutral(fold: Fold, dtype: DType): number {

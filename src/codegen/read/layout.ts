@@ -157,18 +157,12 @@ const iota: InlineRule<'iota'> = (r, v, coords) => {
   return r.b.let(vector(...lanes.map((l) => convert(address(l), type))));
 };
 
-export const LAYOUT = {
-  reshape,
-  transpose,
-  broadcast,
-  slice,
-  roll,
-  concat,
-  pad,
-  gather,
-  kron,
-  constant,
-  iota,
-  random_bits,
-  batch_size,
-};
+/** Coordinates and constants. */
+export const PLACES = { reshape, transpose, broadcast, slice, roll, pad, constant, iota };
+
+/** What chooses among buffers, or reads one to know where to read another. */
+export const CHOICES = { concat, gather };
+
+export const NUMBERS = { kron, batch_size };
+
+export const BITS = { random_bits };

@@ -2,7 +2,7 @@
  * Operators that are computed by a loop at the place where they are read: convolutions with few terms a result (depthwise and narrow
  * groups, where a matrix product would mostly multiply padding), and top_k.
  */
-import type { OpAttrs, OpName, Value } from '../../ir/types.js';
+import type { OpAttrs, Value } from '../../ir/types.js';
 import { address, all, binary, builtin, convert, eq, literal, lt, name, splat, U32, u32 } from '../kernel/expr.js';
 import type { Condition, Expr } from '../kernel/types.js';
 import { uniformCondition } from '../kernel/uses.js';
@@ -110,4 +110,5 @@ export function isNarrowConv(weight: readonly number[], attrs: OpAttrs['conv2d']
   return attrs.groups > 1 && (perGroup < 4 || outs / attrs.groups < 4);
 }
 
-export const LOOP_OPS: ReadonlySet<OpName> = new Set(['conv2d', 'top_k', 'aux']);
+/** Whether an element is computed by a loop, where it is computed in place. */
+export const isLoop = (v: Value): boolean => Object.hasOwn(LOOPS, v.op);

@@ -81,34 +81,24 @@ const silu: Rule = (r, v, coords) => {
   return r.b.let(mul(x, r.library.call('sigmoid', x)));
 };
 
-export const POINTWISE = {
+/** Identities when inferring. */
+export const IDENTITIES = { stop_gradient: identity, dropout: identity, drop_path: identity };
+
+export const ARITHMETIC = {
   neg: unary((x) => negation('-', x)),
   abs: fn('abs'),
   sign: fn('sign'),
   floor: fn('floor'),
-  exp: fn('exp'),
-  log: fn('log'),
   sqrt: fn('sqrt'),
   rsqrt: unary((x) => div(one, builtin('sqrt', x))),
   reciprocal: unary((x) => div(one, x)),
-  sin: library('sin_'),
-  cos: library('cos_'),
-  tanh: library('tanh_'),
-  erf: library('erf'),
-  sigmoid: library('sigmoid'),
   relu: unary((x) => builtin('max', x, literal(0, x.scalar))),
-  silu,
-  gelu,
   not: unary((x) => negation('!', x)),
   cast,
-  stop_gradient: identity,
-  dropout: identity,
-  drop_path: identity,
   add: binary('+'),
   sub: binary('-'),
   mul: binary('*'),
   div: binary('/'),
-  pow: power,
   maximum: combined((a, b) => builtin('max', a, b)),
   minimum: combined((a, b) => builtin('min', a, b)),
   mod: binary('%'),
@@ -118,4 +108,18 @@ export const POINTWISE = {
   and: binary('&'),
   or: binary('|'),
   select,
+};
+
+/** What takes several operations, or a special unit. */
+export const FUNCTIONS = {
+  exp: fn('exp'),
+  log: fn('log'),
+  sin: library('sin_'),
+  cos: library('cos_'),
+  tanh: library('tanh_'),
+  erf: library('erf'),
+  sigmoid: library('sigmoid'),
+  silu,
+  gelu,
+  pow: power,
 };

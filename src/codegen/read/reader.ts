@@ -6,8 +6,10 @@
  * computed in place by its operator's rule, which reads its operands in turn. Layout operators only change coordinates, so they
  * cost nothing but index arithmetic.
  */
+import { traitsOf } from '../../ir/ops/index.js';
 import type { DType, OpName, Value } from '../../ir/types.js';
 import { elementAt } from '../buffers/layout.js';
+import type { GroupKind } from '../groups/group.js';
 import type { Body } from '../kernel/body.js';
 import {
   add,
@@ -37,7 +39,17 @@ type ValueFor<O extends OpName> = Extract<Value, { op: O }>;
 
 /** How an operator is computed in place. */
 export type InlineRule<O extends OpName> = (r: Reader, value: ValueFor<O>, coords: readonly Index[]) => Expr;
-export type InlineRules = { readonly [O in OpName]: InlineRule<O> | null };
+
+/**
+ * How an operator is generated: computed in place (`work` operations for one element), by a kernel of its own, or not at all, because it lies in
+ * a buffer (`declared`) or other operators come in its place before fusion (`lowered`).
+ */
+export interface Generated<O extends OpName> {
+  readonly inline: InlineRule<O> | null;
+  readonly work: number;
+  readonly kernel: ((value: ValueFor<O>) => GroupKind) | 'declared' | 'lowered' | null;
+}
+export type Generation = { readonly [O in OpName]: Generated<O> };
 
 /** A value's buffer; undefined for a value that has none and is computed in place. */
 export type BufferOf = (value: Value) => Buffer | undefined;
@@ -54,7 +66,7 @@ export class Reader {
     readonly b: Body,
     readonly library: Library,
     private readonly bufferOf: BufferOf,
-    private readonly rules: InlineRules,
+    private readonly rules: Generation,
   ) {}
 
   /** From here on reading `value` gives `expr`, whatever the coordinates: they are the ones it was made for. */
@@ -69,7 +81,7 @@ export class Reader {
     return this.b.memo(`${value.id}[${coords.map((c) => c.key).join(',')}]`, () => {
       const buffer = this.bufferOf(value);
       if (buffer) return this.load(buffer, value, elementAt(buffer, coords, value.type.shape));
-      const rule = this.rules[value.op] as InlineRule<OpName> | null;
+      const rule = this.rules[value.op].inline as InlineRule<OpName> | null;
       if (!rule) throw new Error(`${value.op} cannot be computed in place`);
       return rule(this, value as ValueFor<OpName>, coords);
     });
@@ -94,7 +106,7 @@ export class Reader {
   isLoad(value: Value): boolean {
     for (let v = value; ; v = v.inputs[0]!) {
       if (this.given.has(v.id) || this.bufferOf(v) || v.op === 'constant') return true;
-      if (v.op !== 'reshape' && v.op !== 'transpose' && v.op !== 'slice' && v.op !== 'roll') return false;
+      if (traitsOf(v).moves !== 'once') return false;
     }
   }
 

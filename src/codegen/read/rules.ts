@@ -1,27 +1,77 @@
-/** The table of operators that can be computed where they are read. Null: the operator always has a kernel and a buffer of its own. */
-import { LAYOUT } from './layout.js';
-import { LOOPS } from './loops.js';
-import { POINTWISE } from './pointwise.js';
-import type { InlineRules } from './reader.js';
+/** The table of how each operator is generated: where it is read, or by a kernel of its own. */
+import type { OpName, Value } from '../../ir/types.js';
+import type { GroupKind } from '../groups/group.js';
+import { ROWS } from '../reduce/rows.js';
+import { BITS, CHOICES, NUMBERS, PLACES } from './layout.js';
+import { isNarrowConv, LOOPS } from './loops.js';
+import { ARITHMETIC, FUNCTIONS, IDENTITIES } from './pointwise.js';
+import type { Generated, Generation, InlineRule } from './reader.js';
 
-export const RULES: InlineRules = {
-  ...POINTWISE,
-  ...LAYOUT,
-  ...LOOPS,
-  param: null,
-  input: null,
-  reduce_sum: null,
-  reduce_mean: null,
-  reduce_max: null,
-  argmax: null,
-  matmul: null,
-  linear: null,
-  softmax: null,
-  layer_norm: null,
-  attention: null,
-  // Lowered to others before fusion (lower.ts), or refused there.
-  batch_norm: null,
-  group_norm: null,
-  resize: null,
-  solve: null,
+type Inline<R> = {
+  readonly [O in keyof R & OpName]: Generated<O> & { readonly kernel: null };
 };
+
+/** Operators that are computed where they are read, with `work` operations for an element each. */
+function inline<R extends { readonly [O in keyof R]: O extends OpName ? InlineRule<O> : never }>(
+  work: number,
+  rules: R,
+): Inline<R> {
+  const made = Object.entries(rules).map(([op, rule]) => [op, { inline: rule, work, kernel: null }]);
+  return Object.fromEntries(made) as Inline<R>;
+}
+
+/** An operator that always has a kernel of its own. */
+const kernel = (kind: GroupKind) => ({ inline: null, work: 1, kernel: () => kind });
+
+const declared = { inline: null, work: 0, kernel: 'declared' } as const;
+const lowered = { inline: null, work: 1, kernel: 'lowered' } as const;
+
+const rows = Object.fromEntries(Object.keys(ROWS).map((op) => [op, kernel('reduce')])) as {
+  readonly [O in keyof typeof ROWS]: ReturnType<typeof kernel>;
+};
+
+export const RULES = {
+  ...inline(0, PLACES),
+  ...inline(0, IDENTITIES),
+  ...inline(1, ARITHMETIC),
+  ...inline(1, NUMBERS),
+  ...inline(3, CHOICES),
+  ...inline(8, FUNCTIONS),
+  ...inline(40, BITS),
+  ...rows,
+  param: declared,
+  input: declared,
+  linear: kernel('contract'),
+  matmul: kernel('contract'),
+  attention: kernel('attention'),
+  conv2d: {
+    inline: LOOPS.conv2d,
+    work: 1,
+    kernel: (v) => (isNarrowConv(v.inputs[1]!.type.shape, v.attrs) ? 'pointwise' : 'contract'),
+  },
+  // Computed by a loop at each element, so it is worth a buffer.
+  top_k: { inline: LOOPS.top_k, work: 1, kernel: () => 'pointwise' },
+  // By its owner's kernel, but for what a loop finds.
+  aux: { inline: LOOPS.aux, work: 1, kernel: null },
+  batch_norm: lowered,
+  group_norm: lowered,
+  resize: lowered,
+  solve: lowered,
+} satisfies Generation;
+
+/** Operators that have kernels of their own. */
+export type Anchored = {
+  [O in OpName]: (typeof RULES)[O]['kernel'] extends (...args: never) => GroupKind ? O : never;
+}[OpName];
+
+/** Whether other operators come in its place before fusion. */
+export const isLowered = (v: Value): boolean => RULES[v.op].kernel === 'lowered';
+
+/** Operations for one element when computed in place: none for what only says where it is. */
+export const workOf = (v: Value): number => RULES[v.op].work;
+
+/** The kind of kernel that the operator has for itself. */
+export function anchorKind(v: Value): GroupKind | undefined {
+  const own = (RULES as Generation)[v.op].kernel;
+  return typeof own === 'function' ? own(v as never) : undefined;
+}

@@ -5,7 +5,7 @@
 
 import { isBatch } from '../../ir/batch.js';
 import { sizeOf } from '../../ir/ops/shapes.js';
-import type { OpName, Value } from '../../ir/types.js';
+import type { OpName, Value, ValueOf } from '../../ir/types.js';
 import {
   add,
   binary,
@@ -82,63 +82,60 @@ function normalising(v: Value, eps: number, count: number): Pick<RowPlan, 'passe
   };
 }
 
-/** The plan of a row-reducing operator; undefined for any other. */
-export function rowPlan(v: Value): RowPlan | undefined {
-  const input = v.inputs[0];
-  if (!input) return undefined;
-  const shape = input.type.shape;
-  const type = scalarOf(input.type.dtype);
-  const sorted = (axes: readonly number[]): number[] => [...axes].sort((a, b) => a - b);
-  const fold = (kind: Pass['fold'], finish: Pass['finish']): readonly Pass[] => [
-    { type, fold: kind, element: itself, finish },
-  ];
-  switch (v.op) {
-    case 'reduce_sum':
-      return { input, axes: sorted(v.attrs.axes), passes: fold('sum', whole) };
-    case 'reduce_max':
-      return { input, axes: sorted(v.attrs.axes), passes: fold('max', whole) };
-    case 'reduce_mean':
-      return {
-        input,
-        axes: sorted(v.attrs.axes),
-        passes: fold('sum', mean(sizeOf(v.attrs.axes.map((a) => shape[a]!)))),
-      };
-    case 'argmax': {
-      // Where none is equal to the largest, as of infinities or of no numbers, the first stands for all.
-      const none = i32(2147483647);
-      const first: Pass = {
-        type: 'i32',
-        fold: 'min',
-        element: (r, x, stats, position) => r.b.let(select(none, position, eq(x, stats[0]!))),
-        finish: (r, folded) => r.b.let(select(folded, i32(0), eq(folded, none))),
-      };
-      return { input, axes: [v.attrs.axis], passes: [...fold('max', whole), first] };
-    }
-    case 'softmax': {
-      const weight = (r: Reader, x: Expr, stats: readonly Expr[]): Expr => r.b.let(exp(binary('-', x, stats[0]!)));
-      return {
-        input,
-        axes: [v.attrs.axis],
-        passes: [...fold('max', whole), { type: 'f32', fold: 'sum', element: weight, finish: whole }],
-        others: { lse: (r, stats) => r.b.let(add(stats[0]!, builtin('log', stats[1]!))) },
-        element: (r, x, stats) => arith(r, weight(r, x, stats), '/', stats[1]!),
-      };
-    }
-    case 'layer_norm':
-      return { input, axes: [shape.length - 1], ...normalising(v, v.attrs.eps, shape.at(-1)!) };
-    default:
-      return undefined;
-  }
+type Plan<O extends OpName> = (v: ValueOf<O>) => RowPlan;
+
+const sorted = (axes: readonly number[]): number[] => [...axes].sort((a, b) => a - b);
+
+function fold(v: Value, kind: Pass['fold'], finish: Pass['finish'] = whole): readonly Pass[] {
+  return [{ type: scalarOf(v.inputs[0]!.type.dtype), fold: kind, element: itself, finish }];
 }
 
-export const ROW_OPS: ReadonlySet<OpName> = new Set([
-  'reduce_sum',
-  'reduce_max',
-  'reduce_mean',
-  'argmax',
-  'softmax',
-  'layer_norm',
-]);
+/** A fold along axes into one number. */
+const folding =
+  (kind: Pass['fold']): Plan<'reduce_sum' | 'reduce_max'> =>
+  (v) => ({ input: v.inputs[0]!, axes: sorted(v.attrs.axes), passes: fold(v as Value, kind) });
+
+/** Plans of the operators that reduce rows. */
+export const ROWS = {
+  reduce_sum: folding('sum'),
+  reduce_max: folding('max'),
+  reduce_mean: (v) => {
+    const input = v.inputs[0]!;
+    const count = sizeOf(v.attrs.axes.map((a) => input.type.shape[a]!));
+    return { input, axes: sorted(v.attrs.axes), passes: fold(v, 'sum', mean(count)) };
+  },
+  argmax: (v) => {
+    // Where none is equal to the largest, as of infinities or of no numbers, the first stands for all.
+    const none = i32(2147483647);
+    const first: Pass = {
+      type: 'i32',
+      fold: 'min',
+      element: (r, x, stats, position) => r.b.let(select(none, position, eq(x, stats[0]!))),
+      finish: (r, folded) => r.b.let(select(folded, i32(0), eq(folded, none))),
+    };
+    return { input: v.inputs[0]!, axes: [v.attrs.axis], passes: [...fold(v, 'max'), first] };
+  },
+  softmax: (v) => {
+    const weight = (r: Reader, x: Expr, stats: readonly Expr[]): Expr => r.b.let(exp(binary('-', x, stats[0]!)));
+    return {
+      input: v.inputs[0]!,
+      axes: [v.attrs.axis],
+      passes: [...fold(v, 'max'), { type: 'f32', fold: 'sum', element: weight, finish: whole }],
+      others: { lse: (r, stats) => r.b.let(add(stats[0]!, builtin('log', stats[1]!))) },
+      element: (r, x, stats) => arith(r, weight(r, x, stats), '/', stats[1]!),
+    };
+  },
+  layer_norm: (v) => {
+    const input = v.inputs[0]!;
+    const { shape } = input.type;
+    return { input, axes: [shape.length - 1], ...normalising(v, v.attrs.eps, shape.at(-1)!) };
+  },
+} satisfies { readonly [O in OpName]?: Plan<O> };
+
+/** The plan of a row-reducing operator; undefined for any other. */
+export function rowPlan(v: Value): RowPlan | undefined {
+  return (ROWS as { readonly [O in OpName]?: Plan<never> })[v.op]?.(v as never);
+}
 
 /** The number to start a fold from. For max and min of floats it is the largest finite one: WGSL has no infinity. */
 export function startOf({ fold, type }: Pass): Expr {

@@ -6,8 +6,9 @@
 import { deep } from '../deep.js';
 import { Interner } from '../intern.js';
 import type { Builder } from '../ops/builder.js';
+import { mixedAxes, traitsOf } from '../ops/index.js';
 import { sizeOf } from '../ops/shapes.js';
-import type { OpName, Value } from '../types.js';
+import type { Value } from '../types.js';
 import { materialise } from './apply.js';
 import { channelsOf } from './channels.js';
 import {
@@ -42,19 +43,8 @@ export interface Affine {
   readonly b: Builder;
 }
 
-/** Operators through which channels can be followed; all but transpose leave them on their axis. */
-const THROUGH: ReadonlySet<OpName> = new Set([
-  'add',
-  'sub',
-  'mul',
-  'div',
-  'neg',
-  'transpose',
-  'pad',
-  'roll',
-  'slice',
-  'concat',
-]);
+/** Whether channels can be followed through an operator; all but transpose leave them on their axis. */
+const keepsAxes = (v: Value): boolean => traitsOf(v).linear !== null && (v.op === 'transpose' || mixedAxes(v) !== null);
 
 /**
  * The axis that channels lie on: that of the layer or norm below y, followed through transposes; without one, the axis along which a
@@ -70,9 +60,7 @@ export function channelAxis(y: Value): number {
       break;
     }
     const rank = v.type.shape.length;
-    const next = THROUGH.has(v.op)
-      ? v.inputs.find((x) => dependsOnInput(x) && x.type.shape.length === rank)
-      : undefined;
+    const next = keepsAxes(v) ? v.inputs.find((x) => dependsOnInput(x) && x.type.shape.length === rank) : undefined;
     if (!next) break;
     const factor = v.inputs.find((x) => !dependsOnInput(x));
     if (factor && !found) {
@@ -94,8 +82,9 @@ export function channelAxis(y: Value): number {
 }
 
 function ownAxis(v: Value): number | undefined {
-  if (v.op === 'conv2d' || v.op === 'batch_norm' || v.op === 'group_norm') return 1;
-  return v.op === 'linear' || v.op === 'matmul' || v.op === 'layer_norm' ? v.type.shape.length - 1 : undefined;
+  const { channels } = traitsOf(v);
+  if (channels === null) return undefined;
+  return channels === 'second' ? 1 : v.type.shape.length - 1;
 }
 
 /** The one axis, of `rank`, along which a constant varies, if channels lie there in images or in tokens. */

@@ -1,4 +1,5 @@
 /** How layout operators treat an affine form: on other axes than the channels they commute with it, over the channels they cut or join. */
+import type { OpsWith } from '../ops/index.js';
 import type { OpName, Value, ValueOf } from '../types.js';
 import {
   type Form,
@@ -12,65 +13,52 @@ import {
   type Term,
 } from './form.js';
 import { joinRows, type Matrix, rowRange, rows, sliceRows, zero } from './matrix.js';
+import { dependsOnInput } from './parse.js';
 
-/** Operators that move elements without computing. */
-export const LAYOUT: ReadonlySet<OpName> = new Set([
-  'reshape',
-  'transpose',
-  'broadcast',
-  'slice',
-  'pad',
-  'roll',
-  'gather',
-]);
+type Rule<O extends OpName> = (s: Scope, v: ValueOf<O>, axis: number) => Form | Obstacle;
 
 /**
  * The form of a layout operator's result along `axis`.
  * Transpose, roll, slice, gather and broadcast of other axes commute, a reshape if it keeps the channels apart; padding with zeros
  * only if nothing was shifted: what is padded would be 0 before the map and c after it.
  */
-export function layoutForm(s: Scope, v: Value, axis: number): Form | Obstacle {
-  const x = v.inputs[0]!;
-  switch (v.op) {
-    case 'reshape': {
-      const from = channelBefore(x.type.shape, v.type.shape, axis);
-      if (from === undefined) return obstacle(v, 'it splits or joins the channels');
-      return moved(s, v, from, (y) =>
-        s.b.reshape(
-          y,
-          v.type.shape.map((d, i) => (i === axis ? y.type.shape[from]! : d)),
-        ),
-      );
-    }
-    case 'transpose':
-      return moved(s, v, v.attrs.perm[axis]!, (y) => s.b.transpose(y, v.attrs.perm));
-    case 'broadcast': {
-      const from = axis - (v.type.shape.length - x.type.shape.length);
-      if (from < 0 || x.type.shape[from] !== v.type.shape[axis]) return obstacle(v, 'it repeats along the channels');
-      return moved(s, v, from, (y) =>
-        s.b.broadcast(
-          y,
-          v.type.shape.map((d, i) => (i === axis ? y.type.shape[from]! : d)),
-        ),
-      );
-    }
-    case 'roll':
-      if (v.attrs.axes.includes(axis)) return obstacle(v, 'it moves channels');
-      return moved(s, v, axis, (y) => s.b.roll(y, v.attrs.shifts, v.attrs.axes));
-    case 'gather': {
-      const extra = v.inputs[1]!.type.shape.length - 1;
-      const { axis: at } = v.attrs;
-      if (axis >= at && axis <= at + extra) return obstacle(v, 'it picks channels');
-      return moved(s, v, axis < at ? axis : axis - extra, (y) => s.b.gather(y, v.inputs[1]!, at));
-    }
-    case 'pad':
-      return padForm(s, v, axis);
-    case 'slice':
-      return sliceForm(s, v, axis);
-    default:
-      return obstacle(v, 'it is not affine');
-  }
-}
+export const LAYOUT: { readonly [O in OpsWith<'moves', 'once' | 'repeats' | 'picks' | 'fills'>]: Rule<O> } = {
+  reshape: (s, v, axis) => {
+    const from = channelBefore(v.inputs[0]!.type.shape, v.type.shape, axis);
+    if (from === undefined) return obstacle(v, 'it splits or joins the channels');
+    return moved(s, v, from, (y) =>
+      s.b.reshape(
+        y,
+        v.type.shape.map((d, i) => (i === axis ? y.type.shape[from]! : d)),
+      ),
+    );
+  },
+  transpose: (s, v, axis) => moved(s, v, v.attrs.perm[axis]!, (y) => s.b.transpose(y, v.attrs.perm)),
+  broadcast: (s, v, axis) => {
+    const { shape } = v.inputs[0]!.type;
+    const from = axis - (v.type.shape.length - shape.length);
+    if (from < 0 || shape[from] !== v.type.shape[axis]) return obstacle(v, 'it repeats along the channels');
+    return moved(s, v, from, (y) =>
+      s.b.broadcast(
+        y,
+        v.type.shape.map((d, i) => (i === axis ? y.type.shape[from]! : d)),
+      ),
+    );
+  },
+  roll: (s, v, axis) => {
+    if (v.attrs.axes.includes(axis)) return obstacle(v, 'it moves channels');
+    return moved(s, v, axis, (y) => s.b.roll(y, v.attrs.shifts, v.attrs.axes));
+  },
+  gather: (s, v, axis) => {
+    const extra = v.inputs[1]!.type.shape.length - 1;
+    const { axis: at } = v.attrs;
+    if (dependsOnInput(v.inputs[1]!)) return obstacle(v, 'its indices depend on the input');
+    if (axis >= at && axis <= at + extra) return obstacle(v, 'it picks channels');
+    return moved(s, v, axis < at ? axis : axis - extra, (y) => s.b.gather(y, v.inputs[1]!, at));
+  },
+  pad: padForm,
+  slice: sliceForm,
+};
 
 /** The axis of `before` that becomes `axis` of `after`: of the same size, with as many elements in front of it. */
 function channelBefore(before: readonly number[], after: readonly number[], axis: number): number | undefined {

@@ -1,6 +1,7 @@
 /** Reads what parameters alone compute as a structured matrix, a diagonal or a shift. */
 
 import type { Builder } from '../ops/builder.js';
+import { traitsOf } from '../ops/index.js';
 import { sameShape } from '../ops/shapes.js';
 import type { Value } from '../types.js';
 import {
@@ -30,7 +31,7 @@ export function dependsOnInput(value: Value): boolean {
       continue;
     }
     const open = v.inputs.filter((x) => !fromInput.has(x));
-    if (v.op === 'input' || v.op === 'batch_size' || v.inputs.some((x) => fromInput.get(x))) fromInput.set(v, true);
+    if (traitsOf(v).known === 'call' || v.inputs.some((x) => fromInput.get(x))) fromInput.set(v, true);
     else if (open.length > 0) {
       stack.push(...open);
       continue;

@@ -1,8 +1,10 @@
 /** The affine form of one operator's result, from the forms of its operands: the table of rules. */
-import type { OpName, Value } from '../types.js';
+import type { Traits } from '../ops/define.js';
+import type { OpsWith } from '../ops/index.js';
+import type { OpName, Value, ValueOf } from '../types.js';
 import { convForm } from './conv.js';
 import { addForms, type Form, isObstacle, type Obstacle, obstacle, type Scope, type Shift } from './form.js';
-import { concatForm, LAYOUT, layoutForm } from './layout.js';
+import { concatForm, LAYOUT } from './layout.js';
 import { linearOver, scaleForm } from './linear.js';
 import { transposed } from './matrix.js';
 import { operatorForm } from './operator.js';
@@ -20,70 +22,65 @@ export function ruleOf(s: Scope, v: Value, axis: number): Form | Obstacle {
 /** By the rules that keep the structure of matrices and the arrangement of values; undefined where none is for the operator. */
 function structured(s: Scope, v: Value, axis: number): Form | Obstacle | undefined {
   if (!dependsOnInput(v)) return { terms: [], c: shiftOf(s, v, axis) };
-  if (LAYOUT.has(v.op)) {
-    if (v.inputs.slice(1).some(dependsOnInput)) return obstacle(v, 'its indices depend on the input');
-    return layoutForm(s, v, axis);
-  }
-  switch (v.op) {
-    case 'add':
-    case 'sub':
-      return sumForm(s, v, axis);
-    case 'neg':
-      return timesConstant(s, v, v.inputs[0]!, s.b.constant(-1), axis);
-    case 'mul': {
-      const [x, y] = v.inputs as [Value, Value];
-      if (dependsOnInput(x) && dependsOnInput(y)) return productOfTwo(v);
-      return dependsOnInput(x) ? timesConstant(s, v, x, y, axis) : timesConstant(s, v, y, x, axis);
-    }
-    case 'div': {
-      const [x, y] = v.inputs as [Value, Value];
-      if (dependsOnInput(y)) return productOfTwo(v);
-      return timesConstant(s, v, x, y.op === 'constant' ? s.b.div(1, y) : s.b.reciprocal(y), axis);
-    }
-    case 'linear': {
-      if (axis !== v.type.shape.length - 1) return obstacle(v, 'it mixes tokens');
-      const [x, weight, bias] = v.inputs as [Value, Value, Value | undefined];
-      if (v.inputs.slice(1).some(dependsOnInput)) return obstacle(v, 'its weight depends on the input');
-      return linearOver(s, x, matrixOf(s.b, weight), bias, s.isBase(weight), axis);
-    }
-    case 'matmul': {
-      const [x, right] = v.inputs as [Value, Value];
-      if (dependsOnInput(right)) return dependsOnInput(x) ? productOfTwo(v) : obstacle(v, 'it mixes tokens');
-      if (right.type.shape.length !== 2) return obstacle(v, 'it is a different map for each of several tokens');
-      if (axis !== v.type.shape.length - 1) return obstacle(v, 'it mixes tokens');
-      return linearOver(s, x, transposed(s.b, matrixOf(s.b, right)), undefined, s.isBase(right), axis);
-    }
-    case 'conv2d':
-      if (v.inputs.slice(1).some(dependsOnInput)) return obstacle(v, 'its weight depends on the input');
-      return convForm(s, v, axis);
-    case 'concat':
-      return concatForm(s, v, axis);
-    case 'batch_norm':
-      return s.norms ? batchNormForm(s, v, axis) : obstacle(v, 'it is not affine');
-    case 'stop_gradient':
-      return s.form(v.inputs[0]!, axis);
-    default:
-      return RULED.has(v.op) ? undefined : obstacle(v, 'it is not affine');
-  }
+  const rule = ruleFor(v.op);
+  return rule ? rule(s, v as never, axis) : obstacle(v, 'it is not affine');
 }
 
-/** Operators that have a rule, here or as operators that mix channels. */
-export const RULED: ReadonlySet<OpName> = new Set([
+type Rule<O extends OpName> = (s: Scope, v: ValueOf<O>, axis: number) => Form | Obstacle | undefined;
+
+/** What operators that mix channels have, and nothing else does it for them (operator.ts). */
+const mixing: Rule<OpName> = () => undefined;
+
+/** Null: no rule takes it apart, though it is linear. Forms are of what infers, where nothing that is for training alone is left. */
+const RULES: { readonly [O in OpsWith<'linear', NonNullable<Traits['linear']>>]: Rule<O> | null } = {
   ...LAYOUT,
-  'add',
-  'sub',
-  'neg',
-  'mul',
-  'div',
-  'linear',
-  'matmul',
-  'conv2d',
-  'batch_norm',
-  'concat',
-  'stop_gradient',
-  'reduce_sum',
-  'reduce_mean',
-]);
+  concat: concatForm,
+  add: sumForm,
+  sub: sumForm,
+  neg: (s, v, axis) => timesConstant(s, v, v.inputs[0]!, s.b.constant(-1), axis),
+  mul: (s, v, axis) => {
+    const [x, y] = v.inputs as [Value, Value];
+    if (dependsOnInput(x) && dependsOnInput(y)) return productOfTwo(v);
+    return dependsOnInput(x) ? timesConstant(s, v, x, y, axis) : timesConstant(s, v, y, x, axis);
+  },
+  div: (s, v, axis) => {
+    const [x, y] = v.inputs as [Value, Value];
+    if (dependsOnInput(y)) return productOfTwo(v);
+    return timesConstant(s, v, x, y.op === 'constant' ? s.b.div(1, y) : s.b.reciprocal(y), axis);
+  },
+  linear: (s, v, axis) => {
+    if (axis !== v.type.shape.length - 1) return obstacle(v, 'it mixes tokens');
+    const [x, weight, bias] = v.inputs as [Value, Value, Value | undefined];
+    if (v.inputs.slice(1).some(dependsOnInput)) return obstacle(v, 'its weight depends on the input');
+    return linearOver(s, x, matrixOf(s.b, weight), bias, s.isBase(weight), axis);
+  },
+  matmul: (s, v, axis) => {
+    const [x, right] = v.inputs as [Value, Value];
+    if (dependsOnInput(right)) return dependsOnInput(x) ? productOfTwo(v) : obstacle(v, 'it mixes tokens');
+    if (right.type.shape.length !== 2) return obstacle(v, 'it is a different map for each of several tokens');
+    if (axis !== v.type.shape.length - 1) return obstacle(v, 'it mixes tokens');
+    return linearOver(s, x, transposed(s.b, matrixOf(s.b, right)), undefined, s.isBase(right), axis);
+  },
+  conv2d: (s, v, axis) =>
+    v.inputs.slice(1).some(dependsOnInput) ? obstacle(v, 'its weight depends on the input') : convForm(s, v, axis),
+  batch_norm: (s, v, axis) => (s.norms ? batchNormForm(s, v, axis) : obstacle(v, 'it is not affine')),
+  stop_gradient: (s, v, axis) => s.form(v.inputs[0]!, axis),
+  reduce_sum: mixing,
+  reduce_mean: mixing,
+  dropout: null,
+  drop_path: null,
+  select: null,
+  kron: null,
+  attention: null,
+  resize: null,
+  solve: null,
+};
+
+const ruleFor = (op: OpName): Rule<never> | null | undefined =>
+  (RULES as Readonly<Partial<Record<OpName, Rule<never> | null>>>)[op];
+
+/** Whether an operator has a rule, here or as one that mixes channels. */
+export const isRuled = (v: Value): boolean => Boolean(ruleFor(v.op));
 
 /**
  * Two values of the input, multiplied or divided. What is in the way is what makes one of them more than a map of the input: the sigmoid of a
@@ -93,7 +90,7 @@ function productOfTwo(v: Value): Obstacle {
   const seen = new Set(v.inputs);
   for (const x of seen) {
     if (!dependsOnInput(x) || x.origin?.scope !== v.origin?.scope || x.op === 'input') continue;
-    if (!RULED.has(x.op)) return obstacle(x, `it is not affine, and what it gives is a factor of the result`);
+    if (!isRuled(x)) return obstacle(x, `it is not affine, and what it gives is a factor of the result`);
     for (const y of x.inputs) seen.add(y);
   }
   return obstacle(
@@ -139,8 +136,8 @@ function timesConstant(s: Scope, v: Value, x: Value, by: Value, axis: number): F
 }
 
 /** g (x - mean) / sqrt(variance + eps) + h, a scale and a shift once mean and variance are constants. */
-function batchNormForm(s: Scope, v: Value, axis: number): Form | Obstacle {
-  if (v.op !== 'batch_norm' || axis !== 1) return obstacle(v, 'it normalises another axis');
+function batchNormForm(s: Scope, v: ValueOf<'batch_norm'>, axis: number): Form | Obstacle {
+  if (axis !== 1) return obstacle(v, 'it normalises another axis');
   const [x, gain, shift, mean, variance] = v.inputs as [Value, Value, Value, Value, Value];
   const f = s.form(x, axis);
   if (isObstacle(f)) return f;

@@ -4,7 +4,7 @@ import type { TensorType, Value } from '../types.js';
 import type { Builder } from './builder.js';
 import type { OpDef } from './define.js';
 import { attentionScores, logSumExp } from './decompose/attention.js';
-import { costEach, costFree, traffic } from './define.js';
+import { axesWhere, costEach, costFree, lastAxis, traffic } from './define.js';
 import * as derive from './derivatives/composite.js';
 import { refuse } from './errors.js';
 import {
@@ -35,11 +35,12 @@ const without = ({ dtype, shape }: TensorType, axis: number): TensorType => ({
   shape: shape.filter((_, i) => i !== axis),
 });
 
-export const softmax: OpDef<'softmax'> = {
+export const softmax = {
   family: 'composite',
   doc: 'e^x divided by its sum along `axis`.',
   operands: [{ name: 'x' }],
-  pointwise: false,
+  traits: { pointwise: false, known: null, moves: null, linear: null, channels: null, holds: null, erased: false },
+  mixes: ({ attrs }) => [attrs.axis],
   type: (inputs, { axis }) => {
     floats(inputs);
     needAxis(axis, inputs[0]!.type.shape);
@@ -60,7 +61,7 @@ export const softmax: OpDef<'softmax'> = {
     return b.div(e, b.sum(e, [axis], true));
   },
   derivative: derive.softmax,
-};
+} satisfies OpDef<'softmax'>;
 
 /** x minus its mean along the axis. */
 const centred = (b: Builder, x: Value, axis: number): Value => b.sub(x, b.mean(x, [axis], true));
@@ -83,11 +84,12 @@ const needEps = (eps: number): void => {
   if (!(eps >= 0)) refuse(`eps ${eps} is negative`);
 };
 
-export const layer_norm: OpDef<'layer_norm'> = {
+export const layer_norm = {
   family: 'composite',
   doc: 'x minus its mean, over √(variance + eps), along the last axis; times gain, plus shift.',
   operands: [{ name: 'x' }, { name: 'gain', kind: 'optional' }, { name: 'shift', kind: 'optional' }],
-  pointwise: false,
+  traits: { pointwise: false, known: null, moves: null, linear: null, channels: 'last', holds: 'norm', erased: false },
+  mixes: lastAxis,
   type: (inputs, { eps }) => {
     floats(inputs);
     needEps(eps);
@@ -121,7 +123,7 @@ export const layer_norm: OpDef<'layer_norm'> = {
   cost: costEach(7),
   decompose: (b, [x, gain, shift], { eps }) => affine(b, normalised(b, x!, x!.type.shape.length - 1, eps), gain, shift),
   derivative: derive.layer_norm,
-};
+} satisfies OpDef<'layer_norm'>;
 
 /** A vector over channels, shaped to broadcast against [b, c, ...]. */
 const overChannels = (b: Builder, v: Value | undefined, rank: number): Value | undefined =>
@@ -136,11 +138,12 @@ function needChannels(inputs: readonly Value[], names: readonly string[]): numbe
   return shape[1]!;
 }
 
-export const batch_norm: OpDef<'batch_norm'> = {
+export const batch_norm = {
   family: 'composite',
   doc: '(x - mean)/√(variance + eps)·gain + shift for each channel (axis 1), with the given statistics.',
   operands: [{ name: 'x' }, { name: 'gain' }, { name: 'shift' }, { name: 'mean' }, { name: 'variance' }],
-  pointwise: false,
+  traits: { pointwise: false, known: null, moves: null, linear: [0], channels: 'second', holds: 'norm', erased: false },
+  mixes: () => [1],
   type: (inputs, { eps }) => {
     floats(inputs);
     needEps(eps);
@@ -166,7 +169,7 @@ export const batch_norm: OpDef<'batch_norm'> = {
     return affine(b, x!, overChannels(b, scale, rank), overChannels(b, offset, rank));
   },
   derivative: 'decompose',
-};
+} satisfies OpDef<'batch_norm'>;
 
 /** [b, groups, elements of the group]. */
 function inGroups(b: Builder, x: Value, groups: number): Value {
@@ -179,11 +182,20 @@ const overGroups = ({ dtype, shape }: TensorType, groups: number): TensorType =>
   shape: [shape[0]!, groups],
 });
 
-export const group_norm: OpDef<'group_norm'> = {
+export const group_norm = {
   family: 'composite',
   doc: 'Normalises each of `groups` runs of channels (axis 1) over its channels and all axes after; times gain, plus shift.',
   operands: [{ name: 'x' }, { name: 'gain', kind: 'optional' }, { name: 'shift', kind: 'optional' }],
-  pointwise: false,
+  traits: {
+    pointwise: false,
+    known: null,
+    moves: null,
+    linear: null,
+    channels: 'second',
+    holds: 'norm',
+    erased: false,
+  },
+  mixes: ({ type }) => axesWhere(type, (i) => i > 0),
   type: (inputs, { groups, eps }) => {
     floats(inputs);
     needEps(eps);
@@ -236,7 +248,7 @@ export const group_norm: OpDef<'group_norm'> = {
     return affine(b, y, overChannels(b, gain, shape.length), overChannels(b, shift, shape.length));
   },
   derivative: 'decompose',
-};
+} satisfies OpDef<'group_norm'>;
 
 /** [b, h, n, d] x [b, h, m, d] x [b, h, m, e] checked; gives b, h, n, m, e. */
 function attentionSizes(inputs: readonly Value[]): readonly number[] {
@@ -260,11 +272,12 @@ function attentionSizes(inputs: readonly Value[]): readonly number[] {
   return [batch, heads, n, m, v[3]!];
 }
 
-export const attention: OpDef<'attention'> = {
+export const attention = {
   family: 'composite',
   doc: 'softmax(scale·q·kᵀ + the sum of the biases)·v for each batch and head.',
   operands: [{ name: 'q' }, { name: 'k' }, { name: 'v' }, { name: 'bias', kind: 'variadic', least: 0 }],
-  pointwise: false,
+  traits: { pointwise: false, known: null, moves: null, linear: [2], channels: null, holds: null, erased: false },
+  mixes: () => [0, 1, 3],
   type: (inputs) => {
     const [b, h, n, , e] = attentionSizes(inputs) as [number, number, number, number, number];
     return { dtype: inputs[0]!.type.dtype, shape: [b, h, n, e] };
@@ -286,13 +299,14 @@ export const attention: OpDef<'attention'> = {
   },
   decompose: (b, inputs, { scale }) => b.matmul(b.softmax(attentionScores(b, inputs, scale), 3), inputs[2]!),
   derivative: derive.attention,
-};
+} satisfies OpDef<'attention'>;
 
-export const resize: OpDef<'resize'> = {
+export const resize = {
   family: 'composite',
   doc: 'Resampling to `size` with half-pixel centres; antialiased shrinking widens the filter, as PIL does (bicubic a = -0.5, otherwise -0.75).',
   operands: [{ name: 'x' }],
-  pointwise: false,
+  traits: { pointwise: false, known: null, moves: null, linear: 'jointly', channels: null, holds: null, erased: false },
+  mixes: () => [2, 3],
   type: (inputs, { size, mode, antialias }) => {
     const dtype = floats(inputs);
     const x = needRank(inputs, 0, 4, 'x');
@@ -309,13 +323,14 @@ export const resize: OpDef<'resize'> = {
   },
   decompose: decomposeResize,
   derivative: 'decompose',
-};
+} satisfies OpDef<'resize'>;
 
-export const solve: OpDef<'solve'> = {
+export const solve = {
   family: 'composite',
   doc: 'The x of a·x = b, by elimination with partial pivoting. A singular a is an error.',
   operands: [{ name: 'a' }, { name: 'b' }],
-  pointwise: false,
+  traits: { pointwise: false, known: null, moves: null, linear: [1], channels: null, holds: null, erased: false },
+  mixes: () => null,
   type: (inputs) => {
     const dtype = floats(inputs);
     const a = needRank(inputs, 0, 2, 'a');
@@ -331,7 +346,7 @@ export const solve: OpDef<'solve'> = {
   },
   decompose: null,
   derivative: derive.solve,
-};
+} satisfies OpDef<'solve'>;
 
 /** Needs the table itself (its owner's entry), so `index.ts` puts it together. */
 export const auxParts = { operands: [{ name: 'owner' }], cost: costFree } as const;

@@ -3,7 +3,7 @@ import { showSize } from '../batch.js';
 import type { TensorType, Value } from '../types.js';
 import { decomposeConv2d } from './decompose/conv.js';
 import type { OpDef } from './define.js';
-import { costEach, traffic } from './define.js';
+import { axesWhere, costEach, lastAxis, traffic } from './define.js';
 import * as derive from './derivatives/contract.js';
 import { refuse } from './errors.js';
 import { conv2dReference, kronReference, linearReference, matmulReference } from './reference/contract.js';
@@ -11,11 +11,16 @@ import { floats, needKnown, needRank, needVector, showShape, sizeOf, tryBroadcas
 
 const last = (t: TensorType): number => t.shape.at(-1) ?? 1;
 
-export const matmul: OpDef<'matmul'> = {
+export const matmul = {
   family: 'contraction',
   doc: 'The matrix product over the last two axes; the axes before them broadcast.',
   operands: [{ name: 'a' }, { name: 'b' }],
-  pointwise: false,
+  traits: { pointwise: false, known: null, moves: null, linear: 'each', channels: 'last', holds: null, erased: false },
+  mixes: ({ inputs, type }) => {
+    const lead = inputs[1]!.type.shape.slice(0, -2);
+    const rank = type.shape.length;
+    return axesWhere(type, (i) => i === rank - 1 || ((lead.at(i - rank + 2) ?? 1) > 1 && i < rank - 2));
+  },
   type: (inputs) => {
     const dtype = floats(inputs);
     const a = inputs[0]!.type.shape;
@@ -36,13 +41,22 @@ export const matmul: OpDef<'matmul'> = {
   }),
   decompose: null,
   derivative: derive.matmul,
-};
+} satisfies OpDef<'matmul'>;
 
-export const linear: OpDef<'linear'> = {
+export const linear = {
   family: 'contraction',
   doc: 'x·Wᵀ + b over the last axis.',
   operands: [{ name: 'x' }, { name: 'weight' }, { name: 'bias', kind: 'optional' }],
-  pointwise: false,
+  traits: {
+    pointwise: false,
+    known: null,
+    moves: null,
+    linear: 'each',
+    channels: 'last',
+    holds: 'layer',
+    erased: false,
+  },
+  mixes: lastAxis,
   type: (inputs) => {
     const dtype = floats(inputs);
     const x = inputs[0]!.type.shape;
@@ -71,7 +85,7 @@ export const linear: OpDef<'linear'> = {
     return bias ? b.add(y, bias) : y;
   },
   derivative: derive.linear,
-};
+} satisfies OpDef<'linear'>;
 
 /** Height and width of a convolution's result. */
 function convSize(
@@ -86,11 +100,20 @@ function convSize(
   return [along(h, top, bottom, kh, 0), along(w, left, right, kw, 1)];
 }
 
-export const conv2d: OpDef<'conv2d'> = {
+export const conv2d = {
   family: 'contraction',
   doc: 'Two-dimensional cross-correlation with zero padding [top, left, bottom, right].',
   operands: [{ name: 'x' }, { name: 'weight' }, { name: 'bias', kind: 'optional' }],
-  pointwise: false,
+  traits: {
+    pointwise: false,
+    known: null,
+    moves: null,
+    linear: 'each',
+    channels: 'second',
+    holds: 'layer',
+    erased: false,
+  },
+  mixes: () => [1, 2, 3],
   type: (inputs, attrs) => {
     const dtype = floats(inputs);
     const x = needRank(inputs, 0, 4, 'x');
@@ -123,13 +146,14 @@ export const conv2d: OpDef<'conv2d'> = {
   }),
   decompose: decomposeConv2d,
   derivative: 'decompose',
-};
+} satisfies OpDef<'conv2d'>;
 
-export const kron: OpDef<'kron'> = {
+export const kron = {
   family: 'contraction',
   doc: 'The Kronecker product: row i·p + j, column k·q + l is a[i, k]·b[j, l].',
   operands: [{ name: 'a' }, { name: 'b' }],
-  pointwise: false,
+  traits: { pointwise: false, known: null, moves: null, linear: 'each', channels: null, holds: null, erased: false },
+  mixes: () => null,
   type: (inputs) => {
     const dtype = floats(inputs);
     const a = needRank(inputs, 0, 2, 'a');
@@ -144,4 +168,4 @@ export const kron: OpDef<'kron'> = {
     return b.reshape(b.mul(b.reshape(x!, [m, 1, n, 1]), b.reshape(y!, [p, 1, q])), [m * p, n * q]);
   },
   derivative: derive.kron,
-};
+} satisfies OpDef<'kron'>;

@@ -1,5 +1,5 @@
 /** What an entry of the operator table holds. `index.ts` assembles the table; the interpreter, verifier, cost model and docs read it. */
-import type { ArrayOf, OpAttrs, OpName, Tensor, TensorType, Value } from '../types.js';
+import type { ArrayOf, OpAttrs, OpName, Tensor, TensorType, Value, ValueOf } from '../types.js';
 import type { Builder } from './builder.js';
 import { bytesOf, sizeOf } from './shapes.js';
 
@@ -65,13 +65,48 @@ export interface AuxDef<O extends OpName> {
 
 export type Family = 'leaf' | 'pointwise' | 'layout' | 'reduction' | 'contraction' | 'composite';
 
+/**
+ * How an operator that computes nothing gives the elements of its first operand: each to at most one place (`once`), some to several
+ * (`repeats`), beside constants (`fills`), where another operand says (`picks`), beside those of other operands (`joins`).
+ */
+export type Moves = 'once' | 'repeats' | 'fills' | 'picks' | 'joins';
+
+/**
+ * What passes ask of an operator. Every entry says all of them, for no pass keeps a list of operators of its own: a pass that has rules
+ * for some of them has a table over those of a trait (`OpsWith` in index.ts). test/ir/traits.test.ts tries each in the interpreter.
+ */
+export interface Traits {
+  /** Each element of the result depends on the elements of the operands at the same (broadcast) place only. */
+  readonly pointwise: boolean;
+  /** When a value without operands is known: when compiling, with the weights, when the function is called. Null with operands. */
+  readonly known: 'compile' | 'load' | 'call' | null;
+  /** Null for what computes. */
+  readonly moves: Moves | null;
+  /**
+   * Operands in which the result is linear, but for something added: in all of them together (`jointly`), in each while the others
+   * stay (`each`), or in these together. Null where in none.
+   */
+  readonly linear: 'jointly' | 'each' | readonly number[] | null;
+  /** The axis of the result along which the operator says that channels lie: it makes them, or normalises them. */
+  readonly channels: 'last' | 'second' | null;
+  /** What the operands from the second on are: a layer's weight and bias, or a norm's gain and shift, one number for each channel. */
+  readonly holds: 'layer' | 'norm' | null;
+  /** It is there for training alone: when inferring it is its operand. */
+  readonly erased: boolean;
+}
+
 export interface OpDef<O extends OpName> {
   readonly family: Family;
   /** One sentence for the operator reference. */
   readonly doc: string;
   readonly operands: readonly Operand[];
-  /** Each element of the result depends on the elements of the operands at the same (broadcast) place only. */
-  readonly pointwise: boolean;
+  readonly traits: Traits;
+  /**
+   * Axes of the result along which places differ or are mixed. Along every other axis the operator makes of each place of its first operand,
+   * one by one, the same, whatever the other operands hold (if it is pointwise, along all of them those operands are read at the same place
+   * too). Null where the result has other axes than the first operand, or there is none.
+   */
+  readonly mixes: (v: ValueOf<O>) => readonly number[] | null;
   /** The result's type. Refuses (see errors.ts) what does not fit. Null for leaves whose type is declared elsewhere. */
   readonly type: ((inputs: readonly Value[], attrs: OpAttrs[O]) => TensorType) | null;
   /** Null where the interpreter supplies the value: parameters, arguments, and `aux`, which its owner's entry computes. */
@@ -100,6 +135,14 @@ export const costEach =
     flops: perElement * sizeOf(result.shape),
     bytes: traffic(inputs, result),
   });
+
+/** `mixes` of what treats every place of its operands alike, and of what mixes the last axis. */
+export const nothing = (): readonly number[] => [];
+export const lastAxis = ({ type }: Value): readonly number[] => [type.shape.length - 1];
+
+/** The axes of a type for which something holds. */
+export const axesWhere = ({ shape }: TensorType, holds: (axis: number) => boolean): readonly number[] =>
+  [...shape.keys()].filter(holds);
 
 /** A view: nothing moves. */
 export const costFree = (): Cost => ({ flops: 0, bytes: 0 });

@@ -1,9 +1,9 @@
 /** The operator table. It is a mapped type over all operators: one that has no entry is a compile error. */
 import { hasBatch, isBatch } from '../batch.js';
-import type { OpAttrs, OpName, TensorType, Value } from '../types.js';
+import type { OpAttrs, OpName, TensorType, Value, ValueOf } from '../types.js';
 import * as composite from './composite.js';
 import * as contract from './contract.js';
-import type { AuxDef, OpDef } from './define.js';
+import type { AuxDef, OpDef, Traits } from './define.js';
 import { Refusal, refuse, ShapeError } from './errors.js';
 import * as layout from './layout.js';
 import * as leaves from './leaves.js';
@@ -14,11 +14,12 @@ import { needSizes } from './shapes.js';
 const { erfOp, ...plain } = pointwise;
 const { auxParts, ...composites } = composite;
 
-const aux: OpDef<'aux'> = {
+const aux = {
   family: 'composite',
   doc: 'Another result of the operator that made `owner`.',
   operands: auxParts.operands,
-  pointwise: false,
+  traits: { pointwise: false, known: null, moves: null, linear: null, channels: null, holds: null, erased: false },
+  mixes: () => null,
   type: ([owner], { output }) => {
     const def = auxOf(owner!, output);
     if (!def) {
@@ -32,9 +33,9 @@ const aux: OpDef<'aux'> = {
   decompose: null,
   // A reader: its cotangent is one of its owner's, whose rule is given it by name.
   derivative: 'none',
-};
+} satisfies OpDef<'aux'>;
 
-export const OPS: { readonly [O in OpName]: OpDef<O> } = {
+const ENTRIES = {
   ...leaves,
   ...plain,
   erf: erfOp,
@@ -43,9 +44,39 @@ export const OPS: { readonly [O in OpName]: OpDef<O> } = {
   ...contract,
   ...composites,
   aux,
-};
+} satisfies { readonly [O in OpName]: OpDef<O> };
+
+export const OPS: { readonly [O in OpName]: OpDef<O> } = ENTRIES;
+
+/**
+ * The operators of which a trait is one of these, for tables of rules: `{ [O in OpsWith<'moves', 'once'>]: Rule<O> }` does not compile without a
+ * rule for each of them.
+ */
+export type OpsWith<T extends keyof Traits, V extends Traits[T]> = {
+  [O in OpName]: Extract<(typeof ENTRIES)[O]['traits'][T], V> extends never ? never : O;
+}[OpName];
 
 export const OP_NAMES = Object.keys(OPS) as readonly OpName[];
+
+export const traitsOf = (v: Value): Traits => OPS[v.op].traits;
+
+/** Whether it gives the elements of its first operand, maybe beside constants, and computes nothing. */
+export function isLayout(v: Value): boolean {
+  const { moves } = traitsOf(v);
+  return moves !== null && moves !== 'joins';
+}
+
+/** Whether it gives the elements of its first operand and nothing else, where index arithmetic finds them. */
+export function isView(v: Value): boolean {
+  const { moves } = traitsOf(v);
+  return moves === 'once' || moves === 'repeats';
+}
+
+/** A parameter or an argument: what is declared, and lies in a buffer that no operator fills. */
+export const isDeclared = (v: Value): v is ValueOf<'param'> | ValueOf<'input'> => OPS[v.op].type === null;
+
+/** See `mixes` in define.ts. */
+export const mixedAxes = (v: Value): readonly number[] | null => OPS[v.op].mixes(v as never);
 
 export function isOpName(name: string): name is OpName {
   return Object.hasOwn(OPS, name);

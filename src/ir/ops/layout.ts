@@ -2,7 +2,7 @@
 import { isBatch, showSize } from '../batch.js';
 import { allocate } from '../run/tensor.js';
 import type { OpDef } from './define.js';
-import { costEach, costFree } from './define.js';
+import { axesWhere, costEach, costFree } from './define.js';
 import * as derive from './derivatives/layout.js';
 import { expand, written } from './elementwise.js';
 import { DataError, refuse, refuseType } from './errors.js';
@@ -20,11 +20,20 @@ import {
   tryBroadcast,
 } from './shapes.js';
 
-export const reshape: OpDef<'reshape'> = {
+export const reshape = {
   family: 'layout',
   doc: 'The same elements in row-major order under another shape.',
   operands: [{ name: 'x' }],
-  pointwise: false,
+  traits: {
+    pointwise: false,
+    known: null,
+    moves: 'once',
+    linear: 'jointly',
+    channels: null,
+    holds: null,
+    erased: false,
+  },
+  mixes: () => null,
   type: ([x], { shape }) => {
     needSizes(shape);
     const from = x!.type.shape;
@@ -40,13 +49,22 @@ export const reshape: OpDef<'reshape'> = {
   cost: costFree,
   decompose: null,
   derivative: derive.reshape,
-};
+} satisfies OpDef<'reshape'>;
 
-export const transpose: OpDef<'transpose'> = {
+export const transpose = {
   family: 'layout',
   doc: 'Axis i of the result is axis perm[i] of x.',
   operands: [{ name: 'x' }],
-  pointwise: false,
+  traits: {
+    pointwise: false,
+    known: null,
+    moves: 'once',
+    linear: 'jointly',
+    channels: null,
+    holds: null,
+    erased: false,
+  },
+  mixes: () => null,
   type: ([x], { perm }) => {
     const from = x!.type.shape;
     if (perm.length !== from.length) refuse(`the permutation ${showShape(perm)} does not fit ${showShape(from)}`, 0);
@@ -65,13 +83,22 @@ export const transpose: OpDef<'transpose'> = {
   cost: costEach(0),
   decompose: null,
   derivative: derive.transpose,
-};
+} satisfies OpDef<'transpose'>;
 
-export const broadcast: OpDef<'broadcast'> = {
+export const broadcast = {
   family: 'layout',
   doc: 'x repeated to `shape` by NumPy’s rule.',
   operands: [{ name: 'x' }],
-  pointwise: false,
+  traits: {
+    pointwise: false,
+    known: null,
+    moves: 'repeats',
+    linear: 'jointly',
+    channels: null,
+    holds: null,
+    erased: false,
+  },
+  mixes: () => [],
   type: ([x], { shape }) => {
     needSizes(shape);
     const both = tryBroadcast(x!.type.shape, shape);
@@ -84,13 +111,23 @@ export const broadcast: OpDef<'broadcast'> = {
   cost: costFree,
   decompose: null,
   derivative: derive.broadcast,
-};
+} satisfies OpDef<'broadcast'>;
 
-export const slice: OpDef<'slice'> = {
+export const slice = {
   family: 'layout',
   doc: 'The elements with start[i] <= index < end[i] on every axis i.',
   operands: [{ name: 'x' }],
-  pointwise: false,
+  traits: {
+    pointwise: false,
+    known: null,
+    moves: 'once',
+    linear: 'jointly',
+    channels: null,
+    holds: null,
+    erased: false,
+  },
+  mixes: ({ inputs, attrs, type }) =>
+    axesWhere(type, (i) => attrs.end[i]! - attrs.start[i]! !== inputs[0]!.type.shape[i]),
   type: ([x], { start, end }) => {
     const from = x!.type.shape;
     if (start.length !== from.length || end.length !== from.length) {
@@ -113,13 +150,22 @@ export const slice: OpDef<'slice'> = {
   cost: costEach(0),
   decompose: null,
   derivative: derive.slice,
-};
+} satisfies OpDef<'slice'>;
 
-export const concat: OpDef<'concat'> = {
+export const concat = {
   family: 'layout',
   doc: 'The operands one after another along `axis`.',
   operands: [{ name: 'x', kind: 'variadic' }],
-  pointwise: false,
+  traits: {
+    pointwise: false,
+    known: null,
+    moves: 'joins',
+    linear: 'jointly',
+    channels: null,
+    holds: null,
+    erased: false,
+  },
+  mixes: ({ attrs }) => [attrs.axis],
   type: (inputs, { axis }) => {
     const first = inputs[0]!.type.shape;
     needAxis(axis, first);
@@ -153,13 +199,22 @@ export const concat: OpDef<'concat'> = {
   cost: costEach(0),
   decompose: null,
   derivative: derive.concat,
-};
+} satisfies OpDef<'concat'>;
 
-export const pad: OpDef<'pad'> = {
+export const pad = {
   family: 'layout',
   doc: '`low` and `high` elements equal to `value` before and after x on each axis.',
   operands: [{ name: 'x' }],
-  pointwise: false,
+  traits: {
+    pointwise: false,
+    known: null,
+    moves: 'fills',
+    linear: 'jointly',
+    channels: null,
+    holds: null,
+    erased: false,
+  },
+  mixes: ({ attrs, type }) => axesWhere(type, (i) => attrs.low[i] !== 0 || attrs.high[i] !== 0),
   type: ([x], { low, high, value }) => {
     const from = x!.type.shape;
     if (low.length !== from.length || high.length !== from.length) {
@@ -187,13 +242,22 @@ export const pad: OpDef<'pad'> = {
   cost: costEach(0),
   decompose: null,
   derivative: derive.pad,
-};
+} satisfies OpDef<'pad'>;
 
-export const roll: OpDef<'roll'> = {
+export const roll = {
   family: 'layout',
   doc: 'A circular shift: element i of axes[j] goes to i + shifts[j].',
   operands: [{ name: 'x' }],
-  pointwise: false,
+  traits: {
+    pointwise: false,
+    known: null,
+    moves: 'once',
+    linear: 'jointly',
+    channels: null,
+    holds: null,
+    erased: false,
+  },
+  mixes: ({ attrs }) => attrs.axes,
   type: ([x], { shifts, axes }) => {
     if (shifts.length !== axes.length) refuse(`${shifts.length} shifts for ${axes.length} axes`);
     needAxes(axes, x!.type.shape);
@@ -230,13 +294,14 @@ export const roll: OpDef<'roll'> = {
     return y;
   },
   derivative: derive.roll,
-};
+} satisfies OpDef<'roll'>;
 
-export const gather: OpDef<'gather'> = {
+export const gather = {
   family: 'layout',
   doc: 'x at the given indices of `axis`; the indices’ shape takes the axis’ place. An index out of range is an error.',
   operands: [{ name: 'x' }, { name: 'indices' }],
-  pointwise: false,
+  traits: { pointwise: false, known: null, moves: 'picks', linear: [0], channels: null, holds: null, erased: false },
+  mixes: ({ inputs, attrs }) => (inputs[1]!.type.shape.length === 1 ? [attrs.axis] : null),
   type: ([x, indices], { axis }) => {
     const from = x!.type.shape;
     needAxis(axis, from);
@@ -266,4 +331,4 @@ export const gather: OpDef<'gather'> = {
   cost: costEach(0),
   decompose: null,
   derivative: derive.gather,
-};
+} satisfies OpDef<'gather'>;

@@ -8,35 +8,38 @@ import { costFree, traffic } from './define.js';
 import { refuse } from './errors.js';
 import { needAxis, needSizes, needStream, sameShape, showType, sizeOf, stridesOf } from './shapes.js';
 
-export const param: OpDef<'param'> = {
+export const param = {
   family: 'leaf',
   doc: 'A parameter of the module; its type is the declaration’s.',
   operands: [],
-  pointwise: false,
+  traits: { pointwise: false, known: 'load', moves: null, linear: null, channels: null, holds: null, erased: false },
+  mixes: () => null,
   type: null,
   reference: null,
   cost: costFree,
   decompose: null,
   derivative: 'none', // nothing below it
-};
+} satisfies OpDef<'param'>;
 
-export const input: OpDef<'input'> = {
+export const input = {
   family: 'leaf',
   doc: 'An argument of the function; its type is the declaration’s.',
   operands: [],
-  pointwise: false,
+  traits: { pointwise: false, known: 'call', moves: null, linear: null, channels: null, holds: null, erased: false },
+  mixes: () => null,
   type: null,
   reference: null,
   cost: costFree,
   decompose: null,
   derivative: 'none', // nothing below it
-};
+} satisfies OpDef<'input'>;
 
-export const constant: OpDef<'constant'> = {
+export const constant = {
   family: 'leaf',
   doc: 'A tensor whose elements are all `value`.',
   operands: [],
-  pointwise: true,
+  traits: { pointwise: true, known: 'compile', moves: null, linear: null, channels: null, holds: null, erased: false },
+  mixes: () => null,
   type: (_inputs, { value, dtype, shape }) => {
     if (dtype === 'bool' && value !== 0 && value !== 1) refuse(`${value} is not a bool (0 or 1)`);
     if ((dtype === 'i32' || dtype === 'u32') && !Number.isInteger(value)) refuse(`${value} is not an ${dtype}`);
@@ -47,13 +50,14 @@ export const constant: OpDef<'constant'> = {
   cost: costFree,
   decompose: null,
   derivative: 'none', // nothing below it
-};
+} satisfies OpDef<'constant'>;
 
-export const iota: OpDef<'iota'> = {
+export const iota = {
   family: 'leaf',
   doc: '0, 1, 2, ... along `axis`, the same at every place of the other axes.',
   operands: [],
-  pointwise: false,
+  traits: { pointwise: false, known: 'compile', moves: null, linear: null, channels: null, holds: null, erased: false },
+  mixes: () => null,
   type: (_inputs, { axis, dtype, shape }) => {
     if (dtype === 'bool') refuse('bool does not count');
     needSizes(shape);
@@ -71,13 +75,14 @@ export const iota: OpDef<'iota'> = {
   cost: (inputs, _attrs, result) => ({ flops: 0, bytes: traffic(inputs, result) }),
   decompose: null,
   derivative: 'none', // nothing below it
-};
+} satisfies OpDef<'iota'>;
 
-export const random_bits: OpDef<'random_bits'> = {
+export const random_bits = {
   family: 'leaf',
   doc: 'Random u32 of a stream, by Philox 4x32-10: the same for the same key and stream.',
   operands: [{ name: 'key' }],
-  pointwise: false,
+  traits: { pointwise: false, known: null, moves: null, linear: null, channels: null, holds: null, erased: false },
+  mixes: () => null,
   type: ([key], { stream, shape }) => {
     needStream(stream);
     if (key!.type.dtype !== 'u32' || !sameShape(key!.type.shape, [2])) {
@@ -99,17 +104,18 @@ export const random_bits: OpDef<'random_bits'> = {
   cost: (inputs, _attrs, result) => ({ flops: 35 * sizeOf(result.shape), bytes: traffic(inputs, result) }),
   decompose: null,
   derivative: 'none', // nothing below it
-};
+} satisfies OpDef<'random_bits'>;
 
-export const batch_size: OpDef<'batch_size'> = {
+export const batch_size = {
   family: 'leaf',
   doc: 'How many samples the function is called with, as an f32 scalar.',
   operands: [],
-  pointwise: false,
+  traits: { pointwise: false, known: 'call', moves: null, linear: null, channels: null, holds: null, erased: false },
+  mixes: () => null,
   type: () => ({ dtype: 'f32', shape: [] }),
   // Where the number is known, it has become a constant (samples.ts).
   reference: null,
   cost: costFree,
   decompose: null,
   derivative: 'none', // nothing below it
-};
+} satisfies OpDef<'batch_size'>;

@@ -1,7 +1,7 @@
 /** Pointwise operators: each element of the result comes from the elements at the same place, with NumPy broadcasting. */
 import type { DType, OpName } from '../types.js';
 import type { OpDef, Operand } from './define.js';
-import { costEach } from './define.js';
+import { costEach, nothing } from './define.js';
 import * as derive from './derivatives/pointwise.js';
 import { calling, erf, expand, map, RUNS, type Run, zip } from './elementwise.js';
 import { refuse, refuseType } from './errors.js';
@@ -23,18 +23,30 @@ const accepts = {
 };
 type Accepts = keyof typeof accepts;
 
+/** Traits of most of them; an entry that is linear, or only for training, says so. */
+const ARITHMETIC = {
+  pointwise: true,
+  known: null,
+  moves: null,
+  linear: null,
+  channels: null,
+  holds: null,
+  erased: false,
+} as const;
+
 function unary<O extends Plain>(
   doc: string,
   of: Accepts,
   flops: number,
   f: (x: number) => number,
   derivative: OpDef<O>['derivative'],
-): OpDef<O> {
+) {
   return {
     family: 'pointwise',
     doc,
     operands: X,
-    pointwise: true,
+    traits: ARITHMETIC,
+    mixes: nothing,
     type: (inputs) => {
       oneDType(inputs, accepts[of].test, accepts[of].words);
       return inputs[0]!.type;
@@ -43,18 +55,19 @@ function unary<O extends Plain>(
     cost: costEach(flops),
     decompose: null,
     derivative,
-  };
+  } satisfies OpDef<O>;
 }
 
 /** Integer arithmetic wraps as WGSL's does: typed arrays reduce what is stored modulo 2^32. */
 type Both = { readonly float: Run; readonly int: Run };
 
-function binary<O extends Plain>(doc: string, of: Accepts, f: Both, derivative: OpDef<O>['derivative']): OpDef<O> {
+function binary<O extends Plain>(doc: string, of: Accepts, f: Both, derivative: OpDef<O>['derivative']) {
   return {
     family: 'pointwise',
     doc,
     operands: AB,
-    pointwise: true,
+    traits: ARITHMETIC,
+    mixes: nothing,
     type: (inputs) => ({
       dtype: oneDType(inputs, accepts[of].test, accepts[of].words),
       shape: broadcastAll(inputs),
@@ -64,15 +77,16 @@ function binary<O extends Plain>(doc: string, of: Accepts, f: Both, derivative: 
     cost: costEach(1),
     decompose: null,
     derivative,
-  };
+  } satisfies OpDef<O>;
 }
 
-function compare<O extends Plain>(doc: string, of: Accepts, f: (a: number, b: number) => boolean): OpDef<O> {
+function compare<O extends Plain>(doc: string, of: Accepts, f: (a: number, b: number) => boolean) {
   return {
     family: 'pointwise',
     doc,
     operands: AB,
-    pointwise: true,
+    traits: ARITHMETIC,
+    mixes: nothing,
     type: (inputs) => {
       oneDType(inputs, accepts[of].test, accepts[of].words);
       return { dtype: 'bool', shape: broadcastAll(inputs) };
@@ -87,13 +101,16 @@ function compare<O extends Plain>(doc: string, of: Accepts, f: (a: number, b: nu
     cost: costEach(1),
     decompose: null,
     derivative: 'none', // truth does not change by little
-  };
+  } satisfies OpDef<O>;
 }
 
 const same = (f: (a: number, b: number) => number): Both => ({ float: calling(f), int: calling(f) });
 const sigmoidOf = (x: number): number => 1 / (1 + Math.exp(-x));
 
-export const neg = unary<'neg'>('-x', 'signed', 1, (x) => -x, derive.neg);
+export const neg = {
+  ...unary<'neg'>('-x', 'signed', 1, (x) => -x, derive.neg),
+  traits: { ...ARITHMETIC, linear: 'jointly' },
+} satisfies OpDef<'neg'>;
 export const abs = unary<'abs'>('|x|', 'signed', 1, Math.abs, derive.abs);
 export const sign = unary<'sign'>('-1, 0 or 1', 'signed', 1, Math.sign, 'none'); // steps
 export const floor = unary<'floor'>('The largest integer that is not above x.', 'float', 1, Math.floor, 'none'); // steps
@@ -106,31 +123,33 @@ export const sin = unary<'sin'>('The sine of x radians.', 'float', 1, Math.sin, 
 export const cos = unary<'cos'>('The cosine of x radians.', 'float', 1, Math.cos, derive.cos);
 export const tanh = unary<'tanh'>('The hyperbolic tangent.', 'float', 1, Math.tanh, derive.tanh);
 export const erfOp = unary<'erf'>('The error function.', 'float', 1, erf, derive.erf);
-export const sigmoid: OpDef<'sigmoid'> = {
+export const sigmoid = {
   ...unary<'sigmoid'>('1/(1 + e^-x)', 'float', 3, sigmoidOf, derive.sigmoid),
   decompose: (b, [x]) => b.reciprocal(b.add(b.exp(b.neg(x!)), 1)),
-};
-export const relu: OpDef<'relu'> = {
+} satisfies OpDef<'sigmoid'>;
+export const relu = {
   ...unary<'relu'>('max(x, 0)', 'signed', 1, (x) => Math.max(x, 0), derive.relu),
   decompose: (b, [x]) => b.maximum(x!, 0),
-};
-export const silu: OpDef<'silu'> = {
+} satisfies OpDef<'relu'>;
+export const silu = {
   ...unary<'silu'>('x·sigmoid(x)', 'float', 4, (x) => x * sigmoidOf(x), derive.silu),
   decompose: (b, [x]) => b.mul(x!, b.sigmoid(x!)),
-};
+} satisfies OpDef<'silu'>;
 export const not = unary<'not'>('Logical negation.', 'bool', 1, (x) => 1 - x, 'none'); // truth
-export const stop_gradient: OpDef<'stop_gradient'> = {
+export const stop_gradient = {
   ...unary<'stop_gradient'>('Identity whose derivative is 0.', 'number', 0, (x) => x, 'none'), // what it is for
-};
+  traits: { ...ARITHMETIC, linear: 'jointly', erased: true },
+} satisfies OpDef<'stop_gradient'>;
 
 const SQRT_HALF = Math.SQRT1_2;
 const TANH_SCALE = Math.sqrt(2 / Math.PI);
 
-export const gelu: OpDef<'gelu'> = {
+export const gelu = {
   family: 'pointwise',
   doc: 'x·Φ(x) (form none), its tanh approximation (tanh), or x·sigmoid(1.702x) (quick).',
   operands: X,
-  pointwise: true,
+  traits: ARITHMETIC,
+  mixes: nothing,
   type: (inputs) => {
     oneDType(inputs, accepts.float.test, accepts.float.words);
     return inputs[0]!.type;
@@ -148,13 +167,14 @@ export const gelu: OpDef<'gelu'> = {
     return b.mul(b.mul(x!, 0.5), b.add(b.tanh(b.mul(b.add(x!, cubic), TANH_SCALE)), 1));
   },
   derivative: derive.gelu,
-};
+} satisfies OpDef<'gelu'>;
 
-export const cast: OpDef<'cast'> = {
+export const cast = {
   family: 'pointwise',
   doc: 'Another element type. Floats to integers truncate and saturate; anything to bool is x ≠ 0.',
   operands: X,
-  pointwise: true,
+  traits: ARITHMETIC,
+  mixes: nothing,
   type: (inputs, { dtype }) => ({ dtype, shape: inputs[0]!.type.shape }),
   reference: ([x], { dtype }, type) => {
     if (dtype === 'bool') return map(x!, type, (v) => (v !== 0 ? 1 : 0));
@@ -167,12 +187,13 @@ export const cast: OpDef<'cast'> = {
   cost: costEach(1),
   decompose: null,
   derivative: derive.cast,
-};
+} satisfies OpDef<'cast'>;
 
 const identityInInference = {
   family: 'pointwise',
   operands: X,
-  pointwise: true,
+  traits: { ...ARITHMETIC, linear: 'jointly', erased: true },
+  mixes: nothing,
   cost: costEach(0),
 } as const;
 
@@ -183,46 +204,58 @@ const rateType: NonNullable<OpDef<'dropout'>['type']> = (inputs, { rate, stream 
   return inputs[0]!.type;
 };
 
-export const dropout: OpDef<'dropout'> = {
+export const dropout = {
   ...identityInInference,
   doc: 'Identity when inferring; inverted dropout in a training step.',
   type: rateType,
   reference: ([x], _attrs, type) => ({ type, data: x!.data }),
   decompose: (_b, [x]) => x!,
   derivative: derive.dropout,
-};
+} satisfies OpDef<'dropout'>;
 
-export const drop_path: OpDef<'drop_path'> = {
+export const drop_path = {
   ...identityInInference,
   doc: 'Identity when inferring; drops whole samples (axis 0) in a training step.',
   type: rateType,
   reference: ([x], _attrs, type) => ({ type, data: x!.data }),
   decompose: (_b, [x]) => x!,
   derivative: derive.drop_path,
-};
+} satisfies OpDef<'drop_path'>;
 
-export const add = binary<'add'>(
-  'a + b',
-  'number',
-  same((a, b) => a + b),
-  derive.add,
-);
-export const sub = binary<'sub'>(
-  'a - b',
-  'number',
-  same((a, b) => a - b),
-  derive.sub,
-);
-export const mul = binary<'mul'>('a·b', 'number', { float: RUNS.mul, int: calling(Math.imul) }, derive.mul);
-export const div = binary<'div'>(
-  'a/b; integers truncate, and x/0 = x, as in WGSL.',
-  'number',
-  {
-    float: RUNS.div,
-    int: calling((a, b) => (b === 0 ? a : Math.trunc(a / b))),
-  },
-  derive.div,
-);
+export const add = {
+  ...binary<'add'>(
+    'a + b',
+    'number',
+    same((a, b) => a + b),
+    derive.add,
+  ),
+  traits: { ...ARITHMETIC, linear: 'jointly' },
+} satisfies OpDef<'add'>;
+export const sub = {
+  ...binary<'sub'>(
+    'a - b',
+    'number',
+    same((a, b) => a - b),
+    derive.sub,
+  ),
+  traits: { ...ARITHMETIC, linear: 'jointly' },
+} satisfies OpDef<'sub'>;
+export const mul = {
+  ...binary<'mul'>('a·b', 'number', { float: RUNS.mul, int: calling(Math.imul) }, derive.mul),
+  traits: { ...ARITHMETIC, linear: 'each' },
+} satisfies OpDef<'mul'>;
+export const div = {
+  ...binary<'div'>(
+    'a/b; integers truncate, and x/0 = x, as in WGSL.',
+    'number',
+    {
+      float: RUNS.div,
+      int: calling((a, b) => (b === 0 ? a : Math.trunc(a / b))),
+    },
+    derive.div,
+  ),
+  traits: { ...ARITHMETIC, linear: [0] },
+} satisfies OpDef<'div'>;
 export const pow = binary<'pow'>(
   'a^b',
   'float',
@@ -246,11 +279,12 @@ export const eq = compare<'eq'>('a = b', 'number', (a, b) => a === b);
 export const and = compare<'and'>('Both.', 'bool', (a, b) => a !== 0 && b !== 0);
 export const or = compare<'or'>('Either.', 'bool', (a, b) => a !== 0 || b !== 0);
 
-export const select: OpDef<'select'> = {
+export const select = {
   family: 'pointwise',
   doc: '`then` where the condition holds, otherwise `else`.',
   operands: [{ name: 'condition' }, { name: 'then' }, { name: 'else' }],
-  pointwise: true,
+  traits: { ...ARITHMETIC, linear: [1, 2] },
+  mixes: nothing,
   type: (inputs) => {
     if (inputs[0]!.type.dtype !== 'bool') refuseType(`the condition is ${showType(inputs[0]!.type)}, not bool`, 0);
     return { dtype: oneDType(inputs, () => true, 'anything', 1), shape: needSizes(broadcastAll(inputs)) };
@@ -266,4 +300,4 @@ export const select: OpDef<'select'> = {
   cost: costEach(1),
   decompose: null,
   derivative: derive.select,
-};
+} satisfies OpDef<'select'>;

@@ -2,7 +2,7 @@
 import { allocate } from '../run/tensor.js';
 import type { Tensor, TensorType, Value } from '../types.js';
 import type { OpDef } from './define.js';
-import { traffic } from './define.js';
+import { lastAxis, traffic } from './define.js';
 import * as derive from './derivatives/reduce.js';
 import { refuse } from './errors.js';
 import { strided } from './reference/strided.js';
@@ -41,17 +41,28 @@ function reducedShape(shape: readonly number[], axes: readonly number[], keep: b
 
 type Reduction = 'reduce_sum' | 'reduce_mean' | 'reduce_max';
 
+const REDUCTION = {
+  pointwise: false,
+  known: null,
+  moves: null,
+  linear: null,
+  channels: null,
+  holds: null,
+  erased: false,
+} as const;
+
 function reduction<O extends Reduction>(
   doc: string,
   dtypeOf: (inputs: readonly Value[]) => TensorType['dtype'],
   row: (data: Tensor['data'], from: number, to: number) => number,
   derivative: OpDef<O>['derivative'],
-): OpDef<O> {
-  const def: OpDef<Reduction> = {
+) {
+  const def = {
     family: 'reduction',
     doc,
     operands: [{ name: 'x' }],
-    pointwise: false,
+    traits: REDUCTION,
+    mixes: ({ attrs }) => (attrs.keep ? attrs.axes : null),
     type: (inputs, { axes, keep }) => {
       const shape = inputs[0]!.type.shape;
       if (axes.length === 0) refuse('no axes to reduce');
@@ -66,9 +77,8 @@ function reduction<O extends Reduction>(
     },
     cost: (inputs, _attrs, result) => ({ flops: sizeOf(inputs[0]!.shape), bytes: traffic(inputs, result) }),
     decompose: null,
-    derivative: derivative as OpDef<Reduction>['derivative'],
-  };
-  return def as unknown as OpDef<O>;
+  } satisfies Omit<OpDef<Reduction>, 'derivative'>;
+  return { ...def, derivative };
 }
 
 const sumRow = (data: Tensor['data'], from: number, to: number): number => {
@@ -78,24 +88,23 @@ const sumRow = (data: Tensor['data'], from: number, to: number): number => {
 };
 const numbers = (inputs: readonly Value[]): TensorType['dtype'] => oneDType(inputs, isNumber, 'a number');
 
-export const reduce_sum = reduction<'reduce_sum'>(
-  'The sum over `axes`, which stay as 1 if `keep`.',
-  numbers,
-  sumRow,
-  derive.reduce_sum,
-);
+export const reduce_sum = {
+  ...reduction<'reduce_sum'>('The sum over `axes`, which stay as 1 if `keep`.', numbers, sumRow, derive.reduce_sum),
+  traits: { ...REDUCTION, linear: 'jointly' },
+} satisfies OpDef<'reduce_sum'>;
 
-export const reduce_mean: OpDef<'reduce_mean'> = {
+export const reduce_mean = {
   ...reduction<'reduce_mean'>(
     'The mean over `axes`.',
     floats,
     (d, from, to) => sumRow(d, from, to) / (to - from),
     derive.reduce_mean,
   ),
+  traits: { ...REDUCTION, linear: 'jointly' },
   decompose: (b, [x], { axes, keep }) => {
     return derive.meanOf(b, b.sum(x!, axes, keep), sizeOf(axes.map((a) => x!.type.shape[a]!)));
   },
-};
+} satisfies OpDef<'reduce_mean'>;
 
 export const reduce_max = reduction<'reduce_max'>(
   'The largest over `axes`; NaN if one is.',
@@ -108,11 +117,12 @@ export const reduce_max = reduction<'reduce_max'>(
   derive.reduce_max,
 );
 
-export const argmax: OpDef<'argmax'> = {
+export const argmax = {
   family: 'reduction',
   doc: 'The index (i32) of the largest along `axis`, the first of equal ones; the axis goes away.',
   operands: [{ name: 'x' }],
-  pointwise: false,
+  traits: { pointwise: false, known: null, moves: null, linear: null, channels: null, holds: null, erased: false },
+  mixes: () => null,
   type: (inputs, { axis }) => {
     const shape = inputs[0]!.type.shape;
     oneDType(inputs, isNumber, 'a number');
@@ -132,7 +142,7 @@ export const argmax: OpDef<'argmax'> = {
   cost: (inputs, _attrs, result) => ({ flops: sizeOf(inputs[0]!.shape), bytes: traffic(inputs, result) }),
   decompose: null,
   derivative: 'none', // whole numbers
-};
+} satisfies OpDef<'argmax'>;
 
 const topType = (inputs: readonly Value[], k: number): number[] => {
   const shape = inputs[0]!.type.shape;
@@ -158,11 +168,12 @@ function topIndices(x: Tensor, k: number): Int32Array {
   return out;
 }
 
-export const top_k: OpDef<'top_k'> = {
+export const top_k = {
   family: 'reduction',
   doc: 'The k largest along the last axis, descending, ties by index.',
   operands: [{ name: 'x' }],
-  pointwise: false,
+  traits: { pointwise: false, known: null, moves: null, linear: null, channels: null, holds: null, erased: false },
+  mixes: lastAxis,
   type: (inputs, { k }) => ({ dtype: inputs[0]!.type.dtype, shape: topType(inputs, k) }),
   reference: ([x], { k }, type) => {
     const n = x!.type.shape.at(-1)!;
@@ -185,4 +196,4 @@ export const top_k: OpDef<'top_k'> = {
   }),
   decompose: null,
   derivative: derive.top_k,
-};
+} satisfies OpDef<'top_k'>;

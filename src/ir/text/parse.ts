@@ -2,7 +2,7 @@
 import { input, make, paramRef } from '../graph.js';
 import { ATTRS, type AttrKind, LENGTHS, WORDS } from '../ops/attrs.js';
 import { ShapeError } from '../ops/errors.js';
-import { isOpName } from '../ops/index.js';
+import { isOpName, OPS } from '../ops/index.js';
 import { sameType, showType } from '../ops/shapes.js';
 import type {
   DType,
@@ -211,7 +211,7 @@ class Parser {
 
   private operation(names: ReadonlyMap<string, Value>): Value {
     const op = this.s.word();
-    if (!isOpName(op) || op === 'param' || op === 'input') return this.s.fail(`${op} is not an operator`);
+    if (!isOpName(op) || OPS[op].type === null) return this.s.fail(`${op} is not an operator`);
     const inputs: Value[] = [];
     if (!this.s.sees('{') && !this.s.sees(':')) {
       do inputs.push(this.operand(names));

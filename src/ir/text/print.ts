@@ -14,6 +14,7 @@
 import { isBatch, showSize } from '../batch.js';
 import { rootsOf, topological } from '../graph.js';
 import { ATTRS, type AttrKind } from '../ops/attrs.js';
+import { isDeclared } from '../ops/index.js';
 import { showType } from '../ops/shapes.js';
 import type { Elements, Func, Init, Module, Param, Value } from '../types.js';
 
@@ -64,9 +65,7 @@ export function showAttrs(v: Value): string {
 }
 
 const inline = (v: Value): boolean =>
-  v.op === 'param' ||
-  v.op === 'input' ||
-  (v.op === 'constant' && v.attrs.dtype === 'f32' && v.attrs.shape.length === 0);
+  isDeclared(v) || (v.op === 'constant' && v.attrs.dtype === 'f32' && v.attrs.shape.length === 0);
 
 /** The lines of a body, numbered from %0, and what each root is called. */
 function printBody(

@@ -6,13 +6,14 @@
 import { dependsOnInput, factorOf } from '../../ir/affine/parse.js';
 import { make, mapRoots, rewriteValues, rootsOf, users, withInputs } from '../../ir/graph.js';
 import { type Builder, makeBuilder } from '../../ir/ops/builder.js';
-import { sameShape, tryBroadcast } from '../../ir/ops/shapes.js';
+import { type OpsWith, traitsOf } from '../../ir/ops/index.js';
+import { sameShape, sizeOf, tryBroadcast } from '../../ir/ops/shapes.js';
 import type { Func, Module, Origin, Value } from '../../ir/types.js';
 import { isAdapterParam, isStep } from '../values.js';
 
-type Norm = Extract<Value, { op: 'layer_norm' | 'batch_norm' | 'group_norm' }>;
+type Norm = Extract<Value, { op: OpsWith<'holds', 'norm'> }>;
 
-const isNorm = (v: Value): v is Norm => v.op === 'layer_norm' || v.op === 'batch_norm' || v.op === 'group_norm';
+const isNorm = (v: Value): v is Norm => traitsOf(v).holds === 'norm';
 
 /** What is to be done to a value: multiply it by a constant of parameters, or add anything to it. */
 interface Change {
@@ -160,7 +161,7 @@ const invertible = (x: number): boolean => Number.isFinite(x) && Number.isFinite
 /** Whether a constant is a parameter that the layout of the model holds, or a view of one. */
 function held(module: Module, constant: Value): boolean {
   let x = constant;
-  while (x.op === 'reshape' || x.op === 'transpose') x = x.inputs[0]!;
+  while (traitsOf(x).moves === 'once' && sizeOf(x.type.shape) === sizeOf(x.inputs[0]!.type.shape)) x = x.inputs[0]!;
   return x.op === 'param' && !isAdapterParam(x.attrs.name) && module.params.get(x.attrs.name)?.role !== 'constant';
 }
 
@@ -174,7 +175,7 @@ function intoNorm(norm: Norm, { op, by, origin }: Change): Value | undefined {
   const b = builder(origin);
   const { shape } = norm.type;
   if (norm.inputs.slice(1).some(dependsOnInput) || !fits(norm, by)) return undefined;
-  const axis = norm.op === 'layer_norm' ? shape.length - 1 : 1;
+  const axis = traitsOf(norm).channels === 'last' ? shape.length - 1 : 1;
   const factor = factorOf(b, by, shape, axis);
   if (factor.kind === 'full') return undefined;
   const size = shape[axis]!;
@@ -187,7 +188,5 @@ function intoNorm(norm: Norm, { op, by, origin }: Change): Value | undefined {
       : [gain, shift ? b.add(shift, along) : along];
   const vectors = pair.filter((x) => x !== undefined).map((x) => b.broadcast(x, [size]));
   const inputs = [norm.inputs[0]!, ...vectors, ...norm.inputs.slice(3)];
-  if (norm.op === 'layer_norm') return make('layer_norm', inputs, norm.attrs, norm.origin);
-  if (norm.op === 'group_norm') return make('group_norm', inputs, norm.attrs, norm.origin);
-  return make('batch_norm', inputs, norm.attrs, norm.origin);
+  return withInputs(norm, inputs);
 }

@@ -22,12 +22,13 @@ import {
   withInputs,
 } from '../../ir/graph.js';
 import { Interner } from '../../ir/intern.js';
+import { mixedAxes, traitsOf } from '../../ir/ops/index.js';
 import { sizeOf } from '../../ir/ops/shapes.js';
 import { fromHalf, toHalf } from '../../ir/run/half.js';
 import { type InterpretOptions, interpretEach, interpretFunc } from '../../ir/run/interpret.js';
 import { funcAt } from '../../ir/run/samples.js';
 import { allocate } from '../../ir/run/tensor.js';
-import type { Func, OpName, Tensor, Value } from '../../ir/types.js';
+import type { Func, Tensor, Value } from '../../ir/types.js';
 import type { Region } from '../pass.js';
 
 export type Precision = 'f64' | 'f32' | 'f16';
@@ -214,7 +215,7 @@ function preparedOf(func: Func): Value[] {
   const found = new Set(rootsOf(func).filter((v) => !dependsOnInput(v)));
   for (const v of topological(rootsOf(func))) {
     if (!dependsOnInput(v)) continue;
-    for (const x of v.inputs) if (!dependsOnInput(x) && x.op !== 'constant' && x.op !== 'iota') found.add(x);
+    for (const x of v.inputs) if (!dependsOnInput(x) && traitsOf(x).known !== 'compile') found.add(x);
   }
   return [...found];
 }
@@ -238,21 +239,6 @@ function rounded(t: Tensor, precision: Precision): Tensor {
   if (precision === 'f16') for (let i = 0; i < data.length; i++) data[i] = fromHalf(toHalf(data[i]!));
   return { type: t.type, data };
 }
-
-/** Operators that work on each token (everything in front of the last axis) alone. */
-const BY_TOKEN: ReadonlySet<OpName> = new Set([
-  'input',
-  'add',
-  'sub',
-  'neg',
-  'mul',
-  'div',
-  'linear',
-  'matmul',
-  'concat',
-  'slice',
-  'layer_norm',
-]);
 
 /**
  * The region for one sample, over a few tokens if it works token by token: a check needs some rows of ViT's 197, not all. Its arguments get
@@ -282,16 +268,17 @@ function byToken(func: Func): boolean {
   const lead = result.type.shape.slice(0, -1).join();
   return topological(rootsOf(func)).every((v) => {
     if (!dependsOnInput(v)) return true;
-    if (!BY_TOKEN.has(v.op) || v.type.shape.slice(0, -1).join() !== lead || channelAxis(v) !== last(v)) return false;
-    if (v.op === 'concat' && v.attrs.axis !== last(v)) return false;
-    const own = v.op === 'matmul' ? 2 : 1;
-    return v.inputs.every(
-      (x) =>
-        dependsOnInput(x) ||
-        x.type.shape.length <= own ||
-        sizeOf(x.type.shape) === x.type.shape.at(-1) ||
-        v.op === 'linear',
-    );
+    const tokens = v.type.shape.slice(0, -1);
+    if (tokens.join() !== lead || channelAxis(v) !== last(v)) return false;
+    // What is the same for each token is made of each alone: of the first operand by its operator, of all by arithmetic and by joining.
+    if (v.op === 'input') return true;
+    const { pointwise, moves } = traitsOf(v);
+    if (moves === 'repeats' || !mixedAxes(v)?.every((axis) => axis === last(v))) return false;
+    const several = pointwise || moves === 'joins';
+    return v.inputs.every((x, i) => {
+      if (dependsOnInput(x)) return several || i === 0;
+      return !several || x.type.shape.length <= 1 || sizeOf(x.type.shape) === x.type.shape.at(-1);
+    });
   });
 }
 

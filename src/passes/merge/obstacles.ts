@@ -1,7 +1,8 @@
 /** Says, for each adapter of which something is left, which operator stands in its way. */
 import { dependsOnInput } from '../../ir/affine/parse.js';
-import { RULED } from '../../ir/affine/rules.js';
+import { isRuled } from '../../ir/affine/rules.js';
 import { topological } from '../../ir/graph.js';
+import { isView } from '../../ir/ops/index.js';
 import type { Value } from '../../ir/types.js';
 import { adaptersOf } from '../owners.js';
 import type { ObstacleNote, PassContext } from '../pass.js';
@@ -50,10 +51,7 @@ function outside(
   for (const v of queue) {
     for (const r of readers.get(v) ?? []) {
       if (seen.has(r)) continue;
-      if (
-        !adaptersOf(r.origin).includes(scope) &&
-        !['reshape', 'transpose', 'slice', 'broadcast', 'add'].includes(r.op)
-      ) {
+      if (!adaptersOf(r.origin).includes(scope) && !isView(r) && r.op !== 'add') {
         return { ...noteOf(r, reason(r)), outside: true };
       }
       seen.add(r);
@@ -67,7 +65,7 @@ function outside(
 /** Why the form ended at an operator that reads the adapter's result. */
 function reasonOf(reader: Value, s: Solution): string {
   const end = s.ends.get(reader);
-  if (end && RULED.has(reader.op)) return end.reason;
+  if (end && isRuled(reader)) return end.reason;
   const stopped = reader.inputs.map((x) => s.stops.get(below(x))).find((r) => r !== undefined);
   return stopped ?? 'it reads what the adapter adds, and no layer lies between that could take the change';
 }

@@ -9,12 +9,12 @@
 import { channelAxis } from '../../ir/affine/affine.js';
 import { channelsOf } from '../../ir/affine/channels.js';
 import { type Form, isObstacle, type Obstacle, obstacle, plain, type Scope } from '../../ir/affine/form.js';
-import { LAYOUT } from '../../ir/affine/layout.js';
 import { apart, groupForm } from '../../ir/affine/operator.js';
 import { dependsOnInput } from '../../ir/affine/parse.js';
-import { RULED, ruleOf } from '../../ir/affine/rules.js';
+import { isRuled, ruleOf } from '../../ir/affine/rules.js';
 import { deep } from '../../ir/deep.js';
 import type { Builder } from '../../ir/ops/builder.js';
+import { isLayout } from '../../ir/ops/index.js';
 import type { Value } from '../../ir/types.js';
 import { isStep, readsBase } from '../values.js';
 
@@ -37,7 +37,7 @@ export interface Solution {
 /** Layout operators on top of a region stay where they are: the region ends below them. */
 export function below(v: Value): Value {
   let x = v;
-  while (LAYOUT.has(x.op) && dependsOnInput(x.inputs[0]!)) x = x.inputs[0]!;
+  while (isLayout(x) && dependsOnInput(x.inputs[0]!)) x = x.inputs[0]!;
   return x;
 }
 
@@ -47,7 +47,7 @@ export function fixedAnchors(order: readonly Value[], results: readonly Value[])
   const need = (v: Value): void => {
     if (dependsOnInput(v)) anchors.add(below(v));
   };
-  for (const v of order) if (!RULED.has(v.op)) v.inputs.forEach(need);
+  for (const v of order) if (!isRuled(v)) v.inputs.forEach(need);
   results.forEach(need);
   return anchors;
 }
