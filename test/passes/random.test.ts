@@ -14,4 +14,15 @@ describe('random graphs', () => {
       );
     }, 120_000);
   }
+
+  it('are checked region by region over values that are views of one', () => {
+    // The channels of a convolution seen as rows by an adapter, and as channels beside it.
+    const plain = { first: 0, second: 0, adapter: false };
+    const steps = [
+      { ...plain, op: 29 },
+      { ...plain, op: 15, adapter: true },
+      { ...plain, op: 38, second: 9 },
+    ];
+    expectPassesToKeep(grow([...steps, { ...plain, op: 0 }]), 'keep');
+  });
 });

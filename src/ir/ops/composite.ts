@@ -277,7 +277,8 @@ export const attention = {
   doc: 'softmax(scale·q·kᵀ + the sum of the biases)·v for each batch and head.',
   operands: [{ name: 'q' }, { name: 'k' }, { name: 'v' }, { name: 'bias', kind: 'variadic', least: 0 }],
   traits: { pointwise: false, known: null, moves: null, linear: [2], channels: null, holds: null, erased: false },
-  mixes: () => [0, 1, 3],
+  // Queries are alike where no bias tells them apart.
+  mixes: ({ inputs }) => (inputs.slice(3).some((x) => (x.type.shape.at(-2) ?? 1) > 1) ? [0, 1, 2, 3] : [0, 1, 3]),
   type: (inputs) => {
     const [b, h, n, , e] = attentionSizes(inputs) as [number, number, number, number, number];
     return { dtype: inputs[0]!.type.dtype, shape: [b, h, n, e] };

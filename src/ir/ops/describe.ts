@@ -29,6 +29,33 @@ function attributes(op: OpName): string {
     .join('; ');
 }
 
+const KNOWN = { compile: 'known when compiling', load: 'known with the weights', call: 'known when called' } as const;
+const MOVES = {
+  once: 'moves each element to one place at most',
+  repeats: 'repeats elements',
+  fills: 'fills up with a constant',
+  picks: 'picks elements',
+  joins: 'joins operands',
+} as const;
+
+/** The traits that an entry has, in words. */
+function traits(op: OpName): string {
+  const { pointwise, known, moves, linear, channels, holds, erased } = OPS[op].traits;
+  const names = OPS[op].operands.map((o) => o.name);
+  const words = [
+    pointwise && names.length > 0 && 'pointwise',
+    known && KNOWN[known],
+    moves && MOVES[moves],
+    linear === 'jointly' && 'linear',
+    linear === 'each' && 'linear in each operand',
+    Array.isArray(linear) && `linear in ${linear.map((i) => names[i]).join(' and ')}`,
+    channels && `channels on the ${channels} axis`,
+    holds && `a ${holds}`,
+    erased && 'for training alone',
+  ];
+  return words.filter((w) => w).join('; ');
+}
+
 function row(op: OpName): string {
   const def = OPS[op] as unknown as OpDef<OpName>;
   const operands = def.operands.map(({ name, kind }) =>
@@ -40,6 +67,7 @@ function row(op: OpName): string {
     operands.join(', '),
     attributes(op),
     [def.doc, ...others].join(' '),
+    traits(op),
     def.decompose ? 'yes' : '',
     typeof def.derivative === 'string' ? def.derivative : 'rule',
   ];
@@ -55,14 +83,15 @@ export function describeOps(): string {
     '`...` one that repeats. Floats are computed in f64 by the reference and in the target’s precision by kernels. Operators that',
     'are pointwise broadcast as NumPy does. An operator that decomposes means the same as primitives; the interpreter tests both.',
     'A derivative is a rule, that of the decomposition (`decompose`), or `none`: of leaves, whole numbers, truth, and steps.',
+    'Traits are what passes ask of an operator; they keep no lists of operators of their own.',
   ];
   for (const [family, title] of Object.entries(FAMILIES)) {
     lines.push(
       '',
       `## ${title}`,
       '',
-      '| operator | operands | attributes | meaning | decomposes | derivative |',
-      '| --- | --- | --- | --- | --- | --- |',
+      '| operator | operands | attributes | meaning | traits | decomposes | derivative |',
+      '| --- | --- | --- | --- | --- | --- | --- |',
     );
     for (const op of OP_NAMES) if (OPS[op].family === family) lines.push(row(op));
   }

@@ -7,6 +7,7 @@ import type { Func, Value } from '../../ir/types.js';
 import { adaptersOf } from '../owners.js';
 import type { Region } from '../pass.js';
 import { isLayer, stretch } from '../values.js';
+import { below } from './regions.js';
 
 /** `stop` says where the region ends below `anchor`, never at it; `after` computes the same from there, or is one of those ends. */
 export function regionOf(anchor: Value, after: Value, stop: (v: Value) => boolean): Region {
@@ -32,12 +33,13 @@ export function regionOf(anchor: Value, after: Value, stop: (v: Value) => boolea
 }
 
 /**
- * Where both sides end: `stop`, but for values that only one of them reads. A form may have had to write down a value of its own (a broadcast, a
- * gather of other rows) and end there; as an argument it would be another number than what it was made of.
+ * Where both sides end: `stop`, but for values that only one of them reads, and for changes of layout. A form may have had to write down a value of
+ * its own (a broadcast, a gather of other rows) and end there; as an argument it would be another number than what it was made of. So would two
+ * views of one value be.
  */
 function commonEnds(anchor: Value, after: Value, stop: (v: Value) => boolean): (v: Value) => boolean {
   const through = new Set<Value>();
-  const ends = (v: Value): boolean => stop(v) && !through.has(v);
+  const ends = (v: Value): boolean => stop(v) && !through.has(v) && below(v) === v;
   for (;;) {
     const [old, fresh] = [argumentsOf(anchor, ends), argumentsOf(after, ends)];
     const own = [...fresh].filter((v) => !old.has(v) && v.op !== 'input');
