@@ -21,9 +21,8 @@ import { modelOptions, theModel } from './semantics/models/options.js';
 import { deploySettings, trainSettings } from './semantics/models/settings.js';
 import { sourcesOf } from './semantics/models/sources.js';
 import { isPicture, preprocessOf } from './semantics/models/variants.js';
-import { checkNames } from './semantics/names/check.js';
 import { Library } from './semantics/names/library.js';
-import { wordsOfParams } from './semantics/names/words.js';
+import { resolveNames } from './semantics/names/resolve.js';
 import { Exhausted, Report, Stop } from './semantics/report.js';
 import { pruneJobs } from './semantics/sites/masks/prune.js';
 import { appliedAdapter, siteNode } from './semantics/sites/tree.js';
@@ -36,8 +35,8 @@ import { below } from './semantics/sites/walk.js';
 export function elaborate(file: SourceFile, options: ElaborateOptions): Checked<Elaborated> {
   const report = new Report(file.path);
   const library = new Library(file, report, options.readFile);
-  checkNames(library, report, BUILTINS);
-  const engine = makeEngine(report, library, options);
+  const meanings = resolveNames(library, report, BUILTINS);
+  const engine = makeEngine(report, library, meanings, options);
   const value = bounded(() =>
     report.attempt(() => elaborateModel(engine, file, theModel(engine, file, options.model))),
   );
@@ -48,14 +47,14 @@ export function elaborate(file: SourceFile, options: ElaborateOptions): Checked<
 export function check(file: SourceFile, options: ElaborateOptions): Diagnostic[] {
   const report = new Report(file.path);
   const library = new Library(file, report, options.readFile);
-  checkNames(library, report, BUILTINS);
+  const meanings = resolveNames(library, report, BUILTINS);
   const models = file.decls.filter((d): d is ModelDecl => d.kind === 'model');
   const chosen = options.model === undefined ? models : models.filter((m) => m.name.name === options.model);
   if (options.model !== undefined && chosen.length === 0) {
-    report.attempt(() => theModel(makeEngine(report, library, options), file, options.model));
+    report.attempt(() => theModel(makeEngine(report, library, meanings, options), file, options.model));
   }
   for (const m of chosen) {
-    const engine = makeEngine(report, library, options);
+    const engine = makeEngine(report, library, meanings, options);
     bounded(() => report.attempt(() => elaborateModel(engine, file, m)));
   }
   return report.diagnostics;
@@ -73,7 +72,7 @@ function bounded<T>(work: () => T): T | undefined {
 
 function elaborateModel(engine: Engine, file: SourceFile, decl: ModelDecl): Elaborated | undefined {
   const { report, options } = engine;
-  const scope = new Scope(undefined, wordsOfParams(decl.params));
+  const scope = new Scope();
   for (const [name, v] of modelOptions(engine, decl, options.set)) scope.set(name, v);
   const plan = planModel(engine, decl, scope);
   const prune = pruneJobs(engine, plan.prunings);

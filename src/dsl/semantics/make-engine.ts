@@ -20,22 +20,25 @@ import { castHelp, dimension, number, tensorOf, truth, whole } from './evaluate/
 import { ParamStore } from './evaluate/params.js';
 import { showShape } from './evaluate/show.js';
 import type { Library } from './names/library.js';
+import type { Meanings } from './names/meaning.js';
 import type { Report } from './report.js';
 import { baseMember, callBase } from './sites/adapters/base.js';
 import { Memo, type Tracer } from './sites/memo.js';
 import { instantiate } from './sites/modules/make.js';
 import { callSite } from './sites/trace.js';
 
-export function makeEngine(report: Report, library: Library, options: ElaborateOptions): Tracer {
+export function makeEngine(report: Report, library: Library, meanings: Meanings, options: ElaborateOptions): Tracer {
   let streams = 0;
   const engine: Tracer = {
     report,
     library,
+    meanings,
     options,
     params: new ParamStore(),
     budget: new Budget(report),
     ...BUILTINS,
     tables: new Map(),
+    calling: [],
     memo: new Memo(),
     grafted: new Map(),
     frame: {},

@@ -1,8 +1,8 @@
 /** Calls: of operators (with comprehensions), sites, an adapter's base, and of declarations, which makes modules. */
-import type { Arg, CallExpr, Expr, FunctionDecl } from '../../ast.js';
-import { positional, type Signature, wordsOf } from '../names/signature.js';
+import type { Arg, CallExpr, FunctionDecl } from '../../ast.js';
+import type { Named } from '../names/library.js';
+import type { Signature } from '../names/signature.js';
 import { undeclared } from '../names/undeclared.js';
-import { notAWord, wordsOfParams } from '../names/words.js';
 import { Stop } from '../report.js';
 import { MOST_ELEMENTS } from './budget.js';
 import type { ArgVal, Call, Engine, Operator } from './engine.js';
@@ -10,35 +10,28 @@ import { turns } from './evaluate.js';
 import { bindArguments, noGenerators } from './operator.js';
 import { describe } from './show.js';
 import { fillOptions } from './types.js';
-import { NONE, num, POISON, Scope, type Spot, type Val } from './values.js';
+import { num, POISON, Scope, type Spot, type Val } from './values.js';
 
 export function callExpr(engine: Engine, expr: CallExpr, scope: Scope, spot?: Spot): Val {
   const callee = expr.callee;
   if (callee.kind !== 'name') return callValue(engine, engine.evaluate(callee, scope), expr, scope);
-  const bound = scope.get(callee.name);
-  if (bound === POISON) throw new Stop();
-  if (bound) return callValue(engine, bound, expr, scope);
-  const decl = engine.library.find(callee.name, callee.span.file);
-  const operator = engine.operators.get(callee.name);
-  // A declaration of the user's own comes before an operator of the same name.
-  if (operator && !decl) return callOperator(engine, operator, expr, scope);
-  if (decl?.kind === 'module' || decl?.kind === 'backbone') {
-    if (!spot) nameless(engine, `the ${decl.kind} \`${callee.name}\``, expr);
-    noGenerators(engine.report, expr);
-    return { kind: 'site', site: engine.instantiate(decl, expr, scope, spot!) };
-  }
-  if (!decl && engine.layers.has(callee.name)) {
-    if (!spot) nameless(engine, `the layer \`${callee.name}\``, expr);
-    noGenerators(engine.report, expr);
-    return { kind: 'site', site: engine.makeLayer(callee.name, expr, scope, spot!) };
-  }
-  if (decl?.kind === 'function') return callFunction(engine, decl, expr, scope);
-  if (decl) {
-    return engine.report.stop(
-      'ESP0216',
-      { what: `the ${decl.kind} \`${callee.name}\`` },
-      { primary: { span: callee.span, text: 'called here' } },
-    );
+  const meaning = engine.meanings.of(callee);
+  switch (meaning.kind) {
+    case 'local': {
+      const bound = scope.get(callee.name);
+      if (bound === POISON) throw new Stop();
+      if (bound) return callValue(engine, bound, expr, scope);
+      break;
+    }
+    case 'operator':
+      return callOperator(engine, engine.operators.get(callee.name)!, expr, scope);
+    case 'layer':
+      if (!spot) nameless(engine, `the layer \`${callee.name}\``, expr);
+      noGenerators(engine.report, expr);
+      return { kind: 'site', site: engine.makeLayer(callee.name, expr, scope, spot!) };
+    case 'declaration':
+      return callDeclared(engine, meaning.decl, expr, scope, spot);
+    default:
   }
   return undeclared(engine.library, engine.report, {
     what: 'module or operator',
@@ -53,16 +46,28 @@ export function callExpr(engine: Engine, expr: CallExpr, scope: Scope, spot?: Sp
   });
 }
 
+function callDeclared(engine: Engine, decl: Named, expr: CallExpr, scope: Scope, spot: Spot | undefined): Val {
+  if (decl.kind === 'function') return callFunction(engine, decl, expr, scope);
+  if (decl.kind === 'module' || decl.kind === 'backbone') {
+    if (!spot) nameless(engine, `the ${decl.kind} \`${decl.name.name}\``, expr);
+    noGenerators(engine.report, expr);
+    return { kind: 'site', site: engine.instantiate(decl, expr, scope, spot!) };
+  }
+  return engine.report.stop(
+    'ESP0216',
+    { what: `the ${decl.kind} \`${decl.name.name}\`` },
+    { primary: { span: expr.callee.span, text: 'called here' } },
+  );
+}
+
 /** Calls of functions inside of one another; also what protects the call stack. */
 const MOST_CALLS = 50;
-const calling = new WeakMap<Engine, FunctionDecl[]>();
 
 /** What a function gives: its arguments are all that it sees, so it can neither make parameters nor be told apart from its value. */
 function callFunction(engine: Engine, decl: FunctionDecl, expr: CallExpr, scope: Scope): Val {
   noGenerators(engine.report, expr);
   const name = decl.name.name;
-  const open = calling.get(engine) ?? [];
-  calling.set(engine, open);
+  const open = engine.calling;
   if (open.includes(decl)) {
     engine.report.stop('ESP0225', { name }, { primary: { span: expr.span, text: 'called inside of itself' } });
   }
@@ -70,7 +75,7 @@ function callFunction(engine: Engine, decl: FunctionDecl, expr: CallExpr, scope:
     const about = { what: 'the number of functions inside of one another', limit: MOST_CALLS, found: MOST_CALLS + 1 };
     engine.report.stop('ESP0310', about, { primary: { span: expr.span, text: 'this call' } });
   }
-  const inner = new Scope(undefined, wordsOfParams(decl.params));
+  const inner = new Scope();
   const args = fillOptions(engine, { of: name, params: decl.params, args: expr.args, scope, span: expr.span });
   for (const [param, v] of args) inner.set(param, v);
   open.push(decl);
@@ -125,10 +130,8 @@ export function operatorCall(engine: Engine, op: Signature, expr: CallExpr, scop
   if (expr.generators.length > 0 && !op.comprehension) noGenerators(engine.report, expr);
   const given: ArgVal[] = [];
   let failed = false;
-  let at = 0;
   for (const a of expr.generators.length > 0 ? expr.args.slice(1) : expr.args) {
-    const param = a.name?.name ?? positional(op, at++);
-    const value = engine.report.attempt(() => argument(engine, a.value, wordsOf(op, param), param ?? '', scope));
+    const value = engine.report.attempt(() => engine.evaluate(a.value, scope));
     if (value === undefined) failed = true;
     else given.push({ value, span: a.value.span, ...(a.name ? { name: a.name.name, nameSpan: a.name.span } : {}) });
   }
@@ -144,13 +147,6 @@ export function operatorCall(engine: Engine, op: Signature, expr: CallExpr, scop
   }
   const rest = expr.generators.length > 0 ? comprehend(engine, expr, scope) : bound.rest;
   return { engine, name: op.name, span: expr.span, expr, scope, args: bound.args, rest };
-}
-
-function argument(engine: Engine, expr: Expr, words: readonly string[], option: string, scope: Scope): Val {
-  if (expr.kind === 'name' && words.includes(expr.name)) return { kind: 'word', name: expr.name };
-  if (expr.kind === 'name' && words.length > 0 && !scope.get(expr.name)) notAWord(engine.report, expr, option, words);
-  if (expr.kind === 'none') return NONE;
-  return engine.evaluate(expr, scope);
 }
 
 /** The body for every combination of the generators, the last one fastest. */

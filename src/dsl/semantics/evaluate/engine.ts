@@ -2,9 +2,10 @@
 
 import type { Builder } from '../../../ir/ops/builder.js';
 import type { DType, Origin, Value } from '../../../ir/types.js';
-import type { CallExpr, Expr, ModuleDecl, Span, Stmt } from '../../ast.js';
+import type { CallExpr, Expr, FunctionDecl, ModuleDecl, Span, Stmt } from '../../ast.js';
 import type { ElaborateOptions } from '../../elaborated.js';
 import type { Library } from '../names/library.js';
+import type { Meanings } from '../names/meaning.js';
 import type { Signature } from '../names/signature.js';
 import type { Report } from '../report.js';
 import type { Budget } from './budget.js';
@@ -48,12 +49,16 @@ export type Frame = Pick<Origin, 'site' | 'scope' | 'inside'>;
 export interface Engine {
   readonly report: Report;
   readonly library: Library;
+  /** What each name of the spec means. */
+  readonly meanings: Meanings;
   readonly params: ParamStore;
   readonly options: ElaborateOptions;
   readonly budget: Budget;
   /** What the language has without a declaration. */
   readonly operators: ReadonlyMap<string, Operator>;
   readonly layers: ReadonlyMap<string, readonly string[]>;
+  /** Functions that are being worked out, outermost first. */
+  readonly calling: FunctionDecl[];
   /** Tables that are parameters already, by their contents. */
   readonly tables: Map<string, { readonly data: Float64Array; readonly value: Value }>;
   /** The statement that put each adapter on its site, by the adapter's scope. */

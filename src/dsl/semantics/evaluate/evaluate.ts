@@ -2,6 +2,7 @@
 
 import { nearest } from '../../../diagnostics/suggest.js';
 import type { Expr, IfExpr, MemberExpr, NameExpr, RepeatExpr } from '../../ast.js';
+import { notAWord } from '../names/words.js';
 import { Stop } from '../report.js';
 import { binary, unary } from './arithmetic.js';
 import { MOST_TURNS } from './budget.js';
@@ -81,24 +82,31 @@ function noValue(engine: Engine, what: string, expr: Expr): never {
 }
 
 function lookup(engine: Engine, expr: NameExpr, scope: Scope): Val {
-  const v = scope.get(expr.name);
-  if (v) {
-    if (v === POISON) throw new Stop();
-    return v;
+  const { name, span } = expr;
+  const meaning = engine.meanings.of(expr);
+  switch (meaning.kind) {
+    case 'local': {
+      const v = scope.get(name);
+      if (v === POISON) throw new Stop();
+      if (v) return v;
+      break;
+    }
+    case 'word':
+      return { kind: 'word', name };
+    case 'operator':
+      return engine.operators.get(name)!.bare?.() ?? { kind: 'operator', name };
+    case 'declaration':
+      return { kind: 'decl', decl: meaning.decl };
+    case 'unknown':
+      if (meaning.choice) notAWord(engine.report, expr, meaning.choice.option, meaning.choice.words);
+      break;
+    default:
   }
-  if (scope.isWord(expr.name)) return { kind: 'word', name: expr.name };
-  const op = engine.operators.get(expr.name);
-  if (op) return op.bare ? op.bare() : { kind: 'operator', name: op.name };
-  const decl = engine.library.find(expr.name, expr.span.file);
-  if (decl) return { kind: 'decl', decl };
-  const near = nearest(expr.name, [...scope.names(), ...engine.operators.keys()]);
+  const near = nearest(name, [...scope.names(), ...engine.operators.keys()]);
   return engine.report.stop(
     'ESP0201',
-    { name: expr.name },
-    {
-      primary: { span: expr.span, text: 'not bound here' },
-      help: near === undefined ? [] : [`Did you mean \`${near}\`?`],
-    },
+    { name },
+    { primary: { span, text: 'not bound here' }, help: near === undefined ? [] : [`Did you mean \`${near}\`?`] },
   );
 }
 

@@ -1,8 +1,8 @@
-import type { Arg, Expr, OptionParam, Span, TypeExpr } from '../../ast.js';
+import type { Arg, OptionParam, Span, TypeExpr } from '../../ast.js';
 import { formatType } from '../../format.js';
 import { lookup } from '../../lookup.js';
 import { optionHelp } from '../names/signature.js';
-import { notAWord, TENSOR, wordsIn, wordsOfParams } from '../names/words.js';
+import { TENSOR, wordsIn } from '../names/words.js';
 import { Stop } from '../report.js';
 import type { Engine, Facts } from './engine.js';
 import { describe, same } from './show.js';
@@ -53,18 +53,6 @@ export function fits(v: Val, t: TypeExpr): boolean {
     case 'type_union':
       return t.items.some((i) => fits(v, i));
   }
-}
-
-/** Works out an expression where a type is expected, so that the words of its choices stand for themselves. */
-export function evaluateAs(engine: Engine, expr: Expr, type: TypeExpr, option: string, scope: Scope): Val {
-  const words = wordsIn(type);
-  if (expr.kind === 'name' && words.includes(expr.name)) return { kind: 'word', name: expr.name };
-  if (expr.kind === 'name' && words.length > 0 && !scope.get(expr.name)) notAWord(engine.report, expr, option, words);
-  if (expr.kind === 'list') {
-    const item = type.kind === 'type_list' ? type.item : undefined;
-    if (item) return { kind: 'list', items: expr.items.map((e) => evaluateAs(engine, e, item, option, scope)) };
-  }
-  return engine.evaluate(expr, scope);
 }
 
 function mustFit(engine: Engine, v: Val, option: OptionParam, of: string, span: Span): Val {
@@ -120,7 +108,7 @@ export function fillOptions(engine: Engine, r: OptionRequest): Map<string, Val> 
   const disagreeing: { readonly arg: Arg; readonly option: string; readonly spec: string; readonly file: string }[] =
     [];
   // Defaults see the options before them and nothing of the caller.
-  const inner = new Scope(undefined, wordsOfParams(r.params));
+  const inner = new Scope();
   for (const p of r.params) {
     const name = p.name.name;
     const v = report.attempt(() => {
@@ -128,7 +116,7 @@ export function fillOptions(engine: Engine, r: OptionRequest): Map<string, Val> 
       const fact = r.facts && lookup(r.facts.options, name);
       const known = fact === undefined ? undefined : factValue(fact, p.type);
       if (arg) {
-        const value = mustFit(engine, evaluateAs(engine, arg.value, p.type, name, r.scope), p, r.of, arg.value.span);
+        const value = mustFit(engine, engine.evaluate(arg.value, r.scope), p, r.of, arg.value.span);
         if (known && !same(value, known)) {
           disagreeing.push({ arg, option: name, spec: describe(value), file: describe(known) });
           throw new Stop();
@@ -139,7 +127,7 @@ export function fillOptions(engine: Engine, r: OptionRequest): Map<string, Val> 
       if (preset) return preset;
       if (known) return mustFit(engine, known, p, r.of, r.facts?.span ?? r.span);
       if (p.default) {
-        return mustFit(engine, evaluateAs(engine, p.default, p.type, name, inner), p, r.of, p.default.span);
+        return mustFit(engine, engine.evaluate(p.default, inner), p, r.of, p.default.span);
       }
       // After a misspelt option, the missing one is most likely the same.
       if (!bad && !r.facts?.unreadable) missing.push(p);

@@ -268,11 +268,7 @@ export interface Graft {
 export class Scope {
   readonly #names = new Map<string, Val>();
 
-  constructor(
-    readonly parent?: Scope,
-    /** Words of the choices of the declaration around: names that stand for themselves. */
-    readonly words?: ReadonlySet<string>,
-  ) {}
+  constructor(readonly parent?: Scope) {}
 
   get(name: string): Val | undefined {
     return this.#names.get(name) ?? this.parent?.get(name);
@@ -291,13 +287,9 @@ export class Scope {
     this.#names.delete(name);
   }
 
-  isWord(name: string): boolean {
-    return (this.words?.has(name) ?? false) || (this.parent?.isWord(name) ?? false);
-  }
-
   /** Every name in reach, for suggestions. */
   names(): string[] {
-    return [...new Set([...this.#names.keys(), ...(this.words ?? []), ...(this.parent?.names() ?? [])])];
+    return [...new Set([...this.#names.keys(), ...(this.parent?.names() ?? [])])];
   }
 
   /** Names bound in this very scope, in order. */

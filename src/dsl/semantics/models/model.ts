@@ -186,15 +186,17 @@ function bind(engine: Engine, plan: ModelPlan, root: Root, s: ModelBind, scope: 
 
 function make(engine: Engine, plan: ModelPlan, root: Root, s: ModelBind, scope: Scope): Binding | undefined {
   const { value } = s;
-  if (value.kind !== 'call' || value.callee.kind !== 'name' || scope.get(value.callee.name)) return undefined;
+  if (value.kind !== 'call' || value.callee.kind !== 'name') return undefined;
   const callee = value.callee;
-  const decl = engine.library.find(callee.name, callee.span.file);
+  if (engine.meanings.of(callee).kind === 'local') return undefined;
+  const decl = engine.meanings.declared(callee);
   if (decl?.kind !== 'module' && decl?.kind !== 'backbone' && decl?.kind !== 'variant') {
     if (s.from) {
       undeclared(engine.library, engine.report, {
         what: 'backbone or variant',
         name: callee.name,
         span: callee.span,
+        found: decl,
         candidates: engine.library.makers(callee.span.file),
       });
     }
@@ -293,7 +295,7 @@ function labelsOf(engine: Engine, body: readonly ModelStmt[]): Labels {
 function adapt(engine: Engine, plan: ModelPlan, s: AdaptStmt, starts: readonly Start[], scope: Scope): void {
   const callee = s.adapter.callee;
   const name = callee.kind === 'name' ? callee.name : '';
-  const decl = engine.library.find(name, callee.span.file);
+  const decl = callee.kind === 'name' ? engine.meanings.declared(callee) : undefined;
   const matches = s.sites.flatMap(
     (sel) => engine.report.attempt(() => ({ sel, found: select(engine, sel, starts, scope) })) ?? [],
   );
@@ -302,6 +304,7 @@ function adapt(engine: Engine, plan: ModelPlan, s: AdaptStmt, starts: readonly S
       what: 'adapter',
       name,
       span: callee.span,
+      found: decl,
       candidates: engine.library.makers(callee.span.file, ['adapter']),
       ...(decl ? { text: `${withArticle(decl.kind)}, not an adapter` } : {}),
     });

@@ -1,8 +1,8 @@
 /** Variants: a backbone with options filled in, with its preprocessing and its names in checkpoints. */
 import type { PreprocessStep } from '../../../../runtime/program/program.js';
-import type { Arg, CallExpr, Expr, Span, VariantDecl } from '../../ast.js';
-import { lookup } from '../../lookup.js';
+import type { Arg, CallExpr, Expr, NameExpr, Span, VariantDecl } from '../../ast.js';
 import { spanOf, wordArg } from '../builtins/arguments.js';
+import { FILTERS, STEPS } from '../builtins/steps.js';
 import { operatorCall } from '../evaluate/calls.js';
 import type { Call, Engine, Facts } from '../evaluate/engine.js';
 import { noGenerators } from '../evaluate/operator.js';
@@ -10,12 +10,11 @@ import { describe } from '../evaluate/show.js';
 import { fillOptions } from '../evaluate/types.js';
 import { type ModuleSite, Scope, type Spot } from '../evaluate/values.js';
 import type { Named } from '../names/library.js';
-import { optionHelp, type Signature } from '../names/signature.js';
+import { optionHelp } from '../names/signature.js';
 import { undeclared, withArticle } from '../names/undeclared.js';
-import { wordsOfParams } from '../names/words.js';
 
 /** The backbone or the variant that a variant fills in. */
-function target(engine: Engine, v: VariantDecl): { call: CallExpr; name: string } {
+function target(engine: Engine, v: VariantDecl): { call: CallExpr & { readonly callee: NameExpr }; name: string } {
   if (v.value.kind !== 'call' || v.value.callee.kind !== 'name') {
     return engine.report.stop(
       'ESP0205',
@@ -28,7 +27,7 @@ function target(engine: Engine, v: VariantDecl): { call: CallExpr; name: string 
     );
   }
   noGenerators(engine.report, v.value);
-  return { call: v.value, name: v.value.callee.name };
+  return { call: { ...v.value, callee: v.value.callee }, name: v.value.callee.name };
 }
 
 /**
@@ -55,13 +54,13 @@ export function instantiateVariant(
     span: expr.span,
     facts,
   });
-  const inner = new Scope(undefined, wordsOfParams(decl.params));
+  const inner = new Scope();
   for (const [name, v] of options) inner.set(name, v);
   const { call, name } = target(engine, decl);
   const args: Arg[] = [...call.args];
   for (const a of handed) args.push(handOn(engine, a, scope, inner));
   const full: CallExpr = { ...call, args, span: expr.span };
-  const next = engine.library.find(name, call.callee.span.file);
+  const next = engine.meanings.declared(call.callee);
   const made = <T>(work: () => T): T => engine.report.along(expr.span, `\`${decl.name.name}\` is made here`, work);
   if (next?.kind === 'variant') {
     if (next === decl || chain.includes(next)) {
@@ -73,6 +72,7 @@ export function instantiateVariant(
     return undeclared(engine.library, engine.report, {
       what: 'backbone',
       name,
+      found: next,
       span: call.callee.span,
       candidates: engine.library.makers(call.callee.span.file),
       text: next ? `${withArticle(next.kind)}, not a backbone` : 'filled in here',
@@ -83,7 +83,7 @@ export function instantiateVariant(
 
 /** An argument of the caller as one of the variant's own: worked out where it was written, under a name that no one can write. */
 function handOn(engine: Engine, a: Arg, from: Scope, to: Scope): Arg {
-  if (a.value.kind === 'name' && !from.get(a.value.name)) return a;
+  if (a.value.kind === 'name' && engine.meanings.of(a.value).kind !== 'local') return a;
   const hidden = `(${a.name!.name})`;
   to.set(hidden, engine.evaluate(a.value, from));
   const value: Expr = { kind: 'name', name: hidden, span: a.value.span };
@@ -97,27 +97,13 @@ export function variantChain(engine: Engine, decl: VariantDecl): VariantDecl[] {
   while (v && !chain.includes(v)) {
     chain.push(v);
     const callee: Expr | undefined = v.value.kind === 'call' ? v.value.callee : undefined;
-    const next: Named | undefined =
-      callee?.kind === 'name' ? engine.library.find(callee.name, callee.span.file) : undefined;
+    const next: Named | undefined = callee?.kind === 'name' ? engine.meanings.declared(callee) : undefined;
     v = next?.kind === 'variant' ? next : undefined;
   }
   return chain;
 }
 
 // ---- Preprocessing -------------------------------------------------------------------------------------------------
-
-const FILTERS = ['nearest', 'bilinear', 'bicubic'] as const;
-
-const STEPS: Readonly<Record<PreprocessStep['step'], Omit<Signature, 'name'>>> = {
-  resize: {
-    doc: 'Resizes the image: resize(224, bicubic).',
-    params: ['size', 'filter?'],
-    words: { filter: FILTERS },
-  },
-  crop: { doc: 'Cuts out the middle: crop(224).', params: ['size'] },
-  normalize: { doc: '(x - mean) / std: normalize(mean: 0.5, std: 0.5).', params: ['mean', 'std'] },
-  grayscale: { doc: 'One channel, the luma.', params: [] },
-};
 
 /** Whether a tensor of so many channels is made of a picture: grey or RGB. */
 export const isPicture = (channels: number): boolean => channels === 1 || channels === 3;
@@ -139,15 +125,15 @@ function step(engine: Engine, e: Expr, site: ModuleSite, channels: number): Prep
   if (expr.kind !== 'call' || expr.callee.kind !== 'name')
     return bad(engine, 'preprocess', 'steps such as resize(224, bicubic)', e.span);
   const { name } = expr.callee;
-  const signature = lookup(STEPS, name);
+  const signature = STEPS.get(name);
   if (!signature) {
     return engine.report.stop(
       'ESP0252',
       { setting: 'preprocess', name },
-      { primary: { span: expr.callee.span, text: 'no such step' }, help: optionHelp(name, Object.keys(STEPS)) },
+      { primary: { span: expr.callee.span, text: 'no such step' }, help: optionHelp(name, [...STEPS.keys()]) },
     );
   }
-  const call = operatorCall(engine, { name, ...signature }, expr, site.scope);
+  const call = operatorCall(engine, signature, expr, site.scope);
   switch (name as PreprocessStep['step']) {
     case 'resize': {
       const [height, width] = sizes(call);

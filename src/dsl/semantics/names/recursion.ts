@@ -3,11 +3,12 @@ import type { CallExpr, FunctionDecl } from '../../ast.js';
 import { nodesOf } from '../../walk.js';
 import type { Report } from '../report.js';
 import type { Library } from './library.js';
+import type { Meanings } from './meaning.js';
 
-export function checkRecursion(library: Library, report: Report): void {
+export function checkRecursion(library: Library, meanings: Meanings, report: Report): void {
   const done = new Set<FunctionDecl>();
   const visit = (f: FunctionDecl, above: readonly FunctionDecl[]): void => {
-    for (const { call, called } of callsOf(library, f)) {
+    for (const { call, called } of callsOf(meanings, f)) {
       if (called === f || above.includes(called)) {
         const { name } = called.name;
         report.add('ESP0225', { name }, { primary: { span: call.span, text: 'called inside of itself' } });
@@ -20,13 +21,11 @@ export function checkRecursion(library: Library, report: Report): void {
   }
 }
 
-function callsOf(library: Library, f: FunctionDecl): { call: CallExpr; called: FunctionDecl }[] {
+function callsOf(meanings: Meanings, f: FunctionDecl): { call: CallExpr; called: FunctionDecl }[] {
   return [...nodesOf(f.value)].flatMap((node) => {
     const call = node as CallExpr;
     if (call.kind !== 'call' || call.callee.kind !== 'name') return [];
-    const { name, span } = call.callee;
-    if (f.params.some((p) => p.name.name === name)) return [];
-    const called = library.find(name, span.file);
+    const called = meanings.declared(call.callee);
     return called?.kind === 'function' ? [{ call, called }] : [];
   });
 }

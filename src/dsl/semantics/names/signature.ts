@@ -22,6 +22,8 @@ export interface Builtins {
   readonly operators: ReadonlyMap<string, Signature>;
   /** Kinds of layers, with the names of their parameters. */
   readonly layers: ReadonlyMap<string, readonly string[]>;
+  /** Steps of preprocessing. */
+  readonly steps: ReadonlyMap<string, Signature>;
 }
 
 const plain = (p: string) => p.replace(/^\.\.\.|\?$/g, '');

@@ -2,13 +2,15 @@
 import { nearest } from '../../../diagnostics/suggest.js';
 import type { Span } from '../../ast.js';
 import { type Report, Stop } from '../report.js';
-import { type Library, standardFileOf } from './library.js';
+import { type Library, type Named, standardFileOf } from './library.js';
 
 export interface Undeclared {
   /** What it should be: `adapter`. */
   readonly what: string;
   readonly name: string;
   readonly span: Span;
+  /** What it is instead. */
+  readonly found?: Named | undefined;
   /** Names that would do. */
   readonly candidates: Iterable<string>;
   /** What is marked; `not declared` unless told. */
@@ -19,7 +21,7 @@ export interface Undeclared {
 /** Silent where the name may be in a file, or in lines, that could not be read. */
 export function undeclared(library: Library, report: Report, u: Undeclared): never {
   const { what, name, span, text = 'not declared', help = [] } = u;
-  const known = library.find(name, span.file) !== undefined;
+  const known = u.found !== undefined;
   if (!known && library.mayBeLost(name, span.file)) throw new Stop();
   const standard = known ? undefined : standardFileOf(name);
   const near = standard === undefined ? nearest(name, u.candidates) : undefined;

@@ -2,7 +2,6 @@ import type { Expr } from '../../../ast.js';
 import type { ArgVal } from '../../evaluate/engine.js';
 import { showShape } from '../../evaluate/show.js';
 import { type Graft, num, Scope } from '../../evaluate/values.js';
-import { wordsOfParams } from '../../names/words.js';
 import { Stop } from '../../report.js';
 import type { Tracer } from '../memo.js';
 import { matchShape } from '../modules/arguments.js';
@@ -23,7 +22,7 @@ export function bodyOf(engine: Tracer, graft: Graft, args: readonly ArgVal[], le
 /** The adapter's own names at this site: options, the sizes that its pattern binds, its parameters. */
 function makeBody(engine: Tracer, graft: Graft, args: readonly ArgVal[], level: number): Scope {
   const { decl, site } = graft;
-  const scope = new Scope(undefined, wordsOfParams(decl.params));
+  const scope = new Scope();
   for (const [name, v] of graft.args) scope.set(name, v);
   scope.set(decl.base.name, { kind: 'base', site, level: level - 1 });
   if (decl.target.kind === 'layer') {

@@ -62,7 +62,7 @@ export function pruneJobs(engine: Engine, prunings: readonly Pruning[]): PruneJo
 function criterionOf(engine: Engine, stmt: PruneStmt): CriterionDecl | undefined {
   const callee = stmt.method.callee;
   const name = callee.kind === 'name' ? callee.name : '';
-  const decl = engine.library.find(name, callee.span.file);
+  const decl = callee.kind === 'name' ? engine.meanings.declared(callee) : undefined;
   if (decl?.kind === 'criterion') {
     const more = decl.params.slice(1)[0];
     if (more && !stmt.from) {
@@ -79,6 +79,7 @@ function criterionOf(engine: Engine, stmt: PruneStmt): CriterionDecl | undefined
     what: 'criterion',
     name,
     span: callee.span,
+    found: decl,
     candidates: all,
     ...(decl ? { text: `${withArticle(decl.kind)}, not a criterion` } : {}),
     help: [

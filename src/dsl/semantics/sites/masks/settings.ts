@@ -131,7 +131,7 @@ function shapeOf(engine: Engine, arg: Arg | undefined, scope: Scope, of: string)
     const rows = size('rows')!;
     return { kind: 'block', rows, cols: size('columns') ?? rows };
   }
-  const known = e.kind === 'ratio' || (e.kind === 'name' && scope.get(e.name) !== undefined);
+  const known = e.kind === 'ratio' || (e.kind === 'name' && engine.meanings.of(e).kind === 'local');
   const v = known ? engine.evaluate(e, scope) : undefined;
   if (v?.kind !== 'ratio') return badShape(engine, e, of);
   const ratio = `${v.left}:${v.right}`;

@@ -3,7 +3,6 @@ import type { KnownOptions } from '../../evaluate/engine.js';
 import { describe } from '../../evaluate/show.js';
 import { fillOptions } from '../../evaluate/types.js';
 import { type ModuleSite, Scope, type Spot } from '../../evaluate/values.js';
-import { wordsOfParams } from '../../names/words.js';
 import type { Tracer } from '../memo.js';
 
 /** Modules from their declarations. */
@@ -31,7 +30,7 @@ export function instantiate(
     facts,
     ...(preset ? { preset } : {}),
   });
-  const body = new Scope(undefined, wordsOfParams(decl.params));
+  const body = new Scope();
   for (const [k, v] of options) body.set(k, v);
   const site: ModuleSite = {
     kind: 'module',

@@ -1,0 +1,20 @@
+/** Steps of preprocessing: what a variant may say is done to a picture. */
+import type { PreprocessStep } from '../../../../runtime/program/program.js';
+import type { Signature } from '../names/signature.js';
+
+export const FILTERS = ['nearest', 'bilinear', 'bicubic'] as const;
+
+const SIGNATURES: Readonly<Record<PreprocessStep['step'], Omit<Signature, 'name'>>> = {
+  resize: {
+    doc: 'Resizes the image: resize(224, bicubic).',
+    params: ['size', 'filter?'],
+    words: { filter: FILTERS },
+  },
+  crop: { doc: 'Cuts out the middle: crop(224).', params: ['size'] },
+  normalize: { doc: '(x - mean) / std: normalize(mean: 0.5, std: 0.5).', params: ['mean', 'std'] },
+  grayscale: { doc: 'One channel, the luma.', params: [] },
+};
+
+export const STEPS: ReadonlyMap<string, Signature> = new Map(
+  Object.entries(SIGNATURES).map(([name, signature]) => [name, { name, ...signature }]),
+);
