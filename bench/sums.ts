@@ -34,7 +34,7 @@ export function programOf({ shapes, of }: LongSum, split: boolean): Generated {
   const infer = { name: 'infer', inputs, results: [{ name: 'y', value: of(inputs) }], updates: [] };
   const whole: { splitting: Splitting } = { splitting: () => undefined };
   return generate(
-    { name: 'sum', params: new Map(), funcs: new Map([['infer', infer]]) },
+    { name: 'sum', adapters: new Map(), params: new Map(), funcs: new Map([['infer', infer]]) },
     { name: 'sum', compiler: 'bench', weights: 'f32', ...(split ? {} : whole) },
   );
 }

@@ -143,8 +143,8 @@ async function compileSpec(spec: Spec, options: CompileOptions): Promise<Compile
   };
   const generated = await generateWithin(module, generateOptions, deploy.limits, options.host);
 
-  const compared = new Set(report.regions.flatMap((r) => r.scopes));
-  const unchanged = report.adapters.filter((a) => a.state === 'merged' && !compared.has(a.scope)).length;
+  const compared = new Set(report.regions.flatMap((r) => r.adapters));
+  const unchanged = report.adapters.filter((a) => a.state === 'merged' && !compared.has(a.id)).length;
   const zeros = new ZeroCounter(elaborated, module, loaded.get);
   const weights = new WeightFiles(generated, ({ param, entry }, tensor) => zeros.take(param, tensor, entry.dtype));
   const prepare = (regions: MergeReport['regions'], take: (name: string, tensor: Tensor) => void) =>
@@ -205,10 +205,7 @@ async function compileSpec(spec: Spec, options: CompileOptions): Promise<Compile
     program,
     files,
     elaborated,
-    // Of one that changes nothing no value is left to report on.
-    report: elaborated.adapters.map(
-      ({ scope }) => report.adapters.find((a) => a.scope === scope) ?? { scope, state: 'merged' as const },
-    ),
+    report: report.adapters,
     check: { layers, unchanged, ...(model ? { model } : {}), ...(golden?.without ? { without: golden.without } : {}) },
     warnings: [
       ...analysis.warnings,

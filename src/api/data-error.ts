@@ -9,9 +9,8 @@ export async function sayDataErrors<T>(work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (error) {
     if (!(error instanceof DataError)) throw error;
-    const { file, start, end } = error.origin ?? {};
-    const place = file === undefined || start === undefined || end === undefined ? undefined : { file, start, end };
-    const primary = place && { primary: { span: place, text: 'this value' } };
+    const { at } = error;
+    const primary = at && { primary: { span: at, text: 'this value' } };
     throw new EspalierError([diagnostic('ESP0317', { op: error.op, why: error.reason }, primary ?? {})]);
   }
 }

@@ -10,6 +10,7 @@ import { diagnostic, type Place } from '../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
 import { chooseLayout } from '../formats/checkpoint.js';
 import { exportCheckpoint } from '../formats/export.js';
+import { isAdapters } from '../ir/about.js';
 import { attrsKey } from '../ir/intern.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import type { Module, Tensor, Value } from '../ir/types.js';
@@ -45,17 +46,16 @@ interface Difference {
   readonly place: Place;
 }
 
-function difference(at: string, why: string, about?: Value): Difference {
-  const { file, start, end } = about?.origin ?? {};
-  const known = file !== undefined && start !== undefined && end !== undefined;
-  return { at, why, place: known ? { primary: { span: { file, start, end }, text: 'this operator' } } : {} };
+function difference(where: string, why: string, about?: Value): Difference {
+  const at = about?.about?.at;
+  return { at: where, why, place: at ? { primary: { span: at, text: 'this operator' } } : {} };
 }
 
 /** `base.blocks.3.mlp.fc1`: the site of one of two values that should correspond, of the base's if it has one. */
-const siteOf = (p: Value, m: Value): string => p.origin?.site ?? m.origin?.site ?? 'the model';
+const siteOf = (p: Value, m: Value): string => p.about?.site ?? m.about?.site ?? 'the model';
 
 function otherOperator(p: Value, m: Value): Difference {
-  if (!m.origin?.scope && isStep(p)) {
+  if (!isAdapters(m) && isStep(p)) {
     const why = `the adapter merges only together with the ${p.op} of the base, which the layout keeps apart`;
     return difference(siteOf(p, m), why, p);
   }
@@ -121,7 +121,9 @@ async function mergeSpec(spec: Spec, options: MergeOptions): Promise<Merged> {
 
   // The head is tuned on its own and has its place in the base's layout too.
   const { name: layoutName } = chooseLayout(backbone, base.store);
-  const layout = elaborated.sources.flatMap((s) => s.layouts[layoutName] ?? []).filter((n) => !n.param.includes('@'));
+  const layout = elaborated.sources
+    .flatMap((s) => s.layouts[layoutName] ?? [])
+    .filter((n) => !elaborated.module.params.get(n.param)?.about?.owner);
   options.progress?.('merging');
   const loaded = await loadParameters(analysis, options.progress);
   const { module, report } = optimize(elaborated.module, { adapters: 'merged' });

@@ -43,7 +43,7 @@ async function readAt<T>(span: Span, read: Promise<T>): Promise<T> {
 
 function warnAboutStarts(elaborated: Elaborated, started: ReadonlySet<string>): Diagnostic[] {
   const warnings: Diagnostic[] = [];
-  const adapterParams = new Set(elaborated.adapters.flatMap((a) => a.params));
+  const adapterParams = new Set(elaborated.adapters.flatMap((a) => Object.values(a.params)));
   const bare = [...started].filter(
     (name) => !adapterParams.has(name) && elaborated.module.params.get(name)?.role === 'frozen',
   );
@@ -59,7 +59,7 @@ function warnAboutStarts(elaborated: Elaborated, started: ReadonlySet<string>): 
   }
   const seen = new Set<string>();
   for (const { name, params, span } of elaborated.adapters) {
-    if (seen.has(name) || !params.some((p) => started.has(p))) continue;
+    if (seen.has(name) || !Object.values(params).some((p) => started.has(p))) continue;
     seen.add(name);
     warnings.push(
       diagnostic(

@@ -82,8 +82,8 @@ function goldenText({ rows, from }: NonNullable<Compiled['program']['golden']>):
 /** One line for each adapter and fate: `karst merged into 16 layers`. */
 function mergeRows(compiled: Compiled): [string, string][] {
   const groups = new Map<string, number>();
-  for (const { scope, state } of compiled.report) {
-    const key = `${scope.slice(scope.lastIndexOf('@') + 1)} ${state}`;
+  for (const { name, state } of compiled.report) {
+    const key = `${name} ${state}`;
     groups.set(key, (groups.get(key) ?? 0) + 1);
   }
   const lines = [...groups].map(([key, n]) => `${key} at ${n} ${n === 1 ? 'site' : 'sites'}`);

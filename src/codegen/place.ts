@@ -4,15 +4,13 @@ import type { Value } from '../ir/types.js';
 
 /** The stretch of the spec that made the value, or of the nearest operand that has one. */
 export function placeOf(v: Value): Place {
-  const o = v.origin;
-  if (o?.file !== undefined && o.start !== undefined && o.end !== undefined) {
-    return { primary: { span: { file: o.file, start: o.start, end: o.end }, text: `this is \`${v.op}\`` } };
-  }
+  const at = v.about?.at;
+  if (at) return { primary: { span: at, text: `this is \`${v.op}\`` } };
   return {};
 }
 
 /** Path of the module that made the value, or the operator where nobody knows. */
 export function labelOf(values: readonly Value[]): string {
-  for (const v of values) if (v.origin?.site) return v.origin.site;
+  for (const v of values) if (v.about?.site) return v.about.site;
   return values[0]?.op ?? '';
 }

@@ -4,9 +4,10 @@
  */
 
 import type { Checked, Diagnostic } from '../diagnostics/types.js';
+import { adaptersOf } from '../ir/about.js';
 import { BATCH } from '../ir/batch.js';
 import { input } from '../ir/graph.js';
-import type { Func, Module, Param, TensorType, Value } from '../ir/types.js';
+import type { Adapter, Func, Module, Param, TensorType, Value } from '../ir/types.js';
 import type { Expr, ModelDecl, SettingsDecl, SourceFile, TensorParam } from './ast.js';
 import type { Elaborated, ElaborateOptions, SiteNode } from './elaborated.js';
 import { BUILTINS } from './semantics/builtins/builtins.js';
@@ -103,7 +104,7 @@ function elaborateModel(engine: Engine, file: SourceFile, decl: ModelDecl): Elab
   }
   return {
     name: decl.name.name,
-    module: moduleOf(engine, decl.name.name, infer),
+    module: moduleOf(engine, plan, infer),
     root: rootNode(decl.name.name, plan),
     sources,
     prune,
@@ -113,7 +114,7 @@ function elaborateModel(engine: Engine, file: SourceFile, decl: ModelDecl): Elab
     ...(preprocess ? { preprocess } : {}),
     ...(labels ? { labels } : {}),
     inputs: infer.inputs.map((v) => ({ name: v.op === 'input' ? v.attrs.name : '', type: v.type })),
-    origin: { file: file.path, start: decl.span.start, end: decl.span.end },
+    at: { file: file.path, start: decl.span.start, end: decl.span.end },
   };
 }
 
@@ -236,7 +237,7 @@ function checkReached(engine: Engine, plan: ModelPlan): void {
 
 // ---- Results -------------------------------------------------------------------------------------------------------
 
-function moduleOf(engine: Engine, name: string, infer: Func): Module {
+function moduleOf(engine: Engine, plan: ModelPlan, infer: Func): Module {
   const params = new Map<string, Param>();
   for (const s of engine.params.slots.values()) {
     params.set(s.name, {
@@ -245,10 +246,17 @@ function moduleOf(engine: Engine, name: string, infer: Func): Module {
       role: s.role,
       ...(s.init ? { init: s.init } : {}),
       ...(s.data ? { data: s.data } : {}),
-      ...(s.value.origin ? { origin: s.value.origin } : {}),
+      ...(s.value.about ? { about: s.value.about } : {}),
     });
   }
-  return { name, params, funcs: new Map([['infer', infer]]) };
+  const adapters = new Map<string, Adapter>();
+  const having = new Set([...params.values()].flatMap((p) => adaptersOf(p.about)));
+  for (const { id, name, site, span, owner } of plan.adaptations.flatMap((a) => a.grafts)) {
+    const shared = owner.shared!.id;
+    if (having.has(shared)) adapters.set(shared, { id: shared, name });
+    adapters.set(id, { id, name, site: site.key, graft: { file: span.file, start: span.start, end: span.end } });
+  }
+  return { name: plan.decl.name.name, adapters, params, funcs: new Map([['infer', infer]]) };
 }
 
 function rootNode(name: string, plan: ModelPlan): SiteNode {

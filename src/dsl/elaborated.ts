@@ -3,7 +3,7 @@
  */
 import type { PreprocessStep } from '../../runtime/program/program.js';
 import type { PruneJob } from '../ir/prune.js';
-import type { Module, Origin, TensorType } from '../ir/types.js';
+import type { Module, TensorType, TextSpan } from '../ir/types.js';
 import type { Span } from './ast.js';
 
 export type { PruneJob, PruneTarget } from '../ir/prune.js';
@@ -27,9 +27,12 @@ export interface SiteNode {
 
 export interface AppliedAdapter {
   readonly name: string;
-  /** Unique: `base.blocks.3.attn.qkv@karst`; the `scope` of its values' origins and the prefix of its parameters. */
-  readonly scope: string;
-  readonly params: readonly string[];
+  /** Unique: `base.blocks.3.attn.qkv@karst`; see `Module.adapters`. */
+  readonly id: string;
+  /** Key of the site that it is on. */
+  readonly site: string;
+  /** Its parameters: name in the adapter -> parameter of the module. */
+  readonly params: Readonly<Record<string, string>>;
   readonly span: Span;
 }
 
@@ -51,6 +54,8 @@ export interface Source {
   readonly kind: 'backbone' | 'adapter' | 'tune' | 'mask';
   /** Ours; what the file may be asked for. */
   readonly params: readonly string[];
+  /** Of an adapter's source: those whose parameters these are. */
+  readonly adapters?: readonly AppliedAdapter[];
   /**
    * Layout name (`timm`, `huggingface`, `espalier`) -> names there. `espalier` is always present and is the identity. For an
    * adapter it names the tensors of Espalier's adapter file.
@@ -113,5 +118,5 @@ export interface Elaborated {
   readonly labels?: readonly string[];
   /** Name, type of each input of `infer`. */
   readonly inputs: readonly { readonly name: string; readonly type: TensorType }[];
-  readonly origin?: Origin;
+  readonly at?: TextSpan;
 }

@@ -18,6 +18,8 @@ export interface SourceLike {
   readonly kind: 'backbone' | 'adapter' | 'tune' | 'mask';
   /** Names of our parameters that must come out. */
   readonly params: readonly string[];
+  /** Of an adapter's source: on which sites, and the parameters by their names in the adapter. */
+  readonly adapters?: readonly { readonly site: string; readonly params: Readonly<Record<string, string>> }[];
   readonly layouts: Readonly<Record<string, readonly NamedTensor[]>>;
   /** Prefixes of tensors that the file may hold and that nobody takes. */
   readonly optional?: readonly string[];

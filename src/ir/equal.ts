@@ -1,4 +1,4 @@
-/** Structural equality: two programs are equal when they compute the same expressions, whatever their values' ids and origins. */
+/** Structural equality: two programs are equal when they compute the same expressions, whatever their values' ids and what else is known of them. */
 import { postorder, rootsOf } from './graph.js';
 import { attrsKey } from './intern.js';
 import { showType } from './ops/shapes.js';
@@ -53,7 +53,7 @@ function equalParams(a: Param, b: Param, numbering: Numbering): boolean {
   return a.data?.every((x: number, i: number) => Object.is(x, b.data![i])) ?? true;
 }
 
-/** Same parameters in the same order, same functions. Origins are not compared. */
+/** Same parameters in the same order, same functions; what is known of values besides is not compared. */
 export function equalModules(a: Module, b: Module): boolean {
   const numbering = new Numbering();
   const [p, q] = [[...a.params.values()], [...b.params.values()]];

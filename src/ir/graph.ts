@@ -4,7 +4,7 @@ import { wrongShape } from './batch.js';
 import { ShapeError } from './ops/errors.js';
 import { inferType } from './ops/index.js';
 import { showShape } from './ops/shapes.js';
-import type { DType, Func, OpAttrs, OpName, Origin, Param, TensorType, Value } from './types.js';
+import type { About, DType, Func, OpAttrs, OpName, Param, TensorType, Value } from './types.js';
 
 export { ShapeError } from './ops/errors.js';
 
@@ -13,16 +13,24 @@ let next = 0;
 /** How many values this process has made: what a piece of work made is the difference. */
 export const valuesMade = (): number => next;
 
-function value(op: OpName, inputs: readonly Value[], attrs: object, type: TensorType, origin?: Origin): Value {
-  return { id: next++, op, inputs, attrs, type, ...(origin ? { origin } : {}) } as Value;
+function value(op: OpName, inputs: readonly Value[], attrs: object, type: TensorType, about?: About): Value {
+  const kept = about && Object.keys(about).length > 0 && !isNumber({ op, attrs }) ? { about } : {};
+  return { id: next++, op, inputs, attrs, type, ...kept } as Value;
+}
+
+/** Whether it is a number, of type f32: nobody's, wherever it is used. */
+export function isNumber(v: { readonly op: OpName; readonly attrs: object }): v is Extract<Value, { op: 'constant' }> {
+  if (v.op !== 'constant') return false;
+  const { dtype, shape } = v.attrs as OpAttrs['constant'];
+  return dtype === 'f32' && shape.length === 0;
 }
 
 /**
  * The value of an operator; its type comes from the operator table.
  * @throws ShapeError when operands or attributes do not fit.
  */
-export function make<O extends OpName>(op: O, inputs: readonly Value[], attrs: OpAttrs[O], origin?: Origin): Value {
-  return value(op, inputs, attrs, inferType(op, inputs, attrs), origin);
+export function make<O extends OpName>(op: O, inputs: readonly Value[], attrs: OpAttrs[O], about?: About): Value {
+  return value(op, inputs, attrs, inferType(op, inputs, attrs), about);
 }
 
 /**
@@ -36,19 +44,19 @@ export function input(name: string, type: TensorType): Value {
 }
 
 /** A reading of a parameter. */
-export function paramRef(param: Param, origin?: Origin): Value {
-  return value('param', [], { name: param.name }, param.type, origin ?? param.origin);
+export function paramRef(param: Param): Value {
+  return value('param', [], { name: param.name }, param.type, param.about);
 }
 
 /** A tensor whose elements are all `number`. */
-export function constant(number: number, shape: readonly number[] = [], dtype: DType = 'f32', origin?: Origin): Value {
-  return make('constant', [], { value: number, dtype, shape }, origin);
+export function constant(number: number, shape: readonly number[] = [], dtype: DType = 'f32', about?: About): Value {
+  return make('constant', [], { value: number, dtype, shape }, about);
 }
 
-/** The same operator over other operands; the value itself when they are the same. Keeps the origin. */
+/** The same operator over other operands; the value itself when they are the same. Keeps what is known of it. */
 export function withInputs(v: Value, inputs: readonly Value[]): Value {
   if (inputs.length === v.inputs.length && inputs.every((x, i) => x === v.inputs[i])) return v;
-  return make(v.op, inputs, v.attrs, v.origin);
+  return make(v.op, inputs, v.attrs, v.about);
 }
 
 const operandsOf = (v: Value): readonly Value[] => v.inputs;

@@ -4,7 +4,7 @@
  */
 import { make as makeValue } from './graph.js';
 import { type Builder, type Make, makeBuilder } from './ops/builder.js';
-import type { OpAttrs, OpName, Origin, Value } from './types.js';
+import type { About, OpAttrs, OpName, Value } from './types.js';
 
 /** A text for attributes that does not depend on the order of keys and keeps what JSON drops (infinities, -0). */
 export function attrsKey(attrs: unknown): string {
@@ -23,22 +23,22 @@ function valueKey(op: OpName, inputs: readonly Value[], attrs: unknown): string 
 
 export class Interner {
   readonly #known = new Map<string, Value>();
-  /** As `graph.make`; an equal value made or seeded before is given back, with its own origin. */
+  /** As `graph.make`; an equal value made or seeded before is given back, with what is known of it. */
   readonly make: Make;
   /** Short helpers over `make`. */
   readonly build: Builder;
 
-  /** @param onEqual Hears of every value that was asked for and was there, with the origin that it was asked for with. */
-  constructor(private readonly onEqual: (known: Value, origin: Origin | undefined) => void = () => {}) {
-    this.make = <O extends OpName>(op: O, inputs: readonly Value[], attrs: OpAttrs[O], origin?: Origin): Value => {
+  /** @param onEqual Hears of every value that was asked for and was there, and of what is known of it there. */
+  constructor(private readonly onEqual: (known: Value, about: About | undefined) => void = () => {}) {
+    this.make = <O extends OpName>(op: O, inputs: readonly Value[], attrs: OpAttrs[O], about?: About): Value => {
       // The type of a parameter or argument is not in its attributes: such leaves are told apart by identity and never made here.
       const key = valueKey(op, inputs, attrs);
       const known = this.#known.get(key);
       if (known) {
-        this.onEqual(known, origin);
+        this.onEqual(known, about);
         return known;
       }
-      const made = makeValue(op, inputs, attrs, origin);
+      const made = makeValue(op, inputs, attrs, about);
       this.#known.set(key, made);
       return made;
     };
@@ -50,7 +50,7 @@ export class Interner {
     const key = valueKey(value.op, value.inputs, value.attrs);
     const known = this.#known.get(key);
     if (known) {
-      if (known !== value) this.onEqual(known, value.origin);
+      if (known !== value) this.onEqual(known, value.about);
       return known;
     }
     this.#known.set(key, value);

@@ -17,22 +17,43 @@ export interface TensorType {
   readonly shape: readonly number[];
 }
 
-/** Where a value comes from: a stretch of a spec, and the adapter or mask that put it there. */
-export interface Origin {
-  readonly file?: string;
-  /** Offsets into the file's text, half open. */
-  readonly start?: number;
-  readonly end?: number;
-  /** Path of the module that was being traced: `base.blocks.3.attn.qkv`. */
-  readonly site?: string;
-  /** Set for what an adapter added: `base.blocks.3.attn.qkv@karst`. An adapter is merged when no value of `infer` belongs to it. */
-  readonly scope?: string;
-  /** Other adapters that it belongs to as well: two that compute the same, or whose parts no pass tells apart. */
-  readonly also?: readonly string[];
-  /** Set for a layer that adapters called with another weight: those that are inside of it. */
+/** A stretch of a spec: offsets into the file's text, half open. */
+export interface TextSpan {
+  readonly file: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Whose a value or a parameter is; without one it is the model's own. */
+export type Owner =
+  /** Adapters, by their ids in `Module.adapters`. Several: values that are equal, or parts of a value that no pass tells apart. */
+  | { readonly kind: 'adapter'; readonly ids: readonly string[] }
+  /** The mask of a parameter. */
+  | { readonly kind: 'mask'; readonly of: string };
+
+/**
+ * What is known of a value besides what it computes. All of it prints, parses and is verified; nothing of it makes two values different.
+ * Passes decide by `owner` and `inside`, pictures and reports are arranged by `site`, and `at` is for messages alone.
+ */
+export interface About {
+  readonly owner?: Owner;
+  /** Of a layer that adapters called with another weight: those that are inside of that weight. */
   readonly inside?: readonly string[];
-  /** The statement that put the adapter there, for messages: the adapter's own text may be in a library. */
-  readonly graft?: { readonly file: string; readonly start: number; readonly end: number };
+  /** The module that was being traced: `base.blocks.3.attn.qkv`. */
+  readonly site?: string;
+  readonly at?: TextSpan;
+}
+
+/** An adapter on a site. */
+export interface Adapter {
+  /** `base.blocks.3.attn.qkv@karst` */
+  readonly id: string;
+  /** As people call it: `karst`; the second on one site is `karst2`. */
+  readonly name: string;
+  /** The site that it was grafted on; absent for what all sites of a statement share. */
+  readonly site?: string;
+  /** The statement that put it there, for messages: the adapter's own text may be in a library. */
+  readonly graft?: TextSpan;
 }
 
 export type ResizeMode = 'nearest' | 'bilinear' | 'bicubic';
@@ -174,7 +195,7 @@ export interface ValueOf<O extends OpName> {
   readonly inputs: readonly Value[];
   readonly attrs: OpAttrs[O];
   readonly type: TensorType;
-  readonly origin?: Origin;
+  readonly about?: About;
 }
 
 /** Narrow with `value.op === 'reshape'`. */
@@ -194,7 +215,7 @@ export interface Param {
   readonly init?: Init;
   /** Elements of a constant. */
   readonly data?: Elements;
-  readonly origin?: Origin;
+  readonly about?: About;
 }
 
 export type Init =
@@ -227,6 +248,8 @@ export interface Func {
 
 export interface Module {
   readonly name: string;
+  /** By id. Every id that a value or parameter names is here. */
+  readonly adapters: ReadonlyMap<string, Adapter>;
   readonly params: ReadonlyMap<string, Param>;
   /**
    * Each with inputs and results of its own, over the module's parameters: `infer`, what else a program can be called by, and, after the

@@ -1,10 +1,11 @@
 /** Checks that a module keeps the rules that passes may rely on. Run between passes; a problem is a bug of the pass before. */
+import { sameAbout } from './about.js';
 import { hasBatch, wrongShape } from './batch.js';
 import { rootsOf, topological, usedParams } from './graph.js';
 import { ShapeError } from './ops/errors.js';
 import { inferType } from './ops/index.js';
 import { sameType, showType, sizeOf } from './ops/shapes.js';
-import type { Func, Module, Param, Value } from './types.js';
+import type { About, Func, Module, Param, Value } from './types.js';
 
 export interface Problem {
   /** Function, absent for a problem of a parameter. */
@@ -17,9 +18,12 @@ export interface Problem {
 /** All problems, or an empty list. Never throws. */
 export function verifyModule(module: Module): Problem[] {
   const problems: Problem[] = [];
+  for (const [id, a] of module.adapters) {
+    if (a.id !== id) problems.push({ message: `adapter ${id} calls itself ${a.id}` });
+  }
   const before = new Map<string, Param>();
   for (const [name, p] of module.params) {
-    verifyParam(before, name, p, problems);
+    verifyParam(module, before, name, p, problems);
     before.set(name, p);
   }
   for (const [name, f] of module.funcs) {
@@ -30,7 +34,7 @@ export function verifyModule(module: Module): Problem[] {
 }
 
 /** `before`: the parameters declared before it, which are those that its start may read. */
-function verifyParam(before: Module['params'], name: string, p: Param, problems: Problem[]): void {
+function verifyParam(module: Module, before: Module['params'], name: string, p: Param, problems: Problem[]): void {
   const say = (message: string): void => {
     problems.push({ message: `parameter ${name} ${message}` });
   };
@@ -41,10 +45,23 @@ function verifyParam(before: Module['params'], name: string, p: Param, problems:
   if (p.data && p.data.length !== sizeOf(p.type.shape)) {
     say(`is ${showType(p.type)} and holds ${p.data.length} elements`);
   }
+  verifyAbout(module, p.about, say);
+  const { owner, inside } = p.about ?? {};
+  if (inside) say('is inside of an adapter; only layers are');
+  if (owner?.kind === 'mask') {
+    const of = module.params.get(owner.of);
+    if (p.role !== 'constant') say(`masks ${owner.of} and is ${p.role}, not constant`);
+    if (of && of.type.shape.join() !== p.type.shape.join())
+      say(`is ${showType(p.type)} and masks ${owner.of}, which is ${showType(of.type)}`);
+  } else if (p.role === 'constant' && !p.data) say('is constant and holds no elements');
+  if (p.role === 'prepared') {
+    const given = module.funcs.get('prepare')?.results.some((r) => r.name === name);
+    if (!given) say('is prepared, and `prepare` does not give it');
+  }
   if (p.init?.kind === 'value') {
     const { value } = p.init;
     if (!sameType(value.type, p.type)) say(`is ${showType(p.type)} and starts as ${showType(value.type)}`);
-    verifyValues(before, [value], new Set(), (v, message) => {
+    verifyValues({ ...module, params: before }, [value], new Set(), (v, message) => {
       problems.push({ value: v, message: `the start of parameter ${name}: ${message}` });
     });
   }
@@ -65,7 +82,7 @@ function verifyFunc(module: Module, f: Func, problems: Problem[]): void {
     if (results.has(r.name)) say(r.value, `result ${r.name} is there twice`);
     results.add(r.name);
   }
-  verifyValues(module.params, rootsOf(f), new Set(f.inputs), say);
+  verifyValues(module, rootsOf(f), new Set(f.inputs), say);
   verifyUpdates(module, f, say);
   if (f.name !== 'prepare') return;
   // It runs once, before any call, so that what it gives cannot follow a state.
@@ -98,22 +115,38 @@ function verifyUpdates(module: Module, f: Func, say: Say): void {
   }
 }
 
+/** Ids name adapters of the module, each once; a mask is that of a parameter. */
+function verifyAbout(module: Pick<Module, 'adapters'>, about: About | undefined, say: (message: string) => void): void {
+  const { owner, inside } = about ?? {};
+  const ids = (what: string, list: readonly string[]): void => {
+    if (list.length === 0) say(`is ${what} no adapter`);
+    if (new Set(list).size < list.length) say(`is ${what} one adapter twice`);
+    for (const id of list) if (!module.adapters.has(id)) say(`is ${what} adapter ${id}, which is not declared`);
+  };
+  if (owner?.kind === 'adapter') ids('of', owner.ids);
+  if (inside) ids('inside of', inside);
+}
+
 function verifyValues(
-  params: Module['params'],
+  module: Pick<Module, 'params' | 'adapters'>,
   roots: readonly Value[],
   args: ReadonlySet<Value>,
   say: (value: Value, message: string) => void,
 ): void {
   for (const v of topological(roots)) {
     if (v.op === 'param') {
-      const p = params.get(v.attrs.name);
+      const p = module.params.get(v.attrs.name);
       if (!p) say(v, `parameter ${v.attrs.name} is not declared`);
       else if (!sameType(p.type, v.type)) {
         say(v, `parameter ${v.attrs.name} is read as ${showType(v.type)} and declared ${showType(p.type)}`);
+      } else if (!sameAbout(v.about, p.about)) {
+        say(v, `parameter ${v.attrs.name} is read as another's or from another site than it is declared`);
       }
     } else if (v.op === 'input') {
       if (!args.has(v)) say(v, `argument ${v.attrs.name} is not declared`);
     } else {
+      verifyAbout(module, v.about, (message) => say(v, `${v.op} ${message}`));
+      if (v.about?.owner?.kind === 'mask') say(v, `${v.op} is a mask; only parameters are`);
       const late = v.inputs.find((x) => x.id >= v.id);
       if (late) say(v, `${v.op} was made before its operand ${late.op}`);
       try {

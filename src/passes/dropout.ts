@@ -15,16 +15,12 @@ export function drawDropout(func: Func, key: Value): Func {
 }
 
 function drawn(v: ValueOf<'dropout'> | ValueOf<'drop_path'>, x: Value, key: Value): Value {
-  const { origin } = v;
+  const { about } = v;
   const { rate, stream } = v.attrs;
   if (rate === 0) return x;
   const { shape } = x.type;
   const drawnShape = v.op === 'dropout' ? shape : shape.map((d, i) => (i === 0 ? d : 1));
-  const bits = build.randomBits(key, drawnShape, stream, origin);
-  const dropped = build.lt(
-    bits,
-    constant(Math.min(Math.round(rate * 2 ** 32), 2 ** 32 - 1), [], 'u32', origin),
-    origin,
-  );
-  return build.select(dropped, 0, build.div(x, 1 - rate, origin), origin);
+  const bits = build.randomBits(key, drawnShape, stream, about);
+  const dropped = build.lt(bits, constant(Math.min(Math.round(rate * 2 ** 32), 2 ** 32 - 1), [], 'u32', about), about);
+  return build.select(dropped, 0, build.div(x, 1 - rate, about), about);
 }

@@ -1,14 +1,14 @@
 /** The passes in their order, and `optimize`, which runs them and says what merged. */
+import { adaptersOf } from '../ir/about.js';
 import { dependsOnInput } from '../ir/affine/parse.js';
 import { rootsOf, topological } from '../ir/graph.js';
-import type { Func, Module, Origin } from '../ir/types.js';
+import type { About, Func, Module, TextSpan } from '../ir/types.js';
 import { verifyModule } from '../ir/verify.js';
 import { erase } from './erase.js';
 import { kronecker } from './merge/kronecker.js';
 import { reparameterize } from './merge/reparameterize.js';
 import { reportOf } from './merge/report.js';
 import { narrow } from './narrow.js';
-import { adaptersOf } from './owners.js';
 import type { AdapterMode, MergeReport, Notes, Pass, PassContext } from './pass.js';
 import { simplify, tidy } from './simplify.js';
 import { split } from './split.js';
@@ -56,7 +56,7 @@ export function optimize(module: Module, options: OptimizeOptions): Optimized {
   const context: PassContext = {
     adapters: options.adapters,
     layout: options.layout ?? 'keep',
-    scopes: scopesOf(names.map((name) => module.funcs.get(name)!)),
+    places: placesOf(names.map((name) => module.funcs.get(name)!)),
     notes,
   };
   let current = module;
@@ -72,7 +72,7 @@ export function optimize(module: Module, options: OptimizeOptions): Optimized {
 const NOTHING: PassContext = {
   adapters: 'factored',
   layout: 'keep',
-  scopes: new Map(),
+  places: new Map(),
   notes: { regions: [], obstacles: new Map(), replaced: new Map() },
 };
 
@@ -82,23 +82,22 @@ export const asWritten = (module: Module): Module => erase.run(module, 'infer', 
 /** What parameters alone compute goes to `prepare`; nothing else changes. */
 export const bindingTimes = (module: Module): Module => split.run(module, 'infer', NOTHING);
 
-/** Every adapter that the functions hold, with the first of its values' origins that has a place in a text. */
-function scopesOf(funcs: readonly Func[]): Map<string, Origin> {
-  const scopes = new Map<string, Origin>();
-  const note = (scope: string, origin: Origin): void => {
-    // Masks have scopes too; they are no adapters.
-    if (scope.includes('@') && (!scopes.has(scope) || scopes.get(scope)!.file === undefined)) scopes.set(scope, origin);
+/** Where each adapter stands in a text: at the first of its values that has a place. */
+function placesOf(funcs: readonly Func[]): Map<string, TextSpan> {
+  const places = new Map<string, TextSpan>();
+  const note = (ids: readonly string[], about: About | undefined): void => {
+    for (const id of ids) if (about?.at && !places.has(id)) places.set(id, about.at);
   };
   for (const func of funcs) {
     const order = topological(rootsOf(func));
     // What depends on the input stands nearer to the adapter's last line than what builds its weights.
     for (const v of [...order.filter(dependsOnInput), ...order.filter((x) => !dependsOnInput(x))]) {
-      for (const scope of adaptersOf(v.origin)) note(scope, v.origin!);
+      note(adaptersOf(v.about), v.about);
     }
     // One that computes nothing of its own: it gives its layer a parameter for a weight.
-    for (const v of order) for (const scope of v.origin?.inside ?? []) note(scope, v.origin!);
+    for (const v of order) note(v.about?.inside ?? [], v.about);
   }
-  return scopes;
+  return places;
 }
 
 function check(module: Module, when: string): void {

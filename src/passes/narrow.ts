@@ -182,7 +182,7 @@ function narrowed(func: Func): Func {
     const start = need.map(([from], i) => from - made[i]![0]);
     const end = need.map(([, to], i) => to - made[i]![0]);
     if (start.every((n) => n === 0) && end.every((n, i) => n === image.type.shape[i])) return image;
-    return interner.make('slice', [image], { start, end }, x.origin);
+    return interner.make('slice', [image], { start, end }, x.about);
   };
   for (const v of order) {
     const found = reads.get(v);
@@ -200,7 +200,7 @@ function rebuilt(interner: Interner, v: Value, made: Box, inputs: readonly Value
   if (same(made, whole(v)) && inputs.length === v.inputs.length) return interner.seed(withInputs(v, inputs));
   const shape = sizesOf(made);
   const attrs = 'shape' in v.attrs ? { ...v.attrs, shape } : v.attrs;
-  return interner.make(v.op, inputs, attrs as never, v.origin);
+  return interner.make(v.op, inputs, attrs as never, v.about);
 }
 
 export const narrow: Pass = {

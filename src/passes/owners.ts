@@ -1,56 +1,40 @@
 /**
- * To which adapters a value belongs. Elaboration says it in fields: `scope` for what an adapter computes, `inside` for a layer that it was
- * called with another weight. Passes keep that true: of two equal values one is left, which belongs to the adapters of both, and what a pass
- * makes in the place of several adapters belongs to those that it is not only the layer's weight of.
+ * To which adapters a value belongs (`About`: `owner` for what an adapter computes, `inside` for a layer that it called with another weight).
+ * Passes keep that true: of two equal values one is left, which belongs to the adapters of both, and what a pass makes in the place of several
+ * adapters belongs to those that it is not only the layer's weight of.
  */
+import { adaptersOf, ownedBy } from '../ir/about.js';
 import { dependsOnInput } from '../ir/affine/parse.js';
 import { rewriteValues, topological, withInputs } from '../ir/graph.js';
-import type { Origin, Value } from '../ir/types.js';
-import { isAdapterParam, reorigin, unscoped } from './values.js';
-
-/** Scopes of the adapters, none for a value of the model itself. */
-export const adaptersOf = (origin: Origin | undefined): readonly string[] =>
-  origin?.scope === undefined ? [] : [origin.scope, ...(origin.also ?? [])];
-
-/** The origin as one of these adapters'. */
-export function belonging(origin: Origin | undefined, [scope, ...also]: readonly string[]): Origin {
-  const own = unscoped(origin) ?? {};
-  return scope === undefined ? own : { ...own, scope, ...(also.length > 0 ? { also } : {}) };
-}
+import type { About, Value } from '../ir/types.js';
+import { reowned } from './values.js';
 
 /** Notes which values turned out to be equal to one that is there, for `Interner`. */
 export class Equals {
-  readonly #origins = new Map<Value, Set<Origin | undefined>>();
+  readonly #known = new Map<Value, Set<About | undefined>>();
 
-  readonly note = (known: Value, origin: Origin | undefined): void => {
-    if (!dependsOnInput(known) || adaptersOf(known.origin).join() === adaptersOf(origin).join()) return;
-    if (!this.#origins.has(known)) this.#origins.set(known, new Set([known.origin]));
-    this.#origins.get(known)!.add(origin);
+  readonly note = (known: Value, about: About | undefined): void => {
+    if (!dependsOnInput(known) || adaptersOf(known.about).join() === adaptersOf(about).join()) return;
+    if (!this.#known.has(known)) this.#known.set(known, new Set([known.about]));
+    this.#known.get(known)!.add(about);
   };
 
   /** The values with every value that stands for several the adapters' of all: the model's, if one of them is. */
   settled(results: readonly Value[]): readonly Value[] {
-    if (this.#origins.size === 0) return results;
+    if (this.#known.size === 0) return results;
     const image = rewriteValues(results, (v, inputs) => {
       const copy = withInputs(v, inputs);
-      const origins = [...(this.#origins.get(v) ?? [])].map(adaptersOf);
-      if (origins.length === 0) return copy;
-      return reorigin(
-        copy,
-        belonging(v.origin, origins.some((o) => o.length === 0) ? [] : [...new Set(origins.flat())]),
-      );
+      const abouts = [...(this.#known.get(v) ?? [])].map(adaptersOf);
+      if (abouts.length === 0) return copy;
+      return reowned(copy, ownedBy(v.about, abouts.some((o) => o.length === 0) ? [] : [...new Set(abouts.flat())]));
     });
     return results.map(image);
   }
 }
 
-/** `base.blocks.0@adaptformer.down.weight` belongs to `base.blocks.0@adaptformer`. A shared one has a prefix that is no adapter's scope. */
-const ownerOf = (param: string): string => param.slice(0, param.indexOf('.', param.indexOf('@')));
-
-/** Adapters whose parameters the values read, by the names of the parameters. */
+/** Adapters whose parameters the values read. What the sites of a statement share counts as an adapter of its own. */
 export function ownersIn(values: readonly Value[]): ReadonlySet<string> {
-  const params = topological(values).filter((v) => v.op === 'param' && isAdapterParam(v.attrs.name));
-  return new Set(params.map((v) => (v.op === 'param' ? ownerOf(v.attrs.name) : '')));
+  return new Set(topological(values).flatMap((v) => (v.op === 'param' ? adaptersOf(v.about) : [])));
 }
 
 /**
@@ -61,8 +45,8 @@ export function ownersIn(values: readonly Value[]): ReadonlySet<string> {
 export function leftOf(among: readonly string[], taken: readonly Value[], beside: readonly Value[]): readonly string[] {
   const [inLayers, outside] = [ownersIn(taken), ownersIn(beside)];
   const shared = (owners: ReadonlySet<string>): boolean => [...owners].some((o) => !among.includes(o));
-  return among.filter((scope) => {
-    if (inLayers.has(scope) || outside.has(scope)) return outside.has(scope);
+  return among.filter((id) => {
+    if (inLayers.has(id) || outside.has(id)) return outside.has(id);
     return !shared(inLayers) || shared(outside);
   });
 }

@@ -1,6 +1,6 @@
 /** What a pass is, what it may know, and what it leaves behind for people. */
 import type { Diagnostic } from '../diagnostics/types.js';
-import type { Func, Module, Origin } from '../ir/types.js';
+import type { Func, Module, TextSpan } from '../ir/types.js';
 
 export type AdapterMode = 'merged' | 'factored' | 'auto';
 
@@ -11,8 +11,8 @@ export interface PassContext {
    * plain layout can hold its weights. `free`: neighbouring layers may become one, and BatchNorm goes into its convolution.
    */
   readonly layout: 'keep' | 'free';
-  /** Adapters in the module as it came, by scope. */
-  readonly scopes: ReadonlyMap<string, Origin>;
+  /** For each adapter of the module as it came, the place of its last operator that stands in a text, for messages. */
+  readonly places: ReadonlyMap<string, TextSpan>;
   /** Filled as passes run. */
   readonly notes: Notes;
 }
@@ -20,7 +20,7 @@ export interface PassContext {
 /** What passes tell the report. */
 export interface Notes {
   readonly regions: Region[];
-  /** Scope -> what stood in its way. */
+  /** Adapter's id -> what stood in its way. */
   readonly obstacles: Map<string, ObstacleNote>;
   /** Parameter of the base -> prepared parameter that takes its place. */
   readonly replaced: Map<string, string>;
@@ -29,7 +29,7 @@ export interface Notes {
 export interface ObstacleNote {
   readonly op: string;
   readonly reason: string;
-  readonly origin?: Origin;
+  readonly at?: TextSpan;
   /** The adapter itself is affine: it is what reads its result, which differs from block to block of a model. */
   readonly outside?: boolean;
 }
@@ -59,7 +59,7 @@ export interface Region {
   /** Where it is: the site of the layer it became. */
   readonly site: string;
   /** Adapters whose values were in it. */
-  readonly scopes: readonly string[];
+  readonly adapters: readonly string[];
   /** The same function of the same arguments (what the region reads), before and after; both read raw parameters. */
   readonly before: Func;
   readonly after: Func;
@@ -70,8 +70,11 @@ export interface Region {
   readonly newBias: boolean;
 }
 
+/** What became of an adapter; see `Adapter` of the IR for its fields. */
 export interface AdapterOutcome {
-  readonly scope: string;
+  readonly id: string;
+  readonly name: string;
+  readonly site: string;
   /** merged: nothing of it is left in `infer`. factored: kept by request. kept: something stands in the way. */
   readonly state: 'merged' | 'factored' | 'kept';
   readonly obstacle?: ObstacleNote;

@@ -3,6 +3,7 @@
  * expressions made one. Each rule has a name; `RULES` is the whole list.
  */
 
+import { adaptersOf } from '../ir/about.js';
 import { joinRows } from '../ir/affine/matrix.js';
 import { dependsOnInput } from '../ir/affine/parse.js';
 import { mapRoots, rewriteValues, rootsOf, withInputs } from '../ir/graph.js';
@@ -16,7 +17,7 @@ import { lifted } from './lift.js';
 import { Equals } from './owners.js';
 import { overFunc, type Pass } from './pass.js';
 import type { Tools } from './values.js';
-import { withOrigin } from './values.js';
+import { withAbout } from './values.js';
 
 interface Rule {
   readonly name: string;
@@ -32,7 +33,7 @@ const alone = (x: Value, v: Value): Value | undefined =>
   sameShape(x.type.shape, v.type.shape) && x.type.dtype === v.type.dtype ? x : undefined;
 
 /** An adapter's operator and the model's do not become one: the model's has to be found in its place. */
-const sameOwner = (v: Value, x: Value): boolean => v.origin?.scope === x.origin?.scope;
+const sameOwner = (v: Value, x: Value): boolean => adaptersOf(v.about).join() === adaptersOf(x.about).join();
 
 /** Folding a constant of many elements would make the interpreter's work the compiler's; uniform ones are one element. */
 function foldUniform(v: Value, t: Tools): Value | undefined {
@@ -269,7 +270,7 @@ export function simplified(func: Func): Func {
   const image = rewriteValues(rootsOf(func), (v, inputs) => {
     let value = interner.seed(withInputs(v, inputs));
     for (let n = 0; n < BOUND; n++) {
-      const tools = withOrigin(interner, v.origin);
+      const tools = withAbout(interner, v.about);
       let next: Value | undefined;
       for (const rule of BY_OP.get(value.op) ?? []) {
         next = rule.apply(value, tools);

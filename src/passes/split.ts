@@ -3,15 +3,16 @@
  * weights are loaded. Parameters themselves, constants, and views of them stay: they cost nothing where they are read. What reads a state
  * stays too, since the next call may find another one there. Functions that prepare the same share it.
  */
+import { adaptersOf, asParam, isAdapters, ownedBy } from '../ir/about.js';
 import { dependsOnInput } from '../ir/affine/parse.js';
 import { Numbering } from '../ir/equal.js';
 import { paramRef, rewriteFunc, rootsOf, topological, usedParams, withInputs } from '../ir/graph.js';
 import { isView, traitsOf } from '../ir/ops/index.js';
 import { sameType, sizeOf } from '../ir/ops/shapes.js';
 import { dependsOnBatch } from '../ir/run/samples.js';
-import type { Func, Module, Param, Value } from '../ir/types.js';
+import type { About, Func, Module, Param, Value } from '../ir/types.js';
 import type { Pass, PassContext } from './pass.js';
-import { isAdapterParam, reads } from './values.js';
+import { reads } from './values.js';
 
 /** The function whose results are the parameters of role `prepared`. */
 export const PREPARE = 'prepare';
@@ -38,12 +39,12 @@ function run(module: Module, name: string, ctx: PassContext): Module {
   for (const { name: known, value } of module.funcs.get(PREPARE)?.results ?? []) {
     prepared.set(numbering.of(value), { param: module.params.get(known)!, value });
   }
-  const readsState = reads((param) => module.params.get(param)?.role === 'state');
+  const readsState = reads((v) => v.op === 'param' && module.params.get(v.attrs.name)?.role === 'state');
   for (const [v, readers] of hoist(rootsOf(func), (x) => !dependsOnBatch(x) && !readsState(x))) {
     const number = numbering.of(v);
     if (prepared.has(number)) continue;
-    const { name, replaces } = names.of(v, readers);
-    const param: Param = { name, type: v.type, role: 'prepared', ...(v.origin ? { origin: v.origin } : {}) };
+    const { name, replaces, about } = names.of(v, readers);
+    const param: Param = { name, type: v.type, role: 'prepared', ...(about ? { about } : {}) };
     prepared.set(number, { param, value: v, ...(replaces ? { replaces } : {}) });
     if (replaces) ctx.notes.replaced.set(replaces, name);
   }
@@ -88,7 +89,7 @@ function hoist(results: readonly Value[], mayMove: (v: Value) => boolean): Map<V
   const take = (read: Value, reader: Value | undefined): void => {
     for (let v = read; ; v = v.inputs[0]!) {
       // What an adapter's parameter has become, a layer's bias say, is the layer's: it gets a name of its own and can be swapped.
-      const taken = v.op === 'param' && isAdapterParam(v.attrs.name) && reader !== undefined && !reader.origin?.scope;
+      const taken = v.op === 'param' && isAdapters(v) && reader !== undefined && !isAdapters(reader);
       if (dependsOnInput(v) || (!taken && isPlainView(v))) return;
       const x = v.inputs[0];
       // A view of what is computed is part of the computation if nobody looks at it differently and it has as many elements.
@@ -129,15 +130,17 @@ class Names {
     this.#taken = new Set(this.#params.keys());
   }
 
-  of(v: Value, readers: readonly Value[]): { name: string; replaces?: string } {
+  of(v: Value, readers: readonly Value[]): { name: string; replaces?: string; about?: About | undefined } {
     const own = this.#baseOf(v) ?? this.#newBias(v, readers);
     if (own) {
       this.#standsFor.set(v, own);
       const name = this.#fresh(`${own}#prepared`);
-      return name === `${own}#prepared` ? { name, replaces: own } : { name };
+      // What stands for a parameter of the model is the model's, whatever went into it.
+      const about = asParam(ownedBy(v.about, []));
+      return name === `${own}#prepared` ? { name, replaces: own, about } : { name, about };
     }
-    const site = v.origin?.scope ?? v.origin?.site ?? readers[0]?.origin?.site ?? 'value';
-    return { name: this.#fresh(`${site}.${v.op}#prepared`) };
+    const site = adaptersOf(v.about)[0] ?? v.about?.site ?? readers[0]?.about?.site ?? 'value';
+    return { name: this.#fresh(`${site}.${v.op}#prepared`), about: asParam(v.about) };
   }
 
   /** The model's parameter of the same type that v is computed from: the first one met from v downwards. */
@@ -146,7 +149,7 @@ class Names {
     for (const x of seen) {
       if (x.op === 'param') {
         const param = this.#params.get(x.attrs.name);
-        const own = param && !isAdapterParam(param.name) && param.role !== 'constant';
+        const own = param && !param.about?.owner && param.role !== 'constant';
         if (own && sameType(param.type, v.type)) return param.name;
       }
       for (const y of x.inputs) seen.add(y);

@@ -9,22 +9,16 @@ import { type Builder, type Make, makeBuilder } from '../ir/ops/builder.js';
 import { costOf } from '../ir/ops/cost.js';
 import { OPS, traitsOf } from '../ir/ops/index.js';
 import { bytesOf } from '../ir/ops/shapes.js';
-import type { Origin, Value } from '../ir/types.js';
+import type { About, Value } from '../ir/types.js';
 
-/** Parameters of adapters have an `@` in their names; those of the model have none. */
-export const isAdapterParam = (name: string): boolean => name.includes('@');
-
-/** Whether the parameter was put there by a graft: an adapter's, or a mask. */
-const isGrafted = (name: string): boolean => isAdapterParam(name) || name.endsWith('#mask');
-
-/** Whether a value reads a parameter whose name has a property; remembered for every value on the way. */
-export function reads(property: (name: string) => boolean): (value: Value) => boolean {
+/** Whether a value reads a parameter that has a property; remembered for every value on the way. */
+export function reads(property: (param: Value) => boolean): (value: Value) => boolean {
   const known = new WeakMap<Value, boolean>();
   return (value) => {
     if (!known.has(value)) {
       for (const v of topological([value])) {
         if (known.has(v)) continue;
-        known.set(v, v.op === 'param' ? property(v.attrs.name) : v.inputs.some((x) => known.get(x)));
+        known.set(v, v.op === 'param' ? property(v) : v.inputs.some((x) => known.get(x)));
       }
     }
     return known.get(value) ?? false;
@@ -32,13 +26,14 @@ export function reads(property: (name: string) => boolean): (value: Value) => bo
 }
 
 /** Whether a value computed from parameters reads one of the model's own. */
-export const readsBase = reads((name) => !isGrafted(name));
+export const readsBase = reads((param) => param.about?.owner === undefined);
 
-const readsGrafted = reads(isGrafted);
+/** Whether it reads one that a graft put there: an adapter's, or a mask. */
+const readsGrafted = reads((param) => param.about?.owner !== undefined);
 
 /** Whether an adapter or a mask made the value, or made a weight that it reads. */
 export function isTouched(v: Value): boolean {
-  return v.origin?.scope !== undefined || v.inputs.some((x) => !dependsOnInput(x) && readsGrafted(x));
+  return v.about?.owner !== undefined || v.inputs.some((x) => !dependsOnInput(x) && readsGrafted(x));
 }
 
 /** Whether it is a layer of the model: its weight holds parameters of the model. */
@@ -68,20 +63,13 @@ export interface Tools {
   readonly make: Make;
 }
 
-/** Tools whose new values have this origin. */
-export function withOrigin(interner: Interner, origin: Origin | undefined): Tools {
-  const make: Make = (op, inputs, attrs, own) => interner.make(op, inputs, attrs, own ?? origin);
+/** Tools of whose new values this is known. */
+export function withAbout(interner: Interner, about: About | undefined): Tools {
+  const make: Make = (op, inputs, attrs, own) => interner.make(op, inputs, attrs, own ?? about);
   return { b: makeBuilder(make), make };
 }
 
-/** The origin without the adapter that put the value there. */
-export function unscoped(origin: Origin | undefined): Origin | undefined {
-  if (!origin?.scope) return origin;
-  const { scope: _, also: __, ...rest } = origin;
-  return rest;
-}
-
-/** The same operator and operands with another origin. */
-export function reorigin(v: Value, origin: Origin | undefined): Value {
-  return make(v.op, v.inputs, v.attrs, origin);
+/** The same operator and operands, of which something else is known. */
+export function reowned(v: Value, about: About | undefined): Value {
+  return make(v.op, v.inputs, v.attrs, about);
 }

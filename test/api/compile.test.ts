@@ -61,7 +61,9 @@ describe('the folder', () => {
     const nothing = 'adapter nothing() on base: Linear(in -> out) { forward(x) { base(x) } }';
     const spec = vitSpec('vit-shards', 'adapt base.blocks[0].attn.proj with nothing()', nothing);
     const { report } = await compile(spec, { host, golden: false });
-    expect(report).toEqual([{ scope: 'base.blocks.0.attn.proj@nothing', state: 'merged' }]);
+    expect(report).toEqual([
+      { id: 'base.blocks.0.attn.proj@nothing', name: 'nothing', site: 'base.blocks.0.attn.proj', state: 'merged' },
+    ]);
   });
 
   test('has a golden input whose answer is finite and not constant', async () => {

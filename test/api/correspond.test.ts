@@ -10,6 +10,7 @@ const p = (name: string, ...shape: number[]): Value =>
   paramRef({ name, type: { dtype: 'f32', shape }, role: 'frozen' });
 const module = (value: Value): Module => ({
   name: 'm',
+  adapters: new Map(),
   params: new Map(),
   funcs: new Map([['infer', { name: 'infer', inputs: [x], results: [{ name: 'y', value }], updates: [] }]]),
 });

@@ -72,7 +72,7 @@ test('merges, and computes its formula', async () => {
   writeFileSync(join(folder, 'tides.safetensors'), encodeAdapter(new Map(trained)));
 
   const compiled = await compile({ text: SPEC, path: 'own.peft' }, { host, adapters: 'merged' });
-  expect(compiled.report).toEqual([{ scope: 'base.fc@tides', state: 'merged' }]);
+  expect(compiled.report).toEqual([{ id: 'base.fc@tides', name: 'tides', site: 'base.fc', state: 'merged' }]);
   expect(compiled.program.entries[0]!.dispatches).toHaveLength(1);
   expect(compiled.warnings).toEqual([]);
 

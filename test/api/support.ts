@@ -55,7 +55,7 @@ export function random(name: string, shape: readonly number[], std = 1): Tensor 
 /** Tensors for every adapter parameter of a spec: none is zero, and none so large that it drowns the base. */
 export async function randomAdapter(spec: TextSpec): Promise<Map<string, Tensor>> {
   const { elaborated } = await analyseModel(spec, { host });
-  const names = elaborated.adapters.flatMap((a) => a.params);
+  const names = elaborated.adapters.flatMap((a) => Object.values(a.params));
   return new Map(names.map((name) => [name, random(name, elaborated.module.params.get(name)!.type.shape, 0.3)]));
 }
 

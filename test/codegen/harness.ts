@@ -108,7 +108,7 @@ export class Model {
       results: results.map((value, i) => ({ name: `y${i}`, value })),
       updates: [],
     };
-    return { name: 'test', params: this.params, funcs: new Map([['infer', infer]]) };
+    return { name: 'test', adapters: new Map(), params: this.params, funcs: new Map([['infer', infer]]) };
   }
 
   expected(module: Module): Tensor[] {

@@ -69,7 +69,8 @@ async function updates(where: ReturnType<typeof folder>, sites: string[]): Promi
   const types = new Map<string, TensorType>(
     params.map((p) => [p, { dtype: 'f32', shape: p.endsWith('A') ? [rank, DIM] : [DIM, rank] }]),
   );
-  const loaded = await loadSources([{ location: 'lora', kind: 'adapter', params, layouts: {} }], c, {
+  const adapters = sites.map((site) => ({ site, params: { A: `${site}@mine.A`, B: `${site}@mine.B` } }));
+  const loaded = await loadSources([{ location: 'lora', kind: 'adapter', params, adapters, layouts: {} }], c, {
     types,
     sites: SITES,
   });
@@ -160,6 +161,12 @@ describe('saved modules', () => {
     location: 'lora',
     kind: 'adapter',
     params: ['base.blocks.0.attn.qkv.q@mine.A', 'base.blocks.0.attn.qkv.q@mine.B'],
+    adapters: [
+      {
+        site: 'base.blocks.0.attn.qkv.q',
+        params: { A: 'base.blocks.0.attn.qkv.q@mine.A', B: 'base.blocks.0.attn.qkv.q@mine.B' },
+      },
+    ],
     layouts: {},
   };
   const types = new Map<string, TensorType>([

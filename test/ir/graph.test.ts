@@ -55,11 +55,12 @@ describe('graph', () => {
     expect(rewriteFunc(funcOf(y, x), withInputs).results[0]!.value).toBe(y);
   });
 
-  test('rewritten values keep their origin', () => {
+  test('what is known of a value stays known when it is rewritten', () => {
+    const about = { owner: { kind: 'adapter', ids: ['a@lora'] }, site: 'a' } as const;
     const x = f32('x', 2);
-    const y = make('exp', [b.neg(x)], {}, { scope: 'a@lora' });
+    const y = make('exp', [b.neg(x)], {}, about);
     const z = rewriteFunc(funcOf(y, x), (v, inputs) => (v.op === 'neg' ? inputs[0]! : withInputs(v, inputs)));
-    expect(z.results[0]!.value).toMatchObject({ op: 'exp', inputs: [x], origin: { scope: 'a@lora' } });
+    expect(z.results[0]!.value).toMatchObject({ op: 'exp', inputs: [x], about });
   });
 
   test('users and used parameters', () => {

@@ -31,6 +31,7 @@ function drawn(make: (key: Value) => Value, samples = 1, key: readonly number[] 
   // The argument that says how many samples there are.
   const module: Module = {
     name: 'test',
+    adapters: new Map(),
     params: new Map(),
     funcs: new Map([['f', { name: 'f', inputs: [k, x], results: [{ name: 'y', value: make(k) }], updates: [] }]]),
   };

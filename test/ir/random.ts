@@ -140,6 +140,7 @@ export const randomModule: fc.Arbitrary<{
     return {
       module: {
         name: 'random',
+        adapters: new Map(),
         params: new Map([weight, table, state].map((p) => [p.name, p])),
         funcs: new Map([['infer', func]]),
       },

@@ -53,7 +53,12 @@ export function expandFully(value: Value): Value {
 }
 
 export function moduleOf(func: Func, params: readonly Param[] = [], name = 'test'): Module {
-  return { name, params: new Map(params.map((p) => [p.name, p])), funcs: new Map([[func.name, func]]) };
+  return {
+    name,
+    adapters: new Map(),
+    params: new Map(params.map((p) => [p.name, p])),
+    funcs: new Map([[func.name, func]]),
+  };
 }
 
 /** Deterministic numbers in (-1, 1). */

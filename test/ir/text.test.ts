@@ -7,8 +7,9 @@ import { constant, make, paramRef } from '../../src/ir/graph.js';
 import { interpret } from '../../src/ir/run/interpret.js';
 import { maxDifference } from '../../src/ir/run/tensor.js';
 import { parseModule, printModule, TextError } from '../../src/ir/text/print.js';
-import type { Module, Param } from '../../src/ir/types.js';
+import type { Adapter, Module, Param } from '../../src/ir/types.js';
 import { verifyModule } from '../../src/ir/verify.js';
+import { knownOf } from './known.js';
 import { randomModule } from './random.js';
 import { f32, moduleOf } from './support.js';
 
@@ -16,14 +17,22 @@ const weight: Param = {
   name: 'base.patch_embed.weight',
   role: 'frozen',
   type: { dtype: 'f32', shape: [8, 3, 4, 4] },
+  about: { site: 'base.patch_embed' },
 };
 const magnitude: Param = {
   name: 'base.fc@dora.m',
   role: 'trainable',
   type: { dtype: 'f32', shape: [8] },
+  about: {
+    owner: { kind: 'adapter', ids: ['base.fc@dora'] },
+    site: 'base.fc',
+    at: { file: 'a.peft', start: 3, end: 9 },
+  },
   init: { kind: 'value', value: b.sqrt(b.sum(b.mul(paramRef(weight), paramRef(weight)), [1, 2, 3])) },
 };
+const masked: Param = { name: 'a', role: 'frozen', type: { dtype: 'bool', shape: [2] } };
 const mask: Param = {
+  about: { owner: { kind: 'mask', of: 'a' } },
   name: 'a#mask',
   role: 'constant',
   type: { dtype: 'bool', shape: [2] },
@@ -39,9 +48,14 @@ function example(): Module {
     { site: 'base.patch_embed' },
   );
   const tokens = b.transpose(b.reshape(conv, [1, 8, 4]), [0, 2, 1]);
-  const scaled = make('mul', [tokens, paramRef(magnitude)], {}, { scope: 'base.fc@dora' });
+  const scaled = make(
+    'mul',
+    [tokens, paramRef(magnitude)],
+    {},
+    { ...magnitude.about, inside: ['base.fc@dora', 'two words'], at: { file: 'b "c".peft', start: 0, end: 2 } },
+  );
   const kept = b.select(paramRef(mask), b.slice(scaled, [0, 0, 0], [1, 4, 2]), constant(1, [2]));
-  return moduleOf(
+  const made = moduleOf(
     {
       name: 'infer',
       inputs: [image],
@@ -51,27 +65,41 @@ function example(): Module {
       ],
       updates: [],
     },
-    [weight, magnitude, mask],
+    [weight, magnitude, masked, mask],
     'example',
   );
+  const graft = { file: 'a.peft', start: 100, end: 140 };
+  const adapters: Adapter[] = [
+    { id: 'base.fc@dora', name: 'dora', site: 'base.fc', graft },
+    { id: 'two words', name: 'two words' },
+  ];
+  return { ...made, adapters: new Map(adapters.map((a) => [a.id, a])) };
 }
 
 const TEXT = `module @example
 
-param @base.patch_embed.weight : f32[8,3,4,4] frozen
-param @base.fc@dora.m : f32[8] trainable = value {
+adapter @base.fc@dora = dora on @base.fc at "a.peft" 100:140
+adapter @"two words" = "two words"
+
+param @base.patch_embed.weight : f32[8,3,4,4] frozen in @base.patch_embed
+param @base.fc@dora.m : f32[8] trainable of @base.fc@dora at "a.peft" 3:9 in @base.fc = value {
   %0 = mul @base.patch_embed.weight, @base.patch_embed.weight : f32[8,3,4,4]
   %1 = reduce_sum %0 {axes = [1, 2, 3], keep = false} : f32[8]
   %2 = sqrt %1 : f32[8]
   return %2
 }
-param @a#mask : bool[2] constant data u8 [1, 0]
+param @a : bool[2] frozen
+param @a#mask : bool[2] constant masks @a data u8 [1, 0]
 
 func @infer(%image: f32[1,3,8,8]) -> (logits: f32[1,4,2], best: i32[1,4]) {
-  %0 = conv2d %image, @base.patch_embed.weight {stride = [4, 4], padding = [0, 0, 0, 0], dilation = [1, 1], groups = 1} : f32[1,8,2,2] // base.patch_embed
+  in @base.patch_embed
+  %0 = conv2d %image, @base.patch_embed.weight {stride = [4, 4], padding = [0, 0, 0, 0], dilation = [1, 1], groups = 1} : f32[1,8,2,2]
+  in model
   %1 = reshape %0 : f32[1,8,4]
   %2 = transpose %1 {perm = [0, 2, 1]} : f32[1,4,8]
-  %3 = mul %2, @base.fc@dora.m : f32[1,4,8] // base.fc@dora
+  in @base.fc
+  %3 = mul %2, @base.fc@dora.m : f32[1,4,8] of @base.fc@dora inside @base.fc@dora, @"two words" at "b \\"c\\".peft" 0:2
+  in model
   %4 = slice %3 {start = [0, 0, 0], end = [1, 4, 2]} : f32[1,4,2]
   %5 = constant {value = 1} : f32[2]
   %6 = select @a#mask, %4, %5 : f32[1,4,2]
@@ -82,7 +110,7 @@ func @infer(%image: f32[1,3,8,8]) -> (logits: f32[1,4,2], best: i32[1,4]) {
 `;
 
 test('prints a program', () => {
-  expect(printModule(example(), { origins: true })).toBe(TEXT);
+  expect(printModule(example(), { places: true })).toBe(TEXT);
 });
 
 test('reads it back', () => {
@@ -90,6 +118,73 @@ test('reads it back', () => {
   expect(equalModules(read, example())).toBe(true);
   expect(printModule(read)).toBe(printModule(example()));
   expect(verifyModule(read)).toEqual([]);
+  expect(knownOf(read)).toBe(knownOf(example()));
+});
+
+test('leaves out nothing but places in a spec, and these only where they are not asked for', () => {
+  const short = TEXT.replaceAll(/ at "a\.peft" 3:9| at "b [^\n]*" 0:2/g, '');
+  expect(printModule(example())).toBe(short);
+  expect(short.length).toBeLessThan(TEXT.length);
+});
+
+test('a number is nobody’s', () => {
+  expect(constant(2, [], 'f32', { site: 'a' }).about).toBeUndefined();
+  expect(constant(2, [1], 'f32', { site: 'a' }).about).toEqual({ site: 'a' });
+});
+
+describe('the verifier refuses what is said of a value and is not so', () => {
+  const text = (line: string) =>
+    `module @m
+adapter @s@a = a on @s
+param @w : f32[2] frozen
+param @s@a.p : f32[2] trainable of @s@a
+param @w#mask : f32[2] constant masks @w
+param @t : f32[2] constant data f32 [1, 2]
+func @infer(%x: f32[2]) -> y: f32[2] {
+  %0 = mul @w, @w#mask : f32[2]
+  %1 = add %x, %0 : f32[2] of @s@a inside @s@a
+  return %1
+}
+`.replace(...(line.split(' => ') as [string, string]));
+  const said = (change: string) => verifyModule(parseModule(text(change))).map((p) => p.message);
+  test.each<[string, string[]]>([
+    ['x => x', []],
+    ['f32[2] of @s@a inside @s@a => f32[2] of @s@b inside @s@a', ['add is of adapter s@b, which is not declared']],
+    ['inside @s@a => inside @s@c', ['add is inside of adapter s@c, which is not declared']],
+    ['inside @s@a => inside @s@a, @s@a', ['add is inside of one adapter twice']],
+    ['f32[2] of @s@a inside => f32[2] of @s@a, @s@a inside', ['add is of one adapter twice']],
+    ['f32[2] of @s@a inside @s@a => f32[2] masks @w', ['add is a mask; only parameters are']],
+    ['trainable of @s@a => trainable of @s@d', ['parameter s@a.p is of adapter s@d, which is not declared']],
+    ['trainable of @s@a => trainable inside @s@a', ['parameter s@a.p is inside of an adapter; only layers are']],
+    ['constant masks @w => frozen masks @w', ['parameter w#mask masks w and is frozen, not constant']],
+    [
+      'w#mask : f32[2] constant masks @w => w#mask : f32[2] constant',
+      ['parameter w#mask is constant and holds no elements'],
+    ],
+    ['trainable of @s@a => prepared of @s@a', ['parameter s@a.p is prepared, and `prepare` does not give it']],
+  ])('%s', (change, messages) => {
+    expect(said(change)).toEqual(messages);
+  });
+
+  test('a reading that is not its parameter’s', () => {
+    const module = parseModule(text('x => x'));
+    const params = new Map(module.params);
+    params.set('w', { ...params.get('w')!, about: { site: 's' } });
+    expect(verifyModule({ ...module, params }).map((p) => p.message)).toEqual([
+      'parameter w is read as another’s or from another site than it is declared'.replace('’', "'"),
+    ]);
+  });
+
+  test('a mask of another shape, and an adapter under another id', () => {
+    const module = parseModule(text('x => x'));
+    const params = new Map(module.params);
+    params.set('w', { ...params.get('w')!, type: { dtype: 'f32', shape: [3] } });
+    expect(verifyModule({ ...module, params }).map((p) => p.message)).toContain(
+      'parameter w#mask is f32[2] and masks w, which is f32[3]',
+    );
+    const adapters = new Map([['s@a', { ...module.adapters.get('s@a')!, id: 's@z' }]]);
+    expect(verifyModule({ ...module, adapters }).map((p) => p.message)).toEqual(['adapter s@a calls itself s@z']);
+  });
 });
 
 test('random programs read back equal, verify, and compute the same', () => {

@@ -22,7 +22,7 @@ const layer = (factor: Value, bias: Value): Value => b.linear(x, b.mul(p('w', 4,
 const right = layer(p('s', 4), b.mul(p('b', 4), p('s', 4)));
 const region = (after: Value): Region => ({
   site: 'base.proj',
-  scopes: ['base.proj@ssf'],
+  adapters: ['base.proj@ssf'],
   before: func('before', scaled),
   after: func('after', after),
   flopsBefore: 2,

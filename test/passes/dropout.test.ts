@@ -19,7 +19,7 @@ function run(values: readonly Value[], seed = 1): number[][] {
   const step: Func = drawDropout({ name: 'step', inputs: [x, key], results, updates: [] }, key);
   const left: readonly OpName[] = ['dropout', 'drop_path'];
   expect(topological(rootsOf(step)).filter((v) => left.includes(v.op))).toEqual([]);
-  const module: Module = { name: 'test', params: new Map(), funcs: new Map([['step', step]]) };
+  const module: Module = { name: 'test', adapters: new Map(), params: new Map(), funcs: new Map([['step', step]]) };
   const inputs = new Map([
     ['x', tensor([SAMPLES, 10], new Float64Array(SAMPLES * 10).fill(1))],
     ['key', tensor([2], Uint32Array.of(seed, 5), 'u32')],

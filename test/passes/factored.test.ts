@@ -1,5 +1,7 @@
 /** Adapters kept as factors: the numbers are those of the merged model, and nothing of a weight's size is built from them. */
+
 import { describe, expect, it } from 'vitest';
+import { adaptersOf, isAdapters } from '../../src/ir/about.js';
 import { rootsOf, topological } from '../../src/ir/graph.js';
 import { sizeOf } from '../../src/ir/ops/shapes.js';
 import type { Module } from '../../src/ir/types.js';
@@ -30,7 +32,7 @@ function denseOfAdapters(module: Module): string[] {
   for (const func of module.funcs.values()) {
     for (const v of topological(rootsOf(func))) {
       const leaves = topological([v]);
-      const fromAdapter = leaves.some((x) => x.op === 'param' && x.attrs.name.includes('@'));
+      const fromAdapter = leaves.some((x) => x.op === 'param' && isAdapters(x));
       const constant = leaves.every((x) => x.op !== 'input');
       if (v.op === 'kron' || (fromAdapter && constant && sizeOf(v.type.shape) >= smallest)) {
         found.push(`${v.op} ${v.type.shape}`);
@@ -62,9 +64,7 @@ describe('factored adapters', () => {
 
   it('keeps the layers of the model on their own parameters', () => {
     const module = factored({ proj: kroneckerSum({ factor: 4 }) });
-    const layers = topological(rootsOf(module.funcs.get('infer')!)).filter(
-      (v) => v.op === 'linear' && !v.origin?.scope,
-    );
+    const layers = topological(rootsOf(module.funcs.get('infer')!)).filter((v) => v.op === 'linear' && !isAdapters(v));
     const names = layers.map((v) => (v.inputs[1]!.op === 'param' ? v.inputs[1]!.attrs.name : v.inputs[1]!.op));
     expect(names.every((n) => n.endsWith('.weight'))).toBe(true);
     expect(layers.length).toBe(4 * SIZE.depth + 1);
@@ -73,8 +73,8 @@ describe('factored adapters', () => {
   it('applies several kernels by three contractions, whatever their number', () => {
     const count = (kernels: number): number => {
       const module = factored({ proj: kroneckerSum({ kernels, factor: 4 }) });
-      const scoped = topological(rootsOf(module.funcs.get('infer')!)).filter(
-        (v) => v.origin?.scope === 'base.blocks.0.attn.proj@kron',
+      const scoped = topological(rootsOf(module.funcs.get('infer')!)).filter((v) =>
+        adaptersOf(v.about).includes('base.blocks.0.attn.proj@kron'),
       );
       return scoped.filter((v) => v.op === 'linear' || v.op === 'matmul').length;
     };

@@ -80,9 +80,10 @@ it('says which function is not there', () => {
 
 /** Everything that a pass touches stands below an update alone: a dropout, a layer with an adapter, identities, a slice of what is read. */
 const STATEFUL = `module @stateful
+adapter @base.fc@lora = lora on @base.fc
 param @base.fc.weight : f32[4,4] frozen
-param @base.fc@lora.down : f32[2,4] trainable
-param @base.fc@lora.up : f32[4,2] trainable
+param @base.fc@lora.down : f32[2,4] trainable of @base.fc@lora
+param @base.fc@lora.up : f32[4,2] trainable of @base.fc@lora
 param @mean : f32[4] state
 param @scale : f32[4] state
 func @track(%x: f32[b,4]) -> n: f32[] {
@@ -147,6 +148,6 @@ describe.each(modes)('what states become, %s', (adapters) => {
 const NOTHING: PassContext = {
   adapters: 'factored',
   layout: 'keep',
-  scopes: new Map(),
+  places: new Map(),
   notes: { regions: [], obstacles: new Map(), replaced: new Map() },
 };

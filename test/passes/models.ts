@@ -7,7 +7,7 @@ import { type Builder, makeBuilder } from '../../src/ir/ops/builder.js';
 import { sizeOf } from '../../src/ir/ops/shapes.js';
 import { interpret } from '../../src/ir/run/interpret.js';
 import { tensor } from '../../src/ir/run/tensor.js';
-import type { Func, Module, OpAttrs, Param, Tensor, Value, ValueOf } from '../../src/ir/types.js';
+import type { About, Adapter, Func, Module, OpAttrs, Param, Tensor, Value, ValueOf } from '../../src/ir/types.js';
 
 /** A layer as an adapter sees it. */
 export interface Base {
@@ -17,41 +17,45 @@ export interface Base {
   readonly call: (x: Value, weight?: Value) => Value;
 }
 
-/** What replaces a site; `b` puts the adapter's scope on what it makes. */
+/** What replaces a site; what `b` makes is the adapter's. */
 export type Graft = (net: Net, base: Base, x: Value) => Value;
 
-/** Declares parameters and makes values with a site, and inside an adapter with a scope. */
+/** Declares parameters and makes values with a site, and inside an adapter as the adapter's. */
 export class Net {
   readonly params = new Map<string, Param>();
-  scope: string | undefined;
+  readonly adapters = new Map<string, Adapter>();
+  adapterId: string | undefined;
   site = 'base';
   start = 0;
   readonly b: Builder = makeBuilder((op, inputs, attrs) => this.make(op, inputs, attrs));
 
   make<O extends keyof OpAttrs>(op: O, inputs: readonly Value[], attrs: OpAttrs[O]): Value {
-    const scope = this.scope ? { scope: this.scope } : {};
-    return make(op, inputs, attrs, {
-      file: 'test.peft',
-      start: this.start,
-      end: ++this.start,
-      site: this.site,
-      ...scope,
-    });
+    const at = { file: 'test.peft', start: this.start, end: ++this.start };
+    return make(op, inputs, attrs, { site: this.site, at, ...this.owned(this.adapterId) });
+  }
+
+  private owned(id: string | undefined): About {
+    if (id === undefined) return {};
+    const [site = '', name = ''] = id.split('@');
+    if (!this.adapters.has(id)) this.adapters.set(id, { id, name, site });
+    return { owner: { kind: 'adapter', ids: [id] } };
   }
 
   param(name: string, shape: readonly number[], role: Param['role'] = 'frozen'): Value {
-    const param: Param = { name, type: { dtype: 'f32', shape }, role };
+    // `base.fc@lora.A` is a parameter of the adapter `base.fc@lora`.
+    const id = name.includes('@') ? name.slice(0, name.indexOf('.', name.indexOf('@'))) : undefined;
+    const param: Param = { name, type: { dtype: 'f32', shape }, role, ...(id ? { about: this.owned(id) } : {}) };
     if (!this.params.has(name)) this.params.set(name, param);
     return paramRef(this.params.get(name)!);
   }
 
   /** Inside, everything made belongs to an adapter on `site`. */
   adapter<T>(site: string, name: string, make: (param: (name: string, shape: readonly number[]) => Value) => T): T {
-    const outer = [this.scope, this.site] as const;
-    this.scope = `${site}@${name}`;
+    const outer = [this.adapterId, this.site] as const;
+    this.adapterId = `${site}@${name}`;
     this.site = site;
     const made = make((p, shape) => this.param(`${site}@${name}.${p}`, shape, 'trainable'));
-    [this.scope, this.site] = outer;
+    [this.adapterId, this.site] = outer;
     return made;
   }
 
@@ -59,10 +63,10 @@ export class Net {
     const weight = this.param(`${site}.weight`, [out, width]);
     const b = bias ? this.param(`${site}.bias`, [out]) : undefined;
     const call = (y: Value, w: Value = weight): Value => {
-      const outer = [this.scope, this.site] as const;
-      [this.scope, this.site] = [undefined, site];
+      const outer = [this.adapterId, this.site] as const;
+      [this.adapterId, this.site] = [undefined, site];
       const made = this.b.linear(y, w, b);
-      [this.scope, this.site] = outer;
+      [this.adapterId, this.site] = outer;
       return made;
     };
     return graft ? graft(this, { site, weight, bias: b, call }, x) : call(x);
@@ -77,7 +81,7 @@ export class Net {
   module(result: Value, name = 'test'): Module {
     const inputs = topological([result]).filter((v) => v.op === 'input');
     const infer: Func = { name: 'infer', inputs, results: [{ name: 'logits', value: result }], updates: [] };
-    return { name, params: this.params, funcs: new Map([['infer', infer]]) };
+    return { name, adapters: this.adapters, params: this.params, funcs: new Map([['infer', infer]]) };
   }
 }
 

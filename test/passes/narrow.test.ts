@@ -16,7 +16,7 @@ import { Net, operators, parameters, random, relative, run, vit } from './models
 const context: PassContext = {
   adapters: 'auto',
   layout: 'keep',
-  scopes: new Map(),
+  places: new Map(),
   notes: { regions: [], obstacles: new Map(), replaced: new Map() },
 };
 const narrowed = (module: Module): Module => narrow.run(module, 'infer', context);

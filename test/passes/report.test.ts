@@ -81,8 +81,7 @@ type State = 'merged' | 'factored' | 'kept';
 function said(body: string, adapters: AdapterMode) {
   const { report } = optimize(good(spec(body)).module, { adapters });
   const states = new Map<string, Set<State>>();
-  for (const { scope, state } of report.adapters) {
-    const name = scope.slice(scope.lastIndexOf('@') + 1);
+  for (const { name, state } of report.adapters) {
     states.set(name, (states.get(name) ?? new Set<State>()).add(state));
   }
   return {

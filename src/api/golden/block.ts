@@ -110,7 +110,7 @@ function functionOf(inside: readonly Value[], inputs: readonly Value[], outputs:
 
 /** The longest path that all the values' sites begin with. */
 function siteOf(values: readonly Value[]): string {
-  const paths = values.flatMap((v) => (v.origin?.site === undefined ? [] : [v.origin.site.split('.')]));
+  const paths = values.flatMap((v) => (v.about?.site === undefined ? [] : [v.about.site.split('.')]));
   const [first = []] = paths;
   const shared = first.findIndex((part, i) => paths.some((p) => p[i] !== part));
   return (shared < 0 ? first : first.slice(0, shared)).join('.');

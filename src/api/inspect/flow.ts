@@ -20,7 +20,7 @@ export interface Flow {
 }
 
 const within = (value: Value, key: string): boolean => {
-  const site = value.origin?.site;
+  const site = value.about?.site;
   return site !== undefined && (site === key || site.startsWith(`${key}.`));
 };
 

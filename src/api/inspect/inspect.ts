@@ -1,8 +1,10 @@
 /** A model as people look at it: a tree of modules with shapes, sites, adapters and the checkpoint's own names; a picture; any stage as text. */
+
 import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
 import type { Elaborated, SiteNode } from '../../dsl/elaborated.js';
 import { moduleSites, peftAsStore } from '../../formats/adapters/adapter.js';
 import { chooseLayout } from '../../formats/checkpoint.js';
+import { isAdapters } from '../../ir/about.js';
 import { printModule } from '../../ir/text/print.js';
 import { optimize } from '../../passes/index.js';
 import { type Analysis, analyseModel, type Spec, type SpecOptions } from '../analyse.js';
@@ -24,6 +26,8 @@ export interface InspectedParam {
   /** Whether training would change it. */
   readonly trained: boolean;
   readonly pruned: boolean;
+  /** Set for an adapter's. */
+  readonly adapter?: true;
   /** How many adapters read it, where it is one tensor for several. */
   readonly shared?: number;
   /** The checkpoint's own names, where they differ from ours. */
@@ -107,13 +111,14 @@ function inspectedTree(analysis: Analysis & { readonly elaborated: Elaborated })
   const places = checkpointPlaces(analysis);
   const masked = new Set(prune.flatMap((job) => job.targets.map((t) => t.param)));
   const readers = new Map<string, number>();
-  for (const param of all.flatMap((a) => a.params)) readers.set(param, (readers.get(param) ?? 0) + 1);
+  for (const param of all.flatMap((a) => Object.values(a.params))) readers.set(param, (readers.get(param) ?? 0) + 1);
   const describe = (name: string, param: string): InspectedParam => ({
     name,
     param,
     shape: module.params.get(param)?.type.shape ?? [],
     trained: module.params.get(param)?.role === 'trainable',
     pruned: masked.has(param),
+    ...(isAdapters(module.params.get(param) ?? {}) ? { adapter: true as const } : {}),
     ...((readers.get(param) ?? 0) > 1 ? { shared: readers.get(param)! } : {}),
     from: places.get(param) ?? [],
   });
@@ -125,8 +130,7 @@ function inspectedTree(analysis: Analysis & { readonly elaborated: Elaborated })
     params: Object.entries(params).map(([name, param]) => describe(name, param)),
     adapters: adapters.map((a) => ({
       name: a.name,
-      // Behind the scope: `base.blocks.0@adaptformer.down.weight`, `base@fact_tt.U`.
-      params: a.params.map((param) => describe(param.slice(param.indexOf('.', param.lastIndexOf('@')) + 1), param)),
+      params: Object.entries(a.params).map(([name, param]) => describe(name, param)),
     })),
     children: children.map(visit),
   });
@@ -134,10 +138,10 @@ function inspectedTree(analysis: Analysis & { readonly elaborated: Elaborated })
 }
 
 /** A line for the parameter, and one for each range of rows where it is put together from several tensors. */
-function paramLines({ name, param, shape, trained, pruned, shared, from }: InspectedParam): string[] {
+function paramLines({ name, param, shape, trained, pruned, shared, adapter, from }: InspectedParam): string[] {
   const marks = `${pruned ? ' pruned' : ''}${trained ? ' trained' : ''}${shared ? ` shared by ${shared} sites` : ''}`;
   // What a checkpoint calls it, and what an adapter file does: the path above says neither.
-  const tensor = from[0]?.tensor ?? (param.includes('@') ? param : undefined);
+  const tensor = from[0]?.tensor ?? (adapter ? param : undefined);
   const whole = tensor !== undefined && !from[0]?.rows ? `  <- ${tensor}` : '';
   const rows = from.filter((f) => f.rows).map((f) => `    rows ${f.rows![0]}..${f.rows![1]}  <- ${f.tensor}`);
   return [`.${name} [${shape.join(', ')}]${marks}${whole}`, ...rows];

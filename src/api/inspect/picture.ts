@@ -86,10 +86,10 @@ class Painter {
     const { adapters, module, prune } = this.model;
     const rows = [...this.hues].map(([name, fill]) => {
       const own = adapters.filter((a) => a.name === name);
-      const size = compact(this.sizeOf(own.flatMap((a) => a.params)));
+      const size = compact(this.sizeOf(own.flatMap((a) => Object.values(a.params))));
       return { fill, label: `${name}: ${size} parameters at ${own.length} ${own.length === 1 ? 'site' : 'sites'}` };
     });
-    const grafted = new Set(adapters.flatMap((a) => a.params));
+    const grafted = new Set(adapters.flatMap((a) => Object.values(a.params)));
     const tuned = [...module.params.values()].filter((p) => p.role === 'trainable' && !grafted.has(p.name));
     if (tuned.length > 0) {
       rows.push({ fill: TRAINED, label: `trained: ${compact(this.sizeOf(tuned.map((p) => p.name)))} parameters` });
@@ -106,7 +106,7 @@ class Painter {
     const chips = [node, ...parts].flatMap((site) =>
       site.adapters.map(({ name, params }) => ({
         label: site === node ? name : `${name} on ${site.path.split('.').at(-1)}`,
-        note: `+${compact(this.sizeOf(params))}`,
+        note: `+${compact(this.sizeOf(Object.values(params)))}`,
         fill: this.hues.get(name)!,
       })),
     );

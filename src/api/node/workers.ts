@@ -68,7 +68,12 @@ function messageOf({ module, inputs, params: given }: InterpretJob, share: (t: T
   // To the worker every parameter is given: what it starts as, and constants' own elements, would only make the text longer.
   const declared = names.map((name): Param => ({ name, type: module.params.get(name)!.type, role: 'frozen' }));
   const params = new Map(declared.map((p) => [p.name, p]));
-  const text = printModule({ name: module.name, params, funcs: new Map([['infer', infer]]) });
+  const text = printModule({
+    name: module.name,
+    adapters: module.adapters,
+    params,
+    funcs: new Map([['infer', infer]]),
+  });
   const tensorOf = (name: string): Tensor => {
     const { type, data } = module.params.get(name)!;
     return data ? { type, data } : given(name);

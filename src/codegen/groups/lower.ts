@@ -27,11 +27,11 @@ function concat(v: Extract<Value, { op: 'concat' }>, inputs: readonly Value[]): 
     const joined: Value[] = [];
     for (let i = 0; i < parts.length; i += MOST_PARTS) {
       const some = parts.slice(i, i + MOST_PARTS);
-      joined.push(some.length === 1 ? some[0]! : make('concat', some, v.attrs, v.origin));
+      joined.push(some.length === 1 ? some[0]! : make('concat', some, v.attrs, v.about));
     }
     parts = joined;
   }
-  return parts.length === inputs.length ? withInputs(v, inputs) : make('concat', parts, v.attrs, v.origin);
+  return parts.length === inputs.length ? withInputs(v, inputs) : make('concat', parts, v.attrs, v.about);
 }
 
 /** A slice of one part of a concat is a slice of that part: the parts then need not be copied together. */
@@ -44,7 +44,7 @@ function slice(v: Extract<Value, { op: 'slice' }>, inputs: readonly Value[]): Va
     const end = begin + part.type.shape[axis]!;
     if (v.attrs.start[axis]! >= begin && v.attrs.end[axis]! <= end) {
       const move = (at: readonly number[]): number[] => at.map((n, i) => (i === axis ? n - begin : n));
-      return build.slice(part, move(v.attrs.start), move(v.attrs.end), v.origin);
+      return build.slice(part, move(v.attrs.start), move(v.attrs.end), v.about);
     }
     begin = end;
   }
@@ -70,9 +70,9 @@ function cutOutputs(v: Value, limits: PackingLimits): Value {
     const end = Math.min(n, at + rows);
     const [x, , ...bias] = v.inputs as [Value, Value, ...Value[]];
     const inputs = [x, build.sliceAxis(weight, from, at, end), ...bias.map((b) => build.sliceAxis(b, 0, at, end))];
-    parts.push(make(v.op, inputs, v.attrs as never, v.origin));
+    parts.push(make(v.op, inputs, v.attrs as never, v.about));
   }
-  const joined = make('concat', parts, { axis: to }, v.origin);
+  const joined = make('concat', parts, { axis: to }, v.about);
   return concat(joined as Extract<Value, { op: 'concat' }>, parts);
 }
 
@@ -104,7 +104,7 @@ export function lower(func: Func, options: SplitOptions): Func {
   // A value that is two results of the function is stored twice: the second time as a copy.
   const seen = new Set<Value>();
   const results = merged.results.map(({ name, value }) => {
-    const copy = seen.has(value) ? make('reshape', [value], { shape: value.type.shape }, value.origin) : value;
+    const copy = seen.has(value) ? make('reshape', [value], { shape: value.type.shape }, value.about) : value;
     seen.add(copy);
     return { name, value: copy };
   });

@@ -13,7 +13,7 @@ import { isBatch, perSample } from '../../ir/batch.js';
 import { build } from '../../ir/build.js';
 import { constant, make, rewriteFunc, withInputs } from '../../ir/graph.js';
 import { sizeOf, tryBroadcast } from '../../ir/ops/shapes.js';
-import type { DType, Func, OpName, Origin, Value } from '../../ir/types.js';
+import type { About, DType, Func, OpName, Value } from '../../ir/types.js';
 import { type PackingLimits, readsPacked } from '../buffers/weight-matrix.js';
 import type { Anchored } from '../read/rules.js';
 import { type Splitting, type SumSplit, splitOf } from './split-schedules.js';
@@ -67,7 +67,7 @@ function neutral(fold: Fold, dtype: DType): number {
 }
 
 /** Axis `at` of one sample as parts and their terms. */
-function inParts(x: Value, at: number, { parts, part }: SumSplit, fill: number, origin: Origin | undefined): Value {
+function inParts(x: Value, at: number, { parts, part }: SumSplit, fill: number, about: About | undefined): Value {
   const { shape } = x.type;
   const high = shape.map((_, i) => (i === at ? parts * part - shape[at]! : 0));
   const whole = build.pad(
@@ -75,9 +75,9 @@ function inParts(x: Value, at: number, { parts, part }: SumSplit, fill: number, 
     shape.map(() => 0),
     high,
     fill,
-    origin,
+    about,
   );
-  return build.reshape(whole, [...shape.slice(0, at), parts, part, ...shape.slice(at + 1)], origin);
+  return build.reshape(whole, [...shape.slice(0, at), parts, part, ...shape.slice(at + 1)], about);
 }
 
 interface Axis {
@@ -107,7 +107,7 @@ function axesOf(shape: readonly number[], reduced: (axis: number) => boolean): A
 const LANES = 32;
 
 function reduction(v: ValueOfOp<Fold | 'reduce_mean'>, { most, split: choose }: Choice): Value | undefined {
-  const { origin } = v;
+  const { about } = v;
   const x = v.inputs[0]!;
   const fold: Fold = v.op === 'reduce_max' ? 'reduce_max' : 'reduce_sum';
   const axes = axesOf(x.type.shape, (i) => v.attrs.axes.includes(i));
@@ -120,16 +120,16 @@ function reduction(v: ValueOfOp<Fold | 'reduce_mean'>, { most, split: choose }: 
   if (!split) return undefined;
 
   const sizes = axes.map((a) => a.size);
-  const parted = inParts(build.reshape(x, sizes, origin), at, split, neutral(fold, x.type.dtype), origin);
+  const parted = inParts(build.reshape(x, sizes, about), at, split, neutral(fold, x.type.dtype), about);
   // The axis of the parts now stands where the one that was cut stood, and everything after it one further.
   const moved = (i: number): number => (i >= at ? i + 1 : i);
   const inner = axes.flatMap((a, i) => (a.reduced && i !== overBatch ? [moved(i)] : []));
-  const partial = make(fold, [parted], { axes: inner, keep: false }, origin);
+  const partial = make(fold, [parted], { axes: inner, keep: false }, about);
   const left = [...parted.type.shape.keys()].filter((i) => !inner.includes(i));
   const outer = left.flatMap((i, place) => (i === at || (overBatch >= 0 && i === moved(overBatch)) ? [place] : []));
-  const whole = make(fold, [partial], { axes: outer, keep: false }, origin);
-  const result = build.reshape(whole, v.type.shape, origin);
-  return v.op === 'reduce_mean' ? build.div(result, countOf(axes), origin) : result;
+  const whole = make(fold, [partial], { axes: outer, keep: false }, about);
+  const result = build.reshape(whole, v.type.shape, about);
+  return v.op === 'reduce_mean' ? build.div(result, countOf(axes), about) : result;
 }
 
 function countOf(axes: readonly Axis[]): Value | number {
@@ -156,7 +156,7 @@ function rowProblem(axes: readonly Axis[], cut: Axis, innermost: boolean) {
  * their elements need not come out to the bit alike in two kernels. A row that is a multiple of the batch is not split.
  */
 function argmax(v: ValueOfOp<'argmax'>, { split: choose }: Choice): Value | undefined {
-  const { origin } = v;
+  const { about } = v;
   const { axis } = v.attrs;
   const x = v.inputs[0]!;
   const { shape, dtype } = x.type;
@@ -167,14 +167,14 @@ function argmax(v: ValueOfOp<'argmax'>, { split: choose }: Choice): Value | unde
   // Two walks over a row are three.
   const split = choose({ ...problem, turns: 2 * problem.turns, samples: 1, launches: 3 });
   if (!split) return undefined;
-  const parted = inParts(x, axis, split, neutral('reduce_max', dtype), origin);
-  const largest = build.max(parted, [axis + 1], false, origin);
-  const place = make('argmax', [parted], { axis: axis + 1 }, origin);
-  const start = build.mul(build.iota(place.type.shape, axis, 'i32', origin), split.part, origin);
-  const best = build.max(largest, [axis], true, origin);
-  const none = constant(1 - length, [], 'i32', origin);
-  const first = build.select(build.eq(largest, best, origin), build.neg(build.add(place, start, origin), origin), none);
-  return build.neg(build.max(first, [axis], false, origin), origin);
+  const parted = inParts(x, axis, split, neutral('reduce_max', dtype), about);
+  const largest = build.max(parted, [axis + 1], false, about);
+  const place = make('argmax', [parted], { axis: axis + 1 }, about);
+  const start = build.mul(build.iota(place.type.shape, axis, 'i32', about), split.part, about);
+  const best = build.max(largest, [axis], true, about);
+  const none = constant(1 - length, [], 'i32', about);
+  const first = build.select(build.eq(largest, best, about), build.neg(build.add(place, start, about), about), none);
+  return build.neg(build.max(first, [axis], false, about), about);
 }
 
 /** Rows of a product that a thread computes at once. */
@@ -200,17 +200,17 @@ function product(v: ValueOfOp<'linear' | 'matmul'>, { most, split: choose }: Cho
     launches: 1,
   });
   if (!split) return undefined;
-  const [left, right] = [outward(a, 1, lead.length, split, v.origin), outward(b, 0, lead.length, split, v.origin)];
-  const partial = make('matmul', [left, right], {}, v.origin);
+  const [left, right] = [outward(a, 1, lead.length, split, v.about), outward(b, 0, lead.length, split, v.about)];
+  const partial = make('matmul', [left, right], {}, v.about);
   const axes = [...partial.type.shape.keys()].slice(0, partial.type.shape.length - lead.length - 2);
-  const whole = build.reshape(build.sum(partial, axes, false, v.origin), v.type.shape, v.origin);
-  return v.op === 'linear' && v.inputs[2] ? build.add(whole, v.inputs[2], v.origin) : whole;
+  const whole = build.reshape(build.sum(partial, axes, false, v.about), v.type.shape, v.about);
+  return v.op === 'linear' && v.inputs[2] ? build.add(whole, v.inputs[2], v.about) : whole;
 }
 
 /** The operands as matrices; undefined where the batch does not come to lie outermost in one. */
 function operandsOf(v: ValueOfOp<'linear' | 'matmul'>): { readonly a: Value; readonly b: Value } | undefined {
   const [x, y] = [v.inputs[0]!, v.inputs[1]!];
-  const b = v.op === 'linear' ? build.transpose(y, undefined, v.origin) : y;
+  const b = v.op === 'linear' ? build.transpose(y, undefined, v.about) : y;
   if (isBatch(b.type.shape.at(-1)!)) return undefined;
   if (sizeOf(b.type.shape.slice(0, -2)) > 1) return { a: x, b };
   // One matrix for all: the leading axes are rows like any other.
@@ -218,13 +218,13 @@ function operandsOf(v: ValueOfOp<'linear' | 'matmul'>): { readonly a: Value; rea
   if (rows.slice(1).some(isBatch)) return undefined;
   const [k, n] = b.type.shape.slice(-2) as [number, number];
   return {
-    a: build.reshape(x, [sizeOf(rows), x.type.shape.at(-1)!], v.origin),
-    b: build.reshape(b, [k, n], v.origin),
+    a: build.reshape(x, [sizeOf(rows), x.type.shape.at(-1)!], v.about),
+    b: build.reshape(b, [k, n], v.about),
   };
 }
 
 /** A matrix operand with its summed axis (`fromEnd` counts from the last) in parts, which stand in front, samples of a sum over the batch before them. */
-function outward(x: Value, fromEnd: 0 | 1, lead: number, split: SumSplit, origin: Origin | undefined): Value {
+function outward(x: Value, fromEnd: 0 | 1, lead: number, split: SumSplit, about: About | undefined): Value {
   const { shape } = x.type;
   // Leading axes as many as the result has.
   const ranked = [...new Array<number>(lead + 2 - shape.length).fill(1), ...shape];
@@ -232,9 +232,9 @@ function outward(x: Value, fromEnd: 0 | 1, lead: number, split: SumSplit, origin
   const k = ranked[at]!;
   const times = perSample(k);
   const samples = times === k ? [] : [k / times];
-  const apart = build.reshape(x, [...ranked.slice(0, at), ...samples, times, ...ranked.slice(at + 1)], origin);
-  const parted = inParts(apart, at + samples.length, split, 0, origin);
+  const apart = build.reshape(x, [...ranked.slice(0, at), ...samples, times, ...ranked.slice(at + 1)], about);
+  const parted = inParts(apart, at + samples.length, split, 0, about);
   const order = [...parted.type.shape.keys()];
   const front = order.splice(at, samples.length + 1);
-  return build.transpose(parted, [...front, ...order], origin);
+  return build.transpose(parted, [...front, ...order], about);
 }

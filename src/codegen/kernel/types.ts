@@ -207,7 +207,7 @@ export type BuiltinInput =
   | 'global_invocation_id'
   | 'subgroup_invocation_id';
 
-/** A name `samples`, of which no statement is the origin, is the uniform of that name. */
+/** A name `samples`, of which no statement is the about, is the uniform of that name. */
 export interface Kernel {
   readonly workgroup: readonly [number, number, number];
   /** Lanes of a subgroup, exactly; absent where the kernel uses no collective. */

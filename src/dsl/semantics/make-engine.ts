@@ -6,7 +6,7 @@ import { perSample } from '../../ir/batch.js';
 import { build } from '../../ir/build.js';
 import { ShapeError } from '../../ir/graph.js';
 import { showType, sizeOf } from '../../ir/ops/shapes.js';
-import type { Origin, TensorType, Value } from '../../ir/types.js';
+import type { TensorType, Value } from '../../ir/types.js';
 import type { Span } from '../ast.js';
 import type { ElaborateOptions } from '../elaborated.js';
 import { BUILTINS } from './builtins/builtins.js';
@@ -40,7 +40,6 @@ export function makeEngine(report: Report, library: Library, meanings: Meanings,
     tables: new Map(),
     calling: [],
     memo: new Memo(),
-    grafted: new Map(),
     frame: {},
     evaluate: (e, scope, spot) => evaluate(engine, e, scope, spot),
     runBlock: (statements, scope, owner, spot) => runBlock(engine, statements, scope, owner, spot),
@@ -51,11 +50,7 @@ export function makeEngine(report: Report, library: Library, meanings: Meanings,
     callBase: (site, level, args, span) => callBase(engine, site, level, args, span),
     baseMember: (site, level, member, span) => baseMember(engine, site, level, member, span),
     stream: () => streams++,
-    origin: (span): Origin => {
-      const { scope } = engine.frame;
-      const graft = scope === undefined ? undefined : engine.grafted.get(scope);
-      return { file: span.file, start: span.start, end: span.end, ...engine.frame, ...(graft ? { graft } : {}) };
-    },
+    about: ({ file, start, end }) => ({ ...engine.frame, at: { file, start, end } }),
     within: (frame, work) => {
       const before = engine.frame;
       engine.frame = frame;
@@ -68,7 +63,7 @@ export function makeEngine(report: Report, library: Library, meanings: Meanings,
     trace: (name, span, operands, work) => {
       engine.budget.spendValues(span);
       try {
-        return ofBoundedSize(engine, work(build, engine.origin(span)), span);
+        return ofBoundedSize(engine, work(build, engine.about(span)), span);
       } catch (e) {
         if (!(e instanceof ShapeError)) throw e;
         if (e.about === 'dtype') {
@@ -140,7 +135,5 @@ function operandLabels(
 
 /** The place of the spec that a value comes from. */
 function madeAt(v: Value): Span | undefined {
-  const o = v.origin;
-  if (o?.file === undefined || o.start === undefined || o.end === undefined) return undefined;
-  return { file: o.file, start: o.start, end: o.end };
+  return v.about?.at;
 }

@@ -92,15 +92,9 @@ export function peftAsStore(
   sites: ReadonlyMap<string, string>,
   sources: readonly SourceLike[],
 ): TensorStore {
-  const wanted = new Map<string, string[]>();
-  for (const source of sources) {
-    if (source.kind !== 'adapter') continue;
-    for (const param of source.params) {
-      const site = param.slice(0, Math.max(0, param.lastIndexOf('@')));
-      const list = wanted.get(site) ?? [];
-      list.push(param);
-      wanted.set(site, list);
-    }
+  const wanted = new Map<string, [own: string, param: string][]>();
+  for (const { site, params } of sources.flatMap((s) => s.adapters ?? [])) {
+    wanted.set(site, [...(wanted.get(site) ?? []), ...Object.entries(params)]);
   }
   const strangers: string[] = [];
   const tensors = new Map<string, StoreEntry>();
@@ -112,8 +106,11 @@ export function peftAsStore(
     }
     const params = wanted.get(site) ?? [];
     for (const half of ['A', 'B'] as const) {
-      const param = params.find((p) => p.endsWith(`.${half}`)) ?? `${site}@?.${half}`;
-      tensors.set(param, { ...padded(peft, pair, half), original: pair[half].original ?? `${module}.${half}` });
+      const [, param] = params.find(([own]) => own === half || own.endsWith(`.${half}`)) ?? [];
+      tensors.set(param ?? `${site}@?.${half}`, {
+        ...padded(peft, pair, half),
+        original: pair[half].original ?? `${module}.${half}`,
+      });
     }
   }
   if (strangers.length > 0) {

@@ -5,7 +5,7 @@
  */
 import { attrsKey } from '../intern.js';
 import type { Builder } from '../ops/builder.js';
-import type { OpAttrs, OpName, Origin, Value } from '../types.js';
+import type { OpAttrs, OpName, Value } from '../types.js';
 import { apply, followed } from './apply.js';
 import { dense, identity, kron, type Matrix, sum } from './matrix.js';
 
@@ -41,13 +41,12 @@ export interface Obstacle {
   /** The operator that has no affine form here. */
   readonly value: Value;
   readonly op: OpName;
-  readonly origin?: Origin;
   /** Completes "cannot merge: ". */
   readonly reason: string;
 }
 
 export function obstacle(value: Value, reason: string): Obstacle {
-  return { kind: 'obstacle', value, op: value.op, ...(value.origin ? { origin: value.origin } : {}), reason };
+  return { kind: 'obstacle', value, op: value.op, reason };
 }
 
 export const isObstacle = (x: object): x is Obstacle => 'kind' in x && x.kind === 'obstacle';

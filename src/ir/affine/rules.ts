@@ -1,4 +1,5 @@
 /** The affine form of one operator's result, from the forms of its operands: the table of rules. */
+import { adaptersOf } from '../about.js';
 import type { Traits } from '../ops/define.js';
 import type { OpsWith } from '../ops/index.js';
 import type { OpName, Value, ValueOf } from '../types.js';
@@ -89,7 +90,7 @@ export const isRuled = (v: Value): boolean => Boolean(ruleFor(v.op));
 function productOfTwo(v: Value): Obstacle {
   const seen = new Set(v.inputs);
   for (const x of seen) {
-    if (!dependsOnInput(x) || x.origin?.scope !== v.origin?.scope || x.op === 'input') continue;
+    if (!dependsOnInput(x) || adaptersOf(x.about).join() !== adaptersOf(v.about).join() || x.op === 'input') continue;
     if (!isRuled(x)) return obstacle(x, `it is not affine, and what it gives is a factor of the result`);
     for (const y of x.inputs) seen.add(y);
   }

@@ -3,11 +3,11 @@
  * nothing, a reshape to the same shape, and arithmetic of constants give no operator. Written against `Make`, so that
  * decompositions (which the operator table owns) can use it without importing the graph.
  */
-import type { DType, OpAttrs, OpName, Origin, Value } from '../types.js';
+import type { About, DType, OpAttrs, OpName, Value } from '../types.js';
 import { sameShape, tryBroadcast } from './shapes.js';
 
 /** `graph.make`: infers the type and refuses with a `ShapeError`. */
-export type Make = <O extends OpName>(op: O, inputs: readonly Value[], attrs: OpAttrs[O], origin?: Origin) => Value;
+export type Make = <O extends OpName>(op: O, inputs: readonly Value[], attrs: OpAttrs[O], about?: About) => Value;
 
 /** An operand, or a number that becomes a constant of the other operand's element type. */
 export type Operandish = Value | number;
@@ -16,7 +16,7 @@ const isConstant = (v: Value, value: number): boolean => v.op === 'constant' && 
 
 export type Builder = ReturnType<typeof makeBuilder>;
 
-/** Every helper takes an optional origin last where it makes one operator; negative axes count from the end. */
+/** Every helper takes an optional about last where it makes one operator; negative axes count from the end. */
 export function makeBuilder(make: Make) {
   const scalar = (value: number, dtype: DType = 'f32', shape: readonly number[] = []): Value =>
     make('constant', [], { value, dtype, shape });
@@ -66,42 +66,42 @@ export function makeBuilder(make: Make) {
     >(
       op: O,
     ) =>
-    (x: Value, origin?: Origin): Value =>
-      make(op, [x], {} as OpAttrs[O], origin);
+    (x: Value, about?: About): Value =>
+      make(op, [x], {} as OpAttrs[O], about);
   const binary =
     <O extends 'pow' | 'maximum' | 'minimum' | 'mod' | 'lt' | 'le' | 'eq' | 'and' | 'or'>(op: O) =>
-    (a: Operandish, b: Operandish, origin?: Origin): Value =>
-      make(op, pair(a, b), {} as OpAttrs[O], origin);
+    (a: Operandish, b: Operandish, about?: About): Value =>
+      make(op, pair(a, b), {} as OpAttrs[O], about);
   const reduction =
     (op: 'reduce_sum' | 'reduce_mean' | 'reduce_max') =>
-    (x: Value, axes: readonly number[], keep = false, origin?: Origin): Value => {
+    (x: Value, axes: readonly number[], keep = false, about?: About): Value => {
       if (axes.length === 0) return x;
-      return make(op, [x], { axes: axes.map((a) => axis(a, x)), keep }, origin);
+      return make(op, [x], { axes: axes.map((a) => axis(a, x)), keep }, about);
     };
-  const reshape = (x: Value, shape: readonly number[], origin?: Origin): Value => {
+  const reshape = (x: Value, shape: readonly number[], about?: About): Value => {
     if (sameShape(x.type.shape, shape)) return x;
     const from = x.op === 'reshape' ? x.inputs[0]! : x;
     if (sameShape(from.type.shape, shape)) return from;
-    return make('reshape', [from], { shape }, origin);
+    return make('reshape', [from], { shape }, about);
   };
-  const transpose = (x: Value, perm?: readonly number[], origin?: Origin): Value => {
+  const transpose = (x: Value, perm?: readonly number[], about?: About): Value => {
     const p = perm ?? x.type.shape.map((_, i) => x.type.shape.length - 1 - i);
     if (x.op === 'transpose' && p.length === x.attrs.perm.length) {
       const inner = x.attrs.perm;
       return transpose(
         x.inputs[0]!,
         p.map((i) => inner[i] ?? -1),
-        origin,
+        about,
       );
     }
     if (p.length === x.type.shape.length && p.every((a, i) => a === i)) return x;
-    return make('transpose', [x], { perm: p }, origin);
+    return make('transpose', [x], { perm: p }, about);
   };
 
   return {
     constant: scalar,
     /** How many samples the function is called with, an f32 scalar. */
-    batchSize: (origin?: Origin): Value => make('batch_size', [], {}, origin),
+    batchSize: (about?: About): Value => make('batch_size', [], {}, about),
     neg: unary('neg'),
     abs: unary('abs'),
     sign: unary('sign'),
@@ -120,34 +120,34 @@ export function makeBuilder(make: Make) {
     silu: unary('silu'),
     not: unary('not'),
     stopGradient: unary('stop_gradient'),
-    gelu: (x: Value, form: OpAttrs['gelu']['form'] = 'none', origin?: Origin): Value =>
-      make('gelu', [x], { form }, origin),
-    dropout: (x: Value, attrs: OpAttrs['dropout'], origin?: Origin): Value => make('dropout', [x], attrs, origin),
-    dropPath: (x: Value, attrs: OpAttrs['drop_path'], origin?: Origin): Value => make('drop_path', [x], attrs, origin),
-    cast: (x: Value, dtype: DType, origin?: Origin): Value =>
-      x.type.dtype === dtype ? x : make('cast', [x], { dtype }, origin),
+    gelu: (x: Value, form: OpAttrs['gelu']['form'] = 'none', about?: About): Value =>
+      make('gelu', [x], { form }, about),
+    dropout: (x: Value, attrs: OpAttrs['dropout'], about?: About): Value => make('dropout', [x], attrs, about),
+    dropPath: (x: Value, attrs: OpAttrs['drop_path'], about?: About): Value => make('drop_path', [x], attrs, about),
+    cast: (x: Value, dtype: DType, about?: About): Value =>
+      x.type.dtype === dtype ? x : make('cast', [x], { dtype }, about),
 
-    add: (a: Operandish, b: Operandish, origin?: Origin): Value => {
+    add: (a: Operandish, b: Operandish, about?: About): Value => {
       const [x, y] = pair(a, b);
       if (isConstant(y, 0) && unchanged(x, y)) return x;
       if (isConstant(x, 0) && unchanged(y, x)) return y;
-      return fold(x, y, (p, q) => p + q) ?? make('add', [x, y], {}, origin);
+      return fold(x, y, (p, q) => p + q) ?? make('add', [x, y], {}, about);
     },
-    sub: (a: Operandish, b: Operandish, origin?: Origin): Value => {
+    sub: (a: Operandish, b: Operandish, about?: About): Value => {
       const [x, y] = pair(a, b);
       if (isConstant(y, 0) && unchanged(x, y)) return x;
-      return fold(x, y, (p, q) => p - q) ?? make('sub', [x, y], {}, origin);
+      return fold(x, y, (p, q) => p - q) ?? make('sub', [x, y], {}, about);
     },
-    mul: (a: Operandish, b: Operandish, origin?: Origin): Value => {
+    mul: (a: Operandish, b: Operandish, about?: About): Value => {
       const [x, y] = pair(a, b);
       if (isConstant(y, 1) && unchanged(x, y)) return x;
       if (isConstant(x, 1) && unchanged(y, x)) return y;
-      return fold(x, y, (p, q) => p * q) ?? make('mul', [x, y], {}, origin);
+      return fold(x, y, (p, q) => p * q) ?? make('mul', [x, y], {}, about);
     },
-    div: (a: Operandish, b: Operandish, origin?: Origin): Value => {
+    div: (a: Operandish, b: Operandish, about?: About): Value => {
       const [x, y] = pair(a, b);
       if (isConstant(y, 1) && unchanged(x, y)) return x;
-      return fold(x, y, (p, q) => p / q) ?? make('div', [x, y], {}, origin);
+      return fold(x, y, (p, q) => p / q) ?? make('div', [x, y], {}, about);
     },
     pow: binary('pow'),
     maximum: binary('maximum'),
@@ -158,59 +158,59 @@ export function makeBuilder(make: Make) {
     eq: binary('eq'),
     and: binary('and'),
     or: binary('or'),
-    select: (condition: Value, then: Operandish, otherwise: Operandish, origin?: Origin): Value =>
-      make('select', [condition, ...pair(then, otherwise)], {}, origin),
+    select: (condition: Value, then: Operandish, otherwise: Operandish, about?: About): Value =>
+      make('select', [condition, ...pair(then, otherwise)], {}, about),
 
     reshape,
     /** Reverses the axes when no permutation is given. */
     transpose,
     /** The last two axes exchanged. */
-    matrixTranspose: (x: Value, origin?: Origin): Value => {
+    matrixTranspose: (x: Value, about?: About): Value => {
       const n = x.type.shape.length;
       const perm = x.type.shape.map((_, i) => i);
       perm.splice(n - 2, 2, n - 1, n - 2);
-      return transpose(x, perm, origin);
+      return transpose(x, perm, about);
     },
-    broadcast: (x: Value, shape: readonly number[], origin?: Origin): Value =>
-      sameShape(x.type.shape, shape) ? x : make('broadcast', [x], { shape }, origin),
-    slice: (x: Value, start: readonly number[], end: readonly number[], origin?: Origin): Value =>
-      start.every((s) => s === 0) && sameShape(end, x.type.shape) ? x : make('slice', [x], { start, end }, origin),
+    broadcast: (x: Value, shape: readonly number[], about?: About): Value =>
+      sameShape(x.type.shape, shape) ? x : make('broadcast', [x], { shape }, about),
+    slice: (x: Value, start: readonly number[], end: readonly number[], about?: About): Value =>
+      start.every((s) => s === 0) && sameShape(end, x.type.shape) ? x : make('slice', [x], { start, end }, about),
     /** One axis cut to `from <= index < to`. */
-    sliceAxis: (x: Value, at: number, from: number, to: number, origin?: Origin): Value => {
+    sliceAxis: (x: Value, at: number, from: number, to: number, about?: About): Value => {
       const a = axis(at, x);
       const start = x.type.shape.map((_, i) => (i === a ? from : 0));
       const end = x.type.shape.map((d, i) => (i === a ? to : d));
       if (from === 0 && to === x.type.shape[a]) return x;
-      return make('slice', [x], { start, end }, origin);
+      return make('slice', [x], { start, end }, about);
     },
-    concat: (xs: readonly Value[], at: number, origin?: Origin): Value =>
-      xs.length === 1 ? xs[0]! : make('concat', xs, { axis: at < 0 && xs[0] ? axis(at, xs[0]) : at }, origin),
-    pad: (x: Value, low: readonly number[], high: readonly number[], value = 0, origin?: Origin): Value =>
-      [...low, ...high].every((p) => p === 0) ? x : make('pad', [x], { low, high, value }, origin),
-    roll: (x: Value, shifts: readonly number[], axes: readonly number[], origin?: Origin): Value =>
-      make('roll', [x], { shifts, axes: axes.map((a) => axis(a, x)) }, origin),
-    gather: (x: Value, indices: Value, at = 0, origin?: Origin): Value =>
-      make('gather', [x, indices], { axis: axis(at, x) }, origin),
-    iota: (shape: readonly number[], at: number, dtype: DType = 'i32', origin?: Origin): Value =>
-      make('iota', [], { axis: at < 0 ? at + shape.length : at, dtype, shape }, origin),
-    randomBits: (key: Value, shape: readonly number[], stream: number, origin?: Origin): Value =>
-      make('random_bits', [key], { stream, shape }, origin),
+    concat: (xs: readonly Value[], at: number, about?: About): Value =>
+      xs.length === 1 ? xs[0]! : make('concat', xs, { axis: at < 0 && xs[0] ? axis(at, xs[0]) : at }, about),
+    pad: (x: Value, low: readonly number[], high: readonly number[], value = 0, about?: About): Value =>
+      [...low, ...high].every((p) => p === 0) ? x : make('pad', [x], { low, high, value }, about),
+    roll: (x: Value, shifts: readonly number[], axes: readonly number[], about?: About): Value =>
+      make('roll', [x], { shifts, axes: axes.map((a) => axis(a, x)) }, about),
+    gather: (x: Value, indices: Value, at = 0, about?: About): Value =>
+      make('gather', [x, indices], { axis: axis(at, x) }, about),
+    iota: (shape: readonly number[], at: number, dtype: DType = 'i32', about?: About): Value =>
+      make('iota', [], { axis: at < 0 ? at + shape.length : at, dtype, shape }, about),
+    randomBits: (key: Value, shape: readonly number[], stream: number, about?: About): Value =>
+      make('random_bits', [key], { stream, shape }, about),
 
     sum: reduction('reduce_sum'),
     mean: reduction('reduce_mean'),
     max: reduction('reduce_max'),
     /** The k largest along the last axis; `aux(…, 'indices')` says where they were. */
-    topK: (x: Value, k: number, origin?: Origin): Value => make('top_k', [x], { k }, origin),
-    matmul: (a: Value, b: Value, origin?: Origin): Value => make('matmul', [a, b], {}, origin),
-    linear: (x: Value, weight: Value, bias?: Value, origin?: Origin): Value =>
-      make('linear', bias ? [x, weight, bias] : [x, weight], {}, origin),
-    solve: (a: Value, right: Value, origin?: Origin): Value => make('solve', [a, right], {}, origin),
-    kron: (a: Value, b: Value, origin?: Origin): Value => make('kron', [a, b], {}, origin),
-    softmax: (x: Value, at = -1, origin?: Origin): Value => make('softmax', [x], { axis: axis(at, x) }, origin),
-    layerNorm: (x: Value, gain: Value | undefined, shift: Value | undefined, eps: number, origin?: Origin): Value =>
-      make('layer_norm', gain ? (shift ? [x, gain, shift] : [x, gain]) : [x], { eps }, origin),
-    attention: (q: Value, k: Value, v: Value, scale: number, bias: readonly Value[] = [], origin?: Origin): Value =>
-      make('attention', [q, k, v, ...bias], { scale }, origin),
-    aux: (owner: Value, output: string, origin?: Origin): Value => make('aux', [owner], { output }, origin),
+    topK: (x: Value, k: number, about?: About): Value => make('top_k', [x], { k }, about),
+    matmul: (a: Value, b: Value, about?: About): Value => make('matmul', [a, b], {}, about),
+    linear: (x: Value, weight: Value, bias?: Value, about?: About): Value =>
+      make('linear', bias ? [x, weight, bias] : [x, weight], {}, about),
+    solve: (a: Value, right: Value, about?: About): Value => make('solve', [a, right], {}, about),
+    kron: (a: Value, b: Value, about?: About): Value => make('kron', [a, b], {}, about),
+    softmax: (x: Value, at = -1, about?: About): Value => make('softmax', [x], { axis: axis(at, x) }, about),
+    layerNorm: (x: Value, gain: Value | undefined, shift: Value | undefined, eps: number, about?: About): Value =>
+      make('layer_norm', gain ? (shift ? [x, gain, shift] : [x, gain]) : [x], { eps }, about),
+    attention: (q: Value, k: Value, v: Value, scale: number, bias: readonly Value[] = [], about?: About): Value =>
+      make('attention', [q, k, v, ...bias], { scale }, about),
+    aux: (owner: Value, output: string, about?: About): Value => make('aux', [owner], { output }, about),
   };
 }

@@ -2,8 +2,8 @@
 import { isBatch } from '../batch.js';
 import type { TensorType, Value } from '../types.js';
 import type { Builder } from './builder.js';
-import type { OpDef } from './define.js';
 import { attentionScores, logSumExp } from './decompose/attention.js';
+import type { OpDef } from './define.js';
 import { axesWhere, costEach, costFree, lastAxis, traffic } from './define.js';
 import * as derive from './derivatives/composite.js';
 import { refuse } from './errors.js';

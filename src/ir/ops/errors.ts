@@ -1,5 +1,5 @@
 /** What is thrown when operands do not fit an operator. Imports nothing, so that every rule can throw it. */
-import type { OpName, Origin } from '../types.js';
+import type { OpName, TextSpan } from '../types.js';
 
 /** Operands or attributes that an operator does not accept. The language turns it into a diagnostic with both places. */
 export class ShapeError extends Error {
@@ -24,7 +24,7 @@ export class ShapeError extends Error {
 /** An operator that has no result for the values it was given, whatever their types: an index out of range, a singular matrix. */
 export class DataError extends Error {
   /** Where the spec asks for it; the interpreter, which knows the value, adds it. */
-  origin: Origin | undefined;
+  at: TextSpan | undefined;
   constructor(
     readonly op: OpName,
     readonly reason: string,

@@ -175,7 +175,7 @@ function apply<O extends OpName>(op: O, inputs: readonly Tensor[], v: Value, arr
   try {
     return reference(inputs, v.attrs as OpAttrs[O], v.type, array);
   } catch (error) {
-    if (error instanceof DataError) error.origin ??= v.origin;
+    if (error instanceof DataError) error.at ??= v.about?.at;
     throw error;
   }
 }

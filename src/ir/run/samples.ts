@@ -40,11 +40,11 @@ export function valuesAt(roots: readonly Value[], samples: number): (value: Valu
     roots,
     (v, inputs) => {
       if (v.op === 'input') return hasBatch(v.type.shape) ? input(v.attrs.name, typeAt(v.type, samples)) : v;
-      if (v.op === 'batch_size') return constant(samples, [], 'f32', v.origin);
+      if (v.op === 'batch_size') return constant(samples, [], 'f32', v.about);
       if (v.op === 'param') return v;
       const attrs = attrsAt(v.attrs, samples);
       const same = attrs === v.attrs && inputs.every((x, i) => x === v.inputs[i]);
-      return same ? v : make(v.op, inputs, attrs, v.origin);
+      return same ? v : make(v.op, inputs, attrs, v.about);
     },
     (v) => v.inputs,
   );

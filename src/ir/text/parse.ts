@@ -5,6 +5,8 @@ import { ShapeError } from '../ops/errors.js';
 import { isOpName, OPS } from '../ops/index.js';
 import { sameType, showType } from '../ops/shapes.js';
 import type {
+  About,
+  Adapter,
   DType,
   Elements,
   Func,
@@ -15,6 +17,7 @@ import type {
   Param,
   ParamRole,
   TensorType,
+  TextSpan,
   Update,
   Value,
 } from '../types.js';
@@ -52,6 +55,7 @@ export function parseModule(text: string, options: ParseOptions = {}): Module {
 class Parser {
   private readonly s: Scanner;
   private readonly options: ParseOptions;
+  private readonly adapters = new Map<string, Adapter>();
   private readonly params = new Map<string, Param>();
   private readonly refs = new Map<string, Value>();
 
@@ -65,7 +69,8 @@ class Parser {
     const name = this.s.name('@');
     const funcs = new Map<string, Func>();
     for (;;) {
-      if (this.s.tryKeyword('param')) this.param();
+      if (this.s.tryKeyword('adapter')) this.adapter();
+      else if (this.s.tryKeyword('param')) this.param();
       else if (this.s.tryKeyword('func')) {
         const f = this.func();
         if (funcs.has(f.name)) this.s.fail(`function @${f.name} is there twice`);
@@ -73,13 +78,49 @@ class Parser {
       } else break;
     }
     this.s.end();
-    return { name, params: this.params, funcs };
+    return { name, adapters: this.adapters, params: this.params, funcs };
   }
 
   private type(): TensorType {
     const dtype = this.s.word();
     if (!DTYPES.includes(dtype)) this.s.fail(`${dtype} is not an element type (${DTYPES.join(', ')})`);
     return { dtype: dtype as DType, shape: this.s.sizes() };
+  }
+
+  private adapter(): void {
+    const id = this.s.name('@');
+    if (this.adapters.has(id)) this.s.fail(`adapter @${id} is declared twice`);
+    this.s.punctuation('=');
+    const name = this.s.wordOrString();
+    const site = this.s.tryKeyword('on') ? { site: this.s.name('@') } : {};
+    const graft = this.s.tryKeyword('at') ? { graft: this.place() } : {};
+    this.adapters.set(id, { id, name, ...site, ...graft });
+  }
+
+  /** `"file" 12:40`, after `at`. */
+  private place(): TextSpan {
+    const file = this.s.wordOrString();
+    const [start, end] = this.s.range();
+    return { file, start, end };
+  }
+
+  private names(): string[] {
+    const names: string[] = [];
+    do names.push(this.s.name('@'));
+    while (this.s.tryPunctuation(','));
+    return names;
+  }
+
+  /** What stands behind a type; `siteOf` says the site. */
+  private about(siteOf: () => string | undefined): { about?: About } {
+    const about: { -readonly [K in keyof About]: About[K] } = {};
+    if (this.s.tryKeyword('of')) about.owner = { kind: 'adapter', ids: this.names() };
+    else if (this.s.tryKeyword('masks')) about.owner = { kind: 'mask', of: this.s.name('@') };
+    if (this.s.tryKeyword('inside')) about.inside = this.names();
+    if (this.s.tryKeyword('at')) about.at = this.place();
+    const site = siteOf();
+    if (site !== undefined) about.site = site;
+    return Object.keys(about).length > 0 ? { about } : {};
   }
 
   private param(): void {
@@ -89,7 +130,8 @@ class Parser {
     const type = this.type();
     const role = this.s.word();
     if (!ROLES.includes(role)) this.s.fail(`${role} is not a role (${ROLES.join(', ')})`);
-    let p: Param = { name, type, role: role as ParamRole };
+    const own = () => (this.s.tryKeyword('in') ? this.s.name('@') : undefined);
+    let p: Param = { name, type, role: role as ParamRole, ...this.about(own) };
     if (this.s.tryPunctuation('=')) p = { ...p, init: this.init() };
     if (this.s.tryKeyword('data')) p = { ...p, data: this.data(name) };
     this.params.set(name, p);
@@ -179,15 +221,20 @@ class Parser {
     const names = new Map(args);
     this.s.punctuation('{');
     const updates: Update[] = [];
+    let site: string | undefined;
     while (!this.s.tryKeyword('return')) {
       if (this.s.tryKeyword('update')) {
         updates.push(this.update(names));
         continue;
       }
+      if (this.s.tryKeyword('in')) {
+        site = this.s.tryKeyword('model') ? undefined : this.s.name('@');
+        continue;
+      }
       const name = this.s.name('%');
       if (names.has(name)) this.s.fail(`%${name} is there twice`);
       this.s.punctuation('=');
-      names.set(name, this.operation(names));
+      names.set(name, this.operation(names, site));
     }
     const values: Value[] = [];
     for (let i = 0; i < results; i++) {
@@ -209,7 +256,7 @@ class Parser {
     return { state, value };
   }
 
-  private operation(names: ReadonlyMap<string, Value>): Value {
+  private operation(names: ReadonlyMap<string, Value>, site: string | undefined): Value {
     const op = this.s.word();
     if (!isOpName(op) || OPS[op].type === null) return this.s.fail(`${op} is not an operator`);
     const inputs: Value[] = [];
@@ -237,7 +284,8 @@ class Parser {
       else if (given.has(key)) attrs[key] = given.get(key);
       else this.s.fail(`${op} needs the attribute ${key}`);
     }
-    const v = this.checked(() => make<OpName>(op, inputs, attrs as OpAttrs[OpName]));
+    const { about } = this.about(() => site);
+    const v = this.checked(() => make<OpName>(op, inputs, attrs as OpAttrs[OpName], about));
     if (!sameType(v.type, type)) this.s.fail(`${op} gives ${showType(v.type)} here, not ${showType(type)}`);
     return v;
   }

@@ -2,29 +2,36 @@
  * The readable form of a program. `parseModule` (text/parse.ts) reads it back:
  *
  *   module @flowers
- *   param @base.patch.weight : f32[768,3,16,16] frozen
+ *   adapter @base.fc@lora = lora on @base.fc at "flowers.peft" 120:165
+ *   param @base.patch.weight : f32[768,3,16,16] frozen in @base.patch
+ *   param @base.fc@lora.A : f32[8,768] trainable of @base.fc@lora in @base.fc
  *   func @infer(%image: f32[1,3,224,224]) -> logits: f32[1,102] {
+ *     in @base.patch
  *     %0 = conv2d %image, @base.patch.weight {stride = [16, 16], ...} : f32[1,768,14,14]
- *     return %0
+ *     in @base.fc
+ *     %1 = matmul %0, @base.fc@lora.A : f32[1,8] of @base.fc@lora
+ *     return %1
  *   }
  *
  * What a call makes of a state stands before the results: `update @adam.count = %7`.
- * A size may be a multiple of the batch: `f32[b,197,768]`. Parameters and scalar f32 constants stand where they are used. Origins are printed as comments on request and are not read.
+ * A size may be a multiple of the batch: `f32[b,197,768]`. Parameters and scalar f32 constants stand where they are used. What is known of a value besides what it computes
+ * stands behind its type, and the site that values come from above them (`in @site`, `in model` for none); places in a spec, which are for messages
+ * alone, are printed on request (`at "file" 12:40`).
  */
 import { isBatch, showSize } from '../batch.js';
-import { rootsOf, topological } from '../graph.js';
+import { isNumber, rootsOf, topological } from '../graph.js';
 import { ATTRS, type AttrKind } from '../ops/attrs.js';
 import { isDeclared } from '../ops/index.js';
 import { showType } from '../ops/shapes.js';
-import type { Elements, Func, Init, Module, Param, Value } from '../types.js';
+import type { About, Adapter, Elements, Func, Init, Module, Param, TextSpan, Value } from '../types.js';
 
 export { type ParseOptions, parseModule, TextError } from './parse.js';
 
 export interface PrintOptions {
   /** Constants with more elements than this are printed as their number only (default 64); reading such a text needs their data. */
   readonly maxData?: number;
-  /** Puts each value's scope or site behind it as a comment (default false). */
-  readonly origins?: boolean;
+  /** Prints the place in a spec that each value and parameter comes from (default false). */
+  readonly places?: boolean;
 }
 
 /** Shortest text that reads back as the same number. */
@@ -64,8 +71,20 @@ export function showAttrs(v: Value): string {
   return shown.length ? ` {${shown.join(', ')}}` : '';
 }
 
-const inline = (v: Value): boolean =>
-  isDeclared(v) || (v.op === 'constant' && v.attrs.dtype === 'f32' && v.attrs.shape.length === 0);
+const inline = (v: Value): boolean => isDeclared(v) || isNumber(v);
+
+const names = (list: readonly string[]): string => list.map((name) => showName('@', name)).join(', ');
+
+const showPlace = ({ file, start, end }: TextSpan): string => ` at ${JSON.stringify(file)} ${start}:${end}`;
+
+/** ` of @base.fc@lora inside @base.fc@dora at "a.peft" 12:40` */
+function showAbout({ owner, inside, at }: About, options: PrintOptions): string {
+  let text = '';
+  if (owner?.kind === 'adapter') text += ` of ${names(owner.ids)}`;
+  if (owner?.kind === 'mask') text += ` masks ${showName('@', owner.of)}`;
+  if (inside) text += ` inside ${names(inside)}`;
+  return at && options.places ? text + showPlace(at) : text;
+}
 
 /** The lines of a body, numbered from %0, and what each root is called. */
 function printBody(
@@ -73,25 +92,27 @@ function printBody(
   indent: string,
   options: PrintOptions,
 ): { lines: string[]; roots: string[] } {
-  const names = new Map<Value, string>();
+  const called = new Map<Value, string>();
   const lines: string[] = [];
   const nameOf = (v: Value): string => {
     if (v.op === 'param') return showName('@', v.attrs.name);
     if (v.op === 'input') return showName('%', v.attrs.name);
-    if (inline(v) && v.op === 'constant') return showNumber(v.attrs.value);
-    return names.get(v)!;
+    if (isNumber(v)) return showNumber(v.attrs.value);
+    return called.get(v)!;
   };
   let count = 0;
+  let site: string | undefined;
   for (const v of topological(roots)) {
     if (inline(v)) continue;
+    if (v.about?.site !== site) {
+      site = v.about?.site;
+      lines.push(`${indent}in ${site === undefined ? 'model' : showName('@', site)}`);
+    }
     const name = `%${count++}`;
-    names.set(v, name);
+    called.set(v, name);
     const operands = v.inputs.map(nameOf).join(', ');
-    const where = options.origins ? (v.origin?.scope ?? v.origin?.site) : undefined;
-    const comment = where ? ` // ${where.replaceAll('\n', ' ')}` : '';
-    lines.push(
-      `${indent}${name} = ${v.op}${operands && ` ${operands}`}${showAttrs(v)} : ${showType(v.type)}${comment}`,
-    );
+    const about = showAbout(v.about ?? {}, options);
+    lines.push(`${indent}${name} = ${v.op}${operands && ` ${operands}`}${showAttrs(v)} : ${showType(v.type)}${about}`);
   }
   return { lines, roots: roots.map(nameOf) };
 }
@@ -131,7 +152,8 @@ export function arrayName(data: Elements): 'f64' | 'f32' | 'i32' | 'u32' | 'u8' 
 }
 
 function printParam(p: Param, options: PrintOptions): string {
-  let text = `param ${showName('@', p.name)} : ${showType(p.type)} ${p.role}`;
+  let text = `param ${showName('@', p.name)} : ${showType(p.type)} ${p.role}${showAbout(p.about ?? {}, options)}`;
+  if (p.about?.site !== undefined) text += ` in ${showName('@', p.about.site)}`;
   if (p.init) text += ` = ${printInit(p.init, options)}`;
   if (p.data) {
     const all = p.data.length <= (options.maxData ?? 64);
@@ -141,11 +163,18 @@ function printParam(p: Param, options: PrintOptions): string {
   return text;
 }
 
-/** Parameter declarations in order, then the functions. */
+function printAdapter({ id, name, site, graft }: Adapter): string {
+  const on = site === undefined ? '' : ` on ${showName('@', site)}`;
+  return `adapter ${showName('@', id)} = ${showAttr(name)}${on}${graft ? showPlace(graft) : ''}`;
+}
+
+/** Adapters, then parameters, both in order, then the functions. */
 export function printModule(module: Module, options: PrintOptions = {}): string {
   return [
     `module ${showName('@', module.name)}`,
     '',
+    ...[...module.adapters.values()].map(printAdapter),
+    ...(module.adapters.size ? [''] : []),
     ...[...module.params.values()].map((p) => printParam(p, options)),
     ...(module.params.size ? [''] : []),
     [...module.funcs.values()].map((f) => printFunc(f, options)).join('\n'),

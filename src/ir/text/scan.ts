@@ -137,6 +137,13 @@ export class Scanner {
     return token === 'nan' ? Number.NaN : Number(token);
   }
 
+  /** `12:40` */
+  range(): readonly [start: number, end: number] {
+    const start = this.number();
+    this.punctuation(':');
+    return [start, this.number()];
+  }
+
   /** A number or a multiple of the batch: `3`, `b`, `197b`. */
   private size(): number {
     if (this.tryKeyword('b')) return BATCH;

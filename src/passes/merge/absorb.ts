@@ -3,13 +3,14 @@
  * gain and shift, s·LN(g, h) + t = LN(s·g, s·h + t), into a gain or shift that the model multiplies or adds itself, or below those, to
  * the layer that they follow. The operators of the model stay in their places.
  */
+import { isAdapters } from '../../ir/about.js';
 import { dependsOnInput, factorOf } from '../../ir/affine/parse.js';
 import { make, mapRoots, rewriteValues, rootsOf, users, withInputs } from '../../ir/graph.js';
 import { type Builder, makeBuilder } from '../../ir/ops/builder.js';
 import { type OpsWith, traitsOf } from '../../ir/ops/index.js';
 import { sameShape, sizeOf, tryBroadcast } from '../../ir/ops/shapes.js';
-import type { Func, Module, Origin, Value } from '../../ir/types.js';
-import { isAdapterParam, isStep } from '../values.js';
+import type { About, Func, Module, Value } from '../../ir/types.js';
+import { isStep } from '../values.js';
 
 type Norm = Extract<Value, { op: OpsWith<'holds', 'norm'> }>;
 
@@ -19,7 +20,7 @@ const isNorm = (v: Value): v is Norm => traitsOf(v).holds === 'norm';
 interface Change {
   readonly op: 'mul' | 'add';
   readonly by: Value;
-  readonly origin: Origin | undefined;
+  readonly about: About | undefined;
 }
 
 /** A change one operator further down: it is done (`value`), or it goes to `below`, and `above` puts the operator back. */
@@ -56,7 +57,7 @@ export function absorb(module: Module, func: Func, layout: 'keep' | 'free'): Fun
     },
   };
   const image = rewriteValues(rootsOf(func), (v, inputs) => {
-    const change = layout === 'free' || v.origin?.scope ? changeOf(v, inputs) : undefined;
+    const change = layout === 'free' || isAdapters(v) ? changeOf(v, inputs) : undefined;
     const made = change ? settle(place, change.x, change.change) : undefined;
     const value = made ?? withInputs(v, inputs);
     if (readers.get(v)!.length > 1 || results.has(v)) shared.add(value);
@@ -67,29 +68,29 @@ export function absorb(module: Module, func: Func, layout: 'keep' | 'free'): Fun
 
 function changeOf(v: Value, inputs: readonly Value[]): { readonly x: Value; readonly change: Change } | undefined {
   const [first, second] = inputs as [Value, Value];
-  const { origin } = v;
-  const b = builder(origin);
+  const { about } = v;
+  const b = builder(about);
   switch (v.op) {
     case 'mul':
     case 'add': {
       // Of two values that depend on the input the first is what the model computes, by the habit of adding an adapter to a layer.
       const [x, by] = dependsOnInput(first) ? [first, second] : [second, first];
       if (!dependsOnInput(x) || (v.op === 'mul' && dependsOnInput(by))) return undefined;
-      return { x, change: { op: v.op, by, origin } };
+      return { x, change: { op: v.op, by, about } };
     }
     case 'sub':
       if (!dependsOnInput(first)) return undefined;
-      return { x: first, change: { op: 'add', by: b.neg(second), origin } };
+      return { x: first, change: { op: 'add', by: b.neg(second), about } };
     case 'div':
       if (!dependsOnInput(first) || dependsOnInput(second)) return undefined;
-      return { x: first, change: { op: 'mul', by: b.div(1, second), origin } };
+      return { x: first, change: { op: 'mul', by: b.div(1, second), about } };
     default:
       return undefined;
   }
 }
 
-const builder = (origin: Origin | undefined): Builder =>
-  makeBuilder((op, inputs, attrs, own) => make(op, inputs, attrs, own ?? origin));
+const builder = (about: About | undefined): Builder =>
+  makeBuilder((op, inputs, attrs, own) => make(op, inputs, attrs, own ?? about));
 
 /** The value with the change done as far down as it goes; undefined where it does not move at all. */
 function settle(place: Place, x: Value, change: Change): Value | undefined {
@@ -105,7 +106,7 @@ function settle(place: Place, x: Value, change: Change): Value | undefined {
       next = moved.change;
       continue;
     }
-    value = moved ? moved.value : builder(next.origin)[next.op](value, next.by);
+    value = moved ? moved.value : builder(next.about)[next.op](value, next.by);
     done = true;
   }
   return above.reduceRight((made, put) => put(made), value);
@@ -117,8 +118,8 @@ function move({ held, take }: Place, x: Value, change: Change): Moved | undefine
     const value = dependsOnInput(change.by) ? undefined : intoNorm(x, change);
     return value && { value };
   }
-  if (!isStep(x) || x.origin?.scope || !fits(x, change.by)) return undefined;
-  const b = builder(change.origin);
+  if (!isStep(x) || isAdapters(x) || !fits(x, change.by)) return undefined;
+  const b = builder(change.about);
   const [first, second] = x.inputs as [Value, Value];
   const [y, other] = !second || dependsOnInput(first) ? [first, second] : [second, first];
   if (!sameShape(y.type.shape, x.type.shape) || (other && dependsOnInput(other))) return undefined;
@@ -162,7 +163,7 @@ const invertible = (x: number): boolean => Number.isFinite(x) && Number.isFinite
 function held(module: Module, constant: Value): boolean {
   let x = constant;
   while (traitsOf(x).moves === 'once' && sizeOf(x.type.shape) === sizeOf(x.inputs[0]!.type.shape)) x = x.inputs[0]!;
-  return x.op === 'param' && !isAdapterParam(x.attrs.name) && module.params.get(x.attrs.name)?.role !== 'constant';
+  return x.op === 'param' && !x.about?.owner && module.params.get(x.attrs.name)?.role !== 'constant';
 }
 
 /** Whether `by` can be joined with a value without making it larger. */
@@ -171,8 +172,8 @@ function fits(value: Value, by: Value): boolean {
   return both !== undefined && sameShape(both, value.type.shape);
 }
 
-function intoNorm(norm: Norm, { op, by, origin }: Change): Value | undefined {
-  const b = builder(origin);
+function intoNorm(norm: Norm, { op, by, about }: Change): Value | undefined {
+  const b = builder(about);
   const { shape } = norm.type;
   if (norm.inputs.slice(1).some(dependsOnInput) || !fits(norm, by)) return undefined;
   const axis = traitsOf(norm).channels === 'last' ? shape.length - 1 : 1;

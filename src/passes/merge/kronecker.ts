@@ -2,6 +2,7 @@
  * Adapters kept as factors: weights that are sums of a layer's own and an adapter's are taken apart, `W + D` becomes `x·Wᵀ + x·Dᵀ`, and
  * the adapter's part is applied factor by factor. Of a Kronecker product nothing of its size is ever made.
  */
+import { adaptersOf, ownedBy } from '../../ir/about.js';
 import { apply, applyCost, materialise } from '../../ir/affine/apply.js';
 import {
   cols,
@@ -20,9 +21,9 @@ import { mapRoots, rewriteValues, rootsOf, withInputs } from '../../ir/graph.js'
 import { Interner } from '../../ir/intern.js';
 import type { Builder } from '../../ir/ops/builder.js';
 import type { Func, Value } from '../../ir/types.js';
-import { adaptersOf, belonging, leftOf, ownersIn } from '../owners.js';
+import { leftOf, ownersIn } from '../owners.js';
 import { overFunc, type Pass } from '../pass.js';
-import { readsBase, withOrigin } from '../values.js';
+import { readsBase, withAbout } from '../values.js';
 
 export const kronecker: Pass = {
   name: 'kronecker',
@@ -47,8 +48,8 @@ function apart(interner: Interner, v: Value): Value | undefined {
   if (dependsOnInput(weight) || !dependsOnInput(x) || weight.type.shape.length !== 2) return undefined;
   const owners = ownersIn([weight]);
   if (owners.size === 0) return undefined;
-  const among = [adaptersOf(v.origin), v.origin?.inside ?? [], [...owners]].find((a) => a.length > 0)!;
-  const constants = withOrigin(interner, belonging(v.origin, among)).b;
+  const among = [adaptersOf(v.about), v.about?.inside ?? [], [...owners]].find((a) => a.length > 0)!;
+  const constants = withAbout(interner, ownedBy(v.about, among)).b;
   const read = matrixOf(constants, weight);
   const whole = v.op === 'linear' ? read : transposed(constants, read);
   // A scale of the rows that an adapter brought stays outside: inside it would be multiplied into the model's weight.
@@ -57,12 +58,12 @@ function apart(interner: Interner, v: Value): Value | undefined {
   if (added.kind === 'zero') return undefined;
   const beside = [materialise(constants, added), ...(scaled ? [whole.left.scale] : [])];
   const left = leftOf(among, own.kind === 'zero' ? [] : [materialise(constants, own)], beside);
-  const { b } = withOrigin(interner, belonging(v.origin, left));
+  const { b } = withAbout(interner, ownedBy(v.about, left));
   const followed = holdsKron(added) || applyCost(added) < added.out * added.in;
   const delta = followed ? apply(b, added, x) : b.linear(x, materialise(b, added));
   if (own.kind === 'zero' && !followed) return undefined;
   const base = (withBias: Value | undefined): Value | undefined =>
-    own.kind === 'zero' ? undefined : withOrigin(interner, v.origin).b.linear(x, materialise(b, own), withBias);
+    own.kind === 'zero' ? undefined : withAbout(interner, v.about).b.linear(x, materialise(b, own), withBias);
   if (!scaled) {
     const layer = base(bias);
     return layer ? b.add(layer, delta) : bias ? b.add(delta, bias) : delta;

@@ -1,10 +1,10 @@
 /** Says, for each adapter of which something is left, which operator stands in its way. */
+import { adaptersOf } from '../../ir/about.js';
 import { dependsOnInput } from '../../ir/affine/parse.js';
 import { isRuled } from '../../ir/affine/rules.js';
 import { topological } from '../../ir/graph.js';
 import { isView } from '../../ir/ops/index.js';
 import type { Value } from '../../ir/types.js';
-import { adaptersOf } from '../owners.js';
 import type { ObstacleNote, PassContext } from '../pass.js';
 import { below, type Solution } from './regions.js';
 
@@ -21,27 +21,24 @@ export function noteObstacles(
   for (const v of order) {
     for (const x of v.inputs) readers.set(x, [...(readers.get(x) ?? []), v]);
     if (!dependsOnInput(v)) continue;
-    for (const scope of adaptersOf(v.origin)) left.set(scope, [...(left.get(scope) ?? []), v]);
+    for (const id of adaptersOf(v.about)) left.set(id, [...(left.get(id) ?? []), v]);
   }
   const why = new Map<string, ObstacleNote>();
   for (const [v, end] of s.ends) {
-    for (const scope of adaptersOf(v.origin)) if (!why.has(scope)) why.set(scope, noteOf(end.value, end.reason));
+    for (const id of adaptersOf(v.about)) if (!why.has(id)) why.set(id, noteOf(end.value, end.reason));
   }
-  for (const [scope, values] of left) {
-    ctx.notes.obstacles.set(
-      scope,
-      why.get(scope) ?? outside(scope, values, readers, (v) => reasonOf(before.get(v) ?? v, s)),
-    );
+  for (const [id, values] of left) {
+    ctx.notes.obstacles.set(id, why.get(id) ?? outside(id, values, readers, (v) => reasonOf(before.get(v) ?? v, s)));
   }
 }
 
 function noteOf(v: Value, reason: string): ObstacleNote {
-  return { op: v.op, reason, ...(v.origin ? { origin: v.origin } : {}) };
+  return { op: v.op, reason, ...(v.about?.at ? { at: v.about.at } : {}) };
 }
 
 /** The adapter itself is affine: what reads it is not, and no layer lies between. */
 function outside(
-  scope: string,
+  adapter: string,
   values: readonly Value[],
   readers: ReadonlyMap<Value, readonly Value[]>,
   reason: (reader: Value) => string,
@@ -51,7 +48,7 @@ function outside(
   for (const v of queue) {
     for (const r of readers.get(v) ?? []) {
       if (seen.has(r)) continue;
-      if (!adaptersOf(r.origin).includes(scope) && !isView(r) && r.op !== 'add') {
+      if (!adaptersOf(r.about).includes(adapter) && !isView(r) && r.op !== 'add') {
         return { ...noteOf(r, reason(r)), outside: true };
       }
       seen.add(r);

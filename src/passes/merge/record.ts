@@ -1,10 +1,10 @@
 /** A merged region on record: the same function of what it reads, before and after, so that it can be checked with numbers. */
 
+import { adaptersOf } from '../../ir/about.js';
 import { dependsOnInput } from '../../ir/affine/parse.js';
 import { input, rewriteValues, withInputs } from '../../ir/graph.js';
 import { costOf } from '../../ir/ops/cost.js';
 import type { Func, Value } from '../../ir/types.js';
-import { adaptersOf } from '../owners.js';
 import type { Region } from '../pass.js';
 import { isLayer, stretch } from '../values.js';
 import { below } from './regions.js';
@@ -15,12 +15,12 @@ export function regionOf(anchor: Value, after: Value, stop: (v: Value) => boolea
   const ends = commonEnds(anchor, after, stop);
   const old = stretch([anchor], stop);
   const fresh = stretch([after], stop);
-  const scopes = new Set(old.flatMap((v) => adaptersOf(v.origin)));
+  const adapters = new Set(old.flatMap((v) => adaptersOf(v.about)));
   const flops = (values: readonly Value[]): number => values.reduce((n, v) => n + costOf(v).flops, 0);
   const layer = old.find(isLayer) ?? anchor;
   return {
-    site: layer.origin?.site ?? anchor.origin?.site ?? '',
-    scopes: [...scopes],
+    site: layer.about?.site ?? anchor.about?.site ?? '',
+    adapters: [...adapters],
     before: functionOf('before', anchor, ends, args),
     after: functionOf('after', after, ends, args),
     flopsBefore: flops(old),

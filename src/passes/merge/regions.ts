@@ -6,6 +6,7 @@
  * be an anchor too is the caller's choice by cost (`cuts`).
  */
 
+import { isAdapters } from '../../ir/about.js';
 import { channelAxis } from '../../ir/affine/affine.js';
 import { channelsOf } from '../../ir/affine/channels.js';
 import { type Form, isObstacle, type Obstacle, obstacle, plain, type Scope } from '../../ir/affine/form.js';
@@ -58,7 +59,7 @@ export function fixedAnchors(order: readonly Value[], results: readonly Value[])
  */
 export function ownSteps(values: Iterable<Value>): Set<Value> {
   const found = new Set<Value>();
-  for (const v of values) if (isStep(v) && !v.origin?.scope) found.add(v);
+  for (const v of values) if (isStep(v) && !isAdapters(v)) found.add(v);
   return found;
 }
 
@@ -141,8 +142,8 @@ export function solve(
       // Along several axes a form has nothing to end at: the operator that joins them does.
       group: (v, axes) =>
         anchors.has(v) || ends.has(v) || closed.has(v) || v.op === 'input' ? apart(v) : groupOf(v, axes),
-      // What has no origin the algebra made itself: an operand that is broadcast.
-      mixes: (v) => layout === 'free' || !v.origin || v.origin.scope !== undefined,
+      // Of what the algebra made itself, an operand that is broadcast, no site is known.
+      mixes: (v) => layout === 'free' || isAdapters(v) || v.about?.site === undefined,
       form: (v, axis) => (anchors.has(v) || ends.has(v) || v.op === 'input' ? plain(v, axis) : formOf(v, axis)),
     };
     // `wanted` grows while it is walked; a set's iteration meets what is added.

@@ -5,14 +5,15 @@
  * Nothing here knows a method. Regions without adapters are left alone unless the layout is free.
  */
 
+import { adaptersOf, isAdapters, ownedBy } from '../../ir/about.js';
 import { arranged, flatShape } from '../../ir/affine/operator.js';
 import { dependsOnInput } from '../../ir/affine/parse.js';
 import { mapRoots, rewriteValues, rootsOf, topological, withInputs } from '../../ir/graph.js';
 import { Interner } from '../../ir/intern.js';
 import type { Func, Value } from '../../ir/types.js';
-import { adaptersOf, belonging, leftOf } from '../owners.js';
+import { leftOf } from '../owners.js';
 import { overFunc, type Pass, type PassContext } from '../pass.js';
-import { isLayer, isTouched, readsBase, reorigin, stretch, weightOfCost, withOrigin } from '../values.js';
+import { isLayer, isTouched, readsBase, reowned, stretch, weightOfCost, withAbout } from '../values.js';
 import { absorb } from './absorb.js';
 import { noteObstacles } from './obstacles.js';
 import { realise } from './realise.js';
@@ -86,7 +87,7 @@ function closedSteps(
   const choices = chooseAll(interner, apart, ctx);
   const left = new Set<Value>();
   for (const [anchor, choice] of choices) {
-    if (!choice.clean && stretch([anchor], stopAt(apart, anchor)).some((v) => v.origin?.scope)) left.add(anchor);
+    if (!choice.clean && stretch([anchor], stopAt(apart, anchor)).some(isAdapters)) left.add(anchor);
   }
   if (left.size === 0) return closed;
   const through = solved(new Set());
@@ -119,12 +120,12 @@ function choose(interner: Interner, anchor: Value, s: Solution, ctx: PassContext
   const stop = stopAt(s, anchor);
   const inner = stretch([anchor], stop);
   if (ctx.layout === 'keep' && !inner.some(isTouched)) return asIs;
-  const scoped = inner.find((v) => v.origin?.scope);
+  const scoped = inner.find(isAdapters);
   const layer = inner.find(isLayer) ?? anchor;
   const foreign = (c: Value): boolean => !readsBase(c);
   // New values count as the adapter's until the region turns out to be clean.
-  const origin = { ...layer.origin, ...(scoped ? { scope: scoped.origin!.scope! } : {}) };
-  const tools = withOrigin(interner, origin);
+  const about = scoped ? { ...layer.about, owner: scoped.about!.owner! } : layer.about;
+  const tools = withAbout(interner, about);
   const several = axes.length > 1;
   const shape = several ? flatShape(anchor, axes) : anchor.type.shape;
   const flat = realise(tools, form, shape, several ? shape.length - 1 : axes[0]!, foreign, ctx.adapters);
@@ -152,7 +153,7 @@ function leftIn(old: readonly Value[], fresh: readonly Value[]): readonly string
   const layers = fresh.filter(isLayer);
   const grown = layers.length > old.filter(isLayer).length;
   const own = new Set(grown ? [] : layers);
-  const among = old.flatMap((v) => [...adaptersOf(v.origin), ...(own.size > 0 ? (v.origin?.inside ?? []) : [])]);
+  const among = old.flatMap((v) => [...adaptersOf(v.about), ...(own.size > 0 ? (v.about?.inside ?? []) : [])]);
   const constants = (values: readonly Value[]): Value[] =>
     values.flatMap((v) => v.inputs.filter((x) => !dependsOnInput(x)));
   return leftOf([...new Set(among)], constants([...own]), constants(fresh.filter((v) => !own.has(v))));
@@ -286,7 +287,7 @@ function rebuild(results: readonly Value[], choices: ReadonlyMap<Value, Choice>,
   const owners = new Map<Value, readonly string[]>();
   for (const [anchor, { value, clean, left }] of choices) {
     if (!clean && !left) continue;
-    for (const v of stretch([value], stopAt(s, anchor))) if (v.origin?.scope) owners.set(v, clean ? [] : left!);
+    for (const v of stretch([value], stopAt(s, anchor))) if (isAdapters(v)) owners.set(v, clean ? [] : left!);
   }
   const images = new Map<Value, Value>();
   // Depth-first; an anchor's choice may read the anchor itself, which inside of it is copied.
@@ -317,7 +318,7 @@ function rebuild(results: readonly Value[], choices: ReadonlyMap<Value, Choice>,
         v,
         v.inputs.map((x) => images.get(x)!),
       );
-      const made = owners.has(v) ? reorigin(copy, belonging(v.origin, owners.get(v)!)) : copy;
+      const made = owners.has(v) ? reowned(copy, ownedBy(v.about, owners.get(v)!)) : copy;
       images.set(v, made);
       before.set(made, v);
     }

@@ -1,11 +1,12 @@
 /** What became of each adapter, as data and as diagnostics. */
 import { diagnostic, type Place } from '../../diagnostics/catalogue.js';
 import type { Diagnostic, Label } from '../../diagnostics/types.js';
+import { adaptersOf } from '../../ir/about.js';
 import { dependsOnInput } from '../../ir/affine/parse.js';
 import { rootsOf, topological } from '../../ir/graph.js';
 import { costOf } from '../../ir/ops/cost.js';
-import type { Module, Origin, Value } from '../../ir/types.js';
-import { adaptersOf, ownersIn } from '../owners.js';
+import type { Adapter, Module, TextSpan, Value } from '../../ir/types.js';
+import { ownersIn } from '../owners.js';
 import type { AdapterOutcome, MergeReport, PassContext } from '../pass.js';
 
 /** @param names of the functions that the passes worked on */
@@ -15,17 +16,19 @@ export function reportOf(module: Module, names: readonly string[], ctx: PassCont
   let [all, beside] = [0, 0];
   for (const v of values) {
     if (!dependsOnInput(v)) continue;
-    const scopes = adaptersOf(v.origin);
-    for (const scope of scopes) left.add(scope);
+    const ids = adaptersOf(v.about);
+    for (const id of ids) left.add(id);
     const { flops } = costOf(v);
     all += flops;
-    if (scopes.length > 0) beside += flops;
+    if (ids.length > 0) beside += flops;
   }
-  const adapters = [...ctx.scopes.keys()].map((scope): AdapterOutcome => {
-    if (!left.has(scope)) return { scope, state: 'merged' };
-    if (ctx.adapters === 'factored') return { scope, state: 'factored' };
-    const obstacle = ctx.notes.obstacles.get(scope);
-    return { scope, state: 'kept', ...(obstacle ? { obstacle } : {}) };
+  const adapters = [...module.adapters.values()].flatMap(({ id, name, site }): AdapterOutcome[] => {
+    if (site === undefined) return [];
+    const which = { id, name, site };
+    if (!left.has(id)) return [{ ...which, state: 'merged' }];
+    if (ctx.adapters === 'factored') return [{ ...which, state: 'factored' }];
+    const obstacle = ctx.notes.obstacles.get(id);
+    return [{ ...which, state: 'kept', ...(obstacle ? { obstacle } : {}) }];
   });
   return {
     adapters,
@@ -33,46 +36,34 @@ export function reportOf(module: Module, names: readonly string[], ctx: PassCont
     regions: ctx.notes.regions,
     replaced: ctx.notes.replaced,
     diagnostics: [
-      ...keptDiagnostics(adapters, ctx),
+      ...keptDiagnostics(adapters, module, ctx),
       ...biasDiagnostics(module, ctx),
-      ...unfactoredDiagnostics(adapters, insideOfWeights(module, values), ctx),
+      ...unfactoredDiagnostics(adapters, insideOfWeights(module, values), module, ctx),
     ],
   };
 }
 
-function labelAt(origin: Origin | undefined, text: string): Label | undefined {
-  if (origin?.file === undefined || origin.start === undefined || origin.end === undefined) return undefined;
-  return { span: { file: origin.file, start: origin.start, end: origin.end }, text };
-}
+const labelAt = (at: TextSpan | undefined, text: string): Label | undefined => at && { span: at, text };
 
 /**
  * The cause and the statement that put the adapter there. The statement comes first where the cause is in another file: nobody can change
  * the library, and in a spec of many statements only the statement says which adapter is meant.
  */
-function placeOf(cause: Label | undefined, scope: string, ctx: PassContext): Place {
-  const graft = ctx.scopes.get(scope)?.graft;
-  const name = scope.slice(scope.lastIndexOf('@') + 1);
-  const statement: Label | undefined = graft && { span: graft, text: `this puts \`${name}\` there` };
+function placeOf(cause: Label | undefined, adapter: Adapter | undefined): Place {
+  const graft = adapter?.graft;
+  const statement = labelAt(graft, `this puts \`${adapter?.name}\` there`);
   const [primary, ...secondary] = [cause, statement]
     .filter((l) => l !== undefined)
     .sort((a, b) => Number(b.span.file === graft?.file) - Number(a.span.file === graft?.file));
   return primary ? { primary, secondary } : {};
 }
 
-/** `@lora` of `base.blocks.3.attn.qkv@lora`, told apart by the statement that put it there. */
-function kindOf(scope: string, ctx: PassContext): string {
-  const graft = ctx.scopes.get(scope)?.graft;
-  return [scope.slice(scope.lastIndexOf('@')), graft?.file, graft?.start].join('\n');
-}
+/** Adapters of one statement that are called the same. */
+const kindOf = (adapter: Adapter | undefined): string =>
+  [adapter?.name, adapter?.graft?.file, adapter?.graft?.start].join('\n');
 
 /** `base.blocks.3.mlp` as a selector writes it: `base.blocks[3].mlp`. */
 const sitePath = (key: string): string => key.replaceAll(/\.(\d+)(?=\.|$)/g, '[$1]');
-
-/** `base.blocks.3.attn.qkv@lora2`: an adapter and where it is. */
-function parts(scope: string): { readonly adapter: string; readonly site: string } {
-  const at = scope.lastIndexOf('@');
-  return { adapter: scope.slice(at + 1), site: sitePath(scope.slice(0, at)) };
-}
 
 /** One of each kind, and the sites of all: twelve blocks with one adapter have one reason, which is said once. */
 function grouped<T>(
@@ -88,20 +79,19 @@ function grouped<T>(
   });
 }
 
-const siteOf = ({ scope }: AdapterOutcome): string => parts(scope).site;
+const siteOf = ({ site }: AdapterOutcome): string => sitePath(site);
 
-function keptDiagnostics(adapters: readonly AdapterOutcome[], ctx: PassContext): Diagnostic[] {
+function keptDiagnostics(adapters: readonly AdapterOutcome[], module: Module, ctx: PassContext): Diagnostic[] {
   const kept = adapters.filter((a) => a.state === 'kept' && a.obstacle);
-  const kind = ({ scope, obstacle }: AdapterOutcome) => {
-    const { op, reason, origin, outside } = obstacle!;
-    if (outside) return kindOf(scope, ctx);
-    return [kindOf(scope, ctx), op, reason, origin?.file, origin?.start, origin?.end].join('\n');
+  const kind = ({ id, obstacle }: AdapterOutcome) => {
+    const { op, reason, at, outside } = obstacle!;
+    const adapter = kindOf(module.adapters.get(id));
+    return outside ? adapter : [adapter, op, reason, at?.file, at?.start, at?.end].join('\n');
   };
-  return grouped(kept, kind, siteOf).map(({ first: { scope, obstacle }, sites }) => {
-    const { op, reason, origin } = obstacle!;
-    const cause = labelAt(origin, `${op} ends what can merge`) ?? labelAt(ctx.scopes.get(scope), 'this adapter stays');
-    const { adapter } = parts(scope);
-    return diagnostic('ESP0401', { adapter, site: sites, op, reason }, placeOf(cause, scope, ctx));
+  return grouped(kept, kind, siteOf).map(({ first: { id, name, obstacle }, sites }) => {
+    const { op, reason, at } = obstacle!;
+    const cause = labelAt(at, `${op} ends what can merge`) ?? labelAt(ctx.places.get(id), 'this adapter stays');
+    return diagnostic('ESP0401', { adapter: name, site: sites, op, reason }, placeOf(cause, module.adapters.get(id)));
   });
 }
 
@@ -110,16 +100,16 @@ function biasDiagnostics(module: Module, ctx: PassContext): Diagnostic[] {
     .filter((r) => r.newBias)
     .map((r) => ({
       layer: sitePath(r.site) || module.name,
-      scope: r.scopes.find((s) => ctx.scopes.get(s)?.file !== undefined) ?? '',
+      id: r.adapters.find((a) => ctx.places.has(a)) ?? '',
     }));
   const groups = grouped(
     made,
-    ({ scope }) => kindOf(scope, ctx),
+    ({ id }) => kindOf(module.adapters.get(id)),
     ({ layer }) => layer,
   );
-  return groups.map(({ first: { scope }, sites }) => {
-    const cause = labelAt(ctx.scopes.get(scope), 'its shift made the bias');
-    return diagnostic('ESP0402', { layer: sites }, placeOf(cause, scope, ctx));
+  return groups.map(({ first: { id }, sites }) => {
+    const cause = labelAt(ctx.places.get(id), 'its shift made the bias');
+    return diagnostic('ESP0402', { layer: sites }, placeOf(cause, module.adapters.get(id)));
   });
 }
 
@@ -129,9 +119,9 @@ function insideOfWeights(module: Module, values: readonly Value[]): Set<string> 
   const expression = (x: Value): Value => (x.op === 'param' ? (prepared.get(x.attrs.name) ?? x) : x);
   const inside = new Set<string>();
   for (const v of values) {
-    if (!v.origin?.inside) continue;
+    if (!v.about?.inside) continue;
     const weights = v.inputs.filter((x) => !dependsOnInput(x)).flatMap((x) => topological([x]).map(expression));
-    if (ownersIn(weights).size > 0) for (const scope of v.origin.inside) inside.add(scope);
+    if (ownersIn(weights).size > 0) for (const id of v.about.inside) inside.add(id);
   }
   return inside;
 }
@@ -140,13 +130,14 @@ function insideOfWeights(module: Module, values: readonly Value[]): Set<string> 
 function unfactoredDiagnostics(
   adapters: readonly AdapterOutcome[],
   inside: ReadonlySet<string>,
+  module: Module,
   ctx: PassContext,
 ): Diagnostic[] {
   if (ctx.adapters !== 'factored') return [];
-  const merged = adapters.filter((a) => a.state === 'merged' && inside.has(a.scope));
-  const kind = ({ scope }: AdapterOutcome) => kindOf(scope, ctx);
-  return grouped(merged, kind, siteOf).map(({ first: { scope }, sites }) => {
-    const cause = labelAt(ctx.scopes.get(scope), 'this adapter is part of a weight');
-    return diagnostic('ESP0406', { adapter: parts(scope).adapter, site: sites }, placeOf(cause, scope, ctx));
+  const merged = adapters.filter((a) => a.state === 'merged' && inside.has(a.id));
+  const kind = ({ id }: AdapterOutcome) => kindOf(module.adapters.get(id));
+  return grouped(merged, kind, siteOf).map(({ first: { id, name }, sites }) => {
+    const cause = labelAt(ctx.places.get(id), 'this adapter is part of a weight');
+    return diagnostic('ESP0406', { adapter: name, site: sites }, placeOf(cause, module.adapters.get(id)));
   });
 }

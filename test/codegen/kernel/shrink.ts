@@ -111,7 +111,7 @@ class Renaming {
     switch (v.op) {
       case 'reshape':
       case 'broadcast':
-        return make(v.op, inputs, { shape: this.shape(v.attrs.shape) }, v.origin);
+        return make(v.op, inputs, { shape: this.shape(v.attrs.shape) }, v.about);
       case 'linear':
       case 'transpose':
         return withInputs(v, inputs);

@@ -89,7 +89,7 @@ describe('shifted-window attention', () => {
 describe('stacked adapters', () => {
   it('nest in statement order, and the outer one reads the merged weight', () => {
     const e = fixture('stacked', {});
-    const scopes = e.adapters.map((a) => a.scope);
+    const scopes = e.adapters.map((a) => a.id);
     expect(scopes).toEqual(['base.fc1@alore', 'base.fc1@lora', 'base.fc1@dora', 'base.fc2.a@lora', 'base.fc2@dora']);
     const x = wave([3, 8]);
     const w = (name: string, shape: number[], step: number) => ({ [name]: wave(shape, step) });
@@ -167,8 +167,8 @@ describe('sites that are not layers', () => {
 
   it('an adapter on a labelled stretch, its layers under its own name', () => {
     const e = fixture('branches', { model: 'Labelled' });
-    expect(e.adapters[0]!.scope).toBe('base.blocks.0.mlp_branch@adaptformer');
-    expect(e.adapters[0]!.params).toEqual(
+    expect(e.adapters[0]!.id).toBe('base.blocks.0.mlp_branch@adaptformer');
+    expect(Object.values(e.adapters[0]!.params)).toEqual(
       ['down.weight', 'down.bias', 'up.weight', 'up.bias'].map((p) => `base.blocks.0.mlp_branch@adaptformer.${p}`),
     );
     // `up` starts at zero, so nothing changes at first; with another `up` it does.
@@ -179,7 +179,7 @@ describe('sites that are not layers', () => {
 
   it('VPT puts prompts inside of the list of blocks, or inside of each block', () => {
     const shallow = fixture('branches', { model: 'Prompts' });
-    expect(shallow.adapters.map((a) => a.scope)).toEqual(['base.blocks@vpt']);
+    expect(shallow.adapters.map((a) => a.id)).toEqual(['base.blocks@vpt']);
     expect(maxDifference(run(shallow, { pixels }).get('logits')!, plain())).toBeGreaterThan(1e-4);
     const deep = fixture('branches', { model: 'DeepPrompts' });
     expect(count(deep, (n) => n.includes('@vpt'))).toBe(2 * 3 * 8);
@@ -190,7 +190,7 @@ describe('sites that are not layers', () => {
     const own = [...e.module.params.keys()].filter((n) => n.includes('@'));
     expect(own.filter((n) => n.endsWith('.U') || n.endsWith('.V'))).toEqual(['base@fact_tt.U', 'base@fact_tt.V']);
     expect(own.filter((n) => n.endsWith('.core'))).toHaveLength(6);
-    expect(e.adapters.every((a) => a.params.includes('base@fact_tt.U'))).toBe(true);
+    expect(e.adapters.every((a) => Object.values(a.params).includes('base@fact_tt.U'))).toBe(true);
   });
 });
 

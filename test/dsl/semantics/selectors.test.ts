@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { good, wrongs } from './helper.js';
 import { TINY, tiny } from './tiny.js';
 
-const sitesOf = (body: string) => tiny(body).adapters.map((a) => a.scope.replace(/@.*/, '').replace('base.', ''));
+const sitesOf = (body: string) => tiny(body).adapters.map((a) => a.site.replace('base.', ''));
 
 describe('selectors', () => {
   it.each([
@@ -41,7 +41,7 @@ model M(from: int = 2, deep: bool = true, kind: plain | fancy = plain) {
     expect(good(text).adapters).toHaveLength(2);
     expect(good(text, { set: { from: '1' } }).adapters).toHaveLength(3);
     const other = good(text, { set: { deep: 'false', kind: 'fancy' } });
-    expect(other.adapters.map((a) => a.scope)).toEqual(['base.norm@ssf']);
+    expect(other.adapters.map((a) => a.id)).toEqual(['base.norm@ssf']);
     expect(other.module.params.get('base.norm.weight')!.role).toBe('trainable');
   });
 });

@@ -134,7 +134,7 @@ describe('files', () => {
     };
     const text = `use std\nuse "./lib/mine.peft"\n${TINY}\nmodule Mlp(n: int) {\n  forward(x) { x }\n}\nmodel M {\n  base = tiny()\n  adapt base.blocks[0].mlp.fc1 with mine()\n}`;
     const e = good(text, { files });
-    expect(e.adapters[0]!.params).toEqual(['base.blocks.0.mlp.fc1@mine.inner.g']);
+    expect(Object.values(e.adapters[0]!.params)).toEqual(['base.blocks.0.mlp.fc1@mine.inner.g']);
     // A used file's own uses are its own affair, and the library keeps using its own Mlp.
     expect(
       wrongs('use "./lib/mine.peft"\nmodule A(n: int) {\n  h = Helper(n)\n  forward(x) { h(x) }\n}\n', { files })[0]!

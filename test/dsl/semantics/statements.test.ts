@@ -23,7 +23,7 @@ describe('for', () => {
     }
     prune base.blocks[i].attn.proj with magnitude(sparsity: 0.25 * (i + 1))
   }`);
-    expect(e.adapters.map((a) => a.scope)).toEqual(['base.blocks.0.mlp.fc1@lora', 'base.blocks.2.mlp.fc1@lora']);
+    expect(e.adapters.map((a) => a.id)).toEqual(['base.blocks.0.mlp.fc1@lora', 'base.blocks.2.mlp.fc1@lora']);
     expect(e.prune.map((p) => [p.targets[0]!.site, p.sparsity])).toEqual([
       ['base.blocks[0].attn.proj', 0.25],
       ['base.blocks[1].attn.proj', 0.5],

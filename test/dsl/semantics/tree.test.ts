@@ -1,10 +1,14 @@
 /** What elaboration makes: the tree of modules, the names and roles of parameters, inputs and results. */
 import { describe, expect, it } from 'vitest';
 import type { SiteNode } from '../../../src/dsl/elaborated.js';
+import { isAdapters } from '../../../src/ir/about.js';
+import { dependsOnInput } from '../../../src/ir/affine/parse.js';
 import { BATCH } from '../../../src/ir/batch.js';
+import { rootsOf, topological } from '../../../src/ir/graph.js';
 import { moduleAt } from '../../../src/ir/run/samples.js';
 import { maxDifference, tensor } from '../../../src/ir/run/tensor.js';
 import type { Module } from '../../../src/ir/types.js';
+import { verifyModule } from '../../../src/ir/verify.js';
 import { run } from './helper.js';
 import { tiny } from './tiny.js';
 
@@ -42,26 +46,28 @@ describe('the tree', () => {
       ['base.blocks[1].attn.qkv.k', 'part'],
       ['base.blocks[1].attn.qkv.v', 'part'],
     ]);
-    expect(qkv.children[0]!.adapters[0]!.params).toEqual([
-      'base.blocks.1.attn.qkv.q@lora.A',
-      'base.blocks.1.attn.qkv.q@lora.B',
-    ]);
+    expect(qkv.children[0]!.adapters[0]!.params).toEqual({
+      A: 'base.blocks.1.attn.qkv.q@lora.A',
+      B: 'base.blocks.1.attn.qkv.q@lora.B',
+    });
     expect(find(e.root, 'base.blocks')!.kind).toBe('list');
     expect(find(e.root, 'base.blocks[0].mlp_branch')!.kind).toBe('label');
     expect(find(e.root, 'base')!.params).toEqual({ cls_token: 'base.cls_token', pos_embed: 'base.pos_embed' });
   });
 
-  it('gives every value its place, its site and its scope', () => {
-    const values = new Set<string>();
-    const seen = new Set<unknown>();
-    const visit = (v: { inputs: readonly unknown[]; origin?: { scope?: string; file?: string } }) => {
-      if (seen.has(v)) return;
-      seen.add(v);
-      if (v.origin?.scope) values.add(v.origin.scope);
-      for (const x of v.inputs) visit(x as typeof v);
-    };
-    for (const r of e.module.funcs.get('infer')!.results) visit(r.value);
-    expect([...values]).toEqual(['base.blocks.1.attn.qkv.q@lora']);
+  it('says of every value whose it is, at which site, and where it is written', () => {
+    const values = topological(rootsOf(e.module.funcs.get('infer')!));
+    const id = 'base.blocks.1.attn.qkv.q@lora';
+    const own = values.filter(isAdapters);
+    expect(own.length).toBeGreaterThan(2);
+    for (const v of own) expect(v.about).toMatchObject({ owner: { ids: [id] }, site: 'base.blocks.1.attn.qkv.q' });
+    expect(e.module.adapters.get(id)).toMatchObject({ id, name: 'lora', site: 'base.blocks.1.attn.qkv.q' });
+    const { file, start, end } = e.module.adapters.get(id)!.graft!;
+    expect(file).toBe('spec.peft');
+    expect(end - start).toBe('adapt base.blocks[1].attn.qkv.q with lora(rank: 2)'.length);
+    const placed = values.filter((v) => v.op !== 'input' && dependsOnInput(v));
+    expect(placed.filter((v) => !v.about?.at).map((v) => v.op)).toEqual([]);
+    expect(verifyModule(e.module)).toEqual([]);
   });
 
   it('makes tuned parameters trainable and leaves the rest frozen', () => {
@@ -76,7 +82,7 @@ describe('the tree', () => {
 
   it('numbers a second adapter of one name on one site', () => {
     const twice = tiny('  adapt base.norm with ssf()\n  adapt base.norm with ssf()');
-    expect(twice.adapters.map((a) => [a.name, a.scope])).toEqual([
+    expect(twice.adapters.map((a) => [a.name, a.id])).toEqual([
       ['ssf', 'base.norm@ssf'],
       ['ssf2', 'base.norm@ssf2'],
     ]);

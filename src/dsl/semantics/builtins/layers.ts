@@ -64,7 +64,7 @@ const linear: LayerType = {
         axis: -1,
         weighted: true,
         detail: `${s.in} -> ${s.parts ? `${s.out} (${s.parts.map(([n]) => n).join(', ')})` : s.out}`,
-        run: ({ x, weight, bias, origin }) => make('linear', list(x, weight, bias), {}, origin),
+        run: ({ x, weight, bias, about }) => make('linear', list(x, weight, bias), {}, about),
       },
       params: [
         { name: 'weight', shape: [s.out, s.in], init: startArg(call, WEIGHT) },
@@ -99,7 +99,7 @@ const conv2d: LayerType = {
         axis: 1,
         weighted: true,
         detail: `${s.in} -> ${s.out}, ${kernel.join('x')}${groups > 1 ? `, ${groups} groups` : ''}`,
-        run: ({ x, weight, bias, origin }) => make('conv2d', list(x, weight, bias), attrs, origin),
+        run: ({ x, weight, bias, about }) => make('conv2d', list(x, weight, bias), attrs, about),
       },
       params: [
         { name: 'weight', shape: [s.out, s.in / groups, ...kernel], init: startArg(call, WEIGHT) },
@@ -137,7 +137,7 @@ const layerNorm: LayerType = {
     return {
       layer: {
         ...perChannel(d, -1),
-        run: ({ x, weight, bias, origin }) => make('layer_norm', list(x, weight, bias), { eps: e }, origin),
+        run: ({ x, weight, bias, about }) => make('layer_norm', list(x, weight, bias), { eps: e }, about),
       },
       params: affine(d),
     };
@@ -155,7 +155,7 @@ const groupNorm: LayerType = {
     return {
       layer: {
         ...perChannel(d, 1, `${d}, ${groups} groups`),
-        run: ({ x, weight, bias, origin }) => make('group_norm', list(x, weight, bias), { groups, eps: e }, origin),
+        run: ({ x, weight, bias, about }) => make('group_norm', list(x, weight, bias), { groups, eps: e }, about),
       },
       params: affine(d),
     };
@@ -171,8 +171,8 @@ const batchNorm: LayerType = {
     return {
       layer: {
         ...perChannel(d, 1),
-        run: ({ x, weight, bias, rest, origin }) =>
-          make('batch_norm', [...list(x, weight, bias), ...rest], { eps: e }, origin),
+        run: ({ x, weight, bias, rest, about }) =>
+          make('batch_norm', [...list(x, weight, bias), ...rest], { eps: e }, about),
       },
       params: [
         ...affine(d),
@@ -214,6 +214,7 @@ export function makeLayer(engine: Engine, type: string, expr: CallExpr, scope: S
     type,
     span: expr.span,
     role: spot.owner.role,
+    adapter: spot.owner.adapter,
     children: new Map(),
     params: new Map(),
     grafts: [],
@@ -223,7 +224,10 @@ export function makeLayer(engine: Engine, type: string, expr: CallExpr, scope: S
   };
   for (const p of made.params) {
     const name = `${spot.key}.${p.name}`;
-    site.params.set(p.name, makeParam(engine, { ...p, name, role: spot.owner.role, span: expr.span }));
+    site.params.set(
+      p.name,
+      makeParam(engine, { ...p, name, role: spot.owner.role, adapter: site.adapter, span: expr.span }),
+    );
   }
   let start = 0;
   for (const [name, n] of made.parts ?? []) {
@@ -243,6 +247,7 @@ function partOf(whole: LayerSite, name: string, rows: readonly [number, number])
     type: whole.type,
     span: whole.span,
     role: whole.role,
+    adapter: whole.adapter,
     children: new Map(),
     params: new Map(),
     grafts: [],

@@ -2,7 +2,7 @@
 
 import { make } from '../../../ir/graph.js';
 import type { Builder } from '../../../ir/ops/builder.js';
-import type { DType, Origin, Value } from '../../../ir/types.js';
+import type { About, DType, Value } from '../../../ir/types.js';
 import type { Call, Operator } from '../evaluate/engine.js';
 import { known } from '../evaluate/numbers.js';
 import { showNumber } from '../evaluate/show.js';
@@ -53,12 +53,12 @@ function both(name: Unary, doc: string): Operator {
   };
 }
 
-function elementwise(call: Call, work: (b: Builder, x: Value, origin: Origin) => Value): Val {
+function elementwise(call: Call, work: (b: Builder, x: Value, about: About) => Value): Val {
   const x = tensorArg(call, 'x');
   return tensorVal(call.engine.trace(call.name, call.span, [x], (b, o) => work(b, x.value, o)));
 }
 
-const onlyTensor = (name: string, doc: string, work: (b: Builder, x: Value, o: Origin) => Value): Operator => ({
+const onlyTensor = (name: string, doc: string, work: (b: Builder, x: Value, o: About) => Value): Operator => ({
   name,
   doc,
   params: ['x'],

@@ -1,7 +1,7 @@
 /** Operators that reduce axes, and what lists and comprehensions add up to. */
 import { make } from '../../../ir/graph.js';
 import type { Builder } from '../../../ir/ops/builder.js';
-import type { Origin, Value } from '../../../ir/types.js';
+import type { About, Value } from '../../../ir/types.js';
 import type { ArgVal, Call, Operator } from '../evaluate/engine.js';
 import { known } from '../evaluate/numbers.js';
 import { isOpen, type NumVal, num, tensorVal, type Val } from '../evaluate/values.js';
@@ -10,7 +10,7 @@ import { axesOf, axisOf, boolArg, countArg, tensorArg, wrongType } from './argum
 /** What several values come to, two at a time. */
 interface Fold {
   readonly numbers: (a: number, b: number) => number;
-  readonly tensors: (b: Builder, x: Value, y: Value, origin: Origin) => Value;
+  readonly tensors: (b: Builder, x: Value, y: Value, about: About) => Value;
   /** Of no values. */
   readonly empty?: number;
 }
@@ -71,7 +71,7 @@ function numbers(call: Call, fold: Fold, items: readonly ArgVal[]): Val {
 type Reduction = 'sum' | 'mean' | 'max' | 'min';
 
 const WORK: Readonly<
-  Record<Reduction, (b: Builder, x: Value, axes: readonly number[], keep: boolean, o: Origin) => Value>
+  Record<Reduction, (b: Builder, x: Value, axes: readonly number[], keep: boolean, o: About) => Value>
 > = {
   sum: (b, x, axes, keep, o) => b.sum(x, axes, keep, o),
   mean: (b, x, axes, keep, o) => b.mean(x, axes, keep, o),

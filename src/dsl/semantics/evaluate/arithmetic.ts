@@ -1,7 +1,7 @@
 /** Unary and binary operators: exact arithmetic on numbers, broadcasting arithmetic on tensors, logic and comparison. */
 import { isBatch } from '../../../ir/batch.js';
 import type { Builder } from '../../../ir/ops/builder.js';
-import type { Origin, Value } from '../../../ir/types.js';
+import type { About, Value } from '../../../ir/types.js';
 import type { BinaryExpr, BinaryOp, UnaryExpr } from '../../ast.js';
 import { MOST_ELEMENTS } from './budget.js';
 import type { Engine } from './engine.js';
@@ -159,7 +159,7 @@ function finite(engine: Engine, expr: BinaryExpr, l: NumVal, r: NumVal, v: NumVa
   return engine.report.stop('ESP0227', { what, value }, { primary: { span: expr.span, text: 'this calculation' } });
 }
 
-type Trace = (b: Builder, x: Value, y: Value, o: Origin) => Value;
+type Trace = (b: Builder, x: Value, y: Value, o: About) => Value;
 const TENSOR_OPS: { readonly [O in BinaryOp]: Trace } = {
   '+': (b, x, y, o) => b.add(x, y, o),
   '-': (b, x, y, o) => b.sub(x, y, o),

@@ -86,6 +86,7 @@ function statement(run: Run, s: Stmt): Val | undefined {
         type: 'site',
         span: s.name.span,
         role: owner.role,
+        adapter: owner.adapter,
         children: new Map(),
         params: new Map(),
         grafts: [],

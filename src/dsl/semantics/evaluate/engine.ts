@@ -1,7 +1,7 @@
 /** What the parts of elaboration need of each other. One object ties them together, so that their files need not import in circles. */
 
 import type { Builder } from '../../../ir/ops/builder.js';
-import type { DType, Origin, Value } from '../../../ir/types.js';
+import type { About, DType, Value } from '../../../ir/types.js';
 import type { CallExpr, Expr, FunctionDecl, ModuleDecl, Span, Stmt } from '../../ast.js';
 import type { ElaborateOptions } from '../../elaborated.js';
 import type { Library } from '../names/library.js';
@@ -43,8 +43,8 @@ export interface KnownOptions {
   readonly preset?: ReadonlyMap<string, Val> | undefined;
 }
 
-/** What values that are being traced get as their origin, besides a place in the text. */
-export type Frame = Pick<Origin, 'site' | 'scope' | 'inside'>;
+/** What is being traced: of every value that is made, this is known, besides its place in the text. */
+export type Frame = Omit<About, 'at'>;
 
 export interface Engine {
   readonly report: Report;
@@ -61,9 +61,6 @@ export interface Engine {
   readonly calling: FunctionDecl[];
   /** Tables that are parameters already, by their contents. */
   readonly tables: Map<string, { readonly data: Float64Array; readonly value: Value }>;
-  /** The statement that put each adapter on its site, by the adapter's scope. */
-  readonly grafted: Map<string, Span>;
-  /** What is being traced: every value made gets it as its origin. */
   frame: Frame;
 
   evaluate(expr: Expr, scope: Scope, spot?: Spot): Val;
@@ -80,10 +77,10 @@ export interface Engine {
 
   /** A stream of random numbers that nothing else draws from. */
   stream(): number;
-  origin(span: Span): Origin;
+  about(span: Span): About;
   within<T>(frame: Frame, work: () => T): T;
   /** Makes values; a ShapeError becomes a diagnostic at `span` that shows the operands. */
-  trace(name: string, span: Span, operands: readonly Operand[], work: (b: Builder, origin: Origin) => Value): Value;
+  trace(name: string, span: Span, operands: readonly Operand[], work: (b: Builder, about: About) => Value): Value;
   /** The tensor that a value is or can become. */
   tensor(value: Val, span: Span, dtype?: DType): Value;
   /** A whole number; explains divisions that did not work out. */

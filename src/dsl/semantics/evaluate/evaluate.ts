@@ -219,6 +219,7 @@ function asList(items: readonly Val[], expr: Expr, spot?: Spot): Val {
     type: 'list',
     span: expr.span,
     role: spot.owner.role,
+    adapter: spot.owner.adapter,
     children: new Map(sites.map((s, i) => [String(i), s])),
     params: new Map(),
     grafts: [],

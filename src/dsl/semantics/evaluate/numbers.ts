@@ -1,4 +1,5 @@
 /** Turning values into what a place needs: whole numbers, sizes, truth values, tensors. */
+import { adaptersOf } from '../../../ir/about.js';
 import { isBatch, perSample } from '../../../ir/batch.js';
 import { build } from '../../../ir/build.js';
 import { paramRef } from '../../../ir/graph.js';
@@ -75,7 +76,7 @@ export function tensorOf(engine: Engine, v: Val, span: Span, dtype: DType = 'f32
   if (v.kind === 'tensor') return v.value;
   if (v.kind === 'num') {
     if (!isBatch(v.value)) return build.constant(element(engine, v.value, dtype, span), dtype);
-    return build.cast(build.mul(build.batchSize(engine.origin(span)), perSample(v.value)), dtype);
+    return build.cast(build.mul(build.batchSize(engine.about(span)), perSample(v.value)), dtype);
   }
   if (v.kind === 'bool') return build.constant(v.value ? 1 : 0, 'bool');
   if (v.kind === 'table') return constantOf(engine, v, span);
@@ -133,16 +134,17 @@ export function element(engine: Engine, value: number, dtype: DType, span: Span)
  */
 function constantOf(engine: Engine, t: TableVal, span: Span): Value {
   const known = engine.tables;
-  const origin = engine.origin(span);
-  const owner = origin.scope ? `${origin.scope}.` : '';
-  const key = `${owner && '@'}${t.dtype}[${t.shape.join(',')}]${hash(t.data)}`;
+  const about = engine.about(span);
+  const [adapter] = adaptersOf(about);
+  const owner = adapter === undefined ? '' : `${adapter}.`;
+  const key = `${adapter === undefined ? 'model' : 'adapter'} ${t.dtype}[${t.shape.join(',')}]${hash(t.data)}`;
   const found = known.get(key);
   if (found?.data.every((x, i) => x === t.data[i])) return found.value;
   const type = { dtype: t.dtype, shape: t.shape };
   const data = t.dtype === 'i32' ? Int32Array.from(t.data) : t.dtype === 'bool' ? Uint8Array.from(t.data) : t.data;
   let name = t.name ?? `${owner}table.${known.size}`;
   while (engine.params.get(name)) name = `${name}'`;
-  const param: Param = { name, type, role: 'constant', data, origin: { ...origin } };
+  const param: Param = { name, type, role: 'constant', data, about };
   const value = paramRef(param);
   engine.params.add({ name, type, role: 'constant', data, span, value });
   known.set(key, { data: t.data, value });

@@ -1,3 +1,4 @@
+import { ownedBy } from '../../../ir/about.js';
 import { hasBatch } from '../../../ir/batch.js';
 import { paramRef } from '../../../ir/graph.js';
 import type { Init, Param, ParamRole } from '../../../ir/types.js';
@@ -26,7 +27,7 @@ export function parameter(engine: Engine, expr: ParamExpr, scope: Scope, spot?: 
         { primary: { span: expr.span, text: 'shared by what?' } },
       );
     }
-    name = `${spot.owner.shared}.${short}`;
+    name = `${spot.owner.shared.id}.${short}`;
     const first = engine.params.get(name);
     if (first) {
       if (first.type.shape.join() !== shape.join()) {
@@ -36,7 +37,7 @@ export function parameter(engine: Engine, expr: ParamExpr, scope: Scope, spot?: 
             param: short,
             first: showShape(first.type.shape),
             second: showShape(shape),
-            site: spot.owner.path.split('@')[0]!,
+            site: spot.owner.shared.site,
           },
           { primary: { span: expr.span, text: 'one tensor for all sites of the statement' } },
         );
@@ -47,7 +48,8 @@ export function parameter(engine: Engine, expr: ParamExpr, scope: Scope, spot?: 
   }
   const role: ParamRole = expr.frozen ? 'frozen' : spot.owner.role;
   const init = start(engine, engine.evaluate(expr.init, scope), expr, short, shape);
-  const slot = makeParam(engine, { name, shape, role, init, span: expr.span });
+  const adapter = expr.shared ? spot.owner.shared?.id : spot.owner.adapter;
+  const slot = makeParam(engine, { name, shape, role, adapter, init, span: expr.span });
   spot.owner.params.set(short, slot);
   return tensorVal(slot.value);
 }
@@ -96,6 +98,8 @@ export interface NewParam {
   readonly name: string;
   readonly shape: readonly number[];
   readonly role: ParamRole;
+  /** The id of the adapter that has it. */
+  readonly adapter: string | undefined;
   readonly init?: Init;
   readonly span: Span;
 }
@@ -112,8 +116,8 @@ export function makeParam(engine: Engine, p: NewParam): ParamSlot {
     );
   }
   const type = { dtype: 'f32', shape: p.shape } as const;
-  const origin = engine.origin(p.span);
-  const param: Param = { name: p.name, type, role: p.role, origin };
+  const about = ownedBy(engine.about(p.span), p.adapter === undefined ? [] : [p.adapter]);
+  const param: Param = { name: p.name, type, role: p.role, ...(about ? { about } : {}) };
   const slot: ParamSlot = {
     name: p.name,
     type,

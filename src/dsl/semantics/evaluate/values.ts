@@ -3,7 +3,7 @@
  * bind names to them. A module site holds the scope of its body and a value may be a site, so they are declared together.
  */
 import { isBatch } from '../../../ir/batch.js';
-import type { DType, Elements, Init, Origin, ParamRole, TensorType, Value } from '../../../ir/types.js';
+import type { About, DType, Elements, Init, ParamRole, TensorType, Value } from '../../../ir/types.js';
 import type { AdapterDecl, Decl, Expr, ModuleDecl, SiteStmt, Span } from '../../ast.js';
 
 // ---- Values --------------------------------------------------------------------------------------------------------
@@ -157,10 +157,12 @@ export interface Owner {
   readonly key: string;
   readonly path: string;
   readonly role: ParamRole;
+  /** The id of the adapter that this is, or is a part of; none for the model's own. */
+  readonly adapter: string | undefined;
   readonly children: Map<string, Site>;
   readonly params: Map<string, ParamSlot>;
-  /** Where `shared param` goes; absent outside of adapters. */
-  readonly shared?: string;
+  /** What the sites of one adapting statement share, as an adapter of its own; for adapters alone. */
+  readonly shared?: { readonly id: string; readonly site: string };
 }
 
 /** Where a module or parameter that is being made will live. */
@@ -181,6 +183,8 @@ interface SiteBase {
   readonly type: string;
   readonly span: Span;
   readonly role: ParamRole;
+  /** The id of the adapter that it is a part of; none for the model's own. */
+  readonly adapter: string | undefined;
   readonly children: Map<string, Site>;
   readonly params: Map<string, ParamSlot>;
   /** In statement order: the first is innermost. */
@@ -204,7 +208,7 @@ export interface LayerOperands {
   readonly bias: Value | undefined;
   /** Its parameters other than weight and bias. */
   readonly rest: readonly Value[];
-  readonly origin: Origin;
+  readonly about: About;
 }
 
 /** A built-in layer: an operator with its own parameters. */
@@ -250,7 +254,7 @@ export type Site = ModuleSite | LayerSite | PartSite | LabelSite | ListSite;
 export interface Graft {
   readonly name: string;
   /** `<site key>@<name>` */
-  readonly scope: string;
+  readonly id: string;
   readonly decl: AdapterDecl;
   readonly args: ReadonlyMap<string, Val>;
   readonly span: Span;

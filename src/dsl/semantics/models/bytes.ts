@@ -37,6 +37,9 @@ export function checkWeight(engine: Engine, plan: ModelPlan, sources: readonly S
 function ownersOf(plan: ModelPlan): { span: Span; params: string[] }[] {
   return [
     ...plan.bindings.map((b) => ({ span: b.span, params: ownParams(b.site).map((p) => p.name) })),
-    ...plan.adaptations.map((a) => ({ span: a.stmt.span, params: a.grafts.flatMap((g) => graftParams(g.owner)) })),
+    ...plan.adaptations.map((a) => ({
+      span: a.stmt.span,
+      params: a.grafts.flatMap((g) => [...graftParams(g.owner).values()]),
+    })),
   ];
 }

@@ -72,6 +72,7 @@ class Root implements Owner {
   readonly key = '';
   readonly path = '';
   readonly role = 'frozen';
+  readonly adapter = undefined;
   readonly children = new Map<string, Site>();
   readonly params = new Map<string, ParamSlot>();
   readonly broken = new Set<string>();
@@ -335,7 +336,7 @@ function adapt(engine: Engine, plan: ModelPlan, s: AdaptStmt, starts: readonly S
   // Sizes that an unreadable file would have fixed are guesses: nothing is traced with them.
   if (sites.size === 0 || unreadable) return;
   const shared = sharedPrefix(plan, [...sites][0]!, name);
-  const grafts = [...sites].map((site) => graftOn(engine, site, name, shared, { decl, args, span: s.span }));
+  const grafts = [...sites].map((site) => graftOn(site, name, shared, { decl, args, span: s.span }));
   plan.adaptations.push({ stmt: s, grafts });
 }
 
@@ -347,27 +348,21 @@ function sharedPrefix(plan: ModelPlan, first: Site, name: string): string {
   return before > 0 ? `${prefix}${before + 1}` : prefix;
 }
 
-function graftOn(
-  engine: Engine,
-  site: Site,
-  adapter: string,
-  shared: string,
-  g: Pick<Graft, 'decl' | 'args' | 'span'>,
-): Graft {
+function graftOn(site: Site, adapter: string, shared: string, g: Pick<Graft, 'decl' | 'args' | 'span'>): Graft {
   const same = site.grafts.filter((x) => x.decl.name.name === adapter).length;
   const name = same > 0 ? `${adapter}${same + 1}` : adapter;
-  const scope = `${site.key}@${name}`;
+  const id = `${site.key}@${name}`;
   const owner: Owner = {
-    key: scope,
+    key: id,
     path: `${site.path}@${name}`,
     role: 'trainable',
+    adapter: id,
     children: new Map(),
     params: new Map(),
-    shared,
+    shared: { id: shared, site: site.path },
   };
-  const graft: Graft = { ...g, name, scope, site, owner };
+  const graft: Graft = { ...g, name, id, site, owner };
   site.grafts.push(graft);
-  engine.grafted.set(scope, g.span);
   return graft;
 }
 

@@ -5,6 +5,7 @@ import type { Expr, IndexExpr, NamesBlock } from '../../ast.js';
 import type { CheckpointName, Source } from '../../elaborated.js';
 import type { Engine } from '../evaluate/engine.js';
 import type { ParamSlot, Site } from '../evaluate/values.js';
+import { appliedAdapter } from '../sites/tree.js';
 import { below, graftParams, ownParams } from '../sites/walk.js';
 import type { Binding, ModelPlan, Tuning } from './model.js';
 import { variantChain } from './variants.js';
@@ -27,9 +28,10 @@ export function sourcesOf(engine: Engine, plan: ModelPlan): Source[] {
   }
   for (const a of plan.adaptations) {
     if (!a.stmt.from) continue;
-    const params = [...new Set(a.grafts.flatMap((g) => graftParams(g.owner)))];
+    const params = [...new Set(a.grafts.flatMap((g) => [...graftParams(g.owner).values()]))];
     const { value, span } = a.stmt.from;
-    sources.push({ location: value, span, kind: 'adapter', params, layouts: { espalier: identity(params) } });
+    const adapters = a.grafts.map(appliedAdapter);
+    sources.push({ location: value, span, kind: 'adapter', params, adapters, layouts: { espalier: identity(params) } });
   }
   for (const t of plan.tunings) {
     if (!t.stmt.from) continue;

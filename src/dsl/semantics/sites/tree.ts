@@ -5,8 +5,9 @@ import { graftParams } from './walk.js';
 
 export const appliedAdapter = (g: Graft): AppliedAdapter => ({
   name: g.name,
-  scope: g.scope,
-  params: graftParams(g.owner),
+  id: g.id,
+  site: g.site.key,
+  params: Object.fromEntries(graftParams(g.owner)),
   span: g.span,
 });
 

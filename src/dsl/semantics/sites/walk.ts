@@ -1,5 +1,5 @@
 /** Walks of the module tree. */
-import type { LayerSite, ParamSlot, PartSite, Site } from '../evaluate/values.js';
+import type { LayerSite, Owner, ParamSlot, PartSite, Site } from '../evaluate/values.js';
 
 /** The site and everything below it, depth first. Labels are left out: what they run belongs to their owner. */
 export function* below(site: Site): Generator<Site> {
@@ -20,8 +20,11 @@ export function layerSizes(site: Site): { in: number; out: number } | undefined 
 
 export const isLayer = (site: Site): site is LayerSite | PartSite => site.kind === 'layer' || site.kind === 'part';
 
-/** Parameters of an adapter, those of its own layers included. */
-export function graftParams(owner: { params: Map<string, ParamSlot>; children: Map<string, Site> }): string[] {
-  const own = [...owner.params.values()].map((p) => p.name);
-  return [...own, ...[...owner.children.values()].flatMap((c) => ownParams(c).map((p) => p.name))];
+/** Parameters of an adapter, by their names in it: `A`, `down.weight`. */
+export function graftParams(owner: Pick<Owner, 'params' | 'children'>): Map<string, string> {
+  const found = new Map([...owner.params].map(([short, p]) => [short, p.name]));
+  for (const [short, child] of owner.children) {
+    for (const [inner, name] of graftParams(child)) found.set(`${short}.${inner}`, name);
+  }
+  return found;
 }

@@ -8,7 +8,7 @@ import { frameOf } from '../modules/call.js';
 import { oneTensor, runLayer } from '../modules/layer.js';
 import { isLayer, layerSizes } from '../walk.js';
 import { callBelow } from './call.js';
-import { mergedBias, mergedWeight, scopesUpTo } from './merged.js';
+import { adaptersUpTo, mergedBias, mergedWeight } from './merged.js';
 
 /** What `base` means inside of an adapter: a layer that can be called with other weights, and its weights with the adapters below merged in. */
 
@@ -40,7 +40,7 @@ export function callBase(engine: Tracer, site: Site, level: number, args: readon
   const bias = one('bias') ?? mergedBias(engine, site, level, span);
   site.called = true;
   // The caller is the adapter above this level.
-  const frame = { ...frameOf(site), inside: scopesUpTo(site, level + 1) };
+  const frame = { ...frameOf(site), inside: adaptersUpTo(site, level + 1) };
   return engine.within(frame, () => tensorVal(runLayer(engine, site, x, weight, bias, span)));
 }
 

@@ -7,7 +7,7 @@ import { showShape } from '../../evaluate/show.js';
 import { type Graft, Scope, type Site, type Val } from '../../evaluate/values.js';
 import type { Hole, Tracer } from '../memo.js';
 import { bindTensors } from '../modules/arguments.js';
-import { callPlain, frameOf } from '../modules/call.js';
+import { callPlain, frameIn, frameOf } from '../modules/call.js';
 import { oneTensor } from '../modules/layer.js';
 import { isLayer } from '../walk.js';
 import { bodyOf } from './body.js';
@@ -88,7 +88,7 @@ function onGraft<T>(
   if (isLayer(site)) graft.input = oneTensor(engine, site, args, span).value.type;
   return engine.report.attempt(() =>
     engine.report.onBehalfOf(graft.span, `\`${graft.decl.name.name}\` is put on ${site.path} here`, () =>
-      engine.within({ site: site.key, scope: graft.scope }, () => work(graft)),
+      engine.within(frameIn(site, graft.id), () => work(graft)),
     ),
   );
 }

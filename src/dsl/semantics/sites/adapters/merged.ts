@@ -23,9 +23,9 @@ export const untouched = (site: LayerSite | PartSite, level: number): boolean =>
   level === 0 && !(site.kind === 'layer' && site.parts.some((p) => p.grafts.length > 0));
 
 /** The first `level` adapters on a layer, and those on its parts. */
-export const scopesUpTo = (site: LayerSite | PartSite, level: number): readonly string[] =>
+export const adaptersUpTo = (site: LayerSite | PartSite, level: number): readonly string[] =>
   [...(site.kind === 'layer' ? site.parts.flatMap((p) => p.grafts) : []), ...site.grafts.slice(0, level)].map(
-    (g) => g.scope,
+    (g) => g.id,
   );
 
 /** The weight of a layer with its first `level` adapters merged into it. */
@@ -100,16 +100,13 @@ export function affine(engine: Tracer, site: LayerSite | PartSite, y: Value, x: 
   const rank = y.type.shape.length;
   const form = affineOf(y, x, layer.axis < 0 ? rank + layer.axis : layer.axis);
   const refuse = (why: string, at?: Value): never => {
-    const o = at?.origin;
+    const made = at?.about?.at;
     return engine.report.stop(
       'ESP0332',
       { site: site.path, why },
       {
         primary: { span, text: 'needed here' },
-        secondary:
-          o?.file !== undefined && o.start !== undefined && o.end !== undefined
-            ? [{ span: { file: o.file, start: o.start, end: o.end }, text: `\`${at!.op}\` is in the way` }]
-            : [],
+        secondary: made ? [{ span: made, text: `\`${at.op}\` is in the way` }] : [],
       },
     );
   };

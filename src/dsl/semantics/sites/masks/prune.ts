@@ -1,6 +1,6 @@
 import { input, paramRef } from '../../../../ir/graph.js';
 import type { PruneJob, PruneTarget } from '../../../../ir/prune.js';
-import type { Func } from '../../../../ir/types.js';
+import type { About, Func } from '../../../../ir/types.js';
 import type { CriterionDecl, PruneStmt } from '../../../ast.js';
 import type { Engine } from '../../evaluate/engine.js';
 import { describe, showShape } from '../../evaluate/show.js';
@@ -117,7 +117,7 @@ function scoreOf(engine: Engine, criterion: CriterionDecl, stmt: PruneStmt, weig
 
 function maskFor(engine: Engine, weight: ParamSlot, stmt: PruneStmt): ParamSlot {
   const name = `${weight.name}#mask`;
-  const origin = { ...engine.origin(stmt.span), scope: name };
-  const value = paramRef({ name, type: weight.type, role: 'constant', origin });
+  const about: About = { ...engine.about(stmt.span), owner: { kind: 'mask', of: weight.name } };
+  const value = paramRef({ name, type: weight.type, role: 'constant', about });
   return engine.params.add({ name, type: weight.type, role: 'constant', span: stmt.span, value });
 }

@@ -4,7 +4,7 @@ import type { Span } from '../../../ast.js';
 import type { ArgVal } from '../../evaluate/engine.js';
 import { type LayerSite, tensorVal, type Val } from '../../evaluate/values.js';
 import { trace } from '../adapters/call.js';
-import { affine, scopesUpTo, stopSilently, untouched } from '../adapters/merged.js';
+import { adaptersUpTo, affine, stopSilently, untouched } from '../adapters/merged.js';
 import type { Tracer } from '../memo.js';
 import { frameOf } from '../modules/call.js';
 import { oneTensor, runLayer } from '../modules/layer.js';
@@ -28,7 +28,7 @@ export function maskSum(engine: Tracer, site: LayerSite, args: readonly ArgVal[]
     found = affine(engine, site, engine.tensor(unmasked, span), probe, span);
     memo.set(level, found);
   }
-  const weight = build.mul(found.weight, site.mask!.slot.value, engine.origin(site.span));
-  const frame = { ...frameOf(site), inside: scopesUpTo(site, level) };
+  const weight = build.mul(found.weight, site.mask!.slot.value, engine.about(site.span));
+  const frame = { ...frameOf(site), inside: adaptersUpTo(site, level) };
   return engine.within(frame, () => tensorVal(runLayer(engine, site, x, weight, found.bias, span)));
 }

@@ -80,17 +80,13 @@ export function matchShape(
   });
   if (sizes.length === found.length && sizes.every((s, i) => s === found[i])) return;
   const text = `[${declared.map((d, i) => dimensionText(engine, d, open.has(d) ? undefined : sizes[i])).join(', ')}]`;
-  const made = value.origin;
+  const made = value.about?.at;
+  const elsewhere = made && !(made.start === arg.span.start && made.file === arg.span.file);
   const place: Place = {
     primary: { span: arg.span, text: `this is ${showShape(found)}` },
     secondary: [
       { span: p.span, text: `declared as ${text}` },
-      ...(made?.file !== undefined &&
-      made.start !== undefined &&
-      made.end !== undefined &&
-      !(made.start === arg.span.start && made.file === arg.span.file)
-        ? [{ span: { file: made.file, start: made.start, end: made.end }, text: `made here: ${showShape(found)}` }]
-        : []),
+      ...(elsewhere ? [{ span: made, text: `made here: ${showShape(found)}` }] : []),
     ],
   };
   misfit?.(text, found, place);

@@ -1,6 +1,6 @@
 import type { BlockExpr, Span, TensorParam } from '../../../ast.js';
 import { requireForward } from '../../evaluate/block.js';
-import type { ArgVal } from '../../evaluate/engine.js';
+import type { ArgVal, Frame } from '../../evaluate/engine.js';
 import { Scope, type Site, tensorVal, type Val } from '../../evaluate/values.js';
 import type { Tracer } from '../memo.js';
 import { bindTensors } from './arguments.js';
@@ -8,13 +8,14 @@ import { callLayer, oneTensor } from './layer.js';
 
 /** What a site computes without the adapters on it: the forward of a module, a labelled stretch, a list, a layer. */
 
-/** What is being traced inside of a site; the layers that an adapter owns belong to its scope. */
-export function frameOf(site: Site): { readonly site: string; readonly scope?: string } {
-  const at = site.key.indexOf('@');
-  if (at < 0) return { site: site.key };
-  const end = site.key.indexOf('.', at);
-  return { site: site.key, scope: end < 0 ? site.key : site.key.slice(0, end) };
-}
+/** What is being traced inside of a site; the layers that an adapter owns are the adapter's. */
+export const frameOf = (site: Site): Frame => frameIn(site, site.adapter);
+
+/** What an adapter on a site computes. */
+export const frameIn = (site: Site, adapter: string | undefined): Frame => ({
+  site: site.key,
+  ...(adapter === undefined ? {} : { owner: { kind: 'adapter', ids: [adapter] } }),
+});
 
 /** What a site computes without the adapters on it. */
 export function callPlain(engine: Tracer, site: Site, args: readonly ArgVal[], span: Span): Val {

@@ -37,8 +37,8 @@ export function runLayer(
   const whole = site.kind === 'part' ? site.whole : site;
   const rest = [...whole.params].filter(([n]) => n !== 'weight' && n !== 'bias').map(([, p]) => p.value);
   const weights = [weight, bias].flatMap((value) => (value ? [{ value, span: whole.span }] : []));
-  return engine.trace(`${whole.type} ${site.path}`, span, [x, ...weights], (_, origin) =>
-    whole.layer.run({ x: x.value, weight, bias, rest, origin }),
+  return engine.trace(`${whole.type} ${site.path}`, span, [x, ...weights], (_, about) =>
+    whole.layer.run({ x: x.value, weight, bias, rest, about }),
   );
 }
 
@@ -47,7 +47,7 @@ export function plainWeight(engine: Tracer, site: LayerSite | PartSite): Value |
   const whole = site.kind === 'part' ? site.whole : site;
   const slot = whole.params.get('weight');
   if (!slot) return undefined;
-  const masked = whole.mask ? build.mul(slot.value, whole.mask.slot.value, engine.origin(whole.span)) : slot.value;
+  const masked = whole.mask ? build.mul(slot.value, whole.mask.slot.value, engine.about(whole.span)) : slot.value;
   return site.kind === 'part' ? rowsOf(masked, site) : masked;
 }
 

@@ -39,6 +39,7 @@ export function instantiate(
     type: name,
     span: expr.span,
     role: spot.owner.role,
+    adapter: spot.owner.adapter,
     children: new Map(),
     params: new Map(),
     grafts: [],
