@@ -10,6 +10,7 @@ import { diagnostic, type Place } from '../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
 import { chooseLayout } from '../formats/checkpoint.js';
 import { exportCheckpoint } from '../formats/export.js';
+import { spelled } from '../formats/spellings.js';
 import { isAdapters } from '../ir/about.js';
 import { attrsKey } from '../ir/intern.js';
 import { sizeOf } from '../ir/ops/shapes.js';
@@ -121,9 +122,12 @@ async function mergeSpec(spec: Spec, options: MergeOptions): Promise<Merged> {
 
   // The head is tuned on its own and has its place in the base's layout too.
   const { name: layoutName } = chooseLayout(backbone, base.store);
-  const layout = elaborated.sources
-    .flatMap((s) => s.layouts[layoutName] ?? [])
-    .filter((n) => !elaborated.module.params.get(n.param)?.about?.owner);
+  const layout = spelled(
+    elaborated.sources
+      .flatMap((s) => s.layouts[layoutName] ?? [])
+      .filter((n) => !elaborated.module.params.get(n.param)?.about?.owner),
+    base.store,
+  );
   options.progress?.('merging');
   const loaded = await loadParameters(analysis, options.progress);
   const { module, report } = optimize(elaborated.module, { adapters: 'merged' });
@@ -169,6 +173,7 @@ async function mergeSpec(spec: Spec, options: MergeOptions): Promise<Merged> {
     layout,
     base,
     ...(elaborated.labels ? { labels: elaborated.labels } : {}),
+    ...(backbone.exports ? { fields: backbone.exports } : {}),
   });
   return {
     ...exported,

@@ -2,7 +2,7 @@
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError, type Span } from '../diagnostics/types.js';
 import type { Elaborated } from '../dsl/elaborated.js';
-import { moduleSites } from '../formats/adapters/adapter.js';
+import { allModuleSites } from '../formats/adapters/adapter.js';
 import { readMasks } from '../formats/adapters/masks.js';
 import { loadSources, nonFinite } from '../formats/checkpoint.js';
 import { sizeOf } from '../ir/ops/shapes.js';
@@ -105,7 +105,7 @@ export async function loadParameters(
   const types = new Map([...params].map(([name, p]) => [name, p.type]));
   refuseTooLarge(params);
   const backbone = elaborated.sources.find((s) => s.kind === 'backbone');
-  const sites = moduleSites(elaborated.root, backbone?.layouts.huggingface ?? []);
+  const sites = allModuleSites(elaborated.root, Object.values(backbone?.layouts ?? {}));
   const values = new Map<string, Tensor>();
   const problems: Diagnostic[] = [];
   const places = [...new Set(elaborated.sources.filter((s) => s.kind !== 'mask').map((s) => s.location))];

@@ -266,7 +266,7 @@ export interface FunctionDecl extends NodeBase {
   readonly params: readonly OptionParam[];
   readonly value: Expr;
 }
-/** `variant vit_base_patch16 = vit(patch: 16) { preprocess = ...  names timm { ... } }` */
+/** `variant vit_base_patch16 = vit(patch: 16) { preprocess = ...  names timm { ... }  config huggingface { ... } }` */
 export interface VariantDecl extends NodeBase {
   readonly kind: 'variant';
   readonly name: Ident;
@@ -275,12 +275,55 @@ export interface VariantDecl extends NodeBase {
   /** `preprocess = resize(224, bicubic), crop(224), normalize(mean: 0.5, std: 0.5)` */
   readonly preprocess?: readonly Expr[];
   readonly names: readonly NamesBlock[];
+  /** At most one `config` of a layout; of `processor`s any number. */
+  readonly configs: readonly ConfigBlock[];
 }
-/** `names huggingface { "vit.encoder.layer.{i}.attention.attention.query" = blocks[i].attn.qkv.q }` */
+
+/** `names huggingface { ... }`: where a layout of checkpoints has each tensor. */
 export interface NamesBlock extends NodeBase {
   readonly layout: Ident;
-  readonly entries: readonly { readonly pattern: StringLit; readonly path: Expr; readonly span: Span }[];
+  readonly entries: readonly NamesEntry[];
 }
+export type NamesEntry = NameEntry | PrefixEntry | IgnoreEntry;
+/** `"encoder.layer.{i}.output.dense" or "layers.{i}.mlp.fc2" = blocks[i].mlp.fc2`: the first spelling is the one that is written. */
+export interface NameEntry extends NodeBase {
+  readonly kind: 'name';
+  /** Written with `optional`: items of a list that do not have it are passed over. */
+  readonly optional: boolean;
+  readonly patterns: readonly StringLit[];
+  readonly path: Expr;
+}
+/** `prefix "vit."`: names that begin with it may come without it. */
+export interface PrefixEntry extends NodeBase {
+  readonly kind: 'prefix';
+  readonly name: StringLit;
+}
+/** `ignore "vit.pooler.*", "*.num_batches_tracked"`: tensors that a checkpoint may have and that no model takes. */
+export interface IgnoreEntry extends NodeBase {
+  readonly kind: 'ignore';
+  readonly patterns: readonly StringLit[];
+}
+
+/** `config huggingface { ... }`: what the configuration beside the weights says; `processor` of the preprocessing's. */
+export interface ConfigBlock extends NodeBase {
+  readonly kind: 'config' | 'processor';
+  readonly layout: Ident;
+  readonly entries: readonly ConfigEntry[];
+}
+export type ConfigEntry =
+  /** `match "model_type" = "vit"`, `several "problem_type" = "multi_label_classification"` */
+  | {
+      readonly kind: 'match' | 'several';
+      readonly field: Expr;
+      readonly values: readonly Expr[];
+      readonly span: Span;
+    }
+  /** `labels "id2label"` */
+  | { readonly kind: 'labels'; readonly field: Expr; readonly span: Span }
+  /** `"resample" = 2`: what is meant where the file leaves the field out; with `set`, whatever the file says. */
+  | { readonly kind: 'default' | 'set'; readonly field: StringLit; readonly value: Expr; readonly span: Span }
+  /** `dim = count("hidden_size") or 768`: an option of the backbone; in a `processor`, a name for what follows. */
+  | { readonly kind: 'bind'; readonly name: Ident; readonly value: Expr; readonly span: Span };
 
 export interface ModelDecl extends NodeBase {
   readonly kind: 'model';

@@ -17,8 +17,10 @@ import { describe } from './semantics/evaluate/show.js';
 import { isTensorLike, type ModuleSite, num, Scope, type Val } from './semantics/evaluate/values.js';
 import { makeEngine } from './semantics/make-engine.js';
 import { checkWeight } from './semantics/models/bytes.js';
-import { type Binding, type ModelPlan, planModel } from './semantics/models/model.js';
+import { stepsOf } from './semantics/models/config.js';
+import { planModel } from './semantics/models/model.js';
 import { modelOptions, theModel } from './semantics/models/options.js';
+import type { Binding, ModelPlan } from './semantics/models/plan.js';
 import { deploySettings, trainSettings } from './semantics/models/settings.js';
 import { sourcesOf } from './semantics/models/sources.js';
 import { isPicture, preprocessOf } from './semantics/models/variants.js';
@@ -273,9 +275,10 @@ function rootNode(name: string, plan: ModelPlan): SiteNode {
 }
 
 function preprocessing(engine: Engine, b: Binding, infer: Func): Elaborated['preprocess'] {
-  if (b.facts?.preprocess) return b.facts.preprocess;
+  const [, channels = 3, height = 0, width = 0] = infer.inputs[0]?.type.shape ?? [];
+  const processor = b.facts?.processor;
+  if (processor && b.from) return stepsOf(engine, b.variant, processor, b.from.span, channels, [height, width]);
   if (!b.variant || b.site.kind !== 'module') return undefined;
-  const channels = infer.inputs[0]?.type.shape[1] ?? 3;
   // Pictures have 1 channel or 3: a model of others is given tensors, and however many it has, nothing is listed for each.
   const steps = preprocessOf(engine, b.variant, b.site, channels);
   return isPicture(channels) ? steps : undefined;

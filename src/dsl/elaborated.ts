@@ -2,6 +2,7 @@
  * What a spec means once options, shapes and sites are resolved: the contract between the language and everything after it.
  */
 import type { PreprocessStep } from '../../runtime/program/program.js';
+import type { Checked } from '../diagnostics/types.js';
 import type { PruneJob } from '../ir/prune.js';
 import type { Module, TensorType, TextSpan } from '../ir/types.js';
 import type { Span } from './ast.js';
@@ -42,8 +43,26 @@ export interface CheckpointName {
   readonly param: string;
   /** Tensor of the checkpoint. */
   readonly tensor: string;
+  /** Other spellings of its name; a checkpoint has one of them. */
+  readonly also?: readonly string[];
   /** Absent: the whole tensor. */
   readonly rows?: readonly [start: number, end: number];
+  /** How the checkpoint stores it, where that is not as the parameter is: the same elements with other unit axes, or transposed. */
+  readonly stored?: StoredAs;
+}
+
+export interface StoredAs {
+  readonly shape: readonly number[];
+  /** Of its two axes that are more than units, the first is the parameter's second. */
+  readonly transposed: boolean;
+}
+
+/** A field of the configuration beside the weights, as it is written when the model is exported. */
+export interface ExportField {
+  readonly field: string;
+  /** JSON, or what the classes are: their names by number, or their numbers by name; absent: the field is left out. */
+  readonly value?: unknown;
+  readonly classes?: 'names' | 'places';
 }
 
 /** One `from`: a file or folder and the parameters that must come out of it. */
@@ -62,10 +81,12 @@ export interface Source {
    */
   readonly layouts: Readonly<Record<string, readonly CheckpointName[]>>;
   /**
-   * Parameters that the file may also hold and that the model does not take from it (a classification head that is replaced), as
-   * checkpoint prefixes.
+   * Tensors that the file may also hold and that the model does not take from it (a classification head that is replaced): names in which
+   * `*` stands for any characters.
    */
   readonly optional?: readonly string[];
+  /** What a copy of the configuration says of other classes. */
+  readonly exports?: readonly ExportField[];
 }
 
 export interface DeploySettings {
@@ -81,14 +102,38 @@ export interface TrainSettings {
   readonly span: Span;
 }
 
+/** A JSON object that was read from a file. */
+export interface JsonFile {
+  readonly file: string;
+  readonly json: Readonly<Record<string, unknown>>;
+}
+
 /** What the outside world knows about a source before its weights are read. */
 export interface SourceFacts {
   readonly labels?: readonly string[];
-  /** From a preprocessor_config.json; replaces the variant's own. */
-  readonly preprocess?: readonly PreprocessStep[];
-  /** Options that the checkpoint's own config fixes: `{ dim: 768, depth: 12 }`; a spec's explicit option that differs is an error. */
-  readonly options?: Readonly<Record<string, number | string | boolean>>;
+  /** Options that the file itself fixes, `{ rank: 8 }`; a spec's explicit option that differs is an error. */
+  readonly options?: Readonly<Record<string, Fact>>;
+  /** The configuration beside the weights; what it means, the variant says. */
+  readonly config?: JsonFile;
+  /** What stands beside the weights about preprocessing, and how its fields become steps. */
+  readonly processor?: JsonFile & { readonly steps: ProcessorSteps };
+  /** Names of the tensors that it holds. */
+  readonly tensors?: ReadonlySet<string>;
 }
+
+/** An option's value in a file; null is `none`. */
+export type Fact = number | string | boolean | null | readonly Fact[];
+
+/**
+ * The steps that the fields of a preprocessing file mean, the defaults of its family filled in.
+ * @param size height and width of the images that the model takes
+ * @throws EspalierError for what cannot be reproduced
+ */
+export type ProcessorSteps = (
+  file: JsonFile,
+  channels: number,
+  size: readonly [height: number, width: number],
+) => Checked<readonly PreprocessStep[]>;
 
 export interface ElaborateOptions {
   /** `--set rank=4` */

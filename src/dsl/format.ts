@@ -4,9 +4,13 @@
  */
 import type {
   AdapterDecl,
+  ConfigBlock,
+  ConfigEntry,
   Decl,
+  Expr,
   ModelStmt,
   NamesBlock,
+  NamesEntry,
   OptionParam,
   Selector,
   SelectorStep,
@@ -15,7 +19,7 @@ import type {
   TypeExpr,
   VariantDecl,
 } from './ast.js';
-import { blankline, cat, type Doc, group, hardline, join, print } from './format/doc.js';
+import { blankline, cat, type Doc, group, hardline, indent, join, line, print } from './format/doc.js';
 import type { Braces, Item } from './format/expressions.js';
 import { type Arm, StatementPrinter } from './format/statements.js';
 import { spellString } from './grammar/literals.js';
@@ -113,30 +117,58 @@ class Printer extends StatementPrinter {
       ' = ',
       this.expr(node.value),
     );
-    const items: Item[] = node.names.map((block) => ({ span: block.span, doc: () => this.names(block) }));
+    const items: Item[] = [
+      ...node.names.map((block) => ({ span: block.span, doc: () => this.names(block) })),
+      ...node.configs.map((block) => ({ span: block.span, doc: () => this.config(block) })),
+    ];
     const [first] = node.preprocess ?? [];
     if (node.preprocess && first) {
       const steps = node.preprocess.map((step) => ({ span: step.span, doc: () => this.expr(step) }));
       const span = { ...first.span, end: node.preprocess.at(-1)!.span.end };
       items.unshift({ span, doc: () => cat('preprocess = ', this.run(steps)) });
-      if (this.comments.hasText) items.sort((a, b) => a.span.start - b.span.start);
     }
+    if (this.comments.hasText) items.sort((a, b) => a.span.start - b.span.start);
     const hasBraces = this.comments.hasText && node.span.end > node.value.span.end;
     if (items.length === 0 && !(hasBraces && this.comments.any(node.value.span.end, node.span.end))) return head;
     return cat(head, ' ', this.body(items, this.bracesAfter(node.value.span.end, node.span.end)));
   }
 
   private names(node: NamesBlock): Doc {
-    const items = node.entries.map((entry) => ({
-      span: entry.span,
-      doc: () => cat(spellString(entry.pattern.value), ' = ', this.expr(entry.path)),
-    }));
-    return cat(
-      'names ',
-      node.layout.name,
-      ' ',
-      this.body(items, this.bracesAfter(node.layout.span.end, node.span.end)),
-    );
+    const items = node.entries.map((entry) => ({ span: entry.span, doc: () => this.nameEntry(entry) }));
+    return cat(`names ${node.layout.name} `, this.body(items, this.bracesAfter(node.layout.span.end, node.span.end)));
+  }
+
+  private nameEntry(entry: NamesEntry): Doc {
+    if (entry.kind === 'prefix') return `prefix ${spellString(entry.name.value)}`;
+    if (entry.kind === 'ignore') return cat('ignore ', this.exprs(entry.patterns));
+    const [first, ...others] = entry.patterns.map((p) => spellString(p.value));
+    const also = others.map((name) => cat(line, 'or ', name));
+    const head = entry.optional ? 'optional ' : '';
+    return group(cat(head, first!, indent(cat(...also)), ' = ', this.expr(entry.path)));
+  }
+
+  private config(node: ConfigBlock): Doc {
+    const items = node.entries.map((entry) => ({ span: entry.span, doc: () => this.configEntry(entry) }));
+    const head = `${node.kind} ${node.layout.name} `;
+    return cat(head, this.body(items, this.bracesAfter(node.layout.span.end, node.span.end)));
+  }
+
+  private configEntry(entry: ConfigEntry): Doc {
+    switch (entry.kind) {
+      case 'match':
+      case 'several':
+        return cat(entry.kind, ' ', this.expr(entry.field), ' = ', this.exprs(entry.values));
+      case 'labels':
+        return cat('labels ', this.expr(entry.field));
+      case 'bind':
+        return cat(entry.name.name, ' = ', this.expr(entry.value));
+      default:
+        return cat(entry.kind === 'set' ? 'set ' : '', spellString(entry.field.value), ' = ', this.expr(entry.value));
+    }
+  }
+
+  private exprs(list: readonly Expr[]): Doc {
+    return this.run(list.map((item) => ({ span: item.span, doc: () => this.expr(item) })));
   }
 
   // ---- Options
@@ -245,7 +277,7 @@ function origin(from: StringLit | undefined): string {
 
 function hasBody(decl: Decl): boolean {
   if (decl.kind === 'use' || decl.kind === 'criterion' || decl.kind === 'function') return false;
-  return decl.kind !== 'variant' || decl.preprocess !== undefined || decl.names.length > 0;
+  return decl.kind !== 'variant' || decl.preprocess !== undefined || decl.names.length + decl.configs.length > 0;
 }
 
 /** Writes the type of an option. */

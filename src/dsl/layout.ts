@@ -297,9 +297,19 @@ class Arranger {
       case 'forward':
         return this.mode !== 'model' && mayStart && next === T.LParen && inner !== undefined;
       case 'names':
+      case 'config':
+      case 'processor':
         return this.mode === 'variant' && mayStart && next === T.Word && this.next(i, 2) === T.LCurly;
       case 'preprocess':
         return this.mode === 'variant' && mayStart && next === T.Eq && inner !== undefined;
+      case 'prefix':
+      case 'ignore':
+      case 'optional':
+      case 'match':
+      case 'labels':
+      case 'several':
+      case 'set':
+        return this.mode === 'variant' && mayStart && sameLine && (next === T.Str || next === T.OpenStr);
       case 'in':
       case 'adapt':
       case 'prune':

@@ -213,21 +213,71 @@ variant vit_auto = vit() {
     "patch_embed.proj" = patch_embed
     "head" = head.fc
   }
+  // As transformers 4 wrote it, and where 5 calls it something else in memory, that. A bare ViTModel has no prefix.
   names huggingface {
+    prefix "vit."
+    ignore "vit.pooler.*"
     "vit.embeddings.cls_token" = cls_token
     "vit.embeddings.position_embeddings" = pos_embed
     "vit.embeddings.patch_embeddings.projection" = patch_embed
-    "vit.encoder.layer.{i}.layernorm_before" = blocks[i].norm1
-    "vit.encoder.layer.{i}.attention.attention.query" = blocks[i].attn.qkv.q
-    "vit.encoder.layer.{i}.attention.attention.key" = blocks[i].attn.qkv.k
-    "vit.encoder.layer.{i}.attention.attention.value" = blocks[i].attn.qkv.v
-    "vit.encoder.layer.{i}.attention.output.dense" = blocks[i].attn.proj
-    "vit.encoder.layer.{i}.layernorm_after" = blocks[i].norm2
-    "vit.encoder.layer.{i}.intermediate.dense" = blocks[i].mlp.fc1
-    "vit.encoder.layer.{i}.output.dense" = blocks[i].mlp.fc2
+    "vit.encoder.layer.{i}.layernorm_before" or "vit.layers.{i}.layernorm_before" = blocks[i].norm1
+    "vit.encoder.layer.{i}.attention.attention.query"
+      or "vit.layers.{i}.attention.q_proj" = blocks[i].attn.qkv.q
+    "vit.encoder.layer.{i}.attention.attention.key"
+      or "vit.layers.{i}.attention.k_proj" = blocks[i].attn.qkv.k
+    "vit.encoder.layer.{i}.attention.attention.value"
+      or "vit.layers.{i}.attention.v_proj" = blocks[i].attn.qkv.v
+    "vit.encoder.layer.{i}.attention.output.dense"
+      or "vit.layers.{i}.attention.o_proj" = blocks[i].attn.proj
+    "vit.encoder.layer.{i}.layernorm_after" or "vit.layers.{i}.layernorm_after" = blocks[i].norm2
+    "vit.encoder.layer.{i}.intermediate.dense" or "vit.layers.{i}.mlp.fc1" = blocks[i].mlp.fc1
+    "vit.encoder.layer.{i}.output.dense" or "vit.layers.{i}.mlp.fc2" = blocks[i].mlp.fc2
     "vit.layernorm" = norm
     "classifier" = head.fc
-    "vit.pooler.dense" = pooler.dense
+  }
+  // What a file leaves out is what transformers takes then.
+  config huggingface {
+    match "model_type" = "vit"
+    match "hidden_act" = "gelu", none
+    image = square("image_size") or 224
+    patch = square("patch_size") or 16
+    channels = count("num_channels") or 3
+    dim = count("hidden_size") or 768
+    depth = count("num_hidden_layers") or 12
+    heads = count("num_attention_heads") or 12
+    hidden = count("intermediate_size") or 3072
+    eps = amount("layer_norm_eps") or 1e-12
+    qkv_bias = "qkv_bias" or true
+    labels "id2label"
+    several "problem_type" = "multi_label_classification"
+    set "architectures" = ["ViTForImageClassification"]
+    set "id2label" = names
+    set "label2id" = places
+    set "num_labels" = none
+  }
+  processor huggingface {
+    match "image_processor_type" or "feature_extractor_type" = "ViTImageProcessor*",
+      "ViTFeatureExtractor*",
+      none
+    "size" = {height: 224, width: 224}
+    "crop_size" = 224
+    "default_to_square" = true
+    "resample" = 2
+    "do_center_crop" = false
+    "image_mean" = 0.5
+    "image_std" = 0.5
+  }
+  // Of other families' processors, what a lone number as a size means: both sides, or the shorter one.
+  processor huggingface {
+    match "image_processor_type" or "feature_extractor_type" = "ViT*", "DeiT*", "Beit*"
+    "default_to_square" = true
+  }
+  processor huggingface {
+    match "image_processor_type" or "feature_extractor_type" = "CLIP*",
+      "Bit*",
+      "Siglip*",
+      "Chinese*"
+    "default_to_square" = false
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
+import { matches } from '../ir/glob.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import type { Tensor, TensorType } from '../ir/types.js';
 import { adapterLabels, isAdapterFile, peftAsStore } from './adapters/adapter.js';
@@ -11,6 +12,7 @@ import { isMaskFile } from './adapters/masks.js';
 import { openPeft, type PeftAdapter } from './adapters/peft.js';
 import { openHuggingFace } from './huggingface/huggingface.js';
 import { nearestNames } from './nearest.js';
+import { fromStored, present, spelled, storedShape } from './spellings.js';
 import type { ByteSource, Folder } from './tensors/bytes.js';
 import { openSafetensors, readsAs, type StoreEntry, type TensorStore } from './tensors/store.js';
 import type { Facts, NamedTensor, SourceLike } from './types.js';
@@ -85,7 +87,7 @@ async function openOneFolder(folder: Folder): Promise<OpenCheckpoint> {
       kind: 'huggingface',
       name: folder.name,
       facts: model.facts,
-      warnings: model.warnings,
+      warnings: [],
       store: model.store,
       folder,
       close,
@@ -105,7 +107,10 @@ export interface LoadContext {
   readonly sites?: ReadonlyMap<string, string>;
 }
 
-/** The layout of a source of which most tensors are in the store; ties go to the first. */
+/**
+ * The layout of a source of which most tensors are in the store, with the names that they have there; ties go to the first.
+ * @throws EspalierError ESP0503 when a tensor is there under two names
+ */
 export function chooseLayout(source: SourceLike, store: TensorStore): { name: string; names: readonly NamedTensor[] } {
   let best = {
     name: 'espalier',
@@ -113,12 +118,12 @@ export function chooseLayout(source: SourceLike, store: TensorStore): { name: st
   };
   let hits = -1;
   for (const [name, names] of [['espalier', best.names] as const, ...Object.entries(source.layouts)]) {
-    const present = names.reduce((n, t) => n + (store.tensors.has(t.tensor) ? 1 : 0), 0);
-    if (present <= hits) continue;
-    hits = present;
+    const found = present(names, store);
+    if (found <= hits) continue;
+    hits = found;
     best = { name, names };
   }
-  return best;
+  return { name: best.name, names: spelled(best.names, store) };
 }
 
 /**
@@ -145,11 +150,12 @@ export async function loadSources(
   refuseMisfits(sources, names, store, context, checkpoint.name, [...layouts].join(', '));
 
   const out = new Map<string, Tensor>();
-  for (const { param, tensor, rows } of names) {
+  for (const name of names) {
+    const { param, rows } = name;
     const type = context.types.get(param)!;
-    const read = await store.tensors.get(tensor)!.read();
+    const data = fromStored(name, (await store.tensors.get(name.tensor)!.read()).data);
     if (!rows) {
-      out.set(param, { type, data: read.data });
+      out.set(param, { type, data });
       continue;
     }
     let whole = out.get(param);
@@ -157,7 +163,7 @@ export async function loadSources(
       whole = { type, data: new Float32Array(sizeOf(type.shape)) };
       out.set(param, whole);
     }
-    whole.data.set(read.data, rows[0] * sizeOf(type.shape.slice(1)));
+    whole.data.set(data, rows[0] * sizeOf(type.shape.slice(1)));
   }
   return out;
 }
@@ -176,14 +182,15 @@ function refuseMisfits(
   const misshapen: string[] = [];
   const taken = new Set<string>();
   const optional = sources.flatMap((s) => s.optional ?? []);
-  const isOptional = (name: string): boolean => optional.some((p) => name.startsWith(p));
+  const isOptional = (name: string): boolean => optional.some((p) => matches(p, name));
   const named = new Set(names.map((n) => n.tensor));
   const free = [...store.tensors.keys()].filter((t) => !named.has(t) && !isOptional(t));
   let absent = 0;
-  for (const { param, tensor, rows } of names) {
+  for (const name of names) {
+    const { param, tensor } = name;
     const type = context.types.get(param);
     if (!type) throw new EspalierError([diagnostic('ESP0500', { what: `${param} has no type` })]);
-    const shape = rows ? [rows[1] - rows[0], ...type.shape.slice(1)] : type.shape;
+    const shape = storedShape(name, type);
     const entry = store.tensors.get(tensor);
     taken.add(tensor);
     if (!entry) {

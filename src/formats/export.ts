@@ -4,13 +4,13 @@ import { EspalierError } from '../diagnostics/types.js';
 import { sameShape, sizeOf } from '../ir/ops/shapes.js';
 import type { Elements, Tensor } from '../ir/types.js';
 import type { OpenCheckpoint } from './checkpoint.js';
-import { withLabels } from './huggingface/huggingface.js';
-import { readJsonObject } from './huggingface/json.js';
+import { type JsonObject, readJsonObject } from './huggingface/json.js';
+import { spelled, toStored } from './spellings.js';
 import { readAll } from './tensors/bytes.js';
 import { storeTensor } from './tensors/elements.js';
 import { type StoredTensor, type StoredType, safetensorsPieces } from './tensors/safetensors.js';
 import { readsAs, type StoreEntry, type TensorStore } from './tensors/store.js';
-import type { NamedTensor } from './types.js';
+import type { ExportField, NamedTensor } from './types.js';
 
 /** In the metadata of the file, beside what transformers asks for. */
 const WRITER = 'espalier';
@@ -22,8 +22,9 @@ export interface ExportOptions {
   readonly layout: readonly NamedTensor[];
   /** Where the model came from: it gives dtypes, names, what is copied, and the files beside the weights. */
   readonly base: OpenCheckpoint;
-  /** New class names for `config.json`. */
+  /** New class names for `config.json`, and what it then says. */
   readonly labels?: readonly string[];
+  readonly fields?: readonly ExportField[];
   /** Stored type of every tensor; default: the base's own for each. */
   readonly dtype?: 'F32' | 'F16' | 'BF16';
 }
@@ -51,7 +52,8 @@ export async function exportCheckpoint(options: ExportOptions): Promise<Exported
 
   const tensors = new Map<string, StoredTensor>();
   const changed: string[] = [];
-  for (const { param, tensor, rows } of layout) {
+  for (const place of spelled(layout, base.store)) {
+    const { param, tensor, rows } = place;
     const value = params.get(param);
     if (!value) continue;
     const entry = base.store.tensors.get(tensor);
@@ -59,7 +61,7 @@ export async function exportCheckpoint(options: ExportOptions): Promise<Exported
     const part = rows ? sliceRows(value, rows) : value;
     refuseOverflow(param, part, dtype);
     const name = entry?.original ?? tensor;
-    const stored = storeTensor(part, dtype);
+    const stored = storeTensor(toStored(place, part), dtype);
     tensors.set(name, stored);
     if (!entry || !(await isStored(entry, stored))) changed.push(name);
   }
@@ -72,7 +74,7 @@ export async function exportCheckpoint(options: ExportOptions): Promise<Exported
   }
   const files = new Map<string, string | Uint8Array | Uint8Array[]>();
   files.set('model.safetensors', safetensorsPieces(tensors, { format: 'pt', writer: WRITER }));
-  if (base.kind === 'huggingface' && base.folder) await copyConfigs(base.folder, options.labels, files);
+  if (base.kind === 'huggingface' && base.folder) await copyConfigs(base.folder, options, files);
   return { files, tensors: tensors.size, changed };
 }
 
@@ -114,7 +116,7 @@ function sliceRows(tensor: Tensor, [start, end]: readonly [number, number]): Ten
 
 async function copyConfigs(
   folder: NonNullable<OpenCheckpoint['folder']>,
-  labels: readonly string[] | undefined,
+  { labels, fields = [] }: ExportOptions,
   files: Map<string, string | Uint8Array | Uint8Array[]>,
 ): Promise<void> {
   for (const name of ['config.json', 'preprocessor_config.json']) {
@@ -122,10 +124,26 @@ async function copyConfigs(
     if (!source) continue;
     try {
       if (name === 'config.json' && labels) {
-        files.set(name, `${JSON.stringify(withLabels(await readJsonObject(source), labels), null, 2)}\n`);
+        const config = withFields(await readJsonObject(source), labels, fields);
+        files.set(name, `${JSON.stringify(config, null, 2)}\n`);
       } else files.set(name, await readAll(source));
     } finally {
       await source.close?.();
     }
   }
+}
+
+/** A configuration with other classes: the fields that say so are set, the others stay. */
+function withFields(config: JsonObject, labels: readonly string[], fields: readonly ExportField[]): JsonObject {
+  const classes = {
+    names: Object.fromEntries(labels.map((label, i) => [String(i), label])),
+    places: Object.fromEntries(labels.map((label, i) => [label, i])),
+  };
+  const out: Record<string, unknown> = { ...config };
+  for (const { field, value, classes: form } of fields) {
+    const written = form ? classes[form] : value;
+    if (written === undefined) delete out[field];
+    else out[field] = written;
+  }
+  return out;
 }

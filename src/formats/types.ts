@@ -3,11 +3,16 @@
  * not import the language.
  */
 import type { PreprocessStep } from '../../runtime/program/program.js';
+import type { Checked } from '../diagnostics/types.js';
 
 /** A parameter's place in a checkpoint: a whole tensor, or some of our tensor's rows (axis 0). */
 export interface NamedTensor {
   readonly param: string;
   readonly tensor: string;
+  /** Other spellings of its name; a checkpoint has one of them. */
+  readonly also?: readonly string[];
+  /** How the checkpoint stores it, where that is not as the parameter is: with other unit axes, or transposed. */
+  readonly stored?: { readonly shape: readonly number[]; readonly transposed: boolean };
   /** Half open range of our parameter's rows; absent for the whole. */
   readonly rows?: readonly [start: number, end: number];
 }
@@ -21,15 +26,38 @@ export interface SourceLike {
   /** Of an adapter's source: on which sites, and the parameters by their names in the adapter. */
   readonly adapters?: readonly { readonly site: string; readonly params: Readonly<Record<string, string>> }[];
   readonly layouts: Readonly<Record<string, readonly NamedTensor[]>>;
-  /** Prefixes of tensors that the file may hold and that nobody takes. */
+  /** Tensors that the file may hold and that nobody takes; `*` stands for any characters. */
   readonly optional?: readonly string[];
+}
+
+/** A JSON object that was read from a file. */
+export interface JsonFile {
+  readonly file: string;
+  readonly json: Readonly<Record<string, unknown>>;
 }
 
 /** What a checkpoint tells the language before its weights are read. */
 export interface Facts {
   readonly labels?: readonly string[];
-  readonly preprocess?: readonly PreprocessStep[];
   readonly options?: Readonly<Record<string, number | string | boolean>>;
+  readonly config?: JsonFile;
+  readonly processor?: JsonFile & {
+    readonly steps: (
+      file: JsonFile,
+      channels: number,
+      size: readonly [height: number, width: number],
+    ) => Checked<readonly PreprocessStep[]>;
+  };
+  /** Names of the tensors that it holds. */
+  readonly tensors?: ReadonlySet<string>;
+}
+
+/** A field of the configuration beside the weights, as it is written when the model is exported. */
+export interface ExportField {
+  readonly field: string;
+  /** JSON, or what the classes are: their names by number, or their numbers by name; absent: the field is left out. */
+  readonly value?: unknown;
+  readonly classes?: 'names' | 'places';
 }
 
 /** The part of the model tree that tells which site a row range of a fused layer is. */

@@ -28,7 +28,7 @@ const SOURCE: SourceLike = {
   kind: 'backbone',
   params: [...TYPES.keys()],
   layouts: { espalier: [...TYPES.keys()].map((p) => ({ param: p, tensor: p })), theirs: LAYOUT },
-  optional: ['pooler.'],
+  optional: ['pooler.*'],
 };
 const GOOD = {
   'q.weight': floats([2, 3], 0),
@@ -188,11 +188,24 @@ describe('exporting', () => {
       layoutName: 'huggingface',
       base,
       labels: ['a', 'b'],
+      fields: [
+        { field: 'id2label', classes: 'names' },
+        { field: 'label2id', classes: 'places' },
+        { field: 'architectures', value: ['Other'] },
+        { field: 'initializer_range' },
+      ],
     });
     expect([...files.keys()]).toEqual(['model.safetensors', 'config.json', 'preprocessor_config.json']);
     const folder = Object.fromEntries([...files].map(([n, c]) => [n, Array.isArray(c) ? Buffer.concat(c) : c]));
     const again = await openCheckpoint(memoryFolder('again', folder));
-    expect(again.facts).toEqual({ ...base.facts, labels: ['a', 'b'] });
+    const { initializer_range: _, ...kept } = base.facts.config!.json;
+    expect(again.facts.config!.json).toEqual({
+      ...kept,
+      id2label: { 0: 'a', 1: 'b' },
+      label2id: { a: 0, b: 1 },
+      architectures: ['Other'],
+    });
+    expect(again.facts.processor!.json).toEqual(base.facts.processor!.json);
     for (const [name, entry] of base.store.tensors) {
       const other = again.store.tensors.get(name)!;
       expect([other.dtype, other.shape]).toEqual([entry.dtype, entry.shape]);

@@ -1,10 +1,11 @@
 /** Hugging Face folders: what they say of themselves, and what is no checkpoint at all. */
 import { describe, expect, test } from 'vitest';
-import { type OpenCheckpoint, openCheckpoint } from '../../src/formats/checkpoint.js';
-import { canonicalNames } from '../../src/formats/huggingface/huggingface.js';
+import { elaborate } from '../../src/dsl/elaborate.js';
+import { parse } from '../../src/dsl/parse.js';
+import { chooseLayout, type OpenCheckpoint, openCheckpoint } from '../../src/formats/checkpoint.js';
 import { openCheckpointAt } from '../../src/formats/node/open.js';
 import { memoryFolder, memorySource } from '../../src/formats/tensors/bytes.js';
-import { fileOf, floats } from './support.js';
+import { fileOf, floats, type Meaning, meaning } from './support.js';
 
 const STATISTICS = { image_mean: [0.5, 0.5, 0.5], image_std: [0.5, 0.5, 0.5] };
 /** All that a processor's own defaults would otherwise decide. */
@@ -20,18 +21,17 @@ describe('a Hugging Face folder', () => {
   test('tells the backbone’s options, the labels and the preprocessing', async () => {
     const c = await openCheckpointAt('test/fixtures/vit-odd');
     expect(c.kind).toBe('huggingface');
-    expect(c.warnings).toEqual([]);
-    expect(c.facts).toEqual({
+    expect(meaning(c)).toEqual({
       options: {
-        image: 30,
-        patch: 6,
-        channels: 3,
-        dim: 36,
-        depth: 3,
-        heads: 2,
-        hidden: 100,
-        eps: 1e-12,
-        qkv_bias: true,
+        image: '30',
+        patch: '6',
+        channels: '3',
+        dim: '36',
+        depth: '3',
+        heads: '2',
+        hidden: '100',
+        eps: '1e-12',
+        qkv_bias: 'true',
       },
       labels: ['class 0', 'class 1', 'class 2', 'class 3', 'class 4', 'class 5', 'class 6'],
       preprocess: [
@@ -39,6 +39,7 @@ describe('a Hugging Face folder', () => {
         { step: 'crop', size: [30, 30] },
         { step: 'normalize', mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
       ],
+      warnings: [],
     });
     expect(c.store.tensors.get('vit.layernorm.weight')).toMatchObject({ dtype: 'BF16', shape: [36] });
     await c.close();
@@ -46,8 +47,9 @@ describe('a Hugging Face folder', () => {
 
   test('that is grey, without qkv biases', async () => {
     const c = await openCheckpointAt('test/fixtures/vit-grey');
-    expect(c.facts.options).toMatchObject({ channels: 1, qkv_bias: false, eps: 1e-6 });
-    expect(c.facts.preprocess).toEqual([
+    const { options, preprocess } = meaning(c);
+    expect(options).toMatchObject({ channels: '1', qkv_bias: 'false', eps: '0.000001' });
+    expect(preprocess).toEqual([
       { step: 'grayscale' },
       { step: 'resize', size: [20, 20], filter: 'bilinear' },
       { step: 'normalize', mean: [0.1307], std: [0.3081] },
@@ -80,7 +82,7 @@ describe('a Hugging Face folder', () => {
     else await expect(openCheckpoint(folder)).rejects.toThrow(new RegExp(`ESP0507.*${words}`));
   });
 
-  const openWith = (config: object, preprocessor?: object, labels = true): Promise<OpenCheckpoint> =>
+  const open = (config: object, preprocessor?: object, labels = true): Promise<OpenCheckpoint> =>
     openCheckpoint(
       memoryFolder('f', {
         'config.json': JSON.stringify({ model_type: 'vit', ...config }),
@@ -90,33 +92,42 @@ describe('a Hugging Face folder', () => {
         ),
       }),
     );
+  const SMALL = { hidden_size: 8, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 16 };
+  const openWith = async (config: object, preprocessor?: object): Promise<Meaning> =>
+    meaning(await open({ ...SMALL, ...config }, preprocessor), 'classify(base, classes: 2)');
 
   test('what config.json leaves out is what transformers takes', async () => {
-    const c = await openWith({});
-    expect(c.facts.options).toMatchObject({
-      image: 224,
-      patch: 16,
-      dim: 768,
-      depth: 12,
-      heads: 12,
-      hidden: 3072,
-      qkv_bias: true,
+    const { options, labels, preprocess } = meaning(await open({}), 'classify(base, classes: 2)');
+    expect(options).toMatchObject({
+      image: '224',
+      patch: '16',
+      dim: '768',
+      depth: '12',
+      heads: '12',
+      hidden: '3072',
+      qkv_bias: 'true',
     });
-    expect(c.facts.labels).toBeUndefined();
-    expect(c.facts.preprocess).toBeUndefined();
+    expect(labels).toBeUndefined();
+    // The variant's own.
+    expect(preprocess?.map((s) => s.step)).toEqual(['resize', 'crop', 'normalize']);
   });
 
   test('labels are sorted by number, and belong to a head', async () => {
     const id2label = { 10: 'k', 2: 'c', 0: 'a', 1: 'b', 3: 'd', 4: 'e', 5: 'f', 6: 'g', 7: 'h', 8: 'i', 9: 'j' };
-    expect((await openWith({ id2label })).facts.labels?.join('')).toBe('abcdefghijk');
-    expect((await openWith({ id2label }, undefined, false)).facts.labels).toBeUndefined();
+    expect(meaning(await open({ ...SMALL, id2label })).labels?.join('')).toBe('abcdefghijk');
+    const headless = await open({ ...SMALL, id2label }, undefined, false);
+    expect(() => meaning(headless)).toThrow(/ESP0204.*classes/);
   });
 
   test('several labels at once, which are not one choice among all, are pointed out', async () => {
     const id2label = { 0: 'a', 1: 'b' };
-    const codes = async (config: object, head?: boolean) =>
-      (await openWith({ id2label, ...config }, undefined, head)).warnings.map((d) => d.code);
-    expect(await codes({ problem_type: 'multi_label_classification' })).toEqual(['ESP0521']);
+    const codes = async (config: object, head?: boolean) => {
+      const c = await open({ ...SMALL, id2label, ...config }, undefined, head);
+      return meaning(c, 'classify(base, classes: 2)').warnings.map((d) => `${d.code}: ${d.message}`);
+    };
+    expect(await codes({ problem_type: 'multi_label_classification' })).toEqual([
+      'ESP0521: f/config.json says problem_type = multi_label_classification, and probabilities here are of one class among all',
+    ]);
     expect(await codes({ problem_type: 'multi_label_classification' }, false)).toEqual([]);
     expect(await codes({ problem_type: 'single_label_classification' })).toEqual([]);
     expect(await codes({ problem_type: null })).toEqual([]);
@@ -129,7 +140,10 @@ describe('a Hugging Face folder', () => {
     [{ layer_norm_eps: -1 }, 'ESP0507', 'layer_norm_eps = -1 is negative'],
     [{ model_type: undefined }, 'ESP0508', 'of type ""'],
     [{ image_size: [224, 112] }, 'ESP0509', 'not a square'],
-    [{ model_type: 'swin' }, 'ESP0508', 'swin'],
+    [{ model_type: 'swin' }, 'ESP0508', 'a model of type "swin", and `vit_auto` reads "vit"'],
+    [{ hidden_act: 'relu' }, 'ESP0509', 'is not what `vit_auto` computes, which is "gelu"'],
+    [{ qkv_bias: 'yes' }, 'ESP0507', 'qkv_bias = "yes" is not true or false'],
+    [{ id2label: 3 }, 'ESP0507', 'id2label = 3 is not an object'],
     [{ id2label: { 0: 'a', 2: 'c' } }, 'ESP0507', 'no name for class 1'],
   ])('config %j', async (config, code, words) => {
     await expect(openWith(config)).rejects.toThrow(code);
@@ -156,7 +170,7 @@ describe('a Hugging Face folder', () => {
     ],
   ])('size %j', async (preprocessor, step) => {
     const cropped = { do_center_crop: true, crop_size: 224, ...preprocessor };
-    expect((await openWith({}, cropped)).facts.preprocess?.[0]).toEqual(step);
+    expect((await openWith({}, cropped)).preprocess?.[0]).toEqual(step);
   });
 
   test.each([
@@ -169,7 +183,7 @@ describe('a Hugging Face folder', () => {
       [0.2, 0.2, 0.2],
     ],
   ])('normalisation %j is one step over x/255', async (preprocessor, mean, std) => {
-    const steps = (await openWith({}, { do_resize: false, ...preprocessor })).facts.preprocess;
+    const steps = (await openWith({}, { do_resize: false, ...preprocessor })).preprocess;
     expect(steps).toEqual([{ step: 'normalize', mean, std }]);
   });
 
@@ -207,19 +221,27 @@ describe('a Hugging Face folder', () => {
     ]),
     [{ ...COMPLETE, do_center_crop: true }, 'leaves out crop_size'],
   ] as [object, string][])('preprocessing %j is wrong', async (preprocessor, words) => {
-    await expect(openWith({ image_size: 28 }, preprocessor)).rejects.toThrow('ESP0507');
-    await expect(openWith({ image_size: 28 }, preprocessor)).rejects.toThrow(words);
+    await expect(openWith({ image_size: 28, patch_size: 14 }, preprocessor)).rejects.toThrow('ESP0507');
+    await expect(openWith({ image_size: 28, patch_size: 14 }, preprocessor)).rejects.toThrow(words);
   });
 
   test('a tensor that is there under two names is refused, not lost', async () => {
-    const twice = memoryFolder('f', {
-      'config.json': '{"model_type":"vit"}',
-      'model.safetensors': fileOf({
-        'encoder.layer.0.output.dense.bias': floats([1]),
-        'vit.layers.0.mlp.fc2.bias': floats([1]),
+    const twice = await openCheckpoint(
+      memoryFolder('f', {
+        'config.json': '{"model_type":"vit"}',
+        'model.safetensors': fileOf({
+          'encoder.layer.0.output.dense.bias': floats([1]),
+          'vit.layers.0.mlp.fc2.bias': floats([1]),
+        }),
       }),
+    );
+    const { value } = elaborate(parse('spec.peft', 'use std\nmodel M {\n  base = vit_auto() from "f"\n}\n').file, {
+      readFile: () => undefined,
+      facts: () => twice.facts,
     });
-    await expect(openCheckpoint(twice)).rejects.toThrow(/ESP0503.*vit\.layers\.0\.mlp\.fc2\.bias.*under another name/);
+    expect(() => chooseLayout(value!.sources[0]!, twice.store)).toThrow(
+      /ESP0503.*encoder\.layer\.0\.output\.dense\.bias.*vit\.layers\.0\.mlp\.fc2\.bias.*under another name|ESP0503.*vit\.layers\.0\.mlp\.fc2\.bias.*under another name/,
+    );
   });
 
   test('fields that nobody knows are reported', async () => {
@@ -233,13 +255,26 @@ describe('a Hugging Face folder', () => {
     ]);
   });
 
-  test('one spelling for the names of transformers 4, 5 and a bare ViTModel', () => {
-    expect(canonicalNames('vit.layers.3.attention.q_proj.weight')).toBe(
-      'vit.encoder.layer.3.attention.attention.query.weight',
+  test('the names of transformers 4, 5 and a bare ViTModel are one tensor’s', async () => {
+    const c = await open(SMALL);
+    const { value } = elaborate(
+      parse('spec.peft', 'use std\nmodel M {\n  base = vit_auto() from "f"\n  head = classify(base, classes: 2)\n}\n')
+        .file,
+      { readFile: () => undefined, facts: () => c.facts },
     );
-    expect(canonicalNames('layers.0.mlp.fc2')).toBe('vit.encoder.layer.0.output.dense');
-    expect(canonicalNames('encoder.layer.0.output.dense.bias')).toBe('vit.encoder.layer.0.output.dense.bias');
-    expect(canonicalNames('classifier.bias')).toBe('classifier.bias');
+    const { huggingface } = value!.sources[0]!.layouts;
+    const of = (tensor: string) => huggingface!.filter((n) => [n.tensor, ...(n.also ?? [])].includes(tensor));
+    const query = [
+      'vit.encoder.layer.0.attention.attention.query.weight',
+      'encoder.layer.0.attention.attention.query.weight',
+    ];
+    const v5 = ['vit.layers.0.attention.q_proj.weight', 'layers.0.attention.q_proj.weight'];
+    for (const name of [...query, ...v5]) {
+      expect(of(name)).toEqual([
+        { param: 'base.blocks.0.attn.qkv.weight', rows: [0, 8], tensor: query[0], also: [query[1], ...v5] },
+      ]);
+    }
+    expect(of('classifier.bias')).toEqual([{ param: 'head.fc.bias', tensor: 'classifier.bias' }]);
   });
 });
 

@@ -20,6 +20,7 @@ const LAYOUT: NamedTensor[] = [0, 1].flatMap((i) => [
   ...['query', 'key', 'value'].map((part, p) => ({
     param: `base.blocks.${i}.attn.qkv.weight`,
     tensor: `vit.encoder.layer.${i}.attention.attention.${part}.weight`,
+    also: [`vit.layers.${i}.attention.${part[0]}_proj.weight`],
     rows: [p * DIM, (p + 1) * DIM] as const,
   })),
   { param: `base.blocks.${i}.mlp.fc1.weight`, tensor: `vit.encoder.layer.${i}.intermediate.dense.weight` },
@@ -153,6 +154,13 @@ describe('the update', () => {
     expect([...c.peft!.pairs.keys()]).toEqual([module(0, 'query')]);
     expect(c.facts.options).toEqual({ rank: 2, alpha: 8, rslora: false });
   });
+});
+
+test('a pair that is there under two names is refused', async () => {
+  const twice = folder({}, { 'vit.layers.0.attention.q_proj': pair(2, 1), [module(0, 'query')]: pair(2, 2) });
+  await expect(updates(twice, ['base.blocks.0.attn.qkv.q'])).rejects.toThrow(
+    /ESP0503.*is there twice, under other names/,
+  );
 });
 
 describe('saved modules', () => {
@@ -306,7 +314,8 @@ test('the folder that peft wrote for the demo', async () => {
   expect(c.warnings).toEqual([]);
   expect(c.facts.options).toEqual({ rank: 8, alpha: 16, rslora: false });
   expect([...c.peft!.pairs.keys()].sort()).toEqual(
-    [0, 1, 2, 3].flatMap((i) => [module(i, 'query'), module(i, 'value')]),
+    // As transformers 5 calls them in memory.
+    [0, 1, 2, 3].flatMap((i) => ['q_proj', 'v_proj'].map((part) => `vit.layers.${i}.attention.${part}`)),
   );
   expect([...c.peft!.saved.keys()].sort()).toEqual(['classifier.bias', 'classifier.weight']);
   await c.close();

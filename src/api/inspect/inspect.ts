@@ -2,7 +2,7 @@
 
 import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
 import type { Elaborated, SiteNode } from '../../dsl/elaborated.js';
-import { moduleSites, peftAsStore } from '../../formats/adapters/adapter.js';
+import { allModuleSites, peftAsStore } from '../../formats/adapters/adapter.js';
 import { chooseLayout } from '../../formats/checkpoint.js';
 import { isAdapters } from '../../ir/about.js';
 import { printModule } from '../../ir/text/print.js';
@@ -72,7 +72,7 @@ function checkpointPlaces({
   checkpoints,
 }: Analysis & { readonly elaborated: Elaborated }): Map<string, TensorPlace[]> {
   const places = new Map<string, TensorPlace[]>();
-  const modules = moduleSites(root, sources.find((s) => s.kind === 'backbone')?.layouts.huggingface ?? []);
+  const modules = allModuleSites(root, Object.values(sources.find((s) => s.kind === 'backbone')?.layouts ?? {}));
   for (const source of sources) {
     const opened = checkpoints.get(source.location);
     if (!opened) continue;

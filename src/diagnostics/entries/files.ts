@@ -94,16 +94,17 @@ not JSON, lacks something that must be there, or has a value of the wrong type.
     {"model_type": "vit", "hidden_size": "128"}      // a number is wanted, not a string`,
   }),
 
-  ESP0508: entry<{ file: string; type: string }>({
-    title: 'A model type that Espalier cannot read',
-    message: (a) => `${a.file} describes a model of type "${a.type}", whose options Espalier cannot read`,
+  ESP0508: entry<{ file: string; type: string; variant: string; reads: readonly string[] }>({
+    title: 'A model type that the variant does not read',
+    message: (a) =>
+      `${a.file} describes a model of type "${a.type}", and \`${a.variant}\` reads ${a.reads.join(' or ')}`,
     help: () => [
       'The folder can still be used: give its model.safetensors to a backbone whose options you write in the spec.',
     ],
-    explain: `From the \`config.json\` of a Hugging Face folder Espalier takes the backbone's options (image and patch size, width, depth,
-heads) and the names of the classes. It knows how for \`"model_type": "vit"\`.
+    explain: `From the \`config.json\` of a Hugging Face folder a variant takes the backbone's options (image and patch size, width, depth,
+heads) and the names of the classes. Which files it reads, and how, its \`config\` says: \`match "model_type" = "vit"\`.
 
-For another type, write the backbone in \`.peft\` and load the file itself:
+For another type, write the backbone and a variant of it in \`.peft\`, or load the file itself:
 
     base = my_backbone(dim: 384, depth: 12) from "./folder/model.safetensors"`,
   }),
@@ -238,11 +239,10 @@ layer one. A checkpoint in the base model's own layout has no name for it, and p
 Here already the temporary file could not be written or renamed. Look at the free space and the permissions of the folder.`,
   }),
 
-  ESP0521: entry<{ file: string }>({
+  ESP0521: entry<{ file: string; field: string; value: string }>({
     title: 'The model gives several labels at once',
     severity: 'warning',
-    message: (a) =>
-      `${a.file} says problem_type = multi_label_classification, and probabilities here are of one class among all`,
+    message: (a) => `${a.file} says ${a.field} = ${a.value}, and probabilities here are of one class among all`,
     help: () => ['Take the logits (`run --json`, `session.run`) and apply a sigmoid to each.'],
     explain: `A multi-label classifier answers yes or no for each label. Espalier's \`run\` and \`eval\` read the outputs of a head as one
 choice among all classes (softmax), which is not what this checkpoint was trained for. The logits are the same; only the

@@ -49,4 +49,31 @@ export const SETTINGS_MESSAGES = {
 
 Adapters without a file keep the values that they start with, which for most methods change nothing.`,
   }),
+  ESP0256: entry<{ text: string }>({
+    title: 'Not an index',
+    message: (a) => `\`${a.text}\` is not an index`,
+    explain: `Braces in a tensor's name stand for an index of the path beside it: its name, or a sum, difference or product of names and whole numbers.
+
+    names huggingface {
+      "encoder.layer.{i}.output.dense" = blocks[i].mlp.fc2
+      "stages.{i + 1}.norm" = stages[i].norm
+    }`,
+  }),
+  ESP0257: entry<{ block: string; expected: string }>({
+    title: 'Not a form of a configuration',
+    message: (a) => `a \`${a.block}\` has ${a.expected} here`,
+    explain: `A variant's \`config\` says what the configuration beside the weights means. Each line has one of these forms:
+
+    match "model_type" = "vit"                     // the first says which files the variant reads; \`none\` among the values: or absent
+    dim = count("hidden_size") or 768              // an option of the backbone: the first field that is there, or a value
+    patch = square("patch_size") or 16             // a number, or a pair of equal ones
+    eps = amount("layer_norm_eps") or 1e-12        // a number of at least 0
+    qkv_bias = "qkv_bias" or true                  // whatever the option's type takes
+    labels "id2label"                              // names of the classes
+    several "problem_type" = "multi_label_classification"
+    set "label2id" = places                        // in an export with other classes: \`names\`, \`places\`, a value, or none
+
+A \`processor\` does the same for preprocessing: \`match\`, names that it calculates with, \`"resample" = 2\` for a field that the file leaves out, and
+\`set "size" = ...\` for one that means something else than it says.`,
+  }),
 };

@@ -1,17 +1,14 @@
 /** The grammar of declarations and files; the parser itself. */
 import type { IToken } from 'chevrotain';
-import type { Decl, Expr, NamesBlock, SettingsDecl, SitePattern, Span } from '../ast.js';
+import type { Decl, SettingsDecl, SitePattern } from '../ast.js';
 import * as T from '../tokens.js';
 import type { Rule } from './base.js';
-import { OptionParser } from './options.js';
+import { VariantParser } from './variants.js';
 
 const D = T.DECLARATIONS;
 type Setting = SettingsDecl['settings'][number];
-type VariantPart =
-  | { readonly kind: 'preprocess'; readonly steps: readonly Expr[]; readonly span: Span }
-  | { readonly kind: 'names'; readonly block: NamesBlock };
 
-export class Grammar extends OptionParser {
+export class Grammar extends VariantParser {
   /** What has been read so far; kept when the parser has to stop. */
   private decls: Decl[] = [];
 
@@ -173,111 +170,6 @@ export class Grammar extends OptionParser {
     return this.ACTION(
       (): Decl => ({ kind: 'function', name: this.ident(name), params, value, span: this.since(first) }),
     );
-  });
-
-  // ---- Variants
-
-  protected readonly variant: Rule<Decl> = this.RULE('variant', () => {
-    const first = this.CONSUME(D.variant);
-    const name = this.CONSUME(T.Word);
-    const params = this.OPTION(() => this.SUBRULE(this.optionParams)) ?? [];
-    this.CONSUME(T.Eq);
-    const value = this.SUBRULE(this.expression);
-    const parts = this.OPTION2(() => this.SUBRULE(this.variantBody)) ?? [];
-    return this.ACTION((): Decl => {
-      const steps = parts.filter((part) => part.kind === 'preprocess');
-      const names = parts.flatMap((part) => (part.kind === 'names' ? [part.block] : []));
-      const [preprocess] = steps;
-      const seen = new Map<string, Span>();
-      for (const part of parts) {
-        const [what, span] =
-          part.kind === 'names' ? [`names ${part.block.layout.name}`, part.block.span] : ['preprocess', part.span];
-        const before = seen.get(what);
-        if (before) this.note({ kind: 'twice', what: `\`${what}\``, first: before, second: span });
-        else seen.set(what, span);
-      }
-      return {
-        kind: 'variant',
-        name: this.ident(name),
-        params,
-        value,
-        ...(preprocess ? { preprocess: preprocess.steps } : {}),
-        names,
-        span: this.since(first),
-      };
-    });
-  });
-
-  protected readonly variantBody: Rule<VariantPart[]> = this.RULE('variantBody', () => {
-    const open = this.CONSUME(T.LCurly);
-    if (this.RECORDING_PHASE) {
-      this.MANY(() => {
-        this.OPTION(() => this.CONSUME(T.Newline));
-        this.SUBRULE(this.variantPart);
-      });
-      this.CONSUME(T.RCurly);
-      return [];
-    }
-    const parts = this.braced<VariantPart | undefined>(
-      open,
-      () => this.SUBRULE(this.variantPart),
-      () => undefined,
-    );
-    return parts.filter((part) => part !== undefined);
-  });
-
-  protected readonly variantPart: Rule<VariantPart> = this.RULE('variantPart', () => {
-    const first = this.LA(1);
-    return this.OR<VariantPart>([
-      {
-        ALT: () => {
-          this.CONSUME(T.POSITIONAL.preprocess);
-          this.CONSUME(T.Eq);
-          const steps: Expr[] = [];
-          this.AT_LEAST_ONE_SEP({ SEP: T.Comma, DEF: () => steps.push(this.SUBRULE(this.expression)) });
-          return this.ACTION((): VariantPart => ({ kind: 'preprocess', steps, span: this.since(first) }));
-        },
-      },
-      {
-        ALT: () => {
-          this.CONSUME(T.POSITIONAL.names);
-          const layout = this.CONSUME(T.Word);
-          const entries = this.SUBRULE(this.nameEntries);
-          return this.ACTION(
-            (): VariantPart => ({
-              kind: 'names',
-              block: { layout: this.ident(layout), entries, span: this.since(first) },
-            }),
-          );
-        },
-      },
-    ]);
-  });
-
-  protected readonly nameEntries: Rule<NamesBlock['entries'][number][]> = this.RULE('nameEntries', () => {
-    const open = this.CONSUME(T.LCurly);
-    if (this.RECORDING_PHASE) {
-      this.MANY(() => {
-        this.OPTION(() => this.CONSUME(T.Newline));
-        this.SUBRULE(this.nameEntry);
-      });
-      this.CONSUME(T.RCurly);
-      return [];
-    }
-    const entries = this.braced<NamesBlock['entries'][number] | undefined>(
-      open,
-      () => this.SUBRULE(this.nameEntry),
-      () => undefined,
-    );
-    return entries.filter((entry) => entry !== undefined);
-  });
-
-  /** `"vit.encoder.layer.{i}.intermediate.dense" = blocks[i].mlp.fc1` */
-  protected readonly nameEntry: Rule<NamesBlock['entries'][number]> = this.RULE('nameEntry', () => {
-    const token = this.CONSUME(T.Str);
-    this.CONSUME(T.Eq);
-    const path = this.SUBRULE(this.expression);
-    return this.ACTION(() => ({ pattern: this.stringOf(token), path, span: this.since(token) }));
   });
 
   // ---- Models and settings

@@ -36,7 +36,9 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
   // `modle` is as near to `module` as to `model`, which people write more often.
   declaration: ['model', ...Object.keys(T.DECLARATIONS)],
   modelStatement: ['in', 'adapt', 'prune', 'tune', 'if', 'for'],
-  variantPart: ['names', 'preprocess'],
+  variantPart: ['names', 'config', 'processor', 'preprocess'],
+  nameEntry: ['prefix', 'ignore', 'optional'],
+  configEntry: ['match', 'labels', 'several', 'set'],
   statement: ['forward', 'site', 'for', 'if', 'else', 'param', 'shared', 'frozen', 'repeat'],
 };
 /** Keywords of other languages. */

@@ -9,7 +9,7 @@ import { storeTensor } from '../tensors/elements.js';
 import { encodeSafetensors, type StoredTensor } from '../tensors/safetensors.js';
 import type { StoreEntry, TensorStore } from '../tensors/store.js';
 import type { NamedTensor, SiteLike, SourceLike } from '../types.js';
-import type { LowRankPair, PeftAdapter } from './peft.js';
+import { type LowRankPair, type PeftAdapter, twice } from './peft.js';
 
 const FORMAT = 'espalier.adapter';
 
@@ -51,6 +51,11 @@ export function encodeAdapter(params: ReadonlyMap<string, Tensor>, labels?: read
   });
 }
 
+/** Which site each module is, in any of a model's layouts and by any spelling. */
+export function allModuleSites(root: SiteLike, layouts: Iterable<readonly NamedTensor[]>): Map<string, string> {
+  return new Map([...layouts].flatMap((layout) => [...moduleSites(root, layout)]));
+}
+
 /**
  * Which site each module of a checkpoint's layout is: `vit.encoder.layer.0.attention.attention.query` -> `base.blocks.0.attn.qkv.q`. The row
  * parts of a fused layer are matched in order: its n-th part is the layout's n-th range of rows.
@@ -63,16 +68,19 @@ export function moduleSites(root: SiteLike, layout: readonly NamedTensor[]): Map
     byParam.set(name.param, list);
   }
   const sites = new Map<string, string>();
+  const put = ({ tensor, also = [] }: NamedTensor, site: string): void => {
+    for (const name of [tensor, ...also]) sites.set(moduleOf(name), site);
+  };
   const visit = (site: SiteLike): void => {
     for (const leaf of ['weight', 'bias']) {
       const names = byParam.get(`${site.key}.${leaf}`);
       if (!names) continue;
       const whole = names.find((n) => !n.rows);
-      if (whole) sites.set(moduleOf(whole.tensor), site.key);
+      if (whole) put(whole, site.key);
       const ranges = names.filter((n) => n.rows).sort((a, b) => a.rows![0] - b.rows![0]);
       const parts = site.children.filter((c) => c.kind === 'part');
       if (ranges.length !== parts.length) continue;
-      for (const [i, range] of ranges.entries()) sites.set(moduleOf(range.tensor), parts[i]!.key);
+      for (const [i, range] of ranges.entries()) put(range, parts[i]!.key);
     }
     for (const child of site.children) visit(child);
   };
@@ -106,11 +114,10 @@ export function peftAsStore(
     }
     const params = wanted.get(site) ?? [];
     for (const half of ['A', 'B'] as const) {
-      const [, param] = params.find(([own]) => own === half || own.endsWith(`.${half}`)) ?? [];
-      tensors.set(param ?? `${site}@?.${half}`, {
-        ...padded(peft, pair, half),
-        original: pair[half].original ?? `${module}.${half}`,
-      });
+      const [, found] = params.find(([own]) => own === half || own.endsWith(`.${half}`)) ?? [];
+      const param = found ?? `${site}@?.${half}`;
+      if (tensors.has(param)) throw twice(peft.name, `${module}.lora_${half}`);
+      tensors.set(param, { ...padded(peft, pair, half), original: pair[half].original ?? `${module}.${half}` });
     }
   }
   if (strangers.length > 0) {
@@ -118,7 +125,11 @@ export function peftAsStore(
       diagnostic('ESP0514', { file: peft.name, modules: strangers, nearest: [...sites.keys()].slice(0, 3) }),
     ]);
   }
-  for (const [name, entry] of peft.saved) tensors.set(savedName(name, peft, sites, sources), entry);
+  for (const [name, entry] of peft.saved) {
+    const param = savedName(name, peft, sites, sources);
+    if (tensors.has(param)) throw twice(peft.name, name);
+    tensors.set(param, entry);
+  }
   return { name: peft.name, tensors, metadata: peft.metadata };
 }
 

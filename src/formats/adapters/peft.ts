@@ -4,7 +4,6 @@
  */
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
-import { canonicalNames } from '../huggingface/huggingface.js';
 import { configError, Fields, readJsonObject } from '../huggingface/json.js';
 import { isOff } from '../huggingface/preprocessor.js';
 import type { Folder } from '../tensors/bytes.js';
@@ -24,9 +23,9 @@ export interface LowRankPair {
 
 export interface PeftAdapter {
   readonly name: string;
-  /** By module name, in the spelling that folders of models have. */
+  /** By module name, as the folder spells it. */
   readonly pairs: ReadonlyMap<string, LowRankPair>;
-  /** Tensors that were trained as a whole (`modules_to_save`), in the same spelling: `classifier.weight`. */
+  /** Tensors that were trained as a whole (`modules_to_save`), as the folder spells them: `classifier.weight`. */
   readonly saved: ReadonlyMap<string, StoreEntry>;
   /** Largest rank of a pair; smaller ones are padded with zeros to it. */
   readonly rank: number;
@@ -164,17 +163,17 @@ function sortTensors(
   config: Fields,
   store: TensorStore,
 ): { pairs: Map<string, LowRankPair>; saved: Map<string, StoreEntry> } {
-  const halves = new Map<string, { written: string; A?: StoreEntry; B?: StoreEntry }>();
+  const halves = new Map<string, { A?: StoreEntry; B?: StoreEntry }>();
   const saved = new Map<string, StoreEntry>();
   for (const [name, entry] of store.tensors) {
     const bare = name.replace(/^base_model\.model\./, '');
     // Newer versions leave the adapter's name out (`lora_A.weight`), older ones kept it (`lora_A.default.weight`).
     const half = /^(.+)\.lora_([AB])(?:\.[^.]+)?\.weight$/.exec(bare);
     if (half) {
-      const module = canonicalNames(half[1]!);
-      const pair = halves.get(module) ?? { written: half[1]! };
+      const module = half[1]!;
+      const pair = halves.get(module) ?? {};
       const letter = half[2] as 'A' | 'B';
-      if (pair[letter]) throw twice(store, name);
+      if (pair[letter]) throw twice(store.name, name);
       pair[letter] = { ...entry, original: name };
       halves.set(module, pair);
       continue;
@@ -184,8 +183,8 @@ function sortTensors(
       throw new EspalierError([diagnostic('ESP0512', { file: store.name, field: 'tensor', value: name, why })]);
     }
     const plain = bare.replace(/\.modules_to_save(\.default)?(?=\.)/, '').replace(/\.original_module(?=\.)/, '');
-    if (saved.has(canonicalNames(plain))) throw twice(store, name);
-    saved.set(canonicalNames(plain), { ...entry, original: name });
+    if (saved.has(plain)) throw twice(store.name, name);
+    saved.set(plain, { ...entry, original: name });
   }
   // Which modules are adapted the tensors say. Of modules that were to be saved, peft itself names some that a model may not have.
   const modules = config.texts('modules_to_save');
@@ -193,13 +192,13 @@ function sortTensors(
   if (modules.length > 0 && !modules.some(isSaved)) {
     throw configError(config.file, `saves the modules ${modules.join(', ')}, of which ${store.name} has no tensor`);
   }
-  const names = [...halves.values()].map(({ written }) => written);
+  const names = [...halves.keys()];
   const patterns: Patterns = {
     ranks: patternsOf(config, 'rank_pattern', names),
     alphas: patternsOf(config, 'alpha_pattern', names),
   };
   const pairs = new Map<string, LowRankPair>();
-  for (const [module, { A, B, written }] of halves) {
+  for (const [module, { A, B }] of halves) {
     if (!A || !B) throw configError(store.name, `"${module}" has only one half of its pair (${A ? 'A' : 'B'})`);
     const rank = A.shape[0] ?? 0;
     if (A.shape.length !== 2 || B.shape.length !== 2 || rank < 1 || B.shape[1] !== rank) {
@@ -208,14 +207,15 @@ function sortTensors(
         `"${module}": A [${A.shape.join(', ')}] and B [${B.shape.join(', ')}] are not a pair for a linear layer`,
       );
     }
-    pairs.set(module, { A, B, rank, ...scaleOf(config, patterns, written, rank) });
+    pairs.set(module, { A, B, rank, ...scaleOf(config, patterns, module, rank) });
   }
   return { pairs, saved };
 }
 
-function twice(store: TensorStore, name: string): EspalierError {
+/** Two tensors for one place, as two adapters in one file have them. */
+export function twice(file: string, name: string): EspalierError {
   const problem = 'is there twice, under other names: the file holds several adapters, and one is read';
-  return new EspalierError([diagnostic('ESP0503', { file: store.name, tensor: name, problem })]);
+  return new EspalierError([diagnostic('ESP0503', { file, tensor: name, problem })]);
 }
 
 /** Options that give the first pair's scale at the common rank. */

@@ -1,26 +1,25 @@
 /**
- * Hugging Face folders: `config.json` gives a backbone's options and labels, `preprocessor_config.json` the steps from image to input, and
- * the tensors are in `model.safetensors` or in the shards that `model.safetensors.index.json` lists.
+ * Hugging Face folders: `config.json`, `preprocessor_config.json`, and tensors in `model.safetensors` or in the shards that
+ * `model.safetensors.index.json` lists. What the configurations mean for a family of models, variants say.
  */
 import { diagnostic } from '../../diagnostics/catalogue.js';
-import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
+import { EspalierError } from '../../diagnostics/types.js';
 import type { ByteSource, Folder } from '../tensors/bytes.js';
-import { openSafetensors, renameTensors, type StoreEntry, type TensorStore } from '../tensors/store.js';
+import { openSafetensors, type StoreEntry, type TensorStore } from '../tensors/store.js';
 import type { Facts } from '../types.js';
-import { configError, Fields, isObject, type JsonObject, readJsonObject } from './json.js';
+import { configError, Fields, type JsonObject, readJsonObject } from './json.js';
 import { preprocessSteps } from './preprocessor.js';
 
 export interface HuggingFaceModel {
   readonly store: TensorStore;
   readonly facts: Facts;
-  readonly warnings: readonly Diagnostic[];
   /** Must be closed by the owner. */
   readonly sources: readonly ByteSource[];
 }
 
 /**
  * Opens a folder that has a `config.json`; reads no weights.
- * @throws EspalierError ESP0501, ESP0502 to ESP0504, ESP0507 to ESP0509
+ * @throws EspalierError ESP0501 to ESP0504, ESP0506, ESP0507
  */
 export async function openHuggingFace(folder: Folder): Promise<HuggingFaceModel> {
   const sources: ByteSource[] = [];
@@ -28,20 +27,14 @@ export async function openHuggingFace(folder: Folder): Promise<HuggingFaceModel>
     const config = await jsonOf(folder, 'config.json');
     if (!config)
       throw new EspalierError([diagnostic('ESP0506', { path: folder.name, found: 'it has no config.json' })]);
-    const type = config.text('model_type', '');
-    if (type !== 'vit') throw new EspalierError([diagnostic('ESP0508', { file: config.file, type })]);
-    const options = vitOptions(config);
-    const store = renameTensors(await openWeights(folder, sources), canonicalNames);
-    const preprocessor = await jsonOf(folder, 'preprocessor_config.json');
-    const steps = preprocessor ? preprocessSteps(preprocessor, options.channels, options.image) : undefined;
-    const labels = store.tensors.has('classifier.weight') ? labelsOf(config) : undefined;
-    const several = labels !== undefined && config.json.problem_type === 'multi_label_classification';
-    return {
-      store,
-      facts: { options, ...(labels ? { labels } : {}), ...(steps ? { preprocess: steps.steps } : {}) },
-      warnings: [...(steps?.warnings ?? []), ...(several ? [diagnostic('ESP0521', { file: config.file })] : [])],
-      sources,
+    const store = await openWeights(folder, sources);
+    const processor = await jsonOf(folder, 'preprocessor_config.json');
+    const facts: Facts = {
+      config,
+      ...(processor ? { processor: { file: processor.file, json: processor.json, steps: preprocessSteps } } : {}),
+      tensors: new Set(store.tensors.keys()),
     };
+    return { store, facts, sources };
   } catch (error) {
     await Promise.all(sources.map((s) => s.close?.()));
     throw error;
@@ -56,69 +49,6 @@ async function jsonOf(folder: Folder, file: string): Promise<Fields | undefined>
   } finally {
     await source.close?.();
   }
-}
-
-/** The options of a ViT; what the file leaves out is what transformers takes then. */
-function vitOptions(config: Fields): {
-  image: number;
-  patch: number;
-  channels: number;
-  dim: number;
-  depth: number;
-  heads: number;
-  hidden: number;
-  eps: number;
-  qkv_bias: boolean;
-} {
-  const act = config.text('hidden_act', 'gelu');
-  if (act !== 'gelu') {
-    const why = 'is not the activation of the library’s ViT, which is gelu';
-    throw new EspalierError([
-      diagnostic('ESP0509', { file: config.file, field: 'hidden_act', value: JSON.stringify(act), why }),
-    ]);
-  }
-  return {
-    image: square(config, 'image_size', 224),
-    patch: square(config, 'patch_size', 16),
-    channels: config.count('num_channels', 3),
-    dim: config.count('hidden_size', 768),
-    depth: config.count('num_hidden_layers', 12),
-    heads: config.count('num_attention_heads', 12),
-    hidden: config.count('intermediate_size', 3072),
-    eps: nonNegative(config, 'layer_norm_eps', 1e-12),
-    qkv_bias: config.bool('qkv_bias', true),
-  };
-}
-
-function nonNegative(config: Fields, field: string, fallback: number): number {
-  const value = config.number(field, fallback);
-  if (value < 0) throw configError(config.file, `${field} = ${value} is negative`);
-  return value;
-}
-
-/** A size written as a number, or as two equal ones. */
-function square(config: Fields, field: string, fallback: number): number {
-  const value = config.json[field];
-  if (!Array.isArray(value)) return config.count(field, fallback);
-  const [a, b] = value as unknown[];
-  if (value.length === 2 && a === b && Number.isSafeInteger(a) && (a as number) >= 1) return a as number;
-  const why = 'is not a square';
-  throw new EspalierError([diagnostic('ESP0509', { file: config.file, field, value: JSON.stringify(value), why })]);
-}
-
-/** `id2label` as a list; its keys are the numbers from 0, as strings. */
-function labelsOf(config: Fields): string[] | undefined {
-  if (!config.has('id2label')) return undefined;
-  const map = config.object('id2label');
-  const labels: string[] = [];
-  const count = Object.keys(map).length;
-  for (let i = 0; i < count; i++) {
-    const label = map[String(i)];
-    if (typeof label !== 'string')
-      throw configError(config.file, `id2label has ${count} entries but no name for class ${i}`);
-    labels.push(label);
-  }
-  return count > 0 ? labels : undefined;
 }
 
 async function openWeights(folder: Folder, sources: ByteSource[]): Promise<TensorStore> {
@@ -172,33 +102,4 @@ async function openShards(
     }
   }
   return { name, tensors, metadata: {} };
-}
-
-/** The names that transformers 5 gives modules in memory (and that adapters trained with it carry) -> the ones that folders have. */
-const RENAMED: readonly (readonly [RegExp, string])[] = [
-  [/^vit\.layers\.(\d+)\.attention\.q_proj(?=\.|$)/, 'vit.encoder.layer.$1.attention.attention.query'],
-  [/^vit\.layers\.(\d+)\.attention\.k_proj(?=\.|$)/, 'vit.encoder.layer.$1.attention.attention.key'],
-  [/^vit\.layers\.(\d+)\.attention\.v_proj(?=\.|$)/, 'vit.encoder.layer.$1.attention.attention.value'],
-  [/^vit\.layers\.(\d+)\.attention\.o_proj(?=\.|$)/, 'vit.encoder.layer.$1.attention.output.dense'],
-  [/^vit\.layers\.(\d+)\.mlp\.fc1(?=\.|$)/, 'vit.encoder.layer.$1.intermediate.dense'],
-  [/^vit\.layers\.(\d+)\.mlp\.fc2(?=\.|$)/, 'vit.encoder.layer.$1.output.dense'],
-  [/^vit\.layers\.(\d+)\.(layernorm_before|layernorm_after)(?=\.|$)/, 'vit.encoder.layer.$1.$2'],
-];
-
-/** One spelling for the names of a ViT's modules and tensors: a bare `ViTModel` has no prefix, and transformers 5 renamed the layers. */
-export function canonicalNames(name: string): string {
-  const prefixed = /^(embeddings|encoder|layers|layernorm|pooler)\./.test(name) ? `vit.${name}` : name;
-  for (const [from, to] of RENAMED) {
-    if (from.test(prefixed)) return prefixed.replace(from, to);
-  }
-  return prefixed;
-}
-
-/** `config.json` for the same model with other classes. */
-export function withLabels(config: JsonObject, labels: readonly string[]): JsonObject {
-  const id2label = Object.fromEntries(labels.map((l, i) => [String(i), l]));
-  const label2id = Object.fromEntries(labels.map((l, i) => [l, i]));
-  const rest = isObject(config) ? { ...config } : {};
-  delete (rest as Record<string, unknown>).num_labels;
-  return { ...rest, architectures: ['ViTForImageClassification'], id2label, label2id };
 }

@@ -1,8 +1,9 @@
 /** `preprocessor_config.json` -> the preprocessing steps of a program. What cannot be reproduced is an error, never left out. */
 import type { PreprocessStep } from '../../../runtime/program/program.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
-import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
-import { configError, type Fields, isObject } from './json.js';
+import { type Checked, EspalierError } from '../../diagnostics/types.js';
+import type { JsonFile } from '../types.js';
+import { configError, Fields, isObject } from './json.js';
 
 /** Fields that are read below, and fields that change nothing that is computed. */
 const KNOWN = new Set([
@@ -37,27 +38,22 @@ const FILTERS: Readonly<Record<number, 'nearest' | 'bilinear' | 'bicubic'>> = {
   3: 'bicubic',
 };
 
-/** The processor whose defaults stand for what the file leaves out; the others' differ from class to class. */
-const KNOWN_DEFAULTS = /^ViT(ImageProcessor|FeatureExtractor)/;
-
-/** Processors in which a lone number is the shorter side; in ViT's and DeiT's it is both sides. */
-const SHORTER_SIDE = /^(CLIP|Bit|Siglip|Chinese)/;
-const BOTH_SIDES = /^(ViT|DeiT|Beit)/;
-
 /** Beyond this a size is a mistake; an image of it would fill any memory. */
 const MAX_SIDE = 16_384;
 
 type Size = number | readonly [number, number];
 
 /**
- * @param image side of the images that the model takes: what comes out must be of that size
+ * @param file what the file says, with what its family means by fields that it leaves out
+ * @param size height and width of the images that the model takes: what comes out must be of that size
  * @throws EspalierError ESP0507 (wrong type), ESP0509 (cannot be reproduced)
  */
 export function preprocessSteps(
-  config: Fields,
+  file: JsonFile,
   channels: number,
-  image: number,
-): { steps: PreprocessStep[]; warnings: Diagnostic[] } {
+  size: readonly [height: number, width: number],
+): Checked<readonly PreprocessStep[]> {
+  const config = new Fields(file.file, file.json);
   const unsupported = (field: string, why: string): EspalierError =>
     new EspalierError([
       diagnostic('ESP0509', { file: config.file, field, value: JSON.stringify(config.json[field]), why }),
@@ -74,7 +70,7 @@ export function preprocessSteps(
 
   const type = processorOf(config);
   const given = (field: string): void => {
-    if (config.has(field) || KNOWN_DEFAULTS.test(type)) return;
+    if (config.has(field)) return;
     throw configError(config.file, `leaves out ${field}, and Espalier does not know what ${type} takes then`);
   };
   const steps: PreprocessStep[] = [];
@@ -88,21 +84,21 @@ export function preprocessSteps(
     const filter = FILTERS[code];
     if (!filter)
       throw unsupported('resample', 'is a filter that Espalier does not have (0 nearest, 2 bilinear, 3 bicubic)');
-    steps.push({ step: 'resize', size: sizeOf(config, 'size', [224, 224], unsupported), filter });
+    steps.push({ step: 'resize', size: sizeOf(config, 'size', unsupported), filter });
   }
   given('do_center_crop');
   if (config.bool('do_center_crop', false)) {
     given('crop_size');
-    const size = sizeOf(config, 'crop_size', [224, 224], unsupported);
-    steps.push({ step: 'crop', size: typeof size === 'number' ? [size, size] : size });
+    const crop = sizeOf(config, 'crop_size', unsupported);
+    steps.push({ step: 'crop', size: typeof crop === 'number' ? [crop, crop] : crop });
   }
 
   // A shorter side alone fits square images; a program says of others that they do not fit.
   const last = steps.findLast((s) => s.step === 'resize' || s.step === 'crop');
-  if (last && ![last.size].flat().every((n) => n === image)) {
+  const sides = last ? [last.size].flat() : [];
+  if (last && !size.every((n, i) => n === (sides[i] ?? sides[0]))) {
     const field = last.step === 'crop' ? 'crop_size' : 'size';
-    const gives = [last.size].flat().join(' x ');
-    throw unsupported(field, `gives images of ${gives}, but the model takes ${image} x ${image}`);
+    throw unsupported(field, `gives images of ${sides.join(' x ')}, but the model takes ${size.join(' x ')}`);
   }
 
   // (factor x - mean) / std = (x/255 - mean/f) / (std/f) with f = 255 factor, so every factor is the one step that there is.
@@ -117,12 +113,12 @@ export function preprocessSteps(
   steps.push({ step: 'normalize', mean: mean.map((m) => m / scale), std: std.map((s) => s / scale) });
 
   const warnings = unknown.length > 0 ? [diagnostic('ESP0513', { file: config.file, fields: unknown })] : [];
-  return { steps, warnings };
+  return { value: steps, diagnostics: warnings };
 }
 
-/** The image processor's class; a file without one is ViT's, as `model_type` says. */
+/** The image processor's class. */
 function processorOf(config: Fields): string {
-  return config.text('image_processor_type', config.text('feature_extractor_type', 'ViTImageProcessor'));
+  return config.text('image_processor_type', config.text('feature_extractor_type', 'its image processor'));
 }
 
 /** Null, false, and empty lists and objects switch nothing on. */
@@ -135,19 +131,15 @@ export function isOff(value: unknown): boolean {
 function sizeOf(
   config: Fields,
   field: 'size' | 'crop_size',
-  fallback: Size,
   unsupported: (field: string, why: string) => EspalierError,
 ): Size {
   const value = config.json[field];
-  if (value === undefined || value === null) return fallback;
   const isCount = (n: unknown): n is number =>
     Number.isSafeInteger(n) && (n as number) >= 1 && (n as number) <= MAX_SIDE;
   if (isCount(value)) {
     if (field === 'crop_size') return [value, value];
     const type = processorOf(config);
     if (config.has('default_to_square')) return config.bool('default_to_square', true) ? [value, value] : value;
-    if (BOTH_SIDES.test(type)) return [value, value];
-    if (SHORTER_SIDE.test(type)) return value;
     throw unsupported(field, `means another thing in each image processor, and ${type} is not one that Espalier knows`);
   }
   if (isObject(value)) {
@@ -164,7 +156,7 @@ function sizeOf(
 }
 
 function perChannel(config: Fields, field: 'image_mean' | 'image_std', channels: number): number[] {
-  const value = config.json[field] ?? 0.5;
+  const value = config.json[field];
   const list = typeof value === 'number' ? [value] : value;
   const valid = Array.isArray(list) && list.every((n) => typeof n === 'number' && Number.isFinite(n));
   if (!valid) throw configError(config.file, `${field} = ${JSON.stringify(value)} is not a list of numbers`);

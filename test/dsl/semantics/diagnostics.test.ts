@@ -311,6 +311,51 @@ model M {
     'model M {\n  base = vit_base_patch16()\n  adapt base.norm with ssf()\n}\n',
   ],
   [
+    'config-unknown-option',
+    ['ESP0203'],
+    'use std\nvariant v = vit(patch: 8) {\n  config huggingface {\n    match "model_type" = "v"\n    imgae = square("image_size") or 224\n  }\n}\nmodel M {\n  base = vit_base_patch16()\n}\n',
+  ],
+  [
+    'config-form',
+    ['ESP0257'],
+    'use std\nvariant v = vit(patch: 8) {\n  config huggingface {\n    match "model_type" = "v"\n    image = square(224)\n  }\n}\nmodel M {\n  base = vit_base_patch16()\n}\n',
+  ],
+  [
+    'config-of-another-type',
+    ['ESP0508'],
+    std('').replace('vit_base_patch16()', 'vit_auto() from "./swin"'),
+    { facts: () => ({ config: { file: 'swin/config.json', json: { model_type: 'swin' } } }) },
+  ],
+  [
+    'config-of-another-activation',
+    ['ESP0509'],
+    std('').replace('vit_base_patch16()', 'vit_auto() from "./vit"'),
+    { facts: () => ({ config: { file: 'vit/config.json', json: { model_type: 'vit', hidden_act: 'relu' } } }) },
+  ],
+  [
+    'config-of-wrong-type',
+    ['ESP0507'],
+    std('').replace('vit_base_patch16()', 'vit_auto() from "./vit"'),
+    {
+      facts: () => ({
+        config: {
+          file: 'vit/config.json',
+          json: { model_type: 'vit', hidden_size: '768' },
+        },
+      }),
+    },
+  ],
+  [
+    'names-index-form',
+    ['ESP0256'],
+    'use std\nvariant v = vit(dim: 8, depth: 1, heads: 1, image: 16) {\n  names x { "blocks.{i / 2}.mlp" = blocks[i].mlp }\n}\nmodel M {\n  base = v() from "./x"\n}\n',
+  ],
+  [
+    'names-only-sometimes',
+    ['ESP0233'],
+    'module S(on: bool) {\n  if on { extra = Linear(4 -> 4) }\n  fc = Linear(4 -> 4)\n  forward(x: [k, 4]) { fc(x) }\n}\nvariant v = S(on: false) {\n  names x { "e" = extra }\n}\nmodel M {\n  base = v() from "./x"\n}\n',
+  ],
+  [
     'names-index-missing',
     ['ESP0235'],
     'use std\nvariant v = vit(dim: 8, depth: 1, heads: 1, image: 16) {\n  names x { "blocks.mlp" = blocks[i].mlp }\n}\nmodel M {\n  base = v() from "./x"\n}\n',

@@ -26,6 +26,9 @@ const train = (line: string) => `${std('')}train M {\n  ${line}\n}\n`;
 const variant = (body: string, from = 'vit(dim: 8, depth: 1, heads: 1, image: 16)') =>
   `use std\nvariant v = ${from} {\n  ${body}\n}\nmodel M {\n  base = v() from "./x"\n}\n`;
 
+/** A variant that no model fills in. */
+const unused = (body: string) => `${std('')}variant v = vit(dim: 8, depth: 1, heads: 1, image: 16) {\n  ${body}\n}\n`;
+
 /** In a file that is used, a body is checked when it is worked out, not before. */
 const used = (body: string, forward: string): [string, Setup] => [
   'use "./a.peft"\nmodel M {\n  base = A()\n}\n',
@@ -367,6 +370,19 @@ const GROUPS: Readonly<Record<string, readonly Row[]>> = {
     ['ESP0217', /`q`/, `module Z() {\n  p = «q»(3)\n  q = 3\n  forward(x: [k, 4]) { x }\n}\n${mod('')}`],
     ['ESP0201', /`nowhere`/, `module Z() {\n  forward(x: [k, 4]) { x + «nowhere» }\n}\n${mod('')}`],
   ],
+  'configurations, used or not': [
+    ['ESP0203', /dpth/, unused('config x { «dpth» = count("n") or 3 }')],
+    ['ESP0257', /a field/, unused('config x { match «"a" + 1» = "vit" }')],
+    ['ESP0257', /a text, a number/, unused('config x { match "t" = «[1]» }')],
+    ['ESP0257', /count\("field"\)/, unused('config x { dim = «count(3)» or 4 }')],
+    ['ESP0257', /names of the classes/, unused('config x { labels «"a" + 1» }')],
+    ['ESP0257', /option = "field"/, unused('config x { «"resample" = 2» }')],
+    ['ESP0257', /`names`, `places`/, unused('config x { set "a" = «nmaes» }')],
+    ['ESP0220', /`labels`.*belongs in a `config`/, unused('processor x { «labels "a"» }')],
+    ['ESP0220', /`several`.*belongs in a `config`/, unused('processor x { «several "a" = 1» }')],
+    ['ESP0201', /dmi/, unused('config x {\n dim = count("a")\n hidden = "b" or 4 * «dmi» }')],
+    ['ESP0201', /edge/, unused('processor x {\n set "size" = «edge» }')],
+  ],
   'names of tensors': [
     ['ESP0231', /`size`/, variant(''), { facts: () => ({ options: { size: 3 } }) }],
     ['ESP0230', /depth/, variant(''), { facts: () => ({ options: { depth: 3 } }) }],
@@ -379,6 +395,21 @@ const GROUPS: Readonly<Record<string, readonly Row[]>> = {
     ['ESP0233', /blocks\[1 \+ 1\]/, variant('names x { "n" = «blocks[1 + 1]».norm1 }')],
     ['ESP0233', /1 \+ 1/, variant('names x { "n" = «1 + 1» }')],
     ['ESP0235', /j/, variant('names x { "n.{j}" = «norm» }')],
+    ['ESP0235', /j/, variant('names x { "n.{i}" or "m.{j}" = «blocks[i].norm1» }')],
+    ['ESP0256', /\{i \/ 2\}/, variant('names x { «"n.{i / 2}"» = blocks[i].norm1 }')],
+    ['ESP0256', /\{\}/, variant('names x { «"n.{}"» = norm }')],
+    ['ESP0233', /norm\.weight\.T/, variant('names x { "n" = «norm.weight.T» }')],
+    ['ESP0233', /weight\.T\.T/, variant('names x { "n" = «blocks[0].mlp.fc1.weight.T.T» }')],
+    ['ESP0233', /weight\[1\]/, variant('names x { "n" = «norm.weight[1]» }')],
+    ['ESP0233', /weight\[0\]/, variant('names x { "n" = «norm.weight[0]» }')],
+    ['ESP0233', /weight\[0\.\.2\]/, variant('names x { "n" = «norm.weight[0..2]» }')],
+    ['ESP0233', /fc9/, variant('names x { optional "n" = «blocks[0].mlp.fc9» }')],
+    [
+      'ESP0233',
+      /extra/,
+      `module S(on: bool) {\n  if on { extra = Linear(4 -> 4) }\n  fc = Linear(4 -> 4)\n  forward(x: [k, 4]) { fc(x) }\n}\nvariant v = S(on: false) {\n  names x { "e" = «extra» }\n}\nmodel M {\n  base = v() from "./x"\n}\n`,
+    ],
+    ['ESP0234', /has two uses/, variant('«names x {\n prefix "a."\n "a.n" = norm\n "n" = blocks[0].norm1 }»')],
     ['ESP0234', /has two uses/, variant('names x { "n" = norm\n "n" = blocks[0].norm1 }')],
     [
       'ESP0234',

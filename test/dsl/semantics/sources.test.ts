@@ -1,5 +1,6 @@
 /** What files say about a model, and where its parameters come from. */
 import { describe, expect, it } from 'vitest';
+import type { SourceFacts } from '../../../src/dsl/elaborated.js';
 import { count, good, type Setup, wrongs } from './helper.js';
 import { TINY, tiny } from './tiny.js';
 
@@ -59,7 +60,16 @@ describe('what files know', () => {
 
   it('brings its own preprocessing, else the variant says', () => {
     const own = [{ step: 'crop', size: [8, 8] }] as const;
-    expect(auto('', { facts: () => ({ options: config, preprocess: own }) }).preprocess).toEqual(own);
+    const asked: unknown[] = [];
+    const steps: NonNullable<SourceFacts['processor']>['steps'] = (...args) => {
+      asked.push(args);
+      return { value: own, diagnostics: [] };
+    };
+    const file = { file: 'p.json', json: { do_resize: false, image_mean: 0.25 } };
+    expect(auto('', { facts: () => ({ options: config, processor: { ...file, steps } }) }).preprocess).toEqual(own);
+    // What the variant knows of the processor's family is filled in.
+    const json = expect.objectContaining({ ...file.json, resample: 2, do_center_crop: false, image_std: 0.5 });
+    expect(asked).toEqual([[{ file: 'p.json', json }, 1, [8, 8]]]);
     expect(auto('', { facts: () => ({ options: config }) }).preprocess).toEqual([
       { step: 'resize', size: 8, filter: 'bicubic' },
       { step: 'crop', size: [8, 8] },
@@ -87,18 +97,20 @@ describe('sources', () => {
 
   it('map names one to one: rows of a fused layer, biases, bare parameters, heads', () => {
     const hf = 'vit.encoder.layer.2.attention.attention';
-    expect(place('huggingface', 'base.blocks.2.attn.qkv.weight')).toEqual([
-      { param: 'base.blocks.2.attn.qkv.weight', tensor: `${hf}.query.weight`, rows: [0, 8] },
-      { param: 'base.blocks.2.attn.qkv.weight', tensor: `${hf}.key.weight`, rows: [8, 16] },
-      { param: 'base.blocks.2.attn.qkv.weight', tensor: `${hf}.value.weight`, rows: [16, 24] },
-    ]);
+    expect(place('huggingface', 'base.blocks.2.attn.qkv.weight')).toEqual(
+      [
+        { tensor: `${hf}.query.weight`, rows: [0, 8] },
+        { tensor: `${hf}.key.weight`, rows: [8, 16] },
+        { tensor: `${hf}.value.weight`, rows: [16, 24] },
+      ].map((n) => expect.objectContaining({ param: 'base.blocks.2.attn.qkv.weight', ...n })),
+    );
     expect(place('huggingface', 'base.blocks.2.attn.qkv.bias').map((n) => n.tensor)).toEqual([
       `${hf}.query.bias`,
       `${hf}.key.bias`,
       `${hf}.value.bias`,
     ]);
     expect(place('huggingface', 'base.cls_token')).toEqual([
-      { param: 'base.cls_token', tensor: 'vit.embeddings.cls_token' },
+      { param: 'base.cls_token', tensor: 'vit.embeddings.cls_token', also: ['embeddings.cls_token'] },
     ]);
     expect(place('huggingface', 'head.fc.weight')).toEqual([{ param: 'head.fc.weight', tensor: 'classifier.weight' }]);
     expect(place('timm', 'base.blocks.2.mlp.fc1.bias')).toEqual([
@@ -118,10 +130,14 @@ describe('sources', () => {
   it("leave a tuned head's old weights in the file, and take its own file's", () => {
     const tuned = tiny('  head = classify(base, classes: 3)\n  tune head from "./head.safetensors"');
     expect(tuned.sources[0]!.params).not.toContain('head.fc.weight');
-    expect(tuned.sources[0]!.optional).toEqual(expect.arrayContaining(['classifier', 'head']));
+    expect(tuned.sources[0]!.optional).toEqual(
+      expect.arrayContaining(['classifier.*', 'head.*', 'vit.pooler.*', 'pooler.*']),
+    );
     expect(tuned.sources[1]).toMatchObject({ kind: 'tune', params: ['head.fc.weight', 'head.fc.bias'] });
     const none = tiny('');
-    expect(none.sources[0]!.optional).toEqual(expect.arrayContaining(['classifier', 'head']));
+    expect(none.sources[0]!.optional).toEqual(
+      expect.arrayContaining(['classifier.*', 'head.*', 'vit.pooler.*', 'pooler.*']),
+    );
   });
 });
 

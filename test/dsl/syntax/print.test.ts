@@ -243,6 +243,34 @@ describe('files', () => {
       'use std\nuse "a"\n\nmodel M {}\n\ndeploy M {\n  batch = 1\n}\n',
     );
   });
+  test('names and configurations', () => {
+    const body = `  names hf {
+    prefix "vit."
+    ignore "vit.pooler.*", "*.num_batches_tracked"
+    "a.{i + 1}" or "b.{i}" = blocks[i].norm
+    optional "c" = scale[new, :]
+  }
+  config hf {
+    match "model_type" = "vit", none
+    dim = count("hidden_size") or 768
+    labels "id2label"
+    several "problem_type" = "multi"
+    set "label2id" = places
+  }
+  processor hf {
+    "resample" = 2
+  }`;
+    const text = `variant v = vit() {\n${body}\n}\n`;
+    expect(formatted(text)).toBe(text);
+    expect(formatted(text.replaceAll(' = ', '=').replaceAll(', ', ' ,').replaceAll('\n    ', '\n'))).toBe(text);
+    expectPrinted('match = set + labels', 'match = set + labels');
+  });
+
+  test('words of variants are names elsewhere', () => {
+    const text = 'variant config(match: int, set: int) = vit(labels: match, ignore: set)\n';
+    expect(formatted(text)).toBe(text);
+  });
+
   test('functions', () => {
     expect(formatted('function f ( n:int|none=none, x : tensor )=\n  n + 1\nfunction g()=f( 1 )')).toBe(
       'function f(n: int | none = none, x: tensor) = n + 1\nfunction g() = f(1)\n',

@@ -185,7 +185,16 @@ const declaration = fc.oneof(
     ),
   fc
     .tuple(expressions.e, expressions.e)
-    .map(([a, b]) => `variant v = vit(${a}) {\n preprocess = ${b}, crop(3)\n names hf { "a.{i}" = x[i].y }\n}`),
+    .map(
+      ([a, b]) =>
+        `variant v = vit(${a}) {\n preprocess = ${b}, crop(3)\n names hf {\n prefix "a."\n ignore "b", "*.c"\n optional "a.{i + 1}"\n or "b.{i}" = x[i].y }\n}`,
+    ),
+  fc
+    .tuple(expressions.e, expressions.operand)
+    .map(
+      ([a, b]) =>
+        `variant v = vit() {\n config hf {\n match "a" or "b" = "c",\n none\n several "d" = true\n labels "e" or "f"\n dim = count("g") or ${b}\n set "h" = ${a}\n }\n processor hf { "i" = ${a} }\n}`,
+    ),
   expressions.e.map((e) => `variant v(n: int) = ${e}`),
   expressions.e.map((e) => `function f(n: int | none = none, x: tensor) =\n  ${e}`),
   fc.array(modelStatement, { maxLength: 4 }).map((body) => `model M(rank: int) {\n${body.join('\n')}\n}`),

@@ -3,7 +3,7 @@
 import type { Builder } from '../../../ir/ops/builder.js';
 import type { About, DType, Value } from '../../../ir/types.js';
 import type { CallExpr, Expr, FunctionDecl, ModuleDecl, Span, Stmt } from '../../ast.js';
-import type { ElaborateOptions } from '../../elaborated.js';
+import type { ElaborateOptions, Fact } from '../../elaborated.js';
 import type { Library } from '../names/library.js';
 import type { Meanings } from '../names/meaning.js';
 import type { Signature } from '../names/signature.js';
@@ -30,7 +30,7 @@ export interface ArgVal {
 export interface Facts {
   readonly location: string;
   readonly span: Span;
-  readonly options: Readonly<Record<string, number | string | boolean | readonly string[]>>;
+  readonly options: Readonly<Record<string, Fact>>;
   /** The file could not be opened, which was reported: what nobody else says is unknown, not missing. */
   readonly unreadable?: boolean;
 }

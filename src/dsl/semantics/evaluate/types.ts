@@ -1,4 +1,5 @@
 import type { Arg, OptionParam, Span, TypeExpr } from '../../ast.js';
+import type { Fact } from '../../elaborated.js';
 import { formatType } from '../../format.js';
 import { lookup } from '../../lookup.js';
 import { optionHelp } from '../names/signature.js';
@@ -6,7 +7,7 @@ import { TENSOR, wordsIn } from '../names/words.js';
 import { Stop } from '../report.js';
 import type { Engine, Facts } from './engine.js';
 import { describe, same } from './show.js';
-import { isNone, isTensorLike, num, POISON, Scope, type Val } from './values.js';
+import { isNone, isTensorLike, NONE, num, POISON, Scope, type Val } from './values.js';
 
 const READABLE: Record<string, string> = {
   int: 'a whole number',
@@ -74,13 +75,14 @@ function mustFit(engine: Engine, v: Val, option: OptionParam, of: string, span: 
   return engine.report.stop('ESP0205', { what, expected: readable(type), found }, place);
 }
 
-export function factValue(v: number | string | boolean | readonly string[], type: TypeExpr): Val {
+export function factValue(v: Fact, type: TypeExpr): Val {
+  if (v === null) return NONE;
   if (typeof v === 'number') return num(v);
   if (typeof v === 'boolean') return { kind: 'bool', value: v };
   if (typeof v === 'string') {
     return wordsIn(type).includes(v) ? { kind: 'word', name: v } : { kind: 'str', value: v };
   }
-  return { kind: 'list', items: v.map((s) => ({ kind: 'str', value: s })) };
+  return { kind: 'list', items: v.map((item) => factValue(item, type)) };
 }
 
 export interface OptionRequest {

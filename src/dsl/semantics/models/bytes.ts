@@ -3,8 +3,8 @@ import { sizeOf } from '../../../ir/ops/shapes.js';
 import type { Span } from '../../ast.js';
 import type { Source } from '../../elaborated.js';
 import type { Engine } from '../evaluate/engine.js';
-import type { ModelPlan } from '../models/model.js';
 import { graftParams, ownParams } from '../sites/walk.js';
+import type { ModelPlan } from './plan.js';
 
 /** All parameters: a ViT of 2 billion. */
 const MOST_BYTES = 8 * 2 ** 30;

@@ -8,64 +8,21 @@ import type {
   PruneStmt,
   Selector,
   Span,
-  StringLit,
-  TuneStmt,
   VariantDecl,
 } from '../../ast.js';
 import type { SourceFacts } from '../../elaborated.js';
-import type { Engine, Facts } from '../evaluate/engine.js';
+import type { Engine } from '../evaluate/engine.js';
 import { turns } from '../evaluate/evaluate.js';
 import { noGenerators } from '../evaluate/operator.js';
 import { fillOptions } from '../evaluate/types.js';
 import { type Graft, num, type Owner, type ParamSlot, POISON, Scope, type Site, type Val } from '../evaluate/values.js';
 import { undeclared, withArticle } from '../names/undeclared.js';
 import { suits, wants } from '../sites/adapters/pattern.js';
-import type { Pruning } from '../sites/masks/settings.js';
 import { type Start, select, selectAll } from '../sites/selectors.js';
 import { ownParams } from '../sites/walk.js';
+import { askFile, labelsOf } from './asked.js';
+import type { Binding, Labels, ModelPlan } from './plan.js';
 import { instantiateVariant } from './variants.js';
-
-/** A backbone or head that the model binds. */
-export interface Binding {
-  readonly name: string;
-  readonly site: Site;
-  readonly span: Span;
-  /** Backbones and variants have checkpoints with names of their own. */
-  readonly backbone: boolean;
-  readonly variant?: VariantDecl;
-  readonly from?: { readonly location: string; readonly span: Span };
-  readonly facts?: SourceFacts | undefined;
-  /** Nothing went wrong while it was made; otherwise tracing it would only echo that. */
-  readonly sound: boolean;
-}
-
-export interface Adaptation {
-  readonly stmt: AdaptStmt;
-  readonly grafts: Graft[];
-}
-export interface Tuning {
-  readonly stmt: TuneStmt;
-  readonly params: readonly ParamSlot[];
-}
-
-/** What a model's statements say, before anything is traced. */
-export interface ModelPlan {
-  readonly decl: ModelDecl;
-  readonly scope: Scope;
-  readonly bindings: Binding[];
-  readonly adaptations: Adaptation[];
-  readonly prunings: Pruning[];
-  readonly tunings: Tuning[];
-  /** Names of classes that the files of the model know, for a head that does not say its own. */
-  readonly labels?: Labels;
-  /** Names whose making failed, which was reported. */
-  readonly broken: Set<string>;
-  /** How many statements there have been with one adapter below one binding. */
-  readonly statements: Map<string, number>;
-}
-
-/** Names of classes; `unreadable` where a file that may have them could not be opened. */
-type Labels = readonly string[] | 'unreadable' | undefined;
 
 /** The model itself as the owner of what it binds: paths begin with the names of its bindings. */
 class Root implements Owner {
@@ -208,7 +165,8 @@ function make(engine: Engine, plan: ModelPlan, root: Root, s: ModelBind, scope: 
   const spot = { owner: root, key: name, path: name };
   const backbone = decl.kind !== 'module';
   const from = s.from && { location: s.from.value, span: s.from.span };
-  const { found, facts, unreadable } = askFile(engine, s.from, backbone ? 'backbone' : 'tune');
+  const variant = decl.kind === 'variant' ? decl : undefined;
+  const { found, facts, unreadable } = askFile(engine, s.from, backbone ? 'backbone' : 'tune', variant);
   const preset = classes(decl, found?.labels ?? plan.labels);
   const before = engine.report.errors;
   const site = engine.within({}, () =>
@@ -222,27 +180,11 @@ function make(engine: Engine, plan: ModelPlan, root: Root, s: ModelBind, scope: 
     site,
     span: s.span,
     backbone,
-    ...(decl.kind === 'variant' ? { variant: decl } : {}),
+    ...(variant ? { variant } : {}),
     ...(from ? { from } : {}),
     facts: found,
     sound: engine.report.errors === before && !unreadable && site.scope.own(CLASSES) !== POISON,
   };
-}
-
-interface Asked {
-  readonly found?: SourceFacts | undefined;
-  /** For `fillOptions`. */
-  readonly facts?: Facts | undefined;
-  readonly unreadable: boolean;
-}
-
-/** What the file that a `from` names says. */
-function askFile(engine: Engine, from: StringLit | undefined, kind: 'backbone' | 'adapter' | 'tune'): Asked {
-  const found = from && engine.options.facts?.(from.value, kind);
-  if (!from || !found) return { unreadable: false };
-  const place = { location: from.value, span: from.span };
-  if (found === 'unreadable') return { facts: { ...place, options: {}, unreadable: true }, unreadable: true };
-  return { found, facts: found.options && { ...place, options: found.options }, unreadable: false };
 }
 
 function warnUnused(
@@ -269,26 +211,6 @@ function classes(decl: ModuleDecl | VariantDecl, labels: Labels): ReadonlyMap<st
   if (!labels || !decl.params.some((p) => p.name.name === CLASSES)) return undefined;
   if (labels === 'unreadable') return new Map([[CLASSES, POISON]]);
   return new Map([[CLASSES, { kind: 'list', items: labels.map((value) => ({ kind: 'str', value })) }]]);
-}
-
-/** What came with a tuned head, else with an adapter, else with the backbone. */
-function labelsOf(engine: Engine, body: readonly ModelStmt[]): Labels {
-  const found: Record<'tune' | 'adapter' | 'backbone', Labels> = {
-    tune: undefined,
-    adapter: undefined,
-    backbone: undefined,
-  };
-  const visit = (s: ModelStmt): void => {
-    if (s.kind === 'in' || s.kind === 'model_for') s.body.forEach(visit);
-    else if (s.kind === 'model_if') [...s.then, ...(s.otherwise ?? [])].forEach(visit);
-    else if ((s.kind === 'tune' || s.kind === 'adapt' || s.kind === 'model_bind') && s.from) {
-      const kind = s.kind === 'tune' ? 'tune' : s.kind === 'adapt' ? 'adapter' : 'backbone';
-      const asked = engine.options.facts?.(s.from.value, kind);
-      found[kind] ??= asked === 'unreadable' ? asked : asked?.labels;
-    }
-  };
-  body.forEach(visit);
-  return found.tune ?? found.adapter ?? found.backbone;
 }
 
 // ---- Statements ----------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import { nearest } from '../../../diagnostics/suggest.js';
 import { EspalierError } from '../../../diagnostics/types.js';
-import type { Decl, ModelDecl, SettingsDecl, SourceFile, Span, UseDecl } from '../../ast.js';
+import type { Decl, ModelDecl, SettingsDecl, SourceFile, Span, UseDecl, VariantDecl } from '../../ast.js';
 import { lookup } from '../../lookup.js';
 import { parse } from '../../parse.js';
 import { STD } from '../../std.generated.js';
@@ -66,6 +66,11 @@ export class Library {
   makers(file: string, kinds: readonly Named['kind'][] = ['module', 'backbone', 'variant']): string[] {
     const reach = this.#files.get(file)?.reach ?? new Map<string, Named>();
     return [...reach.values()].filter((d) => kinds.includes(d.kind)).map((d) => d.name.name);
+  }
+
+  /** Variants in reach of a file. */
+  variants(file: string): VariantDecl[] {
+    return [...(this.#files.get(file)?.reach.values() ?? [])].filter((d) => d.kind === 'variant');
   }
 
   /** Files that were read, the main one first; the library's are not among them. */

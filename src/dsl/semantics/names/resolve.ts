@@ -4,6 +4,7 @@ import type { Decl, ModelDecl, ModelStmt, OptionParam, Selector, TypeExpr, Varia
 import { numbersWithUnits } from '../../walk.js';
 import type { Report } from '../report.js';
 import { boundBy } from './bound.js';
+import { checkConfigs } from './check-config.js';
 import { checkModels } from './check-models.js';
 import { child, type Names } from './expressions.js';
 import type { Library, Named } from './library.js';
@@ -146,6 +147,16 @@ class Declarations extends Statements {
 
   /** A variant, whose steps of preprocessing see what the backbone binds. */
   private variant(d: VariantDecl, names: Names): void {
+    checkConfigs(
+      (e) => this.declared(e),
+      this.report,
+      d,
+      (e, bound, option) => {
+        const inner: Names = { bound: new Set(bound), words: new Set(), later: new Set() };
+        if (option) this.typed(e, option.type, inner, option.name.name);
+        else this.expr(e, inner);
+      },
+    );
     if (d.value.kind !== 'call') return;
     const target = this.declared(d.value.callee);
     if (target) this.made(d.value, target, names);

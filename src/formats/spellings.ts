@@ -1,0 +1,65 @@
+/** Tensors under the names and in the forms that a checkpoint really has them: one of several spellings, other unit axes, transposed. */
+import { diagnostic } from '../diagnostics/catalogue.js';
+import { EspalierError } from '../diagnostics/types.js';
+import { sizeOf } from '../ir/ops/shapes.js';
+import type { Elements, Tensor, TensorType } from '../ir/types.js';
+import type { TensorStore } from './tensors/store.js';
+import type { NamedTensor } from './types.js';
+
+/**
+ * The names as the checkpoint spells them; the first spelling for what it does not have.
+ * @throws EspalierError ESP0503 when it has a tensor under two of them
+ */
+export function spelled(names: readonly NamedTensor[], store: TensorStore): NamedTensor[] {
+  return names.map(({ also = [], ...n }) => {
+    const [found, other] = [n.tensor, ...also].filter((name) => store.tensors.has(name));
+    if (found !== undefined && other !== undefined) {
+      const problem = `is the same tensor as "${found}", under another name`;
+      throw new EspalierError([diagnostic('ESP0503', { file: store.name, tensor: other, problem })]);
+    }
+    return { ...n, tensor: found ?? n.tensor };
+  });
+}
+
+/** How many of the names a checkpoint has. */
+export const present = (names: readonly NamedTensor[], store: TensorStore): number =>
+  names.filter((n) => [n.tensor, ...(n.also ?? [])].some((name) => store.tensors.has(name))).length;
+
+/** Shape of a parameter's tensor, or of its rows, in the checkpoint. */
+export function storedShape({ rows, stored }: NamedTensor, type: TensorType): readonly number[] {
+  return stored?.shape ?? (rows ? [rows[1] - rows[0], ...type.shape.slice(1)] : type.shape);
+}
+
+/** Elements of a stored tensor in the parameter's order. */
+export function fromStored({ stored }: NamedTensor, data: Elements): Elements {
+  return stored?.transposed ? transpose(data, stored.shape) : data;
+}
+
+/** A parameter's tensor, or its rows, as the checkpoint stores it. */
+export function toStored({ stored }: NamedTensor, tensor: Tensor): Tensor {
+  if (!stored) return tensor;
+  const { shape } = stored;
+  // The way there goes from the shape that has the two axes the other way round.
+  const data = stored.transposed ? transpose(tensor.data, turned(shape)) : tensor.data;
+  return { type: { ...tensor.type, shape }, data };
+}
+
+/** The two axes of a matrix, unit axes aside, change places. */
+function matrixOf(shape: readonly number[]): readonly [number, number] {
+  const long = shape.filter((n) => n !== 1);
+  if (long.length === 2) return [long[0]!, long[1]!];
+  // A row or a column, or a single number: its elements lie in one order both ways.
+  return [1, sizeOf(shape)];
+}
+
+function turned(shape: readonly number[]): readonly number[] {
+  const [rows, columns] = matrixOf(shape);
+  return [columns, rows];
+}
+
+function transpose(data: Elements, shape: readonly number[]): Elements {
+  const [rows, columns] = matrixOf(shape);
+  const out = data.slice();
+  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) out[c * rows + r] = data[r * columns + c]!;
+  return out;
+}
