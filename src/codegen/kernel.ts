@@ -1,6 +1,7 @@
 /** What all kernel writers share: the buffers of a group, readers, and the loop variable that chunks can move. */
 
 import { perSample } from '../ir/batch.js';
+import { traitsOf } from '../ir/ops/index.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import type { Value } from '../ir/types.js';
 import { capacity, type Layout } from './buffers/layout.js';
@@ -145,7 +146,7 @@ export class KernelWriter {
 
   /** The `_gelu`, `_add`, `_and_exp` of the kernel's name: the arithmetic that ends it, and what is stored beside the result. */
   suffix(path: readonly Value[] = this.group.path): string {
-    const ops = path.map((v) => v.op).filter((op) => op !== 'reshape' && op !== 'transpose');
+    const ops = path.filter((v) => traitsOf(v).moves === null).map((v) => v.op);
     return [...ops, ...joinedIn(this.group).map((v) => `and_${v.op}`)].map((op) => `_${op}`).join('');
   }
 

@@ -3,6 +3,7 @@
  * an affine form treats alike, one by one.
  */
 import { topological } from '../graph.js';
+import { traitsOf } from '../ops/index.js';
 import type { Value } from '../types.js';
 import { dependsOnInput } from './parse.js';
 
@@ -51,12 +52,6 @@ function channels(v: Value): ReadonlySet<number> {
   switch (v.op) {
     case 'input':
       return new Set([last]);
-    case 'conv2d':
-    case 'batch_norm':
-    case 'group_norm':
-      return new Set([1]);
-    case 'layer_norm':
-      return new Set([last]);
     case 'attention':
       return new Set([1, last]);
     case 'linear':
@@ -73,18 +68,18 @@ function channels(v: Value): ReadonlySet<number> {
     }
     case 'transpose':
       return new Set(v.attrs.perm.flatMap((from, to) => (known.get(x)!.has(from) ? [to] : [])));
-    case 'reduce_sum':
-    case 'reduce_mean':
-    case 'reduce_max': {
-      const { axes, keep } = v.attrs;
-      const kept = [...known.get(x)!].filter((i) => !axes.includes(i));
-      return new Set(keep ? kept : kept.map((i) => i - axes.filter((a) => a < i).length));
-    }
     case 'gather': {
       const extra = v.inputs[1]!.type.shape.length - 1;
       return new Set([...(known.get(x) ?? [])].map((i) => (i > v.attrs.axis ? i + extra : i)));
     }
     default: {
+      const own = traitsOf(v).channels;
+      if (own !== null) return new Set([own === 'second' ? 1 : last]);
+      if ('keep' in v.attrs) {
+        const { axes, keep } = v.attrs;
+        const kept = [...known.get(x)!].filter((i) => !axes.includes(i));
+        return new Set(keep ? kept : kept.map((i) => i - axes.filter((a) => a < i).length));
+      }
       const found = new Set(v.inputs.filter(dependsOnInput).flatMap(of));
       // Along an axis on which the operands have one element a constant makes new channels.
       for (const c of v.inputs.filter((y) => !dependsOnInput(y))) {
