@@ -54,6 +54,8 @@ export interface Compiled {
   readonly elaborated: Elaborated;
   /** What became of each adapter. */
   readonly report: MergeReport['adapters'];
+  /** What devices the form of adapters that are kept beside their layers was chosen for; absent where there is none. */
+  readonly priced?: MergeReport['priced'];
   readonly check: CheckReport;
   readonly warnings: readonly Diagnostic[];
   /** The optimised module, for those who look inside. */
@@ -206,6 +208,7 @@ async function compileSpec(spec: Spec, options: CompileOptions): Promise<Compile
     files,
     elaborated,
     report: report.adapters,
+    ...(report.priced ? { priced: report.priced } : {}),
     check: { layers, unchanged, ...(model ? { model } : {}), ...(golden?.without ? { without: golden.without } : {}) },
     warnings: [
       ...analysis.warnings,

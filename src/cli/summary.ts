@@ -89,6 +89,13 @@ function mergeRows(compiled: Compiled): [string, string][] {
   const lines = [...groups].map(([key, n]) => `${key} at ${n} ${n === 1 ? 'site' : 'sites'}`);
   const beside = compiled.program.summary.adapterShare;
   if (beside) lines.push(`beside their layers they take ${share(beside, 1)} of the work`);
+  if (compiled.priced) {
+    const { flops, bytes: moved, launch } = compiled.priced;
+    const launches = `${Math.round(launch * 1e6)} µs a dispatch`;
+    lines.push(
+      `as factors or multiplied out by time, at ${scaled(flops, 'FLOP')}/s, ${scaled(moved, 'B')}/s and ${launches}`,
+    );
+  }
   return lines.map((line, i) => [i === 0 ? 'adapters' : '', line]);
 }
 

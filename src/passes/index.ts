@@ -2,10 +2,11 @@
 import { adaptersOf } from '../ir/about.js';
 import { dependsOnInput } from '../ir/affine/parse.js';
 import { rootsOf, topological } from '../ir/graph.js';
+import { DEVICES, type Device } from '../ir/ops/cost.js';
 import type { About, Func, Module, TextSpan } from '../ir/types.js';
 import { verifyModule } from '../ir/verify.js';
 import { erase } from './erase.js';
-import { kronecker } from './merge/kronecker.js';
+import { factor } from './merge/factor.js';
 import { reparameterize } from './merge/reparameterize.js';
 import { reportOf } from './merge/report.js';
 import { narrow } from './narrow.js';
@@ -17,20 +18,24 @@ export { checkRegions, type RegionCheck, RegionChecks } from './merge/check.js';
 export type { AdapterMode, AdapterOutcome, MergeReport, ObstacleNote, Pass, PassContext, Region } from './pass.js';
 export { PREPARE } from './split.js';
 
-export const PASSES: readonly Pass[] = [erase, simplify, reparameterize, kronecker, tidy, narrow, split];
+export const PASSES: readonly Pass[] = [erase, simplify, reparameterize, factor, tidy, narrow, split];
 
 export interface OptimizeOptions {
   /** Names of the functions that the passes work on, one after another (default: `infer`). The others stay as they are. */
   readonly functions?: readonly string[];
   /**
    * merged: adapters become part of the layers where algebra allows, and the Kronecker products that are left are multiplied out. factored:
-   * they stay beside the layers, by their factors, and no value of a weight's size is built from a Kronecker product. auto: by the cost
-   * of one inference, operations and bytes, for each region: merged where a layer takes the adapter in, since that costs nothing; where
-   * something stands in the way, its factors or one dense layer, whichever is cheaper.
+   * they stay beside the layers, by their factors, and no value of a weight's size is built from a Kronecker product. auto: by the time
+   * of one inference on the device (operations, bytes and dispatches, of what is read alone) for each region: merged where a layer takes the
+   * adapter in, since that costs nothing; where something stands in the way, its factors or one dense layer, whichever is cheaper.
    */
   readonly adapters: AdapterMode;
   /** `keep` (default): the operators of the plain model are kept apart, which a merged checkpoint needs. `free`: see PassContext. */
   readonly layout?: 'keep' | 'free';
+  /** What choices are priced for (default: hardware). */
+  readonly device?: Device;
+  /** The passes, in their order (default: PASSES). What they compute is the same without any of them. */
+  readonly passes?: readonly Pass[];
   /** Called after every pass, for `--emit after:<pass>`. */
   readonly after?: (pass: string, module: Module) => void;
   /** Runs the verifier before the first pass and after each. */
@@ -56,12 +61,13 @@ export function optimize(module: Module, options: OptimizeOptions): Optimized {
   const context: PassContext = {
     adapters: options.adapters,
     layout: options.layout ?? 'keep',
+    device: options.device ?? DEVICES.hardware,
     places: placesOf(names.map((name) => module.funcs.get(name)!)),
     notes,
   };
   let current = module;
   if (options.verify) check(current, 'before the passes');
-  for (const pass of PASSES) {
+  for (const pass of options.passes ?? PASSES) {
     for (const name of names) current = pass.run(current, name, context);
     if (options.verify) check(current, `after ${pass.name}`);
     options.after?.(pass.name, current);
@@ -72,6 +78,7 @@ export function optimize(module: Module, options: OptimizeOptions): Optimized {
 const NOTHING: PassContext = {
   adapters: 'factored',
   layout: 'keep',
+  device: DEVICES.hardware,
   places: new Map(),
   notes: { regions: [], obstacles: new Map(), replaced: new Map() },
 };

@@ -12,17 +12,17 @@ import { overFunc, type Pass } from './pass.js';
 
 /** Indices from (with) and to (without) along one axis. */
 type Range = readonly [from: number, to: number];
-type Box = readonly Range[];
+export type Box = readonly Range[];
 
 /** What an operator computes when asked for a box, which may be more than that, and what it then reads of each operand. */
-interface Reads {
+export interface Reads {
   readonly made: Box;
   /** Undefined for an operand of which nothing is read. */
   readonly needs: readonly (Box | undefined)[];
 }
 
-const whole = (v: Value): Box => v.type.shape.map((d) => [0, d]);
-const sizesOf = (box: Box): number[] => box.map(([from, to]) => to - from);
+export const whole = (v: Value): Box => v.type.shape.map((d) => [0, d]);
+export const sizesOf = (box: Box): number[] => box.map(([from, to]) => to - from);
 const same = (a: Box, b: Box): boolean => a.every((r, i) => r[0] === b[i]![0] && r[1] === b[i]![1]);
 const hull = (a: Box, b: Box): Box =>
   a.map(([from, to], i) => [Math.min(from, b[i]![0]), Math.max(to, b[i]![1])] as const);
@@ -156,10 +156,12 @@ function readsOf(v: Value, box: Box): Reads {
   return found ?? { made: whole(v), needs: v.inputs.map(whole) };
 }
 
-function narrowed(func: Func): Func {
-  const results = rootsOf(func);
-  const order = topological(results).filter(dependsOnInput);
-  const wanted = new Map<Value, Box>(results.map((v) => [v, whole(v)]));
+/**
+ * What each value is asked for and reads then, from what is wanted of some of them.
+ * @param order operands first
+ * @param wanted is filled with what each is asked for
+ */
+export function readsFrom(order: readonly Value[], wanted: Map<Value, Box>): ReadonlyMap<Value, Reads> {
   const reads = new Map<Value, Reads>();
   for (const v of [...order].reverse()) {
     const box = wanted.get(v);
@@ -171,6 +173,14 @@ function narrowed(func: Func): Func {
       if (need) wanted.set(x, wanted.has(x) ? hull(wanted.get(x)!, need) : need);
     });
   }
+  return reads;
+}
+
+function narrowed(func: Func): Func {
+  const results = rootsOf(func);
+  const order = topological(results).filter(dependsOnInput);
+  const wanted = new Map<Value, Box>(results.map((v) => [v, whole(v)]));
+  const reads = readsFrom(order, wanted);
   if ([...reads].every(([v, { made }]) => same(made, whole(v)))) return func;
 
   const interner = new Interner();

@@ -1,5 +1,6 @@
 /** What a pass is, what it may know, and what it leaves behind for people. */
 import type { Diagnostic } from '../diagnostics/types.js';
+import type { Device } from '../ir/ops/cost.js';
 import type { Func, Module, TextSpan } from '../ir/types.js';
 
 export type AdapterMode = 'merged' | 'factored' | 'auto';
@@ -11,6 +12,8 @@ export interface PassContext {
    * plain layout can hold its weights. `free`: neighbouring layers may become one, and BatchNorm goes into its convolution.
    */
   readonly layout: 'keep' | 'free';
+  /** The devices that choices are priced for. */
+  readonly device: Device;
   /** For each adapter of the module as it came, the place of its last operator that stands in a text, for messages. */
   readonly places: ReadonlyMap<string, TextSpan>;
   /** Filled as passes run. */
@@ -84,6 +87,8 @@ export interface MergeReport {
   readonly adapters: readonly AdapterOutcome[];
   /** Of the operations on what depends on the input, the share that adapters beside their layers take: 0 where all are merged. */
   readonly share: number;
+  /** What the form of adapters that something keeps beside their layers was chosen by: absent where there is none. */
+  readonly priced?: Device;
   readonly regions: readonly Region[];
   /**
    * Parameters of the base and the prepared parameters that take their place in `infer`: what a merged checkpoint in the base's layout

@@ -2,13 +2,10 @@
 
 import { dependsOnInput } from '../ir/affine/parse.js';
 import { isRuled } from '../ir/affine/rules.js';
-import { perSample } from '../ir/batch.js';
 import { make, postorder, topological } from '../ir/graph.js';
 import type { Interner } from '../ir/intern.js';
 import { type Builder, type Make, makeBuilder } from '../ir/ops/builder.js';
-import { costOf } from '../ir/ops/cost.js';
 import { OPS, traitsOf } from '../ir/ops/index.js';
-import { bytesOf } from '../ir/ops/shapes.js';
 import type { About, Value } from '../ir/types.js';
 
 /** Whether a value reads a parameter that has a property; remembered for every value on the way. */
@@ -42,15 +39,6 @@ export const isLayer = (v: Value): boolean => traitsOf(v).holds === 'layer' && r
 /** Whether it is an operator between layers that has a rule and does something to numbers: a sum, a factor, a mean. */
 export const isStep = (v: Value): boolean =>
   isRuled(v) && (traitsOf(v).pointwise || OPS[v.op].family === 'reduction') && dependsOnInput(v);
-
-/**
- * One number to compare graphs by: operations, and bytes of what depends on the input, for one sample.
- */
-export function weightOfCost(v: Value): number {
-  if (!dependsOnInput(v) || v.op === 'input' || traitsOf(v).moves !== null) return 0;
-  const moved = [v, ...v.inputs.filter(dependsOnInput)].reduce((n, x) => n + perSample(bytesOf(x.type)), 0);
-  return costOf(v).flops + moved;
-}
 
 /** Values that depend on the input, from `roots` down to (not including) what `stop` holds; operands first. Roots are always taken. */
 export function stretch(roots: readonly Value[], stop: (v: Value) => boolean): Value[] {

@@ -34,6 +34,15 @@ describe('the rows of checks', () => {
     expect(await told(`${GRAFT}, rescale: none)`)).toContain('2 merged sites left as written');
   });
 
+  test('say by which figures the form of what stays beside its layer was chosen', async () => {
+    const compiled = await compile(await adapted(folder, 'vit-shards', `${GRAFT})`), { host, golden: false });
+    expect(compiled.priced).toBeUndefined();
+    const kept = { ...compiled, priced: { flops: 1e12, bytes: 1e11, launch: 40e-6 } };
+    expect(describeCompiled(kept, 'out')).toContain(
+      'as factors or multiplied out by time, at 1.00 TFLOP/s, 100 GB/s and 40 µs a dispatch',
+    );
+  });
+
   test('name the passes that are too large to run here, and why there was no GPU', async () => {
     const compiled = await compile(await adapted(folder, 'vit-shards', `${GRAFT})`), { host, batch: [1, 2] });
     const check = { ...compiled.check, model: { by: 'gpu', device: 'a GPU', difference: 0, rows: [1, 2] } } as const;

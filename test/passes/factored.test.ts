@@ -2,11 +2,13 @@
 
 import { describe, expect, it } from 'vitest';
 import { adaptersOf, isAdapters } from '../../src/ir/about.js';
+import { dependsOnInput } from '../../src/ir/affine/parse.js';
 import { rootsOf, topological } from '../../src/ir/graph.js';
+import { DEVICES, type Device } from '../../src/ir/ops/cost.js';
 import { sizeOf } from '../../src/ir/ops/shapes.js';
 import type { Module } from '../../src/ir/types.js';
+import { Costs } from '../../src/passes/cost.js';
 import { type AdapterMode, optimize } from '../../src/passes/index.js';
-import { weightOfCost } from '../../src/passes/values.js';
 import { beforeLayer, kroneckerSum, lowRank, lowRankRows, mixed } from './adapters.js';
 import { parameters, relative, run, TINY, type VitGrafts, vit } from './models.js';
 
@@ -94,18 +96,20 @@ describe('factored adapters', () => {
   });
 
   describe('where no layer can take a Kronecker product in', () => {
-    const experts = (dim: number, factor: number, rank: number) => {
+    /** Operations and bytes alone. */
+    const unpriced: Device = { flops: 1e12, bytes: 1e12, launch: 0 };
+    const experts = (dim: number, factor: number, rank: number, device = unpriced, grid = SIZE.grid) => {
       const before = vit(
         {
           afterBlock: (net, site, x) =>
             net.adapter(site, 'experts', (param) => mixed(net, param, x, dim, factor, rank, 0.5)),
         },
-        { ...SIZE, dim },
+        { ...SIZE, dim, grid },
       );
       const params = parameters(before);
       const y = run(before, params);
       return (adapters: AdapterMode): Module => {
-        const { module, report } = optimize(before, { adapters, verify: true });
+        const { module, report } = optimize(before, { adapters, device, verify: true });
         expect(relative(y, run(module, params))).toBeLessThan(1e-12);
         expect(report.adapters.every((a) => a.state !== 'merged')).toBe(true);
         return module;
@@ -124,6 +128,21 @@ describe('factored adapters', () => {
       expect(denseOfAdapters(narrow('factored'))).toEqual([]);
     });
 
+    it('auto multiplies it out where its factors take more dispatches than they save', () => {
+      expect(denseOfAdapters(experts(64, 4, 1)('auto'))).toEqual([]);
+      expect(denseOfAdapters(experts(64, 4, 1, DEVICES.hardware)('auto'))).not.toEqual([]);
+    });
+
+    it('auto prices the last block by the one token that the head reads of it', () => {
+      const made = experts(64, 4, 1, DEVICES.software, 8)('auto');
+      const whole = made.funcs
+        .get('prepare')!
+        .results.filter((r) => topological([r.value]).some((v) => v.op === 'kron'));
+      expect(whole.map((r) => r.name.replace(/@.*/, ''))).toEqual(['base.blocks.1']);
+      // 65 tokens are worth the dispatches of the factors, and were it for these the last block would keep them too.
+      expect(made.funcs.get('infer')!.inputs[0]!.type.shape.slice(-2)).toEqual([16, 16]);
+    });
+
     it('auto costs no more than either choice by hand', () => {
       for (const [dim, factor, rank] of [
         [16, 2, 1],
@@ -132,15 +151,21 @@ describe('factored adapters', () => {
         [32, 8, 8],
         [64, 8, 2],
       ] as const) {
-        const choice = experts(dim, factor, rank);
-        const [auto, merged, factored] = (['auto', 'merged', 'factored'] as const).map((a) => costOf(choice(a)));
-        expect(auto).toBeLessThanOrEqual(Math.min(merged!, factored!));
+        for (const device of [unpriced, DEVICES.software, DEVICES.hardware]) {
+          const choice = experts(dim, factor, rank, device);
+          const modes = ['auto', 'merged', 'factored'] as const;
+          const [auto, merged, factored] = modes.map((mode) => timeOf(choice(mode), device));
+          expect(auto).toBeLessThanOrEqual(Math.min(merged!, factored!));
+        }
       }
     });
   });
 });
 
-/** Operations and bytes of one inference. */
-function costOf(module: Module): number {
-  return topological(rootsOf(module.funcs.get('infer')!)).reduce((n, v) => n + weightOfCost(v), 0);
+/** The time of one inference. */
+function timeOf(module: Module, device: Device): number {
+  const roots = rootsOf(module.funcs.get('infer')!);
+  const order = topological(roots).filter(dependsOnInput);
+  const costs = new Costs(order, roots, device);
+  return order.reduce((n, v) => n + costs.own(v), 0);
 }

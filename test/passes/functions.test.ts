@@ -1,7 +1,9 @@
 /** Passes work on the functions that they are told, whatever these are called, and follow what states become as they follow results. */
+
 import { describe, expect, it } from 'vitest';
 import { equalFuncs, Numbering } from '../../src/ir/equal.js';
 import { rootsOf, topological, usedParams } from '../../src/ir/graph.js';
+import { DEVICES } from '../../src/ir/ops/cost.js';
 import { interpretCall } from '../../src/ir/run/interpret.js';
 import { maxDifference } from '../../src/ir/run/tensor.js';
 import { parseModule } from '../../src/ir/text/print.js';
@@ -148,6 +150,7 @@ describe.each(modes)('what states become, %s', (adapters) => {
 const NOTHING: PassContext = {
   adapters: 'factored',
   layout: 'keep',
+  device: DEVICES.hardware,
   places: new Map(),
   notes: { regions: [], obstacles: new Map(), replaced: new Map() },
 };

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { build as b } from '../../src/ir/build.js';
 import { input, make, rootsOf, topological } from '../../src/ir/graph.js';
-import { costOf } from '../../src/ir/ops/cost.js';
+import { costOf, DEVICES } from '../../src/ir/ops/cost.js';
 import { interpret } from '../../src/ir/run/interpret.js';
 import { maxDifference } from '../../src/ir/run/tensor.js';
 import type { Module, Value } from '../../src/ir/types.js';
@@ -16,6 +16,7 @@ import { Net, operators, parameters, random, relative, run, vit } from './models
 const context: PassContext = {
   adapters: 'auto',
   layout: 'keep',
+  device: DEVICES.hardware,
   places: new Map(),
   notes: { regions: [], obstacles: new Map(), replaced: new Map() },
 };

@@ -74,9 +74,14 @@ async function compileCommand(path: string, flags: CompileFlags, output: Command
     await writeCompiled(result, flags.out, before);
     return result;
   });
-  const { program, report, check, warnings } = compiled;
+  const { program, report, priced, check, warnings } = compiled;
   if (flags.json) {
-    output.print(asJson({ folder: flags.out, summary: program.summary, merged: report, check }, warnings));
+    output.print(
+      asJson(
+        { folder: flags.out, summary: program.summary, merged: report, ...(priced ? { priced } : {}), check },
+        warnings,
+      ),
+    );
     return;
   }
   showDiagnostics(warnings, output, false);

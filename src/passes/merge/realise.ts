@@ -8,13 +8,15 @@ import { holdsKron, type Matrix, sum } from '../../ir/affine/matrix.js';
 import type { Builder } from '../../ir/ops/builder.js';
 import type { Value } from '../../ir/types.js';
 import type { AdapterMode } from '../pass.js';
-import { stretch, type Tools, weightOfCost } from '../values.js';
+import type { Tools } from '../values.js';
 
 export interface Realised {
   readonly value: Value;
   /** Every operator that an adapter brought went into a layer of the model. */
   readonly clean: boolean;
 }
+
+type Price = (value: Value, x: Value) => number;
 
 interface Part {
   readonly term: Term;
@@ -24,8 +26,8 @@ interface Part {
 
 /**
  * The form as operators, or undefined where no operator can apply it (a mixing of channels on an axis that no layer reads).
- * `foreign` says whether a constant holds an adapter's parameters. With `auto`, a term that no layer of the model takes in keeps its
- * factors where applying them costs less than one dense layer; `merged` multiplies Kronecker products out.
+ * `foreign` says whether a constant holds an adapter's parameters, `price` what a value costs that is computed from x. With `auto`, a term that no
+ * layer of the model takes in keeps its factors where applying them costs less than one dense layer; `merged` multiplies Kronecker products out.
  */
 export function realise(
   tools: Tools,
@@ -34,11 +36,12 @@ export function realise(
   axis: number,
   foreign: (constant: Value) => boolean,
   adapters: AdapterMode,
+  price: Price,
 ): Realised | undefined {
   const { b } = tools;
   const last = axis === shape.length - 1;
   const image = axis === 1 && shape.length === 4;
-  const parts = form.terms.flatMap((t) => partsOf(b, t, (m) => last && (adapters === 'auto' || !holdsKron(m))));
+  const parts = form.terms.flatMap((t) => partsOf(b, t, (m) => last && (adapters === 'auto' || !holdsKron(m)), price));
   if (parts.some((p) => p.how === 'layer' && !last && !image)) return undefined;
 
   const layers = parts.filter((p) => p.how === 'layer');
@@ -73,7 +76,7 @@ export function realise(
   return { value: value ?? b.constant(0, 'f32', shape), clean };
 }
 
-function partsOf(b: Builder, term: Term, mayFollow: (m: Matrix) => boolean): Part[] {
+function partsOf(b: Builder, term: Term, mayFollow: (m: Matrix) => boolean, price: Price): Part[] {
   if (term.patches) return [{ term, m: term.m, how: 'layer' }];
   const all = term.m.kind === 'sum' ? term.m.terms : [term.m];
   const simple = all.filter((m) => m.kind === 'identity' || m.kind === 'diagonal');
@@ -82,17 +85,16 @@ function partsOf(b: Builder, term: Term, mayFollow: (m: Matrix) => boolean): Par
   if (rest.length > 0) {
     // With nothing split off, the matrix itself: it may know a value that it already is.
     const m = simple.length === 0 ? term.m : sum(b, rest);
-    parts.push({ term, m, how: mayFollow(m) && factorsCostLess(b, m, term.x) ? 'factors' : 'layer' });
+    parts.push({ term, m, how: mayFollow(m) && factorsCostLess(b, m, term.x, price) ? 'factors' : 'layer' });
   }
   return parts;
 }
 
-function factorsCostLess(b: Builder, m: Matrix, x: Value): boolean {
+function factorsCostLess(b: Builder, m: Matrix, x: Value, price: Price): boolean {
   if (m.kind === 'dense') return false;
-  const cost = (v: Value): number => stretch([v], (w) => w === x).reduce((n, w) => n + weightOfCost(w), 0);
   // What the weight is computed from does not matter here: a layer of its size costs the same whatever it holds.
   const whole = b.linear(x, b.constant(0, x.type.dtype, [m.out, m.in]));
-  return cost(apply(b, m, x)) < cost(whole);
+  return price(apply(b, m, x), x) < price(whole, x);
 }
 
 function layer({ b, make }: Tools, p: Part, x: Value, bias: Value | undefined, last: boolean): Value {

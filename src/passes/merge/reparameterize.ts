@@ -11,9 +11,11 @@ import { dependsOnInput } from '../../ir/affine/parse.js';
 import { mapRoots, rewriteValues, rootsOf, topological, withInputs } from '../../ir/graph.js';
 import { Interner } from '../../ir/intern.js';
 import type { Func, Value } from '../../ir/types.js';
+import { Costs } from '../cost.js';
+import type { Box } from '../narrow.js';
 import { leftOf } from '../owners.js';
 import { overFunc, type Pass, type PassContext } from '../pass.js';
-import { isLayer, isTouched, readsBase, reowned, stretch, weightOfCost, withAbout } from '../values.js';
+import { isLayer, isTouched, readsBase, reowned, stretch, withAbout } from '../values.js';
 import { absorb } from './absorb.js';
 import { noteObstacles } from './obstacles.js';
 import { realise } from './realise.js';
@@ -28,6 +30,11 @@ export const reparameterize: Pass = {
   ),
 };
 
+/** What a choice may ask. */
+interface Choosing extends PassContext {
+  readonly costs: Costs;
+}
+
 /** What is to be computed instead of an anchor. */
 interface Choice {
   readonly value: Value;
@@ -37,7 +44,7 @@ interface Choice {
   readonly left?: readonly string[];
 }
 
-function merge(func: Func, ctx: PassContext): Func {
+function merge(func: Func, given: PassContext): Func {
   const interner = new Interner();
   // Known values first, so that a form that gives back the graph gives back its very values.
   const seeded = rewriteValues(rootsOf(func), (v, inputs) => interner.seed(withInputs(v, inputs)));
@@ -46,6 +53,7 @@ function merge(func: Func, ctx: PassContext): Func {
   const order = topological(results);
   const fixed = fixedAnchors(order, results);
   const b = interner.build;
+  const ctx: Choosing = { ...given, costs: new Costs(order.filter(dependsOnInput), results, given.device) };
 
   const closed = closedSteps(interner, order, fixed, ctx);
   const first = solve(b, fixed, fixed, [], ctx.layout, closed);
@@ -62,7 +70,7 @@ function merge(func: Func, ctx: PassContext): Func {
   return mapRoots(func, (root) => images.get(root)!);
 }
 
-function chooseAll(interner: Interner, s: Solution, ctx: PassContext): Map<Value, Choice> {
+function chooseAll(interner: Interner, s: Solution, ctx: Choosing): Map<Value, Choice> {
   const choices = new Map<Value, Choice>();
   for (const anchor of s.forms.keys()) choices.set(anchor, choose(interner, anchor, s, ctx));
   return choices;
@@ -77,7 +85,7 @@ function closedSteps(
   interner: Interner,
   order: readonly Value[],
   fixed: ReadonlySet<Value>,
-  ctx: PassContext,
+  ctx: Choosing,
 ): Set<Value> {
   const closed = new Set<Value>();
   if (ctx.layout === 'free') return closed;
@@ -90,22 +98,30 @@ function closedSteps(
     if (!choice.clean && stretch([anchor], stopAt(apart, anchor)).some(isAdapters)) left.add(anchor);
   }
   if (left.size === 0) return closed;
+  const { costs } = ctx;
   const through = solved(new Set());
   for (const anchor of through.forms.keys()) {
     const region = stretch([anchor], stopAt(through, anchor));
     if (!region.some((v) => left.has(v))) continue;
     const choice = choose(interner, anchor, through, ctx);
     const before = region
-      .map((v) => (closed.has(v) ? weightOfCost(v) : costBelow(choices.get(v)?.value, stopAt(apart, v))))
+      .map((v) => {
+        if (closed.has(v)) return costs.own(v);
+        const instead = choices.get(v)?.value;
+        return instead ? costs.below(instead, costs.boxOf(v), stopAt(apart, v)) : 0;
+      })
       .reduce((n, cost) => n + cost, 0);
-    const after = costBelow(choice.value, stopAt(through, anchor));
+    const after = costs.below(choice.value, costs.boxOf(anchor), stopAt(through, anchor));
     if (choice.clean || after < before) for (const v of region) closed.delete(v);
   }
   return closed;
 }
 
-const costBelow = (root: Value | undefined, stop: (v: Value) => boolean): number =>
-  root ? stretch([root], stop).reduce((n, v) => n + weightOfCost(v), 0) : 0;
+/** Of a value with the channels of several axes together behind the tokens, what is read if a box of it is. */
+const flatBox = (axes: readonly number[], box: Box, shape: readonly number[]): Box => [
+  ...box.filter((_, i) => !axes.includes(i)),
+  [0, shape.at(-1)!],
+];
 
 /** Whether a walk down from `root` ends at `v`. */
 const stopAt =
@@ -114,7 +130,7 @@ const stopAt =
     v !== root && (s.anchors.has(v) || s.ends.has(v));
 
 /** A region's layer where it is cheaper, or as cheap and free of the adapter; otherwise the region as it is. */
-function choose(interner: Interner, anchor: Value, s: Solution, ctx: PassContext): Choice {
+function choose(interner: Interner, anchor: Value, s: Solution, ctx: Choosing): Choice {
   const asIs: Choice = { value: anchor, clean: false, replaced: false };
   const { form, axes } = s.forms.get(anchor)!;
   const stop = stopAt(s, anchor);
@@ -128,14 +144,17 @@ function choose(interner: Interner, anchor: Value, s: Solution, ctx: PassContext
   const tools = withAbout(interner, about);
   const several = axes.length > 1;
   const shape = several ? flatShape(anchor, axes) : anchor.type.shape;
-  const flat = realise(tools, form, shape, several ? shape.length - 1 : axes[0]!, foreign, ctx.adapters);
+  const box = ctx.costs.boxOf(anchor);
+  const read = several ? flatBox(axes, box, shape) : box;
+  const price = (v: Value, x: Value): number => ctx.costs.below(v, read, (w) => w === x);
+  const flat = realise(tools, form, shape, several ? shape.length - 1 : axes[0]!, foreign, ctx.adapters, price);
   const made = flat && several ? { ...flat, value: arranged(tools.b, flat.value, anchor, axes) } : flat;
   if (!made || made.value === anchor) return made?.clean ? { ...asIs, clean: true } : asIs;
   // A layer more than the model has is not a merge, whatever weights it holds.
   const layers = (values: readonly Value[]): number => values.filter(isLayer).length;
   const clean = made.clean && layers(stretch([made.value], stop)) <= layers(inner);
-  const before = costBelow(anchor, stop);
-  const after = costBelow(made.value, stop);
+  const before = ctx.costs.below(anchor, box, stop);
+  const after = ctx.costs.below(made.value, box, stop);
   if (after >= before && !(after === before && clean)) return asIs;
   return {
     value: made.value,
@@ -168,7 +187,7 @@ function chooseCuts(
   order: readonly Value[],
   s: Solution,
   closed: ReadonlySet<Value>,
-  ctx: PassContext,
+  ctx: Choosing,
 ): Set<Value> {
   const uses = new Map<Value, number>();
   for (const v of order) for (const x of new Set(v.inputs)) uses.set(x, (uses.get(x) ?? 0) + 1);
@@ -261,16 +280,17 @@ function groupCost(
   s: Solution,
   cuts: readonly Value[],
   closed: ReadonlySet<Value>,
-  ctx: PassContext,
+  ctx: Choosing,
 ): number {
   const local = solve(interner.build, roots, s.anchors, cuts, ctx.layout, closed);
-  const counted = new Set<Value>();
+  const counted = new Map<Value, number>();
   for (const anchor of local.forms.keys()) {
     const { value } = choose(interner, anchor, local, ctx);
-    for (const v of stretch([value], stopAt(local, anchor))) counted.add(v);
+    const times = ctx.costs.times(value, ctx.costs.boxOf(anchor), stopAt(local, anchor));
+    for (const [v, time] of times) counted.set(v, Math.max(time, counted.get(v) ?? 0));
   }
   let total = 0;
-  for (const v of counted) total += weightOfCost(v);
+  for (const time of counted.values()) total += time;
   return total;
 }
 

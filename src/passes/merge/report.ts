@@ -33,6 +33,7 @@ export function reportOf(module: Module, names: readonly string[], ctx: PassCont
   return {
     adapters,
     share: all === 0 ? 0 : beside / all,
+    ...(adapters.some((a) => a.state === 'kept') ? { priced: ctx.device } : {}),
     regions: ctx.notes.regions,
     replaced: ctx.notes.replaced,
     diagnostics: [

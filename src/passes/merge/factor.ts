@@ -25,13 +25,13 @@ import { leftOf, ownersIn } from '../owners.js';
 import { overFunc, type Pass } from '../pass.js';
 import { readsBase, withAbout } from '../values.js';
 
-export const kronecker: Pass = {
-  name: 'kronecker',
+export const factor: Pass = {
+  name: 'factor',
   doc: 'With `adapters: factored`, adapters stay beside their layers and Kronecker products are applied by their factors.',
-  run: overFunc((func, _, ctx) => (ctx.adapters === 'factored' ? factor(func) : func)),
+  run: overFunc((func, _, ctx) => (ctx.adapters === 'factored' ? factored(func) : func)),
 };
 
-function factor(func: Func): Func {
+function factored(func: Func): Func {
   const interner = new Interner();
   const image = rewriteValues(rootsOf(func), (v, inputs) => {
     const kept = interner.seed(withInputs(v, inputs));
