@@ -144,9 +144,11 @@ export class KernelWriter {
     return new Map(found.map(([name, value]) => [name, { value, buffer: this.resultBuffer(value) }]));
   }
 
-  /** The `_gelu`, `_add`, `_and_exp` of the kernel's name: the arithmetic that ends it, and what is stored beside the result. */
+  /** The `_gelu`, `_add`, `_and_exp` of the kernel's name: the arithmetic and cuts that end it, and what is stored beside the result. */
   suffix(path: readonly Value[] = this.group.path): string {
-    const ops = path.filter((v) => traitsOf(v).moves === null).map((v) => v.op);
+    const rearranged = (v: Value): boolean =>
+      traitsOf(v).moves === 'once' && sizeOf(v.type.shape) === sizeOf(v.inputs[0]!.type.shape);
+    const ops = path.filter((v) => !rearranged(v)).map((v) => v.op);
     return [...ops, ...joinedIn(this.group).map((v) => `and_${v.op}`)].map((op) => `_${op}`).join('');
   }
 
