@@ -115,6 +115,137 @@ adapter vpt(prompts: int = 10) on base: (x: [b, n, dim]) {
   forward(x) { base(concat(x, expand(P, b), axis: 1))[:, 0..n] }
 }
 `,
+  convnext: `// ConvNeXt (arXiv 2201.03545), as Hugging Face builds it: four stages of depthwise convolutions and pointwise layers, each on half the
+// grid of the one before.
+
+function channels_last(x: tensor) = rearrange(x, "b d h w -> b h w d")
+function channels_first(x: tensor) = rearrange(x, "b h w d -> b d h w")
+
+module ConvNextBlock(dim: int, layer_scale: float = 1e-6) {
+  dwconv = Conv2d(dim -> dim, kernel: 7, padding: 3, groups: dim)
+  norm = LayerNorm(dim, eps: 1e-6)
+  pwconv1 = Linear(dim -> 4 * dim)
+  pwconv2 = Linear(4 * dim -> dim)
+  if layer_scale > 0 { gamma = param [dim] layer_scale }
+  site branch(x: [b, h, w, dim]) = pwconv2(gelu(pwconv1(norm(x))))
+  forward(x: [b, dim, h, w]) {
+    y = branch(channels_last(dwconv(x)))
+    x + channels_first(if layer_scale > 0 { gamma * y } else { y })
+  }
+}
+
+module ConvNextStage(in: int, out: int, depth: int, halves: bool, layer_scale: float) {
+  if halves {
+    norm = LayerNorm(in, eps: 1e-6)
+    downsample = Conv2d(in -> out, kernel: 2, stride: 2)
+  }
+  blocks = repeat i < depth { ConvNextBlock(out, layer_scale: layer_scale) }
+  forward(x: [b, in, h, w]) {
+    if halves { blocks(downsample(channels_first(norm(channels_last(x))))) } else { blocks(x) }
+  }
+}
+
+backbone convnext(
+  image: int = 224,
+  patch: int = 4,
+  channels: int = 3,
+  dims: [int],
+  depths: [int],
+  number: int = size(depths),
+  layer_scale: float = 1e-6,
+  eps: float = 1e-12
+) {
+  require(number >= 1, "there must be at least one stage")
+  require(min([size(dims), size(depths)]) >= number, "each stage needs a width and a depth")
+  stem = Conv2d(channels -> dims[0], kernel: patch, stride: patch)
+  stem_norm = LayerNorm(dims[0], eps: 1e-6)
+  stages = repeat s < number {
+    ConvNextStage(
+      dims[max([s - 1, 0])],
+      dims[s],
+      depths[s],
+      halves: s > 0,
+      layer_scale: layer_scale
+    )
+  }
+  dim = dims[number - 1]
+  norm = LayerNorm(dim, eps: eps)
+  // Its class token is the mean of the others, normed: what the classifier of the paper reads.
+  class_tokens = 1
+  register_tokens = 0
+  forward(pixels: [b, channels, image, image]) {
+    t = stages(channels_first(stem_norm(channels_last(stem(pixels)))))
+    patches = rearrange(t, "b d h w -> b (h w) d")
+    concat(norm(mean(patches, axis: 1, keep: true)), patches, axis: 1)
+  }
+}
+
+// Any ConvNeXt: its options come from the configuration in the folder that \`from\` names, or are given.
+variant convnext_auto = convnext() {
+  preprocess = resize(floor((image * 256) / 224), bicubic),
+    crop(image),
+    normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
+  // A bare ConvNextModel has no prefix.
+  names huggingface {
+    prefix "convnext."
+    "convnext.embeddings.patch_embeddings" = stem
+    "convnext.embeddings.layernorm" = stem_norm
+    optional "convnext.encoder.stages.{s}.downsampling_layer.0" = stages[s].norm
+    optional "convnext.encoder.stages.{s}.downsampling_layer.1" = stages[s].downsample
+    "convnext.encoder.stages.{s}.layers.{i}.dwconv" = stages[s].blocks[i].dwconv
+    "convnext.encoder.stages.{s}.layers.{i}.layernorm" = stages[s].blocks[i].norm
+    "convnext.encoder.stages.{s}.layers.{i}.pwconv1" = stages[s].blocks[i].pwconv1
+    "convnext.encoder.stages.{s}.layers.{i}.pwconv2" = stages[s].blocks[i].pwconv2
+    optional "convnext.encoder.stages.{s}.layers.{i}.layer_scale_parameter" = stages[s].blocks[
+      i
+    ].gamma
+    "convnext.layernorm" = norm
+    "classifier" = head.fc
+  }
+  // What a file leaves out is what transformers takes then.
+  config huggingface {
+    match "model_type" = "convnext"
+    match "hidden_act" = "gelu", none
+    image = square("image_size") or 224
+    patch = square("patch_size") or 4
+    channels = count("num_channels") or 3
+    dims = "hidden_sizes" or [96, 192, 384, 768]
+    depths = "depths" or [3, 3, 9, 3]
+    number = count("num_stages") or 4
+    layer_scale = "layer_scale_init_value" or 1e-6
+    eps = amount("layer_norm_eps") or 1e-12
+    labels "id2label"
+    several "problem_type" = "multi_label_classification"
+    set "architectures" = ["ConvNextForImageClassification"]
+    set "id2label" = names
+    set "label2id" = places
+    set "num_labels" = none
+  }
+  // Below 384 the shorter side is made larger by \`crop_pct\` and the middle cut out, from there on both sides are that long.
+  processor huggingface {
+    match "image_processor_type" or "feature_extractor_type" = "ConvNextImageProcessor*",
+      "ConvNextFeatureExtractor*",
+      none
+    edge = "size.shortest_edge" or "size" or 384
+    share = "crop_pct" or 224 / 256
+    "image_mean" = 0.5
+    "image_std" = 0.5
+    set "size" = if edge < 384 {
+      ({shortest_edge: floor(edge / share)})
+    } else {
+      ({height: edge, width: edge})
+    }
+    set "do_center_crop" = edge < 384
+    set "crop_size" = edge
+    set "crop_pct" = none
+  }
+}
+
+variant convnext_tiny = convnext_auto(dims: [96, 192, 384, 768], depths: [3, 3, 9, 3])
+variant convnext_small = convnext_auto(dims: [96, 192, 384, 768], depths: [3, 3, 27, 3])
+variant convnext_base = convnext_auto(dims: [128, 256, 512, 1024], depths: [3, 3, 27, 3])
+variant convnext_large = convnext_auto(dims: [192, 384, 768, 1536], depths: [3, 3, 27, 3])
+`,
   heads: `// Heads: what turns a backbone's tokens into answers. A backbone gives [b, n, dim] and says in its body what the n tokens are, in order:
 // \`class_tokens\` of them, then \`register_tokens\` that no head reads, then patches. A plain grid of patches has 0 of both.
 
