@@ -1,4 +1,4 @@
-/** What runs inside a session: compiled kernels, buffers and bind groups on a device, one forward pass at a time, and the golden check. */
+/** What runs inside a session: compiled kernels, buffers and bind groups on a device, one pass of an entry at a time, and the golden check. */
 import { wholeWords } from './bytes.js';
 import {
   checkLimits,
@@ -18,7 +18,7 @@ import { type CompiledKernel, compileKernels, Layouts } from './kernels.js';
 import { loadWeights, type Progress, passBuffers, type Weights } from './memory.js';
 import type { ProgramFiles } from './program/files.js';
 import { type GoldenTensors, readGolden, relativeError } from './program/golden.js';
-import type { Entry, Program } from './program/program.js';
+import { type Entry, entryNamed, INFER, PREPARE, type Program, type WeightEntry } from './program/program.js';
 import { typedOutput } from './tensors.js';
 
 export interface EngineOptions {
@@ -36,11 +36,8 @@ export class Engine {
   readonly preprocessor: Preprocessor;
   readonly device: GPUDevice;
   kernels: readonly CompiledKernel[];
-  readonly entry: Entry;
-  /** The most samples of one pass. */
-  readonly samples: number;
-  /** With memory for the largest pass so far. */
-  private runnable: RunnableEntry | undefined;
+  /** Each with memory for its largest pass so far. */
+  private readonly runnables = new Map<Entry, RunnableEntry>();
   /** True if the chosen variants failed the golden input and the portable ones run instead. */
   fellBack = false;
   timings: readonly Timing[] | undefined;
@@ -70,8 +67,6 @@ export class Engine {
     this.layouts = layouts;
     this.kernels = kernels;
     this.weights = weights;
-    this.entry = program.entries[0]!;
-    this.samples = Math.min(this.entry.samples, options.samples ?? this.entry.samples);
     this.preprocessor = preprocessor;
     this.signal = lostSignal(device);
   }
@@ -97,6 +92,7 @@ export class Engine {
         Preprocessor.create(device, program.preprocess ?? []),
       );
       engine = new Engine(program, files, device, options, layouts, parts);
+      await engine.inTurn(() => engine!.prepare());
       if (golden) await engine.check(golden);
       return engine;
     } catch (error) {
@@ -109,7 +105,7 @@ export class Engine {
   dispose(): void {
     if (this.disposed) return;
     this.disposed = true;
-    this.runnable?.destroy();
+    for (const entry of this.runnables.keys()) this.forget(entry);
     this.preprocessor.destroy();
     this.weights.destroy();
     if (!this.options.device) this.device.destroy();
@@ -127,17 +123,65 @@ export class Engine {
     return turn;
   }
 
+  /** The most samples of one pass. */
+  most({ samples }: Entry): number {
+    return Math.min(samples, this.options.samples ?? samples);
+  }
+
+  /** Computes the weights that start so, and gives back the memory that it took. Only inside `inTurn`. */
+  async prepare(): Promise<void> {
+    const entry = entryNamed(this.program, PREPARE);
+    if (!entry) return;
+    await this.execute(entry, 1, () => {});
+    await this.attempt(this.device.queue.onSubmittedWorkDone());
+    this.forget(entry);
+  }
+
+  /** Puts bytes in the place of weights or states, and computes anew what is prepared. Only inside `inTurn`. */
+  async replace(parts: readonly { readonly weight: WeightEntry; readonly bytes: Uint8Array }[]): Promise<void> {
+    this.requireAlive();
+    for (const { weight, bytes } of parts)
+      this.device.queue.writeBuffer(this.weights.buffers.get(weight.name)!, 0, wholeWords(bytes));
+    await this.prepare();
+  }
+
+  /** The bytes of a weight or state as they are now, in its layout. Only inside `inTurn`. */
+  async bytesOf(weight: WeightEntry): Promise<ArrayBuffer> {
+    const { device } = this;
+    this.requireAlive();
+    const source = this.weights.buffers.get(weight.name)!;
+    const read = guarded(device, `while reading \`${weight.parameter}\``, () => {
+      const target = device.createBuffer({
+        size: source.size,
+        usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+      });
+      const encoder = device.createCommandEncoder();
+      encoder.copyBufferToBuffer(source, 0, target, 0, source.size);
+      device.queue.submit([encoder.finish()]);
+      return target;
+    }).then(async (target) => {
+      try {
+        await target.mapAsync(GPUMapMode.READ);
+        return target.getMappedRange().slice(0);
+      } finally {
+        target.destroy();
+      }
+    });
+    return this.attempt(read);
+  }
+
   /**
-   * Fills the inputs, submits one forward pass of some samples, and reads its outputs as raw bytes. Only inside `inTurn`. Memory is made for as
+   * Fills the inputs, submits one pass of an entry with some samples, and reads its outputs as raw bytes. Only inside `inTurn`. Memory is made for as
    * many samples as the largest pass has had, so that who looks at one picture does not pay for more.
    */
   async execute(
+    entry: Entry,
     samples: number,
     fill: (inputs: readonly GPUBuffer[], encoder: GPUCommandEncoder) => void,
   ): Promise<ArrayBuffer[]> {
     const { device } = this;
     this.requireAlive();
-    const runnable = await this.attempt(this.roomFor(samples));
+    const runnable = await this.attempt(this.roomFor(entry, samples));
     this.requireAlive();
     const submit = () => {
       const encoder = device.createCommandEncoder();
@@ -184,15 +228,15 @@ export class Engine {
   }
 
   /** The entry with memory for at least so many samples. What it had for fewer is freed first. Throws OutOfMemoryError (ESP0704). */
-  private async roomFor(samples: number): Promise<RunnableEntry> {
-    const held = this.runnable;
+  private async roomFor(entry: Entry, samples: number): Promise<RunnableEntry> {
+    const held = this.runnables.get(entry);
     if (held && held.buffers.samples >= samples) return held;
-    this.forget();
-    const { device, program, entry, kernels, weights, layouts } = this;
-    const buffers = await passBuffers(device, entry, samples);
+    this.forget(entry);
+    const { device, program, kernels, weights, layouts } = this;
+    const buffers = await passBuffers(device, entry, samples, weights);
     try {
       this.requireAlive();
-      this.runnable = await guarded(
+      const made = await guarded(
         device,
         'while binding the program',
         () =>
@@ -206,16 +250,19 @@ export class Engine {
             this.options.timings ?? false,
           ),
       );
-      return this.runnable;
+      // Not in between: what `dispose` does not know of, it does not free.
+      this.requireAlive();
+      this.runnables.set(entry, made);
+      return made;
     } catch (error) {
       buffers.destroy();
       throw error;
     }
   }
 
-  private forget(): void {
-    this.runnable?.destroy();
-    this.runnable = undefined;
+  private forget(entry: Entry): void {
+    this.runnables.get(entry)?.destroy();
+    this.runnables.delete(entry);
   }
 
   private async check(golden: GoldenTensors): Promise<void> {
@@ -224,7 +271,9 @@ export class Engine {
     const { program } = this;
     if (this.kernels.every(({ variant }, i) => variant === program.kernels[i]!.variants.length - 1)) throw first;
     this.kernels = await compileKernels(this.device, program, this.files, this.facts, this.layouts, true);
-    this.forget();
+    for (const entry of program.entries) this.forget(entry);
+    // What the chosen kernels prepared may be as wrong as what they inferred.
+    await this.inTurn(() => this.prepare());
     const second = await this.goldenError(golden);
     if (second) throw second;
     this.fellBack = true;
@@ -236,24 +285,29 @@ export class Engine {
    */
   private async goldenError(golden: GoldenTensors): Promise<GoldenMismatchError | undefined> {
     const { rows } = this.program.golden!;
-    for (const count of new Set([1, Math.min(rows, this.samples)])) {
-      const found = await this.inTurn(() => this.goldenRun(golden, count));
+    const entry = entryNamed(this.program, INFER)!;
+    for (const count of new Set([1, Math.min(rows, this.most(entry))])) {
+      const found = await this.inTurn(() => this.goldenRun(entry, golden, count));
       if (found) return found;
     }
-    if (rows > 1) this.forget();
+    if (rows > 1) this.forget(entry);
     return undefined;
   }
 
   /** The same for the first `count` rows in one pass. */
-  private async goldenRun(golden: GoldenTensors, count: number): Promise<GoldenMismatchError | undefined> {
+  private async goldenRun(
+    entry: Entry,
+    golden: GoldenTensors,
+    count: number,
+  ): Promise<GoldenMismatchError | undefined> {
     const { tolerance, rows } = this.program.golden!;
-    const outputs = await this.execute(count, (inputs) => {
+    const outputs = await this.execute(entry, count, (inputs) => {
       golden.inputs.forEach((all, i) => {
         this.device.queue.writeBuffer(inputs[i]!, 0, wholeWords(all.subarray(0, (all.length / rows) * count)));
       });
     });
     for (const [i, expected] of golden.outputs.entries()) {
-      const spec = this.entry.outputs[i]!;
+      const spec = entry.outputs[i]!;
       const found = typedOutput(spec, outputs[i]!, count);
       const error = relativeError(found, expected.subarray(0, found.length));
       if (!(error <= tolerance)) return new GoldenMismatchError(spec.name, count, error, tolerance);

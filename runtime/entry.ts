@@ -1,4 +1,4 @@
-/** One entry of a program with memory for a number of samples: its bind groups, made once, and the commands of a forward pass. */
+/** One entry of a program with memory for a number of samples: its bind groups, made once, and the commands of a call. */
 
 import type { CompiledKernel, Layouts } from './kernels.js';
 import { type PassBuffers, resolve, type Weights } from './memory.js';
@@ -33,6 +33,7 @@ export class RunnableEntry {
   private readonly steps: readonly Step[];
   private readonly run: GPUBindGroup;
   private readonly queue: GPUQueue;
+  private readonly weights: Weights;
   private clock: { sets: GPUQuerySet[]; resolved: GPUBuffer; readable: GPUBuffer } | undefined;
 
   constructor(
@@ -46,6 +47,7 @@ export class RunnableEntry {
   ) {
     this.entry = entry;
     this.buffers = memory.buffers;
+    this.weights = memory.weights;
     this.program = program;
     this.kernels = kernels;
     this.queue = device.queue;
@@ -67,7 +69,7 @@ export class RunnableEntry {
     if (timings && device.features.has('timestamp-query')) this.clock = makeClock(device, this.steps.length);
   }
 
-  /** Records the forward pass of some samples and the copies to the read-back buffers. It is to be submitted before another is recorded. */
+  /** Records a call with some samples, what it does to states, and the copies to the read-back buffers. It is to be submitted before another is recorded. */
   encode(encoder: GPUCommandEncoder, samples: number): void {
     this.queue.writeBuffer(this.buffers.run, 0, new Uint32Array([samples]));
     if (this.clock) this.encodeTimed(encoder, this.clock, samples);
@@ -77,7 +79,11 @@ export class RunnableEntry {
       for (const step of this.steps) dispatch(pass, step, samples);
       pass.end();
     }
-    const { outputs, readback } = this.buffers;
+    const { outputs, readback, updates } = this.buffers;
+    this.entry.updates.forEach(({ weight }, i) => {
+      const from = updates[i];
+      if (from) encoder.copyBufferToBuffer(from, 0, this.weights.buffers.get(weight)!, 0, from.size);
+    });
     this.entry.outputs.forEach((t, i) => {
       encoder.copyBufferToBuffer(outputs[i]!, 0, readback[i]!, 0, byteSize(t, samples));
     });

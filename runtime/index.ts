@@ -4,6 +4,7 @@ export type { Timing } from './entry.js';
 export * from './errors.js';
 export type { ImageInput, RawImage } from './images/image.js';
 export type { Progress } from './memory.js';
+export type { Parameters } from './parameters.js';
 export type { OpenFile, ProgramFiles, Source } from './program/files.js';
 export type * from './program/program.js';
 export {

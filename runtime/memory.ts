@@ -7,7 +7,7 @@ import type { ProgramFiles } from './program/files.js';
 import { type BufferRef, type Entry, holdsSamples, type Program } from './program/program.js';
 import { readSafetensors } from './program/safetensors.js';
 
-/** A program's weights, for as long as it is loaded. */
+/** A program's weights and states, for as long as it is loaded. */
 export interface Weights {
   readonly buffers: ReadonlyMap<string, GPUBuffer>;
   destroy(): void;
@@ -19,6 +19,8 @@ export interface PassBuffers {
   readonly slabs: readonly GPUBuffer[];
   readonly inputs: readonly GPUBuffer[];
   readonly outputs: readonly GPUBuffer[];
+  /** What states become that are not written in place, in the order of the entry's updates. */
+  readonly updates: readonly (GPUBuffer | undefined)[];
   /** A buffer for each output that can be mapped: together they could be more than one holds. */
   readonly readback: readonly GPUBuffer[];
   /** How many samples a pass has, which every kernel can ask for. */
@@ -58,17 +60,17 @@ function inOne<T>(
   }
 }
 
-/** Makes a buffer for each weight and uploads it. Throws ProgramFileError (ESP0707) for weight files that do not fit the program. */
+/** Makes a buffer for each weight and state and uploads what files hold of them; the rest is 0. Throws ProgramFileError (ESP0707) for weight files that do not fit the program. */
 export async function loadWeights(
   device: GPUDevice,
   program: Program,
   files: ProgramFiles,
   onProgress?: (progress: Progress) => void,
 ): Promise<Weights> {
-  const { STORAGE, COPY_DST } = GPUBufferUsage;
+  const { STORAGE, COPY_DST, COPY_SRC } = GPUBufferUsage;
   const weights = await guarded(device, "while making the program's buffers", () =>
     inOne(device, (buffer) => ({
-      buffers: new Map(program.weights.map((w) => [w.name, buffer(w.name, w.bytes, STORAGE | COPY_DST)])),
+      buffers: new Map(program.weights.map((w) => [w.name, buffer(w.name, w.bytes, STORAGE | COPY_DST | COPY_SRC)])),
     })),
   );
   try {
@@ -83,8 +85,9 @@ export async function loadWeights(
 /** Throws OutOfMemoryError (ESP0704). */
 export function passBuffers(
   device: GPUDevice,
-  { slabs, inputs, outputs }: Entry,
+  { slabs, inputs, outputs, updates }: Entry,
   samples: number,
+  weights: Pick<Weights, 'buffers'>,
 ): Promise<PassBuffers> {
   const { STORAGE, UNIFORM, COPY_DST, COPY_SRC, MAP_READ } = GPUBufferUsage;
   return guarded(device, `while making room for passes of ${samples}`, () =>
@@ -93,6 +96,9 @@ export function passBuffers(
       slabs: slabs.map((x, i) => buffer(`slab ${i}`, x.samples ? x.bytes * samples : x.bytes, STORAGE)),
       inputs: inputs.map((t) => buffer(t.name, byteSize(t, samples), STORAGE | COPY_DST)),
       outputs: outputs.map((t) => buffer(t.name, byteSize(t, samples), STORAGE | COPY_SRC)),
+      updates: updates.map(({ weight, copied }) =>
+        copied ? buffer(`${weight}, updated`, weights.buffers.get(weight)!.size, STORAGE | COPY_SRC) : undefined,
+      ),
       readback: outputs.map((t) => buffer(`${t.name}, read back`, byteSize(t, samples), MAP_READ | COPY_DST)),
       run: buffer('samples', 4, UNIFORM | COPY_DST),
     })),
@@ -106,8 +112,8 @@ async function uploadWeights(
   buffers: ReadonlyMap<string, GPUBuffer>,
   onProgress?: (progress: Progress) => void,
 ): Promise<void> {
-  const wanted = new Map(program.weights.map((w) => [w.name, w]));
-  const total = program.weights.reduce((sum, w) => sum + w.bytes, 0);
+  const wanted = new Map(program.weights.flatMap((w) => (w.start === 'file' ? [[w.name, w] as const] : [])));
+  const total = [...wanted.values()].reduce((sum, w) => sum + w.bytes, 0);
   let loaded = 0;
   let inFlight = 0;
   for (const name of program.weightFiles) {
@@ -157,5 +163,6 @@ export function resolve(entry: Entry, weights: Weights, pass: PassBuffers, ref: 
 function bufferOf(weights: Weights, pass: PassBuffers, ref: BufferRef): GPUBuffer {
   if (ref.kind === 'weight') return weights.buffers.get(ref.name)!;
   if (ref.kind === 'arena') return pass.slabs[ref.slab]!;
+  if (ref.kind === 'update') return pass.updates[ref.index]!;
   return ref.kind === 'input' ? pass.inputs[ref.index]! : pass.outputs[ref.index]!;
 }

@@ -7,11 +7,12 @@ import { InputError, NoAdapterError } from './errors.js';
 import { captureImage, type ImageInput, type Pixels } from './images/image.js';
 import type { Picture } from './images/picture.js';
 import type { Progress } from './memory.js';
-import { BYTES, checkProgram, elements, FILE, parseProgram } from './program/check.js';
+import { openParameter, type Parameters, replacements } from './parameters.js';
+import { BYTES, checkProgram, elements, FILE, parseProgram, shapeOf } from './program/check.js';
 import { intactFiles, requireSealed, unsealed } from './program/digest.js';
 import { filesOf, type ProgramFiles, readText, type Source } from './program/files.js';
-import type { Program, TensorSpec, Unsealed } from './program/program.js';
-import { passesOf, type TensorData, tensorBytes, typedOutput } from './tensors.js';
+import { type Entry, entryNamed, INFER, type Program, type Unsealed } from './program/program.js';
+import { passesOf, type TensorData, tensorBytes, typed, typedOutput } from './tensors.js';
 
 export interface LoadOptions {
   /** Use this device, which stays the caller's: `dispose` does not destroy it. */
@@ -33,7 +34,7 @@ export interface LoadOptions {
 }
 
 export interface Result {
-  /** Outputs by name; shape [items, ...] as in `shapes`. f16 is widened to f32. */
+  /** Outputs by name; shape [items, ...] as in `shapes`, or without items what is one for all of them. f16 is widened to f32. */
   readonly outputs: Readonly<Record<string, TensorData>>;
   readonly shapes: Readonly<Record<string, readonly number[]>>;
   /** The five likeliest classes of the first item, best first, if the program has labels. */
@@ -126,7 +127,23 @@ export interface Session {
   run(input: ImageRun | TensorsRun): Promise<Result>;
   /** Many images, in as few passes as the program allows. One result for each image. */
   run(input: ImagesRun): Promise<Result[]>;
-  /** Runs one item of whatever the buffers hold, so that the first real run finds everything compiled. */
+  /**
+   * Calls an entry of the program: `call('step', { gradient })`. Tensors are whole, by input name. What the entry updates is kept for the calls that
+   * follow. Entries that give or change something of all items together take them in one pass; others in as many as it takes.
+   * Throws InputError (ESP0708) for an entry or input that is not there, missing, of another size or of more items than a pass takes, DeviceLostError
+   * (ESP0703), DisposedError (ESP0709).
+   */
+  call(entry: string, tensors?: TensorsRun['tensors']): Promise<Result>;
+  /** A state, or a weight that can be replaced, as it is after the calls before. Throws InputError (ESP0708) for another name. */
+  read(parameter: string): Promise<TensorData>;
+  /**
+   * Puts other numbers in the place of states, or of parameters that the entry `prepare` reads (a program compiled with `prepare = load`): whole
+   * tensors by name, or the bytes of a safetensors file of them, f32. What is prepared from them is computed again before the promise resolves. All are
+   * judged before any is replaced.
+   * Throws InputError (ESP0708) for a name that cannot be replaced and for another size or type, ProgramFileError (ESP0707) for a file that is none.
+   */
+  replace(parameters: Parameters): Promise<void>;
+  /** Runs one item of whatever the buffers hold, so that the first real run finds everything compiled. An entry that changes states is not run. */
   warmup(): Promise<void>;
   /** Frees everything; the device too, unless it was given. Runs that wait or are under way fail with DisposedError. Safe to call twice. */
   dispose(): void;
@@ -168,8 +185,29 @@ class LoadedSession implements Session {
 
   warmup(): Promise<void> {
     return this.engine.inTurn(async () => {
-      await this.engine.execute(1, () => {});
+      const entry = this.entry(INFER);
+      if (entry.updates.length === 0) await this.engine.execute(entry, 1, () => {});
     });
+  }
+
+  async call(name: string, tensors: TensorsRun['tensors'] = {}): Promise<Result> {
+    const entry = this.entry(name);
+    const { parts, items } = this.capturedTensors(entry, tensors);
+    return this.engine.inTurn(() => this.runTensors(entry, parts, items));
+  }
+
+  async read(parameter: string): Promise<TensorData> {
+    const weight = openParameter(this.program, parameter);
+    return this.engine.inTurn(async () =>
+      typed(weight.dtype, await this.engine.bytesOf(weight), elements(weight.shape)),
+    );
+  }
+
+  async replace(parameters: Parameters): Promise<void> {
+    // Copied and judged now, and done in its turn. Whether it is refused, the turn says.
+    const parts = replacements(this.program, parameters);
+    parts.catch(() => {});
+    return this.engine.inTurn(async () => this.engine.replace(await parts));
   }
 
   dispose(): void {
@@ -178,12 +216,20 @@ class LoadedSession implements Session {
     this.atEnd = undefined;
   }
 
+  private entry(name: string): Entry {
+    const found = entryNamed(this.program, name);
+    const names = this.program.entries.map((e) => e.name).join(', ');
+    if (!found) throw new InputError(`the program has no entry \`${name}\``, `its entries are: ${names}`);
+    return found;
+  }
+
   /** What is to be done, on copies of what it is to be done with. */
   private captured(input: Partial<ImageRun & ImagesRun & TensorsRun> | undefined): () => Promise<Result | Result[]> {
     const { tensors, images, image } = input ?? {};
     if (tensors) {
-      const { parts, items } = this.capturedTensors(tensors);
-      return () => this.runTensors(parts, items);
+      const entry = this.entry(INFER);
+      const { parts, items } = this.capturedTensors(entry, tensors);
+      return () => this.runTensors(entry, parts, items);
     }
     if (Array.isArray(images)) {
       const all = this.capturedImages(images);
@@ -196,7 +242,7 @@ class LoadedSession implements Session {
   }
 
   private capturedImages(images: readonly ImageInput[]): (Pixels | Picture)[] {
-    const [input, ...others] = this.engine.entry.inputs;
+    const [input, ...others] = this.entry(INFER).inputs;
     if (!this.program.preprocess)
       throw new InputError('the program has no `preprocess`, so it takes no images', 'give `tensors`');
     if (others.length > 0 || input?.dtype !== 'f32' || input.shape.length !== 4)
@@ -205,13 +251,16 @@ class LoadedSession implements Session {
   }
 
   private async runImages(images: readonly (Pixels | Picture)[]): Promise<Result[]> {
-    const { inputs, outputs } = this.engine.entry;
+    const entry = this.entry(INFER);
+    const { inputs, outputs } = entry;
     const [, channels = 0, height = 0, width = 0] = inputs[0]!.shape;
     const results: Result[] = [];
-    for (const { start, count } of passesOf(images.length, this.engine.samples)) {
+    // One result for each image: what an entry gives for several together would be none of one's.
+    const most = isWhole(entry) ? 1 : this.engine.most(entry);
+    for (const { start, count } of passesOf(images.length, most)) {
       const pixels: Pixels[] = [];
       for (const image of images.slice(start, start + count)) pixels.push(await this.engine.pixelsOf(image));
-      const raw = await this.engine.execute(count, ([buffer], encoder) => {
+      const raw = await this.engine.execute(entry, count, ([buffer], encoder) => {
         for (const [index, image] of pixels.entries()) {
           this.engine.preprocessor.encode(encoder, image, { buffer: buffer!, index, channels, height, width });
         }
@@ -221,27 +270,31 @@ class LoadedSession implements Session {
         const item = all.map((data, o) =>
           data.slice(i * elements(outputs[o]!.shape), (i + 1) * elements(outputs[o]!.shape)),
         );
-        results.push(this.result(item, 1));
+        results.push(this.result(entry, item, 1));
       }
     }
     return results;
   }
 
   /** Bytes of each input, in order, and how many items they are. */
-  private capturedTensors(tensors: TensorsRun['tensors']): { parts: Uint8Array[]; items: number } {
-    const { inputs } = this.engine.entry;
+  private capturedTensors(entry: Entry, tensors: TensorsRun['tensors']): { parts: Uint8Array[]; items: number } {
+    const { inputs } = entry;
     const unknown = Object.keys(tensors).find((name) => !inputs.some((t) => t.name === name));
-    const names = inputs.map((t) => t.name).join(', ');
-    if (unknown !== undefined)
-      throw new InputError(`the program has no input \`${unknown}\``, `its inputs are: ${names}`);
+    const names = inputs.map((t) => t.name).join(', ') || 'none';
+    const what = entry.name === INFER ? 'the program' : `the entry \`${entry.name}\``;
+    if (unknown !== undefined) throw new InputError(`${what} has no input \`${unknown}\``, `its inputs are: ${names}`);
     const parts = inputs.map((spec) => {
       const data = Object.hasOwn(tensors, spec.name) ? tensors[spec.name] : undefined;
       if (!data) throw new InputError(`the input \`${spec.name}\` is missing`, `the inputs are: ${names}`);
       return tensorBytes(spec, data);
     });
-    const counts = inputs.map(({ name, dtype, shape }, i) => {
+    const counts = inputs.flatMap(({ name, dtype, shape, samples }, i) => {
       const length = parts[i]!.length / BYTES[dtype];
       const perItem = elements(shape);
+      if (!samples) {
+        if (length === perItem) return [];
+        throw new InputError(`\`${name}\` has ${length} elements, not ${perItem} ([${shape}])`);
+      }
       if (length === 0 || length % perItem !== 0) {
         throw new InputError(
           `\`${name}\` has ${length} elements, not a multiple of ${perItem} ([${shape}])`,
@@ -253,17 +306,23 @@ class LoadedSession implements Session {
     const items = counts[0] ?? 1;
     if (counts.some((c) => c !== items))
       throw new InputError(`inputs differ in their number of items: ${counts.join(', ')}`);
+    const most = this.engine.most(entry);
+    if (isWhole(entry) && items > most)
+      throw new InputError(
+        `${what} takes ${most} items at a time, given ${items}: what it computes is of all of them together`,
+        'give fewer, load with larger `samples`, or compile with a larger `batch`',
+      );
     return { parts, items };
   }
 
-  private async runTensors(parts: readonly Uint8Array[], items: number): Promise<Result> {
-    const { outputs } = this.engine.entry;
+  private async runTensors(entry: Entry, parts: readonly Uint8Array[], items: number): Promise<Result> {
+    const { outputs } = entry;
     const whole: TensorData[][] = outputs.map(() => []);
-    for (const { start, count } of passesOf(items, this.engine.samples)) {
-      const raw = await this.engine.execute(count, (inputs) => {
+    for (const { start, count } of passesOf(items, this.engine.most(entry))) {
+      const raw = await this.engine.execute(entry, count, (inputs) => {
         parts.forEach((data, i) => {
           const stride = data.length / items;
-          const part = data.subarray(start * stride, (start + count) * stride);
+          const part = entry.inputs[i]!.samples ? data.subarray(start * stride, (start + count) * stride) : data;
           this.engine.device.queue.writeBuffer(inputs[i]!, 0, wholeWords(part));
         });
       });
@@ -271,14 +330,13 @@ class LoadedSession implements Session {
         whole[i]!.push(typedOutput(outputs[i]!, data, count));
       });
     }
-    return this.result(whole.map(joined), items);
+    return this.result(entry, whole.map(joined), items);
   }
 
-  private result(data: readonly TensorData[], items: number): Result {
-    const { labels } = this.program;
-    const { outputs } = this.engine.entry;
+  private result({ name, outputs }: Entry, data: readonly TensorData[], items: number): Result {
+    const labels = name === INFER ? this.program.labels : undefined;
     const named = Object.fromEntries(outputs.map((t, i) => [t.name, data[i]!]));
-    const shapes = Object.fromEntries(outputs.map((t) => [t.name, itemsShape(t, items)]));
+    const shapes = Object.fromEntries(outputs.map((t) => [t.name, shapeOf(t, items)]));
     const logits = data[0];
     const perItem = elements(outputs[0]?.shape ?? []);
     const classes =
@@ -287,8 +345,8 @@ class LoadedSession implements Session {
   }
 }
 
-/** The shape of a tensor of so many items. */
-const itemsShape = ({ shape: [first = 1, ...rest] }: TensorSpec, items: number): number[] => [first * items, ...rest];
+/** Whether a call gives or changes something that is of all items together, so that it cannot be done in parts. */
+const isWhole = ({ outputs, updates }: Entry): boolean => updates.length > 0 || outputs.some((t) => !t.samples);
 
 function joined(parts: readonly TensorData[]): TensorData {
   const [first] = parts;

@@ -1,6 +1,7 @@
 /** Typed arrays in and out, and how a number of items is split over passes. */
 import { copied, kindOf } from './bytes.js';
 import { InputError } from './errors.js';
+import { countOf } from './program/check.js';
 import type { StorageType, TensorSpec } from './program/program.js';
 
 export type TensorData = Float32Array | Int32Array | Uint32Array;
@@ -11,14 +12,18 @@ const ARRAYS = { f32: Float32Array, i32: Int32Array, u32: Uint32Array, f16: Floa
 >;
 
 /** An output's bytes for so many items as numbers; f16 is widened. */
-export function typedOutput({ dtype, shape }: TensorSpec, bytes: ArrayBuffer, items: number): TensorData {
-  const count = shape.reduce((a, b) => a * b, items);
+export function typedOutput(spec: TensorSpec, bytes: ArrayBuffer, items: number): TensorData {
+  return typed(spec.dtype, bytes, countOf(spec, items));
+}
+
+/** The first `count` numbers in some bytes; f16 is widened. */
+export function typed(dtype: StorageType, bytes: ArrayBuffer, count: number): TensorData {
   if (dtype === 'f16') return Float32Array.from(new Uint16Array(bytes, 0, count), fromHalf);
   return new ARRAYS[dtype](bytes, 0, count);
 }
 
 /** A copy of an input's bytes. Throws InputError (ESP0708) for anything but an array of its element type. */
-export function tensorBytes({ name, dtype }: TensorSpec, data: TensorData): Uint8Array {
+export function tensorBytes({ name, dtype }: Pick<TensorSpec, 'name' | 'dtype'>, data: TensorData): Uint8Array {
   const kind = ARRAYS[dtype].name;
   if (dtype === 'f16' || kindOf(data) !== kind) {
     throw new InputError(`\`${name}\` takes ${dtype}, given ${kindOf(data)}`, `give a ${kind}`);

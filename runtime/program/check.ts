@@ -8,14 +8,18 @@ import {
   type BufferRef,
   type Dispatch,
   type Entry,
+  entryNamed,
   type Golden,
+  INFER,
   type Kernel,
+  PREPARE,
   PROGRAM,
   type Program,
   type StorageType,
   type TensorSpec,
   type Unsealed,
   VERSION,
+  type WeightEntry,
 } from './program.js';
 
 export const FILE = 'program.json';
@@ -24,8 +28,16 @@ export const BYTES: Readonly<Record<StorageType, number>> = { f32: 4, f16: 2, i3
 
 export const elements = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 /** Bytes of a tensor of so many samples: WebGPU copies multiples of 4. */
-export const byteSize = ({ dtype, shape }: TensorSpec, samples: number): number =>
-  Math.ceil((elements(shape) * samples * BYTES[dtype]) / 4) * 4;
+export const byteSize = (spec: TensorSpec, samples: number): number =>
+  Math.ceil((countOf(spec, samples) * BYTES[spec.dtype]) / 4) * 4;
+
+/** Elements of a tensor in a call of so many samples. */
+export const countOf = ({ shape, samples: each }: TensorSpec, samples: number): number =>
+  elements(shape) * (each ? samples : 1);
+
+/** The shape of a tensor in a call of so many samples. */
+export const shapeOf = ({ shape, samples: each }: TensorSpec, samples: number): number[] =>
+  shape.map((d, axis) => (each && axis === 0 ? d * samples : d));
 
 /** Buffers are multiples of 16 bytes, so that each can be bound as an array of vectors of four. */
 export function roundUp(bytes: number): number {
@@ -60,7 +72,7 @@ export function checkProgram(json: unknown): Program {
 
   unique('the weight', program.weights);
   unique('the file', program.files);
-  if (program.entries.length > 1) throw bad('has several entries, of which this runtime would run one');
+  unique('the entry', program.entries);
   const listed = new Set(program.files.map((f) => f.name));
   const unlisted = filesReadBy(program).find((file) => !listed.has(file));
   if (unlisted !== undefined) throw bad(`names a file \`${unlisted}\` that its list of files lacks`);
@@ -68,9 +80,10 @@ export function checkProgram(json: unknown): Program {
   for (const { name, variants } of program.kernels) {
     if (Object.keys(variants.at(-1)!.requires).length > 0) throw bad(`kernel \`${name}\` has no portable variant`);
   }
-  const weights = new Map(program.weights.map((w) => [w.name, w.bytes]));
+  const weights = new Map(program.weights.map((w) => [w.name, w]));
   for (const entry of program.entries) checkEntry(program, entry, weights);
-  if (program.golden) checkGolden(program.golden, program.entries[0]!);
+  checkPrepare(program);
+  if (program.golden) checkGolden(program.golden, entryNamed(program, INFER));
   return program;
 }
 
@@ -96,21 +109,36 @@ function unique(what: string, named: readonly { readonly name: string }[]): void
   }
 }
 
-function checkGolden({ inputs, outputs }: Golden, entry: Entry): void {
+/** What `prepare` is to write, it has to be there to write, and it takes nothing, since a load calls it. */
+function checkPrepare(program: Program): void {
+  const prepare = entryNamed(program, PREPARE);
+  const written = new Set(prepare?.updates.map((u) => u.weight));
+  const open = program.weights.find((w) => w.start === 'prepare' && !written.has(w.name));
+  if (open) throw bad(`the weight \`${open.name}\` starts as \`prepare\` writes it, which does not`);
+  if (prepare && prepare.inputs.length > 0) throw bad('its entry `prepare` has inputs');
+}
+
+/** Golden rows are samples, and running them changes nothing. */
+function checkGolden({ inputs, outputs }: Golden, entry: Entry | undefined): void {
+  if (!entry) throw bad(`has a golden input and no entry \`${INFER}\``);
   if (inputs.length !== entry.inputs.length || outputs.length !== entry.outputs.length) {
     throw bad('its golden input has other inputs or outputs than the entries');
   }
+  if (entry.updates.length > 0) throw bad(`has a golden input, and running \`${INFER}\` changes states`);
+  const single = [...entry.inputs, ...entry.outputs].find((t) => !t.samples);
+  if (single) throw bad(`has golden rows, and \`${single.name}\` has none`);
   unique(
     'golden tensor',
     [...inputs, ...outputs].map((name) => ({ name })),
   );
 }
 
-function checkEntry(program: Program, entry: Entry, weights: ReadonlyMap<string, number>): void {
+function checkEntry(program: Program, entry: Entry, weights: ReadonlyMap<string, WeightEntry>): void {
   const wrong = (why: string) => bad(`entry \`${entry.name}\`: ${why}`);
   unique('the input', entry.inputs);
   unique('the output', entry.outputs);
   for (const tensor of [...entry.inputs, ...entry.outputs]) {
+    if (tensor.samples && tensor.shape.length === 0) throw wrong(`\`${tensor.name}\` holds samples and has no axis`);
     if (!Number.isSafeInteger(byteSize(tensor, entry.samples)))
       throw wrong(`\`${tensor.name}\` is larger than anything`);
   }
@@ -120,8 +148,17 @@ function checkEntry(program: Program, entry: Entry, weights: ReadonlyMap<string,
     if (slab.samples && slab.bytes % 256 !== 0)
       throw wrong(`slab ${i} has ${slab.bytes} bytes for each sample, no multiple of 256`);
   }
+  const changed = new Map(entry.updates.map((u) => [u.weight, u]));
+  if (changed.size < entry.updates.length) throw wrong('updates a weight twice');
+  const unknown = entry.updates.find((u) => !weights.has(u.weight));
+  if (unknown) throw wrong(`updates the weight \`${unknown.weight}\`, which is not there`);
+  const writable = (name: string): boolean => changed.get(name)?.copied === false;
   const size = (ref: BufferRef): number | undefined => {
-    if (ref.kind === 'weight') return weights.get(ref.name);
+    if (ref.kind === 'weight') return weights.get(ref.name)?.bytes;
+    if (ref.kind === 'update') {
+      const update = entry.updates[ref.index];
+      return update?.copied ? weights.get(update.weight)?.bytes : undefined;
+    }
     if (ref.kind === 'arena') return entry.slabs[ref.slab]?.bytes;
     const tensor = (ref.kind === 'input' ? entry.inputs : entry.outputs)[ref.index];
     return tensor && byteSize(tensor, 1);
@@ -130,7 +167,7 @@ function checkEntry(program: Program, entry: Entry, weights: ReadonlyMap<string,
     const kernel = program.kernels[dispatch.kernel];
     const at = `dispatch ${i} (${dispatch.label})`;
     if (!kernel) throw wrong(`${at} names kernel ${dispatch.kernel} of ${program.kernels.length}`);
-    const problem = misfit(kernel, dispatch, size);
+    const problem = misfit(kernel, dispatch, size, writable);
     if (problem !== undefined) throw wrong(`${at} ${problem}`);
   }
 }
@@ -140,6 +177,7 @@ function misfit(
   kernel: Kernel,
   { bindings, workgroups }: Dispatch,
   size: (ref: BufferRef) => number | undefined,
+  writable: (weight: string) => boolean,
 ): string | undefined {
   if (bindings.length !== kernel.bindings.length || workgroups.length !== kernel.variants.length) {
     return `does not fit kernel \`${kernel.name}\``;
@@ -151,7 +189,8 @@ function misfit(
     if (ref.offset + ref.bytes > roundUp(whole) || ref.offset % 256 !== 0) {
       return `binds bytes ${ref.offset}..${ref.offset + ref.bytes} of the ${whole} of its ${ref.kind}`;
     }
-    if (ref.kind === 'weight' && kernel.bindings[i] !== 'read') return `writes to the weight \`${ref.name}\``;
+    if (ref.kind === 'weight' && kernel.bindings[i] !== 'read' && !writable(ref.name))
+      return `writes to the weight \`${ref.name}\`, which its entry does not update in place`;
   }
   return undefined;
 }

@@ -4,7 +4,7 @@ import { ProgramFileError } from '../errors.js';
 import { type TensorData, typedOutput } from '../tensors.js';
 import { BYTES, elements, GOLDEN_FILE } from './check.js';
 import type { ProgramFiles } from './files.js';
-import type { Program, TensorSpec } from './program.js';
+import { entryNamed, INFER, type Program, type TensorSpec } from './program.js';
 import { readSafetensors } from './safetensors.js';
 
 /** Elements of every row, one tensor after another in the order of an entry's inputs and outputs. */
@@ -14,9 +14,9 @@ export interface GoldenTensors {
 }
 
 /** Throws ProgramFileError (ESP0707) if the file is missing, damaged, or lacks a tensor or some of its rows. */
-export async function readGolden({ golden, entries }: Program, files: ProgramFiles): Promise<GoldenTensors> {
-  const { rows, inputs, outputs } = golden!;
-  const entry = entries[0]!;
+export async function readGolden(program: Program, files: ProgramFiles): Promise<GoldenTensors> {
+  const { rows, inputs, outputs } = program.golden!;
+  const entry = entryNamed(program, INFER)!;
   const file = await files.open(GOLDEN_FILE);
   try {
     const tensors = await readSafetensors(GOLDEN_FILE, file);

@@ -9,7 +9,7 @@ import * as v from 'valibot';
 type Frozen<T> = T extends object ? { readonly [K in keyof T]: Frozen<T[K]> } : T;
 
 /** The version of the format that this runtime reads and this compiler writes. */
-export const VERSION = 5;
+export const VERSION = 6;
 
 /** No list of a real program comes near this; a longer one is a lie, and would be spread over arguments. */
 const list = <const S extends v.GenericSchema>(item: S, least = 0) =>
@@ -29,6 +29,8 @@ export type StorageType = v.InferOutput<typeof storageType>;
 
 const weightEntry = v.strictObject({
   name: text,
+  /** The parameter of the model that it holds; one that is read in several layouts has several. */
+  parameter: text,
   dtype: storageType,
   /** Logical shape, for people; a packed weight's bytes follow `layout`. */
   shape: list(count),
@@ -36,8 +38,10 @@ const weightEntry = v.strictObject({
   layout: v.pipe(v.string(), v.regex(/^(rows|tiles:\d{1,4}x\d{1,4})$/, '`rows` or `tiles:KxN`')),
   /** Padding included. */
   bytes: positive,
+  /** `file`: as a file of weights has it. `zeros`: all 0. `prepare`: as the entry `prepare` writes it, which a load calls. */
+  start: v.picklist(['file', 'zeros', 'prepare']),
 });
-/** A tensor of a weights file, in the layout that kernels read (possibly packed). */
+/** A tensor that lives as long as the session, in the layout that kernels read (possibly packed): a weight, or a state that entries update. */
 export interface WeightEntry extends Frozen<v.InferOutput<typeof weightEntry>> {}
 
 /** Of what holds samples (an input, an output, a slab of `samples`), both are for one sample. */
@@ -47,13 +51,26 @@ const bufferRef = v.variant('kind', [
   v.strictObject({ kind: v.literal('arena'), slab: count, ...range }),
   v.strictObject({ kind: v.literal('input'), index: count, ...range }),
   v.strictObject({ kind: v.literal('output'), index: count, ...range }),
+  v.strictObject({ kind: v.literal('update'), index: count, ...range }),
 ]);
-/** A place in memory: a weight, a slice of an arena slab, or one of the program's inputs and outputs. */
+/**
+ * A place in memory: a weight or state, a slice of an arena slab, one of the entry's inputs and outputs, or what a state becomes that is
+ * copied over it when the call ends.
+ */
 export type BufferRef = Frozen<v.InferOutput<typeof bufferRef>>;
 
 /** Whether what a reference names has room for each sample: its offset and bytes are then for one. */
-export function holdsSamples({ slabs }: Pick<Entry, 'slabs'>, ref: BufferRef): boolean {
-  return ref.kind === 'arena' ? slabs[ref.slab]!.samples : ref.kind !== 'weight';
+export function holdsSamples(entry: Pick<Entry, 'slabs' | 'inputs' | 'outputs'>, ref: BufferRef): boolean {
+  switch (ref.kind) {
+    case 'arena':
+      return entry.slabs[ref.slab]!.samples;
+    case 'input':
+      return entry.inputs[ref.index]!.samples;
+    case 'output':
+      return entry.outputs[ref.index]!.samples;
+    default:
+      return false;
+  }
 }
 
 const access = v.picklist(['read', 'read_write']);
@@ -122,8 +139,10 @@ export interface Dispatch extends Frozen<v.InferOutput<typeof dispatch>> {}
 const tensorSpec = v.strictObject({
   name: text,
   dtype: storageType,
-  /** For one sample; the first axis is as many times as long as there are samples. */
-  shape: list(positive, 1),
+  /** Of a tensor that holds samples, for one of them. */
+  shape: list(positive),
+  /** The first axis is as many times as long as there are samples. Otherwise there is one for all of them: a rate, a loss, a gradient. */
+  samples: v.boolean(),
 });
 export interface TensorSpec extends Frozen<v.InferOutput<typeof tensorSpec>> {}
 
@@ -135,18 +154,39 @@ const slab = v.strictObject({
 /** A buffer that holds intermediate tensors. */
 export interface Slab extends Frozen<v.InferOutput<typeof slab>> {}
 
+const update = v.strictObject({
+  /** Name of a weight of the program. */
+  weight: text,
+  /** Kernels write a buffer beside it, which is copied over it when all have run. Otherwise they write it in place. */
+  copied: v.boolean(),
+});
+/** What a call changes: all of it takes effect together, after everything that the call reads. */
+export interface Update extends Frozen<v.InferOutput<typeof update>> {}
+
 const entry = v.strictObject({
   name: text,
-  /** The most samples of one pass: what was asked for, or as many as the limits leave room for. More are run in several passes. */
+  /**
+   * The most samples of one pass: what was asked for, or as many as the limits leave room for. More are run in several passes, where nothing
+   * that the call gives or changes is of all samples together.
+   */
   samples: positive,
-  inputs: list(tensorSpec, 1),
-  outputs: list(tensorSpec, 1),
+  inputs: list(tensorSpec),
+  outputs: list(tensorSpec),
+  updates: list(update),
   /** Slabs of the arena; with `samples` of them, none exceeds `maxBufferSize` of the limits that the program was compiled for. */
   slabs: list(slab),
   dispatches: list(dispatch),
 });
-/** `infer`, for any number of samples. */
+/** A function that a session can call, for any number of samples. All share the program's weights, states and kernels. */
 export interface Entry extends Frozen<v.InferOutput<typeof entry>> {}
+
+/** The entry that runs the model, which images go to and golden rows are of. */
+export const INFER = 'infer';
+/** The entry that computes weights from others: called by a load, and when parameters have been replaced. */
+export const PREPARE = 'prepare';
+
+export const entryNamed = ({ entries }: Pick<Program, 'entries'>, name: string): Entry | undefined =>
+  entries.find((e) => e.name === name);
 
 const preprocessStep = v.variant('step', [
   v.strictObject({

@@ -1,4 +1,4 @@
-/** The weight files of a program, filled tensor by tensor as weights are prepared: no weight is held both as it was and as kernels read it. */
+/** The weight files of a program: what starts as a file has it. Filled tensor by tensor as weights are prepared: no weight is held both as it was and as kernels read it. */
 
 import { HalfOverflow } from '../codegen/buffers/pack.js';
 import type { WeightRecipe } from '../codegen/buffers/weights.js';
@@ -37,9 +37,10 @@ export class WeightFiles {
   /** @param see Is shown every tensor as it is packed, once for each layout. */
   constructor({ weights }: Generated, see: (recipe: WeightRecipe, tensor: Tensor) => void = () => {}) {
     this.#see = see;
+    const stored = weights.filter((r) => r.entry.start === 'file');
     for (const r of weights) this.#byParam.set(r.param, [...(this.#byParam.get(r.param) ?? []), r]);
-    this.#missing = new Set(this.#byParam.keys());
-    const shards = inShards(weights);
+    this.#missing = new Set(stored.map((r) => r.param));
+    const shards = inShards(stored);
     const digits = (n: number) => String(n).padStart(5, '0');
     this.files = new Map(
       shards.map((recipes, i) => {
@@ -56,7 +57,12 @@ export class WeightFiles {
   put(param: string, tensor: Tensor): void {
     for (const recipe of this.#byParam.get(param) ?? []) {
       this.#see(recipe, tensor);
-      this.#places.get(recipe)!.set(packWeight(recipe, tensor));
+      // What a load prepares is in no file; whether halves can hold it is found out here.
+      const place = this.#places.get(recipe);
+      if (place || recipe.entry.dtype === 'f16') {
+        const bytes = packWeight(recipe, tensor);
+        place?.set(bytes);
+      }
     }
     this.#missing.delete(param);
   }

@@ -3,7 +3,7 @@
  * and outputs as types, and needs only the runtime beside it. Node alone: a page that compiles uses the runtime directly.
  */
 import { ModuleKind, Project, ScriptTarget, VariableDeclarationKind } from 'ts-morph';
-import type { Program, StorageType, TensorSpec } from '../../runtime/program/program.js';
+import { entryNamed, PREPARE, type Program, type StorageType, type TensorSpec } from '../../runtime/program/program.js';
 
 const ARRAYS: Record<StorageType, string> = {
   f32: 'Float32Array',
@@ -151,6 +151,29 @@ export function hostModule(program: Program): { readonly 'index.js': string; rea
         returnType: 'Promise<Result>',
         docs: [`Row-major: ${entry.inputs.map((i) => `${i.name} ${shapeText(i)}`).join(', ')}.`],
       },
+      ...(entryNamed(program, PREPARE)
+        ? [
+            {
+              name: 'replace',
+              parameters: [
+                {
+                  name: 'parameters',
+                  type: 'Readonly<Record<string, Float32Array | Int32Array | Uint32Array>> | Uint8Array',
+                },
+              ],
+              returnType: 'Promise<void>',
+              docs: [
+                'Puts an adapter’s other numbers in place and merges again: whole tensors by parameter, or the bytes of a safetensors file of them.',
+              ],
+            },
+            {
+              name: 'read',
+              parameters: [{ name: 'parameter', type: 'string' }],
+              returnType: 'Promise<Float32Array | Int32Array | Uint32Array>',
+              docs: ['A parameter that can be replaced, as it is.'],
+            },
+          ]
+        : []),
       {
         name: 'warmup',
         returnType: 'Promise<void>',

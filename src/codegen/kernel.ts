@@ -18,16 +18,20 @@ import { type Index, shift, variable } from './read/indexing.js';
 import { type BufferOf, Reader, scalarOf } from './read/reader.js';
 import { RULES } from './read/rules.js';
 
-/** Where a bound value lies. Weights and inputs are bound read-only, everything that kernels write read_write. */
-export type Place = 'weight' | 'input' | 'arena' | 'output';
+/**
+ * Where a bound value lies; what a state becomes, and what `prepare` gives, at `target`. Weights and inputs are bound read-only, everything that
+ * kernels write read_write.
+ */
+export type Place = 'weight' | 'input' | 'arena' | 'output' | 'target';
 
 export interface KernelContext {
   readonly place: (value: Value) => Place;
-  /** The dtype in which packed weights are stored, and where their elements lie. */
-  readonly weights: 'f32' | 'f16';
-  readonly packed: (matrix: WeightMatrix) => PackedWeight;
+  /** Where the elements of a matrix lie, and as what; undefined for one that is not packed, and read as any other tensor. */
+  readonly packed: (matrix: WeightMatrix) => PackedWeight | undefined;
   /** Where the elements of a tensor that kernels write or read lie (default: in row-major order, samples outermost). */
   readonly layout?: (value: Value) => Layout | undefined;
+  /** What elements of a tensor that kernels write are stored as, if not as what they are. */
+  readonly storage?: (value: Value) => 'f16' | undefined;
   readonly limits: BindingLimits;
   readonly reach: Reach;
 }
@@ -105,7 +109,7 @@ export class KernelWriter {
   private inputBuffer(v: Value): Buffer {
     const place = this.context.place(v);
     const access = place === 'weight' || place === 'input' ? 'read' : 'read_write';
-    return this.buffer(keyOf(v), { kind: 'value', value: v }, v, access, place === 'weight' || place === 'arena');
+    return this.buffer(keyOf(v), { kind: 'value', value: v }, v, access, isPadded(place) || place === 'weight');
   }
 
   /** Buffers get their place in the order of the first call. */
@@ -116,7 +120,9 @@ export class KernelWriter {
     const layout = this.context.layout?.(v);
     const count = layout ? capacity(layout) : sizeOf(v.type.shape);
     const name = `t${this.buffers.size}`;
-    return this.add(key, held, { name, access, element, count, padded, ...(layout ? { layout } : {}) });
+    const storage = this.context.storage?.(v);
+    const where = { ...(layout ? { layout } : {}), ...(storage ? { storage } : {}) };
+    return this.add(key, held, { name, access, element, count, padded, ...where });
   }
 
   private add(key: string, held: Held, buffer: Buffer): Buffer {
@@ -128,7 +134,7 @@ export class KernelWriter {
   /** The buffer of a value that the group stores. A parameter or input that is stored is copied to an output. */
   private resultBuffer(v: Value): Buffer {
     const held: Held = { kind: 'result', at: this.group.stores.indexOf(v) };
-    return this.buffer(`r:${keyOf(v)}`, held, v, 'read_write', this.context.place(v) === 'arena');
+    return this.buffer(`r:${keyOf(v)}`, held, v, 'read_write', isPadded(this.context.place(v)));
   }
 
   /** What the group stores of its result and of what is computed from that: the end of the kernel. */
@@ -155,7 +161,7 @@ export class KernelWriter {
   /** The buffer of the packed weight, of which a kernel has one. */
   packedBuffer(weight: PackedWeight): Buffer {
     const { layout } = weight;
-    const storage = this.context.weights === 'f16' ? { storage: 'f16' as const } : {};
+    const storage = weight.storage === 'f16' ? { storage: 'f16' as const } : {};
     return this.add(
       'packed',
       { kind: 'packed', weight },
@@ -195,6 +201,9 @@ export class KernelWriter {
     };
   }
 }
+
+/** Whether what kernels write there has room to 16 bytes. */
+const isPadded = (place: Place): boolean => place === 'arena' || place === 'target';
 
 /** A value and the buffer that holds it have one name for each other. */
 function keyOf(value: Value): string {

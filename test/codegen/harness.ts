@@ -3,9 +3,9 @@ import { expect } from 'vitest';
 import { deviceFacts, legalVariants } from '../../runtime/device.js';
 import { Layouts } from '../../runtime/kernels.js';
 import { type OpenDevice, openDevice } from '../../runtime/node/device.js';
-import { byteSize } from '../../runtime/program/check.js';
+import { byteSize, shapeOf } from '../../runtime/program/check.js';
 import { workgroupsAt } from '../../runtime/program/grid.js';
-import { type BufferRef, type Entry, holdsSamples, type TensorSpec } from '../../runtime/program/program.js';
+import { type BufferRef, type Entry, holdsSamples } from '../../runtime/program/program.js';
 import { type Generated, type GenerateOptions, generate } from '../../src/codegen/generate.js';
 import { shapeAt } from '../../src/ir/batch.js';
 import { input, make, paramRef, rootsOf, topological } from '../../src/ir/graph.js';
@@ -127,14 +127,10 @@ export function compiled(module: Module, options: Partial<GenerateOptions> = {})
 export type Choice = 'best' | 'portable';
 
 /** How many samples a program's arguments are. */
-export function samplesOf({ inputs }: Entry, args: Arguments): number {
-  const [first] = inputs;
+export function samplesOf({ inputs }: Entry, args: Pick<Arguments, 'arguments'>): number {
+  const first = inputs.find((t) => t.samples);
   return first ? args.arguments.get(first.name)!.data.length / sizeOf(first.shape) : 1;
 }
-
-/** The shape of so many samples of a tensor. */
-export const ofSamples = ({ shape }: TensorSpec, samples: number): number[] =>
-  shape.map((d, i) => (i === 0 ? d * samples : d));
 
 /** What a program computes with: parameters' elements and arguments, by name. */
 export type Arguments = Pick<Model, 'data' | 'arguments'>;
@@ -171,6 +167,7 @@ export async function execute(run: Runner, g: Generated, model: Arguments, choic
   const uniform = buffer(16, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
   device.queue.writeBuffer(uniform, 0, new Uint32Array([samples]));
   const place = (ref: BufferRef): GPUBuffer => {
+    if (ref.kind === 'update') throw new Error('a session calls entries that update states');
     if (ref.kind === 'weight') return weights.get(ref.name)!;
     if (ref.kind === 'arena') return slabs[ref.slab]!;
     return ref.kind === 'input' ? inputs[ref.index]! : outputs[ref.index]!;
@@ -228,7 +225,7 @@ export async function execute(run: Runner, g: Generated, model: Arguments, choic
     await b.mapAsync(GPUMapMode.READ);
     const bytes = b.getMappedRange().slice(0, byteSize(spec, samples));
     const array = { f32: Float32Array, f16: Float32Array, i32: Int32Array, u32: Uint32Array }[spec.dtype];
-    results.push(tensor(ofSamples(spec, samples), new array(bytes), spec.dtype));
+    results.push(tensor(shapeOf(spec, samples), new array(bytes), spec.dtype));
   }
   for (const b of made) b.destroy();
   return results;

@@ -34,11 +34,11 @@ describe('refuses', () => {
     [
       'another version',
       [
-        { ...whole, version: 4 },
-        { ...whole, version: 6 },
-        { ...whole, version: '5' },
+        { ...whole, version: 5 },
+        { ...whole, version: 7 },
+        { ...whole, version: '6' },
       ],
-      /has version [456]; this runtime reads version 5/,
+      /has version [567]; this runtime reads version 6/,
     ],
     [
       'no version',
@@ -89,12 +89,83 @@ describe('refuses', () => {
       /names the file `.*` twice/,
     ],
     [
-      'several entries',
+      'an entry that is there twice',
       [
         { ...whole, entries: [one, one] },
-        { ...whole, entries: [one, { ...one, name: 'prepare' }] },
+        { ...whole, entries: [one, { ...one, name: 'step' }, { ...one, name: 'step' }] },
       ],
-      /has several entries/,
+      /names the entry `(infer|step)` twice/,
+    ],
+    [
+      'an entry `prepare` that a load cannot call',
+      [
+        { ...whole, entries: [one, { ...one, name: 'prepare' }] },
+        { ...whole, entries: [{ ...one, name: 'prepare' }, one] },
+      ],
+      /its entry `prepare` has inputs/,
+    ],
+    [
+      'weights that nothing prepares',
+      [
+        { ...whole, weights: weights.map((w) => ({ ...w, start: 'prepare' })) },
+        {
+          ...whole,
+          weights: weights.map((w) => ({ ...w, start: 'prepare' })),
+          entries: [one, { ...one, name: 'prepare', inputs: [], dispatches: [] }],
+        },
+      ],
+      /the weight `.*` starts as `prepare` writes it, which does not/,
+    ],
+    [
+      'updates of what is not there',
+      [true, false].map((copied) => withEntry({ updates: [{ weight: 'nowhere', copied }] })),
+      /updates the weight `nowhere`, which is not there/,
+    ],
+    [
+      'two updates of a weight',
+      [true, false].map((copied) =>
+        withEntry({
+          updates: [
+            { weight: weights[0]!.name, copied },
+            { weight: weights[0]!.name, copied: false },
+          ],
+        }),
+      ),
+      /updates a weight twice/,
+    ],
+    [
+      'golden rows of a run that changes a state',
+      [true, false].map((copied) => withEntry({ updates: [{ weight: weights[0]!.name, copied }] })),
+      /has a golden input, and running `infer` changes states/,
+    ],
+    [
+      'golden rows of what holds no samples',
+      [
+        withEntry({ outputs: one.outputs.map((t) => ({ ...t, samples: false })) }),
+        withEntry({ inputs: one.inputs.map((t) => ({ ...t, samples: false })) }),
+      ],
+      /has golden rows, and `.*` has none/,
+    ],
+    [
+      'samples without an axis',
+      [
+        withEntry({ outputs: one.outputs.map((t) => ({ ...t, shape: [] })) }),
+        withEntry({ inputs: one.inputs.map((t) => ({ ...t, shape: [] })) }),
+      ],
+      /holds samples and has no axis/,
+    ],
+    [
+      'a program without `infer` that has golden rows',
+      [withEntry({ name: 'other' }), withEntry({ name: 'step' })],
+      /has a golden input and no entry `infer`/,
+    ],
+    [
+      'writes to what kernels update beside it, or not at all',
+      ['a', 'b'].map((weight) => ({
+        ...withEntry({ updates: [{ weight, copied: weight === 'a' }] }),
+        kernels: kernels.map((k) => ({ ...k, bindings: k.bindings.map(() => 'read_write') })),
+      })),
+      /writes to the weight `a`, which its entry does not update in place/,
     ],
     [
       'files that are not listed',

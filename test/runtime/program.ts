@@ -65,7 +65,7 @@ const GOLDEN_ROWS = 3;
 
 function entry(samples: number, variants: number): Entry {
   const bytes = 16;
-  const io = (name: string) => ({ name, dtype: 'f32' as const, shape: [1, 4] });
+  const io = (name: string) => ({ name, dtype: 'f32' as const, shape: [1, 4], samples: true });
   const arena = { kind: 'arena', slab: 0, offset: 256, bytes } as const;
   const common = { flops: 4, bytes: 3 * bytes };
   const workgroups = { tiles: [{ samples: 1, by: 1 }, 1, 1] } as const;
@@ -74,6 +74,7 @@ function entry(samples: number, variants: number): Entry {
     samples,
     inputs: [io('x')],
     outputs: [io('logits')],
+    updates: [],
     slabs: [{ bytes: 512, samples: true }],
     dispatches: [
       {
@@ -173,8 +174,8 @@ export function tinyProgram({
     ],
     entries: [entry(samples, variants.length + 1)],
     weights: [
-      { name: 'a', dtype: 'f32', shape: [4], layout: 'rows', bytes: 16 },
-      { name: 'b', dtype: 'f32', shape: [4], layout: 'rows', bytes: 16 },
+      { name: 'a', parameter: 'a', dtype: 'f32', shape: [4], layout: 'rows', bytes: 16, start: 'file' },
+      { name: 'b', parameter: 'b', dtype: 'f32', shape: [4], layout: 'rows', bytes: 16, start: 'file' },
     ],
     weightFiles: ['weights.safetensors'],
     ...(labels ? { labels } : {}),
@@ -232,8 +233,9 @@ export function copyProgram(
       {
         name: 'infer',
         samples,
-        inputs: [{ name: 'image', dtype: 'f32', shape }],
-        outputs: [{ name: 'pixels', dtype: 'f32', shape }],
+        inputs: [{ name: 'image', dtype: 'f32', shape, samples: true }],
+        outputs: [{ name: 'pixels', dtype: 'f32', shape, samples: true }],
+        updates: [],
         slabs: [],
         dispatches: [
           {

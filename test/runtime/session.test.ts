@@ -103,7 +103,7 @@ describe('limits', () => {
     });
     // Outputs have buffers of their own, to be read from too.
     const { program } = tinyProgram();
-    const y = { name: 'y', dtype: 'f32', shape: [1, 50 << 20] } as const;
+    const y = { name: 'y', dtype: 'f32', shape: [1, 50 << 20], samples: true } as const;
     const entries = program.entries.map((e) => ({ ...e, outputs: [y, { ...y, name: 'z' }] }));
     expect(neededLimits({ ...program, entries })).toEqual({});
   });

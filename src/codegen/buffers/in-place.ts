@@ -8,7 +8,7 @@ import { explicitAddresses } from '../kernel/addresses.js';
 import { inPlace, notInPlace } from '../kernel/in-place.js';
 import type { Buffer } from '../kernel/types.js';
 import type { BindingLimits } from '../kernel/uses.js';
-import type { BuiltKernel, BuiltVariant, Place } from '../kernel.js';
+import type { BuiltKernel, BuiltVariant, Held, Place } from '../kernel.js';
 import type { Scheduled } from '../schedule.js';
 
 /** A buffer of an operand, and of the result that is written over it. */
@@ -21,15 +21,37 @@ export interface InPlace {
   readonly scheduled: readonly Scheduled[];
   /** Results, and the operands whose memory they take. */
   readonly over: ReadonlyMap<Value, Value>;
+  /** Of what states become, what is written where they lie. The rest is copied there when all has run. */
+  readonly updated: ReadonlySet<Value>;
 }
 
-/** @param scheduled in the order in which they run */
-export function placeOver(scheduled: readonly Scheduled[], place: (v: Value) => Place, limits: BindingLimits): InPlace {
+/**
+ * @param scheduled in the order in which they run
+ * @param stateOf The name of the parameter that a value is what becomes of
+ */
+export function placeOver(
+  scheduled: readonly Scheduled[],
+  place: (v: Value) => Place,
+  limits: BindingLimits,
+  stateOf: (v: Value) => string | undefined = () => undefined,
+): InPlace {
   const last = new Map<Value, Scheduled>();
-  for (const s of scheduled) for (const v of [...s.group.stores, ...s.group.reads]) last.set(v, s);
+  /** Of each parameter, who reads it last. */
+  const lastOf = new Map<string, Scheduled>();
+  const turn = new Map(scheduled.map((s, i) => [s, i]));
+  for (const s of scheduled) {
+    for (const v of [...s.group.stores, ...s.group.reads]) last.set(v, s);
+    for (const v of s.group.reads) if (v.op === 'param') lastOf.set(v.attrs.name, s);
+  }
   const over = new Map<Value, Value>();
+  const updated = new Set<Value>();
   const kernels = new Kernels(limits);
   const changed = scheduled.map((s): Scheduled => {
+    for (const v of s.group.stores) {
+      const state = stateOf(v);
+      const reader = state === undefined ? undefined : lastOf.get(state);
+      if (state !== undefined && (!reader || turn.get(reader)! < turn.get(s)!)) updated.add(v);
+    }
     const [part] = s.parts;
     if (s.parts.length > 1) return s;
     const { kernel } = part!;
@@ -42,6 +64,14 @@ export function placeOver(scheduled: readonly Scheduled[], place: (v: Value) => 
     for (const [result, held] of kernel.holds) {
       if (held.kind !== 'result') continue;
       const value = s.group.stores[held.at]!;
+      const state = stateOf(value);
+      if (state !== undefined && lastOf.get(state) === s) {
+        const [own, ...others] = [...kernel.holds].filter(([, h]) => parameterOf(h) === state);
+        if (own?.[1].kind !== 'value' || others.length > 0 || !kernels.fits(kernel, own[0], result)) continue;
+        pairs.push({ operand: own[0], result });
+        updated.add(value);
+        continue;
+      }
       if (place(value) !== 'arena') continue;
       const found = dying.find(
         (d) => !pairs.some((p) => p.operand === d.buffer) && kernels.fits(kernel, d.buffer, result),
@@ -54,7 +84,13 @@ export function placeOver(scheduled: readonly Scheduled[], place: (v: Value) => 
     const made = kernels.over(kernel, pairs);
     return { ...s, parts: [{ ...part!, kernel: made, windows: made.windows }] };
   });
-  return { scheduled: changed, over };
+  return { scheduled: changed, over, updated };
+}
+
+/** The parameter that a buffer holds. */
+function parameterOf(held: Held): string | undefined {
+  if (held.kind === 'packed') return held.weight.param;
+  return held.kind === 'value' && held.value.op === 'param' ? held.value.attrs.name : undefined;
 }
 
 /** What all kernels of the same variants have in common. */

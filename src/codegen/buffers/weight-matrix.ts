@@ -3,13 +3,13 @@
  * (or a part of it) by a tiled layout, which the first product that reads it chooses. Whatever way round another product reads the same matrix
  * (x·Wᵀ and dy·W), it reads the same buffer.
  */
-import { topological } from '../../ir/graph.js';
+import { rootsOf, topological } from '../../ir/graph.js';
 import { isView, traitsOf } from '../../ir/ops/index.js';
 import { sizeOf } from '../../ir/ops/shapes.js';
 import { showAttrs } from '../../ir/text/print.js';
 import type { Func, Value, ValueOf } from '../../ir/types.js';
 import { type Layout, tiles } from './layout.js';
-import { packedBytes } from './pack.js';
+import { packedBytes, type Storage } from './pack.js';
 
 /** The parameter that a value is a view of. */
 export function viewedParam(v: Value): string | undefined {
@@ -26,11 +26,12 @@ export interface WeightMatrix {
   readonly inputs: 0 | 1;
 }
 
-/** A matrix and where its elements lie. */
+/** A matrix, where its elements lie, and as what they are stored. */
 export interface PackedWeight {
   readonly param: string;
   readonly view: Value;
   readonly layout: Layout;
+  readonly storage: Storage;
 }
 
 /** The matrix of a product, if its second operand is one matrix that comes from a parameter alone. */
@@ -87,12 +88,20 @@ export function readsPacked(v: Value, limits: PackingLimits): boolean {
   return matrix !== undefined && fits(tiles(matrix.shape, matrix.inputs === 0 ? 1 : 0), limits);
 }
 
-/** The layouts of a function's packed weights. */
+/** The layouts of the packed weights of some functions. */
 export class WeightLayouts {
   private readonly outputs = new Map<string, 0 | 1>();
 
-  constructor(func: Func) {
-    for (const v of topological(func.results.map((r) => r.value))) {
+  constructor(
+    private readonly storage: Storage,
+    ...funcs: readonly Func[]
+  ) {
+    for (const func of funcs) this.add(func);
+  }
+
+  /** Products of a function: the first of all that reads a matrix chooses its layout. */
+  add(func: Func): void {
+    for (const v of topological(rootsOf(func))) {
       const matrix = weightMatrix(v);
       if (!matrix) continue;
       const key = keyOf(matrix);
@@ -103,7 +112,12 @@ export class WeightLayouts {
   of(matrix: WeightMatrix): PackedWeight {
     const outputs = this.outputs.get(keyOf(matrix));
     if (outputs === undefined) throw new Error('a matrix of another function');
-    return { param: viewedParam(matrix.view)!, view: matrix.view, layout: tiles(matrix.shape, outputs) };
+    return {
+      param: viewedParam(matrix.view)!,
+      view: matrix.view,
+      layout: tiles(matrix.shape, outputs),
+      storage: this.storage,
+    };
   }
 }
 

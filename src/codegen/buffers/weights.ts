@@ -15,6 +15,8 @@ export interface WeightRecipe {
   readonly entry: WeightEntry;
   /** Parameter of the module that the bytes are made from. */
   readonly param: string;
+  /** How they lie there, if not row by row. */
+  readonly packed?: PackedWeight;
   /**
    * The bytes that kernels read, `entry.bytes` of them.
    * @throws HalfOverflow if f16 storage cannot hold a weight.
@@ -31,7 +33,8 @@ export class Weights {
   private readonly byUse = new Map<string, WeightRecipe>();
   private readonly names = new Set<string>();
 
-  constructor(private readonly dtype: 'f32' | 'f16') {}
+  /** @param prepared Whether the entry `prepare` writes a parameter's tensor, in the layout asked for (default: a file has all) */
+  constructor(private readonly prepared: (param: Param, packed: boolean) => boolean = () => false) {}
 
   recipes(): WeightRecipe[] {
     return [...this.byUse.values()];
@@ -42,37 +45,41 @@ export class Weights {
     return this.use(`rows ${param.name}`, () => {
       const element = elementOf(scalarOf(param.type.dtype));
       const bytes = padded(sizeOf(param.type.shape) * 4);
-      const entry = this.entry(param.name, element, param.type.shape, 'rows', bytes);
+      const entry = this.entry(param, element, param.type.shape, 'rows', bytes);
       return { entry, param: param.name, pack: (t) => packRows(check(t, param), element, bytes) };
     });
   }
 
-  packed(param: Param, { view, layout }: PackedWeight): WeightEntry {
+  packed(param: Param, packed: PackedWeight): WeightEntry {
+    const { view, layout, storage } = packed;
     return this.use(`packed ${layout.text} ${viewText(view)}`, () => {
       // Outputs, which the first digit counts, before inputs.
       const shape = layout.digits[0]!.axis === 0 ? layout.shape : layout.shape.toReversed();
       const name = `tiles:${TILE_K}x${TILE_N}`;
-      const entry = this.entry(param.name, this.dtype, shape, name, packedBytes(layout, this.dtype));
+      const entry = this.entry(param, storage, shape, name, packedBytes(layout, storage));
       return {
         entry,
         param: param.name,
-        pack: (t) => pack(evaluateView(view, check(t, param)).data, layout, this.dtype, view.type.shape),
+        packed,
+        pack: (t) => pack(evaluateView(view, check(t, param)).data, layout, storage, view.type.shape),
       };
     });
   }
 
   private entry(
-    name: string,
+    param: Param,
     dtype: StorageType,
     shape: readonly number[],
     layout: string,
     bytes: number,
   ): WeightEntry {
     // A parameter that is read in two layouts is stored twice.
-    let unique = name;
-    for (let i = 2; this.names.has(unique); i++) unique = `${name}~${i}`;
-    this.names.add(unique);
-    return { name: unique, dtype, shape, layout, bytes };
+    let name = param.name;
+    for (let i = 2; this.names.has(name); i++) name = `${param.name}~${i}`;
+    this.names.add(name);
+    const zeros = param.role === 'state' && param.init?.kind === 'zeros';
+    const start = this.prepared(param, layout !== 'rows') ? 'prepare' : zeros ? 'zeros' : 'file';
+    return { name, parameter: param.name, dtype, shape, layout, bytes, start };
   }
 
   private use(key: string, make: () => WeightRecipe): WeightEntry {

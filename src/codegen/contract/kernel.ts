@@ -269,9 +269,9 @@ function packedB(w: KernelWriter, anchor: Value): LoaderB | undefined {
   const matrix = weightMatrix(anchor);
   if (!matrix) return undefined;
   const packed = w.context.packed(matrix);
-  const { layout } = packed;
-  const { limits, weights } = w.context;
-  if (!fits(layout, { binding: limits.maxStorageBufferBindingSize, weights })) return undefined;
+  if (!packed) return undefined;
+  const { layout, storage: weights } = packed;
+  if (!fits(layout, { binding: w.context.limits.maxStorageBufferBindingSize, weights })) return undefined;
   const buffer = w.packedBuffer(packed);
   const columns = 1 - matrix.inputs;
   const readable = { k: extent(layout, matrix.inputs), n: extent(layout, columns) };

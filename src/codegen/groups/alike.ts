@@ -50,20 +50,26 @@ export class Schedules {
       if (isDeclared(v)) {
         const name = `${v.op} ${v.attrs.name}`;
         if (!names.has(name)) names.set(name, names.size);
-        return `${read} ${v.op} ${names.get(name)} ${type} ${this.context.place(v)}`;
+        return `${read} ${v.op} ${names.get(name)} ${type} ${this.where(v)}`;
       }
-      if (read) return `read ${type} ${this.context.place(v)}`;
+      if (read) return `read ${type} ${this.where(v)}`;
       return `${v.op} ${attrsKey(v.attrs)} ${type} ${v.inputs.map((x) => at.get(x)).join(',')}`;
     });
     const matrix = kind === 'contract' ? weightMatrix(anchor) : undefined;
+    const packed = matrix && this.context.packed(matrix);
     const parts = [
       kind,
-      matrix ? this.context.packed(matrix).layout.text : '',
+      packed ? `${packed.storage} ${packed.layout.text}` : '',
       at.get(anchor),
       path.map((v) => at.get(v)).join(','),
-      ...stores.map((v) => `${at.get(v)} ${this.context.place(v)}`),
+      ...stores.map((v) => `${at.get(v)} ${this.where(v)}`),
     ];
     return { key: [...parts, ...lines].join('\n'), values };
+  }
+
+  private where(v: Value): string {
+    const { place, layout, storage } = this.context;
+    return [place(v), layout?.(v)?.text, storage?.(v)].filter((x) => x !== undefined).join(' ');
   }
 }
 

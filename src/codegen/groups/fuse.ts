@@ -17,8 +17,8 @@
  *    nothing: see join.ts.
  */
 
-import { postorder, topological } from '../../ir/graph.js';
-import { isDeclared, OPS, traitsOf } from '../../ir/ops/index.js';
+import { postorder, rootsOf, topological } from '../../ir/graph.js';
+import { isDeclared, isView, OPS, traitsOf } from '../../ir/ops/index.js';
 import { sameShape } from '../../ir/ops/shapes.js';
 import type { Func, Value } from '../../ir/types.js';
 import { movesForward } from '../epilogue.js';
@@ -34,6 +34,8 @@ export interface FuseOptions {
   readonly maxBuffers: number;
   /** Whether a kernel of that many buffers keeps to it, where a large tensor may need several bindings (default: it does). */
   readonly fits?: (group: Group) => boolean;
+  /** Results with kernels of their own, which do no more than move the elements of another value that is stored as well. */
+  readonly alone?: ReadonlySet<Value>;
 }
 
 /**
@@ -41,9 +43,9 @@ export interface FuseOptions {
  * @throws BufferLimit when one operator alone needs more bindings than the limit.
  */
 export function fuse(func: Func, options: FuseOptions): Group[] {
-  const forced = new Set<Value>();
+  const apart = new Set<Value>(options.alone);
+  const forced = new Set<Value>([...apart].map(moved).filter((v) => !isDeclared(v)));
   const stops = new Set<Value>();
-  const apart = new Set<Value>();
   for (;;) {
     const fusion = new Fusion(func, forced, stops);
     const groups = join(fusion.groups(), {
@@ -68,6 +70,13 @@ export function fuse(func: Func, options: FuseOptions): Group[] {
       else throw new BufferLimit(g, buffersOf(g), options.maxBuffers);
     }
   }
+}
+
+/** What a value has the elements of, elsewhere. */
+function moved(v: Value): Value {
+  let x = v;
+  while (isView(x) || x.op === 'pad') x = x.inputs[0]!;
+  return x;
 }
 
 export class BufferLimit extends Error {
@@ -148,7 +157,7 @@ class Fusion {
     private readonly forced: ReadonlySet<Value>,
     private readonly stops: ReadonlySet<Value>,
   ) {
-    this.results = new Set(func.results.map((r) => r.value));
+    this.results = new Set(rootsOf(func));
     this.order = topological([...this.results]);
     this.order.forEach((v, i) => {
       this.position.set(v, i);

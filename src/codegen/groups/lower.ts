@@ -8,7 +8,7 @@ import { build } from '../../ir/build.js';
 import { make, rewriteFunc, withInputs } from '../../ir/graph.js';
 import { Interner } from '../../ir/intern.js';
 import type { OpDef } from '../../ir/ops/define.js';
-import { auxOf, OPS, traitsOf } from '../../ir/ops/index.js';
+import { auxOf, isDeclared, OPS, traitsOf } from '../../ir/ops/index.js';
 import { sizeOf } from '../../ir/ops/shapes.js';
 import type { Func, OpName, Value } from '../../ir/types.js';
 import { TILE_N, tiles } from '../buffers/layout.js';
@@ -83,11 +83,19 @@ function others(v: Value, inputs: readonly Value[]): Value {
   return auxOf(owner, v.attrs.output)!.decompose!(build, owner.inputs, owner.attrs);
 }
 
+export interface LowerOptions extends SplitOptions {
+  /** The function computes weights of others, which could be done on the CPU. */
+  readonly prepares?: boolean;
+}
+
 /** An operator without a kernel is what it means; layouts are as kernels read them most easily. */
-function lowered(v: Value, inputs: readonly Value[], options: SplitOptions): Value {
+function lowered(v: Value, inputs: readonly Value[], options: LowerOptions): Value {
   if (isLowered(v)) {
     const { decompose } = OPS[v.op] as unknown as OpDef<OpName>;
-    if (!decompose) throw new EspalierError([diagnostic('ESP0601', { operator: v.op }, placeOf(v))]);
+    if (!decompose) {
+      const code = options.prepares ? 'ESP0610' : 'ESP0601';
+      throw new EspalierError([diagnostic(code, { operator: v.op }, placeOf(v))]);
+    }
     return decompose(build, inputs, v.attrs);
   }
   if (v.op === 'concat') return concat(v, inputs);
@@ -96,19 +104,22 @@ function lowered(v: Value, inputs: readonly Value[], options: SplitOptions): Val
 
 /**
  * The function in terms of operators that kernels are written for.
- * @throws EspalierError (ESP0601) for an operator that no kernel computes.
+ * @throws EspalierError (ESP0601, of weights ESP0610) for an operator that no kernel computes.
  */
-export function lower(func: Func, options: SplitOptions): Func {
+export function lower(func: Func, options: LowerOptions): Func {
   const plain = rewriteFunc(rewriteFunc(func, others), (v, inputs) => lowered(v, inputs, options));
   const merged = mergeEqual(splitSums(plain, options));
-  // A value that is two results of the function is stored twice: the second time as a copy.
+  // A value that is two results of the function is stored twice: the second time as a copy. So is a parameter that a state becomes.
   const seen = new Set<Value>();
-  const results = merged.results.map(({ name, value }) => {
-    const copy = seen.has(value) ? make('reshape', [value], { shape: value.type.shape }, value.about) : value;
+  const once = (value: Value, leaf: boolean): Value => {
+    const copied = seen.has(value) || (leaf && isDeclared(value));
+    const copy = copied ? make('reshape', [value], { shape: value.type.shape }, value.about) : value;
     seen.add(copy);
-    return { name, value: copy };
-  });
-  return { ...merged, results };
+    return copy;
+  };
+  const results = merged.results.map(({ name, value }) => ({ name, value: once(value, false) }));
+  const updates = merged.updates.map(({ state, value }) => ({ state, value: once(value, true) }));
+  return { ...merged, results, updates };
 }
 
 /** Values with the same operator, operands and attributes become one. */

@@ -70,11 +70,14 @@ edited either: class names are changed in the spec. Copy the whole folder (progr
   ),
   ESP0708: runtime(
     'Input does not fit the program',
-    `\`session.run\` was given something that the program does not take: another name, length or element type, an image without pixels,
-or an image for a program without \`preprocess\`.
+    `\`session.run\`, \`call\`, \`read\` or \`replace\` was given something that the program does not take: another name (of an input, an entry or a
+parameter), length or element type, an image without pixels, or an image for a program without \`preprocess\`. An entry that gives or changes something
+of all its items together takes no more of them than one pass holds. Parameters can be replaced in programs that were compiled with \`prepare = load\`.
 
     await session.run({ image: { data, width, height } })      // 8-bit RGBA, RGB or gray
     await session.run({ tensors: { pixels: new Float32Array(3 * 224 * 224) } })
+    await session.call('step', { x, wanted, rate })            // an entry of the program, by name
+    await session.replace({ 'base.fc@lora.A': numbers })       // or the bytes of an adapter file
 
 In a page an image may also be a Blob (a PNG, JPEG, WebP or GIF file), an \`<img>\`, a canvas, an ImageBitmap, a video or a VideoFrame. A file gives the
 bits that it gives in Node, without its alpha and its color profile; one that a page decodes in its own way (AVIF, SVG, CMYK, WebP with a camera's EXIF)
@@ -82,7 +85,7 @@ is refused. Of what the page has drawn, transparent pixels have lost their color
   ),
   ESP0709: runtime(
     'Session disposed of',
-    '`run` or `warmup` was called after `dispose`, which frees all buffers of the session. Load the program again.',
+    'A method of a session was called after `dispose`, which frees all buffers of the session. Load the program again.',
   ),
   ESP0710: runtime(
     'Driver not found',

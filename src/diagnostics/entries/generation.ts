@@ -169,4 +169,20 @@ pass. Here one image alone takes more: it is worked on in parts, and the next im
 
 Use a smaller image, or fewer tokens. If this machine's GPU offers more, \`limits = device\` under \`deploy\` compiles for that.`,
   }),
+  ESP0609: entry<{ entry: string; what: string; why: string }>({
+    title: 'Images that cannot run one by one',
+    message: (a) => `\`${a.entry}\` gives ${a.what} for all images together, and has to run them one by one: ${a.why}`,
+    help: () => ['make room for all of them in one pass, as the reason says'],
+    explain: `A function may give something that is of all its images together: a loss, a gradient, a new state. It then has to see them in one
+pass. Here something in it can only be computed for one image at a time: an operator that has the batch inside its shapes (ESP0607), or a tensor
+that takes more than a binding holds for a single image (ESP0608).`,
+  }),
+  ESP0610: entry<{ operator: string }>({
+    title: 'Weights that no kernel prepares',
+    message: (a) => `weights are prepared with \`${a.operator}\`, which no kernel computes`,
+    help: () => ['prepare them on the CPU: `prepare = cpu` under `deploy`, or `--prepare cpu`'],
+    explain: `\`prepare = gpu\` and \`prepare = load\` merge adapters by kernels, as the model itself runs. A few operators, such as \`solve\`, have no kernel:
+an adapter that needs one (an orthogonal one by a Cayley transform) is merged on the CPU, when the program is compiled. That is the default, and the most
+exact: it computes in f64.`,
+  }),
 };

@@ -60,10 +60,9 @@ export async function modelOf(spec: Spec, adapters: AdapterMode, weights: 'f32' 
 export function kernelsOf(module: Module, weights: 'f32' | 'f16'): GroupKernel[] {
   const func = lower(module.funcs.get('infer')!, { binding: BASELINE.maxStorageBufferBindingSize, weights });
   const outputs = new Set(rootsOf(func));
-  const layouts = new WeightLayouts(func);
+  const layouts = new WeightLayouts(weights, func);
   const context: KernelContext = {
     place: (v) => (v.op === 'param' ? 'weight' : v.op === 'input' ? 'input' : outputs.has(v) ? 'output' : 'arena'),
-    weights,
     packed: (matrix) => layouts.of(matrix),
     limits: BASELINE,
     reach: { samples: 8, maxWorkgroups: BASELINE.maxComputeWorkgroupsPerDimension },
@@ -126,7 +125,7 @@ export class Case {
     const { group } = of;
     const leaves = new Map<string, Value>();
     // Numbers that halves can hold, where kernels read halves.
-    const halves = of.context.weights === 'f16' ? packedOf(of.kernel)?.param : undefined;
+    const halves = packedOf(of.kernel)?.storage === 'f16' ? packedOf(of.kernel)?.param : undefined;
     const stored = (t: Tensor, v: Value): Tensor =>
       v.op === 'param' && v.attrs.name === halves
         ? { ...t, data: Float32Array.from(t.data, (x) => fromHalf(toHalf(x))) }
@@ -185,7 +184,7 @@ export class Case {
     }
     const { weight } = held;
     const tensor = this.inputs.get(`param ${weight.param}`)!;
-    const weights = new Weights(this.of.context.weights);
+    const weights = new Weights();
     const param: Param = { name: weight.param, type: tensor.type, role: 'frozen' };
     weights.packed(param, weight);
     return weights.recipes()[0]!.pack(tensor).buffer as ArrayBuffer;

@@ -195,8 +195,7 @@ describe('a kernel', () => {
     const func = m.module(y).funcs.get('infer')!;
     const context: KernelContext = {
       place: (v) => (v.op === 'input' ? 'input' : 'arena'),
-      weights: 'f32',
-      packed: (matrix) => new WeightLayouts(func).of(matrix),
+      packed: (matrix) => new WeightLayouts('f32', func).of(matrix),
       layout: (v) => (v === x ? of.x : v === y ? of.y : undefined),
       limits: BASELINE,
       reach: { samples: 1, maxWorkgroups: 65535 },

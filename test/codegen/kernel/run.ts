@@ -1,7 +1,7 @@
 /** Runs a generated program in the simulator: every dispatch, by the variant asked for, over buffers laid out as on a GPU. */
 
 import { expect } from 'vitest';
-import { byteSize } from '../../../runtime/program/check.js';
+import { byteSize, shapeOf } from '../../../runtime/program/check.js';
 import { workgroupsAt } from '../../../runtime/program/grid.js';
 import { type BufferRef, type Dispatch, type Entry, holdsSamples } from '../../../runtime/program/program.js';
 import { SUBGROUP_SIZES } from '../../../src/codegen/contract/schedules.js';
@@ -15,7 +15,7 @@ import { eachStmt } from '../../../src/codegen/kernel/walk.js';
 import { sizeOf } from '../../../src/ir/ops/shapes.js';
 import { tensor } from '../../../src/ir/run/tensor.js';
 import type { Tensor, Value } from '../../../src/ir/types.js';
-import { type Arguments, compiled, differences, type Model, ofSamples, samplesOf } from '../harness.js';
+import { type Arguments, compiled, differences, type Model, samplesOf } from '../harness.js';
 
 export interface Simulated {
   readonly results: readonly Tensor[];
@@ -48,15 +48,33 @@ export function simulateProgram(
   order?: 'forward' | 'reverse',
   cut = false,
 ): Simulated {
-  const entry = g.program.entries[0]!;
+  return simulateCall(g, g.program.entries[0]!, weightMemory(g, args.data), args, which, order, cut);
+}
+
+/** What a session holds: weights and states as they start. */
+export function weightMemory(g: Generated, data: Arguments['data']): Map<string, ArrayBuffer> {
+  return new Map(
+    g.weights.map(({ entry, param, pack }) => {
+      if (entry.start !== 'file') return [entry.name, new ArrayBuffer(Math.ceil(entry.bytes / 16) * 16)] as const;
+      const bytes = pack(data.get(param)!);
+      const buffer = memory(bytes.byteLength);
+      new Uint8Array(buffer).set(bytes);
+      return [entry.name, buffer] as const;
+    }),
+  );
+}
+
+/** One call of an entry, which changes the memory of what it updates. */
+export function simulateCall(
+  g: Generated,
+  entry: Entry,
+  weights: ReadonlyMap<string, ArrayBuffer>,
+  args: Pick<Arguments, 'arguments'>,
+  which: Which,
+  order?: 'forward' | 'reverse',
+  cut = false,
+): Simulated {
   const samples = samplesOf(entry, args);
-  const weights = new Map<string, ArrayBuffer>();
-  for (const w of g.weights) {
-    const bytes = w.pack(args.data.get(w.param)!);
-    const buffer = memory(bytes.byteLength);
-    new Uint8Array(buffer).set(bytes);
-    weights.set(w.entry.name, buffer);
-  }
   const slabs = entry.slabs.map((slab) => memory(slab.bytes * (slab.samples ? samples : 1)));
   const inputs = entry.inputs.map((spec) => {
     const buffer = memory(byteSize(spec, samples));
@@ -64,8 +82,10 @@ export function simulateProgram(
     return buffer;
   });
   const outputs = entry.outputs.map((spec) => memory(byteSize(spec, samples)));
+  const updates = entry.updates.map((u) => (u.copied ? memory(weights.get(u.weight)!.byteLength) : undefined));
   const place = (ref: BufferRef): ArrayBuffer => {
     if (ref.kind === 'weight') return weights.get(ref.name)!;
+    if (ref.kind === 'update') return updates[ref.index]!;
     if (ref.kind === 'arena') return slabs[ref.slab]!;
     return ref.kind === 'input' ? inputs[ref.index]! : outputs[ref.index]!;
   };
@@ -87,9 +107,14 @@ export function simulateProgram(
     for (const fault of run.faults) faults.push({ ...fault, kernel: file });
     for (const key of Object.keys(stats) as (keyof Stats)[]) stats[key] += run.stats[key];
   }
-  const results = entry.outputs.map((spec, i) =>
-    tensor(ofSamples(spec, samples), new ARRAYS[spec.dtype](outputs[i]!, 0, sizeOf(spec.shape) * samples), spec.dtype),
-  );
+  entry.updates.forEach(({ weight }, i) => {
+    const from = updates[i];
+    if (from) new Uint8Array(weights.get(weight)!).set(new Uint8Array(from));
+  });
+  const results = entry.outputs.map((spec, i) => {
+    const shape = shapeOf(spec, samples);
+    return tensor(shape, new ARRAYS[spec.dtype](outputs[i]!, 0, sizeOf(shape)), spec.dtype);
+  });
   return { results, faults, stats };
 }
 
@@ -135,7 +160,7 @@ function windowOf(w: BoundWindow, buffer: ArrayBuffer, ref: BufferRef) {
 export function unproved(g: Generated, samples: number): string[] {
   const seen = new Set<string>();
   const found: string[] = [];
-  for (const d of g.program.entries[0]!.dispatches) {
+  for (const d of g.program.entries.flatMap((e) => e.dispatches)) {
     g.program.kernels[d.kernel]!.variants.forEach(({ file }, i) => {
       if (seen.has(file)) return;
       seen.add(file);

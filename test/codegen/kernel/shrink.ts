@@ -171,6 +171,7 @@ export function shrunk({ group, context, kernel, over }: GroupKernel, name: stri
     param: viewedParam(matrix.view)!,
     view: matrix.view,
     layout: tiles(matrix.shape, 0),
+    storage: packedOf(kernel)!.storage,
   });
   const own = { ...context, packed, place: (v: Value) => context.place(originals.get(v) ?? v) };
   // In place where the large one is.

@@ -1,0 +1,31 @@
+/** What a program is generated for. */
+import type { Splitting } from '../groups/split-schedules.js';
+import type { Limits } from '../schedule.js';
+
+export interface GenerateOptions {
+  /** Name of the program. */
+  readonly name: string;
+  /** Version of Espalier. */
+  readonly compiler: string;
+  /** Limits to keep to (default: what every WebGPU device has). Anything not given is WebGPU's default. */
+  readonly limits?: 'baseline' | Partial<Limits>;
+  /** How packed weights are stored. */
+  readonly weights: 'f32' | 'f16';
+  /** Functions of the module that become entries, the main one first (default: `infer`). */
+  readonly entries?: readonly string[];
+  /**
+   * Prepared weights, and trainable ones that kernels read packed, are written by an entry `prepare` when a program is loaded; files hold what it reads
+   * (default: files hold all of them).
+   */
+  readonly prepare?: boolean;
+  /** The entries compute weights of other programs: they read parameters row by row, as files have them (default: as products read them best). */
+  readonly prepares?: boolean;
+  /** The most samples of one pass (default 1). Fewer fit where they take more than the limits allow. */
+  readonly samples?: number;
+  /** How long sums are split (default: by the cost model of split-schedules.ts). */
+  readonly splitting?: Splitting;
+  /** Keeps the kernel programs that the files are the text of (default: not; they are large). */
+  readonly keepPrograms?: boolean;
+  /** The device here has limits that the program fits, so a message may advise them (default: not known). */
+  readonly deviceHelps?: boolean;
+}

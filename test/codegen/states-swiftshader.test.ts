@@ -1,0 +1,3 @@
+import { statesSuite } from './states-suite.js';
+
+await statesSuite('swiftshader');
