@@ -27,7 +27,7 @@ import {
 } from './golden/golden.js';
 import { generateWithin } from './limits.js';
 import { type Files, loadParameters, type Progress } from './parameters.js';
-import { type LayersCheck, prepareParameters } from './prepare.js';
+import { type LayersCheck, preparedOnGpu, prepareParameters } from './prepare.js';
 import { version } from './version.js';
 import { WeightFiles } from './weight-files.js';
 import { ZeroCounter } from './zeros.js';
@@ -36,6 +36,7 @@ export interface CompileOptions extends SpecOptions {
   /** Instead of what the spec's `deploy` says. */
   readonly adapters?: DeploySettings['adapters'];
   readonly weights?: DeploySettings['weights'];
+  readonly prepare?: DeploySettings['prepare'];
   readonly batch?: readonly number[];
   /** `stage` is `after:<pass>`; `print` gets the program's text at that point. */
   readonly emit?: { readonly stage: string; readonly print: (text: string) => void };
@@ -112,6 +113,7 @@ async function compileSpec(spec: Spec, options: CompileOptions): Promise<Compile
     ...elaborated.deploy,
     ...(options.adapters ? { adapters: options.adapters } : {}),
     ...(options.weights ? { weights: options.weights } : {}),
+    ...(options.prepare ? { prepare: options.prepare } : {}),
     ...(options.batch ? { batch: options.batch } : {}),
   };
   const wrong = deploy.batch.find((b) => !Number.isInteger(b) || b < 1 || b > 4096);
@@ -142,6 +144,7 @@ async function compileSpec(spec: Spec, options: CompileOptions): Promise<Compile
     compiler: version,
     weights: deploy.weights,
     samples,
+    ...(deploy.prepare === 'load' ? { prepare: true } : {}),
   };
   const generated = await generateWithin(module, generateOptions, deploy.limits, options.host);
 
@@ -149,10 +152,13 @@ async function compileSpec(spec: Spec, options: CompileOptions): Promise<Compile
   const unchanged = report.adapters.filter((a) => a.state === 'merged' && !compared.has(a.id)).length;
   const zeros = new ZeroCounter(elaborated, module, loaded.get);
   const weights = new WeightFiles(generated, ({ param, entry }, tensor) => zeros.take(param, tensor, entry.dtype));
+  if (deploy.prepare === 'gpu') options.progress?.('merging on the GPU');
+  const read = (name: string): Tensor => tableOf(module, name) ?? loaded.get(name);
+  const given = deploy.prepare === 'gpu' ? await preparedOnGpu(options.host, module, read, generateOptions) : undefined;
   const prepare = (regions: MergeReport['regions'], take: (name: string, tensor: Tensor) => void) =>
-    prepareParameters({ module, regions, params: loaded.get, take, progress: options.progress });
+    prepareParameters({ module, regions, params: loaded.get, given, take, progress: options.progress });
   const layers = prepare(report.regions, (name, tensor) => weights.put(name, tensor));
-  for (const name of weights.missing()) weights.put(name, tableOf(module, name) ?? loaded.get(name));
+  for (const name of weights.missing()) weights.put(name, read(name));
   const counted = zeros.result();
 
   const request: GoldenRequest = {

@@ -94,6 +94,8 @@ export interface DeploySettings {
   readonly weights: 'f32' | 'f16';
   readonly batch: readonly number[];
   readonly limits: 'baseline' | 'device';
+  /** Where weights are computed from others: when compiling, in f64 or by this machine's GPU; or by the program, when it is loaded. */
+  readonly prepare: 'cpu' | 'gpu' | 'load';
 }
 
 /** `train` is checked now and executed later: values as plain data. */

@@ -2,38 +2,12 @@
  * Every adapter of the library on random weights, over shapes and options: as written, merged, factored and by cost it gives what PyTorch
  * and peft compute (test/reference/make_adapters.py).
  */
-import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { openFile } from '../../src/formats/node/files.js';
-import { openSafetensors } from '../../src/formats/tensors/store.js';
 import { interpret } from '../../src/ir/run/interpret.js';
 import type { Module, Tensor } from '../../src/ir/types.js';
 import { optimize } from '../../src/passes/index.js';
-import { good } from '../dsl/semantics/helper.js';
 import { relative } from '../passes/models.js';
-
-interface Case {
-  readonly name: string;
-  readonly backbone: string;
-  readonly adapt: string;
-  readonly merges: boolean;
-}
-
-const file = fileURLToPath(new URL('../fixtures/adapters.safetensors', import.meta.url));
-const store = await openSafetensors(await openFile(file));
-const cases = JSON.parse(store.metadata.cases!) as Case[];
-
-/** The tensors of case i: its `x`, its `y`, and the parameters. */
-async function tensorsOf(i: number): Promise<{ x: Tensor; y: Tensor; params: ReadonlyMap<string, Tensor> }> {
-  const params = new Map<string, Tensor>();
-  for (const [name, entry] of store.tensors) {
-    if (name.startsWith(`${i}/`)) params.set(name.slice(`${i}/`.length), await entry.read());
-  }
-  const [x, y] = [params.get('x')!, params.get('y')!];
-  params.delete('x');
-  params.delete('y');
-  return { x, y, params };
-}
+import { cases, moduleOf, tensorsOf } from './cases.js';
 
 function run(module: Module, x: Tensor, params: ReadonlyMap<string, Tensor>): Tensor {
   const given = (name: string): Tensor => {
@@ -57,8 +31,9 @@ describe('adapters of the library, against PyTorch and peft', () => {
     expect([...used].sort()).toEqual(['adaptformer', 'alore', 'dora', 'fact_tt', 'karst', 'lora', 'ssf', 'vpt']);
   });
 
-  it.each(cases.map((c, i) => [i, c.name, c] as const))('%i: %s', async (i, _, { backbone, adapt, merges }) => {
-    const { module } = good(`use std\n\n${backbone}\n\nmodel M {\n  base = one()\n  ${adapt}\n}`);
+  it.each(cases.map((c, i) => [i, c.name, c] as const))('%i: %s', async (i, _, of) => {
+    const module = moduleOf(of);
+    const { merges } = of;
     const { x, y, params } = await tensorsOf(i);
     expect([...params.keys()].sort()).toEqual([...module.params.keys()].sort());
     expect(relative(y, run(module, x, params)), 'as written').toBeLessThan(1e-6);

@@ -1,21 +1,18 @@
 /** Runs programs on the GPU of the machine that compiles: what a model gives as it was written, and whether the compiled one gives the same. */
-import { NoAdapterError } from '../../../runtime/errors.js';
-import { bytesFile, type ProgramFiles } from '../../../runtime/program/files.js';
 import type { Session, TensorData, TensorSpec } from '../../../runtime/index.js';
 import type { Program } from '../../../runtime/program/program.js';
-import { type LoadOptions, load, loadUnsealed } from '../../../runtime/session.js';
-import { type Generated, type GenerateOptions, generate } from '../../codegen/generate.js';
-import { encodeSafetensors } from '../../formats/tensors/safetensors.js';
+import { type LoadOptions, load } from '../../../runtime/session.js';
+import { type GenerateOptions, generate } from '../../codegen/generate.js';
 import { build } from '../../ir/build.js';
 import { interpretFunc, interpretValues } from '../../ir/run/interpret.js';
 import { moduleAt } from '../../ir/run/samples.js';
 import { toFloat32 } from '../../ir/run/tensor.js';
 import type { Func, Module, Tensor } from '../../ir/types.js';
 import { asWritten, bindingTimes } from '../../passes/index.js';
+import { loadGenerated, tensorsOf, withSession } from '../gpu.js';
+import type { Host } from '../host.js';
 import { type Block, blockOf } from './block.js';
-import type { Host, HostGpu } from '../host.js';
-import { type Rows, rowsOf, sliceRows, worstOutput } from './rows.js';
-import { asBytes, packWeight } from '../weight-files.js';
+import { type Rows, sliceRows, worstOutput } from './rows.js';
 
 type Params = (name: string) => Tensor;
 
@@ -57,12 +54,10 @@ export async function referenceOnGpu(request: {
   // It runs here alone, so it may be made for this device.
   const limits = await request.host.deviceLimits();
   const generated = generate(module, { ...request.options, weights: 'f32', limits });
-  const program = { ...generated.program, weightFiles: generated.weights.map((_, i) => weightFile(i)) };
-  const files = lazyFiles(generated, lazyParams(module, params));
 
   return onGpu(
     request.host,
-    (o) => loadUnsealed(program, files, { ...o, portable: true }),
+    (o) => loadGenerated(generated, lazyParams(module, params), { ...o, portable: true }),
     async (run, device) => {
       const all = await run(inputs);
       const outputs = new Map(infer.results.map(({ name }) => [name, all.get(name)!] as const));
@@ -97,8 +92,6 @@ function blockCheck({ site, func, inputs }: Block, seen: Rows, rows: Rows, param
   return { site, difference: worstOutput(expected, found).error };
 }
 
-const weightFile = (i: number): string => `weight-${i}.safetensors`;
-
 /** A module's parameters, prepared ones computed when asked for. */
 function lazyParams(module: Module, params: Params): Params {
   const prepared = new Map((module.funcs.get('prepare')?.results ?? []).map((r) => [r.name, r.value] as const));
@@ -115,20 +108,6 @@ function lazyParams(module: Module, params: Params): Params {
 function constantOf({ params }: Module, name: string): Tensor {
   const { type, data } = params.get(name)!;
   return { type, data: data! };
-}
-
-/** The program's files, each made when it is opened. */
-function lazyFiles(generated: Generated, params: Params): ProgramFiles {
-  const weights = new Map(generated.weights.map((recipe, i) => [weightFile(i), recipe]));
-  return {
-    async open(name) {
-      const text = generated.files.get(name);
-      if (text !== undefined) return bytesFile(new TextEncoder().encode(text));
-      const recipe = weights.get(name)!;
-      const data = packWeight(recipe, params(recipe.param));
-      return bytesFile(encodeSafetensors(new Map([[recipe.entry.name, { ...asBytes(data.byteLength), data }]])));
-    },
-  };
 }
 
 /** How far a compiled program is from its golden output, run on so many rows. */
@@ -167,37 +146,19 @@ export function compiledOnGpu(
 }
 
 /** Loads a program on the host's GPU, hands over how to run it on rows, and frees everything. */
-async function onGpu<T>(
+function onGpu<T>(
   host: Host,
   open: (options: LoadOptions) => Promise<Session>,
   body: (run: (rows: Rows) => Promise<Rows>, device: string) => Promise<T>,
 ): Promise<T> {
-  if (!host.openGpu)
-    throw new NoAdapterError('this host of the compiler has no GPU', 'compute the golden output in f64');
-  let gpu: HostGpu | undefined = await host.openGpu();
-  try {
-    const session = await open({ adapter: gpu.adapter, golden: false });
-    try {
-      const { inputs } = session.program.entries[0]!;
-      const run = async (rows: Rows): Promise<Rows> => {
-        const tensors = Object.fromEntries(inputs.map((spec) => [spec.name, asInput(spec, rows.get(spec.name)!)]));
-        const { outputs, shapes } = await session.run({ tensors });
-        const count = rowsOf(rows);
-        return new Map(
-          Object.entries(outputs).map(([name, data]) => {
-            const dtype = data instanceof Float32Array ? 'f32' : data instanceof Int32Array ? 'i32' : 'u32';
-            return [name, { type: { dtype, shape: [count, ...shapes[name]!.slice(1)] }, data }] as const;
-          }),
-        );
-      };
-      return await body(run, gpu.description);
-    } finally {
-      session.dispose();
-    }
-  } finally {
-    gpu.release();
-    gpu = undefined;
-  }
+  return withSession(host, open, (session, device) => {
+    const { inputs } = session.program.entries[0]!;
+    const run = async (rows: Rows): Promise<Rows> => {
+      const tensors = Object.fromEntries(inputs.map((spec) => [spec.name, asInput(spec, rows.get(spec.name)!)]));
+      return tensorsOf(await session.run({ tensors }));
+    };
+    return body(run, device);
+  });
 }
 
 function asInput({ dtype }: TensorSpec, { data }: Tensor): TensorData {

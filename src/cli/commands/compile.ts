@@ -48,6 +48,7 @@ interface CompileFlags extends SpecFlags {
   readonly out: string;
   readonly adapters?: string;
   readonly weights?: string;
+  readonly prepare?: string;
   readonly batch?: string;
   readonly emit?: string;
   readonly golden: string | boolean;
@@ -58,6 +59,7 @@ const batchSize = (text: string) => numberFor('--batch', text, { from: 1, to: 40
 async function compileCommand(path: string, flags: CompileFlags, output: CommandOutput): Promise<void> {
   const adapters = oneOf('--adapters', flags.adapters, ['merged', 'factored', 'auto'] as const);
   const weights = oneOf('--weights', flags.weights, ['f32', 'f16'] as const);
+  const prepare = oneOf('--prepare', flags.prepare, ['cpu', 'gpu', 'load'] as const);
   const golden =
     typeof flags.golden === 'string' ? oneOf('--golden', flags.golden, ['f64', 'gpu'] as const) : flags.golden;
   const compiled = await withProgress(async (progress) => {
@@ -68,6 +70,7 @@ async function compileCommand(path: string, flags: CompileFlags, output: Command
       ...(golden === undefined ? {} : { golden }),
       ...(adapters ? { adapters } : {}),
       ...(weights ? { weights } : {}),
+      ...(prepare ? { prepare } : {}),
       ...(flags.batch === undefined ? {} : { batch: flags.batch.split(',').map(batchSize) }),
       ...(flags.emit ? { emit: { stage: flags.emit, print: (text: string) => output.print(text) } } : {}),
     });
@@ -131,6 +134,10 @@ export function registerCompile(program: Command, output: CommandOutput): void {
     .requiredOption('-o, --out <dir>', 'folder to write; an earlier output in it is replaced')
     .option('--adapters <mode>', 'merged, factored or auto; instead of what `deploy` says')
     .option('--weights <type>', 'f32 or f16 storage; instead of what `deploy` says')
+    .option(
+      '--prepare <where>',
+      'merge on the cpu, on the gpu here, or at each load of the program, where adapters can then be replaced',
+    )
     .option(
       '--batch <sizes>',
       'the most images of a pass, such as 8 (of a list, the largest); instead of what `deploy` says',

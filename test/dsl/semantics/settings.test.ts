@@ -4,15 +4,18 @@ import { tiny } from './tiny.js';
 
 describe('settings', () => {
   it('have defaults', () => {
-    expect(tiny('').deploy).toEqual({ adapters: 'auto', weights: 'f32', batch: [1], limits: 'baseline' });
+    const defaults = { adapters: 'auto', weights: 'f32', batch: [1], limits: 'baseline', prepare: 'cpu' };
+    expect(tiny('').deploy).toEqual(defaults);
   });
   it('of deploy', () => {
-    const more = 'deploy M {\n  adapters = factored\n  weights = f16\n  batch = [1, 8]\n  limits = device\n}';
+    const more =
+      'deploy M {\n  adapters = factored\n  weights = f16\n  batch = [1, 8]\n  limits = device\n  prepare = load\n}';
     expect(tiny('', {}, more).deploy).toEqual({
       adapters: 'factored',
       weights: 'f16',
       batch: [1, 8],
       limits: 'device',
+      prepare: 'load',
     });
   });
   it('of train, as plain data', () => {

@@ -8,12 +8,19 @@ import { describe, showNumber } from '../evaluate/show.js';
 import type { Scope, Val } from '../evaluate/values.js';
 import { optionHelp } from '../names/signature.js';
 
-export const DEFAULT_DEPLOY: DeploySettings = { adapters: 'auto', weights: 'f32', batch: [1], limits: 'baseline' };
+export const DEFAULT_DEPLOY: DeploySettings = {
+  adapters: 'auto',
+  weights: 'f32',
+  batch: [1],
+  limits: 'baseline',
+  prepare: 'cpu',
+};
 
 const DEPLOY_WORDS = {
   adapters: ['merged', 'factored', 'auto'],
   weights: ['f32', 'f16'],
   limits: ['baseline', 'device'],
+  prepare: ['cpu', 'gpu', 'load'],
 } as const;
 /** Batches beyond this are slips: one program is compiled for each. */
 const LARGEST_BATCH = 4096;
@@ -68,10 +75,11 @@ export function deploySettings(engine: Engine, decl: SettingsDecl | undefined, s
     const help = e.kind === 'name' ? optionHelp(e.name, []).concat(nearHelp(e.name, choices)) : [];
     return chosen ?? wrong(engine, setting, choices.join(' or '), text, e.span, help);
   };
-  each(engine, decl, ['adapters', 'weights', 'batch', 'limits'], (name, value) => {
+  each(engine, decl, ['adapters', 'weights', 'batch', 'limits', 'prepare'], (name, value) => {
     if (name === 'adapters') out.adapters = word(name, value, DEPLOY_WORDS.adapters);
     else if (name === 'weights') out.weights = word(name, value, DEPLOY_WORDS.weights);
     else if (name === 'limits') out.limits = word(name, value, DEPLOY_WORDS.limits);
+    else if (name === 'prepare') out.prepare = word(name, value, DEPLOY_WORDS.prepare);
     else out.batch = batches(engine, engine.evaluate(value, scope), value.span);
   });
   return out;
