@@ -2,7 +2,7 @@
  * What tracing remembers while a model is put together, and what it is in the middle of. The engine of this room carries it, so that nothing
  * of one model is left when the next one is traced.
  */
-import type { TensorType, Value } from '../../../ir/types.js';
+import type { TensorType, Value, ValueOf } from '../../../ir/types.js';
 import type { ModuleDecl, Span } from '../../ast.js';
 import type { ArgVal, Engine } from '../evaluate/engine.js';
 import type { Site, Val } from '../evaluate/values.js';
@@ -33,6 +33,11 @@ export interface Merged {
   readonly bias: Value | undefined;
 }
 
+/** A mask's layer and its adapters, as what they add up to: each summand reads the layer's input through dropouts, the first one directly. */
+export type MaskedSum = readonly (Merged & {
+  readonly through: readonly (ValueOf<'dropout'> | ValueOf<'drop_path'>)[];
+})[];
+
 /** What is known of one site. */
 export interface Known {
   /** Results of calls, by what they were called with. */
@@ -41,6 +46,8 @@ export interface Known {
   readonly types: Map<string, TensorType | undefined>;
   /** By the number of adapters; undefined where there is no such weight, which was said. */
   readonly merged: Map<number, Merged | undefined>;
+  /** Under a mask over the sum. */
+  masked?: MaskedSum | 'failed';
 }
 
 export class Memo {

@@ -1,4 +1,4 @@
-import { affineOf, biasOf, weightOf } from '../../../../ir/affine/affine.js';
+import { type Affine, affineOf, biasOf, weightOf } from '../../../../ir/affine/affine.js';
 import { isObstacle } from '../../../../ir/affine/form.js';
 import { build } from '../../../../ir/build.js';
 import { input } from '../../../../ir/graph.js';
@@ -6,7 +6,7 @@ import type { TensorType, Value } from '../../../../ir/types.js';
 import type { AdapterDecl, Expr, Span } from '../../../ast.js';
 import { nodesOf } from '../../../walk.js';
 import { showShape } from '../../evaluate/show.js';
-import { type LayerSite, type PartSite, tensorVal } from '../../evaluate/values.js';
+import { type LayerSite, type PartSite, type Site, tensorVal } from '../../evaluate/values.js';
 import { Stop } from '../../report.js';
 import type { Merged, Tracer } from '../memo.js';
 import { frameOf } from '../modules/call.js';
@@ -69,7 +69,7 @@ function mergeOne(
   const y = engine.within(frameOf(site), () =>
     engine.tensor(trace(engine, site, [{ value: tensorVal(x), span }], span, level), span),
   );
-  return how(() => affine(engine, site, y, x, span));
+  return how(() => mergedOf(engine, site, y, x, span));
 }
 
 /** Whether an adapter reads its base's weight or bias, or replaces one of them and keeps the other. */
@@ -95,32 +95,47 @@ function inputType(engine: Tracer, site: LayerSite | PartSite, level: number, sp
   );
 }
 
-export function affine(engine: Tracer, site: LayerSite | PartSite, y: Value, x: Value, span: Span): Merged {
-  const layer = (site.kind === 'part' ? site.whole : site).layer;
-  const rank = y.type.shape.length;
-  const form = affineOf(y, x, layer.axis < 0 ? rank + layer.axis : layer.axis);
-  const refuse = (why: string, at?: Value): never => {
-    const made = at?.about?.at;
-    return engine.report.stop(
-      'ESP0332',
-      { site: site.path, why },
-      {
-        primary: { span, text: 'needed here' },
-        secondary: made ? [{ span: made, text: `\`${at.op}\` is in the way` }] : [],
-      },
-    );
-  };
-  if (isObstacle(form)) return refuse(`${form.op}: ${form.reason}`, form.value);
-  if (form.x !== x) return refuse('the adapter below rearranges its input', y);
-  const plain = plainWeight(engine, site)!;
-  const merged = weightOf(form);
-  // A convolution of single pixels is a matrix, and its weight is written with a kernel of one pixel.
-  const pixels = [...merged.type.shape, 1, 1].join() === plain.type.shape.join();
-  const weight = pixels ? build.reshape(merged, plain.type.shape) : merged;
+/** What y is of x, as a weight and a bias of this layer; reports and stops where it is none. */
+export function mergedOf(engine: Tracer, site: LayerSite | PartSite, y: Value, x: Value, span: Span): Merged {
+  const form = formOf(engine, site, y, x, span);
   const bias = biasOf(form);
-  if (weight.type.shape.join() !== plain.type.shape.join()) {
-    return refuse(`it would be ${showShape(weight.type.shape)}`, y);
+  if (bias && bias.type.shape.length !== 1) {
+    refuse(engine, site, span, 'what is added does not depend on the channel alone', bias);
   }
-  if (bias && bias.type.shape.length !== 1) return refuse('what is added does not depend on the channel alone', bias);
-  return { weight, bias };
+  return { weight: weightIn(engine, site, form, span), bias };
+}
+
+/** The weight alone: what does not depend on x may be anything. */
+export const linearPart = (engine: Tracer, site: LayerSite | PartSite, y: Value, x: Value, span: Span): Value =>
+  weightIn(engine, site, formOf(engine, site, y, x, span), span);
+
+function formOf(engine: Tracer, site: LayerSite | PartSite, y: Value, x: Value, span: Span): Affine {
+  const { axis } = (site.kind === 'part' ? site.whole : site).layer;
+  const form = affineOf(y, x, axis < 0 ? y.type.shape.length + axis : axis);
+  if (isObstacle(form)) return refuse(engine, site, span, `${form.op}: ${form.reason}`, form.value);
+  if (form.x !== x) return refuse(engine, site, span, 'the adapter below rearranges its input', y);
+  return form;
+}
+
+function weightIn(engine: Tracer, site: LayerSite | PartSite, form: Affine, span: Span): Value {
+  const { shape } = plainWeight(engine, site)!.type;
+  const weight = weightOf(form);
+  // A convolution of single pixels is a matrix, and its weight is written with a kernel of one pixel.
+  if ([...weight.type.shape, 1, 1].join() === shape.join()) return build.reshape(weight, shape);
+  if (weight.type.shape.join() !== shape.join()) {
+    refuse(engine, site, span, `it would be ${showShape(weight.type.shape)}`, form.y);
+  }
+  return weight;
+}
+
+function refuse(engine: Tracer, site: Site, span: Span, why: string, at: Value): never {
+  const made = at.about?.at;
+  return engine.report.stop(
+    'ESP0332',
+    { site: site.path, why },
+    {
+      primary: { span, text: 'needed here' },
+      secondary: made ? [{ span: made, text: `\`${at.op}\` is in the way` }] : [],
+    },
+  );
 }
