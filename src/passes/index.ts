@@ -30,8 +30,6 @@ export interface OptimizeOptions {
    * adapter in, since that costs nothing; where something stands in the way, its factors or one dense layer, whichever is cheaper.
    */
   readonly adapters: AdapterMode;
-  /** `keep` (default): the operators of the plain model are kept apart, which a merged checkpoint needs. `free`: see PassContext. */
-  readonly layout?: 'keep' | 'free';
   /** What choices are priced for (default: hardware). */
   readonly device?: Device;
   /** The passes, in their order (default: PASSES). What they compute is the same without any of them. */
@@ -60,7 +58,6 @@ export function optimize(module: Module, options: OptimizeOptions): Optimized {
   const notes: Notes = { regions: [], obstacles: new Map(), replaced: new Map() };
   const context: PassContext = {
     adapters: options.adapters,
-    layout: options.layout ?? 'keep',
     device: options.device ?? DEVICES.hardware,
     places: placesOf(names.map((name) => module.funcs.get(name)!)),
     notes,
@@ -77,7 +74,6 @@ export function optimize(module: Module, options: OptimizeOptions): Optimized {
 
 const NOTHING: PassContext = {
   adapters: 'factored',
-  layout: 'keep',
   device: DEVICES.hardware,
   places: new Map(),
   notes: { regions: [], obstacles: new Map(), replaced: new Map() },

@@ -7,11 +7,6 @@ export type AdapterMode = 'merged' | 'factored' | 'auto';
 
 export interface PassContext {
   readonly adapters: AdapterMode;
-  /**
-   * `keep`: the layers of the model stay apart, so that a merged model has the operators of the plain one, and a checkpoint in the
-   * plain layout can hold its weights. `free`: neighbouring layers may become one, and BatchNorm goes into its convolution.
-   */
-  readonly layout: 'keep' | 'free';
   /** The devices that choices are priced for. */
   readonly device: Device;
   /** For each adapter of the module as it came, the place of its last operator that stands in a text, for messages. */

@@ -78,7 +78,7 @@ export function randomPrograms(run: Runner, choices: readonly Choice[]): void {
             .inputs.map((v) => [(v.attrs as { name: string }).name, random(shapeAt(v.type.shape, 3), 7)]),
         );
         const wanted = [...interpret(before, 'infer', { inputs, params }).values()];
-        const { module } = optimize(before, { adapters, layout: 'free', verify: true });
+        const { module } = optimize(before, { adapters, verify: true });
         const data = new Map(
           [...module.params].map(([name, p]) => [name, p.role === 'prepared' ? undefined : params(name)]),
         );

@@ -149,7 +149,6 @@ describe.each(modes)('what states become, %s', (adapters) => {
 
 const NOTHING: PassContext = {
   adapters: 'factored',
-  layout: 'keep',
   device: DEVICES.hardware,
   places: new Map(),
   notes: { regions: [], obstacles: new Map(), replaced: new Map() },

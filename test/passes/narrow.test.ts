@@ -15,7 +15,6 @@ import { Net, operators, parameters, random, relative, run, vit } from './models
 
 const context: PassContext = {
   adapters: 'auto',
-  layout: 'keep',
   device: DEVICES.hardware,
   places: new Map(),
   notes: { regions: [], obstacles: new Map(), replaced: new Map() },

@@ -212,7 +212,7 @@ function expectSame(before: Tensor, after: Tensor, when: string): void {
 }
 
 /** Every pass keeps the numbers, for one sample and for several: what is different is said with the pass that made it so. */
-export function expectPassesToKeep(before: Module, layout: 'keep' | 'free'): void {
+export function expectPassesToKeep(before: Module): void {
   const params = parameters(before);
   const several = [1, 3].map((samples) => [samples, run(before, params, samples)] as const);
   const expectKept = (module: Module, when: string): void => {
@@ -221,14 +221,14 @@ export function expectPassesToKeep(before: Module, layout: 'keep' | 'free'): voi
   for (const adapters of ['merged', 'factored', 'auto'] as const) {
     let last = before;
     const after = (pass: string, module: Module): void => {
-      if (module !== last) expectKept(module, `${adapters}, ${layout}: after ${pass}`);
+      if (module !== last) expectKept(module, `${adapters}: after ${pass}`);
       last = module;
     };
-    const { module, report } = optimize(before, { adapters, layout, verify: true, after });
+    const { module, report } = optimize(before, { adapters, verify: true, after });
     // Layer by layer too, as a compile checks them.
     for (const { site, diagnostic } of checkRegions(report.regions, params)) expect(diagnostic, site).toBeUndefined();
     const lowered = lower(module.funcs.get('infer')!, { binding: 2 ** 27, weights: 'f32' });
     const made = { ...module, funcs: new Map(module.funcs).set('infer', lowered) };
-    expectKept(made, `${adapters}, ${layout}: lowered`);
+    expectKept(made, `${adapters}: lowered`);
   }
 }

@@ -11,15 +11,10 @@ import { Net, operators, parameters, relative, run } from './models.js';
 const CONV: OpAttrs['conv2d'] = { stride: [1, 1], padding: [0, 0, 0, 0], dilation: [1, 1], groups: 1 };
 const SAME: OpAttrs['conv2d'] = { ...CONV, padding: [1, 1, 1, 1] };
 
-function merge(
-  net: Net,
-  result: Value,
-  layout: 'keep' | 'free' = 'keep',
-  device: Device = DEVICES.hardware,
-): { module: Module; report: MergeReport } {
+function merge(net: Net, result: Value, device: Device = DEVICES.hardware): { module: Module; report: MergeReport } {
   const before = net.module(result);
   const params = parameters(before);
-  const made = optimize(before, { adapters: 'merged', layout, device, verify: true });
+  const made = optimize(before, { adapters: 'merged', device, verify: true });
   expect(relative(run(before, params), run(made.module, params))).toBeLessThan(1e-12);
   return made;
 }
@@ -118,7 +113,7 @@ describe('values with several users', () => {
     const y = net.adapter('site', 'low', (p) =>
       net.b.add(x, net.b.mul(net.b.linear(net.b.linear(x, p('A', [2, 64])), p('B', [64, 2])), 0.5)),
     );
-    const { module, report } = merge(net, net.b.relu(y), 'keep', { ...DEVICES.hardware, launch });
+    const { module, report } = merge(net, net.b.relu(y), { ...DEVICES.hardware, launch });
     expect(states(report)).toEqual(['kept relu']);
     expect(report.priced?.launch).toBe(launch);
     const widths = topological(rootsOf(module.funcs.get('infer')!))
@@ -128,14 +123,13 @@ describe('values with several users', () => {
     expect(names(module)).not.toContain('mul');
   });
 
-  it('two layers of the model stay two, and become one where the layout is free', () => {
+  it('two layers of the model stay two', () => {
     const build = (): [Net, Value] => {
       const net = new Net();
       const x = input('x', { dtype: 'f32', shape: [3, 8] });
       return [net, net.linear('b', scaleShift(net, 'a', net.linear('a', x, 8, 8)), 8, 8)];
     };
     expect(names(merge(...build()).module)).toEqual(['linear', 'linear']);
-    expect(names(merge(...build(), 'free').module)).toEqual(['linear']);
   });
 });
 
@@ -215,7 +209,7 @@ describe('images', () => {
     expect(names(module)).toEqual(['conv2d', 'relu', 'conv2d']);
   });
 
-  it('BatchNorm takes a scale and shift, and goes into its convolution where the layout is free', () => {
+  it('BatchNorm takes a scale and shift, and stays apart from its convolution', () => {
     const build = (): [Net, Value] => {
       const net = new Net();
       const y = conv(net, 'c', image(), [6, 4, 3, 3], SAME, false);
@@ -224,7 +218,6 @@ describe('images', () => {
       return [net, net.b.relu(ssf(net, 'bn', norm))];
     };
     expect(names(merge(...build()).module)).toEqual(['conv2d', 'batch_norm', 'relu']);
-    expect(names(merge(...build(), 'free').module)).toEqual(['conv2d', 'relu']);
   });
 });
 

@@ -39,9 +39,9 @@ interface Place {
 }
 
 /**
- * Only through values that nothing else reads; otherwise they would be computed twice. With `keep`, only what an adapter added moves.
+ * Only through values that nothing else reads; otherwise they would be computed twice. Only what an adapter added moves.
  */
-export function absorb(module: Module, func: Func, layout: 'keep' | 'free'): Func {
+export function absorb(module: Module, func: Func): Func {
   const readers = users(func);
   const results = new Set(rootsOf(func));
   /** New values that several read. */
@@ -57,7 +57,7 @@ export function absorb(module: Module, func: Func, layout: 'keep' | 'free'): Fun
     },
   };
   const image = rewriteValues(rootsOf(func), (v, inputs) => {
-    const change = layout === 'free' || isAdapters(v) ? changeOf(v, inputs) : undefined;
+    const change = isAdapters(v) ? changeOf(v, inputs) : undefined;
     const made = change ? settle(place, change.x, change.change) : undefined;
     const value = made ?? withInputs(v, inputs);
     if (readers.get(v)!.length > 1 || results.has(v)) shared.add(value);

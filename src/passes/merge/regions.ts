@@ -54,7 +54,7 @@ export function fixedAnchors(order: readonly Value[], results: readonly Value[])
 }
 
 /**
- * Operators between layers that are the model's own: with `layout: keep` a form ends at them, so that they stay where the layout has them
+ * Operators between layers that are the model's own: a form ends at them, so that they stay where the layout has them
  * and an adapter merges on its side of them. Layers, their joined and cut rows, and changes of layout are none.
  */
 export function ownSteps(values: Iterable<Value>): Set<Value> {
@@ -73,7 +73,6 @@ export function solve(
   roots: Iterable<Value>,
   fixed: ReadonlySet<Value>,
   cuts: Iterable<Value>,
-  layout: 'keep' | 'free',
   closed: ReadonlySet<Value>,
 ): Solution {
   const anchors = new Set([...fixed, ...cuts]);
@@ -131,8 +130,8 @@ export function solve(
     );
     const scope: Scope = {
       b,
-      compose: layout === 'free',
-      norms: layout === 'free',
+      compose: false,
+      norms: false,
       isBase: readsBase,
       stop: (value, axis, reason) => {
         stops.set(below(value), reason);
@@ -143,7 +142,7 @@ export function solve(
       group: (v, axes) =>
         anchors.has(v) || ends.has(v) || closed.has(v) || v.op === 'input' ? apart(v) : groupOf(v, axes),
       // Of what the algebra made itself, an operand that is broadcast, no site is known.
-      mixes: (v) => layout === 'free' || isAdapters(v) || v.about?.site === undefined,
+      mixes: (v) => isAdapters(v) || v.about?.site === undefined,
       form: (v, axis) => (anchors.has(v) || ends.has(v) || v.op === 'input' ? plain(v, axis) : formOf(v, axis)),
     };
     // `wanted` grows while it is walked; a set's iteration meets what is added.

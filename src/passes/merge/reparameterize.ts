@@ -2,7 +2,7 @@
  * Merging: affine regions that hold an adapter become the layers that they are equal to. The operators that are left are those of the
  * model without adapters; the new weights are expressions of parameters, which `split` moves to `prepare`.
  *
- * Nothing here knows a method. Regions without adapters are left alone unless the layout is free.
+ * Nothing here knows a method. Regions without adapters are left alone.
  */
 
 import { adaptersOf, isAdapters, ownedBy } from '../../ir/about.js';
@@ -25,9 +25,7 @@ import { below, fixedAnchors, ownSteps, type Solution, solve } from './regions.j
 export const reparameterize: Pass = {
   name: 'reparameterize',
   doc: 'Affine regions that hold adapters become the layers that they are equal to.',
-  run: overFunc((func, module, ctx) =>
-    ctx.adapters === 'factored' ? func : merge(absorb(module, func, ctx.layout), ctx),
-  ),
+  run: overFunc((func, module, ctx) => (ctx.adapters === 'factored' ? func : merge(absorb(module, func), ctx))),
 };
 
 /** What a choice may ask. */
@@ -56,9 +54,9 @@ function merge(func: Func, given: PassContext): Func {
   const ctx: Choosing = { ...given, costs: new Costs(order.filter(dependsOnInput), results, given.device) };
 
   const closed = closedSteps(interner, order, fixed, ctx);
-  const first = solve(b, fixed, fixed, [], ctx.layout, closed);
+  const first = solve(b, fixed, fixed, [], closed);
   const cuts = chooseCuts(interner, order, first, closed, ctx);
-  const solution = cuts.size > 0 ? solve(b, fixed, fixed, cuts, ctx.layout, closed) : first;
+  const solution = cuts.size > 0 ? solve(b, fixed, fixed, cuts, closed) : first;
   const choices = chooseAll(interner, solution, ctx);
 
   for (const [anchor, choice] of choices) {
@@ -88,9 +86,8 @@ function closedSteps(
   ctx: Choosing,
 ): Set<Value> {
   const closed = new Set<Value>();
-  if (ctx.layout === 'free') return closed;
   for (const v of ownSteps(order)) closed.add(v);
-  const solved = (ends: ReadonlySet<Value>): Solution => solve(interner.build, fixed, fixed, [], ctx.layout, ends);
+  const solved = (ends: ReadonlySet<Value>): Solution => solve(interner.build, fixed, fixed, [], ends);
   const apart = solved(closed);
   const choices = chooseAll(interner, apart, ctx);
   const left = new Set<Value>();
@@ -135,7 +132,7 @@ function choose(interner: Interner, anchor: Value, s: Solution, ctx: Choosing): 
   const { form, axes } = s.forms.get(anchor)!;
   const stop = stopAt(s, anchor);
   const inner = stretch([anchor], stop);
-  if (ctx.layout === 'keep' && !inner.some(isTouched)) return asIs;
+  if (!inner.some(isTouched)) return asIs;
   const scoped = inner.find(isAdapters);
   const layer = inner.find(isLayer) ?? anchor;
   const foreign = (c: Value): boolean => !readsBase(c);
@@ -194,7 +191,7 @@ function chooseCuts(
   const regionsOf = new Map<Value, Set<Value>>();
   for (const anchor of s.forms.keys()) {
     const inner = stretch([anchor], stopAt(s, anchor));
-    if (ctx.layout === 'keep' && !inner.some(isTouched)) continue;
+    if (!inner.some(isTouched)) continue;
     for (const v of inner) {
       const source = below(v);
       if (v === anchor || (uses.get(v) ?? 0) < 2 || s.anchors.has(source) || s.ends.has(source)) continue;
@@ -282,7 +279,7 @@ function groupCost(
   closed: ReadonlySet<Value>,
   ctx: Choosing,
 ): number {
-  const local = solve(interner.build, roots, s.anchors, cuts, ctx.layout, closed);
+  const local = solve(interner.build, roots, s.anchors, cuts, closed);
   const counted = new Map<Value, number>();
   for (const anchor of local.forms.keys()) {
     const { value } = choose(interner, anchor, local, ctx);
