@@ -1,8 +1,8 @@
 /** Making values, and walking and rewriting the graph they form. Everything is iterative: graphs are deep. */
 
-import { wrongShape } from './batch.js';
+import { hasBatch, wrongShape } from './batch.js';
 import { ShapeError } from './ops/errors.js';
-import { inferType } from './ops/index.js';
+import { inferType, OPS } from './ops/index.js';
 import { showShape } from './ops/shapes.js';
 import type { About, DType, Func, OpAttrs, OpName, Param, TensorType, Value } from './types.js';
 
@@ -15,7 +15,9 @@ export const valuesMade = (): number => next;
 
 function value(op: OpName, inputs: readonly Value[], attrs: object, type: TensorType, about?: About): Value {
   const kept = about && Object.keys(about).length > 0 && !isNumber({ op, attrs }) ? { about } : {};
-  return { id: next++, op, inputs, attrs, type, ...kept } as Value;
+  const needsInput = OPS[op].traits.known === 'call' || inputs.some((x) => x.needsInput);
+  const needsBatch = op === 'batch_size' || hasBatch(type.shape) || inputs.some((x) => x.needsBatch);
+  return { id: next++, op, inputs, attrs, type, needsInput, needsBatch, ...kept } as Value;
 }
 
 /** Whether it is a number, of type f32: nobody's, wherever it is used. */

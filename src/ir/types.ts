@@ -195,6 +195,10 @@ export interface ValueOf<O extends OpName> {
   readonly inputs: readonly Value[];
   readonly attrs: OpAttrs[O];
   readonly type: TensorType;
+  /** Whether it needs an argument of its function, or their number: it is not computed from parameters alone. */
+  readonly needsInput: boolean;
+  /** Whether it, or a value that it is computed from, is another for another number of samples. */
+  readonly needsBatch: boolean;
   readonly about?: About;
 }
 

@@ -191,7 +191,7 @@ class Writer {
   }
 }
 
-/** Variants of a kernel share functions. */
+/** Variants of a kernel share functions, which never change: each is written once. */
 const TEXTS = new WeakMap<KernelFunction, string>();
 
 function functionText(f: KernelFunction): string {

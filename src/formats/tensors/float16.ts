@@ -2,14 +2,16 @@
 
 import { fromHalf, toHalf } from '../../ir/run/half.js';
 
-let halves: Float32Array | undefined;
+/** How many there are. */
+const HALVES = 1 << 16;
 
 /** binary16 bits -> f32, exactly. */
 export function fromHalves(bits: Uint16Array): Float32Array {
-  // Every bit pattern's value: looked up rather than worked out for each element.
-  halves ??= Float32Array.from({ length: 65536 }, (_, i) => fromHalf(i));
+  if (bits.length <= HALVES) return Float32Array.from(bits, fromHalf);
+  // Of many, every bit pattern's value is looked up rather than worked out for each element.
+  const values = Float32Array.from({ length: HALVES }, (_, i) => fromHalf(i));
   const out = new Float32Array(bits.length);
-  for (let i = 0; i < bits.length; i++) out[i] = halves[bits[i]!]!;
+  for (let i = 0; i < bits.length; i++) out[i] = values[bits[i]!]!;
   return out;
 }
 
@@ -20,9 +22,6 @@ export function fromBfloat(bits: Uint16Array): Float32Array {
   return new Float32Array(out.buffer);
 }
 
-const float = new Float32Array(1);
-const word = new Uint32Array(float.buffer);
-
 /** f32 or f64 -> binary16 bits (f64 by way of f32), nearest, ties to even. */
 export function toHalves(values: ArrayLike<number>): Uint16Array {
   const out = new Uint16Array(values.length);
@@ -32,6 +31,8 @@ export function toHalves(values: ArrayLike<number>): Uint16Array {
 
 /** f32 or f64 -> bfloat16 bits (f64 by way of f32), nearest, ties to even. */
 export function toBfloat(values: ArrayLike<number>): Uint16Array {
+  const float = new Float32Array(1);
+  const word = new Uint32Array(float.buffer);
   const out = new Uint16Array(values.length);
   for (let i = 0; i < values.length; i++) {
     float[0] = values[i]!;

@@ -33,6 +33,7 @@ export function segments(before: readonly number[], after: readonly number[]): S
   return made;
 }
 
+/** What is said of a value follows from the value alone, which never changes: it is found once, whoever asks. */
 const known = new WeakMap<Value, ReadonlySet<number>>();
 
 /** The channels' axes of a value that depends on the input, ascending. */

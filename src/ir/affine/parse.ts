@@ -1,7 +1,6 @@
 /** Reads what parameters alone compute as a structured matrix, a diagonal or a shift. */
 
 import type { Builder } from '../ops/builder.js';
-import { traitsOf } from '../ops/index.js';
 import { sameShape } from '../ops/shapes.js';
 import type { Value } from '../types.js';
 import {
@@ -19,27 +18,8 @@ import {
   withSource,
 } from './matrix.js';
 
-const fromInput = new WeakMap<Value, boolean>();
-
 /** Whether the value needs an argument of its function, or their number, so that it is not computed from parameters alone. */
-export function dependsOnInput(value: Value): boolean {
-  const stack = [value];
-  while (stack.length > 0) {
-    const v = stack.at(-1)!;
-    if (fromInput.has(v)) {
-      stack.pop();
-      continue;
-    }
-    const open = v.inputs.filter((x) => !fromInput.has(x));
-    if (traitsOf(v).known === 'call' || v.inputs.some((x) => fromInput.get(x))) fromInput.set(v, true);
-    else if (open.length > 0) {
-      stack.push(...open);
-      continue;
-    } else fromInput.set(v, false);
-    stack.pop();
-  }
-  return fromInput.get(value) ?? false;
-}
+export const dependsOnInput = (value: Value): boolean => value.needsInput;
 
 /** How a constant of parameters lies over a value of shape `shape`, seen along `axis`. */
 export type Factor =
@@ -60,7 +40,10 @@ export function factorOf(b: Builder, value: Value, shape: readonly number[], axi
   return { kind: 'full', value: b.reshape(core, rank) };
 }
 
-/** What was read with a builder, by value and levels: a value that is used twice on every level is not read 2^levels times. */
+/**
+ * What was read with a builder, by value and levels: a value that is used twice on every level is not read 2^levels times. It ends with the
+ * builder.
+ */
 const known = new WeakMap<Builder, Map<string, Matrix>>();
 
 /**

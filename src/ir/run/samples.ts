@@ -1,6 +1,6 @@
 /** A function for a number of samples: every multiple of the batch becomes a number. How the interpreter, which computes on numbers, runs one. */
 import { hasBatch, isBatch, shapeAt, showSize, sizeAt } from '../batch.js';
-import { constant, input, make, mapRoots, postorder, rewriteValues, rootsOf } from '../graph.js';
+import { constant, input, make, mapRoots, rewriteValues, rootsOf } from '../graph.js';
 import type { Func, Module, OpAttrs, OpName, TensorType, Value } from '../types.js';
 
 const typeAt = ({ dtype, shape }: TensorType, samples: number): TensorType => ({
@@ -18,18 +18,8 @@ function attrsAt<O extends OpName>(attrs: OpAttrs[O], samples: number): OpAttrs[
   };
 }
 
-const varies = (v: Value): boolean => v.op === 'batch_size' || hasBatch(v.type.shape);
-
-const known = new WeakMap<Value, boolean>();
-
 /** Whether the value, or one that it is computed from, is another for another number of samples. */
-export function dependsOnBatch(value: Value): boolean {
-  const open = (v: Value): readonly Value[] => (known.has(v) ? [] : v.inputs);
-  for (const v of postorder([value], open)) {
-    if (!known.has(v)) known.set(v, varies(v) || v.inputs.some((x) => known.get(x)));
-  }
-  return known.get(value)!;
-}
+export const dependsOnBatch = (value: Value): boolean => value.needsBatch;
 
 /** Whether the function's values depend on how many samples it is called with. */
 export const hasSamples = (func: Func): boolean => [...func.inputs, ...rootsOf(func)].some(dependsOnBatch);

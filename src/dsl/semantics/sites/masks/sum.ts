@@ -5,7 +5,7 @@ import type { Span } from '../../../ast.js';
 import type { ArgVal } from '../../evaluate/engine.js';
 import { type LayerSite, tensorVal, type Val } from '../../evaluate/values.js';
 import { trace } from '../adapters/call.js';
-import { linearPart, mergedOf, adaptersUpTo, stopSilently, untouched } from '../adapters/merged.js';
+import { adaptersUpTo, linearPart, mergedOf, stopSilently, untouched } from '../adapters/merged.js';
 import type { MaskedSum, Tracer } from '../memo.js';
 import { frameOf } from '../modules/call.js';
 import { oneTensor, runLayer } from '../modules/layer.js';
