@@ -9,6 +9,7 @@ import { convert, splat } from './kernel/expr.js';
 import type { Buffer, Condition, Expr } from './kernel/types.js';
 import type { Ends } from './kernel.js';
 import { constIndex, dependsOn, type Index, mod, reshaped, shift } from './read/indexing.js';
+import { reversed } from './read/layout.js';
 import type { Reader } from './read/reader.js';
 
 type Forward<O extends OpName> = (v: ValueOf<O>, coords: readonly Index[], guards: Condition[]) => readonly Index[];
@@ -31,6 +32,7 @@ const FORWARD: { readonly [O in OpsWith<'moves', 'once'>]: Forward<O> } = {
     });
     return to;
   },
+  reverse: (v, coords) => reversed(v, coords),
 };
 
 export const movesForward = (v: Value): v is Extract<Value, { op: keyof typeof FORWARD }> =>

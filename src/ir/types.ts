@@ -121,11 +121,15 @@ export interface OpAttrs {
   maximum: NoAttrs;
   minimum: NoAttrs;
   mod: NoAttrs;
+  floor_div: NoAttrs;
   lt: NoAttrs;
   le: NoAttrs;
   eq: NoAttrs;
   and: NoAttrs;
   or: NoAttrs;
+  xor: NoAttrs;
+  shift_left: NoAttrs;
+  shift_right: NoAttrs;
   /** (condition: bool, then, else), broadcasting. */
   select: NoAttrs;
 
@@ -141,6 +145,7 @@ export interface OpAttrs {
   pad: { readonly low: readonly number[]; readonly high: readonly number[]; readonly value: number };
   /** Circular shift, torch.roll's sign: element i goes to i + shift. */
   roll: { readonly shifts: readonly number[]; readonly axes: readonly number[] };
+  reverse: { readonly axes: readonly number[] };
   /** (x, indices: i32 or u32): result shape = x.shape[..axis] + indices.shape + x.shape[axis+1..]. */
   gather: { readonly axis: number };
 
@@ -152,6 +157,18 @@ export interface OpAttrs {
   argmax: { readonly axis: number };
   /** The k largest along the last axis, descending, ties by index; aux `indices` (i32). */
   top_k: { readonly k: number };
+
+  // Sorting, and sums in sorted order
+  /** (x: i32 or u32): i32, along the last axis, stable. */
+  argsort: NoAttrs;
+  /** (x, order: i32): sorted runs of `run` become sorted runs of twice as many. */
+  merge_order: { readonly run: number };
+  /** (sorted [n], values): i32 of the values' shape. */
+  searchsorted: { readonly right: boolean };
+  /** (x, starts: i32 [segments + 1]) */
+  segment_sum: { readonly axis: number };
+  /** (updates, indices: i32 or u32): the axes of the indices, from `axis` on, become one of `size`. */
+  scatter_add: { readonly axis: number; readonly size: number };
 
   // Contractions
   /** (a [..., m, k], b [..., k, n]) with broadcast leading axes. */
@@ -165,6 +182,10 @@ export interface OpAttrs {
     readonly dilation: readonly [number, number];
     readonly groups: number;
   };
+  /** (x [b, in, h, w], weight [in, out/groups, kh, kw], bias? [out]) */
+  conv2d_transpose: OpAttrs['conv2d'] & { readonly output_padding: readonly [number, number] };
+  /** (x [b, in, h, w], dy [b, out, oh, ow]): [out, in/groups, kh, kw] for the kernel's size. */
+  conv2d_weight: OpAttrs['conv2d'] & { readonly kernel: readonly [number, number] };
   /** (a [m, n], b [p, q]): [mp, nq], the first factor indexes the slow axis. */
   kron: NoAttrs;
 

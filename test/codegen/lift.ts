@@ -20,9 +20,16 @@ export interface Lifted {
 }
 
 /** Operators that work along axes from the first: their first axis and the batch become one. */
-const JOINED: ReadonlySet<OpName> = new Set(['conv2d', 'attention', 'batch_norm', 'group_norm', 'resize']);
+const JOINED: ReadonlySet<OpName> = new Set([
+  'conv2d',
+  'conv2d_transpose',
+  'attention',
+  'batch_norm',
+  'group_norm',
+  'resize',
+]);
 /** Operands of these that only some rule could lift. */
-const ALONE: ReadonlySet<OpName> = new Set(['kron', 'solve', 'batch_size', 'random_bits']);
+const ALONE: ReadonlySet<OpName> = new Set(['kron', 'conv2d_weight', 'solve', 'batch_size', 'random_bits']);
 
 /** The same model over `samples` samples; undefined where an operator has no rule here, or nothing depends on an input. */
 export function lifted(model: Model, results: readonly Value[], samples: number, seed = 1): Lifted | undefined {
@@ -149,6 +156,23 @@ function rule(v: Value, operands: readonly Operand[]): Value | undefined {
       );
     case 'gather':
       return operands[1]!.lifted ? undefined : build.gather(x, operands[1]!.image, v.attrs.axis + 1);
+    case 'reverse':
+      return build.reverse(
+        x,
+        v.attrs.axes.map((a) => a + 1),
+      );
+    case 'argsort':
+      return build.argsort(x);
+    case 'merge_order':
+      return build.mergeOrder(repeated(only), repeated(operands[1]!), v.attrs.run);
+    case 'searchsorted':
+      return only.lifted ? undefined : make(v.op, [only.image, operands[1]!.image], v.attrs);
+    case 'segment_sum':
+      return operands[1]!.lifted ? undefined : build.segmentSum(x, operands[1]!.image, v.attrs.axis + 1);
+    case 'scatter_add': {
+      const { axis, size } = v.attrs;
+      return operands[1]!.lifted ? undefined : build.scatterAdd(x, operands[1]!.image, axis + 1, size);
+    }
     case 'reduce_sum':
     case 'reduce_mean':
     case 'reduce_max':

@@ -79,6 +79,52 @@ const conv =
   (m) =>
     m.op('conv2d', [m.input(x), m.param(w), m.param([w[0]!])], { stride, padding, dilation, groups });
 
+type Two = [number, number];
+
+const transposed =
+  (
+    x: readonly number[],
+    w: readonly number[],
+    stride: Two,
+    padding: [number, number, number, number],
+    output_padding: Two,
+    dilation: Two,
+    groups: number,
+  ): Case =>
+  (m) => {
+    const attrs = { stride, padding, output_padding, dilation, groups };
+    return m.op('conv2d_transpose', [m.input(x), m.param(w), m.param([w[1]! * groups])], attrs);
+  };
+
+const toWeight =
+  (
+    x: readonly number[],
+    dy: readonly number[],
+    stride: Two,
+    padding: [number, number, number, number],
+    dilation: Two,
+    groups: number,
+    kernel: Two,
+  ): Case =>
+  (m) =>
+    m.op('conv2d_weight', [m.input(x), m.input(dy)], { stride, padding, dilation, groups, kernel });
+
+/** Whole numbers at the ends of what there is. */
+export const EXTREMES = Int32Array.of(2147483647, -2147483648, -1, 0, 1, 7, -7, 65536);
+
+const whole = (...numbers: readonly number[]): Tensor => tensor([numbers.length], Int32Array.from(numbers), 'i32');
+const sorted = whole(-8, -3, -3, 0, 4, 9);
+const starts = whole;
+/** Places below 5, some of them never, some often. */
+const places = (...shape: readonly number[]): Tensor => {
+  const n = shape.reduce((a, b) => a * b, 1);
+  return tensor(
+    shape,
+    Int32Array.from({ length: n }, (_, i) => (i * i + 3) % 5),
+    'i32',
+  );
+};
+
 /** Any u32, unlike the numbers of `randomTensor`. */
 const randomKey = (m: Model): Value => m.input([2], 'u32', tensor([2], Uint32Array.of(0x9e3779b9, 0xfedcba98), 'u32'));
 
@@ -155,11 +201,15 @@ export const CASES: { readonly [O in Exclude<OpName, 'solve'>]: readonly Case[] 
   maximum: [binary('maximum'), integers('maximum')],
   minimum: [binary('minimum'), integers('minimum')],
   mod: [binary('mod', positive)],
+  floor_div: [integers('floor_div')],
   lt: [binary('lt'), integers('lt')],
   le: [binary('le'), integers('le')],
   eq: [binary('eq'), integers('eq')],
   and: [logic('and')],
   or: [logic('or')],
+  xor: [logic('xor'), integers('xor')],
+  shift_left: [integers('shift_left')],
+  shift_right: [integers('shift_right')],
   select: [
     (m) => m.op('select', [m.input([2, 4], 'bool'), m.input([2, 4]), m.input([4])], {}),
     (m) => m.op('select', [m.input([3, 1], 'bool'), m.input([5]), m.input([3, 5])], {}),
@@ -198,6 +248,49 @@ export const CASES: { readonly [O in Exclude<OpName, 'solve'>]: readonly Case[] 
     (m) => m.op('gather', [m.input([5, 8]), m.param([3], tensor([3], Int32Array.of(4, 0, 2), 'i32'))], { axis: 0 }),
     (m) =>
       m.op('gather', [m.input([2, 5]), m.param([2, 2], tensor([2, 2], Int32Array.of(4, 0, 2, 1), 'i32'))], { axis: 1 }),
+  ],
+  reverse: [
+    (m) => m.op('reverse', [m.input([4, 8])], { axes: [0] }),
+    (m) => m.op('reverse', [m.input([4, 8])], { axes: [1, 0] }),
+    (m) => m.op('reverse', [m.input([2, 5, 3], 'i32')], { axes: [1, 2] }),
+    // Where a product stores its rows.
+    (m) => m.op('reverse', [build.matmul(m.input([5, 8]), m.param([8, 12]))], { axes: [0] }),
+    (m) => m.op('reverse', [build.matmul(m.input([5, 8]), m.param([8, 7]))], { axes: [1] }),
+  ],
+  argsort: [
+    (m) => m.op('argsort', [m.input([40], 'i32')], {}),
+    (m) => m.op('argsort', [m.input([3, 17], 'u32')], {}),
+    (m) => m.op('argsort', [m.input([2, 1], 'i32')], {}),
+    (m) => m.op('argsort', [m.input([8], 'i32', tensor([8], EXTREMES, 'i32'))], {}),
+  ],
+  merge_order: [
+    (m) =>
+      m.op('merge_order', [m.input([2, 9], 'i32'), m.op('iota', [], { axis: 1, dtype: 'i32', shape: [2, 9] })], {
+        run: 1,
+      }),
+    (m) => {
+      const x = m.input([5, 12], 'i32');
+      const one = m.op('iota', [], { axis: 1, dtype: 'i32', shape: [5, 12] });
+      return build.mergeOrder(x, build.mergeOrder(x, build.mergeOrder(x, one, 1), 2), 4);
+    },
+  ],
+  searchsorted: [false, true].flatMap((right) => [
+    (m: Model) => m.op('searchsorted', [m.param([6], sorted), m.input([3, 5], 'i32')], { right }),
+    (m: Model) => m.op('searchsorted', [m.param([6], sorted), m.input([8], 'i32')], { right }),
+  ]),
+  segment_sum: [
+    (m) => m.op('segment_sum', [m.input([2, 9, 8]), m.param([5], starts(0, 4, 4, 5, 9))], { axis: 1 }),
+    (m) => m.op('segment_sum', [m.input([2, 9]), m.param([5], starts(0, 4, 4, 5, 9))], { axis: 1 }),
+    (m) => m.op('segment_sum', [m.input([7, 3]), m.param([3], starts(0, 1, 7))], { axis: 0 }),
+    (m) => m.op('segment_sum', [m.input([4, 5]), m.param([2], starts(0, 5))], { axis: 1 }),
+  ],
+  scatter_add: [
+    (m) => m.op('scatter_add', [m.input([2, 9, 8]), m.input([9], 'u32')], { axis: 1, size: 12 }),
+    (m) => m.op('scatter_add', [m.input([2, 6, 3]), m.param([2, 6], places(2, 6))], { axis: 0, size: 5 }),
+    (m) => m.op('scatter_add', [m.input([20]), m.param([20], places(20))], { axis: 0, size: 5 }),
+    (m) => m.op('scatter_add', [m.input([4]), m.param([], places())], { axis: 0, size: 4 }),
+    // As a gather is transposed: the sum, with the rest of the step.
+    (m) => build.mul(build.scatterAdd(build.gelu(m.input([7, 8])), m.param([7], places(7)), 0, 9), 2),
   ],
   reduce_sum: [
     (m) => m.op('reduce_sum', [m.input([3, 40])], { axes: [1], keep: true }),
@@ -259,6 +352,18 @@ export const CASES: { readonly [O in Exclude<OpName, 'solve'>]: readonly Case[] 
     conv([1, 8, 2, 2], [16, 4, 3, 3], [1, 1], [1, 1, 1, 1], [1, 1], 2),
     conv([1, 6, 2, 3], [4, 3, 1, 1], [1, 1], [0, 0, 0, 0], [1, 1], 2),
     conv([1, 3, 14, 14], [4, 3, 7, 7], [7, 7], [0, 0, 0, 0], [1, 1], 1),
+  ],
+  conv2d_transpose: [
+    transposed([1, 4, 3, 3], [4, 6, 3, 3], [1, 1], [1, 1, 1, 1], [0, 0], [1, 1], 1),
+    transposed([2, 4, 3, 2], [4, 4, 3, 3], [2, 2], [1, 1, 1, 1], [1, 1], [1, 1], 1),
+    transposed([1, 4, 2, 3], [4, 2, 3, 2], [2, 3], [1, 0, 1, 0], [1, 0], [1, 1], 2),
+    transposed([1, 2, 3, 3], [2, 2, 3, 2], [2, 1], [3, 2, 0, 1], [0, 0], [3, 2], 1),
+  ],
+  conv2d_weight: [
+    toWeight([2, 3, 6, 5], [2, 4, 6, 5], [1, 1], [1, 1, 1, 1], [1, 1], 1, [3, 3]),
+    toWeight([3, 4, 7, 6], [3, 6, 4, 4], [2, 1], [1, 0, 1, 0], [1, 2], 2, [3, 2]),
+    toWeight([2, 3, 5, 5], [2, 3, 3, 3], [2, 2], [1, 1, 1, 1], [1, 1], 3, [3, 3]),
+    toWeight([1, 3, 8, 8], [1, 8, 2, 2], [4, 4], [0, 0, 0, 0], [1, 1], 1, [4, 4]),
   ],
   kron: [
     (m) => m.op('kron', [m.input([2, 3]), m.input([4, 4])], {}),

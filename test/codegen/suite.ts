@@ -11,6 +11,7 @@ import { CASES, TOLERANCE } from './operators.js';
 import { randomPrograms } from './random-programs.js';
 import { SEVERAL } from './several.js';
 import { TINY, vit } from './vit.js';
+import { WHOLE } from './whole.js';
 
 /** The software drivers that tests know; each has test files of its own. */
 export type Driver = 'lavapipe' | 'swiftshader';
@@ -68,6 +69,14 @@ export async function operatorSuite(driver: Driver): Promise<void> {
       const { model, results: all, expected } = lifted(m, results, 3)!;
       await agrees(run, model, all, { choices: choicesOn(driver), expected });
     });
+
+    it.each(WHOLE.map(({ name, make }) => [name, make] as const))(
+      'whole numbers and truth: %s',
+      async (_name, make) => {
+        const m = new Model(1);
+        await agrees(run, m, make(m), { tolerance: 1e-12, choices: choicesOn(driver) });
+      },
+    );
 
     for (const op of OP_NAMES) {
       if (op === 'solve') continue;

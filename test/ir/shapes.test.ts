@@ -37,8 +37,18 @@ const arithmetic: Rule = {
 };
 const comparison: Rule = { ...arithmetic, fits: [['bool[2,3]', [f32('a', 2, 3), f32('b', 3)], {}]] };
 const logical: Rule = {
-  fits: [['bool[2,3]', [bool('a', 2, 1), bool('b', 3)], {}]],
-  refused: [['f32[2] is given where a bool is wanted', [0], [f32('a', 2), bool('b', 2)], {}]],
+  fits: [
+    ['bool[2,3]', [bool('a', 2, 1), bool('b', 3)], {}],
+    ['i32[2,3]', [i32('a', 2, 1), i32('b', 3)], {}],
+  ],
+  refused: [
+    ['f32[2] is given where a bool or bits (i32, u32) is wanted', [0], [f32('a', 2), bool('b', 2)], {}],
+    ['i32[2] and bool[2] have different element types', [0, 1], [i32('a', 2), bool('b', 2)], {}],
+  ],
+};
+const integral: Rule = {
+  fits: [['i32[2,3]', [i32('a', 2, 1), i32('b', 3)], {}]],
+  refused: [['f32[2] is given where a whole number is wanted', [0], [f32('a', 2), f32('b', 2)], {}]],
 };
 const reducing: Rule = {
   fits: [
@@ -119,8 +129,11 @@ const RULES: { readonly [O in OpName]: Rule } = {
     refused: [['i32[2] is given where a floating-point tensor is wanted', [0], [i32('x', 2)], { form: 'none' }]],
   },
   not: {
-    fits: [['bool[2]', [bool('x', 2)], {}]],
-    refused: [['f32[2] is given where a bool is wanted', [0], [f32('x', 2)], {}]],
+    fits: [
+      ['bool[2]', [bool('x', 2)], {}],
+      ['i32[2]', [i32('x', 2)], {}],
+    ],
+    refused: [['f32[2] is given where a bool or bits (i32, u32) is wanted', [0], [f32('x', 2)], {}]],
   },
   cast: {
     fits: [['bool[2]', [f32('x', 2)], { dtype: 'bool' }]],
@@ -148,6 +161,10 @@ const RULES: { readonly [O in OpName]: Rule } = {
   eq: comparison,
   and: logical,
   or: logical,
+  xor: logical,
+  shift_left: integral,
+  shift_right: integral,
+  floor_div: integral,
   select: {
     fits: [['i32[2,3]', [bool('c', 2, 1), i32('a', 3), i32('b')], {}]],
     refused: [
@@ -209,6 +226,70 @@ const RULES: { readonly [O in OpName]: Rule } = {
     refused: [
       ['the indices are f32, where i32 or u32 is wanted', [1], [f32('x', 2), f32('i', 2)], { axis: 0 }],
       ['axis 1 is outside [2]', [0], [f32('x', 2), i32('i', 2)], { axis: 1 }],
+    ],
+  },
+  reverse: {
+    fits: [['f32[2,3]', [f32('x', 2, 3)], { axes: [1, 0] }]],
+    refused: [
+      ['axis 2 is outside [2, 3]', [0], [f32('x', 2, 3)], { axes: [2] }],
+      ['axes [1, 1] repeat', [], [f32('x', 2, 3)], { axes: [1, 1] }],
+      [`axis 0 of [b, 3] is the batch, which may be 1`, [0], [f32('x', BATCH, 3)], { axes: [0] }],
+    ],
+  },
+  argsort: {
+    fits: [['i32[2,3]', [i32('x', 2, 3)], {}]],
+    refused: [
+      ['f32[3] is given where i32 or u32 is wanted', [0], [f32('x', 3)], {}],
+      ['axis 0 of [b] is the batch, which may be 1', [0], [i32('x', BATCH)], {}],
+      ['a scalar has no last axis', [0], [i32('x')], {}],
+    ],
+  },
+  merge_order: {
+    fits: [['i32[2,3]', [i32('x', 2, 3), i32('o', 2, 3)], { run: 2 }]],
+    refused: [
+      ['x [3] and the order [4] differ', [0, 1], [i32('x', 3), i32('o', 4)], { run: 1 }],
+      ['the order is f32, where i32 is wanted', [1], [i32('x', 3), f32('o', 3)], { run: 1 }],
+      ['runs of 3 in 3 elements', [], [i32('x', 3), i32('o', 3)], { run: 3 }],
+    ],
+  },
+  searchsorted: {
+    fits: [['i32[2,4]', [i32('s', 3), i32('v', 2, 4)], { right: false }]],
+    refused: [
+      [
+        'what is searched has shape [3, 2], where 1 axes are wanted',
+        [0],
+        [i32('s', 3, 2), i32('v', 2)],
+        { right: true },
+      ],
+      ['f32[3] is given where i32 or u32 is wanted', [0], [f32('s', 3), f32('v', 2)], { right: true }],
+    ],
+  },
+  segment_sum: {
+    fits: [['f32[2,4,3]', [f32('x', 2, 7, 3), i32('s', 5)], { axis: 1 }]],
+    refused: [
+      ['[1] starts are no segments', [1], [f32('x', 7), i32('s', 1)], { axis: 0 }],
+      ['the starts are f32, where i32 is wanted', [1], [f32('x', 7), f32('s', 3)], { axis: 0 }],
+      ['axis 0 of [b] is the batch, which may be 1', [0], [f32('x', BATCH), i32('s', 3)], { axis: 0 }],
+    ],
+  },
+  scatter_add: {
+    fits: [['f32[2,9,4]', [f32('x', 2, 5, 6, 4), i32('i', 5, 6)], { axis: 1, size: 9 }]],
+    refused: [
+      [
+        'i32[5] is given where a floating-point tensor is wanted',
+        [0],
+        [i32('x', 5), i32('i', 5)],
+        { axis: 0, size: 3 },
+      ],
+      ['f32[5] is given where i32 or u32 is wanted', [1], [f32('x', 5), f32('i', 5)], { axis: 0, size: 3 }],
+      ['indices [5] do not stand at axis 1 of [5]', [0, 1], [f32('x', 5), i32('i', 5)], { axis: 1, size: 3 }],
+      [
+        'from axis 0 on, the updates [5] have other axes than the indices [4]',
+        [0, 1],
+        [f32('x', 5), i32('i', 4)],
+        { axis: 0, size: 3 },
+      ],
+      ['an axis of 0', [], [f32('x', 5), i32('i', 5)], { axis: 0, size: 0 }],
     ],
   },
   reduce_sum: reducing,
@@ -281,6 +362,64 @@ const RULES: { readonly [O in OpName]: Rule } = {
         [1],
         [f32('x', 1, 8, 8, 8), f32('w', 6, 2, 3, 3)],
         { ...conv, groups: 4 },
+      ],
+    ],
+  },
+  conv2d_transpose: {
+    fits: [
+      [
+        'f32[1,6,10,7]',
+        [f32('x', 1, 4, 5, 3), f32('w', 4, 3, 3, 2), f32('b', 6)],
+        { ...conv, groups: 2, stride: [2, 3], padding: [1, 1, 1, 0], output_padding: [1, 0] },
+      ],
+    ],
+    refused: [
+      [
+        'x [1, 4, 5, 3] has 4 channels and the weight [3, 2, 3, 3] takes 3',
+        [0, 1],
+        [f32('x', 1, 4, 5, 3), f32('w', 3, 2, 3, 3)],
+        { ...conv, output_padding: [0, 0] },
+      ],
+      [
+        'an output padding [2, 0] is not below the stride [2, 1]',
+        [],
+        [f32('x', 1, 4, 5, 3), f32('w', 4, 2, 3, 3)],
+        { ...conv, stride: [2, 1], output_padding: [2, 0] },
+      ],
+      [
+        'padding [3, 0, 4, 0] leaves nothing of 7x5',
+        [0, 1],
+        [f32('x', 1, 4, 5, 3), f32('w', 4, 2, 3, 3)],
+        { ...conv, padding: [3, 0, 4, 0], output_padding: [0, 0] },
+      ],
+    ],
+  },
+  conv2d_weight: {
+    fits: [
+      [
+        'f32[6,2,3,3]',
+        [f32('x', 2, 4, 8, 8), f32('dy', 2, 6, 4, 3)],
+        { ...conv, groups: 2, stride: [2, 3], padding: [1, 0, 0, 1], kernel: [3, 3] },
+      ],
+    ],
+    refused: [
+      [
+        'a 3x3 kernel makes 6x6 of [2, 4, 8, 8], and dy is [2, 6, 6, 5]',
+        [0, 1],
+        [f32('x', 2, 4, 8, 8), f32('dy', 2, 6, 6, 5)],
+        { ...conv, kernel: [3, 3] },
+      ],
+      [
+        'x [2, 4, 8, 8] and dy [3, 6, 6, 6] are not of the same samples',
+        [0, 1],
+        [f32('x', 2, 4, 8, 8), f32('dy', 3, 6, 6, 6)],
+        { ...conv, kernel: [3, 3] },
+      ],
+      [
+        '4 groups do not divide the 6 channels of [2, 6, 6, 6]',
+        [1],
+        [f32('x', 2, 4, 8, 8), f32('dy', 2, 6, 6, 6)],
+        { ...conv, groups: 4, kernel: [3, 3] },
       ],
     ],
   },

@@ -68,10 +68,20 @@ case("mod", {}, [a, b], torch.fmod(a, b), "the sign of the dividend")
 i, j = torch.tensor([[7, -7, 6, 0]]), torch.tensor([[2], [-3]])
 case("mod", {}, [i, j], torch.fmod(i, j), "integers")
 case("div", {}, [i, j], torch.div(i, j, rounding_mode="trunc"), "integers truncate")
+case("floor_div", {}, [i, j], torch.div(i, j, rounding_mode="floor"), "integers, downwards")
+bits = torch.tensor([0b1100, -1, 2**31 - 1, -(2**31)], dtype=torch.int32)
+case("and", {}, [bits, bits[:1]], bits & bits[:1], "bits")
+case("or", {}, [bits, bits[:1]], bits | bits[:1], "bits")
+case("xor", {}, [bits, bits.flip(0)], bits ^ bits.flip(0), "bits")
+case("not", {}, [bits], ~bits, "bits")
+shifts = torch.tensor([3, 31, 1, 4], dtype=torch.int32)
+case("shift_left", {}, [bits, shifts], bits << shifts)
+case("shift_right", {}, [bits, shifts], bits >> shifts, "the sign stays")
 case("eq", {}, [i, torch.tensor([7, 7, 6, 1])], i == torch.tensor([7, 7, 6, 1]))
 m, n = torch.tensor([[True], [False]]), torch.tensor([True, False])
 case("and", {}, [m, n], m & n)
 case("or", {}, [m, n], m | n)
+case("xor", {}, [m, n], m ^ n)
 case("select", {}, [m, a[0], b[0]], torch.where(m, a[0], b[0]))
 
 # Layout
@@ -84,6 +94,7 @@ case("slice", {"start": [0, 1, 1], "end": [2, 3, 3]}, [x], x[0:2, 1:3, 1:3])
 case("concat", {"axis": 1}, [x, x[:, :2] * 2], torch.cat([x, x[:, :2] * 2], 1))
 case("pad", {"low": [0, 1, 2], "high": [1, 0, 3], "value": 1.5}, [x], F.pad(x, (2, 3, 1, 0, 0, 1), value=1.5))
 case("roll", {"shifts": [-1, 5], "axes": [1, 2]}, [x], torch.roll(x, (-1, 5), (1, 2)))
+case("reverse", {"axes": [2, 0]}, [x], x.flip(2, 0))
 at = torch.tensor([[2, 0], [1, 1]])
 case("gather", {"axis": 1}, [x, at], x[:, at])
 case("gather", {"axis": 0}, [x, torch.tensor([1])], x[[1]])
@@ -100,6 +111,26 @@ values, indices = x.topk(3)
 case("top_k", {"k": 3}, [x], values, aux={"indices": indices})
 ties = torch.tensor([[2.0, 5.0, 5.0, 2.0, 5.0]])
 case("top_k", {"k": 4}, [ties], torch.tensor([[5.0, 5.0, 5.0, 2.0]]), "ties by index", {"indices": torch.tensor([[1, 2, 4, 0]])})
+
+# Sorting, and sums in sorted order
+keys = torch.tensor([[3, 1, 3, -2, 1, 0, 3], [5, 5, 5, 5, 5, 5, 5]])
+case("argsort", {}, [keys], keys.argsort(dim=-1, stable=True))
+order = torch.arange(7).repeat(2, 1)
+for run in [1, 2, 4]:
+    merged = torch.cat([p + keys[:, p : p + 2 * run].argsort(dim=-1, stable=True) for p in range(0, 7, 2 * run)], -1)
+    case("merge_order", {"run": run}, [keys, order], merged)
+    order = merged
+ascending, wanted = torch.tensor([-2, 0, 1, 1, 3, 3, 3]), torch.tensor([[-5, -2, 1], [2, 3, 9]])
+for right in [False, True]:
+    case("searchsorted", {"right": right}, [ascending, wanted], torch.searchsorted(ascending, wanted, right=right))
+x = rand(2, 7, 3)
+starts = torch.tensor([0, 0, 3, 4, 7, 7])
+sums = torch.segment_reduce(x.transpose(0, 1).contiguous(), "sum", lengths=starts.diff(), axis=0)
+case("segment_sum", {"axis": 1}, [x, starts], sums.transpose(0, 1))
+at = torch.tensor([4, 0, 4, 2, 0, 4, 1])
+case("scatter_add", {"axis": 1, "size": 6}, [x, at], torch.zeros(2, 6, 3).index_add(1, at, x))
+x, at = rand(2, 3, 4), torch.tensor([[3, 3, 0], [1, 3, 0]])
+case("scatter_add", {"axis": 0, "size": 4}, [x, at], torch.zeros(4, 4).index_add(0, at.flatten(), x.reshape(6, 4)), "two axes of indices")
 
 # Contractions
 a, b = rand(5, 7), rand(7, 6)
@@ -125,6 +156,38 @@ def conv(x, w, c, stride, padding, dilation, groups, note):
 conv(rand(2, 3, 8, 8), rand(4, 3, 4, 4), rand(4), [4, 4], [0, 0, 0, 0], [1, 1], 1, "patches")
 conv(rand(1, 4, 7, 6), rand(6, 2, 3, 2), rand(6), [2, 1], [1, 0, 2, 1], [1, 2], 2, "groups, dilation, uneven padding")
 conv(rand(2, 3, 5, 5), rand(3, 1, 3, 3), None, [1, 1], [1, 1, 1, 1], [1, 1], 3, "depthwise")
+
+
+
+def conv_transpose(x, w, c, stride, padding, put, dilation, groups, note):
+    """padding [top, left, bottom, right]: PyTorch has one for both sides, so what the two have alike is its and the rest is cut off."""
+    top, left, bottom, right = padding
+    y = F.conv_transpose2d(x, w, None, stride, 0, 0, groups, dilation)
+    y = F.pad(y, (-left, put[1] - right, -top, put[0] - bottom)) + (0 if c is None else c[:, None, None])
+    attrs = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups, "output_padding": put}
+    case("conv2d_transpose", attrs, [x, w] + ([] if c is None else [c]), y, note)
+    if top == bottom and left == right:
+        assert torch.allclose(y, F.conv_transpose2d(x, w, c, stride, (top, left), put, groups, dilation))
+
+
+conv_transpose(rand(2, 3, 4, 5), rand(3, 2, 3, 3), rand(2), [1, 1], [1, 1, 1, 1], [0, 0], [1, 1], 1, "as large as x")
+conv_transpose(rand(1, 4, 3, 4), rand(4, 3, 3, 2), rand(6), [2, 3], [1, 0, 1, 0], [1, 2], [1, 1], 2, "groups, sub-pixels")
+conv_transpose(rand(1, 2, 4, 4), rand(2, 3, 3, 3), None, [2, 1], [3, 2, 3, 2], [1, 0], [3, 2], 1, "dilation beside stride")
+conv_transpose(rand(1, 2, 3, 3), rand(2, 2, 2, 2), rand(2), [3, 2], [4, 0, 1, 3], [2, 1], [1, 1], 1, "uneven padding, more than a step")
+
+
+def conv_weight(x, w, stride, padding, dilation, groups, note):
+    w.requires_grad_()
+    y = F.conv2d(x, w, None, stride, padding[:2], dilation, groups)
+    dy = rand(*y.shape)
+    (dw,) = torch.autograd.grad(y, w, dy)
+    attrs = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups, "kernel": list(w.shape[2:])}
+    case("conv2d_weight", attrs, [x, dy], dw, note)
+
+
+conv_weight(rand(2, 3, 6, 5), rand(4, 3, 3, 3), [1, 1], [1, 1, 1, 1], [1, 1], 1, "")
+conv_weight(rand(3, 4, 7, 6), rand(6, 2, 3, 2), [2, 1], [1, 0, 1, 0], [1, 2], 2, "groups, dilation, stride")
+conv_weight(rand(2, 3, 5, 5), rand(3, 1, 3, 3), [2, 2], [1, 1, 1, 1], [1, 1], 3, "depthwise")
 
 # Composites
 x = rand(2, 3, 5)

@@ -115,6 +115,35 @@ function conv2d(v: Extract<Value, { op: 'conv2d' }>): Contraction {
   };
 }
 
+/** Rows are the outputs of a group, columns the places of the kernel, and the sum is over samples and places of dy. */
+function conv2dWeight(v: Extract<Value, { op: 'conv2d_weight' }>): Contraction {
+  const dy = v.inputs[1]!;
+  const [outs, perGroup, kernelH, kernelW] = v.type.shape as [number, number, number, number];
+  const [batch, , oh, ow] = dy.type.shape as [number, number, number, number];
+  const { groups } = v.attrs;
+  const m = outs / groups;
+  const places = (at: Index): [Index, Index, Index] => unflattenStored(at, [batch, oh, ow]) as [Index, Index, Index];
+  const output = (z: Index, row: Index): Index => (outs === 1 ? ZERO : sum(scale(z, m), row));
+  const window = (col: Index): [Index, Index, Index] =>
+    unflatten(col, [perGroup, kernelH, kernelW]) as [Index, Index, Index];
+  return {
+    batch: groups,
+    m,
+    n: perGroup * kernelH * kernelW,
+    k: batch * oh * ow,
+    a: (r, z, row, at) => {
+      const [b, y, x] = places(at);
+      return r.read(dy, [b, output(z, row), y, x]);
+    },
+    b: (r, z, at, col) => {
+      const [b, y, x] = places(at);
+      const [c, kh, kw] = window(col);
+      return readWindow(r, v, { b, c: sum(scale(z, perGroup), c), oh: y, ow: x, kh, kw });
+    },
+    result: (z, row, col) => [output(z, row), ...window(col)],
+  };
+}
+
 function contraction(v: Value): Contraction {
   switch (v.op) {
     case 'linear':
@@ -123,6 +152,8 @@ function contraction(v: Value): Contraction {
       return matmul(v);
     case 'conv2d':
       return conv2d(v);
+    case 'conv2d_weight':
+      return conv2dWeight(v);
     default:
       throw new Error(`${v.op} is no contraction`);
   }
@@ -132,7 +163,8 @@ function contraction(v: Value): Contraction {
 export function contractDomain(v: Value): { extent: number; units: readonly number[] } {
   const c = contraction(v);
   if (c.batch > 1) return { extent: c.batch, units: [1] };
-  const rows = v.op === 'conv2d' ? [v.type.shape[0]!, v.type.shape[2]!, v.type.shape[3]!] : v.type.shape.slice(0, -1);
+  const [first, , ...places] = v.type.shape as [number, number, ...number[]];
+  const rows = v.op === 'conv2d' ? [first, ...places] : v.op === 'conv2d_weight' ? [first] : v.type.shape.slice(0, -1);
   return { extent: c.m, units: rows.map((_, i) => sizeOf(rows.slice(i + 1))) };
 }
 

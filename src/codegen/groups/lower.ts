@@ -5,7 +5,7 @@
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { EspalierError } from '../../diagnostics/types.js';
 import { build } from '../../ir/build.js';
-import { make, rewriteFunc, withInputs } from '../../ir/graph.js';
+import { make, rewriteFunc, rootsOf, topological, withInputs } from '../../ir/graph.js';
 import { Interner } from '../../ir/intern.js';
 import type { OpDef } from '../../ir/ops/define.js';
 import { auxOf, isDeclared, OPS, traitsOf } from '../../ir/ops/index.js';
@@ -88,16 +88,22 @@ export interface LowerOptions extends SplitOptions {
   readonly prepares?: boolean;
 }
 
-/** An operator without a kernel is what it means; layouts are as kernels read them most easily. */
-function lowered(v: Value, inputs: readonly Value[], options: LowerOptions): Value {
-  if (isLowered(v)) {
+/** The function without operators that have no kernel: each is what it means, and so is what that is made of. */
+function decomposed(func: Func, options: LowerOptions): Func {
+  const plain = rewriteFunc(rewriteFunc(func, others), (v, inputs) => {
+    if (!isLowered(v)) return withInputs(v, inputs);
     const { decompose } = OPS[v.op] as unknown as OpDef<OpName>;
     if (!decompose) {
       const code = options.prepares ? 'ESP0610' : 'ESP0601';
       throw new EspalierError([diagnostic(code, { operator: v.op }, placeOf(v))]);
     }
     return decompose(build, inputs, v.attrs);
-  }
+  });
+  return topological(rootsOf(plain)).some(isLowered) ? decomposed(plain, options) : plain;
+}
+
+/** Layouts as kernels read them most easily. */
+function eased(v: Value, inputs: readonly Value[], options: SplitOptions): Value {
   if (v.op === 'concat') return concat(v, inputs);
   return v.op === 'slice' ? slice(v, inputs) : cutOutputs(withInputs(v, inputs), options);
 }
@@ -107,7 +113,7 @@ function lowered(v: Value, inputs: readonly Value[], options: LowerOptions): Val
  * @throws EspalierError (ESP0601, of weights ESP0610) for an operator that no kernel computes.
  */
 export function lower(func: Func, options: LowerOptions): Func {
-  const plain = rewriteFunc(rewriteFunc(func, others), (v, inputs) => lowered(v, inputs, options));
+  const plain = rewriteFunc(decomposed(func, options), (v, inputs) => eased(v, inputs, options));
   const merged = mergeEqual(splitSums(plain, options));
   // A value that is two results of the function is stored twice: the second time as a copy. So is a parameter that a state becomes.
   const seen = new Set<Value>();

@@ -4,6 +4,8 @@
  * kernels that there are: an axis of L terms becomes one of parts and one of their terms, in place, by index arithmetic. The order of additions
  * is fixed, so results repeat to the bit, and nothing needs an atomic.
  *
+ * The gradient of a convolution's weight is split by sample alone.
+ *
  * A sum over the batch is split by sample first: parts of samples lie in memory as samples do, and no part depends on how many there are.
  *
  * Not split: products whose weight is packed (its tiles are one matrix for all), convolutions (their sums are as long as a window), and
@@ -54,10 +56,14 @@ const RULES: { readonly [O in Anchored]: Rule<O> | null } = {
   linear: product,
   matmul: product,
   conv2d: null,
+  conv2d_weight: bySample,
   softmax: null,
   layer_norm: null,
   attention: null,
   top_k: null,
+  merge_order: null,
+  searchsorted: null,
+  segment_sum: null,
 };
 
 /** What a fold may be filled up with. */
@@ -205,6 +211,25 @@ function product(v: ValueOfOp<'linear' | 'matmul'>, { most, split: choose }: Cho
   const axes = [...partial.type.shape.keys()].slice(0, partial.type.shape.length - lead.length - 2);
   const whole = build.reshape(build.sum(partial, axes, false, v.about), v.type.shape, v.about);
   return v.op === 'linear' && v.inputs[2] ? build.add(whole, v.inputs[2], v.about) : whole;
+}
+
+/** The gradient of a convolution's weight: that of each sample, which is a group of its own, and the sum of these. */
+function bySample(v: ValueOfOp<'conv2d_weight'>, { most, split: choose }: Choice): Value | undefined {
+  const [x, dy] = v.inputs as readonly [Value, Value];
+  const batch = x.type.shape[0]!;
+  const samples = isBatch(batch) ? most * perSample(batch) : batch;
+  const { groups } = v.attrs;
+  const results = sizeOf(v.type.shape);
+  const rows = Math.ceil(v.type.shape[0]! / groups / ROWS) * groups;
+  const threads = rows * Math.ceil(sizeOf(v.type.shape.slice(1)) / 4);
+  const turns = sizeOf(dy.type.shape.slice(2));
+  if (!choose({ results, threads, turns, length: 1, unit: 1, samples, launches: 1 })) return undefined;
+  const joined = (t: Value): Value => {
+    const [, channels, ...places] = t.type.shape as [number, number, ...number[]];
+    return build.reshape(t, [1, batch * channels, ...places], v.about);
+  };
+  const each = build.conv2dWeight(joined(x), joined(dy), { ...v.attrs, groups: batch * groups }, v.about);
+  return build.sum(build.reshape(each, [batch, ...v.type.shape], v.about), [0], false, v.about);
 }
 
 /** The operands as matrices; undefined where the batch does not come to lie outermost in one. */

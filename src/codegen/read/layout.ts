@@ -1,5 +1,5 @@
 /** Layout operators as coordinates: where in the operand an element of the result comes from. */
-
+import type { ValueOf } from '../../ir/types.js';
 import {
   add,
   address,
@@ -25,6 +25,7 @@ import {
   laneForm,
   mod,
   reshaped,
+  scale,
   shift,
   substitute,
   unflatten,
@@ -61,6 +62,12 @@ const roll: InlineRule<'roll'> = (r, v, coords) => {
   });
   return r.read(v.inputs[0]!, from);
 };
+
+/** Where an element comes from, and where it goes. */
+export const reversed = (v: ValueOf<'reverse'>, coords: readonly Index[]): readonly Index[] =>
+  coords.map((c, i) => (v.attrs.axes.includes(i) ? shift(scale(c, -1), v.type.shape[i]! - 1) : c));
+
+const reverse: InlineRule<'reverse'> = (r, v, coords) => r.read(v.inputs[0]!, reversed(v, coords));
 
 const concat: InlineRule<'concat'> = (r, v, coords) => {
   const axis = v.attrs.axis;
@@ -158,7 +165,7 @@ const iota: InlineRule<'iota'> = (r, v, coords) => {
 };
 
 /** Coordinates and constants. */
-export const PLACES = { reshape, transpose, broadcast, slice, roll, pad, constant, iota };
+export const PLACES = { reshape, transpose, broadcast, slice, roll, reverse, pad, constant, iota };
 
 /** What chooses among buffers, or reads one to know where to read another. */
 export const CHOICES = { concat, gather };

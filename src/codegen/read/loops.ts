@@ -1,18 +1,32 @@
 /**
  * Operators that are computed by a loop at the place where they are read: convolutions with few terms a result (depthwise and narrow
- * groups, where a matrix product would mostly multiply padding), and top_k.
+ * groups, where a matrix product would mostly multiply padding), the gradients of their weights, and top_k.
  */
 import type { OpAttrs, Value } from '../../ir/types.js';
-import { address, all, binary, builtin, convert, eq, literal, lt, name, splat, U32, u32 } from '../kernel/expr.js';
+import {
+  address,
+  all,
+  binary,
+  builtin,
+  convert,
+  eq,
+  literal,
+  lt,
+  name,
+  size,
+  splat,
+  U32,
+  u32,
+} from '../kernel/expr.js';
 import type { Condition, Expr } from '../kernel/types.js';
 import { uniformCondition } from '../kernel/uses.js';
-import { div, type Index, scale, shift, sum, ZERO } from './indexing.js';
+import { div, type Index, scale, shift, sum, variable, ZERO } from './indexing.js';
 import { type Case, type InlineRule, type Reader, scalarOf, typeAt } from './reader.js';
 
-/** A convolution's input under its window, 0 in the padding. `c` counts over all channels. */
+/** A convolution's input, its first operand, under its window, 0 in the padding. `c` counts over all channels. */
 export function readWindow(
   r: Reader,
-  v: Extract<Value, { op: 'conv2d' }>,
+  v: Extract<Value, { op: 'conv2d' | 'conv2d_weight' }>,
   at: { b: Index; c: Index; oh: Index; ow: Index; kh: Index; kw: Index },
 ): Expr {
   const x = v.inputs[0]!;
@@ -53,6 +67,28 @@ const conv2d: InlineRule<'conv2d'> = (r, v, coords) => {
         const x = readWindow(r, v, { b, c: sum(scale(group, perGroup), c), oh, ow, kh, kw });
         const w = r.read(weight, [o, c, kh, kw]);
         r.b.assign(acc, builtin('fma', x, w, acc));
+      }),
+    ),
+  );
+  return acc;
+};
+
+/** The sum over samples and places, for weights of such convolutions. */
+const conv2d_weight: InlineRule<'conv2d_weight'> = (r, v, coords) => {
+  const [o, c, kh, kw] = coords as [Index, Index, Index, Index];
+  const dy = v.inputs[1]!;
+  const [outs, perGroup] = v.type.shape as [number, number];
+  const [batch, , height, width] = dy.type.shape as [number, number, number, number];
+  const group = div(o, outs / v.attrs.groups);
+  const type = typeAt('f32', r.isWide(coords));
+  const acc = r.b.var(r.b.fresh('v'), type, splat(r.constant(0, 'f32'), type.lanes));
+  const sample = r.b.fresh('n');
+  r.b.for(sample, u32(0), size(batch), 1, () =>
+    r.b.loop(height, (oh) =>
+      r.b.loop(width, (ow) => {
+        const b = variable(sample, batch);
+        const x = readWindow(r, v, { b, c: sum(scale(group, perGroup), c), oh, ow, kh, kw });
+        r.b.assign(acc, builtin('fma', x, r.read(dy, [b, o, oh, ow]), acc));
       }),
     ),
   );
@@ -102,10 +138,10 @@ const aux: InlineRule<'aux'> = (r, v, coords) => {
   return r.perLane(coords, (one) => selected(r, owner.inputs[0]!, one).index);
 };
 
-export const LOOPS = { conv2d, top_k, aux };
+export const LOOPS = { conv2d, conv2d_weight, top_k, aux };
 
 /** A convolution whose reduction or output is too narrow for the matrix kernels. */
-export function isNarrowConv(weight: readonly number[], attrs: OpAttrs['conv2d']): boolean {
+export function isNarrowConv(weight: readonly number[], attrs: Pick<OpAttrs['conv2d'], 'groups'>): boolean {
   const [outs, perGroup] = weight as [number, number, number, number];
   return attrs.groups > 1 && (perGroup < 4 || outs / attrs.groups < 4);
 }

@@ -81,6 +81,21 @@ const silu: Rule = (r, v, coords) => {
   return r.b.let(mul(x, r.library.call('sigmoid', x)));
 };
 
+/** How far WGSL shifts at run time; a constant it would refuse. */
+const modulo32 = (x: Expr): Expr => operation('&', convert(x, 'u32'), literal(31, 'u32'));
+
+/** An integer divided by 0 is itself, and nothing is left: as it is divided by 1. */
+const dividing = (op: '/' | '%'): Rule =>
+  combined((a, b) => {
+    const float = b.scalar === 'f32';
+    const never = b.kind === 'literal' && b.value !== 0;
+    return operation(
+      op,
+      a,
+      float || never ? b : choose(b, literal(1, b.scalar), operation('==', b, literal(0, b.scalar))),
+    );
+  });
+
 /** Identities when inferring. */
 export const IDENTITIES = { stop_gradient: identity, dropout: identity, drop_path: identity };
 
@@ -93,20 +108,26 @@ export const ARITHMETIC = {
   rsqrt: unary((x) => div(one, builtin('sqrt', x))),
   reciprocal: unary((x) => div(one, x)),
   relu: unary((x) => builtin('max', x, literal(0, x.scalar))),
-  not: unary((x) => negation('!', x)),
+  // `^` is for integers alone, and there is no operator that negates bits.
+  not: unary((x) =>
+    x.scalar === 'bool' ? negation('!', x) : operation('^', x, literal(x.scalar === 'i32' ? -1 : 0xffffffff, x.scalar)),
+  ),
   cast,
   add: binary('+'),
   sub: binary('-'),
   mul: binary('*'),
-  div: binary('/'),
+  div: dividing('/'),
   maximum: combined((a, b) => builtin('max', a, b)),
   minimum: combined((a, b) => builtin('min', a, b)),
-  mod: binary('%'),
+  mod: dividing('%'),
   lt: binary('<'),
   le: binary('<='),
   eq: binary('=='),
   and: binary('&'),
   or: binary('|'),
+  xor: combined((a, b) => operation(a.scalar === 'bool' ? '!=' : '^', a, b)),
+  shift_left: combined((a, b) => operation('<<', a, modulo32(b))),
+  shift_right: combined((a, b) => operation('>>', a, modulo32(b))),
   select,
 };
 

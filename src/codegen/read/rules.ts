@@ -6,6 +6,7 @@ import { BITS, CHOICES, NUMBERS, PLACES } from './layout.js';
 import { isNarrowConv, LOOPS } from './loops.js';
 import { ARITHMETIC, FUNCTIONS, IDENTITIES } from './pointwise.js';
 import type { Generated, Generation, InlineRule } from './reader.js';
+import { SORTED } from './sorted.js';
 
 type Inline<R> = {
   readonly [O in keyof R & OpName]: Generated<O> & { readonly kernel: null };
@@ -51,8 +52,21 @@ export const RULES = {
   },
   // Computed by a loop at each element, so it is worth a buffer.
   top_k: { inline: LOOPS.top_k, work: 1, kernel: () => 'pointwise' },
+  // Loops as well, or long ways to one element.
+  merge_order: { inline: SORTED.merge_order, work: 1, kernel: () => 'pointwise' },
+  searchsorted: { inline: SORTED.searchsorted, work: 1, kernel: () => 'pointwise' },
+  segment_sum: { inline: SORTED.segment_sum, work: 1, kernel: () => 'pointwise' },
+  conv2d_weight: {
+    inline: LOOPS.conv2d_weight,
+    work: 1,
+    kernel: (v) => (isNarrowConv(v.type.shape, v.attrs) ? 'pointwise' : 'contract'),
+  },
   // By its owner's kernel, but for what a loop finds.
   aux: { inline: LOOPS.aux, work: 1, kernel: null },
+  floor_div: lowered,
+  argsort: lowered,
+  scatter_add: lowered,
+  conv2d_transpose: lowered,
   batch_norm: lowered,
   group_norm: lowered,
   resize: lowered,

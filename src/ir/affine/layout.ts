@@ -19,7 +19,7 @@ type Rule<O extends OpName> = (s: Scope, v: ValueOf<O>, axis: number) => Form | 
 
 /**
  * The form of a layout operator's result along `axis`.
- * Transpose, roll, slice, gather and broadcast of other axes commute, a reshape if it keeps the channels apart; padding with zeros
+ * Transpose, roll, reverse, slice, gather and broadcast of other axes commute, a reshape if it keeps the channels apart; padding with zeros
  * only if nothing was shifted: what is padded would be 0 before the map and c after it.
  */
 export const LAYOUT: { readonly [O in OpsWith<'moves', 'once' | 'repeats' | 'picks' | 'fills'>]: Rule<O> } = {
@@ -48,6 +48,10 @@ export const LAYOUT: { readonly [O in OpsWith<'moves', 'once' | 'repeats' | 'pic
   roll: (s, v, axis) => {
     if (v.attrs.axes.includes(axis)) return obstacle(v, 'it moves channels');
     return moved(s, v, axis, (y) => s.b.roll(y, v.attrs.shifts, v.attrs.axes));
+  },
+  reverse: (s, v, axis) => {
+    if (v.attrs.axes.includes(axis)) return obstacle(v, 'it moves channels');
+    return moved(s, v, axis, (y) => s.b.reverse(y, v.attrs.axes));
   },
   gather: (s, v, axis) => {
     const extra = v.inputs[1]!.type.shape.length - 1;

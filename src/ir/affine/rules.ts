@@ -74,6 +74,10 @@ const RULES: { readonly [O in OpsWith<'linear', NonNullable<Traits['linear']>>]:
   kron: null,
   attention: null,
   resize: null,
+  segment_sum: null,
+  scatter_add: null,
+  conv2d_transpose: null,
+  conv2d_weight: null,
   solve: null,
 };
 

@@ -147,6 +147,28 @@ export function stepOf(s: Scope, v: Value, axes: readonly number[]): Step | Obst
         onTokens: (b, x) => roll(b, x, (a) => (has(a) ? undefined : tokens.indexOf(a))),
       };
     }
+    case 'reverse': {
+      const only = (of: (axis: number) => number | undefined): number[] => v.attrs.axes.flatMap((a) => of(a) ?? []);
+      const reverse = (b: Builder, x: Value, turned: number[]): Value =>
+        turned.length === 0 ? x : b.reverse(x, turned);
+      return {
+        u,
+        axes,
+        keeps: !v.attrs.axes.some(has),
+        onChannels: (b, x) =>
+          reverse(
+            b,
+            x,
+            only((a) => (has(a) ? a + 1 : undefined)),
+          ),
+        onTokens: (b, x) =>
+          reverse(
+            b,
+            x,
+            only((a) => (has(a) ? undefined : tokens.indexOf(a))),
+          ),
+      };
+    }
     case 'gather': {
       const [, indices] = v.inputs as [Value, Value];
       const { axis } = v.attrs;

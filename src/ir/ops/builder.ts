@@ -69,7 +69,24 @@ export function makeBuilder(make: Make) {
     (x: Value, about?: About): Value =>
       make(op, [x], {} as OpAttrs[O], about);
   const binary =
-    <O extends 'pow' | 'maximum' | 'minimum' | 'mod' | 'lt' | 'le' | 'eq' | 'and' | 'or'>(op: O) =>
+    <
+      O extends
+        | 'pow'
+        | 'maximum'
+        | 'minimum'
+        | 'mod'
+        | 'floor_div'
+        | 'lt'
+        | 'le'
+        | 'eq'
+        | 'and'
+        | 'or'
+        | 'xor'
+        | 'shift_left'
+        | 'shift_right',
+    >(
+      op: O,
+    ) =>
     (a: Operandish, b: Operandish, about?: About): Value =>
       make(op, pair(a, b), {} as OpAttrs[O], about);
   const reduction =
@@ -153,11 +170,15 @@ export function makeBuilder(make: Make) {
     maximum: binary('maximum'),
     minimum: binary('minimum'),
     mod: binary('mod'),
+    floorDiv: binary('floor_div'),
     lt: binary('lt'),
     le: binary('le'),
     eq: binary('eq'),
     and: binary('and'),
     or: binary('or'),
+    xor: binary('xor'),
+    shiftLeft: binary('shift_left'),
+    shiftRight: binary('shift_right'),
     select: (condition: Value, then: Operandish, otherwise: Operandish, about?: About): Value =>
       make('select', [condition, ...pair(then, otherwise)], {}, about),
 
@@ -191,6 +212,18 @@ export function makeBuilder(make: Make) {
       make('roll', [x], { shifts, axes: axes.map((a) => axis(a, x)) }, about),
     gather: (x: Value, indices: Value, at = 0, about?: About): Value =>
       make('gather', [x, indices], { axis: axis(at, x) }, about),
+    reverse: (x: Value, axes: readonly number[], about?: About): Value =>
+      make('reverse', [x], { axes: axes.map((a) => axis(a, x)) }, about),
+    /** The transpose of `gather`: updates added up at their indices, of which there are `size`. */
+    scatterAdd: (updates: Value, indices: Value, at: number, size: number, about?: About): Value =>
+      make('scatter_add', [updates, indices], { axis: axis(at, updates), size }, about),
+    argsort: (x: Value, about?: About): Value => make('argsort', [x], {}, about),
+    mergeOrder: (x: Value, order: Value, run: number, about?: About): Value =>
+      make('merge_order', [x, order], { run }, about),
+    searchsorted: (sorted: Value, values: Value, right = false, about?: About): Value =>
+      make('searchsorted', [sorted, values], { right }, about),
+    segmentSum: (x: Value, starts: Value, at: number, about?: About): Value =>
+      make('segment_sum', [x, starts], { axis: axis(at, x) }, about),
     iota: (shape: readonly number[], at: number, dtype: DType = 'i32', about?: About): Value =>
       make('iota', [], { axis: at < 0 ? at + shape.length : at, dtype, shape }, about),
     randomBits: (key: Value, shape: readonly number[], stream: number, about?: About): Value =>
@@ -204,6 +237,17 @@ export function makeBuilder(make: Make) {
     matmul: (a: Value, b: Value, about?: About): Value => make('matmul', [a, b], {}, about),
     linear: (x: Value, weight: Value, bias?: Value, about?: About): Value =>
       make('linear', bias ? [x, weight, bias] : [x, weight], {}, about),
+    conv2d: (x: Value, weight: Value, bias: Value | undefined, attrs: OpAttrs['conv2d'], about?: About): Value =>
+      make('conv2d', bias ? [x, weight, bias] : [x, weight], attrs, about),
+    conv2dTranspose: (
+      x: Value,
+      weight: Value,
+      bias: Value | undefined,
+      attrs: OpAttrs['conv2d_transpose'],
+      about?: About,
+    ): Value => make('conv2d_transpose', bias ? [x, weight, bias] : [x, weight], attrs, about),
+    conv2dWeight: (x: Value, dy: Value, attrs: OpAttrs['conv2d_weight'], about?: About): Value =>
+      make('conv2d_weight', [x, dy], attrs, about),
     solve: (a: Value, right: Value, about?: About): Value => make('solve', [a, right], {}, about),
     kron: (a: Value, b: Value, about?: About): Value => make('kron', [a, b], {}, about),
     softmax: (x: Value, at = -1, about?: About): Value => make('softmax', [x], { axis: axis(at, x) }, about),

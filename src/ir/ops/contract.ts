@@ -145,7 +145,7 @@ export const conv2d = {
     bytes: traffic(inputs, result),
   }),
   decompose: decomposeConv2d,
-  derivative: 'decompose',
+  derivative: derive.conv2d,
 } satisfies OpDef<'conv2d'>;
 
 export const kron = {

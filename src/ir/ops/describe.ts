@@ -1,8 +1,10 @@
 /** The operator reference as Markdown, written from the table so that it cannot go out of date. */
-import type { OpName } from '../types.js';
+import { input } from '../graph.js';
+import type { DType, OpName } from '../types.js';
 import { ATTRS, type AttrKind, WORDS } from './attrs.js';
 import type { Family, OpDef } from './define.js';
-import { OP_NAMES, OPS } from './index.js';
+import { ShapeError } from './errors.js';
+import { inferType, OP_NAMES, OPS } from './index.js';
 
 const FAMILIES: Readonly<Record<Family, string>> = {
   leaf: 'Leaves',
@@ -43,7 +45,7 @@ function traits(op: OpName): string {
   const { pointwise, known, moves, linear, channels, holds, erased } = OPS[op].traits;
   const names = OPS[op].operands.map((o) => o.name);
   const words = [
-    pointwise && names.length > 0 && 'pointwise',
+    pointwise && names.length > 0 && `pointwise, of ${elementTypes(op).join(', ')}`,
     known && KNOWN[known],
     moves && MOVES[moves],
     linear === 'jointly' && 'linear',
@@ -54,6 +56,26 @@ function traits(op: OpName): string {
     erased && 'for training alone',
   ];
   return words.filter((w) => w).join('; ');
+}
+
+const TYPES: readonly DType[] = ['f32', 'f16', 'i32', 'u32', 'bool'];
+/** Attributes that every pointwise operator finds its own among. */
+const SOME = { dtype: 'f32', form: 'none', rate: 0, stream: 0 };
+
+/** Element types that a pointwise operator takes: those that its type rule lets through. A condition is a bool whatever is chosen between. */
+export function elementTypes(op: OpName): readonly DType[] {
+  return TYPES.filter((type) => {
+    const operands = OPS[op].operands.map(({ name }) =>
+      input(name, { dtype: name === 'condition' ? 'bool' : type, shape: [] }),
+    );
+    try {
+      inferType(op, operands, SOME as never);
+      return true;
+    } catch (error) {
+      if (error instanceof ShapeError) return false;
+      throw error;
+    }
+  });
 }
 
 function row(op: OpName): string {

@@ -3,6 +3,7 @@ import { hasBatch, isBatch } from '../batch.js';
 import type { OpAttrs, OpName, TensorType, Value, ValueOf } from '../types.js';
 import * as composite from './composite.js';
 import * as contract from './contract.js';
+import * as convolution from './convolution.js';
 import type { AuxDef, OpDef, Traits } from './define.js';
 import { Refusal, refuse, ShapeError } from './errors.js';
 import * as layout from './layout.js';
@@ -10,6 +11,7 @@ import * as leaves from './leaves.js';
 import * as pointwise from './pointwise.js';
 import * as reduce from './reduce.js';
 import { needSizes } from './shapes.js';
+import * as sort from './sort.js';
 
 const { erfOp, ...plain } = pointwise;
 const { auxParts, ...composites } = composite;
@@ -41,7 +43,9 @@ const ENTRIES = {
   erf: erfOp,
   ...layout,
   ...reduce,
+  ...sort,
   ...contract,
+  ...convolution,
   ...composites,
   aux,
 } satisfies { readonly [O in OpName]: OpDef<O> };

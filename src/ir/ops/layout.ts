@@ -296,6 +296,40 @@ export const roll = {
   derivative: derive.roll,
 } satisfies OpDef<'roll'>;
 
+export const reverse = {
+  family: 'layout',
+  doc: 'The elements of each of `axes` from the last to the first.',
+  operands: [{ name: 'x' }],
+  traits: {
+    pointwise: false,
+    known: null,
+    moves: 'once',
+    linear: 'jointly',
+    channels: null,
+    holds: null,
+    erased: false,
+  },
+  mixes: ({ attrs }) => attrs.axes,
+  type: ([x], { axes }) => {
+    needAxes(axes, x!.type.shape);
+    for (const axis of axes) needKnown(axis, x!.type.shape);
+    return x!.type;
+  },
+  reference: ([x], { axes }, type) => {
+    const strides = stridesOf(type.shape);
+    const last = axes.reduce((sum, axis) => sum + (type.shape[axis]! - 1) * strides[axis]!, 0);
+    return strided(
+      x!,
+      type,
+      last,
+      strides.map((d, axis) => (axes.includes(axis) ? -d : d)),
+    );
+  },
+  cost: costEach(0),
+  decompose: null,
+  derivative: derive.reverse,
+} satisfies OpDef<'reverse'>;
+
 export const gather = {
   family: 'layout',
   doc: 'x at the given indices of `axis`; the indices’ shape takes the axis’ place. An index out of range is an error.',

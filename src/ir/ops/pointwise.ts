@@ -1,11 +1,14 @@
-/** Pointwise operators: each element of the result comes from the elements at the same place, with NumPy broadcasting. */
+/**
+ * Pointwise operators: each element of the result comes from the elements at the same place, with NumPy broadcasting. Which element types an operator
+ * takes, docs/operators.md lists. Integer arithmetic wraps.
+ */
 import type { DType, OpName } from '../types.js';
 import type { OpDef, Operand } from './define.js';
 import { costEach, nothing } from './define.js';
 import * as derive from './derivatives/pointwise.js';
 import { calling, erf, expand, map, RUNS, type Run, zip } from './elementwise.js';
 import { refuse, refuseType } from './errors.js';
-import { broadcastAll, isNumber, needSizes, needStream, oneDType, showType } from './shapes.js';
+import { broadcastAll, isInteger, isNumber, needSizes, needStream, oneDType, showType } from './shapes.js';
 
 /** Operators of this family that carry no attributes. */
 type Plain = {
@@ -19,7 +22,8 @@ const accepts = {
   float: { test: (t: DType) => t === 'f32' || t === 'f16', words: 'a floating-point tensor' },
   signed: { test: (t: DType) => t === 'f32' || t === 'f16' || t === 'i32', words: 'a signed number' },
   number: { test: isNumber, words: 'a number' },
-  bool: { test: (t: DType) => t === 'bool', words: 'a bool' },
+  whole: { test: isInteger, words: 'a whole number' },
+  bits: { test: (t: DType) => t === 'bool' || isInteger(t), words: 'a bool or bits (i32, u32)' },
 };
 type Accepts = keyof typeof accepts;
 
@@ -135,7 +139,10 @@ export const silu = {
   ...unary<'silu'>('x·sigmoid(x)', 'float', 4, (x) => x * sigmoidOf(x), derive.silu),
   decompose: (b, [x]) => b.mul(x!, b.sigmoid(x!)),
 } satisfies OpDef<'silu'>;
-export const not = unary<'not'>('Logical negation.', 'bool', 1, (x) => 1 - x, 'none'); // truth
+export const not = {
+  ...unary<'not'>('Negation: of truth, or of every bit.', 'bits', 1, (x) => ~x, 'none'), // truth, bits
+  reference: ([x], _attrs, type) => map(x!, type, type.dtype === 'bool' ? (v) => 1 - v : (v) => ~v),
+} satisfies OpDef<'not'>;
 export const stop_gradient = {
   ...unary<'stop_gradient'>('Identity whose derivative is 0.', 'number', 0, (x) => x, 'none'), // what it is for
   traits: { ...ARITHMETIC, linear: 'jointly', erased: true },
@@ -276,8 +283,40 @@ export const mod = binary<'mod'>(
 export const lt = compare<'lt'>('a < b', 'number', (a, b) => a < b);
 export const le = compare<'le'>('a <= b', 'number', (a, b) => a <= b);
 export const eq = compare<'eq'>('a = b', 'number', (a, b) => a === b);
-export const and = compare<'and'>('Both.', 'bool', (a, b) => a !== 0 && b !== 0);
-export const or = compare<'or'>('Either.', 'bool', (a, b) => a !== 0 || b !== 0);
+
+const bits = <O extends Plain>(doc: string, of: Accepts, f: (a: number, b: number) => number) =>
+  binary<O>(doc, of, same(f), 'none'); // truth, bits, whole numbers
+export const and = bits<'and'>('Both; of integers, bit by bit.', 'bits', (a, b) => a & b);
+export const or = bits<'or'>('Either; of integers, bit by bit.', 'bits', (a, b) => a | b);
+export const xor = bits<'xor'>('One of both; of integers, bit by bit.', 'bits', (a, b) => a ^ b);
+export const shift_left = bits<'shift_left'>(
+  'a·2^b without the bits that leave; b is taken modulo 32.',
+  'whole',
+  (a, b) => a << b,
+);
+export const shift_right = {
+  ...bits<'shift_right'>(
+    'a/2^b downwards, so that the sign of an i32 stays; b is taken modulo 32.',
+    'whole',
+    (a, b) => a >> b,
+  ),
+  reference: ([a, b], _attrs, type) =>
+    zip(a!, b!, type, calling(type.dtype === 'u32' ? (x, y) => x >>> y : (x, y) => x >> y)),
+} satisfies OpDef<'shift_right'>;
+export const floor_div = {
+  ...bits<'floor_div'>(
+    'a/b downwards, where `div` truncates; x/0 = x. a - b·floor_div(a, b) has the sign of b.',
+    'whole',
+    (a, b) => (b === 0 ? a : Math.floor(a / b)),
+  ),
+  decompose: (b, [x, y]) => {
+    const quotient = b.div(x!, y!);
+    if (x!.type.dtype === 'u32') return quotient;
+    const rest = b.mod(x!, y!);
+    const above = b.and(b.not(b.eq(rest, 0)), b.xor(b.lt(rest, 0), b.lt(y!, 0)));
+    return b.select(above, b.sub(quotient, 1), quotient);
+  },
+} satisfies OpDef<'floor_div'>;
 
 export const select = {
   family: 'pointwise',

@@ -81,6 +81,7 @@ export function broadcastAll(inputs: readonly Value[], first = 0): number[] {
 }
 
 export const isFloat = (t: DType): boolean => t === 'f32' || t === 'f16';
+export const isInteger = (t: DType): boolean => t === 'i32' || t === 'u32';
 export const isNumber = (t: DType): boolean => t !== 'bool';
 
 /** All operands have the same dtype and `accepts` it. Gives that dtype. */

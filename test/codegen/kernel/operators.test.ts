@@ -9,6 +9,7 @@ import { lifted } from '../lift.js';
 import { CASES, TOLERANCE } from '../operators.js';
 import { SEVERAL } from '../several.js';
 import { TINY, vit } from '../vit.js';
+import { WHOLE } from '../whole.js';
 import { expectRight } from './run.js';
 
 describe('operators', () => {
@@ -22,6 +23,16 @@ describe('operators', () => {
       });
     });
   }
+});
+
+describe('whole numbers and truth', () => {
+  it('of all pointwise operators that take them', () => {
+    expect(WHOLE.length).toBeGreaterThan(40);
+  });
+  it.each(WHOLE.map(({ name, make }) => [name, make] as const))('%s', (_name, make) => {
+    const m = new Model(1);
+    expectRight(m, make(m), { tolerance: 1e-12 });
+  });
 });
 
 describe('several results', () => {

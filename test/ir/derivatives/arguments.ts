@@ -1,15 +1,17 @@
 /** Random operands for the tests of derivatives: small, over a few samples, with numbers far from where a derivative jumps. */
-import { BATCH, shapeAt } from '../../../src/ir/batch.js';
-import { input, make } from '../../../src/ir/graph.js';
+import { BATCH, isBatch, shapeAt } from '../../../src/ir/batch.js';
+import { build } from '../../../src/ir/build.js';
+import { make } from '../../../src/ir/graph.js';
 import { sizeOf } from '../../../src/ir/ops/shapes.js';
 import { tensor } from '../../../src/ir/run/tensor.js';
 import type { OpAttrs, OpName, Tensor, Value } from '../../../src/ir/types.js';
-import { random } from '../../codegen/harness.js';
+import { Model, random } from '../../codegen/harness.js';
 
 export const SAMPLES = 3;
 
 export class Arguments {
-  readonly inputs = new Map<string, Tensor>();
+  /** What the graph is built in. */
+  readonly model: Model;
   readonly floats: Value[] = [];
   private readonly next: () => number;
   /** A size for a leading axis: the batch, or a number. */
@@ -17,6 +19,7 @@ export class Arguments {
 
   constructor(seed: number) {
     this.next = random(seed);
+    this.model = new Model(seed, SAMPLES);
     this.lead = seed % 2 === 0 ? BATCH : this.size();
   }
 
@@ -96,17 +99,28 @@ export class Arguments {
     );
   }
 
+  /** Whole numbers as they are. */
+  given(numbers: readonly number[]): Value {
+    return this.enter(tensor([numbers.length], Int32Array.from(numbers), 'i32'), [numbers.length]);
+  }
+
   /** What the loss weighs a result by: an argument that is not differentiated. */
   weight(shape: readonly number[]): Value {
-    const v = this.float(shape);
+    // Samples lie along the first axis of an argument.
+    const at = Math.max(0, shape.findIndex(isBatch));
+    const order = [...shape.keys()];
+    order.splice(at, 1);
+    order.unshift(...(shape.length > 0 ? [at] : []));
+    const v = this.float(order.map((i) => shape[i]!));
     this.floats.pop();
-    return v;
+    return build.transpose(
+      v,
+      order.map((_, i) => order.indexOf(i)),
+    );
   }
 
   private enter(t: Tensor, shape: readonly number[]): Value {
-    const name = `x${this.inputs.size}`;
-    this.inputs.set(name, t);
-    return input(name, { dtype: t.type.dtype, shape });
+    return this.model.input(shape, t.type.dtype, t);
   }
 
   op<O extends OpName>(op: O, inputs: readonly Value[], attrs: OpAttrs[O]): Value {

@@ -2,7 +2,8 @@
 import { isBatch } from '../../../src/ir/batch.js';
 import { build } from '../../../src/ir/build.js';
 import type { OpAttrs, OpName, Value } from '../../../src/ir/types.js';
-import type { Arguments } from './arguments.js';
+import { Arguments } from './arguments.js';
+import { cotangents } from './reverse.js';
 
 /** What is differentiated: values of which at least one is the operator's, or another result of it. */
 export type Case = (a: Arguments) => Value | readonly Value[];
@@ -109,6 +110,10 @@ export const CASES: { readonly [O in Exclude<OpName, 'aux'>]: Case | 'none' } = 
   eq: 'none',
   and: 'none',
   or: 'none',
+  xor: 'none',
+  shift_left: 'none',
+  shift_right: 'none',
+  floor_div: 'none',
   select: (a) => {
     const shape = [a.lead, ...a.shape()];
     return a.op('select', [a.bool(a.narrower(shape)), a.float(shape), a.float(a.narrower(shape))], {});
@@ -149,10 +154,40 @@ export const CASES: { readonly [O in Exclude<OpName, 'aux'>]: Case | 'none' } = 
     const axes = a.order(shape.length).filter((i) => !isBatch(shape[i]!));
     return a.op('roll', [a.float(shape)], { axes, shifts: axes.map(() => a.below(9) - 4) });
   },
+  reverse: (a) => {
+    const shape = [a.lead, ...a.shape()];
+    return a.op('reverse', [a.float(shape)], { axes: a.order(shape.length).filter((i) => !isBatch(shape[i]!)) });
+  },
   gather: (a) => {
     const shape = [a.lead, ...a.shape()];
+    // Indices of a table for each sample, of the axes of each sample, and over the samples.
+    if (a.below(3) === 0) {
+      const table = a.shape(2);
+      return a.op('gather', [a.float(table), a.indices([a.lead, ...a.shape(a.below(2))], table[0]!)], { axis: 0 });
+    }
+    if (a.below(4) === 0) return a.op('gather', [a.float(shape), a.indices(a.shape(1), 1)], { axis: 0 });
     const axis = a.size(1, shape.length - 1);
     return a.op('gather', [a.float(shape), a.indices(a.shape(a.below(3)), shape[axis]!)], { axis });
+  },
+  argsort: 'none',
+  merge_order: 'none',
+  searchsorted: 'none',
+  segment_sum: (a) => {
+    const shape = [a.lead, ...a.shape(), a.size()];
+    const axis = a.size(1, shape.length - 1);
+    const size = shape[axis]!;
+    const inside = Array.from({ length: a.below(4) }, () => a.below(size + 1)).sort((x, y) => x - y);
+    return a.op('segment_sum', [a.float(shape), a.given([0, ...inside, size])], { axis });
+  },
+  scatter_add: (a) => {
+    const own = a.shape(a.below(3));
+    const size = a.size(1, 5);
+    if (a.flag()) {
+      const indices = [a.lead, ...own];
+      return a.op('scatter_add', [a.float([...indices, a.size()]), a.indices(indices, size)], { axis: 0, size });
+    }
+    const updates = a.float([a.lead, a.size(), ...own, ...a.shape(a.below(2))]);
+    return a.op('scatter_add', [updates, a.indices(own, size)], { axis: 2, size });
   },
   reduce_sum: reduction('reduce_sum'),
   reduce_mean: reduction('reduce_mean'),
@@ -177,6 +212,25 @@ export const CASES: { readonly [O in Exclude<OpName, 'aux'>]: Case | 'none' } = 
     const [kh, kw, each, outs] = [a.size(1, 3), a.size(1, 3), a.size(1, 2), attrs.groups * a.size(1, 2)];
     const x = a.float([a.lead, attrs.groups * each, a.size(5, 8), a.size(5, 8)]);
     return a.op('conv2d', some(a, 2, x, a.float([outs, each, kh, kw]), a.float([outs])), attrs);
+  },
+  conv2d_transpose: (a) => {
+    const attrs = convAttrs(a);
+    const [kh, kw, each, ins] = [a.size(1, 3), a.size(1, 3), a.size(1, 2), attrs.groups * a.size(1, 2)];
+    const put = attrs.stride.map((s) => a.below(s)) as [number, number];
+    const x = a.float([a.lead, ins, a.size(5, 6), a.size(5, 6)]);
+    const inputs = some(a, 2, x, a.float([ins, each, kh, kw]), a.float([attrs.groups * each]));
+    return a.op('conv2d_transpose', inputs, { ...attrs, output_padding: put });
+  },
+  conv2d_weight: (a) => {
+    const attrs = convAttrs(a);
+    const kernel = [a.size(1, 3), a.size(1, 3)] as const;
+    const [ins, outs] = [attrs.groups * a.size(1, 2), attrs.groups * a.size(1, 2)];
+    const x = [a.lead, ins, a.size(5, 8), a.size(5, 8)];
+    const [oh, ow] = [0, 1].map((i) => {
+      const room = x[2 + i]! + attrs.padding[i]! + attrs.padding[i + 2]! - attrs.dilation[i]! * (kernel[i]! - 1) - 1;
+      return Math.floor(room / attrs.stride[i]!) + 1;
+    }) as [number, number];
+    return a.op('conv2d_weight', [a.float(x), a.float([a.lead, outs, oh, ow])], { ...attrs, kernel });
   },
   kron: (a) => a.op('kron', [a.float(a.shape(2)), a.float(a.shape(2))], {}),
   softmax: (a) => {
@@ -221,3 +275,19 @@ export const CASES: { readonly [O in Exclude<OpName, 'aux'>]: Case | 'none' } = 
     );
   },
 };
+
+/** A random graph of a case, a number that all of its results go into, and the cotangents of its arguments; undefined for one without. */
+export function differentiated(
+  make: Case,
+  seed: number,
+): Pick<Arguments, 'model' | 'floats'> & { readonly loss: Value; readonly gradients: readonly (Value | undefined)[] } {
+  const a = new Arguments(seed);
+  const made = make(a);
+  const results = 'id' in made ? [made] : made;
+  const weights = results.map((v) => a.weight(v.type.shape));
+  const seeds = results.map((value, i) => ({ value, cotangent: build.cast(weights[i]!, value.type.dtype) }));
+  const parts = results.map((v, i) => build.mul(build.cast(v, 'f32'), weights[i]!));
+  const sums = parts.map((v) => build.sum(v, [...v.type.shape.keys()]));
+  const { model, floats } = a;
+  return { model, floats, loss: sums.reduce((x, y) => build.add(x, y)), gradients: cotangents(seeds, floats) };
+}

@@ -7,8 +7,8 @@ import { interpretValues } from '../../../src/ir/run/interpret.js';
 import { valuesAt } from '../../../src/ir/run/samples.js';
 import type { OpName, Tensor, Value } from '../../../src/ir/types.js';
 import { Given } from '../support.js';
-import { Arguments, SAMPLES } from './arguments.js';
-import { CASES, type Case } from './cases.js';
+import { SAMPLES } from './arguments.js';
+import { CASES, type Case, differentiated } from './cases.js';
 import { cotangents } from './reverse.js';
 
 const SEEDS = 24;
@@ -16,33 +16,22 @@ const STEP = 1e-5;
 
 /** Compares each argument's cotangent; says how many numbers were compared, and the largest of them. */
 function compare(make: Case, seed: number): { compared: number; largest: number } {
-  const a = new Arguments(seed);
-  const made = make(a);
-  const results = 'id' in made ? [made] : made;
-  const weights = results.map((v) => a.weight(v.type.shape));
-  const found = cotangents(
-    results.map((value, i) => ({ value, cotangent: build.cast(weights[i]!, value.type.dtype) })),
-    a.floats,
-  );
-  const loss = results
-    .map((v, i) => build.mul(build.cast(v, 'f32'), weights[i]!))
-    .map((v) => (v.type.shape.length > 0 ? build.sum(v, [...v.type.shape.keys()]) : v))
-    .reduce((x, y) => build.add(x, y));
-  const given = found.flatMap((v) => v ?? []);
+  const { model, floats, loss, gradients } = differentiated(make, seed);
+  const given = gradients.flatMap((v) => v ?? []);
   const at = valuesAt([loss, ...given], SAMPLES);
   const lossAt = at(loss);
-  const gradients = interpretValues(given.map(at), { inputs: a.inputs });
+  const known = interpretValues(given.map(at), { inputs: model.arguments });
   let compared = 0;
   let largest = 0;
-  a.floats.forEach((x, i) => {
+  floats.forEach((x, i) => {
     const name = (x as Extract<Value, { op: 'input' }>).attrs.name;
-    const known = a.inputs.get(name)!;
-    const own = found[i] ? gradients.shift()! : undefined;
-    for (let j = 0; j < known.data.length; j++) {
+    const argument = model.arguments.get(name)!;
+    const own = gradients[i] ? known.shift()! : undefined;
+    for (let j = 0; j < argument.data.length; j++) {
       const moved = (by: number): number => {
-        const data = known.data.slice();
+        const data = argument.data.slice();
         data[j]! += by;
-        const inputs = new Map<string, Tensor>(a.inputs).set(name, { ...known, data });
+        const inputs = new Map<string, Tensor>(model.arguments).set(name, { ...argument, data });
         return interpretValues([lossAt], { inputs })[0]!.data[0]!;
       };
       const wanted = (moved(STEP) - moved(-STEP)) / (2 * STEP);

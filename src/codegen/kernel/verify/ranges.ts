@@ -204,7 +204,24 @@ export class Facts {
   range(x: Index): Range {
     const atoms = new Map(x.terms.map(({ atom }) => [atom.key, this.atom(atom, true)]));
     const loose = looseOf(x);
-    return meet(this.loosely(loose, atoms), this.byFacts(loose, [...this.known.values()], MOST_FACTS, atoms));
+    const facts = [...this.known.values(), ...this.quotients(x)];
+    return meet(this.loosely(loose, atoms), this.byFacts(loose, facts, MOST_FACTS, atoms));
+  }
+
+  /** Bounds of whole quotients, of which x holds what is left: of 64·t + u over 54, that is t + (10·t + u) div 54. */
+  private quotients(x: Index): Fact[] {
+    const found: Fact[] = [];
+    for (const { atom } of x.terms) {
+      if (atom.kind !== 'div') continue;
+      for (const { form, lo, hi } of this.known.values()) {
+        const whole = sum(form, scale(atom.of, -1));
+        const parts = [whole.constant, ...whole.terms.map((t) => t.coeff)];
+        if (whole.terms.length === 0 || parts.some((n) => n % atom.by !== 0)) continue;
+        const quotient = sum(formOf(atom), scale(whole, 1 / atom.by));
+        found.push({ form: quotient, lo: Math.floor(lo / atom.by), hi: Math.floor(hi / atom.by) });
+      }
+    }
+    return found;
   }
 
   /**

@@ -2,6 +2,7 @@
 import { isBatch } from '../../batch.js';
 import type { Value } from '../../types.js';
 import type { Builder } from '../builder.js';
+import { scatterByProduct } from '../decompose/scatter.js';
 import { ofValue, sumTo } from './rule.js';
 
 export const reshape = ofValue<'reshape'>((b, { inputs: [x] }, dy) => [() => b.reshape(dy, x!.type.shape)]);
@@ -65,15 +66,12 @@ export const roll = ofValue<'roll'>((b, { attrs: { shifts, axes } }, dy) => [
     ),
 ]);
 
-/** Each element of x gets the sum over the places that its index was given for: a product with the 0s and 1s of which place has which index. */
+export const reverse = ofValue<'reverse'>((b, { attrs: { axes } }, dy) => [() => b.reverse(dy, axes)]);
+
+/** Each element of x gets the sum over the places that its index was given for. */
 export const gather = ofValue<'gather'>((b, { inputs: [x, indices], attrs: { axis } }, dy) => [
   () => {
-    const { shape } = x!.type;
-    const size = shape[axis]!;
-    const count = indices!.type.shape.reduce((n, d) => n * d, 1);
-    const places = b.reshape(indices!, [1, count]);
-    const has = b.cast(b.eq(b.iota([size, 1], 0, places.type.dtype), places), dy.type.dtype);
-    const inner = shape.slice(axis + 1).reduce((n, d) => n * d, 1);
-    return b.reshape(b.matmul(has, b.reshape(dy, [...shape.slice(0, axis), count, inner])), shape);
+    const size = x!.type.shape[axis]!;
+    return isBatch(size) ? scatterByProduct(b, dy, indices!, axis, size) : b.scatterAdd(dy, indices!, axis, size);
   },
 ]);
