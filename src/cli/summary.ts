@@ -1,5 +1,5 @@
 /** What `compile` prints, and what it and `merge` say of zeros. */
-import type { Summary, TensorZeros, Zeros } from '../../runtime/program/program.js';
+import { entryNamed, PREPARE, type Summary, type TensorZeros, type Zeros } from '../../runtime/program/program.js';
 import type { Compiled } from '../api/index.js';
 import { bytes, count, scaled, table } from './output.js';
 
@@ -47,10 +47,13 @@ function checkRows({ program, check: { layers, unchanged, model, without } }: Co
   const checks: string[] = [];
   const some = times(layers.layers, 'rewritten layer');
   if (layers.layers === 0) checks.push('no layer was rewritten by a merge, so none was compared');
-  else
+  else {
+    // What a load makes of the weights is only seen where it runs.
+    const made = entryNamed(program, PREPARE) ? ', as the CPU merges them' : '';
     checks.push(
-      `${some}, before and after, on ${layers.tokens} random tokens each in f64: ${apart(layers.difference)}`,
+      `${some}, before and after, on ${layers.tokens} random tokens each in f64${made}: ${apart(layers.difference)}`,
     );
+  }
   if (unchanged > 0) {
     const sites = times(unchanged, 'merged site');
     checks.push(`${sites} left as written, over a weight that the spec computes: nothing to compare by layer`);
@@ -89,6 +92,9 @@ function mergeRows(compiled: Compiled): [string, string][] {
   const lines = [...groups].map(([key, n]) => `${key} at ${n} ${n === 1 ? 'site' : 'sites'}`);
   const beside = compiled.program.summary.adapterShare;
   if (beside) lines.push(`beside their layers they take ${share(beside, 1)} of the work`);
+  const prepare = entryNamed(compiled.program, PREPARE);
+  if (prepare)
+    lines.push(`each load prepares weights, in ${times(prepare.dispatches.length, 'dispatch', 'dispatches')}`);
   if (compiled.priced) {
     const { flops, bytes: moved, launch } = compiled.priced;
     const launches = `${Math.round(launch * 1e6)} µs a dispatch`;

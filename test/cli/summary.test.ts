@@ -30,6 +30,13 @@ describe('the rows of checks', () => {
     expect(text).not.toContain('no difference');
   });
 
+  test('say what a load prepares, and that its layers are not those that were compared', async () => {
+    const text = await told(`${GRAFT})`, { prepare: 'load', golden: false });
+    expect(text).toMatch(/each load prepares weights, in \d+ dispatches/);
+    expect(text).toContain('random tokens each in f64, as the CPU merges them: ');
+    expect(await told(`${GRAFT})`, { golden: false })).not.toMatch(/each load|as the CPU/);
+  });
+
   test('count the sites whose weight the spec computes itself', async () => {
     expect(await told(`${GRAFT}, rescale: none)`)).toContain('2 merged sites left as written');
   });
