@@ -99,7 +99,7 @@ export function correspond(plain: Module, merged: Module): ReadonlyMap<string, s
     if (p.op !== 'input' && attrsKey(p.attrs) !== attrsKey(m.attrs))
       return difference(siteOf(p, m), `the adapter changes the attributes of a ${p.op}`, p);
     if (p.inputs.length < m.inputs.length)
-      return difference(siteOf(p, m), 'a shift needs a bias there and the base has none', p);
+      return difference(siteOf(p, m), 'a shift or a bias is added there, for which the base has no tensor', p);
     if (p.inputs.length > m.inputs.length) return difference(siteOf(p, m), `a ${p.op} lost an operand`, p);
     p.inputs.forEach((x, i) => {
       stack.push([x, m.inputs[i]!]);

@@ -114,6 +114,60 @@ adapter vpt(prompts: int = 10) on base: (x: [b, n, dim]) {
   P = param [1, prompts, dim] uniform(sqrt(6 / (3 * 16 * 16 + dim)))
   forward(x) { base(concat(x, expand(P, b), axis: 1))[:, 0..n] }
 }
+
+// These go on attention itself, \`blocks[*].attn.attend\`: queries [b, h, n, d], keys and values [b, h, m, d], and a bias of the scores or none.
+
+// Prefix tuning (arXiv 2101.00190): learned keys and values before those of the tokens. It does not merge: there are more keys.
+adapter prefix(length: int = 16) on base: (
+  q: [b, h, n, d],
+  k: [b, h, m, d],
+  v: [b, h, m, d],
+  bias
+) {
+  require(length >= 1, "length must be at least 1")
+  K = param [1, h, length, d] normal(0.02)
+  V = param [1, h, length, d] normal(0.02)
+  forward(q, k, v, bias) {
+    keys = concat(expand(K, b), k, axis: 2)
+    values = concat(expand(V, b), v, axis: 2)
+    // No bias for what has no place.
+    base(
+      q,
+      keys,
+      values,
+      if bias == none { none } else { pad(bias, [0, 0, 0, length], [0, 0, 0, 0]) }
+    )
+  }
+}
+
+// Relative position bias (Swin, arXiv 2103.14030; with a class token as BEiT has it, arXiv 2106.08254): a number for each head and each
+// distance on the grid of patches, added to the scores. A program has it as the bias of its attention; no checkpoint of the base has a
+// place for it.
+adapter relative_bias(class_tokens: int = 1) on base: (
+  q: [b, h, n, d],
+  k: [b, h, m, d],
+  v: [b, h, m, d],
+  bias
+) {
+  require(n == m, "a relative bias goes below what adds keys: put it on after the prefix")
+  require(class_tokens == 0 or class_tokens == 1, "there is one class token, or none")
+  grid = round(sqrt(n - class_tokens))
+  require(grid * grid == n - class_tokens, "the patches must be a square grid")
+  near = table(i < grid, j < grid: i - j + grid - 1)
+  T = param [2 * grid - 1, 2 * grid - 1, h] zeros
+  // [yi, yj, xi, xj, h]: rows of the table by the vertical distance, columns by the horizontal one.
+  by_place = gather(gather(T, near, axis: 0), near, axis: 2)
+  patches = rearrange(by_place, "yi yj xi xj h -> h (yi xi) (yj xj)")
+  if class_tokens == 1 {
+    // From the class token to a patch, from a patch to it, and to itself.
+    C = param [3, h, 1, 1] zeros
+    first = concat(C[2], expand(C[0], n - 1, axis: 2), axis: 2)
+    B = concat(first, concat(expand(C[1], n - 1, axis: 1), patches, axis: 2), axis: 1)
+  } else {
+    B = patches
+  }
+  forward(q, k, v, bias) { base(q, k, v, if bias == none { B[new] } else { bias + B[new] }) }
+}
 `,
   convnext: `// ConvNeXt (arXiv 2201.03545), as Hugging Face builds it: four stages of depthwise convolutions and pointwise layers, each on half the
 // grid of the one before.
@@ -279,9 +333,16 @@ module Attention(dim: int, heads: int, bias: bool = true) {
   require(dim % heads == 0, "heads must divide dim")
   qkv = Linear(dim -> {q: dim, k: dim, v: dim}, bias: bias)
   proj = Linear(dim -> dim)
+  // What adapters of attention itself are put on: more keys and values, or a bias of the scores, which is none here.
+  site attend(q: [b, h, n, d], k: [b, h, m, d], v: [b, h, m, d], bias) = attention(
+    q,
+    k,
+    v,
+    bias: bias
+  )
   forward(x: [b, n, dim]) {
     q, k, v = rearrange(qkv(x), "b n (part h d) -> part b h n d", part: 3, h: heads)
-    proj(rearrange(attention(q, k, v), "b h n d -> b n (h d)"))
+    proj(rearrange(attend(q, k, v, none), "b h n d -> b n (h d)"))
   }
 }
 
