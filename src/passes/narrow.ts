@@ -3,6 +3,7 @@
  * query of its attention. What every value must give is found from the results backwards, as one box of indices for each value (the
  * hull of what its readers need); then the graph is built again over those boxes. An operator without a rule is computed whole.
  */
+import { adaptersOf, ownedBy } from '../ir/about.js';
 import { dependsOnInput } from '../ir/affine/parse.js';
 import { mapRoots, rootsOf, topological, withInputs } from '../ir/graph.js';
 import { Interner } from '../ir/intern.js';
@@ -192,7 +193,8 @@ function narrowed(func: Func): Func {
     const start = need.map(([from], i) => from - made[i]![0]);
     const end = need.map(([, to], i) => to - made[i]![0]);
     if (start.every((n) => n === 0) && end.every((n, i) => n === image.type.shape[i])) return image;
-    return interner.make('slice', [image], { start, end }, x.about);
+    // A part of a mask is a value as any other.
+    return interner.make('slice', [image], { start, end }, ownedBy(x.about, adaptersOf(x.about)));
   };
   for (const v of order) {
     const found = reads.get(v);

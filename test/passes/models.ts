@@ -49,6 +49,16 @@ export class Net {
     return paramRef(this.params.get(name)!);
   }
 
+  /** The mask of a parameter: every other element is 0. */
+  mask(of: Value): Value {
+    const masked = of.op === 'param' ? of.attrs.name : '';
+    const name = `${masked}#mask`;
+    const data = Float32Array.from({ length: sizeOf(of.type.shape) }, (_, i) => i % 2);
+    const about: About = { owner: { kind: 'mask', of: masked } };
+    if (!this.params.has(name)) this.params.set(name, { name, type: of.type, role: 'constant', data, about });
+    return paramRef(this.params.get(name)!);
+  }
+
   /** Inside, everything made belongs to an adapter on `site`. */
   adapter<T>(site: string, name: string, make: (param: (name: string, shape: readonly number[]) => Value) => T): T {
     const outer = [this.adapterId, this.site] as const;

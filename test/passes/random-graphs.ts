@@ -8,7 +8,7 @@ import { lower } from '../../src/codegen/groups/lower.js';
 import { BATCH } from '../../src/ir/batch.js';
 import { input, withInputs } from '../../src/ir/graph.js';
 import type { Module, Tensor, Value } from '../../src/ir/types.js';
-import { optimize } from '../../src/passes/index.js';
+import { type AdapterMode, optimize, PASSES, type Pass } from '../../src/passes/index.js';
 import { checkRegions } from '../../src/passes/merge/check.js';
 import { Net, parameters, relative, run } from './models.js';
 
@@ -22,7 +22,7 @@ export interface Step {
 
 const WIDTH = 4;
 /** The number of operators in the table of `grow`. */
-const OPS = 40;
+const OPS = 44;
 
 /**
  * All values have the shape [n, 3, 4] or, as images, keep it by construction; layouts go there and back. `n` is the batch, or a number of
@@ -170,6 +170,20 @@ export function grow(steps: readonly Step[], n: number = BATCH): Module {
           return b.select(b.lt(x, y), b.mul(x, 2), b.neg(y));
         case 38:
           return b.div(b.add(x, b.div(y, b.constant(4))), b.add(b.abs(vector), 1));
+        // Masks over a weight alone, over its sum with an adapter's, and over a layer's result.
+        case 40:
+          return b.linear(x, b.mul(square, net.mask(square)), vector);
+        case 41: {
+          const added = b.add(square, b.matmul(param(`a${i}`, [WIDTH, 1]), param(`b${i}`, [1, WIDTH])));
+          return b.linear(x, b.mul(added, net.mask(square)));
+        }
+        case 42:
+          return b.mul(b.linear(x, square), net.mask(vector));
+        // What is only for training, of every kind.
+        case 43: {
+          const dropped = net.make(step.second % 2 ? 'dropout' : 'drop_path', [x], { rate: 0.5, stream: i });
+          return b.stopGradient(b.linear(dropped, square));
+        }
         default:
           // One adapter more on what the last one gave.
           return b.add(
@@ -231,4 +245,13 @@ export function expectPassesToKeep(before: Module): void {
     const made = { ...module, funcs: new Map(module.funcs).set('infer', lowered) };
     expectKept(made, `${adapters}: lowered`);
   }
+}
+
+/** All passes but one keep the numbers too: none of them mends what another breaks. */
+export function expectKeptWithout(before: Module, without: Pass, adapters: AdapterMode): void {
+  const params = parameters(before);
+  const passes = PASSES.filter((pass) => pass !== without);
+  const { module } = optimize(before, { adapters, passes, verify: true });
+  for (const samples of [1, 3])
+    expectSame(run(before, params, samples), run(module, params, samples), `${adapters}, ${samples} samples`);
 }

@@ -1,7 +1,8 @@
 /** Random graphs through every pass: whatever is rewritten, the numbers stay. */
 import * as fc from 'fast-check';
 import { describe, it } from 'vitest';
-import { expectPassesToKeep, grow, step } from './random-graphs.js';
+import { PASSES } from '../../src/passes/index.js';
+import { expectKeptWithout, expectPassesToKeep, grow, step } from './random-graphs.js';
 
 describe('random graphs', () => {
   it('keep their numbers in every pass', () => {
@@ -10,6 +11,21 @@ describe('random graphs', () => {
       { numRuns: 400 },
     );
   }, 120_000);
+
+  it.each(PASSES.map((pass) => [pass.name, pass] as const))(
+    'keep their numbers without %s',
+    (_, without) => {
+      fc.assert(
+        fc.property(
+          fc.array(step, { minLength: 1, maxLength: 10 }),
+          fc.constantFrom('merged', 'factored', 'auto'),
+          (steps, adapters) => expectKeptWithout(grow(steps), without, adapters),
+        ),
+        { numRuns: Number(process.env.CASES ?? 25) },
+      );
+    },
+    3_600_000,
+  );
 
   it('are checked region by region over values that are views of one', () => {
     // The channels of a convolution seen as rows by an adapter, and as channels beside it.

@@ -31,7 +31,7 @@ const rows = Object.fromEntries(Object.keys(ROWS).map((op) => [op, kernel('reduc
   readonly [O in keyof typeof ROWS]: ReturnType<typeof kernel>;
 };
 
-export const RULES = {
+const TABLE = {
   ...inline(0, PLACES),
   ...inline(0, IDENTITIES),
   ...inline(1, ARITHMETIC),
@@ -73,9 +73,11 @@ export const RULES = {
   solve: lowered,
 } satisfies Generation;
 
+export const RULES: Generation = TABLE;
+
 /** Operators that have kernels of their own. */
 export type Anchored = {
-  [O in OpName]: (typeof RULES)[O]['kernel'] extends (...args: never) => GroupKind ? O : never;
+  [O in OpName]: (typeof TABLE)[O]['kernel'] extends (...args: never) => GroupKind ? O : never;
 }[OpName];
 
 /** Whether other operators come in its place before fusion. */
@@ -86,6 +88,6 @@ export const workOf = (v: Value): number => RULES[v.op].work;
 
 /** The kind of kernel that the operator has for itself. */
 export function anchorKind(v: Value): GroupKind | undefined {
-  const own = (RULES as Generation)[v.op].kernel;
+  const own = RULES[v.op].kernel;
   return typeof own === 'function' ? own(v as never) : undefined;
 }
