@@ -5,16 +5,15 @@
  */
 import { build } from '../ir/build.js';
 import { constant, rewriteFunc, withInputs } from '../ir/graph.js';
-import type { Func, Value, ValueOf } from '../ir/types.js';
+import { type Drop, isDrop } from '../ir/ops/index.js';
+import type { Func, Value } from '../ir/types.js';
 
 /** @param key u32[2], another one for each step */
 export function drawDropout(func: Func, key: Value): Func {
-  return rewriteFunc(func, (v, inputs) =>
-    v.op === 'dropout' || v.op === 'drop_path' ? drawn(v, inputs[0]!, key) : withInputs(v, inputs),
-  );
+  return rewriteFunc(func, (v, inputs) => (isDrop(v) ? drawn(v, inputs[0]!, key) : withInputs(v, inputs)));
 }
 
-function drawn(v: ValueOf<'dropout'> | ValueOf<'drop_path'>, x: Value, key: Value): Value {
+function drawn(v: Drop, x: Value, key: Value): Value {
   const { about } = v;
   const { rate, stream } = v.attrs;
   if (rate === 0) return x;

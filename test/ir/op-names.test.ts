@@ -20,7 +20,6 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'src/passes/merge/absorb.ts: add mul': 'how an adapter changes a value: what the pass is about',
   'src/passes/merge/absorb.ts: add sub': 'the same',
   'src/passes/merge/factor.ts: linear matmul': 'x·Wᵀ and x·M, the two forms of a weight that is taken apart',
-  'src/passes/dropout.ts: drop_path dropout': 'what the pass is about',
 };
 
 const named = (node: Node | undefined): string[] =>

@@ -79,6 +79,10 @@ export function isView(v: Value): boolean {
 /** A parameter or an argument: what is declared, and lies in a buffer that no operator fills. */
 export const isDeclared = (v: Value): v is ValueOf<'param'> | ValueOf<'input'> => OPS[v.op].type === null;
 
+/** What draws at random what it drops. */
+export type Drop = ValueOf<'dropout'> | ValueOf<'drop_path'>;
+export const isDrop = (v: Value): v is Drop => 'rate' in v.attrs;
+
 /** See `mixes` in define.ts. */
 export const mixedAxes = (v: Value): readonly number[] | null => OPS[v.op].mixes(v as never);
 

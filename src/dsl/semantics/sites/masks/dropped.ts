@@ -7,11 +7,8 @@
  */
 import { build } from '../../../../ir/build.js';
 import { constant, make, postorder, rewriteValues, topological, withInputs } from '../../../../ir/graph.js';
-import type { Value, ValueOf } from '../../../../ir/types.js';
-
-export type Drop = ValueOf<'dropout'> | ValueOf<'drop_path'>;
-
-export const isDrop = (v: Value): v is Drop => v.op === 'dropout' || v.op === 'drop_path';
+import { type Drop, isDrop } from '../../../../ir/ops/index.js';
+import type { Value } from '../../../../ir/types.js';
 
 /** A summand of y: what x goes through first, the first one first, and y as if nothing else were added. */
 export interface Summand {
