@@ -5,7 +5,8 @@
  * precision, support widened when shrinking, which is its antialiasing) and an 8-bit result in between (libImaging/Resample.c; Pillow 13 begins
  * with the vertical pass where it reckons that to be faster, which moves single values by one or two: here the order never changes). Its NEAREST
  * picks one source pixel by adding steps up in double precision (Geometry.c, ImagingScaleAffine). Both are the same thing here: for each
- * output pixel a first source pixel and a list of weights.
+ * output pixel a first source pixel and a list of weights. The operator `resize` (src/ir/ops/reference) is another thing: real numbers, borders that
+ * collect what lies outside as PyTorch has it, and derivatives. Whole numbers of 22 bits and 8-bit results between two passes are this file's point.
  */
 import { InputError } from '../errors.js';
 import type { PreprocessStep } from '../program/program.js';

@@ -1,4 +1,8 @@
-/** Reads safetensors, as much of it as a program's own files need: the header is checked against the file's length before anything is read. */
+/**
+ * Reads safetensors, as much of it as a program's own files need: the header is checked against the file's length before anything is read. The
+ * compiler's reader (src/formats/tensors) is another one on purpose: it takes files of anybody, accounts for every byte of them and says what is
+ * wrong by the catalogue, which is three times this file and would be in every page; here the files' digests have been compared already.
+ */
 import { ProgramFileError } from '../errors.js';
 import type { OpenFile } from './files.js';
 

@@ -1,6 +1,4 @@
 /** Named tensors that are read one at a time, wherever they lie: one file, several shards, or views of other tensors. */
-import { diagnostic } from '../../diagnostics/catalogue.js';
-import { EspalierError } from '../../diagnostics/types.js';
 import type { DType, Tensor } from '../../ir/types.js';
 import type { ByteSource } from './bytes.js';
 import { READ_AS, readTensor } from './elements.js';
@@ -38,21 +36,6 @@ export async function openSafetensors(source: ByteSource): Promise<TensorStore> 
     });
   }
   return { name: source.name, tensors, metadata: header.metadata };
-}
-
-/** The same tensors under other names; the original name is kept. @throws EspalierError ESP0503 when two get the same name. */
-export function renameTensors(store: TensorStore, rename: (name: string) => string): TensorStore {
-  const tensors = new Map<string, StoreEntry>();
-  for (const [name, entry] of store.tensors) {
-    const to = rename(name);
-    const other = tensors.get(to);
-    if (other) {
-      const problem = `is the same tensor as "${other.original ?? to}", under another name`;
-      throw new EspalierError([diagnostic('ESP0503', { file: store.name, tensor: name, problem })]);
-    }
-    tensors.set(to, to === name ? entry : { ...entry, original: entry.original ?? name });
-  }
-  return { ...store, tensors };
 }
 
 /** What an entry becomes when it is read; undefined when its dtype has no meaning here. */
