@@ -99,6 +99,7 @@ const FOLDERS: readonly Files[] = [
   filesOf('test/fixtures/vit-grey'),
   filesOf('test/fixtures/vit-odd'),
   filesOf('test/fixtures/vit-shards'),
+  filesOf('test/fixtures/convnext'),
   filesOf('examples/fashion/adapters/lora-mnist'),
 ];
 const jsonOf = (bytes: Uint8Array): unknown => JSON.parse(new TextDecoder().decode(bytes));
@@ -127,7 +128,9 @@ function makeFolder(random: Random): Files {
   return files;
 }
 
-const BACKBONE = 'use std\nmodel M {\n  base = vit_auto() from "./own"\n  head = classify(base, classes: 3)\n}\n';
+/** What a configuration means, a variant says; a ConvNeXt that has lost its name is read as a ViT. */
+const backbone = (variant: string) =>
+  `use std\nmodel M {\n  base = ${variant}() from "./own"\n  head = classify(base, classes: 3)\n}\n`;
 const ADAPTER = `use std
 model M {
   base = vit_auto() from "./vit-fashion"
@@ -141,8 +144,8 @@ export const config: Kind = {
   weight: 15,
   make: (random) => ({
     mode: random.weighted([
-      [6, 'open'],
-      [3, 'analyse'],
+      [1, 'open'],
+      [8, 'analyse'],
       [1, 'load'],
     ]),
     files: makeFolder(random),
@@ -152,7 +155,8 @@ export const config: Kind = {
     const opened = await openCheckpoint(folder);
     if (mode === 'open') return [];
     const host = memoryHost({}, folder);
-    const spec = { text: opened.kind === 'peft' ? ADAPTER : BACKBONE, path: 'spec.peft' };
+    const variant = opened.facts.config?.json.model_type === 'convnext' ? 'convnext_auto' : 'vit_auto';
+    const spec = { text: opened.kind === 'peft' ? ADAPTER : backbone(variant), path: 'spec.peft' };
     const { value, diagnostics } = await analyse(spec, { host });
     const errors = diagnostics.filter((d) => d.severity === 'error').map((d) => d.code);
     if (errors.length > 0) return errors;
