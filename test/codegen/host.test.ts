@@ -110,3 +110,19 @@ test('names of classes are types, and without `preprocess` there are no images',
     problems(program, code(`await session.run({ image: { data: new Uint8Array(4), width: 1, height: 1 } });`), {}),
   ).toHaveLength(1);
 });
+
+test('parameters can be replaced in a program that prepares its weights, and only there', () => {
+  const code = `const session = await load();
+await session.replace({ a: new Float32Array(4) });
+await session.replace(new Uint8Array(8));
+export const a: Float32Array | Int32Array | Uint32Array = await session.read('a');`;
+  const { program } = tinyProgram();
+  const [infer] = program.entries;
+  const prepares = { ...program, entries: [infer!, { ...infer!, name: 'prepare', inputs: [], outputs: [] }] };
+  expect(problems(prepares, code, {})).toEqual([]);
+  expect(problems(program, code, {}).map((p) => /'(replace|read)' does not exist/.exec(p)?.[1])).toEqual([
+    'replace',
+    'replace',
+    'read',
+  ]);
+});

@@ -1,8 +1,9 @@
 /** `deploy { prepare = ... }`: weights that this machine's GPU merges, and programs that merge when they are loaded and take other adapters. */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { InputError, ProgramFileError } from '../../runtime/errors.js';
+import { fileEntry, seal } from '../../runtime/program/digest.js';
 import { entryNamed } from '../../runtime/program/program.js';
 import { load } from '../../runtime/session.js';
 import type { TensorData } from '../../runtime/tensors.js';
@@ -10,7 +11,7 @@ import { compile } from '../../src/api/index.js';
 import { encodeAdapter } from '../../src/formats/adapters/adapter.js';
 import type { Tensor } from '../../src/ir/types.js';
 import { adapted, random, randomAdapter, resultAsWritten, vitSpec } from '../api/support.js';
-import { compileTo, host, scratch, withProgram } from './support.js';
+import { compileTo, driverName, host, scratch, withProgram } from './support.js';
 
 const folder = scratch();
 const FROM = 'vit-grey';
@@ -104,6 +105,39 @@ describe.each(Object.entries(GRAFTS))('%s', (name, graft) => {
       expect(await refused(Uint8Array.of(1, 2, 3))).toBeInstanceOf(ProgramFileError);
       expect((await session.run(input)).outputs).toEqual(before.outputs);
     });
+  });
+});
+
+test('kernels of `prepare` that are wrong here are found by the golden input, and the portable ones prepare again', async () => {
+  const spec = await adapted(folder, FROM, GRAFTS.karst);
+  const out = join(folder, 'wrong');
+  const { program } = await compileTo(out, spec, { prepare: 'load' });
+  const [infer, prepare] = ['infer', 'prepare'].map(
+    (name) => new Set(entryNamed(program, name)!.dispatches.map((d) => d.kernel)),
+  ) as [Set<number>, Set<number>];
+  // All that only `prepare` runs, but for the portable variants, writes the opposite.
+  const better = [...prepare]
+    .filter((k) => !infer.has(k))
+    .flatMap((k) => program.kernels[k]!.variants.slice(0, -1).map((v) => v.file));
+  expect(better.length).toBeGreaterThan(0);
+  for (const file of better) {
+    const text = readFileSync(join(out, file), 'utf8');
+    const wrong = text.replaceAll(/(t\d+\[[^\]]*\]) = ([^;]+);/g, '$1 = -($2);');
+    expect(wrong).not.toBe(text);
+    writeFileSync(join(out, file), wrong);
+  }
+  const { files, digest: _, ...unsealed } = program;
+  const entries = await Promise.all(files.map(({ name }) => fileEntry(name, readFileSync(join(out, name)))));
+  writeFileSync(join(out, 'program.json'), JSON.stringify(await seal(unsealed, entries)));
+  const x = await pixels(spec);
+  await withProgram(out, async (session) => {
+    // A device on which none of these is chosen has nothing to fall back from.
+    const chosen = session.variants.some((v, k) => prepare.has(k) && !infer.has(k) && v.variant !== 'portable');
+    expect(chosen).toBe(false);
+    const { outputs } = await session.run({ tensors: { pixels: new Float32Array(x.data) } });
+    expect(relative(Object.values(outputs)[0]!, await resultAsWritten(spec, x))).toBeLessThan(2e-5);
+    const name = await driverName();
+    if (name === 'lavapipe') expect(session.usesFallback).toBe(true);
   });
 });
 
