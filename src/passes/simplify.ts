@@ -254,6 +254,20 @@ const RULES: readonly Rule[] = [
       return b.linear(x, right.inputs[0]!);
     },
   },
+  {
+    name: 'reverse-nothing',
+    ops: ['reverse'],
+    apply: (v) => (v.op === 'reverse' && v.attrs.axes.length === 0 ? v.inputs[0] : undefined),
+  },
+  {
+    // Where indices are known before the input is, so is their order: it can be computed with the weights, once.
+    name: 'scatter-in-known-order',
+    ops: ['scatter_add'],
+    apply: (v, { b }) =>
+      v.op === 'scatter_add' && dependsOnInput(v) && !dependsOnInput(v.inputs[1]!)
+        ? OPS.scatter_add.decompose!(b, v.inputs, v.attrs)
+        : undefined,
+  },
   { name: 'broadcast-outwards', ops: OP_NAMES, apply: lifted },
 ];
 

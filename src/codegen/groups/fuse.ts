@@ -22,7 +22,7 @@ import { isDeclared, isView, OPS, traitsOf } from '../../ir/ops/index.js';
 import { sameShape } from '../../ir/ops/shapes.js';
 import type { Func, Value } from '../../ir/types.js';
 import { movesForward } from '../epilogue.js';
-import { anchorKind, workOf } from '../read/rules.js';
+import { anchorKind, readsOnce, workOf } from '../read/rules.js';
 import { bufferOf, buffersOf, type Group, type GroupKind, inOrder, joinedIn, MOST_DEEP } from './group.js';
 import { join } from './join.js';
 
@@ -252,7 +252,7 @@ class Fusion {
         const anchor = this.owned.get(kernel)!.anchor === v;
         const kind = this.owned.get(kernel)!.kind;
         v.inputs.forEach((x, operand) => {
-          const repeated = anchor && kind !== 'reduce' && operand < 3 && !isBias(v, operand);
+          const repeated = anchor && kind !== 'reduce' && operand < 3 && !isBias(v, operand) && !readsOnce(v);
           add(x, kernel, repeated);
         });
         continue;

@@ -48,6 +48,8 @@ export interface Generated<O extends OpName> {
   readonly inline: InlineRule<O> | null;
   readonly work: number;
   readonly kernel: ((value: ValueFor<O>) => GroupKind) | 'declared' | 'lowered' | null;
+  /** Its own kernel reads each element of its operands about once (default: over and over, as a product does). */
+  readonly once?: boolean;
 }
 export type Generation = { readonly [O in OpName]: Generated<O> };
 

@@ -55,7 +55,7 @@ const TABLE = {
   // Loops as well, or long ways to one element.
   merge_order: { inline: SORTED.merge_order, work: 1, kernel: () => 'pointwise' },
   searchsorted: { inline: SORTED.searchsorted, work: 1, kernel: () => 'pointwise' },
-  segment_sum: { inline: SORTED.segment_sum, work: 1, kernel: () => 'pointwise' },
+  segment_sum: { inline: SORTED.segment_sum, work: 1, kernel: () => 'pointwise', once: true },
   conv2d_weight: {
     inline: LOOPS.conv2d_weight,
     work: 1,
@@ -91,3 +91,6 @@ export function anchorKind(v: Value): GroupKind | undefined {
   const own = RULES[v.op].kernel;
   return typeof own === 'function' ? own(v as never) : undefined;
 }
+
+/** Whether the operator's own kernel reads each element of its operands about once. */
+export const readsOnce = (v: Value): boolean => (RULES as Generation)[v.op].once ?? false;
