@@ -5,10 +5,11 @@ import { BATCH } from '../../src/ir/batch.js';
 import { build } from '../../src/ir/build.js';
 import { OP_NAMES } from '../../src/ir/ops/index.js';
 import { suiteThatNeeds } from '../needs.js';
-import { agrees, type Choice, compiled, entryOf, Model, openRunner, type Runner } from './harness.js';
+import { agrees, type Choice, compiled, entryOf, execute, Model, openRunner, type Runner } from './harness.js';
 import { lifted } from './lift.js';
 import { CASES, TOLERANCE } from './operators.js';
 import { randomPrograms } from './random-programs.js';
+import { scattered } from './scattered.js';
 import { SEVERAL } from './several.js';
 import { TINY, vit } from './vit.js';
 import { WHOLE } from './whole.js';
@@ -59,6 +60,15 @@ export async function operatorSuite(driver: Driver): Promise<void> {
         ).toEqual([]);
       }
       expect(texts.size).toBeGreaterThan(300);
+    });
+
+    it('what is added up at indices comes to the same bits in every run', async () => {
+      const { model, result, wanted } = scattered();
+      const g = compiled(model.module(result));
+      for (const choice of [...choicesOn(driver), ...choicesOn(driver)]) {
+        const [found] = await execute(run, g, model, choice);
+        expect([...found!.data]).toEqual([...wanted]);
+      }
     });
 
     it.each(Object.entries(SEVERAL))('several results: %s', async (_name, { make, dispatches }) => {

@@ -8,35 +8,19 @@ import { interpret } from '../../../src/ir/run/interpret.js';
 import { tensor } from '../../../src/ir/run/tensor.js';
 import type { Func, Module } from '../../../src/ir/types.js';
 import { optimize } from '../../../src/passes/index.js';
-import { compiled, difference, entryOf, Model, random } from '../harness.js';
+import { compiled, difference, entryOf, Model } from '../harness.js';
+import { INDICES, scattered } from '../scattered.js';
 import { simulateProgram } from './run.js';
 
 const opsOf = (func: Func): string[] => topological(rootsOf(func)).map((v) => v.op);
 
-/** Numbers of very different sizes, whose sum depends on the order. */
-function updates(count: number): Float32Array {
-  const next = random(3);
-  return Float32Array.from({ length: count }, (_, i) => next() * 10 ** (i % 9));
-}
-
-const INDICES = Int32Array.from({ length: 60 }, (_, i) => (i * i + 3) % 7);
-
 describe('scatter_add', () => {
   it('gives the same bits in every variant, in every run, whatever the order of threads: each sum in the order of its updates', () => {
-    const m = new Model(1);
-    const x = m.input([60, 8], 'f32', tensor([60, 8], updates(480)));
-    const indices = m.input([60], 'i32', tensor([60], INDICES, 'i32'));
-    const g = compiled(m.module(build.scatterAdd(x, indices, 0, 9)));
-    const wanted = new Float32Array(72);
-    for (let i = 0; i < 60; i++) {
-      for (let j = 0; j < 8; j++) {
-        const to = INDICES[i]! * 8 + j;
-        wanted[to] = Math.fround(wanted[to]! + updates(480)[i * 8 + j]!);
-      }
-    }
+    const { model, result, wanted } = scattered();
+    const g = compiled(model.module(result));
     for (const by of ['portable', 'tile', ...SUBGROUP_SIZES] as const) {
       for (const order of ['forward', 'reverse'] as const) {
-        const run = simulateProgram(g, m, by, order);
+        const run = simulateProgram(g, model, by, order);
         expect(run.faults).toEqual([]);
         expect([...run.results[0]!.data], `${by}, ${order}`).toEqual([...wanted]);
       }
