@@ -1,3 +1,4 @@
+/** `param`: parameters and how they start. */
 import { ownedBy } from '../../../ir/about.js';
 import { hasBatch } from '../../../ir/batch.js';
 import { paramRef } from '../../../ir/graph.js';
@@ -7,8 +8,6 @@ import type { Engine } from './engine.js';
 import { castHelp, element, known } from './numbers.js';
 import { describe, showShape } from './show.js';
 import { type ParamSlot, type Scope, type Spot, tensorVal, type Val } from './values.js';
-
-/** `param`: parameters and how they start. */
 
 export function parameter(engine: Engine, expr: ParamExpr, scope: Scope, spot?: Spot): Val {
   if (!spot) {

@@ -1,3 +1,4 @@
+/** Options: their types, the values that fit them, and how a call's arguments, a checkpoint and defaults fill them. */
 import type { Arg, OptionParam, Span, TypeExpr } from '../../ast.js';
 import type { Fact } from '../../elaborated.js';
 import { formatType } from '../../format.js';

@@ -1,11 +1,10 @@
+/** Tracing a site with what lies on it: its adapters, and a mask over their sum. */
 import type { Span } from '../../ast.js';
 import type { ArgVal } from '../evaluate/engine.js';
 import type { Site, Val } from '../evaluate/values.js';
 import { keyOf, remembered, trace } from './adapters/call.js';
 import { maskSum } from './masks/sum.js';
 import type { Tracer } from './memo.js';
-
-/** Tracing a site with what lies on it: its adapters, and a mask over their sum. */
 
 /** Traces a site with its first `level` adapters (all, if not said). Calling it again with the same tensors gives the same values. */
 export function callSite(

@@ -1,3 +1,4 @@
+/** What `base` means inside of an adapter: a layer that can be called with other weights, and its weights with the adapters below merged in. */
 import { nearest } from '../../../../diagnostics/suggest.js';
 import type { Value } from '../../../../ir/types.js';
 import type { Span } from '../../../ast.js';
@@ -9,8 +10,6 @@ import { oneTensor, runLayer } from '../modules/layer.js';
 import { isLayer, layerSizes } from '../walk.js';
 import { callBelow } from './call.js';
 import { adaptersUpTo, mergedBias, mergedWeight } from './merged.js';
-
-/** What `base` means inside of an adapter: a layer that can be called with other weights, and its weights with the adapters below merged in. */
 
 const hasWeight = (site: Site): site is LayerSite | PartSite =>
   isLayer(site) && (site.kind === 'part' ? site.whole : site).params.has('weight');

@@ -1,3 +1,4 @@
+/** The body of an adapter at one site: its options, the sizes that its pattern binds, its parameters. */
 import type { Expr } from '../../../ast.js';
 import type { ArgVal } from '../../evaluate/engine.js';
 import { showShape } from '../../evaluate/show.js';
@@ -7,8 +8,6 @@ import type { Tracer } from '../memo.js';
 import { matchShape } from '../modules/arguments.js';
 import { layerSizes } from '../walk.js';
 import { wants } from './pattern.js';
-
-/** The body of an adapter at one site: its options, the sizes that its pattern binds, its parameters. */
 
 export function bodyOf(engine: Tracer, graft: Graft, args: readonly ArgVal[], level: number): Scope {
   if (graft.body === undefined) {

@@ -1,3 +1,4 @@
+/** Tracing through the adapters on a site, innermost first. */
 import { sameShape, sameType, showType } from '../../../../ir/ops/shapes.js';
 import type { TensorType, Value } from '../../../../ir/types.js';
 import type { Span } from '../../../ast.js';
@@ -12,8 +13,6 @@ import { oneTensor } from '../modules/layer.js';
 import { isLayer } from '../walk.js';
 import { bodyOf } from './body.js';
 import { collecting, filled, holeFor } from './holes.js';
-
-/** Tracing through the adapters on a site, innermost first. */
 
 /** Tells calls apart by their tensors; undefined where something else is handed over. */
 export function keyOf(level: number | string, args: readonly ArgVal[]): string | undefined {

@@ -1,3 +1,7 @@
+/**
+ * An adapter calls what is below it, and what that gives is not needed to trace the adapter's own operators: its type is. So the call is
+ * worth a hole, and what is below is traced afterwards, not within: hundreds of adapters may lie on one layer.
+ */
 import { input, rewriteValues, withInputs } from '../../../../ir/graph.js';
 import type { TensorType, Value } from '../../../../ir/types.js';
 import type { Span } from '../../../ast.js';

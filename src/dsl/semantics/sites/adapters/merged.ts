@@ -1,3 +1,4 @@
+/** The weight and the bias that a layer and the first of its adapters come to. */
 import { type Affine, affineOf, biasOf, weightOf } from '../../../../ir/affine/affine.js';
 import { isObstacle } from '../../../../ir/affine/form.js';
 import { build } from '../../../../ir/build.js';
@@ -12,8 +13,6 @@ import type { Merged, Tracer } from '../memo.js';
 import { frameOf } from '../modules/call.js';
 import { plainBias, plainWeight } from '../modules/layer.js';
 import { trace } from './call.js';
-
-/** The weight and the bias that a layer and the first of its adapters come to. */
 
 export const stopSilently = (): never => {
   throw new Stop();

@@ -1,7 +1,6 @@
+/** Which sites an adapter may be put on. */
 import type { AdapterDecl } from '../../../ast.js';
 import type { Site } from '../../evaluate/values.js';
-
-/** Which sites an adapter may be put on. */
 
 /** Whether an adapter's pattern takes a site; shapes are seen when it is traced. */
 export function suits(decl: AdapterDecl, site: Site): boolean {

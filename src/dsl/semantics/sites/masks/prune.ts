@@ -1,3 +1,4 @@
+/** `prune` statements: masks as constant parameters, and each criterion's score as a function of the weight. */
 import { input, paramRef } from '../../../../ir/graph.js';
 import type { PruneJob, PruneTarget } from '../../../../ir/prune.js';
 import type { About, Func } from '../../../../ir/types.js';
@@ -8,8 +9,6 @@ import { type LayerSite, type ParamSlot, Scope, type Site, tensorVal, type Val }
 import { undeclared, withArticle } from '../../names/undeclared.js';
 import { bindTensors } from '../modules/arguments.js';
 import { divides, type Pruning, readSettings } from './settings.js';
-
-/** `prune` statements: masks as constant parameters, and each criterion's score as a function of the weight. */
 
 /** Makes the masks and what is needed to find them. Masks must exist before anything is traced. */
 export function pruneJobs(engine: Engine, prunings: readonly Pruning[]): PruneJob[] {

@@ -1,3 +1,4 @@
+/** What a `prune` statement asks for: how much, where and in which pattern. */
 import { nearest } from '../../../../diagnostics/suggest.js';
 import type { PruneJob } from '../../../../ir/prune.js';
 import type { Arg, Expr, PruneStmt } from '../../../ast.js';
@@ -7,8 +8,6 @@ import { noGenerators } from '../../evaluate/operator.js';
 import { showNumber } from '../../evaluate/show.js';
 import type { LayerSite, ParamSlot, Scope, Site } from '../../evaluate/values.js';
 import { optionHelp, type Signature } from '../../names/signature.js';
-
-/** What a `prune` statement asks for: how much, where and in which pattern. */
 
 type Shape = PruneJob['shape'];
 

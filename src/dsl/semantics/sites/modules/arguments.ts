@@ -1,11 +1,10 @@
+/** The tensors of a call, bound to the parameters of a forward, a labelled stretch or an adapter, and sizes to open dimensions. */
 import type { Place } from '../../../../diagnostics/catalogue.js';
 import { showSize } from '../../../../ir/batch.js';
 import type { Expr, Span, TensorParam } from '../../../ast.js';
 import type { ArgVal, Engine } from '../../evaluate/engine.js';
 import { describe, showShape } from '../../evaluate/show.js';
 import { isTensorLike, num, type Scope } from '../../evaluate/values.js';
-
-/** The tensors of a call, bound to the parameters of a forward, a labelled stretch or an adapter, and sizes to open dimensions. */
 
 /** Binds arguments to the parameters of a forward, a labelled stretch or an adapter, and their open dimensions to sizes. */
 export function bindTensors(

@@ -1,3 +1,4 @@
+/** What a site computes without the adapters on it: the forward of a module, a labelled stretch, a list, a layer. */
 import type { BlockExpr, Span, TensorParam } from '../../../ast.js';
 import { requireForward } from '../../evaluate/block.js';
 import type { ArgVal, Frame } from '../../evaluate/engine.js';
@@ -5,8 +6,6 @@ import { Scope, type Site, tensorVal, type Val } from '../../evaluate/values.js'
 import type { Tracer } from '../memo.js';
 import { bindTensors } from './arguments.js';
 import { callLayer, oneTensor } from './layer.js';
-
-/** What a site computes without the adapters on it: the forward of a module, a labelled stretch, a list, a layer. */
 
 /** What is being traced inside of a site; the layers that an adapter owns are the adapter's. */
 export const frameOf = (site: Site): Frame => frameIn(site, site.adapter);

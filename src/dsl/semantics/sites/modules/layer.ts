@@ -1,11 +1,10 @@
+/** A built-in layer at work: with its own weights, or with others. */
 import { build } from '../../../../ir/build.js';
 import type { Value } from '../../../../ir/types.js';
 import type { Span } from '../../../ast.js';
 import type { ArgVal, Operand } from '../../evaluate/engine.js';
 import { type LayerSite, type PartSite, type Site, tensorVal } from '../../evaluate/values.js';
 import type { Tracer } from '../memo.js';
-
-/** A built-in layer at work: with its own weights, or with others. */
 
 /** A layer with its own weights; a fused one with adapters on parts is put together from its parts. */
 export function callLayer(engine: Tracer, site: LayerSite | PartSite, x: Operand, span: Span): Value {

@@ -1,11 +1,10 @@
+/** Modules from their declarations. */
 import type { CallExpr, ModuleDecl } from '../../../ast.js';
 import type { KnownOptions } from '../../evaluate/engine.js';
 import { describe } from '../../evaluate/show.js';
 import { fillOptions } from '../../evaluate/types.js';
 import { type ModuleSite, Scope, type Spot } from '../../evaluate/values.js';
 import type { Tracer } from '../memo.js';
-
-/** Modules from their declarations. */
 
 export function instantiate(
   engine: Tracer,
