@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+/** The command line, as a process: runs it, and ends with its exit code. */
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { EspalierError } from '../diagnostics/types.js';
 /** The command line. One thin file for each group of commands; everything they do is the API's. */
