@@ -1,5 +1,5 @@
 import * as e from '../../../src/codegen/kernel/expr.js';
-import { constIndex, div, scale, shift, sum } from '../../../src/codegen/read/indexing.js';
+import { constIndex, div, mod, scale, shift, sum } from '../../../src/codegen/read/indexing.js';
 import {
   add,
   and,
@@ -40,6 +40,17 @@ import {
 
 const twice = fn('row', [['r', U32]], [ret(e.load('x', 'f32', scale(v('r', 64), 4)))], F32);
 const q = let_('q', add(mul(xyz('tile', 0), u32(64)), thread));
+
+/** A store of eight columns and four rows, one of which is cut off, and planes so far apart. */
+function planes(apart: number) {
+  const at = v('q', 216);
+  const row = shift(sum(mod(div(at, 27), 2), scale(mod(div(at, 3), 3), 2)), -1);
+  const column = sum(mod(div(at, 9), 3), scale(mod(at, 3), 3));
+  return store('y', sum(scale(row, 8), column, scale(div(at, 54), apart)), f32(1), [
+    { index: row, below: 4 },
+    { index: column, below: 8 },
+  ]);
+}
 
 twins('range', [
   [
@@ -172,6 +183,14 @@ twins('bounds', [
     kernel([store('y', shift(quad(v('thread', 64)), 2), zero4, [{ index: quad(v('thread', 64)), below: 255 }])]),
     /the address is/,
     kernel([store('y', shift(quad(v('thread', 64)), 2), zero4, [{ index: quad(v('thread', 64)), below: 254 }])]),
+  ],
+  [
+    // Of q over 54 only what 64·group + thread leaves is to be seen, so its bound comes from that of q.
+    'a place whose row, column and plane are quotients of one number',
+    kernel([q, if_(lt(uint('q'), u32(216)), [planes(75)])]),
+    /y has 256 elements to write, the address is 0\.\.256/,
+    kernel([q, if_(lt(uint('q'), u32(216)), [planes(74)])]),
+    { workgroups: [4, 1, 1] },
   ],
   [
     'a fetch past the end',
