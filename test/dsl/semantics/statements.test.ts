@@ -64,6 +64,17 @@ describe('tune of parameters', () => {
     expect(count(e, (name, role) => role === 'trainable' && !name.endsWith('.bias'))).toBe(24);
   });
 
+  it('one of a head starts from what the base has, a whole head anew', () => {
+    const fromBase = (tune: string) =>
+      tiny(`  head = classify(base, classes: 3)\n  tune ${tune}`).sources[0]!.params.filter((p) =>
+        p.startsWith('head.'),
+      );
+    expect(fromBase('**.bias')).toEqual(['head.fc.weight', 'head.fc.bias']);
+    expect(fromBase('head.fc.bias')).toEqual(['head.fc.weight', 'head.fc.bias']);
+    expect(fromBase('head')).toEqual([]);
+    expect(fromBase('**.bias, head')).toEqual([]);
+  });
+
   it('comes from a file of its own, and the rest from the base', () => {
     const e = tiny('  tune base.blocks[*].**.bias from "./bitfit.safetensors"');
     const [base, own] = e.sources;

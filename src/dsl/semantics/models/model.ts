@@ -99,8 +99,9 @@ function run(engine: Engine, plan: ModelPlan, root: Root, body: readonly ModelSt
           const found = s.sites.flatMap(
             (sel) => engine.report.attempt(() => tunable(engine, sel, starts, scope)) ?? [],
           );
-          const params = [...new Set(found)];
-          plan.tunings.push({ stmt: s, params });
+          const whole = new Set(found.flatMap((f) => f.whole));
+          const params = [...new Set([...whole, ...found.flatMap((f) => f.single)])];
+          plan.tunings.push({ stmt: s, params, whole });
           for (const p of params) p.role = 'trainable';
           return undefined;
         }
@@ -289,14 +290,19 @@ function graftOn(site: Site, adapter: string, shared: string, g: Pick<Graft, 'de
 }
 
 /** What a selector of `tune` means: single parameters, and those of sites and of everything below them. */
-function tunable(engine: Engine, selector: Selector, starts: readonly Start[], scope: Scope): ParamSlot[] {
-  const { sites: found, params } = selectAll(engine, selector, starts, scope);
+interface Tunable {
+  readonly single: readonly ParamSlot[];
+  readonly whole: readonly ParamSlot[];
+}
+
+function tunable(engine: Engine, selector: Selector, starts: readonly Start[], scope: Scope): Tunable {
+  const { sites: found, params: single } = selectAll(engine, selector, starts, scope);
   const bare = found.find((m) => !m.wild && (m.site.kind === 'label' || m.site.kind === 'part'));
   if (bare) {
     const primary = { span: selector.span, text: 'selected here' };
     engine.report.add('ESP0348', { site: bare.site.path, is: whatIs(bare.site) }, { primary });
   }
-  return [...found.flatMap((m) => ownParams(m.site)), ...params];
+  return { single, whole: found.flatMap((m) => ownParams(m.site)) };
 }
 
 /** A site in a sentence. */

@@ -28,6 +28,8 @@ export interface Adaptation {
 export interface Tuning {
   readonly stmt: TuneStmt;
   readonly params: readonly ParamSlot[];
+  /** Those of them that were selected with all that their module or layer has. */
+  readonly whole: ReadonlySet<ParamSlot>;
 }
 
 /** What a model's statements say, before anything is traced. */

@@ -1,6 +1,7 @@
 /** Where parameters come from: one source for each `from`, with the names that its tensors have in each known layout. */
 import type { CheckpointName, Source } from '../../elaborated.js';
 import type { Engine } from '../evaluate/engine.js';
+import type { ParamSlot } from '../evaluate/values.js';
 import { appliedAdapter } from '../sites/tree.js';
 import { graftParams, ownParams } from '../sites/walk.js';
 import { exportsOf } from './config.js';
@@ -11,10 +12,15 @@ const identity = (params: readonly string[]): CheckpointName[] => params.map((pa
 
 export function sourcesOf(engine: Engine, plan: ModelPlan): Source[] {
   const sources: Source[] = [];
-  // What `tune` names is trained, or comes from its own file: the backbone's file need not have it.
-  const namesOf = (tunings: readonly Tuning[]) => new Set(tunings.flatMap((t) => t.params.map((p) => p.name)));
-  const tuned = namesOf(plan.tunings);
-  const elsewhere = namesOf(plan.tunings.filter((t) => t.stmt.from));
+  // A head that `tune` names is trained anew, or comes from its own file: the backbone's file need not have it. Single parameters are
+  // trained from what they are.
+  const namesOf = (tunings: readonly Tuning[], of: (t: Tuning) => Iterable<ParamSlot>) =>
+    new Set(tunings.flatMap((t) => [...of(t)].map((p) => p.name)));
+  const tuned = namesOf(plan.tunings, (t) => t.whole);
+  const elsewhere = namesOf(
+    plan.tunings.filter((t) => t.stmt.from),
+    (t) => t.params,
+  );
   for (const b of plan.bindings) {
     if (!b.from) continue;
     if (b.backbone) sources.push(backbone(engine, plan, b, tuned, elsewhere));
