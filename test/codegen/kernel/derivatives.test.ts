@@ -6,7 +6,8 @@ import { rewriteValues, withInputs } from '../../../src/ir/graph.js';
 import { OP_NAMES } from '../../../src/ir/ops/index.js';
 import type { OpName, Value } from '../../../src/ir/types.js';
 import { CASES, differentiated } from '../../ir/derivatives/cases.js';
-import { Model } from '../harness.js';
+import { cotangents } from '../../ir/derivatives/reverse.js';
+import { entryOf, Model } from '../harness.js';
 import { expectRight } from './run.js';
 
 /** `solve` has no kernel, and so its derivative, which solves, has none. */
@@ -62,4 +63,19 @@ describe('derivatives', () => {
       expect(compared).toBeGreaterThan(1);
     });
   }
+});
+
+it('of a convolution: a product for each operand, and memory for nothing in between', () => {
+  const m = new Model(1, 2);
+  const attrs = { stride: [2, 2], padding: [1, 1, 1, 1], dilation: [1, 1], groups: 1 } as const;
+  const [x, weight, bias] = [m.input([BATCH, 8, 15, 15]), m.param([16, 8, 3, 3]), m.param([16])];
+  const y = build.conv2d(x, weight, bias, attrs);
+  const dy = m.input([BATCH, 16, 8, 8]);
+  const [dx, dw] = cotangents([{ value: y, cotangent: dy }], [x, weight]);
+  const g = expectRight(m, [dx!, build.broadcast(dw!, [BATCH, 16, 8, 3, 3])], { tolerance: 2e-5 });
+  const made = entryOf(g).dispatches.map((d) => g.program.kernels[d.kernel]!.name);
+  expect(made.filter((name) => name.startsWith('contract') || name.startsWith('conv')).length).toBe(2);
+  // The weight's gradient, of each sample and of all: 4,608 bytes each. Patches of one sample of x would take 18,432.
+  const bytes = entryOf(g).slabs.reduce((sum, slab) => sum + slab.bytes, 0);
+  expect(bytes).toBeLessThan(4 * 2.5 * 16 * 8 * 9);
 });
