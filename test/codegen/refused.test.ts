@@ -1,22 +1,12 @@
 /** What no program can be generated for: for each check graphs that only this check refuses (`npm run checks`). */
 import { expect, it } from 'vitest';
-import { EspalierError } from '../../src/diagnostics/types.js';
 import { build } from '../../src/ir/build.js';
 import type { Value } from '../../src/ir/types.js';
+import { refusal } from '../refusal.js';
 import { compiled, Model } from './harness.js';
 
 /** What is never read: only sizes matter here. */
 const large = { type: { dtype: 'f32' as const, shape: [1] }, data: new Float32Array(1) };
-
-const refusal = (work: () => unknown): string[] => {
-  try {
-    work();
-  } catch (error) {
-    if (error instanceof EspalierError) return error.diagnostics.map((d) => `${d.code} ${d.message}`);
-    throw error;
-  }
-  return [];
-};
 
 /** Tokens of one group, so many that q, k, v and the result take two bindings each, and nothing is left for the bias. */
 const far = (m: Model, tokens: number): Value => {

@@ -1,8 +1,8 @@
 /** What pruning refuses or warns of: for each check weights that only this check speaks of (`npm run checks`). */
 import { describe, expect, test } from 'vitest';
-import { EspalierError } from '../../src/diagnostics/types.js';
 import { build as b } from '../../src/ir/build.js';
 import { tensor } from '../../src/ir/run/tensor.js';
+import { refusal } from '../refusal.js';
 import { formula, jobOf, matrix, run, wanda } from './support.js';
 
 const NAN = Number.NaN;
@@ -11,15 +11,6 @@ const w = matrix([
   [3, 4],
 ]);
 const statistics = (shape: number[]) => () => tensor(shape, new Float32Array(shape.reduce((p, n) => p * n, 1)));
-const said = (work: () => unknown): string[] => {
-  try {
-    work();
-  } catch (error) {
-    if (error instanceof EspalierError) return error.diagnostics.map((d) => `${d.code} ${d.message}`);
-    throw error;
-  }
-  return [];
-};
 
 describe('refuses', () => {
   test.each([
@@ -45,12 +36,12 @@ describe('refuses', () => {
     ],
     ['nothing to calibrate with', wanda(3), 'ESP0803 `test` reads input, and nothing gives it for w'],
   ])('%s', (_, criterion, message) => {
-    expect(said(() => run({ w }, jobOf({ w }, { sparsity: 0.5 }, criterion)))).toEqual([message]);
+    expect(refusal(() => run({ w }, jobOf({ w }, { sparsity: 0.5 }, criterion)))).toEqual([message]);
   });
 
   test.each([NAN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])('a weight of %d', (value) => {
     const broken = { w: matrix([[1, value]]) };
-    expect(said(() => run(broken, jobOf(broken, { sparsity: 0.5 })))).toEqual([
+    expect(refusal(() => run(broken, jobOf(broken, { sparsity: 0.5 })))).toEqual([
       'ESP0801 w holds one value that is not finite, the first at [0, 1]',
     ]);
   });
@@ -63,7 +54,7 @@ describe('refuses', () => {
     const weights = { w, v: w };
     const more = given ? { statistics: given } : {};
     expect(
-      said(() => run(weights, jobOf(weights, { sparsity: 0.5 }, wanda(3)), more)).map((m) => m.slice(0, 7)),
+      refusal(() => run(weights, jobOf(weights, { sparsity: 0.5 }, wanda(3)), more)).map((m) => m.slice(0, 7)),
     ).toEqual(codes);
   });
 });
