@@ -23,7 +23,7 @@ export interface SlabPlace {
 }
 
 /** Bytes of a tensor; of one sample, where it holds samples. */
-export const bytesOf = ({ type }: Pick<Value, 'type'>): number => sizeOf(shapeAt(type.shape, 1)) * ELEMENT_BYTES;
+export const sampleBytes = ({ type }: Pick<Value, 'type'>): number => sizeOf(shapeAt(type.shape, 1)) * ELEMENT_BYTES;
 
 export const slabsOf = ({ samples, fixed }: MemoryPlans): Slab[] => [
   ...samples.slabs.map((bytes) => ({ bytes, samples: true })),
@@ -56,7 +56,7 @@ export function planArena(
       tenants.set(v, {
         name: `${labelOf([g.anchor, ...g.path])} (${v.op})`,
         shape: shapeAt(v.type.shape, 1),
-        bytes: padded(bytesOf(v)),
+        bytes: padded(sampleBytes(v)),
         first,
         last: last.get(v)!,
         ...(before ? { over: tenants.get(before)! } : {}),

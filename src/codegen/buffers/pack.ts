@@ -5,11 +5,11 @@ import { capacity, eachRun, type Layout } from './layout.js';
 /** What an element is stored as. */
 export type Storage = 'f32' | 'f16';
 
-export const bytesOf = (dtype: Storage): number => (dtype === 'f32' ? 4 : 2);
+export const storageBytes = (dtype: Storage): number => (dtype === 'f32' ? 4 : 2);
 
 /** Bytes of a packed tensor. */
 export function packedBytes(at: Layout, dtype: Storage): number {
-  return capacity(at) * bytesOf(dtype);
+  return capacity(at) * storageBytes(dtype);
 }
 
 /** A finite weight lies outside the range of f16 storage. */

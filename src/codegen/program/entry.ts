@@ -14,7 +14,7 @@ import { postorder } from '../../ir/graph.js';
 import { costOf } from '../../ir/ops/cost.js';
 import type { DType, Func, Module, TensorType, Value } from '../../ir/types.js';
 import { TensorTooLarge } from '../../passes/memory.js';
-import { bytesOf, type MemoryPlans, planArena, type SlabPlace, slabsOf } from '../buffers/arena.js';
+import { type MemoryPlans, planArena, type SlabPlace, sampleBytes, slabsOf } from '../buffers/arena.js';
 import { type InPlace, placeOver } from '../buffers/in-place.js';
 import { type PackedWeight, viewedParam, type WeightLayouts, type WeightMatrix } from '../buffers/weight-matrix.js';
 import { padded, type Weights } from '../buffers/weights.js';
@@ -139,7 +139,7 @@ export class EntryBuilder {
     const limit = this.limits.maxBufferSize;
     const named = this.func.inputs.map((v) => ({ name: v.op === 'input' ? v.attrs.name : '', type: v.type }));
     for (const { name, type } of [...named, ...this.func.results.map((r) => ({ name: r.name, type: r.value.type }))]) {
-      const bytes = bytesOf({ type });
+      const bytes = sampleBytes({ type });
       if (bytes > limit) throw new EspalierError([noBuffer(name, bytes, this.limits, this.options)]);
     }
   }
@@ -156,7 +156,12 @@ export class EntryBuilder {
     const limit = this.limits.maxStorageBufferBindingSize;
     const most = Math.floor(limit / room(largest));
     if (largest && most < 1) {
-      const args = { operator: largest.op, bytes: bytesOf(largest), limit, device: this.options.deviceHelps ?? false };
+      const args = {
+        operator: largest.op,
+        bytes: sampleBytes(largest),
+        limit,
+        device: this.options.deviceHelps ?? false,
+      };
       throw new OneByOne(diagnostic('ESP0608', { what: 'sample', ...args }, placeOf(largest)));
     }
     return Math.min(most, this.samples);
@@ -165,7 +170,7 @@ export class EntryBuilder {
   /** Bytes from one sample of a tensor to where another tensor could begin. */
   private room(v: Value): number {
     const alignment = this.limits.minStorageBufferOffsetAlignment;
-    return Math.ceil(bytesOf(v) / alignment) * alignment;
+    return Math.ceil(sampleBytes(v) / alignment) * alignment;
   }
 
   /** Groups and their dispatches. Whether the bindings of large tensors are too many is known when a group's kernel has been written. */
@@ -183,7 +188,8 @@ export class EntryBuilder {
     const made = new Map<Group, readonly ScheduledDispatch[]>();
     const refused = new Map<Group, CannotCut>();
     const fits = (g: Group): boolean => {
-      if ([...g.stores, ...g.reads].every((v) => bytesOf(v) <= this.limits.maxStorageBufferBindingSize)) return true;
+      if ([...g.stores, ...g.reads].every((v) => sampleBytes(v) <= this.limits.maxStorageBufferBindingSize))
+        return true;
       try {
         made.set(g, schedules.of(g));
         return true;

@@ -1,7 +1,7 @@
 /** What an entry of the operator table holds. `index.ts` assembles the table; the interpreter, verifier, cost model and docs read it. */
 import type { ArrayOf, OpAttrs, OpName, Tensor, TensorType, Value, ValueOf } from '../types.js';
 import type { Builder } from './builder.js';
-import { bytesOf, sizeOf } from './shapes.js';
+import { sizeOf, tensorBytes } from './shapes.js';
 
 export interface Operand {
   readonly name: string;
@@ -123,8 +123,8 @@ export interface OpDef<O extends OpName> {
 
 /** Bytes of all operands and the result. */
 export function traffic(inputs: readonly TensorType[], result: TensorType): number {
-  let bytes = bytesOf(result);
-  for (const t of inputs) bytes += bytesOf(t);
+  let bytes = tensorBytes(result);
+  for (const t of inputs) bytes += tensorBytes(t);
   return bytes;
 }
 

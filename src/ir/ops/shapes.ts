@@ -47,7 +47,7 @@ export function showType(type: TensorType): string {
 }
 
 /** Bytes of one element as buffers hold it (bool: one u32, which is what WGSL can store). */
-export function bytesOf(type: TensorType): number {
+export function tensorBytes(type: TensorType): number {
   return sizeOf(type.shape) * (type.dtype === 'f16' ? 2 : 4);
 }
 

@@ -2,6 +2,7 @@
 import { written } from '../expr.js';
 import type { BinaryOp, Builtin, Expr, Scalar, Type } from '../types.js';
 import { collect } from './collectives.js';
+import { alias, type Computed, expectType, fresh, typeText } from './computed.js';
 import { type Frame, inOrder, type Run, type Scope } from './frame.js';
 import {
   ARGUMENTS,
@@ -26,30 +27,6 @@ import {
 import { fetchItems, outside, readPrivate, readShared } from './memory.js';
 
 type Of<K extends Expr['kind']> = Extract<Expr, { readonly kind: K }>;
-
-/** An expression that is ready to be computed. */
-export interface Computed {
-  readonly type: Type;
-  /** Where its value is once `run` has run; what inactive threads have there is of no meaning. */
-  readonly values: Values;
-  /** Absent where there is nothing to do. */
-  readonly run: Run | undefined;
-  /** It looks at who is active: something in it can be a fault, or costs a load. */
-  readonly careful: boolean;
-  /** `values` is scratch that nobody else looks at. */
-  readonly fresh: boolean;
-  /** The same in all threads, and in `values` from the start. */
-  readonly constant: boolean;
-}
-
-const typeText = ({ scalar, lanes }: Type): string => (lanes === 1 ? scalar : `vec${lanes}<${scalar}>`);
-
-/** @throws TypeError where a type is not what it has to be. */
-export function expectType(what: string, got: Type, want: Type): void {
-  if (got.scalar !== want.scalar || got.lanes !== want.lanes) {
-    throw new TypeError(`${what} is ${typeText(got)}, not ${typeText(want)}`);
-  }
-}
 
 const U32: Type = { scalar: 'u32', lanes: 1 };
 
@@ -122,23 +99,6 @@ export function compileExpr(expr: Expr, scope: Scope, frame: Frame): Computed {
 export function index(expr: Expr, scope: Scope, frame: Frame): Computed {
   expectType('an index', expr, U32);
   return compileExpr(expr, scope, frame);
-}
-
-function alias(type: Type, values: Values, x?: Computed): Computed {
-  return { type, values, run: x?.run, careful: x?.careful ?? false, fresh: false, constant: false };
-}
-
-/** Computed into scratch, after its operands. */
-function fresh(
-  type: Type,
-  frame: Frame,
-  careful: boolean,
-  operands: readonly Computed[],
-  compute: (out: Values) => void,
-): Computed {
-  const out = frame.scratch(type);
-  const run = inOrder([...operands.map((x) => x.run), () => compute(out)]);
-  return { type, values: out, run, careful: careful || operands.some((x) => x.careful), fresh: true, constant: false };
 }
 
 /** Computed by a loop over all threads, active or not; `work` operations for each active one. */

@@ -4,7 +4,8 @@
  */
 
 import type { Expr, KernelFunction, Stmt, Type } from '../types.js';
-import { compileExpr, expectType, index, passArguments } from './expressions.js';
+import { expectType } from './computed.js';
+import { compileExpr, index, passArguments } from './expressions.js';
 import { type Compiled, Frame, type Named, type Run, Scope, type Unit } from './frame.js';
 import { makeValues, type Values } from './math.js';
 import { type Private, writeItems, writePrivate, writeShared } from './memory.js';

@@ -4,21 +4,18 @@
  * every call, with what is known of the arguments, so that one which nothing calls is not looked at.
  */
 import { constIndex, dependsOn, type Index, scale, substitute, sum } from '../../read/indexing.js';
-import type { BuiltinInput, Kernel, KernelFunction, Stmt } from '../types.js';
-import { exprsOf } from '../walk.js';
-import { isInteger, rangeOfType } from './integers.js';
+import type { Kernel, KernelFunction, Stmt } from '../types.js';
+import { inputsOf, type Workgroups } from './inputs.js';
+import { isInteger } from './integers.js';
 import { type Head, headOf, narrowedTo, widened } from './loops.js';
-import { Facts, hull, type Level, type Local, lower, type Range, Symbols, within } from './ranges.js';
+import { Facts, hull, type Level, lower, type Range, Symbols, within } from './ranges.js';
 import type { Report } from './report.js';
 import { afterBarrier, Races, sameArrays, UNTOUCHED, withTouched } from './shared.js';
 import { fork, joinShared, type State, type Value } from './state.js';
 import { reach, Values } from './values.js';
-import { assigned, nodes, statements } from './walk.js';
+import { assigned, sharingFunctions } from './walk.js';
 
 type Of<K extends Stmt['kind']> = Extract<Stmt, { kind: K }>;
-
-/** Workgroups that are dispatched along x, y and z. */
-export type Workgroups = readonly [number, number, number];
 
 interface Return {
   readonly state: State;
@@ -39,7 +36,7 @@ class Flow {
   private readonly values: Values;
   private readonly races: Races;
   private readonly functions: ReadonlyMap<string, KernelFunction>;
-  private readonly sharing = new Map<string, boolean>();
+  private readonly sharing: ReadonlySet<string>;
   /** Of the function that is being run. */
   private returned: Return[] = [];
 
@@ -48,12 +45,13 @@ class Flow {
     private readonly report: Report,
   ) {
     this.functions = new Map(kernel.functions.map((f) => [f.name, f]));
+    this.sharing = sharingFunctions(kernel);
     this.races = new Races(kernel, this.symbols, report);
     this.values = new Values(kernel, this.symbols, report, this.races, (fn, args, s) => this.call(fn, args, s));
   }
 
   main(workgroups: Workgroups | undefined): void {
-    const env = this.inputs(workgroups);
+    const env = inputsOf(this.kernel, workgroups, this.symbols, this.values.integers);
     this.report.enter('main');
     this.run(this.kernel.main, {
       env,
@@ -65,42 +63,6 @@ class Flow {
       arrays: new Map(this.kernel.shared.map((a) => [a.name, UNTOUCHED])),
     });
     this.report.leave();
-  }
-
-  private inputs(workgroups: Workgroups | undefined): Map<string, Value> {
-    const size = this.kernel.workgroup;
-    const all = size.reduce((a, b) => a * b, 1);
-    const local = (count: number, which: Local): Index => this.symbols.fresh({ lo: 0, hi: count - 1 }, 0, which);
-    const group = [0, 1, 2].map((i) =>
-      this.symbols.fresh({ lo: 0, hi: workgroups ? workgroups[i]! - 1 : rangeOfType('u32').hi }, 2),
-    );
-    const axes = (['x', 'y', 'z'] as const).map((axis, i) => local(size[i]!, axis));
-    const index = local(all, 'index');
-    const lane = local(this.kernel.subgroup ?? 1, 'subgroup');
-    const facts = new Facts();
-    const parts: { readonly [B in BuiltinInput]: readonly Index[] } = {
-      workgroup_id: group,
-      num_workgroups: [0, 1, 2].map((i) =>
-        workgroups ? constIndex(workgroups[i]!) : this.symbols.fresh({ lo: 1, hi: rangeOfType('u32').hi }, 2),
-      ),
-      local_invocation_index: [index],
-      local_invocation_id: axes,
-      global_invocation_id: axes.map((a, i) =>
-        this.values.integers.fit('u32', sum(scale(group[i]!, size[i]!), a), facts, 0),
-      ),
-      subgroup_invocation_id: [lane],
-    };
-    return new Map(
-      this.kernel.inputs.map(({ name, builtin }) => [
-        name,
-        {
-          scalar: 'u32',
-          level: builtin === 'workgroup_id' || builtin === 'num_workgroups' ? 2 : 0,
-          parts: parts[builtin],
-          speculative: false,
-        },
-      ]),
-    );
   }
 
   private run(body: readonly Stmt[], s: State): void {
@@ -379,7 +341,7 @@ class Flow {
     const f = this.functions.get(fn)!;
     const inner: State = { ...fork(s, s.facts, s.live), env: new Map(), live: 2 };
     f.params.forEach((p, i) => {
-      inner.env.set(p.name, this.isShared(f) ? args[i]! : this.argument(args[i]!, inner.facts));
+      inner.env.set(p.name, this.sharing.has(f.name) ? args[i]! : this.argument(args[i]!, inner.facts));
     });
     const outer = this.returned;
     this.returned = [];
@@ -416,28 +378,6 @@ class Flow {
     const own = this.symbols.fresh(facts.range(form), v.level);
     facts.assume(sum(own, scale(form, -1)), 0, 0);
     return { ...v, parts: [own] };
-  }
-
-  /** Whether a function reaches workgroup memory, whose places have to be known by the thread's number. */
-  private isShared(f: KernelFunction): boolean {
-    let found = this.sharing.get(f.name);
-    if (found === undefined) {
-      const arrays = new Set(this.kernel.shared.map((a) => a.name));
-      found = statements(f.body).some(
-        (t) =>
-          (t.kind === 'put' && arrays.has(t.array)) ||
-          (t.kind === 'do' && this.isShared(this.functions.get(t.fn)!)) ||
-          exprsOf(t)
-            .flatMap(nodes)
-            .some(
-              (n) =>
-                (n.kind === 'item' && arrays.has(n.array)) ||
-                (n.kind === 'call' && this.isShared(this.functions.get(n.fn)!)),
-            ),
-      );
-      this.sharing.set(f.name, found);
-    }
-    return found;
   }
 
   private unknown(scalar: Value['scalar'], lanes: number): Value {

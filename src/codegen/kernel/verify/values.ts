@@ -1,11 +1,9 @@
 /** What the verifier knows of the value of an expression, and the rules that concern expressions: ranges, bounds, speculation, lanes. */
-import { constIndex, dependsOn, type Index, LANE, laneForm, scale, sum } from '../../read/indexing.js';
+import { constIndex, dependsOn, type Index, LANE, laneForm } from '../../read/indexing.js';
 import type { Buffer, Expr, Kernel } from '../types.js';
 import { Integers, isInteger, NEVER, type Outcome, rangeOfType } from './integers.js';
 import {
-  type Atom,
-  Facts,
-  formOf,
+  type Facts,
   hull,
   type Level,
   lower,
@@ -19,6 +17,7 @@ import {
 import { type Report, showIndex } from './report.js';
 import { type Races, UNTOUCHED } from './shared.js';
 import { fork, joinShared, type State, speculation, type Value } from './state.js';
+import { claims, divided, named } from './terms.js';
 import { pureFunctions } from './walk.js';
 
 const shown = ({ lo, hi }: Range): string => `${lo}..${hi}`;
@@ -385,35 +384,4 @@ export class Values {
     this.report.say('lanes', `${showIndex(e.index)} < ${e.below} may differ between the four of an address`);
     return false;
   }
-}
-
-/** The variables of an address, LANE aside, with the greatest value that all places of the address allow. */
-function claims(x: Index, into = new Map<string, number>()): Map<string, number> {
-  for (const { atom } of x.terms) {
-    if (atom.kind !== 'var') claims(atom.of, into);
-    else if (atom.name !== 'lane') into.set(atom.name, Math.min(atom.hi, into.get(atom.name) ?? Infinity));
-  }
-  return into;
-}
-
-/** What an address divides. */
-function divided(x: Index): Index[] {
-  return x.terms.flatMap(({ atom }) => (atom.kind === 'var' ? [] : [atom.of, ...divided(atom.of)]));
-}
-
-/**
- * The range of x by its own terms, where it is often closer than that of what its variables stand for: of q % 22 + 16·(q / 22) with a guard on
- * q % 22, quotient and remainder are bounded apart, while those of a sum that q is part as the sum does.
- */
-function named(x: Index, of: (y: Index) => Range): Range {
-  const facts = new Facts();
-  const bound = (atom: Atom): void => {
-    if (atom.kind !== 'var') for (const t of atom.of.terms) bound(t.atom);
-    if (atom.key === 'lane') return;
-    const y = formOf(atom);
-    const { lo, hi } = of(y);
-    facts.assume(y, lo, hi);
-  };
-  for (const t of x.terms) bound(t.atom);
-  return facts.range(sum(constIndex(x.constant), ...x.terms.map((t) => scale(formOf(t.atom), t.coeff))));
 }

@@ -7,8 +7,9 @@
  * (save for their types).
  */
 import type { Kernel } from '../types.js';
-import { checkFlow, type Workgroups } from './flow.js';
+import { checkFlow } from './flow.js';
 import { checkInPlace } from './in-place.js';
+import type { Workgroups } from './inputs.js';
 import { checkLanes } from './lanes.js';
 import { type Problem, Report } from './report.js';
 import { checkTypes } from './types.js';

@@ -1,7 +1,7 @@
 /** Ways through the statements and expressions of a kernel program, for the verifier. */
 import type { Index } from '../../read/indexing.js';
 import type { Expr, Kernel, Stmt } from '../types.js';
-import { eachExpr, eachStmt, operandsOf } from '../walk.js';
+import { eachExpr, eachStmt, exprsOf, operandsOf } from '../walk.js';
 
 /** The statements and those inside of them. */
 export function statements(body: readonly Stmt[]): Stmt[] {
@@ -72,4 +72,22 @@ export function pureFunctions(kernel: Kernel): Set<string> {
     if (clean) pure.add(f.name);
   }
   return pure;
+}
+
+/** Functions that reach workgroup memory, whose places have to be known by the thread's number. */
+export function sharingFunctions(kernel: Kernel): Set<string> {
+  const arrays = new Set(kernel.shared.map((a) => a.name));
+  const sharing = new Set<string>();
+  for (const f of kernel.functions) {
+    const reaches = statements(f.body).some(
+      (t) =>
+        (t.kind === 'put' && arrays.has(t.array)) ||
+        (t.kind === 'do' && sharing.has(t.fn)) ||
+        exprsOf(t)
+          .flatMap(nodes)
+          .some((n) => (n.kind === 'item' && arrays.has(n.array)) || (n.kind === 'call' && sharing.has(n.fn))),
+    );
+    if (reaches) sharing.add(f.name);
+  }
+  return sharing;
 }
