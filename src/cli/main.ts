@@ -1,8 +1,7 @@
 #!/usr/bin/env node
-/** The command line, as a process: runs it, and ends with its exit code. */
+/** The command line. One thin file for each group of commands; everything they do is the API's. */
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { EspalierError } from '../diagnostics/types.js';
-/** The command line. One thin file for each group of commands; everything they do is the API's. */
 import { reasonOf } from '../formats/node/files.js';
 import { report } from './context.js';
 import { EXIT } from './exit.js';
