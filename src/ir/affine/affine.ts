@@ -19,8 +19,8 @@ import {
   obstacle,
   type Patches,
   plain,
-  type Scope,
   type Shift,
+  type Solver,
 } from './form.js';
 import { type Matrix, zero } from './matrix.js';
 import { apart, groupForm } from './operator.js';
@@ -104,13 +104,13 @@ export function affineOf(y: Value, x: Value, axis: number = channelAxis(y)): Aff
   const formOf = deep(
     (value: Value, at: number) => `${value.id} ${at}`,
     (value, at): Form | Obstacle =>
-      value.op === 'input' ? obstacle(value, 'it is another input') : ruleOf(scope, value, at),
+      value.op === 'input' ? obstacle(value, 'it is another input') : ruleOf(solver, value, at),
   );
   const groupOf = deep(
     (value: Value, axes: readonly number[]) => `${value.id} ${axes}`,
-    (value, axes) => (value.op === 'input' ? obstacle(value, 'it is another input') : groupForm(scope, value, axes)),
+    (value, axes) => (value.op === 'input' ? obstacle(value, 'it is another input') : groupForm(solver, value, axes)),
   );
-  const scope: Scope = {
+  const solver: Solver = {
     b,
     compose: true,
     norms: true,
@@ -120,7 +120,7 @@ export function affineOf(y: Value, x: Value, axis: number = channelAxis(y)): Aff
     group: (value, axes) => (value === x ? apart(value) : groupOf(value, axes)),
     mixes: () => true,
   };
-  const form = scope.form(y, axis);
+  const form = solver.form(y, axis);
   if (isObstacle(form)) return form;
   if (form.terms.length > 1) return obstacle(y, 'it adds maps of differently arranged inputs');
   const term = addForms(b, [form], y.type.shape, axis).terms[0];

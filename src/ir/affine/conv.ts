@@ -7,15 +7,15 @@ import {
   type Obstacle,
   obstacle,
   type Patches,
-  type Scope,
   type Shift,
+  type Solver,
   type Term,
 } from './form.js';
 import { linearOver } from './linear.js';
 import { dense, diagonal, identity, kron, type Matrix, product } from './matrix.js';
 
 /** A weight [out, in/groups, kh, kw] as a matrix over patches. */
-function patchMatrix(s: Scope, weight: Value): Matrix {
+function patchMatrix(s: Solver, weight: Value): Matrix {
   const [out] = weight.type.shape as [number];
   return dense(s.b.reshape(weight, [out, sizeOf(weight.type.shape) / out]));
 }
@@ -24,7 +24,7 @@ function patchMatrix(s: Scope, weight: Value): Matrix {
  * The form of a convolution along its channels, axis 1. A map on its input side is multiplied into the weight if nothing was shifted
  * or nothing is padded; grouped convolutions take a diagonal only.
  */
-export function convForm(s: Scope, v: ValueOf<'conv2d'>, axis: number): Form | Obstacle {
+export function convForm(s: Solver, v: ValueOf<'conv2d'>, axis: number): Form | Obstacle {
   if (axis !== 1) return obstacle(v, 'a convolution mixes this axis');
   const [u, weight, bias] = v.inputs as [Value, Value, Value | undefined];
   const [, , kh, kw] = weight.type.shape as [number, number, number, number];
@@ -49,7 +49,7 @@ export function convForm(s: Scope, v: ValueOf<'conv2d'>, axis: number): Form | O
   return { terms, c: { kind: 'channel', value: parts.reduce((p, q) => s.b.add(p, q)) } };
 }
 
-function whyNot(s: Scope, f: Form, base: boolean, padded: boolean, groups: number): string | undefined {
+function whyNot(s: Solver, f: Form, base: boolean, padded: boolean, groups: number): string | undefined {
   if (f.terms.some((t) => t.patches)) return 'the product of two convolutions is a larger one';
   if (f.c && padded) return 'the convolution pads with zeros, and a shift must not reach the padding';
   if (f.c && f.c.kind === 'full') return 'a shift that varies over the image is no bias';
@@ -61,7 +61,7 @@ function whyNot(s: Scope, f: Form, base: boolean, padded: boolean, groups: numbe
 }
 
 /** W over patches of (M x): W · (M (x) I). */
-function intoPatches(s: Scope, w: Matrix, weight: Value, m: Matrix, groups: number): Matrix {
+function intoPatches(s: Solver, w: Matrix, weight: Value, m: Matrix, groups: number): Matrix {
   if (m.kind === 'identity') return w;
   const [out, width, kh, kw] = weight.type.shape as [number, number, number, number];
   const area = kh * kw;
@@ -77,7 +77,7 @@ function intoPatches(s: Scope, w: Matrix, weight: Value, m: Matrix, groups: numb
 }
 
 /** A constant image convolved without padding: each output channel gets the sum of its weights times the channels' constants. */
-function convolveShift(s: Scope, weight: Value, c: Shift, groups: number): Value {
+function convolveShift(s: Solver, weight: Value, c: Shift, groups: number): Value {
   const [out, width, kh, kw] = weight.type.shape as [number, number, number, number];
   const summed = s.b.sum(s.b.reshape(weight, [groups, out / groups, width, kh * kw]), [3]);
   return s.b.reshape(s.b.sum(s.b.mul(summed, s.b.reshape(c.value, [groups, 1, width])), [2]), [out]);

@@ -52,7 +52,7 @@ export function obstacle(value: Value, reason: string): Obstacle {
 export const isObstacle = (x: object): x is Obstacle => 'kind' in x && x.kind === 'obstacle';
 
 /** What a rule may ask while it works. */
-export interface Scope {
+export interface Solver {
   readonly b: Builder;
   /** The form of an operand along one of its axes. */
   readonly form: (value: Value, axis: number) => Form | Obstacle;

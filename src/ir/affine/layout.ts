@@ -7,15 +7,15 @@ import {
   isObstacle,
   type Obstacle,
   obstacle,
-  type Scope,
   type Shift,
+  type Solver,
   sameInput,
   type Term,
 } from './form.js';
 import { joinRows, type Matrix, rowRange, rows, sliceRows, zero } from './matrix.js';
 import { dependsOnInput } from './parse.js';
 
-type Rule<O extends OpName> = (s: Scope, v: ValueOf<O>, axis: number) => Form | Obstacle;
+type Rule<O extends OpName> = (s: Solver, v: ValueOf<O>, axis: number) => Form | Obstacle;
 
 /**
  * The form of a layout operator's result along `axis`.
@@ -77,7 +77,7 @@ function channelBefore(before: readonly number[], after: readonly number[], axis
 }
 
 /** Applies `move` to each x and to the shift. Patches do not commute: a convolution's result is kept where its layout changes. */
-function moved(s: Scope, v: Value, from: number, move: (x: Value) => Value): Form | Obstacle {
+function moved(s: Solver, v: Value, from: number, move: (x: Value) => Value): Form | Obstacle {
   const x = v.inputs[0]!;
   const f = s.form(x, from);
   if (isObstacle(f)) return f;
@@ -88,7 +88,7 @@ function moved(s: Scope, v: Value, from: number, move: (x: Value) => Value): For
   return { terms, c: { kind: 'full', value: move(whole) } };
 }
 
-function padForm(s: Scope, v: ValueOf<'pad'>, axis: number): Form | Obstacle {
+function padForm(s: Solver, v: ValueOf<'pad'>, axis: number): Form | Obstacle {
   const { low, high, value } = v.attrs;
   if (low[axis] !== 0 || high[axis] !== 0) return obstacle(v, 'it pads channels');
   if (value !== 0) return obstacle(v, `it pads with ${value}, which a linear map would change`);
@@ -98,7 +98,7 @@ function padForm(s: Scope, v: ValueOf<'pad'>, axis: number): Form | Obstacle {
   return moved(s, v, axis, (y) => s.b.pad(y, low, high, 0));
 }
 
-function sliceForm(s: Scope, v: ValueOf<'slice'>, axis: number): Form | Obstacle {
+function sliceForm(s: Solver, v: ValueOf<'slice'>, axis: number): Form | Obstacle {
   const x = v.inputs[0]!;
   const { start, end } = v.attrs;
   const from = start[axis]!;
@@ -122,14 +122,14 @@ function sliceForm(s: Scope, v: ValueOf<'slice'>, axis: number): Form | Obstacle
   return { terms, c: cutShift(s, others.c, axis, from, to) };
 }
 
-function cutShift(s: Scope, c: Shift, axis: number, from: number, to: number): Shift {
+function cutShift(s: Solver, c: Shift, axis: number, from: number, to: number): Shift {
   if (c.kind === 'channel') return { kind: 'channel', value: sliceRows(s.b, c.value, from, to) };
   if (c.value.type.shape[axis] === 1) return c;
   return { kind: 'full', value: s.b.sliceAxis(c.value, axis, from, to) };
 }
 
 /** Layers that read the same values, joined along the channels, are one layer with stacked rows. */
-export function concatForm(s: Scope, v: ValueOf<'concat'>, axis: number): Form | Obstacle {
+export function concatForm(s: Solver, v: ValueOf<'concat'>, axis: number): Form | Obstacle {
   if (v.attrs.axis !== axis) return obstacle(v, 'it joins tokens that come from different values');
   const forms: Form[] = [];
   for (const x of v.inputs) {
@@ -160,7 +160,7 @@ export function concatForm(s: Scope, v: ValueOf<'concat'>, axis: number): Form |
   return c ? { terms, c } : { terms };
 }
 
-function joinShifts(s: Scope, forms: readonly Form[], v: ValueOf<'concat'>, axis: number): Shift | undefined {
+function joinShifts(s: Solver, forms: readonly Form[], v: ValueOf<'concat'>, axis: number): Shift | undefined {
   if (forms.every((f) => !f.c)) return undefined;
   const size = (i: number): number => v.inputs[i]!.type.shape[axis]!;
   if (forms.every((f) => f.c?.kind !== 'full')) {

@@ -7,8 +7,8 @@ import {
   isObstacle,
   mapMatrices,
   type Obstacle,
-  type Scope,
   type Shift,
+  type Solver,
   shiftThrough,
 } from './form.js';
 import { diagonal, type Matrix, product } from './matrix.js';
@@ -16,7 +16,7 @@ import type { Factor } from './parse.js';
 
 /** W · (form of u) + bias along `axis` of u. `base`: W holds parameters of the model. */
 export function linearOver(
-  s: Scope,
+  s: Solver,
   u: Value,
   w: Matrix,
   bias: Value | undefined,
@@ -35,7 +35,7 @@ export function linearOver(
   return addForms(s.b, [moved, { terms: [], c: { kind: 'channel', value: bias } }], shape, axis);
 }
 
-function whyNot(s: Scope, f: Form, w: Matrix, base: boolean): string | undefined {
+function whyNot(s: Solver, f: Form, w: Matrix, base: boolean): string | undefined {
   if (!s.compose && base && f.terms.some((t) => t.base)) return 'the layers of the model stay apart';
   if (w.kind !== 'diagonal' && f.terms.some((t) => t.patches && t.patches.attrs.groups > 1)) {
     return 'a grouped convolution takes a scale for each channel only';
@@ -45,7 +45,7 @@ function whyNot(s: Scope, f: Form, w: Matrix, base: boolean): string | undefined
 
 /** factor * form, where the factor is constant but along the channels. `shape` is the form's. */
 export function scaleForm(
-  s: Scope,
+  s: Solver,
   f: Form,
   factor: Exclude<Factor, { kind: 'full' }>,
   shape: readonly number[],
@@ -57,7 +57,7 @@ export function scaleForm(
   return { terms, c: scaleShift(s, f.c, factor, shape, axis) };
 }
 
-function scaleShift(s: Scope, c: Shift, factor: Factor, shape: readonly number[], axis: number): Shift {
+function scaleShift(s: Solver, c: Shift, factor: Factor, shape: readonly number[], axis: number): Shift {
   if (c.kind === 'channel') return { kind: 'channel', value: s.b.mul(c.value, factor.value) };
   const by =
     factor.kind === 'channel' ? fullShift(s.b, { kind: 'channel', value: factor.value }, shape, axis) : factor.value;

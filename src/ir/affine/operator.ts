@@ -19,8 +19,8 @@ import {
   mapMatrices,
   type Obstacle,
   obstacle,
-  type Scope,
   type Shift,
+  type Solver,
 } from './form.js';
 import { scaleForm } from './linear.js';
 import { identity, type Matrix, operator, product } from './matrix.js';
@@ -28,7 +28,7 @@ import { dependsOnInput } from './parse.js';
 import { others, pick, range, SPLITS, type Step, sorted, stepOf } from './steps.js';
 
 /** The form of `v` along one axis, by what the operator does to it. */
-export function operatorForm(s: Scope, v: Value, axis: number): Form | Obstacle {
+export function operatorForm(s: Solver, v: Value, axis: number): Form | Obstacle {
   const f = groupForm(s, v, [axis]);
   if (isObstacle(f)) return f;
   const back = (x: Value): Value => {
@@ -60,7 +60,7 @@ const mapValues = (f: Form, change: (x: Value) => Value): Form => ({
 });
 
 /** The form of `v` along axes, channels last, by that along one axis where one alone is wide. */
-function lastForm(s: Scope, v: Value, axes: readonly number[]): Form | Obstacle {
+function lastForm(s: Solver, v: Value, axes: readonly number[]): Form | Obstacle {
   const wide = axes.filter((a) => v.type.shape[a]! > 1);
   if (axes.length > 1) {
     const whole = s.group(v, axes);
@@ -79,7 +79,7 @@ function lastForm(s: Scope, v: Value, axes: readonly number[]): Form | Obstacle 
 }
 
 /** The form of `v` along axes, in their order, channels last. */
-export function groupForm(s: Scope, v: Value, axes: readonly number[]): Form | Obstacle {
+export function groupForm(s: Solver, v: Value, axes: readonly number[]): Form | Obstacle {
   const { b } = s;
   const { shape } = v.type;
   const tokens = others(v, axes);
@@ -127,7 +127,7 @@ export function groupForm(s: Scope, v: Value, axes: readonly number[]): Form | O
 
 /** Operands joined along the channels: the sum of each with zeros in the place of the others. */
 function concatSteps(
-  s: Scope,
+  s: Solver,
   v: ValueOf<'concat'>,
   axes: readonly number[],
   flat: readonly number[],
@@ -159,7 +159,7 @@ const APART = 'its channels lie on several axes';
 export const apart = (v: Value): Obstacle => obstacle(v, APART);
 
 /** The step's matrix times the form of its operand. */
-function through(s: Scope, v: Value, axes: readonly number[], step: Step): Form | Obstacle {
+function through(s: Solver, v: Value, axes: readonly number[], step: Step): Form | Obstacle {
   const { b } = s;
   const { u } = step;
   const f: Form | Obstacle = dependsOnInput(u)

@@ -4,7 +4,7 @@ import type { Traits } from '../ops/define.js';
 import type { OpsWith } from '../ops/index.js';
 import type { OpName, Value, ValueOf } from '../types.js';
 import { convForm } from './conv.js';
-import { addForms, type Form, isObstacle, type Obstacle, obstacle, type Scope, type Shift } from './form.js';
+import { addForms, type Form, isObstacle, type Obstacle, obstacle, type Shift, type Solver } from './form.js';
 import { concatForm, LAYOUT } from './layout.js';
 import { linearOver, scaleForm } from './linear.js';
 import { transposed } from './matrix.js';
@@ -12,7 +12,7 @@ import { operatorForm } from './operator.js';
 import { dependsOnInput, factorOf, matrixOf } from './parse.js';
 
 /** The form of `v` along `axis`, or what stands in the way: always `v` itself or something below it. */
-export function ruleOf(s: Scope, v: Value, axis: number): Form | Obstacle {
+export function ruleOf(s: Solver, v: Value, axis: number): Form | Obstacle {
   const form = structured(s, v, axis);
   if (form && (!isObstacle(form) || form.value !== v)) return form;
   const other = s.mixes(v) ? operatorForm(s, v, axis) : obstacle(v, 'it mixes channels or tokens');
@@ -21,13 +21,13 @@ export function ruleOf(s: Scope, v: Value, axis: number): Form | Obstacle {
 }
 
 /** By the rules that keep the structure of matrices and the arrangement of values; undefined where none is for the operator. */
-function structured(s: Scope, v: Value, axis: number): Form | Obstacle | undefined {
+function structured(s: Solver, v: Value, axis: number): Form | Obstacle | undefined {
   if (!dependsOnInput(v)) return { terms: [], c: shiftOf(s, v, axis) };
   const rule = ruleFor(v.op);
   return rule ? rule(s, v as never, axis) : obstacle(v, 'it is not affine');
 }
 
-type Rule<O extends OpName> = (s: Scope, v: ValueOf<O>, axis: number) => Form | Obstacle | undefined;
+type Rule<O extends OpName> = (s: Solver, v: ValueOf<O>, axis: number) => Form | Obstacle | undefined;
 
 /** What operators that mix channels have, and nothing else does it for them (operator.ts). */
 const mixing: Rule<OpName> = () => undefined;
@@ -104,14 +104,14 @@ function productOfTwo(v: Value): Obstacle {
   );
 }
 
-function shiftOf(s: Scope, v: Value, axis: number): Shift {
+function shiftOf(s: Solver, v: Value, axis: number): Shift {
   const factor = factorOf(s.b, v, v.type.shape, axis);
   if (factor.kind !== 'scalar') return factor;
   return { kind: 'channel', value: s.b.broadcast(factor.value, [v.type.shape[axis]!]) };
 }
 
 /** An operand as broadcast to its operator's shape. Constants keep their own axes. */
-function operand(s: Scope, x: Value, shape: readonly number[], axis: number): Form | Obstacle {
+function operand(s: Solver, x: Value, shape: readonly number[], axis: number): Form | Obstacle {
   if (!dependsOnInput(x)) {
     const factor = factorOf(s.b, x, shape, axis);
     const c: Shift =
@@ -121,7 +121,7 @@ function operand(s: Scope, x: Value, shape: readonly number[], axis: number): Fo
   return s.form(s.b.broadcast(x, shape), axis);
 }
 
-function sumForm(s: Scope, v: Value, axis: number): Form | Obstacle {
+function sumForm(s: Solver, v: Value, axis: number): Form | Obstacle {
   const [x, y] = v.inputs as [Value, Value];
   const { shape } = v.type;
   const first = operand(s, x, shape, axis);
@@ -132,7 +132,7 @@ function sumForm(s: Scope, v: Value, axis: number): Form | Obstacle {
   return addForms(s.b, [first, second], shape, axis);
 }
 
-function timesConstant(s: Scope, v: Value, x: Value, by: Value, axis: number): Form | Obstacle {
+function timesConstant(s: Solver, v: Value, x: Value, by: Value, axis: number): Form | Obstacle {
   const { shape } = v.type;
   const factor = factorOf(s.b, by, shape, axis);
   if (factor.kind === 'full') return obstacle(v, 'its factor varies along other axes than the channels');
@@ -141,7 +141,7 @@ function timesConstant(s: Scope, v: Value, x: Value, by: Value, axis: number): F
 }
 
 /** g (x - mean) / sqrt(variance + eps) + h, a scale and a shift once mean and variance are constants. */
-function batchNormForm(s: Scope, v: ValueOf<'batch_norm'>, axis: number): Form | Obstacle {
+function batchNormForm(s: Solver, v: ValueOf<'batch_norm'>, axis: number): Form | Obstacle {
   if (axis !== 1) return obstacle(v, 'it normalises another axis');
   const [x, gain, shift, mean, variance] = v.inputs as [Value, Value, Value, Value, Value];
   const f = s.form(x, axis);

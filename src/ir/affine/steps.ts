@@ -2,7 +2,7 @@
 import type { Builder } from '../ops/builder.js';
 import type { Value, ValueOf } from '../types.js';
 import { channelsOf, segments } from './channels.js';
-import { type Obstacle, obstacle, type Scope } from './form.js';
+import { type Obstacle, obstacle, type Solver } from './form.js';
 import { dependsOnInput } from './parse.js';
 
 export const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
@@ -34,7 +34,7 @@ const OWN = 'it is a layer of the model, over a part of the channels';
 const same = (_: Builder, x: Value): Value => x;
 
 /** The step of an operator over the axes of its result that carry channels, or why it is none. */
-export function stepOf(s: Scope, v: Value, axes: readonly number[]): Step | Obstacle {
+export function stepOf(s: Solver, v: Value, axes: readonly number[]): Step | Obstacle {
   const u = v.inputs[0]!;
   const { shape } = v.type;
   const tokens = others(v, axes);
@@ -190,7 +190,7 @@ export function stepOf(s: Scope, v: Value, axes: readonly number[]): Step | Obst
 }
 
 /** x · R or L · x with a constant, whose batches may be blocks of channels but no tokens. */
-function productStep(s: Scope, v: ValueOf<'matmul'>, axes: readonly number[]): Step | Obstacle {
+function productStep(s: Solver, v: ValueOf<'matmul'>, axes: readonly number[]): Step | Obstacle {
   const [left, right] = v.inputs as [Value, Value];
   const rank = v.type.shape.length;
   const [u, constant, mixed] = dependsOnInput(left) ? [left, right, rank - 1] : [right, left, rank - 2];

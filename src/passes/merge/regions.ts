@@ -9,7 +9,7 @@
 import { isAdapters } from '../../ir/about.js';
 import { channelAxis } from '../../ir/affine/affine.js';
 import { channelsOf } from '../../ir/affine/channels.js';
-import { type Form, isObstacle, type Obstacle, obstacle, plain, type Scope } from '../../ir/affine/form.js';
+import { type Form, isObstacle, type Obstacle, obstacle, plain, type Solver } from '../../ir/affine/form.js';
 import { apart, groupForm } from '../../ir/affine/operator.js';
 import { dependsOnInput } from '../../ir/affine/parse.js';
 import { isRuled, ruleOf } from '../../ir/affine/rules.js';
@@ -98,17 +98,17 @@ export function solve(
     changed = true;
   };
 
-  const rule = (scope: Scope, v: Value, axis: number): Form | Obstacle =>
-    closed.has(v) ? obstacle(v, "it is the model's own, and stays where the model has it") : ruleOf(scope, v, axis);
+  const rule = (solver: Solver, v: Value, axis: number): Form | Obstacle =>
+    closed.has(v) ? obstacle(v, "it is the model's own, and stays where the model has it") : ruleOf(solver, v, axis);
 
-  const formed = (scope: Scope, root: Value): Formed | Obstacle => {
+  const formed = (solver: Solver, root: Value): Formed | Obstacle => {
     const several = channelsOf(root);
-    if (several.length > 1 && !closed.has(root) && scope.mixes(root)) {
-      const form = groupForm(scope, root, several);
+    if (several.length > 1 && !closed.has(root) && solver.mixes(root)) {
+      const form = groupForm(solver, root, several);
       if (!isObstacle(form)) return { form, axes: several };
     }
     const axis = channelAxis(root);
-    const form = rule(scope, root, axis);
+    const form = rule(solver, root, axis);
     return isObstacle(form) ? form : { form, axes: [axis] };
   };
 
@@ -118,7 +118,7 @@ export function solve(
     const formOf = deep(
       (v: Value, axis: number) => `${v.id} ${axis}`,
       (v, axis): Form => {
-        const form = rule(scope, v, axis);
+        const form = rule(solver, v, axis);
         if (!isObstacle(form)) return form;
         end(v, form);
         return plain(v, axis);
@@ -126,9 +126,9 @@ export function solve(
     );
     const groupOf = deep(
       (v: Value, axes: readonly number[]) => `${v.id} ${axes}`,
-      (v, axes) => groupForm(scope, v, axes),
+      (v, axes) => groupForm(solver, v, axes),
     );
-    const scope: Scope = {
+    const solver: Solver = {
       b,
       compose: false,
       norms: false,
@@ -148,7 +148,7 @@ export function solve(
     // `wanted` grows while it is walked; a set's iteration meets what is added.
     for (const root of wanted) {
       if (root.op === 'input' || ends.has(root)) continue;
-      const made = formed(scope, root);
+      const made = formed(solver, root);
       if (isObstacle(made)) end(root, made);
       else forms.set(root, made);
     }
