@@ -77,10 +77,10 @@ function concatenated(v: Extract<Value, { op: 'concat' }>, t: Tools): Value | un
     axis !== v.attrs.axis && thin.every((x) => x.type.shape[axis] === 1) ? 1 : d,
   );
   if (sameShape(shape, v.type.shape)) return undefined;
-  const parts = thin.map((x) =>
+  const parts = thin.map((x, i) =>
     t.b.broadcast(
       x,
-      shape.map((d, axis) => (axis === v.attrs.axis ? x.type.shape[axis]! : d)),
+      shape.map((d, axis) => (axis === v.attrs.axis ? v.inputs[i]!.type.shape[axis]! : d)),
     ),
   );
   return t.make('concat', parts, v.attrs);

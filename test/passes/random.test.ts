@@ -27,6 +27,14 @@ describe('random graphs', () => {
     3_600_000,
   );
 
+  it('keep their numbers where a part of a join repeats along the axis of the join', () => {
+    const plain = { first: 0, second: 0, adapter: false };
+    const steps = [0, 0, 1, 10, 0, 7, 0].map((op) => ({ ...plain, op, adapter: op === 10 }));
+    steps[2]!.first = 7;
+    Object.assign(steps[5]!, { first: 15, second: 3 });
+    expectPassesToKeep(grow(steps));
+  });
+
   it('are checked region by region over values that are views of one', () => {
     // The channels of a convolution seen as rows by an adapter, and as channels beside it.
     const plain = { first: 0, second: 0, adapter: false };

@@ -4,8 +4,8 @@ import { allocate } from '../run/tensor.js';
 import type { OpDef } from './define.js';
 import { axesWhere, costEach, costFree } from './define.js';
 import * as derive from './derivatives/layout.js';
-import { expand, written } from './elementwise.js';
 import { DataError, refuse, refuseType } from './errors.js';
+import { expand, written } from './reference/elementwise.js';
 import { copyBlock, strided } from './reference/strided.js';
 import {
   needAxes,

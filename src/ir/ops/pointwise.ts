@@ -6,8 +6,8 @@ import type { DType, OpName } from '../types.js';
 import type { OpDef, Operand } from './define.js';
 import { costEach, nothing } from './define.js';
 import * as derive from './derivatives/pointwise.js';
-import { calling, erf, expand, map, RUNS, type Run, zip } from './elementwise.js';
 import { refuse, refuseType } from './errors.js';
+import { calling, erf, expand, map, RUNS, type Run, zip } from './reference/elementwise.js';
 import { broadcastAll, isInteger, isNumber, needSizes, needStream, oneDType, showType } from './shapes.js';
 
 /** Operators of this family that carry no attributes. */

@@ -3,9 +3,9 @@
 import { allocate, toFloat64 } from '../../run/tensor.js';
 import type { Tensor, TensorType } from '../../types.js';
 import type { Reference } from '../define.js';
-import { broadcastOffsets } from '../elementwise.js';
 import { DataError } from '../errors.js';
 import { sizeOf } from '../shapes.js';
+import { broadcastOffsets } from './elementwise.js';
 import { gemmTransposed, transposed } from './gemm.js';
 
 export const softmaxReference: Reference<'softmax'> = ([x], { axis }, type) => {

@@ -1,8 +1,8 @@
 /** Reference semantics of the contractions, over the one dense product in gemm.ts. */
 import { toFloat64 } from '../../run/tensor.js';
 import type { Reference } from '../define.js';
-import { broadcastOffsets } from '../elementwise.js';
 import { sizeOf } from '../shapes.js';
+import { broadcastOffsets } from './elementwise.js';
 import { gemmTransposed, transposed } from './gemm.js';
 
 export const matmulReference: Reference<'matmul'> = ([a, b], _attrs, type) => {

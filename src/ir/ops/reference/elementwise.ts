@@ -1,7 +1,7 @@
 /** Loops over broadcast operands that the pointwise references share. */
-import { allocate } from '../run/tensor.js';
-import type { ArrayOf, DType, Elements, Tensor, TensorType } from '../types.js';
-import { sameShape, sizeOf, stridesOf } from './shapes.js';
+import { allocate } from '../../run/tensor.js';
+import type { ArrayOf, DType, Elements, Tensor, TensorType } from '../../types.js';
+import { sameShape, sizeOf, stridesOf } from '../shapes.js';
 
 /**
  * For each element of `shape` in order, its offset in an operand that broadcasts to it. Undefined when the offset is the index
