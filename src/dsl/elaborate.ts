@@ -275,7 +275,10 @@ function rootNode(name: string, plan: ModelPlan): SiteNode {
 }
 
 function preprocessing(engine: Engine, b: Binding, infer: Func): Elaborated['preprocess'] {
-  const [, channels = 3, height = 0, width = 0] = infer.inputs[0]?.type.shape ?? [];
+  const { shape } = infer.inputs[0]?.type ?? { shape: [] };
+  const [, channels = 3, height = 0, width = 0] = shape;
+  // What takes no pictures has no use for steps from one.
+  if (shape.length !== 4) return undefined;
   const processor = b.facts?.processor;
   if (processor && b.from) return stepsOf(engine, b.variant, processor, b.from.span, channels, [height, width]);
   if (!b.variant || b.site.kind !== 'module') return undefined;

@@ -59,6 +59,17 @@ Adapters without a file keep the values that they start with, which for most met
       "stages.{i + 1}.norm" = stages[i].norm
     }`,
   }),
+  ESP0258: entry<{ file: string; name: string }>({
+    title: 'Configuration that nothing reads',
+    severity: 'warning',
+    message: (a) => `\`${a.name}\` does not say what ${a.file} means, so nothing of it is read`,
+    help: (a) => [
+      `Say it in a variant of \`${a.name}\`, by a \`config\` block; \`espalier explain ESP0257\` shows its forms.`,
+    ],
+    explain: `The folder that \`from\` names has a configuration beside its weights. What its fields mean, which are options and which must hold, is said by the
+\`config\` block of a variant; a backbone alone, or a variant without such a block, takes its options from the spec. If the weights fit, the model runs, but
+what the configuration says otherwise (another activation, another epsilon) is not known.`,
+  }),
   ESP0257: entry<{ block: string; expected: string }>({
     title: 'Not a form of a configuration',
     message: (a) => `a \`${a.block}\` has ${a.expected} here`,

@@ -327,6 +327,16 @@ model M {
     { facts: () => ({ config: { file: 'swin/config.json', json: { model_type: 'swin' } } }) },
   ],
   [
+    'config-that-nothing-reads',
+    ['ESP0258'],
+    `backbone own(width: int = 4) {
+  fc = Linear(width -> 4)
+  forward(x: [n, width]) { fc(x) }
+}
+model M { base = own() from "./own" }`,
+    { facts: () => ({ config: { file: 'own/config.json', json: { hidden_size: 4 } } }) },
+  ],
+  [
     'config-of-another-activation',
     ['ESP0509'],
     std('').replace('vit_base_patch16()', 'vit_auto() from "./vit"'),

@@ -47,7 +47,7 @@ export function readFacts(engine: Engine, variant: VariantDecl, found: SourceFac
 }
 
 /** The nearest configuration of a variant and of those it builds on. */
-const configOf = (engine: Engine, variant: VariantDecl): ConfigBlock | undefined =>
+export const configOf = (engine: Engine, variant: VariantDecl): ConfigBlock | undefined =>
   variantChain(engine, variant)
     .flatMap((v) => v.configs)
     .find((c) => c.kind === 'config');

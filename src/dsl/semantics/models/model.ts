@@ -21,6 +21,7 @@ import { suits, wants } from '../sites/adapters/pattern.js';
 import { type Start, select, selectAll } from '../sites/selectors.js';
 import { ownParams } from '../sites/walk.js';
 import { askFile, labelsOf } from './asked.js';
+import { configOf } from './config.js';
 import type { Binding, Labels, ModelPlan } from './plan.js';
 import { instantiateVariant } from './variants.js';
 
@@ -176,6 +177,10 @@ function make(engine: Engine, plan: ModelPlan, root: Root, s: ModelBind, scope: 
       : engine.instantiate(decl, value, scope, spot, { facts, preset }),
   );
   warnUnused(engine, site, found, from);
+  if (found?.config && from && backbone && !(variant && configOf(engine, variant))) {
+    const { file } = found.config;
+    engine.report.add('ESP0258', { file, name: decl.name.name }, { primary: { span: from.span, text: 'named here' } });
+  }
   return {
     name,
     site,
