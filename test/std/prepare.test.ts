@@ -5,14 +5,17 @@
 import { describe, expect, it } from 'vitest';
 import { entryNamed } from '../../runtime/program/program.js';
 import { generate } from '../../src/codegen/generate.js';
+import { STD } from '../../src/dsl/std.generated.js';
 import { fromHalf } from '../../src/ir/run/half.js';
 import { interpret } from '../../src/ir/run/interpret.js';
 import type { Module, Tensor } from '../../src/ir/types.js';
 import { optimize } from '../../src/passes/index.js';
+import { random } from '../api/support.js';
 import { difference, OPTIONS } from '../codegen/harness.js';
 import { simulateCall, unproved, weightMemory } from '../codegen/kernel/run.js';
 import { given, sessionOf } from '../codegen/states-suite.js';
 import { withDriver } from '../codegen/suite.js';
+import { good } from '../dsl/semantics/helper.js';
 import { relative } from '../passes/models.js';
 import { type Case, cases, moduleOf, tensorsOf } from './cases.js';
 
@@ -26,6 +29,11 @@ async function merged(i: number, of: Case) {
   return { module, x, y, read, prepared: interpret(module, 'prepare', { params: read }) };
 }
 
+/** Adapters of attention itself, which PyTorch has no case of: with random numbers for parameters. */
+const ON_ATTENTION = ['adapt base.attn.attend with prefix(length: 3)', 'adapt base.attn.attend with relative_bias()'];
+const onAttention = (adapt: string): string =>
+  `use std\nbackbone one() {\n  attn = Attention(4, 2)\n  forward(x: [b, 5, 4]) { attn(x) }\n}\nmodel M {\n  base = one()\n  ${adapt}\n}`;
+
 const all = cases.map((c, i) => [i, c.name, c] as const);
 
 describe.each([
@@ -34,6 +42,17 @@ describe.each([
 ] as const)('weights as %s lie where and as kernels read them', (weights, which) => {
   it.each(all)('%i: %s', async (i, _, of) => {
     const { module, read, prepared } = await merged(i, of);
+    expectPrepared(module, read, prepared);
+  });
+
+  it.each(ON_ATTENTION)('%s', (adapter) => {
+    const { module } = optimize(good(onAttention(adapter)).module, { adapters: 'merged', verify: true });
+    const params = new Map([...module.params].map(([name, p]) => [name, random(name, p.type.shape, 0.3)]));
+    const read = (name: string): Tensor => params.get(name)!;
+    expectPrepared(module, read, interpret(module, 'prepare', { params: read }));
+  });
+
+  function expectPrepared(module: Module, read: (name: string) => Tensor, prepared: ReadonlyMap<string, Tensor>): void {
     const g = generate(module, { ...OPTIONS, weights, prepare: true });
     const entry = entryNamed(g.program, 'prepare');
     const made = g.weights.filter((w) => w.entry.start === 'prepare');
@@ -54,7 +73,14 @@ describe.each([
       expect(worst / largest, r.entry.name).toBeLessThan(TOLERANCE[weights]);
     }
     expect(unproved({ ...g, program: { ...g.program, entries: [entry] } }, 1)).toEqual([]);
-  });
+  }
+});
+
+it('leaves out no adapter of the library', () => {
+  const called = (text: string): string => /with (\w+)/.exec(text)![1]!;
+  const tried = new Set([...cases.map((c) => called(c.adapt)), ...ON_ATTENTION.map(called)]);
+  const declared = [...STD.adapters!.matchAll(/^adapter (\w+)/gm)].map((m) => m[1]);
+  expect([...tried].sort()).toEqual(declared.sort());
 });
 
 /** What is stored, as numbers. */
