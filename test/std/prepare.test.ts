@@ -47,7 +47,9 @@ describe.each([
 
   it.each(ON_ATTENTION)('%s', (adapter) => {
     const { module } = optimize(good(onAttention(adapter)).module, { adapters: 'merged', verify: true });
-    const params = new Map([...module.params].map(([name, p]) => [name, random(name, p.type.shape, 0.3)]));
+    const params = new Map<string, Tensor>();
+    for (const { name, type, data } of module.params.values())
+      params.set(name, data ? { type, data } : random(name, type.shape, 0.3));
     const read = (name: string): Tensor => params.get(name)!;
     expectPrepared(module, read, interpret(module, 'prepare', { params: read }));
   });
