@@ -33,19 +33,31 @@ export function regionOf(anchor: Value, after: Value, stop: (v: Value) => boolea
 }
 
 /**
- * Where both sides end: `stop`, but for values that only one of them reads, and for changes of layout. A form may have had to write down a value of
- * its own (a broadcast, a gather of other rows) and end there; as an argument it would be another number than what it was made of. So would two
- * views of one value be.
+ * Where both sides end: `stop`, but for values that only one of them reads, and for several views of one value. A form may have had to write down a
+ * value of its own (a broadcast, a gather of other rows) and end there; as an argument it would be another number than what it was made of. So would
+ * two views of one value be. A view that is alone is an argument: over it a region may work token by token, which is checked on a few.
  */
 function commonEnds(anchor: Value, after: Value, stop: (v: Value) => boolean): (v: Value) => boolean {
   const through = new Set<Value>();
-  const ends = (v: Value): boolean => stop(v) && !through.has(v) && below(v) === v;
+  const ends = (v: Value): boolean => stop(v) && !through.has(v);
   for (;;) {
     const [old, fresh] = [argumentsOf(anchor, ends), argumentsOf(after, ends)];
     const own = [...fresh].filter((v) => !old.has(v) && v.op !== 'input');
-    if (own.length === 0) return ends;
+    if (own.length === 0) {
+      const views = viewsOfOne(new Set([...old, ...fresh]));
+      if (views.length === 0) return ends;
+      for (const v of views) through.add(v);
+      continue;
+    }
     for (const v of [...own, ...[...old].filter((x) => !fresh.has(x))]) through.add(v);
   }
+}
+
+/** Views of a value of which, itself included, several are there. */
+function viewsOfOne(values: ReadonlySet<Value>): Value[] {
+  const seen = new Map<Value, number>();
+  for (const v of values) seen.set(below(v), (seen.get(below(v)) ?? 0) + 1);
+  return [...values].filter((v) => below(v) !== v && seen.get(below(v))! > 1);
 }
 
 function argumentsOf(root: Value, ends: (v: Value) => boolean): Set<Value> {
