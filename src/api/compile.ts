@@ -10,6 +10,7 @@ import type { Generated, GenerateOptions } from '../codegen/generate.js';
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
 import type { DeploySettings, Elaborated } from '../dsl/elaborated.js';
+import { usedParams } from '../ir/graph.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import { fromHalf, toHalf } from '../ir/run/half.js';
 import { printModule } from '../ir/text/print.js';
@@ -151,7 +152,11 @@ async function compileSpec(spec: Spec, options: CompileOptions): Promise<Compile
   const compared = new Set(report.regions.flatMap((r) => r.adapters));
   const unchanged = report.adapters.filter((a) => a.state === 'merged' && !compared.has(a.id)).length;
   const zeros = new ZeroCounter(elaborated, module, loaded.get);
-  const weights = new WeightFiles(generated, ({ param, entry }, tensor) => zeros.take(param, tensor, entry.dtype));
+  // Where a load prepares, the files hold weights as well that no kernel of `infer` reads: these multiply nothing.
+  const multiplied = new Set(usedParams(module.funcs.get('infer')!));
+  const weights = new WeightFiles(generated, ({ param, entry }, tensor) => {
+    if (multiplied.has(param)) zeros.take(param, tensor, entry.dtype);
+  });
   if (deploy.prepare === 'gpu') options.progress?.('merging on the GPU');
   const read = (name: string): Tensor => tableOf(module, name) ?? loaded.get(name);
   const given = deploy.prepare === 'gpu' ? await preparedOnGpu(options.host, module, read, generateOptions) : undefined;

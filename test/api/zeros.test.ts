@@ -67,6 +67,15 @@ describe('a mask', () => {
     expect(said).toContain('0% of the multiplications are skipped');
   });
 
+  test('is counted once, in what multiplies, where each load prepares it', async () => {
+    for (const name of ['karst', 'karst-sparse']) {
+      const [now, later] = await Promise.all(
+        (['cpu', 'load'] as const).map((prepare) => compile(fashion(name), { host, golden: false, prepare })),
+      );
+      expect(later!.program.summary.zeros, name).toEqual(now!.program.summary.zeros);
+    }
+  });
+
   test('over the base keeps its zeros where the adapter stays in factors', async () => {
     const { zeros, flops, adapterShare, said } = await compiled(fashion('karst'), { adapters: 'factored' });
     expect(zeros).toMatchObject({ before: 262_144, zeros: 262_144, filled: 0 });
