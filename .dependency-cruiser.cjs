@@ -58,7 +58,9 @@ module.exports = {
     only('src/codegen', ['src/ir', 'src/passes', 'src/diagnostics', 'runtime']),
     only('src/prune', ['src/ir', 'src/diagnostics', 'runtime']),
     only('src/formats', ['src/ir', 'src/diagnostics', 'runtime']),
+    only('src/data', ['src/ir', 'src/formats', 'src/diagnostics', 'runtime']),
     only('src/api', [
+      'src/data',
       'src/dsl',
       'src/ir',
       'src/passes',
@@ -72,9 +74,9 @@ module.exports = {
       name: 'core-runs-in-a-browser',
       severity: 'error',
       comment:
-        'a page never reaches a dynamic import of Node; files, processes and image decoding are behind src/formats/node, src/api/node, src/cli and runtime/node',
+        'a page never reaches a dynamic import of Node; files, processes and image decoding are behind src/formats/node, src/data/node, src/api/node, src/cli and runtime/node',
       from: {
-        path: '^(src/(dsl|ir|passes|codegen|prune|formats|diagnostics)|runtime)/',
+        path: '^(src/(dsl|ir|passes|codegen|prune|formats|data|diagnostics)|runtime)/',
         pathNot: '(/node/|^src/codegen/host\\.ts$)',
       },
       to: { dependencyTypes: ['core'], dependencyTypesNot: ['type-import'], dynamic: false },
