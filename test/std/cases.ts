@@ -12,16 +12,29 @@ export interface Case {
   readonly merges: boolean;
 }
 
-const file = fileURLToPath(new URL('../fixtures/adapters.safetensors', import.meta.url));
-const store = await openSafetensors(await openFile(file));
-export const cases = JSON.parse(store.metadata.cases!) as Case[];
+/** A file of references whose tensors of case i are named `i/...`: their short names. */
+export async function fixture(name: string): Promise<{
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly tensorsOf: (i: number) => Promise<Map<string, Tensor>>;
+}> {
+  const file = fileURLToPath(new URL(`../fixtures/${name}.safetensors`, import.meta.url));
+  const store = await openSafetensors(await openFile(file));
+  const tensorsOf = async (i: number): Promise<Map<string, Tensor>> => {
+    const found = new Map<string, Tensor>();
+    for (const [key, entry] of store.tensors) {
+      if (key.startsWith(`${i}/`)) found.set(key.slice(`${i}/`.length), await entry.read());
+    }
+    return found;
+  };
+  return { metadata: store.metadata, tensorsOf };
+}
+
+const { metadata, tensorsOf: all } = await fixture('adapters');
+export const cases = JSON.parse(metadata.cases!) as Case[];
 
 /** The tensors of case i: its `x`, its `y`, and the parameters. */
 export async function tensorsOf(i: number): Promise<{ x: Tensor; y: Tensor; params: ReadonlyMap<string, Tensor> }> {
-  const params = new Map<string, Tensor>();
-  for (const [name, entry] of store.tensors) {
-    if (name.startsWith(`${i}/`)) params.set(name.slice(`${i}/`.length), await entry.read());
-  }
+  const params = await all(i);
   const [x, y] = [params.get('x')!, params.get('y')!];
   params.delete('x');
   params.delete('y');
@@ -29,5 +42,5 @@ export async function tensorsOf(i: number): Promise<{ x: Tensor; y: Tensor; para
 }
 
 /** The case's model. */
-export const moduleOf = ({ backbone, adapt }: Case): Module =>
+export const moduleOf = ({ backbone, adapt }: Pick<Case, 'backbone' | 'adapt'>): Module =>
   good(`use std\n\n${backbone}\n\nmodel M {\n  base = one()\n  ${adapt}\n}`).module;
