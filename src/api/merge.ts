@@ -5,6 +5,7 @@
  * stands where the plain one reads `blocks.3.attn.qkv.weight` is the merged value of that tensor. Where they are not the same, an
  * adapter could not be merged into this layout, and the first place that differs says which.
  */
+
 import type { Zeros } from '../../runtime/program/program.js';
 import { diagnostic, type Place } from '../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
@@ -14,6 +15,7 @@ import { spelled } from '../formats/spellings.js';
 import { isAdapters } from '../ir/about.js';
 import { attrsKey } from '../ir/intern.js';
 import { sizeOf } from '../ir/ops/shapes.js';
+import { showPath } from '../ir/path.js';
 import type { Module, Tensor, Value } from '../ir/types.js';
 import { optimize } from '../passes/index.js';
 import { isStep } from '../passes/values.js';
@@ -52,8 +54,8 @@ function difference(where: string, why: string, about?: Value): Difference {
   return { at: where, why, place: at ? { primary: { span: at, text: 'this operator' } } : {} };
 }
 
-/** `base.blocks.3.mlp.fc1`: the site of one of two values that should correspond, of the base's if it has one. */
-const siteOf = (p: Value, m: Value): string => p.about?.site ?? m.about?.site ?? 'the model';
+/** `base.blocks[3].mlp.fc1`: the site of one of two values that should correspond, of the base's if it has one. */
+const siteOf = (p: Value, m: Value): string => showPath(p.about?.site ?? m.about?.site ?? '') || 'the model';
 
 function otherOperator(p: Value, m: Value): Difference {
   if (!isAdapters(m) && isStep(p)) {

@@ -1,6 +1,8 @@
 /** What `compile` prints, and what it and `merge` say of zeros. */
+
 import { entryNamed, PREPARE, type Summary, type TensorZeros, type Zeros } from '../../runtime/program/program.js';
 import type { Compiled } from '../api/index.js';
+import { showPath } from '../ir/path.js';
 import { bytes, count, scaled, table } from './output.js';
 
 export function describeCompiled(compiled: Compiled, folder: string): string {
@@ -77,7 +79,7 @@ function goldenText({ rows, from }: NonNullable<Compiled['program']['golden']>):
   if (from.by === 'f64') return `${what}, in f64`;
   const { block } = from;
   const beside = block
-    ? `; ${block.site || 'a part of it'} beside f64: ${apart(block.difference)}`
+    ? `; ${showPath(block.site) || 'a part of it'} beside f64: ${apart(block.difference)}`
     : '; no part of it is small enough to compare with f64';
   return `${what}, by portable kernels on ${from.device}${beside}`;
 }

@@ -7,6 +7,7 @@ import type { Checked, Diagnostic } from '../diagnostics/types.js';
 import { adaptersOf } from '../ir/about.js';
 import { BATCH } from '../ir/batch.js';
 import { input } from '../ir/graph.js';
+import { bindingOf, showPath } from '../ir/path.js';
 import type { Adapter, Func, Module, Param, TensorType, Value } from '../ir/types.js';
 import type { Expr, ModelDecl, SettingsDecl, SourceFile, TensorParam } from './ast.js';
 import type { Elaborated, ElaborateOptions, SiteNode } from './elaborated.js';
@@ -180,7 +181,7 @@ function* modulesOf(b: Binding): Generator<unknown> {
   if (b.site.kind !== 'module') return;
   for (const name of b.site.scope.ownNames()) {
     const v = b.site.scope.own(name);
-    if (v?.kind === 'site' && v.site.key.split('.')[0] !== b.name) yield v.site;
+    if (v?.kind === 'site' && bindingOf(v.site.path) !== b.name) yield v.site;
   }
 }
 
@@ -190,7 +191,7 @@ function inputType(engine: Engine, site: ModuleSite, p: TensorParam, i: number):
     for (const name of site.scope.ownNames()) {
       const v = site.scope.own(name);
       const below =
-        v?.kind === 'site' && v.site.kind === 'module' && v.site.key.split('.')[0] !== site.key ? v.site : undefined;
+        v?.kind === 'site' && v.site.kind === 'module' && bindingOf(v.site.path) !== site.path ? v.site : undefined;
       const q = below && forwardOf(below.decl.body)?.params[i];
       if (below && q) return inputType(engine, below, q, i);
     }
@@ -220,7 +221,7 @@ function checkReached(engine: Engine, plan: ModelPlan): void {
       if (g.body instanceof Scope) continue;
       engine.report.add(
         'ESP0336',
-        { what: 'an adapter is put on', site: g.site.path },
+        { what: 'an adapter is put on', site: showPath(g.site.path) },
         { primary: { span: a.stmt.span, text: 'this statement' } },
       );
     }
@@ -230,7 +231,7 @@ function checkReached(engine: Engine, plan: ModelPlan): void {
       if (s.called) continue;
       engine.report.add(
         'ESP0336',
-        { what: 'a mask is put on', site: s.path },
+        { what: 'a mask is put on', site: showPath(s.path) },
         { primary: { span: p.stmt.span, text: 'this statement' } },
       );
     }
@@ -256,7 +257,7 @@ function moduleOf(engine: Engine, plan: ModelPlan, infer: Func): Module {
   for (const { id, name, site, span, owner } of plan.adaptations.flatMap((a) => a.grafts)) {
     const shared = owner.shared!.id;
     if (having.has(shared)) adapters.set(shared, { id: shared, name });
-    adapters.set(id, { id, name, site: site.key, graft: { file: span.file, start: span.start, end: span.end } });
+    adapters.set(id, { id, name, site: site.path, graft: { file: span.file, start: span.start, end: span.end } });
   }
   return { name: plan.decl.name.name, adapters, params, funcs: new Map([['infer', infer]]) };
 }
@@ -264,7 +265,6 @@ function moduleOf(engine: Engine, plan: ModelPlan, infer: Func): Module {
 function rootNode(name: string, plan: ModelPlan): SiteNode {
   return {
     path: '',
-    key: '',
     type: name,
     kind: 'module',
     detail: '',

@@ -11,10 +11,8 @@ export type { PruneJob, PruneTarget } from '../ir/prune.js';
 
 /** A module, or a labelled stretch or row part of one, as people see it in `inspect`. */
 export interface SiteNode {
-  /** `base.blocks[3].attn.qkv` as selectors write it. */
+  /** `base.blocks.3.attn.qkv` (`ir/path.ts`); empty for the model. */
   readonly path: string;
-  /** `base.blocks.3.attn.qkv` as parameters are named. */
-  readonly key: string;
   /** `Linear`, `Block`, `LayerNorm`, ... */
   readonly type: string;
   readonly kind: 'module' | 'layer' | 'part' | 'label' | 'list';
@@ -30,7 +28,7 @@ export interface AppliedAdapter {
   readonly name: string;
   /** Unique: `base.blocks.3.attn.qkv@karst`; see `Module.adapters`. */
   readonly id: string;
-  /** Key of the site that it is on. */
+  /** Path of the site that it is on. */
   readonly site: string;
   /** Its parameters: name in the adapter -> parameter of the module. */
   readonly params: Readonly<Record<string, string>>;

@@ -63,7 +63,7 @@ export interface ExportField {
 /** The part of the model tree that tells which site a row range of a fused layer is. */
 export interface SiteLike {
   /** `base.blocks.3.attn.qkv` */
-  readonly key: string;
+  readonly path: string;
   readonly kind: string;
   readonly children: readonly SiteLike[];
 }

@@ -6,8 +6,10 @@
  * statement's targets in order, then row-major), the earlier first. Blocks go whole, as many as fit into that number. The scope is all targets of the
  * statement (global), each weight (layer), or each output row, or row of blocks, of a weight (row).
  */
+
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
+import { showPath } from '../ir/path.js';
 import type { PruneJob, PruneTarget } from '../ir/prune.js';
 import type { Tensor } from '../ir/types.js';
 import { type Matrix, matrixOf, type PruneContext, scoresOf } from './scores.js';
@@ -174,7 +176,7 @@ function clearSmallest(parts: readonly Part[], budget: number): void {
 
 function warningsOf(job: PruneJob, layers: readonly LayerSparsity[]): Diagnostic[] {
   const place = { primary: { span: job.span, text: 'pruned here' } };
-  const empty = layers.filter((l) => l.zeros === l.elements).map((l) => l.site);
+  const empty = layers.filter((l) => l.zeros === l.elements).map((l) => showPath(l.site));
   const warnings = empty.length > 0 ? [diagnostic('ESP0805', { sites: empty }, place)] : [];
   if (layers.length > 0 && (job.sparsity ?? 1) > 0 && layers.every((l) => l.zeros === 0)) {
     warnings.push(

@@ -1,6 +1,8 @@
 /** Scores of one target: the criterion interpreted on the checkpoint's weight, and what is wrong with it. */
+
 import { diagnostic } from '../diagnostics/catalogue.js';
 import type { Diagnostic } from '../diagnostics/types.js';
+import { showPath } from '../ir/path.js';
 import type { PruneJob, PruneTarget } from '../ir/prune.js';
 import { interpretFunc } from '../ir/run/interpret.js';
 import type { Func, Tensor } from '../ir/types.js';
@@ -81,7 +83,9 @@ export function scoresOf(
     }
     const given = context.statistics?.(target, name);
     if (!given) {
-      problems.push(diagnostic('ESP0803', { criterion: job.criterion, needs: name, site: target.site }, place));
+      problems.push(
+        diagnostic('ESP0803', { criterion: job.criterion, needs: name, site: showPath(target.site) }, place),
+      );
     } else if (given.type.shape.join() !== v.type.shape.join()) {
       const args = { criterion: job.criterion, needs: name, expected: v.type.shape, found: given.type.shape };
       problems.push(diagnostic('ESP0804', args, place));

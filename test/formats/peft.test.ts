@@ -25,7 +25,7 @@ const LAYOUT: NamedTensor[] = [0, 1].flatMap((i) => [
   })),
   { param: `base.blocks.${i}.mlp.fc1.weight`, tensor: `vit.encoder.layer.${i}.intermediate.dense.weight` },
 ]);
-const node = (key: string, kind: string, children: SiteLike[] = []): SiteLike => ({ key, kind, children });
+const node = (path: string, kind: string, children: SiteLike[] = []): SiteLike => ({ path, kind, children });
 const ROOT = node(
   'base',
   'module',

@@ -37,7 +37,7 @@ export function meaning(
   const { value, diagnostics } = elaborate(file, { readFile: () => undefined, facts: () => checkpoint.facts });
   const errors = diagnostics.filter((d) => d.severity === 'error');
   if (errors.length > 0) throw new EspalierError(errors);
-  const base = value!.root.children.find((c) => c.key === 'base')!;
+  const base = value!.root.children.find((c) => c.path === 'base')!;
   const options = Object.fromEntries(base.detail.split(', ').map((o) => o.split(': ') as [string, string]));
   return { options, labels: value!.labels, preprocess: value!.preprocess, warnings: diagnostics };
 }

@@ -2,6 +2,7 @@
  * One stretch of a model that can be computed by itself: what is compared in f64 where the whole model would take too long. It lies
  * between two places that as little as possible passes, such as the residual stream between two blocks of a transformer.
  */
+import { commonPath } from '../../ir/path.js';
 import { dependsOnInput } from '../../ir/affine/parse.js';
 import { input, rootsOf, topological, withInputs } from '../../ir/graph.js';
 import { costOf } from '../../ir/ops/cost.js';
@@ -110,8 +111,5 @@ function functionOf(inside: readonly Value[], inputs: readonly Value[], outputs:
 
 /** The longest path that all the values' sites begin with. */
 function siteOf(values: readonly Value[]): string {
-  const paths = values.flatMap((v) => (v.about?.site === undefined ? [] : [v.about.site.split('.')]));
-  const [first = []] = paths;
-  const shared = first.findIndex((part, i) => paths.some((p) => p[i] !== part));
-  return (shared < 0 ? first : first.slice(0, shared)).join('.');
+  return commonPath(values.flatMap((v) => v.about?.site ?? []));
 }

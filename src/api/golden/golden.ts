@@ -7,6 +7,7 @@
  * portable kernels of the unmerged model on this machine's GPU, one block of it compared with f64; otherwise, without a GPU, from f64 in
  * workers. The program says which.
  */
+import { showPath } from '../../ir/path.js';
 import { RuntimeError } from '../../../runtime/errors.js';
 import type { GoldenOrigin, Golden as GoldenSpec, Program, StorageType } from '../../../runtime/program/program.js';
 import type { GenerateOptions } from '../../codegen/generate.js';
@@ -146,7 +147,7 @@ export async function goldenOf(request: GoldenRequest): Promise<Golden> {
       }
       throw new RuntimeError(
         'ESP0706',
-        `the portable kernels on ${device} are ${block.difference.toExponential(1)} off f64 at ${block.site || 'a part of the model'}`,
+        `the portable kernels on ${device} are ${block.difference.toExponential(1)} off f64 at ${showPath(block.site) || 'a part of the model'}`,
         "this GPU's driver computes something wrong: update it, or have the golden output computed in f64",
       );
     } catch (error) {

@@ -1,7 +1,9 @@
 /** How data flows through a model's sites: in which order, in what shape, and past which of them. For pictures. */
+
 import type { Elaborated, SiteNode } from '../../dsl/elaborated.js';
 import { dependsOnInput } from '../../ir/affine/parse.js';
 import { rootsOf, topological, users } from '../../ir/graph.js';
+import { isWithin } from '../../ir/path.js';
 import type { Value } from '../../ir/types.js';
 
 /** A sum that takes what came out of child `from` (-1: what came in) past the children up to and including `to`. */
@@ -19,10 +21,8 @@ export interface Flow {
   skips(parent: SiteNode, children: readonly SiteNode[]): Skip[];
 }
 
-const within = (value: Value, key: string): boolean => {
-  const site = value.about?.site;
-  return site !== undefined && (site === key || site.startsWith(`${key}.`));
-};
+const within = (value: Value, path: string): boolean =>
+  value.about?.site !== undefined && isWithin(value.about.site, path);
 
 export function flowOf({ module }: Elaborated): Flow {
   const infer = module.funcs.get('infer')!;
@@ -35,15 +35,15 @@ export function flowOf({ module }: Elaborated): Flow {
 
   /** The last value of a site that something outside of it reads. */
   const outputs = new Map<string, Value | undefined>();
-  const outputOf = (key: string): Value | undefined => {
-    if (!outputs.has(key)) {
-      const leaves = (v: Value) => isResult.has(v) || readers.get(v)!.some((u) => !within(u, key));
+  const outputOf = (path: string): Value | undefined => {
+    if (!outputs.has(path)) {
+      const leaves = (v: Value) => isResult.has(v) || readers.get(v)!.some((u) => !within(u, path));
       outputs.set(
-        key,
-        values.findLast((v) => within(v, key) && leaves(v)),
+        path,
+        values.findLast((v) => within(v, path) && leaves(v)),
       );
     }
-    return outputs.get(key);
+    return outputs.get(path);
   };
 
   /** The last of the children whose output reaches a value through the parent's own operators. */
@@ -52,9 +52,9 @@ export function flowOf({ module }: Elaborated): Flow {
     const stack = [start];
     let last = -1;
     for (let v = stack.pop(); v !== undefined; v = stack.pop()) {
-      if (seen.has(v) || !place.has(v) || !within(v, parent.key)) continue;
+      if (seen.has(v) || !place.has(v) || !within(v, parent.path)) continue;
       seen.add(v);
-      const child = children.findIndex((c) => within(v, c.key));
+      const child = children.findIndex((c) => within(v, c.path));
       if (child < 0) stack.push(...v.inputs);
       else last = Math.max(last, child);
     }
@@ -62,15 +62,15 @@ export function flowOf({ module }: Elaborated): Flow {
   };
 
   return {
-    shapeOf: ({ key }) => outputOf(key)?.type.shape.slice(1),
+    shapeOf: ({ path }) => outputOf(path)?.type.shape.slice(1),
     order: (sites) => {
-      const at = new Map(sites.map((s) => [s, place.get(outputOf(s.key)!) ?? Number.POSITIVE_INFINITY]));
+      const at = new Map(sites.map((s) => [s, place.get(outputOf(s.path)!) ?? Number.POSITIVE_INFINITY]));
       return [...sites].sort((a, b) => (at.get(a) === at.get(b) ? 0 : at.get(a)! - at.get(b)!));
     },
     skips: (parent, children) => {
       const found = new Map<string, Skip>();
       for (const value of values) {
-        if (value.op !== 'add' || !within(value, parent.key) || children.some((c) => within(value, c.key))) continue;
+        if (value.op !== 'add' || !within(value, parent.path) || children.some((c) => within(value, c.path))) continue;
         if (!value.inputs.every((x) => place.has(x))) continue;
         const [a = -1, b = -1] = value.inputs.map((x) => reaches(x, parent, children));
         if (a !== b) found.set(`${a} ${b}`, { from: Math.min(a, b), to: Math.max(a, b) });

@@ -5,6 +5,7 @@ import type { Elaborated, SiteNode } from '../../dsl/elaborated.js';
 import { allModuleSites, peftAsStore } from '../../formats/adapters/adapter.js';
 import { chooseLayout } from '../../formats/checkpoint.js';
 import { isAdapters } from '../../ir/about.js';
+import { lastStep, showPath } from '../../ir/path.js';
 import { printModule } from '../../ir/text/print.js';
 import { optimize } from '../../passes/index.js';
 import { type Analysis, analyseModel, type Spec, type SpecOptions } from '../analyse.js';
@@ -123,7 +124,7 @@ function inspectedTree(analysis: Analysis & { readonly elaborated: Elaborated })
     from: places.get(param) ?? [],
   });
   const visit = ({ path, kind, type, detail, params, adapters, children }: SiteNode): InspectedNode => ({
-    path,
+    path: showPath(path),
     kind,
     type,
     detail,
@@ -150,7 +151,7 @@ function paramLines({ name, param, shape, trained, pruned, shared, adapter, from
 function treeText(root: InspectedNode, model: string): string {
   const lines: string[] = [];
   const visit = (node: InspectedNode, indent: string): void => {
-    const short = node.path.split('.').at(-1) || model;
+    const short = lastStep(node.path) || model;
     const kind = node.kind === 'part' ? 'rows' : node.kind === 'label' ? 'site' : node.type;
     lines.push(`${indent}${short}  ${kind} ${node.detail}`.trimEnd());
     const inner = `${indent}  `;

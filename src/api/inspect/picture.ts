@@ -2,9 +2,11 @@
  * A picture of a model: its modules as nested boxes in the order data flows, with the shapes that pass between them and the residual
  * connections around them; repeated blocks drawn once with their number; what is grafted, trained and pruned marked. Plain SVG text.
  */
+
 import type { PreprocessStep } from '../../../runtime/program/program.js';
 import type { Elaborated, PruneJob, SiteNode } from '../../dsl/elaborated.js';
 import { sizeOf } from '../../ir/ops/shapes.js';
+import { lastStep } from '../../ir/path.js';
 import { type Flow, flowOf } from './flow.js';
 import { boxRect, compact, DOCUMENT, escapeXml, pill, text } from './svg.js';
 
@@ -105,7 +107,7 @@ class Painter {
     const parts = node.children.filter((c) => c.kind === 'part' || c.kind === 'label');
     const chips = [node, ...parts].flatMap((site) =>
       site.adapters.map(({ name, params }) => ({
-        label: site === node ? name : `${name} on ${site.path.split('.').at(-1)}`,
+        label: site === node ? name : `${name} on ${lastStep(site.path)}`,
         note: `+${compact(this.sizeOf(Object.values(params)))}`,
         fill: this.hues.get(name)!,
       })),
@@ -135,7 +137,7 @@ class Painter {
         [
           boxRect(x, y, LEAF, height, 6, 'class="leaf"'),
           pruned ? boxRect(x + 1, y + 1, 12, height - 2, 5, 'fill="url(#pruned)"') : '',
-          text(x + 20, y + 20, node.path.split('.').at(-1) ?? node.path, 'class="name"'),
+          text(x + 20, y + 20, lastStep(node.path), 'class="name"'),
           text(x + LEAF - 12, y + 20, compact(this.sizeOf(own)), 'class="detail" text-anchor="end"'),
           text(x + 20, y + 38, `${node.type} ${node.detail}`.trim(), 'class="detail"'),
           ...chips.map((chip, i) => pill(x + 18, y + 46 + i * CHIP, LEAF - 28, chip)),
@@ -212,7 +214,7 @@ class Painter {
     const shape = (param: string) => shown(this.model.module.params.get(param)?.type.shape ?? []);
     return [
       boxRect(x, y, width, height, 9, 'class="group"'),
-      text(x + PAD, y + 21, node.path.split('.').at(-1) ?? '', 'class="name"'),
+      text(x + PAD, y + 21, lastStep(node.path), 'class="name"'),
       text(x + width - PAD, y + 21, node.type, 'class="detail" text-anchor="end"'),
       own.length > 0
         ? text(x + PAD, y + 37, own.map(([name, param]) => `${name} ${shape(param)}`).join(', '), 'class="detail"')
@@ -225,7 +227,7 @@ class Painter {
   private sheets({ box, times, first, last }: Group, x: number, y: number): string {
     if (times === 1) return box.draw(x, y);
     const behind = [8, 4].map((by) => boxRect(x + by, y + by, box.width, box.height, 9, 'class="group"'));
-    const index = (node: SiteNode) => /\[(\d+)\]$/.exec(node.path)?.[1] ?? node.path;
+    const index = (node: SiteNode) => node.path.split('.').at(-1)!;
     const note = `${times} × (${index(first)} to ${index(last)})`;
     return [
       ...behind,

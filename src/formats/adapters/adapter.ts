@@ -73,14 +73,14 @@ export function moduleSites(root: SiteLike, layout: readonly NamedTensor[]): Map
   };
   const visit = (site: SiteLike): void => {
     for (const leaf of ['weight', 'bias']) {
-      const names = byParam.get(`${site.key}.${leaf}`);
+      const names = byParam.get(`${site.path}.${leaf}`);
       if (!names) continue;
       const whole = names.find((n) => !n.rows);
-      if (whole) put(whole, site.key);
+      if (whole) put(whole, site.path);
       const ranges = names.filter((n) => n.rows).sort((a, b) => a.rows![0] - b.rows![0]);
       const parts = site.children.filter((c) => c.kind === 'part');
       if (ranges.length !== parts.length) continue;
-      for (const [i, range] of ranges.entries()) put(range, parts[i]!.key);
+      for (const [i, range] of ranges.entries()) put(range, parts[i]!.path);
     }
     for (const child of site.children) visit(child);
   };

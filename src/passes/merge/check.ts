@@ -5,6 +5,7 @@
  * The check asks for values and is handed them, one region after another, so that whoever prepares weights anyway computes each once, and
  * what is compared are the very tensors that ship.
  */
+
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import type { Diagnostic } from '../../diagnostics/types.js';
 import { channelAxis } from '../../ir/affine/affine.js';
@@ -24,6 +25,7 @@ import {
 import { Interner } from '../../ir/intern.js';
 import { mixedAxes, traitsOf } from '../../ir/ops/index.js';
 import { sizeOf } from '../../ir/ops/shapes.js';
+import { showPath } from '../../ir/path.js';
 import { fromHalf, toHalf } from '../../ir/run/half.js';
 import { type InterpretOptions, interpretEach, interpretFunc } from '../../ir/run/interpret.js';
 import { funcAt } from '../../ir/run/samples.js';
@@ -183,7 +185,7 @@ function judge(
     const d = Math.abs(before.data[i]! - after.data[i]!);
     if (!Number.isFinite(d)) {
       const parameter = culprit();
-      const why = diagnostic('ESP0404', { site, ...(parameter ? { parameter } : {}) });
+      const why = diagnostic('ESP0404', { site: showPath(site), ...(parameter ? { parameter } : {}) });
       return { site, difference: Number.NaN, diagnostic: why };
     }
     largest = Math.max(largest, Math.abs(before.data[i]!));
@@ -193,7 +195,7 @@ function judge(
   if (difference <= tolerance || worst === 0) return { site, difference: worst === 0 ? 0 : difference };
   const from = scale();
   if (largest + worst <= NOISE * from) return { site, difference: worst / from };
-  return { site, difference, diagnostic: diagnostic('ESP0403', { site, difference, tolerance }) };
+  return { site, difference, diagnostic: diagnostic('ESP0403', { site: showPath(site), difference, tolerance }) };
 }
 
 /** The largest magnitude among a value and what it is computed from with the input. */

@@ -1,10 +1,12 @@
 /** What became of each adapter, as data and as diagnostics. */
+
 import { diagnostic, type Place } from '../../diagnostics/catalogue.js';
 import type { Diagnostic, Label } from '../../diagnostics/types.js';
 import { adaptersOf } from '../../ir/about.js';
 import { dependsOnInput } from '../../ir/affine/parse.js';
 import { rootsOf, topological } from '../../ir/graph.js';
 import { costOf } from '../../ir/ops/cost.js';
+import { showPath } from '../../ir/path.js';
 import type { Adapter, Module, TextSpan, Value } from '../../ir/types.js';
 import { ownersIn } from '../owners.js';
 import type { AdapterOutcome, MergeReport, PassContext } from '../pass.js';
@@ -63,9 +65,6 @@ function placeOf(cause: Label | undefined, adapter: Adapter | undefined): Place 
 const kindOf = (adapter: Adapter | undefined): string =>
   [adapter?.name, adapter?.graft?.file, adapter?.graft?.start].join('\n');
 
-/** `base.blocks.3.mlp` as a selector writes it: `base.blocks[3].mlp`. */
-const sitePath = (key: string): string => key.replaceAll(/\.(\d+)(?=\.|$)/g, '[$1]');
-
 /** One of each kind, and the sites of all: twelve blocks with one adapter have one reason, which is said once. */
 function grouped<T>(
   all: readonly T[],
@@ -80,7 +79,7 @@ function grouped<T>(
   });
 }
 
-const siteOf = ({ site }: AdapterOutcome): string => sitePath(site);
+const siteOf = ({ site }: AdapterOutcome): string => showPath(site);
 
 function keptDiagnostics(adapters: readonly AdapterOutcome[], module: Module, ctx: PassContext): Diagnostic[] {
   const kept = adapters.filter((a) => a.state === 'kept' && a.obstacle);
@@ -100,7 +99,7 @@ function biasDiagnostics(module: Module, ctx: PassContext): Diagnostic[] {
   const made = ctx.notes.regions
     .filter((r) => r.newBias)
     .map((r) => ({
-      layer: sitePath(r.site) || module.name,
+      layer: showPath(r.site) || module.name,
       id: r.adapters.find((a) => ctx.places.has(a)) ?? '',
     }));
   const groups = grouped(

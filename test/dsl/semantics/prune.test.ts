@@ -24,7 +24,7 @@ describe('prune', () => {
     expect(job.targets[0]).toEqual({
       param: 'base.blocks.0.mlp.fc1.weight',
       mask: 'base.blocks.0.mlp.fc1.weight#mask',
-      site: 'base.blocks[0].mlp.fc1',
+      site: 'base.blocks.0.mlp.fc1',
     });
     expect(e.module.params.get('base.blocks.0.mlp.fc1.weight#mask')).toMatchObject({
       role: 'constant',

@@ -25,8 +25,8 @@ describe('for', () => {
   }`);
     expect(e.adapters.map((a) => a.id)).toEqual(['base.blocks.0.mlp.fc1@lora', 'base.blocks.2.mlp.fc1@lora']);
     expect(e.prune.map((p) => [p.targets[0]!.site, p.sparsity])).toEqual([
-      ['base.blocks[0].attn.proj', 0.25],
-      ['base.blocks[1].attn.proj', 0.5],
+      ['base.blocks.0.attn.proj', 0.25],
+      ['base.blocks.1.attn.proj', 0.5],
     ]);
     const tuned = [...e.module.params.values()].filter((p) => p.role === 'trainable' && !p.name.includes('@'));
     expect(tuned.map((p) => p.name)).toEqual(

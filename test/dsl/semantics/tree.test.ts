@@ -31,27 +31,26 @@ describe('the tree', () => {
     '  head = classify(base, classes: 3)\n  adapt base.blocks[1].attn.qkv.q with lora(rank: 2)\n  tune head',
   );
 
-  it('has modules, layers, parts, labels and lists, with paths for people and keys for parameters', () => {
+  it('has modules, layers, parts, labels and lists, each with its path', () => {
     expect(e.root.children.map((c) => c.path)).toEqual(['base', 'head']);
-    const qkv = find(e.root, 'base.blocks[1].attn.qkv')!;
+    const qkv = find(e.root, 'base.blocks.1.attn.qkv')!;
     expect(qkv).toMatchObject({
-      key: 'base.blocks.1.attn.qkv',
       type: 'Linear',
       kind: 'layer',
       detail: '8 -> 24 (q, k, v)',
     });
     expect(qkv.params).toEqual({ weight: 'base.blocks.1.attn.qkv.weight', bias: 'base.blocks.1.attn.qkv.bias' });
     expect(qkv.children.map((c) => [c.path, c.kind])).toEqual([
-      ['base.blocks[1].attn.qkv.q', 'part'],
-      ['base.blocks[1].attn.qkv.k', 'part'],
-      ['base.blocks[1].attn.qkv.v', 'part'],
+      ['base.blocks.1.attn.qkv.q', 'part'],
+      ['base.blocks.1.attn.qkv.k', 'part'],
+      ['base.blocks.1.attn.qkv.v', 'part'],
     ]);
     expect(qkv.children[0]!.adapters[0]!.params).toEqual({
       A: 'base.blocks.1.attn.qkv.q@lora.A',
       B: 'base.blocks.1.attn.qkv.q@lora.B',
     });
     expect(find(e.root, 'base.blocks')!.kind).toBe('list');
-    expect(find(e.root, 'base.blocks[0].mlp_branch')!.kind).toBe('label');
+    expect(find(e.root, 'base.blocks.0.mlp_branch')!.kind).toBe('label');
     expect(find(e.root, 'base')!.params).toEqual({ cls_token: 'base.cls_token', pos_embed: 'base.pos_embed' });
   });
 

@@ -209,7 +209,6 @@ export function makeLayer(engine: Engine, type: string, expr: CallExpr, scope: S
   const parts: PartSite[] = [];
   const site: LayerSite = {
     kind: 'layer',
-    key: spot.key,
     path: spot.path,
     type,
     span: expr.span,
@@ -223,7 +222,7 @@ export function makeLayer(engine: Engine, type: string, expr: CallExpr, scope: S
     parts,
   };
   for (const p of made.params) {
-    const name = `${spot.key}.${p.name}`;
+    const name = `${spot.path}.${p.name}`;
     site.params.set(
       p.name,
       makeParam(engine, { ...p, name, role: spot.owner.role, adapter: site.adapter, span: expr.span }),
@@ -242,7 +241,6 @@ export function makeLayer(engine: Engine, type: string, expr: CallExpr, scope: S
 function partOf(whole: LayerSite, name: string, rows: readonly [number, number]): PartSite {
   return {
     kind: 'part',
-    key: `${whole.key}.${name}`,
     path: `${whole.path}.${name}`,
     type: whole.type,
     span: whole.span,

@@ -81,7 +81,6 @@ function statement(run: Run, s: Stmt): Val | undefined {
       }
       const label: LabelSite = {
         kind: 'label',
-        key: `${owner.key}.${s.name.name}`,
         path: `${owner.path}.${s.name.name}`,
         type: 'site',
         span: s.name.span,
@@ -135,14 +134,11 @@ function bind(run: Run, s: BindStmt): void {
   const done = engine.report.attempt(() => {
     const first = s.names[0]!;
     for (const n of s.names) taken(run, n.name, n.span);
-    const spot =
-      owner && s.names.length === 1
-        ? { owner, key: `${owner.key}.${first.name}`, path: `${owner.path}.${first.name}` }
-        : undefined;
+    const spot = owner && s.names.length === 1 ? { owner, path: `${owner.path}.${first.name}` } : undefined;
     const value = engine.evaluate(s.value, scope, spot);
     if (s.names.length === 1) {
-      if (spot && value.kind === 'site' && value.site.key === spot.key) owner!.children.set(first.name, value.site);
-      scope.set(first.name, value.kind === 'table' && spot ? { ...value, name: spot.key } : value);
+      if (spot && value.kind === 'site' && value.site.path === spot.path) owner!.children.set(first.name, value.site);
+      scope.set(first.name, value.kind === 'table' && spot ? { ...value, name: spot.path } : value);
       return true;
     }
     const values = destructure(engine, value, s.names.length, s.value.span);

@@ -54,7 +54,7 @@ export function evaluate(engine: Engine, expr: Expr, scope: Scope, spot?: Spot):
       return parameter(engine, expr, scope, spot);
     case 'list': {
       const items = expr.items.map((e, i) =>
-        engine.evaluate(e, scope, spot && { owner: spot.owner, key: `${spot.key}.${i}`, path: `${spot.path}[${i}]` }),
+        engine.evaluate(e, scope, spot && { owner: spot.owner, path: `${spot.path}.${i}` }),
       );
       return asList(items, expr, spot);
     }
@@ -179,7 +179,7 @@ function repeat(engine: Engine, expr: RepeatExpr, scope: Scope, spot?: Spot): Va
     for (let i = 0; i < n; i++) {
       const inner = new Scope(scope);
       inner.set(expr.generator.name.name, num(i));
-      const at = spot && { owner: spot.owner, key: `${spot.key}.${i}`, path: `${spot.path}[${i}]` };
+      const at = spot && { owner: spot.owner, path: `${spot.path}.${i}` };
       items.push(engine.evaluate(expr.body, inner, at));
     }
   });
@@ -210,11 +210,10 @@ export function turns(engine: Engine, v: Val, limit: Expr): number {
 function asList(items: readonly Val[], expr: Expr, spot?: Spot): Val {
   const sites = items.flatMap((v) => (v.kind === 'site' ? [v.site] : []));
   const made =
-    spot && sites.length === items.length && sites.length > 0 && sites.every((s, i) => s.key === `${spot.key}.${i}`);
+    spot && sites.length === items.length && sites.length > 0 && sites.every((s, i) => s.path === `${spot.path}.${i}`);
   if (!made) return { kind: 'list', items };
   const site: ListSite = {
     kind: 'list',
-    key: spot.key,
     path: spot.path,
     type: 'list',
     span: expr.span,

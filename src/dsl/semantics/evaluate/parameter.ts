@@ -1,7 +1,9 @@
 /** `param`: parameters and how they start. */
+
 import { ownedBy } from '../../../ir/about.js';
 import { hasBatch } from '../../../ir/batch.js';
 import { paramRef } from '../../../ir/graph.js';
+import { showPath } from '../../../ir/path.js';
 import type { Init, Param, ParamRole } from '../../../ir/types.js';
 import type { ParamExpr, Span } from '../../ast.js';
 import type { Engine } from './engine.js';
@@ -13,11 +15,11 @@ export function parameter(engine: Engine, expr: ParamExpr, scope: Scope, spot?: 
   if (!spot) {
     return engine.report.stop('ESP0219', { what: 'a parameter' }, { primary: { span: expr.span, text: 'made here' } });
   }
-  const short = spot.key.slice(spot.owner.key.length + 1);
+  const short = spot.path.slice(spot.owner.path.length + 1);
   const shape = expr.shape.map((e, i) =>
     engine.dimension(engine.evaluate(e, scope), `axis ${i} of \`${short}\``, e.span),
   );
-  let name = spot.key;
+  let name = spot.path;
   if (expr.shared) {
     if (spot.owner.shared === undefined) {
       engine.report.stop(
@@ -36,7 +38,7 @@ export function parameter(engine: Engine, expr: ParamExpr, scope: Scope, spot?: 
             param: short,
             first: showShape(first.type.shape),
             second: showShape(shape),
-            site: spot.owner.shared.site,
+            site: showPath(spot.owner.shared.site),
           },
           { primary: { span: expr.span, text: 'one tensor for all sites of the statement' } },
         );

@@ -1,5 +1,7 @@
 /** Values in messages: what they are, in a few words; and whether two are the same. */
+
 import { isBatch, showSize } from '../../../ir/batch.js';
+import { showPath } from '../../../ir/path.js';
 import type { BoolVal, ListVal, NumVal, RatioVal, StrVal, Val, WordVal } from './values.js';
 
 export const showShape = (s: readonly number[]): string => `[${s.map(showSize).join(', ')}]`;
@@ -36,7 +38,7 @@ export function describe(v: Val): string {
     case 'init':
       return `the start \`${v.init.kind}\``;
     case 'site':
-      return `${v.site.type} ${v.site.path}`;
+      return `${v.site.type} ${showPath(v.site.path)}`;
     case 'base':
       return `the adapter's base`;
     case 'operator':

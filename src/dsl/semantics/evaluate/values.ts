@@ -154,7 +154,6 @@ export interface ParamSlot {
 /** What can hold modules and parameters under names. */
 export interface Owner {
   /** `base.blocks.0.attn`, or `base.blocks.0.attn.qkv@lora` for an adapter. */
-  readonly key: string;
   readonly path: string;
   readonly role: ParamRole;
   /** The id of the adapter that this is, or is a part of; none for the model's own. */
@@ -168,7 +167,6 @@ export interface Owner {
 /** Where a module or parameter that is being made will live. */
 export interface Spot {
   readonly owner: Owner;
-  readonly key: string;
   readonly path: string;
 }
 
@@ -178,7 +176,6 @@ export interface MaskInfo {
 }
 
 interface SiteBase {
-  readonly key: string;
   readonly path: string;
   readonly type: string;
   readonly span: Span;
@@ -253,7 +250,7 @@ export type Site = ModuleSite | LayerSite | PartSite | LabelSite | ListSite;
 /** One adapter on one site. */
 export interface Graft {
   readonly name: string;
-  /** `<site key>@<name>` */
+  /** `<site path>@<name>` */
   readonly id: string;
   readonly decl: AdapterDecl;
   readonly args: ReadonlyMap<string, Val>;

@@ -1,4 +1,5 @@
 /** A model: what it binds, and its statements `in`, `adapt`, `prune` and `tune`, collected and put onto the module tree. */
+import { bindingOf, showPath } from '../../../ir/path.js';
 import type {
   AdaptStmt,
   ModelBind,
@@ -256,7 +257,7 @@ function adapt(engine: Engine, plan: ModelPlan, s: AdaptStmt, starts: readonly S
     if (misfit) {
       engine.report.add(
         'ESP0331',
-        { adapter: name, wants: wants(decl), site: misfit.site.path, is: whatIs(misfit.site) },
+        { adapter: name, wants: wants(decl), site: showPath(misfit.site.path), is: whatIs(misfit.site) },
         { primary: { span: sel.span, text: 'selected here' } },
       );
     }
@@ -270,7 +271,7 @@ function adapt(engine: Engine, plan: ModelPlan, s: AdaptStmt, starts: readonly S
 
 /** Shared parameters belong to a statement: two statements with one adapter do not share. */
 function sharedPrefix(plan: ModelPlan, first: Site, name: string): string {
-  const prefix = `${first.key.split('.')[0]}@${name}`;
+  const prefix = `${bindingOf(first.path)}@${name}`;
   const before = plan.statements.get(prefix) ?? 0;
   plan.statements.set(prefix, before + 1);
   return before > 0 ? `${prefix}${before + 1}` : prefix;
@@ -279,10 +280,9 @@ function sharedPrefix(plan: ModelPlan, first: Site, name: string): string {
 function graftOn(site: Site, adapter: string, shared: string, g: Pick<Graft, 'decl' | 'args' | 'span'>): Graft {
   const same = site.grafts.filter((x) => x.decl.name.name === adapter).length;
   const name = same > 0 ? `${adapter}${same + 1}` : adapter;
-  const id = `${site.key}@${name}`;
+  const id = `${site.path}@${name}`;
   const owner: Owner = {
-    key: id,
-    path: `${site.path}@${name}`,
+    path: id,
     role: 'trainable',
     adapter: id,
     children: new Map(),
@@ -305,7 +305,7 @@ function tunable(engine: Engine, selector: Selector, starts: readonly Start[], s
   const bare = found.find((m) => !m.wild && (m.site.kind === 'label' || m.site.kind === 'part'));
   if (bare) {
     const primary = { span: selector.span, text: 'selected here' };
-    engine.report.add('ESP0348', { site: bare.site.path, is: whatIs(bare.site) }, { primary });
+    engine.report.add('ESP0348', { site: showPath(bare.site.path), is: whatIs(bare.site) }, { primary });
   }
   return { single, whole: found.flatMap((m) => ownParams(m.site)) };
 }
@@ -327,8 +327,8 @@ function prune(engine: Engine, plan: ModelPlan, s: PruneStmt, starts: readonly S
       else if (!m.wild) {
         const primary = { span: sel.span, text: 'selected here' };
         if (site.kind === 'part')
-          engine.report.add('ESP0341', { site: site.path, whole: site.whole.path }, { primary });
-        else engine.report.add('ESP0340', { site: site.path, is: whatIs(site) }, { primary });
+          engine.report.add('ESP0341', { site: showPath(site.path), whole: showPath(site.whole.path) }, { primary });
+        else engine.report.add('ESP0340', { site: showPath(site.path), is: whatIs(site) }, { primary });
       }
     }
   }

@@ -150,7 +150,7 @@ function ofSite(site: Site): OfSite[] {
     return [...site.whole.params].map(([short, p]) => ({ param: p.name, leaf: `.${short}`, rows: site.rows }));
   }
   return [...below(site)].flatMap((s) =>
-    [...s.params].map(([short, p]) => ({ param: p.name, leaf: `${s.key.slice(site.key.length)}.${short}` })),
+    [...s.params].map(([short, p]) => ({ param: p.name, leaf: `${s.path.slice(site.path.length)}.${short}` })),
   );
 }
 

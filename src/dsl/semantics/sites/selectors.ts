@@ -1,5 +1,7 @@
 /** Selectors: which sites a statement of a model means. */
+
 import { nearest } from '../../../diagnostics/suggest.js';
+import { showPath } from '../../../ir/path.js';
 import type { IndexItem, Selector, SelectorStep, Span } from '../../ast.js';
 import type { Engine } from '../evaluate/engine.js';
 import { at, bounds } from '../evaluate/indexing.js';
@@ -175,8 +177,8 @@ function none(engine: Engine, selector: Selector, { misses, params }: Search): n
     }
     const near = miss.step.kind === 'name' ? nearest(miss.step.name, names) : undefined;
     if (near !== undefined) help.push(`Did you mean \`${near}\`?`);
-    const where = miss.at.path === '' ? 'The model' : `\`${miss.at.path}\``;
-    if (isList) help.push(`${where} is a list of ${names.length}; write ${miss.at.path}[*] for all of it.`);
+    const where = miss.at.path === '' ? 'The model' : `\`${showPath(miss.at.path)}\``;
+    if (isList) help.push(`${where} is a list of ${names.length}; write ${showPath(miss.at.path)}[*] for all of it.`);
     else if (names.length > 0) help.push(`${where} has: ${names.slice(0, 12).join(', ')}.`);
     else help.push(`${where} has nothing in it.`);
   }

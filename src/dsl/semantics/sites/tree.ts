@@ -6,7 +6,7 @@ import { graftParams } from './walk.js';
 export const appliedAdapter = (g: Graft): AppliedAdapter => ({
   name: g.name,
   id: g.id,
-  site: g.site.key,
+  site: g.site.path,
   params: Object.fromEntries(graftParams(g.owner)),
   span: g.span,
 });
@@ -29,7 +29,6 @@ function detail(site: Site): string {
 export function siteNode(site: Site): SiteNode {
   return {
     path: site.path,
-    key: site.key,
     type: site.type,
     kind: site.kind,
     detail: detail(site),

@@ -1,5 +1,7 @@
 /** What `base` means inside of an adapter: a layer that can be called with other weights, and its weights with the adapters below merged in. */
+
 import { nearest } from '../../../../diagnostics/suggest.js';
+import { showPath } from '../../../../ir/path.js';
 import type { Value } from '../../../../ir/types.js';
 import type { Span } from '../../../ast.js';
 import type { ArgVal } from '../../evaluate/engine.js';
@@ -21,7 +23,7 @@ export function callBase(engine: Tracer, site: Site, level: number, args: readon
   if (!hasWeight(site)) {
     engine.report.stop(
       'ESP0333',
-      { site: site.path, what: replaced[0]!.name! },
+      { site: showPath(site.path), what: replaced[0]!.name! },
       { primary: { span: replaced[0]!.span, text: 'given here' } },
     );
   }
@@ -60,7 +62,7 @@ export function baseMember(engine: Tracer, site: Site, level: number, member: st
   if (!isLayer(site) || ((member === 'weight' || member === 'bias') && !hasWeight(site))) {
     return engine.report.stop(
       'ESP0333',
-      { site: site.path, what: member },
+      { site: showPath(site.path), what: member },
       { primary: { span, text: 'asked for here' } },
     );
   }

@@ -1,4 +1,5 @@
 /** The body of an adapter at one site: its options, the sizes that its pattern binds, its parameters. */
+import { showPath } from '../../../../ir/path.js';
 import type { Expr } from '../../../ast.js';
 import type { ArgVal } from '../../evaluate/engine.js';
 import { showShape } from '../../evaluate/show.js';
@@ -36,7 +37,7 @@ function makeBody(engine: Tracer, graft: Graft, args: readonly ArgVal[], level: 
       if (!arg) {
         engine.report.stop(
           'ESP0331',
-          { adapter: decl.name.name, wants: wants(decl), site: site.path, is: 'called with fewer tensors' },
+          { adapter: decl.name.name, wants: wants(decl), site: showPath(site.path), is: 'called with fewer tensors' },
           { primary: { span: graft.span, text: 'put on it here' } },
         );
       }
@@ -47,7 +48,7 @@ function makeBody(engine: Tracer, graft: Graft, args: readonly ArgVal[], level: 
           {
             adapter: decl.name.name,
             wants: `what is called with ${p.name.name}: ${declared}`,
-            site: site.path,
+            site: showPath(site.path),
             is: `called with ${showShape(found)}`,
           },
           place,
@@ -71,7 +72,7 @@ function bindSize(engine: Tracer, graft: Graft, e: Expr, size: number, which: st
     {
       adapter: graft.decl.name.name,
       wants: `layers whose ${which} size is ${wanted}`,
-      site: graft.site.path,
+      site: showPath(graft.site.path),
       is: `of ${which} size ${size}`,
     },
     { primary: { span: graft.span, text: 'put on it here' }, secondary: [{ span: e.span, text: 'asked for here' }] },

@@ -1,5 +1,7 @@
 /** Tracing through the adapters on a site, innermost first. */
+
 import { sameShape, sameType, showType } from '../../../../ir/ops/shapes.js';
+import { showPath } from '../../../../ir/path.js';
 import type { TensorType, Value } from '../../../../ir/types.js';
 import type { Span } from '../../../ast.js';
 import { forwardOf, requireForward } from '../../evaluate/block.js';
@@ -86,7 +88,7 @@ function onGraft<T>(
   // What a layer is called with is checked once, not by each adapter on it.
   if (isLayer(site)) graft.input = oneTensor(engine, site, args, span).value.type;
   return engine.report.attempt(() =>
-    engine.report.onBehalfOf(graft.span, `\`${graft.decl.name.name}\` is put on ${site.path} here`, () =>
+    engine.report.onBehalfOf(graft.span, `\`${graft.decl.name.name}\` is put on ${showPath(site.path)} here`, () =>
       engine.within(frameIn(site, graft.id), () => work(graft)),
     ),
   );
@@ -143,10 +145,10 @@ function checkType(engine: Tracer, graft: Graft, args: readonly ArgVal[], span: 
   const f = forwardOf(graft.decl.body)!;
   engine.report.stop(
     'ESP0334',
-    { adapter: graft.decl.name.name, expected: was, found: is, site: graft.site.path },
+    { adapter: graft.decl.name.name, expected: was, found: is, site: showPath(graft.site.path) },
     {
       primary: { span: f.body.statements.at(-1)?.span ?? f.span, text: `this is ${is}` },
-      secondary: [{ span: graft.span, text: `put on ${graft.site.path} here` }],
+      secondary: [{ span: graft.span, text: `put on ${showPath(graft.site.path)} here` }],
     },
   );
 }

@@ -1,8 +1,10 @@
 /** The weight and the bias that a layer and the first of its adapters come to. */
+
 import { type Affine, affineOf, biasOf, weightOf } from '../../../../ir/affine/affine.js';
 import { isObstacle } from '../../../../ir/affine/form.js';
 import { build } from '../../../../ir/build.js';
 import { input } from '../../../../ir/graph.js';
+import { showPath } from '../../../../ir/path.js';
 import type { TensorType, Value } from '../../../../ir/types.js';
 import type { AdapterDecl, Expr, Span } from '../../../ast.js';
 import { nodesOf } from '../../../walk.js';
@@ -88,7 +90,7 @@ function inputType(engine: Tracer, site: LayerSite | PartSite, level: number, sp
     type ??
     engine.report.stop(
       'ESP0229',
-      { of: site.path, what: 'a tensor' },
+      { of: showPath(site.path), what: 'a tensor' },
       { primary: { span, text: 'called with nothing' } },
     )
   );
@@ -131,7 +133,7 @@ function refuse(engine: Tracer, site: Site, span: Span, why: string, at: Value):
   const made = at.about?.at;
   return engine.report.stop(
     'ESP0332',
-    { site: site.path, why },
+    { site: showPath(site.path), why },
     {
       primary: { span, text: 'needed here' },
       secondary: made ? [{ span: made, text: `\`${at.op}\` is in the way` }] : [],

@@ -1,5 +1,7 @@
 /** `prune` statements: masks as constant parameters, and each criterion's score as a function of the weight. */
+
 import { input, paramRef } from '../../../../ir/graph.js';
+import { showPath } from '../../../../ir/path.js';
 import type { PruneJob, PruneTarget } from '../../../../ir/prune.js';
 import type { About, Func } from '../../../../ir/types.js';
 import type { CriterionDecl, PruneStmt } from '../../../ast.js';
@@ -27,7 +29,7 @@ export function pruneJobs(engine: Engine, prunings: readonly Pruning[]): PruneJo
           if (before) {
             engine.report.add(
               'ESP0342',
-              { site: site.path },
+              { site: showPath(site.path) },
               {
                 primary: { span: stmt.span, text: 'again here' },
                 secondary: [{ span: before.span, text: 'first here' }],

@@ -1,5 +1,7 @@
 /** What a `prune` statement asks for: how much, where and in which pattern. */
+
 import { nearest } from '../../../../diagnostics/suggest.js';
+import { showPath } from '../../../../ir/path.js';
 import type { PruneJob } from '../../../../ir/prune.js';
 import type { Arg, Expr, PruneStmt } from '../../../ast.js';
 import { operatorCall } from '../../evaluate/calls.js';
@@ -168,7 +170,7 @@ export function divides(engine: Engine, stmt: PruneStmt, site: LayerSite, weight
   const refuse = (what: string, size: number, by: number): never =>
     engine.report.stop(
       'ESP0345',
-      { what, size, by, site: site.path },
+      { what, size, by, site: showPath(site.path) },
       { primary: { span: stmt.method.span, text: 'this pattern' } },
     );
   if (shape.kind === 'block') {

@@ -28,7 +28,7 @@ export function maskSum(engine: Tracer, site: LayerSite, args: readonly ArgVal[]
     const masked = build.mul(weight, site.mask!.slot.value, about);
     // What comes through a dropout is of the adapter that has it, and merges as the adapter does.
     const owner = through.at(-1)?.about?.owner;
-    const frame = owner ? { site: site.key, owner } : { ...frameOf(site), inside };
+    const frame = owner ? { site: site.path, owner } : { ...frameOf(site), inside };
     return engine.within(frame, () => {
       const value = dropped(x.value, through, engine.stream);
       return runLayer(engine, site, { ...x, value }, masked, bias, span);

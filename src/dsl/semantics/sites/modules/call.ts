@@ -1,4 +1,5 @@
 /** What a site computes without the adapters on it: the forward of a module, a labelled stretch, a list, a layer. */
+import { showPath } from '../../../../ir/path.js';
 import type { BlockExpr, Span, TensorParam } from '../../../ast.js';
 import { requireForward } from '../../evaluate/block.js';
 import type { ArgVal, Frame } from '../../evaluate/engine.js';
@@ -12,7 +13,7 @@ export const frameOf = (site: Site): Frame => frameIn(site, site.adapter);
 
 /** What an adapter on a site computes. */
 export const frameIn = (site: Site, adapter: string | undefined): Frame => ({
-  site: site.key,
+  site: site.path,
   ...(adapter === undefined ? {} : { owner: { kind: 'adapter', ids: [adapter] } }),
 });
 
@@ -32,15 +33,15 @@ export function callPlain(engine: Tracer, site: Site, args: readonly ArgVal[], s
             },
           ),
         );
-        return engine.report.along(span, `\`${site.path}\` is called here`, () =>
-          callForward(engine, site.path, forward.params, forward.body, site.scope, args, span),
+        return engine.report.along(span, `\`${showPath(site.path)}\` is called here`, () =>
+          callForward(engine, showPath(site.path), forward.params, forward.body, site.scope, args, span),
         );
       }
       case 'label': {
         return once(engine, site, span, () => {
           const { stmt, owner } = site;
           const inner = new Scope(owner.scope);
-          bindTensors(engine, site.path, stmt.params, inner, args, span);
+          bindTensors(engine, showPath(site.path), stmt.params, inner, args, span);
           return engine.evaluate(stmt.value, inner);
         });
       }
@@ -63,7 +64,11 @@ export function callPlain(engine: Tracer, site: Site, args: readonly ArgVal[], s
 function once(engine: Tracer, site: Site, span: Span, work: () => Val): Val {
   const active = engine.memo.running;
   if (active.has(site)) {
-    engine.report.stop('ESP0225', { name: site.path }, { primary: { span, text: 'called inside of itself' } });
+    engine.report.stop(
+      'ESP0225',
+      { name: showPath(site.path) },
+      { primary: { span, text: 'called inside of itself' } },
+    );
   }
   active.add(site);
   try {

@@ -1,5 +1,7 @@
 /** A built-in layer at work: with its own weights, or with others. */
+
 import { build } from '../../../../ir/build.js';
+import { showPath } from '../../../../ir/path.js';
 import type { Value } from '../../../../ir/types.js';
 import type { Span } from '../../../ast.js';
 import type { ArgVal, Operand } from '../../evaluate/engine.js';
@@ -36,7 +38,7 @@ export function runLayer(
   const whole = site.kind === 'part' ? site.whole : site;
   const rest = [...whole.params].filter(([n]) => n !== 'weight' && n !== 'bias').map(([, p]) => p.value);
   const weights = [weight, bias].flatMap((value) => (value ? [{ value, span: whole.span }] : []));
-  return engine.trace(`${whole.type} ${site.path}`, span, [x, ...weights], (_, about) =>
+  return engine.trace(`${whole.type} ${showPath(site.path)}`, span, [x, ...weights], (_, about) =>
     whole.layer.run({ x: x.value, weight, bias, rest, about }),
   );
 }
@@ -63,7 +65,7 @@ export function oneTensor(engine: Tracer, site: Site, args: readonly ArgVal[], s
   if (!first)
     engine.report.stop(
       'ESP0229',
-      { of: site.path, what: 'a tensor' },
+      { of: showPath(site.path), what: 'a tensor' },
       { primary: { span, text: 'called with nothing' } },
     );
   const extra = second ?? (first?.name === undefined ? undefined : first);
@@ -71,13 +73,13 @@ export function oneTensor(engine: Tracer, site: Site, args: readonly ArgVal[], s
     if (extra.name !== undefined) {
       engine.report.stop(
         'ESP0203',
-        { option: extra.name, of: site.path },
+        { option: extra.name, of: showPath(site.path) },
         { primary: { span: extra.span, text: 'a layer takes a tensor and nothing else' } },
       );
     }
     engine.report.stop(
       'ESP0209',
-      { of: site.path, most: 1, found: args.length },
+      { of: showPath(site.path), most: 1, found: args.length },
       { primary: { span: extra.span, text: 'one too many' } },
     );
   }

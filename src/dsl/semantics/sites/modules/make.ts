@@ -33,7 +33,6 @@ export function instantiate(
   for (const [k, v] of options) body.set(k, v);
   const site: ModuleSite = {
     kind: 'module',
-    key: spot.key,
     path: spot.path,
     type: name,
     span: expr.span,
