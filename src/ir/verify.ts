@@ -3,7 +3,7 @@ import { sameAbout } from './about.js';
 import { hasBatch, wrongShape } from './batch.js';
 import { rootsOf, topological, usedParams } from './graph.js';
 import { ShapeError } from './ops/errors.js';
-import { inferType } from './ops/index.js';
+import { attrsOf, inferType } from './ops/index.js';
 import { sameType, showType, sizeOf } from './ops/shapes.js';
 import type { About, Func, Module, Param, Value } from './types.js';
 
@@ -127,6 +127,16 @@ function verifyAbout(module: Pick<Module, 'adapters'>, about: About | undefined,
   if (inside) ids('inside of', inside);
 }
 
+/** The first of an operator's attributes that is missing, of another kind or not its own. */
+function wrongAttr(v: Value): string | undefined {
+  const known = attrsOf(v.op);
+  const given = v.attrs as Readonly<Record<string, unknown>>;
+  const missing = Object.keys(known).find((key) => !known[key]!.is(given[key]));
+  if (missing !== undefined) return `has ${JSON.stringify(given[missing]) ?? 'nothing'} as its ${missing}`;
+  const surplus = Object.keys(given).find((key) => !Object.hasOwn(known, key));
+  return surplus === undefined ? undefined : `has no attribute ${surplus}`;
+}
+
 function verifyValues(
   module: Pick<Module, 'params' | 'adapters'>,
   roots: readonly Value[],
@@ -149,6 +159,11 @@ function verifyValues(
       if (v.about?.owner?.kind === 'mask') say(v, `${v.op} is a mask; only parameters are`);
       const late = v.inputs.find((x) => x.id >= v.id);
       if (late) say(v, `${v.op} was made before its operand ${late.op}`);
+      const wrong = wrongAttr(v);
+      if (wrong !== undefined) {
+        say(v, `${v.op} ${wrong}`);
+        continue;
+      }
       try {
         const type = inferType(v.op, v.inputs, v.attrs);
         if (!sameType(type, v.type)) say(v, `${v.op} is ${showType(v.type)} and should be ${showType(type)}`);

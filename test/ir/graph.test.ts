@@ -183,6 +183,10 @@ describe('verifier', () => {
     verifyModule(moduleOf(func, params)).map((p) => p.message);
   const forged = (v: Value, change: object): Value => ({ ...v, ...change }) as Value;
 
+  const image = f32('image', 1, 1, 4, 4);
+  const WINDOW = { stride: [1, 1], padding: [0, 0, 0, 0], dilation: [1, 1], groups: 1 } as const;
+  const convolved = make('conv2d', [image, constant(1, [1, 1, 2, 2])], WINDOW);
+
   test('passes a sound module', () => {
     expect(problems(ok)).toEqual([]);
   });
@@ -215,6 +219,20 @@ describe('verifier', () => {
       problems(ok, [{ ...weight, init: { kind: 'value', value: constant(0, [1, 2]) } }]),
     ],
     ['result y is not a parameter', problems({ ...ok, name: 'prepare' })],
+    ...(
+      [
+        ['softmax has "last" as its axis', b.softmax(x), { axis: 'last' }],
+        ['softmax has nothing as its axis', b.softmax(x), {}],
+        ['softmax has no attribute keep', b.softmax(x), { axis: 1, keep: true }],
+        ['gelu has "slow" as its form', make('gelu', [x], { form: 'none' }), { form: 'slow' }],
+        ['transpose has [1,"0"] as its perm', b.transpose(x), { perm: [1, '0'] }],
+        ['reduce_sum has 1 as its keep', b.sum(x, [0]), { axes: [0], keep: 1 }],
+        ['cast has "f64" as its dtype', b.cast(x, 'i32'), { dtype: 'f64' }],
+        ['reshape has 2 as its shape', b.reshape(x, [2]), { shape: 2 }],
+        ['conv2d has [1] as its stride', convolved, { ...WINDOW, stride: [1] }],
+        ['conv2d has [0,0] as its padding', convolved, { ...WINDOW, padding: [0, 0] }],
+      ] as const
+    ).map(([message, v, attrs]): [string, string[]] => [message, problems(funcOf(forged(v, { attrs }), x, image))]),
   ])('finds: %s', (message, found) => {
     expect(found).toEqual([message]);
   });

@@ -1,115 +1,58 @@
-/** The attributes of every operator at run time: what the text form reads and writes, and what the reference lists. */
-import type { OpAttrs, OpName } from '../types.js';
+/**
+ * Kinds of attributes. The entries of an operator table's file list theirs as these, and everything else follows: their types (a file adds them to
+ * `OpAttrs`), how the text form writes and reads them, what the verifier lets through and what the operator reference says.
+ */
+import type { DType } from '../types.js';
 
-/** `type.shape` and `type.dtype` attributes equal the result's, so the text form leaves them to the type it prints anyway. */
-export type AttrKind = 'number' | 'numbers' | 'word' | 'flag' | 'type.shape' | 'type.dtype';
+export interface Attr<T> {
+  /** `shape` and `dtype` are the result's, so the text form leaves them to the type that it prints anyway. */
+  readonly kind: 'number' | 'numbers' | 'word' | 'flag' | 'shape' | 'dtype';
+  /** The words that it may be, where they are a fixed set. */
+  readonly words?: readonly string[];
+  /** How many numbers a list holds, where that is fixed. */
+  readonly length?: number;
+  /** Whether something is a value of this kind; whether the operator takes it, its type rule says. */
+  readonly is: (x: unknown) => x is T;
+}
 
-export const ATTRS: { readonly [O in OpName]: { readonly [K in keyof OpAttrs[O]]: AttrKind } } = {
-  param: { name: 'word' },
-  input: { name: 'word' },
-  constant: { value: 'number', dtype: 'type.dtype', shape: 'type.shape' },
-  iota: { axis: 'number', dtype: 'type.dtype', shape: 'type.shape' },
-  random_bits: { stream: 'number', shape: 'type.shape' },
-  batch_size: {},
-  neg: {},
-  abs: {},
-  sign: {},
-  floor: {},
-  exp: {},
-  log: {},
-  sqrt: {},
-  rsqrt: {},
-  reciprocal: {},
-  sin: {},
-  cos: {},
-  tanh: {},
-  erf: {},
-  sigmoid: {},
-  relu: {},
-  silu: {},
-  gelu: { form: 'word' },
-  not: {},
-  cast: { dtype: 'type.dtype' },
-  stop_gradient: {},
-  dropout: { rate: 'number', stream: 'number' },
-  drop_path: { rate: 'number', stream: 'number' },
-  add: {},
-  sub: {},
-  mul: {},
-  div: {},
-  pow: {},
-  maximum: {},
-  minimum: {},
-  mod: {},
-  floor_div: {},
-  lt: {},
-  le: {},
-  eq: {},
-  and: {},
-  or: {},
-  xor: {},
-  shift_left: {},
-  shift_right: {},
-  select: {},
-  reshape: { shape: 'type.shape' },
-  transpose: { perm: 'numbers' },
-  broadcast: { shape: 'type.shape' },
-  slice: { start: 'numbers', end: 'numbers' },
-  concat: { axis: 'number' },
-  pad: { low: 'numbers', high: 'numbers', value: 'number' },
-  roll: { shifts: 'numbers', axes: 'numbers' },
-  reverse: { axes: 'numbers' },
-  gather: { axis: 'number' },
-  reduce_sum: { axes: 'numbers', keep: 'flag' },
-  reduce_mean: { axes: 'numbers', keep: 'flag' },
-  reduce_max: { axes: 'numbers', keep: 'flag' },
-  argmax: { axis: 'number' },
-  top_k: { k: 'number' },
-  argsort: {},
-  merge_order: { run: 'number' },
-  searchsorted: { right: 'flag' },
-  segment_sum: { axis: 'number' },
-  scatter_add: { axis: 'number', size: 'number' },
-  matmul: {},
-  linear: {},
-  conv2d: { stride: 'numbers', padding: 'numbers', dilation: 'numbers', groups: 'number' },
-  conv2d_transpose: {
-    stride: 'numbers',
-    padding: 'numbers',
-    dilation: 'numbers',
-    groups: 'number',
-    output_padding: 'numbers',
-  },
-  conv2d_weight: { stride: 'numbers', padding: 'numbers', dilation: 'numbers', groups: 'number', kernel: 'numbers' },
-  kron: {},
-  softmax: { axis: 'number' },
-  layer_norm: { eps: 'number' },
-  batch_norm: { eps: 'number' },
-  group_norm: { groups: 'number', eps: 'number' },
-  attention: { scale: 'number' },
-  resize: { size: 'numbers', mode: 'word', antialias: 'flag' },
-  solve: {},
-  aux: { output: 'word' },
+/** The attributes of one operator. */
+export type Attrs = Readonly<Record<string, Attr<unknown>>>;
+
+/** The type of attributes that are listed. */
+export type AttrsOf<A> = { readonly [K in keyof A]: A[K] extends Attr<infer T> ? T : never };
+
+/** Of several operators, by name: what a file of the table adds to `OpAttrs`. */
+export type AttrsOfEach<A> = { [O in keyof A]: AttrsOf<A[O]> };
+
+const isNumber = (x: unknown): x is number => typeof x === 'number';
+const isText = (x: unknown): x is string => typeof x === 'string';
+const isList = (x: unknown): x is readonly number[] => Array.isArray(x) && x.every(isNumber);
+
+export const number: Attr<number> = { kind: 'number', is: isNumber };
+export const numbers: Attr<readonly number[]> = { kind: 'numbers', is: isList };
+export const pair: Attr<readonly [number, number]> = {
+  kind: 'numbers',
+  length: 2,
+  is: (x): x is readonly [number, number] => isList(x) && x.length === 2,
 };
-
-/** The words that an attribute of kind `word` may be, where they are a fixed set. */
-export const WORDS: Readonly<Record<string, readonly string[]>> = {
-  'gelu.form': ['none', 'tanh', 'quick'],
-  'resize.mode': ['nearest', 'bilinear', 'bicubic'],
+export const four: Attr<readonly [number, number, number, number]> = {
+  kind: 'numbers',
+  length: 4,
+  is: (x): x is readonly [number, number, number, number] => isList(x) && x.length === 4,
 };
+export const flag: Attr<boolean> = { kind: 'flag', is: (x): x is boolean => typeof x === 'boolean' };
+/** Any text. */
+export const name: Attr<string> = { kind: 'word', is: isText };
+export const word = <W extends string>(...words: readonly W[]): Attr<W> => ({
+  kind: 'word',
+  words,
+  is: (x): x is W => isText(x) && (words as readonly string[]).includes(x),
+});
 
-/** How many numbers a list attribute holds, where that is fixed. */
-export const LENGTHS: Readonly<Record<string, number>> = {
-  'conv2d.stride': 2,
-  'conv2d.padding': 4,
-  'conv2d.dilation': 2,
-  'conv2d_transpose.stride': 2,
-  'conv2d_transpose.padding': 4,
-  'conv2d_transpose.dilation': 2,
-  'conv2d_transpose.output_padding': 2,
-  'conv2d_weight.stride': 2,
-  'conv2d_weight.padding': 4,
-  'conv2d_weight.dilation': 2,
-  'conv2d_weight.kernel': 2,
-  'resize.size': 2,
-};
+const DTYPES: readonly string[] = ['f32', 'f16', 'i32', 'u32', 'bool'] satisfies readonly DType[];
+
+export const resultShape: Attr<readonly number[]> = { kind: 'shape', is: isList };
+export const resultDType: Attr<DType> = { kind: 'dtype', is: (x): x is DType => isText(x) && DTYPES.includes(x) };
+
+/** How a convolution's kernel goes over its input; padding is [top, left, bottom, right]. */
+export const WINDOW = { stride: pair, padding: four, dilation: pair, groups: number };

@@ -1,6 +1,7 @@
 /** Composite operators: kept whole because kernels and rewrites know them; each means its decomposition. */
 import { isBatch } from '../batch.js';
 import type { TensorType, Value } from '../types.js';
+import { type AttrsOfEach, flag, name, number, pair, word } from './attrs.js';
 import type { Builder } from './builder.js';
 import { attentionScores, logSumExp } from './decompose/attention.js';
 import type { OpDef } from './define.js';
@@ -29,6 +30,21 @@ import {
   tryBroadcast,
 } from './shapes.js';
 
+const ATTRS = {
+  softmax: { axis: number },
+  layer_norm: { eps: number },
+  batch_norm: { eps: number },
+  group_norm: { groups: number, eps: number },
+  attention: { scale: number },
+  resize: { size: pair, mode: word('nearest', 'bilinear', 'bicubic'), antialias: flag },
+  solve: {},
+  aux: { output: name },
+};
+
+declare module '../types.js' {
+  interface OpAttrs extends AttrsOfEach<typeof ATTRS> {}
+}
+
 /** The type without an axis. */
 const without = ({ dtype, shape }: TensorType, axis: number): TensorType => ({
   dtype,
@@ -39,6 +55,7 @@ export const softmax = {
   family: 'composite',
   doc: 'e^x divided by its sum along `axis`.',
   operands: [{ name: 'x' }],
+  attrs: ATTRS.softmax,
   traits: { pointwise: false, known: null, moves: null, linear: null, channels: null, holds: null, erased: false },
   mixes: ({ attrs }) => [attrs.axis],
   type: (inputs, { axis }) => {
@@ -88,6 +105,7 @@ export const layer_norm = {
   family: 'composite',
   doc: 'x minus its mean, over √(variance + eps), along the last axis; times gain, plus shift.',
   operands: [{ name: 'x' }, { name: 'gain', kind: 'optional' }, { name: 'shift', kind: 'optional' }],
+  attrs: ATTRS.layer_norm,
   traits: { pointwise: false, known: null, moves: null, linear: null, channels: 'last', holds: 'norm', erased: false },
   mixes: lastAxis,
   type: (inputs, { eps }) => {
@@ -142,6 +160,7 @@ export const batch_norm = {
   family: 'composite',
   doc: '(x - mean)/√(variance + eps)·gain + shift for each channel (axis 1), with the given statistics.',
   operands: [{ name: 'x' }, { name: 'gain' }, { name: 'shift' }, { name: 'mean' }, { name: 'variance' }],
+  attrs: ATTRS.batch_norm,
   traits: { pointwise: false, known: null, moves: null, linear: [0], channels: 'second', holds: 'norm', erased: false },
   mixes: () => [1],
   type: (inputs, { eps }) => {
@@ -186,6 +205,7 @@ export const group_norm = {
   family: 'composite',
   doc: 'Normalises each of `groups` runs of channels (axis 1) over its channels and all axes after; times gain, plus shift.',
   operands: [{ name: 'x' }, { name: 'gain', kind: 'optional' }, { name: 'shift', kind: 'optional' }],
+  attrs: ATTRS.group_norm,
   traits: {
     pointwise: false,
     known: null,
@@ -276,6 +296,7 @@ export const attention = {
   family: 'composite',
   doc: 'softmax(scale·q·kᵀ + the sum of the biases)·v for each batch and head.',
   operands: [{ name: 'q' }, { name: 'k' }, { name: 'v' }, { name: 'bias', kind: 'variadic', least: 0 }],
+  attrs: ATTRS.attention,
   traits: { pointwise: false, known: null, moves: null, linear: [2], channels: null, holds: null, erased: false },
   // Queries are alike where no bias tells them apart.
   mixes: ({ inputs }) => (inputs.slice(3).some((x) => (x.type.shape.at(-2) ?? 1) > 1) ? [0, 1, 2, 3] : [0, 1, 3]),
@@ -306,6 +327,7 @@ export const resize = {
   family: 'composite',
   doc: 'Resampling to `size` with half-pixel centres; antialiased shrinking widens the filter, as PIL does (bicubic a = -0.5, otherwise -0.75).',
   operands: [{ name: 'x' }],
+  attrs: ATTRS.resize,
   traits: { pointwise: false, known: null, moves: null, linear: 'jointly', channels: null, holds: null, erased: false },
   mixes: () => [2, 3],
   type: (inputs, { size, mode, antialias }) => {
@@ -330,6 +352,7 @@ export const solve = {
   family: 'composite',
   doc: 'The x of a·x = b, by elimination with partial pivoting. A singular a is an error.',
   operands: [{ name: 'a' }, { name: 'b' }],
+  attrs: ATTRS.solve,
   traits: { pointwise: false, known: null, moves: null, linear: [1], channels: null, holds: null, erased: false },
   mixes: () => null,
   type: (inputs) => {
@@ -350,4 +373,4 @@ export const solve = {
 } satisfies OpDef<'solve'>;
 
 /** Needs the table itself (its owner's entry), so `index.ts` puts it together. */
-export const auxParts = { operands: [{ name: 'owner' }], cost: costFree } as const;
+export const auxParts = { operands: [{ name: 'owner' }], attrs: ATTRS.aux, cost: costFree } as const;

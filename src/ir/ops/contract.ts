@@ -1,6 +1,7 @@
 /** Contractions: matrix products, convolution, the Kronecker product. */
 import { showSize } from '../batch.js';
 import type { TensorType, Value } from '../types.js';
+import { type AttrsOfEach, WINDOW } from './attrs.js';
 import { decomposeConv2d } from './decompose/conv.js';
 import type { OpDef } from './define.js';
 import { axesWhere, costEach, lastAxis, traffic } from './define.js';
@@ -9,12 +10,24 @@ import { refuse } from './errors.js';
 import { conv2dReference, kronReference, linearReference, matmulReference } from './reference/contract.js';
 import { floats, needKnown, needRank, needVector, showShape, sizeOf, tryBroadcast } from './shapes.js';
 
+const ATTRS = {
+  matmul: {},
+  linear: {},
+  conv2d: WINDOW,
+  kron: {},
+};
+
+declare module '../types.js' {
+  interface OpAttrs extends AttrsOfEach<typeof ATTRS> {}
+}
+
 const last = (t: TensorType): number => t.shape.at(-1) ?? 1;
 
 export const matmul = {
   family: 'contraction',
   doc: 'The matrix product over the last two axes; the axes before them broadcast.',
   operands: [{ name: 'a' }, { name: 'b' }],
+  attrs: ATTRS.matmul,
   traits: { pointwise: false, known: null, moves: null, linear: 'each', channels: 'last', holds: null, erased: false },
   mixes: ({ inputs, type }) => {
     const lead = inputs[1]!.type.shape.slice(0, -2);
@@ -47,6 +60,7 @@ export const linear = {
   family: 'contraction',
   doc: 'x·Wᵀ + b over the last axis.',
   operands: [{ name: 'x' }, { name: 'weight' }, { name: 'bias', kind: 'optional' }],
+  attrs: ATTRS.linear,
   traits: {
     pointwise: false,
     known: null,
@@ -104,6 +118,7 @@ export const conv2d = {
   family: 'contraction',
   doc: 'Two-dimensional cross-correlation with zero padding [top, left, bottom, right].',
   operands: [{ name: 'x' }, { name: 'weight' }, { name: 'bias', kind: 'optional' }],
+  attrs: ATTRS.conv2d,
   traits: {
     pointwise: false,
     known: null,
@@ -152,6 +167,7 @@ export const kron = {
   family: 'contraction',
   doc: 'The Kronecker product: row i·p + j, column k·q + l is a[i, k]·b[j, l].',
   operands: [{ name: 'a' }, { name: 'b' }],
+  attrs: ATTRS.kron,
   traits: { pointwise: false, known: null, moves: null, linear: 'each', channels: null, holds: null, erased: false },
   mixes: () => null,
   type: (inputs) => {

@@ -1,11 +1,21 @@
 /** The transposes of conv2d: what its operands get of its result, as operators of their own. */
 import type { TensorType, Value } from '../types.js';
+import { type AttrsOfEach, pair, WINDOW } from './attrs.js';
 import { decomposeConv2dTranspose } from './decompose/conv-transpose.js';
 import { type OpDef, type Traits, traffic } from './define.js';
 import * as derive from './derivatives/contract.js';
 import { refuse } from './errors.js';
 import { conv2dTransposeReference, conv2dWeightReference } from './reference/conv-transpose.js';
 import { floats, needKnown, needRank, needVector, showShape, sizeOf } from './shapes.js';
+
+const ATTRS = {
+  conv2d_transpose: { ...WINDOW, output_padding: pair },
+  conv2d_weight: { ...WINDOW, kernel: pair },
+};
+
+declare module '../types.js' {
+  interface OpAttrs extends AttrsOfEach<typeof ATTRS> {}
+}
 
 const needWhole = (least: number, what: string, ...numbers: readonly number[]): void => {
   if (numbers.some((n) => !Number.isInteger(n) || n < least)) refuse(`${what} ${showShape(numbers)}`);
@@ -25,6 +35,7 @@ export const conv2d_transpose = {
   family: 'contraction',
   doc: 'The transpose of conv2d in x: each element is multiplied with the kernel [in, out/groups, kh, kw], set down `stride` apart and added; `padding` [top, left, bottom, right] is cut off and `output_padding` put on at the bottom and the right.',
   operands: [{ name: 'x' }, { name: 'weight' }, { name: 'bias', kind: 'optional' }],
+  attrs: ATTRS.conv2d_transpose,
   traits: { ...EACH, channels: 'second' },
   mixes: () => null,
   type: (inputs, attrs) => {
@@ -76,6 +87,7 @@ export const conv2d_weight = {
   family: 'contraction',
   doc: 'The transpose of conv2d in its weight: [out, in/groups, kh, kw], the sum over samples and places of dy [b, out, …] times what stands under the kernel’s place in x [b, in, …].',
   operands: [{ name: 'x' }, { name: 'dy' }],
+  attrs: ATTRS.conv2d_weight,
   traits: EACH,
   mixes: () => null,
   type: (inputs, attrs): TensorType => {

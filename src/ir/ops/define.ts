@@ -1,5 +1,6 @@
 /** What an entry of the operator table holds. `index.ts` assembles the table; the interpreter, verifier, cost model and docs read it. */
 import type { ArrayOf, OpAttrs, OpName, Tensor, TensorType, Value, ValueOf } from '../types.js';
+import type { Attr } from './attrs.js';
 import type { Builder } from './builder.js';
 import { sizeOf, tensorBytes } from './shapes.js';
 
@@ -100,6 +101,8 @@ export interface OpDef<O extends OpName> {
   /** One sentence for the operator reference. */
   readonly doc: string;
   readonly operands: readonly Operand[];
+  /** What the text form, the verifier and the operator reference know of its attributes; their types follow from it. */
+  readonly attrs: { readonly [K in keyof OpAttrs[O]]: Attr<OpAttrs[O][K]> };
   readonly traits: Traits;
   /**
    * Axes of the result along which places differ or are mixed. Along every other axis the operator makes of each place of its first operand,

@@ -1,10 +1,10 @@
 /** The operator reference as Markdown, written from the table so that it cannot go out of date. */
 import { input } from '../graph.js';
 import type { DType, OpName } from '../types.js';
-import { ATTRS, type AttrKind, WORDS } from './attrs.js';
+import type { Attr } from './attrs.js';
 import type { Family, OpDef } from './define.js';
 import { ShapeError } from './errors.js';
-import { inferType, OP_NAMES, OPS } from './index.js';
+import { attrsOf, inferType, OP_NAMES, OPS } from './index.js';
 
 const FAMILIES: Readonly<Record<Family, string>> = {
   leaf: 'Leaves',
@@ -15,19 +15,18 @@ const FAMILIES: Readonly<Record<Family, string>> = {
   composite: 'Composites',
 };
 
-const ATTR_WORDS: Readonly<Record<AttrKind, string>> = {
+const ATTR_WORDS: Readonly<Record<Attr<unknown>['kind'], string>> = {
   number: 'number',
   numbers: 'list of numbers',
   word: 'word',
   flag: 'true or false',
-  'type.shape': 'shape of the result',
-  'type.dtype': 'element type of the result',
+  shape: 'shape of the result',
+  dtype: 'element type of the result',
 };
 
 function attributes(op: OpName): string {
-  const kinds = Object.entries(ATTRS[op] as Readonly<Record<string, AttrKind>>);
-  return kinds
-    .map(([key, kind]) => `\`${key}\`: ${WORDS[`${op}.${key}`]?.map((w) => `\`${w}\``).join(', ') ?? ATTR_WORDS[kind]}`)
+  return Object.entries(attrsOf(op))
+    .map(([key, { kind, words }]) => `\`${key}\`: ${words?.map((w) => `\`${w}\``).join(', ') ?? ATTR_WORDS[kind]}`)
     .join('; ');
 }
 
@@ -59,17 +58,20 @@ function traits(op: OpName): string {
 }
 
 const TYPES: readonly DType[] = ['f32', 'f16', 'i32', 'u32', 'bool'];
-/** Attributes that every pointwise operator finds its own among. */
-const SOME = { dtype: 'f32', form: 'none', rate: 0, stream: 0 };
+/** Attributes of a kind for which no type rule refuses an element type. */
+const SOME = { number: 0, numbers: [], flag: false, shape: [], dtype: 'f32' } as const;
 
 /** Element types that a pointwise operator takes: those that its type rule lets through. A condition is a bool whatever is chosen between. */
 export function elementTypes(op: OpName): readonly DType[] {
+  const some = Object.fromEntries(
+    Object.entries(attrsOf(op)).map(([key, { kind, words }]) => [key, kind === 'word' ? words?.[0] : SOME[kind]]),
+  );
   return TYPES.filter((type) => {
     const operands = OPS[op].operands.map(({ name }) =>
       input(name, { dtype: name === 'condition' ? 'bool' : type, shape: [] }),
     );
     try {
-      inferType(op, operands, SOME as never);
+      inferType(op, operands, some as never);
       return true;
     } catch (error) {
       if (error instanceof ShapeError) return false;

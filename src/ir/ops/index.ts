@@ -1,6 +1,7 @@
 /** The operator table. It is a mapped type over all operators: one that has no entry is a compile error. */
 import { hasBatch, isBatch } from '../batch.js';
 import type { OpAttrs, OpName, TensorType, Value, ValueOf } from '../types.js';
+import type { Attrs } from './attrs.js';
 import * as composite from './composite.js';
 import * as contract from './contract.js';
 import * as convolution from './convolution.js';
@@ -20,6 +21,7 @@ const aux = {
   family: 'composite',
   doc: 'Another result of the operator that made `owner`.',
   operands: auxParts.operands,
+  attrs: auxParts.attrs,
   traits: { pointwise: false, known: null, moves: null, linear: null, channels: null, holds: null, erased: false },
   mixes: () => null,
   type: ([owner], { output }) => {
@@ -61,6 +63,9 @@ export type OpsWith<T extends keyof Traits, V extends Traits[T]> = {
 }[OpName];
 
 export const OP_NAMES = Object.keys(OPS) as readonly OpName[];
+
+/** The attributes that an operator has, by name. */
+export const attrsOf = (op: OpName): Attrs => OPS[op].attrs;
 
 export const traitsOf = (v: Value): Traits => OPS[v.op].traits;
 

@@ -1,6 +1,7 @@
 /** Operators that move elements and compute nothing. */
 import { isBatch, showSize } from '../batch.js';
 import { allocate } from '../run/tensor.js';
+import { type AttrsOfEach, number, numbers, resultShape } from './attrs.js';
 import type { OpDef } from './define.js';
 import { axesWhere, costEach, costFree } from './define.js';
 import * as derive from './derivatives/layout.js';
@@ -20,10 +21,27 @@ import {
   tryBroadcast,
 } from './shapes.js';
 
+const ATTRS = {
+  reshape: { shape: resultShape },
+  transpose: { perm: numbers },
+  broadcast: { shape: resultShape },
+  slice: { start: numbers, end: numbers },
+  concat: { axis: number },
+  pad: { low: numbers, high: numbers, value: number },
+  roll: { shifts: numbers, axes: numbers },
+  reverse: { axes: numbers },
+  gather: { axis: number },
+};
+
+declare module '../types.js' {
+  interface OpAttrs extends AttrsOfEach<typeof ATTRS> {}
+}
+
 export const reshape = {
   family: 'layout',
   doc: 'The same elements in row-major order under another shape.',
   operands: [{ name: 'x' }],
+  attrs: ATTRS.reshape,
   traits: {
     pointwise: false,
     known: null,
@@ -55,6 +73,7 @@ export const transpose = {
   family: 'layout',
   doc: 'Axis i of the result is axis perm[i] of x.',
   operands: [{ name: 'x' }],
+  attrs: ATTRS.transpose,
   traits: {
     pointwise: false,
     known: null,
@@ -89,6 +108,7 @@ export const broadcast = {
   family: 'layout',
   doc: 'x repeated to `shape` by NumPy’s rule.',
   operands: [{ name: 'x' }],
+  attrs: ATTRS.broadcast,
   traits: {
     pointwise: false,
     known: null,
@@ -117,6 +137,7 @@ export const slice = {
   family: 'layout',
   doc: 'The elements with start[i] <= index < end[i] on every axis i.',
   operands: [{ name: 'x' }],
+  attrs: ATTRS.slice,
   traits: {
     pointwise: false,
     known: null,
@@ -156,6 +177,7 @@ export const concat = {
   family: 'layout',
   doc: 'The operands one after another along `axis`.',
   operands: [{ name: 'x', kind: 'variadic' }],
+  attrs: ATTRS.concat,
   traits: {
     pointwise: false,
     known: null,
@@ -205,6 +227,7 @@ export const pad = {
   family: 'layout',
   doc: '`low` and `high` elements equal to `value` before and after x on each axis.',
   operands: [{ name: 'x' }],
+  attrs: ATTRS.pad,
   traits: {
     pointwise: false,
     known: null,
@@ -248,6 +271,7 @@ export const roll = {
   family: 'layout',
   doc: 'A circular shift: element i of axes[j] goes to i + shifts[j].',
   operands: [{ name: 'x' }],
+  attrs: ATTRS.roll,
   traits: {
     pointwise: false,
     known: null,
@@ -300,6 +324,7 @@ export const reverse = {
   family: 'layout',
   doc: 'The elements of each of `axes` from the last to the first.',
   operands: [{ name: 'x' }],
+  attrs: ATTRS.reverse,
   traits: {
     pointwise: false,
     known: null,
@@ -334,6 +359,7 @@ export const gather = {
   family: 'layout',
   doc: 'x at the given indices of `axis`; the indices’ shape takes the axis’ place. An index out of range is an error.',
   operands: [{ name: 'x' }, { name: 'indices' }],
+  attrs: ATTRS.gather,
   traits: { pointwise: false, known: null, moves: 'picks', linear: [0], channels: null, holds: null, erased: false },
   mixes: ({ inputs, attrs }) => (inputs[1]!.type.shape.length === 1 ? [attrs.axis] : null),
   type: ([x, indices], { axis }) => {

@@ -3,15 +3,30 @@
 import { isBatch } from '../batch.js';
 import { counterOf, philox } from '../run/philox.js';
 import { full, zeros } from '../run/tensor.js';
+import { type AttrsOfEach, name, number, resultDType, resultShape } from './attrs.js';
 import type { OpDef } from './define.js';
 import { costFree, traffic } from './define.js';
 import { refuse } from './errors.js';
 import { needAxis, needSizes, needStream, sameShape, showType, sizeOf, stridesOf } from './shapes.js';
 
+const ATTRS = {
+  param: { name },
+  input: { name },
+  constant: { value: number, dtype: resultDType, shape: resultShape },
+  iota: { axis: number, dtype: resultDType, shape: resultShape },
+  random_bits: { stream: number, shape: resultShape },
+  batch_size: {},
+};
+
+declare module '../types.js' {
+  interface OpAttrs extends AttrsOfEach<typeof ATTRS> {}
+}
+
 export const param = {
   family: 'leaf',
   doc: 'A parameter of the module; its type is the declaration’s.',
   operands: [],
+  attrs: ATTRS.param,
   traits: { pointwise: false, known: 'load', moves: null, linear: null, channels: null, holds: null, erased: false },
   mixes: () => null,
   type: null,
@@ -25,6 +40,7 @@ export const input = {
   family: 'leaf',
   doc: 'An argument of the function; its type is the declaration’s.',
   operands: [],
+  attrs: ATTRS.input,
   traits: { pointwise: false, known: 'call', moves: null, linear: null, channels: null, holds: null, erased: false },
   mixes: () => null,
   type: null,
@@ -38,6 +54,7 @@ export const constant = {
   family: 'leaf',
   doc: 'A tensor whose elements are all `value`.',
   operands: [],
+  attrs: ATTRS.constant,
   traits: { pointwise: true, known: 'compile', moves: null, linear: null, channels: null, holds: null, erased: false },
   mixes: () => null,
   type: (_inputs, { value, dtype, shape }) => {
@@ -56,6 +73,7 @@ export const iota = {
   family: 'leaf',
   doc: '0, 1, 2, ... along `axis`, the same at every place of the other axes.',
   operands: [],
+  attrs: ATTRS.iota,
   traits: { pointwise: false, known: 'compile', moves: null, linear: null, channels: null, holds: null, erased: false },
   mixes: () => null,
   type: (_inputs, { axis, dtype, shape }) => {
@@ -81,6 +99,7 @@ export const random_bits = {
   family: 'leaf',
   doc: 'Random u32 of a stream, by Philox 4x32-10: the same for the same key and stream.',
   operands: [{ name: 'key' }],
+  attrs: ATTRS.random_bits,
   traits: { pointwise: false, known: null, moves: null, linear: null, channels: null, holds: null, erased: false },
   mixes: () => null,
   type: ([key], { stream, shape }) => {
@@ -110,6 +129,7 @@ export const batch_size = {
   family: 'leaf',
   doc: 'How many samples the function is called with, as an f32 scalar.',
   operands: [],
+  attrs: ATTRS.batch_size,
   traits: { pointwise: false, known: 'call', moves: null, linear: null, channels: null, holds: null, erased: false },
   mixes: () => null,
   type: () => ({ dtype: 'f32', shape: [] }),

@@ -2,7 +2,8 @@
  * Pointwise operators: each element of the result comes from the elements at the same place, with NumPy broadcasting. Which element types an operator
  * takes, docs/operators.md lists. Integer arithmetic wraps.
  */
-import type { DType, OpName } from '../types.js';
+import type { DType, NoAttrs } from '../types.js';
+import { type AttrsOfEach, number, resultDType, word } from './attrs.js';
 import type { OpDef, Operand } from './define.js';
 import { costEach, nothing } from './define.js';
 import * as derive from './derivatives/pointwise.js';
@@ -10,10 +11,57 @@ import { refuse, refuseType } from './errors.js';
 import { calling, erf, expand, map, RUNS, type Run, zip } from './reference/elementwise.js';
 import { broadcastAll, isInteger, isNumber, needSizes, needStream, oneDType, showType } from './shapes.js';
 
-/** Operators of this family that carry no attributes. */
-type Plain = {
-  [O in OpName]: Record<never, never> extends import('../types.js').OpAttrs[O] ? O : never;
-}[OpName];
+/** Those that carry no attributes. */
+type Plain =
+  | 'neg'
+  | 'abs'
+  | 'sign'
+  | 'floor'
+  | 'exp'
+  | 'log'
+  | 'sqrt'
+  | 'rsqrt'
+  | 'reciprocal'
+  | 'sin'
+  | 'cos'
+  | 'tanh'
+  | 'erf'
+  | 'sigmoid'
+  | 'relu'
+  | 'silu'
+  | 'not'
+  | 'stop_gradient'
+  | 'add'
+  | 'sub'
+  | 'mul'
+  | 'div'
+  | 'pow'
+  | 'maximum'
+  | 'minimum'
+  | 'mod'
+  | 'floor_div'
+  | 'lt'
+  | 'le'
+  | 'eq'
+  | 'and'
+  | 'or'
+  | 'xor'
+  | 'shift_left'
+  | 'shift_right'
+  | 'select';
+
+const DROP = { rate: number, stream: number };
+
+const ATTRS = {
+  gelu: { form: word('none', 'tanh', 'quick') },
+  cast: { dtype: resultDType },
+  dropout: DROP,
+  drop_path: DROP,
+};
+
+declare module '../types.js' {
+  interface OpAttrs extends AttrsOfEach<typeof ATTRS>, Readonly<Record<Plain, NoAttrs>> {}
+}
 
 const X: readonly Operand[] = [{ name: 'x' }];
 const AB: readonly Operand[] = [{ name: 'a' }, { name: 'b' }];
@@ -38,6 +86,9 @@ const ARITHMETIC = {
   erased: false,
 } as const;
 
+/** An entry of one of those that carry no attributes. */
+type PlainDef<O extends Plain> = Omit<OpDef<O>, 'attrs'> & { readonly attrs: NoAttrs };
+
 function unary<O extends Plain>(
   doc: string,
   of: Accepts,
@@ -49,6 +100,7 @@ function unary<O extends Plain>(
     family: 'pointwise',
     doc,
     operands: X,
+    attrs: {},
     traits: ARITHMETIC,
     mixes: nothing,
     type: (inputs) => {
@@ -59,7 +111,7 @@ function unary<O extends Plain>(
     cost: costEach(flops),
     decompose: null,
     derivative,
-  } satisfies OpDef<O>;
+  } satisfies PlainDef<O>;
 }
 
 /** Integer arithmetic wraps as WGSL's does: typed arrays reduce what is stored modulo 2^32. */
@@ -70,6 +122,7 @@ function binary<O extends Plain>(doc: string, of: Accepts, f: Both, derivative: 
     family: 'pointwise',
     doc,
     operands: AB,
+    attrs: {},
     traits: ARITHMETIC,
     mixes: nothing,
     type: (inputs) => ({
@@ -81,7 +134,7 @@ function binary<O extends Plain>(doc: string, of: Accepts, f: Both, derivative: 
     cost: costEach(1),
     decompose: null,
     derivative,
-  } satisfies OpDef<O>;
+  } satisfies PlainDef<O>;
 }
 
 function compare<O extends Plain>(doc: string, of: Accepts, f: (a: number, b: number) => boolean) {
@@ -89,6 +142,7 @@ function compare<O extends Plain>(doc: string, of: Accepts, f: (a: number, b: nu
     family: 'pointwise',
     doc,
     operands: AB,
+    attrs: {},
     traits: ARITHMETIC,
     mixes: nothing,
     type: (inputs) => {
@@ -105,7 +159,7 @@ function compare<O extends Plain>(doc: string, of: Accepts, f: (a: number, b: nu
     cost: costEach(1),
     decompose: null,
     derivative: 'none', // truth does not change by little
-  } satisfies OpDef<O>;
+  } satisfies PlainDef<O>;
 }
 
 const same = (f: (a: number, b: number) => number): Both => ({ float: calling(f), int: calling(f) });
@@ -155,6 +209,7 @@ export const gelu = {
   family: 'pointwise',
   doc: 'x·Φ(x) (form none), its tanh approximation (tanh), or x·sigmoid(1.702x) (quick).',
   operands: X,
+  attrs: ATTRS.gelu,
   traits: ARITHMETIC,
   mixes: nothing,
   type: (inputs) => {
@@ -180,6 +235,7 @@ export const cast = {
   family: 'pointwise',
   doc: 'Another element type. Floats to integers truncate and saturate; anything to bool is x ≠ 0.',
   operands: X,
+  attrs: ATTRS.cast,
   traits: ARITHMETIC,
   mixes: nothing,
   type: (inputs, { dtype }) => ({ dtype, shape: inputs[0]!.type.shape }),
@@ -199,6 +255,7 @@ export const cast = {
 const identityInInference = {
   family: 'pointwise',
   operands: X,
+  attrs: DROP,
   traits: { ...ARITHMETIC, linear: 'jointly', erased: true },
   mixes: nothing,
   cost: costEach(0),
@@ -322,6 +379,7 @@ export const select = {
   family: 'pointwise',
   doc: '`then` where the condition holds, otherwise `else`.',
   operands: [{ name: 'condition' }, { name: 'then' }, { name: 'else' }],
+  attrs: {},
   traits: { ...ARITHMETIC, linear: [1, 2] },
   mixes: nothing,
   type: (inputs) => {

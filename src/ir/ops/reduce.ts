@@ -1,12 +1,27 @@
 /** Reductions along axes, and selection of the largest. */
 import { allocate } from '../run/tensor.js';
 import type { Tensor, TensorType, Value } from '../types.js';
+import { type AttrsOfEach, flag, number, numbers } from './attrs.js';
 import type { OpDef } from './define.js';
 import { lastAxis, traffic } from './define.js';
 import * as derive from './derivatives/reduce.js';
 import { refuse } from './errors.js';
 import { strided } from './reference/strided.js';
 import { floats, isNumber, needAxes, needAxis, needKnown, oneDType, showShape, sizeOf, stridesOf } from './shapes.js';
+
+const REDUCED = { axes: numbers, keep: flag };
+
+const ATTRS = {
+  reduce_sum: REDUCED,
+  reduce_mean: REDUCED,
+  reduce_max: REDUCED,
+  argmax: { axis: number },
+  top_k: { k: number },
+};
+
+declare module '../types.js' {
+  interface OpAttrs extends AttrsOfEach<typeof ATTRS> {}
+}
 
 /** The reduced axes last, as [rows, columns] of a dense array. */
 function rowsOf(x: Tensor, axes: readonly number[]): { data: Tensor['data']; rows: number; cols: number } {
@@ -61,6 +76,7 @@ function reduction<O extends Reduction>(
     family: 'reduction',
     doc,
     operands: [{ name: 'x' }],
+    attrs: REDUCED,
     traits: REDUCTION,
     mixes: ({ attrs }) => (attrs.keep ? attrs.axes : null),
     type: (inputs, { axes, keep }) => {
@@ -86,10 +102,10 @@ const sumRow = (data: Tensor['data'], from: number, to: number): number => {
   for (let i = from; i < to; i++) sum += data[i]!;
   return sum;
 };
-const numbers = (inputs: readonly Value[]): TensorType['dtype'] => oneDType(inputs, isNumber, 'a number');
+const anyNumber = (inputs: readonly Value[]): TensorType['dtype'] => oneDType(inputs, isNumber, 'a number');
 
 export const reduce_sum = {
-  ...reduction<'reduce_sum'>('The sum over `axes`, which stay as 1 if `keep`.', numbers, sumRow, derive.reduce_sum),
+  ...reduction<'reduce_sum'>('The sum over `axes`, which stay as 1 if `keep`.', anyNumber, sumRow, derive.reduce_sum),
   traits: { ...REDUCTION, linear: 'jointly' },
 } satisfies OpDef<'reduce_sum'>;
 
@@ -108,7 +124,7 @@ export const reduce_mean = {
 
 export const reduce_max = reduction<'reduce_max'>(
   'The largest over `axes`; NaN if one is.',
-  numbers,
+  anyNumber,
   (d, from, to) => {
     let best = d[from]!;
     for (let i = from + 1; i < to; i++) if (d[i]! > best || Number.isNaN(d[i]!)) best = d[i]!;
@@ -121,6 +137,7 @@ export const argmax = {
   family: 'reduction',
   doc: 'The index (i32) of the largest along `axis`, the first of equal ones; the axis goes away.',
   operands: [{ name: 'x' }],
+  attrs: ATTRS.argmax,
   traits: { pointwise: false, known: null, moves: null, linear: null, channels: null, holds: null, erased: false },
   mixes: () => null,
   type: (inputs, { axis }) => {
@@ -172,6 +189,7 @@ export const top_k = {
   family: 'reduction',
   doc: 'The k largest along the last axis, descending, ties by index.',
   operands: [{ name: 'x' }],
+  attrs: ATTRS.top_k,
   traits: { pointwise: false, known: null, moves: null, linear: null, channels: null, holds: null, erased: false },
   mixes: lastAxis,
   type: (inputs, { k }) => ({ dtype: inputs[0]!.type.dtype, shape: topType(inputs, k) }),

@@ -5,12 +5,25 @@
 import { isBatch, showSize } from '../batch.js';
 import { allocate } from '../run/tensor.js';
 import type { TensorType, Value } from '../types.js';
+import { type AttrsOfEach, flag, number } from './attrs.js';
 import { decomposeArgsort, decomposeScatter } from './decompose/scatter.js';
 import { type OpDef, type Traits, traffic } from './define.js';
 import * as derive from './derivatives/sort.js';
 import { DataError, refuse, refuseType } from './errors.js';
 import { mergedOrder, sortedOrder } from './reference/sort.js';
 import { floats, isInteger, needAxis, needKnown, needRank, oneDType, sameShape, showShape, sizeOf } from './shapes.js';
+
+const ATTRS = {
+  argsort: {},
+  merge_order: { run: number },
+  searchsorted: { right: flag },
+  segment_sum: { axis: number },
+  scatter_add: { axis: number, size: number },
+};
+
+declare module '../types.js' {
+  interface OpAttrs extends AttrsOfEach<typeof ATTRS> {}
+}
 
 const ORDERS = {
   pointwise: false,
@@ -40,6 +53,7 @@ export const argsort = {
   family: 'reduction',
   doc: 'The places (i32) of the last axis in the order of their elements, ascending; of equal ones the first comes first.',
   operands: [{ name: 'x' }],
+  attrs: ATTRS.argsort,
   traits: ORDERS,
   mixes: ({ type }) => [type.shape.length - 1],
   type: (inputs) => {
@@ -59,6 +73,7 @@ export const merge_order = {
   family: 'reduction',
   doc: 'One turn of a merge sort: `order` holds places of the last axis of x, in runs of `run` that are sorted; the runs are merged two by two. Of equal elements those of the first run come first.',
   operands: [{ name: 'x' }, { name: 'order' }],
+  attrs: ATTRS.merge_order,
   traits: ORDERS,
   mixes: ({ type }) => [type.shape.length - 1],
   type: (inputs, { run }) => {
@@ -90,6 +105,7 @@ export const searchsorted = {
   family: 'reduction',
   doc: 'How many elements (i32) of `sorted`, which ascends, are below each value; with `right` those that equal it count too.',
   operands: [{ name: 'sorted' }, { name: 'values' }],
+  attrs: ATTRS.searchsorted,
   traits: ORDERS,
   mixes: () => null,
   type: (inputs) => {
@@ -124,6 +140,7 @@ export const segment_sum = {
   family: 'reduction',
   doc: 'Along `axis` the sums of neighbours: place i is the sum from starts[i] to before starts[i + 1], in that order. The starts ascend from 0 to the axis’ size.',
   operands: [{ name: 'x' }, { name: 'starts' }],
+  attrs: ATTRS.segment_sum,
   traits: SUMS,
   mixes: ({ attrs }) => [attrs.axis],
   type: ([x, starts], { axis }) => {
@@ -167,6 +184,7 @@ export const scatter_add = {
   family: 'reduction',
   doc: 'The transpose of `gather`: zeros, `size` of them on `axis`, to which each update is added at its index, those of one index in their order. An index out of range is an error.',
   operands: [{ name: 'updates' }, { name: 'indices' }],
+  attrs: ATTRS.scatter_add,
   traits: SUMS,
   mixes: ({ inputs, attrs }) => (inputs[1]!.type.shape.length === 1 ? [attrs.axis] : null),
   type: ([updates, indices], { axis, size }) => {

@@ -1,8 +1,8 @@
 /** Reads the text form (text.ts). Types are inferred again and must equal what the text says. */
 import { input, make, paramRef } from '../graph.js';
-import { ATTRS, type AttrKind, LENGTHS, WORDS } from '../ops/attrs.js';
+import type { Attr } from '../ops/attrs.js';
 import { ShapeError } from '../ops/errors.js';
-import { isOpName, OPS } from '../ops/index.js';
+import { attrsOf, isOpName, OPS } from '../ops/index.js';
 import { sameType, showType } from '../ops/shapes.js';
 import type {
   About,
@@ -265,22 +265,22 @@ class Parser {
       while (this.s.tryPunctuation(','));
     }
     const given = new Map<string, unknown>();
-    const kinds = ATTRS[op] as Readonly<Record<string, AttrKind>>;
+    const known = attrsOf(op);
     if (this.s.tryPunctuation('{')) {
       do {
         const key = this.s.word();
-        const kind = Object.hasOwn(kinds, key) ? kinds[key]! : this.s.fail(`${op} has no attribute ${key}`);
+        const attr = Object.hasOwn(known, key) ? known[key]! : this.s.fail(`${op} has no attribute ${key}`);
         this.s.punctuation('=');
-        given.set(key, this.attribute(`${op}.${key}`, kind));
+        given.set(key, this.attribute(`${op}.${key}`, attr));
       } while (this.s.tryPunctuation(','));
       this.s.punctuation('}');
     }
     this.s.punctuation(':');
     const type = this.type();
     const attrs: Record<string, unknown> = {};
-    for (const [key, kind] of Object.entries(kinds)) {
-      if (kind === 'type.shape') attrs[key] = type.shape;
-      else if (kind === 'type.dtype') attrs[key] = type.dtype;
+    for (const [key, { kind }] of Object.entries(known)) {
+      if (kind === 'shape') attrs[key] = type.shape;
+      else if (kind === 'dtype') attrs[key] = type.dtype;
       else if (given.has(key)) attrs[key] = given.get(key);
       else this.s.fail(`${op} needs the attribute ${key}`);
     }
@@ -290,13 +290,12 @@ class Parser {
     return v;
   }
 
-  private attribute(key: string, kind: AttrKind): unknown {
+  private attribute(key: string, { kind, words, length }: Attr<unknown>): unknown {
     switch (kind) {
       case 'number':
         return this.s.number();
       case 'numbers': {
         const list = this.s.sizes();
-        const length = LENGTHS[key];
         if (length !== undefined && list.length !== length) this.s.fail(`${key} holds ${length} numbers`);
         return list;
       }
@@ -307,11 +306,11 @@ class Parser {
       }
       case 'word': {
         const word = this.s.wordOrString();
-        const allowed = WORDS[key];
-        if (allowed && !allowed.includes(word)) this.s.fail(`${key} is one of ${allowed.join(', ')}`);
+        if (words && !words.includes(word)) this.s.fail(`${key} is one of ${words.join(', ')}`);
         return word;
       }
-      default:
+      case 'shape':
+      case 'dtype':
         return this.s.fail(`${key} is said by the type and not written`);
     }
   }

@@ -20,8 +20,7 @@
  */
 import { isBatch, showSize } from '../batch.js';
 import { isNumber, rootsOf, topological } from '../graph.js';
-import { ATTRS, type AttrKind } from '../ops/attrs.js';
-import { isDeclared } from '../ops/index.js';
+import { attrsOf, isDeclared } from '../ops/index.js';
 import { showType } from '../ops/shapes.js';
 import type { About, Adapter, Elements, Func, Init, Module, Param, TextSpan, Value } from '../types.js';
 
@@ -63,10 +62,9 @@ function showAttr(value: unknown): string {
 
 /** `{axis = 1, keep = false}`, or nothing. Attributes that repeat the result's type are left out. */
 export function showAttrs(v: Value): string {
-  const kinds = ATTRS[v.op] as Readonly<Record<string, AttrKind>>;
   const attrs = v.attrs as Readonly<Record<string, unknown>>;
-  const shown = Object.entries(kinds)
-    .filter(([, kind]) => kind !== 'type.shape' && kind !== 'type.dtype')
+  const shown = Object.entries(attrsOf(v.op))
+    .filter(([, { kind }]) => kind !== 'shape' && kind !== 'dtype')
     .map(([key]) => `${key} = ${showAttr(attrs[key])}`);
   return shown.length ? ` {${shown.join(', ')}}` : '';
 }

@@ -1,6 +1,5 @@
 /** Operators that move elements: rearrange, reshape, concat, pad, roll, gather, resize and their like. */
 import { make } from '../../../ir/graph.js';
-import type { ResizeMode } from '../../../ir/types.js';
 import type { Call, Operand, Operator } from '../evaluate/engine.js';
 import { showShape } from '../evaluate/show.js';
 import { isTensorLike, num, tensorVal, type Val } from '../evaluate/values.js';
@@ -83,7 +82,7 @@ function join(call: Call): Val {
   );
 }
 
-const MODES: readonly ResizeMode[] = ['nearest', 'bilinear', 'bicubic'];
+const MODES = ['nearest', 'bilinear', 'bicubic'] as const;
 
 export const LAYOUT: readonly Operator[] = [
   {

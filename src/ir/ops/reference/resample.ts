@@ -3,10 +3,12 @@
  * (align_corners = false) use, with half-pixel centres.
  */
 import { toFloat64 } from '../../run/tensor.js';
-import type { ResizeMode, Value } from '../../types.js';
+import type { OpAttrs, Value } from '../../types.js';
 import type { Builder } from '../builder.js';
 import type { Decomposition, Reference } from '../define.js';
 import { gemmTransposed } from './gemm.js';
+
+type ResizeMode = OpAttrs['resize']['mode'];
 
 const triangle = (x: number): number => Math.max(0, 1 - Math.abs(x));
 
