@@ -3,9 +3,9 @@
  * an equal one, of whose values and parameters the same is known. So the text form is held to every program in the tests, not to chosen ones.
  */
 import { vi } from 'vitest';
-import { equalModules } from '../src/ir/equal.js';
 import type { Module } from '../src/ir/types.js';
 import { verifyModule } from '../src/ir/verify.js';
+import { equalModules } from './equal.js';
 import { knownOf } from './ir/known.js';
 
 const seen = vi.hoisted(() => new WeakSet<object>());

@@ -11,9 +11,6 @@ import type { Expr, Kernel, Type } from './kernel/types.js';
 
 const PLACE: Type = { scalar: 'u32', lanes: 3 };
 
-/** What WebGPU guarantees for each dimension of a dispatch. */
-export const MOST_WORKGROUPS = 65535;
-
 /** Parts of `by` that cover a size, which may be a multiple of the batch. */
 export interface Parts {
   readonly of: number;

@@ -4,7 +4,7 @@ import { perSample } from '../ir/batch.js';
 import { traitsOf } from '../ir/ops/index.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import type { Value } from '../ir/types.js';
-import { capacity, type Layout } from './buffers/layout.js';
+import { capacity } from './buffers/layout.js';
 import type { PackedWeight, WeightMatrix } from './buffers/weight-matrix.js';
 import type { Reach } from './grid.js';
 import { type Group, joinedIn } from './groups/group.js';
@@ -28,8 +28,6 @@ export interface KernelContext {
   readonly place: (value: Value) => Place;
   /** Where the elements of a matrix lie, and as what; undefined for one that is not packed, and read as any other tensor. */
   readonly packed: (matrix: WeightMatrix) => PackedWeight | undefined;
-  /** Where the elements of a tensor that kernels write or read lie (default: in row-major order, samples outermost). */
-  readonly layout?: (value: Value) => Layout | undefined;
   /** What elements of a tensor that kernels write are stored as, if not as what they are. */
   readonly storage?: (value: Value) => 'f16' | undefined;
   readonly limits: BindingLimits;
@@ -117,12 +115,10 @@ export class KernelWriter {
     const known = this.buffers.get(key);
     if (known) return known;
     const element = elementOf(scalarOf(v.type.dtype));
-    const layout = this.context.layout?.(v);
-    const count = layout ? capacity(layout) : sizeOf(v.type.shape);
+    const count = sizeOf(v.type.shape);
     const name = `t${this.buffers.size}`;
     const storage = this.context.storage?.(v);
-    const where = { ...(layout ? { layout } : {}), ...(storage ? { storage } : {}) };
-    return this.add(key, held, { name, access, element, count, padded, ...where });
+    return this.add(key, held, { name, access, element, count, padded, ...(storage ? { storage } : {}) });
   }
 
   private add(key: string, held: Held, buffer: Buffer): Buffer {

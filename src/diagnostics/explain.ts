@@ -13,10 +13,3 @@ export function explain(code: string): string | undefined {
   const found = entryOf(full);
   return found ? `# ${full}: ${found.title}\n\n${found.explain.trim()}\n` : undefined;
 }
-
-/** Every code with its title, in order. */
-export function codes(): readonly { readonly code: string; readonly title: string }[] {
-  return Object.keys(CATALOGUE)
-    .sort()
-    .map((code) => ({ code, title: entryOf(code)!.title }));
-}

@@ -14,7 +14,7 @@ import type { AdapterMode, MergeReport, Notes, Pass, PassContext } from './pass.
 import { simplify, tidy } from './simplify.js';
 import { split } from './split.js';
 
-export { checkRegions, type RegionCheck, RegionChecks } from './merge/check.js';
+export { type RegionCheck, RegionChecks } from './merge/check.js';
 export type { AdapterMode, AdapterOutcome, MergeReport, ObstacleNote, Pass, PassContext, Region } from './pass.js';
 export { PREPARE } from './split.js';
 

@@ -6,11 +6,11 @@ import { HERE } from '../../examples/fashion/mnist.js';
 import { type Compiled, compile, merge, type Spec, writeMerged } from '../../src/api/index.js';
 import { describeCompiled } from '../../src/cli/summary.js';
 import { tiles } from '../../src/codegen/buffers/layout.js';
-import { unpack } from '../../src/codegen/buffers/pack.js';
 import { memorySource } from '../../src/formats/tensors/bytes.js';
 import { storeTensor } from '../../src/formats/tensors/elements.js';
 import { encodeSafetensors } from '../../src/formats/tensors/safetensors.js';
 import { openSafetensors } from '../../src/formats/tensors/store.js';
+import { unpack } from '../codegen/unpack.js';
 import { adapted, FIXTURES, host, readTensors, scratch, vitSpec } from './support.js';
 
 const folder = scratch();

@@ -8,11 +8,12 @@ import { loadParameters } from '../../src/api/parameters.js';
 import { encodeAdapter } from '../../src/formats/adapters/adapter.js';
 import { type OpenCheckpoint, openCheckpoint } from '../../src/formats/checkpoint.js';
 import { openCheckpointAt } from '../../src/formats/node/open.js';
-import { memoryFolder } from '../../src/formats/tensors/bytes.js';
-import { maxDifference, tensor } from '../../src/ir/run/tensor.js';
+import { tensor } from '../../src/ir/run/tensor.js';
 import type { Tensor } from '../../src/ir/types.js';
 import { FIXTURES, host, infer, randomAdapter, type TextSpec } from '../api/support.js';
 import { compileTo, scratch, withProgram } from '../e2e/support.js';
+import { memoryFolder } from '../folders.js';
+import { maxDifference } from '../tensors.js';
 
 const FOLDER = join(FIXTURES, 'convnext');
 const folder = scratch();

@@ -13,12 +13,13 @@ import { compile, inspect, merge } from '../../src/api/index.js';
 import { loadParameters } from '../../src/api/parameters.js';
 import type { EspalierError } from '../../src/diagnostics/types.js';
 import { openCheckpoint } from '../../src/formats/checkpoint.js';
-import { memoryFolder } from '../../src/formats/tensors/bytes.js';
 import { storeTensor } from '../../src/formats/tensors/elements.js';
 import { encodeSafetensors } from '../../src/formats/tensors/safetensors.js';
-import { maxDifference, tensor } from '../../src/ir/run/tensor.js';
+import { tensor } from '../../src/ir/run/tensor.js';
 import type { Tensor } from '../../src/ir/types.js';
 import { infer, host as nodeHost, random } from '../api/support.js';
+import { memoryFolder } from '../folders.js';
+import { maxDifference } from '../tensors.js';
 
 const TOY = fileURLToPath(new URL('./toy.peft', import.meta.url));
 

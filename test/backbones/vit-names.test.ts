@@ -7,11 +7,12 @@ import { merge } from '../../src/api/index.js';
 import { loadParameters } from '../../src/api/parameters.js';
 import { openCheckpoint } from '../../src/formats/checkpoint.js';
 import { openCheckpointAt } from '../../src/formats/node/open.js';
-import { memoryFolder } from '../../src/formats/tensors/bytes.js';
 import { storeTensor } from '../../src/formats/tensors/elements.js';
 import { encodeSafetensors } from '../../src/formats/tensors/safetensors.js';
-import { maxDifference, tensor } from '../../src/ir/run/tensor.js';
+import { tensor } from '../../src/ir/run/tensor.js';
 import { FIXTURES, host, infer, readTensors } from '../api/support.js';
+import { memoryFolder } from '../folders.js';
+import { maxDifference } from '../tensors.js';
 
 const FOLDER = join(FIXTURES, 'vit-grey');
 

@@ -2,8 +2,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { tiles } from '../../src/codegen/buffers/layout.js';
-import { HalfOverflow, pack, packedBytes, unpack } from '../../src/codegen/buffers/pack.js';
+import { HalfOverflow, pack, packedBytes } from '../../src/codegen/buffers/pack.js';
 import { fromHalf, toHalf } from '../../src/ir/run/half.js';
+import { unpack } from '../codegen/unpack.js';
 
 describe('tiles', () => {
   const sizes = fc.tuple(fc.integer({ min: 1, max: 70 }), fc.integer({ min: 1, max: 40 }));

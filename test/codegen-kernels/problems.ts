@@ -2,7 +2,6 @@
 
 import { capacity, extent, type Layout, placeOf, tiles } from '../../src/codegen/buffers/layout.js';
 import { pack } from '../../src/codegen/buffers/pack.js';
-import { MOST_WORKGROUPS } from '../../src/codegen/grid.js';
 import { explicitAddresses } from '../../src/codegen/kernel/addresses.js';
 import { Body } from '../../src/codegen/kernel/body.js';
 import {
@@ -93,7 +92,7 @@ export function contractProblem(shape: ContractShape): Bound<ContractProblem> {
       weight === 'function' ? loadB : loadPacked(layout, b),
       storeRows([batch, m, n]),
     ],
-    reach: { samples: 1, maxWorkgroups: shape.maxWorkgroups ?? MOST_WORKGROUPS },
+    reach: { samples: 1, maxWorkgroups: shape.maxWorkgroups ?? BASELINE.maxComputeWorkgroupsPerDimension },
   };
   const packed: Buffer = {
     ...buffer('weight', 'read', capacity(layout)),
@@ -244,7 +243,7 @@ export function attentionProblem(shape: AttentionShape): Bound<AttentionProblem>
     scale: 1 / Math.sqrt(headDim),
     hasBias: bias,
     hasLse: lse,
-    reach: { samples: 1, maxWorkgroups: shape.maxWorkgroups ?? MOST_WORKGROUPS },
+    reach: { samples: 1, maxWorkgroups: shape.maxWorkgroups ?? BASELINE.maxComputeWorkgroupsPerDimension },
     functions: [
       loadRows('load_q4', 'q', [batch, rows, headDim], undefined, BEYOND),
       loadRows('load_k4', 'k', [batch, keys, headDim], undefined, BEYOND),

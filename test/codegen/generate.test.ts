@@ -4,9 +4,9 @@ import { BATCH } from '../../src/ir/batch.js';
 import { build } from '../../src/ir/build.js';
 import { tensor } from '../../src/ir/run/tensor.js';
 import type { Value } from '../../src/ir/types.js';
-import { describeMemory } from '../../src/passes/memory.js';
 import { expectGolden } from '../golden.js';
 import { compiled, entryOf, Model } from './harness.js';
+import { describeMemory } from './plan-text.js';
 import { block, TINY, vit } from './vit.js';
 
 const MIB = 2 ** 20;

@@ -5,10 +5,10 @@ import { passBuffers } from '../../runtime/memory.js';
 import type { Generated } from '../../src/codegen/generate.js';
 import { BATCH } from '../../src/ir/batch.js';
 import { build } from '../../src/ir/build.js';
-import { describeMemory } from '../../src/passes/memory.js';
 import { CUTS, cutTo, expectWithin, LARGE, largest, Outline } from './cuts.js';
 import { randomGraph } from './graphs.js';
 import { compiled, entryOf } from './harness.js';
+import { describeMemory } from './plan-text.js';
 import { wideGraph } from './wide-graphs.js';
 
 const MIB = 2 ** 20;

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { describeMemory, planMemory, type Tenant, TensorTooLarge } from '../../src/passes/memory.js';
+import { planMemory, type Tenant, TensorTooLarge } from '../../src/passes/memory.js';
+import { describeMemory } from './plan-text.js';
 
 const tenant = fc
   .record({ bytes: fc.integer({ min: 1, max: 5000 }), first: fc.nat(30), span: fc.nat(10) })

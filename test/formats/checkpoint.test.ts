@@ -5,11 +5,12 @@ import { encodeMasks, readMasks } from '../../src/formats/adapters/masks.js';
 import { loadSources, nonFinite, openCheckpoint } from '../../src/formats/checkpoint.js';
 import { exportCheckpoint } from '../../src/formats/export.js';
 import { openFolder } from '../../src/formats/node/files.js';
-import { memoryFolder, memorySource } from '../../src/formats/tensors/bytes.js';
+import { memorySource } from '../../src/formats/tensors/bytes.js';
 import { storeTensor } from '../../src/formats/tensors/elements.js';
 import { encodeSafetensors, type StoredType } from '../../src/formats/tensors/safetensors.js';
 import type { NamedTensor, SourceLike } from '../../src/formats/types.js';
 import type { Tensor, TensorType } from '../../src/ir/types.js';
+import { memoryFolder } from '../folders.js';
 import { fileOf, floats } from './support.js';
 
 /** Names of a fused qkv and of a plain layer, as a variant gives them. */

@@ -4,7 +4,8 @@ import { elaborate } from '../../src/dsl/elaborate.js';
 import { parse } from '../../src/dsl/parse.js';
 import { chooseLayout, type OpenCheckpoint, openCheckpoint } from '../../src/formats/checkpoint.js';
 import { openCheckpointAt } from '../../src/formats/node/open.js';
-import { memoryFolder, memorySource } from '../../src/formats/tensors/bytes.js';
+import { memorySource } from '../../src/formats/tensors/bytes.js';
+import { memoryFolder } from '../folders.js';
 import { fileOf, floats, type Meaning, meaning } from './support.js';
 
 const STATISTICS = { image_mean: [0.5, 0.5, 0.5], image_std: [0.5, 0.5, 0.5] };

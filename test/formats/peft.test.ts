@@ -3,11 +3,11 @@ import { describe, expect, test } from 'vitest';
 import { moduleSites } from '../../src/formats/adapters/adapter.js';
 import { loadSources, openCheckpoint } from '../../src/formats/checkpoint.js';
 import { openCheckpointAt } from '../../src/formats/node/open.js';
-import { memoryFolder } from '../../src/formats/tensors/bytes.js';
 import { storeTensor } from '../../src/formats/tensors/elements.js';
 import { encodeSafetensors } from '../../src/formats/tensors/safetensors.js';
 import type { NamedTensor, SiteLike, SourceLike } from '../../src/formats/types.js';
 import type { Tensor, TensorType } from '../../src/ir/types.js';
+import { memoryFolder } from '../folders.js';
 
 const DIM = 4;
 const filled = (shape: [number, number], seed: number): Tensor => ({

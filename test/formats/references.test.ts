@@ -10,11 +10,11 @@ import { loadParameters } from '../../src/api/parameters.js';
 import { openCheckpoint } from '../../src/formats/checkpoint.js';
 import { openFile } from '../../src/formats/node/files.js';
 import { openCheckpointAt } from '../../src/formats/node/open.js';
-import { memoryFolder } from '../../src/formats/tensors/bytes.js';
 import { readIdx } from '../../src/formats/tensors/idx.js';
 import { shapeAt } from '../../src/ir/batch.js';
 import { interpret } from '../../src/ir/run/interpret.js';
 import { tensor } from '../../src/ir/run/tensor.js';
+import { memoryFolder } from '../folders.js';
 import { meaning } from './support.js';
 
 const host = nodeHost();

@@ -11,13 +11,14 @@ import { readJsonObject } from '../../src/formats/huggingface/json.js';
 import { openFile, openFolder, readWhole } from '../../src/formats/node/files.js';
 import { decodeImage, listImages, listLabelledImages } from '../../src/formats/node/images.js';
 import { openCheckpointAt } from '../../src/formats/node/open.js';
-import { type ByteSource, type Folder, memoryFolder, memorySource } from '../../src/formats/tensors/bytes.js';
+import { type ByteSource, type Folder, memorySource } from '../../src/formats/tensors/bytes.js';
 import { readIdx } from '../../src/formats/tensors/idx.js';
 import { encodeSafetensors, readHeader, type StoredType } from '../../src/formats/tensors/safetensors.js';
 import { openSafetensors } from '../../src/formats/tensors/store.js';
 import type { SourceLike } from '../../src/formats/types.js';
 import type { TensorType } from '../../src/ir/types.js';
 import { scratch } from '../api/support.js';
+import { memoryFolder } from '../folders.js';
 import { fileOf, floats, meaning } from './support.js';
 
 const folder = scratch();

@@ -6,7 +6,8 @@ import type { Host } from '../../src/api/host.js';
 import { diagnostic } from '../../src/diagnostics/catalogue.js';
 import { EspalierError } from '../../src/diagnostics/types.js';
 import { openCheckpoint } from '../../src/formats/checkpoint.js';
-import { type ByteSource, type Folder, memoryFolder, memorySource } from '../../src/formats/tensors/bytes.js';
+import { type ByteSource, type Folder, memorySource } from '../../src/formats/tensors/bytes.js';
+import { memoryFolder } from '../folders.js';
 
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 

@@ -3,19 +3,20 @@ import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import { BATCH, hasBatch, isBatch, perSample, shapeAt, showSize, sizeAt, wrongShape } from '../../src/ir/batch.js';
 import { build as b } from '../../src/ir/build.js';
-import { equalModules } from '../../src/ir/equal.js';
 import { make, paramRef, ShapeError } from '../../src/ir/graph.js';
 import { costOf } from '../../src/ir/ops/cost.js';
 import { showShape } from '../../src/ir/ops/shapes.js';
 import { InterpretError, interpret } from '../../src/ir/run/interpret.js';
 import { dependsOnBatch, funcAt, hasSamples, moduleAt, samplesOf } from '../../src/ir/run/samples.js';
-import { maxDifference, tensor } from '../../src/ir/run/tensor.js';
+import { tensor } from '../../src/ir/run/tensor.js';
 import { parseModule } from '../../src/ir/text/parse.js';
 import { printModule } from '../../src/ir/text/print.js';
 import type { Module, Param, Value } from '../../src/ir/types.js';
 import { verifyModule } from '../../src/ir/verify.js';
+import { equalModules } from '../equal.js';
 import { parameters, run } from '../passes/models.js';
 import { grow, step } from '../passes/random-graphs.js';
+import { maxDifference } from '../tensors.js';
 import { expandFully, f32, moduleOf, noise } from './support.js';
 
 const inferOf = (value: Value, ...inputs: Value[]): Module =>

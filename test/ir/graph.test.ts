@@ -12,9 +12,10 @@ import {
   withInputs,
 } from '../../src/ir/graph.js';
 import { InterpretError, interpret, interpretEach, interpretFunc } from '../../src/ir/run/interpret.js';
-import { fromNested, tensor, toNested } from '../../src/ir/run/tensor.js';
+import { tensor } from '../../src/ir/run/tensor.js';
 import type { Func, Param, Value } from '../../src/ir/types.js';
 import { verifyModule } from '../../src/ir/verify.js';
+import { fromNested, toNested } from '../tensors.js';
 import { f32, moduleOf } from './support.js';
 
 const weight: Param = { name: 'w', role: 'frozen', type: { dtype: 'f32', shape: [2, 2] } };

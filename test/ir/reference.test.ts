@@ -7,8 +7,9 @@ import { make, topological } from '../../src/ir/graph.js';
 import { OP_NAMES, OPS } from '../../src/ir/ops/index.js';
 import { erf } from '../../src/ir/ops/reference/elementwise.js';
 import { interpretValues } from '../../src/ir/run/interpret.js';
-import { maxDifference, tensor } from '../../src/ir/run/tensor.js';
+import { tensor } from '../../src/ir/run/tensor.js';
 import type { DType, OpAttrs, OpName } from '../../src/ir/types.js';
+import { maxDifference } from '../tensors.js';
 import { randomModule } from './random.js';
 import { expandFully, Given, noise } from './support.js';
 

@@ -1,13 +1,13 @@
 /** Functions that change parameters of role `state`: text, rules, and what a call gives back. */
 import { describe, expect, test } from 'vitest';
 import * as b from '../../src/ir/build.js';
-import { equalModules } from '../../src/ir/equal.js';
 import { mapRoots, paramRef, rewriteFunc, usedParams, users, withInputs } from '../../src/ir/graph.js';
 import { interpret, interpretCall } from '../../src/ir/run/interpret.js';
 import { tensor } from '../../src/ir/run/tensor.js';
 import { parseModule, printModule } from '../../src/ir/text/print.js';
 import type { Func, Module, Param, Tensor, Update } from '../../src/ir/types.js';
 import { verifyModule } from '../../src/ir/verify.js';
+import { equalModules } from '../equal.js';
 import { f32, moduleOf } from './support.js';
 
 /** Gradient descent with momentum on one vector, its inference, and the text of both. */

@@ -2,13 +2,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import * as b from '../../src/ir/build.js';
-import { equalModules } from '../../src/ir/equal.js';
 import { constant, make, paramRef } from '../../src/ir/graph.js';
 import { interpret } from '../../src/ir/run/interpret.js';
-import { maxDifference } from '../../src/ir/run/tensor.js';
 import { parseModule, printModule, TextError } from '../../src/ir/text/print.js';
 import type { Adapter, Module, Param } from '../../src/ir/types.js';
 import { verifyModule } from '../../src/ir/verify.js';
+import { equalModules } from '../equal.js';
+import { maxDifference } from '../tensors.js';
 import { knownOf } from './known.js';
 import { randomModule } from './random.js';
 import { f32, moduleOf } from './support.js';

@@ -3,15 +3,16 @@ import { describe, expect, it } from 'vitest';
 import { generate } from '../../src/codegen/generate.js';
 import { affineOf, isObstacle, weightOf } from '../../src/ir/affine/affine.js';
 import { dependsOnInput } from '../../src/ir/affine/parse.js';
-import { equalModules } from '../../src/ir/equal.js';
 import { input, topological } from '../../src/ir/graph.js';
 import { sizeOf } from '../../src/ir/ops/shapes.js';
 import { tensor } from '../../src/ir/run/tensor.js';
 import { parseModule, printModule } from '../../src/ir/text/print.js';
 import type { Module, Tensor, Value } from '../../src/ir/types.js';
-import { checkRegions, optimize } from '../../src/passes/index.js';
+import { optimize } from '../../src/passes/index.js';
 import { random } from '../codegen/harness.js';
+import { equalModules } from '../equal.js';
 import { withLittleStack } from '../stack.js';
+import { checkRegions } from './check-regions.js';
 import { Net, relative, run } from './models.js';
 
 const DEPTH = 1000;

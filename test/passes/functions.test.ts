@@ -1,15 +1,16 @@
 /** Passes work on the functions that they are told, whatever these are called, and follow what states become as they follow results. */
 
 import { describe, expect, it } from 'vitest';
-import { equalFuncs, Numbering } from '../../src/ir/equal.js';
+import { Numbering } from '../../src/ir/equal.js';
 import { rootsOf, topological, usedParams } from '../../src/ir/graph.js';
 import { DEVICES } from '../../src/ir/ops/cost.js';
 import { interpretCall } from '../../src/ir/run/interpret.js';
-import { maxDifference } from '../../src/ir/run/tensor.js';
 import { parseModule } from '../../src/ir/text/print.js';
 import type { Func, Module } from '../../src/ir/types.js';
 import { verifyModule } from '../../src/ir/verify.js';
 import { type AdapterMode, optimize, PASSES, type PassContext } from '../../src/passes/index.js';
+import { equalFuncs } from '../equal.js';
+import { maxDifference } from '../tensors.js';
 import { kroneckerSum, lowRank } from './adapters.js';
 import { parameters, vit } from './models.js';
 

@@ -6,7 +6,8 @@ import { parse } from '../../src/dsl/parse.js';
 import { moduleAt } from '../../src/ir/run/samples.js';
 import { printFunc } from '../../src/ir/text/print.js';
 import type { Module } from '../../src/ir/types.js';
-import { checkRegions, type Optimized, optimize } from '../../src/passes/index.js';
+import { type Optimized, optimize } from '../../src/passes/index.js';
+import { checkRegions } from './check-regions.js';
 import { operators, parameters, relative, run, runPlain } from './models.js';
 
 interface Size {

@@ -1,8 +1,9 @@
 /** Merging on whole models: what is left are the plain model's operators, and the numbers stay. */
 import { describe, expect, it } from 'vitest';
 import type { Module } from '../../src/ir/types.js';
-import { checkRegions, type MergeReport, optimize } from '../../src/passes/index.js';
+import { type MergeReport, optimize } from '../../src/passes/index.js';
 import { beforeLayer, bottleneck, kroneckerSum, lowRank, lowRankParts, lowRankRows, scaleShift } from './adapters.js';
+import { checkRegions } from './check-regions.js';
 import { operators, parameters, relative, run, runPlain, type VitGrafts, vit } from './models.js';
 
 const plain = optimize(vit(), { adapters: 'merged', verify: true }).module;

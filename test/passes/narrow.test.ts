@@ -5,12 +5,12 @@ import { build as b } from '../../src/ir/build.js';
 import { input, make, rootsOf, topological } from '../../src/ir/graph.js';
 import { costOf, DEVICES } from '../../src/ir/ops/cost.js';
 import { interpret } from '../../src/ir/run/interpret.js';
-import { maxDifference } from '../../src/ir/run/tensor.js';
 import type { Module, Value } from '../../src/ir/types.js';
 import { verifyModule } from '../../src/ir/verify.js';
 import { narrow } from '../../src/passes/narrow.js';
 import type { PassContext } from '../../src/passes/pass.js';
 import { randomModule } from '../ir/random.js';
+import { maxDifference } from '../tensors.js';
 import { Net, operators, parameters, random, relative, run, vit } from './models.js';
 
 const context: PassContext = {

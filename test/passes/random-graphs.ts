@@ -9,7 +9,7 @@ import { BATCH } from '../../src/ir/batch.js';
 import { input, withInputs } from '../../src/ir/graph.js';
 import type { Module, Tensor, Value } from '../../src/ir/types.js';
 import { type AdapterMode, optimize, PASSES, type Pass } from '../../src/passes/index.js';
-import { checkRegions } from '../../src/passes/merge/check.js';
+import { checkRegions } from './check-regions.js';
 import { Net, parameters, relative, run } from './models.js';
 
 /** One step: which operator, which earlier values it reads, and whether an adapter brought it. */

@@ -5,9 +5,10 @@ import { describe, expect, test } from 'vitest';
 import { CATALOGUE } from '../../src/diagnostics/catalogue.js';
 import { EspalierError } from '../../src/diagnostics/types.js';
 import { build as b } from '../../src/ir/build.js';
-import { fromNested, tensor, toNested } from '../../src/ir/run/tensor.js';
+import { tensor } from '../../src/ir/run/tensor.js';
 import { zeroCount } from '../../src/prune/index.js';
 import { cutSmallest, type Scores, Taker } from '../../src/prune/select.js';
+import { fromNested, toNested } from '../tensors.js';
 import { formula, jobOf, matrix, run, wanda } from './support.js';
 
 const FIXTURES = JSON.parse(readFileSync(new URL('../fixtures/method-fixtures.json', import.meta.url), 'utf8'));

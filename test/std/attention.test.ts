@@ -1,11 +1,12 @@
 /** Adapters of attention itself, on the library's ViT: no backbone is copied for them. Against attention worked out by hand. */
 import { describe, expect, it } from 'vitest';
 import { compile, merge } from '../../src/api/index.js';
-import { maxDifference, tensor } from '../../src/ir/run/tensor.js';
+import { tensor } from '../../src/ir/run/tensor.js';
 import type { Tensor } from '../../src/ir/types.js';
 import { host, random, vitSpec } from '../api/support.js';
 import { codes, good, run } from '../dsl/semantics/helper.js';
 import { tiny } from '../dsl/semantics/tiny.js';
+import { maxDifference } from '../tensors.js';
 
 const [DIM, HEADS, WIDTH] = [4, 2, 2];
 

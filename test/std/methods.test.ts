@@ -1,9 +1,9 @@
 /** The adapters of the library against numbers worked out elsewhere (test/fixtures/method-fixtures.json), and their sizes. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { fromNested, maxDifference } from '../../src/ir/run/tensor.js';
 import type { Tensor } from '../../src/ir/types.js';
 import { count, good, run } from '../dsl/semantics/helper.js';
+import { fromNested, maxDifference } from '../tensors.js';
 
 type Case = Record<string, number & number[] & number[][]>;
 const cases = JSON.parse(readFileSync(new URL('../fixtures/method-fixtures.json', import.meta.url), 'utf8')) as Record<

@@ -36,13 +36,6 @@ export function layout(shape: readonly number[], digits: readonly Digit[]): Layo
 
 const textOf = (digits: readonly Digit[]): string => digits.map((d) => `${d.axis}/${d.by}:${d.of}`).join(' ');
 
-export function rowMajor(shape: readonly number[]): Layout {
-  return layout(
-    shape,
-    shape.map((of, axis) => ({ axis, by: 1, of })),
-  );
-}
-
 /** Outputs and inputs of one tile. */
 export const TILE_N = 32;
 export const TILE_K = 16;
@@ -107,20 +100,6 @@ export function elementAt(
   const own = buffer.layout.shape;
   const same = own.length === shape.length && own.every((d, i) => d === shape[i]);
   return placeOf(buffer.layout, same ? coords : reshaped(coords, shape, own));
-}
-
-/** What lies at a place: coordinates, of which one is outside of the shape where the place is padding. */
-export function coordsOf(at: Layout, place: Index): Index[] {
-  const step = steps(at);
-  return at.shape.map((_, axis) =>
-    sum(
-      ...at.digits.flatMap((d, i) => {
-        if (d.axis !== axis) return [];
-        const digit = div(place, step[i]!);
-        return [scale(i === 0 ? digit : mod(digit, d.of), d.by)];
-      }),
-    ),
-  );
 }
 
 /**

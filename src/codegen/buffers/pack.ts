@@ -1,5 +1,5 @@
 /** From a row-major tensor to the bytes that kernels read, by the buffer's layout, and back. Packed once, when weights are loaded. */
-import { fromHalf, HALF_MAX, toHalf } from '../../ir/run/half.js';
+import { HALF_MAX, toHalf } from '../../ir/run/half.js';
 import { capacity, eachRun, type Layout } from './layout.js';
 
 /** What an element is stored as. */
@@ -60,25 +60,6 @@ export function pack(
     }
   });
   return bytes;
-}
-
-/** The inverse of `pack`. @throws RangeError for a wrong number of bytes. */
-export function unpack(bytes: Uint8Array, at: Layout, dtype: Storage): Float32Array {
-  if (bytes.byteLength !== packedBytes(at, dtype)) {
-    throw new RangeError(
-      `[${at.shape.join(', ')}] in ${dtype} takes ${packedBytes(at, dtype)} bytes, not ${bytes.byteLength}`,
-    );
-  }
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const tensor = new Float32Array(at.shape.reduce((n, d) => n * d, 1));
-  eachRun(at, (from, step, place, count) => {
-    for (let i = 0; i < count; i++) {
-      const to = place + i;
-      tensor[from + i * step] =
-        dtype === 'f32' ? view.getFloat32(to * 4, true) : fromHalf(view.getUint16(to * 2, true));
-    }
-  });
-  return tensor;
 }
 
 function coordsIn(shape: readonly number[], flat: number): number[] {

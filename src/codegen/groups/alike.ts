@@ -68,8 +68,8 @@ export class Schedules {
   }
 
   private where(v: Value): string {
-    const { place, layout, storage } = this.context;
-    return [place(v), layout?.(v)?.text, storage?.(v)].filter((x) => x !== undefined).join(' ');
+    const { place, storage } = this.context;
+    return [place(v), storage?.(v)].filter((x) => x !== undefined).join(' ');
   }
 }
 

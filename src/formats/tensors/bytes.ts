@@ -42,19 +42,6 @@ export function memorySource(name: string, bytes: Uint8Array): ByteSource {
   };
 }
 
-/** A folder of named bytes, for pages and tests. */
-export function memoryFolder(name: string, files: Readonly<Record<string, Uint8Array | string>>): Folder {
-  return {
-    name,
-    list: async () => Object.keys(files),
-    open: async (file) => {
-      if (!Object.hasOwn(files, file)) return undefined;
-      const content = files[file]!;
-      return memorySource(`${name}/${file}`, typeof content === 'string' ? new TextEncoder().encode(content) : content);
-    },
-  };
-}
-
 /** The whole source. */
 export function readAll(source: ByteSource): Promise<Uint8Array> {
   return source.read(0, source.size);

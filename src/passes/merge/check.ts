@@ -22,7 +22,7 @@ import {
   usedParams,
   withInputs,
 } from '../../ir/graph.js';
-import { Interner } from '../../ir/intern.js';
+import type { Interner } from '../../ir/intern.js';
 import { mixedAxes, traitsOf } from '../../ir/ops/index.js';
 import { sizeOf } from '../../ir/ops/shapes.js';
 import { showPath } from '../../ir/path.js';
@@ -146,23 +146,6 @@ export class RegionChecks {
       scale: () => largestOnTheWay(before, { inputs: this.inputs, params: this.#params }),
     });
   }
-}
-
-/**
- * Every region by itself.
- * @param params Elements of a parameter of the module as it was before the passes.
- */
-export function checkRegions(
-  regions: readonly Region[],
-  params: (name: string) => Tensor,
-  options: CheckOptions = {},
-): readonly RegionCheck[] {
-  const checks = new RegionChecks(regions, new Interner(), params, options);
-  interpretEach(checks.roots, { inputs: checks.inputs, params }, (root, tensor) => {
-    checks.take(root, tensor);
-    return 'done';
-  });
-  return checks.results;
 }
 
 interface Causes {

@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { BATCH } from '../../../src/ir/batch.js';
 import { moduleAt } from '../../../src/ir/run/samples.js';
-import { maxDifference, tensor } from '../../../src/ir/run/tensor.js';
+import { tensor } from '../../../src/ir/run/tensor.js';
+import { maxDifference } from '../../tensors.js';
 import { good, rendered, run, wrongs } from './helper.js';
 
 /** A model of a backbone with one input [b, 2, 4] and this body. */

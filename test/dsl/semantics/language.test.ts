@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { rootsOf, topological } from '../../../src/ir/graph.js';
 import { initialise } from '../../../src/ir/run/init.js';
-import { maxDifference, tensor } from '../../../src/ir/run/tensor.js';
+import { tensor } from '../../../src/ir/run/tensor.js';
 import type { Tensor } from '../../../src/ir/types.js';
+import { maxDifference } from '../../tensors.js';
 import { count, good, run, type Setup } from './helper.js';
 
 const fixture = (name: string, setup: Setup) =>

@@ -1,8 +1,9 @@
 /** Adapters that the library does not have: each is a declaration, has the published number of parameters, and merges if it is affine. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { maxDifference, tensor } from '../../../src/ir/run/tensor.js';
+import { tensor } from '../../../src/ir/run/tensor.js';
 import { optimize } from '../../../src/passes/index.js';
+import { maxDifference } from '../../tensors.js';
 import { count, good, run } from './helper.js';
 
 const ADAPTERS = readFileSync(new URL('./fixtures/siblings.peft', import.meta.url), 'utf8');

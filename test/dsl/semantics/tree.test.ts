@@ -6,9 +6,10 @@ import { dependsOnInput } from '../../../src/ir/affine/parse.js';
 import { BATCH } from '../../../src/ir/batch.js';
 import { rootsOf, topological } from '../../../src/ir/graph.js';
 import { moduleAt } from '../../../src/ir/run/samples.js';
-import { maxDifference, tensor } from '../../../src/ir/run/tensor.js';
+import { tensor } from '../../../src/ir/run/tensor.js';
 import type { Module } from '../../../src/ir/types.js';
 import { verifyModule } from '../../../src/ir/verify.js';
+import { maxDifference } from '../../tensors.js';
 import { run } from './helper.js';
 import { tiny } from './tiny.js';
 

@@ -3,6 +3,7 @@
  * nothing runs for threads that have returned.
  */
 
+import { BOOL, U32 } from '../expr.js';
 import type { Expr, KernelFunction, Stmt, Type } from '../types.js';
 import { expectType } from './computed.js';
 import { compileExpr, index, passArguments } from './expressions.js';
@@ -21,9 +22,6 @@ interface Body {
 
 /** Turns that one run of a loop may take; kernels for small tensors take few. */
 const MOST_TURNS = 1 << 18;
-
-const BOOL: Type = { scalar: 'bool', lanes: 1 };
-const U32: Type = { scalar: 'u32', lanes: 1 };
 
 /** @throws what compileExpr throws, for statements too */
 export function compileFunction(fn: KernelFunction, unit: Unit): Compiled {

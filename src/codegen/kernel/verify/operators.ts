@@ -1,8 +1,7 @@
 /** Types that operators and builtin functions of WGSL give, for the verifier's rule `type`. */
+import { U32 } from '../expr.js';
 import type { BinaryOp, Builtin, Scalar, Type } from '../types.js';
 
-export const U32: Type = { scalar: 'u32', lanes: 1 };
-export const BOOL: Type = { scalar: 'bool', lanes: 1 };
 const HALVES: Type = { scalar: 'f32', lanes: 2 };
 
 export const sameType = (a: Type, b: Type): boolean => a.scalar === b.scalar && a.lanes === b.lanes;

@@ -1,7 +1,8 @@
 /** The verifier's rules `scope` and `type`: names, and the type of every node as WGSL has it. Loops and values play no part in them. */
 import { dependsOn, type Index } from '../../read/indexing.js';
+import { BOOL, U32 } from '../expr.js';
 import type { Buffer, BuiltinInput, Expr, Kernel, KernelFunction, Param, Stmt, Type } from '../types.js';
-import { BOOL, binaryType, builtinType, isNumber, literalFits, sameType, U32 } from './operators.js';
+import { binaryType, builtinType, isNumber, literalFits, sameType } from './operators.js';
 import { type Report, showExpr, showIndex, showType } from './report.js';
 import { assigned, namesRead, nodes } from './walk.js';
 
