@@ -7,7 +7,7 @@ import type { Value } from '../ir/types.js';
 import { capacity } from './buffers/layout.js';
 import type { PackedWeight, WeightMatrix } from './buffers/weight-matrix.js';
 import type { Reach } from './grid.js';
-import { type Group, joinedIn } from './groups/group.js';
+import { type Group, holdsBatch, joinedIn } from './groups/group.js';
 import { explicitAddresses } from './kernel/addresses.js';
 import { Body } from './kernel/body.js';
 import { Library } from './kernel/library.js';
@@ -184,8 +184,9 @@ export class KernelWriter {
   built(about: Pick<BuiltKernel, 'name' | 'archetype'>, variants: readonly GeneratedVariant[]): BuiltKernel {
     const buffers = [...this.buffers.values()];
     const library = this.library.functions();
+    const forBatch = holdsBatch(this.group) ? { forBatch: true as const } : {};
     const programs = variants.map(({ program }): Kernel => {
-      return { ...program, buffers, functions: [...library, ...program.functions] };
+      return { ...program, ...forBatch, buffers, functions: [...library, ...program.functions] };
     });
     const lowered = explicitAddresses(programs, this.context.limits);
     return {

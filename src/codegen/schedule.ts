@@ -8,18 +8,17 @@
  */
 
 import { diagnostic } from '../diagnostics/catalogue.js';
-import { hasBatch } from '../ir/batch.js';
+import { isBatch } from '../ir/batch.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import { attentionKernel } from './attention/kernel.js';
 import { contractDomain, contractKernel } from './contract/kernel.js';
-import { type Group, valuesOf } from './groups/group.js';
+import { type Group, holdsBatch } from './groups/group.js';
 import { OneByOne, whereInside } from './groups/one-by-one.js';
-import { BatchInside } from './kernel/expr.js';
+import { BatchInside } from './kernel/inside.js';
 import type { BoundWindow } from './kernel/types.js';
 import { type BuiltKernel, type Chunk, type KernelContext, KernelWriter } from './kernel.js';
 import { pointwiseDomain, pointwiseKernel } from './kernel-pointwise.js';
 import { placeOf } from './place.js';
-import { BatchDivided, overBatch } from './read/indexing.js';
 import { reduceDomain, reduceKernel } from './reduce/kernel.js';
 import { rowPlan } from './reduce/rows.js';
 
@@ -70,13 +69,7 @@ export class CannotCut extends Error {
 }
 
 function build(group: Group, context: KernelContext, chunk?: Chunk): BuiltKernel {
-  return overBatch(holdsBatch(group), () => kernelOf(group, new KernelWriter(group, context, chunk)));
-}
-
-/** Whether the kernel works on samples, however many. It may, though nothing that it reads and stores does: a sum over copies for each of them. */
-const holdsBatch = (group: Group): boolean => valuesOf(group).some((v) => hasBatch(v.type.shape));
-
-function kernelOf(group: Group, w: KernelWriter): BuiltKernel {
+  const w = new KernelWriter(group, context, chunk);
   switch (group.kind) {
     case 'pointwise':
       return pointwiseKernel(w);
@@ -95,7 +88,6 @@ function outermost(group: Group, context: KernelContext): BuiltKernel {
     return build(group, context);
   } catch (error) {
     if (error instanceof BatchInside) throw new OneByOne(whereInside(group, error.inside));
-    if (error instanceof BatchDivided) throw new OneByOne(whereInside(group, 'address'));
     throw error;
   }
 }
@@ -190,6 +182,8 @@ function chunks(
   const made: ScheduledDispatch[] = [];
   for (let start = 0; start < extent; start += step) {
     const size = Math.min(step, extent - start);
+    // Sizes are told by their numbers alone.
+    if (isBatch(size)) return undefined;
     const dispatch = dispatchOf(build(group, context, { start, extent: size }), size / extent);
     if (!fits(dispatch)) return undefined;
     made.push(dispatch);

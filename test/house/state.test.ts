@@ -21,7 +21,6 @@ const STATE: Readonly<Record<string, string>> = {
   'src/ir/affine/channels.ts known': 'channels of a value',
   'src/ir/affine/parse.ts known': 'matrices of a builder',
   'src/codegen/kernel/print.ts TEXTS': 'texts of functions that variants share',
-  'src/codegen/read/indexing.ts batched': 'whether the kernel that is being built holds the batch',
   // Bits of one number: written and read in one expression, and made anew for each number it would cost more than the work.
   'src/ir/run/half.ts scratch': 'a number whose bits are read',
   'src/prune/select.ts number': 'the same',

@@ -4,7 +4,7 @@
  */
 import { isBatch } from '../../ir/batch.js';
 import { type Candidate, type DeviceClass, RANKS, subgroupSizes } from '../candidates.js';
-import { BatchInside } from '../kernel/expr.js';
+import { BatchInside } from '../kernel/inside.js';
 import type { AttentionProblem, GeneratedVariant } from '../problem.js';
 import { ATTENTION_WORKGROUP, type AttentionSchedule, attentionSubgroupSchedule } from './schedules.js';
 import { attentionSubgroup } from './subgroup.js';

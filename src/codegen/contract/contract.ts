@@ -4,7 +4,7 @@
  */
 import { isBatch } from '../../ir/batch.js';
 import { type Candidate, type DeviceClass, RANKS, subgroupSizes } from '../candidates.js';
-import { BatchInside } from '../kernel/expr.js';
+import { BatchInside } from '../kernel/inside.js';
 import { type ContractProblem, type GeneratedVariant, ofOne } from '../problem.js';
 import { contractRegisters } from './registers.js';
 import {

@@ -1,4 +1,5 @@
 /** A group: the values that one kernel computes, what it reads and what it stores. fuse.ts makes groups, join.ts puts some together. */
+import { hasBatch } from '../../ir/batch.js';
 import { postorder } from '../../ir/graph.js';
 import { isDeclared } from '../../ir/ops/index.js';
 import type { Value } from '../../ir/types.js';
@@ -32,6 +33,9 @@ export function valuesOf({ stores, reads }: Pick<Group, 'reads' | 'stores'>): Va
   const bound = new Set(reads);
   return postorder(stores, (v) => (bound.has(v) ? [] : v.inputs));
 }
+
+/** Whether the kernel works on samples, however many. It may, though nothing that it reads and stores does: a sum over copies for each of them. */
+export const holdsBatch = (group: Group): boolean => valuesOf(group).some((v) => hasBatch(v.type.shape));
 
 /** How many buffers the group's kernel binds, where each needs one binding. */
 export function buffersOf({ reads, stores }: Pick<Group, 'reads' | 'stores'>): number {

@@ -4,7 +4,7 @@ import type { Diagnostic } from '../../diagnostics/types.js';
 import { isBatch } from '../../ir/batch.js';
 import { showShape, sizeOf } from '../../ir/ops/shapes.js';
 import type { Value } from '../../ir/types.js';
-import type { Inside } from '../kernel/expr.js';
+import type { Inside } from '../kernel/inside.js';
 import { placeOf } from '../place.js';
 import { type Group, valuesOf } from './group.js';
 

@@ -15,19 +15,23 @@ import {
   name,
   packHalves,
   rem,
-  size,
   sub,
   U32,
   u32,
   unpackHalves,
   vector,
 } from './expr.js';
+import { refuseInside } from './inside.js';
 import type { Buffer, Condition, Expr, Kernel, KernelFunction, LoweredKernel, Stmt, Type } from './types.js';
 import { type BindingLimits, Uses, uniformCondition } from './uses.js';
 import { eachStmt, withOperands } from './walk.js';
 
-/** All variants of one kernel, which have their buffers in common. They get the same bindings. */
+/**
+ * All variants of one kernel, which have their buffers in common. They get the same bindings.
+ * @throws BatchInside for a kernel for any number of samples in which the batch would have to be a number
+ */
 export function explicitAddresses(variants: readonly Kernel[], limits: BindingLimits): LoweredKernel[] {
+  if (variants[0]!.forBatch) refuseInside(variants);
   const uses = new Uses(variants, limits);
   const windows = uses.windows();
   const access = variants[0]!.buffers.filter((b) => uses.isCut(b)).map((b) => windowed(b, uses, windows));
@@ -174,8 +178,8 @@ class Lowering {
       else minus.push(term);
     }
     for (const part of this.uses.constants(x.constant)) {
-      if (part > 0) more(size(part));
-      if (part < 0) minus.push(size(-part));
+      if (part > 0) more(this.uses.size(part));
+      if (part < 0) minus.push(this.uses.size(-part));
     }
     return minus.reduce((from, m) => sub(from, m), plus ?? u32(0));
   }
@@ -205,8 +209,8 @@ class Lowering {
     if (form.kind === 'scattered' || (form.kind === 'quad' && below % 4 !== 0))
       throw new Error(`${index.key} < ${below} may hold for some lanes and not for others`);
     return form.kind === 'quad'
-      ? binary('<', this.address(form.quad), size(below / 4))
-      : binary('<', this.address(index), size(below));
+      ? binary('<', this.address(form.quad), this.uses.size(below / 4))
+      : binary('<', this.address(index), this.uses.size(below));
   }
 
   private load(buffer: Buffer, at: Index, speculative: boolean): Expr {

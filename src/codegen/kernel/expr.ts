@@ -1,7 +1,7 @@
 /** Constructors of expressions. A scalar beside a vector is spread over it; types are checked here, so that a wrong one shows where it is made. */
-import { isBatch, perSample } from '../../ir/batch.js';
+import { isBatch, parted, perSample } from '../../ir/batch.js';
 import { HALF_MAX } from '../../ir/run/half.js';
-import { dependsOn, type Index, mayHoldBatch } from '../read/indexing.js';
+import { dependsOn, type Index } from '../read/indexing.js';
 import type { BinaryOp, Builtin, Collective, Expr, Lanes, Scalar, Type, UnaryOp } from './types.js';
 
 export const F32: Type = { scalar: 'f32', lanes: 1 };
@@ -10,18 +10,8 @@ export const U32: Type = { scalar: 'u32', lanes: 1 };
 export const I32: Type = { scalar: 'i32', lanes: 1 };
 export const BOOL: Type = { scalar: 'bool', lanes: 1 };
 
-/** Where the batch came to stand though only a number can: a factor of an address, the columns of a product, an axis of attention. */
-export type Inside = 'address' | 'columns' | 'rows' | 'keys' | 'headDim' | 'valueDim';
-
-/** No kernel for any number of samples can be written like that. Whoever builds the kernel names the operator (one-by-one.ts). */
-export class BatchInside extends Error {
-  constructor(readonly inside: Inside) {
-    super(`the batch is inside: ${inside}`);
-  }
-}
-
 /** A number of the program. @throws RangeError for NaN, which has no literal in WGSL. */
-export function literal(value: number, scalar: Scalar): Expr {
+export function literal(value: number, scalar: Scalar): Expr & { readonly kind: 'literal' } {
   if (Number.isNaN(value)) throw new RangeError('NaN has no literal in WGSL');
   return { kind: 'literal', scalar, lanes: 1, value };
 }
@@ -33,10 +23,10 @@ export function written(value: number, scalar: 'f32' | 'f16'): number {
   return Math.max(-most, Math.min(most, value));
 }
 
-/** A number of the kernel. @throws BatchInside for a size that holds the batch, or a number made of one (`m - 1`): these are `size`. */
+/** A number of the kernel. A size that holds the batch, or a number made of one (`m - 1`), is `size`: no kernel for a batch takes it for a number. */
 function whole(value: number, scalar: 'u32' | 'i32'): Expr {
-  if (mayHoldBatch() && (isBatch(value) || isBatch(value + 1))) throw new BatchInside('address');
-  return literal(value, scalar);
+  const number = literal(value, scalar);
+  return isBatch(value) || isBatch(value + 1) ? { ...number, ofBatch: true } : number;
 }
 export const u32 = (value: number): Expr => whole(value, 'u32');
 export const i32 = (value: number): Expr => whole(value, 'i32');
@@ -50,9 +40,9 @@ export const uint = (text: string): Expr => name(text, U32);
 /** The name of the uniform that says how many samples a dispatch works on. */
 export const SAMPLES = 'samples';
 
-/** A size: a number, or so many times the samples. */
+/** A size, as shapes have it: a number, or so many times the samples. */
 export function size(value: number): Expr {
-  if (!isBatch(value) || !mayHoldBatch()) return u32(value);
+  if (!isBatch(value)) return u32(value);
   const each = perSample(value);
   return each === 1 ? uint(SAMPLES) : mul(uint(SAMPLES), u32(each));
 }
@@ -63,8 +53,9 @@ export const last = (value: number): Expr => (isBatch(value) ? sub(size(value), 
 /** The number that an index is, as an expression. @throws Error if it still depends on the lane. */
 export function address(index: Index): Expr {
   if (dependsOn(index, 'lane')) throw new Error('an index that still depends on the lane has no scalar expression');
-  return index.terms.length === 0 && index.constant >= 0
-    ? u32(index.constant)
+  const { terms, constant } = index;
+  return terms.length === 0 && constant >= 0 && parted(constant).times === 0
+    ? u32(constant)
     : { kind: 'address', scalar: 'u32', lanes: 1, index };
 }
 

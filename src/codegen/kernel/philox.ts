@@ -1,7 +1,7 @@
 /** Philox 4x32-10 as kernels compute it: src/ir/run/philox.ts says what it is. */
 import { KEY_STEPS, MULTIPLIERS, ROUNDS } from '../../ir/run/philox.js';
 import { Body } from './body.js';
-import { add, binary, call, mul, U32, u32, uint, vector } from './expr.js';
+import { add, binary, call, literal, mul, U32, u32, uint, vector } from './expr.js';
 import type { Expr, KernelFunction, Type } from './types.js';
 
 const U32X4: Type = { scalar: 'u32', lanes: 4 };
@@ -44,4 +44,4 @@ export function philoxFunction(): KernelFunction {
 
 /** Four random u32 of a block of a stream. */
 export const philoxOf = (block: Expr, stream: number, key: readonly [Expr, Expr]): Expr =>
-  call('philox', U32X4, [block, u32(stream), ...key]);
+  call('philox', U32X4, [block, literal(stream, 'u32'), ...key]);

@@ -25,10 +25,10 @@ export function usesSamples({ main, functions }: Pick<Kernel, 'main' | 'function
 
 /** The kernel with its sizes for `samples`. */
 export function kernelAt<K extends Kernel | LoweredKernel>(kernel: K, samples: number): K {
-  const open = kernel.buffers.some((b) => isBatch(b.count));
-  const constant = (x: number): number => (open ? parted(x).times * samples + parted(x).rest : x);
-  const at = (x: Index): Index => indexAt(x, samples, constant);
-  const condition = (c: Condition): Condition => ({ index: at(c.index), below: sizeAt(c.below, samples) });
+  const { forBatch, ...rest } = kernel;
+  const at = (x: Index): Index => (forBatch ? indexAt(x, samples) : x);
+  const condition = (c: Condition): Condition =>
+    forBatch ? { index: at(c.index), below: sizeAt(c.below, samples) } : c;
   const expr = (e: Expr): Expr => {
     if (isSamples(e)) return u32(samples);
     if (e.kind === 'address') return { ...e, index: at(e.index) };
@@ -48,7 +48,7 @@ export function kernelAt<K extends Kernel | LoweredKernel>(kernel: K, samples: n
   };
   const count = <T extends { readonly count: number }>(x: T): T => ({ ...x, count: sizeAt(x.count, samples) });
   return {
-    ...kernel,
+    ...(rest as K),
     buffers: kernel.buffers.map(count),
     ...('windows' in kernel ? { windows: kernel.windows.map(count) } : {}),
     functions: kernel.functions.map((f) => ({ ...f, body: f.body.map(stmt) })),
@@ -56,12 +56,13 @@ export function kernelAt<K extends Kernel | LoweredKernel>(kernel: K, samples: n
   };
 }
 
-function indexAt(x: Index, samples: number, constant: (x: number) => number): Index {
+function indexAt(x: Index, samples: number): Index {
+  const { times, rest } = parted(x.constant);
   const terms = x.terms.map(({ atom, coeff }) => {
     if (atom.kind === 'var') return scale(variable(atom.name, extentAt(atom.hi + 1, samples)), coeff);
-    return scale((atom.kind === 'div' ? div : mod)(indexAt(atom.of, samples, constant), atom.by), coeff);
+    return scale((atom.kind === 'div' ? div : mod)(indexAt(atom.of, samples), atom.by), coeff);
   });
-  return sum(constIndex(constant(x.constant)), ...terms);
+  return sum(constIndex(times * samples + rest), ...terms);
 }
 
 /** The extent of a variable that counts a size, or its parts: ceil(k·b / by) for a small `by`. */

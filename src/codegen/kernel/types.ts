@@ -81,7 +81,12 @@ export type Collective =
 /** `lanes` and `scalar` are the type of the result. */
 export type Expr = Type &
   (
-    | { readonly kind: 'literal'; readonly value: number }
+    | {
+        readonly kind: 'literal';
+        readonly value: number;
+        /** A size or a place, and like the number that stands for the batch: a kernel for a batch has none of these. */
+        readonly ofBatch?: true;
+      }
     /** A value, variable, parameter or builtin input in scope. */
     | { readonly kind: 'name'; readonly name: string }
     /** u32 arithmetic on names; no LANE in it. Wraps where it is negative. */
@@ -212,6 +217,8 @@ export interface Kernel {
   readonly workgroup: readonly [number, number, number];
   /** Lanes of a subgroup, exactly; absent where the kernel uses no collective. */
   readonly subgroup?: number;
+  /** For any number of samples: large numbers in addresses are multiples of the batch, and smaller ones beside them. Elsewhere they are just that. */
+  readonly forBatch?: true;
   readonly inputs: readonly { readonly name: string; readonly builtin: BuiltinInput }[];
   readonly buffers: readonly Buffer[];
   readonly shared: readonly SharedArray[];

@@ -4,7 +4,8 @@
  */
 import { BATCH, isBatch, parted } from '../../ir/batch.js';
 import { constIndex, dependsOn, type Index, laneForm, substitute } from '../read/indexing.js';
-import { BatchInside } from './expr.js';
+import { size, u32 } from './expr.js';
+import { BatchInside } from './inside.js';
 import type { BoundWindow, Buffer, Condition, Expr, Kernel, Stmt, Type } from './types.js';
 import { eachExpr, eachStmt } from './walk.js';
 
@@ -37,12 +38,14 @@ const inFours = (b: Buffer): boolean => b.count % 4 === 0 || b.padded;
 /** What all variants of a kernel do with its buffers, which they share. */
 export class Uses {
   private readonly uses = new Map<Buffer, Use>();
+  private readonly forBatch: boolean;
   private readonly byName: ReadonlyMap<string, Buffer>;
 
   constructor(
     variants: readonly Kernel[],
     private readonly limits: BindingLimits,
   ) {
+    this.forBatch = variants[0]!.forBatch === true;
     this.byName = new Map(variants.flatMap((k) => k.buffers).map((b) => [b.name, b]));
     for (const b of this.byName.values()) {
       const [lo, hi] = b.packed ? [0, b.count - 1] : [b.count, -1];
@@ -79,15 +82,20 @@ export class Uses {
     }
   }
 
+  /** A size of an address: without a batch, a large number is a number. */
+  size(x: number): Expr {
+    return this.forBatch ? size(x) : u32(x);
+  }
+
   /**
-   * A constant of an address as what is added: a multiple of the batch, and what is beside it. Without a batch, a large number is a number.
+   * A constant of an address as what is added: a multiple of the batch, and what is beside it.
    * @throws BatchInside where some tensor is so large that it could be either
    */
   constants(x: number): readonly number[] {
     const { times, rest } = parted(x);
-    const counts = [...this.byName.values()].map((b) => b.count);
-    if (times === 0 || rest === 0 || !counts.some(isBatch)) return [x];
-    if (counts.some((n) => !isBatch(n) && n >= BATCH / 2)) throw new BatchInside('address');
+    if (times === 0 || rest === 0 || !this.forBatch) return [x];
+    if ([...this.byName.values()].some((b) => !isBatch(b.count) && b.count >= BATCH / 2))
+      throw new BatchInside('address');
     return [x - rest, rest];
   }
 

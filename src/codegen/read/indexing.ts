@@ -6,11 +6,15 @@
  * Index by a constant. Quotients are floored. Atoms are never negative; a sum can be (inside a padding that a guard excludes), and
  * then wraps as u32 does, which the guard's unsigned comparison relies on.
  *
+ * Sizes that hold the batch are multiples of the prime that stands for it, and all here computes with them as with any number. That is right
+ * for every number of samples but where the quotient of such a number is taken by what does not divide it: an Index says so (`divided`), and a
+ * kernel that is for any number of samples has none of these (kernel/inside.ts). One that is not for a batch may: there a large number is just that.
+ *
  * Vectors need no rules of their own: `LANE` is a variable with range 0..3, and an access is a vec4 access exactly when its offset
  * comes out as 4·(something) + LANE (see `laneForm`).
  */
 
-import { BATCH, isBatch, parted } from '../../ir/batch.js';
+import { isBatch, parted } from '../../ir/batch.js';
 
 export type Atom =
   | { readonly kind: 'var'; readonly name: string; readonly hi: number; readonly key: string }
@@ -36,22 +40,26 @@ export interface Index {
   /** Range, both ends included. */
   readonly lo: number;
   readonly hi: number;
+  /** If large numbers in it are multiples of the batch, it is right for the number that stands for the batch alone. */
+  readonly divided: boolean;
 }
 
-function build(terms: readonly Term[], constant: number): Index {
+function build(terms: readonly Term[], constant: number, fromDivided: boolean): Index {
+  let divided = fromDivided;
   let lo = constant;
   let hi = constant;
   let key = '';
   for (const { atom, coeff } of terms) {
     if (coeff > 0) hi += coeff * atom.hi;
     else lo += coeff * atom.hi;
+    if (atom.kind !== 'var' && atom.of.divided) divided = true;
     key += coeff === 1 ? `${atom.key}+` : `${coeff}*${atom.key}+`;
   }
-  return { terms, constant, key: key + constant, lo, hi };
+  return { terms, constant, key: key + constant, lo, hi, divided };
 }
 
 export function constIndex(value: number): Index {
-  return build([], value);
+  return build([], value, false);
 }
 
 export const ZERO = constIndex(0);
@@ -59,14 +67,14 @@ export const ZERO = constIndex(0);
 /** A variable with values 0 <= name < extent. An extent of 1 is the constant 0. */
 export function variable(name: string, extent: number): Index {
   if (extent === 1) return ZERO;
-  return build([{ atom: { kind: 'var', name, hi: extent - 1, key: name }, coeff: 1 }], 0);
+  return build([{ atom: { kind: 'var', name, hi: extent - 1, key: name }, coeff: 1 }], 0, false);
 }
 
 /** Position within a vec4. */
 export const LANE: Index = variable('lane', 4);
 
 /** Collects terms, then joins c·k·(x div c) + k·(x mod c) to k·x. */
-function normalise(input: readonly Term[], constant: number): Index {
+function normalise(input: readonly Term[], constant: number, divided: boolean): Index {
   const map = new Map<string, { atom: Atom; coeff: number }>();
   for (const { atom, coeff } of input) {
     const old = map.get(atom.key);
@@ -83,10 +91,10 @@ function normalise(input: readonly Term[], constant: number): Index {
     map.delete(atom.key);
     map.delete(only!.atom.key);
     const rest = [...map.values(), ...atom.of.terms.map((t) => ({ atom: t.atom, coeff: t.coeff * coeff }))];
-    return normalise(rest, constant + atom.of.constant * coeff);
+    return normalise(rest, constant + atom.of.constant * coeff, divided || atom.of.divided);
   }
   const terms = [...map.values()].sort((a, b) => (a.atom.key < b.atom.key ? -1 : 1));
-  return build(terms, constant);
+  return build(terms, constant, divided);
 }
 
 export function sum(...parts: readonly Index[]): Index {
@@ -96,7 +104,11 @@ export function sum(...parts: readonly Index[]): Index {
     constant += p.constant;
     terms.push(...p.terms);
   }
-  return normalise(terms, constant);
+  return normalise(
+    terms,
+    constant,
+    parts.some((p) => p.divided),
+  );
 }
 
 export function scale(x: Index, by: number): Index {
@@ -104,42 +116,19 @@ export function scale(x: Index, by: number): Index {
   return build(
     x.terms.map((t) => ({ atom: t.atom, coeff: t.coeff * by })),
     x.constant * by,
+    x.divided,
   );
 }
 
 export function shift(x: Index, by: number): Index {
-  return by === 0 ? x : build(x.terms, x.constant + by);
+  return by === 0 ? x : build(x.terms, x.constant + by, x.divided);
 }
 
-/** The batch would have to be divided by what does not divide it, or by itself: whoever builds the kernel says so (BatchInside). */
-export class BatchDivided extends Error {}
-
-let batched: boolean | undefined;
-
-/** Whether a large number may be a multiple of the batch: not in a kernel that is known to have none. */
-export const mayHoldBatch = (): boolean => batched !== false;
-
-/** What `make` gives; `holds` says that large numbers in its sizes and addresses are multiples of the batch, and smaller ones beside them. */
-export function overBatch<T>(holds: boolean, make: () => T): T {
-  const outer = batched;
-  batched = holds;
-  try {
-    return make();
-  } finally {
-    batched = outer;
-  }
-}
-
-/** Floor of x / by for every number of samples. @throws BatchDivided if that depends on the number */
-function quotient(x: number, by: number): number {
+/** Whether floor(x / by), taken at the number that stands for the batch, is the quotient for every number of samples. */
+function holdsForAny(x: number, by: number): boolean {
   const { times, rest } = parted(x);
-  if (!batched || (times === 0 && !isBatch(by))) return Math.floor(x / by);
-  if (!isBatch(by)) {
-    if (times % by !== 0) throw new BatchDivided();
-    return (times / by) * BATCH + Math.floor(rest / by);
-  }
-  if (times === 0 ? x < 0 : rest !== 0) throw new BatchDivided();
-  return Math.floor(x / by);
+  if (!isBatch(by)) return times % by === 0;
+  return times === 0 ? x >= 0 : rest === 0;
 }
 
 const gcd = (a: number, b: number): number => (b === 0 ? Math.abs(a) : gcd(b, a % b));
@@ -148,14 +137,16 @@ const gcd = (a: number, b: number): number => (b === 0 ? Math.abs(a) : gcd(b, a 
 function split(x: Index, by: number): { whole: Index; rest: Index } {
   const whole: Term[] = [];
   const rest: Term[] = [];
+  let divided = x.divided || !holdsForAny(x.constant, by);
   for (const { atom, coeff } of x.terms) {
-    const q = quotient(coeff, by);
+    const q = Math.floor(coeff / by);
     const r = coeff - q * by;
     if (q !== 0) whole.push({ atom, coeff: q });
     if (r !== 0) rest.push({ atom, coeff: r });
+    divided ||= !holdsForAny(coeff, by);
   }
-  const q = quotient(x.constant, by);
-  return { whole: build(whole, q), rest: normalise(rest, x.constant - q * by) };
+  const q = Math.floor(x.constant / by);
+  return { whole: build(whole, q, divided), rest: normalise(rest, x.constant - q * by, divided) };
 }
 
 /**
@@ -171,9 +162,10 @@ function factor(rest: Index, by: number): { g: number; coarse: Index; fine: Inde
       if (t.coeff % g === 0) coarse.push({ atom: t.atom, coeff: t.coeff / g });
       else fine.push(t);
     }
-    const q = quotient(rest.constant, g);
-    const f = build(fine, rest.constant - q * g);
-    if (f.lo >= 0 && f.hi < g) return { g, coarse: build(coarse, q), fine: f };
+    const q = Math.floor(rest.constant / g);
+    const divided = rest.divided || !holdsForAny(rest.constant, g);
+    const f = build(fine, rest.constant - q * g, divided);
+    if (f.lo >= 0 && f.hi < g) return { g, coarse: build(coarse, q, divided), fine: f };
   }
   return undefined;
 }
@@ -185,14 +177,17 @@ function quotientAtom(of: Index, by: number): Index {
   // (x mod a) div b = (x div b) mod (a/b)
   if (only?.kind === 'mod' && of.constant === 0 && only.by % by === 0) return mod(div(only.of, by), only.by / by);
   const atom: Atom = { kind: 'div', of, by, hi: Math.floor(of.hi / by), key: `(${of.key})/${by}` };
-  return build([{ atom, coeff: 1 }], 0);
+  return build([{ atom, coeff: 1 }], 0, false);
 }
 
 function remainderAtom(of: Index, by: number): Index {
   const only = of.terms.length === 1 && of.terms[0]!.coeff === 1 ? of.terms[0]!.atom : undefined;
-  if (only?.kind === 'mod' && only.by % by === 0) return mod(shift(only.of, of.constant), by);
+  if (only?.kind === 'mod' && only.by % by === 0) {
+    const { terms, constant, divided } = mod(shift(only.of, of.constant), by);
+    return build(terms, constant, divided || of.divided);
+  }
   const atom: Atom = { kind: 'mod', of, by, hi: Math.min(by - 1, of.hi), key: `(${of.key})%${by}` };
-  return build([{ atom, coeff: 1 }], 0);
+  return build([{ atom, coeff: 1 }], 0, false);
 }
 
 /** Floor of x / by. */
@@ -224,11 +219,11 @@ export function dependsOn(x: Index, name: string): boolean {
 export function substitute(x: Index, name: string, by: Index): Index {
   if (!dependsOn(x, name)) return x;
   const parts = x.terms.map(({ atom, coeff }) => {
-    if (atom.kind === 'var') return atom.name === name ? scale(by, coeff) : build([{ atom, coeff }], 0);
+    if (atom.kind === 'var') return atom.name === name ? scale(by, coeff) : build([{ atom, coeff }], 0, false);
     const of = substitute(atom.of, name, by);
     return scale(atom.kind === 'div' ? div(of, atom.by) : mod(of, atom.by), coeff);
   });
-  return sum(constIndex(x.constant), ...parts);
+  return sum(build([], x.constant, x.divided), ...parts);
 }
 
 /**
@@ -248,7 +243,7 @@ export function laneForm(x: Index): LaneForm {
     if (t.atom.kind === 'var' && t.atom.name === 'lane') own = t.coeff;
     else rest.push(t);
   }
-  const base = build(rest, x.constant);
+  const base = build(rest, x.constant, x.divided);
   const aligned = base.constant % 4 === 0 && rest.every((t) => t.coeff % 4 === 0);
   if (own === 1 && aligned && !dependsOn(base, 'lane')) {
     return {
@@ -256,6 +251,7 @@ export function laneForm(x: Index): LaneForm {
       quad: build(
         rest.map((t) => ({ atom: t.atom, coeff: t.coeff / 4 })),
         base.constant / 4,
+        base.divided,
       ),
     };
   }

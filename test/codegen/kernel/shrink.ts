@@ -187,7 +187,8 @@ export function shrunk({ group, context, kernel, over }: GroupKernel, name: stri
     ...problem({ ...to, m: hasBatch(x!.type.shape) ? to.m * BATCH : to.m }),
     functions,
   });
-  const program = { ...variant.program, buffers: built.buffers };
+  const forBatch = hasBatch(x!.type.shape) ? { forBatch: true as const } : {};
+  const program = { ...variant.program, ...forBatch, buffers: built.buffers };
   const lowered = explicitAddresses([program], BASELINE)[0]!;
   return {
     of: { group: small, context: own, kernel: { ...built, windows: lowered.windows }, over: placed.over },

@@ -115,7 +115,8 @@ export function shortened(x: Index): Index {
 /** The atom as a form of its own. */
 export function formOf(atom: Atom): Index {
   const key = `${atom.key}+0`;
-  return { terms: [{ atom, coeff: 1 }], constant: 0, key, lo: 0, hi: atom.hi };
+  const divided = atom.kind !== 'var' && atom.of.divided;
+  return { terms: [{ atom, coeff: 1 }], constant: 0, key, lo: 0, hi: atom.hi, divided };
 }
 
 const gcd = (a: number, b: number): number => (b === 0 ? Math.abs(a) : gcd(b, a % b));
