@@ -10,6 +10,9 @@
  * What is wrong with a spec or a file is an `EspalierError`, whose `diagnostics` are data; what goes wrong on a device is a `RuntimeError` with
  * a `code` and a `help`.
  */
+// For declarations: values of `Compiled` have the operators that the files of the table add (`OpAttrs`).
+import '../ir/ops/index.js';
+
 export * from '../../runtime/node/index.js';
 export type { Code } from '../diagnostics/catalogue.js';
 export {

@@ -115,6 +115,14 @@ describe('traits', () => {
     }
   });
 
+  it('say what decomposes, with all of its results', () => {
+    for (const op of OP_NAMES) {
+      const { decompose, aux } = OPS[op];
+      for (const [name, other] of Object.entries(aux ?? {}))
+        expect(other.decompose !== null, `${op} ${name}`).toBe(decompose !== null);
+    }
+  });
+
   it.each(which((op) => OPS[op].traits.pointwise))('%s reads the same place of each operand', (op) => {
     for (const use of USES.get(op)!) {
       const axes = [...use.v.type.shape.keys()];

@@ -1,4 +1,8 @@
-/** The table of how each operator is generated: where it is read, or by a kernel of its own. */
+/**
+ * The table of how each operator is generated: where it is read, by a kernel of its own, or as what it decomposes into, which is what becomes of
+ * one that is not in the table. One that does not decompose has to be there.
+ */
+import { type Decomposing, OP_NAMES } from '../../ir/ops/index.js';
 import type { OpName, Value } from '../../ir/types.js';
 import type { GroupKind } from '../groups/group.js';
 import { ROWS } from '../reduce/rows.js';
@@ -29,6 +33,11 @@ const lowered = { inline: null, work: 1, kernel: 'lowered' } as const;
 
 const rows = Object.fromEntries(Object.keys(ROWS).map((op) => [op, kernel('reduce')])) as {
   readonly [O in keyof typeof ROWS]: ReturnType<typeof kernel>;
+};
+
+/** All that do not decompose, and of those that do any that kernels are written for. */
+type Needed = { readonly [O in Exclude<OpName, Decomposing>]: Generated<O> } & {
+  readonly [O in Decomposing]?: Generated<O>;
 };
 
 const TABLE = {
@@ -63,22 +72,18 @@ const TABLE = {
   },
   // By its owner's kernel, but for what a loop finds.
   aux: { inline: LOOPS.aux, work: 1, kernel: null },
-  floor_div: lowered,
-  argsort: lowered,
-  scatter_add: lowered,
-  conv2d_transpose: lowered,
-  batch_norm: lowered,
-  group_norm: lowered,
-  resize: lowered,
+  // By the CPU alone.
   solve: lowered,
-} satisfies Generation;
+} satisfies Needed;
 
-export const RULES: Generation = TABLE;
+const decomposed = Object.fromEntries(OP_NAMES.map((op) => [op, lowered])) as Generation;
+
+export const RULES: Generation = { ...decomposed, ...TABLE };
 
 /** Operators that have kernels of their own. */
 export type Anchored = {
-  [O in OpName]: (typeof TABLE)[O]['kernel'] extends (...args: never) => GroupKind ? O : never;
-}[OpName];
+  [O in keyof typeof TABLE]: (typeof TABLE)[O]['kernel'] extends (...args: never) => GroupKind ? O : never;
+}[keyof typeof TABLE];
 
 /** Whether other operators come in its place before fusion. */
 export const isLowered = (v: Value): boolean => RULES[v.op].kernel === 'lowered';
@@ -93,4 +98,4 @@ export function anchorKind(v: Value): GroupKind | undefined {
 }
 
 /** Whether the operator's own kernel reads each element of its operands about once. */
-export const readsOnce = (v: Value): boolean => (RULES as Generation)[v.op].once ?? false;
+export const readsOnce = (v: Value): boolean => RULES[v.op].once ?? false;

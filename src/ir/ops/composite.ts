@@ -1,11 +1,11 @@
 /** Composite operators: kept whole because kernels and rewrites know them; each means its decomposition. */
 import { isBatch } from '../batch.js';
 import type { TensorType, Value } from '../types.js';
-import { type AttrsOfEach, flag, name, number, pair, word } from './attrs.js';
+import { type AttrsOfEach, flag, number, pair, word } from './attrs.js';
 import type { Builder } from './builder.js';
 import { attentionScores, logSumExp } from './decompose/attention.js';
 import type { OpDef } from './define.js';
-import { axesWhere, costEach, costFree, lastAxis, traffic } from './define.js';
+import { axesWhere, costEach, lastAxis, traffic } from './define.js';
 import * as derive from './derivatives/composite.js';
 import { refuse } from './errors.js';
 import {
@@ -38,7 +38,6 @@ const ATTRS = {
   attention: { scale: number },
   resize: { size: pair, mode: word('nearest', 'bilinear', 'bicubic'), antialias: flag },
   solve: {},
-  aux: { output: name },
 };
 
 declare module '../types.js' {
@@ -371,6 +370,3 @@ export const solve = {
   decompose: null,
   derivative: derive.solve,
 } satisfies OpDef<'solve'>;
-
-/** Needs the table itself (its owner's entry), so `index.ts` puts it together. */
-export const auxParts = { operands: [{ name: 'owner' }], attrs: ATTRS.aux, cost: costFree } as const;

@@ -1,11 +1,11 @@
 /** The operator table. It is a mapped type over all operators: one that has no entry is a compile error. */
 import { hasBatch, isBatch } from '../batch.js';
 import type { OpAttrs, OpName, TensorType, Value, ValueOf } from '../types.js';
-import type { Attrs } from './attrs.js';
+import { type Attrs, type AttrsOfEach, name } from './attrs.js';
 import * as composite from './composite.js';
 import * as contract from './contract.js';
 import * as convolution from './convolution.js';
-import type { AuxDef, OpDef, Traits } from './define.js';
+import { type AuxDef, costFree, type OpDef, type Traits } from './define.js';
 import { Refusal, refuse, ShapeError } from './errors.js';
 import * as layout from './layout.js';
 import * as leaves from './leaves.js';
@@ -14,14 +14,17 @@ import * as reduce from './reduce.js';
 import { needSizes } from './shapes.js';
 import * as sort from './sort.js';
 
-const { erfOp, ...plain } = pointwise;
-const { auxParts, ...composites } = composite;
+const ATTRS = { aux: { output: name } };
+
+declare module '../types.js' {
+  interface OpAttrs extends AttrsOfEach<typeof ATTRS> {}
+}
 
 const aux = {
   family: 'composite',
   doc: 'Another result of the operator that made `owner`.',
-  operands: auxParts.operands,
-  attrs: auxParts.attrs,
+  operands: [{ name: 'owner' }],
+  attrs: ATTRS.aux,
   traits: { pointwise: false, known: null, moves: null, linear: null, channels: null, holds: null, erased: false },
   mixes: () => null,
   type: ([owner], { output }) => {
@@ -33,22 +36,31 @@ const aux = {
     return def.type(owner!.inputs, owner!.attrs);
   },
   reference: null,
-  cost: auxParts.cost,
+  cost: costFree,
   decompose: null,
   // A reader: its cotangent is one of its owner's, whose rule is given it by name.
   derivative: 'none',
 } satisfies OpDef<'aux'>;
 
-const ENTRIES = {
+/** Named by their files, so that declarations reach what these add to `OpAttrs`. */
+type Entries = typeof leaves &
+  typeof pointwise &
+  typeof layout &
+  typeof reduce &
+  typeof sort &
+  typeof contract &
+  typeof convolution &
+  typeof composite & { readonly aux: typeof aux };
+
+const ENTRIES: Entries = {
   ...leaves,
-  ...plain,
-  erf: erfOp,
+  ...pointwise,
   ...layout,
   ...reduce,
   ...sort,
   ...contract,
   ...convolution,
-  ...composites,
+  ...composite,
   aux,
 } satisfies { readonly [O in OpName]: OpDef<O> };
 
@@ -59,8 +71,11 @@ export const OPS: { readonly [O in OpName]: OpDef<O> } = ENTRIES;
  * rule for each of them.
  */
 export type OpsWith<T extends keyof Traits, V extends Traits[T]> = {
-  [O in OpName]: Extract<(typeof ENTRIES)[O]['traits'][T], V> extends never ? never : O;
+  [O in OpName]: Extract<Entries[O]['traits'][T], V> extends never ? never : O;
 }[OpName];
+
+/** The operators that others can come in the place of. */
+export type Decomposing = { [O in OpName]: Entries[O]['decompose'] extends null ? never : O }[OpName];
 
 export const OP_NAMES = Object.keys(OPS) as readonly OpName[];
 

@@ -8,7 +8,7 @@ import type { OpDef, Operand } from './define.js';
 import { costEach, nothing } from './define.js';
 import * as derive from './derivatives/pointwise.js';
 import { refuse, refuseType } from './errors.js';
-import { calling, erf, expand, map, RUNS, type Run, zip } from './reference/elementwise.js';
+import { calling, erf as errorFunction, expand, map, RUNS, type Run, zip } from './reference/elementwise.js';
 import { broadcastAll, isInteger, isNumber, needSizes, needStream, oneDType, showType } from './shapes.js';
 
 /** Those that carry no attributes. */
@@ -180,7 +180,7 @@ export const reciprocal = unary<'reciprocal'>('1/x', 'float', 1, (x) => 1 / x, d
 export const sin = unary<'sin'>('The sine of x radians.', 'float', 1, Math.sin, derive.sin);
 export const cos = unary<'cos'>('The cosine of x radians.', 'float', 1, Math.cos, derive.cos);
 export const tanh = unary<'tanh'>('The hyperbolic tangent.', 'float', 1, Math.tanh, derive.tanh);
-export const erfOp = unary<'erf'>('The error function.', 'float', 1, erf, derive.erf);
+export const erf = unary<'erf'>('The error function.', 'float', 1, errorFunction, derive.erf);
 export const sigmoid = {
   ...unary<'sigmoid'>('1/(1 + e^-x)', 'float', 3, sigmoidOf, derive.sigmoid),
   decompose: (b, [x]) => b.reciprocal(b.add(b.exp(b.neg(x!)), 1)),
@@ -217,7 +217,7 @@ export const gelu = {
     return inputs[0]!.type;
   },
   reference: ([x], { form }, type) => {
-    if (form === 'none') return map(x!, type, (v) => 0.5 * v * (1 + erf(v * SQRT_HALF)));
+    if (form === 'none') return map(x!, type, (v) => 0.5 * v * (1 + errorFunction(v * SQRT_HALF)));
     if (form === 'quick') return map(x!, type, (v) => v * sigmoidOf(1.702 * v));
     return map(x!, type, (v) => 0.5 * v * (1 + Math.tanh(TANH_SCALE * (v + 0.044715 * v * v * v))));
   },
