@@ -11,7 +11,8 @@ import { checkProgram, FILE, filesReadBy } from './check.js';
 import { bytesFile, type ProgramFiles, plainBytes } from './files.js';
 import type { FileEntry, Program, Unsealed } from './program.js';
 
-async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+/** SHA-256 in hexadecimal digits. Throws NoAdapterError where there is no WebCrypto. */
+export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   const subtle = globalThis.crypto?.subtle;
   if (!subtle) {
     throw new NoAdapterError(

@@ -1,4 +1,5 @@
-/** Every message that Espalier can give, in one typed table. Numbers: 01 syntax, 02 names and types, 03 shapes, sites and selectors, 04 merging, 05 files and images, 06 code generation, 07 devices and sessions, 08 pruning, 09 command line. */
+/** Every message that Espalier can give, in one typed table. Numbers: 01 syntax, 02 names and types, 03 shapes, sites and selectors, 04 merging, 05 files and images, 06 code generation, 07 devices and sessions, 08 pruning, 09 command line, 10 data. */
+import { DATA } from './entries/data.js';
 import type { Entry } from './entries/define.js';
 import { DEVICE } from './entries/device.js';
 import { FILES } from './entries/files.js';
@@ -21,6 +22,7 @@ export const CATALOGUE = {
   ...DEVICE,
   ...PRUNING,
   ...USAGE,
+  ...DATA,
 };
 
 export type Code = keyof typeof CATALOGUE;

@@ -10,9 +10,12 @@ import {
   type Session,
   topClasses,
 } from '../../../runtime/node/index.js';
+import { readClassFolders } from '../../data/node/class-folders.js';
+import { wholeDataset } from '../../data/tables.js';
+import type { Targets } from '../../data/types.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
-import { decodeImage, listImages, listLabelledImages, type Unreadable } from '../../formats/node/images.js';
+import { decodeImage, listImages, type Unreadable } from '../../formats/node/images.js';
 import { restoreFolder } from '../../formats/node/leftovers.js';
 import type { RgbaImage } from '../../formats/types.js';
 import { type Evaluation, figures } from '../golden/metrics.js';
@@ -158,16 +161,6 @@ export async function* predictImages(
   }
 }
 
-/** Class numbers by the name of their folder. A class name may hold what a folder's cannot: `T-shirt/top` is found as `T-shirt_top`. */
-function classFolders(labels: readonly string[]): Map<string, number[]> {
-  const numbers = new Map<string, number[]>();
-  for (const [i, label] of labels.entries()) {
-    const name = label.replace(/[/\\:*?"<>|]/g, '_');
-    numbers.set(name, [...(numbers.get(name) ?? []), i]);
-  }
-  return numbers;
-}
-
 /**
  * Figures on FOLDER/<class>/<image>, of the images that can be read.
  * @throws EspalierError if a sub-folder is no class of the program; for an image that cannot be read, unless `skip` hears of it
@@ -180,16 +173,9 @@ export async function evaluateFolder(
   const unreadable = unreadableBy(options);
   const { labels } = session.program;
   if (!labels) throw new EspalierError([diagnostic('ESP0920', { program: session.program.name })]);
-  const images = await listLabelledImages(folder, unreadable);
-  const numbers = classFolders(labels);
-  const unknown = [...new Set(images.map((i) => i.label).filter((label) => !numbers.has(label)))];
-  if (unknown.length > 0)
-    throw new EspalierError([diagnostic('ESP0921', { folder, unknown, labels: [...numbers.keys()] })]);
-  // Two classes of one name cannot be told apart by folders, but only where such a folder is there does it matter.
-  const shared = [...new Set(images.map((i) => i.label))].find((label) => numbers.get(label)!.length > 1);
-  if (shared !== undefined)
-    throw new EspalierError([diagnostic('ESP0926', { folder, label: shared, classes: numbers.get(shared)! })]);
-  const actual = new Map(images.map((i) => [i.path, numbers.get(i.label)![0]!]));
+  const { size, places, pictures, targets } = wholeDataset(await readClassFolders(folder, unreadable, true), labels);
+  const numbers = (targets as Extract<Targets, { kind: 'class' }>).labels;
+  const actual = new Map(Array.from({ length: size }, (_, i) => [pictures.file!(places[i]!), numbers[i]!]));
   const pairs: [number, number][] = [];
   for await (const { path, logits } of logitsOf(session, [...actual.keys()], unreadable, options.progress)) {
     pairs.push([actual.get(path)!, topClasses(logits, labels, 1)[0]!.index]);

@@ -1,9 +1,7 @@
 /** Interprets modules in worker threads, one a core: how a large model is computed in f64 where there is no GPU. */
-import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
+import { startThread } from '../../formats/node/thread.js';
 import { usedParams } from '../../ir/graph.js';
 import { DataError } from '../../ir/ops/errors.js';
 import { printModule } from '../../ir/text/print.js';
@@ -23,17 +21,6 @@ export type WorkerAnswer =
   | { readonly undefinedAt: { readonly op: OpName; readonly reason: string } }
   | { readonly error: unknown };
 
-/** Built, the worker is plain JavaScript; in a checkout, what runs TypeScript has to be told of it in the new thread first. */
-function startWorker(): Worker {
-  if (!import.meta.url.endsWith('.ts')) return new Worker(new URL('./interpret-worker.js', import.meta.url));
-  const tsx = pathToFileURL(
-    join(createRequire(import.meta.url).resolve('tsx/package.json'), '../dist/esm/api/index.mjs'),
-  ).href;
-  const worker = new URL('./interpret-worker.ts', import.meta.url).href;
-  const begin = `import(${JSON.stringify(tsx)}).then(({ register }) => { register(); return import(${JSON.stringify(worker)}); })`;
-  return new Worker(begin, { eval: true });
-}
-
 /**
  * Results of each job's `infer`, in the order of the jobs.
  * @throws InterpretError, DataError as `interpret`, from the first job that fails
@@ -46,7 +33,9 @@ export async function interpretInWorkers(
   const share = sharing();
   let next = 0;
   let finished = 0;
-  const workers = Array.from({ length: Math.min(jobs.length, availableParallelism()) }, startWorker);
+  const workers = Array.from({ length: Math.min(jobs.length, availableParallelism()) }, () =>
+    startThread(import.meta.url, 'interpret-worker'),
+  );
   const serve = async (worker: Worker): Promise<void> => {
     while (next < jobs.length) {
       const i = next++;

@@ -147,12 +147,16 @@ What the base does itself between its layers stays: under \`x + gamma * fc(x)\` 
     explain:
       '`eval` compares predicted class names with the names of the sub-folders. A program compiled from a head without names has none to compare.',
   }),
-  ESP0921: entry<{ folder: string; unknown: readonly string[]; labels: readonly string[] }>({
-    title: 'Sub-folder is no class',
+  ESP0921: entry<{ folder: string; what: string; unknown: readonly string[]; labels: readonly string[] }>({
+    title: 'A label is no class',
     message: (a) =>
-      `${a.folder} has sub-folders that are no class of this program: ${a.unknown.slice(0, 5).join(', ')}`,
-    help: (a) => [`Its classes are: ${a.labels.slice(0, 20).join(', ')}${a.labels.length > 20 ? ', ...' : ''}.`],
-    explain: `\`eval\` takes the name of each sub-folder as the true class of its images. Characters that a folder's name cannot hold are written as \`_\`: the class \`T-shirt/top\` is the folder \`T-shirt_top\`.`,
+      `${a.folder} has ${a.what} that are no class of the model: ${a.unknown.slice(0, 5).join(', ')}${a.unknown.length > 5 ? `, ... (${a.unknown.length} in all)` : ''}`,
+    help: (a) => [
+      a.labels.every((label, i) => label === String(i))
+        ? `It has ${a.labels.length} classes: labels are 0 to ${a.labels.length - 1}.`
+        : `Its classes are: ${a.labels.slice(0, 20).join(', ')}${a.labels.length > 20 ? ', ...' : ''}.`,
+    ],
+    explain: `The name of each sub-folder, or each label of a list, is the true class of its images. Characters that a folder's name cannot hold are written as \`_\`: the class \`T-shirt/top\` is the folder \`T-shirt_top\`. Labels that are numbers throughout are numbers of classes, from 0.`,
   }),
   ESP0922: entry<{ problem: string; command: string | undefined }>({
     title: 'Wrong command line',
@@ -173,10 +177,10 @@ What the base does itself between its layers stays: under \`x + gamma * fc(x)\` 
     explain:
       'The file is larger than 64 MiB, so it is not read. It is probably a checkpoint that was given in the place of a spec.',
   }),
-  ESP0926: entry<{ folder: string; label: string; classes: readonly number[] }>({
+  ESP0926: entry<{ folder: string; label: string; classes: readonly number[]; what: string }>({
     title: 'Two classes of one name',
     message: (a) =>
-      `${a.folder}/${a.label} could be any of the classes ${a.classes.join(', ')}, which have the same name`,
+      `${a.what === 'sub-folders' ? `${a.folder}/${a.label}` : `the label ${a.label} of ${a.folder}`} could be any of the classes ${a.classes.join(', ')}, which have the same name`,
     help: () => ['Give the head class names that differ: `classify(base, pool: cls, classes: ["crane bird", ...])`.'],
     explain:
       '`eval` takes the name of each sub-folder as the true class of its images. Where two classes of the program have the same name (ImageNet has two cranes), a folder cannot say which one is meant, and the figures would be wrong.',

@@ -1,0 +1,122 @@
+/**
+ * Samples made in threads: each decodes, resizes and changes pictures, and hands over 8-bit pixels. Resizing as Pillow does is JavaScript, so that
+ * sharp's own threads, which decode, would leave most of the work to the thread that feeds the GPU.
+ */
+import { availableParallelism } from 'node:os';
+import type { Worker } from 'node:worker_threads';
+import type { Diagnostic } from '../../diagnostics/types.js';
+import { EspalierError } from '../../diagnostics/types.js';
+import { startThread } from '../../formats/node/thread.js';
+import { makeLoader, recipeOf } from '../loader.js';
+import { isRandom, type Recipe, type SampleKey, type Workshop } from '../sample.js';
+import type { Dataset, Loader, LoaderOptions, Pictures, Raster } from '../types.js';
+
+/** What a thread is asked: a sample of a file, or of pixels. */
+export interface ThreadJob {
+  readonly picture: string | Raster;
+  readonly key: SampleKey;
+}
+
+export type ThreadAnswer =
+  | { readonly sample: Raster }
+  | { readonly diagnostics: readonly Diagnostic[] }
+  | { readonly error: unknown };
+
+export interface ThreadOptions {
+  /**
+   * How many threads make samples; 0 makes them in this one. Default: as many as there are cores but one, four at most; 0 for pictures in memory that are
+   * neither resized nor changed at random.
+   */
+  readonly threads?: number;
+}
+
+/** A loader whose samples threads make; `close` ends them. @throws EspalierError as `makeLoader` */
+export function openLoader(dataset: Dataset, options: LoaderOptions & ThreadOptions): Loader {
+  const { threads = usefulThreads(dataset, options) } = options;
+  if (threads === 0 || dataset.pictures.input) return makeLoader(dataset, options);
+  const workshop = new ThreadWorkshop(dataset.pictures, recipeOf(options), threads);
+  return makeLoader(dataset, options, workshop);
+}
+
+function usefulThreads({ pictures }: Dataset, options: LoaderOptions): number {
+  const simple = !options.preprocess.some((s) => s.step === 'resize') && !isRandom(recipeOf(options));
+  if (!pictures.file && simple) return 0;
+  return Math.min(4, Math.max(1, availableParallelism() - 1));
+}
+
+interface Waiting {
+  readonly job: ThreadJob;
+  readonly resolve: (sample: Raster) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Threads start with the first sample; each has one job at a time. */
+class ThreadWorkshop implements Workshop {
+  private readonly pictures: Pictures;
+  private readonly recipe: Recipe;
+  private readonly most: number;
+  private readonly waiting: Waiting[] = [];
+  private readonly workers: Worker[] = [];
+  private readonly idle: Worker[] = [];
+  private readonly busy = new Map<Worker, Waiting>();
+  private closed = false;
+
+  constructor(pictures: Pictures, recipe: Recipe, most: number) {
+    this.pictures = pictures;
+    this.recipe = recipe;
+    this.most = most;
+  }
+
+  async sample({ place, key }: { readonly place: number; readonly key: SampleKey }): Promise<Raster> {
+    const picture = this.pictures.file ? this.pictures.file(place) : await this.pictures.read(place);
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ job: { picture, key }, resolve, reject });
+      this.next();
+    });
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    const ended = new Error('the loader was closed');
+    for (const { reject } of [...this.waiting.splice(0), ...this.busy.values()]) reject(ended);
+    this.busy.clear();
+    await Promise.all(this.workers.splice(0).map((worker) => worker.terminate()));
+  }
+
+  private next(): void {
+    if (this.closed || this.waiting.length === 0) return;
+    const worker = this.idle.pop() ?? this.start();
+    if (!worker) return;
+    const job = this.waiting.shift()!;
+    this.busy.set(worker, job);
+    // A thread without work does not keep the process from ending.
+    worker.ref();
+    worker.postMessage(job.job);
+  }
+
+  private start(): Worker | undefined {
+    if (this.workers.length >= this.most) return undefined;
+    const worker = startThread(import.meta.url, 'sample-worker', this.recipe);
+    this.workers.push(worker);
+    worker.on('message', (answer: ThreadAnswer) => this.settle(worker, answer));
+    worker.on('error', (error) => {
+      this.workers.splice(this.workers.indexOf(worker), 1);
+      const job = this.busy.get(worker);
+      this.busy.delete(worker);
+      job?.reject(error);
+      this.next();
+    });
+    return worker;
+  }
+
+  private settle(worker: Worker, answer: ThreadAnswer): void {
+    const job = this.busy.get(worker);
+    if (!job) return;
+    this.busy.delete(worker);
+    worker.unref();
+    this.idle.push(worker);
+    if ('sample' in answer) job.resolve(answer.sample);
+    else job.reject('error' in answer ? answer.error : new EspalierError(answer.diagnostics));
+    this.next();
+  }
+}

@@ -1,0 +1,139 @@
+/** From a picture to one sample: 8-bit pixels of the model's size, changed at random by the numbers of its key. */
+import { InputError } from '../../runtime/errors.js';
+import { planSteps } from '../../runtime/images/resample.js';
+import { diagnostic } from '../diagnostics/catalogue.js';
+import { EspalierError } from '../diagnostics/types.js';
+import { Draws } from './draws.js';
+import { randAugmented } from './images/rand-augment.js';
+import { randomPart, rounded } from './images/random-crop.js';
+import { planned, requireChannels, resized, withoutAlpha } from './images/resize.js';
+import { flipped, flippedVertically } from './images/warp.js';
+import type { Augment, LoaderOptions, Pictures, Raster } from './types.js';
+
+/** How samples are made: the same for all of a loader, and plain data, so that threads can be told. */
+export type Recipe = Pick<LoaderOptions, 'preprocess' | 'input'> & {
+  readonly augment: Pick<Augment, 'crop' | 'flip' | 'flipVertical' | 'randAugment'>;
+};
+
+export interface SampleKey {
+  readonly seed: number;
+  readonly epoch: number;
+  readonly item: number;
+  readonly repeat: number;
+}
+
+/** A sample to make, of the picture at a place. */
+export interface SampleJob {
+  readonly place: number;
+  readonly key: SampleKey;
+}
+
+/** Who makes samples: this thread, or others. */
+export interface Workshop {
+  /** @throws EspalierError if the picture cannot be read, or does not fit */
+  sample(job: SampleJob): Promise<Raster>;
+  close(): Promise<void>;
+}
+
+/** Whether two samples of one picture can differ. */
+export function isRandom({ augment: { crop, flip = 0, flipVertical = 0, randAugment } }: Recipe): boolean {
+  return crop !== undefined || flip > 0 || flipVertical > 0 || randAugment !== undefined;
+}
+
+const drawsOf = ({ seed, epoch, item, repeat }: SampleKey): Draws =>
+  new Draws({ seed, epoch, purpose: 'sample', of: item, repeat });
+
+/**
+ * The sample of a picture, in as many channels as the model takes.
+ * @throws InputError where its size or its colors are not what the model takes
+ */
+export function makeSample(raster: Raster, recipe: Recipe, key: SampleKey): Raster {
+  const { augment, input } = recipe;
+  const draws = drawsOf(key);
+  let image = augment.crop ? randomCrop(raster, recipe, augment.crop, draws) : fitted(raster, recipe);
+  requireChannels(image, input.channels);
+  if (input.channels === 3) image = colored(image);
+  // Both are drawn in any case, so that what comes after them does not depend on them.
+  const [mirror, turn] = [draws.chance(augment.flip ?? 0), draws.chance(augment.flipVertical ?? 0)];
+  if (mirror) image = flipped(image);
+  if (turn) image = flippedVertically(image);
+  return augment.randAugment ? randAugmented(image, augment.randAugment, surroundings(recipe), draws) : image;
+}
+
+/** As `makeSample`, of f32 planes [channels, height, width] that are the model's input: mirrored, where the key says so. */
+export function makeInput(values: Float32Array, { augment, input }: Recipe, key: SampleKey): Float32Array {
+  const draws = drawsOf(key);
+  const [mirror, turn] = [draws.chance(augment.flip ?? 0), draws.chance(augment.flipVertical ?? 0)];
+  if (!mirror && !turn) return values;
+  const { width, height } = input;
+  return values.map((_, i) => {
+    const [x, y] = [i % width, Math.floor(i / width) % height];
+    const from = (turn ? height - 1 - y : y) * width + (mirror ? width - 1 - x : x);
+    return values[i - (y * width + x) + from]!;
+  });
+}
+
+/** What inference makes of a picture. */
+function fitted(raster: Raster, { preprocess, input }: Recipe): Raster {
+  const image = planned(raster, planSteps(preprocess, raster.width, raster.height));
+  if (image.width !== input.width || image.height !== input.height) {
+    throw new InputError(
+      `preprocessing a ${raster.width}x${raster.height} image gives ${image.width}x${image.height}, the model takes ${input.width}x${input.height}`,
+      'end `preprocess` with a crop, or resize to both sides',
+    );
+  }
+  return image;
+}
+
+function randomCrop(
+  raster: Raster,
+  { preprocess, input }: Recipe,
+  { scale = [0.08, 1], ratio = [3 / 4, 4 / 3] }: NonNullable<Augment['crop']>,
+  draws: Draws,
+): Raster {
+  const from = randomPart(raster.width, raster.height, scale, ratio, draws);
+  const { width, height } = input;
+  const gray = preprocess.findIndex((s) => s.step === 'grayscale');
+  const resize = preprocess.findIndex((s) => s.step === 'resize');
+  const before = gray >= 0 && (resize < 0 || gray < resize);
+  const keep = { x: 0, y: 0, width, height };
+  const stage = { from, width, height, filter: filterOf({ preprocess }), gray: before, keep };
+  return withoutAlpha(resized(withoutAlpha(raster, before), stage), gray >= 0);
+}
+
+/** The filter of the first resize; bilinear where there is none. */
+function filterOf({ preprocess }: Pick<Recipe, 'preprocess'>) {
+  return preprocess.find((s) => s.step === 'resize')?.filter ?? 'bilinear';
+}
+
+function surroundings({ preprocess }: Recipe) {
+  const mean = preprocess.find((s) => s.step === 'normalize')?.mean ?? [0.5];
+  const fill = mean.map((m) => Math.min(255, Math.max(0, rounded(255 * m))));
+  return { fill, interpolation: filterOf({ preprocess }) === 'bicubic' ? 'bicubic' : 'bilinear' } as const;
+}
+
+/** In three channels. */
+function colored(raster: Raster): Raster {
+  if (raster.channels !== 1) return raster;
+  const data = new Uint8Array(raster.data.length * 3);
+  for (const [i, byte] of raster.data.entries()) data.fill(byte, 3 * i, 3 * i + 3);
+  return { ...raster, data, channels: 3 };
+}
+
+/** What does not fit is said of the picture that it is. */
+export async function saidOf<T>(id: string, work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    throw new EspalierError([diagnostic('ESP0708', { message: `${id}: ${error.message}`, help: error.help })]);
+  }
+}
+
+/** Samples made by this thread. */
+export function samplesHere(pictures: Pictures, recipe: Recipe): Workshop {
+  return {
+    sample: async ({ place, key }) => makeSample(await pictures.read(place), recipe, key),
+    close: async () => {},
+  };
+}

@@ -1,0 +1,139 @@
+/** Messages ESP10xx: data sets, their splits and labels, and how batches are made of them. */
+import { entry } from './define.js';
+
+const few = (list: readonly string[], most = 5): string =>
+  `${list.slice(0, most).join(', ')}${list.length > most ? `, ... (${list.length} in all)` : ''}`;
+
+const percent = (share: number): string => `${Number((100 * share).toFixed(2))}%`;
+
+export const DATA = {
+  ESP1001: entry<{ path: string; found: string }>({
+    title: 'Not data that Espalier reads',
+    message: (a) => `${a.path} is no data set that Espalier reads: ${a.found}`,
+    help: () => [
+      'Give a folder with a folder for each class, or with train, val and test folders of them; a .csv; a folder with metadata.csv, with IDX files, or with lists of files; or a .safetensors.',
+    ],
+    explain: `What data is is found by looking at it:
+
+    flowers/rose/1.jpg                     a folder for each class
+    flowers/train/rose/1.jpg               the same in train, val and test
+    flowers.csv, flowers/train.csv         lines of paths and labels, with a header
+    flowers/metadata.csv                   Hugging Face's imagefolder: file_name and a label
+    train-images-idx3-ubyte(.gz)           MNIST's files, with train-labels-idx1-ubyte beside
+    digits.safetensors                     tensors \`images\` and \`labels\`
+    cifar/train800.txt, test.txt           VTAB-1k: lines of \`path label\`
+    cub/train.json, val.json, test.json    FGVC: labels by path
+    pets/annotations/train_meta.list       lists of few-shot splits
+
+Where several fit, or the files are called otherwise, say which with \`format\` and name them.`,
+  }),
+
+  ESP1002: entry<{ name: string; label: string }>({
+    title: 'Only one class',
+    message: (a) => `all items of ${a.name} are of one class, ${a.label}: there is nothing to tell apart`,
+    help: () => ['Check that the folder is the one that holds the folders of the classes, or the column of labels.'],
+    explain: `A classifier learns to tell classes apart, so its data needs at least two of them. A path that leads one folder too deep or too high is the
+commonest cause:
+
+    data/train/cat/1.jpg      // \`data\` has the folder \`train\`; \`data/train\` has the classes`,
+  }),
+
+  ESP1003: entry<{ name: string; absent: readonly string[] }>({
+    title: 'A class without items',
+    severity: 'warning',
+    message: (a) =>
+      `${a.name} has nothing to train on of ${a.absent.length === 1 ? 'the class' : 'the classes'} ${few(a.absent)}`,
+    explain: `The head has classes, or other splits have labels, of which the training split has no item. The model will hardly ever predict them.`,
+  }),
+
+  ESP1005: entry<{ size: number; name: string; items: number }>({
+    title: 'A batch is larger than the data',
+    message: (a) => `a batch of ${a.size} is larger than ${a.name}, which has ${a.items} items`,
+    help: (a) => [`Give a batch of at most ${a.items}.`],
+    explain: `No batch could be full: with \`dropLast\` an epoch would have none, without it each step would see all of the data. Usually the path leads to
+a part of the data, or a limit on its items is too low.`,
+  }),
+
+  ESP1006: entry<{ file: string; problem: string }>({
+    title: 'Arrays that are no data set',
+    message: (a) => `${a.file}: ${a.problem}`,
+    explain: `Pictures in arrays are U8 or F32, [n, height, width] or [n, channels, height, width] with 1 or 3 channels; labels are whole numbers [n]; yes and no
+of each class, [n, classes] of U8 or BOOL; or numbers to be learnt, F32 [n] or [n, width]. There are as many of one as of the other.
+
+U8 is pixels, which are preprocessed as files are. F32 is what the model takes, as it is.`,
+  }),
+
+  ESP1007: entry<{
+    name: string;
+    size: number;
+    share: number;
+    items: readonly { readonly id: string; readonly why: string }[];
+  }>({
+    title: 'Too many items cannot be read',
+    message: (a) =>
+      `${a.items.length} of the ${a.size} items of ${a.name} cannot be read, more than the ${percent(a.share)} allowed:${a.items
+        .slice(0, 12)
+        .map(({ id, why }) => `\n    ${id}: ${why}`)
+        .join('')}${a.items.length > 12 ? `\n    ... and ${a.items.length - 12} more` : ''}`,
+    help: () => ['Put the files in order, or allow a larger share with `corrupt`.'],
+    explain: `A picture that cannot be read is named, and left out of its batch. A few do no harm; where it is many, something else is wrong (a download that broke
+off, a disk that is not there), and what is trained on is no longer the data that was meant.`,
+  }),
+
+  ESP1008: entry<{ file: string; problem: string }>({
+    title: 'A line of a list cannot be used',
+    message: (a) => `${a.file}: ${a.problem}`,
+    explain: `Each line names a picture and its label:
+
+    file,label              rose/1.jpg 0
+    rose/1.jpg,rose         rose/2.jpg 0
+    lily/7.jpg,lily         lily/7.jpg 1
+
+A line without a label is no item: it is refused, not passed over, since its label may be in a column that another line lacks.`,
+  }),
+
+  ESP1009: entry<{ option: string; value: string; allowed: string }>({
+    title: 'An option of the data is out of range',
+    message: (a) => `\`${a.option}\` of the data cannot be ${a.value}`,
+    help: (a) => [`It is ${a.allowed}.`],
+    explain: `How batches are made (their size, the seed, augmentation, how much is kept in memory) is said with options, each of which has a range.`,
+  }),
+
+  ESP1010: entry<{ what: string; name: string; kind: string }>({
+    title: 'Items have no single class',
+    message: (a) =>
+      `${a.what} takes items of one class each, and those of ${a.name} have ${a.kind === 'numbers' ? 'numbers' : 'several labels'}`,
+    help: () => ['Leave it out, or take the items in shuffled order.'],
+    explain: `Balanced sampling takes of each class as many items as of any other. An item with several labels is of several classes, and one with numbers of none.`,
+  }),
+
+  ESP1011: entry<{ name: string; why: string }>({
+    title: 'The data cannot be divided so',
+    message: (a) => `${a.name} cannot be divided: ${a.why}`,
+    explain: `A validation split takes a share of the items of each class out of the training split, at random by the seed; a limit keeps some of each class. Of a class
+with a single item none can be spared.`,
+  }),
+
+  ESP1012: entry<{ name: string; id: string; splits: readonly string[] }>({
+    title: 'A picture in two splits',
+    message: (a) => `${a.name}: ${a.id} is in ${a.splits.join(' and in ')}`,
+    help: () => ['Take it out of one of them.'],
+    explain: `Figures on pictures that were trained on say nothing about others. Of VTAB-1k, \`train800val200.txt\` holds what \`val200.txt\` does: trained on all
+1000, there is no validation split.`,
+  }),
+
+  ESP1013: entry<{ file: string; column: string; columns: readonly string[] }>({
+    title: 'A column is missing',
+    message: (a) => `${a.file} has no column ${a.column}`,
+    help: (a) => [`Its columns are: ${few(a.columns, 20)}.`],
+    explain: `The first line of a .csv names its columns. Unless told, the paths are in \`file_name\`, \`file\`, \`path\`, \`image\` or \`filename\`, and the labels
+in \`label\`, \`labels\` or \`class\`; \`split\`, where there is one, says train, val or test.`,
+  }),
+
+  ESP1014: entry<{ name: string; others: readonly string[] }>({
+    title: 'Nothing to train on',
+    message: (a) =>
+      `${a.name} has no items to train on${a.others.length > 0 ? `, only a split ${a.others.join(' and ')}` : ''}`,
+    explain: `The training split is empty: no file of a list, no picture in the folders of classes, or no line of \`split\` = train.`,
+  }),
+};
