@@ -78,6 +78,27 @@ adapter alore(
   forward(x) { base(x + scale * (x @ A.T + if bias { c } else { 0 })) }
 }
 
+// RepAdapter (arXiv 2302.08106): x + scale * (B (A x + a) + c) before the layer; B is grouped: each part of the hidden values gives one part of
+// the channels. Its published code puts it before qkv and fc1:
+//   adapt attn.qkv, mlp.fc1 with repadapter()
+adapter repadapter(hidden: int = 8, groups: int = 2, scale: float = 1) on base: Linear(in -> out) {
+  require(groups >= 1, "groups must be at least 1")
+  require(hidden >= 1 and hidden % groups == 0, "groups must divide hidden")
+  require(in % groups == 0, "groups must divide the layer's input size")
+  k = hidden / groups
+  A = param [hidden, in] xavier_uniform
+  a = param [hidden] zeros
+  B = param [groups, in / groups, k] zeros
+  c = param [in] zeros
+  forward(x) {
+    up = concat(
+      g < groups: (x @ A[g * k..(g + 1) * k].T + a[g * k..(g + 1) * k]) @ B[g].T,
+      axis: -1
+    )
+    base(x + scale * (up + c))
+  }
+}
+
 // SSF (arXiv 2210.08823): scale and shift of what a layer gives.
 adapter ssf() on base: Layer(in -> out) {
   gamma = param [out] normal(0.02, mean: 1)

@@ -80,6 +80,7 @@ describe('an adapter inside of the model’s own steps', () => {
       'karst(factor: 2, rank: 1)',
       'dora(rank: 2)',
       'alore(experts: 2, rank: 1)',
+      'repadapter(hidden: 2)',
       'ssf()',
       'twice()',
     ])
@@ -181,6 +182,7 @@ it('random steps around layers with adapters keep their places (property)', () =
     'karst(factor: 2, rank: 1)',
     'dora(rank: 1)',
     'alore(experts: 2, rank: 1)',
+    'repadapter(hidden: 2)',
     'ssf()',
   );
   fc.assert(

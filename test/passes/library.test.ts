@@ -85,6 +85,9 @@ const adapter = fc.oneof(
   fc
     .record({ experts: fc.constantFrom(1, 2, 4), rank: fc.integer({ min: 1, max: 2 }), bias: fc.boolean() })
     .map((o) => `alore(experts: ${o.experts}, rank: ${o.rank}, scale: 0.5, bias: ${o.bias})`),
+  fc
+    .record({ groups: fc.constantFrom(1, 2, 4), each: fc.integer({ min: 1, max: 2 }) })
+    .map((o) => `repadapter(hidden: ${o.groups * o.each}, groups: ${o.groups}, scale: 0.5)`),
   fc.constant('dora(rank: 2)'),
 );
 

@@ -6,12 +6,11 @@ Writes test/fixtures/train/gradients.safetensors. For case i of `cases` (metadat
 cotangent `i/dy` of y, the gradient `i/dx` of sum(y * dy) by x, and for each parameter, under the name that Espalier's library gives it,
 `i/value/NAME` and `i/gradient/NAME`. From numbers that f32 holds, worked out in f64, stored as F32.
 
-Each adapter is its formula, dense, in plain PyTorch; `stop_gradient` is `detach`. LoRA, rsLoRA, DoRA, and KARST with one kernel, which is LoKr, are
-compared with the library `peft`'s own layers, values and gradients, before anything is written.
+Each adapter is its formula (adapters.py). LoRA, rsLoRA, DoRA, and KARST with one kernel, which is LoKr, are compared with the library `peft`'s own
+layers, values and gradients, before anything is written.
 """
 
 import json
-import math
 
 import peft
 import torch
@@ -19,126 +18,18 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import nn
 
+from adapters import (
+    Linear, Params, adaptformer, alore, attend, dora, fact_tt, karst, lora, own_of, prefix, relative_bias, repadapter, scoped, ssf, vpt,
+)
 from data import ROOT
 from vit import factorize
 
-Params = dict[str, torch.Tensor]
 tensors: Params = {}
 cases: list[dict] = []
 
 
 def rand(*shape: int, around: float = 0.0) -> torch.Tensor:
     return (torch.randn(*shape) * 0.5 + around).float().double()
-
-
-# The adapters: a layer `base(x, weight=None)` of weight [out, in] becomes a function of x. `own` are their parameters.
-
-def lora(base, own, alpha, rslora=False):
-    rank = len(own["A"])
-    scale = alpha / (math.sqrt(rank) if rslora else rank)
-    return lambda x: base(x) + scale * (x @ own["A"].T @ own["B"].T)
-
-
-def dora(base, own, alpha):
-    v = base.weight + alpha / len(own["A"]) * own["B"] @ own["A"]
-    return lambda x: base(x, (own["m"] / v.norm(dim=1).detach())[:, None] * v)
-
-
-def karst(base, own):
-    kernels, parts, rank, _ = own["A"].shape
-    delta = torch.cat([sum(torch.kron(own["C"][k], own["A"][k, p].T @ own["B"][k].T) for k in range(kernels)) for p in range(parts)]) / rank
-
-    def forward(x):
-        z = (1 + own["u"]) * x + own["w"] if "u" in own else x
-        y = base(z, base.weight + delta)
-        return (1 + own["s"]) * y + own["t"] if "s" in own else y
-
-    return forward
-
-
-def karst_params(width, out, parts=1, kernels=2, factor=8, rank=8, rescale="channel", before=False):
-    o1, o2 = factorize(out // parts, factor)
-    i1, i2 = factorize(width, factor)
-    own = {"C": rand(kernels, o1, i1), "A": rand(kernels, parts, rank, o2), "B": rand(kernels, i2, rank)}
-    if rescale != "none":
-        n = out if rescale == "channel" else 1
-        own |= {"s": rand(n), "t": rand(n)}
-    return own | ({"u": rand(1), "w": rand(1)} if before else {})
-
-
-def alore(base, own, scale=1.0):
-    mix = sum(torch.kron(s, u @ v) for s, u, v in zip(own["S"], own["U"], own["V"]))
-    return lambda x: base(x + scale * (x @ mix.T + own.get("c", 0)))
-
-
-def alore_params(width, experts=4, rank=4, bias=False):
-    n = width // experts
-    own = {"S": rand(experts, experts, experts), "U": rand(experts, n, rank), "V": rand(experts, rank, n)}
-    return own | ({"c": rand(width)} if bias else {})
-
-
-def ssf(base, own, axis=-1):
-    shape = (-1, 1, 1) if axis == 1 else (-1,)
-    return lambda x: own["gamma"].view(shape) * base(x) + own["beta"].view(shape)
-
-
-def fact_tt(base, own, shared, scale=1.0):
-    return lambda x: base(x) + scale * (x @ shared["U"].T @ own["core"].T @ shared["V"].T)
-
-
-def adaptformer(base, own, scale=0.1):
-    return lambda x: base(x) + scale * F.linear(
-        torch.relu(F.linear(x, own["down.weight"], own["down.bias"])), own["up.weight"], own["up.bias"])
-
-
-def vpt(base, own):
-    return lambda x: base(torch.cat([x, own["P"].expand(len(x), -1, -1)], 1))[:, : x.shape[1]]
-
-
-def prefix(base, own):
-    def forward(q, k, v, bias):
-        if bias is not None:
-            bias = F.pad(bias, (own["K"].shape[2], 0))
-        return base(q, torch.cat([own["K"].expand(len(k), -1, -1, -1), k], 2), torch.cat([own["V"].expand(len(v), -1, -1, -1), v], 2), bias)
-
-    return forward
-
-
-def relative_bias(base, own):
-    """T [2 g - 1, 2 g - 1, h] by the vertical and the horizontal distance; C [3, h, 1, 1]: from the class token, to it, to itself."""
-    def forward(q, k, v, bias):
-        first = 1 if "C" in own else 0
-        grid = math.isqrt(q.shape[2] - first)
-        place = torch.arange(grid * grid)
-        rows, columns = place // grid, place % grid
-        near = own["T"][rows[:, None] - rows + grid - 1, columns[:, None] - columns + grid - 1].permute(2, 0, 1)
-        if first:
-            heads = len(near)
-            to_self, from_it, to_it = (own["C"][i].view(heads, 1, 1) for i in (2, 0, 1))
-            top = torch.cat([to_self, from_it.expand(-1, 1, grid * grid)], 2)
-            near = torch.cat([top, torch.cat([to_it.expand(-1, grid * grid, 1), near], 2)], 1)
-        return base(q, k, v, near if bias is None else bias + near)
-
-    return forward
-
-
-# What they are put on.
-
-class Linear:
-    """A linear layer of given tensors, with another weight if one is given; or a range of its rows."""
-
-    def __init__(self, weight, bias):
-        self.weight, self.bias = weight, bias
-
-    def __call__(self, x, weight=None):
-        return F.linear(x, self.weight if weight is None else weight, self.bias)
-
-    def rows(self, start, end):
-        return Linear(self.weight[start:end], self.bias[start:end])
-
-
-def attend(q, k, v, bias):
-    return F.scaled_dot_product_attention(q, k, v, bias)
 
 
 def attention(params, heads, on_qkv=lambda layer: layer, on_attend=lambda f: f):
@@ -169,12 +60,24 @@ def add(name: str, backbone: str, adapt: str, x: torch.Tensor, params: Params, f
         tensors[f"{i}/{key}"] = t.detach().float().contiguous()
 
 
-def own_of(params: Params, scope: str) -> Params:
-    return {k[len(scope) + 1 :]: p for k, p in params.items() if k.startswith(f"{scope}.")}
+def karst_params(width, out, parts=1, kernels=2, factor=8, rank=8, rescale="channel", before=False):
+    o1, o2 = factorize(out // parts, factor)
+    i1, i2 = factorize(width, factor)
+    own = {"C": rand(kernels, o1, i1), "A": rand(kernels, parts, rank, o2), "B": rand(kernels, i2, rank)}
+    if rescale != "none":
+        n = out if rescale == "channel" else 1
+        own |= {"s": rand(n), "t": rand(n)}
+    return own | ({"u": rand(1), "w": rand(1)} if before else {})
 
 
-def scoped(scope: str, own: Params) -> Params:
-    return {f"{scope}.{k}": p for k, p in own.items()}
+def alore_params(width, experts=4, rank=4, bias=False):
+    n = width // experts
+    own = {"S": rand(experts, experts, experts), "U": rand(experts, n, rank), "V": rand(experts, rank, n)}
+    return own | ({"c": rand(width)} if bias else {})
+
+
+def repadapter_params(width, hidden=8, groups=2):
+    return {"A": rand(hidden, width), "a": rand(hidden), "B": rand(groups, width // groups, hidden // groups), "c": rand(width)}
 
 
 def on_linear(adapter: str, width: int, out: int, own: Params, make) -> None:
@@ -236,6 +139,9 @@ def linear_cases() -> None:
     on_linear("alore()", 16, 12, alore_params(16), alore)
     on_linear("alore(experts: 2, rank: 3, scale: 0.5, bias: true)", 12, 8, alore_params(12, 2, 3, True), lambda b, o: alore(b, o, 0.5))
     on_qkv("alore()", alore_params(8), alore)
+    on_linear("repadapter()", 12, 8, repadapter_params(12), repadapter)
+    on_linear("repadapter(hidden: 6, groups: 3, scale: 0.5)", 12, 10, repadapter_params(12, 6, 3), lambda b, o: repadapter(b, o, 0.5))
+    on_qkv("repadapter(hidden: 4)", repadapter_params(8, 4), repadapter)
     on_linear("ssf()", 12, 8, {"gamma": rand(8, around=1), "beta": rand(8)}, ssf)
     on_qkv("ssf()", {"gamma": rand(24, around=1), "beta": rand(24)}, ssf)
 

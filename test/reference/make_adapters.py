@@ -121,6 +121,21 @@ def alore() -> None:
                lambda x: fc(x + scale * (x @ mix.T + (own["c"] if bias else 0))))
 
 
+def repadapter() -> None:
+    fc, declaration, _ = layer(bias=pick.random() < 0.7)
+    groups = pick.choice([n for n in (1, 2, 3) if fc.in_features % n == 0])
+    hidden, scale = groups * pick.randint(1, 3), pick.choice([0.1, 0.5, 1])
+    own = {"A": rand(hidden, fc.in_features), "a": rand(hidden), "B": rand(groups, fc.in_features // groups, hidden // groups), "c": rand(fc.in_features)}
+    # The published code's second half: a grouped convolution over one place.
+    up = nn.Conv1d(hidden, fc.in_features, 1, groups=groups).double()
+    with torch.no_grad():
+        up.weight.copy_(own["B"].reshape(up.weight.shape))
+        up.bias.copy_(own["c"])
+    options = f"hidden: {hidden}, groups: {groups}, scale: {scale}"
+    add_linear(f"repadapter {options}", fc, declaration, f"repadapter({options})", own,
+               lambda x: fc(x + scale * up((x @ own["A"].T + own["a"]).transpose(1, 2)).transpose(1, 2)))
+
+
 def ssf() -> None:
     fc, declaration, _ = layer(bias=pick.random() < 0.7)
     own = {"gamma": rand(fc.out_features, around=1), "beta": rand(fc.out_features)}
@@ -203,7 +218,7 @@ def vpt() -> None:
 
 def main() -> None:
     torch.manual_seed(11)
-    for make, n in ((lora, 15), (karst, 15), (alore, 10), (ssf, 3), (ssf_elsewhere, 1), (fact, 5), (adaptformer, 3), (vpt, 3)):
+    for make, n in ((lora, 15), (karst, 15), (alore, 10), (ssf, 3), (ssf_elsewhere, 1), (fact, 5), (adaptformer, 3), (vpt, 3), (repadapter, 8)):
         for _ in range(n):
             make()
     out = ROOT / "test" / "fixtures" / "adapters.safetensors"

@@ -12,17 +12,18 @@ export interface Case {
   readonly merges: boolean;
 }
 
-/** A file of references whose tensors of case i are named `i/...`: their short names. */
+/** A file of references: its tensors that are named `prefix/...`, by what follows; all of them by their own names for ''. */
 export async function fixture(name: string): Promise<{
   readonly metadata: Readonly<Record<string, string>>;
-  readonly tensorsOf: (i: number) => Promise<Map<string, Tensor>>;
+  readonly tensorsOf: (prefix: string) => Promise<Map<string, Tensor>>;
 }> {
   const file = fileURLToPath(new URL(`../fixtures/${name}.safetensors`, import.meta.url));
   const store = await openSafetensors(await openFile(file));
-  const tensorsOf = async (i: number): Promise<Map<string, Tensor>> => {
+  const tensorsOf = async (prefix: string): Promise<Map<string, Tensor>> => {
+    const start = prefix === '' ? '' : `${prefix}/`;
     const found = new Map<string, Tensor>();
     for (const [key, entry] of store.tensors) {
-      if (key.startsWith(`${i}/`)) found.set(key.slice(`${i}/`.length), await entry.read());
+      if (key.startsWith(start)) found.set(key.slice(start.length), await entry.read());
     }
     return found;
   };
@@ -34,7 +35,7 @@ export const cases = JSON.parse(metadata.cases!) as Case[];
 
 /** The tensors of case i: its `x`, its `y`, and the parameters. */
 export async function tensorsOf(i: number): Promise<{ x: Tensor; y: Tensor; params: ReadonlyMap<string, Tensor> }> {
-  const params = await all(i);
+  const params = await all(`${i}`);
   const [x, y] = [params.get('x')!, params.get('y')!];
   params.delete('x');
   params.delete('y');

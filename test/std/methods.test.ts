@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { Tensor } from '../../src/ir/types.js';
-import { count, good, run } from '../dsl/semantics/helper.js';
+import { codes, count, good, run } from '../dsl/semantics/helper.js';
 import { fromNested, maxDifference } from '../tensors.js';
 
 type Case = Record<string, number & number[] & number[][]>;
@@ -141,9 +141,19 @@ describe('formulas', () => {
     expectClose(run(lora('rank: 4, alpha: 8, rslora: true'), { x }, params).get('base'), plus(4));
   });
 
+  it.each(['hidden: 3', 'hidden: 0', 'groups: 0', 'hidden: 9, groups: 3'])('RepAdapter refuses %s', (options) => {
+    expect(codes(layer(8, '12', `adapt base.fc with repadapter(${options})`))).toEqual(['ESP0223']);
+  });
+
   it('a new adapter changes nothing before it is trained', () => {
     const before = run(good(layer(8, '12', '')), { x }, plain).get('base')!;
-    for (const a of ['lora(rank: 2)', 'karst(factor: 3, rank: 2)', 'alore(experts: 2, rank: 2)', 'fact_tt(rank: 2)']) {
+    for (const a of [
+      'lora(rank: 2)',
+      'karst(factor: 3, rank: 2)',
+      'alore(experts: 2, rank: 2)',
+      'repadapter()',
+      'fact_tt(rank: 2)',
+    ]) {
       const e = good(layer(8, '12', `adapt base.fc with ${a}`));
       expectClose(
         run(e, { x }, plain).get('base'),
@@ -195,6 +205,7 @@ describe('parameter counts for ViT-B/16', () => {
     ['KARST N=1 r=8', 'adapt attn.*, mlp.* with karst(kernels: 1, rescale: none)', 150_528],
     ['ALoRE n=4 r=4', 'adapt attn.qkv, mlp.fc1 with alore()', 148_992],
     ['ALoRE n=8 r=4', 'adapt attn.qkv, mlp.fc1 with alore(experts: 8)', 159_744],
+    ['RepAdapter h=8', 'adapt attn.qkv, mlp.fc1 with repadapter()', 239_808],
     ['LoRA q,v r=8', 'adapt attn.qkv.q, attn.qkv.v with lora(rank: 8)', 294_912],
     ['LoRA on all layers, r=8', 'adapt attn.*, mlp.* with lora(rank: 8)', 1_179_648],
     ['DoRA q,v r=8', 'adapt attn.qkv.{q, v} with dora(rank: 8)', 313_344],

@@ -28,7 +28,17 @@ function run(module: Module, x: Tensor, params: ReadonlyMap<string, Tensor>): Te
 describe('adapters of the library, against PyTorch and peft', () => {
   it('covers every adapter of the library', () => {
     const used = new Set(cases.map((c) => /with (\w+)/.exec(c.adapt)![1]));
-    expect([...used].sort()).toEqual(['adaptformer', 'alore', 'dora', 'fact_tt', 'karst', 'lora', 'ssf', 'vpt']);
+    expect([...used].sort()).toEqual([
+      'adaptformer',
+      'alore',
+      'dora',
+      'fact_tt',
+      'karst',
+      'lora',
+      'repadapter',
+      'ssf',
+      'vpt',
+    ]);
   });
 
   it.each(cases.map((c, i) => [i, c.name, c] as const))('%i: %s', async (i, _, of) => {
