@@ -70,8 +70,10 @@ function withoutGrafts(statements: readonly ModelStmt[]): ModelStmt[] {
   });
 }
 
+/** Without what is grafted, and without what trains it. */
 function plainFile(file: SourceFile): SourceFile {
-  return { ...file, decls: file.decls.map((d) => (d.kind === 'model' ? { ...d, body: withoutGrafts(d.body) } : d)) };
+  const decls = file.decls.filter((d) => d.kind !== 'train');
+  return { ...file, decls: decls.map((d) => (d.kind === 'model' ? { ...d, body: withoutGrafts(d.body) } : d)) };
 }
 
 function pickModel(file: SourceFile, wanted: string | undefined, diagnostics: Diagnostic[]): ModelDecl | undefined {

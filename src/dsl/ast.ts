@@ -34,6 +34,7 @@ export type Expr =
   | IfExpr
   | RepeatExpr
   | ParamExpr
+  | StateExpr
   | ListExpr
   | RecordExpr
   | BlockExpr;
@@ -141,6 +142,11 @@ export interface ParamExpr extends NodeBase {
   readonly shared: boolean;
   readonly frozen: boolean;
   readonly shape: readonly Expr[];
+  readonly init: Expr;
+}
+/** `state zeros`: what an optimiser keeps for each weight, of the weight's shape, and how it starts. */
+export interface StateExpr extends NodeBase {
+  readonly kind: 'state';
   readonly init: Expr;
 }
 export interface ListExpr extends NodeBase {
@@ -265,6 +271,13 @@ export interface FunctionDecl extends NodeBase {
   readonly name: Ident;
   readonly params: readonly OptionParam[];
   readonly value: Expr;
+}
+/** `optimizer sgd(lr: float, momentum: float = 0) { v = state zeros  forward(weight, gradient, rate, count) { ... } }` */
+export interface OptimizerDecl extends NodeBase {
+  readonly kind: 'optimizer';
+  readonly name: Ident;
+  readonly params: readonly OptionParam[];
+  readonly body: readonly Stmt[];
 }
 /** `variant vit_base_patch16 = vit(patch: 16) { preprocess = ...  names timm { ... }  config huggingface { ... } }` */
 export interface VariantDecl extends NodeBase {
@@ -415,6 +428,7 @@ export type Decl =
   | AdapterDecl
   | CriterionDecl
   | FunctionDecl
+  | OptimizerDecl
   | VariantDecl
   | ModelDecl
   | SettingsDecl;

@@ -22,7 +22,7 @@ import { stepsOf } from './semantics/models/config.js';
 import { planModel } from './semantics/models/model.js';
 import { modelOptions, theModel } from './semantics/models/options.js';
 import type { Binding, ModelPlan } from './semantics/models/plan.js';
-import { deploySettings, trainSettings } from './semantics/models/settings.js';
+import { deploySettings } from './semantics/models/settings.js';
 import { sourcesOf } from './semantics/models/sources.js';
 import { isPicture, preprocessOf } from './semantics/models/variants.js';
 import { Library } from './semantics/names/library.js';
@@ -31,6 +31,7 @@ import { Exhausted, Report, Stop } from './semantics/report.js';
 import { pruneJobs } from './semantics/sites/masks/prune.js';
 import { appliedAdapter, siteNode } from './semantics/sites/tree.js';
 import { below } from './semantics/sites/walk.js';
+import { type Outputs, trainSettings } from './semantics/train/train.js';
 
 /**
  * Works out the model of a file.
@@ -82,13 +83,15 @@ function elaborateModel(engine: Engine, file: SourceFile, decl: ModelDecl): Elab
   const prune = pruneJobs(engine, plan.prunings);
   const settings = settingsOf(file, decl.name.name);
   const deploy = deploySettings(engine, settings.deploy, scope);
-  const train = trainSettings(engine, settings.train, scope);
   const last = plan.bindings.at(-1);
   if (!last) {
     if (report.failed || plan.broken.size > 0 || decl.body.some((s) => s.kind === 'error')) return undefined;
     return report.stop('ESP0241', { name: decl.name.name }, { primary: { span: decl.name.span, text: 'this model' } });
   }
-  const infer = report.attempt(() => traceModel(engine, plan));
+  const outputs = report.attempt(() => traceModel(engine, plan));
+  const infer = outputs?.infer;
+  const fresh = () => makeEngine(new Report(file.path), engine.library, engine.meanings, options);
+  const train = trainSettings({ engine, fresh, scope, outputs, params: engine.params.slots.values() }, settings.train);
   if (infer && !report.failed) checkReached(engine, plan);
   // Names maps of a model that could not be made would only echo that.
   const sources = plan.bindings.every((b) => b.sound) ? report.attempt(() => sourcesOf(engine, plan)) : undefined;
@@ -97,14 +100,6 @@ function elaborateModel(engine: Engine, file: SourceFile, decl: ModelDecl): Elab
   const preprocess = infer && backbone ? preprocessing(engine, backbone, infer) : undefined;
   if (!infer || !sources || report.failed) return undefined;
   const labels = labelsOf(plan);
-  if (settings.train) {
-    const { model } = settings.train;
-    report.add(
-      'ESP0255',
-      { model: model.name },
-      { primary: { span: model.span, text: 'settings that nothing reads' } },
-    );
-  }
   return {
     name: decl.name.name,
     module: moduleOf(engine, plan, infer),
@@ -133,7 +128,7 @@ function settingsOf(file: SourceFile, model: string): { deploy?: SettingsDecl; t
 // ---- Tracing -------------------------------------------------------------------------------------------------------
 
 /** `infer`: every binding that no other one takes is a result, for any batch. */
-function traceModel(engine: Engine, plan: ModelPlan): Func {
+function traceModel(engine: Engine, plan: ModelPlan): Outputs {
   if (plan.bindings.some((b) => !b.sound)) throw new Stop();
   const taken = new Set(plan.bindings.flatMap((b) => [...modulesOf(b)]));
   const ends = plan.bindings.filter((b) => !taken.has(b.site));
@@ -173,7 +168,8 @@ function traceModel(engine: Engine, plan: ModelPlan): Func {
     }
     return { name, value: engine.tensor(out, b.span) };
   });
-  return { name: 'infer', inputs: [...inputs.values()], results, updates: [] };
+  const infer: Func = { name: 'infer', inputs: [...inputs.values()], results, updates: [] };
+  return { infer, bindings: ends.map((b) => b.name) };
 }
 
 /** Modules that a binding was given as options: it calls them. */

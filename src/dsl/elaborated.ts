@@ -4,7 +4,8 @@
 import type { PreprocessStep } from '../../runtime/program/program.js';
 import type { Checked } from '../diagnostics/types.js';
 import type { PruneJob } from '../ir/prune.js';
-import type { Module, TensorType, TextSpan } from '../ir/types.js';
+import type { Group } from '../ir/optimizer.js';
+import type { Func, Module, TensorType, TextSpan } from '../ir/types.js';
 import type { Span } from './ast.js';
 
 export type { PruneJob, PruneTarget } from '../ir/prune.js';
@@ -96,9 +97,55 @@ export interface DeploySettings {
   readonly prepare: 'cpu' | 'gpu' | 'load';
 }
 
-/** `train` is checked now and executed later: values as plain data. */
+/** A setting that is a call of a form: `images("./flowers")`, with the options that are given, as plain data. */
+export interface FormSetting {
+  readonly form: string;
+  readonly options: Readonly<Record<string, number | string | boolean | readonly number[]>>;
+  readonly span: Span;
+}
+
+/** Weights that one optimiser moves, by one rate. */
+export interface TrainGroup extends Group {
+  /** The optimizer's name. */
+  readonly name: string;
+  /** Its learning rate, of which the schedule makes that of each step. */
+  readonly lr: number;
+}
+
+/** Where in a run a step is. */
+export interface StepPlace {
+  /** From 0. */
+  readonly epoch: number;
+  /** From 0, over all epochs. */
+  readonly step: number;
+  /** Of the whole run. */
+  readonly steps: number;
+}
+
+/** What a `train` block says. */
 export interface TrainSettings {
-  readonly values: Readonly<Record<string, unknown>>;
+  /** Its arguments are the model's and `target`; it gives `loss`, an f32 scalar, and all that the model gives. */
+  readonly loss: Func;
+  readonly groups: readonly TrainGroup[];
+  /** The learning rate at a step of a group whose own is `lr`. @throws EspalierError where the schedule goes wrong there */
+  readonly rate: (lr: number, at: StepPlace) => number;
+  readonly epochs: number;
+  readonly batch: number;
+  readonly seed: number;
+  /** Parts that a batch is computed in, one after another, to save memory. */
+  readonly accumulate: number;
+  readonly clip?: number;
+  readonly ema?: number;
+  readonly adapters: 'merged' | 'factored' | 'auto';
+  readonly checkpoint: 'none' | 'blocks' | 'auto';
+  /** Epochs without a better validation after which a run stops. */
+  readonly patience?: number;
+  /** How many of the last checkpoints are kept. */
+  readonly keep: number;
+  /** The share of the training data that is taken for validation where the data have no such part. */
+  readonly validation: number;
+  readonly data?: FormSetting;
+  readonly augment: readonly FormSetting[];
   readonly span: Span;
 }
 

@@ -48,7 +48,8 @@ class Printer extends StatementPrinter {
           ? `use ${spellString(node.path.file)}`
           : `use ${['std', ...node.path.std].join('.')}`;
       case 'module':
-      case 'backbone': {
+      case 'backbone':
+      case 'optimizer': {
         const from = node.name.span.end;
         const head = cat(node.kind, ' ', node.name.name, this.optionParams(node.params, from, false));
         const end = node.params.at(-1)?.span.end ?? from;
@@ -69,7 +70,7 @@ class Printer extends StatementPrinter {
           'function ',
           node.name.name,
           this.optionParams(node.params, node.name.span.end, false),
-          ' = ',
+          node.value.kind === 'block' ? ' ' : ' = ',
           this.expr(node.value),
         );
       case 'variant':

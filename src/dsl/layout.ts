@@ -271,6 +271,8 @@ class Arranger {
         return next === T.Word && sameLine && (mayStart || !afterOperand);
       case 'param':
         return next === T.LSquare && sameLine && (mayStart || !afterOperand);
+      case 'state':
+        return this.mode === 'optimizer' && (next === T.Word || next === T.Num) && sameLine && before === T.Eq;
       case 'shared':
       case 'frozen': {
         const after = next === T.Word ? this.sig[i + 1]!.image : '';

@@ -348,6 +348,204 @@ criterion magnitude(weight) = abs(weight)
 criterion wanda(weight: [out, in], input) = abs(weight) * norm(input, axis: 0)
 criterion taylor(weight, gradient) = abs(weight * gradient)
 `,
+  training: `// What training is made of: optimisers, schedules of the learning rate, losses.
+
+// ---- Optimisers. \`forward\` says what a weight becomes by one step, and what its states do: what their names are bound to when it ends.
+// rate: the learning rate now. count: 1 at the first step.
+
+// AdamW (arXiv 1711.05101), as PyTorch computes it: the decay does not go through the moments.
+optimizer adamw(
+  lr: float = 1e-3,
+  betas: [float] = [0.9, 0.999],
+  eps: float = 1e-8,
+  weight_decay: float = 1e-2
+) {
+  require(size(betas) == 2, "betas are two numbers")
+  m = state zeros
+  v = state zeros
+  forward(weight, gradient, rate, count) {
+    m = betas[0] * m + (1 - betas[0]) * gradient
+    v = betas[1] * v + (1 - betas[1]) * (gradient * gradient)
+    size = sqrt(v) / sqrt(1 - pow(betas[1], count)) + eps
+    (1 - rate * weight_decay) * weight - rate / (1 - pow(betas[0], count)) * (m / size)
+  }
+}
+
+// Adam (arXiv 1412.6980), as PyTorch computes it: the decay is a part of the gradient.
+optimizer adam(
+  lr: float = 1e-3,
+  betas: [float] = [0.9, 0.999],
+  eps: float = 1e-8,
+  weight_decay: float = 0
+) {
+  require(size(betas) == 2, "betas are two numbers")
+  m = state zeros
+  v = state zeros
+  forward(weight, gradient, rate, count) {
+    g = gradient + weight_decay * weight
+    m = betas[0] * m + (1 - betas[0]) * g
+    v = betas[1] * v + (1 - betas[1]) * (g * g)
+    size = sqrt(v) / sqrt(1 - pow(betas[1], count)) + eps
+    weight - rate / (1 - pow(betas[0], count)) * (m / size)
+  }
+}
+
+// Gradient descent with momentum, as PyTorch computes it: the first step has no dampening.
+optimizer sgd(
+  lr: float,
+  momentum: float = 0,
+  dampening: float = 0,
+  weight_decay: float = 0,
+  nesterov: bool = false
+) {
+  require(
+    not nesterov or (momentum > 0 and dampening == 0),
+    "nesterov needs a momentum, and no dampening"
+  )
+  if momentum > 0 { v = state zeros }
+  forward(weight, gradient, rate, count) {
+    g = gradient + weight_decay * weight
+    v = if momentum > 0 { momentum * v + where(count == 1, 1, 1 - dampening) * g } else { g }
+    weight - rate * (if nesterov { g + momentum * v } else { v })
+  }
+}
+
+// Lion (arXiv 2302.06675): the sign of a momentum.
+optimizer lion(lr: float = 1e-4, betas: [float] = [0.9, 0.99], weight_decay: float = 0) {
+  require(size(betas) == 2, "betas are two numbers")
+  m = state zeros
+  forward(weight, gradient, rate, count) {
+    u = sign(betas[0] * m + (1 - betas[0]) * gradient)
+    m = betas[1] * m + (1 - betas[1]) * gradient
+    (1 - rate * weight_decay) * weight - rate * u
+  }
+}
+
+// ---- Schedules: the learning rate at a step. lr (of the optimiser), epoch and step (from 0), and steps (in all) are known and not given.
+
+// As timm's schedulers: the rate is that of the epoch. \`first\` epochs warm up from warmup_lr; they count as any other, or, with prefix, come before.
+function warmed(lr: float, epoch: int, first: int, warmup_lr: float, after: float) = if epoch < first {
+  warmup_lr + epoch * (lr - warmup_lr) / first
+} else {
+  after
+}
+
+function constant(
+  lr: float,
+  epoch: int,
+  epochs: int,
+  warmup: int = 0,
+  warmup_lr: float = lr / 100
+) = warmed(lr, epoch, warmup, warmup_lr, lr)
+
+// Cosine with warm-up (arXiv 1608.03983), down to lr_min at the end.
+function cosine(
+  lr: float,
+  epoch: int,
+  epochs: int,
+  warmup: int = 0,
+  warmup_lr: float = lr / 100,
+  lr_min: float = 0,
+  prefix: bool = false
+) {
+  t = if prefix { epoch - warmup } else { epoch }
+  share = minimum(t / epochs, 1)
+  down = lr_min + (lr - lr_min) * (1 + cos(3.141592653589793 * share)) / 2
+  warmed(lr, epoch, warmup, warmup_lr, down)
+}
+
+// The rate times gamma, every so many epochs.
+function step(
+  lr: float,
+  epoch: int,
+  epochs: int,
+  gamma: float,
+  every: int = 1,
+  warmup: int = 0,
+  warmup_lr: float = lr / 100,
+  prefix: bool = false
+) {
+  t = if prefix { epoch - warmup } else { epoch }
+  warmed(lr, epoch, warmup, warmup_lr, lr * pow(gamma, floor(t / every)))
+}
+
+// One cycle (arXiv 1708.07120), as PyTorch's OneCycleLR computes it, step by step: up to lr, and down to next to nothing.
+function one_cycle(
+  lr: float,
+  step: int,
+  steps: int,
+  epochs: int,
+  up: float = 0.3,
+  start: float = 25,
+  end: float = 1e4,
+  anneal: cos | linear = cos
+) {
+  top = up * steps - 1
+  first = step <= top
+  share = if first { step / top } else { (step - top) / (steps - 1 - top) }
+  from = if first { lr / start } else { lr }
+  to = if first { lr } else { lr / start / end }
+  if anneal == cos {
+    to + (from - to) * (1 + cos(3.141592653589793 * share)) / 2
+  } else {
+    from + (to - from) * share
+  }
+}
+
+// ---- Losses: one number for a batch. \`prediction\` is what the model gives (its first result, unless another is named), \`target\`, of its shape,
+// what the data say: for classes, 1 for the right one and 0 for the others, or shares that add up to 1.
+
+function log_softmax(x: tensor) {
+  y = x - stop_gradient(max(x, axis: -1, keep: true))
+  y - log(sum(exp(y), axis: -1, keep: true))
+}
+
+// As PyTorch. Of classes with weights the mean is by weight (\`weighted\`), as it is there for labels; for shares of classes it is \`plain\` there.
+function cross_entropy(
+  prediction: tensor,
+  target: tensor,
+  smoothing: float = 0,
+  weights: [float] | none = none,
+  over: weighted | plain = weighted
+) {
+  classes = size(prediction, axis: -1)
+  terms = ((1 - smoothing) * target + smoothing / classes) * log_softmax(prediction)
+  if weights == none {
+    -mean(sum(terms, axis: -1))
+  } else {
+    require(size(weights) == classes, "weights are as many as there are classes")
+    w = table(i < classes: weights[i])
+    if over == weighted { -sum(w * terms) / sum(w * target) } else { -mean(sum(w * terms, axis: -1)) }
+  }
+}
+
+// Several labels at once: each class is there or not. As PyTorch's binary_cross_entropy_with_logits. present: how much more one that is there counts.
+function binary_cross_entropy(
+  prediction: tensor,
+  target: tensor,
+  present: [float] | none = none
+) {
+  tail = log(1 + exp(-abs(prediction)))
+  if present == none {
+    mean(maximum(prediction, 0) - prediction * target + tail)
+  } else {
+    w = table(i < size(prediction, axis: -1): present[i])
+    mean((1 - target) * prediction + (1 + (w - 1) * target) * (tail + maximum(-prediction, 0)))
+  }
+}
+
+function mse(prediction: tensor, target: tensor) = mean(
+  (prediction - target) * (prediction - target)
+)
+
+function l1(prediction: tensor, target: tensor) = mean(abs(prediction - target))
+
+// A square near 0 and a line beyond delta.
+function huber(prediction: tensor, target: tensor, delta: float = 1) {
+  d = abs(prediction - target)
+  mean(where(d <= delta, 0.5 * d * d, delta * (d - delta / 2)))
+}
+`,
   vit: `// Vision transformers (ViT), as timm and Hugging Face build them: pre-norm blocks, a class token, learned positions.
 
 module Attention(dim: int, heads: int, bias: bool = true) {

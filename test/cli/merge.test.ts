@@ -86,11 +86,14 @@ describe('what a command ignores or changes, it says', () => {
     ['compile', ['-o', join(folder, 'ignored-program'), '--no-golden']],
     ['merge', ['-o', join(folder, 'ignored-merged')]],
   ])('%s: a `train` block', async (command, options) => {
-    writeFileSync(path, `${vitSpec('vit-shards', body).text}\ntrain Tiny {\n  batch = 32\n}\n`);
+    writeFileSync(
+      path,
+      `${vitSpec('vit-shards', body).text}\ntrain Tiny {\n  optimizer = adamw()\n  schedule = cosine(epochs: 2)\n}\n`,
+    );
     const { code, err } = await cli(command, path, ...options);
     expect(code).toBe(0);
-    expect(err).toContain('warning[ESP0255]: `train Tiny` is checked and not used');
-    expect(err.match(/ESP0255/g)).toHaveLength(1);
+    // What training is to do is checked, and changes nothing of what is done here.
+    expect(err).not.toMatch(/`train|ESP02/);
   });
 
   test('merge: the zeros that it wrote, as text and as JSON', async () => {

@@ -12,6 +12,9 @@ import { parse } from '../../src/dsl/parse.js';
 import { read } from '../../src/dsl/semantics/models/options.js';
 import { STD } from '../../src/dsl/std.generated.js';
 import { LEXER } from '../../src/dsl/tokens.js';
+import { input } from '../../src/ir/graph.js';
+import type { Optimizer } from '../../src/ir/optimizer.js';
+import type { Func } from '../../src/ir/types.js';
 import { printModule } from '../../src/ir/text/print.js';
 
 const RUNS = Number(process.env.FUZZ_RUNS ?? 80);
@@ -70,7 +73,11 @@ deploy M {
 }
 train M {
   optimizer = adamw(lr: 1e-3, betas: [0.9, 0.999])
+  groups = [group("base.many", lr: 2e-3)]
+  schedule = cosine(epochs: 5, warmup: 2)
   loss = cross_entropy(smoothing: 10%)
+  data = images("here")
+  augment = [flip(50%)]
   batch = 4
 }
 `;
@@ -170,10 +177,29 @@ test('any one token written twice is an error, or printed twice', () => {
 });
 
 /** All that a spec means, without the places it was written at. */
-function meaning({ module, ...rest }: Elaborated): string {
-  const places = new Set(['span', 'origin']);
-  const plain = JSON.stringify(rest, (key, value) => (places.has(key) || key === 'score' ? undefined : value));
-  return `${printModule(module)}${plain}`;
+function meaning({ module, train, ...rest }: Elaborated): string {
+  const { loss, groups = [], rate, ...settings } = train ?? {};
+  const left = new Set(['span', 'origin', 'score']);
+  const plain = JSON.stringify([rest, settings, groups], (key, value) => (left.has(key) ? undefined : value));
+  const more = loss ? [loss, ...groups.map(({ optimizer }, i) => stepOf(optimizer, `step${i}`))] : [];
+  const funcs = new Map([...module.funcs, ...more.map((f) => [f.name, f] as const)]);
+  const rates = groups.map(({ lr }) => [0, 1, 2, 3, 4].map((epoch) => rate!(lr, { epoch, step: epoch, steps: 5 })));
+  return `${printModule({ ...module, funcs })}${plain}${rates}`;
+}
+
+/** One step of an optimizer for a weight of two rows. */
+function stepOf(optimizer: Optimizer, name: string): Func {
+  const of = (named: string, shape: readonly number[]) => input(named, { dtype: 'f32', shape });
+  const [weight, gradient, rate, count] = [
+    of('weight', [2, 3]),
+    of('gradient', [2, 3]),
+    of('rate', []),
+    of('count', []),
+  ];
+  const states = new Map([...optimizer.states.keys()].map((state) => [state, of(state, [2, 3])]));
+  const after = optimizer.step({ weight: weight!, gradient: gradient!, rate: rate!, count: count!, states });
+  const results = [['weight', after.weight] as const, ...after.states].map(([n, value]) => ({ name: n, value }));
+  return { name, inputs: [weight!, gradient!, rate!, count!, ...states.values()], results, updates: [] };
 }
 
 /** Slips that could leave the meaning as it is (another choice of an option, a sign before a 0) are not among these, nor is there a place for them. */

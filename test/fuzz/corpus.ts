@@ -58,7 +58,9 @@ const SMALL = [
 }
 train M {
   optimizer = adamw(lr: 1e-3, weight_decay: 0.05)
-  epochs = 5
+  schedule = cosine(epochs: 5, warmup: 1)
+  augment = [flip(50%), mixup(0.2)]
+  groups = [group("head", lr: 1e-2)]
 }
 `,
   ),

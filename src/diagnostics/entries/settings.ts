@@ -1,11 +1,12 @@
-/** Messages ESP025x: the settings in \`train\` and \`deploy\`, and preprocessing. */
+/** Messages ESP025x and ESP026x: the settings in \`train\` and \`deploy\`, preprocessing, and optimizers. */
 import { entry } from './define.js';
 
 export const SETTINGS_MESSAGES = {
   ESP0250: entry<{ block: string; name: string }>({
     title: 'Unknown setting',
     message: (a) => `\`${a.block}\` has no setting \`${a.name}\``,
-    explain: `\`deploy\` has adapters, weights, batch and limits. \`train\` has data, loss, optimizer, schedule, batch, seed, clip and drop_path.
+    explain: `\`deploy\` has adapters, weights, batch and limits. \`train\` has data, augment, loss, optimizer, groups,
+schedule, batch, seed, accumulate, clip, ema, patience, keep, validation, adapters and checkpoint.
 
     deploy Flowers { bacth = 8 }`,
   }),
@@ -21,7 +22,7 @@ export const SETTINGS_MESSAGES = {
     message: (a) => `\`${a.setting}\` knows no \`${a.name}\``,
     explain: `A setting takes one of a few forms, and this is none of them.
 
-    optimizer = adamv(lr: 1e-3)          // adamw, sgd`,
+    augment = flop(50%)                  // crop, flip, flip_vertical, ...`,
   }),
   ESP0253: entry<{ block: string; model: string }>({
     title: 'Settings given twice',
@@ -32,22 +33,6 @@ export const SETTINGS_MESSAGES = {
     title: 'Setting given twice',
     message: (a) => `\`${a.setting}\` is set twice`,
     explain: `A block gives one setting two values. Keep one of them.`,
-  }),
-  ESP0255: entry<{ model: string }>({
-    title: 'A `train` block does nothing yet',
-    severity: 'warning',
-    message: (a) => `\`train ${a.model}\` is checked and not used: this version of Espalier does not train`,
-    help: () => [
-      'Train the adapters elsewhere, and name the file with `from`: adapt ... with lora(rank: 8) from "./trained.safetensors".',
-    ],
-    explain: `What a \`train\` block says is read and checked, so that a spec can hold it, and then nothing reads it: \`compile\`, \`merge\` and
-\`inspect\` do the same with the block as without it.
-
-    train Flowers {
-      optimizer = adamw(lr: 1e-3)
-    }
-
-Adapters without a file keep the values that they start with, which for most methods change nothing.`,
   }),
   ESP0256: entry<{ text: string }>({
     title: 'Not an index',
@@ -86,5 +71,77 @@ what the configuration says otherwise (another activation, another epsilon) is n
 
 A \`processor\` does the same for preprocessing: \`match\`, names that it calculates with, \`"resample" = 2\` for a field that the file leaves out, and
 \`set "size" = ...\` for one that means something else than it says.`,
+  }),
+  ESP0260: entry<{ optimizer: string }>({
+    title: 'An optimizer without a rate',
+    message: (a) => `the optimizer \`${a.optimizer}\` has no option \`lr\``,
+    help: () => [
+      'Declare `lr: float`: the schedule makes the rate of each step of it, and `forward` asks for that as `rate`.',
+    ],
+    explain: `Every optimizer has a learning rate, as an option called \`lr\`.
+
+    optimizer plain(lr: float) {
+      forward(weight, gradient, rate) { weight - rate * gradient }
+    }`,
+  }),
+  ESP0261: entry<{ name: string; optimizer: string }>({
+    title: 'Nothing that an optimizer is given',
+    message: (a) => `\`${a.optimizer}\` asks for \`${a.name}\`, which no step has`,
+    explain: `The \`forward\` of an optimizer asks by name for what it needs: \`weight\`, \`gradient\` (of the weight's shape), \`rate\` (the learning rate
+now) and \`count\` (1 at the first step). What it keeps from step to step are its states: \`m = state zeros\`.`,
+  }),
+  ESP0262: entry<{ what: string; expected: string; found: string }>({
+    title: 'An optimizer that changes a shape',
+    message: (a) => `${a.what} is ${a.found}, and the weight is ${a.expected}`,
+    explain: `What a weight and the states of an optimizer become has the weight's shape, for weights of any shape.`,
+  }),
+  ESP0263: entry<{ settings: readonly string[]; model: string }>({
+    title: 'Settings that training needs',
+    message: (a) => `\`train\` does not say ${a.settings.map((s) => `\`${s}\``).join(' and ')}`,
+    help: () => [
+      'For example: optimizer = adamw(lr: 1e-3), schedule = cosine(epochs: 20, warmup: 2), loss = cross_entropy(); these are in the standard library (`use std`).',
+    ],
+    explain: `A \`train\` block needs an optimizer, with its learning rate, and a schedule, with the number of epochs. The loss is \`cross_entropy\` where none is
+given. All three are declarations of the library, or your own.
+
+    train Flowers {
+      optimizer = adamw(lr: 1e-3, weight_decay: 1e-4)
+      schedule = cosine(epochs: 100, warmup: 10)
+    }`,
+  }),
+  ESP0264: entry({
+    title: 'Nothing to train',
+    message: () => 'nothing of this model is trained',
+    help: () => [
+      'Put an adapter on it (`adapt base.blocks[*].attn.qkv with lora(rank: 8)`), or train a part of it (`tune head`).',
+    ],
+    explain: `All parameters of a model are frozen but those of its adapters and those that \`tune\` names. A \`train\` block on a model that has none
+of these has nothing to do.`,
+  }),
+  ESP0265: entry<{ pattern: string; some: readonly string[] }>({
+    title: 'A group of nothing',
+    message: (a) => `no trained parameter is called \`${a.pattern}\``,
+    help: (a) => [`There are ${a.some.map((name) => `\`${name}\``).join(', ')} and others.`],
+    explain: `A group gives some of the trained parameters another learning rate or other options. It names them by a path as specs write it, in which
+\`*\` stands for anything; all that is below a path belongs to it. Frozen parameters are in no group.
+
+    groups = [group("head", lr: 1e-2), group("*.bias", weight_decay: 0)]`,
+  }),
+  ESP0266: entry<{ state: string; optimizer: string }>({
+    title: 'A state that never changes',
+    message: (a) => `\`${a.optimizer}\` keeps \`${a.state}\` and never changes it`,
+    help: () => [
+      'Bind its name in `forward` itself, outside of the braces of an `if`: `v = if momentum > 0 { ... } else { ... }`.',
+    ],
+    explain: `What a state's name is bound to when \`forward\` ends is what the state becomes. Names that are bound in the braces of an expression are
+gone after them.
+
+    optimizer momentum(lr: float, share: float = 0.9) {
+      v = state zeros
+      forward(weight, gradient, rate) {
+        v = share * v + gradient
+        weight - rate * v
+      }
+    }`,
   }),
 };

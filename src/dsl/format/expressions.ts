@@ -88,6 +88,8 @@ export abstract class ExpressionPrinter {
         const shape = this.listOf(node.shape, node.span.start, node.init.span.start);
         return cat(words, shape, ' ', this.expr(node.init, POSTFIX));
       }
+      case 'state':
+        return cat('state ', this.expr(node.init, POSTFIX));
       case 'list':
         return this.listOf(node.items, node.span.start, node.span.end);
       case 'record': {
@@ -259,6 +261,7 @@ function isOpenEnded(node: Expr): boolean {
     node.kind === 'ratio' ||
     node.kind === 'if' ||
     node.kind === 'repeat' ||
-    node.kind === 'param'
+    node.kind === 'param' ||
+    node.kind === 'state'
   );
 }

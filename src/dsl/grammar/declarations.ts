@@ -1,6 +1,6 @@
 /** The grammar of declarations and files; the parser itself. */
 import type { IToken } from 'chevrotain';
-import type { Decl, SettingsDecl, SitePattern } from '../ast.js';
+import type { Decl, Expr, SettingsDecl, SitePattern } from '../ast.js';
 import * as T from '../tokens.js';
 import type { Rule } from './base.js';
 import { VariantParser } from './variants.js';
@@ -52,6 +52,7 @@ export class Grammar extends VariantParser {
       { ALT: () => this.SUBRULE(this.adapter) },
       { ALT: () => this.SUBRULE(this.criterion) },
       { ALT: () => this.SUBRULE(this.function) },
+      { ALT: () => this.SUBRULE(this.optimizer) },
       { ALT: () => this.SUBRULE(this.variant) },
       { ALT: () => this.SUBRULE(this.model) },
       { ALT: () => this.SUBRULE(this.settings) },
@@ -160,15 +161,33 @@ export class Grammar extends VariantParser {
     );
   });
 
-  /** `function window(size: int, most: int) = min([size, most])` */
+  /** `function window(size: int, most: int) = min([size, most])`, or a block, whose last expression is the value. */
   protected readonly function: Rule<Decl> = this.RULE('function', () => {
     const first = this.CONSUME(D.function);
     const name = this.CONSUME(T.Word);
     const params = this.SUBRULE(this.optionParams);
-    this.CONSUME(T.Eq);
-    const value = this.SUBRULE(this.expression);
+    const value = this.OR<Expr>([
+      {
+        ALT: () => {
+          this.CONSUME(T.Eq);
+          return this.SUBRULE(this.expression);
+        },
+      },
+      { ALT: () => this.SUBRULE(this.block) },
+    ]);
     return this.ACTION(
       (): Decl => ({ kind: 'function', name: this.ident(name), params, value, span: this.since(first) }),
+    );
+  });
+
+  /** `optimizer sgd(lr: float) { forward(weight, gradient, rate, count) { weight - rate * gradient } }` */
+  protected readonly optimizer: Rule<Decl> = this.RULE('optimizer', () => {
+    const first = this.CONSUME(D.optimizer);
+    const name = this.CONSUME(T.Word);
+    const params = this.SUBRULE(this.optionParams);
+    const body = this.SUBRULE(this.body);
+    return this.ACTION(
+      (): Decl => ({ kind: 'optimizer', name: this.ident(name), params, body, span: this.since(first) }),
     );
   });
 

@@ -1,6 +1,6 @@
 /** The grammar of expressions. */
 import type { IToken, TokenType } from 'chevrotain';
-import type { BlockExpr, Expr, Generator, IfExpr, NumberLit, ParamExpr, Span } from '../ast.js';
+import type { BlockExpr, Expr, Generator, IfExpr, NumberLit, ParamExpr, Span, StateExpr } from '../ast.js';
 import * as T from '../tokens.js';
 import type { Rule } from './base.js';
 import { BracketParser } from './brackets.js';
@@ -9,7 +9,7 @@ import { fold, type Piece } from './operators.js';
 
 type Postfix = (object: Expr, span: Span) => Expr;
 const { if: IF, else: ELSE, true: TRUE, false: FALSE, none: NONE } = T.RESERVED;
-const { param: PARAM, shared: SHARED, frozen: FROZEN, repeat: REPEAT } = T.POSITIONAL;
+const { param: PARAM, shared: SHARED, frozen: FROZEN, repeat: REPEAT, state: STATE } = T.POSITIONAL;
 
 export abstract class ExpressionParser extends BracketParser {
   /** `{ statements }`; defined with the statements. */
@@ -137,6 +137,7 @@ export abstract class ExpressionParser extends BracketParser {
         },
       },
       { ALT: () => this.SUBRULE(this.param) },
+      { ALT: () => this.SUBRULE(this.state) },
     ]);
   });
 
@@ -252,5 +253,14 @@ export abstract class ExpressionParser extends BracketParser {
       const [shared, frozen] = [said.has(SHARED), said.has(FROZEN)];
       return { kind: 'param', shared, frozen, shape, init, span: this.since(first) };
     });
+  });
+
+  /** `state zeros` */
+  protected readonly state: Rule<StateExpr> = this.RULE('state', () => {
+    const first = this.CONSUME(STATE);
+    this.enter();
+    const init = this.SUBRULE(this.postfix);
+    this.leave();
+    return this.ACTION((): StateExpr => ({ kind: 'state', init, span: this.since(first) }));
   });
 }

@@ -39,7 +39,7 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
   variantPart: ['names', 'config', 'processor', 'preprocess'],
   nameEntry: ['prefix', 'ignore', 'optional'],
   configEntry: ['match', 'labels', 'several', 'set'],
-  statement: ['forward', 'site', 'for', 'if', 'else', 'param', 'shared', 'frozen', 'repeat'],
+  statement: ['forward', 'site', 'for', 'if', 'else', 'param', 'shared', 'frozen', 'state', 'repeat'],
 };
 /** Keywords of other languages. */
 const FOREIGN: Readonly<Record<string, string>> = {

@@ -258,10 +258,9 @@ const cases: readonly (readonly [name: string, codes: readonly string[], text: s
   ['unknown-setting', ['ESP0250', 'ESP0251'], `${std('')}deploy M {\n  bacth = 8\n  weights = f8\n}\n`],
   [
     'unknown-optimizer',
-    ['ESP0252', 'ESP0203', 'ESP0251'],
-    `${std('')}train M {\n  optimizer = adamv(lr: 1e-3)\n  schedule = cosine(epochs: 100, warmpu: 10)\n  batch = 0\n}\n`,
+    ['ESP0251', 'ESP0203', 'ESP0202'],
+    `${std('  head = classify(base, classes: 3)\n  tune head')}train M {\n  optimizer = adamv(lr: 1e-3)\n  schedule = cosine(epochs: 100, warmpu: 10)\n  batch = 0\n}\n`,
   ],
-  ['train-not-used', ['ESP0255'], `${std('')}train M {\n  optimizer = adamw(lr: 1e-3)\n  batch = 32\n}\n`],
   ['settings-of-no-model', ['ESP0238'], `${std('')}deploy N {\n  batch = 8\n}\n`],
   [
     'settings-twice',

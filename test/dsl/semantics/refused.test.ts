@@ -22,7 +22,11 @@ const twice = (layer: string, shape: string, below: string) =>
 const prune = (options: string) => std(`  prune base.blocks[*].mlp.fc1 with magnitude(${options})`);
 const conv = (options: string) => mod(`  c = Conv2d(4 -> 4, kernel: 3, ${options})`, 'c(x)', 'k, 4, 8, 8');
 const deploy = (line: string) => `${std('')}deploy M {\n  ${line}\n}\n`;
-const train = (line: string) => `${std('')}train M {\n  ${line}\n}\n`;
+const BOTH = 'optimizer = adamw(lr: 1e-3)\n  schedule = constant(epochs: 2)';
+const train = (line: string, before = '') =>
+  `${std('  head = classify(base, classes: 3)\n  tune head', before)}train M {\n  ${line}\n}\n`;
+const optimizer = (body: string, options = 'lr: float = 1') =>
+  train('optimizer = own()\n  schedule = constant(epochs: 2)', `optimizer own(${options}) {\n  ${body}\n}\n`);
 const variant = (body: string, from = 'vit(dim: 8, depth: 1, heads: 1, image: 16)') =>
   `use std\nvariant v = ${from} {\n  ${body}\n}\nmodel M {\n  base = v() from "./x"\n}\n`;
 
@@ -339,11 +343,66 @@ const GROUPS: Readonly<Record<string, readonly Row[]>> = {
     ['ESP0250', /bach/, deploy('«bach» = 4')],
     ['ESP0254', /weights/, deploy('weights = f16\n  «weights = f32»')],
     ['ESP0253', /deploy/, `${deploy('batch = 1')}deploy M {\n  weights = f16\n}\n`],
-    ['ESP0251', /optimizer/, train('optimizer = «3»')],
-    ['ESP0251', /lr/, train('optimizer = adamw(lr: «"fast"»)')],
-    ['ESP0252', /sgdd/, train('optimizer = «sgdd»(lr: 1e-3)')],
-    ['ESP0203', /lrr/, train('optimizer = adamw(«lrr: 1e-3»)')],
-    ['ESP0208', /lr/, train('optimizer = adamw(lr: 1e-3, «lr: 1e-4»)')],
+    ['ESP0202', /optimizer.*3/, train('optimizer = «3»\n  schedule = constant(epochs: 2)')],
+    ['ESP0205', /lr/, train('optimizer = adamw(lr: «"fast"»)\n  schedule = constant(epochs: 2)')],
+    ['ESP0251', /lr.*larger than 0/, train('optimizer = adamw(«lr: 0»)\n  schedule = constant(epochs: 2)')],
+    ['ESP0251', /lr.*larger than 0/, train(`${BOTH}\n  groups = [group("head", «lr: -1»)]`)],
+    ['ESP0202', /sgdd/, train('optimizer = «sgdd»(lr: 1e-3)\n  schedule = constant(epochs: 2)')],
+    ['ESP0203', /lrr/, train('optimizer = adamw(«lrr»: 1e-3)\n  schedule = constant(epochs: 2)')],
+    ['ESP0208', /lr/, train('optimizer = adamw(lr: 1e-3, «lr»: 1e-4)\n  schedule = constant(epochs: 2)')],
+    ['ESP0263', /schedule/, train('optimizer = adamw(lr: 1e-3)').replace('train M', 'train «M»')],
+    ['ESP0263', /optimizer/, train('schedule = constant(epochs: 2)').replace('train M', 'train «M»')],
+    ['ESP0264', /nothing/, `${std('')}train M {\n  optimizer = «adamw()»\n  schedule = constant(epochs: 2)\n}\n`],
+    ['ESP0265', /base/, train(`${BOTH}\n  groups = [group(«"base.*"», lr: 1)]`)],
+    ['ESP0265', /heads/, train(`${BOTH}\n  groups = [group(«"heads"», lr: 1)]`)],
+    ['ESP0251', /groups/, train(`${BOTH}\n  groups = [«group(3)»]`)],
+    ['ESP0251', /groups/, train(`${BOTH}\n  groups = «2»`)],
+    ['ESP0251', /schedule.*function/, train('optimizer = adamw()\n  schedule = «4»')],
+    ['ESP0251', /schedule.*function/, train('optimizer = adamw()\n  schedule = «cosin(epochs: 4)»')],
+    ['ESP0251', /epochs/, train('optimizer = adamw()\n  schedule = «cosine(warmup: 4)»')],
+    ['ESP0251', /epochs.*at least 1/, train('optimizer = adamw()\n  schedule = cosine(epochs: «0»)')],
+    [
+      'ESP0251',
+      /rate.*at least 0|schedule.*at least 0/,
+      train('optimizer = adamw()\n  schedule = «own(epochs: 2)»', 'function own(lr: float, epochs: int) = -lr\n'),
+    ],
+    ['ESP0251', /loss.*one number/, train(`${BOTH}\n  loss = «prediction - target»`)],
+    ['ESP0251', /loss.*one number/, train(`${BOTH}\n  loss = «mean(head - target, axis: 1)»`)],
+    ['ESP0251', /loss.*target/, train(`${BOTH}\n  loss = «mean(head)»`)],
+    ['ESP0205', /loss|tensor/, train(`${BOTH}\n  loss = «"none"»`)],
+    ['ESP0252', /folder/, train(`${BOTH}\n  data = «folder»("x")`)],
+    ['ESP0251', /path of images/, train(`${BOTH}\n  data = images(«3»)`)],
+    ['ESP0252', /flop/, train(`${BOTH}\n  augment = [«flop»(50%)]`)],
+    ['ESP0251', /probability of flip/, train(`${BOTH}\n  augment = flip(«150%»)`)],
+    ['ESP0203', /often/, train(`${BOTH}\n  augment = flip(«often: 1»)`)],
+    ['ESP0251', /checkpoint/, train(`${BOTH}\n  checkpoint = «all»`)],
+    ['ESP0251', /validation/, train(`${BOTH}\n  validation = «1»`)],
+    ['ESP0251', /ema/, train(`${BOTH}\n  ema = «1»`)],
+    ['ESP0251', /clip/, train(`${BOTH}\n  clip = «0»`)],
+    ['ESP0250', /epochs/, train(`${BOTH}\n  «epochs» = 4`)],
+  ],
+  optimizers: [
+    [
+      'ESP0260',
+      /lr/,
+      optimizer('forward(weight, gradient) { weight - gradient }', '').replace('optimizer own', 'optimizer «own»'),
+    ],
+    ['ESP0221', /own/, optimizer('x = 1').replace('optimizer own', 'optimizer «own»')],
+    ['ESP0261', /momentum/, optimizer('forward(weight, «momentum») { weight }')],
+    ['ESP0262', /weight becomes/, optimizer('forward(weight, gradient) { «sum(gradient)» }')],
+    [
+      'ESP0262',
+      /`m` becomes/,
+      optimizer('m = state zeros\n  forward(weight, gradient) {\n    «m = norm(gradient)»\n    weight\n  }'),
+    ],
+    ['ESP0266', /`m`/, optimizer('m = state zeros\n  «forward(weight, gradient) { weight - m }»')],
+    ['ESP0205', /start of a state/, optimizer('m = state «eye»\n  forward(weight) {\n    m = weight\n    weight\n  }')],
+    [
+      'ESP0220',
+      /state/,
+      optimizer('n = if true {\n    q = «state zeros»\n    q\n  } else { 1 }\n  forward(weight) { weight }'),
+    ],
+    ['ESP0201', /nothing/, optimizer('forward(weight) { weight - «nothing» }')],
   ],
   variants: [
     ['ESP0205', /the variant `v`/, variant('', '«3»')],

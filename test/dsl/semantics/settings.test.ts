@@ -18,22 +18,39 @@ describe('settings', () => {
       prepare: 'load',
     });
   });
-  it('of train, as plain data', () => {
+  it('of train', () => {
     const more = `train M {
-  data      = images("flowers/", split: [80%, 10%, 10%])
+  data = images("flowers/")
+  augment = [crop(scale: [0.5, 1]), flip(50%)]
   optimizer = adamw(lr: 1e-3, weight_decay: 1e-4)
-  schedule  = cosine(epochs: 100, warmup: 10)
-  loss      = cross_entropy
-  batch     = 32
-  seed      = 42
+  groups = [group("head", lr: 1e-2), group("*.bias", weight_decay: 0)]
+  schedule = cosine(epochs: 100, warmup: 10)
+  loss = cross_entropy(smoothing: 10%)
+  batch = 16
+  seed = 42
 }`;
-    expect(tiny('', {}, more).train!.values).toEqual({
-      data: { form: 'images', path: 'flowers/', split: [0.8, 0.1, 0.1] },
-      optimizer: { form: 'adamw', lr: 1e-3, weight_decay: 1e-4 },
-      schedule: { form: 'cosine', epochs: 100, warmup: 10 },
-      loss: { form: 'cross_entropy' },
-      batch: 32,
+    const body = '  head = classify(base, classes: 4)\n  tune head';
+    const train = tiny(body, {}, more).train!;
+    const { data, augment, batch, seed, epochs, accumulate, keep, groups } = train;
+    const plain = ({ form, options }: { form: string; options: object }) => ({ form, ...options });
+    expect(plain(data!)).toEqual({ form: 'images', path: 'flowers/' });
+    expect(augment.map(plain)).toEqual([
+      { form: 'crop', scale: [0.5, 1] },
+      { form: 'flip', probability: 0.5 },
+    ]);
+    expect({ batch, seed, epochs, accumulate, keep }).toEqual({
+      batch: 16,
       seed: 42,
+      epochs: 100,
+      accumulate: 1,
+      keep: 2,
     });
+    // The last group that a name fits has it.
+    expect(groups.map(({ name, lr, params }) => ({ name, lr, params }))).toEqual([
+      { name: 'adamw', lr: 1e-2, params: ['head.fc.weight'] },
+      { name: 'adamw', lr: 1e-3, params: ['head.fc.bias'] },
+    ]);
+    expect(train.rate(1e-3, { epoch: 5, step: 0, steps: 1 })).toBeCloseTo(1e-5 + 0.5 * (1e-3 - 1e-5));
+    expect(train.loss.inputs.map((v) => v.op === 'input' && v.attrs.name)).toEqual(['pixels', 'target']);
   });
 });

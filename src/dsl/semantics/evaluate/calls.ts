@@ -63,8 +63,17 @@ function callDeclared(engine: Engine, decl: Named, expr: CallExpr, scope: Scope,
 /** Calls of functions inside of one another; also what protects the call stack. */
 const MOST_CALLS = 50;
 
-/** What a function gives: its arguments are all that it sees, so it can neither make parameters nor be told apart from its value. */
-function callFunction(engine: Engine, decl: FunctionDecl, expr: CallExpr, scope: Scope): Val {
+/**
+ * What a function gives: its arguments are all that it sees, so it can neither make parameters nor be told apart from its value.
+ * @param preset values of parameters that the call need not give
+ */
+export function callFunction(
+  engine: Engine,
+  decl: FunctionDecl,
+  expr: CallExpr,
+  scope: Scope,
+  preset: ReadonlyMap<string, Val> = new Map(),
+): Val {
   noGenerators(engine.report, expr);
   const name = decl.name.name;
   const open = engine.calling;
@@ -76,7 +85,7 @@ function callFunction(engine: Engine, decl: FunctionDecl, expr: CallExpr, scope:
     engine.report.stop('ESP0310', about, { primary: { span: expr.span, text: 'this call' } });
   }
   const inner = new Scope();
-  const args = fillOptions(engine, { of: name, params: decl.params, args: expr.args, scope, span: expr.span });
+  const args = fillOptions(engine, { of: name, params: decl.params, args: expr.args, scope, span: expr.span, preset });
   for (const [param, v] of args) inner.set(param, v);
   open.push(decl);
   try {

@@ -52,6 +52,12 @@ export function evaluate(engine: Engine, expr: Expr, scope: Scope, spot?: Spot):
       return repeat(engine, expr, scope, spot);
     case 'param':
       return parameter(engine, expr, scope, spot);
+    case 'state':
+      return engine.report.stop(
+        'ESP0220',
+        { what: '`state`', where: 'an expression; it is bound to a name in the body of an optimizer' },
+        { primary: { span: expr.span, text: 'kept by what?' } },
+      );
     case 'list': {
       const items = expr.items.map((e, i) =>
         engine.evaluate(e, scope, spot && { owner: spot.owner, path: `${spot.path}.${i}` }),

@@ -72,6 +72,9 @@ export abstract class Expressions {
         for (const d of e.shape) this.expr(d, names);
         this.expr(e.init, names);
         return;
+      case 'state':
+        this.expr(e.init, names);
+        return;
       case 'list':
         for (const i of e.items) this.expr(i, names);
         return;

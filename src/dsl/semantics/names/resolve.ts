@@ -12,7 +12,7 @@ import type { Meanings } from './meaning.js';
 import { checkRecursion } from './recursion.js';
 import type { Builtins } from './signature.js';
 import { Statements } from './statements.js';
-import { isNoneType, TENSOR, TYPE_NAMES, wordsIn, wordsOfParams } from './words.js';
+import { DEFAULT_LOSS, isNoneType, PREDICTION, TARGET, TENSOR, TYPE_NAMES, wordsIn, wordsOfParams } from './words.js';
 
 export function resolveNames(library: Library, report: Report, builtins: Builtins): Meanings {
   const resolver = new Declarations(library, report, builtins);
@@ -49,7 +49,8 @@ class Declarations extends Statements {
     this.#done.add(d);
     switch (d.kind) {
       case 'module':
-      case 'backbone': {
+      case 'backbone':
+      case 'optimizer': {
         const names = this.options(d.params);
         this.body(d.body, names);
         this.leftOver(d.body, false);
@@ -185,7 +186,10 @@ class Declarations extends Statements {
     const settings = this.library.userFiles.flatMap((f) => (f.decls.includes(d) ? f.decls : []));
     for (const s of settings) {
       if ((s.kind === 'train' || s.kind === 'deploy') && s.model.name === d.name.name) {
-        for (const { value } of s.settings) this.expr(value, names);
+        const inner = s.kind === 'train' ? child(names, [PREDICTION, TARGET]) : names;
+        for (const { value } of s.settings) this.expr(value, inner);
+        const loss = s.kind === 'train' && this.library.find(DEFAULT_LOSS, s.span.file);
+        if (loss) this.reached(loss);
       }
     }
   }

@@ -4,6 +4,11 @@ import type { NameExpr, OptionParam, TypeExpr } from '../../ast.js';
 import type { Report } from '../report.js';
 
 export const TYPE_NAMES = ['int', 'float', 'bool', 'string', 'module'];
+/** What an expression of a loss may name besides the model's bindings: the model's first result, and what the data say. */
+export const PREDICTION = 'prediction';
+export const TARGET = 'target';
+/** The loss of a `train` that gives none. */
+export const DEFAULT_LOSS = 'cross_entropy';
 /** What only an argument of a function may be. */
 export const TENSOR = 'tensor';
 

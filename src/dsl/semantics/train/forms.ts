@@ -1,0 +1,105 @@
+/** Settings that are calls of a form with options, as tables: what there is, and which values it takes. They become plain data. */
+import type { CallExpr, Expr } from '../../ast.js';
+import type { FormSetting } from '../../elaborated.js';
+import { lookup } from '../../lookup.js';
+import type { Engine } from '../evaluate/engine.js';
+import { noGenerators } from '../evaluate/operator.js';
+import { describe } from '../evaluate/show.js';
+import type { Scope, Val } from '../evaluate/values.js';
+import { optionHelp } from '../names/signature.js';
+import { wrong } from '../models/settings.js';
+
+export type Check = 'positive' | 'count' | 'share' | 'part' | 'number' | 'whole' | 'bool' | 'string' | 'pair';
+
+/** Options of a form, in the order in which they may be given without a name. */
+export type Options = Readonly<Record<string, Check>>;
+export type Forms = Readonly<Record<string, Options>>;
+
+const EXPECTED: Readonly<Record<Check, string>> = {
+  positive: 'a number larger than 0',
+  count: 'a whole number of at least 1',
+  share: 'from 0 to below 1',
+  part: 'from 0 to 1',
+  number: 'a number of at least 0',
+  whole: 'a whole number of at least 0',
+  bool: 'true or false',
+  string: 'a string',
+  pair: 'a list of two numbers',
+};
+
+function holds(v: Val, check: Check): boolean {
+  const n = v.kind === 'num' ? v.value : Number.NaN;
+  switch (check) {
+    case 'positive':
+      return n > 0;
+    case 'count':
+      return v.kind === 'num' && v.whole && n >= 1;
+    case 'share':
+      return n >= 0 && n < 1;
+    case 'part':
+      return n >= 0 && n <= 1;
+    case 'number':
+      return n >= 0;
+    case 'whole':
+      return v.kind === 'num' && v.whole && n >= 0;
+    case 'bool':
+      return v.kind === 'bool';
+    case 'string':
+      return v.kind === 'str';
+    case 'pair':
+      return v.kind === 'list' && v.items.length === 2 && v.items.every((i) => i.kind === 'num');
+  }
+}
+
+type Plain = FormSetting['options'][string];
+
+/** The value of a setting, as plain data. Reports and stops if it is of another kind. */
+export function checked(engine: Engine, setting: string, e: Expr, check: Check, scope: Scope): Plain {
+  const v = engine.evaluate(e, scope);
+  if (!holds(v, check)) wrong(engine, setting, EXPECTED[check], describe(v), e.span);
+  if (v.kind === 'num' || v.kind === 'str' || v.kind === 'bool') return v.value;
+  return v.kind === 'list' ? v.items.map((i) => (i.kind === 'num' ? i.value : 0)) : '';
+}
+
+/** `images("./flowers", split: 10%)`: the form, and its options that are given. */
+export function formOf(engine: Engine, setting: string, e: Expr, forms: Forms, scope: Scope): FormSetting {
+  const call: CallExpr | undefined =
+    e.kind === 'call'
+      ? e
+      : e.kind === 'name'
+        ? { kind: 'call', callee: e, generators: [], args: [], span: e.span }
+        : undefined;
+  const name = call?.callee.kind === 'name' ? call.callee.name : undefined;
+  const choices = Object.keys(forms);
+  if (!call || name === undefined) {
+    const found = `\`${engine.library.textOf(e.span) ?? '?'}\``;
+    return wrong(engine, setting, `one of ${choices.join(', ')}`, found, e.span);
+  }
+  const known = lookup(forms, name);
+  if (!known) {
+    const place = { primary: { span: call.callee.span, text: 'no such form' }, help: optionHelp(name, choices) };
+    return engine.report.stop('ESP0252', { setting, name }, place);
+  }
+  noGenerators(engine.report, call);
+  const names = Object.keys(known);
+  const options: Record<string, Plain> = {};
+  let at = 0;
+  for (const a of call.args) {
+    const option = a.name?.name ?? names[at++];
+    const check = option === undefined ? undefined : lookup(known, option);
+    if (option === undefined || !check) {
+      engine.report.add(
+        'ESP0203',
+        { option: option ?? `argument ${at}`, of: name },
+        { primary: { span: a.span, text: 'no such option' }, help: optionHelp(option ?? '', names) },
+      );
+    } else if (Object.hasOwn(options, option)) {
+      engine.report.add('ESP0208', { option, of: name }, { primary: { span: a.span, text: 'given again' } });
+    } else {
+      engine.report.attempt(() => {
+        options[option] = checked(engine, `${option} of ${name}`, a.value, check, scope);
+      });
+    }
+  }
+  return { form: name, options, span: e.span };
+}

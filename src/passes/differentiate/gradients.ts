@@ -1,0 +1,64 @@
+/** The gradients of a function's result: another function, which gives them beside everything that the first gives. */
+import { topological } from '../../ir/graph.js';
+import { Interner } from '../../ir/intern.js';
+import type { Func, Value } from '../../ir/types.js';
+import { cotangents, cutBetween, decomposed } from './reverse.js';
+
+/** Gradients of a scalar, by the names of the parameters that they are of. */
+export interface Gradients {
+  /** The function's results and updates, rewritten so that the gradients share what they can with them. */
+  readonly func: Func;
+  readonly of: ReadonlyMap<string, Value>;
+  /** Parameters that get none, and what cuts them off: the operator through which the result depends on them, or nothing, where it does not. */
+  readonly without: ReadonlyMap<string, Value | undefined>;
+}
+
+/**
+ * @param result Name of the result that is differentiated, an f32 scalar.
+ * @param params Names of parameters: what is not among them is frozen, and costs nothing.
+ * @throws RangeError for a result that is not there or is not a scalar.
+ */
+export function gradientsOf(func: Func, result: string, params: readonly string[]): Gradients {
+  const at = func.results.findIndex((r) => r.name === result);
+  const scalar = func.results[at]?.value.type;
+  if (scalar?.dtype !== 'f32' || scalar.shape.length > 0)
+    throw new RangeError(`${func.name} has no scalar result ${result}`);
+  const interner = new Interner();
+  const roots = decomposed(
+    interner,
+    [...func.results, ...func.updates].map((r) => r.value),
+  );
+  const loss = roots[at]!;
+  const wanted = new Map<string, Value>();
+  const asked = new Set(params);
+  // One value reads each parameter: equal ones became one.
+  for (const v of topological([loss])) if (v.op === 'param' && asked.has(v.attrs.name)) wanted.set(v.attrs.name, v);
+  const names = [...wanted.keys()];
+  const one = interner.build.constant(1);
+  const found = cotangents(interner, [{ value: loss, cotangent: one }], [...wanted.values()]);
+  const of = new Map(names.flatMap((name, i) => (found[i] ? [[name, found[i]] as const] : [])));
+  const missing = params.filter((name) => !of.has(name));
+  return {
+    func: {
+      ...func,
+      results: func.results.map(({ name }, i) => ({ name, value: roots[i]! })),
+      updates: func.updates.map(({ state }, i) => ({ state, value: roots[func.results.length + i]! })),
+    },
+    of,
+    without: new Map(
+      missing.map((name) => {
+        const param = wanted.get(name);
+        return [name, param && cutBetween(loss, param)];
+      }),
+    ),
+  };
+}
+
+/** What the gradient of a parameter is called among a function's results. */
+export const gradientName = (param: string): string => `${param}.gradient`;
+
+/** The function that gives the gradients of some parameters after all that `func` gives: for those who write their own step. */
+export function withGradients(func: Func, name: string, { of, ...rest }: Gradients): Func {
+  const gradients = [...of].map(([param, value]) => ({ name: gradientName(param), value }));
+  return { ...rest.func, name, inputs: func.inputs, results: [...rest.func.results, ...gradients] };
+}

@@ -1,0 +1,189 @@
+/**
+ * A training step as functions of a module. From a function `loss` and an optimiser they are derived:
+ *
+ *   step        one batch: loss and metrics; weights, moments and averages become what they are after it
+ *   accumulate  one part of a batch: adds its gradients to those of the parts before
+ *   loss        what it was, as inference computes it: nothing is dropped, nothing changes
+ *
+ * Everything that a step does is in one function, so it is one submission of kernels. What is frozen has no gradient and no state. Numbers that
+ * depend on the count of the step and the rate alone (Adam's 1 - beta^t) are not the GPU's to compute: they are the results of `numbers`, which
+ * the host interprets in f64 (numbers.ts).
+ */
+import { build } from '../../ir/build.js';
+import { constant, input, paramRef, rootsOf, topological } from '../../ir/graph.js';
+import { isDrop } from '../../ir/ops/index.js';
+import type { Func, Init, Module, Param, TensorType, Update, Value } from '../../ir/types.js';
+import { type Gradients, gradientsOf } from '../differentiate/gradients.js';
+import { drawDropout } from '../dropout.js';
+import { erase } from '../erase.js';
+import { optimize } from '../index.js';
+import { factor } from '../merge/factor.js';
+import { narrow } from '../narrow.js';
+import type { AdapterMode, Pass } from '../pass.js';
+import { simplify, tidy } from '../simplify.js';
+import { split } from '../split.js';
+import { hostNumbers } from './numbers.js';
+import type { Group } from '../../ir/optimizer.js';
+
+/** Names of the functions, and of the inputs that they have besides the loss's own. */
+export const STEP = 'step';
+export const ACCUMULATE = 'accumulate';
+export const LOSS = 'loss';
+/** u32[2]: what a step's dropouts are drawn by; there only if there are any. */
+export const KEY = 'key';
+/** f32[n]: the results of `Training.numbers`, in their order. */
+export const NUMBERS = 'numbers';
+
+const SCALAR: TensorType = { dtype: 'f32', shape: [] };
+
+export interface TrainOptions {
+  /** Every trainable parameter in one of them. */
+  readonly groups: readonly Group[];
+  /** The largest norm of all gradients together; larger ones are scaled down to it, as `clip_grad_norm_` of PyTorch does. */
+  readonly clip?: number;
+  /** Parts of a batch whose gradients are averaged before a step (default 1). */
+  readonly accumulate?: number;
+  /** Share of itself that the moving average of the weights keeps at each step. */
+  readonly ema?: number;
+  /** Whether adapters' weights are added to the layers' (`merged`) or applied by their factors. */
+  readonly adapters: AdapterMode;
+}
+
+export interface Training {
+  /** With the functions above. Trainable parameters are states, and so is everything that a step keeps. */
+  readonly module: Module;
+  /** Scalars `count`, and `rate.0`, `rate.1`, ... for the groups -> what `step` takes as its input `numbers`. */
+  readonly numbers: Func;
+  /** Trainable parameters that the loss gives no gradient, and what cuts them off. If there are any, `module` moves the others alone. */
+  readonly without: Gradients['without'];
+}
+
+/** The moving average of a parameter. */
+export const averageName = (param: string): string => `${param}.ema`;
+const sumName = (param: string): string => `${param}.gradients`;
+const rateName = (group: number): string => `rate.${group}`;
+const COUNT = 'count';
+
+const BEFORE: readonly Pass[] = [simplify, factor, tidy, narrow, tidy];
+const AFTER: readonly Pass[] = [erase, simplify, tidy, narrow, split];
+
+/**
+ * @param module with a function `loss`, one of whose results is the f32 scalar `loss`
+ * @throws RangeError where that is not there
+ */
+export function trainingOf(module: Module, options: TrainOptions): Training {
+  const { groups, adapters } = options;
+  const forward = optimize(module, { functions: [LOSS], adapters, passes: BEFORE }).module.funcs.get(LOSS)!;
+  const gradients = gradientsOf(
+    forward,
+    LOSS,
+    groups.flatMap((g) => g.params),
+  );
+  const states = new States(module);
+  const { func: step, host } = hostNumbers(drawn(stepOf(gradients, states, options)), NUMBERS);
+  const accumulates = (options.accumulate ?? 1) > 1;
+  const funcs = [step, ...(accumulates ? [drawn(accumulateOf(gradients, states))] : []), forward];
+  const whole: Module = {
+    ...module,
+    params: new Map([...module.params, ...states.params]),
+    funcs: new Map(funcs.map((f) => [f.name, f])),
+  };
+  return {
+    module: optimize(whole, { functions: funcs.map((f) => f.name), adapters, passes: AFTER }).module,
+    numbers: host,
+    without: gradients.without,
+  };
+}
+
+/** Parameters of role `state`, made as functions come to update them. */
+class States {
+  readonly params = new Map<string, Param>();
+
+  constructor(private readonly module: Module) {}
+
+  /** A trainable parameter, which from now on is one. */
+  weight(name: string): Value {
+    const param: Param = { ...this.module.params.get(name)!, role: 'state' };
+    this.params.set(name, param);
+    return paramRef(param);
+  }
+
+  /** One that belongs to a weight, of its type. */
+  beside(name: string, { type, about }: Value, init: Init): Value {
+    const param: Param = { name, type, role: 'state', init, ...(about ? { about } : {}) };
+    this.params.set(name, param);
+    return paramRef(param);
+  }
+}
+
+/** What is added up over the parts of a batch before the one that steps. */
+const sumOf = (states: States, param: string, like: Value): Value =>
+  states.beside(sumName(param), like, { kind: 'zeros' });
+
+/** The gradients of a whole batch: of this part, or the mean over all parts. */
+function wholeGradients({ of }: Gradients, states: States, parts: number): ReadonlyMap<string, Value> {
+  if (parts === 1) return of;
+  return new Map([...of].map(([name, g]) => [name, build.mul(build.add(sumOf(states, name, g), g), 1 / parts)]));
+}
+
+/** As PyTorch's `clip_grad_norm_`: all by one factor, and never made larger. */
+function clipped(gradients: ReadonlyMap<string, Value>, most: number): { factor: Value; norm: Value } {
+  const squares = [...gradients.values()].map((g) => build.sum(build.mul(g, g), [...g.type.shape.keys()]));
+  const norm = build.sqrt(squares.reduce((sum, x) => build.add(sum, x)));
+  return { norm, factor: build.minimum(build.div(constant(most), build.add(norm, 1e-6)), 1) };
+}
+
+function stepOf(gradients: Gradients, states: States, options: TrainOptions): Func {
+  const { func } = gradients;
+  const { groups, clip, accumulate = 1, ema } = options;
+  const whole = wholeGradients(gradients, states, accumulate);
+  const limit = clip === undefined || whole.size === 0 ? undefined : clipped(whole, clip);
+  const count = input(COUNT, SCALAR);
+  const rates = groups.map((_, i) => input(rateName(i), SCALAR));
+  const updates: Update[] = [];
+  groups.forEach(({ params, optimizer }, i) => {
+    for (const name of params) {
+      const given = whole.get(name);
+      if (!given) continue;
+      const weight = states.weight(name);
+      const own = new Map(
+        [...optimizer.states].map(([state, value]) => {
+          const init: Init = value === 0 ? { kind: 'zeros' } : { kind: 'constant', value };
+          return [state, states.beside(`${name}.${state}`, weight, init)];
+        }),
+      );
+      const gradient = limit ? build.mul(given, limit.factor) : given;
+      const after = optimizer.step({ weight, gradient, rate: rates[i]!, count, states: own });
+      updates.push({ state: name, value: after.weight });
+      for (const [state, value] of after.states) updates.push({ state: `${name}.${state}`, value });
+      if (accumulate > 1)
+        updates.push({ state: sumName(name), value: build.broadcast(constant(0), weight.type.shape) });
+      if (ema === undefined) continue;
+      const average = states.beside(averageName(name), weight, { kind: 'value', value: weight });
+      const moved = build.add(build.mul(average, ema), build.mul(after.weight, 1 - ema));
+      updates.push({ state: averageName(name), value: moved });
+    }
+  });
+  const norm = limit ? [{ name: 'norm', value: limit.norm }] : [];
+  return {
+    name: STEP,
+    inputs: [...func.inputs, count, ...rates],
+    results: [...func.results, ...norm],
+    updates: [...func.updates, ...updates],
+  };
+}
+
+function accumulateOf({ func, of }: Gradients, states: States): Func {
+  const updates = [...of].map(([name, g]) => ({
+    state: sumName(name),
+    value: build.add(sumOf(states, name, g), g),
+  }));
+  return { ...func, name: ACCUMULATE, updates: [...func.updates, ...updates] };
+}
+
+/** With dropouts as they are drawn, by a key that is an argument more. */
+function drawn(func: Func): Func {
+  if (!topological(rootsOf(func)).some(isDrop)) return func;
+  const key = input(KEY, { dtype: 'u32', shape: [2] });
+  return { ...drawDropout(func, key), inputs: [...func.inputs, key] };
+}
