@@ -151,7 +151,7 @@ describe('schedules of the library', () => {
     }
     const { rate } = trained([2], `${LR}\nschedule = ${spec}`);
     const found = [...rates].map((_, at) => rate(of.base, { epoch: at, step: at, steps: rates.length }));
-    found.forEach((x, at) => expect(x, `at ${at}`).toBeCloseTo(rates[at]!, 9));
+    for (const [at, x] of found.entries()) expect(x, `at ${at}`).toBeCloseTo(rates[at]!, 9);
   });
 });
 
