@@ -3,9 +3,9 @@
  * So prompts that are normalised for each image of a batch are normalised once, stored once, and do not depend on the batch size.
  */
 import { dependsOnInput } from '../ir/affine/parse.js';
-import { mixedAxes, traitsOf } from '../ir/ops/index.js';
+import { mixedAxes, type Rearranging, ruleIn, traitsOf } from '../ir/ops/index.js';
 import { sameShape, sizeOf, tryBroadcast } from '../ir/ops/shapes.js';
-import type { Value } from '../ir/types.js';
+import type { OpName, Value, ValueOf } from '../ir/types.js';
 import type { Tools } from './values.js';
 
 /** The value over what is repeated, and then repeated; undefined where nothing is. */
@@ -25,31 +25,55 @@ function overThin(v: Value, t: Tools): Value | undefined {
   if (x.op !== 'broadcast') return undefined;
   const thin = thinned(x, t);
   const repeated = (axis: number): boolean => thin.type.shape[axis] !== x.type.shape[axis];
-  switch (v.op) {
-    case 'broadcast':
-      return undefined;
-    case 'transpose':
-      return t.make(v.op, [thin], v.attrs);
-    case 'slice': {
-      const { start, end } = v.attrs;
-      const cut = (list: readonly number[], one: number): number[] => list.map((n, i) => (repeated(i) ? one : n));
-      return t.b.slice(thin, cut(start, 0), cut(end, 1));
-    }
-    case 'reshape': {
-      // Axes in front that the reshape leaves alone.
-      let kept = 0;
-      while (kept < x.type.shape.length && x.type.shape[kept] === v.type.shape[kept]) kept++;
-      if (x.type.shape.some((_, axis) => axis >= kept && repeated(axis))) return undefined;
-      return t.b.reshape(thin, [...thin.type.shape.slice(0, kept), ...v.type.shape.slice(kept)]);
-    }
-    default: {
-      // Axes that the operator leaves apart.
-      const mixed = mixedAxes(v);
-      if (!mixed || mixed.some(repeated) || x.type.shape.length !== v.type.shape.length) return undefined;
-      return t.make(v.op, [thin, ...v.inputs.slice(1)], v.attrs);
-    }
-  }
+  const rule = ruleIn<Rule<never>>(RULES, v.op);
+  if (rule) return rule(v as never, thin, repeated, t);
+  // Axes that the operator leaves apart.
+  const mixed = mixedAxes(v);
+  if (!mixed || mixed.some(repeated) || x.type.shape.length !== v.type.shape.length) return undefined;
+  return t.make(v.op, [thin, ...v.inputs.slice(1)], v.attrs);
 }
+
+/** @param thin what the first operand repeats, of its rank; `repeated`: along which axes */
+type Rule<O extends OpName> = (
+  v: ValueOf<O>,
+  thin: Value,
+  repeated: (axis: number) => boolean,
+  t: Tools,
+) => Value | undefined;
+
+/** Null: what has other axes than its first operand, and is computed as often as it stands there; or by the axes that it leaves apart, where it does. */
+const RULES: { readonly [O in Rearranging]: Rule<O> | null } & {
+  readonly [O in Exclude<OpName, Rearranging>]?: Rule<O>;
+} = {
+  broadcast: () => undefined,
+  transpose: (v, thin, _repeated, t) => t.make(v.op, [thin], v.attrs),
+  slice: (v, thin, repeated, t) => {
+    const { start, end } = v.attrs;
+    const cut = (list: readonly number[], one: number): number[] => list.map((n, i) => (repeated(i) ? one : n));
+    return t.b.slice(thin, cut(start, 0), cut(end, 1));
+  },
+  reshape: (v, thin, repeated, t) => {
+    // Axes in front that the reshape leaves alone.
+    const { shape } = v.inputs[0]!.type;
+    let kept = 0;
+    while (kept < shape.length && shape[kept] === v.type.shape[kept]) kept++;
+    if (shape.some((_, axis) => axis >= kept && repeated(axis))) return undefined;
+    return t.b.reshape(thin, [...thin.type.shape.slice(0, kept), ...v.type.shape.slice(kept)]);
+  },
+  reduce_sum: null,
+  reduce_mean: null,
+  reduce_max: null,
+  gather: null,
+  scatter_add: null,
+  searchsorted: null,
+  argmax: null,
+  kron: null,
+  conv2d_transpose: null,
+  conv2d_weight: null,
+  solve: null,
+  random_bits: null,
+  aux: null,
+};
 
 /** What a value repeats; a constant repeats one number. */
 function core(x: Value, t: Tools): Value {

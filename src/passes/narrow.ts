@@ -1,14 +1,14 @@
 /**
  * Computes of each value only what is read: a head that looks at the class token alone needs one row of the last block's MLP, and one
  * query of its attention. What every value must give is found from the results backwards, as one box of indices for each value (the
- * hull of what its readers need); then the graph is built again over those boxes. An operator without a rule is computed whole.
+ * hull of what its readers need); then the graph is built again over those boxes.
  */
 import { adaptersOf, ownedBy } from '../ir/about.js';
 import { dependsOnInput } from '../ir/affine/parse.js';
 import { mapRoots, rootsOf, topological, withInputs } from '../ir/graph.js';
 import { Interner } from '../ir/intern.js';
-import { mixedAxes, traitsOf } from '../ir/ops/index.js';
-import type { Func, OpName, Value } from '../ir/types.js';
+import { mixedAxes, type Rearranging, ruleIn, traitsOf } from '../ir/ops/index.js';
+import type { Func, OpName, Value, ValueOf } from '../ir/types.js';
 import { overFunc, type Pass } from './pass.js';
 
 /** Indices from (with) and to (without) along one axis. */
@@ -38,7 +38,7 @@ function under(x: Value, box: Box): Box {
   return x.type.shape.map((d, i) => (d === 1 ? [0, 1] : box[i + lead]!));
 }
 
-type Rule<O extends OpName> = (v: Extract<Value, { op: O }>, box: Box) => Reads | undefined;
+type Rule<O extends OpName> = (v: ValueOf<O>, box: Box) => Reads | undefined;
 
 const pointwise = (v: Value, box: Box): Reads => ({ made: box, needs: v.inputs.map((x) => under(x, box)) });
 
@@ -57,10 +57,12 @@ function reduction(v: Extract<Value, { op: 'reduce_sum' | 'reduce_mean' | 'reduc
 }
 
 /**
- * Operators that move axes, cut them, or read of several operands what belongs together. Of all others the table says which axes they leave
- * apart; what leaves none apart is computed whole.
+ * What operators read that have other axes than their first operand, or null: of these, what leaves no axis apart is computed whole. Others have
+ * a rule where they read less than the axes which they leave apart say.
  */
-const RULES: { readonly [O in OpName]?: Rule<O> } = {
+const RULES: { readonly [O in Rearranging]: Rule<O> | null } & {
+  readonly [O in Exclude<OpName, Rearranging>]?: Rule<O>;
+} = {
   matmul: (v, box) => {
     const [a, b] = v.inputs as [Value, Value];
     const made = across(v, box, [box.length - 1]);
@@ -115,6 +117,16 @@ const RULES: { readonly [O in OpName]?: Rule<O> } = {
     const need = reshaped(v.type.shape, v.inputs[0]!.type.shape, box);
     return need && { made: box, needs: [need] };
   },
+  gather: null,
+  scatter_add: null,
+  searchsorted: null,
+  argmax: null,
+  kron: null,
+  conv2d_transpose: null,
+  conv2d_weight: null,
+  solve: null,
+  random_bits: null,
+  aux: null,
 };
 
 /**
@@ -151,7 +163,7 @@ function reshaped(shape: readonly number[], to: readonly number[], box: Box): Bo
 
 function readsOf(v: Value, box: Box): Reads {
   if (traitsOf(v).pointwise) return pointwise(v, box);
-  const rule = RULES[v.op] as Rule<never> | undefined;
+  const rule = ruleIn<Rule<never>>(RULES, v.op);
   const mixed = rule ? null : mixedAxes(v);
   const found = rule ? rule(v as never, box) : mixed && apart(v, box, mixed);
   return found ?? { made: whole(v), needs: v.inputs.map(whole) };

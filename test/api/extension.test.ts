@@ -19,6 +19,8 @@ import { Net } from '../passes/models.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
+const AFFINE = ['src/ir/affine/operator.ts', 'src/ir/affine/parse.ts', 'src/ir/affine/rules.ts'];
+
 describe('a new operator', () => {
   const project = new Project({ tsConfigFilePath: `${ROOT}tsconfig.json`, skipAddingFilesFromTsConfig: true });
   project.addSourceFilesAtPaths(`${ROOT}src/{ir,passes,codegen}/**/*.ts`);
@@ -63,6 +65,28 @@ describe('a new operator', () => {
     expect([...edited]).toEqual(['src/ir/ops/pointwise.ts']);
   }, 120_000);
 
+  it.each([
+    ['is linear', "traits: { ...ARITHMETIC, linear: 'jointly' },", [...AFFINE, 'src/passes/merge/absorb.ts']],
+    [
+      'moves elements',
+      "traits: { ...ARITHMETIC, pointwise: false, moves: 'once' },",
+      ['src/codegen/epilogue.ts', 'src/ir/affine/layout.ts'],
+    ],
+    [
+      'has other axes than its operand',
+      'mixes: () => null,',
+      ['src/ir/affine/channels.ts', 'src/passes/lift.ts', 'src/passes/narrow.ts'],
+    ],
+  ])(
+    'that %s needs the rules for that',
+    (_, more, files) => {
+      instead(DECOMPOSES, `${DECOMPOSES}\n  ${more}`);
+      expect(wrong()).toEqual(files);
+      instead(`${DECOMPOSES}\n  ${more}`, DECOMPOSES);
+    },
+    120_000,
+  );
+
   it('that does not decompose needs a way to be generated', () => {
     instead(DECOMPOSES, '');
     expect(wrong()).toEqual(['src/codegen/read/rules.ts']);
@@ -70,12 +94,6 @@ describe('a new operator', () => {
     edit('src/codegen/read/pointwise.ts', '  erf: library', '  softplus,\n');
     expect(wrong()).toEqual([]);
     expect([...edited].sort()).toEqual(['src/codegen/read/pointwise.ts', 'src/ir/ops/pointwise.ts']);
-  }, 120_000);
-
-  it('needs the rules that its traits ask for', () => {
-    // Were it to move elements, merging would need to know how channels follow, and kernels where results go.
-    instead('', "\n  traits: { ...ARITHMETIC, linear: 'jointly', moves: 'once' },");
-    expect(wrong()).toEqual(['src/codegen/epilogue.ts', 'src/ir/affine/layout.ts']);
   }, 120_000);
 });
 

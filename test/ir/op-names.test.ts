@@ -1,5 +1,5 @@
 /**
- * Whoever asks what an operator is like asks the table. A list, a chain of comparisons or a shared `case` that names several operators is a
+ * Whoever asks what an operator is like asks the table. A list, a chain of comparisons or a `switch` that names several operators is a
  * private answer to such a question, of which a new operator would silently not be part. Tables of rules are not meant: their type says which
  * operators they have, and does not compile without one.
  */
@@ -14,11 +14,7 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const ALLOWED: Readonly<Record<string, string>> = {
   'src/dsl/semantics/builtins/math.ts: floor sign': 'functions of numbers of the language',
   'src/dsl/semantics/evaluate/arithmetic.ts: and or': 'words of the language',
-  'src/ir/affine/operator.ts: add sub': 'one rule, in which the second operand counts once more or once less',
-  'src/ir/affine/parse.ts: add sub': 'the same',
-  'src/ir/affine/steps.ts: reduce_mean reduce_sum': 'one rule for what is a sum but for a factor',
-  'src/passes/merge/absorb.ts: add mul': 'how an adapter changes a value: what the pass is about',
-  'src/passes/merge/absorb.ts: add sub': 'the same',
+  'src/ir/affine/parse.ts: add sub': 'one rule, in which the second operand counts once more or once less',
   'src/passes/merge/factor.ts: linear matmul': 'x·Wᵀ and x·M, the two forms of a weight that is taken apart',
 };
 
@@ -30,24 +26,14 @@ function groups(file: SourceFile): string[] {
   const found: string[][] = [];
   file.forEachDescendant((node) => {
     if (Node.isArrayLiteralExpression(node)) found.push(node.getElements().flatMap(named));
-    if (Node.isCaseClause(node) && !Node.isCaseClause(node.getPreviousSibling())) found.push(...sharedCases(node));
+    if (Node.isSwitchStatement(node) && /\bop$/.test(node.getExpression().getText()))
+      found.push(node.getClauses().flatMap((c) => (Node.isCaseClause(c) ? named(c.getExpression()) : [])));
     const parent = node.getParent();
     const chain =
       Node.isBinaryExpression(node) && !(Node.isBinaryExpression(parent) || Node.isParenthesizedExpression(parent));
     if (chain) found.push(...compared(node));
   });
   return found.map((names) => [...new Set(names)].sort().join(' ')).filter((names) => names.includes(' '));
-}
-
-/** Names of cases that fall through to the same statements, from the first case of a switch on. */
-function sharedCases(first: Node): string[][] {
-  const runs: string[][] = [[]];
-  for (let clause: Node | undefined = first; clause; clause = clause.getNextSibling()) {
-    if (!Node.isCaseClause(clause)) break;
-    runs.at(-1)!.push(...named(clause.getExpression()));
-    if (clause.getStatements().length > 0) runs.push([]);
-  }
-  return runs;
 }
 
 /** Names that one expression is compared with within a condition. */
@@ -77,7 +63,9 @@ describe('names of operators', () => {
     ["const SET = new Set(['add', 'mul']);", ['add mul']],
     ["const yes = v.op === 'roll' || (v.op === 'pad' && x.op === 'sin');", ['pad roll']],
     ["if (v.op !== 'roll' && v.op !== 'pad') stop();", ['pad roll']],
-    ["switch (v.op) { case 'sin': case 'cos': return 8; case 'add': return 1; default: return 0; }", ['cos sin']],
+    ["switch (v.op) { case 'sin': case 'cos': return 8; case 'add': return 1; default: return 0; }", ['add cos sin']],
+    ["switch (v.op) { case 'sin': return 8; default: return 0; }", []],
+    ["switch (e.kind) { case 'slice': return 8; case 'select': return 1; }", []],
     ["const two = v.op === 'slice' && x.op === 'concat';", []],
     ["const other = ['a', 'add'];", []],
   ])('are found in %s', (text, expected) => {

@@ -1,10 +1,11 @@
 /**
- * Matrix products: linear, matmul and conv2d (as a product over patches that are never built) become one `ContractProblem`. This file
+ * Matrix products: linear, matmul and convolutions (as products over patches that are never built) become one `ContractProblem`. This file
  * says where its operands' elements are and what happens to its results; contract.ts writes the loops.
  */
 import { isBatch } from '../../ir/batch.js';
+import { ruleIn } from '../../ir/ops/index.js';
 import { sizeOf, tryBroadcast } from '../../ir/ops/shapes.js';
-import type { Value } from '../../ir/types.js';
+import type { Value, ValueOf } from '../../ir/types.js';
 import { extent, placeOf } from '../buffers/layout.js';
 import { fits, weightMatrix } from '../buffers/weight-matrix.js';
 import { finish } from '../epilogue.js';
@@ -27,6 +28,7 @@ import {
 } from '../read/indexing.js';
 import { readWindow } from '../read/loops.js';
 import { type Reader, within } from '../read/reader.js';
+import type { Generating } from '../read/rules.js';
 import { contractVariants } from './contract.js';
 
 /** y[z, row, col] = Σ_k a[z, row, k]·b[z, k, col] and how that maps to the operator's operands and result. */
@@ -35,6 +37,8 @@ interface Contraction {
   readonly m: number;
   readonly n: number;
   readonly k: number;
+  /** The axes of the result that rows count, outermost first. */
+  readonly rows: readonly number[];
   readonly a: (r: Reader, z: Index, row: Index, k: Index) => Expr;
   readonly b: (r: Reader, z: Index, k: Index, col: Index) => Expr;
   /** Coordinates of y[z, row, col] in the operator's result. */
@@ -42,7 +46,7 @@ interface Contraction {
   readonly bias?: (r: Reader, z: Index, col: Index) => Expr;
 }
 
-function linear(v: Extract<Value, { op: 'linear' }>): Contraction {
+function linear(v: ValueOf<'linear'>): Contraction {
   const [x, weight, bias] = [v.inputs[0]!, v.inputs[1]!, v.inputs[2]];
   const [n, k] = weight.type.shape as [number, number];
   const lead = x.type.shape.slice(0, -1);
@@ -51,6 +55,7 @@ function linear(v: Extract<Value, { op: 'linear' }>): Contraction {
     m: sizeOf(lead),
     n,
     k,
+    rows: lead,
     a: (r, _z, row, at) => r.read(x, [...unflattenStored(row, lead), at]),
     b: (r, _z, at, col) => r.read(weight, [col, at]),
     result: (_z, row, col) => [...unflattenStored(row, lead), col],
@@ -58,7 +63,7 @@ function linear(v: Extract<Value, { op: 'linear' }>): Contraction {
   };
 }
 
-function matmul(v: Extract<Value, { op: 'matmul' }>): Contraction {
+function matmul(v: ValueOf<'matmul'>): Contraction {
   const [a, b] = [v.inputs[0]!, v.inputs[1]!];
   const [k, n] = b.type.shape.slice(-2) as [number, number];
   const lead = tryBroadcast(a.type.shape.slice(0, -2), b.type.shape.slice(0, -2))!;
@@ -71,6 +76,7 @@ function matmul(v: Extract<Value, { op: 'matmul' }>): Contraction {
       m: sizeOf(all),
       n,
       k,
+      rows: all,
       a: (r, _z, row, at) => r.operand(a, [...unflattenStored(row, all), at]),
       b: (r, _z, at, col) => r.operand(b, [...lead.map(() => ZERO), at, col]),
       result: (_z, row, col) => [...unflattenStored(row, all), col],
@@ -81,13 +87,14 @@ function matmul(v: Extract<Value, { op: 'matmul' }>): Contraction {
     m: rows,
     n,
     k,
+    rows: [rows],
     a: (r, z, row, at) => r.operand(a, [...unflattenStored(z, lead), row, at]),
     b: (r, z, at, col) => r.operand(b, [...unflattenStored(z, lead), at, col]),
     result: (z, row, col) => [...unflattenStored(z, lead), row, col],
   };
 }
 
-function conv2d(v: Extract<Value, { op: 'conv2d' }>): Contraction {
+function conv2d(v: ValueOf<'conv2d'>): Contraction {
   const [weight, bias] = [v.inputs[1]!, v.inputs[2]];
   const [outs, perGroup, kernelH, kernelW] = weight.type.shape as [number, number, number, number];
   const [batch, , oh, ow] = v.type.shape as [number, number, number, number];
@@ -101,6 +108,7 @@ function conv2d(v: Extract<Value, { op: 'conv2d' }>): Contraction {
     m: batch * oh * ow,
     n,
     k,
+    rows: [batch, oh, ow],
     a: (r, z, row, at) => {
       const [b, y, x] = unflattenStored(row, [batch, oh, ow]) as [Index, Index, Index];
       const [c, kh, kw] = window(at) as [Index, Index, Index];
@@ -116,7 +124,7 @@ function conv2d(v: Extract<Value, { op: 'conv2d' }>): Contraction {
 }
 
 /** Rows are the outputs of a group, columns the places of the kernel, and the sum is over samples and places of dy. */
-function conv2dWeight(v: Extract<Value, { op: 'conv2d_weight' }>): Contraction {
+function conv2d_weight(v: ValueOf<'conv2d_weight'>): Contraction {
   const dy = v.inputs[1]!;
   const [outs, perGroup, kernelH, kernelW] = v.type.shape as [number, number, number, number];
   const [batch, , oh, ow] = dy.type.shape as [number, number, number, number];
@@ -131,6 +139,7 @@ function conv2dWeight(v: Extract<Value, { op: 'conv2d_weight' }>): Contraction {
     m,
     n: perGroup * kernelH * kernelW,
     k: batch * oh * ow,
+    rows: [m],
     a: (r, z, row, at) => {
       const [b, y, x] = places(at);
       return r.read(dy, [b, output(z, row), y, x]);
@@ -144,28 +153,25 @@ function conv2dWeight(v: Extract<Value, { op: 'conv2d_weight' }>): Contraction {
   };
 }
 
+const CONTRACTIONS: { readonly [O in Generating<'contract'>]: (v: ValueOf<O>) => Contraction } = {
+  linear,
+  matmul,
+  conv2d,
+  conv2d_weight,
+};
+
+/** @throws Error for an operator that has no kernel of this kind */
 function contraction(v: Value): Contraction {
-  switch (v.op) {
-    case 'linear':
-      return linear(v);
-    case 'matmul':
-      return matmul(v);
-    case 'conv2d':
-      return conv2d(v);
-    case 'conv2d_weight':
-      return conv2dWeight(v);
-    default:
-      throw new Error(`${v.op} is no contraction`);
-  }
+  const of = ruleIn<(v: never) => Contraction>(CONTRACTIONS, v.op);
+  if (!of) throw new Error(`${v.op} is no contraction`);
+  return of(v as never);
 }
 
 /** What chunks divide: rows, or the batch where there is one. `units` are step sizes that keep coordinates aligned, largest first. */
 export function contractDomain(v: Value): { extent: number; units: readonly number[] } {
   const c = contraction(v);
   if (c.batch > 1) return { extent: c.batch, units: [1] };
-  const [first, , ...places] = v.type.shape as [number, number, ...number[]];
-  const rows = v.op === 'conv2d' ? [first, ...places] : v.op === 'conv2d_weight' ? [first] : v.type.shape.slice(0, -1);
-  return { extent: c.m, units: rows.map((_, i) => sizeOf(rows.slice(i + 1))) };
+  return { extent: c.m, units: c.rows.map((_, i) => sizeOf(c.rows.slice(i + 1))) };
 }
 
 export function contractKernel(w: KernelWriter): BuiltKernel {

@@ -14,13 +14,13 @@
 import { isBatch, perSample } from '../../ir/batch.js';
 import { build } from '../../ir/build.js';
 import { constant, make, rewriteFunc, withInputs } from '../../ir/graph.js';
+import { ruleIn } from '../../ir/ops/index.js';
 import { sizeOf, tryBroadcast } from '../../ir/ops/shapes.js';
-import type { About, DType, Func, OpName, Value } from '../../ir/types.js';
+import type { About, DType, Func, OpName, Value, ValueOf } from '../../ir/types.js';
 import { type PackingLimits, readsPacked } from '../buffers/weight-matrix.js';
 import type { Anchored } from '../read/rules.js';
 import { type Splitting, type SumSplit, splitOf } from './split-schedules.js';
 
-type ValueOfOp<O extends OpName> = Extract<Value, { op: O }>;
 type Fold = 'reduce_sum' | 'reduce_max';
 
 interface Choice {
@@ -40,12 +40,12 @@ export function splitSums(func: Func, options: SplitOptions): Func {
   const choice: Choice = { most: options.samples ?? 1, split: options.splitting ?? splitOf };
   return rewriteFunc(func, (old, inputs) => {
     const v = withInputs(old, inputs);
-    const rule = (RULES as { readonly [O in OpName]?: Rule<never> | null })[v.op];
+    const rule = ruleIn<Rule<never>>(RULES, v.op);
     return (!readsPacked(v, options) && rule?.(v as never, choice)) || v;
   });
 }
 
-type Rule<O extends OpName> = (v: ValueOfOp<O>, choice: Choice) => Value | undefined;
+type Rule<O extends OpName> = (v: ValueOf<O>, choice: Choice) => Value | undefined;
 
 /** Null: its sum is never split (see above). */
 const RULES: { readonly [O in Anchored]: Rule<O> | null } = {
@@ -112,7 +112,7 @@ function axesOf(shape: readonly number[], reduced: (axis: number) => boolean): A
 /** Threads of a subgroup share a row whose elements are neighbours, four at a time. */
 const LANES = 32;
 
-function reduction(v: ValueOfOp<Fold | 'reduce_mean'>, { most, split: choose }: Choice): Value | undefined {
+function reduction(v: ValueOf<Fold | 'reduce_mean'>, { most, split: choose }: Choice): Value | undefined {
   const { about } = v;
   const x = v.inputs[0]!;
   const fold: Fold = v.op === 'reduce_max' ? 'reduce_max' : 'reduce_sum';
@@ -161,7 +161,7 @@ function rowProblem(axes: readonly Axis[], cut: Axis, innermost: boolean) {
  * The largest of each part and its place, then the first part whose largest is the largest. Two parts are compared by what is stored of them, so
  * their elements need not come out to the bit alike in two kernels. A row that is a multiple of the batch is not split.
  */
-function argmax(v: ValueOfOp<'argmax'>, { split: choose }: Choice): Value | undefined {
+function argmax(v: ValueOf<'argmax'>, { split: choose }: Choice): Value | undefined {
   const { about } = v;
   const { axis } = v.attrs;
   const x = v.inputs[0]!;
@@ -187,7 +187,7 @@ function argmax(v: ValueOfOp<'argmax'>, { split: choose }: Choice): Value | unde
 const ROWS = 8;
 
 /** a [..., m, k] · b [..., k, n] as a sum of products, over an axis in front of all others. */
-function product(v: ValueOfOp<'linear' | 'matmul'>, { most, split: choose }: Choice): Value | undefined {
+function product(v: ValueOf<'linear' | 'matmul'>, { most, split: choose }: Choice): Value | undefined {
   const operands = operandsOf(v);
   if (!operands) return undefined;
   const { a, b } = operands;
@@ -214,7 +214,7 @@ function product(v: ValueOfOp<'linear' | 'matmul'>, { most, split: choose }: Cho
 }
 
 /** The gradient of a convolution's weight: that of each sample, which is a group of its own, and the sum of these. */
-function bySample(v: ValueOfOp<'conv2d_weight'>, { most, split: choose }: Choice): Value | undefined {
+function bySample(v: ValueOf<'conv2d_weight'>, { most, split: choose }: Choice): Value | undefined {
   const [x, dy] = v.inputs as readonly [Value, Value];
   const batch = x.type.shape[0]!;
   const samples = isBatch(batch) ? most * perSample(batch) : batch;
@@ -233,7 +233,7 @@ function bySample(v: ValueOfOp<'conv2d_weight'>, { most, split: choose }: Choice
 }
 
 /** The operands as matrices; undefined where the batch does not come to lie outermost in one. */
-function operandsOf(v: ValueOfOp<'linear' | 'matmul'>): { readonly a: Value; readonly b: Value } | undefined {
+function operandsOf(v: ValueOf<'linear' | 'matmul'>): { readonly a: Value; readonly b: Value } | undefined {
   const [x, y] = [v.inputs[0]!, v.inputs[1]!];
   const b = v.op === 'linear' ? build.transpose(y, undefined, v.about) : y;
   if (isBatch(b.type.shape.at(-1)!)) return undefined;

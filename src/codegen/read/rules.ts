@@ -26,13 +26,13 @@ function inline<R extends { readonly [O in keyof R]: O extends OpName ? InlineRu
 }
 
 /** An operator that always has a kernel of its own. */
-const kernel = (kind: GroupKind) => ({ inline: null, work: 1, kernel: () => kind });
+const kernel = <K extends GroupKind>(kind: K) => ({ inline: null, work: 1, kernel: () => kind });
 
 const declared = { inline: null, work: 0, kernel: 'declared' } as const;
 const lowered = { inline: null, work: 1, kernel: 'lowered' } as const;
 
 const rows = Object.fromEntries(Object.keys(ROWS).map((op) => [op, kernel('reduce')])) as {
-  readonly [O in keyof typeof ROWS]: ReturnType<typeof kernel>;
+  readonly [O in keyof typeof ROWS]: ReturnType<typeof kernel<'reduce'>>;
 };
 
 /** All that do not decompose, and of those that do any that kernels are written for. */
@@ -84,6 +84,13 @@ export const RULES: Generation = { ...decomposed, ...TABLE };
 export type Anchored = {
   [O in keyof typeof TABLE]: (typeof TABLE)[O]['kernel'] extends (...args: never) => GroupKind ? O : never;
 }[keyof typeof TABLE];
+
+/** Operators that have, of some values at least, a kernel of this kind. */
+export type Generating<K extends GroupKind> = {
+  [O in Anchored]: K extends ReturnType<Extract<(typeof TABLE)[O]['kernel'], (...args: never) => GroupKind>>
+    ? O
+    : never;
+}[Anchored];
 
 /** Whether other operators come in its place before fusion. */
 export const isLowered = (v: Value): boolean => RULES[v.op].kernel === 'lowered';

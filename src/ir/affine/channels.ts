@@ -3,8 +3,8 @@
  * an affine form treats alike, one by one.
  */
 import { topological } from '../graph.js';
-import { traitsOf } from '../ops/index.js';
-import type { Value } from '../types.js';
+import { type Rearranging, ruleIn, traitsOf } from '../ops/index.js';
+import type { OpName, Value, ValueOf } from '../types.js';
 import { dependsOnInput } from './parse.js';
 
 /** A part of a reshape that has nothing to do with the rest: these axes become those. Axes of size 1 belong to none. */
@@ -44,53 +44,72 @@ export function channelsOf(value: Value): number[] {
   return [...(known.get(value) ?? [])].sort((a, b) => a - b);
 }
 
-function channels(v: Value): ReadonlySet<number> {
+type Axes = ReadonlySet<number>;
+/** @param of the channels' axes of an operand, counted from the right as broadcasting does */
+type Rule<O extends OpName> = (v: ValueOf<O>, of: (x: Value) => number[]) => Axes;
+
+const reduced: Rule<'reduce_sum' | 'reduce_mean' | 'reduce_max'> = (v) => {
+  const { axes, keep } = v.attrs;
+  const kept = [...own(v.inputs[0]!)].filter((i) => !axes.includes(i));
+  return new Set(keep ? kept : kept.map((i) => i - axes.filter((a) => a < i).length));
+};
+
+/** Where the axes of operators with other axes than their operands come from. Null: as if they broadcast. */
+const RULES: { readonly [O in Rearranging]: Rule<O> | null } & {
+  readonly [O in Exclude<OpName, Rearranging>]?: Rule<O>;
+} = {
+  input: (v) => new Set([lastOf(v)]),
+  attention: (v) => new Set([1, lastOf(v)]),
+  linear: (v, of) => new Set([...of(v.inputs[0]!), lastOf(v)]),
+  matmul: (v, of) => {
+    const [x, right] = v.inputs as [Value, Value];
+    const last = lastOf(v);
+    if (!dependsOnInput(right)) return new Set([...of(x), last]);
+    return dependsOnInput(x) ? new Set([last]) : new Set([...of(right), last - 1]);
+  },
+  reshape: (v) => {
+    const x = v.inputs[0]!;
+    const found = segments(x.type.shape, v.type.shape).filter((s) => s.from.some((i) => own(x).has(i)));
+    return new Set(found.flatMap((s) => s.to));
+  },
+  transpose: (v) => new Set(v.attrs.perm.flatMap((from, to) => (own(v.inputs[0]!).has(from) ? [to] : []))),
+  gather: (v) => {
+    const extra = v.inputs[1]!.type.shape.length - 1;
+    return new Set([...own(v.inputs[0]!)].map((i) => (i > v.attrs.axis ? i + extra : i)));
+  },
+  reduce_sum: reduced,
+  reduce_mean: reduced,
+  reduce_max: reduced,
+  scatter_add: null,
+  searchsorted: null,
+  argmax: null,
+  kron: null,
+  // What lies on the second axis says its trait.
+  conv2d_transpose: null,
+  conv2d_weight: null,
+  solve: null,
+  random_bits: null,
+  aux: null,
+};
+
+const own = (x: Value): Axes => known.get(x) ?? new Set();
+const lastOf = (v: Value): number => v.type.shape.length - 1;
+
+function channels(v: Value): Axes {
   const rank = v.type.shape.length;
-  const last = rank - 1;
-  /** Those of an operand, counted from the right as broadcasting does. */
-  const of = (x: Value): number[] => [...(known.get(x) ?? [])].map((i) => i + rank - x.type.shape.length);
-  const x = v.inputs[0]!;
-  switch (v.op) {
-    case 'input':
-      return new Set([last]);
-    case 'attention':
-      return new Set([1, last]);
-    case 'linear':
-      return new Set([...of(x), last]);
-    case 'matmul': {
-      const right = v.inputs[1]!;
-      if (!dependsOnInput(right)) return new Set([...of(x), last]);
-      return dependsOnInput(x) ? new Set([last]) : new Set([...of(right), last - 1]);
-    }
-    case 'reshape': {
-      const before = known.get(x)!;
-      const found = segments(x.type.shape, v.type.shape).filter((s) => s.from.some((i) => before.has(i)));
-      return new Set(found.flatMap((s) => s.to));
-    }
-    case 'transpose':
-      return new Set(v.attrs.perm.flatMap((from, to) => (known.get(x)!.has(from) ? [to] : [])));
-    case 'gather': {
-      const extra = v.inputs[1]!.type.shape.length - 1;
-      return new Set([...(known.get(x) ?? [])].map((i) => (i > v.attrs.axis ? i + extra : i)));
-    }
-    default: {
-      const own = traitsOf(v).channels;
-      if (own !== null) return new Set([own === 'second' ? 1 : last]);
-      if ('keep' in v.attrs) {
-        const { axes, keep } = v.attrs;
-        const kept = [...known.get(x)!].filter((i) => !axes.includes(i));
-        return new Set(keep ? kept : kept.map((i) => i - axes.filter((a) => a < i).length));
-      }
-      const found = new Set(v.inputs.filter(dependsOnInput).flatMap(of));
-      // Along an axis on which the operands have one element a constant makes new channels.
-      for (const c of v.inputs.filter((y) => !dependsOnInput(y))) {
-        c.type.shape.forEach((d, i) => {
-          const axis = i + rank - c.type.shape.length;
-          const one = (y: Value): boolean => (y.type.shape[axis - rank + y.type.shape.length] ?? 1) === 1;
-          if (d > 1 && v.inputs.filter(dependsOnInput).every(one)) found.add(axis);
-        });
-      }
-      return found;
-    }
+  const of = (x: Value): number[] => [...own(x)].map((i) => i + rank - x.type.shape.length);
+  const rule = ruleIn<Rule<never>>(RULES, v.op);
+  if (rule) return rule(v as never, of);
+  const said = traitsOf(v).channels;
+  if (said !== null) return new Set([said === 'second' ? 1 : rank - 1]);
+  const found = new Set(v.inputs.filter(dependsOnInput).flatMap(of));
+  // Along an axis on which the operands have one element a constant makes new channels.
+  for (const c of v.inputs.filter((y) => !dependsOnInput(y))) {
+    c.type.shape.forEach((d, i) => {
+      const axis = i + rank - c.type.shape.length;
+      const one = (y: Value): boolean => (y.type.shape[axis - rank + y.type.shape.length] ?? 1) === 1;
+      if (d > 1 && v.inputs.filter(dependsOnInput).every(one)) found.add(axis);
+    });
   }
+  return found;
 }

@@ -9,8 +9,9 @@
 import { perSample } from '../batch.js';
 import type { Builder } from '../ops/builder.js';
 import { costOf } from '../ops/cost.js';
+import { type Linear, ruleIn } from '../ops/index.js';
 import { sizeOf } from '../ops/shapes.js';
-import type { Value, ValueOf } from '../types.js';
+import type { OpName, Value, ValueOf } from '../types.js';
 import { apply } from './apply.js';
 import {
   addForms,
@@ -25,7 +26,7 @@ import {
 import { scaleForm } from './linear.js';
 import { identity, type Matrix, operator, product } from './matrix.js';
 import { dependsOnInput } from './parse.js';
-import { others, pick, range, SPLITS, type Step, sorted, stepOf } from './steps.js';
+import { others, pick, range, SPLITS, type Step, type Stepping, sorted, stepOf } from './steps.js';
 
 /** The form of `v` along one axis, by what the operator does to it. */
 export function operatorForm(s: Solver, v: Value, axis: number): Form | Obstacle {
@@ -78,14 +79,62 @@ function lastForm(s: Solver, v: Value, axes: readonly number[]): Form | Obstacle
   });
 }
 
+/** What the rules of one operator work with: its form is wanted along these axes, channels last. */
+interface Wanted {
+  readonly s: Solver;
+  readonly axes: readonly number[];
+  /** An operand, broadcast. */
+  readonly operand: (x: Value) => Form | Obstacle;
+  readonly scaled: (x: Value, by: Value) => Form | Obstacle;
+  readonly negative: (f: Form) => Form;
+  readonly sum: (...forms: readonly Form[]) => Form;
+}
+
+type GroupRule<O extends OpName> = (w: Wanted, v: ValueOf<O>) => Form | Obstacle;
+
+const sumForm: GroupRule<'add' | 'sub'> = ({ operand, negative, sum }, v) => {
+  const first = operand(v.inputs[0]!);
+  if (isObstacle(first)) return first;
+  const second = operand(v.inputs[1]!);
+  if (isObstacle(second)) return second;
+  return sum(first, v.op === 'add' ? second : negative(second));
+};
+
+/** Of sums and factors, and of what joins; all others are steps (steps.ts). Null: no rule takes it apart, though it is linear. */
+const FORMS: { readonly [O in Exclude<Linear, Stepping>]: GroupRule<O> | null } = {
+  add: sumForm,
+  sub: sumForm,
+  neg: ({ s, scaled }, v) => scaled(v.inputs[0]!, s.b.constant(-1)),
+  mul: ({ scaled }, v) => {
+    const [x, y] = v.inputs as [Value, Value];
+    if (dependsOnInput(x) && dependsOnInput(y)) return obstacle(v, 'both of its factors depend on the input');
+    return dependsOnInput(x) ? scaled(x, y) : scaled(y, x);
+  },
+  div: ({ s, scaled }, v) => {
+    const [x, y] = v.inputs as [Value, Value];
+    if (dependsOnInput(y)) return obstacle(v, 'it divides by what depends on the input');
+    return scaled(x, y.op === 'constant' ? s.b.div(1, y) : s.b.reciprocal(y));
+  },
+  stop_gradient: ({ s, axes }, v) => lastForm(s, v.inputs[0]!, axes),
+  concat: ({ s, axes }, v) => concatSteps(s, v, axes, flatShape(v, axes)),
+  dropout: null,
+  drop_path: null,
+  select: null,
+};
+
 /** The form of `v` along axes, in their order, channels last. */
 export function groupForm(s: Solver, v: Value, axes: readonly number[]): Form | Obstacle {
   const { b } = s;
   const { shape } = v.type;
-  const tokens = others(v, axes);
-  const flat = flatShape(v, axes);
-  const last = tokens.length;
   if (!dependsOnInput(v)) return { terms: [], c: shiftOf(b, v, shape, axes) };
+  const rule = ruleIn<GroupRule<never>>(FORMS, v.op);
+  if (rule === null) return obstacle(v, 'it is not affine');
+  if (!rule) {
+    const step = stepOf(s, v, axes);
+    return isObstacle(step) ? step : through(s, v, axes, step);
+  }
+  const flat = flatShape(v, axes);
+  const last = flat.length - 1;
   const operand = (x: Value): Form | Obstacle =>
     dependsOnInput(x) ? lastForm(s, b.broadcast(x, shape), axes) : { terms: [], c: shiftOf(b, x, shape, axes) };
   const scaled = (x: Value, by: Value): Form | Obstacle => {
@@ -95,34 +144,9 @@ export function groupForm(s: Solver, v: Value, axes: readonly number[]): Form | 
     if (isObstacle(f)) return f;
     return scaleForm(s, f, { kind: factor.type.shape.length === 0 ? 'scalar' : 'channel', value: factor }, flat, last);
   };
-  const [x, y] = v.inputs as [Value, Value];
-  switch (v.op) {
-    case 'add':
-    case 'sub': {
-      const first = operand(x);
-      if (isObstacle(first)) return first;
-      const second = operand(y);
-      if (isObstacle(second)) return second;
-      const minus = { kind: 'scalar', value: b.constant(-1) } as const;
-      return addForms(b, [first, v.op === 'add' ? second : scaleForm(s, second, minus, flat, last)], flat, last);
-    }
-    case 'neg':
-      return scaled(x, b.constant(-1));
-    case 'mul':
-      if (dependsOnInput(x) && dependsOnInput(y)) return obstacle(v, 'both of its factors depend on the input');
-      return dependsOnInput(x) ? scaled(x, y) : scaled(y, x);
-    case 'div':
-      if (dependsOnInput(y)) return obstacle(v, 'it divides by what depends on the input');
-      return scaled(x, y.op === 'constant' ? b.div(1, y) : b.reciprocal(y));
-    case 'stop_gradient':
-      return lastForm(s, x, axes);
-    case 'concat':
-      return concatSteps(s, v, axes, flat);
-    default: {
-      const step = stepOf(s, v, axes);
-      return isObstacle(step) ? step : through(s, v, axes, step);
-    }
-  }
+  const negative = (f: Form): Form => scaleForm(s, f, { kind: 'scalar', value: b.constant(-1) }, flat, last);
+  const sum = (...forms: readonly Form[]): Form => addForms(b, forms, flat, last);
+  return rule({ s, axes, operand, scaled, negative, sum }, v as never);
 }
 
 /** Operands joined along the channels: the sum of each with zeros in the place of the others. */

@@ -1,8 +1,9 @@
 /** Reads what parameters alone compute as a structured matrix, a diagonal or a shift. */
 
 import type { Builder } from '../ops/builder.js';
+import { type Linear, ruleIn } from '../ops/index.js';
 import { sameShape } from '../ops/shapes.js';
-import type { Value } from '../types.js';
+import type { OpName, Value, ValueOf } from '../types.js';
 import {
   cols,
   dense,
@@ -80,52 +81,70 @@ function termsOf(b: Builder, value: Value, levels: number): Matrix[] {
   return terms;
 }
 
+type Of = (v: Value) => Matrix;
+/** The structure of a matrix, from those of the operands. */
+type Reading<O extends OpName> = (b: Builder, value: ValueOf<O>, of: Of, levels: number) => Matrix;
+
+/** A term that is broadcast has no structure of its own. */
+const sumOf: Reading<'add' | 'sub'> = (b, value, _of, levels) =>
+  value.inputs.every((x) => isMatrix(x, value.type.shape)) ? sum(b, termsOf(b, value, levels)) : dense(value);
+
+/** Null: what it gives has no structure that forms know. */
+const READINGS: { readonly [O in Linear]: Reading<O> | null } = {
+  add: sumOf,
+  sub: sumOf,
+  neg: (b, value, of) => product(b, diagonal(value.type.shape[0]!, b.constant(-1)), of(value.inputs[0]!)),
+  mul: (b, value, of) => {
+    const [x, y] = value.inputs as [Value, Value];
+    return scaled(b, x, y, value, of) ?? scaled(b, y, x, value, of) ?? dense(value);
+  },
+  div: (b, value, of) => {
+    const [x, y] = value.inputs as [Value, Value];
+    return scaled(b, x, y.op === 'constant' ? b.div(1, y) : b.reciprocal(y), value, of) ?? dense(value);
+  },
+  matmul: (b, value, of) => product(b, of(value.inputs[0]!), of(value.inputs[1]!)),
+  linear: (b, value, of) => {
+    if (value.inputs.length > 2) return dense(value);
+    const [x, weight] = value.inputs as [Value, Value];
+    return product(b, of(x), transposed(b, of(weight)));
+  },
+  kron: (_b, value, of) => kron(of(value.inputs[0]!), of(value.inputs[1]!)),
+  concat: (b, value, of) => {
+    const parts = value.inputs.map(of);
+    return value.attrs.axis === 0 ? rows(b, parts) : cols(parts);
+  },
+  transpose: (b, value, of) => transposed(b, of(value.inputs[0]!)),
+  stop_gradient: (_b, value, of) => of(value.inputs[0]!),
+  dropout: null,
+  drop_path: null,
+  select: null,
+  reshape: null,
+  broadcast: null,
+  slice: null,
+  pad: null,
+  roll: null,
+  reverse: null,
+  gather: null,
+  reduce_sum: null,
+  reduce_mean: null,
+  segment_sum: null,
+  scatter_add: null,
+  conv2d: null,
+  conv2d_transpose: null,
+  conv2d_weight: null,
+  batch_norm: null,
+  attention: null,
+  resize: null,
+  solve: null,
+};
+
 function read(b: Builder, value: Value, levels: number): Matrix {
-  const [out] = value.type.shape as [number];
-  const of = (v: Value): Matrix => matrixOf(b, v, levels);
-  switch (value.op) {
-    case 'add':
-    case 'sub':
-      // A term that is broadcast has no structure of its own.
-      return value.inputs.every((x) => isMatrix(x, value.type.shape))
-        ? sum(b, termsOf(b, value, levels))
-        : dense(value);
-    case 'neg':
-      return product(b, diagonal(out, b.constant(-1)), of(value.inputs[0]!));
-    case 'mul': {
-      const [x, y] = value.inputs as [Value, Value];
-      return scaled(b, x, y, value, of) ?? scaled(b, y, x, value, of) ?? dense(value);
-    }
-    case 'div': {
-      const [x, y] = value.inputs as [Value, Value];
-      return scaled(b, x, y.op === 'constant' ? b.div(1, y) : b.reciprocal(y), value, of) ?? dense(value);
-    }
-    case 'matmul': {
-      const [x, y] = value.inputs as [Value, Value];
-      return product(b, of(x), of(y));
-    }
-    case 'linear': {
-      if (value.inputs.length > 2) return dense(value);
-      const [x, weight] = value.inputs as [Value, Value];
-      return product(b, of(x), transposed(b, of(weight)));
-    }
-    case 'kron':
-      return kron(of(value.inputs[0]!), of(value.inputs[1]!));
-    case 'concat': {
-      const parts = value.inputs.map(of);
-      return value.attrs.axis === 0 ? rows(b, parts) : cols(parts);
-    }
-    case 'transpose':
-      return transposed(b, of(value.inputs[0]!));
-    case 'stop_gradient':
-      return of(value.inputs[0]!);
-    default:
-      return dense(value);
-  }
+  const reading = ruleIn<Reading<never>>(READINGS, value.op);
+  return reading ? reading(b, value as never, (v) => matrixOf(b, v, levels), levels) : dense(value);
 }
 
 /** matrix * factor, where the factor is a scalar, a column or a row. */
-function scaled(b: Builder, matrix: Value, factor: Value, value: Value, of: (v: Value) => Matrix): Matrix | undefined {
+function scaled(b: Builder, matrix: Value, factor: Value, value: Value, of: Of): Matrix | undefined {
   const shape = value.type.shape as [number, number];
   if (!isMatrix(matrix, shape)) return undefined;
   const along = factorOf(b, factor, shape, 0);

@@ -1,7 +1,6 @@
 /** The affine form of one operator's result, from the forms of its operands: the table of rules. */
 import { adaptersOf } from '../about.js';
-import type { Traits } from '../ops/define.js';
-import type { OpsWith } from '../ops/index.js';
+import { type Linear, ruleIn } from '../ops/index.js';
 import type { OpName, Value, ValueOf } from '../types.js';
 import { convForm } from './conv.js';
 import { addForms, type Form, isObstacle, type Obstacle, obstacle, type Shift, type Solver } from './form.js';
@@ -33,7 +32,7 @@ type Rule<O extends OpName> = (s: Solver, v: ValueOf<O>, axis: number) => Form |
 const mixing: Rule<OpName> = () => undefined;
 
 /** Null: no rule takes it apart, though it is linear. Forms are of what infers, where nothing that is for training alone is left. */
-const RULES: { readonly [O in OpsWith<'linear', NonNullable<Traits['linear']>>]: Rule<O> | null } = {
+const RULES: { readonly [O in Linear]: Rule<O> | null } = {
   ...LAYOUT,
   concat: concatForm,
   add: sumForm,
@@ -81,8 +80,7 @@ const RULES: { readonly [O in OpsWith<'linear', NonNullable<Traits['linear']>>]:
   solve: null,
 };
 
-const ruleFor = (op: OpName): Rule<never> | null | undefined =>
-  (RULES as Readonly<Partial<Record<OpName, Rule<never> | null>>>)[op];
+const ruleFor = (op: OpName): Rule<never> | null | undefined => ruleIn<Rule<never>>(RULES, op);
 
 /** Whether an operator has a rule, here or as one that mixes channels. */
 export const isRuled = (v: Value): boolean => Boolean(ruleFor(v.op));

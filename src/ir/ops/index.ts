@@ -74,8 +74,23 @@ export type OpsWith<T extends keyof Traits, V extends Traits[T]> = {
   [O in OpName]: Extract<Entries[O]['traits'][T], V> extends never ? never : O;
 }[OpName];
 
+export type Linear = OpsWith<'linear', NonNullable<Traits['linear']>>;
+
+/** Sums, factors and what is nothing but its operand: the linear operators that keep every element in its place. */
+export type Arithmetic = Linear & OpsWith<'pointwise', true>;
+
+/** Operators with operands of which `mixes` does not say, of some values or of all, how the axes of the result are those of the first operand. */
+export type Rearranging = Exclude<
+  { [O in OpName]: null extends ReturnType<Entries[O]['mixes']> ? O : never }[OpName],
+  OpsWith<'known', NonNullable<Traits['known']>>
+>;
+
 /** The operators that others can come in the place of. */
 export type Decomposing = { [O in OpName]: Entries[O]['decompose'] extends null ? never : O }[OpName];
+
+/** The rule that a table over some operators has for one: null where it says that there is none, undefined for an operator that it is not about. */
+export const ruleIn = <R>(table: { readonly [O in OpName]?: R | null }, op: OpName): R | null | undefined =>
+  Object.hasOwn(table, op) ? table[op] : undefined;
 
 export const OP_NAMES = Object.keys(OPS) as readonly OpName[];
 

@@ -7,7 +7,7 @@ import { isAdapters } from '../../ir/about.js';
 import { dependsOnInput, factorOf } from '../../ir/affine/parse.js';
 import { make, mapRoots, rewriteValues, rootsOf, users, withInputs } from '../../ir/graph.js';
 import { type Builder, makeBuilder } from '../../ir/ops/builder.js';
-import { type OpsWith, traitsOf } from '../../ir/ops/index.js';
+import { type Arithmetic, type OpsWith, ruleIn, traitsOf } from '../../ir/ops/index.js';
 import { sameShape, sizeOf, tryBroadcast } from '../../ir/ops/shapes.js';
 import type { About, Func, Module, Value } from '../../ir/types.js';
 import { isStep } from '../values.js';
@@ -66,27 +66,45 @@ export function absorb(module: Module, func: Func): Func {
   return mapRoots(func, image);
 }
 
-function changeOf(v: Value, inputs: readonly Value[]): { readonly x: Value; readonly change: Change } | undefined {
-  const [first, second] = inputs as [Value, Value];
-  const { about } = v;
-  const b = builder(about);
-  switch (v.op) {
-    case 'mul':
-    case 'add': {
-      // Of two values that depend on the input the first is what the model computes, by the habit of adding an adapter to a layer.
-      const [x, by] = dependsOnInput(first) ? [first, second] : [second, first];
-      if (!dependsOnInput(x) || (v.op === 'mul' && dependsOnInput(by))) return undefined;
-      return { x, change: { op: v.op, by, about } };
-    }
-    case 'sub':
-      if (!dependsOnInput(first)) return undefined;
-      return { x: first, change: { op: 'add', by: b.neg(second), about } };
-    case 'div':
-      if (!dependsOnInput(first) || dependsOnInput(second)) return undefined;
-      return { x: first, change: { op: 'mul', by: b.div(1, second), about } };
-    default:
-      return undefined;
-  }
+interface Changed {
+  readonly x: Value;
+  readonly change: Change;
+}
+
+/** What an adapter's operator does to a value that depends on the input. Null: nothing that can be done elsewhere instead. */
+const CHANGES: {
+  readonly [O in Arithmetic]: ((first: Value, second: Value, about: About | undefined) => Changed | undefined) | null;
+} = {
+  mul: (first, second, about) => {
+    const [x, by] = ordered(first, second);
+    return dependsOnInput(by) ? undefined : { x, change: { op: 'mul', by, about } };
+  },
+  // Of two values that depend on the input the first is what the model computes, by the habit of adding an adapter to a layer.
+  add: (first, second, about) => {
+    const [x, by] = ordered(first, second);
+    return { x, change: { op: 'add', by, about } };
+  },
+  sub: (x, second, about) => {
+    if (!dependsOnInput(x)) return undefined;
+    return { x, change: { op: 'add', by: builder(about).neg(second), about } };
+  },
+  div: (x, second, about) => {
+    if (!dependsOnInput(x) || dependsOnInput(second)) return undefined;
+    return { x, change: { op: 'mul', by: builder(about).div(1, second), about } };
+  },
+  neg: null,
+  stop_gradient: null,
+  dropout: null,
+  drop_path: null,
+  select: null,
+};
+
+const ordered = (first: Value, second: Value): [Value, Value] =>
+  dependsOnInput(first) ? [first, second] : [second, first];
+
+function changeOf(v: Value, [first, second]: readonly Value[]): Changed | undefined {
+  const found = ruleIn(CHANGES, v.op)?.(first!, second!, v.about);
+  return found && dependsOnInput(found.x) ? found : undefined;
 }
 
 const builder = (about: About | undefined): Builder =>
@@ -129,33 +147,61 @@ function move({ held, take }: Place, x: Value, change: Change): Moved | undefine
       x,
       x.inputs.map((v) => (v === y ? z : constant!)),
     );
-  const down = (by: Value): Moved => ({ below: y, change: { ...change, by }, above: (z) => again(z) });
+  const down = (by: Value, constant = other): Moved => ({
+    below: y,
+    change: { ...change, by },
+    above: (z) => again(z, constant),
+  });
   const takes = other !== undefined && held(other) && fits(other, change.by) && !dependsOnInput(change.by);
-  switch (x.op) {
-    case 'mul':
-      if (change.op === 'mul') return takes ? { value: again(y, take(b.mul(other!, change.by))) } : down(change.by);
-      // g·y + t = g·(y + t/g), where g is known and not 0.
-      if (other?.op !== 'constant' || !invertible(other.attrs.value)) return undefined;
-      return down(b.mul(change.by, 1 / other.attrs.value));
-    case 'div':
-      if (y !== first) return undefined;
-      return down(change.op === 'mul' ? change.by : b.mul(change.by, other!));
-    case 'neg':
-      return down(change.op === 'mul' ? change.by : b.neg(change.by));
-    case 'add':
-    case 'sub':
-      if (x.op === 'sub' && y !== first) return undefined;
-      if (change.op === 'add') {
-        if (!takes) return down(change.by);
-        return { value: again(y, take(x.op === 'add' ? b.add(other!, change.by) : b.sub(other!, change.by))) };
-      }
-      // s·(y + p) = s·y + s·p, where the layout has a place for s·p.
-      if (!takes) return undefined;
-      return { ...down(change.by), above: (z) => again(z, take(b.mul(other!, change.by))) };
-    default:
-      return undefined;
-  }
+  const passing = ruleIn(PASSING, x.op);
+  return passing?.({ b, change, other, isFirst: y === first, takes, take, down, again: (c) => again(y, c) });
 }
+
+/** A change at an operator of the model. */
+interface At {
+  readonly b: Builder;
+  readonly change: Change;
+  /** Beside the value that the change is to go on to: a constant, if there is a second operand. */
+  readonly other: Value | undefined;
+  readonly isFirst: boolean;
+  /** Whether `other` may become another constant, which `take` remembers. */
+  readonly takes: boolean;
+  readonly take: (constant: Value) => Value;
+  /** The operator again, beside another constant. */
+  readonly again: (constant: Value) => Value;
+  /** The change goes on as this; above it the operator stands again, beside its constant or another one. */
+  readonly down: (by: Value, constant?: Value) => Moved;
+}
+
+const sum =
+  (join: 'add' | 'sub') =>
+  ({ b, change, other, isFirst, takes, take, again, down }: At): Moved | undefined => {
+    if (join === 'sub' && !isFirst) return undefined;
+    if (change.op === 'add') return takes ? { value: again(take(b[join](other!, change.by))) } : down(change.by);
+    // s·(y + p) = s·y + s·p, where the layout has a place for s·p.
+    return takes ? down(change.by, take(b.mul(other!, change.by))) : undefined;
+  };
+
+/** How a change goes on through an operator of the model, or ends there. Null: it does not pass. */
+const PASSING: { readonly [O in Arithmetic]: ((at: At) => Moved | undefined) | null } = {
+  mul: ({ b, change, other, takes, take, again, down }) => {
+    if (change.op === 'mul') return takes ? { value: again(take(b.mul(other!, change.by))) } : down(change.by);
+    // g·y + t = g·(y + t/g), where g is known and not 0.
+    if (other?.op !== 'constant' || !invertible(other.attrs.value)) return undefined;
+    return down(b.mul(change.by, 1 / other.attrs.value));
+  },
+  div: ({ b, change, other, isFirst, down }) => {
+    if (!isFirst) return undefined;
+    return down(change.op === 'mul' ? change.by : b.mul(change.by, other!));
+  },
+  neg: ({ b, change, down }) => down(change.op === 'mul' ? change.by : b.neg(change.by)),
+  add: sum('add'),
+  sub: sum('sub'),
+  stop_gradient: null,
+  dropout: null,
+  drop_path: null,
+  select: null,
+};
 
 const invertible = (x: number): boolean => Number.isFinite(x) && Number.isFinite(1 / x);
 
