@@ -3,11 +3,15 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type OpenDevice, openDevice } from '../../runtime/node/device.js';
 import type { PreprocessStep } from '../../runtime/program/program.js';
 import { load } from '../../runtime/session.js';
+import { decodeImage } from '../../src/formats/node/images.js';
 import { normalize, normalizer } from '../../src/data/images/resize.js';
+import { openDatasets } from '../../src/data/node/open.js';
+import { openLoader } from '../../src/data/node/threads.js';
 import { makeInput, makeSample, type Recipe } from '../../src/data/sample.js';
 import type { Augment, Raster } from '../../src/data/types.js';
 import { readBytes } from '../bytes.js';
 import { copyProgram } from '../runtime/program.js';
+import { all } from './support.js';
 
 const { tensors, metadata } = readBytes('./runtime/fixtures/preprocess.safetensors');
 const cases = Object.entries(metadata).map(([name, text]) => ({
@@ -55,6 +59,24 @@ describe('as inference preprocesses', () => {
     expect(outputs.pixels!.length).toBe(made.length);
     const off = made.map((v, i) => Math.abs(v - outputs.pixels![i]!));
     expect(Math.max(...off)).toBeLessThanOrEqual(5 * 2 ** -23);
+  });
+
+  test('a batch of files, decoded and resized in threads', async () => {
+    const { train } = await openDatasets({ path: 'examples/fashion/images/digits' });
+    const preprocess: PreprocessStep[] = [
+      { step: 'resize', size: 24, filter: 'bilinear' },
+      { step: 'crop', size: [20, 22] },
+      { step: 'normalize', mean: [0.4, 0.5, 0.6], std: [0.2, 0.3, 0.25] },
+    ];
+    const input = { channels: 3, height: 20, width: 22 };
+    const [batch] = await all(openLoader(train, { size: 12, seed: 9, preprocess, input, threads: 2 }));
+    const session = await load(copyProgram(preprocess, 3, 20, 22), { device: gpu.device });
+    for (const [i, item] of batch!.indices.entries()) {
+      const { outputs } = await session.run({ image: await decodeImage(train.pictures.file!(train.places[item]!)) });
+      const own = batch!.images.subarray(i * 3 * 20 * 22, (i + 1) * 3 * 20 * 22);
+      expect(Math.max(...own.map((v, k) => Math.abs(v - outputs.pixels![k]!)))).toBeLessThanOrEqual(5 * 2 ** -23);
+    }
+    session.dispose();
   });
 });
 

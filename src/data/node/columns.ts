@@ -143,12 +143,8 @@ function csvLines(file: string, bytes: Buffer): { lines: Line[]; names: string[]
     }) as unknown as Parsed[];
   } catch (error) {
     if (!(error instanceof CsvError)) throw error;
-    const line = (error as { lines?: number }).lines;
-    throw refused(
-      file,
-      `${REASONS[error.code] ?? error.message}${line ? ` (line ${line})` : ''}`,
-      lineAt(file, bytes, line),
-    );
+    const { lines: line } = error as { lines?: number };
+    throw refused(file, REASONS[error.code] ?? error.message, lineAt(file, bytes, line));
   }
   if (names.length === 0) throw refused(file, 'it has no line of column names');
   // A line is where the one before it ended, to where it ends itself.

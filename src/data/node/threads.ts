@@ -50,6 +50,8 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
+const closed = (): Error => new Error('the loader was closed');
+
 /** Threads start with the first sample; each has one job at a time. */
 class ThreadWorkshop implements Workshop {
   private readonly pictures: Pictures;
@@ -69,6 +71,7 @@ class ThreadWorkshop implements Workshop {
 
   async sample({ place, key }: { readonly place: number; readonly key: SampleKey }): Promise<Raster> {
     const picture = this.pictures.file ? this.pictures.file(place) : await this.pictures.read(place);
+    if (this.closed) throw closed();
     return new Promise((resolve, reject) => {
       this.waiting.push({ job: { picture, key }, resolve, reject });
       this.next();
@@ -77,8 +80,7 @@ class ThreadWorkshop implements Workshop {
 
   async close(): Promise<void> {
     this.closed = true;
-    const ended = new Error('the loader was closed');
-    for (const { reject } of [...this.waiting.splice(0), ...this.busy.values()]) reject(ended);
+    for (const { reject } of [...this.waiting.splice(0), ...this.busy.values()]) reject(closed());
     this.busy.clear();
     await Promise.all(this.workers.splice(0).map((worker) => worker.terminate()));
   }

@@ -211,7 +211,8 @@ and ones (BOOL, U8 or a float) for each masked weight, named after it: \`base.bl
     title: 'Not a valid IDX file',
     message: (a) => `${a.file} is not a valid IDX file: ${a.problem}`,
     explain: `IDX is the format of the MNIST files: two zero bytes, a type (8 for bytes), the number of dimensions, the dimensions as
-big-endian 32-bit numbers, and then the data. Espalier reads IDX files of bytes, not compressed (\`gunzip\` them first).`,
+big-endian 32-bit numbers, and then the data. Espalier reads IDX files of bytes; those of a data set may be
+compressed (.gz).`,
   }),
 
   ESP0518: entry<{ file: string; tensors: readonly string[] }>({
