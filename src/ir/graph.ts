@@ -150,16 +150,6 @@ export function rewriteValues(
   };
 }
 
-/** For each value, the values of the function that read it (once for each operand place). The function itself, whose roots some are, is no user. */
-export function users(func: Func): Map<Value, Value[]> {
-  const map = new Map<Value, Value[]>();
-  for (const v of topological(rootsOf(func))) {
-    if (!map.has(v)) map.set(v, []);
-    for (const x of v.inputs) map.get(x)!.push(v);
-  }
-  return map;
-}
-
 /** Names of the parameters that the functions read, in first-use order. */
 export function usedParams(...funcs: readonly Func[]): string[] {
   const names = new Set<string>();

@@ -10,6 +10,7 @@ import { paramRef, rewriteFunc, rootsOf, topological, usedParams, withInputs } f
 import { isView, traitsOf } from '../ir/ops/index.js';
 import { sameType, sizeOf } from '../ir/ops/shapes.js';
 import { dependsOnBatch } from '../ir/run/samples.js';
+import { Summary } from '../ir/summary.js';
 import type { About, Func, Module, Param, Value } from '../ir/types.js';
 import type { Pass, PassContext } from './pass.js';
 import { reads } from './values.js';
@@ -81,9 +82,7 @@ function splitModule(
 
 /** Values to prepare, each with who reads it in the function. What may not be hoisted stays, and what it reads is looked at instead. */
 function hoist(results: readonly Value[], mayMove: (v: Value) => boolean): Map<Value, Value[]> {
-  const order = topological(results);
-  const uses = new Map<Value, number>();
-  for (const v of order) for (const x of new Set(v.inputs)) uses.set(x, (uses.get(x) ?? 0) + 1);
+  const summary = new Summary(results);
   const hoisted = new Map<Value, Value[]>();
   const stays = new Set<Value>();
   const take = (read: Value, reader: Value | undefined): void => {
@@ -93,7 +92,7 @@ function hoist(results: readonly Value[], mayMove: (v: Value) => boolean): Map<V
       if (dependsOnInput(v) || (!taken && isPlainView(v))) return;
       const x = v.inputs[0];
       // A view of what is computed is part of the computation if nobody looks at it differently and it has as many elements.
-      if (x && isView(v) && ((uses.get(x) ?? 0) > 1 || sizeOf(v.type.shape) !== sizeOf(x.type.shape))) continue;
+      if (x && isView(v) && (summary.readers(x).length > 1 || sizeOf(v.type.shape) !== sizeOf(x.type.shape))) continue;
       if (!mayMove(v)) {
         stays.add(v);
         return;
@@ -104,7 +103,7 @@ function hoist(results: readonly Value[], mayMove: (v: Value) => boolean): Map<V
       return;
     }
   };
-  for (const v of order) if (dependsOnInput(v)) for (const x of v.inputs) take(x, v);
+  for (const v of summary.order) if (dependsOnInput(v)) for (const x of v.inputs) take(x, v);
   for (const r of results) take(r, undefined);
   // Grows while it is walked.
   for (const v of stays) for (const x of v.inputs) take(x, v);

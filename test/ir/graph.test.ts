@@ -1,18 +1,10 @@
 /** Walking, rewriting, simplifying builders, interpreting and verifying. */
 import { describe, expect, test } from 'vitest';
 import * as b from '../../src/ir/build.js';
-import {
-  constant,
-  make,
-  paramRef,
-  rewriteFunc,
-  topological,
-  usedParams,
-  users,
-  withInputs,
-} from '../../src/ir/graph.js';
+import { constant, make, paramRef, rewriteFunc, topological, usedParams, withInputs } from '../../src/ir/graph.js';
 import { InterpretError, interpret, interpretEach, interpretFunc } from '../../src/ir/run/interpret.js';
 import { tensor } from '../../src/ir/run/tensor.js';
+import { Summary } from '../../src/ir/summary.js';
 import type { Func, Param, Value } from '../../src/ir/types.js';
 import { verifyModule } from '../../src/ir/verify.js';
 import { fromNested, toNested } from '../tensors.js';
@@ -64,12 +56,18 @@ describe('graph', () => {
     expect(z.results[0]!.value).toMatchObject({ op: 'exp', inputs: [x], about });
   });
 
-  test('users and used parameters', () => {
+  test('readers, what is shared, and used parameters', () => {
     const x = f32('x', 2);
     const y = b.add(x, x);
     const f = funcOf(b.linear(y, paramRef(weight)), x);
-    expect(users(f).get(x)).toEqual([y, y]);
-    expect(users(f).get(f.results[0]!.value)).toEqual([]);
+    const summary = Summary.of(f);
+    const result = f.results[0]!.value;
+    expect(summary.order).toEqual([x, y, result.inputs[1], result]);
+    expect(summary.readers(x)).toEqual([y]);
+    expect(summary.readers(result)).toEqual([]);
+    expect(summary.order.map((v) => summary.isRoot(v))).toEqual([false, false, false, true]);
+    // Twice by one value, by one, by one, and by whoever calls the function.
+    expect(summary.order.map((v) => summary.isShared(v))).toEqual([true, false, false, true]);
     expect(usedParams(f, f)).toEqual(['w']);
   });
 });

@@ -2,8 +2,8 @@
 
 import type { Elaborated, SiteNode } from '../../dsl/elaborated.js';
 import { dependsOnInput } from '../../ir/affine/parse.js';
-import { rootsOf, topological, users } from '../../ir/graph.js';
 import { isWithin } from '../../ir/path.js';
+import { Summary } from '../../ir/summary.js';
 import type { Value } from '../../ir/types.js';
 
 /** A sum that takes what came out of child `from` (-1: what came in) past the children up to and including `to`. */
@@ -26,18 +26,16 @@ const within = (value: Value, path: string): boolean =>
 
 export function flowOf({ module }: Elaborated): Flow {
   const infer = module.funcs.get('infer')!;
-  const results = rootsOf(infer);
+  const summary = Summary.of(infer);
   // What is computed from parameters alone is no flow.
-  const values = topological(results).filter(dependsOnInput);
+  const values = summary.order.filter(dependsOnInput);
   const place = new Map(values.map((v, i) => [v, i]));
-  const readers = users(infer);
-  const isResult = new Set(results);
 
   /** The last value of a site that something outside of it reads. */
   const outputs = new Map<string, Value | undefined>();
   const outputOf = (path: string): Value | undefined => {
     if (!outputs.has(path)) {
-      const leaves = (v: Value) => isResult.has(v) || readers.get(v)!.some((u) => !within(u, path));
+      const leaves = (v: Value) => summary.isRoot(v) || summary.readers(v).some((u) => !within(u, path));
       outputs.set(
         path,
         values.findLast((v) => within(v, path) && leaves(v)),

@@ -5,7 +5,7 @@
  * bias, activation, residual, a change of layout) and everything that the kernel computes in place when it reads an operand. The rules:
  *
  * 1. Matrix products, attention and row reductions are anchors.
- * 2. A path grows while all uses of its last value meet again in one pointwise value of the same shape, or its only user moves every
+ * 2. A path grows while all readers of its last value meet again in one pointwise value of the same shape, or its only reader moves every
  *    element to one place. It ends at a result of the function. Other results of the anchor (attention's log-sum-exp) are written by its kernel.
  * 3. Other values are computed where they are read, if that repeats no work worth a buffer: layout always; arithmetic if one kernel
  *    reads it and does not read it over and over (as a matrix product reads its operand for every column tile), or if it is no more
@@ -17,9 +17,10 @@
  *    nothing: see join.ts.
  */
 
-import { postorder, rootsOf, topological } from '../../ir/graph.js';
+import { postorder } from '../../ir/graph.js';
 import { isDeclared, isView, OPS, traitsOf } from '../../ir/ops/index.js';
 import { sameShape } from '../../ir/ops/shapes.js';
+import { Summary } from '../../ir/summary.js';
 import type { Func, Value } from '../../ir/types.js';
 import { movesForward } from '../epilogue.js';
 import { anchorKind, readsOnce, workOf } from '../read/rules.js';
@@ -46,11 +47,13 @@ export function fuse(func: Func, options: FuseOptions): Group[] {
   const apart = new Set<Value>(options.alone);
   const forced = new Set<Value>([...apart].map(moved).filter((v) => !isDeclared(v)));
   const stops = new Set<Value>();
+  const summary = Summary.of(func);
+  const position = new Map(summary.order.map((v, i) => [v, i]));
   for (;;) {
-    const fusion = new Fusion(func, forced, stops);
+    const fusion = new Fusion(summary, position, forced, stops);
     const groups = join(fusion.groups(), {
       maxBuffers: options.maxBuffers,
-      results: fusion.results,
+      isResult: (v) => summary.isRoot(v),
       apart: (v) => apart.has(v) || forced.has(v),
     });
     const large = groups.filter((g) => buffersOf(g) > options.maxBuffers || options.fits?.(g) === false);
@@ -142,10 +145,6 @@ interface Owned {
 }
 
 class Fusion {
-  private readonly order: Value[];
-  private readonly position = new Map<Value, number>();
-  private readonly users = new Map<Value, Value[]>();
-  readonly results: ReadonlySet<Value>;
   /** Group result -> what computes it. */
   private readonly owned = new Map<Value, Owned>();
   /** Values that some anchor's kernel computes. */
@@ -153,21 +152,14 @@ class Fusion {
   private readonly stored = new Set<Value>();
 
   constructor(
-    func: Func,
+    private readonly summary: Summary,
+    private readonly position: ReadonlyMap<Value, number>,
     private readonly forced: ReadonlySet<Value>,
     private readonly stops: ReadonlySet<Value>,
-  ) {
-    this.results = new Set(rootsOf(func));
-    this.order = topological([...this.results]);
-    this.order.forEach((v, i) => {
-      this.position.set(v, i);
-      if (!this.users.has(v)) this.users.set(v, []);
-      for (const x of new Set(v.inputs)) this.users.get(x)!.push(v);
-    });
-  }
+  ) {}
 
   groups(): Group[] {
-    for (const v of this.order) {
+    for (const v of this.summary.order) {
       const kind = anchorKind(v);
       if (!kind || this.inside.has(v)) continue;
       const { path, branches } = this.pathFrom(v);
@@ -186,7 +178,7 @@ class Fusion {
     const branches: Value[] = [];
     let last = anchor;
     this.inside.add(anchor);
-    while (!this.results.has(last) && !this.stops.has(last) && !this.forced.has(last)) {
+    while (!this.summary.isRoot(last) && !this.stops.has(last) && !this.forced.has(last)) {
       const step = this.nextStep(last, anchor);
       if (!step || [...step.through, step.to].some((v) => this.inside.has(v))) break;
       for (const v of [...step.through, step.to]) this.inside.add(v);
@@ -199,34 +191,34 @@ class Fusion {
 
   private nextStep(last: Value, anchor: Value): { to: Value; through: Value[] } | undefined {
     const others = new Set<Value>(this.others(last));
-    const users = this.users.get(last)!.filter((u) => !others.has(u));
-    if (users.length === 0) return undefined;
-    const only = users.length === 1 ? users[0]! : undefined;
+    const readers = this.summary.readers(last).filter((u) => !others.has(u));
+    if (readers.length === 0) return undefined;
+    const only = readers.length === 1 ? readers[0]! : undefined;
     // What is computed from another result cannot be an operand of the kernel that writes it.
     const twoResults = this.others(anchor).length > 0;
     if (only && movesForward(only) && only.inputs[0] === last) return { to: only, through: [] };
     if (twoResults) return undefined;
     // Everything that `last` flows into, in order, until it has flowed together.
-    const pending = new Set(users);
+    const pending = new Set(readers);
     const region: Value[] = [];
     while (pending.size > 0) {
       const next = [...pending].reduce((a, b) => (this.position.get(a)! < this.position.get(b)! ? a : b));
       if (!OPS[next.op].traits.pointwise || !sameShape(next.type.shape, last.type.shape)) return undefined;
       pending.delete(next);
       if (pending.size === 0) return { to: next, through: region };
-      if (this.results.has(next) || this.forced.has(next) || region.length >= 32) return undefined;
+      if (this.summary.isRoot(next) || this.forced.has(next) || region.length >= 32) return undefined;
       region.push(next);
-      for (const u of this.users.get(next)!) pending.add(u);
+      for (const u of this.summary.readers(next)) pending.add(u);
     }
     return undefined;
   }
 
   /** Other results of the anchor's operator that somebody reads. */
   private others(anchor: Value): Value[] {
-    return this.users.get(anchor)!.filter((u) => u.op === 'aux');
+    return this.summary.readers(anchor).filter((u) => u.op === 'aux');
   }
 
-  /** Rule 3, users before operands, so that a value knows the kernels that would compute it. */
+  /** Rule 3, readers before operands, so that a value knows the kernels that would compute it. */
   private place(): void {
     /** Kernel (by its result) -> whether it reads the value over and over. */
     const readers = new Map<Value, Map<Value, boolean>>();
@@ -240,10 +232,9 @@ class Fusion {
     for (const [result, { anchor, path, branches }] of this.owned) {
       for (const v of [anchor, ...path, ...branches]) kernelOf.set(v, result);
     }
-    for (let i = this.order.length - 1; i >= 0; i--) {
-      const v = this.order[i]!;
+    for (const v of this.summary.order.toReversed()) {
       if (isDeclared(v)) {
-        if (this.results.has(v)) this.stored.add(v);
+        if (this.summary.isRoot(v)) this.stored.add(v);
         continue;
       }
       if (v.op === 'aux') continue;
@@ -259,7 +250,7 @@ class Fusion {
       }
       const own = readers.get(v) ?? new Map<Value, boolean>();
       const deep = depth.get(v) ?? 0;
-      if (this.results.has(v) || this.forced.has(v) || deep >= MOST_DEEP || this.worthBuffer(v, own)) {
+      if (this.summary.isRoot(v) || this.forced.has(v) || deep >= MOST_DEEP || this.worthBuffer(v, own)) {
         this.stored.add(v);
         for (const x of v.inputs) add(x, v, false);
       } else {
@@ -297,7 +288,7 @@ class Fusion {
     const others = this.others(anchor);
     // Nobody may read the result, where others of its anchor are read.
     const isStored =
-      this.results.has(result) || others.length === 0 || this.users.get(result)!.some((u) => u.op !== 'aux');
+      this.summary.isRoot(result) || others.length === 0 || this.summary.readers(result).some((u) => u.op !== 'aux');
     const stores = isStored ? [...others, result] : others;
     const own = new Set(stores);
     const isRead = (v: Value): boolean =>

@@ -18,8 +18,8 @@ import { buffersOf, type Group, MOST_DEEP, valuesOf } from './group.js';
 
 export interface JoinOptions {
   readonly maxBuffers: number;
-  /** Results of the function. */
-  readonly results: ReadonlySet<Value>;
+  /** Whether it is a result of the function. */
+  readonly isResult: (v: Value) => boolean;
   /** Values that have to be stored by a kernel of their own. */
   readonly apart: (v: Value) => boolean;
 }
@@ -101,9 +101,9 @@ class Joining {
     const others = node.group.reads.flatMap((v) => this.makers.get(v) ?? []).filter((n) => n !== to);
     if (others.some((n) => n.at > to.at)) return undefined;
     const read = (v: Value): boolean =>
-      this.options.results.has(v) || v.op === 'aux' || [...(this.readers.get(v) ?? [])].some((n) => n !== node);
+      this.options.isResult(v) || v.op === 'aux' || [...(this.readers.get(v) ?? [])].some((n) => n !== node);
     const stores = [...to.group.stores.filter(read), ...node.group.stores];
-    const more = node.group.stores.filter((v) => !this.options.results.has(v)).length;
+    const more = node.group.stores.filter((v) => !this.options.isResult(v)).length;
     const fewer = mine.size + node.group.stores.length - stores.length;
     if (more > fewer && [...this.nodes].some((n) => n.at > to.at && n.at < node.at)) return undefined;
     const reads = [...new Set([...to.group.reads, ...node.group.reads])].filter((v) => !mine.has(v));

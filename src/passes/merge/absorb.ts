@@ -5,10 +5,11 @@
  */
 import { isAdapters } from '../../ir/about.js';
 import { dependsOnInput, factorOf } from '../../ir/affine/parse.js';
-import { make, mapRoots, rewriteValues, rootsOf, users, withInputs } from '../../ir/graph.js';
+import { make, mapRoots, rewriteValues, withInputs } from '../../ir/graph.js';
 import { type Builder, makeBuilder } from '../../ir/ops/builder.js';
 import { type Arithmetic, type OpsWith, ruleIn, traitsOf } from '../../ir/ops/index.js';
 import { sameShape, sizeOf, tryBroadcast } from '../../ir/ops/shapes.js';
+import { Summary } from '../../ir/summary.js';
 import type { About, Func, Module, Value } from '../../ir/types.js';
 import { isStep } from '../values.js';
 
@@ -42,8 +43,7 @@ interface Place {
  * Only through values that nothing else reads; otherwise they would be computed twice. Only what an adapter added moves.
  */
 export function absorb(module: Module, func: Func): Func {
-  const readers = users(func);
-  const results = new Set(rootsOf(func));
+  const summary = Summary.of(func);
   /** New values that several read. */
   const shared = new Set<Value>();
   /** Constants that took changes in, and stand where the layout has a parameter. */
@@ -56,11 +56,11 @@ export function absorb(module: Module, func: Func): Func {
       return constant;
     },
   };
-  const image = rewriteValues(rootsOf(func), (v, inputs) => {
+  const image = rewriteValues(summary.roots, (v, inputs) => {
     const change = isAdapters(v) ? changeOf(v, inputs) : undefined;
     const made = change ? settle(place, change.x, change.change) : undefined;
     const value = made ?? withInputs(v, inputs);
-    if (readers.get(v)!.length > 1 || results.has(v)) shared.add(value);
+    if (summary.isShared(v)) shared.add(value);
     return value;
   });
   return mapRoots(func, image);

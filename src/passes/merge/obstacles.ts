@@ -2,8 +2,8 @@
 import { adaptersOf } from '../../ir/about.js';
 import { dependsOnInput } from '../../ir/affine/parse.js';
 import { isRuled } from '../../ir/affine/rules.js';
-import { topological } from '../../ir/graph.js';
 import { isView } from '../../ir/ops/index.js';
+import { Summary } from '../../ir/summary.js';
 import type { Value } from '../../ir/types.js';
 import type { ObstacleNote, PassContext } from '../pass.js';
 import { below, type Solution } from './regions.js';
@@ -16,10 +16,8 @@ export function noteObstacles(
   ctx: PassContext,
 ): void {
   const left = new Map<string, Value[]>();
-  const order = topological(results);
-  const readers = new Map<Value, Value[]>();
-  for (const v of order) {
-    for (const x of v.inputs) readers.set(x, [...(readers.get(x) ?? []), v]);
+  const summary = new Summary(results);
+  for (const v of summary.order) {
     if (!dependsOnInput(v)) continue;
     for (const id of adaptersOf(v.about)) left.set(id, [...(left.get(id) ?? []), v]);
   }
@@ -28,7 +26,7 @@ export function noteObstacles(
     for (const id of adaptersOf(v.about)) if (!why.has(id)) why.set(id, noteOf(end.value, end.reason));
   }
   for (const [id, values] of left) {
-    ctx.notes.obstacles.set(id, why.get(id) ?? outside(id, values, readers, (v) => reasonOf(before.get(v) ?? v, s)));
+    ctx.notes.obstacles.set(id, why.get(id) ?? outside(id, values, summary, (v) => reasonOf(before.get(v) ?? v, s)));
   }
 }
 
@@ -40,13 +38,13 @@ function noteOf(v: Value, reason: string): ObstacleNote {
 function outside(
   adapter: string,
   values: readonly Value[],
-  readers: ReadonlyMap<Value, readonly Value[]>,
+  summary: Summary,
   reason: (reader: Value) => string,
 ): ObstacleNote {
   const seen = new Set<Value>(values);
   const queue = [...values];
   for (const v of queue) {
-    for (const r of readers.get(v) ?? []) {
+    for (const r of summary.readers(v)) {
       if (seen.has(r)) continue;
       if (!adaptersOf(r.about).includes(adapter) && !isView(r) && r.op !== 'add') {
         return { ...noteOf(r, reason(r)), outside: true };

@@ -17,7 +17,7 @@ import { deep } from '../../ir/deep.js';
 import type { Builder } from '../../ir/ops/builder.js';
 import { isLayout } from '../../ir/ops/index.js';
 import type { Value } from '../../ir/types.js';
-import { isStep, readsBase } from '../values.js';
+import { isStep, readsBase, stretch } from '../values.js';
 
 /** A form with the channels on one axis, or on several, and then last in the form. */
 export interface Formed {
@@ -33,7 +33,15 @@ export interface Solution {
   readonly ends: ReadonlyMap<Value, Obstacle>;
   /** Values at which a form was ended by choice, and why. */
   readonly stops: ReadonlyMap<Value, string>;
+  /** The values of an anchor's region, from it down to where forms end; operands first. */
+  readonly region: (anchor: Value) => readonly Value[];
 }
+
+/** Whether a walk down from `root` ends at `v`. */
+export const stopAt =
+  (s: Pick<Solution, 'anchors' | 'ends'>, root: Value) =>
+  (v: Value): boolean =>
+    v !== root && (s.anchors.has(v) || s.ends.has(v));
 
 /** Layout operators on top of a region stay where they are: the region ends below them. */
 export function below(v: Value): Value {
@@ -153,5 +161,11 @@ export function solve(
       else forms.set(root, made);
     }
   }
-  return { forms, anchors, ends, stops };
+  const regions = new Map<Value, readonly Value[]>();
+  const region = (anchor: Value): readonly Value[] => {
+    const known = regions.get(anchor) ?? stretch([anchor], stopAt({ anchors, ends }, anchor));
+    regions.set(anchor, known);
+    return known;
+  };
+  return { forms, anchors, ends, stops, region };
 }

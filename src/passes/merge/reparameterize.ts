@@ -8,8 +8,9 @@
 import { adaptersOf, isAdapters, ownedBy } from '../../ir/about.js';
 import { arranged, flatShape } from '../../ir/affine/operator.js';
 import { dependsOnInput } from '../../ir/affine/parse.js';
-import { mapRoots, rewriteValues, rootsOf, topological, withInputs } from '../../ir/graph.js';
+import { mapRoots, rewriteValues, rootsOf, withInputs } from '../../ir/graph.js';
 import { Interner } from '../../ir/intern.js';
+import { Summary } from '../../ir/summary.js';
 import type { Func, Value } from '../../ir/types.js';
 import { Costs } from '../cost.js';
 import type { Box } from '../narrow.js';
@@ -20,7 +21,7 @@ import { absorb } from './absorb.js';
 import { noteObstacles } from './obstacles.js';
 import { realise } from './realise.js';
 import { regionOf } from './record.js';
-import { below, fixedAnchors, ownSteps, type Solution, solve } from './regions.js';
+import { below, fixedAnchors, ownSteps, type Solution, solve, stopAt } from './regions.js';
 
 export const reparameterize: Pass = {
   name: 'reparameterize',
@@ -48,14 +49,15 @@ function merge(func: Func, given: PassContext): Func {
   const seeded = rewriteValues(rootsOf(func), (v, inputs) => interner.seed(withInputs(v, inputs)));
   const roots = rootsOf(func);
   const results = roots.map(seeded);
-  const order = topological(results);
+  const summary = new Summary(results);
+  const { order } = summary;
   const fixed = fixedAnchors(order, results);
   const b = interner.build;
   const ctx: Choosing = { ...given, costs: new Costs(order.filter(dependsOnInput), results, given.device) };
 
   const closed = closedSteps(interner, order, fixed, ctx);
   const first = solve(b, fixed, fixed, [], closed);
-  const cuts = chooseCuts(interner, order, first, closed, ctx);
+  const cuts = chooseCuts(interner, summary, first, closed, ctx);
   const solution = cuts.size > 0 ? solve(b, fixed, fixed, cuts, closed) : first;
   const choices = chooseAll(interner, solution, ctx);
 
@@ -92,13 +94,13 @@ function closedSteps(
   const choices = chooseAll(interner, apart, ctx);
   const left = new Set<Value>();
   for (const [anchor, choice] of choices) {
-    if (!choice.clean && stretch([anchor], stopAt(apart, anchor)).some(isAdapters)) left.add(anchor);
+    if (!choice.clean && apart.region(anchor).some(isAdapters)) left.add(anchor);
   }
   if (left.size === 0) return closed;
   const { costs } = ctx;
   const through = solved(new Set());
   for (const anchor of through.forms.keys()) {
-    const region = stretch([anchor], stopAt(through, anchor));
+    const region = through.region(anchor);
     if (!region.some((v) => left.has(v))) continue;
     const choice = choose(interner, anchor, through, ctx);
     const before = region
@@ -120,18 +122,12 @@ const flatBox = (axes: readonly number[], box: Box, shape: readonly number[]): B
   [0, shape.at(-1)!],
 ];
 
-/** Whether a walk down from `root` ends at `v`. */
-const stopAt =
-  (s: Solution, root: Value) =>
-  (v: Value): boolean =>
-    v !== root && (s.anchors.has(v) || s.ends.has(v));
-
 /** A region's layer where it is cheaper, or as cheap and free of the adapter; otherwise the region as it is. */
 function choose(interner: Interner, anchor: Value, s: Solution, ctx: Choosing): Choice {
   const asIs: Choice = { value: anchor, clean: false, replaced: false };
   const { form, axes } = s.forms.get(anchor)!;
   const stop = stopAt(s, anchor);
-  const inner = stretch([anchor], stop);
+  const inner = s.region(anchor);
   if (!inner.some(isTouched)) return asIs;
   const scoped = inner.find(isAdapters);
   const layer = inner.find(isLayer) ?? anchor;
@@ -181,20 +177,18 @@ function leftIn(old: readonly Value[], fresh: readonly Value[]): readonly string
  */
 function chooseCuts(
   interner: Interner,
-  order: readonly Value[],
+  summary: Summary,
   s: Solution,
   closed: ReadonlySet<Value>,
   ctx: Choosing,
 ): Set<Value> {
-  const uses = new Map<Value, number>();
-  for (const v of order) for (const x of new Set(v.inputs)) uses.set(x, (uses.get(x) ?? 0) + 1);
   const regionsOf = new Map<Value, Set<Value>>();
   for (const anchor of s.forms.keys()) {
-    const inner = stretch([anchor], stopAt(s, anchor));
+    const inner = s.region(anchor);
     if (!inner.some(isTouched)) continue;
     for (const v of inner) {
       const source = below(v);
-      if (v === anchor || (uses.get(v) ?? 0) < 2 || s.anchors.has(source) || s.ends.has(source)) continue;
+      if (v === anchor || summary.readers(v).length < 2 || s.anchors.has(source) || s.ends.has(source)) continue;
       if (!dependsOnInput(source) || source.op === 'input') continue;
       if (!regionsOf.has(source)) regionsOf.set(source, new Set());
       regionsOf.get(source)!.add(anchor);
