@@ -17,7 +17,10 @@ function value(op: OpName, inputs: readonly Value[], attrs: object, type: Tensor
   const kept = about && Object.keys(about).length > 0 && !isNumber({ op, attrs }) ? { about } : {};
   const needsInput = OPS[op].traits.known === 'call' || inputs.some((x) => x.needsInput);
   const needsBatch = op === 'batch_size' || hasBatch(type.shape) || inputs.some((x) => x.needsBatch);
-  return { id: next++, op, inputs, attrs, type, needsInput, needsBatch, ...kept } as Value;
+  const grafted = about?.owner !== undefined;
+  const readsBase = op === 'param' ? !grafted : inputs.some((x) => x.readsBase);
+  const readsGrafted = op === 'param' ? grafted : inputs.some((x) => x.readsGrafted);
+  return { id: next++, op, inputs, attrs, type, needsInput, needsBatch, readsBase, readsGrafted, ...kept } as Value;
 }
 
 /** Whether it is a number, of type f32: nobody's, wherever it is used. */

@@ -78,6 +78,10 @@ export interface ValueOf<O extends OpName> {
   readonly needsInput: boolean;
   /** Whether it, or a value that it is computed from, is another for another number of samples. */
   readonly needsBatch: boolean;
+  /** Whether it reads a parameter of the model's own. */
+  readonly readsBase: boolean;
+  /** Whether it reads one that a graft put there: an adapter's, or a mask. */
+  readonly readsGrafted: boolean;
   readonly about?: About;
 }
 

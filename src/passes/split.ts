@@ -6,14 +6,13 @@
 import { adaptersOf, asParam, isAdapters, ownedBy } from '../ir/about.js';
 import { dependsOnInput } from '../ir/affine/parse.js';
 import { Numbering } from '../ir/equal.js';
-import { paramRef, rewriteFunc, rootsOf, topological, usedParams, withInputs } from '../ir/graph.js';
+import { paramRef, rewriteFunc, topological, usedParams, withInputs } from '../ir/graph.js';
 import { isView, traitsOf } from '../ir/ops/index.js';
 import { sameType, sizeOf } from '../ir/ops/shapes.js';
 import { dependsOnBatch } from '../ir/run/samples.js';
 import { Summary } from '../ir/summary.js';
 import type { About, Func, Module, Param, Value } from '../ir/types.js';
 import type { Pass, PassContext } from './pass.js';
-import { reads } from './values.js';
 
 /** The function whose results are the parameters of role `prepared`. */
 export const PREPARE = 'prepare';
@@ -40,8 +39,13 @@ function run(module: Module, name: string, ctx: PassContext): Module {
   for (const { name: known, value } of module.funcs.get(PREPARE)?.results ?? []) {
     prepared.set(numbering.of(value), { param: module.params.get(known)!, value });
   }
-  const readsState = reads((v) => v.op === 'param' && module.params.get(v.attrs.name)?.role === 'state');
-  for (const [v, readers] of hoist(rootsOf(func), (x) => !dependsOnBatch(x) && !readsState(x))) {
+  const summary = Summary.of(func);
+  const changing = new Set<Value>();
+  for (const v of summary.order) {
+    const isState = v.op === 'param' && module.params.get(v.attrs.name)?.role === 'state';
+    if (isState || v.inputs.some((x) => changing.has(x))) changing.add(v);
+  }
+  for (const [v, readers] of hoist(summary, (x) => !dependsOnBatch(x) && !changing.has(x))) {
     const number = numbering.of(v);
     if (prepared.has(number)) continue;
     const { name, replaces, about } = names.of(v, readers);
@@ -81,8 +85,7 @@ function splitModule(
 }
 
 /** Values to prepare, each with who reads it in the function. What may not be hoisted stays, and what it reads is looked at instead. */
-function hoist(results: readonly Value[], mayMove: (v: Value) => boolean): Map<Value, Value[]> {
-  const summary = new Summary(results);
+function hoist(summary: Summary, mayMove: (v: Value) => boolean): Map<Value, Value[]> {
   const hoisted = new Map<Value, Value[]>();
   const stays = new Set<Value>();
   const take = (read: Value, reader: Value | undefined): void => {
@@ -104,7 +107,7 @@ function hoist(results: readonly Value[], mayMove: (v: Value) => boolean): Map<V
     }
   };
   for (const v of summary.order) if (dependsOnInput(v)) for (const x of v.inputs) take(x, v);
-  for (const r of results) take(r, undefined);
+  for (const r of summary.roots) take(r, undefined);
   // Grows while it is walked.
   for (const v of stays) for (const x of v.inputs) take(x, v);
   return hoisted;

@@ -2,39 +2,19 @@
 
 import { dependsOnInput } from '../ir/affine/parse.js';
 import { isRuled } from '../ir/affine/rules.js';
-import { make, postorder, topological } from '../ir/graph.js';
+import { make, postorder } from '../ir/graph.js';
 import type { Interner } from '../ir/intern.js';
 import { type Builder, type Make, makeBuilder } from '../ir/ops/builder.js';
 import { OPS, traitsOf } from '../ir/ops/index.js';
 import type { About, Value } from '../ir/types.js';
 
-/** Whether a value reads a parameter that has a property; remembered for every value on the way. */
-export function reads(property: (param: Value) => boolean): (value: Value) => boolean {
-  const known = new WeakMap<Value, boolean>();
-  return (value) => {
-    if (!known.has(value)) {
-      for (const v of topological([value])) {
-        if (known.has(v)) continue;
-        known.set(v, v.op === 'param' ? property(v) : v.inputs.some((x) => known.get(x)));
-      }
-    }
-    return known.get(value) ?? false;
-  };
-}
-
-/** Whether a value computed from parameters reads one of the model's own. */
-export const readsBase = reads((param) => param.about?.owner === undefined);
-
-/** Whether it reads one that a graft put there: an adapter's, or a mask. */
-const readsGrafted = reads((param) => param.about?.owner !== undefined);
-
 /** Whether an adapter or a mask made the value, or made a weight that it reads. */
 export function isTouched(v: Value): boolean {
-  return v.about?.owner !== undefined || v.inputs.some((x) => !dependsOnInput(x) && readsGrafted(x));
+  return v.about?.owner !== undefined || v.inputs.some((x) => !dependsOnInput(x) && x.readsGrafted);
 }
 
 /** Whether it is a layer of the model: its weight holds parameters of the model. */
-export const isLayer = (v: Value): boolean => traitsOf(v).holds === 'layer' && readsBase(v.inputs[1]!);
+export const isLayer = (v: Value): boolean => traitsOf(v).holds === 'layer' && v.inputs[1]!.readsBase;
 
 /** Whether it is an operator between layers that has a rule and does something to numbers: a sum, a factor, a mean. */
 export const isStep = (v: Value): boolean =>

@@ -195,8 +195,8 @@ const STEPS: readonly Step[] = [
     const a = d.value();
     const axes = a.type.shape.map((_, i) => i).filter(() => d.chance(2));
     const some = axes.length > 0 ? axes : [d.below(a.type.shape.length)];
-    const by = d.one([build.mean, build.max, build.sum]);
-    const y = by(a, some, d.chance(2));
+    const by = d.one(['mean', 'max', 'sum'] as const);
+    const y = build[by](a, some, d.chance(2));
     return y.type.shape.length > 0 ? y : undefined;
   },
   function rows(d) {

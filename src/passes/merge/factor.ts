@@ -23,7 +23,7 @@ import type { Builder } from '../../ir/ops/builder.js';
 import type { Func, Value } from '../../ir/types.js';
 import { leftOf, ownersIn } from '../owners.js';
 import { overFunc, type Pass } from '../pass.js';
-import { readsBase, withAbout } from '../values.js';
+import { withAbout } from '../values.js';
 
 export const factor: Pass = {
   name: 'factor',
@@ -109,4 +109,4 @@ function split(b: Builder, m: Matrix): [own: Matrix, added: Matrix] {
 
 /** Whether it holds a parameter of the model itself. */
 const readsOwn = (m: Matrix): boolean =>
-  somePart(m, (x) => (x.kind === 'dense' && readsBase(x.value)) || (x.kind === 'diagonal' && readsBase(x.scale)));
+  somePart(m, (x) => (x.kind === 'dense' && x.value.readsBase) || (x.kind === 'diagonal' && x.scale.readsBase));

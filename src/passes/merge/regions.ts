@@ -17,7 +17,7 @@ import { deep } from '../../ir/deep.js';
 import type { Builder } from '../../ir/ops/builder.js';
 import { isLayout } from '../../ir/ops/index.js';
 import type { Value } from '../../ir/types.js';
-import { isStep, readsBase, stretch } from '../values.js';
+import { isStep, stretch } from '../values.js';
 
 /** A form with the channels on one axis, or on several, and then last in the form. */
 export interface Formed {
@@ -140,7 +140,7 @@ export function solve(
       b,
       compose: false,
       norms: false,
-      isBase: readsBase,
+      isBase: (v) => v.readsBase,
       stop: (value, axis, reason) => {
         stops.set(below(value), reason);
         need(value);

@@ -16,7 +16,7 @@ import { Costs } from '../cost.js';
 import type { Box } from '../narrow.js';
 import { leftOf } from '../owners.js';
 import { overFunc, type Pass, type PassContext } from '../pass.js';
-import { isLayer, isTouched, readsBase, reowned, stretch, withAbout } from '../values.js';
+import { isLayer, isTouched, reowned, stretch, withAbout } from '../values.js';
 import { absorb } from './absorb.js';
 import { noteObstacles } from './obstacles.js';
 import { realise } from './realise.js';
@@ -131,7 +131,7 @@ function choose(interner: Interner, anchor: Value, s: Solution, ctx: Choosing): 
   if (!inner.some(isTouched)) return asIs;
   const scoped = inner.find(isAdapters);
   const layer = inner.find(isLayer) ?? anchor;
-  const foreign = (c: Value): boolean => !readsBase(c);
+  const foreign = (c: Value): boolean => !c.readsBase;
   // New values count as the adapter's until the region turns out to be clean.
   const about = scoped ? { ...layer.about, owner: scoped.about!.owner! } : layer.about;
   const tools = withAbout(interner, about);
