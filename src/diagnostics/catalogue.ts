@@ -1,4 +1,4 @@
-/** Every message that Espalier can give, in one typed table. Numbers: 01 syntax, 02 names and types, 03 shapes, sites and selectors, 04 merging, 05 files and images, 06 code generation, 07 devices and sessions, 08 pruning, 09 command line, 10 data. */
+/** Every message that Espalier can give, in one typed table. Numbers: 01 syntax, 02 names and types, 03 shapes, sites and selectors, 04 merging, 05 files and images, 06 code generation, 07 devices and sessions, 08 pruning, 09 command line, 10 data, 11 training. */
 import { DATA } from './entries/data.js';
 import type { Entry } from './entries/define.js';
 import { DEVICE } from './entries/device.js';
@@ -9,6 +9,7 @@ import { NAMES } from './entries/names.js';
 import { PRUNING } from './entries/pruning.js';
 import { SHAPES } from './entries/shapes.js';
 import { SYNTAX } from './entries/syntax.js';
+import { TRAINING } from './entries/training.js';
 import { USAGE } from './entries/usage.js';
 import type { Diagnostic, Label, Severity } from './types.js';
 
@@ -23,6 +24,7 @@ export const CATALOGUE = {
   ...PRUNING,
   ...USAGE,
   ...DATA,
+  ...TRAINING,
 };
 
 export type Code = keyof typeof CATALOGUE;

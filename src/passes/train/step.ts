@@ -41,8 +41,8 @@ export interface TrainOptions {
   readonly groups: readonly Group[];
   /** The largest norm of all gradients together; larger ones are scaled down to it, as `clip_grad_norm_` of PyTorch does. */
   readonly clip?: number;
-  /** Parts of a batch whose gradients are averaged before a step (default 1). */
-  readonly accumulate?: number;
+  /** Whether a batch may come in parts, whose gradients are added up before a step: `accumulate` takes all parts but the last. */
+  readonly accumulates?: boolean;
   /** Share of itself that the moving average of the weights keeps at each step. */
   readonly ema?: number;
   /** Whether adapters' weights are added to the layers' (`merged`) or applied by their factors. */
@@ -52,8 +52,11 @@ export interface TrainOptions {
 export interface Training {
   /** With the functions above. Trainable parameters are states, and so is everything that a step keeps. */
   readonly module: Module;
-  /** Scalars `count`, and `rate.0`, `rate.1`, ... for the groups -> what `step` takes as its input `numbers`. */
-  readonly numbers: Func;
+  /**
+   * What a function takes as its input `numbers`, by its name, from scalars: `count` (1 at the first step), `rate.0`, `rate.1`, ... for the groups, and `share`, the
+   * part of the batch that a call has (1 where it comes whole).
+   */
+  readonly numbers: ReadonlyMap<string, Func>;
   /** Trainable parameters that the loss gives no gradient, and what cuts them off. If there are any, `module` moves the others alone. */
   readonly without: Gradients['without'];
 }
@@ -80,9 +83,9 @@ export function trainingOf(module: Module, options: TrainOptions): Training {
     groups.flatMap((g) => g.params),
   );
   const states = new States(module);
-  const { func: step, host } = hostNumbers(drawn(stepOf(gradients, states, options)), NUMBERS);
-  const accumulates = (options.accumulate ?? 1) > 1;
-  const funcs = [step, ...(accumulates ? [drawn(accumulateOf(gradients, states))] : []), forward];
+  const steps = [stepOf(gradients, states, options), ...(options.accumulates ? [accumulateOf(gradients, states)] : [])];
+  const counted = steps.map((f) => hostNumbers(drawn(f), NUMBERS));
+  const funcs = [...counted.map((c) => c.func), forward];
   const whole: Module = {
     ...module,
     params: new Map([...module.params, ...states.params]),
@@ -90,7 +93,7 @@ export function trainingOf(module: Module, options: TrainOptions): Training {
   };
   return {
     module: optimize(whole, { functions: funcs.map((f) => f.name), adapters, passes: AFTER }).module,
-    numbers: host,
+    numbers: new Map(counted.map(({ func, host }) => [func.name, host])),
     without: gradients.without,
   };
 }
@@ -116,15 +119,11 @@ class States {
   }
 }
 
-/** What is added up over the parts of a batch before the one that steps. */
-const sumOf = (states: States, param: string, like: Value): Value =>
-  states.beside(sumName(param), like, { kind: 'zeros' });
+const shareOf = (): Value => input('share', SCALAR);
 
-/** The gradients of a whole batch: of this part, or the mean over all parts. */
-function wholeGradients({ of }: Gradients, states: States, parts: number): ReadonlyMap<string, Value> {
-  if (parts === 1) return of;
-  return new Map([...of].map(([name, g]) => [name, build.mul(build.add(sumOf(states, name, g), g), 1 / parts)]));
-}
+/** What is added up over the parts of a batch: the mean of each by its share of the batch. */
+const added = (states: States, param: string, gradient: Value, share: Value): Value =>
+  build.add(states.beside(sumName(param), gradient, { kind: 'zeros' }), build.mul(gradient, share));
 
 /** As PyTorch's `clip_grad_norm_`: all by one factor, and never made larger. */
 function clipped(gradients: ReadonlyMap<string, Value>, most: number): { factor: Value; norm: Value } {
@@ -135,8 +134,11 @@ function clipped(gradients: ReadonlyMap<string, Value>, most: number): { factor:
 
 function stepOf(gradients: Gradients, states: States, options: TrainOptions): Func {
   const { func } = gradients;
-  const { groups, clip, accumulate = 1, ema } = options;
-  const whole = wholeGradients(gradients, states, accumulate);
+  const { groups, clip, accumulates, ema } = options;
+  const share = shareOf();
+  const whole = accumulates
+    ? new Map([...gradients.of].map(([name, g]) => [name, added(states, name, g, share)]))
+    : gradients.of;
   const limit = clip === undefined || whole.size === 0 ? undefined : clipped(whole, clip);
   const count = input(COUNT, SCALAR);
   const rates = groups.map((_, i) => input(rateName(i), SCALAR));
@@ -156,8 +158,7 @@ function stepOf(gradients: Gradients, states: States, options: TrainOptions): Fu
       const after = optimizer.step({ weight, gradient, rate: rates[i]!, count, states: own });
       updates.push({ state: name, value: after.weight });
       for (const [state, value] of after.states) updates.push({ state: `${name}.${state}`, value });
-      if (accumulate > 1)
-        updates.push({ state: sumName(name), value: build.broadcast(constant(0), weight.type.shape) });
+      if (accumulates) updates.push({ state: sumName(name), value: build.broadcast(constant(0), weight.type.shape) });
       if (ema === undefined) continue;
       const average = states.beside(averageName(name), weight, { kind: 'value', value: weight });
       const moved = build.add(build.mul(average, ema), build.mul(after.weight, 1 - ema));
@@ -167,18 +168,16 @@ function stepOf(gradients: Gradients, states: States, options: TrainOptions): Fu
   const norm = limit ? [{ name: 'norm', value: limit.norm }] : [];
   return {
     name: STEP,
-    inputs: [...func.inputs, count, ...rates],
+    inputs: [...func.inputs, count, ...rates, ...(accumulates ? [share] : [])],
     results: [...func.results, ...norm],
     updates: [...func.updates, ...updates],
   };
 }
 
 function accumulateOf({ func, of }: Gradients, states: States): Func {
-  const updates = [...of].map(([name, g]) => ({
-    state: sumName(name),
-    value: build.add(sumOf(states, name, g), g),
-  }));
-  return { ...func, name: ACCUMULATE, updates: [...func.updates, ...updates] };
+  const share = shareOf();
+  const updates = [...of].map(([name, g]) => ({ state: sumName(name), value: added(states, name, g, share) }));
+  return { ...func, name: ACCUMULATE, inputs: [...func.inputs, share], updates: [...func.updates, ...updates] };
 }
 
 /** With dropouts as they are drawn, by a key that is an argument more. */

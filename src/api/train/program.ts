@@ -1,0 +1,144 @@
+/** The program that trains a model: derived from the spec, generated for the limits of the GPU that runs it, with every weight that it starts from. */
+import { type Generated, generate, type GenerateOptions } from '../../codegen/generate.js';
+import { type Entry, entryNamed } from '../../../runtime/program/program.js';
+import { diagnostic } from '../../diagnostics/catalogue.js';
+import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
+import type { Elaborated, TrainSettings } from '../../dsl/elaborated.js';
+import { sizeOf } from '../../ir/ops/shapes.js';
+import { initialise } from '../../ir/run/init.js';
+import type { Func, Module, Tensor } from '../../ir/types.js';
+import { ACCUMULATE, LOSS, STEP, trainingOf } from '../../passes/train/step.js';
+import type { Progress } from '../parameters.js';
+import { prepareParameters } from '../prepare.js';
+import { version } from '../version.js';
+
+/** What training needs of memory and of the model, before anything runs. */
+export interface TrainPlan {
+  /** Parameters that are trained, and all that the model has. */
+  readonly trained: number;
+  readonly total: number;
+  /** Bytes of weights, frozen ones and states (what is trained, its moments and averages) apart. */
+  readonly frozenBytes: number;
+  readonly stateBytes: number;
+  /** What a step of the largest part of a batch takes beside them, and what it takes for each further sample. */
+  readonly stepBytes: number;
+  readonly sampleBytes: number;
+  /** Samples that are computed at once. */
+  readonly part: number;
+  readonly dispatches: number;
+  /** Operations of a step, and of the loss alone, for one sample. */
+  readonly flops: { readonly step: number; readonly loss: number };
+}
+
+export interface TrainProgram {
+  readonly generated: Generated;
+  /** The tensor of every weight that the program reads from files. */
+  readonly params: (name: string) => Tensor;
+  /** What `step` and `accumulate` take as numbers, for the host to interpret. */
+  readonly numbers: ReadonlyMap<string, Func>;
+  readonly module: Module;
+  readonly plan: TrainPlan;
+}
+
+export interface TrainProgramRequest {
+  readonly elaborated: Elaborated;
+  readonly train: TrainSettings;
+  /** Every parameter of the model. */
+  readonly params: (name: string) => Tensor;
+  /** Limits of the GPU (default: what every GPU has). */
+  readonly limits?: GenerateOptions['limits'];
+  readonly progress?: Progress | undefined;
+}
+
+/**
+ * @throws EspalierError ESP1101 (trained parameters that the loss does not depend on), ESP1102 (a part of a batch that no pass takes), and what `generate` throws
+ */
+export function trainProgram({ elaborated, train, params, limits, progress }: TrainProgramRequest): TrainProgram {
+  progress?.('deriving the step');
+  const { module } = elaborated;
+  const whole: Module = { ...module, funcs: new Map([[LOSS, train.loss]]) };
+  const accumulates = train.accumulate > 1;
+  const training = trainingOf(whole, {
+    groups: train.groups,
+    adapters: train.adapters,
+    accumulates,
+    ...(train.clip === undefined ? {} : { clip: train.clip }),
+    ...(train.ema === undefined ? {} : { ema: train.ema }),
+  });
+  if (training.without.size > 0) throw new EspalierError(withoutGradient(training.without));
+  progress?.('generating kernels');
+  const part = Math.ceil(train.batch / train.accumulate);
+  const generated = generate(training.module, {
+    name: elaborated.name,
+    compiler: version,
+    weights: 'f32',
+    entries: [STEP, ...(accumulates ? [ACCUMULATE] : []), LOSS],
+    samples: part,
+    ...(limits ? { limits } : {}),
+  });
+  const [step] = generated.program.entries;
+  if (step!.samples < part) {
+    const parts = Math.ceil(train.batch / step!.samples);
+    throw new EspalierError([diagnostic('ESP1102', { batch: part, most: step!.samples, parts })]);
+  }
+  return {
+    generated,
+    params: startOf(module, training.module, params, progress),
+    numbers: training.numbers,
+    module: training.module,
+    plan: planOf(elaborated.module, training.module, generated, part),
+  };
+}
+
+/** Each with what cuts it off, at its place. */
+function withoutGradient(without: ReturnType<typeof trainingOf>['without']): Diagnostic[] {
+  return [...without].slice(0, 10).map(([param, by]) => {
+    const primary = by?.about?.at && { span: by.about.at, text: 'no gradient passes here' };
+    const about = { param, operator: by?.op ?? '', more: Math.max(0, without.size - 10) };
+    return diagnostic('ESP1101', about, primary ? { primary } : {});
+  });
+}
+
+/** What is in the model's files or how it starts, what is prepared from these, and what a step keeps besides. */
+function startOf(
+  written: Module,
+  module: Module,
+  params: (name: string) => Tensor,
+  progress: Progress | undefined,
+): (name: string) => Tensor {
+  const known = new Map<string, Tensor>();
+  const get = (name: string): Tensor => {
+    const before = known.get(name);
+    if (before) return before;
+    if (written.params.has(name)) return params(name);
+    const param = module.params.get(name)!;
+    const value = param.data ? { type: param.type, data: param.data } : initialise(param, 0, module, get);
+    known.set(name, value);
+    return value;
+  };
+  prepareParameters({ module, regions: [], params: get, take: (name, tensor) => known.set(name, tensor), progress });
+  return get;
+}
+
+function planOf(written: Module, module: Module, { program }: Generated, part: number): TrainPlan {
+  const own = [...written.params.values()].filter((p) => p.role === 'frozen' || p.role === 'trainable');
+  const count = (params: typeof own): number => params.reduce((sum, p) => sum + sizeOf(p.type.shape), 0);
+  const isState = (name: string): boolean => module.params.get(name)?.role === 'state';
+  const bytes = (states: boolean): number =>
+    program.weights.filter((w) => isState(w.parameter) === states).reduce((sum, w) => sum + w.bytes, 0);
+  const named = (name: string): Entry => entryNamed(program, name)!;
+  const beside = (samples: number): number =>
+    named(STEP).slabs.reduce((sum, s) => sum + s.bytes * (s.samples ? samples : 1), 0);
+  const flops = (name: string): number => named(name).dispatches.reduce((sum, d) => sum + d.flops, 0);
+  return {
+    trained: count(own.filter((p) => p.role === 'trainable')),
+    total: count(own),
+    frozenBytes: bytes(false),
+    stateBytes: bytes(true),
+    stepBytes: beside(part),
+    sampleBytes: beside(1) - beside(0),
+    part,
+    dispatches: named(STEP).dispatches.length,
+    flops: { step: flops(STEP), loss: flops(LOSS) },
+  };
+}
