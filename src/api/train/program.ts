@@ -1,6 +1,7 @@
 /** The program that trains a model: derived from the spec, generated for the limits of the GPU that runs it, with every weight that it starts from. */
-import { type Generated, generate, type GenerateOptions } from '../../codegen/generate.js';
+
 import { type Entry, entryNamed } from '../../../runtime/program/program.js';
+import { type Generated, type GenerateOptions, generate } from '../../codegen/generate.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
 import type { Elaborated, TrainSettings } from '../../dsl/elaborated.js';

@@ -12,7 +12,7 @@ import { sizeOf } from '../../ir/ops/shapes.js';
 import { interpretFunc } from '../../ir/run/interpret.js';
 import { tensor } from '../../ir/run/tensor.js';
 import type { Tensor, Value } from '../../ir/types.js';
-import { averageName, ACCUMULATE, KEY, LOSS, NUMBERS, STEP } from '../../passes/train/step.js';
+import { ACCUMULATE, averageName, KEY, LOSS, NUMBERS, STEP } from '../../passes/train/step.js';
 import { loadGenerated } from '../gpu.js';
 import type { Host } from '../host.js';
 import type { Progress } from '../parameters.js';

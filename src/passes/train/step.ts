@@ -12,6 +12,7 @@
 import { build } from '../../ir/build.js';
 import { constant, input, paramRef, rootsOf, topological } from '../../ir/graph.js';
 import { isDrop } from '../../ir/ops/index.js';
+import type { Group } from '../../ir/optimizer.js';
 import type { Func, Init, Module, Param, TensorType, Update, Value } from '../../ir/types.js';
 import { type Gradients, gradientsOf } from '../differentiate/gradients.js';
 import { drawDropout } from '../dropout.js';
@@ -23,7 +24,6 @@ import type { AdapterMode, Pass } from '../pass.js';
 import { simplify, tidy } from '../simplify.js';
 import { split } from '../split.js';
 import { hostNumbers } from './numbers.js';
-import type { Group } from '../../ir/optimizer.js';
 
 /** Names of the functions, and of the inputs that they have besides the loss's own. */
 export const STEP = 'step';

@@ -1,0 +1,204 @@
+/** A training step as a function, interpreted: gradients against PyTorch's, parts of a batch, clipping, averages, groups, what is frozen. */
+import { describe, expect, it } from 'vitest';
+import { sub } from '../../src/ir/build.js';
+import { constant } from '../../src/ir/graph.js';
+import type { Optimizer } from '../../src/ir/optimizer.js';
+import { initialise } from '../../src/ir/run/init.js';
+import { interpretCall, interpretFunc } from '../../src/ir/run/interpret.js';
+import { tensor } from '../../src/ir/run/tensor.js';
+import type { Func, Module, Tensor } from '../../src/ir/types.js';
+import { verifyModule } from '../../src/ir/verify.js';
+import { gradientName, gradientsOf, withGradients } from '../../src/passes/differentiate/gradients.js';
+import { optimize } from '../../src/passes/index.js';
+import { factor } from '../../src/passes/merge/factor.js';
+import { averageName, type Training, type TrainOptions, trainingOf } from '../../src/passes/train/step.js';
+import { relative } from '../passes/models.js';
+import { batchOf, gradientsOf as expectedOf, lossesOf, METHODS, specOf, startOf } from './steps.js';
+
+const BATCH = 16;
+const norm = ({ data }: Tensor): number => Math.hypot(...data);
+/** The gradient itself is what moves. */
+const plain: Optimizer = {
+  states: new Map(),
+  step: ({ weight, gradient }) => ({ weight: sub(weight, gradient), states: new Map() }),
+};
+
+type Spec = ReturnType<typeof specOf>;
+
+const moduleOf = ({ module, train }: Spec): Module => ({ ...module, funcs: new Map([['loss', train.loss]]) });
+
+function inputsOf(step: number, from = 0, to = BATCH): Map<string, Tensor> {
+  const { pixels, target } = batchOf(step);
+  const n = to - from;
+  return new Map([
+    ['pixels', tensor([n, 1, 16, 16], pixels.subarray(from * 256, to * 256))],
+    ['target', tensor([n, 10], target.subarray(from * 10, to * 10))],
+  ]);
+}
+
+/** A trainer that interprets. */
+class Interpreted {
+  readonly states = new Map<string, Tensor>();
+  readonly training: Training;
+  private readonly start: (name: string) => Tensor;
+
+  constructor(
+    readonly spec: Spec,
+    method: string,
+    options: Partial<TrainOptions> = {},
+  ) {
+    this.training = trainingOf(moduleOf(spec), { groups: spec.train.groups, adapters: 'factored', ...options });
+    const start = startOf(method);
+    this.start = (name) => {
+      const before = this.states.get(name) ?? prepared.get(name);
+      if (before) return before;
+      const param = this.training.module.params.get(name)!;
+      if (spec.module.params.has(name)) return start(name);
+      return initialise(param, 0, this.training.module, (other) => this.start(other));
+    };
+    const prepared = new Map<string, Tensor>();
+    const { funcs } = this.training.module;
+    if (funcs.has('prepare'))
+      for (const [name, t] of interpretCall(this.training.module, 'prepare', { params: this.start }).results)
+        prepared.set(name, t);
+  }
+
+  call(
+    entry: string,
+    inputs: ReadonlyMap<string, Tensor>,
+    scalars: Readonly<Record<string, number>>,
+  ): Map<string, Tensor> {
+    const numbers = this.training.numbers.get(entry);
+    const given = new Map(Object.entries(scalars).map(([name, x]) => [name, tensor([], [x])]));
+    const values = numbers ? [...interpretFunc(numbers, { inputs: given }).values()].map((t) => t.data[0]!) : [];
+    const all = new Map(inputs);
+    if (values.length > 0) all.set('numbers', tensor([values.length], values));
+    const { results, states } = interpretCall(this.training.module, entry, { inputs: all, params: this.start });
+    for (const [name, t] of states) this.states.set(name, t);
+    return results;
+  }
+
+  step(at: number, scalars: Readonly<Record<string, number>> = {}, inputs = inputsOf(at)): Map<string, Tensor> {
+    const rates = Object.fromEntries(
+      this.spec.train.groups.map(({ lr }, i) => [
+        `rate.${i}`,
+        this.spec.train.rate(lr, { epoch: 0, step: at, steps: 200 }),
+      ]),
+    );
+    return this.call('step', inputs, { count: at + 1, share: 1, ...rates, ...scalars });
+  }
+}
+
+describe('gradients of a model', () => {
+  it.each(METHODS)('%s: PyTorch’s, in both forms of its adapters', (method) => {
+    const spec = specOf(method);
+    const expected = expectedOf(method);
+    for (const adapters of ['factored', 'merged'] as const) {
+      const { module } = optimize(moduleOf(spec), { functions: ['loss'], adapters, passes: [factor] });
+      const params = spec.train.groups.flatMap((g) => g.params);
+      const gradients = gradientsOf(module.funcs.get('loss')!, 'loss', params);
+      expect(gradients.without.size).toBe(0);
+      const func: Func = withGradients(module.funcs.get('loss')!, 'grad', gradients);
+      const found = interpretFunc(func, { inputs: inputsOf(0), params: paramsOf(spec, method) });
+      expect([...expected.keys()].sort()).toEqual([...params].sort());
+      for (const [name, want] of expected) {
+        const gradient = found.get(gradientName(name))!;
+        // What is multiplied by a matrix that starts as zeros.
+        if (norm(want) === 0) {
+          expect(norm(gradient), name).toBe(0);
+          continue;
+        }
+        const off = relative(want, gradient);
+        // A bias of the keys changes no loss: its gradient is rounding.
+        expect(off, name).toBeLessThan(name.endsWith('attn.qkv.bias') ? 1e-4 : 2e-6);
+      }
+    }
+  });
+});
+
+const paramsOf =
+  ({ module }: Spec, method: string) =>
+  (name: string): Tensor => {
+    const { type, data } = module.params.get(name)!;
+    return data ? { type, data } : startOf(method)(name);
+  };
+
+describe('a step', () => {
+  it('is a function of the module, with states, and nothing for what is frozen', () => {
+    const spec = specOf('lora');
+    const { module } = trainingOf(moduleOf(spec), { groups: spec.train.groups, adapters: 'factored' });
+    expect(verifyModule(module)).toEqual([]);
+    const trained = spec.train.groups.flatMap((g) => g.params);
+    const states = [...module.params.values()].filter((p) => p.role === 'state').map((p) => p.name);
+    expect(states.sort()).toEqual(trained.flatMap((name) => [name, `${name}.m`, `${name}.v`]).sort());
+    expect(
+      module.funcs
+        .get('step')!
+        .updates.map((u) => u.state)
+        .sort(),
+    ).toEqual(states);
+    expect(module.funcs.get('loss')!.updates).toEqual([]);
+  });
+
+  it('gives the loss that PyTorch gives, and moves to the next', { timeout: 120_000 }, () => {
+    const [, losses] = lossesOf('lora');
+    const t = new Interpreted(specOf('lora'), 'lora');
+    for (let at = 0; at < 3; at++) expect(t.step(at).get('loss')!.data[0]).toBeCloseTo(losses[at]!, 6);
+  });
+
+  it('of a batch in parts is that of the whole batch', { timeout: 120_000 }, () => {
+    const whole = new Interpreted(specOf('lora'), 'lora');
+    const parts = new Interpreted(specOf('lora'), 'lora', { accumulates: true });
+    for (let at = 0; at < 2; at++) {
+      whole.step(at);
+      parts.call('accumulate', inputsOf(at, 0, 6), { share: 6 / BATCH });
+      parts.step(at, { share: 10 / BATCH }, inputsOf(at, 6, BATCH));
+    }
+    for (const [name, t] of whole.states) expect(relative(t, parts.states.get(name)!), name).toBeLessThan(1e-7);
+    const sums = [...parts.states].filter(([name]) => name.endsWith('.gradients'));
+    expect(sums.length).toBeGreaterThan(0);
+    for (const [, t] of sums) expect(Math.max(...t.data.map(Math.abs))).toBe(0);
+  });
+
+  it('clips all gradients by one factor', { timeout: 120_000 }, () => {
+    const spec = specOf('linear', 'clip = 0.01');
+    const t = new Interpreted(spec, 'linear', {
+      clip: 0.01,
+      groups: [{ params: spec.train.groups[0]!.params, optimizer: plain }],
+    });
+    const found = t.step(0).get('norm')!.data[0]!;
+    const expected = expectedOf('linear');
+    expect(found).toBeCloseTo(Math.hypot(...[...expected.values()].map(norm)), 5);
+    for (const [name, g] of expected) {
+      const start = startOf('linear')(name);
+      const moved = {
+        type: g.type,
+        data: Float64Array.from(start.data, (x, i) => x - g.data[i]! * (0.01 / (found + 1e-6))),
+      };
+      expect(relative(moved, t.states.get(name)!), name).toBeLessThan(1e-6);
+    }
+  });
+
+  it('keeps an average of what it trains', { timeout: 120_000 }, () => {
+    const t = new Interpreted(specOf('linear'), 'linear', { ema: 0.9 });
+    const name = 'head.fc.weight';
+    let average = [...startOf('linear')(name).data];
+    for (let at = 0; at < 3; at++) {
+      t.step(at);
+      const now = t.states.get(name)!.data;
+      average = average.map((x, i) => 0.9 * x + 0.1 * now[i]!);
+      expect(relative(tensor(t.states.get(name)!.type.shape, average), t.states.get(averageName(name))!)).toBeLessThan(
+        1e-12,
+      );
+    }
+  });
+
+  it('refuses no parameter that the loss depends on, and names what cuts one off', () => {
+    const spec = specOf('linear');
+    const { loss } = spec.train;
+    const head = 'head.fc.weight';
+    const results = loss.results.map((r) => (r.name === 'loss' ? { name: 'loss', value: constant(1) } : r));
+    const none = gradientsOf({ ...loss, results }, 'loss', [head]);
+    expect([...none.without]).toEqual([[head, undefined]]);
+  });
+});
