@@ -166,7 +166,9 @@ describe('programs over a batch', () => {
     }
   });
 
-  const SEEDS = { endOnFailure: true } as const;
+  /** One whose rows are told apart by a remainder of a quotient. */
+  const examples: [number, number][] = [[212094680, 3]];
+  const SEEDS = { endOnFailure: true, examples } as const;
   /** See random.test.ts. */
   const someProved = /^(?!bounds|range|speculation)/;
 

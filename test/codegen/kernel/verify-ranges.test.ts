@@ -52,6 +52,11 @@ function planes(apart: number) {
   ]);
 }
 
+const thirds = (from: number) => shift(sum(scale(div(v('q', 256), 3), 6), scale(mod(v('q', 256), 3), 4)), from);
+
+/** Of every twelve the first six. */
+const FIRST_HALF = [{ index: mod(div(v('q', 256), 2), 6), below: 3 }];
+
 twins('range', [
   [
     'an unguarded number of a thread',
@@ -190,6 +195,21 @@ twins('bounds', [
     kernel([q, if_(lt(uint('q'), u32(216)), [planes(75)])]),
     /y has 256 elements to write, the address is 0\.\.256/,
     kernel([q, if_(lt(uint('q'), u32(216)), [planes(74)])]),
+    { workgroups: [4, 1, 1] },
+  ],
+  [
+    // Of a bound of q over 12 a bound of q over 3 follows, though neither is a quotient any more where q is 64·group + thread.
+    'a place by quotients of a number of which another quotient is bounded',
+    kernel([q, store('y', thirds(38), f32(1), [{ index: shift(div(v('q', 256), 12), -6), below: 3 }])]),
+    /y has 256 elements to write, the address is 182\.\.256/,
+    kernel([q, store('y', thirds(37), f32(1), [{ index: shift(div(v('q', 256), 12), -6), below: 3 }])]),
+    { workgroups: [4, 1, 1] },
+  ],
+  [
+    'a place by a number that is bounded, and so is a remainder of its half',
+    kernel([q, if_(lt(uint('q'), u32(240)), [store('y', shift(v('q', 256), 23), f32(1), FIRST_HALF)])]),
+    /y has 256 elements to write, the address is 23\.\.256/,
+    kernel([q, if_(lt(uint('q'), u32(240)), [store('y', shift(v('q', 256), 22), f32(1), FIRST_HALF)])]),
     { workgroups: [4, 1, 1] },
   ],
   [

@@ -310,17 +310,38 @@ export class Facts {
     }
     if (now.lo === old.lo && now.hi === old.hi) return;
     this.known.set(form.key, { form, ...now });
+    for (const { by, of } of quotientsOf(form)) this.assume(of, now.lo * by, now.hi * by + by - 1);
+    this.narrowCongruent(form, now);
     const only = form.terms.length === 1 ? form.terms[0]!.atom : undefined;
     if (!only) {
       this.narrowTerms(form, now);
       this.narrowGrowing(form, now);
-    } else if (only.kind === 'div') this.assume(only.of, now.lo * only.by, now.hi * only.by + only.by - 1);
-    else if (only.kind === 'mod') {
+    } else if (only.kind === 'mod') {
       const of = this.range(only.of);
       const block = Math.floor(of.lo / only.by);
       if (block === Math.floor(of.hi / only.by))
         this.assume(only.of, block * only.by + now.lo, block * only.by + now.hi);
+      for (const { by, of } of quotientsOf(only.of))
+        this.assume(mod(of, by * only.by), now.lo * by, now.hi * by + by - 1);
     }
+  }
+
+  /** A sum up to 143 whose remainder by 12 is at most 5 is at most 137. Of two such facts either may be the later one. */
+  private narrowCongruent(form: Index, now: Range): void {
+    for (const f of [...this.known.values()]) {
+      this.byRemainder(form, now, f);
+      this.byRemainder(f.form, f, { form, ...now });
+    }
+  }
+
+  private byRemainder(sum_: Index, { lo, hi }: Range, f: Fact): void {
+    const only = f.form.terms.length === 1 ? f.form.terms[0]!.atom : undefined;
+    if (only?.kind !== 'mod' || sum_.terms.length < 2 || this.impossible) return;
+    const apart = sum(sum_, scale(only.of, -1));
+    if ([apart.constant, ...apart.terms.map((t) => t.coeff)].some((n) => n % only.by !== 0)) return;
+    const most = Math.floor(hi / only.by) * only.by + f.hi;
+    const least = Math.floor(lo / only.by) * only.by + f.lo;
+    if (most < hi || least > lo) this.assume(sum_, Math.max(lo, least), Math.min(hi, most));
   }
 
   /** q / 3 + q < 2 says q < 2: of a variable in several terms, which all grow with it, the ends are searched. */
@@ -353,6 +374,15 @@ export class Facts {
       this.assume(formOf(atom), Math.ceil(Math.min(...ends)), Math.floor(Math.max(...ends)));
     }
   }
+}
+
+/** Of what the form is the quotient: 5·t + (4·t + u) div 12 is (64·t + u) div 12. */
+function quotientsOf(form: Index): { readonly by: number; readonly of: Index }[] {
+  return form.terms.flatMap(({ atom, coeff }) => {
+    if (atom.kind !== 'div' || coeff !== 1) return [];
+    const rest = sum(form, scale(formOf(atom), -1));
+    return [{ by: atom.by, of: sum(scale(rest, atom.by), atom.of) }];
+  });
 }
 
 /** Whether x never falls when the variable grows, as far as its form shows. */
