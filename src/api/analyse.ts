@@ -23,6 +23,8 @@ export interface SpecOptions {
 }
 
 export interface Analysis {
+  /** What it was opened on. */
+  readonly host: Host;
   readonly path: string;
   readonly file: SourceFile;
   /** Absent for a file of declarations without a model. */
@@ -151,7 +153,7 @@ export async function analyse(
     const plain = () => {
       throw new EspalierError([diagnostic('ESP0914', { file: path })]);
     };
-    return { value: { path, file, checkpoints, warnings: diagnostics, plain }, diagnostics };
+    return { value: { host, path, file, checkpoints, warnings: diagnostics, plain }, diagnostics };
   }
 
   const first = elaborate(file, elaborateOptions);
@@ -162,7 +164,10 @@ export async function analyse(
     if (!result.value) throw new EspalierError(result.diagnostics.filter((d) => d.severity === 'error'));
     return result.value;
   };
-  return { value: { path, file, elaborated: first.value, checkpoints, warnings: diagnostics, plain }, diagnostics };
+  return {
+    value: { host, path, file, elaborated: first.value, checkpoints, warnings: diagnostics, plain },
+    diagnostics,
+  };
 }
 
 /** `analyse` for those who cannot go on without a model: throws an `EspalierError` with everything that is wrong. */

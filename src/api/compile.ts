@@ -26,8 +26,9 @@ import {
   type ModelCheck,
   requireBatchFirst,
 } from './golden/golden.js';
+import type { Progress } from './host.js';
 import { generateWithin } from './limits.js';
-import { type Files, loadParameters, type Progress } from './parameters.js';
+import { type Files, loadParameters } from './parameters.js';
 import { type LayersCheck, preparedOnGpu, prepareParameters } from './prepare.js';
 import { version } from './version.js';
 import { WeightFiles } from './weight-files.js';

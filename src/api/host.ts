@@ -1,4 +1,5 @@
 /** What the compiler asks of the machine it runs on. Node's is in `node/host.ts`; a page brings its own. */
+import type { PreprocessStep } from '../../runtime/program/program.js';
 import type { OpenCheckpoint } from '../formats/checkpoint.js';
 import type { Module, Tensor } from '../ir/types.js';
 
@@ -9,6 +10,16 @@ export interface HostGpu {
   readonly description: string;
   /** To be called when the device is gone. */
   release(): void;
+}
+
+/** Hears what is being done: a phrase, and how far it is in [0, 1] where that is known. */
+export type Progress = (what: string, fraction?: number) => void;
+
+/** Which images, and how they become the input of a model. */
+export interface ImageRequest {
+  readonly most: number;
+  readonly preprocess: readonly PreprocessStep[];
+  readonly input: { readonly channels: number; readonly height: number; readonly width: number };
 }
 
 /** One run of a module's `infer` in f64. */
@@ -25,6 +36,11 @@ export interface Host {
   resolve(from: string, location: string): string;
   /** Opens weights without reading them. Throws an `EspalierError`, also if nothing is there. */
   openCheckpoint(path: string): Promise<OpenCheckpoint>;
+  /**
+   * Images of a folder and of the folders in it, at most so many, spread evenly over it in the order of their names: each as the model takes it, f32
+   * [channels, height, width]. A host without the method has no images. Throws an `EspalierError` where there are none, or one cannot be read.
+   */
+  images?(path: string, request: ImageRequest): AsyncIterable<Float32Array>;
   /** Limits of the GPU here, by WebGPU name: what `limits = device` compiles for. */
   deviceLimits(): Promise<Readonly<Record<string, number>>>;
   /**

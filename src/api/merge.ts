@@ -21,7 +21,8 @@ import { optimize } from '../passes/index.js';
 import { isStep } from '../passes/values.js';
 import { analyseModel, type Spec, type SpecOptions } from './analyse.js';
 import { sayDataErrors } from './data-error.js';
-import { loadParameters, type Progress } from './parameters.js';
+import type { Progress } from './host.js';
+import { loadParameters } from './parameters.js';
 import { prepareParameters } from './prepare.js';
 import { ZeroCounter } from './zeros.js';
 

@@ -10,12 +10,11 @@ import { initialise } from '../ir/run/init.js';
 import type { Param, Tensor } from '../ir/types.js';
 import { findMasks } from '../prune/index.js';
 import type { Analysis } from './analyse.js';
+import { calibrate } from './calibrate.js';
+import type { Progress } from './host.js';
 
 /** A folder in memory: contents by relative path. */
 export type Files = ReadonlyMap<string, string | Uint8Array>;
-
-/** Hears what is being done: a phrase, and how far it is in [0, 1] where that is known. */
-export type Progress = (what: string, fraction?: number) => void;
 
 export interface Loaded {
   /** @throws Error for a name that the model does not have. */
@@ -157,7 +156,9 @@ export async function loadParameters(
         values.set(mask, found);
       }
     }
-    const found = findMasks(elaborated.prune, { params: get });
+    const { host, path } = analysis;
+    const statistics = await calibrate({ host, path, elaborated, params: get, progress });
+    const found = findMasks(elaborated.prune, { params: get, statistics });
     for (const [name, mask] of found.masks) values.set(name, mask);
     warnings.push(...found.report.warnings);
   }

@@ -12,8 +12,7 @@ import { interpretEach } from '../ir/run/interpret.js';
 import type { Func, Module, Tensor, Value } from '../ir/types.js';
 import { PREPARE, type Region, RegionChecks } from '../passes/index.js';
 import { loadGenerated, tensorsOf, withSession } from './gpu.js';
-import type { Host } from './host.js';
-import type { Progress } from './parameters.js';
+import type { Host, Progress } from './host.js';
 
 /** First index whose element is NaN or infinite; -1 if all are finite. */
 export function firstNonFinite(data: ArrayLike<number>): number {

@@ -1,5 +1,5 @@
 /** What the terminal is: colour only on one, progress only on one and only for what takes a while, data on standard output. */
-import type { Progress } from '../api/parameters.js';
+import type { Progress } from '../api/host.js';
 
 export interface Output {
   /** Whether notes may have colour; results never have any. */

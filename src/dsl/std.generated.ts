@@ -344,9 +344,8 @@ module classify(base: module, pool: cls | mean = cls, classes: int | [string]) {
 
 criterion magnitude(weight) = abs(weight)
 
-// These look at what flows through the layer, or at the gradient.
+// This looks at what the layer reads while the model sees the images of \`calibration\`. As published it compares within rows (\`scope: row\`).
 criterion wanda(weight: [out, in], input) = abs(weight) * norm(input, axis: 0)
-criterion taylor(weight, gradient) = abs(weight * gradient)
 `,
   training: `// What training is made of: optimisers, schedules of the learning rate, losses.
 

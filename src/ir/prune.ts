@@ -1,5 +1,6 @@
 /** What a `prune` statement asks for, as data: the contract between the language, which makes jobs, and `src/prune`, which does them. */
-import type { Func } from './types.js';
+import type { Gathered } from './gather.js';
+import type { Func, TextSpan } from './types.js';
 
 export interface PruneTarget {
   /** The frozen weight that is masked. */
@@ -7,6 +8,24 @@ export interface PruneTarget {
   /** The constant parameter that holds the mask, same shape, f32 zeros and ones; its data is to be found. */
   readonly mask: string;
   readonly site: string;
+}
+
+/** What a criterion asks of what a layer reads. */
+export interface Reading extends Pick<Gathered, 'together'> {
+  /** (weight, rows [b, channels]: all that the layer reads, token by token) -> what is gathered, by name. */
+  readonly each: Func;
+  /** The axis of what the layer reads along which its channels lie. */
+  readonly axis: -1 | 1;
+}
+
+/** Images that the model sees before anything is pruned. */
+export interface Calibration {
+  /** A folder, as the spec writes it. */
+  readonly location: string;
+  /** At most so many of its images. */
+  readonly images: number;
+  /** Where the spec names the folder. */
+  readonly span: TextSpan;
 }
 
 export type PruneShape =
@@ -21,8 +40,12 @@ export interface PruneJob {
   /** The statement: offsets into the file's text. */
   readonly span: { readonly file: string; readonly start: number; readonly end: number };
   readonly targets: readonly PruneTarget[];
-  /** weight (and input norms, gradient) of one target -> score; a function of inputs named like the criterion's parameters. One for each target. */
+  /** weight of one target, and what `gathers` gathers for it by the same names -> score. One for each target. */
   readonly score: readonly Func[];
+  /** For criteria that look at what a layer reads, and have no mask file: what of it, one for each target. */
+  readonly gathers?: readonly Reading[];
+  /** What such a criterion looks at. */
+  readonly calibration?: Calibration;
   /** Fraction of the elements to be zero, 0 <= s < 1. Absent for N:M. */
   readonly sparsity?: number;
   readonly scope: 'global' | 'layer' | 'row';

@@ -6,17 +6,15 @@ import { showPath } from '../ir/path.js';
 import type { PruneJob, PruneTarget } from '../ir/prune.js';
 import { interpretFunc } from '../ir/run/interpret.js';
 import type { Func, Tensor } from '../ir/types.js';
+import type { Statistics } from './calibration.js';
 import type { Scores } from './select.js';
 
 /** Where weights, and what else criteria read, come from. */
 export interface PruneContext {
   /** A parameter's elements as the checkpoint has them, before anything is folded into it. */
   readonly params: (name: string) => Tensor;
-  /**
-   * What a criterion reads besides the weight, by the name of the criterion's parameter: for Wanda's `input` the activations that
-   * reached the layer over the calibration data, [tokens, in], or anything else of the type that the score function declares.
-   */
-  readonly statistics?: (target: PruneTarget, name: string) => Tensor | undefined;
+  /** What a score reads besides the weight: what calibration gathered for the target, by its name. */
+  readonly statistics?: Statistics;
 }
 
 /** A weight seen as a matrix: outputs by everything else. */

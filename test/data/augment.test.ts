@@ -2,8 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import { Draws } from '../../src/data/draws.js';
 import { OPERATIONS } from '../../src/data/images/rand-augment.js';
-import { cropped, resized } from '../../src/data/images/resize.js';
 import { randomPart } from '../../src/data/images/random-crop.js';
+import { cropped, resized } from '../../src/data/images/resize.js';
 import { flipped, flippedVertically, type Interpolation } from '../../src/data/images/warp.js';
 import { blendRows, boxAt, drawMixture, swapBoxes } from '../../src/data/mix.js';
 import type { Raster } from '../../src/data/types.js';

@@ -21,7 +21,7 @@ import { showShape } from '../../ir/ops/shapes.js';
 import type { DType, Module, Tensor } from '../../ir/types.js';
 import type { Host, InterpretJob } from '../host.js';
 import { compiledOnGpu, type RunError, referenceOnGpu } from './on-gpu.js';
-import type { Progress } from '../parameters.js';
+import type { Progress } from '../host.js';
 import { joinRows, type Rows, randomRows, repeatRows, rowsOf, sliceRows, worstOutput } from './rows.js';
 
 type Params = (name: string) => Tensor;

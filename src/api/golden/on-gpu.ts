@@ -50,21 +50,31 @@ export async function referenceOnGpu(request: {
   const infer = written.funcs.get('infer')!;
   const found = blockOf(infer, request.blockFlops);
   const block = found && found.flops <= 4 * request.blockFlops ? found : undefined;
-  const module = bindingTimes({ ...written, funcs: new Map(written.funcs).set('infer', observed(infer, block)) });
-  // It runs here alone, so it may be made for this device.
-  const limits = await request.host.deviceLimits();
-  const generated = generate(module, { ...request.options, weights: 'f32', limits });
+  const module = { ...written, funcs: new Map(written.funcs).set('infer', observed(infer, block)) };
+  return runPortable({ host: request.host, module, params, options: request.options }, async (run, device) => {
+    const all = await run(inputs);
+    const outputs = new Map(infer.results.map(({ name }) => [name, all.get(name)!] as const));
+    if (!block) return { outputs, device };
+    return { outputs, device, block: blockCheck(block, sliceRows(all, 0, 1), inputs, params) };
+  });
+}
 
-  return onGpu(
-    request.host,
-    (o) => loadGenerated(generated, lazyParams(module, params), { ...o, portable: true }),
-    async (run, device) => {
-      const all = await run(inputs);
-      const outputs = new Map(infer.results.map(({ name }) => [name, all.get(name)!] as const));
-      if (!block) return { outputs, device };
-      return { outputs, device, block: blockCheck(block, sliceRows(all, 0, 1), inputs, params) };
-    },
-  );
+/**
+ * A module by portable kernels on this machine's GPU, for this run alone: nothing is merged, and weights are made one at a time while they are
+ * uploaded. `body` gets how to run it on rows, and the GPU's name.
+ * @throws RuntimeError where there is no GPU or it fails; EspalierError where no kernel computes an operator, or a tensor is too large
+ */
+export async function runPortable<T>(
+  what: { readonly host: Host; readonly module: Module; readonly params: Params; readonly options: GenerateOptions },
+  body: (run: (rows: Rows) => Promise<Rows>, device: string) => Promise<T>,
+): Promise<T> {
+  const module = bindingTimes(what.module);
+  // It runs here alone, so it may be made for this device.
+  const limits = await what.host.deviceLimits();
+  const generated = generate(module, { ...what.options, weights: 'f32', limits });
+  const open = (o: LoadOptions) =>
+    loadGenerated(generated, lazyParams(module, what.params), { ...o, portable: true });
+  return onGpu(what.host, open, body);
 }
 
 const observedName = (which: 'in' | 'out', i: number): string => `block.${which}${i}`;

@@ -8,6 +8,7 @@ import { EspalierError } from '../../diagnostics/types.js';
 import { readWhole } from '../../formats/node/files.js';
 import { openCheckpointAt } from '../../formats/node/open.js';
 import type { Host } from '../host.js';
+import { preparedImages } from './images.js';
 import { interpretInWorkers } from './workers.js';
 
 /** A spec is text that a person writes; what is larger is another file given by mistake. The parser's own limit is lower. */
@@ -24,6 +25,7 @@ export function nodeHost(): Host {
     },
     resolve: (from, location) => (isAbsolute(location) ? location : join(dirname(from), location)),
     openCheckpoint: openCheckpointAt,
+    images: preparedImages,
     async deviceLimits() {
       const { adapter, release } = await openDevice();
       // Alignments stay what every device has: a smaller one would tie the program to this adapter and win nothing.

@@ -19,7 +19,7 @@ import { decodeImage, listImages, type Unreadable } from '../../formats/node/ima
 import { restoreFolder } from '../../formats/node/leftovers.js';
 import type { RgbaImage } from '../../formats/types.js';
 import { type Evaluation, figures } from '../golden/metrics.js';
-import type { Progress } from '../parameters.js';
+import type { Progress } from '../host.js';
 
 /** @throws EspalierError if the folder is not a program; RuntimeError if it cannot run here */
 export async function openProgram(folder: string, options: NodeLoadOptions = {}): Promise<Session> {

@@ -1,9 +1,9 @@
 /** `compile`, `merge`, `inspect`: from a spec to what can be shipped, and every stage between. */
 import { type Command, Option } from 'commander';
 import { STAGES } from '../../api/compile.js';
+import type { Progress } from '../../api/host.js';
 import { compile, inspect, merge } from '../../api/node/spec.js';
 import { requireOutput, writeCompiled, writeMerged } from '../../api/node/write.js';
-import type { Progress } from '../../api/parameters.js';
 import { toJson } from '../../diagnostics/render.js';
 import type { Diagnostic } from '../../diagnostics/types.js';
 import { writeFileAtomic } from '../../formats/node/writing.js';

@@ -33,25 +33,18 @@ Take another checkpoint, or repair this one before pruning it.`,
 Write the formula so that it is defined everywhere: log(abs(weight)).`,
   }),
   ESP0803: entry<{ criterion: string; needs: string; site: string }>({
-    title: 'A criterion needs calibration data',
+    title: 'What was gathered is not there',
     message: (a) => `\`${a.criterion}\` reads ${a.needs}, and nothing gives it for ${a.site}`,
-    help: () => [
-      'Find the mask where calibration data is, and name its file: prune ... with ... from "./masks.safetensors".',
-    ],
-    explain: `Some criteria score a weight by what flows through its layer (Wanda) or by the gradient of the loss. That comes from calibration data, which
-a compilation does not have.
+    explain: `A score reads what calibration gathered of what its layer reads. In a spec, \`calibration\` sees to that; whoever calls \`findMasks\` in code
+passes it as \`statistics\`.
 
-    criterion wanda(weight: [out, in], input) = abs(weight) * norm(input, axes: all but last)
-
-Pass the statistics to \`findMasks\`, use a criterion of the weight alone (\`magnitude\`), or give a mask file with \`from\`.`,
+    prune base.blocks[*].mlp.fc1 with wanda(sparsity: 50%, calibration: "./images")`,
   }),
   ESP0804: entry<{ criterion: string; needs: string; expected: readonly number[]; found: readonly number[] }>({
-    title: 'Calibration data of the wrong shape',
+    title: 'What was gathered has another shape',
     message: (a) => `\`${a.criterion}\` reads ${a.needs}: ${at(a.expected)}, and gets ${at(a.found)}`,
-    explain: `What was collected over the calibration data does not have the shape that the criterion declares for this layer: usually statistics of another
-layer, or of outputs where inputs are wanted.
-
-    criterion wanda(weight: [out, in], input: [tokens, in]) = ...`,
+    explain: `What was passed to \`findMasks\` as \`statistics\` does not have the shape that the score reads for this layer: usually what was gathered for
+another layer.`,
   }),
   ESP0805: entry<{ sites: readonly string[] }>({
     title: 'A layer is pruned away',
@@ -72,5 +65,24 @@ loses all of them, and then gives its bias for every input.
 one.
 
     prune head.fc with magnitude(sparsity: 5%, shape: block(16, 16))      // of a 16x64 weight: 5% of 4 blocks`,
+  }),
+  ESP0807: entry<{ sites: readonly string[] }>({
+    title: 'No image reaches a layer',
+    message: (a) =>
+      `nothing that the model gives is computed by way of ${a.sites.join(', ')}, so no image reaches ${a.sites.length === 1 ? 'it' : 'them'}`,
+    help: () => ['Select the layers that the model uses, or prune these with a criterion of the weight alone.'],
+    explain: `A criterion that asks for \`input\` is calibrated with what a layer reads while the model computes its results. A layer whose result
+nothing reads is not computed, so there is nothing to say of what it reads.
+
+    side = side_branch(x)          // and the forward ends without \`side\``,
+  }),
+  ESP0808: entry<{ why: string }>({
+    title: 'Nothing to calibrate with images',
+    message: (a) => `cannot calibrate with images: ${a.why}`,
+    help: () => [
+      'Prune with a criterion of the weight alone, or give a mask file: prune ... from "./mask.safetensors".',
+    ],
+    explain: `\`calibration\` shows the model pictures of a folder, prepared by the backbone's \`preprocess\`. A model of other inputs, or of several, has no
+use for them; and a page, which has no folders, prunes by a mask file.`,
   }),
 };

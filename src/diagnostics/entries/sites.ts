@@ -65,10 +65,19 @@ of each shape.`,
     explain: `Each weight has at most one mask. Keep one of the statements, or narrow the selectors.`,
   }),
   ESP0343: entry<{ criterion: string; needs: string }>({
-    title: 'The criterion needs more than weights',
-    message: (a) => `\`${a.criterion}\` needs \`${a.needs}\`, and this version finds masks from weights alone`,
-    explain: `Criteria that look at what flows through a layer, or at gradients, need calibration, which is not in this version. \`magnitude\` needs
-weights alone. A mask that was found elsewhere can be given with \`from "./mask.safetensors"\`.`,
+    title: 'A criterion asks for what there is not',
+    message: (a) => `\`${a.criterion}\` asks for \`${a.needs}\`, which nothing gives`,
+    help: () => [
+      'A criterion may ask for the weight, by any name, and then for `input`: what the layer reads, [tokens, in].',
+    ],
+    explain: `A criterion scores a weight by the weight itself, its first parameter, and by what the layer reads over calibration images, which is
+called \`input\`: a matrix with a row for each token (or place of a picture) and a column for each input channel of the layer. There is nothing else that
+it can ask for; gradients need labels and a loss, which \`prune\` does not have.
+
+    criterion magnitude(weight) = abs(weight)
+    criterion wanda(weight: [out, in], input) = abs(weight) * norm(input, axis: 0)
+
+A mask that was found elsewhere can be given with \`from "./mask.safetensors"\`, whatever found it.`,
   }),
   ESP0344: entry<{ criterion: string; expected: string; found: string }>({
     title: 'A score for each weight',
@@ -104,5 +113,34 @@ are names for what other modules own.
 
     tune base.blocks[*].mlp             // not base.blocks[*].mlp_branch
     tune base.blocks[*].attn.qkv        // not base.blocks[*].attn.qkv.q`,
+  }),
+  ESP0349: entry<{ why: string }>({
+    title: 'What a criterion is calibrated with',
+    message: (a) => a.why,
+    explain: `A criterion that asks for \`input\` looks at what each layer reads while the unpruned model sees some images. \`calibration\` names a folder of them,
+relative to the spec, with or without folders in it; \`images\` is how many are taken at most, spread evenly over the folder (default: 32).
+
+    prune base.blocks[*].mlp.fc1 with wanda(sparsity: 50%, scope: row, calibration: "./images", images: 64)
+
+Labels are not needed. A criterion that asks for the weight alone has no use for images, and a statement with a mask file (\`from\`) has its mask.`,
+  }),
+  ESP0350: entry<{ criterion: string; op: string; why: 'rows' | 'again' }>({
+    title: 'A criterion that cannot be gathered image by image',
+    message: (a) =>
+      a.why === 'rows'
+        ? `\`${a.criterion}\` takes ${a.op} over all tokens of \`input\`, which cannot be gathered image by image`
+        : `\`${a.criterion}\` goes through \`input\` a second time: this ${a.op} needs what was gathered of all tokens`,
+    help: () => ['Over tokens, take sums, means, norms, the largest or the smallest, or input.T @ input.'],
+    explain: `What a layer reads over all calibration images is more than fits into memory, so a criterion's formula is split: what it takes over the rows
+of \`input\` (its tokens) is gathered image by image, and the rest is computed at the end. Sums, means, norms, largest and smallest elements over rows
+(\`axis: 0\`, or all axes) and products of rows with rows can be gathered; an order of rows cannot, nor what needs such a result before it looks at
+the rows again.
+
+    criterion spread(weight: [out, in], input) = abs(weight) * norm(input - mean(input, axis: 0), axis: 0)      // twice through the rows
+
+The same from what can be gathered in one go:
+
+    criterion spread(weight: [out, in], input) =
+      abs(weight) * sqrt(mean(input * input, axis: 0) - mean(input, axis: 0) * mean(input, axis: 0))`,
   }),
 };

@@ -223,7 +223,23 @@ const cases: readonly (readonly [name: string, codes: readonly string[], text: s
       '  prune base.blocks[*].mlp.fc1 with magnitude(sparsity: 50%)\n  prune base.blocks[0].mlp.fc1 with magnitude(sparsity: 25%)',
     ),
   ],
-  ['needs-calibration', ['ESP0343'], std('  prune base.blocks[*].mlp.fc1 with wanda(sparsity: 50%)')],
+  ['needs-calibration', ['ESP0349'], std('  prune base.blocks[*].mlp.fc1 with wanda(sparsity: 50%)')],
+  [
+    'criterion-asks',
+    ['ESP0343'],
+    layer(
+      '  prune base.fc1 with slope(sparsity: 50%, calibration: "./images")',
+      'criterion slope(weight, gradient) = abs(weight * gradient)',
+    ),
+  ],
+  [
+    'gathered-twice',
+    ['ESP0350'],
+    layer(
+      '  prune base.fc1 with spread(sparsity: 50%, calibration: "./images")',
+      'criterion spread(weight, input) = abs(weight) * norm(input - mean(input, axis: 0), axis: 0)',
+    ),
+  ],
   ['unknown-criterion', ['ESP0202'], std('  prune base.blocks[*].mlp.fc1 with recoverability(sparsity: 50%)')],
   ['sparsity-missing', ['ESP0346'], std('  prune base.blocks[*].mlp.fc1 with magnitude(scope: global)')],
   [

@@ -20,6 +20,9 @@ const adapter = (body: string, on = 'Linear(in -> out)', at = 'base.fc') =>
 const twice = (layer: string, shape: string, below: string) =>
   `module A() {\n  c = ${layer}\n  forward(x: [${shape}]) { c(x) }\n}\nadapter low() on base: Layer(in -> out) {\n  p = param [out, 8, 8] zeros\n  forward(x) { ${below} }\n}\nadapter high() on base: Layer(in -> out) {\n  forward(x) { base(x, weight: 2 * base.weight) }\n}\nmodel M {\n  base = A()\n  adapt base.c with low()\n  adapt base.c with high()\n}\n`;
 const prune = (options: string) => std(`  prune base.blocks[*].mlp.fc1 with magnitude(${options})`);
+/** A layer that is pruned by this criterion. */
+const criterion = (value: string, asks = 'input', use = 'm') =>
+  `criterion m(weight: [out, in], ${asks}) = ${value}\n${mod('  fc = Linear(4 -> 4)', 'fc(x)').replace('base = A()', `base = A()\n  prune base.fc with ${use}(sparsity: 50%, calibration: "./i")`)}`;
 const conv = (options: string) => mod(`  c = Conv2d(4 -> 4, kernel: 3, ${options})`, 'c(x)', 'k, 4, 8, 8');
 const deploy = (line: string) => `${std('')}deploy M {\n  ${line}\n}\n`;
 const BOTH = 'optimizer = adamw(lr: 1e-3)\n  schedule = constant(epochs: 2)';
@@ -311,7 +314,21 @@ const GROUPS: Readonly<Record<string, readonly Row[]>> = {
       /m/,
       `criterion m(weight) = sum(weight, axis: 0)\n${mod('  fc = Linear(4 -> 4)', 'fc(x)').replace('base = A()', 'base = A()\n  prune base.fc with m(sparsity: 50%)')}`,
     ],
-    ['ESP0343', /input/, std('  prune base.blocks[0].mlp.fc1 with «wanda»(sparsity: 50%)')],
+    ['ESP0343', /`gradient`/, criterion('abs(weight * gradient)', 'gradient', '«m»')],
+    ['ESP0343', /`inputs`/, criterion('abs(weight) * norm(inputs, axis: 0)', 'inputs', '«m»')],
+    ['ESP0349', /nothing says of which images/, std('  prune base.blocks[0].mlp.fc1 with «wanda(sparsity: 50%)»')],
+    ['ESP0349', /looks at the weight alone/, prune('sparsity: 50%, calibration: «"./images"»')],
+    ['ESP0349', /nothing says which/, prune('sparsity: 50%, «images: 4»')],
+    [
+      'ESP0349',
+      /the mask is in a file/,
+      std('  prune base.blocks[0].mlp.fc1 with wanda(sparsity: 50%, calibration: «"./images"») from "./m.safetensors"'),
+    ],
+    ['ESP0205', /`calibration`.*folder/, prune('sparsity: 50%, calibration: «4»')],
+    ['ESP0304', /`images`/, prune('sparsity: 50%, calibration: "./images", images: «0»')],
+    ['ESP0350', /second time.*sub/, criterion('abs(weight) * norm(«input - mean(input, axis: 0)», axis: 0)')],
+    ['ESP0350', /over all tokens/, criterion('abs(weight) * cast(«argmax(input, axis: 0)», f32)')],
+    ['ESP0344', /m/, criterion('«norm(input, axis: 0)»')],
     [
       'ESP0342',
       /base.blocks\[0\].mlp.fc1/,

@@ -1,15 +1,13 @@
-/** `prune` statements: masks as constant parameters, and each criterion's score as a function of the weight. */
+/** `prune` statements: masks as constant parameters, and what is needed to find them. */
 
-import { input, paramRef } from '../../../../ir/graph.js';
+import { paramRef } from '../../../../ir/graph.js';
 import { showPath } from '../../../../ir/path.js';
-import type { PruneJob, PruneTarget } from '../../../../ir/prune.js';
+import type { PruneJob, PruneTarget, Reading } from '../../../../ir/prune.js';
 import type { About, Func } from '../../../../ir/types.js';
-import type { CriterionDecl, PruneStmt } from '../../../ast.js';
+import type { PruneStmt } from '../../../ast.js';
 import type { Engine } from '../../evaluate/engine.js';
-import { describe, showShape } from '../../evaluate/show.js';
-import { type LayerSite, type ParamSlot, Scope, type Site, tensorVal, type Val } from '../../evaluate/values.js';
-import { undeclared, withArticle } from '../../names/undeclared.js';
-import { bindTensors } from '../modules/arguments.js';
+import type { LayerSite, ParamSlot, Site } from '../../evaluate/values.js';
+import { criterionOf, looksAtInput, requireCalibration, scoreOf } from './criterion.js';
 import { divides, type Pruning, readSettings } from './settings.js';
 
 /** Makes the masks and what is needed to find them. Masks must exist before anything is traced. */
@@ -22,8 +20,10 @@ export function pruneJobs(engine: Engine, prunings: readonly Pruning[]): PruneJo
         const settings = readSettings(engine, stmt, scope);
         const layers = sites.filter((s): s is LayerSite => s.kind === 'layer');
         if (!criterion) return [];
+        requireCalibration(engine, stmt, criterion, settings.calibration);
         const targets: PruneTarget[] = [];
         const score: Func[] = [];
+        const gathers: Reading[] = [];
         for (const site of layers) {
           const before = taken.get(site);
           if (before) {
@@ -41,9 +41,11 @@ export function pruneJobs(engine: Engine, prunings: readonly Pruning[]): PruneJo
           engine.report.attempt(() => {
             const weight = site.params.get('weight')!;
             divides(engine, stmt, site, weight, settings.shape);
-            score.push(scoreOf(engine, criterion, stmt, weight));
+            const made = scoreOf(engine, criterion, stmt, site, weight);
             const slot = maskFor(engine, weight, stmt);
             site.mask = { slot, over: settings.over };
+            score.push(made.score);
+            if (made.reading) gathers.push(made.reading);
             targets.push({ param: weight.name, mask: slot.name, site: site.path });
           });
         }
@@ -53,67 +55,12 @@ export function pruneJobs(engine: Engine, prunings: readonly Pruning[]): PruneJo
           targets,
           score,
           ...settings,
+          ...(looksAtInput(criterion) && !stmt.from ? { gathers } : {}),
           ...(stmt.from ? { from: stmt.from.value } : {}),
         };
         return [job];
       }) ?? [],
   );
-}
-
-function criterionOf(engine: Engine, stmt: PruneStmt): CriterionDecl | undefined {
-  const callee = stmt.method.callee;
-  const name = callee.kind === 'name' ? callee.name : '';
-  const decl = callee.kind === 'name' ? engine.meanings.declared(callee) : undefined;
-  if (decl?.kind === 'criterion') {
-    const more = decl.params.slice(1)[0];
-    if (more && !stmt.from) {
-      engine.report.stop(
-        'ESP0343',
-        { criterion: name, needs: more.name.name },
-        { primary: { span: callee.span, text: 'used here' }, secondary: [{ span: more.span, text: 'asked for here' }] },
-      );
-    }
-    return decl;
-  }
-  const all = engine.library.makers(callee.span.file, ['criterion']);
-  return undeclared(engine.library, engine.report, {
-    what: 'criterion',
-    name,
-    span: callee.span,
-    found: decl,
-    candidates: all,
-    ...(decl ? { text: `${withArticle(decl.kind)}, not a criterion` } : {}),
-    help: [
-      ...(all.length > 0 ? [`There are: ${all.join(', ')}.`] : []),
-      'Procedures that search for a mask (learned rates, second-order updates) are not in this version.',
-    ],
-  });
-}
-
-function scoreOf(engine: Engine, criterion: CriterionDecl, stmt: PruneStmt, weight: ParamSlot): Func {
-  const name = criterion.name.name;
-  const scope = new Scope();
-  const inputs = criterion.params.slice(0, 1).map((p) => input(p.name.name, weight.type));
-  const args = inputs.map((v) => ({ value: tensorVal(v) as Val, span: stmt.span }));
-  const span = criterion.value.span;
-  const traced = engine.report.onBehalfOf(stmt.span, `\`${name}\` scores ${weight.name} here`, () => {
-    // What else the criterion reads is found together with the mask and not traced here.
-    if (criterion.params.length > 1) return undefined;
-    bindTensors(engine, name, criterion.params, scope, args, stmt.span);
-    return engine.tensor(engine.evaluate(criterion.value, scope), span);
-  });
-  if (!traced) return { name: 'score', inputs, results: [], updates: [] };
-  if (traced.type.shape.join() !== weight.type.shape.join()) {
-    engine.report.stop(
-      'ESP0344',
-      { criterion: name, expected: showShape(weight.type.shape), found: showShape(traced.type.shape) },
-      {
-        primary: { span, text: `this is ${describe(tensorVal(traced))}` },
-        secondary: [{ span: stmt.span, text: 'used here' }],
-      },
-    );
-  }
-  return { name: 'score', inputs, results: [{ name: 'score', value: traced }], updates: [] };
 }
 
 function maskFor(engine: Engine, weight: ParamSlot, stmt: PruneStmt): ParamSlot {

@@ -2,12 +2,12 @@
 
 import { nearest } from '../../../../diagnostics/suggest.js';
 import { showPath } from '../../../../ir/path.js';
-import type { PruneJob } from '../../../../ir/prune.js';
+import type { Calibration, PruneJob } from '../../../../ir/prune.js';
 import type { Arg, Expr, PruneStmt } from '../../../ast.js';
 import { operatorCall } from '../../evaluate/calls.js';
 import type { Engine } from '../../evaluate/engine.js';
 import { noGenerators } from '../../evaluate/operator.js';
-import { showNumber } from '../../evaluate/show.js';
+import { describe, showNumber } from '../../evaluate/show.js';
 import type { LayerSite, ParamSlot, Scope, Site } from '../../evaluate/values.js';
 import { optionHelp, type Signature } from '../../names/signature.js';
 
@@ -18,9 +18,12 @@ interface Settings {
   readonly scope: PruneJob['scope'];
   readonly shape: Shape;
   readonly over: PruneJob['over'];
+  readonly calibration?: Calibration;
 }
 
-const NAMES = ['sparsity', 'scope', 'shape', 'over'];
+const NAMES = ['sparsity', 'scope', 'shape', 'over', 'calibration', 'images'];
+/** Images of a calibration, where nothing says how many. */
+const IMAGES = 32;
 const SCOPES = ['global', 'layer', 'row'] as const;
 const OVERS = ['base', 'sum'] as const;
 const BLOCK: Signature = {
@@ -79,7 +82,34 @@ export function readSettings(engine: Engine, stmt: PruneStmt, scope: Scope): Set
     shape,
     scope: word(engine, args.get('scope'), SCOPES, 'layer', 'scope'),
     over: word(engine, args.get('over'), OVERS, 'base', 'over'),
+    ...calibrationOf(engine, args, scope, of),
   };
+}
+
+function calibrationOf(
+  engine: Engine,
+  args: ReadonlyMap<string, Arg>,
+  scope: Scope,
+  of: string,
+): Pick<Settings, 'calibration'> {
+  const [folder, most] = [args.get('calibration'), args.get('images')];
+  const images = most ? engine.dimension(engine.evaluate(most.value, scope), `\`images\` of ${of}`, most.span) : IMAGES;
+  if (!folder) {
+    if (most) {
+      const why = '`images` is how many images to calibrate with, and nothing says which';
+      engine.report.stop('ESP0349', { why }, { primary: { span: most.span, text: 'add `calibration: "./images"`' } });
+    }
+    return {};
+  }
+  const location = engine.evaluate(folder.value, scope);
+  if (location.kind !== 'str') {
+    return engine.report.stop(
+      'ESP0205',
+      { what: `\`calibration\` of ${of}`, expected: 'the path of a folder of images', found: describe(location) },
+      { primary: { span: folder.value.span, text: 'this one' } },
+    );
+  }
+  return { calibration: { location: location.value, images, span: folder.value.span } };
 }
 
 const describeCallee = (stmt: PruneStmt): string =>
