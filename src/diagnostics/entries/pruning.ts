@@ -44,7 +44,9 @@ passes it as \`statistics\`.
     title: 'What was gathered has another shape',
     message: (a) => `\`${a.criterion}\` reads ${a.needs}: ${at(a.expected)}, and gets ${at(a.found)}`,
     explain: `What was passed to \`findMasks\` as \`statistics\` does not have the shape that the score reads for this layer: usually what was gathered for
-another layer.`,
+another layer.
+
+    findMasks(jobs, { params, statistics: (target, name) => gathered.get(target.mask)!.get(name) })`,
   }),
   ESP0805: entry<{ sites: readonly string[] }>({
     title: 'A layer is pruned away',
@@ -83,6 +85,9 @@ nothing reads is not computed, so there is nothing to say of what it reads.
       'Prune with a criterion of the weight alone, or give a mask file: prune ... from "./mask.safetensors".',
     ],
     explain: `\`calibration\` shows the model pictures of a folder, prepared by the backbone's \`preprocess\`. A model of other inputs, or of several, has no
-use for them; and a page, which has no folders, prunes by a mask file.`,
+use for them; and a page, which has no folders, prunes by a mask file.
+
+    prune base.fc with magnitude(sparsity: 50%)
+    prune base.fc with wanda(sparsity: 50%) from "./mask.safetensors"`,
   }),
 };
