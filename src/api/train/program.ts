@@ -9,7 +9,7 @@ import { sizeOf } from '../../ir/ops/shapes.js';
 import { initialise } from '../../ir/run/init.js';
 import type { Func, Module, Tensor } from '../../ir/types.js';
 import { ACCUMULATE, LOSS, STEP, trainingOf } from '../../passes/train/step.js';
-import type { Progress } from '../parameters.js';
+import type { Progress } from '../host.js';
 import { prepareParameters } from '../prepare.js';
 import { version } from '../version.js';
 

@@ -14,8 +14,7 @@ import { tensor } from '../../ir/run/tensor.js';
 import type { Tensor, Value } from '../../ir/types.js';
 import { ACCUMULATE, averageName, KEY, LOSS, NUMBERS, STEP } from '../../passes/train/step.js';
 import { loadGenerated } from '../gpu.js';
-import type { Host } from '../host.js';
-import type { Progress } from '../parameters.js';
+import type { Host, Progress } from '../host.js';
 import { type TrainPlan, type TrainProgram, trainProgram } from './program.js';
 
 /** What a step reads: whole tensors by the names of the model's inputs, and `target`, [n, ...] each. */
