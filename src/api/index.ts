@@ -14,33 +14,9 @@
 import '../ir/ops/index.js';
 
 export * from '../../runtime/node/index.js';
-export {
-  type ArrayOptions,
-  datasetHash,
-  datasetOfArrays,
-  datasetOfImages,
-  type Learnt,
-  type PictureArray,
-} from '../data/arrays.js';
+export * from '../data/index.js';
 export { type DataFormat, type DataSpec, type OpenDataOptions, openDatasets } from '../data/node/open.js';
 export { openLoader, type ThreadOptions } from '../data/node/threads.js';
-export { limited, withValidation } from '../data/splits.js';
-export type {
-  Augment,
-  Batch,
-  BatchTargets,
-  Dataset,
-  Datasets,
-  Loader,
-  LoaderOptions,
-  LoadReport,
-  Pictures,
-  Position,
-  Raster,
-  SkippedItem,
-  Targets,
-} from '../data/types.js';
-export { VTAB, type VtabGroup, type VtabMeans, vtabMeans, vtabText } from '../data/vtab.js';
 export type { Code } from '../diagnostics/catalogue.js';
 export {
   type Checked,

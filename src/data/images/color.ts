@@ -8,9 +8,14 @@ type Curve = (byte: number) => number;
 const clip = (v: number): number => Math.min(255, Math.max(0, v));
 
 function curved(raster: Raster, curves: readonly Curve[]): Raster {
-  const { channels } = raster;
+  const { data, channels } = raster;
   const tables = curves.map((curve) => Uint8Array.from({ length: 256 }, (_, byte) => curve(byte)));
-  return { ...raster, data: raster.data.map((byte, i) => tables[tables.length === 1 ? 0 : i % channels]![byte]!) };
+  const out = new Uint8Array(data.length);
+  for (let c = 0; c < channels; c++) {
+    const table = tables[c] ?? tables[0]!;
+    for (let i = c; i < data.length; i += channels) out[i] = table[data[i]!]!;
+  }
+  return { ...raster, data: out };
 }
 
 export const inverted = (raster: Raster): Raster => curved(raster, [(b) => 255 - b]);
@@ -71,45 +76,45 @@ export function equalized(raster: Raster): Raster {
 }
 
 /** `factor` of the picture and 1 - `factor` of another; beyond [0, 1] it goes on in that direction. f32, as Pillow's `blend`. */
-function blended(other: (i: number) => number, raster: Raster, factor: number): Raster {
+function blended(other: Uint8Array, raster: Raster, factor: number): Raster {
   if (factor === 1) return raster;
+  const { data } = raster;
   const f = Math.fround(factor);
-  const data = raster.data.map((byte, i) => {
-    const from = other(i);
-    return clip(Math.trunc(Math.fround(from + Math.fround(f * (byte - from)))));
-  });
-  return { ...raster, data };
+  // By the difference of two bytes, from -255 on.
+  const parts = Float32Array.from({ length: 511 }, (_, i) => f * (i - 255));
+  const out = new Uint8Array(data.length);
+  for (let i = 0; i < data.length; i++) {
+    const from = other[i]!;
+    const value = Math.fround(from + parts[data[i]! - from + 255]!);
+    out[i] = value <= 0 ? 0 : value >= 255 ? 255 : Math.trunc(value);
+  }
+  return { ...raster, data: out };
 }
 
-/** The luma of the pixel that byte `i` belongs to. */
-function lumaAt({ data, channels }: Raster): (i: number) => number {
-  if (channels === 1) return (i) => data[i]!;
-  return (i) => {
-    const at = i - (i % channels);
-    return luma(data[at]!, data[at + 1]!, data[at + 2]!);
-  };
+/** The luma of each pixel, in all of its channels. */
+function lumas({ data, channels }: Raster): Uint8Array {
+  if (channels === 1) return data;
+  const out = new Uint8Array(data.length);
+  for (let i = 0; i < data.length; i += channels) out.fill(luma(data[i]!, data[i + 1]!, data[i + 2]!), i, i + channels);
+  return out;
 }
 
 /** 0 is black, 1 the picture. */
-export const withBrightness = (raster: Raster, factor: number): Raster => blended(() => 0, raster, factor);
+export const withBrightness = (raster: Raster, factor: number): Raster =>
+  blended(new Uint8Array(raster.data.length), raster, factor);
 
 /** 0 is gray, 1 the picture. */
-export const withSaturation = (raster: Raster, factor: number): Raster => blended(lumaAt(raster), raster, factor);
+export const withSaturation = (raster: Raster, factor: number): Raster => blended(lumas(raster), raster, factor);
 
 /** 0 is the mean luma everywhere, 1 the picture. */
 export function withContrast(raster: Raster, factor: number): Raster {
-  const at = lumaAt(raster);
-  let sum = 0;
-  for (let i = 0; i < raster.data.length; i += raster.channels) sum += at(i);
-  const mean = Math.trunc(sum / (raster.width * raster.height) + 0.5);
-  return blended(() => mean, raster, factor);
+  const gray = lumas(raster);
+  const mean = Math.trunc(gray.reduce((sum, byte) => sum + byte, 0) / gray.length + 0.5);
+  return blended(new Uint8Array(gray.length).fill(mean), raster, factor);
 }
 
 /** 0 is smoothed, 1 the picture, 2 sharpened. */
-export function withSharpness(raster: Raster, factor: number): Raster {
-  const { data } = smoothed(raster);
-  return blended((i) => data[i]!, raster, factor);
-}
+export const withSharpness = (raster: Raster, factor: number): Raster => blended(smoothed(raster).data, raster, factor);
 
 /** Pillow's SMOOTH: of the pixel five parts, of its eight neighbours one each; the border stays. */
 function smoothed(raster: Raster): Raster {

@@ -50,25 +50,32 @@ export function warped(raster: Raster, map: Affine, interpolation: Interpolation
       const sy = d * (x + 0.5) + e * (y + 0.5) + f0;
       if (sx < 0 || sx >= width || sy < 0 || sy >= height)
         for (let c = 0; c < channels; c++) out[o + c] = fill[c] ?? fill[0]!;
-      else for (let c = 0; c < channels; c++) out[o + c] = read(raster, sx - 0.5, sy - 0.5, c);
+      else read(raster, sx - 0.5, sy - 0.5, out, o);
     }
   }
   return { ...raster, data: out };
 }
 
-function bilinear({ data, width, height, channels }: Raster, x: number, y: number, c: number): number {
-  const [left, top] = [Math.floor(x), Math.floor(y)];
-  const [dx, dy] = [x - left, y - top];
-  const x0 = Math.max(0, left) * channels + c;
-  const x1 = Math.min(width - 1, left + 1) * channels + c;
-  const across = (line: number): number => {
-    const row = Math.min(Math.max(line, 0), height - 1) * width * channels;
-    const v = data[row + x0]!;
-    return v + (data[row + x1]! - v) * dx;
-  };
-  const upper = across(top);
-  const lower = top + 1 < height ? across(top + 1) : upper;
-  return Math.trunc(upper + (lower - upper) * dy);
+/** Element offset of row or column `at`, which lies in the picture or is the nearest one that does. */
+const near = (at: number, size: number, step: number): number => (at < 0 ? 0 : at < size ? at : size - 1) * step;
+
+/** Writes the pixel at (x, y), between those about it, to `out`. */
+function bilinear({ data, width, height, channels }: Raster, x: number, y: number, out: Uint8Array, o: number): void {
+  const left = Math.floor(x);
+  const top = Math.floor(y);
+  const dx = x - left;
+  const dy = y - top;
+  const x0 = near(left, width, channels);
+  const x1 = near(left + 1, width, channels);
+  const r0 = near(top, height, width * channels);
+  const r1 = near(top + 1, height, width * channels);
+  for (let c = 0; c < channels; c++) {
+    const a = data[r0 + x0 + c]!;
+    const b = data[r1 + x0 + c]!;
+    const upper = a + (data[r0 + x1 + c]! - a) * dx;
+    const lower = b + (data[r1 + x1 + c]! - b) * dx;
+    out[o + c] = Math.trunc(upper + (lower - upper) * dy);
+  }
 }
 
 /** Through four values, with a slope at the inner two of half the difference of their neighbours doubled: Pillow's a = -1. */
@@ -79,20 +86,27 @@ function cubic(v1: number, v2: number, v3: number, v4: number, d: number): numbe
   return v2 + d * (p2 + d * (p3 + d * p4));
 }
 
-function bicubic({ data, width, height, channels }: Raster, x: number, y: number, c: number): number {
-  const [left, top] = [Math.floor(x), Math.floor(y)];
-  const [dx, dy] = [x - left, y - top];
-  const column = (at: number) => Math.min(Math.max(at, 0), width - 1) * channels + c;
-  const [x0, x1, x2, x3] = [column(left - 1), column(left), column(left + 1), column(left + 2)];
-  const across = (line: number): number => {
-    const row = Math.min(Math.max(line, 0), height - 1) * width * channels;
-    return cubic(data[row + x0]!, data[row + x1]!, data[row + x2]!, data[row + x3]!, dx);
-  };
-  // Rows below the picture are the last one that was read.
-  const v1 = across(top - 1);
-  const v2 = top >= 0 && top < height ? across(top) : v1;
-  const v3 = top + 1 < height ? across(top + 1) : v2;
-  const v4 = top + 2 < height ? across(top + 2) : v3;
-  const value = cubic(v1, v2, v3, v4, dy);
-  return value <= 0 ? 0 : value >= 255 ? 255 : Math.trunc(value);
+function bicubic({ data, width, height, channels }: Raster, x: number, y: number, out: Uint8Array, o: number): void {
+  const left = Math.floor(x);
+  const top = Math.floor(y);
+  const dx = x - left;
+  const dy = y - top;
+  const x0 = near(left - 1, width, channels);
+  const x1 = near(left, width, channels);
+  const x2 = near(left + 1, width, channels);
+  const x3 = near(left + 2, width, channels);
+  const row = width * channels;
+  const r0 = near(top - 1, height, row);
+  const r1 = near(top, height, row);
+  const r2 = near(top + 1, height, row);
+  const r3 = near(top + 2, height, row);
+  for (let c = 0; c < channels; c++) {
+    // Written out: a function for a row would be made anew for each pixel.
+    const v0 = cubic(data[r0 + x0 + c]!, data[r0 + x1 + c]!, data[r0 + x2 + c]!, data[r0 + x3 + c]!, dx);
+    const v1 = cubic(data[r1 + x0 + c]!, data[r1 + x1 + c]!, data[r1 + x2 + c]!, data[r1 + x3 + c]!, dx);
+    const v2 = cubic(data[r2 + x0 + c]!, data[r2 + x1 + c]!, data[r2 + x2 + c]!, data[r2 + x3 + c]!, dx);
+    const v3 = cubic(data[r3 + x0 + c]!, data[r3 + x1 + c]!, data[r3 + x2 + c]!, data[r3 + x3 + c]!, dx);
+    const value = cubic(v0, v1, v2, v3, dy);
+    out[o + c] = value <= 0 ? 0 : value >= 255 ? 255 : Math.trunc(value);
+  }
 }
