@@ -183,11 +183,8 @@ describe('pictures that cannot be read', () => {
   test('are named once, counted, and left out of their batches', async () => {
     const data = counted(20, 2);
     const told: SkippedItem[] = [];
-    const loader = makeLoader(
-      data,
-      { ...LISTED, skipped: (item) => told.push(item) },
-      slow(data, 0, (p) => p === 5),
-    );
+    const workshop = slow(data, 0, (p) => p === 5);
+    const loader = makeLoader(data, { ...LISTED, skipped: (item) => told.push(item) }, workshop);
     const batches = await all(loader, { epoch: 0, batch: 0 }, 2);
     expect(batches.map(({ indices }) => indices.length)).toEqual([4, 3, 4, 4, 4, 4, 3, 4, 4, 4]);
     expect([...batches[1]!.indices]).toEqual([4, 6, 7]);
@@ -197,6 +194,7 @@ describe('pictures that cannot be read', () => {
       [5, 'numbers[5]', 'ESP0530'],
     ]);
     expect(loader.report.skipped).toEqual(told);
+    expect(workshop.asked.filter(({ place }) => place === 5).length).toBe(1);
     expect(loader.report.images).toBe(38);
   });
 
