@@ -202,7 +202,10 @@ module ConvNextBlock(dim: int, layer_scale: float = 1e-6) {
   pwconv1 = Linear(dim -> 4 * dim)
   pwconv2 = Linear(4 * dim -> dim)
   if layer_scale > 0 { gamma = param [dim] layer_scale }
-  site branch(x: [b, h, w, dim]) = pwconv2(gelu(pwconv1(norm(x))))
+  // The sites that a ViT's block has, over channels that lie last.
+  site activate(x: [b, h, w, 4 * dim]) = gelu(x)
+  site mlp(x: [b, h, w, dim]) = pwconv2(activate(pwconv1(x)))
+  site branch(x: [b, h, w, dim]) = mlp(norm(x))
   forward(x: [b, dim, h, w]) {
     y = branch(channels_last(dwconv(x)))
     x + channels_first(if layer_scale > 0 { gamma * y } else { y })
@@ -567,7 +570,9 @@ module Attention(dim: int, heads: int, bias: bool = true) {
 module Mlp(dim: int, hidden: int) {
   fc1 = Linear(dim -> hidden)
   fc2 = Linear(hidden -> dim)
-  forward(x: [b, n, dim]) { fc2(gelu(fc1(x))) }
+  // What lies between its layers, where adapters of hidden values are put.
+  site activate(h: [b, n, hidden]) = gelu(h)
+  forward(x: [b, n, dim]) { fc2(activate(fc1(x))) }
 }
 
 module Block(
