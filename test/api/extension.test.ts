@@ -46,7 +46,7 @@ describe('a new operator', () => {
       .sort();
   };
   const entry = (more: string): string => `export const softplus = {
-  ...unary<'softplus'>('log(1 + e^x)', 'float', 3, (x) => Math.log1p(Math.exp(x)), 'decompose'),${more}
+  ...unary<'softplus'>('log(1 + e^x)', 'float', 3, (x) => Math.log1p(Math.exp(x)), 'decompose', {}),${more}
 } satisfies OpDef<'softplus'>;
 `;
   const DECOMPOSES = '\n  decompose: (b, [x]) => b.log(b.add(b.exp(x!), 1)),';
@@ -56,6 +56,7 @@ describe('a new operator', () => {
     file.replaceWithText(file.getFullText().replace(entry(before), entry(after)));
   };
 
+  // That specs call it, passes take it and kernels compute it without another file, planted.test.ts shows.
   it('is an entry of the table, in one file', () => {
     // A name alone is nothing: its entry is missing.
     edit('src/ir/ops/pointwise.ts', "| 'silu'", "| 'softplus'\n  ");

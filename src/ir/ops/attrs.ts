@@ -6,8 +6,8 @@ import type { DType } from '../types.js';
 
 export interface Attr<T> {
   /** `shape` and `dtype` are the result's, so the text form leaves them to the type that it prints anyway. */
-  readonly kind: 'number' | 'numbers' | 'word' | 'flag' | 'shape' | 'dtype';
-  /** The words that it may be, where they are a fixed set. */
+  readonly kind: 'number' | 'axis' | 'numbers' | 'word' | 'flag' | 'shape' | 'dtype';
+  /** The words that it may be, where they are a fixed set; element types are words too. */
   readonly words?: readonly string[];
   /** How many numbers a list holds, where that is fixed. */
   readonly length?: number;
@@ -29,6 +29,8 @@ const isText = (x: unknown): x is string => typeof x === 'string';
 const isList = (x: unknown): x is readonly number[] => Array.isArray(x) && x.every(isNumber);
 
 export const number: Attr<number> = { kind: 'number', is: isNumber };
+/** One of the first operand's axes. */
+export const axis: Attr<number> = { kind: 'axis', is: isNumber };
 export const numbers: Attr<readonly number[]> = { kind: 'numbers', is: isList };
 export const pair: Attr<readonly [number, number]> = {
   kind: 'numbers',
@@ -52,7 +54,11 @@ export const word = <W extends string>(...words: readonly W[]): Attr<W> => ({
 const DTYPES: readonly string[] = ['f32', 'f16', 'i32', 'u32', 'bool'] satisfies readonly DType[];
 
 export const resultShape: Attr<readonly number[]> = { kind: 'shape', is: isList };
-export const resultDType: Attr<DType> = { kind: 'dtype', is: (x): x is DType => isText(x) && DTYPES.includes(x) };
+export const resultDType: Attr<DType> = {
+  kind: 'dtype',
+  words: DTYPES,
+  is: (x): x is DType => isText(x) && DTYPES.includes(x),
+};
 
 /** How a convolution's kernel goes over its input; padding is [top, left, bottom, right]. */
 export const WINDOW = { stride: pair, padding: four, dilation: pair, groups: number };

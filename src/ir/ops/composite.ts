@@ -1,7 +1,7 @@
 /** Composite operators: kept whole because kernels and rewrites know them; each means its decomposition. */
 import { isBatch } from '../batch.js';
 import type { TensorType, Value } from '../types.js';
-import { type AttrsOfEach, flag, number, pair, word } from './attrs.js';
+import { type AttrsOfEach, axis, flag, number, pair, word } from './attrs.js';
 import type { Builder } from './builder.js';
 import { attentionScores, logSumExp } from './decompose/attention.js';
 import type { OpDef } from './define.js';
@@ -31,7 +31,7 @@ import {
 } from './shapes.js';
 
 const ATTRS = {
-  softmax: { axis: number },
+  softmax: { axis },
   layer_norm: { eps: number },
   batch_norm: { eps: number },
   group_norm: { groups: number, eps: number },
@@ -77,6 +77,7 @@ export const softmax = {
     return b.div(e, b.sum(e, [axis], true));
   },
   derivative: derive.softmax,
+  inSpecs: { defaults: { axis: -1 } },
 } satisfies OpDef<'softmax'>;
 
 /** x minus its mean along the axis. */
@@ -369,4 +370,5 @@ export const solve = {
   },
   decompose: null,
   derivative: derive.solve,
+  inSpecs: {},
 } satisfies OpDef<'solve'>;

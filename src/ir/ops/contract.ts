@@ -99,6 +99,7 @@ export const linear = {
     return bias ? b.add(y, bias) : y;
   },
   derivative: derive.linear,
+  inSpecs: {},
 } satisfies OpDef<'linear'>;
 
 /** Height and width of a convolution's result. */
@@ -184,4 +185,5 @@ export const kron = {
     return b.reshape(b.mul(b.reshape(x!, [m, 1, n, 1]), b.reshape(y!, [p, 1, q])), [m * p, n * q]);
   },
   derivative: derive.kron,
+  inSpecs: {},
 } satisfies OpDef<'kron'>;

@@ -96,6 +96,14 @@ export interface Traits {
   readonly erased: boolean;
 }
 
+/** How specs call an operator: by its name, with its operands and then its attributes. */
+export interface InSpecs<O extends OpName> {
+  /** What attributes are where a call leaves them out; those that are not here have to be given. An axis below 0 counts from the end. */
+  readonly defaults?: Partial<OpAttrs[O]>;
+  /** It takes numbers while compiling too, and gives whole ones: always, of whole ones, or never. Absent: tensors alone. */
+  readonly numbers?: 'whole' | 'kept' | 'real';
+}
+
 export interface OpDef<O extends OpName> {
   readonly family: Family;
   /** One sentence for the operator reference. */
@@ -122,6 +130,8 @@ export interface OpDef<O extends OpName> {
    * numbers or truth. There is no default.
    */
   readonly derivative: Derivative<O> | 'decompose' | 'none';
+  /** Absent for what specs have in another form (`a + b`, `x.T`), or not at all. */
+  readonly inSpecs?: InSpecs<O> | undefined;
 }
 
 /** Bytes of all operands and the result. */

@@ -17,6 +17,7 @@ const FAMILIES: Readonly<Record<Family, string>> = {
 
 const ATTR_WORDS: Readonly<Record<Attr<unknown>['kind'], string>> = {
   number: 'number',
+  axis: 'number',
   numbers: 'list of numbers',
   word: 'word',
   flag: 'true or false',
@@ -26,7 +27,10 @@ const ATTR_WORDS: Readonly<Record<Attr<unknown>['kind'], string>> = {
 
 function attributes(op: OpName): string {
   return Object.entries(attrsOf(op))
-    .map(([key, { kind, words }]) => `\`${key}\`: ${words?.map((w) => `\`${w}\``).join(', ') ?? ATTR_WORDS[kind]}`)
+    .map(
+      ([key, { kind, words }]) =>
+        `\`${key}\`: ${(kind === 'word' ? words : undefined)?.map((w) => `\`${w}\``).join(', ') ?? ATTR_WORDS[kind]}`,
+    )
     .join('; ');
 }
 
@@ -59,7 +63,7 @@ function traits(op: OpName): string {
 
 const TYPES: readonly DType[] = ['f32', 'f16', 'i32', 'u32', 'bool'];
 /** Attributes of a kind for which no type rule refuses an element type. */
-const SOME = { number: 0, numbers: [], flag: false, shape: [], dtype: 'f32' } as const;
+const SOME = { number: 0, axis: 0, numbers: [], flag: false, shape: [], dtype: 'f32' } as const;
 
 /** Element types that a pointwise operator takes: those that its type rule lets through. A condition is a bool whatever is chosen between. */
 export function elementTypes(op: OpName): readonly DType[] {

@@ -1,7 +1,7 @@
 /** Operators that move elements and compute nothing. */
 import { isBatch, showSize } from '../batch.js';
 import { allocate } from '../run/tensor.js';
-import { type AttrsOfEach, number, numbers, resultShape } from './attrs.js';
+import { type AttrsOfEach, axis, number, numbers, resultShape } from './attrs.js';
 import type { OpDef } from './define.js';
 import { axesWhere, costEach, costFree } from './define.js';
 import * as derive from './derivatives/layout.js';
@@ -26,11 +26,11 @@ const ATTRS = {
   transpose: { perm: numbers },
   broadcast: { shape: resultShape },
   slice: { start: numbers, end: numbers },
-  concat: { axis: number },
+  concat: { axis },
   pad: { low: numbers, high: numbers, value: number },
   roll: { shifts: numbers, axes: numbers },
   reverse: { axes: numbers },
-  gather: { axis: number },
+  gather: { axis },
 };
 
 declare module '../types.js' {
@@ -391,4 +391,5 @@ export const gather = {
   cost: costEach(0),
   decompose: null,
   derivative: derive.gather,
+  inSpecs: { defaults: { axis: 0 } },
 } satisfies OpDef<'gather'>;

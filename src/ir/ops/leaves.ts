@@ -3,7 +3,7 @@
 import { isBatch } from '../batch.js';
 import { counterOf, philox } from '../run/philox.js';
 import { full, zeros } from '../run/tensor.js';
-import { type AttrsOfEach, name, number, resultDType, resultShape } from './attrs.js';
+import { type AttrsOfEach, axis, name, number, resultDType, resultShape } from './attrs.js';
 import type { OpDef } from './define.js';
 import { costFree, traffic } from './define.js';
 import { refuse } from './errors.js';
@@ -13,7 +13,7 @@ const ATTRS = {
   param: { name },
   input: { name },
   constant: { value: number, dtype: resultDType, shape: resultShape },
-  iota: { axis: number, dtype: resultDType, shape: resultShape },
+  iota: { axis, dtype: resultDType, shape: resultShape },
   random_bits: { stream: number, shape: resultShape },
   batch_size: {},
 };

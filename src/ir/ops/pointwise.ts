@@ -4,7 +4,7 @@
  */
 import type { DType, NoAttrs } from '../types.js';
 import { type AttrsOfEach, number, resultDType, word } from './attrs.js';
-import type { OpDef, Operand } from './define.js';
+import type { InSpecs, OpDef, Operand } from './define.js';
 import { costEach, nothing } from './define.js';
 import * as derive from './derivatives/pointwise.js';
 import { refuse, refuseType } from './errors.js';
@@ -95,6 +95,7 @@ function unary<O extends Plain>(
   flops: number,
   f: (x: number) => number,
   derivative: OpDef<O>['derivative'],
+  inSpecs?: InSpecs<O>,
 ) {
   return {
     family: 'pointwise',
@@ -111,13 +112,20 @@ function unary<O extends Plain>(
     cost: costEach(flops),
     decompose: null,
     derivative,
+    inSpecs,
   } satisfies PlainDef<O>;
 }
 
 /** Integer arithmetic wraps as WGSL's does: typed arrays reduce what is stored modulo 2^32. */
 type Both = { readonly float: Run; readonly int: Run };
 
-function binary<O extends Plain>(doc: string, of: Accepts, f: Both, derivative: OpDef<O>['derivative']) {
+function binary<O extends Plain>(
+  doc: string,
+  of: Accepts,
+  f: Both,
+  derivative: OpDef<O>['derivative'],
+  inSpecs?: InSpecs<O>,
+) {
   return {
     family: 'pointwise',
     doc,
@@ -134,6 +142,7 @@ function binary<O extends Plain>(doc: string, of: Accepts, f: Both, derivative: 
     cost: costEach(1),
     decompose: null,
     derivative,
+    inSpecs,
   } satisfies PlainDef<O>;
 }
 
@@ -169,28 +178,30 @@ export const neg = {
   ...unary<'neg'>('-x', 'signed', 1, (x) => -x, derive.neg),
   traits: { ...ARITHMETIC, linear: 'jointly' },
 } satisfies OpDef<'neg'>;
-export const abs = unary<'abs'>('|x|', 'signed', 1, Math.abs, derive.abs);
-export const sign = unary<'sign'>('-1, 0 or 1', 'signed', 1, Math.sign, 'none'); // steps
-export const floor = unary<'floor'>('The largest integer that is not above x.', 'float', 1, Math.floor, 'none'); // steps
-export const exp = unary<'exp'>('e^x', 'float', 1, Math.exp, derive.exp);
-export const log = unary<'log'>('The natural logarithm.', 'float', 1, Math.log, derive.log);
-export const sqrt = unary<'sqrt'>('√x', 'float', 1, Math.sqrt, derive.sqrt);
-export const rsqrt = unary<'rsqrt'>('1/√x', 'float', 1, (x) => 1 / Math.sqrt(x), derive.rsqrt);
-export const reciprocal = unary<'reciprocal'>('1/x', 'float', 1, (x) => 1 / x, derive.reciprocal);
-export const sin = unary<'sin'>('The sine of x radians.', 'float', 1, Math.sin, derive.sin);
-export const cos = unary<'cos'>('The cosine of x radians.', 'float', 1, Math.cos, derive.cos);
-export const tanh = unary<'tanh'>('The hyperbolic tangent.', 'float', 1, Math.tanh, derive.tanh);
-export const erf = unary<'erf'>('The error function.', 'float', 1, errorFunction, derive.erf);
+export const abs = unary<'abs'>('|x|', 'signed', 1, Math.abs, derive.abs, { numbers: 'kept' });
+export const sign = unary<'sign'>('-1, 0 or 1', 'signed', 1, Math.sign, 'none', { numbers: 'whole' }); // steps
+export const floor = unary<'floor'>('The largest integer that is not above x.', 'float', 1, Math.floor, 'none', {
+  numbers: 'whole',
+}); // steps
+export const exp = unary<'exp'>('e^x', 'float', 1, Math.exp, derive.exp, { numbers: 'real' });
+export const log = unary<'log'>('The natural logarithm.', 'float', 1, Math.log, derive.log, { numbers: 'real' });
+export const sqrt = unary<'sqrt'>('√x', 'float', 1, Math.sqrt, derive.sqrt, { numbers: 'real' });
+export const rsqrt = unary<'rsqrt'>('1/√x', 'float', 1, (x) => 1 / Math.sqrt(x), derive.rsqrt, {});
+export const reciprocal = unary<'reciprocal'>('1/x', 'float', 1, (x) => 1 / x, derive.reciprocal, {});
+export const sin = unary<'sin'>('The sine of x radians.', 'float', 1, Math.sin, derive.sin, { numbers: 'real' });
+export const cos = unary<'cos'>('The cosine of x radians.', 'float', 1, Math.cos, derive.cos, { numbers: 'real' });
+export const tanh = unary<'tanh'>('The hyperbolic tangent.', 'float', 1, Math.tanh, derive.tanh, { numbers: 'real' });
+export const erf = unary<'erf'>('The error function.', 'float', 1, errorFunction, derive.erf, {});
 export const sigmoid = {
-  ...unary<'sigmoid'>('1/(1 + e^-x)', 'float', 3, sigmoidOf, derive.sigmoid),
+  ...unary<'sigmoid'>('1/(1 + e^-x)', 'float', 3, sigmoidOf, derive.sigmoid, {}),
   decompose: (b, [x]) => b.reciprocal(b.add(b.exp(b.neg(x!)), 1)),
 } satisfies OpDef<'sigmoid'>;
 export const relu = {
-  ...unary<'relu'>('max(x, 0)', 'signed', 1, (x) => Math.max(x, 0), derive.relu),
+  ...unary<'relu'>('max(x, 0)', 'signed', 1, (x) => Math.max(x, 0), derive.relu, {}),
   decompose: (b, [x]) => b.maximum(x!, 0),
 } satisfies OpDef<'relu'>;
 export const silu = {
-  ...unary<'silu'>('x·sigmoid(x)', 'float', 4, (x) => x * sigmoidOf(x), derive.silu),
+  ...unary<'silu'>('x·sigmoid(x)', 'float', 4, (x) => x * sigmoidOf(x), derive.silu, {}),
   decompose: (b, [x]) => b.mul(x!, b.sigmoid(x!)),
 } satisfies OpDef<'silu'>;
 export const not = {
@@ -198,7 +209,7 @@ export const not = {
   reference: ([x], _attrs, type) => map(x!, type, type.dtype === 'bool' ? (v) => 1 - v : (v) => ~v),
 } satisfies OpDef<'not'>;
 export const stop_gradient = {
-  ...unary<'stop_gradient'>('Identity whose derivative is 0.', 'number', 0, (x) => x, 'none'), // what it is for
+  ...unary<'stop_gradient'>('Identity whose derivative is 0.', 'number', 0, (x) => x, 'none', {}), // what it is for
   traits: { ...ARITHMETIC, linear: 'jointly', erased: true },
 } satisfies OpDef<'stop_gradient'>;
 
@@ -229,6 +240,7 @@ export const gelu = {
     return b.mul(b.mul(x!, 0.5), b.add(b.tanh(b.mul(b.add(x!, cubic), TANH_SCALE)), 1));
   },
   derivative: derive.gelu,
+  inSpecs: { defaults: { form: 'none' } },
 } satisfies OpDef<'gelu'>;
 
 export const cast = {
@@ -250,6 +262,7 @@ export const cast = {
   cost: costEach(1),
   decompose: null,
   derivative: derive.cast,
+  inSpecs: {},
 } satisfies OpDef<'cast'>;
 
 const identityInInference = {
@@ -326,8 +339,12 @@ export const pow = binary<'pow'>(
   same((a, b) => a ** b),
   derive.pow,
 );
-export const maximum = binary<'maximum'>('The larger one.', 'number', same(Math.max), derive.maximum);
-export const minimum = binary<'minimum'>('The smaller one.', 'number', same(Math.min), derive.minimum);
+export const maximum = binary<'maximum'>('The larger one.', 'number', same(Math.max), derive.maximum, {
+  numbers: 'kept',
+});
+export const minimum = binary<'minimum'>('The smaller one.', 'number', same(Math.min), derive.minimum, {
+  numbers: 'kept',
+});
 export const mod = binary<'mod'>(
   'The remainder with the sign of a, as `%` in WGSL; x mod 0 = 0 for integers.',
   'number',

@@ -1,7 +1,7 @@
 /** Reductions along axes, and selection of the largest. */
 import { allocate } from '../run/tensor.js';
 import type { Tensor, TensorType, Value } from '../types.js';
-import { type AttrsOfEach, flag, number, numbers } from './attrs.js';
+import { type AttrsOfEach, axis, flag, number, numbers } from './attrs.js';
 import type { OpDef } from './define.js';
 import { lastAxis, traffic } from './define.js';
 import * as derive from './derivatives/reduce.js';
@@ -15,7 +15,7 @@ const ATTRS = {
   reduce_sum: REDUCED,
   reduce_mean: REDUCED,
   reduce_max: REDUCED,
-  argmax: { axis: number },
+  argmax: { axis },
   top_k: { k: number },
 };
 
@@ -159,6 +159,7 @@ export const argmax = {
   cost: (inputs, _attrs, result) => ({ flops: sizeOf(inputs[0]!.shape), bytes: traffic(inputs, result) }),
   decompose: null,
   derivative: 'none', // whole numbers
+  inSpecs: { defaults: { axis: -1 } },
 } satisfies OpDef<'argmax'>;
 
 const topType = (inputs: readonly Value[], k: number): number[] => {

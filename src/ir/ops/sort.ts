@@ -5,7 +5,7 @@
 import { isBatch, showSize } from '../batch.js';
 import { allocate } from '../run/tensor.js';
 import type { TensorType, Value } from '../types.js';
-import { type AttrsOfEach, flag, number } from './attrs.js';
+import { type AttrsOfEach, axis, flag, number } from './attrs.js';
 import { decomposeArgsort, decomposeScatter } from './decompose/scatter.js';
 import { type OpDef, type Traits, traffic } from './define.js';
 import * as derive from './derivatives/sort.js';
@@ -17,8 +17,8 @@ const ATTRS = {
   argsort: {},
   merge_order: { run: number },
   searchsorted: { right: flag },
-  segment_sum: { axis: number },
-  scatter_add: { axis: number, size: number },
+  segment_sum: { axis },
+  scatter_add: { axis, size: number },
 };
 
 declare module '../types.js' {

@@ -293,6 +293,7 @@ class Parser {
   private attribute(key: string, { kind, words, length }: Attr<unknown>): unknown {
     switch (kind) {
       case 'number':
+      case 'axis':
         return this.s.number();
       case 'numbers': {
         const list = this.s.sizes();

@@ -4,7 +4,7 @@ import type { Span } from '../../ast.js';
 import type { Call, Operand } from '../evaluate/engine.js';
 import { element, known } from '../evaluate/numbers.js';
 import { describe } from '../evaluate/show.js';
-import { isNone, type Val } from '../evaluate/values.js';
+import { isNone, num, type Val } from '../evaluate/values.js';
 
 export const spanOf = (call: Call, name: string): Span => call.args.get(name)?.span ?? call.span;
 
@@ -123,6 +123,18 @@ export function wordArg<W extends string>(call: Call, name: string, choices: rea
     { option: name, found: describe(v), choices },
     { primary: { span: spanOf(call, name), text: 'not a choice' } },
   );
+}
+
+/** A number that a calculation gave, or the message that it gave none. */
+export function finite(call: Call, text: string, value: number, whole: boolean): Val {
+  if (!Number.isFinite(value)) {
+    call.engine.report.stop(
+      'ESP0227',
+      { what: text, value: Number.isNaN(value) ? 'not a number' : 'infinite' },
+      { primary: { span: call.span, text: 'this calculation' } },
+    );
+  }
+  return num(value, whole);
 }
 
 export function wrongType(call: Call, name: string, expected: string): never {

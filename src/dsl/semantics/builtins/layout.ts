@@ -199,19 +199,6 @@ export const LAYOUT: readonly Operator[] = [
     },
   },
   {
-    name: 'gather',
-    doc: 'Elements of `x` along an axis, at the places that a tensor of whole numbers names.',
-    params: ['x', 'indices', 'axis?'],
-    run: (call) => {
-      const x = tensorArg(call, 'x');
-      const indices = tensorArg(call, 'indices');
-      const axis = axisOf(call, 'axis', x.value, 0);
-      return tensorVal(
-        call.engine.trace('gather', call.span, [x, indices], (b, o) => b.gather(x.value, indices.value, axis, o)),
-      );
-    },
-  },
-  {
     name: 'resize',
     doc: 'Scales the last two axes of [b, c, h, w] to `size`.',
     params: ['x', 'size', 'mode?', 'antialias?'],
@@ -224,16 +211,6 @@ export const LAYOUT: readonly Operator[] = [
       return tensorVal(
         call.engine.trace('resize', call.span, [x], (_, o) => make('resize', [x.value], { size, mode, antialias }, o)),
       );
-    },
-  },
-  {
-    name: 'kron',
-    doc: 'The Kronecker product of two matrices; the first indexes the slow axis.',
-    params: ['a', 'b'],
-    run: (call) => {
-      const a = tensorArg(call, 'a');
-      const b = tensorArg(call, 'b');
-      return tensorVal(call.engine.trace('kron', call.span, [a, b], (g, o) => g.kron(a.value, b.value, o)));
     },
   },
   {

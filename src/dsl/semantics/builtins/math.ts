@@ -2,68 +2,17 @@
 
 import { make } from '../../../ir/graph.js';
 import type { Builder } from '../../../ir/ops/builder.js';
-import type { About, DType, Value } from '../../../ir/types.js';
+import type { About, Value } from '../../../ir/types.js';
 import type { Call, Operator } from '../evaluate/engine.js';
 import { known } from '../evaluate/numbers.js';
 import { showNumber } from '../evaluate/show.js';
 import { dtypeOf, isTensorLike, num, tensorVal, type Val } from '../evaluate/values.js';
-import { numberArg, outOfRange, spanOf, tensorArg, wholeArg, wordArg, wrongType } from './arguments.js';
-
-type Unary = 'abs' | 'floor' | 'exp' | 'log' | 'sqrt' | 'sin' | 'cos' | 'tanh' | 'sign';
-
-const ON_NUMBERS: Record<Unary, (x: number) => number> = {
-  abs: Math.abs,
-  floor: Math.floor,
-  exp: Math.exp,
-  log: Math.log,
-  sqrt: Math.sqrt,
-  sin: Math.sin,
-  cos: Math.cos,
-  tanh: Math.tanh,
-  sign: Math.sign,
-};
-const WHOLE = new Set(['floor', 'ceil', 'round', 'sign']);
-
-/** A number that a calculation gave, or the message that it gave none. */
-function finite(call: Call, text: string, value: number, whole: boolean): Val {
-  if (!Number.isFinite(value)) {
-    call.engine.report.stop(
-      'ESP0227',
-      { what: text, value: Number.isNaN(value) ? 'not a number' : 'infinite' },
-      { primary: { span: call.span, text: 'this calculation' } },
-    );
-  }
-  return num(value, whole);
-}
-
-function both(name: Unary, doc: string): Operator {
-  return {
-    name,
-    doc,
-    params: ['x'],
-    run: (call) => {
-      const x = call.args.get('x')!;
-      if (x.value.kind === 'num') {
-        known(call.engine, x.value, x.span);
-        const whole = WHOLE.has(name) || (name === 'abs' && x.value.whole);
-        return finite(call, `${name}(${showNumber(x.value.value)})`, ON_NUMBERS[name](x.value.value), whole);
-      }
-      return elementwise(call, (b, v, o) => b[name](v, o));
-    },
-  };
-}
+import { finite, numberArg, outOfRange, spanOf, tensorArg, wholeArg, wrongType } from './arguments.js';
 
 function elementwise(call: Call, work: (b: Builder, x: Value, about: About) => Value): Val {
   const x = tensorArg(call, 'x');
   return tensorVal(call.engine.trace(call.name, call.span, [x], (b, o) => work(b, x.value, o)));
 }
-
-const onlyTensor = (name: string, doc: string, work: (b: Builder, x: Value, o: About) => Value): Operator => ({
-  name,
-  doc,
-  params: ['x'],
-  run: (call) => elementwise(call, work),
-});
 
 const rounding = (name: 'ceil' | 'round', doc: string): Operator => ({
   name,
@@ -87,74 +36,18 @@ const drop = (name: 'dropout' | 'drop_path', doc: string): Operator => ({
   },
 });
 
-const DTYPES: readonly DType[] = ['f32', 'f16', 'i32', 'u32', 'bool'];
-
-/** The larger or smaller of two numbers or tensors; with `axis`, of a tensor's elements along an axis (max only). */
-const extreme = (name: 'maximum' | 'minimum'): Operator => ({
-  name,
-  doc: `The ${name === 'maximum' ? 'larger' : 'smaller'} of two, element by element.`,
-  params: ['x', 'y'],
-  run: (call) => {
-    const x = call.args.get('x')!.value;
-    const y = call.args.get('y')!.value;
-    if (x.kind === 'num' && y.kind === 'num') {
-      for (const p of ['x', 'y']) known(call.engine, call.args.get(p)!.value, spanOf(call, p));
-      return num(name === 'maximum' ? Math.max(x.value, y.value) : Math.min(x.value, y.value), x.whole && y.whole);
-    }
-    return pairwise(call, name);
-  },
-});
-
-function pairwise(call: Call, op: 'maximum' | 'minimum' | 'pow'): Val {
+function power(call: Call): Val {
   const tensors = ['x', 'y'].map((p) => call.args.get(p)!);
   const dtype = dtypeOf(tensors.map((t) => t.value).find(isTensorLike));
   const [x, y] = tensors.map((t) => ({ value: call.engine.tensor(t.value, t.span, dtype), span: t.span }));
-  return tensorVal(call.engine.trace(call.name, call.span, [x!, y!], (b, o) => b[op](x!.value, y!.value, o)));
+  return tensorVal(call.engine.trace(call.name, call.span, [x!, y!], (b, o) => b.pow(x!.value, y!.value, o)));
 }
 
 export const MATH: readonly Operator[] = [
-  both('abs', 'The absolute value.'),
-  both('floor', 'The largest whole number that is not larger.'),
-  both('exp', 'e to the power of x.'),
-  both('log', 'The natural logarithm.'),
-  both('sqrt', 'The square root.'),
-  both('sin', 'The sine of x radians.'),
-  both('cos', 'The cosine of x radians.'),
-  both('tanh', 'The hyperbolic tangent.'),
-  both('sign', '-1, 0 or 1.'),
   rounding('ceil', 'The smallest whole number that is not smaller.'),
   rounding('round', 'The nearest whole number.'),
-  onlyTensor('rsqrt', '1 / sqrt(x).', (b, x, o) => b.rsqrt(x, o)),
-  onlyTensor('reciprocal', '1 / x.', (b, x, o) => b.reciprocal(x, o)),
-  onlyTensor('erf', 'The error function.', (b, x, o) => b.erf(x, o)),
-  onlyTensor('sigmoid', '1 / (1 + exp(-x)).', (b, x, o) => b.sigmoid(x, o)),
-  onlyTensor('relu', 'The larger of x and 0.', (b, x, o) => b.relu(x, o)),
-  onlyTensor('silu', 'x * sigmoid(x).', (b, x, o) => b.silu(x, o)),
-  onlyTensor('stop_gradient', 'x itself; training takes it as a constant.', (b, x, o) => b.stopGradient(x, o)),
-  {
-    name: 'gelu',
-    doc: 'x times the normal distribution function of x; form: none (exact), tanh, quick.',
-    params: ['x', 'form?'],
-    words: { form: ['none', 'tanh', 'quick'] },
-    run: (call) => {
-      const form = wordArg(call, 'form', ['none', 'tanh', 'quick'] as const, 'none');
-      return elementwise(call, (b, x, o) => b.gelu(x, form, o));
-    },
-  },
-  {
-    name: 'cast',
-    doc: 'The same numbers as another element type.',
-    params: ['x', 'dtype'],
-    words: { dtype: DTYPES },
-    run: (call) => {
-      const dtype = wordArg(call, 'dtype', DTYPES, 'f32');
-      return elementwise(call, (b, x, o) => b.cast(x, dtype, o));
-    },
-  },
   drop('dropout', 'Zeros elements while training.'),
   drop('drop_path', 'Zeros whole samples while training.'),
-  extreme('maximum'),
-  extreme('minimum'),
   {
     name: 'pow',
     doc: 'x to the power of y.',
@@ -171,7 +64,7 @@ export const MATH: readonly Operator[] = [
           x.whole && y.whole && y.value >= 0,
         );
       }
-      return pairwise(call, 'pow');
+      return power(call);
     },
   },
   {

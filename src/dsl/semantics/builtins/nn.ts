@@ -81,15 +81,6 @@ export const NETWORKS: readonly Operator[] = [
     run: attention,
   },
   {
-    name: 'linear',
-    doc: 'x W^T + b.',
-    params: ['x', 'weight', 'bias?'],
-    run: (call) => {
-      const xs = present(tensorArg(call, 'x'), tensorArg(call, 'weight'), optionalTensor(call, 'bias'));
-      return tensorVal(call.engine.trace('linear', call.span, xs, (_, o) => make('linear', values(xs), {}, o)));
-    },
-  },
-  {
     name: 'conv2d',
     doc: 'Convolution of [b, c, h, w] with a weight [out, c / groups, kh, kw].',
     params: ['x', 'weight', 'bias?', 'stride?', 'padding?', 'dilation?', 'groups?'],
@@ -129,15 +120,6 @@ export const NETWORKS: readonly Operator[] = [
       return tensorVal(
         call.engine.trace('group_norm', call.span, xs, (_, o) => make('group_norm', values(xs), attrs, o)),
       );
-    },
-  },
-  {
-    name: 'solve',
-    doc: 'The x of a x = b.',
-    params: ['a', 'b'],
-    run: (call) => {
-      const xs = [tensorArg(call, 'a'), tensorArg(call, 'b')];
-      return tensorVal(call.engine.trace('solve', call.span, xs, (_, o) => make('solve', values(xs), {}, o)));
     },
   },
 ];

@@ -10,6 +10,7 @@ import { LAYOUT } from './layout.js';
 import { MATH } from './math.js';
 import { NETWORKS } from './nn.js';
 import { REDUCTIONS } from './reduce.js';
+import { TABLE } from './table.js';
 
 /** A way for a parameter to start when no file has it. */
 function start(
@@ -111,5 +112,5 @@ const require: Operator = {
 };
 
 export const OPERATORS: ReadonlyMap<string, Operator> = new Map(
-  [...MATH, ...LAYOUT, ...REDUCTIONS, ...NETWORKS, ...STARTS, table, require].map((op) => [op.name, op]),
+  [...TABLE, ...MATH, ...LAYOUT, ...REDUCTIONS, ...NETWORKS, ...STARTS, table, require].map((op) => [op.name, op]),
 );

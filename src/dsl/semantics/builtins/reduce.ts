@@ -5,7 +5,7 @@ import type { About, Value } from '../../../ir/types.js';
 import type { ArgVal, Call, Operator } from '../evaluate/engine.js';
 import { known } from '../evaluate/numbers.js';
 import { isOpen, type NumVal, num, tensorVal, type Val } from '../evaluate/values.js';
-import { axesOf, axisOf, boolArg, countArg, tensorArg, wrongType } from './arguments.js';
+import { axesOf, boolArg, countArg, tensorArg, wrongType } from './arguments.js';
 
 /** What several values come to, two at a time. */
 interface Fold {
@@ -140,16 +140,6 @@ export const REDUCTIONS: readonly Operator[] = [
     },
   },
   {
-    name: 'argmax',
-    doc: 'The place of the largest element along an axis (the last, if none is given), as i32.',
-    params: ['x', 'axis?'],
-    run: (call) => {
-      const x = tensorArg(call, 'x');
-      const axis = axisOf(call, 'axis', x.value, -1);
-      return tensorVal(call.engine.trace('argmax', call.span, [x], (_, o) => make('argmax', [x.value], { axis }, o)));
-    },
-  },
-  {
     name: 'top_k',
     doc: 'The k largest along the last axis and their places: [values, indices].',
     params: ['x', 'k'],
@@ -159,16 +149,6 @@ export const REDUCTIONS: readonly Operator[] = [
       const values = call.engine.trace('top_k', call.span, [x], (_, o) => make('top_k', [x.value], { k }, o));
       const indices = call.engine.trace('top_k', call.span, [x], (b, o) => b.aux(values, 'indices', o));
       return { kind: 'list', items: [tensorVal(values), tensorVal(indices)] };
-    },
-  },
-  {
-    name: 'softmax',
-    doc: 'exp(x) divided by its sum along an axis (the last, if none is given).',
-    params: ['x', 'axis?'],
-    run: (call) => {
-      const x = tensorArg(call, 'x');
-      const axis = axisOf(call, 'axis', x.value, -1);
-      return tensorVal(call.engine.trace('softmax', call.span, [x], (b, o) => b.softmax(x.value, axis, o)));
     },
   },
 ];
