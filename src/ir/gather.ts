@@ -6,8 +6,9 @@
 import { hasBatch, perSample } from './batch.js';
 import { build } from './build.js';
 import { input, make, postorder, rewriteValues, rootsOf, topological } from './graph.js';
+import { type Rearranging, ruleIn } from './ops/index.js';
 import { sizeOf } from './ops/shapes.js';
-import type { Func, Value } from './types.js';
+import type { Func, OpName, Value, ValueOf } from './types.js';
 
 /** How what two parts of the rows give becomes what both give. */
 export type Together = 'sum' | 'max';
@@ -76,23 +77,37 @@ export function gathered(func: Func): Gathered | NotGathered {
   };
 }
 
+type Leaving<O extends OpName> = (v: ValueOf<O>, gather: Gather, rows: Value) => Value | undefined;
+type Gather = (part: Value, how: Together) => Value;
+
+/** How a value without rows comes from parts of the rows. Null: it does not, as far as is known. */
+const LEAVING: { readonly [O in Rearranging]: Leaving<O> | null } & {
+  readonly [O in Exclude<OpName, Rearranging>]?: Leaving<O>;
+} = {
+  reduce_max: (v, gather) => gather(v, 'max'),
+  reduce_sum: (v, gather) => gather(v, 'sum'),
+  reduce_mean: (v, gather, rows) => {
+    const [x] = v.inputs;
+    const total = gather(build.sum(x!, v.attrs.axes, v.attrs.keep, v.about), 'sum');
+    const beside = sizeOf(v.attrs.axes.map((axis) => perSample(x!.type.shape[axis]!)));
+    return build.div(total, build.mul(rows, build.constant(beside, 'f32', [])), v.about);
+  },
+  // Of rows with rows: the sum over them.
+  matmul: (v, gather) => (v.inputs.every((x) => hasBatch(x.type.shape)) ? gather(v, 'sum') : undefined),
+  argmax: null,
+  reshape: null,
+  transpose: null,
+  gather: null,
+  scatter_add: null,
+  searchsorted: null,
+  kron: null,
+  conv2d_transpose: null,
+  conv2d_weight: null,
+  solve: null,
+  random_bits: null,
+  aux: null,
+};
+
 /** A value without rows, computed from what has some, by what parts of the rows give; undefined where it is not. */
-function leaving(v: Value, gather: (part: Value, how: Together) => Value, rows: Value): Value | undefined {
-  switch (v.op) {
-    case 'reduce_max':
-      return gather(v, 'max');
-    case 'reduce_sum':
-      return gather(v, 'sum');
-    case 'matmul':
-      // Of rows with rows: the sum over them.
-      return v.inputs.every((x) => hasBatch(x.type.shape)) ? gather(v, 'sum') : undefined;
-    case 'reduce_mean': {
-      const [x] = v.inputs;
-      const total = gather(build.sum(x!, v.attrs.axes, v.attrs.keep, v.about), 'sum');
-      const beside = sizeOf(v.attrs.axes.map((axis) => perSample(x!.type.shape[axis]!)));
-      return build.div(total, build.mul(rows, build.constant(beside, 'f32', [])), v.about);
-    }
-    default:
-      return undefined;
-  }
-}
+const leaving = (v: Value, gather: Gather, rows: Value): Value | undefined =>
+  ruleIn<Leaving<never>>(LEAVING, v.op)?.(v as never, gather, rows);
