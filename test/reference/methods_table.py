@@ -144,7 +144,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HOME / "methods" / "pytorch.json")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    settings = {"epochs": args.epochs, "batch": BATCH, "weight_decay": WEIGHT_DECAY, "warm_up": WARM_UP, "least_rate": LEAST, "tested": "validation" if args.validate else TESTED}
+    settings = {"epochs": args.epochs, "batch": BATCH, "weight_decay": WEIGHT_DECAY, "warm_up": WARM_UP, "least_rate": LEAST,
+                "tested": "validation" if args.validate else TESTED}
     table = json.loads(args.out.read_text()) if args.out.exists() else {"settings": settings, "runs": []}
     if table["settings"] != settings:
         parser.error(f"{args.out} was made with {table['settings']}; give another file with --out")
