@@ -76,7 +76,7 @@ describe('a new operator', () => {
     [
       'has other axes than its operand',
       'mixes: () => null,',
-      ['src/ir/affine/channels.ts', 'src/passes/lift.ts', 'src/passes/narrow.ts'],
+      ['src/ir/affine/channels.ts', 'src/ir/gather.ts', 'src/passes/lift.ts', 'src/passes/narrow.ts'],
     ],
   ])(
     'that %s needs the rules for that',
