@@ -152,7 +152,12 @@ describe('images that run together', () => {
       together++;
       expectRight(model, [result], { tolerance: 2e-4 });
     };
-    const examples: [number, number][] = [[999999999, 3]];
+    const examples: [number, number][] = [
+      [999999999, 3],
+      [467228, 1],
+      [3700382, 3],
+      [4365578, 3],
+    ];
     const options = { numRuns: 30, endOnFailure: true, examples };
     fc.assert(fc.property(fc.nat(1e9), fc.integer({ min: 1, max: 3 }), draw), options);
     expect(together).toBeGreaterThan(4 * apart);

@@ -166,8 +166,11 @@ describe('programs over a batch', () => {
     }
   });
 
-  /** One whose rows are told apart by a remainder of a quotient. */
-  const examples: [number, number][] = [[212094680, 3]];
+  /** Some whose rows are told apart by a remainder of a quotient. */
+  const examples: [number, number][] = [
+    [212094680, 3],
+    [8554729, 2],
+  ];
   const SEEDS = { endOnFailure: true, examples } as const;
   /** See random.test.ts. */
   const someProved = /^(?!bounds|range|speculation)/;

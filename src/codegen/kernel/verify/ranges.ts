@@ -5,21 +5,9 @@
  * Forms are integers of any size. A u32 or i32 has the form of its exact value, so whatever may wrap gets a symbol of its own
  * (verify/integers.ts). The variable `lane` stands for each of 0..3: what is said of a form that holds it, is said of all four.
  */
-import {
-  constIndex,
-  dependsOn,
-  div,
-  type Index,
-  mod,
-  scale,
-  shift,
-  substitute,
-  sum,
-  type Term,
-  variable,
-} from '../../read/indexing.js';
+import { constIndex, div, type Index, mod, scale, shift, substitute, sum, variable } from '../../read/indexing.js';
 
-export type Atom = Term['atom'];
+import { type Atom, formOf, grows, inParts, type Loose, leftOf, looseOf, multiples, quotientsOf } from './terms.js';
 
 /** Both ends included. */
 export interface Range {
@@ -112,13 +100,6 @@ export function shortened(x: Index): Index {
   return x;
 }
 
-/** The atom as a form of its own. */
-export function formOf(atom: Atom): Index {
-  const key = `${atom.key}+0`;
-  const divided = atom.kind !== 'var' && atom.of.divided;
-  return { terms: [{ atom, coeff: 1 }], constant: 0, key, lo: 0, hi: atom.hi, divided };
-}
-
 const gcd = (a: number, b: number): number => (b === 0 ? Math.abs(a) : gcd(b, a % b));
 
 export function within(r: Range, lo: number, hi: number): boolean {
@@ -137,36 +118,6 @@ const times = ({ lo, hi }: Range, by: number): Range =>
   by === 0 ? { lo: 0, hi: 0 } : by > 0 ? { lo: lo * by, hi: hi * by } : { lo: hi * by, hi: lo * by };
 
 const plus = (a: Range, b: Range): Range => ({ lo: a.lo + b.lo, hi: a.hi + b.hi });
-
-/** A sum whose quotients and remainders are not joined, as those of an Index are. */
-interface Loose {
-  readonly terms: ReadonlyMap<string, Term>;
-  readonly constant: number;
-}
-
-function looseOf(x: Index): Loose {
-  return { terms: new Map(x.terms.map((t) => [t.atom.key, t])), constant: x.constant };
-}
-
-function plusTimes(x: Loose, y: Index, by: number): Loose {
-  const terms = new Map(x.terms);
-  for (const { atom, coeff } of y.terms) {
-    const now = (terms.get(atom.key)?.coeff ?? 0) + coeff * by;
-    if (now === 0) terms.delete(atom.key);
-    else terms.set(atom.key, { atom, coeff: now });
-  }
-  return { terms, constant: x.constant + y.constant * by };
-}
-
-/** x with a multiple of what the atom divides, if it holds one, as quotient and remainder. */
-function divided(x: Loose, atom: Exclude<Atom, { kind: 'var' }>): Loose {
-  const [first] = atom.of.terms;
-  const times = (x.terms.get(first!.atom.key)?.coeff ?? 0) / first!.coeff;
-  const holds = atom.of.terms.every((t) => x.terms.get(t.atom.key)?.coeff === t.coeff * times);
-  if (!Number.isInteger(times) || times === 0 || !holds) return x;
-  const without = plusTimes(x, atom.of, -times);
-  return plusTimes(plusTimes(without, div(atom.of, atom.by), times * atom.by), mod(atom.of, atom.by), times);
-}
 
 /** Facts that are put together to bound one number: the guards of four axes. */
 const MOST_FACTS = 4;
@@ -214,12 +165,20 @@ export class Facts {
     const found: Fact[] = [];
     for (const { atom } of x.terms) {
       if (atom.kind !== 'div') continue;
-      for (const { form, lo, hi } of this.known.values()) {
-        const whole = sum(form, scale(atom.of, -1));
-        const parts = [whole.constant, ...whole.terms.map((t) => t.coeff)];
-        if (whole.terms.length === 0 || parts.some((n) => n % atom.by !== 0)) continue;
-        const quotient = sum(formOf(atom), scale(whole, 1 / atom.by));
-        found.push({ form: quotient, lo: Math.floor(lo / atom.by), hi: Math.floor(hi / atom.by) });
+      const { of, by } = atom;
+      for (const f of this.known.values()) {
+        for (const m of multiples(of.terms, f.form.terms)) {
+          // m·f + constant = by·whole + of
+          const whole = sum(scale(f.form, m), shift(scale(of, -1), of.constant));
+          if (whole.terms.length === 0 || whole.terms.some((t) => t.coeff % by !== 0)) continue;
+          const quotient = sum(formOf(atom), scale(whole, 1 / by));
+          const { lo, hi } = times(f, m);
+          found.push({
+            form: quotient,
+            lo: Math.floor((lo + of.constant) / by),
+            hi: Math.floor((hi + of.constant) / by),
+          });
+        }
       }
     }
     return found;
@@ -234,20 +193,18 @@ export class Facts {
     let best: Range = { lo: -Infinity, hi: Infinity };
     facts.forEach((f, i) => {
       if (f.form.terms.length < 2) return;
-      // In a row and a column of one number q, q itself is all that is left of them: 56·(q div 56) + q mod 56.
-      const own = f.form.terms.reduce((y, { atom }) => (atom.kind === 'var' ? y : divided(y, atom)), x);
-      const factors = new Set<number>();
-      for (const t of f.form.terms) {
-        const coeff = own.terms.get(t.atom.key)?.coeff ?? 0;
-        if (coeff !== 0 && coeff % t.coeff === 0) factors.add(coeff / t.coeff);
-      }
-      for (const by of factors) {
-        const rest = plusTimes(own, f.form, -by);
-        let r = this.loosely(rest, atoms);
-        // What follows may use the facts after this one, in whatever order they are used.
-        if (uses > 1 && rest.terms.size < own.terms.size)
-          r = meet(r, this.byFacts(rest, facts.slice(i + 1), uses - 1, atoms));
-        best = meet(best, plus(r, times(f, by)));
+      // In a row and a column of one number q, q itself is all that is left of them: 56·(q div 56) + q mod 56. Or it is there beside them.
+      const apart = f.form.terms.reduce((y, { atom }) => (atom.kind === 'var' ? y : inParts(y, atom)), x);
+      for (const own of apart === x ? [x] : [x, apart]) {
+        for (const by of multiples([...own.terms.values()], f.form.terms)) {
+          for (const rest of leftOf(own, f.form, by)) {
+            let r = this.loosely(rest, atoms);
+            // What follows may use the facts after this one, in whatever order they are used.
+            if (uses > 1 && rest.terms.size < own.terms.size)
+              r = meet(r, this.byFacts(rest, facts.slice(i + 1), uses - 1, atoms));
+            best = meet(best, plus(r, times(f, by)));
+          }
+        }
       }
     });
     return best;
@@ -272,7 +229,14 @@ export class Facts {
       const of = deep ? this.range(a.of) : this.termwise(a.of);
       const [first, last] = [Math.floor(of.lo / a.by), Math.floor(of.hi / a.by)];
       if (a.kind === 'div') r = { lo: first, hi: last };
-      else r = first === last ? { lo: of.lo - first * a.by, hi: of.hi - first * a.by } : { lo: 0, hi: a.by - 1 };
+      else {
+        r = first === last ? { lo: of.lo - first * a.by, hi: of.hi - first * a.by } : { lo: 0, hi: a.by - 1 };
+        // z mod 16 < 8 says that (z div 2) mod 8 < 4.
+        for (const { by, of: z } of quotientsOf(a.of)) {
+          const known = this.known.get(mod(z, by * a.by).key);
+          if (known) r = meet(r, { lo: Math.floor(known.lo / by), hi: Math.floor(known.hi / by) });
+        }
+      }
     }
     const own = this.known.get(`${a.key}+0`);
     if (own) r = meet(r, own);
@@ -376,21 +340,21 @@ export class Facts {
   }
 }
 
-/** Of what the form is the quotient: 5·t + (4·t + u) div 12 is (64·t + u) div 12. */
-function quotientsOf(form: Index): { readonly by: number; readonly of: Index }[] {
-  return form.terms.flatMap(({ atom, coeff }) => {
-    if (atom.kind !== 'div' || coeff !== 1) return [];
-    const rest = sum(form, scale(formOf(atom), -1));
-    return [{ by: atom.by, of: sum(scale(rest, atom.by), atom.of) }];
-  });
-}
-
-/** Whether x never falls when the variable grows, as far as its form shows. */
-function grows(x: Index, name: string): boolean {
-  return x.terms.every(({ atom, coeff }) => {
-    if (atom.kind === 'var') return atom.name !== name || coeff > 0;
-    return !dependsOn(atom.of, name) || (coeff > 0 && atom.kind === 'div' && grows(atom.of, name));
-  });
+/**
+ * The range of x by its own terms, where it is often closer than that of what its variables stand for: of q % 22 + 16·(q / 22) with a guard on
+ * q % 22, quotient and remainder are bounded apart, while those of a sum that q is part as the sum does.
+ */
+export function named(x: Index, of: (y: Index) => Range): Range {
+  const facts = new Facts();
+  const bound = (atom: Atom): void => {
+    if (atom.kind !== 'var') for (const t of atom.of.terms) bound(t.atom);
+    if (atom.key === 'lane') return;
+    const y = formOf(atom);
+    const { lo, hi } = of(y);
+    facts.assume(y, lo, hi);
+  };
+  for (const t of x.terms) bound(t.atom);
+  return facts.range(sum(constIndex(x.constant), ...x.terms.map((t) => scale(formOf(t.atom), t.coeff))));
 }
 
 /** The first number from `from` on for which a condition holds that goes on holding; `to` if there is none before it. */

@@ -5,8 +5,9 @@
  */
 import { constIndex, evaluate, type Index, scale, sum, type Term, variable } from '../../read/indexing.js';
 import type { Kernel } from '../types.js';
-import { type Fact, type Facts, formOf, namesIn, type Range, replace, type Symbols } from './ranges.js';
+import { type Fact, type Facts, namesIn, type Range, replace, type Symbols } from './ranges.js';
 import type { Report } from './report.js';
+import { formOf } from './terms.js';
 
 export interface Access {
   readonly at: Index;

@@ -8,6 +8,7 @@ import {
   type Level,
   lower,
   meet,
+  named,
   namesIn,
   type Range,
   replace,
@@ -17,7 +18,7 @@ import {
 import { type Report, showIndex } from './report.js';
 import { type Races, UNTOUCHED } from './shared.js';
 import { fork, joinShared, type State, speculation, type Value } from './state.js';
-import { claims, divided, named } from './terms.js';
+import { claims, divided } from './terms.js';
 import { pureFunctions } from './walk.js';
 
 const shown = ({ lo, hi }: Range): string => `${lo}..${hi}`;
