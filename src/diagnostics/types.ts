@@ -15,7 +15,7 @@ export interface Label {
 }
 
 export interface Diagnostic {
-  /** `ESP0123`; a key of the catalogue. */
+  /** `ESP0101`; a key of the catalogue. */
   readonly code: string;
   readonly severity: Severity;
   readonly message: string;

@@ -258,7 +258,7 @@ export type SitePattern =
   /** `(x: [b, n, dim])`: any site that takes such tensors. */
   | { readonly kind: 'call'; readonly params: readonly TensorParam[]; readonly span: Span };
 
-/** `criterion wanda(weight: [out, in], input) = abs(weight) * norm(input, axes: all_but_last)` */
+/** `criterion wanda(weight: [out, in], input) = abs(weight) * norm(input, axis: 0)` */
 export interface CriterionDecl extends NodeBase {
   readonly kind: 'criterion';
   readonly name: Ident;

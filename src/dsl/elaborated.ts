@@ -3,8 +3,8 @@
  */
 import type { PreprocessStep } from '../../runtime/program/program.js';
 import type { Checked } from '../diagnostics/types.js';
-import type { PruneJob } from '../ir/prune.js';
 import type { Group } from '../ir/optimizer.js';
+import type { PruneJob } from '../ir/prune.js';
 import type { Func, Module, TensorType, TextSpan } from '../ir/types.js';
 import type { Span } from './ast.js';
 

@@ -14,8 +14,8 @@ import { STD } from '../../src/dsl/std.generated.js';
 import { LEXER } from '../../src/dsl/tokens.js';
 import { input } from '../../src/ir/graph.js';
 import type { Optimizer } from '../../src/ir/optimizer.js';
-import type { Func } from '../../src/ir/types.js';
 import { printModule } from '../../src/ir/text/print.js';
+import type { Func } from '../../src/ir/types.js';
 
 const RUNS = Number(process.env.FUZZ_RUNS ?? 80);
 const sketch = readFileSync(new URL('./syntax/fixtures/sketch.peft', import.meta.url), 'utf8');

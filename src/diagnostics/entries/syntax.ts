@@ -216,12 +216,4 @@ ${fence('preprocess = resize(224, bicubic), crop(224), normalize(mean: 0.5, std:
     explain:
       'The words `if`, `else`, `and`, `or`, `not`, `true`, `false` and `none` are never names. All other keywords are keywords only in their place.',
   }),
-
-  ESP0123: entry({
-    title: '`all but last`',
-    message: () => 'write `all_but_last`, one word',
-    explain: `The axes of a norm are numbers, a list of numbers, or the word \`all_but_last\`.
-
-${fence('criterion wanda(weight: [out, in], input) = abs(weight) * norm(input, axes: all_but_last)')}`,
-  }),
 };

@@ -105,7 +105,7 @@ What the base does itself between its layers stays: under \`x + gamma * fc(x)\` 
     title: 'Unknown code',
     message: (a) => `there is no diagnostic ${a.code}`,
     help: (a) =>
-      a.near ? [`Did you mean ${a.near}?`] : ['Codes look like ESP0123 and stand in front of every message.'],
+      a.near ? [`Did you mean ${a.near}?`] : ['Codes look like ESP0101 and stand in front of every message.'],
     explain: `\`espalier explain CODE\` takes a code that some message began with.`,
   }),
   ESP0914: entry<{ file: string }>({

@@ -224,12 +224,6 @@ export class Messages {
     if (typeIs(found, T.Colon) && before && label === '`=`' && (rule === 'modelStatement' || rule === 'setting')) {
       return this.bindsWith(before, found);
     }
-    if (found.image === 'but' && before?.image === 'all') {
-      const last = next?.image === 'last' ? next : found;
-      const span = { ...this.span(before), end: this.span(last).end };
-      const primary = { span, text: 'write `all_but_last`' };
-      return diagnostic('ESP0123', {}, { primary, fix: { span, text: 'all_but_last' } });
-    }
     const keyword = /^`([a-z]+)`$/.exec(label)?.[1];
     if (keyword) {
       const meant = this.misspelt(found, [keyword]);

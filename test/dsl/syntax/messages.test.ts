@@ -51,7 +51,6 @@ const CASES: Readonly<Record<string, string>> = {
   'with-missing': model('adapt x lora(rank: 4)', 'adapt x with lora'),
   'string-unclosed': model('base = vit() from "./weights'),
   'use-unknown': 'use stdlib\nuse torch.nn\n',
-  'all-but-last': 'criterion c(weight, input) = norm(input, axes: all but last)\n',
   'variant-twice': 'variant v = vit() {\n  preprocess = crop(3)\n  preprocess = crop(4)\n}\n',
   'layout-twice': 'variant v = vit() {\n  names timm { "a" = norm }\n  names timm { "b" = norm }\n}\n',
   'modifier-twice': 'adapter a() on base: Linear(in -> out) {\n  p = shared frozen shared param [in] zeros\n}\n',

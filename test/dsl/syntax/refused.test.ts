@@ -68,8 +68,6 @@ describe('a text', () => {
     ['ESP0122', /`true`/, 'deploy M {\n  «true» = 3\n}\n'],
     ['ESP0122', /`none`/, module('y = «none» = 3')],
     ['ESP0122', /`true`/, module('f(x)', 'y = «true» = z')],
-    ['ESP0123', /all_but_last/, 'criterion c(weight) = norm(weight, axes: «all but last»)\n'],
-    ['ESP0123', /all_but_last/, module('y = mean(x, «all but last»)')],
   ])('%#: %s %s', (code, words, source) => {
     expectOne(source, code, words, 'x.peft', (text) => parse('x.peft', text).diagnostics);
   });

@@ -6,8 +6,8 @@ import type { Engine } from '../evaluate/engine.js';
 import { noGenerators } from '../evaluate/operator.js';
 import { describe } from '../evaluate/show.js';
 import type { Scope, Val } from '../evaluate/values.js';
-import { optionHelp } from '../names/signature.js';
 import { wrong } from '../models/settings.js';
+import { optionHelp } from '../names/signature.js';
 
 export type Check = 'positive' | 'count' | 'share' | 'part' | 'number' | 'whole' | 'bool' | 'string' | 'pair';
 

@@ -1,8 +1,8 @@
 /** An `optimizer` of the library or of a user, as graph code: its options worked out, its `forward` traced for a weight. */
 import { sameType, showType } from '../../../ir/ops/shapes.js';
+import type { Optimizer } from '../../../ir/optimizer.js';
 import type { Value } from '../../../ir/types.js';
 import type { CallExpr, Expr, ForwardStmt, OptimizerDecl, Span, Stmt } from '../../ast.js';
-import type { Optimizer } from '../../../ir/optimizer.js';
 import { requireForward } from '../evaluate/block.js';
 import type { Engine } from '../evaluate/engine.js';
 import { noGenerators } from '../evaluate/operator.js';

@@ -9,8 +9,8 @@ import type { FormSetting, StepPlace, TrainGroup, TrainSettings } from '../../el
 import { callFunction } from '../evaluate/calls.js';
 import type { Engine } from '../evaluate/engine.js';
 import { describe } from '../evaluate/show.js';
-import { num, Scope, tensorVal, type ParamSlot, type Val } from '../evaluate/values.js';
-import { nearHelp, eachSetting, wrong } from '../models/settings.js';
+import { num, type ParamSlot, Scope, tensorVal, type Val } from '../evaluate/values.js';
+import { eachSetting, nearHelp, wrong } from '../models/settings.js';
 import { DEFAULT_LOSS, PREDICTION, TARGET } from '../names/words.js';
 import { Exhausted, Stop } from '../report.js';
 import { type Check, checked, type Forms, formOf } from './forms.js';
