@@ -9,6 +9,7 @@ import { check, elaborate } from '../dsl/elaborate.js';
 import type { Elaborated, Source } from '../dsl/elaborated.js';
 import { parse } from '../dsl/parse.js';
 import type { OpenCheckpoint } from '../formats/checkpoint.js';
+import type { Tensor } from '../ir/types.js';
 import type { Host } from './host.js';
 
 /** A spec by path, or its text with the path that locations in it are relative to. */
@@ -20,6 +21,8 @@ export interface SpecOptions {
   readonly set?: Readonly<Record<string, string>> | undefined;
   /** Needed when the spec has several models. */
   readonly model?: string | undefined;
+  /** Values of parameters by name, in place of those that files have or that they start as: what a run trained. */
+  readonly trained?: ReadonlyMap<string, Tensor> | undefined;
 }
 
 export interface Analysis {
@@ -32,6 +35,7 @@ export interface Analysis {
   /** What each `from` opened, by location as written. */
   readonly checkpoints: ReadonlyMap<string, OpenCheckpoint>;
   readonly warnings: readonly Diagnostic[];
+  readonly trained?: ReadonlyMap<string, Tensor>;
   /** The same spec without what is grafted and pruned. */
   plain(): Elaborated;
 }
@@ -164,10 +168,9 @@ export async function analyse(
     if (!result.value) throw new EspalierError(result.diagnostics.filter((d) => d.severity === 'error'));
     return result.value;
   };
-  return {
-    value: { host, path, file, elaborated: first.value, checkpoints, warnings: diagnostics, plain },
-    diagnostics,
-  };
+  const { trained } = options;
+  const value = { host, path, file, elaborated: first.value, checkpoints, warnings: diagnostics, plain };
+  return { value: { ...value, ...(trained ? { trained } : {}) }, diagnostics };
 }
 
 /** `analyse` for those who cannot go on without a model: throws an `EspalierError` with everything that is wrong. */

@@ -47,4 +47,7 @@ export {
   type Skipped,
 } from './node/programs.js';
 export { analyse, compile, inspect, merge, type OnNode } from './node/spec.js';
+export { type TrainRunOptions, train } from './node/train.js';
 export { writeCompiled, writeMerged } from './node/write.js';
+export type { EndEvent, EpochEvent, Score, StepEvent, TestEvent, TrainEvent } from './train/events.js';
+export { openTrainer, type StepResult, type TrainBatch, type Trainer, type TrainerRequest } from './train/trainer.js';

@@ -5,7 +5,7 @@ import type { Elaborated } from '../dsl/elaborated.js';
 import { allModuleSites } from '../formats/adapters/adapter.js';
 import { readMasks } from '../formats/adapters/masks.js';
 import { loadSources, nonFinite } from '../formats/checkpoint.js';
-import { sizeOf } from '../ir/ops/shapes.js';
+import { sameType, showType, sizeOf } from '../ir/ops/shapes.js';
 import { initialise } from '../ir/run/init.js';
 import type { Param, Tensor } from '../ir/types.js';
 import { findMasks } from '../prune/index.js';
@@ -121,6 +121,11 @@ export async function loadParameters(
       if (!(error instanceof EspalierError)) throw error;
       problems.push(...error.diagnostics.map((d) => at(d, sources[0]!.span)));
     }
+  }
+  for (const [name, tensor] of analysis.trained ?? []) {
+    const type = types.get(name);
+    if (type && sameType(type, tensor.type)) values.set(name, tensor);
+    else problems.push(diagnostic('ESP1112', { name, found: showType(tensor.type), expected: type && showType(type) }));
   }
   if (problems.length > 0) throw new EspalierError(problems);
 

@@ -6,6 +6,7 @@ import { EspalierError } from '../diagnostics/types.js';
 import { registerCompile } from './commands/compile.js';
 import { registerLanguage } from './commands/language.js';
 import { registerProject } from './commands/project.js';
+import { registerTrain } from './commands/train.js';
 import { registerUse } from './commands/use.js';
 import { type CommandOutput, report } from './context.js';
 import { EXIT } from './exit.js';
@@ -32,6 +33,7 @@ Environment: ESPALIER_DRIVER=system|lavapipe|swiftshader picks the GPU driver, N
     .exitOverride();
   registerLanguage(program, output);
   registerCompile(program, output);
+  registerTrain(program, output);
   registerUse(program, output);
   registerProject(program, output);
   return program;

@@ -137,7 +137,6 @@ export interface TrainSettings {
   readonly clip?: number;
   readonly ema?: number;
   readonly adapters: 'merged' | 'factored' | 'auto';
-  readonly checkpoint: 'none' | 'blocks' | 'auto';
   /** Epochs without a better validation after which a run stops. */
   readonly patience?: number;
   /** How many of the last checkpoints are kept. */

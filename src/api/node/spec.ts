@@ -6,11 +6,23 @@ import type { Host } from '../host.js';
 import { type Inspected, type InspectOptions, inspect as inspectOn } from '../inspect/inspect.js';
 import { type Merged, type MergeOptions, merge as mergeOn } from '../merge.js';
 import { nodeHost } from './host.js';
+import { isRunFolder, readRun, specTextOf, trainedOf } from './run-folder.js';
 
 /** Options of which the host may be left out. */
 export type OnNode<T extends { readonly host: Host }> = Omit<T, 'host'> & { readonly host?: Host };
 
 const withHost = <T>(options: T): T & { readonly host: Host } => ({ host: nodeHost(), ...options });
+
+/** The spec of a run's folder, with its options and what it trained; anything else is a spec as it is. */
+async function ofRun<T extends Partial<SpecOptions>>(spec: Spec, options: T): Promise<readonly [Spec, T]> {
+  if (typeof spec !== 'string' || !isRunFolder(spec)) return [spec, options];
+  const { spec: path, model, set } = readRun(spec);
+  const text = specTextOf(spec);
+  return [
+    { text, path },
+    { model, ...options, set: { ...set, ...options.set }, trained: await trainedOf(spec) },
+  ];
+}
 
 /**
  * Checks a spec: names, options, shapes, selectors. Opens the weights that it names, and reads none.
@@ -26,27 +38,27 @@ export function analyse(
 
 /**
  * Compiles a spec into a program in memory: `writeCompiled` puts it into a folder, `load` runs it as it is.
- * @param spec a path, or `{ text, path }`
+ * @param spec a path, `{ text, path }`, or the folder of a run
  * @throws EspalierError with everything that is wrong with the spec, its files or the merge; RuntimeError where `limits = device` finds no device
  */
-export function compile(spec: Spec, options: OnNode<CompileOptions> = {}): Promise<Compiled> {
-  return compileOn(spec, withHost(options));
+export async function compile(spec: Spec, options: OnNode<CompileOptions> = {}): Promise<Compiled> {
+  return compileOn(...(await ofRun(spec, withHost(options))));
 }
 
 /**
  * Looks at a spec without compiling it: a tree with shapes and checkpoint names, a picture, the program after any pass.
- * @param spec a path, or `{ text, path }`
+ * @param spec a path, `{ text, path }`, or the folder of a run
  * @throws EspalierError with everything that is wrong with the spec
  */
-export function inspect(spec: Spec, options: OnNode<InspectOptions> = {}): Promise<Inspected> {
-  return inspectOn(spec, withHost(options));
+export async function inspect(spec: Spec, options: OnNode<InspectOptions> = {}): Promise<Inspected> {
+  return inspectOn(...(await ofRun(spec, withHost(options))));
 }
 
 /**
  * Merges a spec's adapters into the checkpoint of its backbone; `writeMerged` puts the result into a folder.
- * @param spec a path, or `{ text, path }`
+ * @param spec a path, `{ text, path }`, or the folder of a run
  * @throws EspalierError when the spec, the weights or the layout stand in the way
  */
-export function merge(spec: Spec, options: OnNode<MergeOptions> = {}): Promise<Merged> {
-  return mergeOn(spec, withHost(options));
+export async function merge(spec: Spec, options: OnNode<MergeOptions> = {}): Promise<Merged> {
+  return mergeOn(...(await ofRun(spec, withHost(options))));
 }

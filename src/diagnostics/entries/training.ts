@@ -25,4 +25,85 @@ export const TRAINING = {
     help: () => ['Train with a smaller learning rate, warm up longer, or clip gradients (`clip = 1`).'],
     explain: `A loss that is infinite or not a number makes everything that is trained meaningless from then on. Mostly the steps were too large.`,
   }),
+  ESP1104: entry<{ path: string; problem: string }>({
+    title: 'Not the folder of a run',
+    message: (a) => `${a.path} is not a run that can be used: ${a.problem}`,
+    help: () => ['Give the folder that `espalier train ... -o` wrote.'],
+    explain: `A run has a folder of its own: what it is (run.json), its spec, its metrics, checkpoints, and what was trained so far (adapter.safetensors). Commands
+that take a run read these.`,
+  }),
+  ESP1105: entry<{ path: string; pid: string; machine: string; lock: string }>({
+    title: 'A run that another process writes',
+    message: (a) => `${a.path} belongs to process ${a.pid} of ${a.machine}, which is training in it`,
+    help: (a) => [`Wait for it, or use another folder. If that process is gone, remove ${a.lock}.`],
+    explain: `Two runs in one folder would overwrite one another's checkpoints, so a process that trains keeps others out. The lock of a process of
+this machine that has ended is not heeded.`,
+  }),
+  ESP1106: entry<{ path: string; changed: readonly string[] }>({
+    title: 'Another run than the one to go on with',
+    message: (a) => `${a.path} cannot be gone on with: ${a.changed.join(', ')} changed since it began`,
+    help: () => [
+      'Put back what it was begun with (`spec.peft` in the folder is its spec), or begin another run in another folder.',
+    ],
+    explain: `A run that goes on is the run that was never interrupted, with the same bits. With another spec, other weights or other data it would be a
+different one half-way through, and its curves would mean nothing.`,
+  }),
+  ESP1107: entry<{ path: string }>({
+    title: 'A folder with a run in it',
+    message: (a) => `${a.path} has a run already`,
+    help: () => ['Go on with it by `--resume`, or give another folder.'],
+    explain: `\`espalier train\` never overwrites a run. \`--resume\` goes on with the one in the folder, from its last checkpoint.`,
+  }),
+  ESP1108: entry<{ model: string }>({
+    title: 'Nothing says how to train',
+    message: (a) => `the spec has no \`train ${a.model}\``,
+    help: (a) => [
+      `Add: train ${a.model} { data = images("./photos")  optimizer = adamw(lr: 1e-3)  schedule = cosine(epochs: 20, warmup: 2) }`,
+    ],
+    explain: `What to train with is said in a block of the spec.
+
+    train Flowers {
+      data = images("./flowers")
+      optimizer = adamw(lr: 1e-3, weight_decay: 1e-4)
+      schedule = cosine(epochs: 20, warmup: 2)
+      batch = 32
+    }`,
+  }),
+  ESP1109: entry<{ other: readonly string[] }>({
+    title: 'Going on elsewhere',
+    severity: 'warning',
+    message: (a) =>
+      `the run goes on with ${a.other.map((o) => (o === 'device' ? 'another device' : o === 'variants' ? 'other variants of kernels' : 'another program')).join(', ')}: its bits will not be those of an uninterrupted run`,
+    explain: `The same sums in another order give other last digits. A run that goes on with the same program, device and kernels gives the bits of a run that was never
+interrupted; on another machine, or with another version of Espalier, it goes on and is a little different.`,
+  }),
+  ESP1110: entry<{ model: string }>({
+    title: 'No data to train on',
+    message: (a) => `\`train ${a.model}\` names no data`,
+    help: () => [
+      'Add `data = images("./folder")`: a folder for each class, a table with paths and labels, IDX files or arrays.',
+    ],
+    explain: `The setting \`data\` says where pictures and labels are: \`images(path)\` finds out what lies there (folders of classes, train and test folders,
+metadata.csv, CSV files, list files of VTAB and FGVC, IDX, safetensors). \`format\` says it, where several would fit.`,
+  }),
+  ESP1111: entry<{ found: number; classes: number; names: readonly string[] }>({
+    title: 'Classes that do not fit the head',
+    message: (a) =>
+      `the data have ${a.found} class${a.found === 1 ? '' : 'es'} (${a.names.join(', ')}${a.found > a.names.length ? ', ...' : ''}), and the model gives ${a.classes}`,
+    help: (a) => [
+      a.found < 2
+        ? 'There is nothing to tell apart: look at the folders.'
+        : `Write \`classes: ${a.found}\` in the head.`,
+    ],
+    explain: `The head of a model gives a number for each class, so there have to be as many as the data have, and at least two.`,
+  }),
+  ESP1112: entry<{ name: string; found: string; expected: string | undefined }>({
+    title: 'Trained tensors of another model',
+    message: (a) =>
+      a.expected === undefined
+        ? `\`${a.name}\` was trained, and the model has no such parameter`
+        : `\`${a.name}\` was trained as ${a.found}, and the model's is ${a.expected}`,
+    explain: `What a run trained belongs to the spec that it was begun with. The files that the spec uses, or the configuration of its backbone, are other ones
+now.`,
+  }),
 };

@@ -24,7 +24,8 @@ export function temporary(path: string, kind: 'tmp' | 'old' = 'tmp'): string {
   return made;
 }
 
-function isAlive(pid: number): boolean {
+/** Whether a process of this machine is running. */
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

@@ -36,7 +36,6 @@ const NUMBERS: Readonly<Record<string, Check>> = {
 
 const WORDS = {
   adapters: ['merged', 'factored', 'auto'],
-  checkpoint: ['none', 'blocks', 'auto'],
 } as const;
 
 const DATA: Forms = {
@@ -59,7 +58,6 @@ const DEFAULTS = {
   keep: 2,
   validation: 0.1,
   adapters: 'factored',
-  checkpoint: 'none',
   augment: [],
 } as const;
 
@@ -98,7 +96,6 @@ export function trainSettings(context: TrainContext, decl: SettingsDecl | undefi
     const check = Object.hasOwn(NUMBERS, name) ? NUMBERS[name] : undefined;
     if (check) numbers[name] = checked(engine, name, value, check, scope);
     else if (name === 'adapters') out.adapters = word(engine, name, value, WORDS.adapters);
-    else if (name === 'checkpoint') out.checkpoint = word(engine, name, value, WORDS.checkpoint);
     else if (name === 'data') out.data = formOf(engine, name, value, DATA, scope);
     else if (name === 'augment') out.augment = listOf(engine, name, value, AUGMENT, scope);
   });

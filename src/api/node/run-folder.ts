@@ -1,0 +1,261 @@
+/**
+ * The folder of a run. It can be read, and gone on with, whenever its process ends, however it ends:
+ *
+ *   run.json                       what the run is: spec, settings, hashes, device; written once
+ *   spec.peft                      the spec's text
+ *   metrics.jsonl                  events, one a line (train/events.ts)
+ *   checkpoint-<step>.safetensors  all states after so many steps, and the place in the run; the last few are kept
+ *   adapter.safetensors            what was trained, after the best epoch so far: an adapter file, which `from` takes
+ *   predictions.json               what the result makes of the test split, or of the validation split
+ *   lock                           the process that writes here now
+ */
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFile, rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { diagnostic } from '../../diagnostics/catalogue.js';
+import { EspalierError } from '../../diagnostics/types.js';
+import { encodeAdapter } from '../../formats/adapters/adapter.js';
+import { openFile } from '../../formats/node/files.js';
+import { isAlive } from '../../formats/node/leftovers.js';
+import { cannotWrite, writeFileAtomic } from '../../formats/node/writing.js';
+import { storeTensor } from '../../formats/tensors/elements.js';
+import { encodeSafetensors } from '../../formats/tensors/safetensors.js';
+import { openSafetensors } from '../../formats/tensors/store.js';
+import type { Tensor } from '../../ir/types.js';
+import type { RunPlace, TrainEvent } from '../train/events.js';
+import type { RunStore } from '../train/loop.js';
+
+/** What a run is: all that another process needs to go on with it, or to say why it cannot. */
+export interface RunFacts {
+  readonly format: 'espalier.run';
+  readonly version: 1;
+  /** Version of Espalier that began it. */
+  readonly compiler: string;
+  /** The spec that it was begun with: what its locations are relative to. */
+  readonly spec: string;
+  readonly model: string;
+  readonly set: Readonly<Record<string, string>>;
+  /** Settings as they were resolved, for people. */
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** What has to be the same to go on. */
+  readonly hashes: { readonly spec: string; readonly weights: string; readonly data: string };
+  /** What has to be the same for the same bits. */
+  readonly pins: { readonly program: string; readonly device: string; readonly variants: string };
+  /** Sizes of the model and of what a step takes, in bytes and parameters. */
+  readonly plan: Readonly<Record<string, unknown>>;
+  readonly data: {
+    readonly classes: readonly string[];
+    readonly train: number;
+    readonly validation: number;
+    readonly test: number;
+    /** The validation split was made of the training data. */
+    readonly split: boolean;
+  };
+}
+
+const FORMAT = 'espalier.run';
+const FILES = {
+  facts: 'run.json',
+  spec: 'spec.peft',
+  metrics: 'metrics.jsonl',
+  adapter: 'adapter.safetensors',
+  predictions: 'predictions.json',
+  lock: 'lock',
+} as const;
+const CHECKPOINT = /^checkpoint-(\d+)\.safetensors$/;
+
+export interface Checkpoint {
+  readonly place: RunPlace;
+  readonly state: ReadonlyMap<string, Tensor>;
+  /** What the bits were computed by. */
+  readonly pins: RunFacts['pins'];
+}
+
+/** Whether a path leads to the folder of a run. */
+export const isRunFolder = (path: string): boolean => existsSync(join(path, FILES.facts));
+
+/** @throws EspalierError ESP1104 for a folder that is none, or of another version */
+export function readRun(path: string): RunFacts {
+  const wrong = (problem: string) => new EspalierError([diagnostic('ESP1104', { path, problem })]);
+  let facts: unknown;
+  try {
+    facts = JSON.parse(readFileSync(join(path, FILES.facts), 'utf8'));
+  } catch (error) {
+    throw wrong(error instanceof SyntaxError ? 'its run.json is not JSON' : 'it has no run.json that can be read');
+  }
+  const known = facts as Partial<RunFacts> | null;
+  if (known?.format !== FORMAT || known.version !== 1) throw wrong('its run.json is not one that this Espalier writes');
+  return facts as RunFacts;
+}
+
+/** The text of the spec that a run was begun with. */
+export const specTextOf = (path: string): string => readFileSync(join(path, FILES.spec), 'utf8');
+
+/** What was trained so far, by name. @throws EspalierError ESP1104 before the first epoch has ended */
+export async function trainedOf(path: string): Promise<Map<string, Tensor>> {
+  const file = join(path, FILES.adapter);
+  if (!existsSync(file))
+    throw new EspalierError([
+      diagnostic('ESP1104', { path, problem: 'no epoch of it has ended, so it has no adapter.safetensors' }),
+    ]);
+  return readTensors(file);
+}
+
+async function readTensors(file: string): Promise<Map<string, Tensor>> {
+  const store = await openSafetensors(await openFile(file));
+  const found = new Map<string, Tensor>();
+  for (const [name, entry] of store.tensors) found.set(name, await entry.read());
+  return found;
+}
+
+/** Events of a run, as far as its file can be read: a last line that was cut off is left out. */
+export function eventsOf(path: string): TrainEvent[] {
+  const file = join(path, FILES.metrics);
+  if (!existsSync(file)) return [];
+  const lines = readFileSync(file, 'utf8').split('\n');
+  // What follows the last line end was being written when the process ended.
+  return lines
+    .slice(0, -1)
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as TrainEvent);
+}
+
+/** Whether an event was before a place: what comes later is done again. */
+function isBefore(event: TrainEvent, { step, epoch }: RunPlace): boolean {
+  if (event.kind === 'step') return event.step < step;
+  return event.kind === 'epoch' && event.epoch < epoch;
+}
+
+export class RunFolder implements RunStore {
+  private constructor(
+    readonly path: string,
+    private readonly keep: number,
+    private readonly labels: readonly string[],
+    private pins: RunFacts['pins'],
+  ) {}
+
+  /**
+   * Takes the folder for this process.
+   * @throws EspalierError ESP1105 if another process has it, ESP0520 if it cannot be written
+   */
+  static lock(path: string): void {
+    const lock = join(path, FILES.lock);
+    try {
+      mkdirSync(path, { recursive: true });
+      if (existsSync(lock)) {
+        const [pid = '', machine = ''] = readFileSync(lock, 'utf8').split(' ');
+        if (machine !== hostname() || isAlive(Number(pid)))
+          throw new EspalierError([diagnostic('ESP1105', { path, pid, machine, lock })]);
+        rmSync(lock);
+      }
+      writeFileSync(lock, `${process.pid} ${hostname()}`, { flag: 'wx' });
+    } catch (error) {
+      if (error instanceof EspalierError) throw error;
+      throw cannotWrite(path, error);
+    }
+  }
+
+  static unlock(path: string): void {
+    rmSync(join(path, FILES.lock), { force: true });
+  }
+
+  /** A new run, in a folder that was locked. */
+  static async begin(path: string, facts: RunFacts, specText: string, keep: number): Promise<RunFolder> {
+    await writeFileAtomic(join(path, FILES.spec), specText);
+    await writeFileAtomic(join(path, FILES.metrics), '');
+    await writeFileAtomic(join(path, FILES.facts), `${JSON.stringify(facts, null, 1)}\n`);
+    return new RunFolder(path, keep, facts.data.classes, facts.pins);
+  }
+
+  /** Goes on with a run from its last checkpoint that can be read; without one, from the start. */
+  static async resume(
+    path: string,
+    facts: RunFacts,
+    pins: RunFacts['pins'],
+    keep: number,
+  ): Promise<{ folder: RunFolder; checkpoint?: Checkpoint }> {
+    const folder = new RunFolder(path, keep, facts.data.classes, pins);
+    for (const file of folder.checkpoints().reverse()) {
+      const checkpoint = await readCheckpoint(join(path, file));
+      if (!checkpoint) continue;
+      await folder.rewind(checkpoint.place);
+      return { folder, checkpoint };
+    }
+    await writeFileAtomic(join(path, FILES.metrics), '');
+    return { folder };
+  }
+
+  async record(event: TrainEvent): Promise<void> {
+    await this.written(() => appendFile(join(this.path, FILES.metrics), `${JSON.stringify(event)}\n`));
+  }
+
+  async checkpoint(place: RunPlace, state: ReadonlyMap<string, Tensor>): Promise<void> {
+    const name = `checkpoint-${String(place.step).padStart(7, '0')}.safetensors`;
+    const tensors = new Map([...state].map(([key, t]) => [key, storeTensor(t)]));
+    const metadata = {
+      format: 'espalier.checkpoint',
+      version: '1',
+      place: JSON.stringify(place),
+      pins: JSON.stringify(this.pins),
+    };
+    await writeFileAtomic(join(this.path, name), encodeSafetensors(tensors, metadata));
+    for (const old of this.checkpoints().slice(0, -this.keep)) await rm(join(this.path, old), { force: true });
+  }
+
+  async best(_epoch: number, trained: ReadonlyMap<string, Tensor>): Promise<void> {
+    const file = encodeAdapter(trained, this.labels.length > 0 ? this.labels : undefined);
+    await writeFileAtomic(join(this.path, FILES.adapter), file);
+  }
+
+  /** The best so far. */
+  trained(): Promise<Map<string, Tensor>> {
+    return trainedOf(this.path);
+  }
+
+  /** What the result makes of a split: items by name. */
+  async predictions(
+    split: string,
+    list: readonly { readonly item: string; readonly actual: string; readonly predicted: string }[],
+  ): Promise<void> {
+    await writeFileAtomic(join(this.path, FILES.predictions), `${JSON.stringify({ split, predictions: list })}\n`);
+  }
+
+  /** Names of the checkpoints, the oldest first. */
+  private checkpoints(): string[] {
+    return readdirSync(this.path)
+      .filter((name) => CHECKPOINT.test(name))
+      .sort();
+  }
+
+  /** Leaves of the metrics what was before a place. */
+  private async rewind(place: RunPlace): Promise<void> {
+    const lines = eventsOf(this.path)
+      .filter((e) => isBefore(e, place))
+      .map((e) => `${JSON.stringify(e)}\n`);
+    await writeFileAtomic(join(this.path, FILES.metrics), lines.join(''));
+  }
+
+  private async written(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      throw cannotWrite(this.path, error);
+    }
+  }
+}
+
+/** Undefined for a file that is cut off, or none of ours. */
+async function readCheckpoint(file: string): Promise<Checkpoint | undefined> {
+  try {
+    const store = await openSafetensors(await openFile(file));
+    const { place, pins } = store.metadata;
+    return {
+      place: JSON.parse(place!) as RunPlace,
+      pins: JSON.parse(pins!) as RunFacts['pins'],
+      state: await readTensors(file),
+    };
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,74 @@
+/** What a run of training tells whoever follows it, and what its file of metrics holds: one of these a line. Losses are means over samples. */
+
+/** Over some samples: what the loss was, and of classes how many were right. */
+export interface Score {
+  readonly loss: number;
+  /** Of classes: the share that the model got right. Absent where numbers are learnt. */
+  readonly accuracy?: number;
+  readonly samples: number;
+}
+
+export interface StepEvent {
+  readonly kind: 'step';
+  /** From 0. */
+  readonly step: number;
+  readonly epoch: number;
+  /** Before the step. */
+  readonly loss: number;
+  /** Learning rates of the groups. */
+  readonly rates: readonly number[];
+  /** Of all gradients, if they are clipped. */
+  readonly norm?: number;
+  /** Samples of the batch. */
+  readonly samples: number;
+  /** Seconds since the run began, or went on. */
+  readonly seconds: number;
+}
+
+export interface EpochEvent {
+  readonly kind: 'epoch';
+  readonly epoch: number;
+  /** Steps so far. */
+  readonly steps: number;
+  /** While it was trained. */
+  readonly train: Score;
+  /** After it; absent without a validation split. */
+  readonly validation?: Score;
+  /** Whether the validation was better than all before. */
+  readonly best: boolean;
+  /** Of this run since it began or went on: samples a second, and the share of the time that the GPU waited for data. */
+  readonly rate: number;
+  readonly waited: number;
+  readonly seconds: number;
+}
+
+export interface EndEvent {
+  readonly kind: 'end';
+  readonly why: 'epochs' | 'patience' | 'stopped';
+  /** The epoch whose weights are the result: the best by validation, or the last. */
+  readonly epoch: number;
+  readonly selected: 'validation accuracy' | 'validation loss' | 'last epoch';
+}
+
+/** What the result gives on a test split, which nothing was selected on. */
+export interface TestEvent {
+  readonly kind: 'test';
+  readonly score: Score;
+}
+
+export type TrainEvent = StepEvent | EpochEvent | EndEvent | TestEvent;
+
+/** Where a run is: with the states of the trainer all that going on needs. */
+export interface RunPlace {
+  readonly epoch: number;
+  /** Batches of the epoch that are done. */
+  readonly batch: number;
+  readonly step: number;
+  /** Of the epoch so far. */
+  readonly sum: { readonly loss: number; readonly right: number; readonly samples: number };
+  readonly best?: { readonly epoch: number; readonly score: Score };
+  /** Epochs since the best one. */
+  readonly since: number;
+}
+
+export const START: RunPlace = { epoch: 0, batch: 0, step: 0, sum: { loss: 0, right: 0, samples: 0 }, since: 0 };

@@ -1,0 +1,134 @@
+/** `train`: fine-tunes what a spec says, into the folder of a run. */
+import type { Command } from 'commander';
+import type { RunFacts } from '../../api/node/run-folder.js';
+import { train } from '../../api/node/train.js';
+import type { EpochEvent, Score, TrainEvent } from '../../api/train/events.js';
+import type { Diagnostic } from '../../diagnostics/types.js';
+import { type CommandOutput, collectSet, guarded, showDiagnostics } from '../context.js';
+import { EXIT } from '../exit.js';
+import { bytes, count, startProgress } from '../output.js';
+
+interface TrainFlags {
+  readonly out: string;
+  readonly resume?: boolean;
+  readonly set?: Record<string, string>;
+  readonly model?: string;
+  readonly json?: boolean;
+}
+
+const percent = (x: number): string => `${(100 * x).toFixed(2)}%`;
+const scoreText = ({ loss, accuracy }: Score): string =>
+  `loss ${loss.toFixed(4)}${accuracy === undefined ? '' : `, ${percent(accuracy)} right`}`;
+
+function clock(seconds: number): string {
+  const s = Math.round(seconds);
+  return s < 60
+    ? `${s} s`
+    : s < 3600
+      ? `${Math.floor(s / 60)} min ${s % 60} s`
+      : `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
+}
+
+/** What a run is, before its first step. */
+function describe({ plan, data, settings }: RunFacts): string {
+  const p = plan as unknown as {
+    trained: number;
+    total: number;
+    frozenBytes: number;
+    stateBytes: number;
+    stepBytes: number;
+    part: number;
+  };
+  const split = data.split ? ' (taken from the training data)' : '';
+  return [
+    `${count(p.trained)} of ${count(p.total)} parameters are trained (${percent(p.trained / p.total)})`,
+    `memory: ${bytes(p.frozenBytes)} frozen, ${bytes(p.stateBytes)} trained and its moments, ${bytes(p.stepBytes)} for a step of ${p.part} images`,
+    `data: ${count(data.train)} to train on, ${count(data.validation)} to validate on${split}, ${count(data.test)} to test on; ${data.classes.length} classes`,
+    `${String(settings.epochs)} epochs, batches of ${String(settings.batch)}`,
+  ].join('\n');
+}
+
+function epochText({ epoch, train: t, validation, best, rate, waited }: EpochEvent, epochs: number): string {
+  const after = validation ? `; validation ${scoreText(validation)}${best ? ', the best so far' : ''}` : '';
+  return `epoch ${epoch + 1}/${epochs}: ${scoreText(t)}${after} (${rate.toFixed(1)} images/s, ${percent(waited)} of it waiting for data)`;
+}
+
+async function trainCommand(spec: string, flags: TrainFlags, output: CommandOutput): Promise<number> {
+  const progress = startProgress();
+  const stop = new AbortController();
+  const say = (text: string): void => {
+    progress.done();
+    output.print(text);
+  };
+  const warn = (d: Diagnostic): void => {
+    progress.done();
+    showDiagnostics([d], output, false);
+  };
+  const interrupted = (): void => {
+    progress.done();
+    output.note('stopping after this step; once more ends at once');
+    process.removeListener('SIGINT', interrupted);
+    stop.abort();
+  };
+  process.on('SIGINT', interrupted);
+  let epochs = 1;
+  let perEpoch = 0;
+  let first = -1;
+  try {
+    const run = train(spec, {
+      out: flags.out,
+      resume: flags.resume ?? false,
+      ...(flags.set ? { set: flags.set } : {}),
+      ...(flags.model ? { model: flags.model } : {}),
+      signal: stop.signal,
+      progress: progress.report,
+      warn,
+      skipped: ({ id, diagnostics }) =>
+        warn(diagnostics[0] ?? { code: '', severity: 'warning', message: id, secondary: [], help: [] }),
+      began: (facts) => {
+        epochs = Number(facts.settings.epochs);
+        perEpoch = Math.ceil(facts.data.train / Number(facts.settings.batch));
+        if (!flags.json) say(describe(facts));
+      },
+    });
+    for await (const event of run) {
+      if (flags.json) output.print(JSON.stringify(event));
+      else if (event.kind === 'step') {
+        if (first < 0) first = event.step;
+        const steps = epochs * perEpoch;
+        const each = event.seconds / (event.step - first + 1);
+        progress.report(
+          `epoch ${event.epoch + 1}/${epochs}, loss ${event.loss.toFixed(4)}, ${clock(each * (steps - event.step - 1))} left`,
+          (event.step + 1) / steps,
+        );
+      } else say(textOf(event, epochs, flags.out));
+    }
+    return EXIT.ok;
+  } finally {
+    progress.done();
+    process.removeListener('SIGINT', interrupted);
+  }
+}
+
+function textOf(event: Exclude<TrainEvent, { kind: 'step' }>, epochs: number, out: string): string {
+  if (event.kind === 'epoch') return epochText(event, epochs);
+  if (event.kind === 'test') return `test: ${scoreText(event.score)}; nothing was selected on it`;
+  if (event.why === 'stopped') return `stopped; go on with --resume. ${out} holds what was trained so far`;
+  const early = event.why === 'patience' ? 'no better validation for a while; ' : '';
+  return `${early}${out}/adapter.safetensors holds the weights of epoch ${event.epoch + 1} (by ${event.selected}): compile ${out}, or name the file with \`from\``;
+}
+
+export function registerTrain(program: Command, output: CommandOutput): void {
+  program
+    .command('train')
+    .description(
+      'Fine-tune what a spec says on the GPU: its adapters, and what it tunes. Ctrl-C stops after a step; --resume goes on.',
+    )
+    .argument('<spec>', 'a .peft file with a `train` block')
+    .requiredOption('-o, --out <folder>', 'folder of the run: metrics, checkpoints, the adapter')
+    .option('--resume', 'go on with the run in the folder')
+    .option('--set <name=value>', "give one of the model's options a value", collectSet)
+    .option('--model <name>', 'which model, when the spec has several')
+    .option('--json', 'events as JSON, one a line')
+    .action(guarded(output, trainCommand));
+}
