@@ -20,6 +20,15 @@ export { PREPARE } from './split.js';
 
 export const PASSES: readonly Pass[] = [erase, simplify, reparameterize, factor, tidy, narrow, split];
 
+/**
+ * The same for training: over the loss, before it is differentiated (what is not read has no gradient either, and adapters that are applied by their
+ * factors are differentiated by them), and over the functions that are made of it. Nothing merges.
+ */
+export const TRAINING: Readonly<Record<'loss' | 'step', readonly Pass[]>> = {
+  loss: [simplify, factor, tidy, narrow, tidy],
+  step: [erase, simplify, tidy, narrow, split],
+};
+
 export interface OptimizeOptions {
   /** Names of the functions that the passes work on, one after another (default: `infer`). The others stay as they are. */
   readonly functions?: readonly string[];

@@ -130,5 +130,5 @@ export function registerTrain(program: Command, output: CommandOutput): void {
     .option('--set <name=value>', "give one of the model's options a value", collectSet)
     .option('--model <name>', 'which model, when the spec has several')
     .option('--json', 'events as JSON, one a line')
-    .action(guarded(output, trainCommand));
+    .action(guarded(output, (spec: string, flags: TrainFlags) => trainCommand(spec, flags, output)));
 }

@@ -16,13 +16,8 @@ import type { Group } from '../../ir/optimizer.js';
 import type { Func, Init, Module, Param, TensorType, Update, Value } from '../../ir/types.js';
 import { type Gradients, gradientsOf } from '../differentiate/gradients.js';
 import { drawDropout } from '../dropout.js';
-import { erase } from '../erase.js';
-import { optimize } from '../index.js';
-import { factor } from '../merge/factor.js';
-import { narrow } from '../narrow.js';
-import type { AdapterMode, Pass } from '../pass.js';
-import { simplify, tidy } from '../simplify.js';
-import { split } from '../split.js';
+import { optimize, TRAINING } from '../index.js';
+import type { AdapterMode } from '../pass.js';
 import { hostNumbers } from './numbers.js';
 
 /** Names of the functions, and of the inputs that they have besides the loss's own. */
@@ -67,16 +62,13 @@ const sumName = (param: string): string => `${param}.gradients`;
 const rateName = (group: number): string => `rate.${group}`;
 const COUNT = 'count';
 
-const BEFORE: readonly Pass[] = [simplify, factor, tidy, narrow, tidy];
-const AFTER: readonly Pass[] = [erase, simplify, tidy, narrow, split];
-
 /**
  * @param module with a function `loss`, one of whose results is the f32 scalar `loss`
  * @throws RangeError where that is not there
  */
 export function trainingOf(module: Module, options: TrainOptions): Training {
   const { groups, adapters } = options;
-  const forward = optimize(module, { functions: [LOSS], adapters, passes: BEFORE }).module.funcs.get(LOSS)!;
+  const forward = optimize(module, { functions: [LOSS], adapters, passes: TRAINING.loss }).module.funcs.get(LOSS)!;
   const gradients = gradientsOf(
     forward,
     LOSS,
@@ -92,7 +84,7 @@ export function trainingOf(module: Module, options: TrainOptions): Training {
     funcs: new Map(funcs.map((f) => [f.name, f])),
   };
   return {
-    module: optimize(whole, { functions: funcs.map((f) => f.name), adapters, passes: AFTER }).module,
+    module: optimize(whole, { functions: funcs.map((f) => f.name), adapters, passes: TRAINING.step }).module,
     numbers: new Map(counted.map(({ func, host }) => [func.name, host])),
     without: gradients.without,
   };

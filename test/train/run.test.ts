@@ -1,0 +1,221 @@
+/** A run: its folder, going on from any point with the same bits, what it refuses. On whatever GPU driver there is. */
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { compile, EspalierError, load, nodeHost, type TrainEvent, train } from '../../src/api/index.js';
+import { datasetOfArrays } from '../../src/data/arrays.js';
+import type { Datasets } from '../../src/data/types.js';
+import { openFile } from '../../src/formats/node/files.js';
+import { openSafetensors } from '../../src/formats/tensors/store.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'espalier-run-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const SPEC = `use std
+model Small {
+  base = vit_auto(image: 8, patch: 4, channels: 1, dim: 16, depth: 1, heads: 2)
+  head = classify(base, classes: 2)
+  adapt base.blocks[*].{attn.qkv, mlp.fc1} with dropped(rank: 2)
+  tune head
+}
+adapter dropped(rank: int) on base: Linear(in -> out) {
+  A = param [rank, in] kaiming_uniform(sqrt(5))
+  B = param [out, rank] zeros
+  forward(x) { base(x) + dropout(x, 0.1) @ A.T @ B.T }
+}
+train Small {
+  optimizer = adamw(lr: 1e-2)
+  schedule = cosine(epochs: 3)
+  augment = [flip(50%)]
+  batch = 8
+  seed = 3
+  ema = 0.9
+  keep = 5
+  MORE
+}`;
+const spec = (more = '') => ({ text: SPEC.replace('MORE', more), path: join(folder, 'small.peft') });
+
+/** Pictures whose left or right half is bright. */
+async function data(count: number, seed = 1): Promise<Datasets['train']> {
+  const pixels = new Uint8Array(count * 64);
+  const labels = new Int32Array(count);
+  let state = seed;
+  for (let i = 0; i < count; i++) {
+    labels[i] = i % 2;
+    for (let p = 0; p < 64; p++) {
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+      const bright = p % 8 < 4 === (labels[i] === 0) ? 120 : 0;
+      // Which rows are bright says it too, since pictures are mirrored.
+      const row = Math.floor(p / 8) < 4 === (labels[i] === 0) ? 100 : 0;
+      pixels[i * 64 + p] = Math.min(255, bright * 0 + row + (state >>> 24) * 0.5);
+    }
+  }
+  return datasetOfArrays(
+    { name: 'halves', data: pixels, shape: [count, 1, 8, 8] },
+    { kind: 'class', labels: [...labels] },
+    { classes: ['top', 'bottom'] },
+  ).train;
+}
+
+async function run(
+  out: string,
+  options: { resume?: boolean; stopAfter?: number; more?: string; datasets?: Datasets } = {},
+): Promise<TrainEvent[]> {
+  const stop = new AbortController();
+  const events: TrainEvent[] = [];
+  const datasets = options.datasets ?? { train: await data(48), test: await data(20, 9) };
+  for await (const event of train(spec(options.more), {
+    out,
+    resume: options.resume ?? false,
+    datasets,
+    signal: stop.signal,
+  })) {
+    events.push(event);
+    if (event.kind === 'step' && event.step + 1 === options.stopAfter) stop.abort();
+  }
+  return events;
+}
+
+async function tensorsOf(file: string): Promise<Map<string, Buffer>> {
+  const store = await openSafetensors(await openFile(file));
+  const found = new Map<string, Buffer>();
+  for (const [name, entry] of store.tensors) {
+    const { data } = await entry.read();
+    found.set(name, Buffer.from(data.buffer, data.byteOffset, data.byteLength));
+  }
+  return found;
+}
+
+const last = (out: string): string =>
+  join(
+    out,
+    readdirSync(out)
+      .filter((n) => n.startsWith('checkpoint'))
+      .sort()
+      .at(-1)!,
+  );
+const timeless = (events: readonly TrainEvent[]) => events.map((e) => ({ ...e, seconds: 0, rate: 0, waited: 0 }));
+const metrics = (out: string) =>
+  timeless(
+    readFileSync(join(out, 'metrics.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+      .map((l) => JSON.parse(l) as TrainEvent),
+  );
+
+const codeOf = async (work: Promise<unknown>): Promise<string | undefined> => {
+  try {
+    await work;
+    return undefined;
+  } catch (error) {
+    if (error instanceof EspalierError) return error.diagnostics[0]!.code;
+    throw error;
+  }
+};
+
+describe('a run', { timeout: 300_000 }, () => {
+  const whole = join(folder, 'whole');
+  let events: TrainEvent[] = [];
+  beforeAll(async () => {
+    events = await run(whole);
+  }, 300_000);
+
+  it('learns, validates on data that it took aside, and tests what it selected', () => {
+    const epochs = events.filter((e) => e.kind === 'epoch');
+    expect(epochs).toHaveLength(3);
+    expect(epochs[2]!.train.loss).toBeLessThan(epochs[0]!.train.loss);
+    expect(epochs[0]!.train.samples).toBe(44);
+    expect(epochs[0]!.validation!.samples).toBe(4);
+    const test = events.find((e) => e.kind === 'test')!;
+    expect(test.score.samples).toBe(20);
+    const end = events.at(-1)!;
+    expect(end).toMatchObject({ kind: 'end', why: 'epochs', selected: 'validation accuracy' });
+    const best = epochs.filter((e) => e.best).at(-1)!;
+    expect(end).toMatchObject({ epoch: best.epoch });
+    const facts = JSON.parse(readFileSync(join(whole, 'run.json'), 'utf8'));
+    expect(facts.data).toEqual({ classes: ['top', 'bottom'], train: 44, validation: 4, test: 20, split: true });
+    expect(existsSync(join(whole, 'lock'))).toBe(false);
+    const predictions = JSON.parse(readFileSync(join(whole, 'predictions.json'), 'utf8'));
+    expect(predictions.split).toBe('test');
+    const right = predictions.predictions.filter(
+      (p: { actual: string; predicted: string }) => p.actual === p.predicted,
+    );
+    expect(right.length / 20).toBeCloseTo(test.score.accuracy!);
+  });
+
+  it.each([1, 5, 6, 7, 14])('stopped after %i steps and gone on with: the same bits', async (stopAfter) => {
+    const out = join(folder, `stopped-${stopAfter}`);
+    const first = await run(out, { stopAfter });
+    expect(first.at(-1)).toMatchObject({ kind: 'end', why: 'stopped' });
+    await run(out, { resume: true });
+    expect(await tensorsOf(last(out))).toEqual(await tensorsOf(last(whole)));
+    expect(await tensorsOf(join(out, 'adapter.safetensors'))).toEqual(
+      await tensorsOf(join(whole, 'adapter.safetensors')),
+    );
+    expect(metrics(out)).toEqual(metrics(whole));
+  });
+
+  it('goes on from the checkpoint before one that is cut off', async () => {
+    const out = join(folder, 'cut');
+    await run(out, { stopAfter: 14 });
+    const file = last(out);
+    writeFileSync(file, readFileSync(file).subarray(0, 1000));
+    await run(out, { resume: true });
+    expect(await tensorsOf(last(out))).toEqual(await tensorsOf(last(whole)));
+    expect(metrics(out)).toEqual(metrics(whole));
+  });
+
+  it('compiles: what runs gives what the test gave', async () => {
+    const compiled = await compile(whole, { host: { ...nodeHost(), readText: () => spec().text } });
+    expect(compiled.report.every((a) => a.state === 'merged')).toBe(true);
+    const session = await load(compiled);
+    const test = await data(20, 9);
+    let right = 0;
+    for (let i = 0; i < 20; i++) {
+      const { data: grey } = await test.pictures.read(test.places[i]!);
+      const pixels = Float32Array.from(grey, (x) => (x / 255 - 0.5) / 0.5);
+      const { outputs } = await session.run({ tensors: { pixels } });
+      const [a, b] = outputs.logits!;
+      if (test.targets.kind === 'class' && Number(b! > a!) === test.targets.labels[i]) right++;
+    }
+    session.dispose();
+    const event = events.find((e) => e.kind === 'test')!;
+    expect(right / 20).toBeCloseTo(event.score.accuracy!);
+  });
+
+  it('refuses to begin where there is one, to go on with another, and to share', async () => {
+    expect(await codeOf(run(whole))).toBe('ESP1107');
+    expect(await codeOf(run(whole, { resume: true, more: 'clip = 1' }))).toBe('ESP1106');
+    const other = { train: await data(48, 2), test: await data(20, 9) };
+    expect(await codeOf(run(whole, { resume: true, datasets: other }))).toBe('ESP1106');
+    expect(await codeOf(run(join(folder, 'nothing'), { resume: true }))).toBe('ESP1104');
+    writeFileSync(join(whole, 'lock'), `${process.pid} ${(await import('node:os')).hostname()}`);
+    expect(await codeOf(run(whole, { resume: true }))).toBe('ESP1105');
+    // Of a process that has ended.
+    writeFileSync(join(whole, 'lock'), `999999999 ${(await import('node:os')).hostname()}`);
+    expect((await run(whole, { resume: true })).at(-1)).toMatchObject({ kind: 'end' });
+  });
+
+  it('refuses data that do not fit, and none', async () => {
+    const { pictures, targets, ...rest } = await data(48);
+    const three = { ...rest, pictures, targets, classes: ['a', 'b', 'c'] };
+    expect(await codeOf(run(join(folder, 'three'), { datasets: { train: three } }))).toBe('ESP1111');
+    const stop = train(spec(), { out: join(folder, 'none') });
+    expect(await codeOf(stop.next())).toBe('ESP1110');
+    expect(
+      await codeOf(
+        train({ text: SPEC.slice(0, SPEC.indexOf('train Small')), path: 'x.peft' }, { out: join(folder, 'no') }).next(),
+      ),
+    ).toBe('ESP1108');
+    expect(await codeOf(run(join(folder, 'large'), { more: 'patience = 1', datasets: { train: await data(6) } }))).toBe(
+      'ESP1005',
+    );
+  });
+
+  it('stops when nothing gets better, and when the loss is no number', async () => {
+    const flat = await run(join(folder, 'flat'), { more: 'patience = 1\n  groups = [group("*", lr: 1e-12)]' });
+    expect(flat.at(-1)).toMatchObject({ kind: 'end', why: 'patience' });
+    expect(await codeOf(run(join(folder, 'nan'), { more: 'groups = [group("*", lr: 1e30)]' }))).toBe('ESP1103');
+  });
+});
