@@ -1,7 +1,7 @@
 /** Node as the compiler's host: specs and weights are files. */
 import { existsSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
-import { limitsOf, openDevice } from '../../../runtime/node/device.js';
+import { limitsOf } from '../../../runtime/node/device.js';
 import { describe, openGpu } from '../../../runtime/node/driver.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { EspalierError } from '../../diagnostics/types.js';
@@ -27,13 +27,10 @@ export function nodeHost(): Host {
     openCheckpoint: openCheckpointAt,
     images: preparedImages,
     async deviceLimits() {
-      const { adapter, release } = await openDevice();
+      // No device is made for it: Dawn does not always survive that the one of an instance is let go and another instance is opened.
+      const { adapter } = await openGpu();
       // Alignments stay what every device has: a smaller one would tie the program to this adapter and win nothing.
-      const limits = Object.fromEntries(
-        Object.entries(limitsOf(adapter.limits)).filter(([name]) => name.startsWith('max')),
-      );
-      release();
-      return limits;
+      return Object.fromEntries(Object.entries(limitsOf(adapter.limits)).filter(([name]) => name.startsWith('max')));
     },
     async openGpu() {
       // Dawn's instance is held until it is released, and then let go, or the process would not end.
