@@ -22,7 +22,7 @@ export interface Loaded {
   readonly warnings: readonly Diagnostic[];
 }
 
-/** Start values that no file gives are the same every time. */
+/** Start values that no file gives are the same every time, but for those of what is trained, of which a run has its own. */
 const SEED = 0;
 
 /** A diagnostic of a file, shown where the spec names the file. */
@@ -93,11 +93,13 @@ function refuseTooLarge(params: ReadonlyMap<string, Param>): void {
 }
 
 /**
+ * @param seed of the start values of what is trained
  * @throws EspalierError listing every tensor that is missing, unexpected, misshapen or not finite
  */
 export async function loadParameters(
   analysis: Analysis & { readonly elaborated: Elaborated },
   progress?: Progress,
+  seed = SEED,
 ): Promise<Loaded> {
   const { elaborated, checkpoints } = analysis;
   const { params } = elaborated.module;
@@ -139,7 +141,7 @@ export async function loadParameters(
     if (param.data) value = { type: param.type, data: param.data };
     else {
       started.add(name);
-      value = initialise(param, SEED, elaborated.module, get);
+      value = initialise(param, param.role === 'trainable' ? seed : SEED, elaborated.module, get);
     }
     values.set(name, value);
     return value;

@@ -4,78 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compile, EspalierError, load, nodeHost, type TrainEvent, train } from '../../src/api/index.js';
-import { datasetOfArrays } from '../../src/data/arrays.js';
-import type { Datasets } from '../../src/data/types.js';
 import { openFile } from '../../src/formats/node/files.js';
 import { openSafetensors } from '../../src/formats/tensors/store.js';
+import { data, run, SPEC, spec } from './small.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'espalier-run-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-const SPEC = `use std
-model Small {
-  base = vit_auto(image: 8, patch: 4, channels: 1, dim: 16, depth: 1, heads: 2)
-  head = classify(base, classes: 2)
-  adapt base.blocks[*].{attn.qkv, mlp.fc1} with dropped(rank: 2)
-  tune head
-}
-adapter dropped(rank: int) on base: Linear(in -> out) {
-  A = param [rank, in] kaiming_uniform(sqrt(5))
-  B = param [out, rank] zeros
-  forward(x) { base(x) + dropout(x, 0.1) @ A.T @ B.T }
-}
-train Small {
-  optimizer = adamw(lr: 1e-2)
-  schedule = cosine(epochs: 3)
-  augment = [flip(50%)]
-  batch = 8
-  seed = 3
-  ema = 0.9
-  keep = 5
-  MORE
-}`;
-const spec = (more = '') => ({ text: SPEC.replace('MORE', more), path: join(folder, 'small.peft') });
-
-/** Pictures whose left or right half is bright. */
-async function data(count: number, seed = 1): Promise<Datasets['train']> {
-  const pixels = new Uint8Array(count * 64);
-  const labels = new Int32Array(count);
-  let state = seed;
-  for (let i = 0; i < count; i++) {
-    labels[i] = i % 2;
-    for (let p = 0; p < 64; p++) {
-      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-      const bright = p % 8 < 4 === (labels[i] === 0) ? 120 : 0;
-      // Which rows are bright says it too, since pictures are mirrored.
-      const row = Math.floor(p / 8) < 4 === (labels[i] === 0) ? 100 : 0;
-      pixels[i * 64 + p] = Math.min(255, bright * 0 + row + (state >>> 24) * 0.5);
-    }
-  }
-  return datasetOfArrays(
-    { name: 'halves', data: pixels, shape: [count, 1, 8, 8] },
-    { kind: 'class', labels: [...labels] },
-    { classes: ['top', 'bottom'] },
-  ).train;
-}
-
-async function run(
-  out: string,
-  options: { resume?: boolean; stopAfter?: number; more?: string; datasets?: Datasets } = {},
-): Promise<TrainEvent[]> {
-  const stop = new AbortController();
-  const events: TrainEvent[] = [];
-  const datasets = options.datasets ?? { train: await data(48), test: await data(20, 9) };
-  for await (const event of train(spec(options.more), {
-    out,
-    resume: options.resume ?? false,
-    datasets,
-    signal: stop.signal,
-  })) {
-    events.push(event);
-    if (event.kind === 'step' && event.step + 1 === options.stopAfter) stop.abort();
-  }
-  return events;
-}
 
 async function tensorsOf(file: string): Promise<Map<string, Buffer>> {
   const store = await openSafetensors(await openFile(file));
@@ -164,6 +98,29 @@ describe('a run', { timeout: 300_000 }, () => {
     await run(out, { resume: true });
     expect(await tensorsOf(last(out))).toEqual(await tensorsOf(last(whole)));
     expect(metrics(out)).toEqual(metrics(whole));
+  });
+
+  it('takes another seed than the spec: other start values, order and validation split, the same ones each time', async () => {
+    const out = join(folder, 'seed');
+    const first = await run(out, { seed: 4 });
+    const again = await run(join(folder, 'seed-again'), { seed: 4, stopAfter: 7 });
+    expect(timeless(again.slice(0, 7))).toEqual(timeless(first.slice(0, 7)));
+    // It goes on under its own, which nobody has to repeat.
+    await run(join(folder, 'seed-again'), { resume: true });
+    expect(metrics(join(folder, 'seed-again'))).toEqual(metrics(out));
+    expect(JSON.parse(readFileSync(join(out, 'run.json'), 'utf8')).settings.seed).toBe(4);
+    expect(metrics(out)[0]).not.toEqual(metrics(whole)[0]);
+    expect(await codeOf(run(out, { resume: true, seed: 5 }))).toBe('ESP1106');
+    const a = await tensorsOf(join(out, 'adapter.safetensors'));
+    const b = await tensorsOf(join(whole, 'adapter.safetensors'));
+    const start = [...a.keys()].find((name) => name.endsWith('.A'))!;
+    // After steps this small, what differs by more than all of them is where it began.
+    const largest = Math.max(
+      ...new Float32Array(new Uint8Array(a.get(start)!).buffer).map((x, i) =>
+        Math.abs(x - new Float32Array(new Uint8Array(b.get(start)!).buffer)[i]!),
+      ),
+    );
+    expect(largest).toBeGreaterThan(2 * 18 * 1e-2);
   });
 
   it('compiles: what runs gives what the test gave', async () => {

@@ -1,7 +1,7 @@
 /** `train`: from a spec with a `train` block to the folder of a run, on this machine's files and GPU. */
 import { sha256 } from '../../../runtime/program/digest.js';
 import { datasetHash } from '../../data/arrays.js';
-import { openDatasets } from '../../data/node/open.js';
+import { type DataSpec, openDatasets } from '../../data/node/open.js';
 import { openLoader } from '../../data/node/threads.js';
 import { limited, withValidation } from '../../data/splits.js';
 import type { Augment, Dataset, Datasets, Loader, LoaderOptions, SkippedItem } from '../../data/types.js';
@@ -11,7 +11,7 @@ import type { Elaborated, TrainSettings } from '../../dsl/elaborated.js';
 import type { Tensor } from '../../ir/types.js';
 import { analyseModel, type Spec, type SpecOptions } from '../analyse.js';
 import { sayDataErrors } from '../data-error.js';
-import type { Progress } from '../host.js';
+import type { Host, Progress } from '../host.js';
 import { loadParameters } from '../parameters.js';
 import { type EndEvent, START, type TrainEvent } from '../train/events.js';
 import { evaluate, trainLoop } from '../train/loop.js';
@@ -26,6 +26,8 @@ export interface TrainRunOptions extends SpecOptions {
   readonly out: string;
   /** Goes on with the run that is in the folder. */
   readonly resume?: boolean;
+  /** In place of the `train` block's `seed`. A run goes on under the one that it was begun with. */
+  readonly seed?: number;
   /** Data in place of those that the spec names. */
   readonly datasets?: Datasets;
   /** Ends the run after the step that is under way; it can be resumed. */
@@ -79,15 +81,17 @@ interface Loaders {
 async function prepared(spec: Spec, options: TrainRunOptions): Promise<Ready> {
   const { host, out, warn, progress } = options;
   const before = options.resume ? readRun(out) : undefined;
+  const begunWith = before?.settings.seed as number | undefined;
   if (!options.resume && isTaken(out)) throw new EspalierError([diagnostic('ESP1107', { path: out })]);
   const path = typeof spec === 'string' ? spec : spec.path;
   const text = typeof spec === 'string' ? host.readText(spec) : spec.text;
   const analysis = await analyseModel(spec, options);
   const { elaborated } = analysis;
-  const { train } = elaborated;
-  if (!train) throw new EspalierError([diagnostic('ESP1108', { model: elaborated.name })]);
+  if (!elaborated.train) throw new EspalierError([diagnostic('ESP1108', { model: elaborated.name })]);
+  const seed = options.seed ?? begunWith ?? elaborated.train.seed;
+  const train = { ...elaborated.train, seed };
   for (const d of analysis.warnings) warn?.(d);
-  const loaded = await loadParameters(analysis, progress);
+  const loaded = await loadParameters(analysis, progress, seed);
   progress?.('reading the data');
   const sets = await datasetsOf(elaborated, train, path, options);
   const loaders = loadersOf(elaborated, train, sets, options);
@@ -98,7 +102,7 @@ async function prepared(spec: Spec, options: TrainRunOptions): Promise<Ready> {
       (await Promise.all([sets.train, sets.val, sets.test].map((s) => (s ? datasetHash(s) : '')))).join(),
     ),
   };
-  if (before) requireSame(before, hashes, options);
+  if (before) requireSame(before, hashes, seed, options);
   const trainer = await openTrainer({ elaborated, train, params: loaded.get, host, progress });
   try {
     const pins = await pinsOf(trainer);
@@ -210,7 +214,7 @@ async function datasetsOf(
   const given =
     options.datasets ??
     (data &&
-      (await openDatasets(specOf(elaborated, data, path, options), {
+      (await openDatasets(dataSpecOf(data.options, path, elaborated.labels, options.host), {
         ...(options.warn ? { warn: options.warn } : {}),
       })));
   if (!given) throw new EspalierError([diagnostic('ESP1110', { model: elaborated.name })]);
@@ -226,18 +230,19 @@ async function datasetsOf(
   return { ...withValidation(cut, train.validation, train.seed), split: !cut.val };
 }
 
-function specOf(
-  elaborated: Elaborated,
-  data: NonNullable<TrainSettings['data']>,
-  path: string,
-  { host }: TrainRunOptions,
-) {
-  const { path: location, format, image, label, separator } = data.options as Readonly<Record<string, string>>;
+/** Where data are, of what the setting `data` says in the spec at a path. */
+export function dataSpecOf(
+  options: Readonly<Record<string, unknown>>,
+  spec: string,
+  labels: readonly string[] | undefined,
+  host: Pick<Host, 'resolve'>,
+): DataSpec {
+  const { path: location, format, image, label, separator } = options as Readonly<Record<string, string>>;
   const columns = { ...(image ? { image } : {}), ...(label ? { label } : {}), ...(separator ? { separator } : {}) };
   return {
-    path: host.resolve(path, location!),
+    path: host.resolve(spec, location!),
     ...(format ? { format: format as 'folders' } : {}),
-    ...(elaborated.labels ? { classes: elaborated.labels } : {}),
+    ...(labels ? { classes: labels } : {}),
     columns,
   };
 }
@@ -306,11 +311,12 @@ async function pinsOf({ session, device }: Trainer): Promise<RunFacts['pins']> {
 const CHANGED = { spec: 'the spec', weights: 'the weights', data: 'the data' } as const;
 
 /** @throws EspalierError ESP1106 */
-function requireSame(before: RunFacts, hashes: RunFacts['hashes'], { out, set }: TrainRunOptions): void {
+function requireSame(before: RunFacts, hashes: RunFacts['hashes'], seed: number, { out, set }: TrainRunOptions): void {
   const changed = (Object.keys(CHANGED) as (keyof typeof CHANGED)[])
     .filter((k) => before.hashes[k] !== hashes[k])
     .map((k) => CHANGED[k] as string);
   if (JSON.stringify(before.set) !== JSON.stringify(set ?? {})) changed.push('what `--set` says');
+  if (before.settings.seed !== seed) changed.push('the seed');
   if (changed.length > 0) throw new EspalierError([diagnostic('ESP1106', { path: out, changed })]);
 }
 

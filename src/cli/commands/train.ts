@@ -4,13 +4,14 @@ import type { RunFacts } from '../../api/node/run-folder.js';
 import { train } from '../../api/node/train.js';
 import type { EpochEvent, Score, TrainEvent } from '../../api/train/events.js';
 import type { Diagnostic } from '../../diagnostics/types.js';
-import { type CommandOutput, collectSet, guarded, showDiagnostics } from '../context.js';
+import { type CommandOutput, collectSet, guarded, numberFor, showDiagnostics } from '../context.js';
 import { EXIT } from '../exit.js';
 import { bytes, count, startProgress } from '../output.js';
 
 interface TrainFlags {
   readonly out: string;
   readonly resume?: boolean;
+  readonly seed?: number;
   readonly set?: Record<string, string>;
   readonly model?: string;
   readonly json?: boolean;
@@ -78,6 +79,7 @@ async function trainCommand(spec: string, flags: TrainFlags, output: CommandOutp
     const run = train(spec, {
       out: flags.out,
       resume: flags.resume ?? false,
+      ...(flags.seed === undefined ? {} : { seed: flags.seed }),
       ...(flags.set ? { set: flags.set } : {}),
       ...(flags.model ? { model: flags.model } : {}),
       signal: stop.signal,
@@ -127,6 +129,9 @@ export function registerTrain(program: Command, output: CommandOutput): void {
     .argument('<spec>', 'a .peft file with a `train` block')
     .requiredOption('-o, --out <folder>', 'folder of the run: metrics, checkpoints, the adapter')
     .option('--resume', 'go on with the run in the folder')
+    .option('--seed <n>', "in place of the `train` block's seed", (text) =>
+      numberFor('--seed', text, { from: 0, to: 2 ** 31 - 1, whole: true }),
+    )
     .option('--set <name=value>', "give one of the model's options a value", collectSet)
     .option('--model <name>', 'which model, when the spec has several')
     .option('--json', 'events as JSON, one a line')
