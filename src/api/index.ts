@@ -46,8 +46,21 @@ export {
   predictImages,
   type Skipped,
 } from './node/programs.js';
+export { reportOf, writeReport } from './node/report.js';
+export type { Prediction, RunFacts } from './node/run-folder.js';
 export { analyse, compile, inspect, merge, type OnNode } from './node/spec.js';
+export {
+  type Spread,
+  type SweepEvent,
+  type SweepJob,
+  type SweepOptions,
+  type SweepResult,
+  type SweepRow,
+  type SweepRun,
+  sweep,
+} from './node/sweep.js';
 export { type TrainRunOptions, train } from './node/train.js';
 export { writeCompiled, writeMerged } from './node/write.js';
+export type { Chart, Curve, RunReport, RunState } from './report/figures.js';
 export type { EndEvent, EpochEvent, Score, StepEvent, TestEvent, TrainEvent } from './train/events.js';
 export { openTrainer, type StepResult, type TrainBatch, type Trainer, type TrainerRequest } from './train/trainer.js';

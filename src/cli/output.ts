@@ -1,6 +1,8 @@
 /** What the terminal is: colour only on one, progress only on one and only for what takes a while, data on standard output. */
 import type { Progress } from '../api/host.js';
 
+export { bytes, count, scaled } from '../api/report/numbers.js';
+
 export interface Output {
   /** Whether notes may have colour; results never have any. */
   readonly colour: boolean;
@@ -104,28 +106,4 @@ export function csvLine(cells: readonly (string | number)[]): string {
     .map((cell) => (Number.isNaN(cell) ? '' : cell))
     .map((cell) => (/[",\n\r]/.test(String(cell)) ? `"${String(cell).replaceAll('"', '""')}"` : String(cell)))
     .join(',');
-}
-
-export function count(n: number): string {
-  return Math.round(n).toLocaleString('en-US');
-}
-
-/** 12.3 M, 4.56 G: three significant digits. */
-export function scaled(n: number, unit = ''): string {
-  const steps: [number, string][] = [
-    [1e12, 'T'],
-    [1e9, 'G'],
-    [1e6, 'M'],
-    [1e3, 'k'],
-  ];
-  for (const [size, letter] of steps) if (n >= size) return `${(n / size).toPrecision(3)} ${letter}${unit}`;
-  return `${Math.round(n)} ${unit}`.trimEnd();
-}
-
-/** Bytes in binary units. */
-export function bytes(n: number): string {
-  if (n >= 2 ** 30) return `${(n / 2 ** 30).toFixed(2)} GiB`;
-  if (n >= 2 ** 20) return `${(n / 2 ** 20).toFixed(1)} MiB`;
-  if (n >= 2 ** 10) return `${(n / 2 ** 10).toFixed(1)} KiB`;
-  return `${n} B`;
 }

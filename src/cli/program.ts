@@ -6,6 +6,7 @@ import { EspalierError } from '../diagnostics/types.js';
 import { registerCompile } from './commands/compile.js';
 import { registerLanguage } from './commands/language.js';
 import { registerProject } from './commands/project.js';
+import { registerReport } from './commands/report.js';
 import { registerTrain } from './commands/train.js';
 import { registerUse } from './commands/use.js';
 import { type CommandOutput, report } from './context.js';
@@ -34,6 +35,7 @@ Environment: ESPALIER_DRIVER=system|lavapipe|swiftshader picks the GPU driver, N
   registerLanguage(program, output);
   registerCompile(program, output);
   registerTrain(program, output);
+  registerReport(program, output);
   registerUse(program, output);
   registerProject(program, output);
   return program;

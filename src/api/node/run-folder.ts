@@ -54,6 +54,18 @@ export interface RunFacts {
   };
 }
 
+/** What the result made of a split: items by name. Of numbers to be learnt it is empty. */
+export interface Predictions {
+  readonly split: string;
+  readonly predictions: readonly Prediction[];
+}
+
+export interface Prediction {
+  readonly item: string;
+  readonly actual: string;
+  readonly predicted: string;
+}
+
 const FORMAT = 'espalier.run';
 const FILES = {
   facts: 'run.json',
@@ -109,7 +121,19 @@ async function readTensors(file: string): Promise<Map<string, Tensor>> {
   return found;
 }
 
-/** Events of a run, as far as its file can be read: a last line that was cut off is left out. */
+/** @throws EspalierError ESP1104 for what is damaged */
+function parsed<T>(path: string, what: string, text: string): T {
+  try {
+    return JSON.parse(text) as T;
+  } catch {
+    throw new EspalierError([diagnostic('ESP1104', { path, problem: `${what} is not JSON` })]);
+  }
+}
+
+/**
+ * Events of a run, as far as its file can be read: a last line that was cut off is left out.
+ * @throws EspalierError ESP1104 for another line that is damaged
+ */
 export function eventsOf(path: string): TrainEvent[] {
   const file = join(path, FILES.metrics);
   if (!existsSync(file)) return [];
@@ -118,8 +142,24 @@ export function eventsOf(path: string): TrainEvent[] {
   return lines
     .slice(0, -1)
     .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as TrainEvent);
+    .map((line, i) => parsed<TrainEvent>(path, `line ${i + 1} of its metrics.jsonl`, line));
 }
+
+/** What the result makes of a split; absent until a run has ended by itself. */
+export function predictionsOf(path: string): Predictions | undefined {
+  const file = join(path, FILES.predictions);
+  return existsSync(file) ? parsed<Predictions>(path, 'its predictions.json', readFileSync(file, 'utf8')) : undefined;
+}
+
+/** Who holds a lock; undefined for that of a process of this machine that has ended. */
+function holderOf(lock: string): { readonly pid: string; readonly machine: string } | undefined {
+  if (!existsSync(lock)) return undefined;
+  const [pid = '', machine = ''] = readFileSync(lock, 'utf8').split(' ');
+  return machine !== hostname() || isAlive(Number(pid)) ? { pid, machine } : undefined;
+}
+
+/** Whether a process trains in the folder now. */
+export const isWritten = (path: string): boolean => holderOf(join(path, FILES.lock)) !== undefined;
 
 /** Whether an event was before a place: what comes later is done again. */
 function isBefore(event: TrainEvent, { step, epoch }: RunPlace): boolean {
@@ -143,12 +183,9 @@ export class RunFolder implements RunStore {
     const lock = join(path, FILES.lock);
     try {
       mkdirSync(path, { recursive: true });
-      if (existsSync(lock)) {
-        const [pid = '', machine = ''] = readFileSync(lock, 'utf8').split(' ');
-        if (machine !== hostname() || isAlive(Number(pid)))
-          throw new EspalierError([diagnostic('ESP1105', { path, pid, machine, lock })]);
-        rmSync(lock);
-      }
+      const holder = holderOf(lock);
+      if (holder) throw new EspalierError([diagnostic('ESP1105', { path, ...holder, lock })]);
+      rmSync(lock, { force: true });
       writeFileSync(lock, `${process.pid} ${hostname()}`, { flag: 'wx' });
     } catch (error) {
       if (error instanceof EspalierError) throw error;
@@ -214,11 +251,9 @@ export class RunFolder implements RunStore {
   }
 
   /** What the result makes of a split: items by name. */
-  async predictions(
-    split: string,
-    list: readonly { readonly item: string; readonly actual: string; readonly predicted: string }[],
-  ): Promise<void> {
-    await writeFileAtomic(join(this.path, FILES.predictions), `${JSON.stringify({ split, predictions: list })}\n`);
+  async predictions(split: string, predictions: readonly Prediction[]): Promise<void> {
+    const found: Predictions = { split, predictions };
+    await writeFileAtomic(join(this.path, FILES.predictions), `${JSON.stringify(found)}\n`);
   }
 
   /** Names of the checkpoints, the oldest first. */
