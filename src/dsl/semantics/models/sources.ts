@@ -78,9 +78,10 @@ function backbone(
   const layouts = new Map<string, readonly CheckpointName[]>([['espalier', identity(params)]]);
   const optional = new Set<string>();
   for (const [layout, { names, ignored }] of all) {
+    // What is trained anew has its place there as well: a merged checkpoint is written with it.
     layouts.set(
       layout,
-      names.filter((n) => wanted.has(n.param)),
+      names.filter((n) => wanted.has(n.param) || (tuned.has(n.param) && !elsewhere.has(n.param))),
     );
     for (const n of names) {
       if (wanted.has(n.param)) continue;
