@@ -73,7 +73,10 @@ async function openOneFolder(folder: Folder): Promise<OpenCheckpoint> {
   if (files.has('adapter_config.json')) {
     const peft = await openPeft(folder);
     const tensors = new Map<string, StoreEntry>(peft.saved);
-    for (const [module, pair] of peft.pairs) tensors.set(`${module}.A`, pair.A).set(`${module}.B`, pair.B);
+    for (const [module, { A, B, m }] of peft.pairs) {
+      tensors.set(`${module}.A`, A).set(`${module}.B`, B);
+      if (m) tensors.set(`${module}.m`, m);
+    }
     const store: TensorStore = { name: folder.name, tensors, metadata: peft.metadata };
     const { facts, warnings, close } = peft;
     return { kind: 'peft', name: folder.name, facts, warnings, store, peft, folder, close };

@@ -13,7 +13,7 @@ import { readsAs, type StoreEntry, type TensorStore } from './tensors/store.js';
 import type { ExportField, NamedTensor } from './types.js';
 
 /** In the metadata of the file, beside what transformers asks for. */
-const WRITER = 'espalier';
+export const WRITER = 'espalier';
 
 export interface ExportOptions {
   /** Parameters of the merged model by our names. */
@@ -87,7 +87,7 @@ async function isStored(entry: StoreEntry, { dtype, shape, data }: StoredTensor)
   return true;
 }
 
-/** Whether a checkpoint file came out of `exportCheckpoint`, so that a new one may take its place. */
+/** Whether a checkpoint or adapter file was written here, so that a new one may take its place. */
 export function isExported(store: TensorStore): boolean {
   return store.metadata.writer === WRITER;
 }
@@ -107,7 +107,8 @@ function refuseOverflow(name: string, { data }: Tensor, dtype: StoredType): void
   }
 }
 
-function sliceRows(tensor: Tensor, [start, end]: readonly [number, number]): Tensor {
+/** Some rows of a tensor, over the same elements. */
+export function sliceRows(tensor: Tensor, [start, end]: readonly [number, number]): Tensor {
   const { dtype, shape } = tensor.type;
   const step = sizeOf(shape.slice(1));
   const data: Elements = tensor.data.subarray(start * step, end * step);

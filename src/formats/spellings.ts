@@ -21,6 +21,12 @@ export function spelled(names: readonly NamedTensor[], store: TensorStore): Name
   });
 }
 
+/** Those spellings that are another one without its prefix. */
+export function unprefixed({ tensor, also = [] }: NamedTensor): readonly string[] {
+  const all = [tensor, ...also];
+  return all.filter((name) => all.some((other) => other.endsWith(`.${name}`)));
+}
+
 /** How many of the names a checkpoint has. */
 export const present = (names: readonly NamedTensor[], store: TensorStore): number =>
   names.filter((n) => [n.tensor, ...(n.also ?? [])].some((name) => store.tensors.has(name))).length;

@@ -230,11 +230,52 @@ describe('saved modules', () => {
   });
 });
 
+describe('magnitudes', () => {
+  const q = module(0, 'query');
+  const dora = (name: string, m: Tensor, config: object = { use_dora: true }) =>
+    folder(config, { [q]: pair(2, 1) }, { [`${q}.${name}`]: m });
+  const m: Tensor = { type: { dtype: 'f32', shape: [DIM] }, data: Float32Array.from({ length: DIM }, (_, i) => i + 1) };
+
+  test.each(['', '.weight', '.default', '.default.weight'])('are read as lora_magnitude_vector%s', async (end) => {
+    const c = await openCheckpoint(dora(`lora_magnitude_vector${end}`, m));
+    expect(c.facts.options).toEqual({ rank: 2, alpha: 6 });
+    const site = 'base.blocks.0.attn.qkv.q';
+    const own = { A: `${site}@any.A`, B: `${site}@any.B`, m: `${site}@any.m` };
+    const types = new Map<string, TensorType>([
+      [own.A, { dtype: 'f32', shape: [2, DIM] }],
+      [own.B, { dtype: 'f32', shape: [DIM, 2] }],
+      [own.m, { dtype: 'f32', shape: [DIM] }],
+    ]);
+    const source: SourceLike = {
+      location: 'lora',
+      kind: 'adapter',
+      params: Object.values(own),
+      adapters: [{ site, params: own }],
+      layouts: {},
+    };
+    const loaded = await loadSources([source], c, { types, sites: SITES });
+    expect([...loaded.get(own.m)!.data]).toEqual([1, 2, 3, 4]);
+  });
+
+  test('have their scale by the rank, whatever the folder divides by', async () => {
+    const c = await openCheckpoint(dora('lora_magnitude_vector.weight', m, { use_dora: true, use_rslora: true }));
+    const { rank, alpha } = c.facts.options as { rank: number; alpha: number };
+    expect(alpha / rank).toBeCloseTo(6 / Math.SQRT2, 12);
+    expect(c.facts.options).not.toHaveProperty('rslora');
+  });
+
+  test('are there when the configuration says so, one for each row', async () => {
+    await expect(openCheckpoint(dora('lora_magnitude_vector.weight', m, {}))).rejects.toThrow(/a magnitude.*is false/);
+    const long: Tensor = { type: { dtype: 'f32', shape: [DIM + 1] }, data: new Float32Array(DIM + 1) };
+    await expect(openCheckpoint(dora('lora_magnitude_vector.weight', long))).rejects.toThrow(/not one of each row/);
+  });
+});
+
 describe('what is refused', () => {
   const one = { [module(0, 'query')]: pair(2, 1) };
   test.each([
     [{ peft_type: 'LOKR' }, 'ESP0512', 'peft_type = "LOKR"'],
-    [{ use_dora: true }, 'ESP0512', 'use_dora'],
+    [{ use_dora: true }, 'ESP0507', 'has no magnitude, and use_dora is true'],
     [{ bias: 'all' }, 'ESP0512', 'bias'],
     [{ bias: 'lora_only' }, 'ESP0512', 'bias = "lora_only"'],
     [{ peft_type: undefined }, 'ESP0507', 'no peft_type'],
@@ -286,8 +327,8 @@ describe('what is refused', () => {
   test('half a pair, and tensors of other kinds', async () => {
     const half = { [`${module(0, 'query')}.lora_A.weight`]: filled([2, DIM], 1) };
     await expect(openCheckpoint(folder({}, {}, half))).rejects.toThrow('only one half of its pair (A)');
-    const magnitude = { [`${module(0, 'query')}.lora_magnitude_vector`]: filled([1, DIM], 1) };
-    await expect(openCheckpoint(folder({}, one, magnitude))).rejects.toThrow(/ESP0512.*lora_magnitude_vector/);
+    const other = { [`${module(0, 'query')}.lora_embedding_A`]: filled([1, DIM], 1) };
+    await expect(openCheckpoint(folder({}, one, other))).rejects.toThrow(/ESP0512.*lora_embedding_A/);
     const odd: [Tensor, Tensor] = [filled([2, DIM], 1), filled([DIM, 3], 1)];
     await expect(openCheckpoint(folder({}, { [module(0, 'query')]: odd }))).rejects.toThrow(
       'not a pair for a linear layer',

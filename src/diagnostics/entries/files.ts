@@ -164,7 +164,7 @@ where a backbone is wanted.
     explain: `An adapter folder of the library \`peft\` was trained with a setting that changes the computation and that Espalier does not
 import yet. Loading it without the setting would give wrong numbers, so it is refused.
 
-Plain LoRA is imported, with \`use_rslora\`, \`rank_pattern\`, \`alpha_pattern\` and \`modules_to_save\`. Other types of adapters, DoRA,
+LoRA and DoRA are imported, with \`use_rslora\`, \`rank_pattern\`, \`alpha_pattern\` and \`modules_to_save\`. Other types of adapters,
 trained biases and embeddings are not. Merge the adapter in Python (\`model.merge_and_unload()\`) and give the result to Espalier as a backbone.`,
   }),
 
@@ -249,6 +249,23 @@ Here already the temporary file could not be written or renamed. Look at the fre
 choice among all classes (softmax), which is not what this checkpoint was trained for. The logits are the same; only the
 probabilities and the ranking by them mean something else.`,
   }),
+
+  ESP0522: entry<{ adapters: readonly string[] }>({
+    title: 'What a PEFT folder cannot say',
+    message: (a) => `a folder of the library \`peft\` cannot say this:${listed(a.adapters)}`,
+    help: () => ['`espalier merge` writes a whole checkpoint, whatever the adapters are, as long as they merge.'],
+    explain: `\`espalier export\` writes adapters as the Python library \`peft\` keeps LoRA and DoRA: for each linear layer of the checkpoint's network a
+pair of matrices A [rank, in] and B [out, rank], a scale, and perhaps a magnitude [out].
+
+    W + scale * B A
+    m / norm(W + scale * B A) * (W + scale * B A)      norm of each row
+
+An adapter is taken for one of these by what it computes, whatever it is called: its parameters are named A and B (and m), and merged, at random
+numbers, its layers are what these lines say. Anything else has no place there: other methods, parameters that several sites share, masks, two adapters
+on one layer, adapters with magnitudes beside some without, a part of a layer that the checkpoint keeps whole, and trained parameters that are
+not all of a module's.`,
+  }),
+
   ESP0530: entry<{ file: string; reason: string }>({
     title: 'Not an image that can be read',
     message: (a) => `${a.file} cannot be read as an image: ${a.reason}`,

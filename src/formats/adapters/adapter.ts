@@ -88,7 +88,35 @@ export function moduleSites(root: SiteLike, layout: readonly NamedTensor[]): Map
   return sites;
 }
 
-const moduleOf = (tensor: string): string => tensor.slice(0, Math.max(0, tensor.lastIndexOf('.')));
+export const moduleOf = (tensor: string): string => tensor.slice(0, Math.max(0, tensor.lastIndexOf('.')));
+
+/** A module of a layout and the rows of the site's weight that it holds. */
+export interface ModulePlace {
+  readonly module: string;
+  /** The parameter that the rows are of. */
+  readonly param: string;
+  readonly rows: readonly [start: number, end: number];
+  readonly stored?: NamedTensor['stored'];
+}
+
+/** The other way round: the modules of a layout that make up the weight of each layer, in the order of its rows, and of each row part. */
+export function modulesOfSites(
+  root: SiteLike,
+  layout: readonly NamedTensor[],
+  rowsOf: (param: string) => number,
+): Map<string, ModulePlace[]> {
+  const sites = new Map<string, ModulePlace[]>();
+  const parts = moduleSites(root, layout);
+  for (const { param, tensor, rows = [0, rowsOf(param)] as const, stored } of layout) {
+    if (!param.endsWith('.weight')) continue;
+    const module = moduleOf(tensor);
+    const place = { module, param, rows, ...(stored ? { stored } : {}) };
+    for (const site of new Set([moduleOf(param), parts.get(module) ?? '']))
+      sites.set(site, [...(sites.get(site) ?? []), place]);
+  }
+  for (const places of sites.values()) places.sort((a, b) => a.rows[0] - b.rows[0]);
+  return sites;
+}
 
 /**
  * A PEFT folder as if it were our adapter file: pairs under the names of the adapters that the sources want at their sites, saved modules under
@@ -113,11 +141,14 @@ export function peftAsStore(
       continue;
     }
     const params = wanted.get(site) ?? [];
-    for (const half of ['A', 'B'] as const) {
+    for (const half of ['A', 'B', 'm'] as const) {
+      const entry = pair[half];
+      if (!entry) continue;
       const [, found] = params.find(([own]) => own === half || own.endsWith(`.${half}`)) ?? [];
       const param = found ?? `${site}@?.${half}`;
-      if (tensors.has(param)) throw twice(peft.name, `${module}.lora_${half}`);
-      tensors.set(param, { ...padded(peft, pair, half), original: pair[half].original ?? `${module}.${half}` });
+      if (tensors.has(param)) throw twice(peft.name, entry.original ?? `${module}.${half}`);
+      const read = half === 'm' ? entry : padded(peft, pair, half);
+      tensors.set(param, { ...read, original: entry.original ?? `${module}.${half}` });
     }
   }
   if (strangers.length > 0) {

@@ -1,6 +1,7 @@
 /**
  * Adapter folders of the Python library `peft`: `adapter_config.json` and `adapter_model.safetensors`. Of the types that it can write, low
- * rank pairs (type LORA) are imported; the names of that type are this format's vocabulary and occur nowhere else.
+ * rank pairs (type LORA), with magnitudes (DoRA) or without, are imported; the names of that type are this format's vocabulary and occur here and
+ * in peft-folder.ts alone.
  */
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
@@ -11,10 +12,11 @@ import { openSafetensors, type StoreEntry, type TensorStore } from '../tensors/s
 import type { Facts } from '../types.js';
 import { namePattern, type Pattern, PatternError } from './patterns.js';
 
-/** One adapted layer: y += scale · B A x, A [rank, in], B [out, rank]. */
+/** One adapted layer: W + scale · B A, A [rank, in], B [out, rank]; with a magnitude m [out], its rows scaled to these norms. */
 export interface LowRankPair {
   readonly A: StoreEntry;
   readonly B: StoreEntry;
+  readonly m?: StoreEntry;
   readonly rank: number;
   readonly alpha: number;
   /** alpha / rank, or alpha / sqrt(rank). */
@@ -71,7 +73,6 @@ const KNOWN = new Set([
 
 /** Fields that change the computation and are imported only when they are off. */
 const MUST_BE_OFF: Readonly<Record<string, string>> = {
-  use_dora: 'weight-decomposed adapters are not imported',
   lora_bias: 'biases of the pair are not imported',
   fan_in_fan_out: 'transposed weights are not imported',
   use_qalora: 'quantisation-aware adapters are not imported',
@@ -163,16 +164,19 @@ function sortTensors(
   config: Fields,
   store: TensorStore,
 ): { pairs: Map<string, LowRankPair>; saved: Map<string, StoreEntry> } {
-  const halves = new Map<string, { A?: StoreEntry; B?: StoreEntry }>();
+  const halves = new Map<string, { A?: StoreEntry; B?: StoreEntry; m?: StoreEntry }>();
   const saved = new Map<string, StoreEntry>();
   for (const [name, entry] of store.tensors) {
     const bare = name.replace(/^base_model\.model\./, '');
     // Newer versions leave the adapter's name out (`lora_A.weight`), older ones kept it (`lora_A.default.weight`).
-    const half = /^(.+)\.lora_([AB])(?:\.[^.]+)?\.weight$/.exec(bare);
+    // A magnitude was a bare parameter once.
+    const half =
+      /^(.+)\.lora_([AB])(?:\.[^.]+)?\.weight$/.exec(bare) ??
+      /^(.+)\.lora_(magnitude_vector)(?:\.(?!weight$)[^.]+)?(?:\.weight)?$/.exec(bare);
     if (half) {
       const module = half[1]!;
       const pair = halves.get(module) ?? {};
-      const letter = half[2] as 'A' | 'B';
+      const letter = half[2] === 'A' || half[2] === 'B' ? half[2] : 'm';
       if (pair[letter]) throw twice(store.name, name);
       pair[letter] = { ...entry, original: name };
       halves.set(module, pair);
@@ -198,7 +202,8 @@ function sortTensors(
     alphas: patternsOf(config, 'alpha_pattern', names),
   };
   const pairs = new Map<string, LowRankPair>();
-  for (const [module, { A, B }] of halves) {
+  const scaled = config.bool('use_dora', false);
+  for (const [module, { A, B, m }] of halves) {
     if (!A || !B) throw configError(store.name, `"${module}" has only one half of its pair (${A ? 'A' : 'B'})`);
     const rank = A.shape[0] ?? 0;
     if (A.shape.length !== 2 || B.shape.length !== 2 || rank < 1 || B.shape[1] !== rank) {
@@ -207,7 +212,11 @@ function sortTensors(
         `"${module}": A [${A.shape.join(', ')}] and B [${B.shape.join(', ')}] are not a pair for a linear layer`,
       );
     }
-    pairs.set(module, { A, B, rank, ...scaleOf(config, patterns, module, rank) });
+    if (scaled !== (m !== undefined))
+      throw configError(store.name, `"${module}" has ${m ? 'a' : 'no'} magnitude, and use_dora is ${String(scaled)}`);
+    if (m && (m.shape.length !== 1 || m.shape[0] !== B.shape[0]))
+      throw configError(store.name, `"${module}": a magnitude [${m.shape.join(', ')}] is not one of each row of B`);
+    pairs.set(module, { A, B, ...(m ? { m } : {}), rank, ...scaleOf(config, patterns, module, rank) });
   }
   return { pairs, saved };
 }
@@ -218,9 +227,14 @@ export function twice(file: string, name: string): EspalierError {
   return new EspalierError([diagnostic('ESP0503', { file, tensor: name, problem })]);
 }
 
-/** Options that give the first pair's scale at the common rank. */
-function optionsOf(config: Fields, first: LowRankPair, rank: number): { rank: number; alpha: number; rslora: boolean } {
+/** Options that give the first pair's scale at the common rank. With magnitudes it is always alpha / rank. */
+function optionsOf(
+  config: Fields,
+  first: LowRankPair,
+  rank: number,
+): { rank: number; alpha: number; rslora?: boolean } {
   const rslora = config.bool('use_rslora', false);
+  if (first.m) return { rank, alpha: first.rank === rank && !rslora ? first.alpha : first.scale * rank };
   // As written wherever possible: first.scale * rank has rounding errors.
   const alpha = first.rank === rank ? first.alpha : first.scale * (rslora ? Math.sqrt(rank) : rank);
   return { rank, alpha, rslora };

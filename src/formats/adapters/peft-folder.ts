@@ -1,0 +1,77 @@
+/** Writing adapter folders as the Python library `peft` loads them: `adapter_config.json` and `adapter_model.safetensors`. */
+import type { Tensor } from '../../ir/types.js';
+import { WRITER } from '../export.js';
+import { storeTensor } from '../tensors/elements.js';
+import { encodeSafetensors, type StoredTensor } from '../tensors/safetensors.js';
+
+/** One adapted module: W + scale · B A, A [rank, in], B [out, rank]; with m [out], its rows scaled to these norms. */
+export interface PeftLayer {
+  /** As the network in Python calls it: `vit.layers.0.attention.q_proj`. */
+  readonly module: string;
+  readonly A: Tensor;
+  readonly B: Tensor;
+  readonly m?: Tensor;
+  readonly scale: number;
+}
+
+/** Modules that were trained as a whole, and their tensors by name. */
+export interface SavedModules {
+  readonly modules: readonly string[];
+  readonly tensors: ReadonlyMap<string, Tensor>;
+}
+
+/** The two files by name. The layers all have magnitudes, or none has. */
+export function peftFiles(layers: readonly PeftLayer[], saved: SavedModules): Map<string, string | Uint8Array> {
+  const tensors = new Map<string, StoredTensor>();
+  const put = (name: string, tensor: Tensor) => tensors.set(`base_model.model.${name}`, storeTensor(tensor));
+  for (const { module, A, B, m } of layers) {
+    put(`${module}.lora_A.weight`, A);
+    put(`${module}.lora_B.weight`, B);
+    if (m) put(`${module}.lora_magnitude_vector.weight`, m);
+  }
+  for (const [name, tensor] of saved.tensors) put(name, tensor);
+  const ranks = layers.map((l) => l.A.type.shape[0]!);
+  const { rslora, alphas } = alphasOf(layers, ranks);
+  const rank = commonest(ranks);
+  const alpha = commonest(alphas);
+  const config = {
+    peft_type: 'LORA',
+    task_type: null,
+    base_model_name_or_path: null,
+    inference_mode: true,
+    bias: 'none',
+    lora_dropout: 0,
+    r: rank,
+    lora_alpha: alpha,
+    use_rslora: rslora,
+    use_dora: layers.some((l) => l.m),
+    target_modules: layers.map((l) => l.module),
+    rank_pattern: patternOf(layers, ranks, rank),
+    alpha_pattern: patternOf(layers, alphas, alpha),
+    modules_to_save: saved.modules.length > 0 ? saved.modules : null,
+  };
+  return new Map<string, string | Uint8Array>([
+    ['adapter_config.json', `${JSON.stringify(config, null, 2)}\n`],
+    ['adapter_model.safetensors', encodeSafetensors(tensors, { format: 'pt', writer: WRITER })],
+  ]);
+}
+
+/** scale = alpha / rank, or alpha / sqrt(rank) where that makes whole numbers of what were none. */
+function alphasOf(layers: readonly PeftLayer[], ranks: readonly number[]): { rslora: boolean; alphas: number[] } {
+  // A scale was measured, so its last digits are rounding errors.
+  const by = (f: (rank: number) => number) =>
+    layers.map(({ scale }, i) => Number((scale * f(ranks[i]!)).toPrecision(9)));
+  const [plain, roots] = [by((r) => r), by(Math.sqrt)];
+  const rslora = !plain.every(Number.isInteger) && roots.every(Number.isInteger);
+  return { rslora, alphas: rslora ? roots : plain };
+}
+
+function commonest(numbers: readonly number[]): number {
+  const counts = new Map<number, number>();
+  for (const n of numbers) counts.set(n, (counts.get(n) ?? 0) + 1);
+  return [...counts].sort((a, b) => b[1] - a[1])[0]![0];
+}
+
+/** The modules whose number is not the common one. */
+const patternOf = (layers: readonly PeftLayer[], numbers: readonly number[], common: number) =>
+  Object.fromEntries(layers.flatMap(({ module }, i) => (numbers[i] === common ? [] : [[module, numbers[i]!]])));
