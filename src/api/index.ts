@@ -30,6 +30,7 @@ export { format } from '../dsl/format.js';
 export { parse } from '../dsl/parse.js';
 export { decodeImage } from '../formats/node/images.js';
 export type { RgbaImage } from '../formats/types.js';
+export type { ExportedAdapters, ExportOptions } from './adapters/export.js';
 export type { Analysis, Spec, SpecOptions } from './analyse.js';
 export type { Compiled, CompileOptions } from './compile.js';
 export { type ClassFigures, type Evaluation, figures } from './golden/metrics.js';
@@ -48,7 +49,7 @@ export {
 } from './node/programs.js';
 export { reportOf, writeReport } from './node/report.js';
 export type { Prediction, RunFacts } from './node/run-folder.js';
-export { analyse, compile, inspect, merge, type OnNode } from './node/spec.js';
+export { analyse, compile, exportAdapters, inspect, merge, type OnNode } from './node/spec.js';
 export {
   type Spread,
   type SweepEvent,
@@ -60,7 +61,7 @@ export {
   sweep,
 } from './node/sweep.js';
 export { type TrainRunOptions, train } from './node/train.js';
-export { writeCompiled, writeMerged } from './node/write.js';
+export { writeAdapters, writeCompiled, writeMerged } from './node/write.js';
 export type { Chart, Curve, RunReport, RunState } from './report/figures.js';
 export type { EndEvent, EpochEvent, Score, StepEvent, TestEvent, TrainEvent } from './train/events.js';
 export { openTrainer, type StepResult, type TrainBatch, type Trainer, type TrainerRequest } from './train/trainer.js';

@@ -9,20 +9,22 @@
 import type { Zeros } from '../../runtime/program/program.js';
 import { diagnostic, type Place } from '../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
-import { chooseLayout } from '../formats/checkpoint.js';
+import type { Elaborated, Source } from '../dsl/elaborated.js';
+import { chooseLayout, type OpenCheckpoint } from '../formats/checkpoint.js';
 import { exportCheckpoint } from '../formats/export.js';
 import { spelled } from '../formats/spellings.js';
+import type { NamedTensor } from '../formats/types.js';
 import { isAdapters } from '../ir/about.js';
 import { attrsKey } from '../ir/intern.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import { showPath } from '../ir/path.js';
 import type { Module, Tensor, Value } from '../ir/types.js';
-import { optimize } from '../passes/index.js';
+import { type MergeReport, optimize } from '../passes/index.js';
 import { isStep } from '../passes/values.js';
-import { analyseModel, type Spec, type SpecOptions } from './analyse.js';
+import { type Analysis, analyseModel, type Spec, type SpecOptions } from './analyse.js';
 import { sayDataErrors } from './data-error.js';
 import type { Progress } from './host.js';
-import { loadParameters } from './parameters.js';
+import { type Loaded, loadParameters } from './parameters.js';
 import { prepareParameters } from './prepare.js';
 import { ZeroCounter } from './zeros.js';
 
@@ -116,8 +118,28 @@ export function merge(spec: Spec, options: MergeOptions): Promise<Merged> {
   return sayDataErrors(() => mergeSpec(spec, options));
 }
 
-async function mergeSpec(spec: Spec, options: MergeOptions): Promise<Merged> {
-  const analysis = await analyseModel(spec, options);
+/** A model merged, and beside it the same without what is grafted, of which a checkpoint holds the parameters. */
+export interface BesideBase {
+  readonly analysis: Analysis & { readonly elaborated: Elaborated };
+  readonly backbone: Source;
+  readonly base: OpenCheckpoint;
+  readonly layoutName: string;
+  /** The layout of the base, with all spellings, and in the same order as the base spells it. */
+  readonly names: readonly NamedTensor[];
+  readonly layout: readonly NamedTensor[];
+  readonly loaded: Loaded;
+  readonly plain: Module;
+  readonly module: Module;
+  readonly report: MergeReport;
+  /** What the merged model reads where the plain one reads a parameter. */
+  readonly pairs: ReadonlyMap<string, string>;
+}
+
+/** @throws EspalierError for a base without a checkpoint, weights that do not fit, and adapters that do not merge into the layout */
+export async function besideBase(
+  analysis: Analysis & { readonly elaborated: Elaborated },
+  progress?: Progress,
+): Promise<BesideBase> {
   const { elaborated } = analysis;
   const backbone = elaborated.sources.find((s) => s.kind === 'backbone');
   const base = backbone && analysis.checkpoints.get(backbone.location);
@@ -125,14 +147,12 @@ async function mergeSpec(spec: Spec, options: MergeOptions): Promise<Merged> {
 
   // The head is tuned on its own and has its place in the base's layout too.
   const { name: layoutName } = chooseLayout(backbone, base.store);
-  const layout = spelled(
-    elaborated.sources
-      .flatMap((s) => s.layouts[layoutName] ?? [])
-      .filter((n) => !elaborated.module.params.get(n.param)?.about?.owner),
-    base.store,
-  );
-  options.progress?.('merging');
-  const loaded = await loadParameters(analysis, options.progress);
+  const names = elaborated.sources
+    .flatMap((s) => s.layouts[layoutName] ?? [])
+    .filter((n) => !elaborated.module.params.get(n.param)?.about?.owner);
+  const layout = spelled(names, base.store);
+  progress?.('merging');
+  const loaded = await loadParameters(analysis, progress);
   const { module, report } = optimize(elaborated.module, { adapters: 'merged' });
   const plain = optimize(analysis.plain().module, { adapters: 'merged' }).module;
   const kept = report.diagnostics.filter((d) => d.severity === 'error');
@@ -145,6 +165,14 @@ async function mergeSpec(spec: Spec, options: MergeOptions): Promise<Merged> {
       diagnostic('ESP0911', { layout: layoutName, tensor: at, why }, place),
     ]);
   }
+  return { analysis, backbone, base, layoutName, names, layout, loaded, plain, module, report, pairs };
+}
+
+async function mergeSpec(spec: Spec, options: MergeOptions): Promise<Merged> {
+  const analysis = await analyseModel(spec, options);
+  const { elaborated } = analysis;
+  const merged = await besideBase(analysis, options.progress);
+  const { backbone, base, layoutName, layout, loaded, plain, module, report, pairs } = merged;
   const prepared = new Map<string, Tensor>();
   prepareParameters({
     module,

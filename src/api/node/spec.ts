@@ -1,5 +1,6 @@
 /** The compiler on this machine's files: what works on a spec, with Node as its host unless another is given. */
 import type { Checked } from '../../diagnostics/types.js';
+import { type ExportedAdapters, type ExportOptions, exportAdapters as exportOn } from '../adapters/export.js';
 import { type Analysis, analyse as analyseOn, type Spec, type SpecOptions } from '../analyse.js';
 import { type Compiled, type CompileOptions, compile as compileOn } from '../compile.js';
 import type { Host } from '../host.js';
@@ -61,4 +62,13 @@ export async function inspect(spec: Spec, options: OnNode<InspectOptions> = {}):
  */
 export async function merge(spec: Spec, options: OnNode<MergeOptions> = {}): Promise<Merged> {
   return mergeOn(...(await ofRun(spec, withHost(options))));
+}
+
+/**
+ * The adapters of a spec as a folder of the Python library `peft`; `writeAdapters` puts it somewhere.
+ * @param spec a path, `{ text, path }`, or the folder of a run
+ * @throws EspalierError with everything that such a folder cannot say, and as `merge`
+ */
+export async function exportAdapters(spec: Spec, options: OnNode<ExportOptions> = {}): Promise<ExportedAdapters> {
+  return exportOn(...(await ofRun(spec, withHost(options))));
 }

@@ -12,6 +12,7 @@ import { type OutputState, outputState, writeFolderAtomic } from '../../formats/
 import { restoreFolder } from '../../formats/node/leftovers.js';
 import { requireWritable } from '../../formats/node/writing.js';
 import { openSafetensors } from '../../formats/tensors/store.js';
+import type { ExportedAdapters } from '../adapters/export.js';
 import type { Compiled } from '../compile.js';
 import type { Merged } from '../merge.js';
 
@@ -27,6 +28,14 @@ function runtimeBundle(): Promise<string> {
   return bundle;
 }
 
+async function isWrittenHere(file: string): Promise<boolean> {
+  try {
+    return isExported(await openSafetensors(await openFile(file)));
+  } catch {
+    return false;
+  }
+}
+
 /**
  * Kinds of output: the file that says which a folder holds, and names of files that an earlier one may have left. A base model's folder looks like a
  * merged one but for its metadata.
@@ -40,14 +49,13 @@ const KINDS = {
   },
   checkpoint: {
     key: 'model.safetensors',
-    isOurs: async (file: string) => {
-      try {
-        return isExported(await openSafetensors(await openFile(file)));
-      } catch {
-        return false;
-      }
-    },
+    isOurs: isWrittenHere,
     stale: (name: string) => /^(model\.safetensors|(preprocessor_)?config\.json)$/.test(name),
+  },
+  adapters: {
+    key: 'adapter_model.safetensors',
+    isOurs: isWrittenHere,
+    stale: (name: string) => /^adapter_(model\.safetensors|config\.json)$/.test(name),
   },
 } as const;
 
@@ -92,4 +100,13 @@ export async function writeCompiled(compiled: Compiled, folder: string, since?: 
 export async function writeMerged(merged: Merged, folder: string, since?: OutputState): Promise<void> {
   const now = await requireOutput(folder, 'checkpoint');
   await writeFolderAtomic(folder, merged.files, { stale: KINDS.checkpoint.stale, since: since ?? now });
+}
+
+/**
+ * Writes an adapter folder.
+ * @throws EspalierError as `writeCompiled`
+ */
+export async function writeAdapters(exported: ExportedAdapters, folder: string, since?: OutputState): Promise<void> {
+  const now = await requireOutput(folder, 'adapters');
+  await writeFolderAtomic(folder, exported.files, { stale: KINDS.adapters.stale, since: since ?? now });
 }

@@ -1,9 +1,9 @@
-/** `compile`, `merge`, `inspect`: from a spec to what can be shipped, and every stage between. */
+/** `compile`, `merge`, `export`, `inspect`: from a spec to what can be shipped, and every stage between. */
 import { type Command, Option } from 'commander';
 import { STAGES } from '../../api/compile.js';
 import type { Progress } from '../../api/host.js';
-import { compile, inspect, merge } from '../../api/node/spec.js';
-import { requireOutput, writeCompiled, writeMerged } from '../../api/node/write.js';
+import { compile, exportAdapters, inspect, merge } from '../../api/node/spec.js';
+import { requireOutput, writeAdapters, writeCompiled, writeMerged } from '../../api/node/write.js';
 import { toJson } from '../../diagnostics/render.js';
 import type { Diagnostic } from '../../diagnostics/types.js';
 import { writeFileAtomic } from '../../formats/node/writing.js';
@@ -108,6 +108,27 @@ async function mergeCommand(path: string, flags: SpecFlags & { out: string }, ou
   if (zeros) output.print(table(zeroRows(zeros)).replaceAll(/^/gm, '  '));
 }
 
+interface ExportFlags extends SpecFlags {
+  readonly out: string;
+  readonly asStored?: boolean;
+}
+
+async function exportCommand(path: string, flags: ExportFlags, output: CommandOutput): Promise<void> {
+  const { adapted, saved, warnings } = await withProgress(async (progress) => {
+    const before = await requireOutput(flags.out, 'adapters');
+    const result = await exportAdapters(path, { ...asked(flags), asStored: flags.asStored ?? false, progress });
+    await writeAdapters(result, flags.out, before);
+    return result;
+  });
+  if (flags.json) {
+    output.print(asJson({ folder: flags.out, adapted, saved }, warnings));
+    return;
+  }
+  showDiagnostics(warnings, output, false);
+  const whole = saved.length > 0 ? `, and ${saved.join(', ')} as a whole` : '';
+  output.print(`${flags.out}: adapters of ${count(adapted.length)} modules, such as ${adapted[0]!}${whole}`);
+}
+
 async function inspectCommand(
   path: string,
   flags: SpecFlags & { emit?: string; svg?: string },
@@ -160,6 +181,19 @@ export function registerCompile(program: Command, output: CommandOutput): void {
     .action(
       guarded(output, async (path: string, flags: SpecFlags & { out: string }) => {
         await mergeCommand(path, flags, output);
+        return EXIT.ok;
+      }),
+    );
+
+  specOptions(program.command('export'))
+    .description(
+      'write LoRA or DoRA adapters, and what was trained beside them, as a folder of the Python library peft',
+    )
+    .requiredOption('-o, --out <dir>', 'folder to write; an earlier output in it is replaced')
+    .option('--as-stored', "call modules as the base's file does, where transformers 5 calls them something else")
+    .action(
+      guarded(output, async (path: string, flags: ExportFlags) => {
+        await exportCommand(path, flags, output);
         return EXIT.ok;
       }),
     );

@@ -1,0 +1,180 @@
+/** The adapters of a spec, and what it tunes, as a folder of the Python library `peft`. */
+import { diagnostic } from '../../diagnostics/catalogue.js';
+import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
+import type { AppliedAdapter, Elaborated } from '../../dsl/elaborated.js';
+import { type ModulePlace, moduleOf, modulesOfSites } from '../../formats/adapters/adapter.js';
+import { type PeftLayer, peftFiles, type SavedModules } from '../../formats/adapters/peft-folder.js';
+import { sliceRows } from '../../formats/export.js';
+import { toStored, unprefixed } from '../../formats/spellings.js';
+import type { NamedTensor } from '../../formats/types.js';
+import { sameShape } from '../../ir/ops/shapes.js';
+import type { Tensor } from '../../ir/types.js';
+import { analyseModel, type Spec, type SpecOptions } from '../analyse.js';
+import { sayDataErrors } from '../data-error.js';
+import type { Progress } from '../host.js';
+import { type BesideBase, besideBase } from '../merge.js';
+import { type Candidate, measure } from './low-rank.js';
+
+export interface ExportOptions extends SpecOptions {
+  /** Modules are called as in the base's file, where the network in Python now calls them something else: for transformers 4. */
+  readonly asStored?: boolean;
+  readonly progress?: Progress;
+}
+
+export interface ExportedAdapters {
+  /** The folder: contents by name. */
+  readonly files: ReadonlyMap<string, string | Uint8Array>;
+  /** Modules with a pair of matrices. */
+  readonly adapted: readonly string[];
+  /** Modules that were trained as a whole. */
+  readonly saved: readonly string[];
+  readonly warnings: readonly Diagnostic[];
+}
+
+/**
+ * Low rank pairs (LoRA) and those with magnitudes (DoRA), whatever the adapters are called, under the module names of the base.
+ * @throws EspalierError ESP0522 with everything that such a folder cannot say, ESP0918 for a base without a checkpoint, and what `merge` throws
+ */
+export function exportAdapters(spec: Spec, options: ExportOptions): Promise<ExportedAdapters> {
+  return sayDataErrors(() => exportSpec(spec, options));
+}
+
+async function exportSpec(spec: Spec, options: ExportOptions): Promise<ExportedAdapters> {
+  const analysis = await analyseModel(spec, options);
+  const { elaborated } = analysis;
+  refuse(strangers(elaborated));
+  const merged = await besideBase(analysis, options.progress);
+  const names = spellingsOf(merged, options.asStored ?? false);
+  const problems: string[] = [];
+  const sites = modulesOfSites(elaborated.root, names, (p) => elaborated.module.params.get(p)!.type.shape[0]!);
+  const places = new Map<Candidate, readonly ModulePlace[]>();
+  for (const adapter of elaborated.adapters) {
+    const { site, params } = adapter;
+    const found = sites.get(site);
+    if (!found || found.some((p) => p.stored)) {
+      problems.push(`${adapter.id}: the ${merged.layoutName} layout has no linear layer there`);
+      continue;
+    }
+    const { A, B, m } = params as { A: string; B: string; m?: string };
+    const rows = [found[0]!.rows[0], found.at(-1)!.rows[1]] as const;
+    const candidate = { site, weight: found[0]!.param, rows, A, B, ...(m ? { m } : {}) };
+    if (isPair(candidate, elaborated)) places.set(candidate, found);
+    else problems.push(`${adapter.id}: its parameters are not [rank, in], [out, rank] and [out] of a linear layer`);
+  }
+  refuse(problems);
+  const measured = measure(merged.module, merged.pairs, [...places.keys()]);
+  const saved = savedModules(merged, names, problems);
+  const layers = [...places].flatMap(([c, found]) =>
+    layersOf(c, found, measured.scales.get(c) ?? 1, merged.loaded.get),
+  );
+  for (const { module } of layers) {
+    if (saved.modules.some((s) => `${module}.`.startsWith(`${s}.`)))
+      problems.push(`${module}: it is adapted, and trained as a whole`);
+  }
+  refuse([...measured.problems, ...problems]);
+  return {
+    files: peftFiles(layers, saved),
+    adapted: layers.map((l) => l.module),
+    saved: saved.modules,
+    warnings: [...analysis.warnings, ...merged.loaded.warnings],
+  };
+}
+
+function refuse(problems: readonly string[]): void {
+  if (problems.length > 0) throw new EspalierError([diagnostic('ESP0522', { adapters: [...problems] })]);
+}
+
+/** What can be told before weights are read: other parameters than a pair's, shared ones, several on a site, masks. */
+function strangers({ adapters, prune, name }: Elaborated): string[] {
+  if (adapters.length === 0) return [`${name} has no adapters`];
+  const problems: string[] = [];
+  if (prune.length > 0) problems.push(`${name} has masks`);
+  const owners = new Map<string, AppliedAdapter>();
+  const sites = new Set<string>();
+  for (const adapter of adapters) {
+    const { id, site, params } = adapter;
+    const own = Object.keys(params).sort().join(', ');
+    if (own !== 'A, B' && own !== 'A, B, m')
+      problems.push(`${id}: its parameters are ${own || 'none'}, not A and B, or A, B and m`);
+    for (const param of Object.values(params)) {
+      if (owners.has(param)) problems.push(`${id}: it shares ${param} with ${owners.get(param)!.id}`);
+      else owners.set(param, adapter);
+    }
+    if (sites.has(site)) problems.push(`${id}: it is the second adapter on ${site}`);
+    sites.add(site);
+  }
+  const scaled = adapters.filter((a) => a.params.m !== undefined);
+  if (scaled.length > 0 && scaled.length < adapters.length)
+    problems.push(
+      `${scaled[0]!.id} has magnitudes, and ${adapters.find((a) => a.params.m === undefined)!.id} has none`,
+    );
+  return problems;
+}
+
+function isPair({ weight, rows: [start, end], A, B, m }: Candidate, { module }: Elaborated): boolean {
+  const shape = (param: string) => module.params.get(param)!.type.shape;
+  const [rank = 0] = shape(A);
+  return (
+    shape(weight).length === 2 &&
+    sameShape(shape(A), [rank, shape(weight)[1]!]) &&
+    sameShape(shape(B), [end - start, rank]) &&
+    (m === undefined || sameShape(shape(m), [end - start]))
+  );
+}
+
+/** The layout with one spelling of each name: that of the network in Python, which a file without a head keeps without a prefix. */
+function spellingsOf({ names, layout, backbone }: BesideBase, asStored: boolean): NamedTensor[] {
+  const own = new Set(backbone.params);
+  const headed = names.some((n) => !own.has(n.param));
+  const bare = !headed && layout.some(({ tensor }, i) => unprefixed(names[i]!).includes(tensor));
+  return names.map((n) => {
+    const { tensor, also = [], ...rest } = n;
+    const without = unprefixed(n);
+    const all = [tensor, ...also];
+    const fitting = all.filter((s) => without.includes(s) === bare);
+    const list = fitting.length > 0 ? fitting : all;
+    return { ...rest, tensor: asStored ? list[0]! : list.at(-1)! };
+  });
+}
+
+function layersOf(
+  { rows: [start], A, B, m }: Candidate,
+  places: readonly ModulePlace[],
+  scale: number,
+  get: (name: string) => Tensor,
+): PeftLayer[] {
+  return places.map(({ module, rows }) => {
+    const own = [rows[0] - start, rows[1] - start] as const;
+    const magnitude = m === undefined ? {} : { m: sliceRows(get(m), own) };
+    return { module, A: get(A), B: sliceRows(get(B), own), ...magnitude, scale };
+  });
+}
+
+/** Trained parameters that are no adapter's, by whole modules; `problems` gets those that are less. */
+function savedModules(
+  { analysis, layoutName, loaded }: BesideBase,
+  names: readonly NamedTensor[],
+  problems: string[],
+): SavedModules {
+  const trained = new Set<string>();
+  for (const [name, p] of analysis.elaborated.module.params)
+    if (p.role === 'trainable' && !p.about?.owner) trained.add(name);
+  const placed = names.filter((n) => trained.has(n.param));
+  const homes = new Set(placed.map((n) => n.param));
+  for (const name of trained)
+    if (!homes.has(name)) problems.push(`${name}: it is trained, and the ${layoutName} layout has no place for it`);
+  const all = [...new Set(placed.map((n) => moduleOf(n.tensor)))];
+  const modules = all.filter((m) => !all.some((o) => o !== m && m.startsWith(`${o}.`)));
+  for (const module of modules) {
+    const still = names.find((n) => n.tensor.startsWith(`${module}.`) && !trained.has(n.param));
+    if (module === '')
+      problems.push(`${placed.find((n) => moduleOf(n.tensor) === '')!.param}: it is trained, and is of no module`);
+    else if (still) problems.push(`${module}: only a part of it is trained, ${still.param} is not`);
+  }
+  const tensors = new Map<string, Tensor>();
+  for (const n of placed) {
+    const value = loaded.get(n.param);
+    tensors.set(n.tensor, toStored(n, n.rows ? sliceRows(value, n.rows) : value));
+  }
+  return { modules, tensors };
+}
