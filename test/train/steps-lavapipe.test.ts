@@ -4,17 +4,13 @@ import { nodeHost } from '../../src/api/node/host.js';
 import { openTrainer } from '../../src/api/train/trainer.js';
 import { batchOf, lossesOf, METHODS, STEPS, specOf, startOf } from './steps.js';
 
-/** How many are compared; `STEPS=200` compares all of every method. */
-const COUNTS: Readonly<Record<string, number>> = { karst: STEPS, alore: STEPS };
-const stepsOf = (method: string): number => Number(process.env.STEPS ?? COUNTS[method] ?? 50);
-
 describe('the same steps as PyTorch', () => {
   it.each(METHODS)('%s', { timeout: 600_000 }, async (method) => {
     const { train, ...elaborated } = specOf(method);
     const trainer = await openTrainer({ elaborated, train, params: startOf(method), host: nodeHost() });
     try {
       const [, expected] = lossesOf(method);
-      for (let step = 0; step < stepsOf(method); step++) {
+      for (let step = 0; step < STEPS; step++) {
         const { loss } = await trainer.step(batchOf(step), { epoch: 0, step, steps: STEPS });
         const off = Math.abs(loss - expected[step]!) / expected[step]!;
         expect(off, `step ${step}`).toBeLessThan(step < 50 ? 1e-4 : 1e-3);

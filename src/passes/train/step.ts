@@ -96,9 +96,10 @@ class States {
 
   constructor(private readonly module: Module) {}
 
-  /** A trainable parameter, which from now on is one. */
+  /** A trainable parameter, which from now on is one. Whatever it would start as without a file, it starts as the model has it. */
   weight(name: string): Value {
-    const param: Param = { ...this.module.params.get(name)!, role: 'state' };
+    const { init: _, ...trained } = this.module.params.get(name)!;
+    const param: Param = { ...trained, role: 'state' };
     this.params.set(name, param);
     return paramRef(param);
   }
