@@ -1,7 +1,10 @@
 /** A training step as a function, interpreted: gradients against PyTorch's, parts of a batch, clipping, averages, groups, what is frozen. */
 import { describe, expect, it } from 'vitest';
+import { dependsOnInput } from '../../src/ir/affine/parse.js';
+import { hasBatch } from '../../src/ir/batch.js';
 import { sub } from '../../src/ir/build.js';
-import { constant } from '../../src/ir/graph.js';
+import { constant, rootsOf, topological } from '../../src/ir/graph.js';
+import { sizeOf } from '../../src/ir/ops/shapes.js';
 import type { Optimizer } from '../../src/ir/optimizer.js';
 import { initialise } from '../../src/ir/run/init.js';
 import { interpretCall, interpretFunc } from '../../src/ir/run/interpret.js';
@@ -138,6 +141,20 @@ describe('a step', () => {
         .sort(),
     ).toEqual(states);
     expect(module.funcs.get('loss')!.updates).toEqual([]);
+  });
+
+  it.each(['lora', 'dora', 'ssf', 'repadapter', 'karst', 'alore'])('%s: no gradient of a layer’s size', (method) => {
+    const spec = specOf(method);
+    const made = (adapters: 'factored' | 'merged'): number => {
+      const { module } = trainingOf(moduleOf(spec), { groups: spec.train.groups, adapters });
+      const step = module.funcs.get('step')!;
+      // What is one for all samples and depends on them: gradients, and what is made of them.
+      const found = topological(rootsOf(step)).filter((v) => dependsOnInput(v) && !hasBatch(v.type.shape));
+      return Math.max(...found.map((v) => sizeOf(v.type.shape)));
+    };
+    const smallest = 32 * 32;
+    expect(made('factored')).toBeLessThan(smallest);
+    if (method === 'karst') expect(made('merged')).toBeGreaterThanOrEqual(smallest);
   });
 
   it('gives the loss that PyTorch gives, and moves to the next', { timeout: 120_000 }, () => {

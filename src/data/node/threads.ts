@@ -52,6 +52,9 @@ interface Waiting {
 
 const closed = (): Error => new Error('the loader was closed');
 
+/** With pixels that lie by themselves: what is sent to a thread is copied with all of its buffer, which may hold a whole data set. */
+const alone = (raster: Raster): Raster => ({ ...raster, data: raster.data.slice() });
+
 /** Threads start with the first sample; each has one job at a time. */
 class ThreadWorkshop implements Workshop {
   private readonly pictures: Pictures;
@@ -70,7 +73,7 @@ class ThreadWorkshop implements Workshop {
   }
 
   async sample({ place, key }: { readonly place: number; readonly key: SampleKey }): Promise<Raster> {
-    const picture = this.pictures.file ? this.pictures.file(place) : await this.pictures.read(place);
+    const picture = this.pictures.file ? this.pictures.file(place) : alone(await this.pictures.read(place));
     if (this.closed) throw closed();
     return new Promise((resolve, reject) => {
       this.waiting.push({ job: { picture, key }, resolve, reject });
