@@ -53,12 +53,3 @@ export function gradientsOf(func: Func, result: string, params: readonly string[
     ),
   };
 }
-
-/** What the gradient of a parameter is called among a function's results. */
-export const gradientName = (param: string): string => `${param}.gradient`;
-
-/** The function that gives the gradients of some parameters after all that `func` gives: for those who write their own step. */
-export function withGradients(func: Func, name: string, { of, ...rest }: Gradients): Func {
-  const gradients = [...of].map(([param, value]) => ({ name: gradientName(param), value }));
-  return { ...rest.func, name, inputs: func.inputs, results: [...rest.func.results, ...gradients] };
-}
