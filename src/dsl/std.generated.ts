@@ -369,7 +369,7 @@ optimizer adamw(
     m = betas[0] * m + (1 - betas[0]) * gradient
     v = betas[1] * v + (1 - betas[1]) * (gradient * gradient)
     size = sqrt(v) / sqrt(1 - pow(betas[1], count)) + eps
-    (1 - rate * weight_decay) * weight - rate / (1 - pow(betas[0], count)) * (m / size)
+    (1 - rate * weight_decay) * weight - (rate / (1 - pow(betas[0], count))) * (m / size)
   }
 }
 
@@ -388,7 +388,7 @@ optimizer adam(
     m = betas[0] * m + (1 - betas[0]) * g
     v = betas[1] * v + (1 - betas[1]) * (g * g)
     size = sqrt(v) / sqrt(1 - pow(betas[1], count)) + eps
-    weight - rate / (1 - pow(betas[0], count)) * (m / size)
+    weight - (rate / (1 - pow(betas[0], count))) * (m / size)
   }
 }
 
@@ -401,14 +401,14 @@ optimizer sgd(
   nesterov: bool = false
 ) {
   require(
-    not nesterov or (momentum > 0 and dampening == 0),
+    not nesterov or momentum > 0 and dampening == 0,
     "nesterov needs a momentum, and no dampening"
   )
   if momentum > 0 { v = state zeros }
   forward(weight, gradient, rate, count) {
     g = gradient + weight_decay * weight
     v = if momentum > 0 { momentum * v + where(count == 1, 1, 1 - dampening) * g } else { g }
-    weight - rate * (if nesterov { g + momentum * v } else { v })
+    weight - rate * if nesterov { g + momentum * v } else { v }
   }
 }
 
@@ -426,8 +426,9 @@ optimizer lion(lr: float = 1e-4, betas: [float] = [0.9, 0.99], weight_decay: flo
 // ---- Schedules: the learning rate at a step. lr (of the optimiser), epoch and step (from 0), and steps (in all) are known and not given.
 
 // As timm's schedulers: the rate is that of the epoch. \`first\` epochs warm up from warmup_lr; they count as any other, or, with prefix, come before.
-function warmed(lr: float, epoch: int, first: int, warmup_lr: float, after: float) = if epoch < first {
-  warmup_lr + epoch * (lr - warmup_lr) / first
+function warmed(lr: float, epoch: int, first: int, warmup_lr: float, after: float) = if epoch <
+  first {
+  warmup_lr + (epoch * (lr - warmup_lr)) / first
 } else {
   after
 }
@@ -452,7 +453,7 @@ function cosine(
 ) {
   t = if prefix { epoch - warmup } else { epoch }
   share = minimum(t / epochs, 1)
-  down = lr_min + (lr - lr_min) * (1 + cos(3.141592653589793 * share)) / 2
+  down = lr_min + ((lr - lr_min) * (1 + cos(3.141592653589793 * share))) / 2
   warmed(lr, epoch, warmup, warmup_lr, down)
 }
 
@@ -488,9 +489,9 @@ function one_cycle(
   from = if first { lr / start } else { lr }
   to = if first { lr } else { lr / start / end }
   if anneal == cos {
-    to + (from - to) * (1 + cos(3.141592653589793 * share)) / 2
+    to + ((from - to) * (1 + cos(3.141592653589793 * share))) / 2
   } else {
-    from + (to - from) * share
+    (from + (to - from) * share)
   }
 }
 
@@ -517,16 +518,16 @@ function cross_entropy(
   } else {
     require(size(weights) == classes, "weights are as many as there are classes")
     w = table(i < classes: weights[i])
-    if over == weighted { -sum(w * terms) / sum(w * target) } else { -mean(sum(w * terms, axis: -1)) }
+    if over == weighted {
+      -sum(w * terms) / sum(w * target)
+    } else {
+      -mean(sum(w * terms, axis: -1))
+    }
   }
 }
 
 // Several labels at once: each class is there or not. As PyTorch's binary_cross_entropy_with_logits. present: how much more one that is there counts.
-function binary_cross_entropy(
-  prediction: tensor,
-  target: tensor,
-  present: [float] | none = none
-) {
+function binary_cross_entropy(prediction: tensor, target: tensor, present: [float] | none = none) {
   tail = log(1 + exp(-abs(prediction)))
   if present == none {
     mean(maximum(prediction, 0) - prediction * target + tail)

@@ -1,5 +1,6 @@
 /** Optimisers, schedules and losses of the library, from specs, against PyTorch and timm (test/reference/train_parts.py), in f64. */
 import { describe, expect, it } from 'vitest';
+import type { TrainSettings } from '../../src/dsl/elaborated.js';
 import { STD } from '../../src/dsl/std.generated.js';
 import { constant, input } from '../../src/ir/graph.js';
 import { sizeOf } from '../../src/ir/ops/shapes.js';
@@ -7,7 +8,6 @@ import { interpretFunc, interpretValues } from '../../src/ir/run/interpret.js';
 import { valuesAt } from '../../src/ir/run/samples.js';
 import { tensor } from '../../src/ir/run/tensor.js';
 import type { Module, Tensor } from '../../src/ir/types.js';
-import type { TrainSettings } from '../../src/dsl/elaborated.js';
 import { good } from '../dsl/semantics/helper.js';
 import { cotangents } from '../ir/derivatives/reverse.js';
 import { relative } from '../passes/models.js';
