@@ -325,7 +325,7 @@ const GROUPS: Readonly<Record<string, readonly Row[]>> = {
       std('  prune base.blocks[0].mlp.fc1 with wanda(sparsity: 50%, calibration: «"./images"») from "./m.safetensors"'),
     ],
     ['ESP0205', /`calibration`.*folder/, prune('sparsity: 50%, calibration: «4»')],
-    ['ESP0304', /`images`/, prune('sparsity: 50%, calibration: "./images", images: «0»')],
+    ['ESP0304', /`images`/, prune('sparsity: 50%, calibration: "./images", «images: 0»')],
     ['ESP0350', /second time.*sub/, criterion('abs(weight) * norm(«input - mean(input, axis: 0)», axis: 0)')],
     ['ESP0350', /over all tokens/, criterion('abs(weight) * cast(«argmax(input, axis: 0)», f32)')],
     ['ESP0344', /m/, criterion('«norm(input, axis: 0)»')],
