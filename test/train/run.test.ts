@@ -1,5 +1,5 @@
 /** A run: its folder, going on from any point with the same bits, what it refuses. On whatever GPU driver there is. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -147,6 +147,13 @@ describe('a run', { timeout: 300_000 }, () => {
     const other = { train: await data(48, 2), test: await data(20, 9) };
     expect(await codeOf(run(whole, { resume: true, datasets: other }))).toBe('ESP1106');
     expect(await codeOf(run(join(folder, 'nothing'), { resume: true }))).toBe('ESP1104');
+    expect(existsSync(join(folder, 'nothing'))).toBe(false);
+    const foreign = join(folder, 'foreign');
+    mkdirSync(foreign);
+    writeFileSync(join(foreign, 'spec.peft'), 'of somebody');
+    expect(await codeOf(run(foreign))).toBe('ESP0906');
+    expect(readdirSync(foreign)).toEqual(['spec.peft']);
+    expect(readFileSync(join(foreign, 'spec.peft'), 'utf8')).toBe('of somebody');
     writeFileSync(join(whole, 'lock'), `${process.pid} ${(await import('node:os')).hostname()}`);
     expect(await codeOf(run(whole, { resume: true }))).toBe('ESP1105');
     // Of a process that has ended.

@@ -9,7 +9,7 @@
  *   predictions.json               what the result makes of the test split, or of the validation split
  *   lock                           the process that writes here now
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { appendFile, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -176,13 +176,19 @@ export class RunFolder implements RunStore {
   ) {}
 
   /**
-   * Takes the folder for this process.
-   * @throws EspalierError ESP1105 if another process has it, ESP0520 if it cannot be written
+   * Takes the folder for this process: one that is empty or not there, or, to go on, that of a run.
+   * @throws EspalierError ESP1104 where there is no run to go on with, ESP1107 where there is one already, ESP0906 where there is anything else, ESP1105 if
+   * another process has it, ESP0520 if it cannot be written
    */
-  static lock(path: string): void {
+  static lock(path: string, resume: boolean): void {
     const lock = join(path, FILES.lock);
+    if (resume) readRun(path);
+    else if (isRunFolder(path)) throw new EspalierError([diagnostic('ESP1107', { path })]);
     try {
       mkdirSync(path, { recursive: true });
+      // What a process that ended before it wrote run.json has left is no one's.
+      const others = readdirSync(path).filter((name) => name !== FILES.lock && !/^\..*\.tmp$/.test(name));
+      if (!resume && others.length > 0) throw new EspalierError([diagnostic('ESP0906', { path })]);
       const holder = holderOf(lock);
       if (holder) throw new EspalierError([diagnostic('ESP1105', { path, ...holder, lock })]);
       rmSync(lock, { force: true });
@@ -195,13 +201,16 @@ export class RunFolder implements RunStore {
 
   static unlock(path: string): void {
     rmSync(join(path, FILES.lock), { force: true });
+    // Of what never began nothing is left.
+    if (readdirSync(path).length === 0) rmdirSync(path);
   }
 
   /** A new run, in a folder that was locked. */
   static async begin(path: string, facts: RunFacts, specText: string, keep: number): Promise<RunFolder> {
+    // First what says that it is one: a process that ends here leaves a run to go on with.
+    await writeFileAtomic(join(path, FILES.facts), `${JSON.stringify(facts, null, 1)}\n`);
     await writeFileAtomic(join(path, FILES.spec), specText);
     await writeFileAtomic(join(path, FILES.metrics), '');
-    await writeFileAtomic(join(path, FILES.facts), `${JSON.stringify(facts, null, 1)}\n`);
     return new RunFolder(path, keep, facts.data.classes, facts.pins);
   }
 
@@ -209,9 +218,11 @@ export class RunFolder implements RunStore {
   static async resume(
     path: string,
     facts: RunFacts,
+    specText: string,
     pins: RunFacts['pins'],
     keep: number,
   ): Promise<{ folder: RunFolder; checkpoint?: Checkpoint }> {
+    await writeFileAtomic(join(path, FILES.spec), specText);
     const folder = new RunFolder(path, keep, facts.data.classes, pins);
     for (const file of folder.checkpoints().reverse()) {
       const checkpoint = await readCheckpoint(join(path, file));

@@ -42,7 +42,7 @@ export interface TrainRunOptions extends SpecOptions {
 
 /**
  * Trains what a spec says, step by step: `for await (const event of train('flowers.peft', { out: 'run' }))`. The generator's value is how the run ended.
- * @throws EspalierError with everything that is wrong with the spec, its files, its data, the folder (ESP1104, ESP1105), what is resumed (ESP1106), and
+ * @throws EspalierError with everything that is wrong with the spec, its files, its data, the folder (ESP1104, ESP1105, ESP1107, ESP0906), what is resumed (ESP1106), and
  * with a loss that is not a number (ESP1103); RuntimeError where there is no GPU, or it is lost. The folder can be resumed then
  */
 export async function* train(
@@ -50,7 +50,7 @@ export async function* train(
   options: OnNode<TrainRunOptions>,
 ): AsyncGenerator<TrainEvent, EndEvent, undefined> {
   const { out } = options;
-  RunFolder.lock(out);
+  RunFolder.lock(out, options.resume ?? false);
   try {
     const request: TrainRunOptions = { host: nodeHost(), ...options };
     return yield* trained(await sayDataErrors(() => prepared(spec, request)), request);
@@ -82,7 +82,6 @@ async function prepared(spec: Spec, options: TrainRunOptions): Promise<Ready> {
   const { host, out, warn, progress } = options;
   const before = options.resume ? readRun(out) : undefined;
   const begunWith = before?.settings.seed as number | undefined;
-  if (!options.resume && isTaken(out)) throw new EspalierError([diagnostic('ESP1107', { path: out })]);
   const path = typeof spec === 'string' ? spec : spec.path;
   const text = typeof spec === 'string' ? host.readText(spec) : spec.text;
   const analysis = await analyseModel(spec, options);
@@ -129,7 +128,7 @@ async function prepared(spec: Spec, options: TrainRunOptions): Promise<Ready> {
       const folder = await RunFolder.begin(out, facts, text ?? '', train.keep);
       return { elaborated, train, trainer, folder, facts, from: START, loaders };
     }
-    const { folder, checkpoint } = await RunFolder.resume(out, facts, pins, train.keep);
+    const { folder, checkpoint } = await RunFolder.resume(out, facts, text ?? '', pins, train.keep);
     if (checkpoint) {
       await trainer.restore(checkpoint.state);
       const other = (['program', 'device', 'variants'] as const).filter((k) => checkpoint.pins[k] !== pins[k]);
@@ -189,15 +188,6 @@ async function* tested(
   const event: TrainEvent = { kind: 'test', score };
   await folder.record(event);
   yield event;
-}
-
-function isTaken(out: string): boolean {
-  try {
-    readRun(out);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 // ---- Data ------------------------------------------------------------------------------------------------------------

@@ -389,6 +389,7 @@ const GROUPS: Readonly<Record<string, readonly Row[]>> = {
     ['ESP0205', /loss|tensor/, train(`${BOTH}\n  loss = «"none"»`)],
     ['ESP0252', /folder/, train(`${BOTH}\n  data = «folder»("x")`)],
     ['ESP0251', /path of images/, train(`${BOTH}\n  data = images(«3»)`)],
+    ['ESP0251', /format of images.*folders/, train(`${BOTH}\n  data = images("x", format: «"tar"»)`)],
     ['ESP0252', /flop/, train(`${BOTH}\n  augment = [«flop»(50%)]`)],
     ['ESP0251', /probability of flip/, train(`${BOTH}\n  augment = flip(«150%»)`)],
     ['ESP0203', /often/, train(`${BOTH}\n  augment = flip(«often: 1»)`)],

@@ -9,13 +9,15 @@ import type { Scope, Val } from '../evaluate/values.js';
 import { wrong } from '../models/settings.js';
 import { optionHelp } from '../names/signature.js';
 
-export type Check = 'positive' | 'count' | 'share' | 'part' | 'number' | 'whole' | 'bool' | 'string' | 'pair';
+type Kind = 'positive' | 'count' | 'share' | 'part' | 'number' | 'whole' | 'bool' | 'string' | 'pair';
+/** What a value has to be: of a kind, or one of some strings. */
+export type Check = Kind | readonly string[];
 
 /** Options of a form, in the order in which they may be given without a name. */
 export type Options = Readonly<Record<string, Check>>;
 export type Forms = Readonly<Record<string, Options>>;
 
-const EXPECTED: Readonly<Record<Check, string>> = {
+const EXPECTED: Readonly<Record<Kind, string>> = {
   positive: 'a number larger than 0',
   count: 'a whole number of at least 1',
   share: 'from 0 to below 1',
@@ -27,7 +29,11 @@ const EXPECTED: Readonly<Record<Check, string>> = {
   pair: 'a list of two numbers',
 };
 
+const expected = (check: Check): string =>
+  typeof check === 'string' ? EXPECTED[check] : `one of ${check.map((word) => JSON.stringify(word)).join(', ')}`;
+
 function holds(v: Val, check: Check): boolean {
+  if (typeof check !== 'string') return v.kind === 'str' && check.includes(v.value);
   const n = v.kind === 'num' ? v.value : Number.NaN;
   switch (check) {
     case 'positive':
@@ -56,7 +62,7 @@ type Plain = FormSetting['options'][string];
 /** The value of a setting, as plain data. Reports and stops if it is of another kind. */
 export function checked(engine: Engine, setting: string, e: Expr, check: Check, scope: Scope): Plain {
   const v = engine.evaluate(e, scope);
-  if (!holds(v, check)) wrong(engine, setting, EXPECTED[check], describe(v), e.span);
+  if (!holds(v, check)) wrong(engine, setting, expected(check), describe(v), e.span);
   if (v.kind === 'num' || v.kind === 'str' || v.kind === 'bool') return v.value;
   return v.kind === 'list' ? v.items.map((i) => (i.kind === 'num' ? i.value : 0)) : '';
 }

@@ -39,7 +39,14 @@ const WORDS = {
 } as const;
 
 const DATA: Forms = {
-  images: { path: 'string', format: 'string', limit: 'count', image: 'string', label: 'string', separator: 'string' },
+  images: {
+    path: 'string',
+    format: ['folders', 'csv', 'lists', 'idx', 'safetensors'],
+    limit: 'count',
+    image: 'string',
+    label: 'string',
+    separator: 'string',
+  },
 };
 
 const AUGMENT: Forms = {
