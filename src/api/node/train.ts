@@ -3,8 +3,7 @@ import { sha256 } from '../../../runtime/program/digest.js';
 import { datasetHash } from '../../data/arrays.js';
 import { type DataSpec, openDatasets } from '../../data/node/open.js';
 import { openLoader } from '../../data/node/threads.js';
-import { limited, withValidation } from '../../data/splits.js';
-import type { Augment, Dataset, Datasets, Loader, LoaderOptions, SkippedItem } from '../../data/types.js';
+import type { Datasets, SkippedItem } from '../../data/types.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
 import type { Elaborated, TrainSettings } from '../../dsl/elaborated.js';
@@ -13,6 +12,7 @@ import { analyseModel, type Spec, type SpecOptions } from '../analyse.js';
 import { sayDataErrors } from '../data-error.js';
 import type { Host, Progress } from '../host.js';
 import { loadParameters } from '../parameters.js';
+import { type Loaders, loadersOf, splitsOf } from '../train/data.js';
 import { type EndEvent, START, type TrainEvent } from '../train/events.js';
 import { evaluate, trainLoop } from '../train/loop.js';
 import { openTrainer, type Trainer } from '../train/trainer.js';
@@ -70,14 +70,6 @@ interface Ready {
   readonly loaders: Loaders;
 }
 
-interface Loaders {
-  readonly input: string;
-  readonly sets: Datasets & { readonly val?: Dataset };
-  readonly train: Loader;
-  readonly validation?: Loader;
-  readonly test?: Loader;
-}
-
 async function prepared(spec: Spec, options: TrainRunOptions): Promise<Ready> {
   const { host, out, warn, progress } = options;
   const before = options.resume ? readRun(out) : undefined;
@@ -92,8 +84,8 @@ async function prepared(spec: Spec, options: TrainRunOptions): Promise<Ready> {
   for (const d of analysis.warnings) warn?.(d);
   const loaded = await loadParameters(analysis, progress, seed);
   progress?.('reading the data');
-  const sets = await datasetsOf(elaborated, train, path, options);
-  const loaders = loadersOf(elaborated, train, sets, options);
+  const sets = splitsOf(train, await namedData(elaborated, train, path, options));
+  const loaders = loadersOf(elaborated, train, sets, { open: openLoader, skipped: options.skipped });
   const hashes = {
     spec: await hashOf(text ?? ''),
     weights: await hashOfWeights(elaborated, loaded.get),
@@ -161,7 +153,7 @@ async function* trained(ready: Ready, options: TrainRunOptions): AsyncGenerator<
     return end;
   } finally {
     trainer.dispose();
-    await Promise.all([loaders.train, loaders.validation, loaders.test].map((l) => l?.close()));
+    await loaders.close();
   }
 }
 
@@ -192,32 +184,16 @@ async function* tested(
 
 // ---- Data ------------------------------------------------------------------------------------------------------------
 
-type Sets = Datasets & { readonly split: boolean };
-
-async function datasetsOf(
-  elaborated: Elaborated,
-  train: TrainSettings,
+/** Those that were given, or that the spec names. */
+async function namedData(
+  { name, labels }: Elaborated,
+  { data }: TrainSettings,
   path: string,
-  options: TrainRunOptions,
-): Promise<Sets> {
-  const { data } = train;
-  const given =
-    options.datasets ??
-    (data &&
-      (await openDatasets(dataSpecOf(data.options, path, elaborated.labels, options.host), {
-        ...(options.warn ? { warn: options.warn } : {}),
-      })));
-  if (!given) throw new EspalierError([diagnostic('ESP1110', { model: elaborated.name })]);
-  const { limit } = data?.options ?? {};
-  const cut = typeof limit === 'number' ? { ...given, train: limited(given.train, limit, train.seed) } : given;
-  const classes = train.loss.results[1]!.value.type.shape.at(-1)!;
-  const found = cut.train.targets.kind === 'numbers' ? cut.train.targets.width : cut.train.classes.length;
-  if (found !== classes)
-    throw new EspalierError([diagnostic('ESP1111', { found, classes, names: cut.train.classes.slice(0, 5) })]);
-  if (cut.train.targets.kind !== 'numbers' && classes < 2)
-    throw new EspalierError([diagnostic('ESP1111', { found, classes, names: cut.train.classes.slice(0, 5) })]);
-  if (train.validation === 0 && !cut.val) return { ...cut, split: false };
-  return { ...withValidation(cut, train.validation, train.seed), split: !cut.val };
+  { datasets, host, warn }: TrainRunOptions,
+): Promise<Datasets> {
+  if (datasets) return datasets;
+  if (!data) throw new EspalierError([diagnostic('ESP1110', { model: name })]);
+  return openDatasets(dataSpecOf(data.options, path, labels, host), warn ? { warn } : {});
 }
 
 /** Where data are, of what the setting `data` says in the spec at a path. */
@@ -235,42 +211,6 @@ export function dataSpecOf(
     ...(labels ? { classes: labels } : {}),
     columns,
   };
-}
-
-function loadersOf(elaborated: Elaborated, train: TrainSettings, sets: Sets, options: TrainRunOptions): Loaders {
-  const [first] = elaborated.inputs;
-  const [, channels = 1, height = 1, width = 1] = first!.type.shape;
-  const common: Omit<LoaderOptions, 'size' | 'order'> = {
-    seed: train.seed,
-    preprocess: elaborated.preprocess ?? [],
-    input: { channels, height, width },
-    ...(options.skipped ? { skipped: options.skipped } : {}),
-  };
-  const listed = (data: Dataset): Loader =>
-    openLoader(data, { ...common, size: Math.min(train.batch, data.size), order: 'listed' });
-  return {
-    input: first!.name,
-    sets,
-    train: openLoader(sets.train, { ...common, size: train.batch, augment: augmentOf(train) }),
-    ...(sets.val ? { validation: listed(sets.val) } : {}),
-    ...(sets.test ? { test: listed(sets.test) } : {}),
-  };
-}
-
-/** What the settings say, as the data take it. */
-function augmentOf({ augment }: TrainSettings): Augment {
-  const out: Record<string, unknown> = {};
-  for (const { form, options } of augment) {
-    if (form === 'crop') out.crop = options;
-    else if (form === 'flip') out.flip = options.probability ?? 0.5;
-    else if (form === 'flip_vertical') out.flipVertical = options.probability ?? 0.5;
-    else if (form === 'rand_augment') out.randAugment = options;
-    else {
-      out[form] = options.alpha ?? (form === 'mixup' ? 0.8 : 1);
-      if (options.share !== undefined) out.mixShare = options.share;
-    }
-  }
-  return out as Augment;
 }
 
 // ---- What a run is ---------------------------------------------------------------------------------------------------

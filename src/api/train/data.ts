@@ -1,0 +1,95 @@
+/** Data as a `train` block takes them: cut to its limit, with a validation split, and loaders that make batches of them as the model reads them. */
+import { limited, withValidation } from '../../data/splits.js';
+import type { Augment, Dataset, Datasets, Loader, LoaderOptions, SkippedItem } from '../../data/types.js';
+import { diagnostic } from '../../diagnostics/catalogue.js';
+import { EspalierError } from '../../diagnostics/types.js';
+import type { Elaborated, TrainSettings } from '../../dsl/elaborated.js';
+
+/** Data to train on. */
+export interface Splits extends Datasets {
+  /** Whether the validation split was taken out of the training data. */
+  readonly split: boolean;
+}
+
+export interface Loaders {
+  /** Name of the model's input that pictures go to. */
+  readonly input: string;
+  readonly sets: Splits;
+  readonly train: Loader;
+  readonly validation?: Loader;
+  readonly test?: Loader;
+  /** Ends threads. */
+  close(): Promise<void>;
+}
+
+export interface LoaderKind {
+  /** Makes loaders: in this thread, or with others. */
+  readonly open: (data: Dataset, options: LoaderOptions) => Loader;
+  /** Hears of pictures that cannot be read. */
+  readonly skipped?: ((item: SkippedItem) => void) | undefined;
+}
+
+/**
+ * The data under a spec's settings.
+ * @throws EspalierError ESP1111 for classes that are not as many as the model has, ESP1011 where no item can be spared for validation
+ */
+export function splitsOf(train: TrainSettings, given: Datasets): Splits {
+  const { limit } = train.data?.options ?? {};
+  const cut = typeof limit === 'number' ? { ...given, train: limited(given.train, limit, train.seed) } : given;
+  const classes = train.loss.results[1]!.value.type.shape.at(-1)!;
+  const found = cut.train.targets.kind === 'numbers' ? cut.train.targets.width : cut.train.classes.length;
+  if (found !== classes)
+    throw new EspalierError([diagnostic('ESP1111', { found, classes, names: cut.train.classes.slice(0, 5) })]);
+  if (cut.train.targets.kind !== 'numbers' && classes < 2)
+    throw new EspalierError([diagnostic('ESP1111', { found, classes, names: cut.train.classes.slice(0, 5) })]);
+  if (train.validation === 0 && !cut.val) return { ...cut, split: false };
+  return { ...withValidation(cut, train.validation, train.seed), split: !cut.val };
+}
+
+/** @throws EspalierError ESP1005 for a batch that is larger than the data, and what `open` throws */
+export function loadersOf(
+  elaborated: Elaborated,
+  train: TrainSettings,
+  sets: Splits,
+  { open, skipped }: LoaderKind,
+): Loaders {
+  const [first] = elaborated.inputs;
+  const [, channels = 1, height = 1, width = 1] = first!.type.shape;
+  const common: Omit<LoaderOptions, 'size' | 'order'> = {
+    seed: train.seed,
+    preprocess: elaborated.preprocess ?? [],
+    input: { channels, height, width },
+    ...(skipped ? { skipped } : {}),
+  };
+  const listed = (data: Dataset): Loader =>
+    open(data, { ...common, size: Math.min(train.batch, data.size), order: 'listed' });
+  const loaders = {
+    train: open(sets.train, { ...common, size: train.batch, augment: augmentOf(train) }),
+    ...(sets.val ? { validation: listed(sets.val) } : {}),
+    ...(sets.test ? { test: listed(sets.test) } : {}),
+  };
+  return {
+    input: first!.name,
+    sets,
+    ...loaders,
+    close: async () => {
+      await Promise.all(Object.values(loaders).map((loader) => loader.close()));
+    },
+  };
+}
+
+/** What the settings say, as the data take it. */
+function augmentOf({ augment }: TrainSettings): Augment {
+  const out: Record<string, unknown> = {};
+  for (const { form, options } of augment) {
+    if (form === 'crop') out.crop = options;
+    else if (form === 'flip') out.flip = options.probability ?? 0.5;
+    else if (form === 'flip_vertical') out.flipVertical = options.probability ?? 0.5;
+    else if (form === 'rand_augment') out.randAugment = options;
+    else {
+      out[form] = options.alpha ?? (form === 'mixup' ? 0.8 : 1);
+      if (options.share !== undefined) out.mixShare = options.share;
+    }
+  }
+  return out as Augment;
+}
