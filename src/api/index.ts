@@ -48,8 +48,8 @@ export {
   type Skipped,
 } from './node/programs.js';
 export { reportOf, writeReport } from './node/report.js';
-export type { Prediction, RunFacts } from './node/run-folder.js';
-export { analyse, compile, exportAdapters, inspect, merge, type OnNode } from './node/spec.js';
+export type { RunFacts } from './node/run-folder.js';
+export { analyse, compile, exportAdapters, inspect, merge, type OnNode, openTrainer } from './node/spec.js';
 export {
   type Spread,
   type SweepEvent,
@@ -64,4 +64,7 @@ export { type TrainRunOptions, train } from './node/train.js';
 export { writeAdapters, writeCompiled, writeMerged } from './node/write.js';
 export type { Chart, Curve, RunReport, RunState } from './report/figures.js';
 export type { EndEvent, EpochEvent, Score, StepEvent, TestEvent, TrainEvent } from './train/events.js';
-export { openTrainer, type StepResult, type TrainBatch, type Trainer, type TrainerRequest } from './train/trainer.js';
+export { MemoryRun, type MemoryTrainOptions, trainInMemory } from './train/memory.js';
+export type { SpecTrainer, TrainerOptions } from './train/open.js';
+export type { Prediction } from './train/run.js';
+export type { StepResult, TrainBatch, Trainer } from './train/trainer.js';

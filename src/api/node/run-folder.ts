@@ -24,7 +24,7 @@ import { encodeSafetensors } from '../../formats/tensors/safetensors.js';
 import { openSafetensors } from '../../formats/tensors/store.js';
 import type { Tensor } from '../../ir/types.js';
 import type { RunPlace, TrainEvent } from '../train/events.js';
-import type { RunStore } from '../train/loop.js';
+import type { Prediction, RunKeeper } from '../train/run.js';
 
 /** What a run is: all that another process needs to go on with it, or to say why it cannot. */
 export interface RunFacts {
@@ -58,12 +58,6 @@ export interface RunFacts {
 export interface Predictions {
   readonly split: string;
   readonly predictions: readonly Prediction[];
-}
-
-export interface Prediction {
-  readonly item: string;
-  readonly actual: string;
-  readonly predicted: string;
 }
 
 const FORMAT = 'espalier.run';
@@ -167,7 +161,7 @@ function isBefore(event: TrainEvent, { step, epoch }: RunPlace): boolean {
   return event.kind === 'epoch' && event.epoch < epoch;
 }
 
-export class RunFolder implements RunStore {
+export class RunFolder implements RunKeeper {
   private constructor(
     readonly path: string,
     private readonly keep: number,

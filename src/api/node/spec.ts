@@ -6,6 +6,7 @@ import { type Compiled, type CompileOptions, compile as compileOn } from '../com
 import type { Host } from '../host.js';
 import { type Inspected, type InspectOptions, inspect as inspectOn } from '../inspect/inspect.js';
 import { type Merged, type MergeOptions, merge as mergeOn } from '../merge.js';
+import { openTrainer as openTrainerOn, type SpecTrainer, type TrainerOptions } from '../train/open.js';
 import { nodeHost } from './host.js';
 import { isRunFolder, readRun, specTextOf, trainedOf } from './run-folder.js';
 
@@ -71,4 +72,13 @@ export async function merge(spec: Spec, options: OnNode<MergeOptions> = {}): Pro
  */
 export async function exportAdapters(spec: Spec, options: OnNode<ExportOptions> = {}): Promise<ExportedAdapters> {
   return exportOn(...(await ofRun(spec, withHost(options))));
+}
+
+/**
+ * Derives the step of a spec's training and puts it on this machine's GPU, for a loop of your own.
+ * @param spec a path, `{ text, path }`, or the folder of a run, whose weights it then begins with
+ * @throws EspalierError with everything that is wrong with the spec and its files; RuntimeError where there is no GPU
+ */
+export async function openTrainer(spec: Spec, options: OnNode<TrainerOptions> = {}): Promise<SpecTrainer> {
+  return openTrainerOn(...(await ofRun(spec, withHost(options))));
 }

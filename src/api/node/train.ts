@@ -8,13 +8,13 @@ import { diagnostic } from '../../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
 import type { Elaborated, TrainSettings } from '../../dsl/elaborated.js';
 import type { Tensor } from '../../ir/types.js';
-import { analyseModel, type Spec, type SpecOptions } from '../analyse.js';
+import type { Spec, SpecOptions } from '../analyse.js';
 import { sayDataErrors } from '../data-error.js';
 import type { Host, Progress } from '../host.js';
-import { loadParameters } from '../parameters.js';
-import { type Loaders, loadersOf, splitsOf } from '../train/data.js';
+import { loadersOf, splitsOf } from '../train/data.js';
 import { type EndEvent, START, type TrainEvent } from '../train/events.js';
-import { evaluate, trainLoop } from '../train/loop.js';
+import { readTraining } from '../train/open.js';
+import { type Run, runTraining } from '../train/run.js';
 import { openTrainer, type Trainer } from '../train/trainer.js';
 import { version } from '../version.js';
 import { nodeHost } from './host.js';
@@ -53,21 +53,16 @@ export async function* train(
   RunFolder.lock(out, options.resume ?? false);
   try {
     const request: TrainRunOptions = { host: nodeHost(), ...options };
-    return yield* trained(await sayDataErrors(() => prepared(spec, request)), request);
+    const { facts, ...run } = await sayDataErrors(() => prepared(spec, request));
+    return yield* runTraining(run, { signal: options.signal, began: () => request.began?.(facts) });
   } finally {
     RunFolder.unlock(out);
   }
 }
 
 /** A run that is ready to begin, or to go on. */
-interface Ready {
-  readonly elaborated: Elaborated;
-  readonly train: TrainSettings;
-  readonly trainer: Trainer;
-  readonly folder: RunFolder;
+interface Ready extends Run {
   readonly facts: RunFacts;
-  readonly from: typeof START;
-  readonly loaders: Loaders;
 }
 
 async function prepared(spec: Spec, options: TrainRunOptions): Promise<Ready> {
@@ -76,25 +71,20 @@ async function prepared(spec: Spec, options: TrainRunOptions): Promise<Ready> {
   const begunWith = before?.settings.seed as number | undefined;
   const path = typeof spec === 'string' ? spec : spec.path;
   const text = typeof spec === 'string' ? host.readText(spec) : spec.text;
-  const analysis = await analyseModel(spec, options);
-  const { elaborated } = analysis;
-  if (!elaborated.train) throw new EspalierError([diagnostic('ESP1108', { model: elaborated.name })]);
-  const seed = options.seed ?? begunWith ?? elaborated.train.seed;
-  const train = { ...elaborated.train, seed };
-  for (const d of analysis.warnings) warn?.(d);
-  const loaded = await loadParameters(analysis, progress, seed);
+  const seed = options.seed ?? begunWith;
+  const { elaborated, train, params } = await readTraining(spec, { ...options, seed });
   progress?.('reading the data');
   const sets = splitsOf(train, await namedData(elaborated, train, path, options));
   const loaders = loadersOf(elaborated, train, sets, { open: openLoader, skipped: options.skipped });
   const hashes = {
     spec: await hashOf(text ?? ''),
-    weights: await hashOfWeights(elaborated, loaded.get),
+    weights: await hashOfWeights(elaborated, params),
     data: await hashOf(
       (await Promise.all([sets.train, sets.val, sets.test].map((s) => (s ? datasetHash(s) : '')))).join(),
     ),
   };
-  if (before) requireSame(before, hashes, seed, options);
-  const trainer = await openTrainer({ elaborated, train, params: loaded.get, host, progress });
+  if (before) requireSame(before, hashes, train.seed, options);
+  const trainer = await openTrainer({ elaborated, train, params, host, progress });
   try {
     const pins = await pinsOf(trainer);
     const facts: RunFacts = before ?? {
@@ -118,7 +108,7 @@ async function prepared(spec: Spec, options: TrainRunOptions): Promise<Ready> {
     };
     if (!before) {
       const folder = await RunFolder.begin(out, facts, text ?? '', train.keep);
-      return { elaborated, train, trainer, folder, facts, from: START, loaders };
+      return { train, trainer, store: folder, facts, from: START, loaders };
     }
     const { folder, checkpoint } = await RunFolder.resume(out, facts, text ?? '', pins, train.keep);
     if (checkpoint) {
@@ -126,60 +116,11 @@ async function prepared(spec: Spec, options: TrainRunOptions): Promise<Ready> {
       const other = (['program', 'device', 'variants'] as const).filter((k) => checkpoint.pins[k] !== pins[k]);
       if (other.length > 0) warn?.(diagnostic('ESP1109', { other }));
     }
-    return { elaborated, train, trainer, folder, facts, from: checkpoint?.place ?? START, loaders };
+    return { train, trainer, store: folder, facts, from: checkpoint?.place ?? START, loaders };
   } catch (error) {
     trainer.dispose();
     throw error;
   }
-}
-
-async function* trained(ready: Ready, options: TrainRunOptions): AsyncGenerator<TrainEvent, EndEvent, undefined> {
-  const { train, trainer, folder, facts, from, loaders } = ready;
-  const counting = { train, input: loaders.input, classified: loaders.sets.train.targets.kind === 'class' };
-  try {
-    options.began?.(facts);
-    const end = yield* trainLoop({
-      trainer,
-      ...counting,
-      data: loaders.train,
-      ...(loaders.validation ? { validation: loaders.validation } : {}),
-      store: folder,
-      from,
-      signal: options.signal,
-      clock: () => performance.now() / 1000,
-    });
-    if (end.why !== 'stopped') yield* tested(ready, counting);
-    yield end;
-    return end;
-  } finally {
-    trainer.dispose();
-    await loaders.close();
-  }
-}
-
-/** What the selected weights give on the test split; without one, on the validation split. */
-async function* tested(
-  { trainer, folder, loaders }: Ready,
-  counting: Parameters<typeof evaluate>[1],
-): AsyncGenerator<TrainEvent> {
-  const { sets } = loaders;
-  const [split, data, loader] = loaders.test
-    ? (['test', sets.test!, loaders.test] as const)
-    : (['validation', sets.val, loaders.validation] as const);
-  if (!data || !loader) return;
-  const best = await folder.trained();
-  await trainer.session.replace(Object.fromEntries([...best].map(([name, t]) => [name, Float32Array.from(t.data)])));
-  const { score, predictions } = await evaluate(trainer, counting, loader);
-  const named = predictions.map(({ item, actual, predicted }) => ({
-    item: data.ids[item]!,
-    actual: data.classes[actual]!,
-    predicted: data.classes[predicted]!,
-  }));
-  await folder.predictions(split, named);
-  if (split !== 'test') return;
-  const event: TrainEvent = { kind: 'test', score };
-  await folder.record(event);
-  yield event;
 }
 
 // ---- Data ------------------------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 /** What a run's report says, as data: figures of its events and predictions. Nothing here reads files or writes pages. */
 import { type Evaluation, figures } from '../golden/metrics.js';
-import type { Prediction, Predictions, RunFacts } from '../node/run-folder.js';
+import type { Predictions, RunFacts } from '../node/run-folder.js';
 import type { EndEvent, EpochEvent, Score, StepEvent, TrainEvent } from '../train/events.js';
+import type { Prediction } from '../train/run.js';
 
 /** Curves over the steps so far: each has a value, or none, at every `x`. */
 export interface Chart {

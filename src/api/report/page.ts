@@ -2,9 +2,9 @@
  * A run's report as one page that needs nothing else: uPlot, whose text it carries, draws its curves from data that stand in it. Its own policy lets it
  * load nothing, and every text of the run is escaped, since names of files and classes are whatever they are.
  */
-import type { Prediction } from '../node/run-folder.js';
 import type { Score } from '../train/events.js';
 import type { TrainPlan } from '../train/program.js';
+import type { Prediction } from '../train/run.js';
 import type { RunReport, RunState } from './figures.js';
 import { Html, html, jsonIn } from './html.js';
 import { PRELUDE, SCRIPT, STYLE } from './look.js';

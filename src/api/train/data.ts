@@ -53,29 +53,37 @@ export function loadersOf(
   sets: Splits,
   { open, skipped }: LoaderKind,
 ): Loaders {
-  const [first] = elaborated.inputs;
-  const [, channels = 1, height = 1, width = 1] = first!.type.shape;
-  const common: Omit<LoaderOptions, 'size' | 'order'> = {
-    seed: train.seed,
-    preprocess: elaborated.preprocess ?? [],
-    input: { channels, height, width },
-    ...(skipped ? { skipped } : {}),
-  };
+  const options = { ...loaderOptions(elaborated, train), ...(skipped ? { skipped } : {}) };
+  const { augment: _, ...plain } = options;
   const listed = (data: Dataset): Loader =>
-    open(data, { ...common, size: Math.min(train.batch, data.size), order: 'listed' });
+    open(data, { ...plain, size: Math.min(train.batch, data.size), order: 'listed' });
   const loaders = {
-    train: open(sets.train, { ...common, size: train.batch, augment: augmentOf(train) }),
+    train: open(sets.train, options),
     ...(sets.val ? { validation: listed(sets.val) } : {}),
     ...(sets.test ? { test: listed(sets.test) } : {}),
   };
   return {
-    input: first!.name,
+    input: inputOf(elaborated).name,
     sets,
     ...loaders,
     close: async () => {
       await Promise.all(Object.values(loaders).map((loader) => loader.close()));
     },
   };
+}
+
+/** The input that pictures go to, and their size. */
+export function inputOf({ inputs }: Elaborated): { readonly name: string } & LoaderOptions['input'] {
+  const { name, type } = inputs[0]!;
+  const [, channels = 1, height = 1, width = 1] = type.shape;
+  return { name, channels, height, width };
+}
+
+/** How the training data of a spec are read. */
+export function loaderOptions(elaborated: Elaborated, train: TrainSettings): LoaderOptions {
+  const { name: _, ...input } = inputOf(elaborated);
+  const { batch, seed } = train;
+  return { size: batch, seed, preprocess: elaborated.preprocess ?? [], input, augment: augmentOf(train) };
 }
 
 /** What the settings say, as the data take it. */

@@ -1,0 +1,85 @@
+/** From a spec with a `train` block to a trainer: what whoever writes a loop of his own begins with, and what a run begins with as well. */
+import type { Batch, LoaderOptions } from '../../data/types.js';
+import { diagnostic } from '../../diagnostics/catalogue.js';
+import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
+import type { Elaborated, TrainSettings } from '../../dsl/elaborated.js';
+import type { Tensor } from '../../ir/types.js';
+import { analyseModel, type Spec, type SpecOptions } from '../analyse.js';
+import { sayDataErrors } from '../data-error.js';
+import type { Progress } from '../host.js';
+import { loadParameters } from '../parameters.js';
+import { inputOf, loaderOptions } from './data.js';
+import { targetOf } from './loop.js';
+import { openTrainer as openElaborated, type TrainBatch, type Trainer } from './trainer.js';
+
+export interface TrainerOptions extends SpecOptions {
+  /** In place of the `train` block's `seed`: of how what is trained starts, and of the order of the data. */
+  readonly seed?: number | undefined;
+  readonly progress?: Progress | undefined;
+  /** Hears what is odd about the spec, and does not keep it from being trained. */
+  readonly warn?: ((diagnostic: Diagnostic) => void) | undefined;
+}
+
+/** A trainer with what its spec says of the rest of a run. */
+export interface SpecTrainer extends Trainer {
+  /** What the `train` block says: epochs, rates by step, groups. */
+  readonly settings: TrainSettings;
+  /** What a loader of data for it needs: `makeLoader(dataset, trainer.loader)`. */
+  readonly loader: LoaderOptions;
+  /** A loader's batch as `step` and `evaluate` take it. */
+  tensors(batch: Batch): TrainBatch;
+}
+
+/** What a spec says of training, and every value that it begins with. */
+export interface ReadTraining {
+  readonly elaborated: Elaborated;
+  readonly train: TrainSettings;
+  readonly params: (name: string) => Tensor;
+}
+
+/** @throws EspalierError with everything that is wrong with the spec and its files; ESP1108 if it has no `train` block */
+export async function readTraining(spec: Spec, options: TrainerOptions): Promise<ReadTraining> {
+  const { warn, progress } = options;
+  const analysis = await analyseModel(spec, options);
+  const { elaborated } = analysis;
+  if (!elaborated.train) throw new EspalierError([diagnostic('ESP1108', { model: elaborated.name })]);
+  const train = { ...elaborated.train, seed: options.seed ?? elaborated.train.seed };
+  for (const d of analysis.warnings) warn?.(d);
+  return { elaborated, train, params: (await loadParameters(analysis, progress, train.seed)).get };
+}
+
+/**
+ * Derives the step of a spec and puts it on the GPU, for a loop of your own:
+ *
+ *   const trainer = await openTrainer(spec, { host });
+ *   const { loss } = await trainer.step({ pixels, target }, { epoch: 0, step: 0, steps: 100 });
+ *   const adapter = encodeAdapter(await trainer.trained());
+ *   trainer.dispose();
+ *
+ * `pixels` (whatever the model's input is called) is f32 [n, channels, height, width], normalized; `target` is f32 [n, classes], the share of each class,
+ * or the numbers to be learnt.
+ * @throws EspalierError with everything that is wrong with the spec and its files, ESP1101, ESP1102, ESP1108; RuntimeError where there is no GPU
+ */
+export async function openTrainer(spec: Spec, options: TrainerOptions): Promise<SpecTrainer> {
+  const { host, progress } = options;
+  return sayDataErrors(async () => {
+    const { elaborated, train, params } = await readTraining(spec, options);
+    const trainer = await openElaborated({ elaborated, train, params, host, progress });
+    const { name } = inputOf(elaborated);
+    return {
+      plan: trainer.plan,
+      device: trainer.device,
+      session: trainer.session,
+      settings: train,
+      loader: loaderOptions(elaborated, train),
+      tensors: (batch) => ({ [name]: batch.images, target: targetOf(batch, train) }),
+      step: (batch, place) => trainer.step(batch, place),
+      evaluate: (batch) => trainer.evaluate(batch),
+      state: () => trainer.state(),
+      restore: (state) => trainer.restore(state),
+      trained: () => trainer.trained(),
+      averaged: (body) => trainer.averaged(body),
+      dispose: () => trainer.dispose(),
+    };
+  });
+}
