@@ -141,8 +141,14 @@ export interface TrainSettings {
   readonly patience?: number;
   /** How many of the last checkpoints are kept. */
   readonly keep: number;
+  /** Steps from one checkpoint to the next, besides that at the end of each epoch. */
+  readonly saveSteps?: number;
   /** The share of the training data that is taken for validation where the data have no such part. */
   readonly validation: number;
+  /** What decides which items those are, and which ones a limit takes: apart from `seed`, so that runs under several seeds see the same data. */
+  readonly splitSeed: number;
+  /** Whether an epoch takes each item once, or of each class as many as of any other. */
+  readonly order: 'shuffled' | 'balanced';
   readonly data?: FormSetting;
   readonly augment: readonly FormSetting[];
   readonly span: Span;

@@ -1,10 +1,11 @@
 /** Reports of runs: what the page says is what the files say, of runs that ended, run or were killed; it loads nothing and escapes what it shows. */
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { hostname, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { reportOf, type TrainEvent, writeReport } from '../../src/api/index.js';
+import { lockName } from '../../src/api/node/lock.js';
 import { MOST_POINTS } from '../../src/api/report/figures.js';
 import { launchChromium } from '../browser.js';
 import { cli, expectRefused } from '../cli/support.js';
@@ -141,9 +142,10 @@ describe('figures', () => {
       steps: 4,
       selected: { epoch: 0, by: 'validation accuracy' },
     });
-    writeFileSync(join(path, 'lock'), `${process.pid} ${hostname()}`);
+    writeFileSync(join(path, lockName()), '');
     expect(reportOf(path).state).toBe('under way');
-    writeFileSync(join(path, 'lock'), `999999999 ${hostname()}`);
+    rmSync(join(path, lockName()));
+    writeFileSync(join(path, lockName(999999999)), '');
     expect(reportOf(path).state).toBe('broken off');
     // Without its last lines it has not ended, and the best epoch so far is not the last.
     expect(reportOf(runFolder('unended', whole.slice(0, -2)))).toMatchObject({

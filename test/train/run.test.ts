@@ -4,6 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compile, EspalierError, load, nodeHost, type TrainEvent, train } from '../../src/api/index.js';
+import { lockName } from '../../src/api/node/lock.js';
+import { selectItems } from '../../src/data/splits.js';
+import type { Datasets } from '../../src/data/types.js';
 import { openFile } from '../../src/formats/node/files.js';
 import { openSafetensors } from '../../src/formats/tensors/store.js';
 import { data, run, SPEC, spec } from './small.js';
@@ -69,7 +72,7 @@ describe('a run', { timeout: 300_000 }, () => {
     expect(end).toMatchObject({ epoch: best.epoch });
     const facts = JSON.parse(readFileSync(join(whole, 'run.json'), 'utf8'));
     expect(facts.data).toEqual({ classes: ['top', 'bottom'], train: 44, validation: 4, test: 20, split: true });
-    expect(existsSync(join(whole, 'lock'))).toBe(false);
+    expect(readdirSync(whole).filter((name) => name.startsWith('lock'))).toEqual([]);
     const predictions = JSON.parse(readFileSync(join(whole, 'predictions.json'), 'utf8'));
     expect(predictions.split).toBe('test');
     const right = predictions.predictions.filter(
@@ -100,7 +103,7 @@ describe('a run', { timeout: 300_000 }, () => {
     expect(metrics(out)).toEqual(metrics(whole));
   });
 
-  it('takes another seed than the spec: other start values, order and validation split, the same ones each time', async () => {
+  it('takes another seed than the spec: other start values and order, the same ones each time', async () => {
     const out = join(folder, 'seed');
     const first = await run(out, { seed: 4 });
     const again = await run(join(folder, 'seed-again'), { seed: 4, stopAfter: 7 });
@@ -108,7 +111,10 @@ describe('a run', { timeout: 300_000 }, () => {
     // It goes on under its own, which nobody has to repeat.
     await run(join(folder, 'seed-again'), { resume: true });
     expect(metrics(join(folder, 'seed-again'))).toEqual(metrics(out));
-    expect(JSON.parse(readFileSync(join(out, 'run.json'), 'utf8')).settings.seed).toBe(4);
+    const facts = (path: string) => JSON.parse(readFileSync(join(path, 'run.json'), 'utf8'));
+    expect(facts(out).settings.seed).toBe(4);
+    // The same items to train on, to validate on and to test on, or the seeds could not be compared.
+    expect(facts(out).hashes.data).toBe(facts(whole).hashes.data);
     expect(metrics(out)[0]).not.toEqual(metrics(whole)[0]);
     expect(await codeOf(run(out, { resume: true, seed: 5 }))).toBe('ESP1106');
     const a = await tensorsOf(join(out, 'adapter.safetensors'));
@@ -121,6 +127,31 @@ describe('a run', { timeout: 300_000 }, () => {
       ),
     );
     expect(largest).toBeGreaterThan(2 * 18 * 1e-2);
+  });
+
+  it('takes of each class as many, and of the test split as many as it is told to', async () => {
+    const even = await data(60);
+    const most = Array.from({ length: 60 }, (_, i) => i).filter((i) => i % 2 === 0 || i % 10 === 1);
+    const read = [0, 0];
+    const uneven = selectItems(even, most);
+    const counted: Datasets['train'] = {
+      ...uneven,
+      pictures: {
+        ...uneven.pictures,
+        read: (place) => {
+          read[place % 2]!++;
+          return uneven.pictures.read(place);
+        },
+      },
+    };
+    const out = join(folder, 'balanced');
+    const datasets = { train: counted, val: await data(8, 4), test: await data(20, 9) };
+    await run(out, { more: 'order = balanced\n  data = images("nowhere", test_limit: 6)', datasets, stopAfter: 12 });
+    expect(read[1]! / read[0]!).toBeGreaterThan(0.7);
+    expect(JSON.parse(readFileSync(join(out, 'run.json'), 'utf8')).data).toMatchObject({ train: 36, test: 6 });
+    const { test: _, ...without } = datasets;
+    const more = 'data = images("nowhere", test_limit: 6)';
+    expect(await codeOf(run(join(folder, 'no-test'), { more, datasets: without }))).toBe('ESP1011');
   });
 
   it('compiles: what runs gives what the test gave', async () => {
@@ -154,10 +185,11 @@ describe('a run', { timeout: 300_000 }, () => {
     expect(await codeOf(run(foreign))).toBe('ESP0906');
     expect(readdirSync(foreign)).toEqual(['spec.peft']);
     expect(readFileSync(join(foreign, 'spec.peft'), 'utf8')).toBe('of somebody');
-    writeFileSync(join(whole, 'lock'), `${process.pid} ${(await import('node:os')).hostname()}`);
+    writeFileSync(join(whole, lockName()), '');
     expect(await codeOf(run(whole, { resume: true }))).toBe('ESP1105');
     // Of a process that has ended.
-    writeFileSync(join(whole, 'lock'), `999999999 ${(await import('node:os')).hostname()}`);
+    rmSync(join(whole, lockName()));
+    writeFileSync(join(whole, lockName(999999999)), '');
     expect((await run(whole, { resume: true })).at(-1)).toMatchObject({ kind: 'end' });
   });
 

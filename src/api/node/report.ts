@@ -10,7 +10,8 @@ import { writeFileAtomic } from '../../formats/node/writing.js';
 import { type RunReport, reportFrom } from '../report/figures.js';
 import { type ChartLibrary, reportPage, type Thumbnail, type Thumbnails } from '../report/page.js';
 import { nodeHost } from './host.js';
-import { eventsOf, isWritten, predictionsOf, readRun } from './run-folder.js';
+import { isLocked } from './lock.js';
+import { eventsOf, predictionsOf, readRun } from './run-folder.js';
 import { dataSpecOf } from './train.js';
 
 /**
@@ -20,7 +21,7 @@ import { dataSpecOf } from './train.js';
  */
 export function reportOf(run: string): RunReport {
   const facts = readRun(run);
-  return reportFrom(facts, eventsOf(run), predictionsOf(run), isWritten(run));
+  return reportFrom(facts, eventsOf(run), predictionsOf(run), isLocked(run));
 }
 
 /**

@@ -7,24 +7,24 @@
  *   checkpoint-<step>.safetensors  all states after so many steps, and the place in the run; the last few are kept
  *   adapter.safetensors            what was trained, after the best epoch so far: an adapter file, which `from` takes
  *   predictions.json               what the result makes of the test split, or of the validation split
- *   lock                           the process that writes here now
+ *   lock-<process>@<machine>       the process that writes here now (lock.ts)
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { appendFile, rm } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { EspalierError } from '../../diagnostics/types.js';
 import { encodeAdapter } from '../../formats/adapters/adapter.js';
 import { openFile } from '../../formats/node/files.js';
-import { isAlive } from '../../formats/node/leftovers.js';
+import { removeLeftovers } from '../../formats/node/leftovers.js';
 import { cannotWrite, writeFileAtomic } from '../../formats/node/writing.js';
 import { storeTensor } from '../../formats/tensors/elements.js';
 import { encodeSafetensors } from '../../formats/tensors/safetensors.js';
-import { openSafetensors } from '../../formats/tensors/store.js';
+import { openSafetensors, type TensorStore } from '../../formats/tensors/store.js';
 import type { Tensor } from '../../ir/types.js';
-import type { RunPlace, TrainEvent } from '../train/events.js';
+import { isBefore, type RunPlace, type TrainEvent } from '../train/events.js';
 import type { Prediction, RunKeeper } from '../train/run.js';
+import { isLock, releaseLock, takeLock } from './lock.js';
 
 /** What a run is: all that another process needs to go on with it, or to say why it cannot. */
 export interface RunFacts {
@@ -67,7 +67,6 @@ const FILES = {
   metrics: 'metrics.jsonl',
   adapter: 'adapter.safetensors',
   predictions: 'predictions.json',
-  lock: 'lock',
 } as const;
 const CHECKPOINT = /^checkpoint-(\d+)\.safetensors$/;
 
@@ -95,8 +94,14 @@ export function readRun(path: string): RunFacts {
   return facts as RunFacts;
 }
 
-/** The text of the spec that a run was begun with. */
-export const specTextOf = (path: string): string => readFileSync(join(path, FILES.spec), 'utf8');
+/** The text of the spec that a run was begun with. @throws EspalierError ESP1104 where its process was ended before it wrote it */
+export function specTextOf(path: string): string {
+  try {
+    return readFileSync(join(path, FILES.spec), 'utf8');
+  } catch {
+    throw new EspalierError([diagnostic('ESP1104', { path, problem: 'it has no spec.peft that can be read' })]);
+  }
+}
 
 /** What was trained so far, by name. @throws EspalierError ESP1104 before the first epoch has ended */
 export async function trainedOf(path: string): Promise<Map<string, Tensor>> {
@@ -108,8 +113,10 @@ export async function trainedOf(path: string): Promise<Map<string, Tensor>> {
   return readTensors(file);
 }
 
-async function readTensors(file: string): Promise<Map<string, Tensor>> {
-  const store = await openSafetensors(await openFile(file));
+const readTensors = async (file: string): Promise<Map<string, Tensor>> =>
+  tensorsOf(await openSafetensors(await openFile(file)));
+
+async function tensorsOf(store: TensorStore): Promise<Map<string, Tensor>> {
   const found = new Map<string, Tensor>();
   for (const [name, entry] of store.tensors) found.set(name, await entry.read());
   return found;
@@ -145,22 +152,6 @@ export function predictionsOf(path: string): Predictions | undefined {
   return existsSync(file) ? parsed<Predictions>(path, 'its predictions.json', readFileSync(file, 'utf8')) : undefined;
 }
 
-/** Who holds a lock; undefined for that of a process of this machine that has ended. */
-function holderOf(lock: string): { readonly pid: string; readonly machine: string } | undefined {
-  if (!existsSync(lock)) return undefined;
-  const [pid = '', machine = ''] = readFileSync(lock, 'utf8').split(' ');
-  return machine !== hostname() || isAlive(Number(pid)) ? { pid, machine } : undefined;
-}
-
-/** Whether a process trains in the folder now. */
-export const isWritten = (path: string): boolean => holderOf(join(path, FILES.lock)) !== undefined;
-
-/** Whether an event was before a place: what comes later is done again. */
-function isBefore(event: TrainEvent, { step, epoch }: RunPlace): boolean {
-  if (event.kind === 'step') return event.step < step;
-  return event.kind === 'epoch' && event.epoch < epoch;
-}
-
 export class RunFolder implements RunKeeper {
   private constructor(
     readonly path: string,
@@ -175,26 +166,26 @@ export class RunFolder implements RunKeeper {
    * another process has it, ESP0520 if it cannot be written
    */
   static lock(path: string, resume: boolean): void {
-    const lock = join(path, FILES.lock);
     if (resume) readRun(path);
     else if (isRunFolder(path)) throw new EspalierError([diagnostic('ESP1107', { path })]);
     try {
       mkdirSync(path, { recursive: true });
       // What a process that ended before it wrote run.json has left is no one's.
-      const others = readdirSync(path).filter((name) => name !== FILES.lock && !/^\..*\.tmp$/.test(name));
+      const others = readdirSync(path).filter((name) => !isLock(name) && !/^\..*\.tmp$/.test(name));
       if (!resume && others.length > 0) throw new EspalierError([diagnostic('ESP0906', { path })]);
-      const holder = holderOf(lock);
-      if (holder) throw new EspalierError([diagnostic('ESP1105', { path, ...holder, lock })]);
-      rmSync(lock, { force: true });
-      writeFileSync(lock, `${process.pid} ${hostname()}`, { flag: 'wx' });
+      takeLock(path);
+      // A process that was killed while it wrote a file may have been the last that would have written one of that name.
+      for (const name of readdirSync(path)) {
+        const [, of] = /^\.(.+)\.[^.]+\.tmp$/.exec(name) ?? [];
+        if (of !== undefined) removeLeftovers(join(path, of));
+      }
     } catch (error) {
-      if (error instanceof EspalierError) throw error;
       throw cannotWrite(path, error);
     }
   }
 
   static unlock(path: string): void {
-    rmSync(join(path, FILES.lock), { force: true });
+    releaseLock(path);
     // Of what never began nothing is left.
     if (readdirSync(path).length === 0) rmdirSync(path);
   }
@@ -220,7 +211,11 @@ export class RunFolder implements RunKeeper {
     const folder = new RunFolder(path, keep, facts.data.classes, pins);
     for (const file of folder.checkpoints().reverse()) {
       const checkpoint = await readCheckpoint(join(path, file));
-      if (!checkpoint) continue;
+      if (!checkpoint) {
+        // It would be counted among those that are kept.
+        await rm(join(path, file), { force: true });
+        continue;
+      }
       await folder.rewind(checkpoint.place);
       return { folder, checkpoint };
     }
@@ -285,15 +280,16 @@ export class RunFolder implements RunKeeper {
   }
 }
 
-/** Undefined for a file that is cut off, or none of ours. */
-async function readCheckpoint(file: string): Promise<Checkpoint | undefined> {
+/** Undefined for a file that is cut off, or none of ours. @throws EspalierError ESP0501 for one that cannot be opened: it may be good */
+async function readCheckpoint(path: string): Promise<Checkpoint | undefined> {
+  const file = await openFile(path);
   try {
-    const store = await openSafetensors(await openFile(file));
+    const store = await openSafetensors(file);
     const { place, pins } = store.metadata;
     return {
       place: JSON.parse(place!) as RunPlace,
       pins: JSON.parse(pins!) as RunFacts['pins'],
-      state: await readTensors(file),
+      state: await tensorsOf(store),
     };
   } catch {
     return undefined;

@@ -31,11 +31,20 @@ export interface LoaderKind {
 
 /**
  * The data under a spec's settings.
- * @throws EspalierError ESP1111 for classes that are not as many as the model has, ESP1011 where no item can be spared for validation
+ * @throws EspalierError ESP1111 for classes that are not as many as the model has, ESP1011 where no item can be spared for validation, or there is no
+ * test split to be limited
  */
 export function splitsOf(train: TrainSettings, given: Datasets): Splits {
-  const { limit } = train.data?.options ?? {};
-  const cut = typeof limit === 'number' ? { ...given, train: limited(given.train, limit, train.seed) } : given;
+  const { limit, test_limit: testLimit } = train.data?.options ?? {};
+  if (testLimit !== undefined && !given.test) {
+    const why = '`test_limit` is given, and there is no test split';
+    throw new EspalierError([diagnostic('ESP1011', { name: given.train.name, why })]);
+  }
+  const cut = {
+    ...given,
+    ...(typeof limit === 'number' ? { train: limited(given.train, limit, train.splitSeed) } : {}),
+    ...(typeof testLimit === 'number' && given.test ? { test: limited(given.test, testLimit, train.splitSeed) } : {}),
+  };
   const classes = train.loss.results[1]!.value.type.shape.at(-1)!;
   const found = cut.train.targets.kind === 'numbers' ? cut.train.targets.width : cut.train.classes.length;
   if (found !== classes)
@@ -43,7 +52,7 @@ export function splitsOf(train: TrainSettings, given: Datasets): Splits {
   if (cut.train.targets.kind !== 'numbers' && classes < 2)
     throw new EspalierError([diagnostic('ESP1111', { found, classes, names: cut.train.classes.slice(0, 5) })]);
   if (train.validation === 0 && !cut.val) return { ...cut, split: false };
-  return { ...withValidation(cut, train.validation, train.seed), split: !cut.val };
+  return { ...withValidation(cut, train.validation, train.splitSeed), split: !cut.val };
 }
 
 /** @throws EspalierError ESP1005 for a batch that is larger than the data, and what `open` throws */
@@ -82,8 +91,8 @@ export function inputOf({ inputs }: Elaborated): { readonly name: string } & Loa
 /** How the training data of a spec are read. */
 export function loaderOptions(elaborated: Elaborated, train: TrainSettings): LoaderOptions {
   const { name: _, ...input } = inputOf(elaborated);
-  const { batch, seed } = train;
-  return { size: batch, seed, preprocess: elaborated.preprocess ?? [], input, augment: augmentOf(train) };
+  const { batch, seed, order } = train;
+  return { size: batch, seed, order, preprocess: elaborated.preprocess ?? [], input, augment: augmentOf(train) };
 }
 
 /** What the settings say, as the data take it. */

@@ -72,3 +72,9 @@ export interface RunPlace {
 }
 
 export const START: RunPlace = { epoch: 0, batch: 0, step: 0, sum: { loss: 0, right: 0, samples: 0 }, since: 0 };
+
+/** Whether an event was before a place: what comes later is done again. */
+export function isBefore(event: TrainEvent, { step, epoch }: RunPlace): boolean {
+  if (event.kind === 'step') return event.step < step;
+  return event.kind === 'epoch' && event.epoch < epoch;
+}

@@ -79,9 +79,10 @@ export async function* trainLoop(request: LoopRequest): AsyncGenerator<TrainEven
           samples: sum.samples + n,
         },
       };
-      if (!signal?.aborted) continue;
-      await store.checkpoint(place, await trainer.state());
-      return end('stopped');
+      const stops = signal?.aborted ?? false;
+      if (stops || (train.saveSteps !== undefined && place.step % train.saveSteps === 0))
+        await store.checkpoint(place, await trainer.state());
+      if (stops) return end('stopped');
     }
     const found = validation && (await trainer.averaged(() => evaluate(trainer, counting, validation))).score;
     const best = found !== undefined && (place.best === undefined || isBetter(found, place.best.score));

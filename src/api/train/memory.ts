@@ -10,7 +10,7 @@ import type { Tensor } from '../../ir/types.js';
 import type { Spec } from '../analyse.js';
 import { sayDataErrors } from '../data-error.js';
 import { loadersOf, splitsOf } from './data.js';
-import { type EndEvent, type RunPlace, START, type TrainEvent } from './events.js';
+import { type EndEvent, isBefore, type RunPlace, START, type TrainEvent } from './events.js';
 import { readTraining, type TrainerOptions } from './open.js';
 import type { TrainPlan } from './program.js';
 import { type Prediction, type Run, type RunKeeper, runTraining } from './run.js';
@@ -87,8 +87,8 @@ export class MemoryRun implements RunKeeper {
     }
     this.facts = facts;
     // What came after the place to go on from is done again.
-    const steps = this.steps;
-    const kept = this.events.filter((e) => (e.kind === 'step' ? e.step < steps : e.kind === 'epoch'));
+    const { place = START } = this.last ?? {};
+    const kept = this.events.filter((e) => isBefore(e, place));
     this.events.splice(0, this.events.length, ...kept);
     return this.last;
   }

@@ -20,7 +20,10 @@ describe('settings', () => {
   });
   it('of train', () => {
     const more = `train M {
-  data = images("flowers/")
+  data = images("flowers/", limit: 1000, test_limit: 200)
+  order = balanced
+  save = every(steps: 100)
+  split_seed = 7
   augment = [crop(scale: [0.5, 1]), flip(50%)]
   optimizer = adamw(lr: 1e-3, weight_decay: 1e-4)
   groups = [group("head", lr: 1e-2), group("*.bias", weight_decay: 0)]
@@ -31,9 +34,15 @@ describe('settings', () => {
 }`;
     const body = '  head = classify(base, classes: 4)\n  tune head';
     const train = tiny(body, {}, more).train!;
-    const { data, augment, batch, seed, epochs, accumulate, keep, groups } = train;
+    const { data, augment, batch, seed, epochs, accumulate, keep, groups, order, saveSteps, splitSeed } = train;
     const plain = ({ form, options }: { form: string; options: object }) => ({ form, ...options });
-    expect(plain(data!)).toEqual({ form: 'images', path: 'flowers/' });
+    expect(plain(data!)).toEqual({
+      form: 'images',
+      path: 'flowers/',
+      limit: 1000,
+      test_limit: 200,
+    });
+    expect({ order, saveSteps, splitSeed }).toEqual({ order: 'balanced', saveSteps: 100, splitSeed: 7 });
     expect(augment.map(plain)).toEqual([
       { form: 'crop', scale: [0.5, 1] },
       { form: 'flip', probability: 0.5 },

@@ -67,8 +67,18 @@ export function checked(engine: Engine, setting: string, e: Expr, check: Check, 
   return v.kind === 'list' ? v.items.map((i) => (i.kind === 'num' ? i.value : 0)) : '';
 }
 
-/** `images("./flowers", split: 10%)`: the form, and its options that are given. */
-export function formOf(engine: Engine, setting: string, e: Expr, forms: Forms, scope: Scope): FormSetting {
+/**
+ * `images("./flowers", limit: 100)`: the form, and its options that are given.
+ * @param needed options that have to be
+ */
+export function formOf(
+  engine: Engine,
+  setting: string,
+  e: Expr,
+  forms: Forms,
+  scope: Scope,
+  needed: readonly string[] = [],
+): FormSetting {
   const call: CallExpr | undefined =
     e.kind === 'call'
       ? e
@@ -89,10 +99,12 @@ export function formOf(engine: Engine, setting: string, e: Expr, forms: Forms, s
   noGenerators(engine.report, call);
   const names = Object.keys(known);
   const options: Record<string, Plain> = {};
+  const given = new Set<string>();
   let at = 0;
   for (const a of call.args) {
     const option = a.name?.name ?? names[at++];
     const check = option === undefined ? undefined : lookup(known, option);
+    if (option !== undefined) given.add(option);
     if (option === undefined || !check) {
       engine.report.add(
         'ESP0203',
@@ -107,5 +119,12 @@ export function formOf(engine: Engine, setting: string, e: Expr, forms: Forms, s
       });
     }
   }
+  const missing = needed.filter((option) => !given.has(option));
+  if (missing.length > 0)
+    engine.report.stop(
+      'ESP0204',
+      { options: missing, of: name },
+      { primary: { span: call.callee.span, text: 'asked for here' } },
+    );
   return { form: name, options, span: e.span };
 }

@@ -32,10 +32,12 @@ const NUMBERS: Readonly<Record<string, Check>> = {
   patience: 'count',
   keep: 'count',
   validation: 'share',
+  split_seed: 'whole',
 };
 
 const WORDS = {
   adapters: ['merged', 'factored', 'auto'],
+  order: ['shuffled', 'balanced'],
 } as const;
 
 const DATA: Forms = {
@@ -43,11 +45,14 @@ const DATA: Forms = {
     path: 'string',
     format: ['folders', 'csv', 'lists', 'idx', 'safetensors'],
     limit: 'count',
+    test_limit: 'count',
     image: 'string',
     label: 'string',
     separator: 'string',
   },
 };
+
+const SAVE: Forms = { every: { steps: 'count' } };
 
 const AUGMENT: Forms = {
   crop: { scale: 'pair', ratio: 'pair' },
@@ -64,7 +69,9 @@ const DEFAULTS = {
   accumulate: 1,
   keep: 2,
   validation: 0.1,
+  splitSeed: 0,
   adapters: 'factored',
+  order: 'shuffled',
   augment: [],
 } as const;
 
@@ -75,6 +82,7 @@ const SETTINGS = [
   'optimizer',
   'groups',
   'schedule',
+  'save',
   ...Object.keys(NUMBERS),
   ...Object.keys(WORDS),
 ];
@@ -98,12 +106,17 @@ export function trainSettings(context: TrainContext, decl: SettingsDecl | undefi
   const out: Known = { ...DEFAULTS };
   const given = new Map<string, Expr>();
   const numbers: Record<string, unknown> = {};
+  // Words of settings are joined by `_`, those of fields by capitals.
+  const field = (name: string): string => name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
   eachSetting(engine, decl, SETTINGS, (name, value) => {
     given.set(name, value);
     const check = Object.hasOwn(NUMBERS, name) ? NUMBERS[name] : undefined;
-    if (check) numbers[name] = checked(engine, name, value, check, scope);
+    if (check) numbers[field(name)] = checked(engine, name, value, check, scope);
     else if (name === 'adapters') out.adapters = word(engine, name, value, WORDS.adapters);
-    else if (name === 'data') out.data = formOf(engine, name, value, DATA, scope);
+    else if (name === 'order') out.order = word(engine, name, value, WORDS.order);
+    else if (name === 'data') out.data = formOf(engine, name, value, DATA, scope, ['path']);
+    else if (name === 'save')
+      out.saveSteps = formOf(engine, name, value, SAVE, scope, ['steps']).options.steps as number;
     else if (name === 'augment') out.augment = listOf(engine, name, value, AUGMENT, scope);
   });
   const missing = ['optimizer', 'schedule'].filter((name) => !given.has(name));
