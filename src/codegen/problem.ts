@@ -3,7 +3,7 @@
  * prologue, epilogue and index maps); loops, tiles, registers and subgroups are the generator's.
  */
 import type { Requirements, Workgroups } from '../../runtime/program/program.js';
-import { perSample } from '../ir/batch.js';
+import { sizeAt } from '../ir/batch.js';
 import type { Reach } from './grid.js';
 import type { Kernel, KernelFunction } from './kernel/types.js';
 
@@ -38,14 +38,17 @@ export interface ContractProblem {
   readonly reach: Reach;
 }
 
-/** A problem for one sample: what schedules are chosen by. */
-export const ofOne = (p: ContractProblem): ContractProblem => ({
-  ...p,
-  batch: perSample(p.batch),
-  m: perSample(p.m),
-  k: perSample(p.k),
-  readable: { k: perSample(p.readable.k), n: p.readable.n },
-});
+/** A problem as the largest pass has it, in numbers: what schedules are chosen by. */
+export function atMost(p: ContractProblem): ContractProblem {
+  const size = (of: number): number => sizeAt(of, p.reach.samples);
+  return {
+    ...p,
+    batch: size(p.batch),
+    m: size(p.m),
+    k: size(p.k),
+    readable: { k: size(p.readable.k), n: p.readable.n },
+  };
+}
 
 /**
  * out[z, row, :] = softmax over j of (q[z,row,:]·k[z,j,:] * scale + bias(z,row,j)) times v[z, j, :], without a score matrix in memory.

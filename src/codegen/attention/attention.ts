@@ -11,7 +11,7 @@ import { attentionSubgroup } from './subgroup.js';
 import { attentionWorkgroup } from './workgroup.js';
 
 /**
- * Schedules for an attention, chosen for one sample of it; the last is portable.
+ * Schedules for an attention, chosen for the largest pass; the last is portable.
  * @param device Leaves out what is not legal there. Default: those of all devices, as a program holds them
  */
 export function attentionCandidates(p: AttentionProblem, device?: DeviceClass): Candidate<AttentionSchedule>[] {

@@ -1,5 +1,5 @@
 /** How attention is cut up, as data; the generators turn a schedule into WGSL. */
-import { perSample } from '../../ir/batch.js';
+import { sizeAt } from '../../ir/batch.js';
 import type { AttentionProblem } from '../problem.js';
 
 /**
@@ -39,7 +39,9 @@ export function attentionSubgroupSchedule(p: AttentionProblem, size: number): At
   const lanes = Math.ceil(p.valueDim / 4);
   // Sixteen queries read keys and values half as often, but software drivers take several times as long to compile the kernel.
   const wanted =
-    perSample(p.batch) * p.rows * p.keys * (p.headDim + p.valueDim) >= 1e9 && size >= 8 && size < 32 ? 16 : 8;
+    sizeAt(p.batch, p.reach.samples) * p.rows * p.keys * (p.headDim + p.valueDim) >= 1e9 && size >= 8 && size < 32
+      ? 16
+      : 8;
   const rows = Math.min(wanted, 2 ** Math.ceil(Math.log2(p.rows)));
   let perQuery = Math.min(4, Math.max(1, Math.floor(size / rows)));
   // A turn must not reach past the head: what lies there is the next row.

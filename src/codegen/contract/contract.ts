@@ -5,7 +5,7 @@
 import { isBatch } from '../../ir/batch.js';
 import { type Candidate, type DeviceClass, RANKS, subgroupSizes } from '../candidates.js';
 import { BatchInside } from '../kernel/inside.js';
-import { type ContractProblem, type GeneratedVariant, ofOne } from '../problem.js';
+import { atMost, type ContractProblem, type GeneratedVariant } from '../problem.js';
 import { contractRegisters } from './registers.js';
 import {
   type RegisterSchedule,
@@ -21,15 +21,15 @@ import { contractTile } from './workgroup.js';
 export type ContractSchedule = SubgroupSchedule | TileSchedule | RegisterSchedule;
 
 /**
- * Schedules for a contraction, chosen for one sample of it; the last is portable.
+ * Schedules for a contraction, chosen for the largest pass; the last is portable.
  * @param device Leaves out what is not legal there. Default: those of all devices, as a program holds them
  */
 export function contractCandidates(p: ContractProblem, device?: DeviceClass): Candidate<ContractSchedule>[] {
-  const one = ofOne(p);
+  const whole = atMost(p);
   return [
-    ...subgroupSizes(device).map((size) => ({ schedule: subgroupSchedule(one, size), ...RANKS.subgroup })),
-    { schedule: tileSchedule(one), ...RANKS.tile },
-    { schedule: registerSchedule(one), ...RANKS.portable },
+    ...subgroupSizes(device).map((size) => ({ schedule: subgroupSchedule(whole, size), ...RANKS.subgroup })),
+    { schedule: tileSchedule(whole), ...RANKS.tile },
+    { schedule: registerSchedule(whole), ...RANKS.portable },
   ];
 }
 

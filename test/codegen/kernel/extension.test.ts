@@ -207,7 +207,7 @@ describe('a new schedule', () => {
     });
   }
 
-  it('are data: those that are legal on a device, chosen for one sample', () => {
+  it('are data: those that are legal on a device, chosen for the largest pass', () => {
     const { problem } = contractProblem({ m: 197, n: 768, k: 768, weight: 'f32' });
     const kinds = (device?: DeviceClass): string[] =>
       contractCandidates(problem, device).map(({ schedule: s }) =>
@@ -216,7 +216,10 @@ describe('a new schedule', () => {
     expect(kinds({ subgroupSize: 32 })).toEqual(['subgroup32', 'tile', 'registers']);
     expect(kinds({})).toEqual(['tile', 'registers']);
     expect(kinds()).toEqual([...SUBGROUP_SIZES.map((size) => `subgroup${size}`), 'tile', 'registers']);
-    expect(contractCandidates({ ...problem, m: 197 * BATCH })).toEqual(contractCandidates(problem));
+    const batched = (samples: number) => ({ ...problem, m: 50 * BATCH, reach: { ...problem.reach, samples } });
+    for (const samples of [1, 32])
+      expect(contractCandidates(batched(samples))).toEqual(contractCandidates({ ...problem, m: 50 * samples }));
+    expect(contractCandidates(batched(32))).not.toEqual(contractCandidates(batched(1)));
   });
 });
 
