@@ -56,10 +56,13 @@ export interface TrainerRequest {
   readonly params: (name: string) => Tensor;
   readonly host: Host;
   readonly progress?: Progress | undefined;
+  /** Time each dispatch where the GPU can (`session.timings`), which makes a step slower. */
+  readonly timings?: boolean;
 }
 
 /** @throws what `trainProgram` and `load` throw; RuntimeError where there is no GPU */
-export async function openTrainer({ elaborated, train, params, host, progress }: TrainerRequest): Promise<Trainer> {
+export async function openTrainer(request: TrainerRequest): Promise<Trainer> {
+  const { elaborated, train, params, host, progress, timings = false } = request;
   const limits = await host.deviceLimits();
   const program = trainProgram({ elaborated, train, params, limits, progress });
   const gpu = await host.openGpu!();
@@ -68,6 +71,7 @@ export async function openTrainer({ elaborated, train, params, host, progress }:
     const session = await loadGenerated(program.generated, program.params, {
       adapter: gpu.adapter,
       golden: false,
+      timings,
       onDispose: gpu.release,
     });
     return new GpuTrainer(session, program, train, gpu.description);
