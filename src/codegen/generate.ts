@@ -22,7 +22,8 @@ import { OneByOne } from './groups/one-by-one.js';
 import { splitOf } from './groups/split-schedules.js';
 import { ELEMENT_BYTES } from './kernel/uses.js';
 import type { BuiltVariant } from './kernel.js';
-import { EntryBuilder, type EntryPlan, noBuffer, type Shared } from './program/entry.js';
+import { type Cut, type CutReport, type CutRequest, cutOf, type Part, sameBefore } from './program/cut.js';
+import { EntryBuilder, type EntryPlan, noBuffer, type Shared, type Target } from './program/entry.js';
 import { Kernels } from './program/kernels.js';
 import type { GenerateOptions } from './program/options.js';
 import { preparing } from './program/prepare.js';
@@ -40,6 +41,8 @@ export interface Generated {
   readonly weights: readonly WeightRecipe[];
   /** Of what holds samples, for one of them, and of the rest; `describeMemory` prints a plan. */
   readonly memory: MemoryPlans;
+  /** What was cut off, of what was asked for. */
+  readonly cuts: readonly CutReport[];
   /** Why samples run one by one, however many are asked for. */
   readonly oneByOne?: Diagnostic;
 }
@@ -63,10 +66,21 @@ export function generate(module: Module, options: GenerateOptions): Generated {
     layouts: new WeightLayouts(options.weights),
   };
   const names = options.entries ?? ['infer'];
-  const built = names.map((name) => entryOf(shared, functionOf(module, name)));
+  const cuts = new Map<string, Cut>();
+  const firsts: Cut[] = [];
+  // In the order of the entries, since the first product that reads a weight chooses how it lies.
+  const built = names.map((name) => {
+    const request = options.cuts?.find((r) => r.entries[0] === name);
+    const found = request && cutAlike(shared, request);
+    for (const [i, cut] of (found ?? []).entries()) cuts.set(request!.entries[i]!, cut);
+    firsts.push(...(found?.slice(0, 1) ?? []));
+    const cut = cuts.get(name);
+    return cut ? partOf(shared, cut.after) : entryOf(shared, functionOf(module, name));
+  });
+  built.push(...firsts.map(({ before }) => partOf(shared, before)));
   const entries = built.map((b) => b.entry);
   if (options.prepare) entries.push(...prepareEntry(shared));
-  return assembled(shared, entries, built);
+  return { ...assembled(shared, entries, built), cuts: firsts.map((c) => c.report) };
 }
 
 function functionOf({ funcs }: Module, name: string): Func {
@@ -102,16 +116,55 @@ function entryOf(shared: Shared, func: Func): BuiltEntry {
   }
 }
 
+/** Of each entry of a request; undefined where they would not be cut alike, or one not at all. */
+function cutAlike(shared: Shared, request: CutRequest): readonly Cut[] | undefined {
+  const cuts = request.entries.map((name) => cutEntry(shared, functionOf(shared.module, name), request));
+  const [first] = cuts;
+  const found = cuts.flatMap((cut) => (first && cut && sameBefore(first, cut) ? [cut] : []));
+  return found.length === cuts.length ? found : undefined;
+}
+
+/** Nothing is cut off of what runs samples one by one, or cannot be generated, which its own turn says. */
+function cutEntry(shared: Shared, func: Func, request: CutRequest): Cut | undefined {
+  const samples = shared.options.samples ?? 1;
+  const plan = wholePlan(shared, func, { inputs: [], results: [] }, samples);
+  try {
+    return cutOf(shared.module, plan.func, new EntryBuilder(shared, plan).groups(), request, samples);
+  } catch (error) {
+    if (error instanceof OneByOne || error instanceof EspalierError) return undefined;
+    throw error;
+  }
+}
+
+/** A part of a function, as an entry. */
+function partOf(shared: Shared, part: Part): BuiltEntry {
+  const { func } = part;
+  const holds = (v: Value): boolean => hasBatch(v.type.shape);
+  const held = { inputs: func.inputs.map(holds), results: func.results.map((r) => holds(r.value)) };
+  const plan = {
+    func,
+    samples: shared.options.samples ?? 1,
+    held,
+    targets: targetsOf(shared, func),
+    packs: true,
+    part,
+  };
+  return new EntryBuilder(shared, plan).build();
+}
+
 function builtEntry(shared: Shared, func: Func, held: EntryPlan['held'], samples: number): BuiltEntry {
-  const { module, options, weights, layouts } = shared;
-  const { prepares = false } = options;
+  return new EntryBuilder(shared, wholePlan(shared, func, held, samples)).build();
+}
+
+function wholePlan(shared: Shared, func: Func, held: EntryPlan['held'], samples: number): EntryPlan {
+  const { prepares = false } = shared.options;
   const lowered = lowerFor(shared, func, samples, prepares);
-  layouts.add(lowered);
-  const targets = lowered.updates.map(({ state, value }) => ({
-    value,
-    weight: weights.rows(module.params.get(state)!),
-  }));
-  return new EntryBuilder(shared, { func: lowered, samples, held, targets, packs: !prepares }).build();
+  shared.layouts.add(lowered);
+  return { func: lowered, samples, held, targets: targetsOf(shared, lowered), packs: !prepares };
+}
+
+function targetsOf({ module, weights }: Shared, { updates }: Func): Target[] {
+  return updates.map(({ state, value }) => ({ value, weight: weights.rows(module.params.get(state)!) }));
 }
 
 function lowerFor({ options, limits }: Shared, func: Func, samples: number, prepares = false): Func {
@@ -133,7 +186,7 @@ function assembled(
   { module, options, limits, kernels, weights }: Shared,
   entries: readonly Entry[],
   built: readonly BuiltEntry[],
-): Generated {
+): Omit<Generated, 'cuts'> {
   const recipes = weights.recipes();
   const large = recipes.find((r) => r.entry.bytes > limits.maxBufferSize);
   if (large) throw new EspalierError([noBuffer(large.param, large.entry.bytes, limits, options, 'weight')]);

@@ -140,6 +140,8 @@ export interface Batch {
   /** [n, channels, height, width], normalized. */
   readonly images: Float32Array;
   readonly shape: readonly [n: number, channels: number, height: number, width: number];
+  /** In place of the images, which are empty then: what a model makes of them, by name, [n, ...] each. A loader of pictures gives none. */
+  readonly features?: Readonly<Record<string, Float32Array>>;
   readonly targets: BatchTargets;
   /** Items, by their number in the data set. Fewer than the size of a batch in an epoch's last one, and where one could not be read. */
   readonly indices: Int32Array;

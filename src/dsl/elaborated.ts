@@ -151,6 +151,11 @@ export interface TrainSettings {
   readonly order: 'shuffled' | 'balanced';
   readonly data?: FormSetting;
   readonly augment: readonly FormSetting[];
+  /**
+   * What a frozen part of the model makes of images that are the same each epoch is computed once and kept: in memory up to so many bytes, beyond
+   * that in files, in a folder (as written in the spec) that other runs may share, or in the run's own. Absent: never.
+   */
+  readonly cache?: { readonly memory: number; readonly folder?: string } | undefined;
   readonly span: Span;
 }
 

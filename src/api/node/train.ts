@@ -13,10 +13,12 @@ import { sayDataErrors } from '../data-error.js';
 import type { Host, Progress } from '../host.js';
 import { loadersOf, splitsOf } from '../train/data.js';
 import { type EndEvent, START, type TrainEvent } from '../train/events.js';
+import { type KeptFeatures, stillReaders } from '../train/kept.js';
 import { readTraining } from '../train/open.js';
 import { type Run, runTraining } from '../train/run.js';
 import { openTrainer, type Trainer } from '../train/trainer.js';
 import { version } from '../version.js';
+import { featureFiles } from './feature-file.js';
 import { nodeHost } from './host.js';
 import { type RunFacts, RunFolder, readRun } from './run-folder.js';
 import type { OnNode } from './spec.js';
@@ -37,6 +39,8 @@ export interface TrainRunOptions extends SpecOptions {
   readonly warn?: (diagnostic: Diagnostic) => void;
   /** Hears what a run is before its first step. */
   readonly began?: (run: RunFacts) => void;
+  /** Hears of what is computed once an image, when that is there. */
+  readonly kept?: (features: KeptFeatures) => void;
   readonly progress?: Progress;
 }
 
@@ -54,7 +58,8 @@ export async function* train(
   try {
     const request: TrainRunOptions = { host: nodeHost(), ...options };
     const { facts, ...run } = await sayDataErrors(() => prepared(spec, request));
-    return yield* runTraining(run, { signal: options.signal, began: () => request.began?.(facts) });
+    const { signal, kept, progress } = request;
+    return yield* runTraining(run, { signal, kept, progress, began: () => request.began?.(facts) });
   } finally {
     RunFolder.unlock(out);
   }
@@ -84,7 +89,9 @@ async function prepared(spec: Spec, options: TrainRunOptions): Promise<Ready> {
     ),
   };
   if (before) requireSame(before, hashes, train.seed, options);
-  const trainer = await openTrainer({ elaborated, train, params, host, progress });
+  const trainer = await openTrainer({ elaborated, train, params, still: stillReaders(train, loaders), host, progress });
+  const { folder: shared } = train.cache ?? {};
+  const files = featureFiles(shared === undefined ? out : host.resolve(path, shared), shared !== undefined);
   try {
     const pins = await pinsOf(trainer);
     const facts: RunFacts = before ?? {
@@ -108,7 +115,7 @@ async function prepared(spec: Spec, options: TrainRunOptions): Promise<Ready> {
     };
     if (!before) {
       const folder = await RunFolder.begin(out, facts, text ?? '', train.keep);
-      return { train, trainer, store: folder, facts, from: START, loaders };
+      return { train, trainer, store: folder, facts, from: START, loaders, files };
     }
     const { folder, checkpoint } = await RunFolder.resume(out, facts, text ?? '', pins, train.keep);
     if (checkpoint) {
@@ -116,7 +123,7 @@ async function prepared(spec: Spec, options: TrainRunOptions): Promise<Ready> {
       const other = (['program', 'device', 'variants'] as const).filter((k) => checkpoint.pins[k] !== pins[k]);
       if (other.length > 0) warn?.(diagnostic('ESP1109', { other }));
     }
-    return { train, trainer, store: folder, facts, from: checkpoint?.place ?? START, loaders };
+    return { train, trainer, store: folder, facts, from: checkpoint?.place ?? START, loaders, files };
   } catch (error) {
     trainer.dispose();
     throw error;

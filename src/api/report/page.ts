@@ -3,6 +3,7 @@
  * load nothing, and every text of the run is escaped, since names of files and classes are whatever they are.
  */
 import type { Score } from '../train/events.js';
+import { prefixText } from '../train/prefix.js';
 import type { TrainPlan } from '../train/program.js';
 import type { Prediction } from '../train/run.js';
 import type { RunReport, RunState } from './figures.js';
@@ -273,7 +274,8 @@ function pairOf(list: readonly Prediction[]): Html {
 }
 
 function budget({ facts }: RunReport): Html {
-  const plan = facts.plan as unknown as TrainPlan;
+  // Runs of earlier versions computed nothing once.
+  const plan = facts.plan as unknown as Omit<TrainPlan, 'prefixes'> & Partial<Pick<TrainPlan, 'prefixes'>>;
   const memory = [
     ['frozen weights', plan.frozenBytes, '#9fb3cc'],
     ['what is trained, its moments and averages', plan.stateBytes, '#1f5fbf'],
@@ -296,6 +298,10 @@ ${table([
     'a step',
     `${count(plan.dispatches)} dispatches, ${scaled(plan.flops.step, 'FLOP')} an item; the loss alone ${scaled(plan.flops.loss, 'FLOP')}`,
   ],
+  ...(['step', 'loss'] as const).flatMap((of) => {
+    const prefix = plan.prefixes?.[of];
+    return prefix ? [['computed once', prefixText(of, prefix)] as const] : [];
+  }),
 ])}</section>`;
 }
 

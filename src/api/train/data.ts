@@ -18,8 +18,16 @@ export interface Loaders {
   readonly train: Loader;
   readonly validation?: Loader;
   readonly test?: Loader;
+  /** What is read each epoch, by steps and for the validation. */
+  readonly readings: { readonly step: Reading; readonly loss?: Reading };
   /** Ends threads. */
   close(): Promise<void>;
+}
+
+/** A data set, and how it is read. */
+export interface Reading extends Pick<LoaderKind, 'open'> {
+  readonly data: Dataset;
+  readonly options: LoaderOptions;
 }
 
 export interface LoaderKind {
@@ -64,17 +72,24 @@ export function loadersOf(
 ): Loaders {
   const options = { ...loaderOptions(elaborated, train), ...(skipped ? { skipped } : {}) };
   const { augment: _, ...plain } = options;
-  const listed = (data: Dataset): Loader =>
-    open(data, { ...plain, size: Math.min(train.batch, data.size), order: 'listed' });
+  const listed = (data: Dataset): Reading => ({
+    data,
+    options: { ...plain, size: Math.min(train.batch, data.size), order: 'listed' },
+    open,
+  });
+  const step = { data: sets.train, options, open };
+  const loss = sets.val && listed(sets.val);
+  const opened = (reading: Reading): Loader => open(reading.data, reading.options);
   const loaders = {
-    train: open(sets.train, options),
-    ...(sets.val ? { validation: listed(sets.val) } : {}),
-    ...(sets.test ? { test: listed(sets.test) } : {}),
+    train: opened(step),
+    ...(loss ? { validation: opened(loss) } : {}),
+    ...(sets.test ? { test: opened(listed(sets.test)) } : {}),
   };
   return {
     input: inputOf(elaborated).name,
     sets,
     ...loaders,
+    readings: { step, ...(loss ? { loss } : {}) },
     close: async () => {
       await Promise.all(Object.values(loaders).map((loader) => loader.close()));
     },

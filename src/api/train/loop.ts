@@ -7,6 +7,7 @@ import type { Batch, BatchTargets, Loader } from '../../data/types.js';
 import type { TrainSettings } from '../../dsl/elaborated.js';
 import type { Tensor } from '../../ir/types.js';
 import type { EndEvent, EpochEvent, RunPlace, Score, TrainEvent } from './events.js';
+import { inputsOf } from './features.js';
 import type { StepResult, Trainer } from './trainer.js';
 
 /** Keeps what a run leaves. */
@@ -52,7 +53,7 @@ export async function* trainLoop(request: LoopRequest): AsyncGenerator<TrainEven
   for (; place.epoch < train.epochs; ) {
     const { epoch } = place;
     for await (const batch of data.batches({ epoch, batch: place.batch }, epoch + 1)) {
-      const tensors = { [input]: batch.images, target: targetOf(batch, train) };
+      const tensors = { ...inputsOf(batch, input), target: targetOf(batch, train) };
       const result = await trainer.step(tensors, { epoch, step: place.step, steps });
       const n = batch.indices.length;
       samples += n;
@@ -115,7 +116,8 @@ export async function* trainLoop(request: LoopRequest): AsyncGenerator<TrainEven
   return end('epochs');
 }
 
-function endOf({ best, epoch }: RunPlace, why: EndEvent['why'], validated: boolean): EndEvent {
+/** How a run that is at a place ends. */
+export function endOf({ best, epoch }: RunPlace, why: EndEvent['why'], validated: boolean): EndEvent {
   if (!validated || !best) return { kind: 'end', why, epoch: epoch - 1, selected: 'last epoch' };
   const selected = best.score.accuracy === undefined ? 'validation loss' : 'validation accuracy';
   return { kind: 'end', why, epoch: best.epoch, selected };
@@ -143,7 +145,7 @@ export async function evaluate(trainer: Trainer, counting: Counting, data: Loade
   const predictions: { item: number; actual: number; predicted: number }[] = [];
   for await (const batch of data.batches({ epoch: 0, batch: 0 }, 1)) {
     const target = targetOf(batch, counting.train);
-    const result = await trainer.evaluate({ [counting.input]: batch.images, target });
+    const result = await trainer.evaluate({ ...inputsOf(batch, counting.input), target });
     loss += batch.indices.length * result.loss;
     samples += batch.indices.length;
     if (counting.classified)

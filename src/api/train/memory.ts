@@ -11,6 +11,7 @@ import type { Spec } from '../analyse.js';
 import { sayDataErrors } from '../data-error.js';
 import { loadersOf, splitsOf } from './data.js';
 import { type EndEvent, isBefore, type RunPlace, START, type TrainEvent } from './events.js';
+import { type KeptFeatures, stillReaders } from './kept.js';
 import { readTraining, type TrainerOptions } from './open.js';
 import type { TrainPlan } from './program.js';
 import { type Prediction, type Run, type RunKeeper, runTraining } from './run.js';
@@ -25,6 +26,8 @@ export interface MemoryTrainOptions extends TrainerOptions {
   readonly signal?: AbortSignal;
   /** Hears of pictures that cannot be read. */
   readonly skipped?: (item: SkippedItem) => void;
+  /** Hears of what is computed once an image, when that is there. */
+  readonly kept?: (features: KeptFeatures) => void;
   /** Hears what a step takes, and of which GPU, before the first one. */
   readonly began?: (plan: TrainPlan, device: string) => void;
 }
@@ -120,10 +123,10 @@ export async function* trainInMemory(
   spec: Spec,
   options: MemoryTrainOptions,
 ): AsyncGenerator<TrainEvent, EndEvent, undefined> {
-  const { run = new MemoryRun(), signal, began } = options;
+  const { run = new MemoryRun(), signal, began, kept, progress } = options;
   const ready = await sayDataErrors(() => prepared(spec, run, options));
   const { plan, device } = ready.trainer;
-  return yield* runTraining(ready, { signal, began: () => began?.(plan, device) });
+  return yield* runTraining(ready, { signal, kept, progress, began: () => began?.(plan, device) });
 }
 
 async function prepared(spec: Spec, store: MemoryRun, options: MemoryTrainOptions): Promise<Run> {
@@ -140,7 +143,7 @@ async function prepared(spec: Spec, store: MemoryRun, options: MemoryTrainOption
     data: await sha256(new TextEncoder().encode(hashes.join())),
     classes: sets.train.classes,
   });
-  const trainer = await openTrainer({ elaborated, train, params, host, progress });
+  const trainer = await openTrainer({ elaborated, train, params, still: stillReaders(train, loaders), host, progress });
   try {
     if (before) await trainer.restore(before.state);
     return { train, trainer, store, from: before?.place ?? START, loaders };

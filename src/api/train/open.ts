@@ -9,6 +9,7 @@ import { sayDataErrors } from '../data-error.js';
 import type { Progress } from '../host.js';
 import { loadParameters } from '../parameters.js';
 import { inputOf, loaderOptions } from './data.js';
+import { inputsOf } from './features.js';
 import { targetOf } from './loop.js';
 import { openTrainer as openElaborated, type TrainBatch, type Trainer } from './trainer.js';
 
@@ -72,9 +73,11 @@ export async function openTrainer(spec: Spec, options: TrainerOptions): Promise<
       session: trainer.session,
       settings: train,
       loader: loaderOptions(elaborated, train),
-      tensors: (batch) => ({ [name]: batch.images, target: targetOf(batch, train) }),
+      tensors: (batch) => ({ ...inputsOf(batch, name), target: targetOf(batch, train) }),
       step: (batch, place) => trainer.step(batch, place),
       evaluate: (batch) => trainer.evaluate(batch),
+      features: (of, inputs) => trainer.features(of, inputs),
+      featuresHash: (of) => trainer.featuresHash(of),
       state: () => trainer.state(),
       restore: (state) => trainer.restore(state),
       trained: () => trainer.trained(),

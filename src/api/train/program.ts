@@ -12,6 +12,7 @@ import { ACCUMULATE, LOSS, STEP, trainingOf } from '../../passes/train/step.js';
 import type { Progress } from '../host.js';
 import { prepareParameters } from '../prepare.js';
 import { version } from '../version.js';
+import { cutRequests, type Prefixes, prefixesOf, type Reader } from './prefix.js';
 
 /** What training needs of memory and of the model, before anything runs. */
 export interface TrainPlan {
@@ -27,8 +28,10 @@ export interface TrainPlan {
   /** Samples that are computed at once. */
   readonly part: number;
   readonly dispatches: number;
-  /** Operations of a step, and of the loss alone, for one sample. */
+  /** Operations of a step, and of the loss alone, for one sample, without what is computed once. */
   readonly flops: { readonly step: number; readonly loss: number };
+  /** What is computed once an image. */
+  readonly prefixes: Prefixes;
 }
 
 export interface TrainProgram {
@@ -46,6 +49,8 @@ export interface TrainProgramRequest {
   readonly train: TrainSettings;
   /** Every parameter of the model. */
   readonly params: (name: string) => Tensor;
+  /** Who reads the same images each epoch, so that what is frozen of the model is to be cut off for them (default: nobody). */
+  readonly still?: readonly Reader[];
   /** Limits of the GPU (default: what every GPU has). */
   readonly limits?: GenerateOptions['limits'];
   readonly progress?: Progress | undefined;
@@ -54,7 +59,14 @@ export interface TrainProgramRequest {
 /**
  * @throws EspalierError ESP1101 (trained parameters that the loss does not depend on), ESP1102 (a part of a batch that no pass takes), and what `generate` throws
  */
-export function trainProgram({ elaborated, train, params, limits, progress }: TrainProgramRequest): TrainProgram {
+export function trainProgram({
+  elaborated,
+  train,
+  params,
+  still = [],
+  limits,
+  progress,
+}: TrainProgramRequest): TrainProgram {
   progress?.('deriving the step');
   const { module } = elaborated;
   const whole: Module = { ...module, funcs: new Map([[LOSS, train.loss]]) };
@@ -69,11 +81,14 @@ export function trainProgram({ elaborated, train, params, limits, progress }: Tr
   if (training.without.size > 0) throw new EspalierError(withoutGradient(training.without));
   progress?.('generating kernels');
   const part = Math.ceil(train.batch / train.accumulate);
+  const entries = [STEP, ...(accumulates ? [ACCUMULATE] : []), LOSS];
+  const inputs = elaborated.inputs.map((i) => i.name);
   const generated = generate(training.module, {
     name: elaborated.name,
     compiler: version,
     weights: 'f32',
-    entries: [STEP, ...(accumulates ? [ACCUMULATE] : []), LOSS],
+    entries,
+    cuts: cutRequests(still, entries, inputs),
     samples: part,
     ...(limits ? { limits } : {}),
   });
@@ -87,7 +102,7 @@ export function trainProgram({ elaborated, train, params, limits, progress }: Tr
     params: startOf(module, training.module, params, progress),
     numbers: training.numbers,
     module: training.module,
-    plan: planOf(elaborated.module, training.module, generated, part),
+    plan: planOf(elaborated, training.module, generated, part),
   };
 }
 
@@ -121,7 +136,12 @@ function startOf(
   return get;
 }
 
-function planOf(written: Module, module: Module, { program }: Generated, part: number): TrainPlan {
+function planOf(
+  { module: written, root }: Elaborated,
+  module: Module,
+  { program, cuts }: Generated,
+  part: number,
+): TrainPlan {
   const own = [...written.params.values()].filter((p) => p.role === 'frozen' || p.role === 'trainable');
   const count = (params: typeof own): number => params.reduce((sum, p) => sum + sizeOf(p.type.shape), 0);
   const isState = (name: string): boolean => module.params.get(name)?.role === 'state';
@@ -141,5 +161,6 @@ function planOf(written: Module, module: Module, { program }: Generated, part: n
     part,
     dispatches: named(STEP).dispatches.length,
     flops: { step: flops(STEP), loss: flops(LOSS) },
+    prefixes: prefixesOf(root, cuts),
   };
 }

@@ -1,8 +1,11 @@
 /** A run from a trainer that is ready to the test of what it selected, wherever what it leaves is kept: in a folder, or in memory. */
 import type { Tensor } from '../../ir/types.js';
+import type { Progress } from '../host.js';
 import type { Loaders } from './data.js';
 import type { EndEvent, RunPlace, TrainEvent } from './events.js';
-import { evaluate, type LoopRequest, type RunStore, trainLoop } from './loop.js';
+import { Stopped } from './features.js';
+import { type FeatureFiles, type Kept, type KeptFeatures, keepFeatures } from './kept.js';
+import { endOf, evaluate, type LoopRequest, type RunStore, trainLoop } from './loop.js';
 
 /** An item by name, its class, and the one that the model takes for likeliest. */
 export interface Prediction {
@@ -23,6 +26,8 @@ export interface Run extends Pick<LoopRequest, 'trainer' | 'train'> {
   readonly loaders: Loaders;
   readonly store: RunKeeper;
   readonly from: RunPlace;
+  /** Where what is computed once an image goes if memory does not hold it. */
+  readonly files?: FeatureFiles;
 }
 
 export interface RunOptions {
@@ -30,30 +35,65 @@ export interface RunOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called before the first step. */
   readonly began?: () => void;
+  /** Hears of what is computed once an image, when that is there. */
+  readonly kept?: ((features: KeptFeatures) => void) | undefined;
+  readonly progress?: Progress | undefined;
 }
 
 /** Runs to the end, and frees the trainer and the loaders. @throws EspalierError from the data and the steps; RuntimeError if the GPU is lost */
 export async function* runTraining(run: Run, options: RunOptions): AsyncGenerator<TrainEvent, EndEvent, undefined> {
   const { train, trainer, store, from, loaders } = run;
   const counting = { train, input: loaders.input, classified: loaders.sets.train.targets.kind === 'class' };
+  let features: Kept | undefined;
+  let ended = false;
   try {
     options.began?.();
+    features = await kept(run, options);
+    if (!features) {
+      const end = endOf(from, 'stopped', loaders.validation !== undefined);
+      await store.record(end);
+      yield end;
+      return end;
+    }
+    const validation = features.loaders.loss ?? loaders.validation;
     const end = yield* trainLoop({
       trainer,
       ...counting,
-      data: loaders.train,
-      ...(loaders.validation ? { validation: loaders.validation } : {}),
+      data: features.loaders.step ?? loaders.train,
+      ...(validation ? { validation } : {}),
       store,
       from,
       signal: options.signal,
       clock: () => performance.now() / 1000,
     });
     if (end.why !== 'stopped') yield* tested(run, counting);
+    ended = end.why !== 'stopped';
     yield end;
     return end;
   } finally {
     trainer.dispose();
-    await loaders.close();
+    await Promise.all([features?.close(ended), loaders.close()]);
+  }
+}
+
+/** What is computed once an image, if anything is; undefined if the run was stopped meanwhile. */
+async function kept(
+  { train, trainer, loaders, files }: Run,
+  { signal, progress, kept: said }: RunOptions,
+): Promise<Kept | undefined> {
+  try {
+    return await keepFeatures({
+      trainer,
+      loaders,
+      memory: train.cache?.memory ?? 0,
+      files,
+      signal,
+      progress,
+      kept: said,
+    });
+  } catch (error) {
+    if (error instanceof Stopped) return undefined;
+    throw error;
   }
 }
 

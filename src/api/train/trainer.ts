@@ -2,22 +2,27 @@
  * Steps of training on a GPU, for those who write their own loop. What is trained, its moments and averages lie there from step to step; a step is one
  * submission for each part of its batch, and what it gives back is its loss and what the model gave.
  */
+import { elements } from '../../../runtime/program/check.js';
+import { sha256 } from '../../../runtime/program/digest.js';
+import { type Entry, entryNamed, type TensorSpec } from '../../../runtime/program/program.js';
 import type { Session } from '../../../runtime/session.js';
 import type { TensorData } from '../../../runtime/tensors.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { EspalierError } from '../../diagnostics/types.js';
 import type { Elaborated, StepPlace, TrainSettings } from '../../dsl/elaborated.js';
-import { hasBatch, shapeAt } from '../../ir/batch.js';
-import { sizeOf } from '../../ir/ops/shapes.js';
 import { interpretFunc } from '../../ir/run/interpret.js';
 import { tensor } from '../../ir/run/tensor.js';
-import type { Tensor, Value } from '../../ir/types.js';
+import type { Tensor } from '../../ir/types.js';
 import { ACCUMULATE, averageName, KEY, LOSS, NUMBERS, STEP } from '../../passes/train/step.js';
 import { loadGenerated } from '../gpu.js';
 import type { Host, Progress } from '../host.js';
+import type { Reader } from './prefix.js';
 import { type TrainPlan, type TrainProgram, trainProgram } from './program.js';
 
-/** What a step reads: whole tensors by the names of the model's inputs, and `target`, [n, ...] each. */
+/**
+ * What a step reads: whole tensors by the names of the model's inputs, and `target`, [n, ...] each. Where the frozen part of the model is cut off, what
+ * `features` gave may stand in place of the inputs.
+ */
 export type TrainBatch = Readonly<Record<string, Float32Array>>;
 
 export interface StepResult {
@@ -38,6 +43,10 @@ export interface Trainer {
   step(batch: TrainBatch, place: StepPlace): Promise<StepResult>;
   /** The loss as inference computes it; nothing changes. */
   evaluate(batch: TrainBatch): Promise<StepResult>;
+  /** What a step, or the loss, reads of the model's inputs in their place: undefined where nothing is cut off for it. Once an image is enough. */
+  features(of: Reader, inputs: TrainBatch): Promise<TrainBatch | undefined>;
+  /** SHA-256 of all that features depend on beside the inputs: kernels, weights, the GPU. Reads all weights. */
+  featuresHash(of: Reader): Promise<string>;
   /** All states: what is trained, moments, averages. What a run has to keep to go on. */
   state(): Promise<Map<string, Tensor>>;
   /** Puts states back, all of them. */
@@ -54,6 +63,8 @@ export interface TrainerRequest {
   readonly elaborated: Elaborated;
   readonly train: TrainSettings;
   readonly params: (name: string) => Tensor;
+  /** Who reads the same images each epoch: what of the model is frozen is then cut off for them, where that is worth it (default: nobody). */
+  readonly still?: readonly Reader[];
   readonly host: Host;
   readonly progress?: Progress | undefined;
   /** Time each dispatch where the GPU can (`session.timings`), which makes a step slower. */
@@ -61,10 +72,10 @@ export interface TrainerRequest {
 }
 
 /** @throws what `trainProgram` and `load` throw; RuntimeError where there is no GPU */
-export async function openTrainer(request: TrainerRequest): Promise<Trainer> {
-  const { elaborated, train, params, host, progress, timings = false } = request;
+export async function openTrainer({ host, timings = false, ...request }: TrainerRequest): Promise<Trainer> {
+  const { train, progress } = request;
   const limits = await host.deviceLimits();
-  const program = trainProgram({ elaborated, train, params, limits, progress });
+  const program = trainProgram({ ...request, limits });
   const gpu = await host.openGpu!();
   try {
     progress?.('uploading weights');
@@ -80,8 +91,6 @@ export async function openTrainer(request: TrainerRequest): Promise<Trainer> {
     throw error;
   }
 }
-
-const elementsOf = (v: Value): number => sizeOf(shapeAt(v.type.shape, 1));
 
 class GpuTrainer implements Trainer {
   readonly plan: TrainPlan;
@@ -104,7 +113,7 @@ class GpuTrainer implements Trainer {
   }
 
   async step(batch: TrainBatch, place: StepPlace): Promise<StepResult> {
-    const parts = this.partsOf(batch);
+    const parts = await this.partsOf('step', batch);
     const items = parts.reduce((sum, p) => sum + p.items, 0);
     const given: StepResult[] = [];
     for (const [i, { tensors, items: n }] of parts.entries()) {
@@ -121,7 +130,7 @@ class GpuTrainer implements Trainer {
   }
 
   async evaluate(batch: TrainBatch): Promise<StepResult> {
-    const parts = this.partsOf(batch);
+    const parts = await this.partsOf('loss', batch);
     const items = parts.reduce((sum, p) => sum + p.items, 0);
     const given: StepResult[] = [];
     for (const { tensors } of parts) given.push(await this.call(LOSS, tensors));
@@ -129,6 +138,38 @@ class GpuTrainer implements Trainer {
       given,
       parts.map((p) => p.items / items),
     );
+  }
+
+  async features(of: Reader, inputs: TrainBatch): Promise<TrainBatch | undefined> {
+    const entry = this.entryOf(of);
+    if (!entry) return undefined;
+    const tensors = Object.fromEntries(entry.inputs.map(({ name }) => [name, inputs[name]!]));
+    return (await this.session.call(entry.name, tensors)).outputs as TrainBatch;
+  }
+
+  async featuresHash(of: Reader): Promise<string> {
+    const entry = this.entryOf(of);
+    if (!entry) throw new RangeError(`nothing is cut off for ${of}`);
+    const { generated, params } = this.program;
+    const { kernels } = this.session.program;
+    const used = [...new Set(entry.dispatches.map((d) => d.kernel))];
+    const texts = used.map((k) => {
+      const { variant } = this.session.variants[k]!;
+      return generated.files.get(kernels[k]!.variants.find((v) => v.name === variant)!.file)!;
+    });
+    // Which numbers and names kernels have in the program depends on the rest of it.
+    const dispatches = entry.dispatches.map((d) => ({ ...d, kernel: used.indexOf(d.kernel) }));
+    const list = [this.device, JSON.stringify({ ...entry, dispatches }), ...texts];
+    const read = new Set(
+      entry.dispatches.flatMap((d) => d.bindings.flatMap((b) => (b.kind === 'weight' ? [b.name] : []))),
+    );
+    for (const { entry: weight, param } of generated.weights) {
+      if (!read.has(weight.name)) continue;
+      const { data } = params(param);
+      const bytes = new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
+      list.push(`${weight.name} ${await sha256(bytes.slice())}`);
+    }
+    return sha256(new TextEncoder().encode(list.join('\n')));
   }
 
   async state(): Promise<Map<string, Tensor>> {
@@ -163,6 +204,11 @@ class GpuTrainer implements Trainer {
 
   dispose(): void {
     this.session.dispose();
+  }
+
+  private entryOf(of: Reader): Entry | undefined {
+    const prefix = this.plan.prefixes[of];
+    return prefix && entryNamed(this.session.program, prefix.entry);
   }
 
   private async read(names: readonly string[]): Promise<Map<string, Tensor>> {
@@ -201,21 +247,28 @@ class GpuTrainer implements Trainer {
     };
   }
 
-  /** The batch in parts of at most `plan.part` samples, of nearly one size. */
-  private partsOf(batch: TrainBatch): { readonly tensors: TrainBatch; readonly items: number }[] {
-    const inputs = this.train.loss.inputs.map((v) => ({ name: v.op === 'input' ? v.attrs.name : '', v }));
-    const [first] = inputs;
-    const items = batch[first!.name]!.length / elementsOf(first!.v);
+  /** The batch in parts of at most `plan.part` samples, of nearly one size, each as the entry takes it. */
+  private async partsOf(reader: Reader, batch: TrainBatch): Promise<Part[]> {
+    const inputs = entryNamed(this.session.program, reader)!.inputs.filter((t) => t.name !== NUMBERS && t.name !== KEY);
+    const missing = inputs.some((t) => !Object.hasOwn(batch, t.name));
+    const given = missing ? { ...batch, ...(await this.features(reader, batch)) } : batch;
+    const first = inputs.find((t) => t.samples)!;
+    const items = (given[first.name]?.length ?? 0) / elements(first.shape);
     const count = Math.ceil(items / this.plan.part);
     return Array.from({ length: count }, (_, i) => {
       const [from, to] = [Math.floor((i * items) / count), Math.floor(((i + 1) * items) / count)];
-      const cut = ({ name, v }: (typeof inputs)[number]): Float32Array => {
-        const whole = batch[name]!;
-        return hasBatch(v.type.shape) ? whole.subarray(from * elementsOf(v), to * elementsOf(v)) : whole;
+      const cut = ({ name, shape, samples }: TensorSpec): Float32Array => {
+        const whole = given[name]!;
+        return samples ? whole.subarray(from * elements(shape), to * elements(shape)) : whole;
       };
       return { tensors: Object.fromEntries(inputs.map((one) => [one.name, cut(one)])), items: to - from };
     });
   }
+}
+
+interface Part {
+  readonly tensors: TrainBatch;
+  readonly items: number;
 }
 
 /** Parts put together: the mean of the losses by share, outputs one after another. */

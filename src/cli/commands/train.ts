@@ -3,6 +3,8 @@ import type { Command } from 'commander';
 import type { RunFacts } from '../../api/node/run-folder.js';
 import { train } from '../../api/node/train.js';
 import type { EpochEvent, Score, TrainEvent } from '../../api/train/events.js';
+import type { KeptFeatures } from '../../api/train/kept.js';
+import { type Prefixes, prefixText } from '../../api/train/prefix.js';
 import type { Diagnostic } from '../../diagnostics/types.js';
 import { type CommandOutput, collectSet, guarded, numberFor, showDiagnostics } from '../context.js';
 import { EXIT } from '../exit.js';
@@ -39,6 +41,7 @@ function describe({ plan, data, settings }: RunFacts): string {
     stateBytes: number;
     stepBytes: number;
     part: number;
+    prefixes?: Prefixes;
   };
   const split = data.split ? ' (taken from the training data)' : '';
   return [
@@ -46,7 +49,16 @@ function describe({ plan, data, settings }: RunFacts): string {
     `memory: ${bytes(p.frozenBytes)} frozen, ${bytes(p.stateBytes)} trained and its moments, ${bytes(p.stepBytes)} for a step of ${p.part} images`,
     `data: ${count(data.train)} to train on, ${count(data.validation)} to validate on${split}, ${count(data.test)} to test on; ${data.classes.length} classes`,
     `${String(settings.epochs)} epochs, batches of ${String(settings.batch)}`,
+    ...(['step', 'loss'] as const).flatMap((of) => (p.prefixes?.[of] ? [prefixText(of, p.prefixes[of])] : [])),
   ].join('\n');
+}
+
+/** What was computed once, and what each epoch is shorter by. */
+function keptText({ of, images, bytes: size, path, seconds }: KeptFeatures): string {
+  const what = `features of ${count(images)} ${of === 'step' ? 'images' : 'validation images'} (${bytes(size)})`;
+  if (seconds === undefined) return `${what} are in ${path}: nothing was computed`;
+  const where = path === undefined ? 'memory' : path;
+  return `${what} are in ${where}: computed in ${seconds.toFixed(1)} s, by which each epoch is shorter`;
 }
 
 function epochText({ epoch, train: t, validation, best, rate, waited }: EpochEvent, epochs: number): string {
@@ -87,6 +99,9 @@ async function trainCommand(spec: string, flags: TrainFlags, output: CommandOutp
       warn,
       skipped: ({ id, diagnostics }) =>
         warn(diagnostics[0] ?? { code: '', severity: 'warning', message: id, secondary: [], help: [] }),
+      kept: (features) => {
+        if (!flags.json) say(keptText(features));
+      },
       began: (facts) => {
         epochs = Number(facts.settings.epochs);
         perEpoch = Math.ceil(facts.data.train / Number(facts.settings.batch));

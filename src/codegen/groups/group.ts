@@ -1,6 +1,7 @@
 /** A group: the values that one kernel computes, what it reads and what it stores. fuse.ts makes groups, join.ts puts some together. */
 import { hasBatch } from '../../ir/batch.js';
 import { postorder } from '../../ir/graph.js';
+import { costOf } from '../../ir/ops/cost.js';
 import { isDeclared } from '../../ir/ops/index.js';
 import type { Value } from '../../ir/types.js';
 
@@ -36,6 +37,12 @@ export function valuesOf({ stores, reads }: Pick<Group, 'reads' | 'stores'>): Va
 
 /** Whether the kernel works on samples, however many. It may, though nothing that it reads and stores does: a sum over copies for each of them. */
 export const holdsBatch = (group: Group): boolean => valuesOf(group).some((v) => hasBatch(v.type.shape));
+
+/** Operations of everything that the group's kernel computes. */
+export function flopsOf(g: Group): number {
+  const bound = new Set(g.reads);
+  return valuesOf(g).reduce((sum, v) => sum + (bound.has(v) ? 0 : costOf(v).flops), 0);
+}
 
 /** How many buffers the group's kernel binds, where each needs one binding. */
 export function buffersOf({ reads, stores }: Pick<Group, 'reads' | 'stores'>): number {

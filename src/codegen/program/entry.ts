@@ -10,8 +10,6 @@ import type {
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
 import { hasBatch, perSample, shapeAt } from '../../ir/batch.js';
-import { postorder } from '../../ir/graph.js';
-import { costOf } from '../../ir/ops/cost.js';
 import type { DType, Func, Module, TensorType, Value } from '../../ir/types.js';
 import { TensorTooLarge } from '../../passes/memory.js';
 import { type MemoryPlans, planArena, type SlabPlace, sampleBytes, slabsOf } from '../buffers/arena.js';
@@ -20,7 +18,7 @@ import { type PackedWeight, viewedParam, type WeightLayouts, type WeightMatrix }
 import { padded, type Weights } from '../buffers/weights.js';
 import { Schedules } from '../groups/alike.js';
 import { BufferLimit, fuse } from '../groups/fuse.js';
-import type { Group } from '../groups/group.js';
+import { flopsOf, type Group } from '../groups/group.js';
 import { OneByOne } from '../groups/one-by-one.js';
 import type { BoundWindow } from '../kernel/types.js';
 import { ELEMENT_BYTES, elementBytes } from '../kernel/uses.js';
@@ -28,6 +26,7 @@ import { type BuiltKernel, elementOf, type Place } from '../kernel.js';
 import { labelOf, placeOf } from '../place.js';
 import { scalarOf } from '../read/reader.js';
 import { CannotCut, type Limits, type Scheduled, type ScheduledDispatch } from '../schedule.js';
+import type { Part } from './cut.js';
 import type { Kernels } from './kernels.js';
 import type { GenerateOptions } from './options.js';
 
@@ -64,6 +63,8 @@ export interface EntryPlan {
   readonly targets: readonly Target[];
   /** Whether products read weights packed; otherwise row by row, as files have them. */
   readonly packs: boolean;
+  /** Its groups, where they were made as those of a larger function, and which of its arguments and results lie as they did there (cut.ts). */
+  readonly part?: Pick<Part, 'groups' | 'crossing'>;
 }
 
 export class EntryBuilder {
@@ -173,6 +174,11 @@ export class EntryBuilder {
     return Math.ceil(sampleBytes(v) / alignment) * alignment;
   }
 
+  /** What shares a kernel, in the order in which it runs. @throws OneByOne as `build` */
+  groups(): readonly Group[] {
+    return this.scheduled().map(({ group }) => group);
+  }
+
   /** Groups and their dispatches. Whether the bindings of large tensors are too many is known when a group's kernel has been written. */
   private scheduled(): Scheduled[] {
     const reach = { samples: this.samples, maxWorkgroups: this.limits.maxComputeWorkgroupsPerDimension };
@@ -183,8 +189,10 @@ export class EntryBuilder {
     const packed = (matrix: WeightMatrix): PackedWeight | undefined =>
       isPacked(matrix) ? layouts.of(matrix) : undefined;
     const storage = (v: Value): 'f16' | undefined => (this.targetOf(v)?.dtype === 'f16' ? 'f16' : undefined);
-    const context = { place: (v: Value) => this.place(v), packed, storage, limits: this.limits, reach };
+    const context = { place: (v: Value) => this.seenAs(v), packed, storage, limits: this.limits, reach };
     const schedules = new Schedules(context, this.limits);
+    const { part } = this.plan;
+    if (part) return part.groups.map((group) => ({ group, parts: schedules.of(group) }));
     const made = new Map<Group, readonly ScheduledDispatch[]>();
     const refused = new Map<Group, CannotCut>();
     const fits = (g: Group): boolean => {
@@ -224,6 +232,15 @@ export class EntryBuilder {
       };
       throw new EspalierError([diagnostic('ESP0602', args, placeOf(anchor))]);
     }
+  }
+
+  /** As kernels read and write it. */
+  private seenAs(v: Value): Place {
+    return this.crosses(v) ? 'arena' : this.place(v);
+  }
+
+  private crosses(v: Value): boolean {
+    return this.plan.part?.crossing.has(v) ?? false;
   }
 
   private place(v: Value): Place {
@@ -277,7 +294,8 @@ export class EntryBuilder {
       return { kind: 'weight', name: entry.name, offset: start, bytes: Math.min(padded(bytes), entry.bytes - start) };
     }
     if (held.kind === 'value' && v.op === 'input') {
-      return { kind: 'input', index: this.inputs.get(v.attrs.name)!, offset: start, bytes };
+      const whole = this.crosses(v) ? padded(bytes) : bytes;
+      return { kind: 'input', index: this.inputs.get(v.attrs.name)!, offset: start, bytes: whole };
     }
     const target = this.targets.get(v);
     if (target !== undefined) {
@@ -288,20 +306,12 @@ export class EntryBuilder {
         : { kind: 'update', index: target, ...where };
     }
     const output = this.outputs.get(v);
-    if (output !== undefined) return { kind: 'output', index: output, offset: start, bytes };
+    if (output !== undefined) {
+      return { kind: 'output', index: output, offset: start, bytes: this.crosses(v) ? padded(bytes) : bytes };
+    }
     const { slab, offset } = places.get(v)!;
     return { kind: 'arena', slab, offset: offset + start, bytes: padded(bytes) };
   }
-}
-
-/** Operations of everything that the group's kernel computes. */
-function flopsOf(g: Group): number {
-  const bound = new Set(g.reads);
-  let flops = 0;
-  for (const v of postorder(g.stores, (x) => x.inputs.filter((y) => !bound.has(y)))) {
-    flops += costOf(v).flops;
-  }
-  return flops;
 }
 
 export function noBuffer(

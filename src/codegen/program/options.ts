@@ -1,6 +1,7 @@
 /** What a program is generated for. */
 import type { Splitting } from '../groups/split-schedules.js';
 import type { Limits } from '../schedule.js';
+import type { CutRequest } from './cut.js';
 
 export interface GenerateOptions {
   /** Name of the program. */
@@ -20,6 +21,8 @@ export interface GenerateOptions {
   readonly prepare?: boolean;
   /** The entries compute weights of other programs: they read parameters row by row, as files have them (default: as products read them best). */
   readonly prepares?: boolean;
+  /** Entries whose unchanging part is to be cut off, as an entry of its own, where that is worth it. */
+  readonly cuts?: readonly CutRequest[];
   /** The most samples of one pass (default 1). Fewer fit where they take more than the limits allow. */
   readonly samples?: number;
   /** How long sums are split (default: by the cost model of split-schedules.ts). */

@@ -6,7 +6,7 @@ export const SETTINGS_MESSAGES = {
     title: 'Unknown setting',
     message: (a) => `\`${a.block}\` has no setting \`${a.name}\``,
     explain: `\`deploy\` has adapters, weights, batch and limits. \`train\` has data, augment, loss, optimizer, groups,
-schedule, batch, seed, accumulate, clip, ema, patience, keep, validation and adapters.
+schedule, batch, seed, accumulate, clip, ema, patience, keep, validation, cache and adapters.
 
     deploy Flowers { bacth = 8 }`,
   }),

@@ -230,6 +230,12 @@ export function safetensorsPieces(
   return [...front, ...data];
 }
 
+/** What stands in front of the tensors, for whoever writes their bytes behind it: in descending order of element size, then by name. */
+export const safetensorsFront = (
+  tensors: ReadonlyMap<string, Declared>,
+  metadata: Readonly<Record<string, string>>,
+): readonly Uint8Array[] => layoutOf(tensors, metadata).front;
+
 /** A whole safetensors file in memory. */
 export function encodeSafetensors(
   tensors: ReadonlyMap<string, StoredTensor>,

@@ -62,4 +62,14 @@ describe('settings', () => {
     expect(train.rate(1e-3, { epoch: 5, step: 0, steps: 1 })).toBeCloseTo(1e-5 + 0.5 * (1e-3 - 1e-5));
     expect(train.loss.inputs.map((v) => v.op === 'input' && v.attrs.name)).toEqual(['pixels', 'target']);
   });
+  it('of what is kept of frozen parts, in MiB', () => {
+    const cacheOf = (line: string) => {
+      const more = `train M {\n  optimizer = adamw()\n  schedule = constant(epochs: 2)\n  ${line}\n}`;
+      return tiny('  head = classify(base, classes: 4)\n  tune head', {}, more).train!.cache;
+    };
+    expect(cacheOf('')).toEqual({ memory: 1024 * 2 ** 20 });
+    expect(cacheOf('cache = none')).toBeUndefined();
+    expect(cacheOf('cache = auto')).toEqual({ memory: 1024 * 2 ** 20 });
+    expect(cacheOf('cache = auto(memory: 0.5, folder: "./kept")')).toEqual({ memory: 2 ** 19, folder: './kept' });
+  });
 });

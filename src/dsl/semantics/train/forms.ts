@@ -79,6 +79,7 @@ export function formOf(
   scope: Scope,
   needed: readonly string[] = [],
 ): FormSetting {
+  if (e.kind === 'none' && lookup(forms, e.kind)) return { form: e.kind, options: {}, span: e.span };
   const call: CallExpr | undefined =
     e.kind === 'call'
       ? e

@@ -63,6 +63,10 @@ const AUGMENT: Forms = {
   cutmix: { alpha: 'positive', share: 'part' },
 };
 
+/** How features that a frozen part of the model gives are kept: `memory` in MiB, and beyond it in files in the folder. */
+const CACHE: Forms = { auto: { memory: 'number', folder: 'string' }, none: {} };
+const CACHE_MIB = 1024;
+
 const DEFAULTS = {
   batch: 32,
   seed: 0,
@@ -73,6 +77,7 @@ const DEFAULTS = {
   adapters: 'factored',
   order: 'shuffled',
   augment: [],
+  cache: { memory: CACHE_MIB * 2 ** 20 },
 } as const;
 
 const SETTINGS = [
@@ -83,6 +88,7 @@ const SETTINGS = [
   'groups',
   'schedule',
   'save',
+  'cache',
   ...Object.keys(NUMBERS),
   ...Object.keys(WORDS),
 ];
@@ -118,6 +124,7 @@ export function trainSettings(context: TrainContext, decl: SettingsDecl | undefi
     else if (name === 'save')
       out.saveSteps = formOf(engine, name, value, SAVE, scope, ['steps']).options.steps as number;
     else if (name === 'augment') out.augment = listOf(engine, name, value, AUGMENT, scope);
+    else if (name === 'cache') out.cache = cacheOf(engine, value, scope);
   });
   const missing = ['optimizer', 'schedule'].filter((name) => !given.has(name));
   if (missing.length > 0) {
@@ -141,6 +148,13 @@ function word<W extends string>(engine: Engine, setting: string, e: Expr, choice
     chosen ??
     wrong(engine, setting, choices.join(' or '), text, e.span, e.kind === 'name' ? nearHelp(e.name, choices) : [])
   );
+}
+
+function cacheOf(engine: Engine, e: Expr, scope: Scope): TrainSettings['cache'] {
+  const { form, options } = formOf(engine, 'cache', e, CACHE, scope);
+  if (form === 'none') return undefined;
+  const { memory = CACHE_MIB, folder } = options as { readonly memory?: number; readonly folder?: string };
+  return { memory: memory * 2 ** 20, ...(folder === undefined ? {} : { folder }) };
 }
 
 function listOf(engine: Engine, setting: string, e: Expr, forms: Forms, scope: Scope): FormSetting[] {
