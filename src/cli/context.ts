@@ -45,6 +45,7 @@ const USAGE = [
 /** The exit code for what is wrong. */
 export function exitCode(diagnostics: readonly Diagnostic[]): number {
   const errors = diagnostics.filter((d) => d.severity === 'error');
+  if (errors.some((d) => d.code === 'ESP1113')) return EXIT.lost;
   return errors.length > 0 && errors.every((d) => USAGE.includes(d.code)) ? EXIT.usage : EXIT.input;
 }
 

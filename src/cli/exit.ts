@@ -11,6 +11,8 @@ export const EXIT = {
   differs: 4,
   /** `run` and `eval`: some images could not be read; the others were run. */
   skipped: 5,
+  /** `train`: the GPU was lost while it trained; the run goes on with `--resume`. */
+  lost: 6,
   /** A fault in Espalier. */
   internal: 70,
 } as const;

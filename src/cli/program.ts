@@ -22,7 +22,7 @@ function createProgram(output: CommandOutput): Command {
     .addHelpText(
       'after',
       `
-Exit codes: ${EXIT.ok} done, ${EXIT.input} wrong input, ${EXIT.usage} wrong command line, ${EXIT.device} no usable GPU, ${EXIT.differs} \`fmt --check\` or \`eval --min\` not met, ${EXIT.skipped} images skipped, ${EXIT.internal} a fault of Espalier.
+Exit codes: ${EXIT.ok} done, ${EXIT.input} wrong input, ${EXIT.usage} wrong command line, ${EXIT.device} no usable GPU, ${EXIT.differs} \`fmt --check\` or \`eval --min\` not met, ${EXIT.skipped} images skipped, ${EXIT.lost} the GPU was lost while it trained (\`--resume\` goes on), ${EXIT.internal} a fault of Espalier.
 Environment: ESPALIER_DRIVER=system|lavapipe|swiftshader picks the GPU driver, NO_COLOR turns colour off.`,
     )
     // Its errors come back as exceptions and are said like all others.

@@ -23,6 +23,7 @@ import { encodeSafetensors } from '../../formats/tensors/safetensors.js';
 import { openSafetensors, type TensorStore } from '../../formats/tensors/store.js';
 import type { Tensor } from '../../ir/types.js';
 import { isBefore, type RunPlace, type TrainEvent } from '../train/events.js';
+import type { GoodState } from '../train/not-finite.js';
 import type { Prediction, RunKeeper } from '../train/run.js';
 import { isLock, releaseLock, takeLock } from './lock.js';
 
@@ -70,9 +71,7 @@ const FILES = {
 } as const;
 const CHECKPOINT = /^checkpoint-(\d+)\.safetensors$/;
 
-export interface Checkpoint {
-  readonly place: RunPlace;
-  readonly state: ReadonlyMap<string, Tensor>;
+export interface Checkpoint extends GoodState {
   /** What the bits were computed by. */
   readonly pins: RunFacts['pins'];
 }
@@ -238,6 +237,17 @@ export class RunFolder implements RunKeeper {
     };
     await writeFileAtomic(join(this.path, name), encodeSafetensors(tensors, metadata));
     for (const old of this.checkpoints().slice(0, -this.keep)) await rm(join(this.path, old), { force: true });
+  }
+
+  async last(): Promise<GoodState | undefined> {
+    const newest = this.newest();
+    return newest && readCheckpoint(newest.file);
+  }
+
+  /** The file of the last checkpoint, and how many steps are in it. */
+  newest(): { readonly file: string; readonly steps: number } | undefined {
+    const name = this.checkpoints().at(-1);
+    return name === undefined ? undefined : { file: join(this.path, name), steps: Number(CHECKPOINT.exec(name)![1]) };
   }
 
   async best(_epoch: number, trained: ReadonlyMap<string, Tensor>): Promise<void> {

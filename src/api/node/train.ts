@@ -1,4 +1,5 @@
 /** `train`: from a spec with a `train` block to the folder of a run, on this machine's files and GPU. */
+import { DeviceLostError } from '../../../runtime/errors.js';
 import { sha256 } from '../../../runtime/program/digest.js';
 import { datasetHash } from '../../data/arrays.js';
 import { type DataSpec, openDatasets } from '../../data/node/open.js';
@@ -47,7 +48,7 @@ export interface TrainRunOptions extends SpecOptions {
 /**
  * Trains what a spec says, step by step: `for await (const event of train('flowers.peft', { out: 'run' }))`. The generator's value is how the run ended.
  * @throws EspalierError with everything that is wrong with the spec, its files, its data, the folder (ESP1104, ESP1105, ESP1107, ESP0906), what is resumed (ESP1106), and
- * with a loss that is not a number (ESP1103); RuntimeError where there is no GPU, or it is lost. The folder can be resumed then
+ * with a loss that is not a number (ESP1103), a GPU that is lost (ESP1113), a folder that takes no more (ESP0520): the folder can be gone on with then. RuntimeError where there is no GPU
  */
 export async function* train(
   spec: Spec,
@@ -59,14 +60,31 @@ export async function* train(
     const request: TrainRunOptions = { host: nodeHost(), ...options };
     const { facts, ...run } = await sayDataErrors(() => prepared(spec, request));
     const { signal, kept, progress } = request;
-    return yield* runTraining(run, { signal, kept, progress, began: () => request.began?.(facts) });
+    try {
+      return yield* runTraining(run, { signal, kept, progress, began: () => request.began?.(facts) });
+    } catch (error) {
+      throw withKept(error, run.store);
+    }
   } finally {
     RunFolder.unlock(out);
   }
 }
 
+/** What ended a run, and what is left of it: a lost GPU is ESP1113, and every message says what can be gone on from. */
+function withKept(error: unknown, folder: RunFolder): unknown {
+  if (error instanceof DeviceLostError)
+    return withKept(new EspalierError([diagnostic('ESP1113', { path: folder.path, reason: error.message })]), folder);
+  if (!(error instanceof EspalierError)) return error;
+  const newest = folder.newest();
+  const kept = newest
+    ? `The last good checkpoint is ${newest.file}, after ${newest.steps} steps; \`--resume\` goes on from there.`
+    : 'There is no checkpoint yet; `--resume` begins again.';
+  return new EspalierError(error.diagnostics.map((d) => ({ ...d, help: [...d.help, kept] })));
+}
+
 /** A run that is ready to begin, or to go on. */
 interface Ready extends Run {
+  readonly store: RunFolder;
   readonly facts: RunFacts;
 }
 

@@ -3,11 +3,14 @@
  * store keeps. Everything that it does is a function of the settings, the data and the place where it begins, so that a run that goes on from a
  * checkpoint is the run that was never interrupted, bit for bit.
  */
-import type { Batch, BatchTargets, Loader } from '../../data/types.js';
-import type { TrainSettings } from '../../dsl/elaborated.js';
+import type { Loader } from '../../data/types.js';
+import { diagnostic } from '../../diagnostics/catalogue.js';
+import { EspalierError } from '../../diagnostics/types.js';
 import type { Tensor } from '../../ir/types.js';
+import { type Counting, evaluate, rightOf, scoreOf, targetOf } from './evaluate.js';
 import type { EndEvent, EpochEvent, RunPlace, Score, TrainEvent } from './events.js';
 import { inputsOf } from './features.js';
+import { type GoodState, notFinite, originOf } from './not-finite.js';
 import type { StepResult, Trainer } from './trainer.js';
 
 /** Keeps what a run leaves. */
@@ -18,16 +21,17 @@ export interface RunStore {
   checkpoint(place: RunPlace, state: ReadonlyMap<string, Tensor>): Promise<void>;
   /** What was trained, as it is after the best epoch so far. */
   best(epoch: number, trained: ReadonlyMap<string, Tensor>): Promise<void>;
+  /** The last checkpoint; undefined before there is one. */
+  last(): Promise<GoodState | undefined>;
 }
 
-export interface LoopRequest {
+export interface LoopRequest extends Counting {
   readonly trainer: Trainer;
-  readonly train: TrainSettings;
-  /** Name of the model's input that pictures go to. */
-  readonly input: string;
-  /** Whether each item is of one class: then there is a share of right ones. */
-  readonly classified: boolean;
   readonly data: Loader;
+  /** The same batches with their pictures, where `data` gives features. */
+  readonly pictures: Loader;
+  /** What an item of the data is called. */
+  readonly named: (item: number) => string;
   readonly validation?: Loader;
   readonly store: RunStore;
   readonly from: RunPlace;
@@ -37,9 +41,12 @@ export interface LoopRequest {
   readonly clock: () => number;
 }
 
-/** Runs on from a place to the end. Every event is in the store before it is given. @throws EspalierError from the data and the steps */
+/**
+ * Runs on from a place to the end. Every event is in the store before it is given, and no checkpoint holds what is not finite.
+ * @throws EspalierError from the data and the steps; ESP1103 where a loss or a weight is not finite, with the tensor that was first, where it can be told
+ */
 export async function* trainLoop(request: LoopRequest): AsyncGenerator<TrainEvent, EndEvent, undefined> {
-  const { trainer, train, input, classified, data, validation, store, signal, clock } = request;
+  const { trainer, train, input, classified, data, validation, store, signal, clock, named, pictures } = request;
   const counting: Counting = { train, input, classified };
   const began = clock();
   const steps = data.perEpoch * train.epochs;
@@ -50,11 +57,27 @@ export async function* trainLoop(request: LoopRequest): AsyncGenerator<TrainEven
     await store.record(event);
     return event;
   };
+  const lost = async (what: 'loss' | 'state', value: string): Promise<EspalierError> => {
+    const each = (clock() - began) / Math.max(1, place.step - request.from.step);
+    const good = await store.last();
+    const origin = await originOf({ trainer, train, input, data: pictures, named, good, place, steps, each });
+    const at = 'at' in origin && origin.at ? { primary: { span: origin.at, text: 'not finite from here on' } } : {};
+    return new EspalierError([
+      diagnostic('ESP1103', { what, value, epoch: place.epoch, step: place.step, ...origin }, at),
+    ]);
+  };
+  const finiteState = async (): Promise<Map<string, Tensor>> => {
+    const state = await trainer.state();
+    const name = notFinite(state);
+    if (name !== undefined) throw await lost('state', name);
+    return state;
+  };
   for (; place.epoch < train.epochs; ) {
     const { epoch } = place;
     for await (const batch of data.batches({ epoch, batch: place.batch }, epoch + 1)) {
       const tensors = { ...inputsOf(batch, input), target: targetOf(batch, train) };
       const result = await trainer.step(tensors, { epoch, step: place.step, steps });
+      if (!Number.isFinite(result.loss)) throw await lost('loss', String(result.loss));
       const n = batch.indices.length;
       samples += n;
       const event: TrainEvent = {
@@ -82,10 +105,15 @@ export async function* trainLoop(request: LoopRequest): AsyncGenerator<TrainEven
       };
       const stops = signal?.aborted ?? false;
       if (stops || (train.saveSteps !== undefined && place.step % train.saveSteps === 0))
-        await store.checkpoint(place, await trainer.state());
+        await store.checkpoint(place, await finiteState());
       if (stops) return end('stopped');
     }
+    const state = await finiteState();
     const found = validation && (await trainer.averaged(() => evaluate(trainer, counting, validation))).score;
+    if (found && !Number.isFinite(found.loss))
+      throw new EspalierError([
+        diagnostic('ESP1103', { what: 'validation', value: String(found.loss), epoch, step: place.step }),
+      ]);
     const best = found !== undefined && (place.best === undefined || isBetter(found, place.best.score));
     const event: EpochEvent = {
       kind: 'epoch',
@@ -108,7 +136,7 @@ export async function* trainLoop(request: LoopRequest): AsyncGenerator<TrainEven
     };
     if (best || !validation) await store.best(epoch, await trainer.trained());
     await store.record(event);
-    await store.checkpoint(place, await trainer.state());
+    await store.checkpoint(place, state);
     yield event;
     if (signal?.aborted) return end('stopped');
     if (validation && train.patience !== undefined && place.since >= train.patience) return end('patience');
@@ -127,72 +155,4 @@ export function endOf({ best, epoch }: RunPlace, why: EndEvent['why'], validated
 function isBetter(a: Score, b: Score): boolean {
   if (a.accuracy !== undefined && b.accuracy !== undefined && a.accuracy !== b.accuracy) return a.accuracy > b.accuracy;
   return a.loss < b.loss;
-}
-
-/** How samples are scored. */
-export type Counting = Pick<LoopRequest, 'train' | 'input' | 'classified'>;
-
-/** What the model makes of a data set. */
-export interface Evaluated {
-  readonly score: Score;
-  /** Items by their number in the data set, their class and the one that the model takes for likeliest; empty where there are no classes. */
-  readonly predictions: readonly { readonly item: number; readonly actual: number; readonly predicted: number }[];
-}
-
-/** The whole of a loader once, as inference computes it. */
-export async function evaluate(trainer: Trainer, counting: Counting, data: Loader): Promise<Evaluated> {
-  let [loss, samples] = [0, 0];
-  const predictions: { item: number; actual: number; predicted: number }[] = [];
-  for await (const batch of data.batches({ epoch: 0, batch: 0 }, 1)) {
-    const target = targetOf(batch, counting.train);
-    const result = await trainer.evaluate({ ...inputsOf(batch, counting.input), target });
-    loss += batch.indices.length * result.loss;
-    samples += batch.indices.length;
-    if (counting.classified)
-      classesOf(result, batch).forEach((one, i) => {
-        predictions.push({ item: batch.indices[i]!, ...one });
-      });
-  }
-  const right = predictions.filter((p) => p.actual === p.predicted).length;
-  return { score: scoreOf({ loss, right, samples }, counting), predictions };
-}
-
-function scoreOf({ loss, right, samples }: RunPlace['sum'], { classified }: Counting): Score {
-  const score = { loss: loss / samples, samples };
-  return classified ? { ...score, accuracy: right / samples } : score;
-}
-
-/** As the loss takes it: of classes one number for each, whatever the data have. */
-export function targetOf({ targets, indices }: Batch, train: TrainSettings): Float32Array {
-  if (targets.kind === 'values') return targets.values;
-  const classes = train.loss.results[1]!.value.type.shape.at(-1)!;
-  const values = new Float32Array(indices.length * classes);
-  targets.labels.forEach((label, i) => {
-    values[i * classes + label] = 1;
-  });
-  return values;
-}
-
-/** How many of a batch the model got right: the likeliest class is that of the target. */
-const rightOf = (result: StepResult, batch: Batch, { classified }: Counting): number =>
-  classified ? classesOf(result, batch).filter((c) => c.actual === c.predicted).length : 0;
-
-/** Of each sample the class, and the one that the model takes for likeliest. */
-function classesOf({ outputs }: StepResult, batch: Batch): { actual: number; predicted: number }[] {
-  const found = Object.values(outputs)[0]!;
-  const n = batch.indices.length;
-  const classes = found.length / n;
-  return Array.from({ length: n }, (_, i) => ({
-    actual: labelOf(batch.targets, i, classes),
-    predicted: likeliest(found, i * classes, classes),
-  }));
-}
-
-const labelOf = (targets: BatchTargets, i: number, classes: number): number =>
-  targets.kind === 'labels' ? targets.labels[i]! : likeliest(targets.values, i * classes, classes);
-
-function likeliest(values: Float32Array, from: number, count: number): number {
-  let best = 0;
-  for (let c = 1; c < count; c++) if (values[from + c]! > values[from + best]!) best = c;
-  return best;
 }

@@ -13,6 +13,7 @@ import { loadersOf, splitsOf } from './data.js';
 import { type EndEvent, isBefore, type RunPlace, START, type TrainEvent } from './events.js';
 import { type KeptFeatures, stillReaders } from './kept.js';
 import { readTraining, type TrainerOptions } from './open.js';
+import type { GoodState } from './not-finite.js';
 import type { TrainPlan } from './program.js';
 import { type Prediction, type Run, type RunKeeper, runTraining } from './run.js';
 import { openTrainer } from './trainer.js';
@@ -38,13 +39,13 @@ export class MemoryRun implements RunKeeper {
   readonly events: TrainEvent[] = [];
   /** What the result makes of the test split, or of the validation split where there is none. */
   tested: { readonly split: string; readonly predictions: readonly Prediction[] } | undefined;
-  private last: { readonly place: RunPlace; readonly state: ReadonlyMap<string, Tensor> } | undefined;
+  private kept: GoodState | undefined;
   private found: ReadonlyMap<string, Tensor> | undefined;
   private facts: Facts | undefined;
 
   /** Steps that are done, as far as they can be gone on from. */
   get steps(): number {
-    return this.last?.place.step ?? 0;
+    return this.kept?.place.step ?? 0;
   }
 
   /** Whether an epoch has ended, so that there is something to be had. */
@@ -68,7 +69,11 @@ export class MemoryRun implements RunKeeper {
   }
 
   async checkpoint(place: RunPlace, state: ReadonlyMap<string, Tensor>): Promise<void> {
-    this.last = { place, state };
+    this.kept = { place, state };
+  }
+
+  async last(): Promise<GoodState | undefined> {
+    return this.kept;
   }
 
   async best(_epoch: number, trained: ReadonlyMap<string, Tensor>): Promise<void> {
@@ -80,7 +85,7 @@ export class MemoryRun implements RunKeeper {
   }
 
   /** Begins, or goes on: where, and with which states. @throws EspalierError ESP1106 if it was begun with something else */
-  begin(facts: Facts): NonNullable<MemoryRun['last']> | undefined {
+  begin(facts: Facts): GoodState | undefined {
     const before = this.facts;
     if (before) {
       const changed = (Object.keys(CHANGED) as (keyof typeof CHANGED)[])
@@ -90,10 +95,10 @@ export class MemoryRun implements RunKeeper {
     }
     this.facts = facts;
     // What came after the place to go on from is done again.
-    const { place = START } = this.last ?? {};
+    const { place = START } = this.kept ?? {};
     const kept = this.events.filter((e) => isBefore(e, place));
     this.events.splice(0, this.events.length, ...kept);
-    return this.last;
+    return this.kept;
   }
 
   private result(): ReadonlyMap<string, Tensor> {

@@ -9,9 +9,9 @@ import { sayDataErrors } from '../data-error.js';
 import type { Progress } from '../host.js';
 import { loadParameters } from '../parameters.js';
 import { inputOf, loaderOptions } from './data.js';
+import { targetOf } from './evaluate.js';
 import { inputsOf } from './features.js';
-import { targetOf } from './loop.js';
-import { openTrainer as openElaborated, type TrainBatch, type Trainer } from './trainer.js';
+import { openTrainer as openElaborated, type StepResult, type TrainBatch, type Trainer } from './trainer.js';
 
 export interface TrainerOptions extends SpecOptions {
   /** In place of the `train` block's `seed`: of how what is trained starts, and of the order of the data. */
@@ -27,6 +27,8 @@ export interface SpecTrainer extends Trainer {
   readonly settings: TrainSettings;
   /** What a loader of data for it needs: `makeLoader(dataset, trainer.loader)`. */
   readonly loader: LoaderOptions;
+  /** As a trainer's. @throws EspalierError ESP1103 if the loss is not finite: nothing is to be gone on with */
+  step(...of: Parameters<Trainer['step']>): Promise<StepResult>;
   /** A loader's batch as `step` and `evaluate` take it. */
   tensors(batch: Batch): TrainBatch;
 }
@@ -74,11 +76,17 @@ export async function openTrainer(spec: Spec, options: TrainerOptions): Promise<
       settings: train,
       loader: loaderOptions(elaborated, train),
       tensors: (batch) => ({ ...inputsOf(batch, name), target: targetOf(batch, train) }),
-      step: (batch, place) => trainer.step(batch, place),
+      async step(batch, place) {
+        const result = await trainer.step(batch, place);
+        if (Number.isFinite(result.loss)) return result;
+        const { epoch, step } = place;
+        throw new EspalierError([diagnostic('ESP1103', { what: 'loss', value: String(result.loss), epoch, step })]);
+      },
       evaluate: (batch) => trainer.evaluate(batch),
       features: (of, inputs) => trainer.features(of, inputs),
       featuresHash: (of) => trainer.featuresHash(of),
       state: () => trainer.state(),
+      start: (name) => trainer.start(name),
       restore: (state) => trainer.restore(state),
       trained: () => trainer.trained(),
       averaged: (body) => trainer.averaged(body),

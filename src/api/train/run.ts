@@ -2,10 +2,11 @@
 import type { Tensor } from '../../ir/types.js';
 import type { Progress } from '../host.js';
 import type { Loaders } from './data.js';
+import { evaluate } from './evaluate.js';
 import type { EndEvent, RunPlace, TrainEvent } from './events.js';
 import { Stopped } from './features.js';
 import { type FeatureFiles, type Kept, type KeptFeatures, keepFeatures } from './kept.js';
-import { endOf, evaluate, type LoopRequest, type RunStore, trainLoop } from './loop.js';
+import { endOf, type LoopRequest, type RunStore, trainLoop } from './loop.js';
 
 /** An item by name, its class, and the one that the model takes for likeliest. */
 export interface Prediction {
@@ -60,6 +61,8 @@ export async function* runTraining(run: Run, options: RunOptions): AsyncGenerato
       trainer,
       ...counting,
       data: features.loaders.step ?? loaders.train,
+      pictures: loaders.train,
+      named: (item) => loaders.sets.train.ids[item]!,
       ...(validation ? { validation } : {}),
       store,
       from,

@@ -7,8 +7,6 @@ import { sha256 } from '../../../runtime/program/digest.js';
 import { type Entry, entryNamed, type TensorSpec } from '../../../runtime/program/program.js';
 import type { Session } from '../../../runtime/session.js';
 import type { TensorData } from '../../../runtime/tensors.js';
-import { diagnostic } from '../../diagnostics/catalogue.js';
-import { EspalierError } from '../../diagnostics/types.js';
 import type { Elaborated, StepPlace, TrainSettings } from '../../dsl/elaborated.js';
 import { interpretFunc } from '../../ir/run/interpret.js';
 import { tensor } from '../../ir/run/tensor.js';
@@ -39,7 +37,7 @@ export interface Trainer {
   /** The GPU that it runs on, and the variant of each kernel: what results are the same bits on. */
   readonly device: string;
   readonly session: Session;
-  /** Moves the weights by one batch. @throws EspalierError ESP1103 if the loss is not finite: nothing is to be gone on with */
+  /** Moves the weights by one batch. If the loss is not finite, nothing is to be gone on with. */
   step(batch: TrainBatch, place: StepPlace): Promise<StepResult>;
   /** The loss as inference computes it; nothing changes. */
   evaluate(batch: TrainBatch): Promise<StepResult>;
@@ -49,6 +47,8 @@ export interface Trainer {
   featuresHash(of: Reader): Promise<string>;
   /** All states: what is trained, moments, averages. What a run has to keep to go on. */
   state(): Promise<Map<string, Tensor>>;
+  /** What a parameter or a state is before the first step. */
+  start(name: string): Tensor;
   /** Puts states back, all of them. */
   restore(state: ReadonlyMap<string, Tensor>): Promise<void>;
   /** What was trained, by name: the averages, where `ema` is set. */
@@ -120,8 +120,6 @@ class GpuTrainer implements Trainer {
       const entry = i === parts.length - 1 ? STEP : ACCUMULATE;
       const found = await this.call(entry, { ...tensors, ...this.scalars(entry, place, n / items, i) });
       given.push(found);
-      if (!Number.isFinite(found.loss))
-        throw new EspalierError([diagnostic('ESP1103', { loss: found.loss, ...place })]);
     }
     return joined(
       given,
@@ -174,6 +172,11 @@ class GpuTrainer implements Trainer {
 
   async state(): Promise<Map<string, Tensor>> {
     return this.read(this.states);
+  }
+
+  start(name: string): Tensor {
+    const param = this.program.module.params.get(name);
+    return param?.data ? { type: param.type, data: param.data } : this.program.params(name);
   }
 
   async restore(state: ReadonlyMap<string, Tensor>): Promise<void> {

@@ -19,11 +19,37 @@ export const TRAINING = {
     explain: `What a step keeps for its backward pass grows with the samples that it computes at once, and one buffer of a GPU holds only so much. With
 \`accumulate\` a batch is computed in parts, one after another: the same gradient, but for rounding, and less memory.`,
   }),
-  ESP1103: entry<{ loss: number; epoch: number; step: number }>({
+  ESP1103: entry<{
+    /** What is not finite: the loss of a step, that of the validation, or a state after a step. */
+    what: 'loss' | 'validation' | 'state';
+    /** Of a state, its name. */
+    value: string;
+    epoch: number;
+    step: number;
+    /** The first tensor that is not, and on which item. */
+    first?: string;
+    item?: string;
+    /** Why that is not known. */
+    unknown?: string;
+  }>({
     title: 'A loss that is not a number',
-    message: (a) => `the loss is ${a.loss} at step ${a.step + 1} (epoch ${a.epoch + 1})`,
-    help: () => ['Train with a smaller learning rate, warm up longer, or clip gradients (`clip = 1`).'],
-    explain: `A loss that is infinite or not a number makes everything that is trained meaningless from then on. Mostly the steps were too large.`,
+    message: (a) => {
+      if (a.what === 'validation') return `the loss on the validation split is ${a.value} after epoch ${a.epoch + 1}`;
+      if (a.what === 'state') return `\`${a.value}\` is not finite after step ${a.step} (epoch ${a.epoch + 1})`;
+      return `the loss is ${a.value} at step ${a.step + 1} (epoch ${a.epoch + 1})`;
+    },
+    help: (a) => [
+      ...(a.first === undefined
+        ? []
+        : [`The first tensor that is not finite: ${a.first}${a.item === undefined ? '' : `, for ${a.item}`}.`]),
+      ...(a.unknown === undefined ? [] : [`Which tensor was first cannot be told: ${a.unknown}.`]),
+      'Train with a smaller learning rate, warm up longer, or clip gradients (`clip = 1`).',
+    ],
+    explain: `A loss, a weight or a moment that is infinite or not a number makes everything that is trained meaningless from then on. Mostly the steps were
+too large; where the first tensor is what goes in, or a parameter that is not trained, look at the data and the files.
+
+Which tensor was first is found by making the steps since the last checkpoint again, and interpreting the one that went wrong in f64, for the item that did it
+alone. That is left out where it would take longer than some minutes. No checkpoint holds what is not finite, so the last one is good.`,
   }),
   ESP1104: entry<{ path: string; problem: string }>({
     title: 'Not the folder of a run',
@@ -105,5 +131,12 @@ metadata.csv, CSV files, list files of VTAB and FGVC, IDX, safetensors). \`forma
         : `\`${a.name}\` was trained as ${a.found}, and the model's is ${a.expected}`,
     explain: `What a run trained belongs to the spec that it was begun with. The files that the spec uses, or the configuration of its backbone, are other ones
 now.`,
+  }),
+  ESP1113: entry<{ path: string; reason: string }>({
+    title: 'The GPU was lost while it trained',
+    message: (a) => `the GPU was lost while it trained in ${a.path}: ${a.reason}`,
+    explain: `The driver was reset, the GPU was removed, or a single step took too long. What is on a GPU is lost with it; what a run needs to go on is in its folder, so
+nothing is lost but the steps since the last checkpoint (\`save = every(steps: n)\` makes more of them). \`espalier train\` exits with 6, so that a script can tell that
+going on with \`--resume\` is all that there is to do. Where it happens again, take smaller parts of a batch (\`accumulate\`).`,
   }),
 };
