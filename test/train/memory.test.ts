@@ -83,7 +83,11 @@ describe('training in memory', { timeout: 240_000 }, () => {
     const kept = new MemoryRun();
     await trained(kept);
     const trainer = await openTrainer(spec());
-    const { train } = withValidation({ train: await data(48) }, trainer.settings.validation, trainer.settings.seed);
+    const { train } = withValidation(
+      { train: await data(48) },
+      trainer.settings.validation,
+      trainer.settings.splitSeed,
+    );
     const loader = makeLoader(train, trainer.loader);
     const steps = loader.perEpoch * trainer.settings.epochs;
     const found: number[] = [];
