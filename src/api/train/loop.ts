@@ -11,7 +11,7 @@ import { type Counting, evaluate, rightOf, scoreOf, targetOf } from './evaluate.
 import type { EndEvent, EpochEvent, RunPlace, Score, TrainEvent } from './events.js';
 import { inputsOf } from './features.js';
 import { type GoodState, notFinite, originOf } from './not-finite.js';
-import type { StepResult, Trainer } from './trainer.js';
+import type { Trainer } from './trainer.js';
 
 /** Keeps what a run leaves. */
 export interface RunStore {
