@@ -20,6 +20,10 @@ const rooms = (folder, shared, row) =>
     },
   }));
 
+/** What a page can have, and what of it is Node's all the same. */
+const BROWSER = '^(src/(api|dsl|ir|passes|codegen|prune|formats|data|diagnostics)|runtime)/';
+const NODE = '(/node/|^src/(codegen/host|api/index)\\.ts$)';
+
 module.exports = {
   forbidden: [
     {
@@ -75,11 +79,18 @@ module.exports = {
       severity: 'error',
       comment:
         'a page never reaches a dynamic import of Node; files, processes and image decoding are behind src/formats/node, src/data/node, src/api/node, src/cli and runtime/node',
-      from: {
-        path: '^(src/(dsl|ir|passes|codegen|prune|formats|data|diagnostics)|runtime)/',
-        pathNot: '(/node/|^src/codegen/host\\.ts$)',
-      },
+      from: { path: BROWSER, pathNot: NODE },
       to: { dependencyTypes: ['core'], dependencyTypesNot: ['type-import'], dynamic: false },
+    },
+    {
+      name: 'core-leaves-node-alone',
+      severity: 'error',
+      comment: 'what a page bundles imports nothing of the folders called node, nor packages that only Node runs',
+      from: { path: BROWSER, pathNot: NODE },
+      to: {
+        path: `(${NODE}|node_modules/(sharp|ts-morph|webgpu|csv-parse|commander)/)`,
+        dependencyTypesNot: ['type-import', 'type-only'],
+      },
     },
   ],
   options: {

@@ -1,9 +1,10 @@
 /** A loaded program: what a person holds. `load` makes one; the same code runs in browsers and in Node. */
+import { adapterOf } from './adapter.js';
 import { wholeWords } from './bytes.js';
 import { type ClassScore, topClasses } from './classes.js';
 import { Engine } from './engine.js';
 import type { Timing } from './entry.js';
-import { InputError, NoAdapterError } from './errors.js';
+import { InputError } from './errors.js';
 import { captureImage, type ImageInput, type Pixels } from './images/image.js';
 import type { Picture } from './images/picture.js';
 import type { Progress } from './memory.js';
@@ -373,21 +374,4 @@ async function anyGpu(): Promise<GPU | undefined> {
   } catch {
     return undefined;
   }
-}
-
-async function adapterOf(gpu: GPU | undefined): Promise<GPUAdapter> {
-  if (!gpu) {
-    throw new NoAdapterError(
-      'there is no WebGPU here',
-      'use a recent Chrome, Edge, Safari or Firefox; in Node: npm install webgpu',
-    );
-  }
-  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
-  if (!adapter) {
-    throw new NoAdapterError(
-      'WebGPU offers no adapter',
-      'update the graphics driver, or switch on hardware acceleration in the browser; in Node: npx espalier doctor',
-    );
-  }
-  return adapter;
 }

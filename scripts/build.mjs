@@ -11,7 +11,7 @@ rmSync(join(root, 'dist'), { recursive: true, force: true });
 const tsc = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc');
 execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
 // Declarations name WebGPU's types, which a project that installs the package does not have in its own configuration.
-for (const entry of ['dist/src/api/index.d.ts', 'dist/runtime/index.d.ts']) {
+for (const entry of ['dist/src/api/index.d.ts', 'dist/src/api/browser/index.d.ts', 'dist/runtime/index.d.ts']) {
   const path = join(root, entry);
   writeFileSync(path, `/// <reference types="@webgpu/types" />\n${readFileSync(path, 'utf8')}`);
 }

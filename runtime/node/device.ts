@@ -1,4 +1,5 @@
 /** Opens a device in Node with no program in sight: for tests, benchmarks and tools. */
+import { limitsOf } from '../adapter.js';
 import { NoAdapterError } from '../errors.js';
 import { type Driver, openGpu } from './driver.js';
 
@@ -44,14 +45,4 @@ export async function openDevice(options: DeviceOptions = {}): Promise<OpenDevic
       kept = undefined;
     },
   };
-}
-
-/** A `GPUSupportedLimits` as a plain object; its values are getters of its prototype. */
-export function limitsOf(limits: GPUSupportedLimits): Record<string, number> {
-  const values: Record<string, number> = {};
-  for (const name in limits) {
-    const value = (limits as unknown as Record<string, unknown>)[name];
-    if (typeof value === 'number') values[name] = value;
-  }
-  return values;
 }

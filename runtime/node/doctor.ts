@@ -1,7 +1,8 @@
 /** What `espalier doctor` shows: every driver that can be had here, what it offers, which one is used and why, and what to install. */
+
+import { limitsOf } from '../adapter.js';
 import { deviceFacts } from '../device.js';
 import { RuntimeError } from '../errors.js';
-import { limitsOf } from './device.js';
 import { type Attempt, DRIVERS, type DriverName, describe, INSTALL_HELP, openGpu } from './driver.js';
 
 export interface AdapterReport {

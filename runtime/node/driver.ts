@@ -11,8 +11,11 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { create, globals } from 'webgpu';
+import { describe } from '../adapter.js';
 import { DriverError, NoAdapterError } from '../errors.js';
 import { carrier, unpack } from './unpack.js';
+
+export { describe } from '../adapter.js';
 
 export type DriverName = 'system' | 'lavapipe' | 'swiftshader';
 export const DRIVERS: readonly DriverName[] = ['system', 'lavapipe', 'swiftshader'];
@@ -83,11 +86,6 @@ export function environment(driver: Driver): Record<string, string> {
       ? { LD_LIBRARY_PATH: [driver.loader, process.env.LD_LIBRARY_PATH].filter(Boolean).join(':') }
       : {}),
   };
-}
-
-export function describe(adapter: GPUAdapter): string {
-  const { vendor, architecture, description, device } = adapter.info;
-  return description || device || `${vendor} ${architecture}`;
 }
 
 /** The software drivers say who they are; everything else is the system's. */

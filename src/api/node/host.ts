@@ -1,8 +1,8 @@
 /** Node as the compiler's host: specs and weights are files. */
 import { existsSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
-import { limitsOf } from '../../../runtime/node/device.js';
-import { describe, openGpu } from '../../../runtime/node/driver.js';
+import { describe, largestLimits } from '../../../runtime/adapter.js';
+import { openGpu } from '../../../runtime/node/driver.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { EspalierError } from '../../diagnostics/types.js';
 import { readWhole } from '../../formats/node/files.js';
@@ -29,8 +29,7 @@ export function nodeHost(): Host {
     async deviceLimits() {
       // No device is made for it: Dawn does not always survive that the one of an instance is let go and another instance is opened.
       const { adapter } = await openGpu();
-      // Alignments stay what every device has: a smaller one would tie the program to this adapter and win nothing.
-      return Object.fromEntries(Object.entries(limitsOf(adapter.limits)).filter(([name]) => name.startsWith('max')));
+      return largestLimits(adapter);
     },
     async openGpu() {
       // Dawn's instance is held until it is released, and then let go, or the process would not end.
