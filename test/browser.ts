@@ -26,6 +26,7 @@ export interface OpenPage {
 
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html',
+  '.css': 'text/css',
   '.js': 'text/javascript',
   '.json': 'application/json',
   '.wgsl': 'text/plain',

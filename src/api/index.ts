@@ -65,7 +65,7 @@ export { writeAdapters, writeCompiled, writeMerged } from './node/write.js';
 export type { Chart, Curve, RunReport, RunState } from './report/figures.js';
 export type { EndEvent, EpochEvent, Score, StepEvent, TestEvent, TrainEvent } from './train/events.js';
 export type { KeptFeatures } from './train/kept.js';
-export { MemoryRun, type MemoryTrainOptions, trainInMemory } from './train/memory.js';
+export { MemoryRun, type MemoryRunPlan, type MemoryTrainOptions, trainInMemory } from './train/memory.js';
 export type { SpecTrainer, TrainerOptions } from './train/open.js';
 export type { Prediction } from './train/run.js';
 export type { StepResult, TrainBatch, Trainer } from './train/trainer.js';

@@ -29,8 +29,18 @@ export interface MemoryTrainOptions extends TrainerOptions {
   readonly skipped?: (item: SkippedItem) => void;
   /** Hears of what is computed once an image, when that is there. */
   readonly kept?: (features: KeptFeatures) => void;
-  /** Hears what a step takes, and of which GPU, before the first one. */
-  readonly began?: (plan: TrainPlan, device: string) => void;
+  /** Hears what will be done, before the first step. */
+  readonly began?: (about: MemoryRunPlan) => void;
+}
+
+/** What a run takes, known before its first step. */
+export interface MemoryRunPlan {
+  /** What the model and a step take of memory. */
+  readonly plan: TrainPlan;
+  /** The GPU, as its driver calls it. */
+  readonly device: string;
+  /** Of the whole run, those before it went on among them. */
+  readonly steps: number;
 }
 
 /** What a run leaves, in memory: give it to `trainInMemory`, and ask it afterwards. */
@@ -131,7 +141,8 @@ export async function* trainInMemory(
   const { run = new MemoryRun(), signal, began, kept, progress } = options;
   const ready = await sayDataErrors(() => prepared(spec, run, options));
   const { plan, device } = ready.trainer;
-  return yield* runTraining(ready, { signal, kept, progress, began: () => began?.(plan, device) });
+  const steps = ready.loaders.train.perEpoch * ready.train.epochs;
+  return yield* runTraining(ready, { signal, kept, progress, began: () => began?.({ plan, device, steps }) });
 }
 
 async function prepared(spec: Spec, store: MemoryRun, options: MemoryTrainOptions): Promise<Run> {

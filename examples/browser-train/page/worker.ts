@@ -1,0 +1,144 @@
+/** The worker of the page: it compiles the spec, trains it on the examples, and asks the model before and after what it makes of a picture. */
+import {
+  browserHost,
+  compile,
+  datasetOfImages,
+  EspalierError,
+  libraryText,
+  load,
+  MemoryRun,
+  RuntimeError,
+  render,
+  type Session,
+  trainInMemory,
+} from '../../../src/api/browser/index.js';
+import type { Asked, Failure, Picture, Told } from './messages.js';
+import { optionsOf, shippedSpec } from './shipped.js';
+
+const PATH = 'drawings.peft';
+const ADAPTER = './adapter.safetensors';
+const host = browserHost({ base: new URL('models/', location.href) });
+
+type Train = Extract<Asked, { kind: 'train' }>;
+
+let run = new MemoryRun();
+let stop = new AbortController();
+let before: Session | undefined;
+let after: Session | undefined;
+/** The last picture that was to be tried, and whether it still has to be: with a model that there was not before, it is tried again. */
+let picture: Picture | undefined;
+let waiting = false;
+let trying = false;
+
+const tell = (message: Told): void => postMessage(message);
+const progress = (what: string, fraction?: number): void =>
+  tell({ kind: 'doing', what, ...(fraction === undefined ? {} : { fraction }) });
+
+async function train({ spec: text, classes, examples, goOn }: Train): Promise<void> {
+  stop = new AbortController();
+  const { signal } = stop;
+  const spec = { text, path: PATH };
+  const labels = examples.map(({ label }) => label);
+  const datasets = datasetOfImages(examples, { kind: 'class', labels }, { name: 'the examples', classes });
+  const options = { host, set: optionsOf(PATH, text, classes), progress, golden: false };
+  if (!goOn) {
+    run = new MemoryRun();
+    forget();
+  }
+  before ??= await load(await compile(spec, options));
+  void tryAgain();
+  const events = trainInMemory(spec, {
+    ...options,
+    datasets,
+    run,
+    signal,
+    began: (about) => tell({ kind: 'began', ...about }),
+  });
+  for await (const event of events) tell({ kind: 'event', event });
+  if (run.hasResult) {
+    after?.dispose();
+    after = undefined;
+    after = await load(await compile(spec, { ...options, trained: await run.trained() }));
+    void tryAgain();
+  }
+  tell({
+    kind: 'ended',
+    stopped: signal.aborted,
+    metrics: run.events.map((event) => `${JSON.stringify(event)}\n`).join(''),
+    ...(run.hasResult
+      ? { adapter: { file: run.adapter().slice(), spec: shippedSpec(PATH, text, classes, ADAPTER) } }
+      : {}),
+  });
+}
+
+function forget(): void {
+  before?.dispose();
+  after?.dispose();
+  before = undefined;
+  after = undefined;
+}
+
+/** Tries the last picture, as soon as there is a model to try it on. */
+async function tryAgain(): Promise<void> {
+  waiting = true;
+  if (trying || !before) return;
+  trying = true;
+  try {
+    while (waiting && picture && before) {
+      waiting = false;
+      const first = await probabilities(before, picture);
+      tell({ kind: 'guess', before: first, ...(after ? { after: await probabilities(after, picture) } : {}) });
+    }
+  } catch (error) {
+    forget();
+    failed(error);
+  } finally {
+    trying = false;
+  }
+}
+
+async function probabilities(session: Session, picture: Picture): Promise<number[]> {
+  const { outputs } = await session.run({ image: picture });
+  const logits = Array.from(Object.values(outputs)[0]!);
+  const largest = Math.max(...logits);
+  const shares = logits.map((x) => Math.exp(x - largest));
+  const sum = shares.reduce((a, b) => a + b, 0);
+  return shares.map((x) => x / sum);
+}
+
+function failed(error: unknown, fatal = false): void {
+  tell({ kind: 'failed', failure: { ...said(error), ...(fatal ? { fatal } : {}) }, steps: run.steps });
+}
+
+function said(error: unknown): Failure {
+  if (error instanceof RuntimeError) return { message: error.message, help: error.help };
+  if (!(error instanceof EspalierError))
+    return { message: String(error), help: 'This is a fault of Espalier or of this page.' };
+  const [first] = error.diagnostics;
+  const texts = (file: string) => (file === PATH ? specText : libraryText(file));
+  return {
+    message: error.diagnostics.map((d) => d.message).join('; '),
+    help: first!.help.join(' '),
+    source: render(error.diagnostics, { texts, color: false, width: 80 }),
+  };
+}
+
+let specText = '';
+addEventListener('message', ({ data }: MessageEvent<Asked>) => {
+  if (data.kind === 'stop') stop.abort();
+  else if (data.kind === 'try') {
+    picture = data.picture;
+    void tryAgain();
+  } else {
+    specText = data.spec;
+    train(data).catch((error: unknown) => failed(error));
+  }
+});
+
+host.openGpu!().then(
+  ({ description, release }) => {
+    release();
+    tell({ kind: 'ready', device: description });
+  },
+  (error: unknown) => failed(error, true),
+);
