@@ -22,8 +22,8 @@ export type Asked =
       readonly goOn: boolean;
     }
   | { readonly kind: 'stop' }
-  /** What the model makes of a picture, before and after. */
-  | { readonly kind: 'try'; readonly picture: Picture };
+  /** What the model makes of a picture, before and after; the answer has the same number. */
+  | { readonly kind: 'try'; readonly picture: Picture; readonly number: number };
 
 export type Told =
   | { readonly kind: 'ready'; readonly device: string }
@@ -39,7 +39,12 @@ export type Told =
       readonly metrics: string;
     }
   /** Probabilities by class. */
-  | { readonly kind: 'guess'; readonly before: readonly number[]; readonly after?: readonly number[] }
+  | {
+      readonly kind: 'guess';
+      readonly number: number;
+      readonly before: readonly number[];
+      readonly after?: readonly number[];
+    }
   /** `steps`: of the run so far that can be gone on from. */
   | { readonly kind: 'failed'; readonly failure: Failure; readonly steps: number };
 

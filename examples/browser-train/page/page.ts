@@ -3,7 +3,7 @@ import type { EpochEvent, StepEvent, TrainEvent } from '../../../src/api/browser
 import { drawBars } from './bars.js';
 import { Chart } from './chart.js';
 import { Examples } from './examples.js';
-import type { Asked, Failure, Told } from './messages.js';
+import type { Asked, Failure, Picture, Told } from './messages.js';
 import { Pad, pictureOf, picturesOfSheet } from './pad.js';
 
 const DIGITS = Array.from({ length: 10 }, (_, i) => String(i));
@@ -31,7 +31,7 @@ const ask = (message: Asked): void => worker?.postMessage(message);
 
 const chart = new Chart(element('chart'));
 const pad = new Pad(element<HTMLCanvasElement>('pad'));
-const tryPad = new Pad(element<HTMLCanvasElement>('try-pad'), () => ask({ kind: 'try', picture: tryPad.picture() }));
+const tryPad = new Pad(element<HTMLCanvasElement>('try-pad'), () => tryOn(tryPad.picture()));
 const examples = new Examples(element('classes'), element('examples'), () => {
   say('add', `Add as “${examples.selected}”`);
   stopped = 0;
@@ -152,7 +152,7 @@ function begin(goOn: boolean): void {
     for (const id of downloads.keys()) button(id).disabled = true;
     downloads.clear();
     if (tryPad.isEmpty) say('verdict', 'Draw something to see what it is taken for.');
-    else ask({ kind: 'try', picture: tryPad.picture() });
+    else tryOn(tryPad.picture());
   }
   state = 'training';
   stopped = 0;
@@ -224,17 +224,29 @@ element<HTMLInputElement>('try-file').addEventListener('change', async ({ target
   const [file] = input.files ?? [];
   input.value = '';
   if (!file) return;
+  // What was asked for before has no place any more.
+  tried++;
+  element('bars').ariaBusy = 'true';
   try {
     const picture = await pictureOf(file);
     await tryPad.show(picture);
-    ask({ kind: 'try', picture });
+    tryOn(picture);
     alertOf(undefined);
   } catch {
     alertOf({ ...unreadable([file.name]), help: 'Give a PNG, JPEG, WebP or GIF file.' });
   }
 });
 
-function guessed({ before, after }: Extract<Told, { kind: 'guess' }>): void {
+/** Number of the last picture that was tried. */
+let tried = 0;
+function tryOn(picture: Picture): void {
+  ask({ kind: 'try', picture, number: ++tried });
+  element('bars').ariaBusy = 'true';
+}
+
+function guessed({ number, before, after }: Extract<Told, { kind: 'guess' }>): void {
+  if (number !== tried) return;
+  element('bars').ariaBusy = 'false';
   drawBars(element('bars'), learnt, before, after);
   const shown = after ?? before;
   const top = shown.indexOf(Math.max(...shown));

@@ -26,7 +26,7 @@ let stop = new AbortController();
 let before: Session | undefined;
 let after: Session | undefined;
 /** The last picture that was to be tried, and whether it still has to be: with a model that there was not before, it is tried again. */
-let picture: Picture | undefined;
+let asked: Extract<Asked, { kind: 'try' }> | undefined;
 let waiting = false;
 let trying = false;
 
@@ -84,10 +84,11 @@ async function tryAgain(): Promise<void> {
   if (trying || !before) return;
   trying = true;
   try {
-    while (waiting && picture && before) {
+    while (waiting && asked && before) {
       waiting = false;
+      const { picture, number } = asked;
       const first = await probabilities(before, picture);
-      tell({ kind: 'guess', before: first, ...(after ? { after: await probabilities(after, picture) } : {}) });
+      tell({ kind: 'guess', number, before: first, ...(after ? { after: await probabilities(after, picture) } : {}) });
     }
   } catch (error) {
     forget();
@@ -127,7 +128,7 @@ let specText = '';
 addEventListener('message', ({ data }: MessageEvent<Asked>) => {
   if (data.kind === 'stop') stop.abort();
   else if (data.kind === 'try') {
-    picture = data.picture;
+    asked = data;
     void tryAgain();
   } else {
     specText = data.spec;
