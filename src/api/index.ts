@@ -28,6 +28,7 @@ export {
 } from '../diagnostics/types.js';
 export { format } from '../dsl/format.js';
 export { parse } from '../dsl/parse.js';
+export { encodeAdapter } from '../formats/adapters/adapter.js';
 export { decodeImage } from '../formats/node/images.js';
 export type { RgbaImage } from '../formats/types.js';
 export type { ExportedAdapters, ExportOptions } from './adapters/export.js';

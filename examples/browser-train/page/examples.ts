@@ -7,11 +7,11 @@ export class Examples {
   private readonly list: Example[] = [];
   private chosen = '';
 
-  /** `changed` is called after anything was added or taken away. */
+  /** `changed` is called after a class was chosen or added, with whether examples were added or taken away. */
   constructor(
     private readonly choices: HTMLElement,
     private readonly rows: HTMLElement,
-    private readonly changed: () => void,
+    private readonly changed: (examples: boolean) => void,
   ) {}
 
   /** All of them, in the order of their classes. */
@@ -32,24 +32,24 @@ export class Examples {
   addClass(name: string): void {
     if (!this.classes.includes(name)) this.classes.push(name);
     this.chosen = name;
-    this.draw();
+    this.draw(false);
   }
 
   add(pictures: readonly Picture[], label = this.chosen): void {
     for (const { data, width, height } of pictures) this.list.push({ data, width, height, label });
-    this.draw();
+    this.draw(true);
   }
 
   private of(name: string): Example[] {
     return this.list.filter(({ label }) => label === name);
   }
 
-  private draw(): void {
+  private draw(examples: boolean): void {
     const focused = this.choices.contains(document.activeElement);
     this.choices.replaceChildren(...this.classes.map((name) => this.choice(name)));
     if (focused) this.choices.querySelector<HTMLInputElement>(':checked')?.focus();
     this.rows.replaceChildren(...this.used.map((name) => this.row(name)));
-    this.changed();
+    this.changed(examples);
   }
 
   private choice(name: string): HTMLElement {
@@ -58,7 +58,7 @@ export class Examples {
     Object.assign(input, { type: 'radio', name: 'class', value: name, checked: name === this.chosen });
     input.addEventListener('change', () => {
       this.chosen = name;
-      this.changed();
+      this.changed(false);
     });
     const count = document.createElement('small');
     const examples = this.of(name).length;
@@ -84,7 +84,7 @@ export class Examples {
         button.append(thumbnail(example));
         button.addEventListener('click', () => {
           this.list.splice(this.list.indexOf(example), 1);
-          this.draw();
+          this.draw(true);
         });
         return button;
       }),

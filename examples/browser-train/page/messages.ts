@@ -45,8 +45,8 @@ export type Told =
       readonly before: readonly number[];
       readonly after?: readonly number[];
     }
-  /** `steps`: of the run so far that can be gone on from. */
-  | { readonly kind: 'failed'; readonly failure: Failure; readonly steps: number };
+  /** `steps`: of the run so far that can be gone on from. `training`: it does go on; only a picture could not be tried. */
+  | { readonly kind: 'failed'; readonly failure: Failure; readonly steps: number; readonly training: boolean };
 
 /** Something that went wrong, for a person. */
 export interface Failure {

@@ -32,9 +32,9 @@ const ask = (message: Asked): void => worker?.postMessage(message);
 const chart = new Chart(element('chart'));
 const pad = new Pad(element<HTMLCanvasElement>('pad'));
 const tryPad = new Pad(element<HTMLCanvasElement>('try-pad'), () => tryOn(tryPad.picture()));
-const examples = new Examples(element('classes'), element('examples'), () => {
+const examples = new Examples(element('classes'), element('examples'), (changed) => {
   say('add', `Add as “${examples.selected}”`);
-  stopped = 0;
+  if (changed) stopped = 0;
   show();
 });
 
@@ -295,10 +295,11 @@ function ended({ stopped: early, adapter, metrics }: Extract<Told, { kind: 'ende
   show();
 }
 
-function failed({ failure, steps: done }: Extract<Told, { kind: 'failed' }>): void {
+function failed({ failure, steps: done, training }: Extract<Told, { kind: 'failed' }>): void {
+  alertOf(failure);
+  if (training) return;
   state = failure.fatal ? 'no GPU' : 'idle';
   stopped = done;
-  alertOf(failure);
   doing(failure.fatal ? 'No GPU to train on.' : 'Nothing is being trained.', 0);
   if (failure.fatal) noGpu();
   show();

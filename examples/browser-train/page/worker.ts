@@ -29,12 +29,13 @@ let after: Session | undefined;
 let asked: Extract<Asked, { kind: 'try' }> | undefined;
 let waiting = false;
 let trying = false;
+let training = false;
 
 const tell = (message: Told): void => postMessage(message);
 const progress = (what: string, fraction?: number): void =>
   tell({ kind: 'doing', what, ...(fraction === undefined ? {} : { fraction }) });
 
-async function train({ spec: text, classes, examples, goOn }: Train): Promise<void> {
+async function train({ spec: text, classes, examples, goOn }: Train): Promise<Told> {
   stop = new AbortController();
   const { signal } = stop;
   const spec = { text, path: PATH };
@@ -61,14 +62,14 @@ async function train({ spec: text, classes, examples, goOn }: Train): Promise<vo
     after = await load(await compile(spec, { ...options, trained: await run.trained() }));
     void tryAgain();
   }
-  tell({
+  return {
     kind: 'ended',
     stopped: signal.aborted,
     metrics: run.events.map((event) => `${JSON.stringify(event)}\n`).join(''),
     ...(run.hasResult
       ? { adapter: { file: run.adapter().slice(), spec: shippedSpec(PATH, text, classes, ADAPTER) } }
       : {}),
-  });
+  };
 }
 
 function forget(): void {
@@ -108,7 +109,7 @@ async function probabilities(session: Session, picture: Picture): Promise<number
 }
 
 function failed(error: unknown, fatal = false): void {
-  tell({ kind: 'failed', failure: { ...said(error), ...(fatal ? { fatal } : {}) }, steps: run.steps });
+  tell({ kind: 'failed', failure: { ...said(error), ...(fatal ? { fatal } : {}) }, steps: run.steps, training });
 }
 
 function said(error: unknown): Failure {
@@ -132,7 +133,17 @@ addEventListener('message', ({ data }: MessageEvent<Asked>) => {
     void tryAgain();
   } else {
     specText = data.spec;
-    train(data).catch((error: unknown) => failed(error));
+    training = true;
+    train(data).then(
+      (ended) => {
+        training = false;
+        tell(ended);
+      },
+      (error: unknown) => {
+        training = false;
+        failed(error);
+      },
+    );
   }
 });
 
