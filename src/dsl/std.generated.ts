@@ -441,7 +441,8 @@ function constant(
   warmup_lr: float = lr / 100
 ) = warmed(lr, epoch, warmup, warmup_lr, lr)
 
-// Cosine with warm-up (arXiv 1608.03983), down to lr_min at the end.
+// Cosine with warm-up and restarts (arXiv 1608.03983): from lr down to lr_min in \`cycle\` epochs, all of them unless it starts again. \`cycles\` there are; each is
+// cycle_mul times as long as the one before, and begins at cycle_decay times its rate. After the last the rate is lr_min.
 function cosine(
   lr: float,
   epoch: int,
@@ -449,11 +450,25 @@ function cosine(
   warmup: int = 0,
   warmup_lr: float = lr / 100,
   lr_min: float = 0,
-  prefix: bool = false
+  prefix: bool = false,
+  cycle: int = epochs,
+  cycles: int = 1,
+  cycle_mul: float = 1,
+  cycle_decay: float = 1
 ) {
-  t = if prefix { epoch - warmup } else { epoch }
-  share = minimum(t / epochs, 1)
-  down = lr_min + ((lr - lr_min) * (1 + cos(3.141592653589793 * share))) / 2
+  require(cycle >= 1 and cycle_mul >= 1, "a cycle has an epoch, and the next no fewer")
+  t = maximum(if prefix { epoch - warmup } else { epoch }, 0)
+  grows = cycle_mul > 1
+  // How many cycles are over, the epoch at which this one began, and how many it has.
+  n = floor(if grows { log(1 + (t / cycle) * (cycle_mul - 1)) / log(cycle_mul) } else { t / cycle })
+  began = cycle * if grows { (pow(cycle_mul, n) - 1) / (cycle_mul - 1) } else { n }
+  share = (t - began) / (cycle * pow(cycle_mul, n))
+  top = lr * pow(cycle_decay, n)
+  down = if n < cycles {
+    lr_min + ((top - lr_min) * (1 + cos(3.141592653589793 * share))) / 2
+  } else {
+    (lr_min)
+  }
   warmed(lr, epoch, warmup, warmup_lr, down)
 }
 
@@ -472,7 +487,8 @@ function step(
   warmed(lr, epoch, warmup, warmup_lr, lr * pow(gamma, floor(t / every)))
 }
 
-// One cycle (arXiv 1708.07120), as PyTorch's OneCycleLR computes it, step by step: up to lr, and down to next to nothing.
+// One cycle (arXiv 1708.07120), as PyTorch's OneCycleLR computes it, step by step: up to lr, and down to next to nothing; in three phases, down to where it began
+// first, as fast as it went up.
 function one_cycle(
   lr: float,
   step: int,
@@ -481,13 +497,20 @@ function one_cycle(
   up: float = 0.3,
   start: float = 25,
   end: float = 1e4,
-  anneal: cos | linear = cos
+  anneal: cos | linear = cos,
+  three_phase: bool = false
 ) {
+  require(not three_phase or up < 0.5, "up and down again are less than all steps")
+  first = lr / start
   top = up * steps - 1
-  first = step <= top
-  share = if first { step / top } else { (step - top) / (steps - 1 - top) }
-  from = if first { lr / start } else { lr }
-  to = if first { lr } else { lr / start / end }
+  back = if three_phase { 2 * top } else { top }
+  rising = step <= top
+  falling = three_phase and step > top and step <= back
+  begin = if rising { 0 } else { if falling { top } else { back } }
+  finish = if rising { top } else { if falling { back } else { steps - 1 } }
+  share = (step - begin) / (finish - begin)
+  from = if rising or three_phase and not falling { first } else { lr }
+  to = if rising { lr } else { if falling { first } else { first / end } }
   if anneal == cos {
     to + ((from - to) * (1 + cos(3.141592653589793 * share))) / 2
   } else {
