@@ -196,7 +196,7 @@ adapter relative_bias(class_tokens: int = 1) on base: (
 function channels_last(x: tensor) = rearrange(x, "b d h w -> b h w d")
 function channels_first(x: tensor) = rearrange(x, "b h w d -> b d h w")
 
-module ConvNextBlock(dim: int, layer_scale: float = 1e-6) {
+module ConvNextBlock(dim: int, layer_scale: float = 1e-6, drop: float = 0) {
   dwconv = Conv2d(dim -> dim, kernel: 7, padding: 3, groups: dim)
   norm = LayerNorm(dim, eps: 1e-6)
   pwconv1 = Linear(dim -> 4 * dim)
@@ -208,16 +208,29 @@ module ConvNextBlock(dim: int, layer_scale: float = 1e-6) {
   site branch(x: [b, h, w, dim]) = mlp(norm(x))
   forward(x: [b, dim, h, w]) {
     y = branch(channels_last(dwconv(x)))
-    x + channels_first(if layer_scale > 0 { gamma * y } else { y })
+    z = channels_first(if layer_scale > 0 { gamma * y } else { y })
+    x + drop_path(z, drop)
   }
 }
 
-module ConvNextStage(in: int, out: int, depth: int, halves: bool, layer_scale: float) {
+// Of \`all\` blocks of the model \`before\` lie in stages before it.
+module ConvNextStage(
+  in: int,
+  out: int,
+  depth: int,
+  halves: bool,
+  layer_scale: float,
+  drop: float = 0,
+  before: int = 0,
+  all: int = depth
+) {
   if halves {
     norm = LayerNorm(in, eps: 1e-6)
     downsample = Conv2d(in -> out, kernel: 2, stride: 2)
   }
-  blocks = repeat i < depth { ConvNextBlock(out, layer_scale: layer_scale) }
+  blocks = repeat i < depth {
+    ConvNextBlock(out, layer_scale: layer_scale, drop: drop_rate(drop, before + i, all))
+  }
   forward(x: [b, in, h, w]) {
     if halves { blocks(downsample(channels_first(norm(channels_last(x))))) } else { blocks(x) }
   }
@@ -231,8 +244,10 @@ backbone convnext(
   depths: [int],
   number: int = size(depths),
   layer_scale: float = 1e-6,
-  eps: float = 1e-12
+  eps: float = 1e-12,
+  drop_path_rate: float = 0
 ) {
+  require(drop_path_rate >= 0 and drop_path_rate < 1, "drop_path_rate is from 0 to below 1")
   require(number >= 1, "there must be at least one stage")
   require(min([size(dims), size(depths)]) >= number, "each stage needs a width and a depth")
   stem = Conv2d(channels -> dims[0], kernel: patch, stride: patch)
@@ -243,7 +258,10 @@ backbone convnext(
       dims[s],
       depths[s],
       halves: s > 0,
-      layer_scale: layer_scale
+      layer_scale: layer_scale,
+      drop: drop_path_rate,
+      before: sum(r < s: depths[r]),
+      all: sum(r < number: depths[r])
     )
   }
   dim = dims[number - 1]
@@ -467,7 +485,7 @@ function cosine(
   down = if n < cycles {
     lr_min + ((top - lr_min) * (1 + cos(3.141592653589793 * share))) / 2
   } else {
-    (lr_min)
+    lr_min
   }
   warmed(lr, epoch, warmup, warmup_lr, down)
 }
@@ -574,6 +592,14 @@ function huber(prediction: tensor, target: tensor, delta: float = 1) {
 `,
   vit: `// Vision transformers (ViT), as timm and Hugging Face build them: pre-norm blocks, a class token, learned positions.
 
+// Stochastic depth (arXiv 1603.09382), as timm has it: of each sample the branch of a block is dropped while training, ever more often from the first block, where it
+// never is, to the last of so many, where it is by this rate.
+function drop_rate(rate: float, block: int, blocks: int) = if blocks > 1 {
+  (rate * block) / (blocks - 1)
+} else {
+  0
+}
+
 module Attention(dim: int, heads: int, bias: bool = true) {
   require(dim % heads == 0, "heads must divide dim")
   qkv = Linear(dim -> {q: dim, k: dim, v: dim}, bias: bias)
@@ -604,7 +630,8 @@ module Block(
   heads: int,
   hidden: int = 4 * dim,
   eps: float = 1e-6,
-  qkv_bias: bool = true
+  qkv_bias: bool = true,
+  drop: float = 0
 ) {
   norm1 = LayerNorm(dim, eps: eps)
   attn = Attention(dim, heads, bias: qkv_bias)
@@ -613,8 +640,8 @@ module Block(
   site attn_branch(x) = attn(norm1(x))
   site mlp_branch(x) = mlp(norm2(x))
   forward(x: [b, n, dim]) {
-    y = x + attn_branch(x)
-    y + mlp_branch(y)
+    y = x + drop_path(attn_branch(x), drop)
+    y + drop_path(mlp_branch(y), drop)
   }
 }
 
@@ -627,8 +654,10 @@ backbone vit(
   heads: int,
   hidden: int = 4 * dim,
   eps: float = 1e-6,
-  qkv_bias: bool = true
+  qkv_bias: bool = true,
+  drop_path_rate: float = 0
 ) {
+  require(drop_path_rate >= 0 and drop_path_rate < 1, "drop_path_rate is from 0 to below 1")
   require(depth >= 1, "depth must be at least 1")
   grid = image / patch
   patch_embed = Conv2d(channels -> dim, kernel: patch, stride: patch)
@@ -637,7 +666,16 @@ backbone vit(
   // What its tokens are, in order: heads ask. The rest are patches.
   class_tokens = 1
   register_tokens = 0
-  blocks = repeat i < depth { Block(dim, heads, hidden: hidden, eps: eps, qkv_bias: qkv_bias) }
+  blocks = repeat i < depth {
+    Block(
+      dim,
+      heads,
+      hidden: hidden,
+      eps: eps,
+      qkv_bias: qkv_bias,
+      drop: drop_rate(drop_path_rate, i, depth)
+    )
+  }
   norm = LayerNorm(dim, eps: eps)
   forward(pixels: [b, channels, image, image]) {
     t = rearrange(patch_embed(pixels), "b d h w -> b (h w) d")

@@ -32,6 +32,7 @@ describe('a Hugging Face folder', () => {
         heads: '2',
         hidden: '100',
         eps: '1e-12',
+        drop_path_rate: '0',
         qkv_bias: 'true',
       },
       labels: ['class 0', 'class 1', 'class 2', 'class 3', 'class 4', 'class 5', 'class 6'],
