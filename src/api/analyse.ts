@@ -23,6 +23,8 @@ export interface SpecOptions {
   readonly model?: string | undefined;
   /** Values of parameters by name, in place of those that files have or that they start as: what a run trained. */
   readonly trained?: ReadonlyMap<string, Tensor> | undefined;
+  /** Names of the classes that it was trained to tell apart, in the order of the head's outputs. Absent: what the spec's files say. */
+  readonly labels?: readonly string[] | undefined;
 }
 
 export interface Analysis {
@@ -168,8 +170,9 @@ export async function analyse(
     if (!result.value) throw new EspalierError(result.diagnostics.filter((d) => d.severity === 'error'));
     return result.value;
   };
-  const { trained } = options;
-  const value = { host, path, file, elaborated: first.value, checkpoints, warnings: diagnostics, plain };
+  const { trained, labels } = options;
+  const elaborated = labels ? { ...first.value, labels } : first.value;
+  const value = { host, path, file, elaborated, checkpoints, warnings: diagnostics, plain };
   return { value: { ...value, ...(trained ? { trained } : {}) }, diagnostics };
 }
 

@@ -39,6 +39,7 @@ export type { Host } from './host.js';
 export type { Inspected, InspectedNode, InspectedParam, InspectOptions, TensorPlace } from './inspect/inspect.js';
 export { libraryText } from './library.js';
 export type { Merged, MergeOptions } from './merge.js';
+export { type EvaluateRunOptions, evaluateRun, type RunEvaluation } from './node/evaluate-run.js';
 export { nodeHost } from './node/host.js';
 export {
   evaluateFolder,

@@ -59,7 +59,7 @@ export function writeSpec(folder: string): string {
     tensors.set(`${split}.images`, { dtype: 'U8', shape: [n, 8, 8], data: pixels });
     tensors.set(`${split}.labels`, { dtype: 'U8', shape: [n], data: labels });
   }
-  writeFileSync(join(folder, 'halves.safetensors'), encodeSafetensors(tensors, {}));
+  writeFileSync(join(folder, 'halves.safetensors'), encodeSafetensors(tensors, { classes: '["upper","lower"]' }));
   const spec = join(folder, 'small.peft');
   writeFileSync(spec, SPEC);
   return spec;

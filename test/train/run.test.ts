@@ -71,7 +71,14 @@ describe('a run', { timeout: 300_000 }, () => {
     const best = epochs.filter((e) => e.best).at(-1)!;
     expect(end).toMatchObject({ epoch: best.epoch });
     const facts = JSON.parse(readFileSync(join(whole, 'run.json'), 'utf8'));
-    expect(facts.data).toEqual({ classes: ['top', 'bottom'], train: 44, validation: 4, test: 20, split: true });
+    expect(facts.data).toEqual({
+      kind: 'class',
+      classes: ['top', 'bottom'],
+      train: 44,
+      validation: 4,
+      test: 20,
+      split: true,
+    });
     expect(readdirSync(whole).filter((name) => name.startsWith('lock'))).toEqual([]);
     const predictions = JSON.parse(readFileSync(join(whole, 'predictions.json'), 'utf8'));
     expect(predictions.split).toBe('test');

@@ -21,6 +21,7 @@ import { cannotWrite, writeFileAtomic } from '../../formats/node/writing.js';
 import { storeTensor } from '../../formats/tensors/elements.js';
 import { encodeSafetensors } from '../../formats/tensors/safetensors.js';
 import { openSafetensors, type TensorStore } from '../../formats/tensors/store.js';
+import type { Targets } from '../../data/types.js';
 import type { Tensor } from '../../ir/types.js';
 import { isBefore, type RunPlace, type TrainEvent } from '../train/events.js';
 import type { GoodState } from '../train/not-finite.js';
@@ -46,6 +47,9 @@ export interface RunFacts {
   /** Sizes of the model and of what a step takes, in bytes and parameters. */
   readonly plan: Readonly<Record<string, unknown>>;
   readonly data: {
+    /** Whether each item is of one class or of any number, or numbers are learnt. */
+    readonly kind: Targets['kind'];
+    /** Their names; of numbers, those of the columns. */
     readonly classes: readonly string[];
     readonly train: number;
     readonly validation: number;
@@ -94,12 +98,29 @@ export function readRun(path: string): RunFacts {
 }
 
 /** The text of the spec that a run was begun with. @throws EspalierError ESP1104 where its process was ended before it wrote it */
-export function specTextOf(path: string): string {
+function specTextOf(path: string): string {
   try {
     return readFileSync(join(path, FILES.spec), 'utf8');
   } catch {
     throw new EspalierError([diagnostic('ESP1104', { path, problem: 'it has no spec.peft that can be read' })]);
   }
+}
+
+/** Names of the classes that a run's head tells apart, as the data have them; undefined where numbers are learnt. */
+const labelsOf = ({ data }: RunFacts): readonly string[] | undefined =>
+  data.kind === 'numbers' ? undefined : data.classes;
+
+/** What works on a spec takes these of a run: its spec, with its options, what it trained, and the names of its classes. @throws EspalierError ESP1104 */
+export async function runSpec(path: string) {
+  const facts = readRun(path);
+  const labels = labelsOf(facts);
+  return {
+    spec: { text: specTextOf(path), path: facts.spec },
+    model: facts.model,
+    set: facts.set,
+    trained: await trainedOf(path),
+    ...(labels ? { labels } : {}),
+  };
 }
 
 /** What was trained so far, by name. @throws EspalierError ESP1104 before the first epoch has ended */
@@ -155,7 +176,7 @@ export class RunFolder implements RunKeeper {
   private constructor(
     readonly path: string,
     private readonly keep: number,
-    private readonly labels: readonly string[],
+    private readonly labels: readonly string[] | undefined,
     private pins: RunFacts['pins'],
   ) {}
 
@@ -195,7 +216,7 @@ export class RunFolder implements RunKeeper {
     await writeFileAtomic(join(path, FILES.facts), `${JSON.stringify(facts, null, 1)}\n`);
     await writeFileAtomic(join(path, FILES.spec), specText);
     await writeFileAtomic(join(path, FILES.metrics), '');
-    return new RunFolder(path, keep, facts.data.classes, facts.pins);
+    return new RunFolder(path, keep, labelsOf(facts), facts.pins);
   }
 
   /** Goes on with a run from its last checkpoint that can be read; without one, from the start. */
@@ -207,7 +228,7 @@ export class RunFolder implements RunKeeper {
     keep: number,
   ): Promise<{ folder: RunFolder; checkpoint?: Checkpoint }> {
     await writeFileAtomic(join(path, FILES.spec), specText);
-    const folder = new RunFolder(path, keep, facts.data.classes, pins);
+    const folder = new RunFolder(path, keep, labelsOf(facts), pins);
     for (const file of folder.checkpoints().reverse()) {
       const checkpoint = await readCheckpoint(join(path, file));
       if (!checkpoint) {
@@ -251,7 +272,7 @@ export class RunFolder implements RunKeeper {
   }
 
   async best(_epoch: number, trained: ReadonlyMap<string, Tensor>): Promise<void> {
-    const file = encodeAdapter(trained, this.labels.length > 0 ? this.labels : undefined);
+    const file = encodeAdapter(trained, this.labels);
     await writeFileAtomic(join(this.path, FILES.adapter), file);
   }
 

@@ -8,7 +8,7 @@ import { type Inspected, type InspectOptions, inspect as inspectOn } from '../in
 import { type Merged, type MergeOptions, merge as mergeOn } from '../merge.js';
 import { openTrainer as openTrainerOn, type SpecTrainer, type TrainerOptions } from '../train/open.js';
 import { nodeHost } from './host.js';
-import { isRunFolder, readRun, specTextOf, trainedOf } from './run-folder.js';
+import { isRunFolder, runSpec } from './run-folder.js';
 
 /** Options of which the host may be left out. */
 export type OnNode<T extends { readonly host: Host }> = Omit<T, 'host'> & { readonly host?: Host };
@@ -18,12 +18,8 @@ const withHost = <T>(options: T): T & { readonly host: Host } => ({ host: nodeHo
 /** The spec of a run's folder, with its options and what it trained; anything else is a spec as it is. */
 async function ofRun<T extends Partial<SpecOptions>>(spec: Spec, options: T): Promise<readonly [Spec, T]> {
   if (typeof spec !== 'string' || !isRunFolder(spec)) return [spec, options];
-  const { spec: path, model, set } = readRun(spec);
-  const text = specTextOf(spec);
-  return [
-    { text, path },
-    { model, ...options, set: { ...set, ...options.set }, trained: await trainedOf(spec) },
-  ];
+  const { spec: begunWith, set, model, ...trained } = await runSpec(spec);
+  return [begunWith, { model, ...options, ...trained, set: { ...set, ...options.set } }];
 }
 
 /**

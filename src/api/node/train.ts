@@ -124,6 +124,7 @@ async function prepared(spec: Spec, options: TrainRunOptions): Promise<Ready> {
       pins,
       plan: { ...trainer.plan },
       data: {
+        kind: sets.train.targets.kind,
         classes: sets.train.classes,
         train: sets.train.size,
         validation: sets.val?.size ?? 0,
@@ -150,12 +151,12 @@ async function prepared(spec: Spec, options: TrainRunOptions): Promise<Ready> {
 
 // ---- Data ------------------------------------------------------------------------------------------------------------
 
-/** Those that were given, or that the spec names. */
-async function namedData(
+/** Those that were given, or that the spec names. @throws EspalierError ESP1110 for neither, and what `openDatasets` throws */
+export async function namedData(
   { name, labels }: Elaborated,
   { data }: TrainSettings,
   path: string,
-  { datasets, host, warn }: TrainRunOptions,
+  { datasets, host, warn }: Pick<TrainRunOptions, 'datasets' | 'host' | 'warn'>,
 ): Promise<Datasets> {
   if (datasets) return datasets;
   if (!data) throw new EspalierError([diagnostic('ESP1110', { model: name })]);

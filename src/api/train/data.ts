@@ -64,19 +64,10 @@ export function splitsOf(train: TrainSettings, given: Datasets): Splits {
 }
 
 /** @throws EspalierError ESP1005 for a batch that is larger than the data, and what `open` throws */
-export function loadersOf(
-  elaborated: Elaborated,
-  train: TrainSettings,
-  sets: Splits,
-  { open, skipped }: LoaderKind,
-): Loaders {
+export function loadersOf(elaborated: Elaborated, train: TrainSettings, sets: Splits, kind: LoaderKind): Loaders {
+  const { open, skipped } = kind;
   const options = { ...loaderOptions(elaborated, train), ...(skipped ? { skipped } : {}) };
-  const { augment: _, ...plain } = options;
-  const listed = (data: Dataset): Reading => ({
-    data,
-    options: { ...plain, size: Math.min(train.batch, data.size), order: 'listed' },
-    open,
-  });
+  const listed = (data: Dataset): Reading => listedReading(elaborated, train, data, kind);
   const step = { data: sets.train, options, open };
   const loss = sets.val && listed(sets.val);
   const opened = (reading: Reading): Loader => open(reading.data, reading.options);
@@ -94,6 +85,18 @@ export function loadersOf(
       await Promise.all(Object.values(loaders).map((loader) => loader.close()));
     },
   };
+}
+
+/** Each item of a data set once, unchanged, as they are listed. */
+export function listedReading(
+  elaborated: Elaborated,
+  train: TrainSettings,
+  data: Dataset,
+  { open, skipped }: LoaderKind,
+): Reading {
+  const { augment: _, ...plain } = loaderOptions(elaborated, train);
+  const size = Math.min(train.batch, data.size);
+  return { data, options: { ...plain, ...(skipped ? { skipped } : {}), size, order: 'listed' }, open };
 }
 
 /** The input that pictures go to, and their size. */

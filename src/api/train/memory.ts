@@ -157,7 +157,7 @@ async function prepared(spec: Spec, store: MemoryRun, options: MemoryTrainOption
     options: JSON.stringify(set ?? {}),
     seed: train.seed,
     data: await sha256(new TextEncoder().encode(hashes.join())),
-    classes: sets.train.classes,
+    classes: sets.train.targets.kind === 'numbers' ? [] : sets.train.classes,
   });
   const trainer = await openTrainer({ elaborated, train, params, still: stillReaders(train, loaders), host, progress });
   try {

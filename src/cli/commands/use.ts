@@ -1,6 +1,6 @@
 /** `run` and `eval`: a compiled folder on real images. */
 import { type Command, Option } from 'commander';
-import type { Evaluation, Session } from '../../api/index.js';
+import { type Evaluation, evaluateRun, type RunEvaluation, type Session } from '../../api/index.js';
 import {
   evaluateFolder,
   type ImagePrediction,
@@ -9,10 +9,13 @@ import {
   predictImages,
   type Skipped,
 } from '../../api/node/programs.js';
+import { isRunFolder } from '../../api/node/run-folder.js';
+import { diagnostic } from '../../diagnostics/catalogue.js';
 import { toJson } from '../../diagnostics/render.js';
+import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
 import { type CommandOutput, guarded, numberFor, report, showDiagnostics, textOf } from '../context.js';
 import { EXIT } from '../exit.js';
-import { csvLine, startProgress, table } from '../output.js';
+import { count, csvLine, startProgress, table } from '../output.js';
 
 interface UseFlags {
   readonly json?: boolean;
@@ -113,27 +116,91 @@ async function runCommand(
   }
 }
 
+interface EvalFlags extends UseFlags {
+  readonly min?: number;
+}
+
 async function evalCommand(
   dir: string,
-  folder: string,
-  flags: UseFlags & { readonly min?: number },
+  data: string | undefined,
+  flags: EvalFlags,
   output: CommandOutput,
 ): Promise<number> {
+  if (isRunFolder(dir)) return evalRun(dir, data, flags, output);
+  if (data !== undefined) return evalProgram(dir, data, flags, output);
+  const problem = 'a compiled program needs a folder of images: FOLDER/<class>/<image>';
+  throw new EspalierError([diagnostic('ESP0922', { problem, command: 'eval' })]);
+}
+
+/** What figures are of: a split that nothing was selected on is something else than one that was, or than data of which nobody says what they are. */
+function describeSplit({ split, data, score }: RunEvaluation): string {
+  const items = `${count(score.samples)} items`;
+  if (data !== undefined)
+    return `${split === 'train' ? 'all' : `the ${split} split`} of ${data}, ${items}: whether the run was trained on them is not known`;
+  return split === 'test'
+    ? `the test split, ${items}: nothing was selected on it`
+    : `the validation split, ${items}: epochs were selected on it, so the figures are a little too good`;
+}
+
+async function evalRun(
+  run: string,
+  data: string | undefined,
+  flags: EvalFlags,
+  output: CommandOutput,
+): Promise<number> {
+  const progress = startProgress();
+  const skipped: Skipped[] = [];
+  const warn = (d: Diagnostic): void => {
+    progress.done();
+    showDiagnostics([d], output, false);
+  };
+  try {
+    const result = await evaluateRun(run, {
+      ...(data === undefined ? {} : { data }),
+      progress: progress.report,
+      warn,
+      skipped: ({ id: path, diagnostics }) => {
+        if (flags.strict) throw new EspalierError(diagnostics);
+        skipped.push({ path, diagnostics });
+        diagnostics.forEach(warn);
+      },
+    });
+    progress.done();
+    const { score, evaluation } = result;
+    if (flags.json) {
+      const named = skipped.map(({ path, diagnostics }) => ({ path, diagnostics: toJson(diagnostics, textOf) }));
+      output.print(JSON.stringify({ ...result, skipped: named }, null, 2));
+    } else {
+      if (!flags.csv) output.print(`${describeSplit(result)}\nloss ${score.loss.toFixed(4)}`);
+      if (evaluation) printFigures(evaluation, flags, output);
+    }
+    const missed = flags.min !== undefined && !((score.accuracy ?? Number.NaN) >= flags.min);
+    return missed ? EXIT.differs : skipped.length > 0 ? EXIT.skipped : EXIT.ok;
+  } finally {
+    progress.done();
+  }
+}
+
+function printFigures(result: Evaluation, { csv }: EvalFlags, output: CommandOutput): void {
+  if (csv) {
+    output.print(csvLine(['class', 'images', 'precision', 'recall']));
+    for (const c of result.classes) output.print(csvLine([c.label, c.support, c.precision, c.recall]));
+    return;
+  }
+  const rows = result.classes.map((c) => [c.label, c.support, percent(c.precision), percent(c.recall)]);
+  output.print(`accuracy ${percent(result.accuracy)} (${result.correct} of ${result.images})\n`);
+  output.print(`${table(rows, ['class', 'images', 'precision', 'recall'])}\n`);
+  output.print(confusionText(result));
+}
+
+async function evalProgram(dir: string, folder: string, flags: EvalFlags, output: CommandOutput): Promise<number> {
   return onProgram(dir, flags, output, async (session, options, skipped, clear) => {
     const result = await evaluateFolder(session, folder, options);
     clear();
     if (flags.json) {
       const named = skipped.map(({ path, diagnostics }) => ({ path, diagnostics: toJson(diagnostics, textOf) }));
       output.print(JSON.stringify({ ...result, skipped: named }, null, 2));
-    } else if (flags.csv) {
-      output.print(csvLine(['class', 'images', 'precision', 'recall']));
-      for (const c of result.classes) output.print(csvLine([c.label, c.support, c.precision, c.recall]));
-    } else {
-      const rows = result.classes.map((c) => [c.label, c.support, percent(c.precision), percent(c.recall)]);
-      output.print(`accuracy ${percent(result.accuracy)} (${result.correct} of ${result.images})\n`);
-      output.print(`${table(rows, ['class', 'images', 'precision', 'recall'])}\n`);
-      output.print(confusionText(result));
-    }
+    } else printFigures(result, flags, output);
     return flags.min !== undefined && result.accuracy < flags.min ? EXIT.differs : EXIT.ok;
   });
 }
@@ -162,16 +229,18 @@ export function registerUse(program: Command, output: CommandOutput): void {
     );
 
   useOptions(program.command('eval'))
-    .description('accuracy, per-class figures and a confusion table on a folder of labelled images')
-    .argument('<dir>', 'a folder that `compile` wrote')
-    .argument('<folder>', 'images as FOLDER/<class>/<image>')
+    .description(
+      'accuracy, per-class figures and a confusion table: of a compiled program on a folder of labelled images; of a run on its test split',
+    )
+    .argument('<dir>', 'a folder that `compile` or `train` wrote')
+    .argument('[data]', 'images as FOLDER/<class>/<image>; for a run, any data that `train` reads, in place of its own')
     .addOption(new Option('--csv', 'the per-class figures as CSV').conflicts('json'))
     .option('--min <accuracy>', 'exit 4 if the accuracy is below this (0 to 1)', (text) =>
       numberFor('--min', text, { from: 0, to: 1, whole: false }),
     )
     .action(
-      guarded(output, (dir: string, folder: string, flags: UseFlags & { min?: number }) =>
-        evalCommand(dir, folder, flags, output),
+      guarded(output, (dir: string, data: string | undefined, flags: EvalFlags) =>
+        evalCommand(dir, data, flags, output),
       ),
     );
 }
