@@ -14,7 +14,7 @@ import { readTraining } from '../train/open.js';
 import { openTrainer } from '../train/trainer.js';
 import { nodeHost } from './host.js';
 import { readRun, runSpec } from './run-folder.js';
-import { dataSpecOf, namedData } from './train.js';
+import { namedData } from './train.js';
 
 export interface EvaluateRunOptions {
   readonly host?: Host;
