@@ -42,5 +42,5 @@ server.on('error', (error) => {
   process.exit(1);
 });
 server.listen(Number(values.port), '127.0.0.1', () => {
-  console.log(`http://localhost:${(server.address() as AddressInfo).port}/   (Ctrl-C ends it)`);
+  console.log(`http://127.0.0.1:${(server.address() as AddressInfo).port}/   (Ctrl-C ends it)`);
 });

@@ -21,6 +21,8 @@ let state: 'no GPU' | 'idle' | 'training' | 'stopping' = 'idle';
 let stopped = 0;
 /** Classes of the model that is being tried. */
 let learnt: readonly string[] = [];
+/** Number of the last picture that was tried. */
+let tried = 0;
 let steps: StepEvent[] = [];
 /** Of the whole run. */
 let whole = 0;
@@ -145,6 +147,8 @@ function begin(goOn: boolean): void {
   if (!goOn) {
     steps = [];
     learnt = examples.used;
+    // What is still being tried was asked of another model.
+    tried++;
     chart.clear();
     element('bars').replaceChildren();
     for (const id of ['step', 'loss', 'accuracy', 'pace']) say(id, '–');
@@ -237,8 +241,6 @@ element<HTMLInputElement>('try-file').addEventListener('change', async ({ target
   }
 });
 
-/** Number of the last picture that was tried. */
-let tried = 0;
 function tryOn(picture: Picture): void {
   ask({ kind: 'try', picture, number: ++tried });
   element('bars').ariaBusy = 'true';
@@ -255,7 +257,7 @@ function guessed({ number, before, after }: Extract<Told, { kind: 'guess' }>): v
   const more = document.createElement('span');
   more.textContent = after
     ? `says the tuned model, with ${(100 * shown[top]!).toFixed(1)}%`
-    : 'is a guess: it is not tuned yet';
+    : 'is its guess before it is tuned';
   element('verdict').replaceChildren(title, more);
 }
 

@@ -1,6 +1,7 @@
 /** The worker of the page: it compiles the spec, trains it on the examples, and asks the model before and after what it makes of a picture. */
 import {
   browserHost,
+  type CompileOptions,
   compile,
   datasetOfImages,
   EspalierError,
@@ -10,6 +11,7 @@ import {
   RuntimeError,
   render,
   type Session,
+  type Spec,
   trainInMemory,
 } from '../../../src/api/browser/index.js';
 import type { Asked, Failure, Picture, Told } from './messages.js';
@@ -23,8 +25,9 @@ type Train = Extract<Asked, { kind: 'train' }>;
 
 let run = new MemoryRun();
 let stop = new AbortController();
-let before: Session | undefined;
-let after: Session | undefined;
+/** The model as it begins, and as it is now: one program twice. Its adapters stay apart, and what is learnt takes their place after an epoch. */
+let models: { readonly before: Session; readonly now: Session } | undefined;
+let tuned = false;
 /** The last picture that was to be tried, and whether it still has to be: with a model that there was not before, it is tried again. */
 let asked: Extract<Asked, { kind: 'try' }> | undefined;
 let waiting = false;
@@ -41,12 +44,13 @@ async function train({ spec: text, classes, examples, goOn }: Train): Promise<To
   const spec = { text, path: PATH };
   const labels = examples.map(({ label }) => label);
   const datasets = datasetOfImages(examples, { kind: 'class', labels }, { name: 'the examples', classes });
-  const options = { host, set: optionsOf(PATH, text, classes), progress, golden: false };
+  const options = { host, set: optionsOf(PATH, text, classes), progress };
   if (!goOn) {
     run = new MemoryRun();
     forget();
   }
-  before ??= await load(await compile(spec, options));
+  models ??= await opened(spec, options);
+  if (run.hasResult) await renew();
   void tryAgain();
   const events = trainInMemory(spec, {
     ...options,
@@ -55,12 +59,10 @@ async function train({ spec: text, classes, examples, goOn }: Train): Promise<To
     signal,
     began: (about) => tell({ kind: 'began', ...about }),
   });
-  for await (const event of events) tell({ kind: 'event', event });
-  if (run.hasResult) {
-    after?.dispose();
-    after = undefined;
-    after = await load(await compile(spec, { ...options, trained: await run.trained() }));
-    void tryAgain();
+  for await (const event of events) {
+    tell({ kind: 'event', event });
+    // An epoch that was no better than one before changes nothing.
+    if (event.kind === 'epoch' && (event.best || !event.validation)) await renew();
   }
   return {
     kind: 'ended',
@@ -72,31 +74,56 @@ async function train({ spec: text, classes, examples, goOn }: Train): Promise<To
   };
 }
 
+async function opened(spec: Spec, options: CompileOptions): Promise<NonNullable<typeof models>> {
+  const compiled = await compile(spec, { ...options, golden: false, prepare: 'load' });
+  const before = await load(compiled);
+  try {
+    return { before, now: await load(compiled) };
+  } catch (error) {
+    before.dispose();
+    throw error;
+  }
+}
+
+/** Puts what the run has learnt so far into the model. */
+async function renew(): Promise<void> {
+  if (!models) return;
+  await models.now.replace(run.adapter());
+  tuned = true;
+  void tryAgain();
+}
+
 function forget(): void {
-  before?.dispose();
-  after?.dispose();
-  before = undefined;
-  after = undefined;
+  models?.before.dispose();
+  models?.now.dispose();
+  models = undefined;
+  tuned = false;
 }
 
 /** Tries the last picture, as soon as there is a model to try it on. */
 async function tryAgain(): Promise<void> {
   waiting = true;
-  if (trying || !before) return;
+  if (trying || !models) return;
   trying = true;
+  const tried = models;
   try {
-    while (waiting && asked && before) {
+    while (waiting && asked && models === tried) {
       waiting = false;
       const { picture, number } = asked;
-      const first = await probabilities(before, picture);
-      tell({ kind: 'guess', number, before: first, ...(after ? { after: await probabilities(after, picture) } : {}) });
+      const before = await probabilities(tried.before, picture);
+      const after = tuned ? { after: await probabilities(tried.now, picture) } : {};
+      tell({ kind: 'guess', number, before, ...after });
     }
   } catch (error) {
-    forget();
-    failed(error);
+    // A run that began in between has taken the models away.
+    if (models === tried) {
+      forget();
+      failed(error);
+    }
   } finally {
     trying = false;
   }
+  if (models !== tried) void tryAgain();
 }
 
 async function probabilities(session: Session, picture: Picture): Promise<number[]> {
