@@ -54,13 +54,35 @@ export function joinedIn({ result, stores }: Group): Value[] {
   return stores.filter((v) => v !== result && v.op !== 'aux');
 }
 
-/** Each group after those whose values it reads. Needed beyond the values' order because a group can store several. */
-export function inOrder(groups: readonly Group[]): Group[] {
+/** Of each group, those whose values it reads. */
+function operandsAmong(groups: readonly Group[]): (g: Group) => Group[] {
   const makers = new Map(groups.flatMap((g) => g.stores.map((v) => [v, g] as const)));
-  return postorder(groups, (g) =>
+  return (g) =>
     g.reads.flatMap((v) => {
       const maker = makers.get(v);
       return maker && maker !== g ? [maker] : [];
-    }),
-  );
+    });
+}
+
+/** Each group after those whose values it reads. Needed beyond the values' order because a group can store several. */
+export const inOrder = (groups: readonly Group[]): Group[] => postorder(groups, operandsAmong(groups));
+
+/**
+ * As before, and what a parameter becomes after all that read the parameter, so that it can be written where that lies. Where some reading waits for
+ * what is written, the order stays.
+ * @param stateOf Name of the parameter that a value is what becomes of
+ */
+export function writesLast(groups: readonly Group[], stateOf: (v: Value) => string | undefined): readonly Group[] {
+  const operands = operandsAmong(groups);
+  const readers = new Map<string, Group[]>();
+  for (const g of groups) {
+    for (const v of g.reads) {
+      if (v.op === 'param') readers.set(v.attrs.name, [...(readers.get(v.attrs.name) ?? []), g]);
+    }
+  }
+  const earlier = (g: Group): Group[] =>
+    g.stores.flatMap((v) => readers.get(stateOf(v) ?? '') ?? []).filter((reader) => reader !== g);
+  const order = postorder(groups, (g) => [...operands(g), ...earlier(g)]);
+  const turn = new Map(order.map((g, i) => [g, i]));
+  return order.every((g) => operands(g).every((x) => turn.get(x)! < turn.get(g)!)) ? order : groups;
 }

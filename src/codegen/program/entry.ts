@@ -18,7 +18,7 @@ import { type PackedWeight, viewedParam, type WeightLayouts, type WeightMatrix }
 import { padded, type Weights } from '../buffers/weights.js';
 import { Schedules } from '../groups/alike.js';
 import { BufferLimit, fuse } from '../groups/fuse.js';
-import { flopsOf, type Group } from '../groups/group.js';
+import { flopsOf, type Group, writesLast } from '../groups/group.js';
 import { OneByOne } from '../groups/one-by-one.js';
 import type { BoundWindow } from '../kernel/types.js';
 import { ELEMENT_BYTES, elementBytes } from '../kernel/uses.js';
@@ -100,12 +100,12 @@ export class EntryBuilder {
   /** @throws OneByOne where that has to be tried */
   build(): { entry: Entry; plans: MemoryPlans } {
     this.checkArguments();
-    // What `prepare` writes it does not read: where a parameter is packed, that is another buffer than the parameter's own.
-    const stateOf = (v: Value): string | undefined => {
-      const weight = this.targetOf(v);
-      return weight?.start === 'prepare' ? `${weight.name}, prepared` : weight?.parameter;
-    };
-    const list = placeOver(this.scheduled(), (v) => this.place(v), this.limits, stateOf);
+    const list = placeOver(
+      this.scheduled(),
+      (v) => this.place(v),
+      this.limits,
+      (v) => this.stateOf(v),
+    );
     this.updated = list.updated;
     const { scheduled } = list;
     const samples = this.fitting(scheduled);
@@ -133,6 +133,13 @@ export class EntryBuilder {
   private targetOf(v: Value): WeightEntry | undefined {
     const at = this.targets.get(v);
     return at === undefined ? undefined : this.plan.targets[at]!.weight;
+  }
+
+  /** The parameter that a value is what becomes of. */
+  private stateOf(v: Value): string | undefined {
+    const weight = this.targetOf(v);
+    // What `prepare` writes it does not read: where a parameter is packed, that is another buffer than the parameter's own.
+    return weight?.start === 'prepare' ? `${weight.name}, prepared` : weight?.parameter;
   }
 
   /** Inputs and outputs have buffers of their own. */
@@ -214,7 +221,10 @@ export class EntryBuilder {
         // Halves are written by fours that lie side by side, which the kernel of a product may not hold.
         alone: new Set([...this.targets.keys()].filter(storage)),
       });
-      return groups.map((group) => ({ group, parts: made.get(group) ?? schedules.of(group) }));
+      return writesLast(groups, (v) => this.stateOf(v)).map((group) => ({
+        group,
+        parts: made.get(group) ?? schedules.of(group),
+      }));
     } catch (error) {
       if (!(error instanceof BufferLimit)) throw error;
       const { anchor } = error.group;

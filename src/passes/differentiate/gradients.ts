@@ -8,6 +8,7 @@ import { cotangents, cutBetween, decomposed } from './reverse.js';
 export interface Gradients {
   /** The function's results and updates, rewritten so that the gradients share what they can with them. */
   readonly func: Func;
+  /** Those that the backward pass comes to first, first: whoever uses them in this order holds the fewest values. */
   readonly of: ReadonlyMap<string, Value>;
   /** Parameters that get none, and what cuts them off: the operator through which the result depends on them, or nothing, where it does not. */
   readonly without: ReadonlyMap<string, Value | undefined>;
@@ -33,10 +34,14 @@ export function gradientsOf(func: Func, result: string, params: readonly string[
   const asked = new Set(params);
   // One value reads each parameter: equal ones became one.
   for (const v of topological([loss])) if (v.op === 'param' && asked.has(v.attrs.name)) wanted.set(v.attrs.name, v);
-  const names = [...wanted.keys()];
   const one = interner.build.constant(1);
-  const found = cotangents(interner, [{ value: loss, cotangent: one }], [...wanted.values()]);
-  const of = new Map(names.flatMap((name, i) => (found[i] ? [[name, found[i]] as const] : [])));
+  const latest = [...wanted].reverse();
+  const found = cotangents(
+    interner,
+    [{ value: loss, cotangent: one }],
+    latest.map(([, param]) => param),
+  );
+  const of = new Map(latest.flatMap(([name], i) => (found[i] ? [[name, found[i]] as const] : [])));
   const missing = params.filter((name) => !of.has(name));
   return {
     func: {
