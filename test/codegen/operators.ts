@@ -172,6 +172,11 @@ export const CASES: { readonly [O in Exclude<OpName, 'solve'>]: readonly Case[] 
     (m) => m.op('cast', [m.input([8], 'i32')], { dtype: 'bool' }),
   ],
   stop_gradient: [unary('stop_gradient')],
+  again: [
+    unary('again'),
+    (m) => m.op('again', [m.input([8], 'i32')], {}),
+    (m) => m.op('again', [m.input([8], 'bool')], {}),
+  ],
   dropout: [
     (m) => m.op('dropout', [m.input([8])], { rate: 0.5, stream: 0 }),
     // As a training step draws them.

@@ -38,6 +38,7 @@ const ELSEWHERE: readonly OpName[] = [
   'batch_size',
   'random_bits',
   'stop_gradient',
+  'again',
   'dropout',
   'drop_path',
   'aux',

@@ -143,6 +143,13 @@ const RULES: { readonly [O in OpName]: Rule } = {
     fits: [['f32[2]', [f32('x', 2)], {}]],
     refused: [['bool[2] is given where a number is wanted', [0], [bool('x', 2)], {}]],
   },
+  again: {
+    fits: [
+      ['f32[2]', [f32('x', 2)], {}],
+      ['bool[2]', [bool('x', 2)], {}],
+    ],
+    refused: [['2 operands, where 1 (x) are wanted', [], [f32('x', 2), f32('y', 2)], {}]],
+  },
   dropout: rate,
   drop_path: rate,
   add: arithmetic,

@@ -96,8 +96,8 @@ const dividing = (op: '/' | '%'): Rule =>
     );
   });
 
-/** Identities when inferring. */
-export const IDENTITIES = { stop_gradient: identity, dropout: identity, drop_path: identity };
+/** Identities, of some when inferring. */
+export const IDENTITIES = { stop_gradient: identity, again: identity, dropout: identity, drop_path: identity };
 
 export const ARITHMETIC = {
   neg: unary((x) => negation('-', x)),

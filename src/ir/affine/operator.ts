@@ -116,6 +116,7 @@ const FORMS: { readonly [O in Exclude<Linear, Stepping>]: GroupRule<O> | null } 
     return scaled(x, y.op === 'constant' ? s.b.div(1, y) : s.b.reciprocal(y));
   },
   stop_gradient: ({ s, axes }, v) => lastForm(s, v.inputs[0]!, axes),
+  again: ({ s, axes }, v) => lastForm(s, v.inputs[0]!, axes),
   concat: ({ s, axes }, v) => concatSteps(s, v, axes, flatShape(v, axes)),
   dropout: null,
   drop_path: null,

@@ -115,6 +115,7 @@ const READINGS: { readonly [O in Linear]: Reading<O> | null } = {
   },
   transpose: (b, value, of) => transposed(b, of(value.inputs[0]!)),
   stop_gradient: (_b, value, of) => of(value.inputs[0]!),
+  again: (_b, value, of) => of(value.inputs[0]!),
   dropout: null,
   drop_path: null,
   select: null,

@@ -65,6 +65,7 @@ const RULES: { readonly [O in Linear]: Rule<O> | null } = {
     v.inputs.slice(1).some(dependsOnInput) ? obstacle(v, 'its weight depends on the input') : convForm(s, v, axis),
   batch_norm: (s, v, axis) => (s.norms ? batchNormForm(s, v, axis) : obstacle(v, 'it is not affine')),
   stop_gradient: (s, v, axis) => s.form(v.inputs[0]!, axis),
+  again: (s, v, axis) => s.form(v.inputs[0]!, axis),
   reduce_sum: mixing,
   reduce_mean: mixing,
   dropout: null,

@@ -110,6 +110,10 @@ export class Builder {
     return this.make('stop_gradient', [x], {}, about);
   }
 
+  again(x: Value, about?: About): Value {
+    return this.make('again', [x], {}, about);
+  }
+
   gelu(x: Value, form: OpAttrs['gelu']['form'] = 'none', about?: About): Value {
     return this.make('gelu', [x], { form }, about);
   }

@@ -7,6 +7,7 @@ import { attentionScores, logSumExp } from './decompose/attention.js';
 import type { OpDef } from './define.js';
 import { axesWhere, costEach, lastAxis, traffic } from './define.js';
 import * as derive from './derivatives/composite.js';
+import { along } from './derivatives/rule.js';
 import { refuse } from './errors.js';
 import {
   attentionLse,
@@ -76,6 +77,7 @@ export const softmax = {
     const e = b.exp(b.sub(x!, b.max(x!, [axis], true)));
     return b.div(e, b.sum(e, [axis], true));
   },
+  elementwise: (b, v) => b.exp(b.sub(v.inputs[0]!, along(b, b.aux(v, 'lse'), v.attrs.axis))),
   derivative: derive.softmax,
   inSpecs: { defaults: { axis: -1 } },
 } satisfies OpDef<'softmax'>;
@@ -140,6 +142,11 @@ export const layer_norm = {
   },
   cost: costEach(7),
   decompose: (b, [x, gain, shift], { eps }) => affine(b, normalised(b, x!, x!.type.shape.length - 1, eps), gain, shift),
+  elementwise: (b, v) => {
+    const [x, gain, shift] = v.inputs as readonly [Value, Value?, Value?];
+    const column = (name: string): Value => along(b, b.aux(v, name), x.type.shape.length - 1);
+    return affine(b, b.mul(b.sub(x, column('mean')), column('rstd')), gain, shift);
+  },
   derivative: derive.layer_norm,
 } satisfies OpDef<'layer_norm'>;
 

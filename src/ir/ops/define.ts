@@ -125,6 +125,8 @@ export interface OpDef<O extends OpName> {
   readonly aux?: Readonly<Record<string, AuxDef<O>>>;
   readonly cost: (inputs: readonly TensorType[], attrs: OpAttrs[O], result: TensorType) => Cost;
   readonly decompose: Decomposition<O> | null;
+  /** Element by element, from operands and other results: the cheap way to it a second time, where those are kept. Absent where there is none. */
+  readonly elementwise?: (b: Builder, v: ValueOf<O>) => Value;
   /**
    * A rule; that of its decomposition, which it then has; or none, for what no small change of an operand changes, has no operand, or gives whole
    * numbers or truth. There is no default.

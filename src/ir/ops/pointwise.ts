@@ -31,6 +31,7 @@ type Plain =
   | 'silu'
   | 'not'
   | 'stop_gradient'
+  | 'again'
   | 'add'
   | 'sub'
   | 'mul'
@@ -71,6 +72,7 @@ const accepts = {
   signed: { test: (t: DType) => t === 'f32' || t === 'f16' || t === 'i32', words: 'a signed number' },
   number: { test: isNumber, words: 'a number' },
   whole: { test: isInteger, words: 'a whole number' },
+  any: { test: () => true, words: 'a tensor' },
   bits: { test: (t: DType) => t === 'bool' || isInteger(t), words: 'a bool or bits (i32, u32)' },
 };
 type Accepts = keyof typeof accepts;
@@ -212,6 +214,17 @@ export const stop_gradient = {
   ...unary<'stop_gradient'>('Identity whose derivative is 0.', 'number', 0, (x) => x, 'none', {}), // what it is for
   traits: { ...ARITHMETIC, linear: 'jointly', erased: true },
 } satisfies OpDef<'stop_gradient'>;
+
+export const again = {
+  ...unary<'again'>(
+    'Identity, which is never left out: what is computed from it is computed a second time, not kept from the first.',
+    'any',
+    0,
+    (x) => x,
+    derive.again,
+  ),
+  traits: { ...ARITHMETIC, linear: 'jointly' },
+} satisfies OpDef<'again'>;
 
 const SQRT_HALF = Math.SQRT1_2;
 const TANH_SCALE = Math.sqrt(2 / Math.PI);

@@ -85,6 +85,7 @@ export const CASES: { readonly [O in Exclude<OpName, 'aux'>]: Case | 'none' } = 
   not: 'none',
   cast: (a) => a.op('cast', [a.float([a.lead, ...a.shape()])], { dtype: a.pick('f16', 'f32') }),
   stop_gradient: 'none',
+  again: unary('again'),
   dropout: (a) => a.op('dropout', [a.float([a.lead, ...a.shape()])], { rate: 0.25, stream: 1 }),
   drop_path: (a) => a.op('drop_path', [a.float([a.lead, ...a.shape()])], { rate: 0.25, stream: 1 }),
   add: binary('add'),

@@ -4,11 +4,7 @@ import type { Builder } from '../builder.js';
 import { attentionScores } from '../decompose/attention.js';
 import type { Derivative } from '../define.js';
 import { meanOf } from './reduce.js';
-import { ofValue, sumOf, sumTo, wanted } from './rule.js';
-
-/** A value without the axis, with one of 1 in its place. */
-const along = (b: Builder, v: Value, axis: number): Value =>
-  b.reshape(v, [...v.type.shape.slice(0, axis), 1, ...v.type.shape.slice(axis)]);
+import { along, ofValue, sumOf, sumTo, wanted } from './rule.js';
 
 /** y(dy - Σ dy·y), and y times what the log-sum-exp got. */
 export const softmax: Derivative<'softmax'> = ({ b, value: y, cotangent: dy, others, needed }) => {

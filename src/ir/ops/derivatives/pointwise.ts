@@ -26,6 +26,7 @@ export const tanh = times((b, _x, y) => b.sub(1, b.mul(y, y)));
 export const erf = times((b, x) => b.mul(b.exp(b.neg(b.mul(x, x))), 2 / Math.sqrt(Math.PI)));
 export const sigmoid = times((b, _x, y) => sigmoidSlope(b, y));
 /** 0 at 0. */
+export const again = ofAny((_b, _y, dy) => [() => dy]);
 export const relu = ofAny((b, y, dy) => [() => b.select(b.lt(0, y.inputs[0]!), dy, 0)]);
 /** σ + xσ(1 - σ), where y is xσ. */
 export const silu = times((b, x, y) => {

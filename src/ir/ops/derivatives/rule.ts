@@ -44,3 +44,7 @@ export function sumTo(b: Builder, cotangent: Value, shape: readonly number[]): V
 /** A sum of what there is. */
 export const sumOf = (b: Builder, parts: readonly (Value | undefined)[]): Value | undefined =>
   parts.reduce((sum, part) => (sum && part ? b.add(sum, part) : (sum ?? part)), undefined);
+
+/** A value without the axis, with one of 1 in its place. */
+export const along = (b: Builder, v: Value, axis: number): Value =>
+  b.reshape(v, [...v.type.shape.slice(0, axis), 1, ...v.type.shape.slice(axis)]);
