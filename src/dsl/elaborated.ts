@@ -136,6 +136,8 @@ export interface TrainSettings {
   readonly accumulate: number;
   readonly clip?: number;
   readonly ema?: number;
+  /** What the backward pass computes again: `none`, `blocks`, or as many of these as it takes to hold no more than `bytes`. */
+  readonly checkpoint: { readonly kind: 'none' | 'blocks' } | { readonly kind: 'auto'; readonly bytes: number };
   readonly adapters: 'merged' | 'factored' | 'auto';
   /** Epochs without a better validation after which a run stops. */
   readonly patience?: number;

@@ -2,95 +2,19 @@
 import { describe, expect, it } from 'vitest';
 import { dependsOnInput } from '../../src/ir/affine/parse.js';
 import { hasBatch } from '../../src/ir/batch.js';
-import { sub } from '../../src/ir/build.js';
 import { constant, rootsOf, topological } from '../../src/ir/graph.js';
 import { sizeOf } from '../../src/ir/ops/shapes.js';
-import type { Optimizer } from '../../src/ir/optimizer.js';
-import { initialise } from '../../src/ir/run/init.js';
-import { interpretCall, interpretFunc } from '../../src/ir/run/interpret.js';
+import { interpretFunc } from '../../src/ir/run/interpret.js';
 import { tensor } from '../../src/ir/run/tensor.js';
-import type { Func, Module, Tensor } from '../../src/ir/types.js';
+import type { Func, Tensor } from '../../src/ir/types.js';
 import { verifyModule } from '../../src/ir/verify.js';
 import { gradientsOf } from '../../src/passes/differentiate/gradients.js';
 import { optimize } from '../../src/passes/index.js';
 import { factor } from '../../src/passes/merge/factor.js';
-import { averageName, type Training, type TrainOptions, trainingOf } from '../../src/passes/train/step.js';
+import { averageName, trainingOf } from '../../src/passes/train/step.js';
 import { relative } from '../passes/models.js';
-import { batchOf, gradientsOf as expectedOf, lossesOf, METHODS, specOf, startOf } from './steps.js';
-
-const BATCH = 16;
-const norm = ({ data }: Tensor): number => Math.hypot(...data);
-/** The gradient itself is what moves. */
-const plain: Optimizer = {
-  states: new Map(),
-  step: ({ weight, gradient }) => ({ weight: sub(weight, gradient), states: new Map() }),
-};
-
-type Spec = ReturnType<typeof specOf>;
-
-const moduleOf = ({ module, train }: Spec): Module => ({ ...module, funcs: new Map([['loss', train.loss]]) });
-
-function inputsOf(step: number, from = 0, to = BATCH): Map<string, Tensor> {
-  const { pixels, target } = batchOf(step);
-  const n = to - from;
-  return new Map([
-    ['pixels', tensor([n, 1, 16, 16], pixels.subarray(from * 256, to * 256))],
-    ['target', tensor([n, 10], target.subarray(from * 10, to * 10))],
-  ]);
-}
-
-/** A trainer that interprets. */
-class Interpreted {
-  readonly states = new Map<string, Tensor>();
-  readonly training: Training;
-  private readonly start: (name: string) => Tensor;
-
-  constructor(
-    readonly spec: Spec,
-    method: string,
-    options: Partial<TrainOptions> = {},
-  ) {
-    this.training = trainingOf(moduleOf(spec), { groups: spec.train.groups, adapters: 'factored', ...options });
-    const start = startOf(method);
-    this.start = (name) => {
-      const before = this.states.get(name) ?? prepared.get(name);
-      if (before) return before;
-      const param = this.training.module.params.get(name)!;
-      if (spec.module.params.has(name)) return start(name);
-      return initialise(param, 0, this.training.module, (other) => this.start(other));
-    };
-    const prepared = new Map<string, Tensor>();
-    const { funcs } = this.training.module;
-    if (funcs.has('prepare'))
-      for (const [name, t] of interpretCall(this.training.module, 'prepare', { params: this.start }).results)
-        prepared.set(name, t);
-  }
-
-  call(
-    entry: string,
-    inputs: ReadonlyMap<string, Tensor>,
-    scalars: Readonly<Record<string, number>>,
-  ): Map<string, Tensor> {
-    const numbers = this.training.numbers.get(entry);
-    const given = new Map(Object.entries(scalars).map(([name, x]) => [name, tensor([], [x])]));
-    const values = numbers ? [...interpretFunc(numbers, { inputs: given }).values()].map((t) => t.data[0]!) : [];
-    const all = new Map(inputs);
-    if (values.length > 0) all.set('numbers', tensor([values.length], values));
-    const { results, states } = interpretCall(this.training.module, entry, { inputs: all, params: this.start });
-    for (const [name, t] of states) this.states.set(name, t);
-    return results;
-  }
-
-  step(at: number, scalars: Readonly<Record<string, number>> = {}, inputs = inputsOf(at)): Map<string, Tensor> {
-    const rates = Object.fromEntries(
-      this.spec.train.groups.map(({ lr }, i) => [
-        `rate.${i}`,
-        this.spec.train.rate(lr, { epoch: 0, step: at, steps: 200 }),
-      ]),
-    );
-    return this.call('step', inputs, { count: at + 1, share: 1, ...rates, ...scalars });
-  }
-}
+import { BATCH, Interpreted, inputsOf, moduleOf, norm, plain } from './interpreted.js';
+import { gradientsOf as expectedOf, lossesOf, METHODS, type Spec, specOf, startOf } from './steps.js';
 
 describe('gradients of a model', () => {
   it.each(METHODS)('%s: PyTorch’s, in both forms of its adapters', (method) => {

@@ -13,8 +13,10 @@ const BATCH = 16;
 const PIXELS = 16 * 16;
 const CLASSES = 10;
 
+export type Spec = Elaborated & { readonly train: NonNullable<Elaborated['train']> };
+
 /** The spec of a method; the rate of each step is the schedule's by step. */
-export function specOf(method: string, more = ''): Elaborated & { readonly train: NonNullable<Elaborated['train']> } {
+export function specOf(method: string, more = ''): Spec {
   const elaborated = good(`use std
 // timm's cosine with a warm-up of 20 of 200 steps, by step.
 function by_step(lr: float, step: int, epochs: int) = cosine(lr: lr, epoch: step, epochs: 200, warmup: 20, warmup_lr: 1e-5, lr_min: 1e-5)

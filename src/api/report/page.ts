@@ -291,6 +291,11 @@ function budget({ facts }: RunReport): Html {
 ${table([
   ['each further item of a batch', bytes(plan.sampleBytes)],
   [
+    'what an item leaves for the backward pass',
+    `${bytes(plan.keptBytes)}, with ${plan.again} of ${plan.segments} segments computed again; if every weight were trained, ${bytes(plan.full.keptBytes)}`,
+  ],
+  ['weights, moments and averages if every weight were trained', bytes(plan.full.stateBytes)],
+  [
     'parameters',
     `${count(plan.total)}, of which ${count(plan.trained)} are trained (${percent(plan.trained / plan.total)})`,
   ],

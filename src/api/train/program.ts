@@ -5,7 +5,7 @@ import { type Generated, type GenerateOptions, generate } from '../../codegen/ge
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
 import type { Elaborated, TrainSettings } from '../../dsl/elaborated.js';
-import { sizeOf } from '../../ir/ops/shapes.js';
+import { sizeOf, tensorBytes } from '../../ir/ops/shapes.js';
 import { initialise } from '../../ir/run/init.js';
 import type { Func, Module, Tensor } from '../../ir/types.js';
 import { ACCUMULATE, LOSS, STEP, trainingOf } from '../../passes/train/step.js';
@@ -25,6 +25,15 @@ export interface TrainPlan {
   /** What a step of the largest part of a batch takes beside them, and what it takes for each further sample. */
   readonly stepBytes: number;
   readonly sampleBytes: number;
+  /** All that a run holds on the GPU at the most: weights, states, a step and a validation, inputs and outputs. */
+  readonly peakBytes: number;
+  /** What the forward pass of one sample leaves for the backward pass. */
+  readonly keptBytes: number;
+  /** Segments of the forward pass that are computed again so as not to keep what they have, of all that could be. */
+  readonly again: number;
+  readonly segments: number;
+  /** What would be kept of a sample, and held of states, if every weight of the model were trained by the same optimiser. */
+  readonly full: { readonly keptBytes: number; readonly stateBytes: number };
   /** Samples that are computed at once. */
   readonly part: number;
   readonly dispatches: number;
@@ -79,19 +88,24 @@ export function trainProgram({
     ...(train.ema === undefined ? {} : { ema: train.ema }),
   });
   if (training.without.size > 0) throw new EspalierError(withoutGradient(training.without));
-  progress?.('generating kernels');
   const part = Math.ceil(train.batch / train.accumulate);
   const entries = [STEP, ...(accumulates ? [ACCUMULATE] : []), LOSS];
   const inputs = elaborated.inputs.map((i) => i.name);
-  const generated = generate(training.module, {
-    name: elaborated.name,
-    compiler: version,
-    weights: 'f32',
-    entries,
-    cuts: cutRequests(still, entries, inputs),
-    samples: part,
-    ...(limits ? { limits } : {}),
-  });
+  const made = (again: number): Made => {
+    progress?.('generating kernels');
+    const derived = training.again(again);
+    const generated = generate(derived, {
+      name: elaborated.name,
+      compiler: version,
+      weights: 'f32',
+      entries,
+      cuts: cutRequests(still, entries, inputs),
+      samples: part,
+      ...(limits ? { limits } : {}),
+    });
+    return { again, derived, generated };
+  };
+  const { again, derived, generated } = fitting(made, training.segments, train);
   const [step] = generated.program.entries;
   if (step!.samples < part) {
     const parts = Math.ceil(train.batch / step!.samples);
@@ -99,11 +113,53 @@ export function trainProgram({
   }
   return {
     generated,
-    params: startOf(module, training.module, params, progress),
+    params: startOf(module, derived, params, progress),
     numbers: training.numbers,
-    module: training.module,
-    plan: planOf(elaborated, training.module, generated, part),
+    module: derived,
+    plan: {
+      ...planOf(elaborated, derived, generated, part),
+      keptBytes: training.keptBytes.own(again),
+      again,
+      segments: training.segments,
+      full: { keptBytes: training.keptBytes.full(), stateBytes: fullStates(elaborated.module, train) },
+    },
   };
+}
+
+/** A program that computes so many segments again. */
+interface Made {
+  readonly again: number;
+  readonly derived: Module;
+  readonly generated: Generated;
+}
+
+/**
+ * As `checkpoint` asks; of `auto`, the one that computes the fewest segments again and keeps to the budget.
+ * @throws EspalierError ESP1119 where none does
+ */
+function fitting(made: (again: number) => Made, segments: number, { checkpoint, accumulate }: TrainSettings): Made {
+  if (checkpoint.kind !== 'auto') return made(checkpoint.kind === 'blocks' ? segments : 0);
+  const peak = ({ generated }: Made): number => generated.program.summary.peakBytes;
+  const none = made(0);
+  if (peak(none) <= checkpoint.bytes) return none;
+  let best = made(segments);
+  if (peak(best) > checkpoint.bytes) {
+    const about = { least: peak(best), budget: checkpoint.bytes, accumulate };
+    throw new EspalierError([diagnostic('ESP1119', about)]);
+  }
+  for (let [low, high] = [0, segments]; high - low > 1; ) {
+    const middle = made(Math.floor((low + high) / 2));
+    if (peak(middle) > checkpoint.bytes) low = middle.again;
+    else [best, high] = [middle, middle.again];
+  }
+  return best;
+}
+
+/** Bytes of weights and all that a step keeps beside each, if every weight were trained. */
+function fullStates({ params }: Module, { groups, ema, accumulate }: TrainSettings): number {
+  const own = [...params.values()].filter((p) => p.role === 'frozen' || p.role === 'trainable');
+  const each = 1 + groups[0]!.optimizer.states.size + (ema === undefined ? 0 : 1) + (accumulate > 1 ? 1 : 0);
+  return own.reduce((sum, p) => sum + tensorBytes(p.type), 0) * each;
 }
 
 /** Each with what cuts it off, at its place. */
@@ -141,7 +197,7 @@ function planOf(
   module: Module,
   { program, cuts }: Generated,
   part: number,
-): TrainPlan {
+): Omit<TrainPlan, 'keptBytes' | 'again' | 'segments' | 'full'> {
   const own = [...written.params.values()].filter((p) => p.role === 'frozen' || p.role === 'trainable');
   const count = (params: typeof own): number => params.reduce((sum, p) => sum + sizeOf(p.type.shape), 0);
   const isState = (name: string): boolean => module.params.get(name)?.role === 'state';
@@ -158,6 +214,7 @@ function planOf(
     stateBytes: bytes(true),
     stepBytes: beside(part),
     sampleBytes: beside(1) - beside(0),
+    peakBytes: program.summary.peakBytes,
     part,
     dispatches: named(STEP).dispatches.length,
     flops: { step: flops(STEP), loss: flops(LOSS) },

@@ -5,6 +5,7 @@ import { train } from '../../api/node/train.js';
 import type { EpochEvent, Score, TrainEvent } from '../../api/train/events.js';
 import type { KeptFeatures } from '../../api/train/kept.js';
 import { type Prefixes, prefixText } from '../../api/train/prefix.js';
+import type { TrainPlan } from '../../api/train/program.js';
 import type { Diagnostic } from '../../diagnostics/types.js';
 import { type CommandOutput, collectSet, guarded, numberFor, showDiagnostics } from '../context.js';
 import { EXIT } from '../exit.js';
@@ -34,19 +35,12 @@ function clock(seconds: number): string {
 
 /** What a run is, before its first step. */
 function describe({ plan, data, settings }: RunFacts): string {
-  const p = plan as unknown as {
-    trained: number;
-    total: number;
-    frozenBytes: number;
-    stateBytes: number;
-    stepBytes: number;
-    part: number;
-    prefixes?: Prefixes;
-  };
+  const p = plan as unknown as TrainPlan;
   const split = data.split ? ' (taken from the training data)' : '';
   return [
     `${count(p.trained)} of ${count(p.total)} parameters are trained (${percent(p.trained / p.total)})`,
-    `memory: ${bytes(p.frozenBytes)} frozen, ${bytes(p.stateBytes)} trained and its moments, ${bytes(p.stepBytes)} for a step of ${p.part} images`,
+    `memory: ${bytes(p.peakBytes)} at the most: ${bytes(p.frozenBytes)} frozen, ${bytes(p.stateBytes)} trained and its moments, ${bytes(p.stepBytes)} for a step of ${p.part} images`,
+    `each image leaves ${bytes(p.keptBytes)} for the backward pass${p.again > 0 ? `, with ${p.again} of ${p.segments} segments computed again` : ''}; training every weight would leave ${bytes(p.full.keptBytes)}, and hold ${bytes(p.full.stateBytes)} of weights and moments`,
     `data: ${count(data.train)} to train on, ${count(data.validation)} to validate on${split}, ${count(data.test)} to test on; ${data.classes.length} classes`,
     `${String(settings.epochs)} epochs, batches of ${String(settings.batch)}`,
     ...(['step', 'loss'] as const).flatMap((of) => (p.prefixes?.[of] ? [prefixText(of, p.prefixes[of])] : [])),

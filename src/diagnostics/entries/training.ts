@@ -1,6 +1,8 @@
 /** Messages ESP11xx: runs of training. What is wrong with the data is ESP10xx (data.ts). */
 import { entry } from './define.js';
 
+const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+
 export const TRAINING = {
   ESP1101: entry<{ param: string; operator: string; more: number }>({
     title: 'A trained parameter without a gradient',
@@ -145,5 +147,14 @@ going on with \`--resume\` is all that there is to do. Where it happens again, t
     help: (a) => [`Name others: \`espalier eval ${a.run} ./photos\`.`],
     explain: `How well a model does on data that it was trained on says nothing about other data. Without a test split in the data, and with \`validation = 0\`, a run keeps none
 back to be evaluated on.`,
+  }),
+  ESP1119: entry<{ least: number; budget: number; accumulate: number }>({
+    title: 'A step that takes more memory than it may',
+    message: (a) =>
+      `a step holds at least ${mib(a.least)} on the GPU, with everything computed again that can be; \`checkpoint\` allows ${mib(a.budget)}`,
+    help: (a) => [`Compute the batch in more parts: \`accumulate = ${2 * a.accumulate}\`.`],
+    explain: `\`checkpoint = auto(memory: n)\` keeps a run to n MiB of the GPU's memory: what the forward pass leaves for the backward pass is computed again,
+block by block, as far as that takes. Weights, what is trained with its moments, and what one block needs while it is differentiated, are there in any case. Fewer samples at
+once need less: a larger \`accumulate\`, which changes no result, or a smaller batch.`,
   }),
 };

@@ -19,6 +19,7 @@ import { drawDropout } from '../dropout.js';
 import { optimize, TRAINING } from '../index.js';
 import type { AdapterMode } from '../pass.js';
 import { hostNumbers } from './numbers.js';
+import { ForwardPass } from './rematerialize.js';
 
 /** Names of the functions, and of the inputs that they have besides the loss's own. */
 export const STEP = 'step';
@@ -54,6 +55,12 @@ export interface Training {
   readonly numbers: ReadonlyMap<string, Func>;
   /** Trainable parameters that the loss gives no gradient, and what cuts them off. If there are any, `module` moves the others alone. */
   readonly without: Gradients['without'];
+  /** How many segments of the forward pass the backward pass could compute again, so as not to keep what they have (rematerialize.ts). */
+  readonly segments: number;
+  /** `module` with a backward pass that computes so many segments again, from the first on. */
+  readonly again: (count: number) => Module;
+  /** Bytes of a sample that the backward pass keeps of the forward pass; and what it would keep if every parameter of the model were trained. */
+  readonly keptBytes: { readonly own: (count: number) => number; readonly full: () => number };
 }
 
 /** The moving average of a parameter. */
@@ -83,11 +90,35 @@ export function trainingOf(module: Module, options: TrainOptions): Training {
     params: new Map([...module.params, ...states.params]),
     funcs: new Map(funcs.map((f) => [f.name, f])),
   };
+  const { module: made } = optimize(whole, { functions: funcs.map((f) => f.name), adapters, passes: TRAINING.step });
+  const results = new Set(forward.results.map((r) => r.name));
+  const passes = new Map(steps.map(({ name }) => [name, new ForwardPass(made.funcs.get(name)!, results)]));
+  const again = (count: number): Module => {
+    const funcs = [...passes].map(([name, pass]) => [name, pass.rematerialized(count)] as const);
+    return { ...made, funcs: new Map([...made.funcs, ...funcs]) };
+  };
   return {
-    module: optimize(whole, { functions: funcs.map((f) => f.name), adapters, passes: TRAINING.step }).module,
+    module: again(0),
+    again,
+    segments: passes.get(STEP)!.count,
+    keptBytes: {
+      own: (count) => passes.get(STEP)!.keptBytes(count),
+      full: () => new ForwardPass(fully(module, forward), results).keptBytes(0),
+    },
     numbers: new Map(counted.map(({ func, host }) => [func.name, host])),
     without: gradients.without,
   };
+}
+
+/** The function with the gradient of every weight that the model has. */
+function fully(module: Module, forward: Func): Func {
+  const weights = [...module.params.values()].filter((p) => p.role === 'frozen' || p.role === 'trainable');
+  const { func, of } = gradientsOf(
+    forward,
+    LOSS,
+    weights.map((p) => p.name),
+  );
+  return { ...func, updates: [...of].map(([state, value]) => ({ state, value })) };
 }
 
 /** Parameters of role `state`, made as functions come to update them. */
@@ -136,28 +167,28 @@ function stepOf(gradients: Gradients, states: States, options: TrainOptions): Fu
   const count = input(COUNT, SCALAR);
   const rates = groups.map((_, i) => input(rateName(i), SCALAR));
   const updates: Update[] = [];
-  groups.forEach(({ params, optimizer }, i) => {
-    for (const name of params) {
-      const given = whole.get(name);
-      if (!given) continue;
-      const weight = states.weight(name);
-      const own = new Map(
-        [...optimizer.states].map(([state, value]) => {
-          const init: Init = value === 0 ? { kind: 'zeros' } : { kind: 'constant', value };
-          return [state, states.beside(`${name}.${state}`, weight, init)];
-        }),
-      );
-      const gradient = limit ? build.mul(given, limit.factor) : given;
-      const after = optimizer.step({ weight, gradient, rate: rates[i]!, count, states: own });
-      updates.push({ state: name, value: after.weight });
-      for (const [state, value] of after.states) updates.push({ state: `${name}.${state}`, value });
-      if (accumulates) updates.push({ state: sumName(name), value: build.broadcast(constant(0), weight.type.shape) });
-      if (ema === undefined) continue;
-      const average = states.beside(averageName(name), weight, { kind: 'value', value: weight });
-      const moved = build.add(build.mul(average, ema), build.mul(after.weight, 1 - ema));
-      updates.push({ state: averageName(name), value: moved });
-    }
-  });
+  const groupOf = new Map(groups.flatMap(({ params }, i) => params.map((name) => [name, i] as const)));
+  // In the order of the gradients, so that each is used up before the backward pass goes on.
+  for (const [name, given] of whole) {
+    const i = groupOf.get(name)!;
+    const { optimizer } = groups[i]!;
+    const weight = states.weight(name);
+    const own = new Map(
+      [...optimizer.states].map(([state, value]) => {
+        const init: Init = value === 0 ? { kind: 'zeros' } : { kind: 'constant', value };
+        return [state, states.beside(`${name}.${state}`, weight, init)];
+      }),
+    );
+    const gradient = limit ? build.mul(given, limit.factor) : given;
+    const after = optimizer.step({ weight, gradient, rate: rates[i]!, count, states: own });
+    updates.push({ state: name, value: after.weight });
+    for (const [state, value] of after.states) updates.push({ state: `${name}.${state}`, value });
+    if (accumulates) updates.push({ state: sumName(name), value: build.broadcast(constant(0), weight.type.shape) });
+    if (ema === undefined) continue;
+    const average = states.beside(averageName(name), weight, { kind: 'value', value: weight });
+    const moved = build.add(build.mul(average, ema), build.mul(after.weight, 1 - ema));
+    updates.push({ state: averageName(name), value: moved });
+  }
   const norm = limit ? [{ name: 'norm', value: limit.norm }] : [];
   return {
     name: STEP,

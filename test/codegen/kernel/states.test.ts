@@ -50,8 +50,8 @@ describe('what is written in place', () => {
         count: true,
       },
     ],
-    // W is read once more after its new numbers are known; those of `spare` are then known to be read.
-    ['exchange', { W: false, spare: true }],
+    // Each is read by what writes the other: the first to be written is read once more after that.
+    ['exchange', { W: true, spare: false }],
     ['mix', { W: false }],
     ['reset', { count: true, bias: true }],
   ])('%s', (name, places) => {

@@ -31,6 +31,7 @@ describe('settings', () => {
   loss = cross_entropy(smoothing: 10%)
   batch = 16
   seed = 42
+  checkpoint = auto(memory: 2048)
 }`;
     const body = '  head = classify(base, classes: 4)\n  tune head';
     const train = tiny(body, {}, more).train!;
@@ -54,6 +55,7 @@ describe('settings', () => {
       accumulate: 1,
       keep: 2,
     });
+    expect(train.checkpoint).toEqual({ kind: 'auto', bytes: 2 ** 31 });
     // The last group that a name fits has it.
     expect(groups.map(({ name, lr, params }) => ({ name, lr, params }))).toEqual([
       { name: 'adamw', lr: 1e-2, params: ['head.fc.weight'] },

@@ -69,7 +69,7 @@ export function checked(engine: Engine, setting: string, e: Expr, check: Check, 
 
 /**
  * `images("./flowers", limit: 100)`: the form, and its options that are given.
- * @param needed options that have to be
+ * @param needed options that have to be, of the forms that have them
  */
 export function formOf(
   engine: Engine,
@@ -80,11 +80,12 @@ export function formOf(
   needed: readonly string[] = [],
 ): FormSetting {
   if (e.kind === 'none' && lookup(forms, e.kind)) return { form: e.kind, options: {}, span: e.span };
+  const alone: Expr = e.kind === 'none' ? { kind: 'name', name: 'none', span: e.span } : e;
   const call: CallExpr | undefined =
-    e.kind === 'call'
-      ? e
-      : e.kind === 'name'
-        ? { kind: 'call', callee: e, generators: [], args: [], span: e.span }
+    alone.kind === 'call'
+      ? alone
+      : alone.kind === 'name'
+        ? { kind: 'call', callee: alone, generators: [], args: [], span: e.span }
         : undefined;
   const name = call?.callee.kind === 'name' ? call.callee.name : undefined;
   const choices = Object.keys(forms);
@@ -120,7 +121,7 @@ export function formOf(
       });
     }
   }
-  const missing = needed.filter((option) => !given.has(option));
+  const missing = needed.filter((option) => lookup(known, option) && !given.has(option));
   if (missing.length > 0)
     engine.report.stop(
       'ESP0204',

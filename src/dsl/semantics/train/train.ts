@@ -53,6 +53,8 @@ const DATA: Forms = {
 };
 
 const SAVE: Forms = { every: { steps: 'count' } };
+/** Memory in MiB. */
+const CHECKPOINT: Forms = { none: {}, blocks: {}, auto: { memory: 'positive' } };
 
 const AUGMENT: Forms = {
   crop: { scale: 'pair', ratio: 'pair' },
@@ -74,6 +76,7 @@ const DEFAULTS = {
   keep: 2,
   validation: 0.1,
   splitSeed: 0,
+  checkpoint: { kind: 'none' },
   adapters: 'factored',
   order: 'shuffled',
   augment: [],
@@ -89,6 +92,7 @@ const SETTINGS = [
   'schedule',
   'save',
   'cache',
+  'checkpoint',
   ...Object.keys(NUMBERS),
   ...Object.keys(WORDS),
 ];
@@ -123,6 +127,7 @@ export function trainSettings(context: TrainContext, decl: SettingsDecl | undefi
     else if (name === 'data') out.data = formOf(engine, name, value, DATA, scope, ['path']);
     else if (name === 'save')
       out.saveSteps = formOf(engine, name, value, SAVE, scope, ['steps']).options.steps as number;
+    else if (name === 'checkpoint') out.checkpoint = checkpointOf(engine, value, scope);
     else if (name === 'augment') out.augment = listOf(engine, name, value, AUGMENT, scope);
     else if (name === 'cache') out.cache = cacheOf(engine, value, scope);
   });
@@ -160,6 +165,12 @@ function cacheOf(engine: Engine, e: Expr, scope: Scope): TrainSettings['cache'] 
 function listOf(engine: Engine, setting: string, e: Expr, forms: Forms, scope: Scope): FormSetting[] {
   const items = e.kind === 'list' ? e.items : [e];
   return items.map((item) => formOf(engine, setting, item, forms, scope));
+}
+
+function checkpointOf(engine: Engine, e: Expr, scope: Scope): TrainSettings['checkpoint'] {
+  const { form, options } = formOf(engine, 'checkpoint', e, CHECKPOINT, scope, ['memory']);
+  if (form === 'auto') return { kind: 'auto', bytes: Number(options.memory) * 2 ** 20 };
+  return { kind: form === 'blocks' ? 'blocks' : 'none' };
 }
 
 // ---- Schedules -------------------------------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 /** Reverse mode for composites whose derivative is shorter, or needs less memory, than that of what they decompose to. */
 import type { Value } from '../../types.js';
-import type { Builder } from '../builder.js';
 import { attentionScores } from '../decompose/attention.js';
 import type { Derivative } from '../define.js';
 import { meanOf } from './reduce.js';
