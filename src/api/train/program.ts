@@ -135,7 +135,7 @@ interface Made {
 
 /**
  * As `checkpoint` asks; of `auto`, the one that computes the fewest segments again and keeps to the budget.
- * @throws EspalierError ESP1119 where none does
+ * @throws EspalierError ESP1115 where none does
  */
 function fitting(made: (again: number) => Made, segments: number, { checkpoint, accumulate }: TrainSettings): Made {
   if (checkpoint.kind !== 'auto') return made(checkpoint.kind === 'blocks' ? segments : 0);
@@ -145,7 +145,7 @@ function fitting(made: (again: number) => Made, segments: number, { checkpoint, 
   let best = made(segments);
   if (peak(best) > checkpoint.bytes) {
     const about = { least: peak(best), budget: checkpoint.bytes, accumulate };
-    throw new EspalierError([diagnostic('ESP1119', about)]);
+    throw new EspalierError([diagnostic('ESP1115', about)]);
   }
   for (let [low, high] = [0, segments]; high - low > 1; ) {
     const middle = made(Math.floor((low + high) / 2));
