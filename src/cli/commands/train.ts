@@ -4,7 +4,7 @@ import type { RunFacts } from '../../api/node/run-folder.js';
 import { train } from '../../api/node/train.js';
 import type { EpochEvent, Score, TrainEvent } from '../../api/train/events.js';
 import type { KeptFeatures } from '../../api/train/kept.js';
-import { type Prefixes, prefixText } from '../../api/train/prefix.js';
+import { prefixText } from '../../api/train/prefix.js';
 import type { TrainPlan } from '../../api/train/program.js';
 import type { Diagnostic } from '../../diagnostics/types.js';
 import { type CommandOutput, collectSet, guarded, numberFor, showDiagnostics } from '../context.js';
