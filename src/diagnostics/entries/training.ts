@@ -141,6 +141,13 @@ now.`,
 nothing is lost but the steps since the last checkpoint (\`save = every(steps: n)\` makes more of them). \`espalier train\` exits with 6, so that a script can tell that
 going on with \`--resume\` is all that there is to do. Where it happens again, take smaller parts of a batch (\`accumulate\`).`,
   }),
+  ESP1114: entry<{ run: string }>({
+    title: 'A run without data that were held out',
+    message: (a) => `${a.run} was trained on all of its data: there is no test split, and no validation split`,
+    help: (a) => [`Name others: \`espalier eval ${a.run} ./photos\`.`],
+    explain: `How well a model does on data that it was trained on says nothing about other data. Without a test split in the data, and with \`validation = 0\`, a run keeps none
+back to be evaluated on.`,
+  }),
   ESP1115: entry<{ least: number; budget: number; accumulate: number }>({
     title: 'A step that takes more memory than it may',
     message: (a) =>
