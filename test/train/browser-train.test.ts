@@ -24,15 +24,14 @@ import { launchChromium, withPage } from '../browser.js';
 
 const CLASSES = ['0', '1'];
 /** Of each class. */
-const EXAMPLES = 9;
+const EXAMPLES = 5;
 const HELD_OUT = 2;
 const EPOCHS = 4;
 const EXAMPLE = fileURLToPath(new URL('../../examples/', import.meta.url));
-/** What the page begins with, for fewer epochs. */
-const SPEC = readFileSync(join(EXAMPLE, 'browser-train/drawings.peft'), 'utf8').replace(
-  /epochs: \d+/,
-  `epochs: ${EPOCHS}`,
-);
+/** What the page begins with, for fewer epochs and smaller batches. */
+const SPEC = readFileSync(join(EXAMPLE, 'browser-train/drawings.peft'), 'utf8')
+  .replace(/epochs: \d+/, `epochs: ${EPOCHS}`)
+  .replace(/batch = \d+/, 'batch = 4');
 
 const folder = mkdtempSync(join(tmpdir(), 'espalier-page-'));
 const site = join(folder, 'site');
@@ -182,6 +181,7 @@ describe('the page', { timeout: 240_000 }, () => {
       await train('There is only one example of “1”');
       await addFiles(page, '1', one.learnt.slice(1, 2), 1);
       // Six examples, two of them held out: fewer than a batch.
+      await page.fill('#spec', SPEC.replace('batch = 4', 'batch = 5'));
       await train('batch');
       await page.fill('#spec', SPEC.replace('adamw', 'adamv'));
       await train(/adamv/);
