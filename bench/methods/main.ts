@@ -1,35 +1,12 @@
 /** `npm run bench:methods`: methods of fine-tuning beside the same runs of PyTorch's. What is done already is not done again. */
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Datasets, openDatasets } from '../../src/api/index.js';
 import { command, UsageError } from '../arguments.js';
 import { parseMethods, unique } from './arguments.js';
-import { type OwnRun, runMethod } from './run.js';
-import { pytorchHalf, type Settings, type Start, startOf } from './settings.js';
+import { keep, keptIn } from './kept.js';
+import { runMethod } from './run.js';
+import { pytorchHalf, type Start, startOf } from './settings.js';
 import { indistinct, markdown, rowsOf } from './table.js';
-
-interface Kept {
-  readonly settings: Settings;
-  readonly runs: OwnRun[];
-}
-
-/** What is done already. @throws UsageError for what was done otherwise */
-function keptIn(file: string, settings: Settings): Kept {
-  if (!existsSync(file)) return { settings, runs: [] };
-  const kept = JSON.parse(readFileSync(file, 'utf8')) as Kept;
-  if (JSON.stringify(kept.settings) !== JSON.stringify(settings))
-    throw new UsageError(`${file} was made with ${JSON.stringify(kept.settings)}: give another file by --json`);
-  return kept;
-}
-
-/** Whole or not at all, whenever this process ends. */
-function keep(file: string, kept: Kept): void {
-  mkdirSync(dirname(file), { recursive: true });
-  const text = JSON.stringify(kept, undefined, 1).replace(/\[[-\d.,e\s]+\]/g, (list) => list.replace(/\s+/g, ''));
-  writeFileSync(`${file}.part`, `${text}\n`);
-  renameSync(`${file}.part`, file);
-}
 
 async function main(): Promise<void> {
   const pytorch = pytorchHalf();

@@ -1,7 +1,11 @@
 /** The table of methods: its figures, what it says of differences, and its command line. The runs here are made up. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { UsageError } from '../../bench/arguments.js';
 import { parseMethods } from '../../bench/methods/arguments.js';
+import { keep, keptIn } from '../../bench/methods/kept.js';
 import { pytorchHalf, type Run, specOf, startOf } from '../../bench/methods/settings.js';
 import { differenceText, indistinct, lossDifference, markdown, pooled, rowsOf } from '../../bench/methods/table.js';
 
@@ -91,6 +95,27 @@ test.each([
 ])('refuses %j', (args, says) => {
   expect(() => parseMethods(args, KNOWN)).toThrow(UsageError);
   expect(() => parseMethods(args, KNOWN)).toThrow(says);
+});
+
+test('what is done is kept, and gone on with under the same settings alone', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'espalier-methods-'));
+  try {
+    const file = join(folder, 'new', 'runs.json');
+    const settings = { epochs: 3, batch: 32, weight_decay: 0, warm_up: 0.1, least_rate: 1e-5, tested: 10 };
+    expect(keptIn(file, settings)).toEqual({ settings, runs: [] });
+    const runs = runsOf('lora', [0.5], { losses: [2.5, 1e-7, -3] }).map((r) => ({ ...r, device: 'a GPU [1, 2]' }));
+    keep(file, { settings, runs });
+    // What a killed process left of a later file is not read.
+    writeFileSync(`${file}.part`, '{"settings":');
+    expect(keptIn(file, settings)).toEqual({ settings, runs });
+    expect(readFileSync(file, 'utf8')).toContain('"losses": [2.5,1e-7,-3]');
+    keep(file, { settings, runs: [...runs, ...runs] });
+    expect(keptIn(file, settings).runs).toHaveLength(2);
+    expect(readdirSync(join(folder, 'new'))).toEqual(['runs.json']);
+    expect(() => keptIn(file, { ...settings, epochs: 4 })).toThrow(UsageError);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
 
 test('PyTorch’s half is whole, and the files that both start from have what it takes', async () => {
