@@ -1,6 +1,9 @@
 /** Figures of a classifier, worked out by hand. */
 import { expect, test } from 'vitest';
+import { fileURLToPath } from 'node:url';
+import { averagePrecision, meanKnown } from '../../src/api/golden/metrics.js';
 import { figures } from '../../src/api/index.js';
+import { readTensors } from './support.js';
 
 test('accuracy, precision, recall and the confusion table', () => {
   // Actual, predicted: two cats right, one cat taken for a dog, one dog taken for a cat; no bird among the images or the answers.
@@ -26,4 +29,24 @@ test('accuracy, precision, recall and the confusion table', () => {
     { label: 'dog', support: 1, precision: 0, recall: 0 },
     { label: 'bird', support: 0, precision: Number.NaN, recall: Number.NaN },
   ]);
+});
+
+test("average precision of several labels an item is scikit-learn's, equal scores among them", async () => {
+  const fixture = fileURLToPath(new URL('../fixtures/average-precision.safetensors', import.meta.url));
+  const expected = await readTensors(fixture);
+  const of = (name: string) => expected.get(name)!;
+  const [items, classes] = of('scores').type.shape as [number, number];
+  const column = (name: string, c: number) => Array.from({ length: items }, (_, i) => of(name).data[i * classes + c]!);
+  const found = Array.from({ length: classes }, (_, c) =>
+    averagePrecision(
+      column('scores', c),
+      column('has', c).map((x) => x === 1),
+    ),
+  );
+  expect(found.at(-1)).toBeNaN();
+  of('precision').data.forEach((x, c) => {
+    expect(found[c]).toBeCloseTo(x, 6);
+  });
+  expect(meanKnown(found)).toBeCloseTo(of('mean').data[0]!, 6);
+  expect(meanKnown([Number.NaN])).toBeNaN();
 });

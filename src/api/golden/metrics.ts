@@ -1,4 +1,4 @@
-/** Figures of a classifier from pairs of labels. */
+/** Figures of a classifier from pairs of labels, or, where an item may be of several classes, from scores. */
 
 export interface ClassFigures {
   readonly label: string;
@@ -34,4 +34,28 @@ export function figures(
   });
   const correct = sum(labels.map((_, i) => confusion[i]![i]!));
   return { images: pairs.length, correct, accuracy: correct / pairs.length, classes, confusion };
+}
+
+/**
+ * Average precision of one class (`average_precision_score` of scikit-learn): over the items from the highest score down, each step of recall by the precision that
+ * is had there; equal scores are one step. NaN for a class that no item is of.
+ */
+export function averagePrecision(scores: readonly number[], has: readonly boolean[]): number {
+  const order = [...scores.keys()].sort((a, b) => scores[b]! - scores[a]!);
+  const support = has.filter(Boolean).length;
+  let [sum, hits, before] = [0, 0, 0];
+  order.forEach((item, i) => {
+    if (has[item]) hits++;
+    const next = order[i + 1];
+    if (next !== undefined && scores[next] === scores[item]) return;
+    sum += ((hits - before) / support) * (hits / (i + 1));
+    before = hits;
+  });
+  return support === 0 ? Number.NaN : sum;
+}
+
+/** Mean over the classes that some item is of; NaN where there is none. */
+export function meanKnown(values: readonly number[]): number {
+  const known = values.filter((x) => !Number.isNaN(x));
+  return known.reduce((a, b) => a + b, 0) / known.length;
 }

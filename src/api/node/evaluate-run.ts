@@ -35,6 +35,12 @@ export interface RunEvaluation {
   readonly score: Score;
   /** Where each item is of one class. */
   readonly evaluation?: Evaluation;
+  /** Where items are of any number of classes: how many are of each, and its average precision (NaN where none is). */
+  readonly classes?: readonly {
+    readonly label: string;
+    readonly support: number;
+    readonly averagePrecision: number;
+  }[];
 }
 
 /**
@@ -61,17 +67,18 @@ export async function evaluateRun(run: string, options: EvaluateRunOptions = {})
     const input = inputOf(elaborated).name;
     try {
       const { targets, classes } = found.set;
-      const { score, predictions } = await evaluate(
-        trainer,
-        { train, input, classified: targets.kind === 'class' },
-        loader,
-      );
+      const {
+        score,
+        predictions,
+        classes: several,
+      } = await evaluate(trainer, { train, input, kind: targets.kind }, loader);
       const pairs = predictions.map((p) => [p.actual, p.predicted] as const);
       return {
         split: found.split,
         ...(other === undefined ? {} : { data: other }),
         score,
         ...(targets.kind === 'class' ? { evaluation: figures(classes, pairs) } : {}),
+        ...(several ? { classes: several.map((c, i) => ({ label: classes[i]!, ...c })) } : {}),
       };
     } finally {
       trainer.dispose();

@@ -53,8 +53,8 @@ export interface SweepRow {
   /** Runs that have ended, of how many. */
   readonly runs: number;
   readonly of: number;
-  /** Accuracies where there are classes, otherwise losses. */
-  readonly figure: 'accuracy' | 'loss';
+  /** Mean average precisions where items are of any number of classes, accuracies where they are of one, otherwise losses. */
+  readonly figure: 'map' | 'accuracy' | 'loss';
   readonly validation?: Spread;
   readonly test?: Spread;
   readonly parameters?: number;
@@ -176,7 +176,7 @@ function rowsOf(jobs: readonly SweepJob[], runs: readonly SweepRun[]): SweepRow[
     const of = jobs.filter((job) => keyOf(job) === key);
     const ended = runs.filter((run) => keyOf(run) === key);
     const scored = ended.flatMap((r) => [r.validation, r.test]).find((s) => s !== undefined);
-    const figure = scored?.accuracy === undefined ? 'loss' : 'accuracy';
+    const figure = scored?.map !== undefined ? 'map' : scored?.accuracy === undefined ? 'loss' : 'accuracy';
     const over = (score: (run: SweepRun) => Score | undefined): Spread | undefined =>
       spreadOf(ended.flatMap((run) => score(run)?.[figure] ?? []));
     const validation = over((r) => r.validation);

@@ -1,7 +1,14 @@
 /** What a run's report says, as data: figures of its events and predictions. Nothing here reads files or writes pages. */
 import { type Evaluation, figures } from '../golden/metrics.js';
 import type { Predictions, RunFacts } from '../node/run-folder.js';
-import type { EndEvent, EpochEvent, Score, StepEvent, TrainEvent } from '../train/events.js';
+import {
+  type EndEvent,
+  type EpochEvent,
+  figureOf,
+  type Score,
+  type StepEvent,
+  type TrainEvent,
+} from '../train/events.js';
 import type { Prediction } from '../train/run.js';
 
 /** Curves over the steps so far: each has a value, or none, at every `x`. */
@@ -91,10 +98,9 @@ export function selectedOf(epochs: readonly EpochEvent[], end: EndEvent | undefi
   const found = end ? (epochs.find((e) => e.epoch === end.epoch) ?? best) : best;
   if (!found) return undefined;
   const { epoch, train, validation } = found;
-  const by = validation?.accuracy === undefined ? 'validation loss' : 'validation accuracy';
   return {
     epoch,
-    by: end?.selected ?? (validation ? by : 'last epoch'),
+    by: end?.selected ?? (validation ? `validation ${figureOf(validation)}` : 'last epoch'),
     train,
     ...(validation ? { validation } : {}),
   };
@@ -155,6 +161,7 @@ function chartsOf(facts: RunFacts, steps: readonly StepEvent[], epochs: readonly
       marked('training, while it was trained', (e) => e.train.accuracy),
       marked('validation', (e) => e.validation?.accuracy),
     ]),
+    chart('Mean average precision', 'share', [marked('validation', (e) => e.validation?.map)]),
     chart('Learning rate', 'rate', rates),
     chart('Norm of the gradients, before they are clipped', 'number', [fine('norm', (s) => s.norm)]),
   ]

@@ -2,7 +2,7 @@
  * A run's report as one page that needs nothing else: uPlot, whose text it carries, draws its curves from data that stand in it. Its own policy lets it
  * load nothing, and every text of the run is escaped, since names of files and classes are whatever they are.
  */
-import type { Score } from '../train/events.js';
+import { figureOf, type Score } from '../train/events.js';
 import { prefixText } from '../train/prefix.js';
 import type { TrainPlan } from '../train/program.js';
 import type { Prediction } from '../train/run.js';
@@ -76,9 +76,11 @@ ${parts}
 const percent = (x: number): string => (Number.isNaN(x) ? '–' : `${(100 * x).toFixed(2)}%`);
 const lossText = (x: number): string => x.toPrecision(4);
 
-/** The accuracy where there is one, otherwise the loss. */
-const mainFigure = ({ accuracy, loss }: Score): string => (accuracy === undefined ? lossText(loss) : percent(accuracy));
-const figureName = ({ accuracy }: Score): string => (accuracy === undefined ? 'loss' : 'accuracy');
+/** What a score is judged by. */
+const mainFigure = ({ map, accuracy, loss }: Score): string => {
+  const share = map ?? accuracy;
+  return share === undefined ? lossText(loss) : percent(share);
+};
 
 function duration(seconds: number): string {
   if (seconds < 60) return `${seconds.toFixed(1)} s`;
@@ -119,19 +121,19 @@ function tiles({ facts, selected, test, epochs }: RunReport): Html {
   if (test)
     list.push([
       mainFigure(test),
-      `test ${figureName(test)}`,
+      `test ${figureOf(test)}`,
       `${count(test.samples)} items; nothing was selected on them`,
     ]);
   if (selected?.validation)
     list.push([
       mainFigure(selected.validation),
-      `validation ${figureName(selected.validation)}`,
+      `validation ${figureOf(selected.validation)}`,
       `after epoch ${selected.epoch + 1}, which was selected by it`,
     ]);
   else if (selected)
     list.push([
       mainFigure(selected.train),
-      `training ${figureName(selected.train)}`,
+      `training ${figureOf(selected.train)}`,
       `in epoch ${selected.epoch + 1}, while it was trained`,
     ]);
   list.push([

@@ -1,6 +1,7 @@
 /** What a model makes of a batch or a whole data set: targets as its loss takes them, and how results are scored. */
-import type { Batch, BatchTargets, Loader } from '../../data/types.js';
+import type { Batch, BatchTargets, Loader, Targets } from '../../data/types.js';
 import type { TrainSettings } from '../../dsl/elaborated.js';
+import { averagePrecision, meanKnown } from '../golden/metrics.js';
 import type { RunPlace, Score } from './events.js';
 import { inputsOf } from './features.js';
 import type { StepResult, Trainer } from './trainer.js';
@@ -10,38 +11,46 @@ export interface Counting {
   readonly train: TrainSettings;
   /** Name of the model's input that pictures go to. */
   readonly input: string;
-  /** Whether each item is of one class: then there is a share of right ones. */
-  readonly classified: boolean;
+  /** Whether items are of one class, or of any number: then there is a share of right ones. */
+  readonly kind: Targets['kind'];
 }
 
 /** What the model makes of a data set. */
 export interface Evaluated {
   readonly score: Score;
-  /** Items by their number in the data set, their class and the one that the model takes for likeliest; empty where there are no classes. */
+  /** Items by their number in the data set, their class and the one that the model takes for likeliest; empty unless each is of one class. */
   readonly predictions: readonly { readonly item: number; readonly actual: number; readonly predicted: number }[];
+  /** Where items are of any number of classes: of each class, how many are of it, and its average precision (NaN where none is). */
+  readonly classes?: readonly { readonly support: number; readonly averagePrecision: number }[];
 }
 
 /** The whole of a loader once, as inference computes it. */
 export async function evaluate(trainer: Trainer, counting: Counting, data: Loader): Promise<Evaluated> {
-  let [loss, samples] = [0, 0];
+  let [loss, samples, right] = [0, 0, 0];
   const predictions: { item: number; actual: number; predicted: number }[] = [];
+  const rows: Row[] = [];
   for await (const batch of data.batches({ epoch: 0, batch: 0 }, 1)) {
     const target = targetOf(batch, counting.train);
     const result = await trainer.evaluate({ ...inputsOf(batch, counting.input), target });
     loss += batch.indices.length * result.loss;
     samples += batch.indices.length;
-    if (counting.classified)
+    right += rightOf(result, batch, counting);
+    if (counting.kind === 'class')
       classesOf(result, batch).forEach((one, i) => {
         predictions.push({ item: batch.indices[i]!, ...one });
       });
+    else if (counting.kind === 'classes') rows.push(...rowsOf(result, batch));
   }
-  const right = predictions.filter((p) => p.actual === p.predicted).length;
-  return { score: scoreOf({ loss, right, samples }, counting), predictions };
+  const score = scoreOf({ loss, right, samples }, counting);
+  if (counting.kind !== 'classes') return { score, predictions };
+  const classes = precisionsOf(rows);
+  const map = meanKnown(classes.map((c) => c.averagePrecision));
+  return { score: Number.isNaN(map) ? score : { ...score, map }, predictions, classes };
 }
 
-export function scoreOf({ loss, right, samples }: RunPlace['sum'], { classified }: Counting): Score {
+export function scoreOf({ loss, right, samples }: RunPlace['sum'], { kind }: Counting): Score {
   const score = { loss: loss / samples, samples };
-  return classified ? { ...score, accuracy: right / samples } : score;
+  return kind === 'numbers' ? score : { ...score, accuracy: right / samples };
 }
 
 /** As the loss takes it: of classes one number for each, whatever the data have. */
@@ -55,9 +64,37 @@ export function targetOf({ targets, indices }: Batch, train: TrainSettings): Flo
   return values;
 }
 
-/** How many of a batch the model got right: the likeliest class is that of the target. */
-export const rightOf = (result: StepResult, batch: Batch, { classified }: Counting): number =>
-  classified ? classesOf(result, batch).filter((c) => c.actual === c.predicted).length : 0;
+/** How many of a batch the model got right, by `Score.accuracy`. */
+export function rightOf(result: StepResult, batch: Batch, { kind }: Counting): number {
+  if (kind === 'class') return classesOf(result, batch).filter((c) => c.actual === c.predicted).length;
+  if (kind === 'numbers') return 0;
+  return rowsOf(result, batch).filter(({ scores, has }) => scores.every((x, c) => x > 0 === has[c])).length;
+}
+
+interface Row {
+  readonly scores: readonly number[];
+  readonly has: readonly boolean[];
+}
+
+/** Of each sample the logit of each class, and whether it is of it; of a mixture, by the larger share. */
+function rowsOf({ outputs }: StepResult, { indices, targets }: Batch): Row[] {
+  const found = Object.values(outputs)[0]!;
+  const wanted = targets.kind === 'values' ? targets.values : new Float32Array(0);
+  const classes = found.length / indices.length;
+  return Array.from(indices, (_, i) => ({
+    scores: Array.from(found.subarray(i * classes, (i + 1) * classes)),
+    has: Array.from(wanted.subarray(i * classes, (i + 1) * classes), (x) => x > 0.5),
+  }));
+}
+
+/** Of each class, how many samples are of it, and its average precision. */
+function precisionsOf(rows: readonly Row[]): NonNullable<Evaluated['classes']> {
+  return (rows[0]?.scores ?? []).map((_, c) => {
+    const has = rows.map((row) => row.has[c]!);
+    const scores = rows.map((row) => row.scores[c]!);
+    return { support: has.filter(Boolean).length, averagePrecision: averagePrecision(scores, has) };
+  });
+}
 
 /** Of each sample the class, and the one that the model takes for likeliest. */
 function classesOf({ outputs }: StepResult, batch: Batch): { actual: number; predicted: number }[] {

@@ -1,12 +1,21 @@
 /** What a run of training tells whoever follows it, and what its file of metrics holds: one of these a line. Losses are means over samples. */
 
-/** Over some samples: what the loss was, and of classes how many were right. */
+/** Over some samples: what the loss was, and how good what the model gave. */
 export interface Score {
   readonly loss: number;
-  /** Of classes: the share that the model got right. Absent where numbers are learnt. */
+  /**
+   * The share of the samples that the model got right: of one class each, the likeliest is it; of any number of classes, all of them are found and no other (a
+   * logit above 0 says yes). Absent where numbers are learnt.
+   */
   readonly accuracy?: number;
+  /** Where items are of any number of classes, after an evaluation: the mean average precision, over the classes that some item is of. */
+  readonly map?: number;
   readonly samples: number;
 }
+
+/** What a score is judged by. */
+export const figureOf = ({ map, accuracy }: Score): 'mean average precision' | 'accuracy' | 'loss' =>
+  map !== undefined ? 'mean average precision' : accuracy !== undefined ? 'accuracy' : 'loss';
 
 export interface StepEvent {
   readonly kind: 'step';
@@ -47,7 +56,7 @@ export interface EndEvent {
   readonly why: 'epochs' | 'patience' | 'stopped';
   /** The epoch whose weights are the result: the best by validation, or the last. */
   readonly epoch: number;
-  readonly selected: 'validation accuracy' | 'validation loss' | 'last epoch';
+  readonly selected: 'validation mean average precision' | 'validation accuracy' | 'validation loss' | 'last epoch';
 }
 
 /** What the result gives on a test split, which nothing was selected on. */

@@ -8,7 +8,7 @@ import { diagnostic } from '../../diagnostics/catalogue.js';
 import { EspalierError } from '../../diagnostics/types.js';
 import type { Tensor } from '../../ir/types.js';
 import { type Counting, evaluate, rightOf, scoreOf, targetOf } from './evaluate.js';
-import type { EndEvent, EpochEvent, RunPlace, Score, TrainEvent } from './events.js';
+import { type EndEvent, type EpochEvent, figureOf, type RunPlace, type Score, type TrainEvent } from './events.js';
 import { inputsOf } from './features.js';
 import { type GoodState, notFinite, originOf } from './not-finite.js';
 import type { Trainer } from './trainer.js';
@@ -46,8 +46,8 @@ export interface LoopRequest extends Counting {
  * @throws EspalierError from the data and the steps; ESP1103 where a loss or a weight is not finite, with the tensor that was first, where it can be told
  */
 export async function* trainLoop(request: LoopRequest): AsyncGenerator<TrainEvent, EndEvent, undefined> {
-  const { trainer, train, input, classified, data, validation, store, signal, clock, named, pictures } = request;
-  const counting: Counting = { train, input, classified };
+  const { trainer, train, input, kind, data, validation, store, signal, clock, named, pictures } = request;
+  const counting: Counting = { train, input, kind };
   const began = clock();
   const steps = data.perEpoch * train.epochs;
   let place = request.from;
@@ -147,12 +147,13 @@ export async function* trainLoop(request: LoopRequest): AsyncGenerator<TrainEven
 /** How a run that is at a place ends. */
 export function endOf({ best, epoch }: RunPlace, why: EndEvent['why'], validated: boolean): EndEvent {
   if (!validated || !best) return { kind: 'end', why, epoch: epoch - 1, selected: 'last epoch' };
-  const selected = best.score.accuracy === undefined ? 'validation loss' : 'validation accuracy';
+  const selected = `validation ${figureOf(best.score)}` as const;
   return { kind: 'end', why, epoch: best.epoch, selected };
 }
 
-/** By accuracy where there are classes, and by the loss where that is equal. */
+/** By accuracy where there are classes, by the mean average precision where there may be several, and by the loss where that is equal. */
 function isBetter(a: Score, b: Score): boolean {
+  if (a.map !== undefined && b.map !== undefined && a.map !== b.map) return a.map > b.map;
   if (a.accuracy !== undefined && b.accuracy !== undefined && a.accuracy !== b.accuracy) return a.accuracy > b.accuracy;
   return a.loss < b.loss;
 }

@@ -44,7 +44,7 @@ export interface RunOptions {
 /** Runs to the end, and frees the trainer and the loaders. @throws EspalierError from the data and the steps; RuntimeError if the GPU is lost */
 export async function* runTraining(run: Run, options: RunOptions): AsyncGenerator<TrainEvent, EndEvent, undefined> {
   const { train, trainer, store, from, loaders } = run;
-  const counting = { train, input: loaders.input, classified: loaders.sets.train.targets.kind === 'class' };
+  const counting = { train, input: loaders.input, kind: loaders.sets.train.targets.kind };
   let features: Kept | undefined;
   let ended = false;
   try {

@@ -21,8 +21,12 @@ interface TrainFlags {
 }
 
 const percent = (x: number): string => `${(100 * x).toFixed(2)}%`;
-const scoreText = ({ loss, accuracy }: Score): string =>
-  `loss ${loss.toFixed(4)}${accuracy === undefined ? '' : `, ${percent(accuracy)} right`}`;
+const scoreText = ({ loss, accuracy, map }: Score): string =>
+  [
+    `loss ${loss.toFixed(4)}`,
+    ...(map === undefined ? [] : [`mean average precision ${percent(map)}`]),
+    ...(accuracy === undefined ? [] : [`${percent(accuracy)} right`]),
+  ].join(', ');
 
 function clock(seconds: number): string {
   const s = Math.round(seconds);

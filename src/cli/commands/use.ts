@@ -166,13 +166,14 @@ async function evalRun(
       },
     });
     progress.done();
-    const { score, evaluation } = result;
+    const { score, evaluation, classes } = result;
     if (flags.json) {
       const named = skipped.map(({ path, diagnostics }) => ({ path, diagnostics: toJson(diagnostics, textOf) }));
       output.print(JSON.stringify({ ...result, skipped: named }, null, 2));
     } else {
       if (!flags.csv) output.print(`${describeSplit(result)}\nloss ${score.loss.toFixed(4)}`);
       if (evaluation) printFigures(evaluation, flags, output);
+      if (classes) printPrecisions(score, classes, flags, output);
     }
     const missed = flags.min !== undefined && !((score.accuracy ?? Number.NaN) >= flags.min);
     return missed ? EXIT.differs : skipped.length > 0 ? EXIT.skipped : EXIT.ok;
@@ -191,6 +192,29 @@ function printFigures(result: Evaluation, { csv }: EvalFlags, output: CommandOut
   output.print(`accuracy ${percent(result.accuracy)} (${result.correct} of ${result.images})\n`);
   output.print(`${table(rows, ['class', 'images', 'precision', 'recall'])}\n`);
   output.print(confusionText(result));
+}
+
+function printPrecisions(
+  { map, accuracy }: RunEvaluation['score'],
+  classes: NonNullable<RunEvaluation['classes']>,
+  { csv }: EvalFlags,
+  output: CommandOutput,
+): void {
+  const heading = ['class', 'images', 'average precision'];
+  if (csv) {
+    output.print(csvLine(heading));
+    for (const c of classes) output.print(csvLine([c.label, c.support, c.averagePrecision]));
+    return;
+  }
+  output.print(
+    `mean average precision ${percent(map ?? Number.NaN)}, all labels right ${percent(accuracy ?? Number.NaN)}\n`,
+  );
+  output.print(
+    table(
+      classes.map((c) => [c.label, c.support, percent(c.averagePrecision)]),
+      heading,
+    ),
+  );
 }
 
 async function evalProgram(dir: string, folder: string, flags: EvalFlags, output: CommandOutput): Promise<number> {
