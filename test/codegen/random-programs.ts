@@ -2,9 +2,13 @@
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { shapeAt } from '../../src/ir/batch.js';
+import { build } from '../../src/ir/build.js';
+import { topological } from '../../src/ir/graph.js';
+import { isDeclared } from '../../src/ir/ops/index.js';
 import { interpret } from '../../src/ir/run/interpret.js';
 import type { Module, Tensor, Value } from '../../src/ir/types.js';
 import { optimize } from '../../src/passes/index.js';
+import { cotangents } from '../ir/derivatives/reverse.js';
 import { parameters, random } from '../passes/models.js';
 import { grow, step } from '../passes/random-graphs.js';
 import { randomGraph } from './graphs.js';
@@ -61,6 +65,23 @@ export function randomPrograms(run: Runner, choices: readonly Choice[]): void {
   it('agree around products, convolutions and attention', async () => {
     const check = fromSeed((seed) => wideGraph(seed, 8), 2e-4, choices);
     await fc.assert(fc.asyncProperty(fc.nat(1e9), check), { numRuns: 13, ...SEEDS });
+  });
+
+  it('agree in their gradients', async () => {
+    let compared = 0;
+    const gradients = (seed: number): { model: Model; results: Value[] } => {
+      const { model, results } = wideGraph(seed, 8);
+      const floats = results.filter((v) => v.type.dtype === 'f32');
+      const leaves = topological(floats).filter((v) => isDeclared(v) && v.type.dtype === 'f32');
+      // Bounded, and not the same everywhere.
+      const seeds = floats.map((value) => ({ value, cotangent: build.tanh(build.add(value, 0.5)) }));
+      const found = [...new Set(cotangents(seeds, leaves).flatMap((v) => v ?? []))];
+      compared += found.length;
+      return { model, results: found.length > 0 ? found : results };
+    };
+    const check = fromSeed(gradients, 5e-4, choices);
+    await fc.assert(fc.asyncProperty(fc.nat(1e9), check), { numRuns: 8, ...SEEDS });
+    expect(compared).toBeGreaterThan(10);
   });
 
   it('agree after every pass, adapters merged and factored', async () => {

@@ -94,7 +94,7 @@ export class ForwardPass {
       this.readFrom(topological(rootsOf(this.func))).filter((x) => !stays(x)),
       (x, inputs) => {
         if (!isLeaf(x)) return formOf(x) ? inputs[0]! : this.interner.seed(withInputs(x, inputs));
-        return hasBatch(x.type.shape) ? this.interner.make('again', [x], {}, x.about) : x;
+        return hasBatch(x.type.shape) ? this.interner.build.again(x, x.about) : x;
       },
       (x) => {
         const form = formOf(x);
