@@ -51,7 +51,7 @@ export {
 } from './node/programs.js';
 export { reportOf, writeReport } from './node/report.js';
 export type { RunFacts } from './node/run-folder.js';
-export { analyse, compile, exportAdapters, inspect, merge, type OnNode, openTrainer } from './node/spec.js';
+export { analyse, compile, exportAdapters, grad, inspect, merge, type OnNode, openTrainer } from './node/spec.js';
 export {
   type Spread,
   type SweepEvent,
@@ -66,6 +66,7 @@ export { type TrainRunOptions, train } from './node/train.js';
 export { writeAdapters, writeCompiled, writeMerged } from './node/write.js';
 export type { Chart, Curve, RunReport, RunState } from './report/figures.js';
 export type { EndEvent, EpochEvent, Score, StepEvent, TestEvent, TrainEvent } from './train/events.js';
+export type { Gradient, GradientOptions, GradientProgram } from './train/gradient.js';
 export type { KeptFeatures } from './train/kept.js';
 export { MemoryRun, type MemoryRunPlan, type MemoryTrainOptions, trainInMemory } from './train/memory.js';
 export type { SpecTrainer, TrainerOptions } from './train/open.js';

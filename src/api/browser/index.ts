@@ -36,6 +36,7 @@ export { type Inspected, type InspectOptions, inspect } from '../inspect/inspect
 export { libraryText } from '../library.js';
 export { type Merged, type MergeOptions, merge } from '../merge.js';
 export type { EndEvent, EpochEvent, Score, StepEvent, TestEvent, TrainEvent } from '../train/events.js';
+export { type Gradient, type GradientOptions, type GradientProgram, grad } from '../train/gradient.js';
 export type { KeptFeatures } from '../train/kept.js';
 export { MemoryRun, type MemoryRunPlan, type MemoryTrainOptions, trainInMemory } from '../train/memory.js';
 export { openTrainer, type SpecTrainer, type TrainerOptions } from '../train/open.js';

@@ -12,6 +12,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { appendFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Targets } from '../../data/types.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { EspalierError } from '../../diagnostics/types.js';
 import { encodeAdapter } from '../../formats/adapters/adapter.js';
@@ -21,7 +22,6 @@ import { cannotWrite, writeFileAtomic } from '../../formats/node/writing.js';
 import { storeTensor } from '../../formats/tensors/elements.js';
 import { encodeSafetensors } from '../../formats/tensors/safetensors.js';
 import { openSafetensors, type TensorStore } from '../../formats/tensors/store.js';
-import type { Targets } from '../../data/types.js';
 import type { Tensor } from '../../ir/types.js';
 import { isBefore, type RunPlace, type TrainEvent } from '../train/events.js';
 import type { GoodState } from '../train/not-finite.js';

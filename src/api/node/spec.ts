@@ -6,6 +6,7 @@ import { type Compiled, type CompileOptions, compile as compileOn } from '../com
 import type { Host } from '../host.js';
 import { type Inspected, type InspectOptions, inspect as inspectOn } from '../inspect/inspect.js';
 import { type Merged, type MergeOptions, merge as mergeOn } from '../merge.js';
+import { type GradientOptions, type GradientProgram, grad as gradOn } from '../train/gradient.js';
 import { openTrainer as openTrainerOn, type SpecTrainer, type TrainerOptions } from '../train/open.js';
 import { nodeHost } from './host.js';
 import { isRunFolder, runSpec } from './run-folder.js';
@@ -77,4 +78,13 @@ export async function exportAdapters(spec: Spec, options: OnNode<ExportOptions> 
  */
 export async function openTrainer(spec: Spec, options: OnNode<TrainerOptions> = {}): Promise<SpecTrainer> {
   return openTrainerOn(...(await ofRun(spec, withHost(options))));
+}
+
+/**
+ * The loss of a spec's training as a program whose outputs are gradients: by what is trained, or by parameters and inputs of your choice.
+ * @param spec a path, `{ text, path }`, or the folder of a run, whose weights it then begins with
+ * @throws EspalierError with everything that is wrong with the spec and its files; RuntimeError where there is no GPU
+ */
+export async function grad(spec: Spec, options: OnNode<GradientOptions> = {}): Promise<GradientProgram> {
+  return gradOn(...(await ofRun(spec, withHost(options))));
 }

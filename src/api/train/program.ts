@@ -163,7 +163,7 @@ function fullStates({ params }: Module, { groups, ema, accumulate }: TrainSettin
 }
 
 /** Each with what cuts it off, at its place. */
-function withoutGradient(without: ReturnType<typeof trainingOf>['without']): Diagnostic[] {
+export function withoutGradient(without: ReturnType<typeof trainingOf>['without']): Diagnostic[] {
   return [...without].slice(0, 10).map(([param, by]) => {
     const primary = by?.about?.at && { span: by.about.at, text: 'no gradient passes here' };
     const about = { param, operator: by?.op ?? '', more: Math.max(0, without.size - 10) };
@@ -172,7 +172,7 @@ function withoutGradient(without: ReturnType<typeof trainingOf>['without']): Dia
 }
 
 /** What is in the model's files or how it starts, what is prepared from these, and what a step keeps besides. */
-function startOf(
+export function startOf(
   written: Module,
   module: Module,
   params: (name: string) => Tensor,

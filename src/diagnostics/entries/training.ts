@@ -157,4 +157,11 @@ back to be evaluated on.`,
 block by block, as far as that takes. Weights, what is trained with its moments, and what one block needs while it is differentiated, are there in any case. Fewer samples at
 once need less: a larger \`accumulate\`, which changes no result, or a smaller batch.`,
   }),
+  ESP1116: entry<{ pattern: string; some: readonly string[] }>({
+    title: 'A gradient by what is not there',
+    message: (a) => `no parameter or input is called \`${a.pattern}\``,
+    help: (a) => [`There are: ${a.some.join(', ')}, ...`],
+    explain: `\`grad(spec, { by })\` takes names of parameters and of the model's inputs, in which \`*\` stands for any characters: \`head.*\`, \`pixels\`.
+Parameters are called as \`espalier inspect\` shows them.`,
+  }),
 };

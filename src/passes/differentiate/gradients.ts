@@ -10,6 +10,8 @@ export interface Gradients {
   readonly func: Func;
   /** Those that the backward pass comes to first, first: whoever uses them in this order holds the fewest values. */
   readonly of: ReadonlyMap<string, Value>;
+  /** The same of arguments, by theirs: those that the result depends on. */
+  readonly ofInputs: ReadonlyMap<string, Value>;
   /** Parameters that get none, and what cuts them off: the operator through which the result depends on them, or nothing, where it does not. */
   readonly without: ReadonlyMap<string, Value | undefined>;
 }
@@ -17,9 +19,15 @@ export interface Gradients {
 /**
  * @param result Name of the result that is differentiated, an f32 scalar.
  * @param params Names of parameters: what is not among them is frozen, and costs nothing.
+ * @param inputs Names of arguments.
  * @throws RangeError for a result that is not there or is not a scalar.
  */
-export function gradientsOf(func: Func, result: string, params: readonly string[]): Gradients {
+export function gradientsOf(
+  func: Func,
+  result: string,
+  params: readonly string[],
+  inputs: readonly string[] = [],
+): Gradients {
   const at = func.results.findIndex((r) => r.name === result);
   const scalar = func.results[at]?.value.type;
   if (scalar?.dtype !== 'f32' || scalar.shape.length > 0)
@@ -34,14 +42,22 @@ export function gradientsOf(func: Func, result: string, params: readonly string[
   const asked = new Set(params);
   // One value reads each parameter: equal ones became one.
   for (const v of topological([loss])) if (v.op === 'param' && asked.has(v.attrs.name)) wanted.set(v.attrs.name, v);
+  const given = new Map<string, Value>();
+  for (const v of topological([loss]))
+    if (v.op === 'input' && inputs.includes(v.attrs.name)) given.set(v.attrs.name, v);
   const one = interner.build.constant(1);
   const latest = [...wanted].reverse();
+  const by = [...latest, ...given];
   const found = cotangents(
     interner,
     [{ value: loss, cotangent: one }],
-    latest.map(([, param]) => param),
+    by.map(([, value]) => value),
   );
-  const of = new Map(latest.flatMap(([name], i) => (found[i] ? [[name, found[i]] as const] : [])));
+  const gradients = by.map(([name], i) => [name, found[i]] as const);
+  const there = (list: typeof gradients): Map<string, Value> =>
+    new Map(list.flatMap(([name, gradient]) => (gradient ? [[name, gradient] as const] : [])));
+  const of = there(gradients.slice(0, latest.length));
+  const ofInputs = there(gradients.slice(latest.length));
   const missing = params.filter((name) => !of.has(name));
   return {
     func: {
@@ -50,6 +66,7 @@ export function gradientsOf(func: Func, result: string, params: readonly string[
       updates: func.updates.map(({ state }, i) => ({ state, value: roots[func.results.length + i]! })),
     },
     of,
+    ofInputs,
     without: new Map(
       missing.map((name) => {
         const param = wanted.get(name);
