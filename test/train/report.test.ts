@@ -31,11 +31,15 @@ const facts = {
     stateBytes: 1024,
     stepBytes: 4096,
     sampleBytes: 512,
+    keptBytes: 256,
+    again: 1,
+    segments: 4,
+    full: { keptBytes: 2048, stateBytes: 65536 },
     part: 8,
     dispatches: 50,
     flops: { step: 3e6, loss: 1e6 },
   },
-  data: { classes: ['rose', EVIL], train: 24, validation: 4, test: 5, split: true },
+  data: { kind: 'class', classes: ['rose', EVIL], train: 24, validation: 4, test: 5, split: true },
 };
 const epoch = (n: number, best: boolean, accuracy: number): TrainEvent => ({
   kind: 'epoch',

@@ -7,8 +7,10 @@ import { compile, EspalierError, load, nodeHost, type TrainEvent, train } from '
 import { lockName } from '../../src/api/node/lock.js';
 import { selectItems } from '../../src/data/splits.js';
 import type { Datasets } from '../../src/data/types.js';
+import { encodeAdapter } from '../../src/formats/adapters/adapter.js';
 import { openFile } from '../../src/formats/node/files.js';
 import { openSafetensors } from '../../src/formats/tensors/store.js';
+import type { Tensor } from '../../src/ir/types.js';
 import { data, run, SPEC, spec } from './small.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'espalier-run-'));
@@ -198,6 +200,45 @@ describe('a run', { timeout: 300_000 }, () => {
     rmSync(join(whole, lockName()));
     writeFileSync(join(whole, lockName(999999999)), '');
     expect((await run(whole, { resume: true })).at(-1)).toMatchObject({ kind: 'end' });
+  });
+
+  it('refuses to go on with other weights, and says that it is those', async () => {
+    const file = join(folder, 'head.safetensors');
+    const begun = {
+      text: spec().text.replace('tune head', 'tune head from "./head.safetensors"'),
+      path: join(folder, 'headed.peft'),
+    };
+    const out = join(folder, 'headed');
+    const stop = new AbortController();
+    const options = { out, datasets: { train: await data(48) }, signal: stop.signal };
+    const weights = new Map<string, Tensor>();
+    for (const [name, entry] of (await openSafetensors(await openFile(join(whole, 'adapter.safetensors')))).tensors)
+      if (name.startsWith('head.')) weights.set(name, await entry.read());
+    writeFileSync(file, encodeAdapter(weights, ['top', 'bottom']));
+    for await (const event of train(begun, options)) if (event.kind === 'step') stop.abort();
+    const bytes = readFileSync(file);
+    bytes[bytes.length - 2]! ^= 1;
+    writeFileSync(file, bytes);
+    const error = await train(begun, { ...options, resume: true })
+      .next()
+      .catch((e: unknown) => e);
+    expect(String(error)).toContain('the weights changed since it began');
+    bytes[bytes.length - 2]! ^= 1;
+    writeFileSync(file, bytes);
+    // With the same ones again it goes on, and is stopped at once.
+    const events: TrainEvent[] = [];
+    for await (const event of train(begun, { ...options, resume: true })) events.push(event);
+    expect(events.at(-1)).toMatchObject({ kind: 'end', why: 'stopped' });
+  });
+
+  it('refuses to train what gets no gradient, and says what cuts it off', async () => {
+    const more = 'loss = mean(stop_gradient(prediction) * target)';
+    const error = await run(join(folder, 'cut-off'), { more }).catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(EspalierError);
+    const { code, message } = (error as EspalierError).diagnostics[0]!;
+    expect(code).toBe('ESP1101');
+    expect(message).toMatch(/`(base|head)\.\S+` no gradient/);
+    expect(existsSync(join(folder, 'cut-off'))).toBe(false);
   });
 
   it('refuses data that do not fit, and none', async () => {
