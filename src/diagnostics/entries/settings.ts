@@ -5,10 +5,38 @@ export const SETTINGS_MESSAGES = {
   ESP0250: entry<{ block: string; name: string }>({
     title: 'Unknown setting',
     message: (a) => `\`${a.block}\` has no setting \`${a.name}\``,
-    explain: `\`deploy\` has adapters, weights, batch and limits. \`train\` has data, augment, loss, optimizer, groups,
-schedule, batch, seed, accumulate, clip, ema, patience, keep, validation, cache and adapters.
+    explain: `As in \`deploy Flowers { bacth = 8 }\`.
 
-    deploy Flowers { bacth = 8 }`,
+\`deploy\` has:
+
+    adapters      merged, factored, or auto: by cost (the default)
+    weights       f32 (the default) or f16
+    batch         the most images of a pass: [1] unless it is said
+    limits        baseline, what every GPU has, or device: this one's
+    prepare       cpu, gpu, or load: where adapters are merged into weights
+
+\`train\` has:
+
+    data          images("./folder", ...): what is learnt
+    augment       a list of crop, flip, flip_vertical, rand_augment, mixup, cutmix
+    loss          a function of prediction and target, or an expression of them: cross_entropy()
+    optimizer     adamw(lr: 1e-3), adam, sgd, lion, or your own
+    groups        a list of group("head", lr: 1e-2): what moves otherwise
+    schedule      cosine(epochs: 20, warmup: 2), constant, step, one_cycle, or your own function
+    batch         items of a step: 32
+    accumulate    parts of a batch, one after another, which takes less memory: 1
+    clip          the largest norm of all gradients together
+    ema           share of itself that the moving average of the weights keeps at a step
+    checkpoint    none, blocks, or auto(memory: MiB): what the backward pass computes again rather than keep it
+    cache         auto(memory: MiB, folder: "...") or none: what is frozen and sees the same images, once an image
+    adapters      factored (the default), merged or auto
+    order         shuffled, or balanced: of each class as many
+    seed          of how what is trained starts, and of the order of the data
+    validation    share of the training data that is held out where there is no such split: 10%
+    split_seed    which items these are
+    patience      epochs without a better validation, after which a run ends
+    save          every(steps: n): checkpoints inside of epochs
+    keep          how many of the last checkpoints are kept: 2`,
   }),
   ESP0251: entry<{ setting: string; expected: string; found: string }>({
     title: 'Wrong value of a setting',

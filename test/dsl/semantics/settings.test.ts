@@ -1,11 +1,26 @@
 /** The settings of `deploy` and `train`. */
 import { describe, expect, it } from 'vitest';
+import { explain } from '../../../src/diagnostics/explain.js';
+import { rendered } from './helper.js';
 import { tiny } from './tiny.js';
+
+const messages = (more: string): string[] =>
+  rendered(`use std\nmodel M {\n  base = vit_base_patch16()\n}\n${more}\n`).split('\n');
 
 describe('settings', () => {
   it('have defaults', () => {
     const defaults = { adapters: 'auto', weights: 'f32', batch: [1], limits: 'baseline', prepare: 'cpu' };
     expect(tiny('').deploy).toEqual(defaults);
+  });
+  it.each(['deploy', 'train'])('of %s are all on the page about unknown ones', (block) => {
+    const help = messages(`${block} M {\n  nonsense = 1\n}`).find((line) => line.includes('It has: '))!;
+    const names = help
+      .replace(/.*It has: /, '')
+      .replace('.', '')
+      .split(', ');
+    expect(names.length).toBeGreaterThan(4);
+    const [, page = ''] = explain('ESP0250')!.split(`\`${block}\` has:`);
+    for (const name of names) expect(page).toMatch(new RegExp(`^ +${name} `, 'm'));
   });
   it('of deploy', () => {
     const more =
