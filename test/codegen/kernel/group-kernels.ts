@@ -65,7 +65,8 @@ export function kernelsOf(module: Module, weights: 'f32' | 'f16'): GroupKernel[]
     place: (v) => (v.op === 'param' ? 'weight' : v.op === 'input' ? 'input' : outputs.has(v) ? 'output' : 'arena'),
     packed: (matrix) => layouts.of(matrix),
     limits: BASELINE,
-    reach: { samples: 8, maxWorkgroups: BASELINE.maxComputeWorkgroupsPerDimension },
+    // As many as programs are generated for unless they are asked for more: tiles are chosen for the largest pass.
+    reach: { samples: 1, maxWorkgroups: BASELINE.maxComputeWorkgroupsPerDimension },
   };
   const schedules = new Schedules(context, BASELINE);
   const known = new Map<BuiltKernel['variants'], GroupKernel>();
