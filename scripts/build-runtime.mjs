@@ -3,11 +3,11 @@ import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
-/** The bundle's text. */
-export async function bundleRuntime() {
+/** A module and all that it imports, as one text for pages. @param entry path in the project */
+export async function bundled(entry) {
   const { outputFiles } = await build({
     absWorkingDir: fileURLToPath(new URL('..', import.meta.url)),
-    entryPoints: ['runtime/index.ts'],
+    entryPoints: [entry],
     write: false,
     bundle: true,
     minify: true,
@@ -17,8 +17,14 @@ export async function bundleRuntime() {
     legalComments: 'none',
     logLevel: 'warning',
   });
+  return outputFiles[0].text;
+}
+
+/** The runtime's text. */
+export async function bundleRuntime() {
+  const text = await bundled('runtime/index.ts');
   // What is imported in Node alone goes by a name that bundlers must not look for, nor warn of; esbuild drops the comments that say so.
-  return outputFiles[0].text.replaceAll(/\bimport\((?=\w)/g, 'import(/* webpackIgnore: true */ /* @vite-ignore */ ');
+  return text.replaceAll(/\bimport\((?=\w)/g, 'import(/* webpackIgnore: true */ /* @vite-ignore */ ');
 }
 
 /** Writes the bundle and gives its path. Others may be reading it, so it appears at once. */

@@ -5,8 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { bundled } from '../../scripts/build-runtime.mjs';
 import { analyse, browserHost, compile, EspalierError, type Spec } from '../../src/api/browser/index.js';
 import { compile as compileInNode } from '../../src/api/index.js';
 
@@ -17,19 +17,7 @@ const TEXT = readFileSync(join(FASHION, 'alore.peft'), 'utf8');
 describe('the bundle', () => {
   let text: string;
   beforeAll(async () => {
-    const { outputFiles } = await build({
-      absWorkingDir: ROOT,
-      entryPoints: ['src/api/browser/index.ts'],
-      write: false,
-      bundle: true,
-      minify: true,
-      format: 'esm',
-      target: 'es2022',
-      platform: 'browser',
-      legalComments: 'none',
-      logLevel: 'silent',
-    });
-    text = outputFiles[0]!.text;
+    text = await bundled('src/api/browser/index.ts');
   });
 
   it('is made for browsers, of at most 400 KB gzipped', () => {

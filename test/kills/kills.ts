@@ -8,23 +8,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TrainEvent } from '../../src/api/index.js';
 import { encodeSafetensors, type StoredTensor } from '../../src/formats/tensors/safetensors.js';
+import { MODEL } from '../train/small.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 /** Everything of a run that has a history: moments, an average, parts of a batch, dropouts, an order, pictures changed and mixed, checkpoints inside an epoch. */
-const SPEC = `use std
-model Small {
-  base = vit_auto(image: 8, patch: 4, channels: 1, dim: 16, depth: 1, heads: 2)
-  head = classify(base, classes: 2)
-  adapt base.blocks[*].{attn.qkv, mlp.fc1} with dropped(rank: 2)
-  tune head
-}
-adapter dropped(rank: int) on base: Linear(in -> out) {
-  A = param [rank, in] kaiming_uniform(sqrt(5))
-  B = param [out, rank] zeros
-  forward(x) { base(x) + dropout(x, 0.1) @ A.T @ B.T }
-}
-train Small {
+const SPEC = `${MODEL}train Small {
   data = images("./halves.safetensors")
   optimizer = adamw(lr: 1e-2)
   schedule = cosine(epochs: 3)

@@ -3,7 +3,8 @@ import { type TrainEvent, train } from '../../src/api/index.js';
 import { datasetOfArrays } from '../../src/data/arrays.js';
 import type { Datasets } from '../../src/data/types.js';
 
-export const SPEC = `use std
+/** A layer with a factor that is dropped in part while it is trained; what is grafted has two of them. */
+export const MODEL = `use std
 model Small(rank: int = 2) {
   base = vit_auto(image: 8, patch: 4, channels: 1, dim: 16, depth: 1, heads: 2)
   head = classify(base, classes: 2)
@@ -15,7 +16,8 @@ adapter dropped(rank: int) on base: Linear(in -> out) {
   B = param [out, rank] zeros
   forward(x) { base(x) + dropout(x, 0.1) @ A.T @ B.T }
 }
-train Small {
+`;
+export const SPEC = `${MODEL}train Small {
   optimizer = adamw(lr: 1e-2)
   schedule = cosine(epochs: 3)
   augment = [flip(50%)]

@@ -15,32 +15,12 @@
 import '../../ir/ops/index.js';
 
 export * from '../../../runtime/index.js';
-export * from '../../data/index.js';
-export type { Code } from '../../diagnostics/catalogue.js';
-export { type RenderOptions, render } from '../../diagnostics/render.js';
-export {
-  type Checked,
-  type Diagnostic,
-  EspalierError,
-  type Label,
-  type Severity,
-  type Span,
-} from '../../diagnostics/types.js';
-export { format } from '../../dsl/format.js';
-export { parse } from '../../dsl/parse.js';
-export { encodeAdapter } from '../../formats/adapters/adapter.js';
-export { type Analysis, analyse, type Spec, type SpecOptions } from '../analyse.js';
-export { type Compiled, type CompileOptions, compile } from '../compile.js';
+export { analyse } from '../analyse.js';
+export { compile } from '../compile.js';
 export type { Host, HostGpu, Progress as HostProgress } from '../host.js';
-export { type Inspected, type InspectOptions, inspect } from '../inspect/inspect.js';
-export { libraryText } from '../library.js';
-export { type Merged, type MergeOptions, merge } from '../merge.js';
-export type { EndEvent, EpochEvent, Score, StepEvent, TestEvent, TrainEvent } from '../train/events.js';
-export { type Gradient, type GradientOptions, type GradientProgram, grad } from '../train/gradient.js';
-export type { KeptFeatures } from '../train/kept.js';
-export { MemoryRun, type MemoryRunPlan, type MemoryTrainOptions, trainInMemory } from '../train/memory.js';
-export { openTrainer, type SpecTrainer, type TrainerOptions } from '../train/open.js';
-export type { TrainPlan } from '../train/program.js';
-export type { Prediction } from '../train/run.js';
-export type { StepResult, TrainBatch, Trainer } from '../train/trainer.js';
+export { inspect } from '../inspect/inspect.js';
+export { merge } from '../merge.js';
+export * from '../shared.js';
+export { grad } from '../train/gradient.js';
+export { openTrainer } from '../train/open.js';
 export { type BrowserHostOptions, browserHost } from './host.js';

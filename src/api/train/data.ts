@@ -54,10 +54,9 @@ export function splitsOf(train: TrainSettings, given: Datasets): Splits {
     ...(typeof testLimit === 'number' && given.test ? { test: limited(given.test, testLimit, train.splitSeed) } : {}),
   };
   const classes = train.loss.results[1]!.value.type.shape.at(-1)!;
-  const found = cut.train.targets.kind === 'numbers' ? cut.train.targets.width : cut.train.classes.length;
-  if (found !== classes)
-    throw new EspalierError([diagnostic('ESP1111', { found, classes, names: cut.train.classes.slice(0, 5) })]);
-  if (cut.train.targets.kind !== 'numbers' && classes < 2)
+  const { targets } = cut.train;
+  const found = targets.kind === 'numbers' ? targets.width : cut.train.classes.length;
+  if (found !== classes || (targets.kind !== 'numbers' && classes < 2))
     throw new EspalierError([diagnostic('ESP1111', { found, classes, names: cut.train.classes.slice(0, 5) })]);
   if (train.validation === 0 && !cut.val) return { ...cut, split: false };
   return { ...withValidation(cut, train.validation, train.splitSeed), split: !cut.val };

@@ -66,7 +66,8 @@ export interface TrainProgramRequest {
 }
 
 /**
- * @throws EspalierError ESP1101 (trained parameters that the loss does not depend on), ESP1102 (a part of a batch that no pass takes), and what `generate` throws
+ * @throws EspalierError ESP1101 (trained parameters that the loss does not depend on), ESP1102 (a part of a batch that no pass takes), ESP1115 (more memory
+ * than `checkpoint` allows), and what `generate` throws
  */
 export function trainProgram({
   elaborated,
