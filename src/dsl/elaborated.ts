@@ -149,6 +149,8 @@ export interface TrainSettings {
   readonly validation: number;
   /** What decides which items those are, and which ones a limit takes: apart from `seed`, so that runs under several seeds see the same data. */
   readonly splitSeed: number;
+  /** The share of the items that may be unreadable: they are named and left out. */
+  readonly corrupt: number;
   /** Whether an epoch takes each item once, or of each class as many as of any other. */
   readonly order: 'shuffled' | 'balanced';
   readonly data?: FormSetting;

@@ -108,8 +108,16 @@ export function inputOf({ inputs }: Elaborated): { readonly name: string } & Loa
 /** How the training data of a spec are read. */
 export function loaderOptions(elaborated: Elaborated, train: TrainSettings): LoaderOptions {
   const { name: _, ...input } = inputOf(elaborated);
-  const { batch, seed, order } = train;
-  return { size: batch, seed, order, preprocess: elaborated.preprocess ?? [], input, augment: augmentOf(train) };
+  const { batch, seed, order, corrupt } = train;
+  return {
+    size: batch,
+    seed,
+    order,
+    corrupt,
+    preprocess: elaborated.preprocess ?? [],
+    input,
+    augment: augmentOf(train),
+  };
 }
 
 /** What the settings say, as the data take it. */

@@ -85,6 +85,7 @@ async function trainCommand(spec: string, flags: TrainFlags, output: CommandOutp
   let epochs = 1;
   let perEpoch = 0;
   let first = -1;
+  const unread = new Set<string>();
   try {
     const run = train(spec, {
       out: flags.out,
@@ -95,8 +96,10 @@ async function trainCommand(spec: string, flags: TrainFlags, output: CommandOutp
       signal: stop.signal,
       progress: progress.report,
       warn,
-      skipped: ({ id, diagnostics }) =>
-        warn(diagnostics[0] ?? { code: '', severity: 'warning', message: id, secondary: [], help: [] }),
+      skipped: ({ id, diagnostics }) => {
+        unread.add(id);
+        warn(diagnostics[0] ?? { code: '', severity: 'warning', message: id, secondary: [], help: [] });
+      },
       kept: (features) => {
         if (!flags.json) say(keptText(features));
       },
@@ -118,6 +121,8 @@ async function trainCommand(spec: string, flags: TrainFlags, output: CommandOutp
         );
       } else say(textOf(event, epochs, flags.out));
     }
+    if (unread.size > 0)
+      output.note(`${count(unread.size)} ${unread.size === 1 ? 'image' : 'images'} could not be read and took no part`);
     return EXIT.ok;
   } finally {
     progress.done();

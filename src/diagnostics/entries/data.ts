@@ -75,7 +75,7 @@ U8 is pixels, which are preprocessed as files are. F32 is what the model takes, 
         .slice(0, 12)
         .map(({ id, why }) => `\n    ${id}: ${why}`)
         .join('')}${a.items.length > 12 ? `\n    ... and ${a.items.length - 12} more` : ''}`,
-    help: () => ['Put the files in order, or allow a larger share with `corrupt`.'],
+    help: () => ['Put the files in order, or allow a larger share: `corrupt = 20%`.'],
     explain: `A picture that cannot be read is named, and left out of its batch. A few do no harm; where it is many, something else is wrong (a download that broke
 off, a disk that is not there), and what is trained on is no longer the data that was meant.`,
   }),

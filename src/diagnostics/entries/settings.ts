@@ -34,6 +34,7 @@ export const SETTINGS_MESSAGES = {
     seed          of how what is trained starts, and of the order of the data
     validation    share of the training data that is held out where there is no such split: 10%
     split_seed    which items these are
+    corrupt       share of the items that may be unreadable, which take no part: 10%
     patience      epochs without a better validation, after which a run ends
     save          every(steps: n): checkpoints inside of epochs
     keep          how many of the last checkpoints are kept: 2`,

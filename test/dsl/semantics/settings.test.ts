@@ -39,6 +39,7 @@ describe('settings', () => {
   order = balanced
   save = every(steps: 100)
   split_seed = 7
+  corrupt = 20%
   augment = [crop(scale: [0.5, 1]), flip(50%)]
   optimizer = adamw(lr: 1e-3, weight_decay: 1e-4)
   groups = [group("head", lr: 1e-2), group("*.bias", weight_decay: 0)]
@@ -70,6 +71,7 @@ describe('settings', () => {
       accumulate: 1,
       keep: 2,
     });
+    expect(train.corrupt).toBe(0.2);
     expect(train.checkpoint).toEqual({ kind: 'auto', bytes: 2 ** 31 });
     // The last group that a name fits has it.
     expect(groups.map(({ name, lr, params }) => ({ name, lr, params }))).toEqual([

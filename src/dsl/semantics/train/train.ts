@@ -33,6 +33,7 @@ const NUMBERS: Readonly<Record<string, Check>> = {
   keep: 'count',
   validation: 'share',
   split_seed: 'whole',
+  corrupt: 'part',
 };
 
 const WORDS = {
@@ -76,6 +77,7 @@ const DEFAULTS = {
   keep: 2,
   validation: 0.1,
   splitSeed: 0,
+  corrupt: 0.1,
   checkpoint: { kind: 'none' },
   adapters: 'factored',
   order: 'shuffled',
