@@ -1,4 +1,4 @@
-/** Every message that Espalier can give, in one typed table. Numbers: 01 syntax, 02 names and types, 03 shapes, sites and selectors, 04 merging, 05 files and images, 06 code generation, 07 devices and sessions, 08 pruning, 09 command line, 10 data, 11 training. */
+/** Every message that Espalier can give, in one typed table. Numbers: 01 syntax, 02 names and types, 03 shapes, sites and selectors, 04 merging, 05 files and images, 06 code generation, 07 devices and sessions, 08 pruning, 09 command line, 10 data, 11 training, 12 ONNX. */
 import { DATA } from './entries/data.js';
 import type { Entry } from './entries/define.js';
 import { DEVICE } from './entries/device.js';
@@ -6,6 +6,7 @@ import { FILES } from './entries/files.js';
 import { GENERATION } from './entries/generation.js';
 import { MERGING } from './entries/merging.js';
 import { NAMES } from './entries/names.js';
+import { ONNX } from './entries/onnx.js';
 import { PRUNING } from './entries/pruning.js';
 import { SHAPES } from './entries/shapes.js';
 import { SYNTAX } from './entries/syntax.js';
@@ -25,6 +26,7 @@ export const CATALOGUE = {
   ...USAGE,
   ...DATA,
   ...TRAINING,
+  ...ONNX,
 };
 
 export type Code = keyof typeof CATALOGUE;

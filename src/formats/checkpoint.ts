@@ -12,13 +12,15 @@ import { isMaskFile } from './adapters/masks.js';
 import { openPeft, type PeftAdapter } from './adapters/peft.js';
 import { openHuggingFace } from './huggingface/huggingface.js';
 import { nearestNames } from './nearest.js';
+import { openOnnxStore } from './onnx/store.js';
+import type { OnnxModel } from './onnx/types.js';
 import { fromStored, present, spelled, storedShape } from './spellings.js';
 import type { ByteSource, Folder } from './tensors/bytes.js';
 import { openSafetensors, readsAs, type StoreEntry, type TensorStore } from './tensors/store.js';
 import type { Facts, NamedTensor, SourceLike } from './types.js';
 
 export interface OpenCheckpoint {
-  readonly kind: 'huggingface' | 'peft' | 'safetensors' | 'adapter' | 'mask';
+  readonly kind: 'huggingface' | 'peft' | 'safetensors' | 'adapter' | 'mask' | 'onnx';
   /** Path or address, for messages. */
   readonly name: string;
   /** What the language may know before weights are read. */
@@ -27,6 +29,8 @@ export interface OpenCheckpoint {
   /** The tensors by name. A PEFT folder's are seen as our parameters only by `loadSources`. */
   readonly store: TensorStore;
   readonly peft?: PeftAdapter;
+  /** What an ONNX file holds beside its initialisers, which are the store's tensors. */
+  readonly onnx?: OnnxModel;
   /** The folder it is, for the files beside the weights. */
   readonly folder?: Folder;
   close(): Promise<void>;
@@ -34,7 +38,7 @@ export interface OpenCheckpoint {
 
 /**
  * Finds out what a folder or a file is and opens it; reads headers, no weights.
- * @throws EspalierError ESP0501 to ESP0509, ESP0512, ESP0515
+ * @throws EspalierError ESP0501 to ESP0509, ESP0512, ESP0515, ESP1201 to ESP1206
  */
 export async function openCheckpoint(where: ByteSource | Folder): Promise<OpenCheckpoint> {
   return 'read' in where ? openOneFile(where) : openOneFolder(where);
@@ -43,6 +47,10 @@ export async function openCheckpoint(where: ByteSource | Folder): Promise<OpenCh
 async function openOneFile(source: ByteSource): Promise<OpenCheckpoint> {
   const close = async (): Promise<void> => source.close?.();
   try {
+    if (/\.onnx$/i.test(source.name)) {
+      const { onnx, store } = await openOnnxStore(source);
+      return { kind: 'onnx', name: source.name, facts: {}, warnings: [], store, onnx, close };
+    }
     await refusePickles(source);
     const store = await openSafetensors(source);
     const common = { name: source.name, warnings: [], store, close };

@@ -17,7 +17,7 @@ export interface BrowserHostOptions {
 const KNOWN = ['config.json', 'adapter_config.json'];
 
 /**
- * The host for `compile`, `trainInMemory` and the like in a page. A location that ends in `.safetensors` is a file, any other a folder, of which
+ * The host for `compile`, `trainInMemory` and the like in a page. A location that ends in `.safetensors` or `.onnx` is a file, any other a folder, of which
  * `config.json` or `adapter_config.json` is asked for. Each file is fetched whole, once for each time that a spec is opened.
  */
 export function browserHost(options: BrowserHostOptions = {}): Host {
@@ -30,6 +30,13 @@ export function browserHost(options: BrowserHostOptions = {}): Host {
     if (given === undefined) return fetched(address);
     return memorySource(address, typeof given === 'string' ? new TextEncoder().encode(given) : given);
   };
+  const openOne = async (address: string): Promise<ByteSource> => {
+    const file = await open(address);
+    if (!file) throw new EspalierError([diagnostic('ESP0501', { path: address, reason: 'there is no such file' })]);
+    // Written out, so that nothing in it means anything but a name.
+    const named = (location: string) => location.split('/').map(encodeURIComponent).join('/');
+    return { ...file, beside: (location) => open(new URL(named(location), address).href) };
+  };
   return {
     readText(path) {
       const given = files.get(new URL(path, base).href);
@@ -38,10 +45,7 @@ export function browserHost(options: BrowserHostOptions = {}): Host {
     resolve: (from, location) => new URL(location, new URL(from, base)).href,
     async openCheckpoint(path) {
       const address = new URL(path, base).href;
-      if (!address.endsWith('.safetensors')) return openCheckpoint(folderAt(address, open));
-      const file = await open(address);
-      if (!file) throw new EspalierError([diagnostic('ESP0501', { path: address, reason: 'there is no such file' })]);
-      return openCheckpoint(file);
+      return openCheckpoint(/\.(safetensors|onnx)$/.test(address) ? await openOne(address) : folderAt(address, open));
     },
     deviceLimits: async () => largestLimits(await adapterOf(globalThis.navigator?.gpu)),
     async openGpu() {

@@ -1,7 +1,7 @@
 /** Files and folders of the local machine, read by range or whole. Writing them is `writing.ts`. */
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs';
-import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { type FileHandle, open, readdir, realpath, stat } from 'node:fs/promises';
+import { dirname, join, sep } from 'node:path';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { EspalierError } from '../../diagnostics/types.js';
 import { type ByteSource, checkRange, type Folder } from '../tensors/bytes.js';
@@ -133,7 +133,17 @@ export async function openFile(path: string): Promise<ByteSource> {
   };
   // Whether it may be read is said now, not when the first tensor is wanted.
   await read(0, 0);
-  return { name: path, size: first.size, read };
+  const beside = async (location: string): Promise<ByteSource | undefined> => {
+    const folder = dirname(path);
+    const other = join(folder, location);
+    if (!(await statOf(other))) return undefined;
+    const [inside, found] = await Promise.all([realpath(folder), realpath(other)]);
+    if (!found.startsWith(inside.endsWith(sep) ? inside : inside + sep)) {
+      throw cannotRead(other, new Error('a link leads out of the folder'));
+    }
+    return openFile(other);
+  };
+  return { name: path, size: first.size, read, beside };
 }
 
 /** A folder whose files are opened one at a time. @throws EspalierError ESP0501 when it is listed and cannot be. */

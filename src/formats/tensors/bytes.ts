@@ -10,6 +10,11 @@ export interface ByteSource {
    * @throws RangeError when the range is not inside the source.
    */
   read(offset: number, length: number): Promise<Uint8Array>;
+  /**
+   * A file that this one names by a path from its own folder, in that folder or one below it; undefined when there is none.
+   * @throws EspalierError ESP0501, also for one that is elsewhere by way of links
+   */
+  beside?(location: string): Promise<ByteSource | undefined>;
   /** Releases what is held open; further reads fail. */
   close?(): Promise<void>;
 }
@@ -45,4 +50,15 @@ export function memorySource(name: string, bytes: Uint8Array): ByteSource {
 /** The whole source. */
 export function readAll(source: ByteSource): Promise<Uint8Array> {
   return source.read(0, source.size);
+}
+
+/** Pieces one behind the other, in memory of their own. */
+export function joinBytes(pieces: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(pieces.reduce((n, piece) => n + piece.byteLength, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.byteLength;
+  }
+  return whole;
 }

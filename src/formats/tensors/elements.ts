@@ -33,15 +33,25 @@ function aligned(bytes: Uint8Array, width: number): Uint8Array {
  * @throws EspalierError ESP0504 for a dtype without a meaning here, ESP0505 for a 64-bit integer that does not fit.
  */
 export async function readTensor(source: ByteSource, name: string, info: TensorInfo): Promise<Tensor> {
-  const dtype = READ_AS[info.dtype];
-  if (!dtype) throw new EspalierError([diagnostic('ESP0504', { file: source.name, tensor: name, dtype: info.dtype })]);
-  const data = decode(await source.read(info.offset, info.bytes), info.dtype);
-  if (!data) throw new EspalierError([diagnostic('ESP0505', { file: source.name, tensor: name, dtype: info.dtype })]);
-  return { type: { dtype, shape: info.shape }, data };
+  return fromBytes(source.name, name, info, () => source.read(info.offset, info.bytes));
 }
 
-/** Undefined when a 64-bit integer does not fit. */
-function decode(raw: Uint8Array, dtype: StoredType): Elements | undefined {
+/** The same of bytes that lie elsewhere. */
+export async function fromBytes(
+  file: string,
+  name: string,
+  stored: Pick<StoredTensor, 'dtype' | 'shape'>,
+  bytes: () => Promise<Uint8Array>,
+): Promise<Tensor> {
+  const dtype = READ_AS[stored.dtype];
+  if (!dtype) throw new EspalierError([diagnostic('ESP0504', { file, tensor: name, dtype: stored.dtype })]);
+  const data = decodeElements(await bytes(), stored.dtype);
+  if (!data) throw new EspalierError([diagnostic('ESP0505', { file, tensor: name, dtype: stored.dtype })]);
+  return { type: { dtype, shape: stored.shape }, data };
+}
+
+/** The elements of bytes, as they are read; undefined when a 64-bit integer does not fit, or the dtype has no meaning here. */
+export function decodeElements(raw: Uint8Array, dtype: StoredType): Elements | undefined {
   const view = <T>(make: new (buffer: ArrayBufferLike, offset: number, length: number) => T, width: number): T => {
     const bytes = aligned(raw, width);
     return new make(bytes.buffer, bytes.byteOffset, bytes.byteLength / width);

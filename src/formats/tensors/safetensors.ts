@@ -5,7 +5,7 @@
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { EspalierError } from '../../diagnostics/types.js';
 import { sizeOf } from '../../ir/ops/shapes.js';
-import type { ByteSource } from './bytes.js';
+import { type ByteSource, joinBytes } from './bytes.js';
 
 /** Bytes of one element, for the dtypes whose elements are whole bytes. */
 const ELEMENT_BYTES = {
@@ -241,14 +241,7 @@ export function encodeSafetensors(
   tensors: ReadonlyMap<string, StoredTensor>,
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array {
-  const pieces = safetensorsPieces(tensors, metadata);
-  const file = new Uint8Array(pieces.reduce((n, p) => n + p.byteLength, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    file.set(piece, at);
-    at += piece.byteLength;
-  }
-  return file;
+  return joinBytes(safetensorsPieces(tensors, metadata));
 }
 
 /** A file whose tensors are still to be written: all of its bytes, and of each tensor those that are its own. */

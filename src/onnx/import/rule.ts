@@ -3,23 +3,10 @@
  * operators of the language and of functions of `std/onnx.peft`. Types are not the rules' to know: each expression is elaborated as it is made, and
  * the operator table says what comes out.
  */
+import type { OnnxType } from '../../formats/onnx/types.js';
 import type { TensorType } from '../../ir/types.js';
 
-/** Element types of ONNX that have a meaning here; the language has f32, i32, u32 and bool. */
-export type OnnxType =
-  | 'float'
-  | 'double'
-  | 'float16'
-  | 'bfloat16'
-  | 'int8'
-  | 'int16'
-  | 'int32'
-  | 'int64'
-  | 'uint8'
-  | 'uint16'
-  | 'uint32'
-  | 'uint64'
-  | 'bool';
+export type { OnnxType };
 
 /** A tensor whose elements are known when the graph is imported. Whole numbers beyond 2^53 are not exact; whoever needs one checks. */
 export interface Known {
