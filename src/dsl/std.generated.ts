@@ -361,6 +361,723 @@ module classify(base: module, pool: cls | mean = cls, classes: int | [string]) {
   }
 }
 `,
+  onnx: `// What operators of ONNX mean that the language has no operator for: an imported graph calls these by name, with attributes worked out where that
+// is a matter of shapes (paddings, the number of places of a window). \`x\` of three axes, [before, axis, after], is a tensor along one of its axes.
+
+// ---- Elements ---------------------------------------------------------------------------------------------------------------------------------
+
+// Whole numbers of a narrower type: what leaves it comes in at the other end.
+function onnx_wrap(x: tensor, least: int, most: int) = (x - least and most - least) + least
+
+// The remainder with the sign of the divisor.
+function onnx_mod(a: tensor, b: tensor) = a - b * floor_div(a, b)
+
+function onnx_ceil(x: tensor) = -floor(-x)
+
+// The nearest whole number; halves go to the even one.
+function onnx_round(x: tensor) {
+  low = floor(x)
+  rest = x - low
+  even = low - 2 * floor(0.5 * low)
+  where(rest < 0.5, low, where(rest > 0.5, low + 1, low + even))
+}
+
+function onnx_square(x: tensor) = x * x
+
+function onnx_tan(x: tensor) = sin(x) / cos(x)
+
+// The angle is halved three times, by tan(a / 2) = t / (1 + sqrt(1 + t^2)), and the rest is a short series.
+function onnx_atan(x: tensor) {
+  t = abs(x)
+  inverse = t > 1
+  a = where(inverse, 1 / t, t)
+  h = a / (1 + sqrt(1 + a * a))
+  q = h / (1 + sqrt(1 + h * h))
+  e = q / (1 + sqrt(1 + q * q))
+  z = e * e
+  series = 1 - z * (1 / 3 - z * (1 / 5 - z * (1 / 7 - z * (1 / 9 - z * (1 / 11 - z / 13)))))
+  angle = 8 * e * series
+  sign(x) * where(inverse, 1.5707963267948966 - angle, angle)
+}
+
+function onnx_asin(x: tensor) = onnx_atan(x / sqrt((1 - x) * (1 + x)))
+
+function onnx_acos(x: tensor) = 1.5707963267948966 - onnx_asin(x)
+
+function onnx_sinh(x: tensor) = 0.5 * (exp(x) - exp(-x))
+
+function onnx_cosh(x: tensor) = 0.5 * (exp(x) + exp(-x))
+
+function onnx_asinh(x: tensor) = sign(x) * log(abs(x) + sqrt(x * x + 1))
+
+function onnx_acosh(x: tensor) = log(x + sqrt((x - 1) * (x + 1)))
+
+function onnx_atanh(x: tensor) = 0.5 * log((1 + x) / (1 - x))
+
+// ---- Activations ------------------------------------------------------------------------------------------------------------------------------
+
+function onnx_leaky_relu(x: tensor, alpha: float) = where(x < 0, alpha * x, x)
+
+function onnx_prelu(x: tensor, slope: tensor) = where(x < 0, slope * x, x)
+
+function onnx_thresholded_relu(x: tensor, alpha: float) = where(x > alpha, x, 0)
+
+function onnx_elu(x: tensor, alpha: float) = where(x < 0, alpha * (exp(x) - 1), x)
+
+function onnx_selu(x: tensor, alpha: float, gamma: float) = gamma * onnx_elu(x, alpha)
+
+function onnx_celu(x: tensor, alpha: float) = maximum(x, 0) + minimum(
+    alpha * (exp(x / alpha) - 1),
+    0
+  )
+
+function onnx_hard_sigmoid(x: tensor, alpha: float, beta: float) = minimum(
+  maximum(alpha * x + beta, 0),
+  1
+)
+
+function onnx_hard_swish(x: tensor) = x * onnx_hard_sigmoid(x, 1 / 6, 0.5)
+
+function onnx_softplus(x: tensor) = maximum(x, 0) + log(1 + exp(-abs(x)))
+
+function onnx_mish(x: tensor) = x * tanh(onnx_softplus(x))
+
+function onnx_softsign(x: tensor) = x / (1 + abs(x))
+
+function onnx_shrink(x: tensor, bias: float, lambd: float) = where(
+  x < -lambd,
+  x + bias,
+  where(x > lambd, x - bias, cast(0 * x, f32))
+)
+
+function onnx_quick_gelu(x: tensor, alpha: float) = x * sigmoid(alpha * x)
+
+// ---- Shapes -----------------------------------------------------------------------------------------------------------------------------------
+
+// The product of the sizes from one axis to before another.
+function onnx_count(shape: [int], from: int, to: int) {
+  n = 1
+  for i < to - from {
+    n = n * shape[from + i]
+  }
+  n
+}
+
+// A shape with another length of an axis.
+function onnx_with(shape: [int], axis: int, length: int) {
+  to = []
+  for i < size(shape) {
+    to = to + [if i == axis { length } else { shape[i] }]
+  }
+  to
+}
+
+// A shape with an axis of 1 before one of its own.
+function onnx_inserted(shape: [int], axis: int) {
+  to = []
+  for i < size(shape) {
+    to = if i == axis { to + [1, shape[i]] } else { to + [shape[i]] }
+  }
+  to
+}
+
+// A tensor as [before, axis, after], and what became of it under its own shape, with the length that the axis has now.
+function onnx_line(x: tensor, axis: int) = reshape(
+  x,
+  [
+    onnx_count(shape(x), 0, axis),
+    size(x, axis: axis),
+    onnx_count(shape(x), axis + 1, size(shape(x)))
+  ]
+)
+
+function onnx_unline(line: tensor, shape: [int], axis: int) = reshape(
+  line,
+  onnx_with(shape, axis, size(line, axis: 1))
+)
+
+// ---- Along an axis ----------------------------------------------------------------------------------------------------------------------------
+
+// Places counted from the end are ones below 0.
+function onnx_places(at: tensor, length: int) = where(at < 0, at + length, at)
+
+// Of [before, axis, after] the first of each \`step\`, \`count\` of them.
+function onnx_every(
+  x: tensor,
+  step: int,
+  count: int = floor((size(x, axis: 1) + step - 1) / step)
+) {
+  n = size(x, axis: 1)
+  whole = if n < count * step {
+    pad(x, [0, 0, 0], [0, count * step - n, 0])
+  } else {
+    x[:, 0..count * step]
+  }
+  if step == 1 {
+    whole
+  } else {
+    reshape(whole, [size(x, axis: 0), count, step, size(x, axis: 2)])[:, :, 0]
+  }
+}
+
+// The product of all places of the axis of [before, axis, after], half of them with the other half, turn by turn.
+function onnx_product(x: tensor) {
+  y = x
+  for turn < 32 {
+    n = size(y, axis: 1)
+    half = floor((n + 1) / 2)
+    y = if n == 1 {
+      y
+    } else if n % 2 == 0 {
+      y[:, 0..half] * y[:, half..]
+    } else {
+      concat(y[:, 0..half - 1] * y[:, half..], y[:, half - 1..half], axis: 1)
+    }
+  }
+  y
+}
+
+// Sums of all places up to each, along the axis of [before, axis, after]: each turn adds what is twice as far away.
+function onnx_cumulative(x: tensor, exclusive: bool, reversed: bool) {
+  n = size(x, axis: 1)
+  y = if reversed { reverse(x, [1]) } else { x }
+  for turn < 31 {
+    far = pow(2, turn)
+    y = if far < n { y + pad(y[:, 0..n - far], [0, far, 0], [0, 0, 0]) } else { y }
+  }
+  z = if not exclusive {
+    y
+  } else if n == 1 {
+    y - y
+  } else {
+    pad(y[:, 0..n - 1], [0, 1, 0], [0, 0, 0])
+  }
+  if reversed { reverse(z, [1]) } else { z }
+}
+
+function onnx_variance(x: tensor, axes: [int]) {
+  d = x - mean(x, axis: axes, keep: true)
+  mean(d * d, axis: axes)
+}
+
+function onnx_log_sum_exp(x: tensor, axes: [int], keep: bool) {
+  top = stop_gradient(max(x, axis: axes, keep: true))
+  held = where(abs(top) > 3.4028234663852886e38, 0, top)
+  log(sum(exp(x - held), axis: axes, keep: keep)) + if keep { held } else { sum(held, axis: axes) }
+}
+
+function onnx_log_softmax(x: tensor, axis: int) {
+  y = x - stop_gradient(max(x, axis: axis, keep: true))
+  y - log(sum(exp(y), axis: axis, keep: true))
+}
+
+// 1 at the first of the largest of the last axis.
+function onnx_hardmax(x: tensor) {
+  last = size(shape(x)) - 1
+  cast(reshape(argmax(x, axis: -1), onnx_with(shape(x), last, 1)) == arange(size(x, axis: -1)), f32)
+}
+
+// ---- Matrices ---------------------------------------------------------------------------------------------------------------------------------
+
+function onnx_identity(n: int) = cast(table(i < n, j < n: i == j), f32)
+
+// Where j - i is k in a matrix.
+function onnx_diagonal(rows: int, columns: int, k: int) = reshape(arange(columns), [1, columns]) ==
+  reshape(arange(rows), [rows, 1]) + k
+
+// The last two axes where j - i is at least k, or at most, and zeros elsewhere.
+function onnx_triangle(x: tensor, k: int, upper: bool) {
+  rows = size(x, axis: -2)
+  columns = size(x, axis: -1)
+  i = reshape(arange(rows), [rows, 1]) + k
+  j = reshape(arange(columns), [1, columns])
+  where(if upper { j >= i } else { j <= i }, x, 0 * x)
+}
+
+// The product of matrices of whole numbers, which are exact.
+function onnx_whole_matmul(a: tensor, b: tensor) = sum(
+  reshape(a, shape(a) + [1]) * reshape(b, onnx_inserted(shape(b), size(shape(b)) - 2)),
+  axis: -2
+)
+
+// The determinant of each of [count, n, n], by elimination without rows that change places: what stands on the diagonal must not be 0.
+function onnx_determinant(x: tensor) {
+  y = x
+  found = 1
+  for k < size(x, axis: 1) {
+    pivot = y[:, 0..1, 0..1]
+    found = found * pivot[:, 0, 0]
+    y = if k < size(x, axis: 1) - 1 {
+      y[:, 1.., 1..] - (y[:, 1.., 0..1] @ y[:, 0..1, 1..]) / pivot
+    } else {
+      y
+    }
+  }
+  found
+}
+
+// ---- Convolutions -----------------------------------------------------------------------------------------------------------------------------
+
+// [n, c, w] is [n, c, 1, w].
+function onnx_conv1d(
+  x: tensor,
+  weight: tensor,
+  bias: tensor | none = none,
+  stride: [int],
+  padding: [int],
+  dilation: [int],
+  groups: int
+) {
+  y = conv2d(
+    rearrange(x, "n c w -> n c 1 w"),
+    rearrange(weight, "o c w -> o c 1 w"),
+    bias,
+    stride: [1, stride[0]],
+    padding: [0, padding[0], 0, padding[1]],
+    dilation: [1, dilation[0]],
+    groups: groups
+  )
+  rearrange(y, "n o 1 w -> n o w")
+}
+
+// The sum over the kernel's first axis of what its planes make of planes of x, \`out\` of them.
+function onnx_conv3d(
+  x: tensor,
+  weight: tensor,
+  bias: tensor | none = none,
+  stride: [int],
+  padding: [int],
+  dilation: [int],
+  groups: int,
+  out: int
+) {
+  n = size(x, axis: 0)
+  c = size(x, axis: 1)
+  h = size(x, axis: 3)
+  w = size(x, axis: 4)
+  reach = (size(weight, axis: 2) - 1) * dilation[0]
+  depth = max([size(x, axis: 2) + padding[0] + padding[3], (out - 1) * stride[0] + reach + 1])
+  low = padding[0]
+  full = pad(x, [0, 0, low, 0, 0], [0, 0, depth - low - size(x, axis: 2), 0, 0])
+  planes = reshape(full, [n * c, depth, h * w])
+  y = sum(
+    k < size(weight, axis: 2):
+      conv2d(
+        rearrange(
+          reshape(onnx_every(planes[:, k * dilation[0]..], stride[0], out), [n, c, out, h, w]),
+          "n c d h w -> (n d) c h w"
+        ),
+        weight[:, :, k],
+        stride: [stride[1], stride[2]],
+        padding: [padding[1], padding[2], padding[4], padding[5]],
+        dilation: [dilation[1], dilation[2]],
+        groups: groups
+      )
+  )
+  z = rearrange(y, "(n d) o h w -> n o d h w", d: out)
+  if bias == none { z } else { z + reshape(bias, [size(weight, axis: 0), 1, 1, 1]) }
+}
+
+// The sum over the places of a kernel of what stands there times its weights; whole numbers are exact.
+function onnx_whole_conv(
+  x: tensor,
+  weight: tensor,
+  out: [int],
+  stride: [int],
+  dilation: [int],
+  low: [int],
+  high: [int],
+  groups: int
+) {
+  n = size(x, axis: 0)
+  c = size(weight, axis: 1)
+  o = size(weight, axis: 0) / groups
+  full = pad(x, [0, 0, low[0], low[1]], [0, 0, high[0], high[1]])
+  kernel = reshape(weight, [groups, o, c, size(weight, axis: 2), size(weight, axis: 3), 1, 1])
+  y = sum(
+    i < size(weight, axis: 2), j < size(weight, axis: 3):
+      sum(
+        reshape(
+          onnx_taken(
+            onnx_taken(full, 2, i * dilation[0], stride[0], out[0]),
+            3,
+            j * dilation[1],
+            stride[1],
+            out[1]
+          ),
+          [n, groups, 1, c, out[0], out[1]]
+        ) * kernel[:, :, :, i, j],
+        axis: 3
+      )
+  )
+  reshape(y, [n, groups * o, out[0], out[1]])
+}
+
+// Zeros between the places of [before, axis, after], \`stride\` apart, with \`before\` more of them in front and \`after\` behind; below 0 places go.
+function onnx_spread(x: tensor, stride: int, before: int, after: int) {
+  n = size(x, axis: 1)
+  wide = if stride == 1 {
+    x
+  } else {
+    reshape(
+      pad(
+        reshape(x, [size(x, axis: 0), n, 1, size(x, axis: 2)]),
+        [0, 0, 0, 0],
+        [0, 0, stride - 1, 0]
+      ),
+      [size(x, axis: 0), n * stride, size(x, axis: 2)]
+    )[:, 0..(n - 1) * stride + 1]
+  }
+  onnx_held(wide, before, after)
+}
+
+// The axis of [before, axis, after] with zeros before and after; below 0 places are cut off.
+function onnx_held(x: tensor, before: int, after: int) {
+  low = max([before, 0])
+  high = max([after, 0])
+  y = pad(x, [0, low, 0], [0, high, 0])
+  y[:, max([-before, 0])..size(y, axis: 1) - max([-after, 0])]
+}
+
+// A transposed convolution of one to three axes is a convolution of x with zeros between its places and the kernel turned round.
+function onnx_conv_transpose(
+  x: tensor,
+  weight: tensor,
+  bias: tensor | none = none,
+  stride: [int],
+  dilation: [int],
+  low: [int],
+  high: [int],
+  groups: int
+) {
+  rank = size(stride)
+  c = size(weight, axis: 0)
+  o = size(weight, axis: 1)
+  y = x
+  turned = reshape(weight, [groups, c / groups] + shape(weight)[1..])
+  order = [0, 2, 1]
+  axes = []
+  for i < rank {
+    reach = (size(weight, axis: i + 2) - 1) * dilation[i]
+    y = onnx_unline(
+      onnx_spread(onnx_line(y, i + 2), stride[i], reach - low[i], reach - high[i]),
+      shape(y),
+      i + 2
+    )
+    order = order + [i + 3]
+    axes = axes + [i + 2]
+  }
+  kernel = reverse(
+    reshape(transpose(turned, order), [groups * o, c / groups] + shape(weight)[2..]),
+    axes
+  )
+  if rank == 1 {
+    onnx_conv1d(y, kernel, bias, stride: [1], padding: [0, 0], dilation: dilation, groups: groups)
+  } else if rank == 2 {
+    conv2d(y, kernel, bias, dilation: dilation, groups: groups)
+  } else {
+    onnx_conv3d(
+      y,
+      kernel,
+      bias,
+      stride: [1, 1, 1],
+      padding: [0, 0, 0, 0, 0, 0],
+      dilation: dilation,
+      groups: groups,
+      out: size(y, axis: 2) - (size(weight, axis: 2) - 1) * dilation[0]
+    )
+  }
+}
+
+// ---- Windows ----------------------------------------------------------------------------------------------------------------------------------
+
+// \`count\` places of an axis, \`step\` apart from \`start\` on.
+function onnx_taken(x: tensor, axis: int, start: int, step: int, count: int) = onnx_unline(
+  onnx_every(onnx_line(x, axis)[:, start..], step, count),
+  shape(x),
+  axis
+)
+
+// Pools go axis after axis: \`out\` windows of \`kernel\` places that are \`dilation\` apart, \`stride\` from one to the next.
+function onnx_max_axis(
+  x: tensor,
+  out: int,
+  kernel: int,
+  stride: int,
+  dilation: int,
+  low: int,
+  high: int,
+  least: float
+) {
+  full = if low + high > 0 { pad(x, [0, low, 0], [0, high, 0], value: least) } else { x }
+  if dilation == 1 and (out == 1 or stride == kernel) {
+    max(
+      reshape(full[:, 0..out * kernel], [size(x, axis: 0), out, kernel, size(x, axis: 2)]),
+      axis: 2
+    )
+  } else {
+    max(k < kernel: onnx_every(full[:, k * dilation..], stride, out))
+  }
+}
+
+function onnx_max_pool(
+  x: tensor,
+  out: [int],
+  kernel: [int],
+  stride: [int],
+  dilation: [int],
+  low: [int],
+  high: [int],
+  least: float
+) {
+  y = x
+  for i < size(out) {
+    line = onnx_max_axis(
+      onnx_line(y, i + 2),
+      out[i],
+      kernel[i],
+      stride[i],
+      dilation[i],
+      low[i],
+      high[i],
+      least
+    )
+    y = onnx_unline(line, shape(y), i + 2)
+  }
+  y
+}
+
+// Where the largest of each window stands, by \`places\`; of equal ones the first in the order of rows. The last axis goes first, so that the first column wins in
+// a row, and then the first row.
+function onnx_max_pool_places(
+  x: tensor,
+  places: tensor,
+  out: [int],
+  kernel: [int],
+  stride: [int],
+  dilation: [int],
+  low: [int],
+  high: [int],
+  least: float
+) {
+  y = x
+  p = places
+  rank = size(out)
+  for turn < rank {
+    i = rank - 1 - turn
+    a = i + 2
+    values = pad(onnx_line(y, a), [0, low[i], 0], [0, high[i], 0], value: least)
+    from = pad(onnx_line(p, a), [0, low[i], 0], [0, high[i], 0])
+    best = onnx_every(values, stride[i], out[i])
+    at = onnx_every(from, stride[i], out[i])
+    for k < kernel[i] {
+      next = onnx_every(values[:, k * dilation[i]..], stride[i], out[i])
+      at = where(next > best, onnx_every(from[:, k * dilation[i]..], stride[i], out[i]), at)
+      best = maximum(best, next)
+    }
+    p = onnx_unline(at, shape(p), a)
+    y = onnx_unline(best, shape(y), a)
+  }
+  p
+}
+
+function onnx_sum_axis(
+  x: tensor,
+  out: int,
+  kernel: int,
+  stride: int,
+  dilation: int,
+  low: int,
+  high: int
+) {
+  full = if low + high > 0 { pad(x, [0, low, 0], [0, high, 0]) } else { x }
+  if dilation == 1 and (out == 1 or stride == kernel) {
+    sum(
+      reshape(full[:, 0..out * kernel], [size(x, axis: 0), out, kernel, size(x, axis: 2)]),
+      axis: 2
+    )
+  } else {
+    sum(k < kernel: onnx_every(full[:, k * dilation..], stride, out))
+  }
+}
+
+function onnx_sum_pool(
+  x: tensor,
+  out: [int],
+  kernel: [int],
+  stride: [int],
+  dilation: [int],
+  low: [int],
+  high: [int]
+) {
+  y = x
+  for i < size(out) {
+    line = onnx_sum_axis(
+      onnx_line(y, i + 2),
+      out[i],
+      kernel[i],
+      stride[i],
+      dilation[i],
+      low[i],
+      high[i]
+    )
+    y = onnx_unline(line, shape(y), i + 2)
+  }
+  y
+}
+
+function onnx_power(x: tensor, p: int) = if p == 1 {
+  abs(x)
+} else if p == 2 {
+  x * x
+} else {
+  pow(abs(x), p)
+}
+
+function onnx_root(x: tensor, p: int) = if p == 1 {
+  x
+} else if p == 2 {
+  sqrt(x)
+} else {
+  pow(x, 1 / p)
+}
+
+// Places in a tensor of one shape as places in one of another.
+function onnx_places_in(at: tensor, from: [int], to: [int]) {
+  rest = at
+  place = 0 * at
+  for i < size(from) {
+    step = onnx_count(from, i + 1, size(from))
+    here = floor_div(rest, step)
+    rest = rest - here * step
+    place = place + here * onnx_count(to, i + 1, size(to))
+  }
+  place
+}
+
+// ---- Norms ------------------------------------------------------------------------------------------------------------------------------------
+
+function onnx_mean_variance(x: tensor, axes: [int]) {
+  d = x - mean(x, axis: axes, keep: true)
+  d / (sqrt(mean(d * d, axis: axes, keep: true)) + 1e-9)
+}
+
+function onnx_lp_normalization(x: tensor, p: int, axis: int) {
+  n = if p == 1 {
+    sum(abs(x), axis: axis, keep: true)
+  } else {
+    sqrt(sum(x * x, axis: axis, keep: true))
+  }
+  x / where(n == 0, 1, n)
+}
+
+// Each channel of [b, channels, places] over what \`width\` channels around it are.
+function onnx_local_response(x: tensor, width: int, alpha: float, beta: float, bias: float) {
+  low = floor((width - 1) / 2)
+  squares = pad(x * x, [0, low, 0], [0, width - 1 - low, 0])
+  near = sum(k < width: onnx_every(squares[:, k..], 1, size(x, axis: 1)))
+  x / pow(bias + (alpha / width) * near, beta)
+}
+
+// ---- Places that tensors hold -----------------------------------------------------------------------------------------------------------------
+
+// Rows of updates [count, width] at their places in rows [length, width]: in their stead, or taken together with them.
+function onnx_scatter(
+  x: tensor,
+  at: tensor,
+  updates: tensor,
+  reduction: none | add | mul | max | min
+) {
+  length = size(x, axis: 0)
+  count = size(updates, axis: 0)
+  flat = onnx_places(reshape(at, [count]), length)
+  if reduction == add {
+    x + scatter_add(updates, flat, axis: 0, size: length)
+  } else {
+    // Who meets whom, [length, count, 1].
+    meets = reshape(arange(length), [length, 1, 1]) == reshape(flat, [1, count, 1])
+    if reduction == none {
+      // The last one stays.
+      turn = reshape(arange(count), [1, count, 1])
+      last = max(where(meets, turn, -1), axis: 1)
+      where(last < 0, x, gather(updates, maximum(reshape(last, [length]), 0)))
+    } else if reduction == max {
+      maximum(x, max(where(meets, updates[new], -3.4028234663852886e38), axis: 1))
+    } else if reduction == min {
+      minimum(x, min(where(meets, updates[new], 3.4028234663852886e38), axis: 1))
+    } else {
+      x * onnx_product(where(meets, updates[new], 1))[:, 0]
+    }
+  }
+}
+
+function onnx_choose_truth(condition: tensor, then: tensor, otherwise: tensor) = condition and
+  then or not condition and otherwise
+
+// The first lengths[s] steps of each sequence of [sequences, steps, width] backwards.
+function onnx_reverse_sequence(x: tensor, lengths: tensor) {
+  sequences = size(x, axis: 0)
+  steps = size(x, axis: 1)
+  i = reshape(arange(steps), [1, steps])
+  n = reshape(lengths, [sequences, 1])
+  step = where(i < n, n - 1 - i, i)
+  row = reshape(arange(sequences), [sequences, 1])
+  gather(reshape(x, [sequences * steps, size(x, axis: 2)]), row * steps + step)
+}
+
+// ---- Quantised elements -----------------------------------------------------------------------------------------------------------------------
+
+function onnx_quantize(x: tensor, scale: tensor, zero: tensor, least: int, most: int) = cast(
+  minimum(maximum(onnx_round(x / scale) + cast(zero, f32), least), most),
+  i32
+)
+
+// Sums of whole products that stand for floats by \`from\`, as elements of another scale.
+function onnx_requantize(
+  x: tensor,
+  from: tensor,
+  scale: tensor,
+  zero: tensor,
+  least: int,
+  most: int
+) = onnx_quantize(cast(x, f32) * from, scale, zero, least, most)
+
+// Elements, scale and zero point, by the smallest and the largest.
+function onnx_dynamic_quantize(x: tensor) {
+  low = minimum(min(x), 0)
+  high = maximum(max(x), 0)
+  scale = (high - low) / 255
+  held = where(scale == 0, 1, scale)
+  zero = cast(minimum(maximum(onnx_round(0 - low / held), 0), 255), i32)
+  [onnx_quantize(x, held, zero, 0, 255), scale, zero]
+}
+
+// ---- Losses -----------------------------------------------------------------------------------------------------------------------------------
+
+// Of log shares [n, classes, places] those of the targets [n, places], weighted by class.
+function onnx_class_loss(
+  log_shares: tensor,
+  target: tensor,
+  weights: tensor,
+  ignored: int | none,
+  reduction: none | mean | sum
+) {
+  n = size(log_shares, axis: 0)
+  classes = size(log_shares, axis: 1)
+  places = size(log_shares, axis: 2)
+  hot = reshape(target, [n, 1, places]) == reshape(arange(classes), [1, classes, 1])
+  share = where(hot, reshape(weights, [1, classes, 1]), 0)
+  kept = if ignored == none { share } else { where(target[:, new] == ignored, 0, share) }
+  terms = -sum(kept * where(hot, log_shares, 0), axis: 1)
+  if reduction == mean {
+    sum(terms) / sum(kept)
+  } else if reduction == sum {
+    sum(terms)
+  } else {
+    terms
+  }
+}
+`,
   pruning: `// Criteria: a score for each weight; the lowest are pruned. What share, where and in which shape is said at \`prune\`.
 
 criterion magnitude(weight) = abs(weight)

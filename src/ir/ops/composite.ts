@@ -195,6 +195,7 @@ export const batch_norm = {
     return affine(b, x!, overChannels(b, scale, rank), overChannels(b, offset, rank));
   },
   derivative: 'decompose',
+  inSpecs: { defaults: { eps: 1e-5 } },
 } satisfies OpDef<'batch_norm'>;
 
 /** [b, groups, elements of the group]. */

@@ -76,6 +76,9 @@ export const conv2d_transpose = {
   }),
   decompose: decomposeConv2dTranspose,
   derivative: derive.conv2d_transpose,
+  inSpecs: {
+    defaults: { stride: [1, 1], padding: [0, 0, 0, 0], dilation: [1, 1], groups: 1, output_padding: [0, 0] },
+  },
 } satisfies OpDef<'conv2d_transpose'>;
 
 const rowOf = (inputs: readonly Value[]): { x: readonly number[]; dy: readonly number[] } => ({

@@ -353,6 +353,7 @@ export const reverse = {
   cost: costEach(0),
   decompose: null,
   derivative: derive.reverse,
+  inSpecs: {},
 } satisfies OpDef<'reverse'>;
 
 export const gather = {

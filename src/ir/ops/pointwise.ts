@@ -371,21 +371,23 @@ export const lt = compare<'lt'>('a < b', 'number', (a, b) => a < b);
 export const le = compare<'le'>('a <= b', 'number', (a, b) => a <= b);
 export const eq = compare<'eq'>('a = b', 'number', (a, b) => a === b);
 
-const bits = <O extends Plain>(doc: string, of: Accepts, f: (a: number, b: number) => number) =>
-  binary<O>(doc, of, same(f), 'none'); // truth, bits, whole numbers
+const bits = <O extends Plain>(doc: string, of: Accepts, f: (a: number, b: number) => number, inSpecs?: InSpecs<O>) =>
+  binary<O>(doc, of, same(f), 'none', inSpecs); // truth, bits, whole numbers
 export const and = bits<'and'>('Both; of integers, bit by bit.', 'bits', (a, b) => a & b);
 export const or = bits<'or'>('Either; of integers, bit by bit.', 'bits', (a, b) => a | b);
-export const xor = bits<'xor'>('One of both; of integers, bit by bit.', 'bits', (a, b) => a ^ b);
+export const xor = bits<'xor'>('One of both; of integers, bit by bit.', 'bits', (a, b) => a ^ b, {});
 export const shift_left = bits<'shift_left'>(
   'a·2^b without the bits that leave; b is taken modulo 32.',
   'whole',
   (a, b) => a << b,
+  {},
 );
 export const shift_right = {
   ...bits<'shift_right'>(
     'a/2^b downwards, so that the sign of an i32 stays; b is taken modulo 32.',
     'whole',
     (a, b) => a >> b,
+    {},
   ),
   reference: ([a, b], _attrs, type) =>
     zip(a!, b!, type, calling(type.dtype === 'u32' ? (x, y) => x >>> y : (x, y) => x >> y)),
@@ -395,6 +397,7 @@ export const floor_div = {
     'a/b downwards, where `div` truncates; x/0 = x. a - b·floor_div(a, b) has the sign of b.',
     'whole',
     (a, b) => (b === 0 ? a : Math.floor(a / b)),
+    {},
   ),
   decompose: (b, [x, y]) => {
     const quotient = b.div(x!, y!);

@@ -226,4 +226,5 @@ export const scatter_add = {
   cost: (inputs, _attrs, result) => ({ flops: sizeOf(inputs[0]!.shape), bytes: traffic(inputs, result) }),
   decompose: decomposeScatter,
   derivative: derive.scatter_add,
+  inSpecs: { defaults: { axis: 0 } },
 } satisfies OpDef<'scatter_add'>;

@@ -17,7 +17,7 @@ export interface Known {
 
 /** An input of a node. */
 export interface Operand {
-  /** An expression: a name, or a number or list that is known. */
+  /** An expression that is a tensor, and can be indexed: a name. Of a scalar that is known it may be the number. */
   readonly text: string;
   /** In the language. The batch stands in the shape as in the IR (`ir/batch.ts`). */
   readonly type: TensorType;
@@ -48,7 +48,7 @@ export interface OnnxNode {
   texts(attribute: string, otherwise?: readonly string[]): readonly string[];
   tensor(attribute: string): Known | undefined;
   hasAttribute(attribute: string): boolean;
-  /** The name of a constant of the program that holds these elements: for tables that are too long to write out. */
+  /** The name of a constant of the program that holds these elements, of the language's type for theirs: for tables that are too long to write out. */
   constant(value: Known): string;
   /** Stops: the node is something that this cannot say; `reason` goes on "this node ...". */
   fail(reason: string): never;
@@ -60,6 +60,9 @@ export type Rule = (node: OnnxNode) => string | readonly string[];
 /** Rules by operator, of the default domain or with it: `com.microsoft.Gelu`. */
 export type Rules = Readonly<Record<string, Rule>>;
 
-/** What a node gives where all its inputs are known: computed at once, exactly, and never a part of the program. */
+/**
+ * What a node gives where all its inputs are known: computed at once, exactly, and never a part of the program. Nothing, an empty list, where
+ * that is the program's to make: what is as long as the batch, or very long.
+ */
 export type Fold = (node: OnnxNode, inputs: readonly (Known | undefined)[]) => readonly Known[];
 export type Folds = Readonly<Record<string, Fold>>;

@@ -103,6 +103,12 @@ export const MATH: readonly Operator[] = [
     },
   },
   {
+    name: 'shape',
+    doc: 'The lengths of all axes of a tensor, as a list.',
+    params: ['x'],
+    run: (call) => ({ kind: 'list', items: tensorArg(call, 'x').value.type.shape.map((d) => num(d)) }),
+  },
+  {
     name: 'size',
     doc: 'The length of an axis of a tensor, or of a list.',
     params: ['x', 'axis?'],

@@ -1,0 +1,90 @@
+/** What is known of itself: constants, ranges, places of what is not 0, and sums over what is known. */
+import { isBatch } from '../../../../ir/batch.js';
+import { stridesOf } from '../../../../ir/ops/shapes.js';
+import type { Fold, Folds, Known, OnnxNode } from '../../rule.js';
+import { constantOf } from '../made.js';
+import { axesOf, product, range } from '../text.js';
+import { element, known, refuseBatch } from './known.js';
+
+/** So many elements are worked out at once; what is larger is a part of the program. */
+const MOST = 1 << 20;
+
+const needed = (n: OnnxNode, x: Known | undefined): Known => x ?? n.fail('leaves out an operand that it needs');
+
+const constantOfShape: Fold = (n, inputs) => {
+  const shape = Array.from(needed(n, inputs[0]).data, Number);
+  const value = n.tensor('value') ?? known('float', [1], [0]);
+  // Of what is as long as the batch, or long, the program makes its own.
+  if (shape.some(isBatch) || product(shape) > MOST) return [];
+  return [known(value.dtype, shape, new Array<number>(product(shape)).fill(Number(value.data[0])))];
+};
+
+const counted: Fold = (n, inputs) => {
+  const [start, end, step] = inputs.map((x) => Number(needed(n, x).data[0])) as [number, number, number];
+  if ([start, end, step].some(isBatch)) return refuseBatch(n);
+  if (step === 0) return n.fail('counts by steps of 0');
+  const count = Math.max(0, Math.ceil((end - start) / step));
+  if (count > MOST) return n.fail(`counts ${count} numbers, of which ${MOST} are the most`);
+  const { dtype } = needed(n, inputs[0]);
+  return [
+    known(
+      dtype,
+      [count],
+      range(count).map((i) => element(n, dtype, start + i * step)),
+    ),
+  ];
+};
+
+const nonZero: Fold = (n, inputs) => {
+  const x = needed(n, inputs[0]);
+  const strides = stridesOf(x.shape);
+  const places = range(product(x.shape)).filter((i) => x.data[i] !== 0);
+  const rank = Math.max(1, x.shape.length);
+  const data = range(rank).flatMap((axis) =>
+    places.map((p) => (x.shape.length === 0 ? 0 : Math.floor(p / strides[axis]!) % x.shape[axis]!)),
+  );
+  return [known('int64', [rank, places.length], data)];
+};
+
+/** Products and sums of sizes, over all axes or some. */
+const reduced =
+  (since: number, start: number, step: (a: number, b: number) => number): Fold =>
+  (n, inputs) => {
+    const x = needed(n, inputs[0]);
+    const rank = x.shape.length;
+    const said = n.opset >= since ? (inputs[1] ? Array.from(inputs[1].data, Number) : []) : n.ints('axes', []);
+    if (said.length === 0 && n.int('noop_with_empty_axes', 0) === 1) return [x];
+    const axes = said.length > 0 ? axesOf(n, said, rank) : range(rank);
+    const batches = Array.from(x.data).filter(isBatch).length;
+    const multiplies = step(3, 2) === 6;
+    if (batches > (multiplies ? 1 : 0)) return refuseBatch(n);
+    const keep = n.int('keepdims', 1) === 1;
+    const shape = x.shape.flatMap((d, i) => (axes.includes(i) ? (keep ? [1] : []) : [d]));
+    const strides = stridesOf(x.shape);
+    const kept = range(rank).filter((i) => !axes.includes(i));
+    const own = stridesOf(kept.map((i) => x.shape[i]!));
+    const data = new Array<number>(product(shape)).fill(start);
+    range(product(x.shape)).forEach((flat) => {
+      const to = kept.reduce((sum, axis, i) => sum + (Math.floor(flat / strides[axis]!) % x.shape[axis]!) * own[i]!, 0);
+      data[to] = step(data[to]!, x.data[flat]!);
+    });
+    return [
+      known(
+        x.dtype,
+        shape,
+        data.map((v) => element(n, x.dtype, v)),
+      ),
+    ];
+  };
+
+export const MADE_FOLDS: Folds = {
+  Constant: (n) => [constantOf(n)],
+  ConstantOfShape: constantOfShape,
+  Range: counted,
+  NonZero: nonZero,
+  Size: (n, inputs) => [known('int64', [], [product(needed(n, inputs[0]).shape)])],
+  ReduceProd: reduced(18, 1, (a, b) => a * b),
+  ReduceSum: reduced(13, 0, (a, b) => a + b),
+  ReduceMax: reduced(18, Number.NEGATIVE_INFINITY, Math.max),
+  ReduceMin: reduced(18, Number.POSITIVE_INFINITY, Math.min),
+};
