@@ -21,7 +21,7 @@ const rooms = (folder, shared, row) =>
   }));
 
 /** What a page can have, and what of it is Node's all the same. */
-const BROWSER = '^(src/(api|dsl|onnx|ir|passes|codegen|prune|formats|data|diagnostics)|runtime)/';
+const BROWSER = '^(src/(api|dsl|onnx|ir|passes|codegen|prune|formats|data|segmentation|diagnostics)|runtime)/';
 const NODE = '(/node/|^src/(codegen/host|api/index)\\.ts$)';
 
 module.exports = {
@@ -63,9 +63,11 @@ module.exports = {
     only('src/prune', ['src/ir', 'src/diagnostics', 'runtime']),
     only('src/formats', ['src/ir', 'src/diagnostics', 'runtime']),
     only('src/data', ['src/ir', 'src/formats', 'src/diagnostics', 'runtime']),
+    only('src/segmentation', ['runtime']),
     only('src/onnx', ['src/dsl', 'src/formats', 'src/ir', 'src/diagnostics', 'runtime']),
     only('src/api', [
       'src/data',
+      'src/segmentation',
       'src/dsl',
       'src/onnx',
       'src/ir',

@@ -13,6 +13,17 @@ export {
 export { format } from '../dsl/format.js';
 export { parse } from '../dsl/parse.js';
 export { encodeAdapter } from '../formats/adapters/adapter.js';
+export {
+  type AutomaticOptions,
+  type Decoded,
+  type FilterOptions,
+  findThings,
+  type Mask,
+  overlaySvg,
+  type Prompts,
+  type Thing,
+  type Things,
+} from '../segmentation/index.js';
 export type { Analysis, Spec, SpecOptions } from './analyse.js';
 export type { Compiled, CompileOptions } from './compile.js';
 export type { Inspected, InspectedNode, InspectedParam, InspectOptions, TensorPlace } from './inspect/inspect.js';
