@@ -1085,6 +1085,553 @@ criterion magnitude(weight) = abs(weight)
 // This looks at what the layer reads while the model sees the images of \`calibration\`. As published it compares within rows (\`scope: row\`).
 criterion wanda(weight: [out, in], input) = abs(weight) * norm(input, axis: 0)
 `,
+  sam: `// The image encoder of Segment Anything (SAM, arXiv 2304.02643): a ViT over a large grid, whose blocks attend in windows, but for a few that attend to
+// all of it; decomposed relative positions (MViTv2, arXiv 2112.01526); and a neck.
+
+module SamNeck(in: int, out: int) {
+  conv1 = Conv2d(in -> out, kernel: 1, bias: false)
+  norm1 = LayerNorm(out, eps: 1e-6)
+  conv2 = Conv2d(out -> out, kernel: 3, padding: 1, bias: false)
+  norm2 = LayerNorm(out, eps: 1e-6)
+  forward(x: [b, in, h, w]) {
+    y = channels_first(norm1(channels_last(conv1(x))))
+    channels_first(norm2(channels_last(conv2(y))))
+  }
+}
+
+module SamMlp(dim: int, hidden: int) {
+  lin1 = Linear(dim -> hidden)
+  lin2 = Linear(hidden -> dim)
+  // What lies between its layers, where adapters of hidden values are put.
+  site activate(h: [b, y, x, hidden]) = gelu(h)
+  forward(x: [b, y, x, dim]) { lin2(activate(lin1(x))) }
+}
+
+// A table [length, d] of positions along a line, as one of another length: linear in between, as torch interpolates.
+function stretched(t: tensor, length: int) = if size(t, 0) == length {
+  t
+} else {
+  resize(rearrange(t, "n d -> 1 d n 1"), [length, 1], mode: bilinear)[0, :, :, 0].T
+}
+
+// Attention of all places of a square to one another. How far apart two of them are down and across, a table each turns into vectors; what a query
+// makes of these is added to its scores. So many numbers as there are pairs of places are never held: a query gets one more number for each row and
+// each column of the square, and a key a 1 in the row and in the column where it is.
+module SamAttention(
+  dim: int,
+  heads: int,
+  side: int,
+  table_side: int = side,
+  bias: bool = true,
+  relative: bool = true
+) {
+  require(dim % heads == 0, "heads must divide dim")
+  qkv = Linear(dim -> {q: dim, k: dim, v: dim}, bias: bias)
+  proj = Linear(dim -> dim)
+  if relative {
+    rel_pos_h = param [2 * table_side - 1, dim / heads] zeros
+    rel_pos_w = param [2 * table_side - 1, dim / heads] zeros
+    near = table(i < side, j < side: i - j + side - 1)
+    same = table(i < side, j < side: if i == j { 1.0 } else { 0.0 })
+    row = rearrange(expand(same[:, new], side, axis: 1), "y x i -> (y x) i")
+    column = rearrange(expand(same[new], side), "y x j -> (y x) j")
+    marks = concat(row, column, axis: 1)
+  }
+  // What adapters of attention itself are put on. Keys that they put before those of the places have no place.
+  site attend(q: [b, h, n, d], k: [b, h, m, d], v: [b, h, m, d], bias) = if relative {
+    down = gather(stretched(rel_pos_h, 2 * side - 1), near, axis: 0)
+    across = gather(stretched(rel_pos_w, 2 * side - 1), near, axis: 0)
+    by_row = rearrange(q, "b h (y x) d -> b h y x d", y: side) @ transpose(down, [0, 2, 1])
+    by_column = rearrange(q, "b h (y x) d -> b h x y d", y: side) @ transpose(across, [0, 2, 1])
+    rows = rearrange(by_row, "b h y x i -> b h (y x) i")
+    columns = rearrange(by_column, "b h x y j -> b h (y x) j")
+    placed = broadcast(pad(marks, [m - n, 0], [0, 0]), [b, h, m, 2 * side])
+    attention(
+      concat(q, sqrt(d) * rows, sqrt(d) * columns, axis: 3),
+      concat(k, placed, axis: 3),
+      v,
+      bias: bias,
+      scale: 1 / sqrt(d)
+    )
+  } else {
+    attention(q, k, v, bias: bias)
+  }
+  forward(x: [b, n, dim]) {
+    q, k, v = rearrange(qkv(x), "b n (part h d) -> part b h n d", part: 3, h: heads)
+    proj(rearrange(attend(q, k, v, none), "b h n d -> b n (h d)"))
+  }
+}
+
+// With a window of 0 it attends to the whole grid.
+module SamBlock(
+  dim: int,
+  heads: int,
+  grid: int,
+  table_grid: int = grid,
+  window: int = 0,
+  hidden: int = 4 * dim,
+  eps: float = 1e-6,
+  qkv_bias: bool = true,
+  relative: bool = true,
+  drop: float = 0
+) {
+  norm1 = LayerNorm(dim, eps: eps)
+  attn = SamAttention(
+    dim,
+    heads,
+    if window > 0 { window } else { grid },
+    table_side: if window > 0 { window } else { table_grid },
+    bias: qkv_bias,
+    relative: relative
+  )
+  norm2 = LayerNorm(dim, eps: eps)
+  mlp = SamMlp(dim, hidden)
+  side = if window > 0 { window } else { grid }
+  // What fills up windows does so after the norm.
+  site attn_branch(x: [b, h, w, dim]) = unwindowed(attn(windows(norm1(x), side)), side, h, w)
+  site mlp_branch(x: [b, h, w, dim]) = mlp(norm2(x))
+  forward(x: [b, grid, grid, dim]) {
+    y = x + drop_path(attn_branch(x), drop)
+    y + drop_path(mlp_branch(y), drop)
+  }
+}
+
+// \`table_image\`: the side of the images that a checkpoint's positions are for; for others they are resized.
+backbone sam(
+  table_image: int = 1024,
+  image: int = table_image,
+  patch: int = 16,
+  channels: int = 3,
+  dim: int,
+  depth: int,
+  heads: int,
+  mlp_ratio: float = 4,
+  hidden: int = floor(mlp_ratio * dim),
+  window: int = 14,
+  global_blocks: [int],
+  eps: float = 1e-6,
+  qkv_bias: bool = true,
+  absolute: bool = true,
+  relative: bool = true,
+  features: int = 256,
+  drop_path_rate: float = 0
+) {
+  require(drop_path_rate >= 0 and drop_path_rate < 1, "drop_path_rate is from 0 to below 1")
+  require(depth >= 1, "depth must be at least 1")
+  require(window >= 0, "window must be at least 0")
+  grid = image / patch
+  table_grid = table_image / patch
+  patch_embed = Conv2d(channels -> dim, kernel: patch, stride: patch)
+  if absolute { pos_embed = param [1, table_grid, table_grid, dim] zeros }
+  blocks = repeat i < depth {
+    SamBlock(
+      dim,
+      heads,
+      grid,
+      table_grid: table_grid,
+      window: if sum(g < size(global_blocks): if global_blocks[g] == i { 1 } else { 0 }) > 0 {
+        0
+      } else {
+        window
+      },
+      hidden: hidden,
+      eps: eps,
+      qkv_bias: qkv_bias,
+      relative: relative,
+      drop: drop_rate(drop_path_rate, i, depth)
+    )
+  }
+  neck = SamNeck(dim, features)
+  forward(pixels: [b, channels, image, image]) {
+    t = channels_last(patch_embed(pixels))
+    placed = if absolute {
+      t + if table_grid == grid {
+          pos_embed
+        } else {
+          channels_last(resize(channels_first(pos_embed), grid, mode: bilinear))
+        }
+    } else {
+      t
+    }
+    neck(channels_first(blocks(placed)))
+  }
+}
+
+// Any image encoder of SAM: its options come from the configuration in the folder that \`from\` names, or are given.
+variant sam_auto = sam() {
+  // Of SamModel and of SamVisionModel; a bare SamVisionEncoder has no prefix.
+  names huggingface {
+    prefix "vision_encoder."
+    ignore "shared_image_embedding.*", "prompt_encoder.*", "mask_decoder.*"
+    "vision_encoder.patch_embed.projection" = patch_embed
+    optional "vision_encoder.pos_embed" = pos_embed
+    "vision_encoder.layers.{i}.layer_norm1" = blocks[i].norm1
+    "vision_encoder.layers.{i}.attn.qkv" = blocks[i].attn.qkv
+    "vision_encoder.layers.{i}.attn.proj" = blocks[i].attn.proj
+    optional "vision_encoder.layers.{i}.attn.rel_pos_h" = blocks[i].attn.rel_pos_h
+    optional "vision_encoder.layers.{i}.attn.rel_pos_w" = blocks[i].attn.rel_pos_w
+    "vision_encoder.layers.{i}.layer_norm2" = blocks[i].norm2
+    "vision_encoder.layers.{i}.mlp.lin1" = blocks[i].mlp.lin1
+    "vision_encoder.layers.{i}.mlp.lin2" = blocks[i].mlp.lin2
+    "vision_encoder.neck.conv1" = neck.conv1
+    "vision_encoder.neck.layer_norm1" = neck.norm1
+    "vision_encoder.neck.conv2" = neck.conv2
+    "vision_encoder.neck.layer_norm2" = neck.norm2
+  }
+  names authors {
+    prefix "image_encoder."
+    ignore "prompt_encoder.*", "mask_decoder.*"
+    "image_encoder.patch_embed.proj" = patch_embed
+    optional "image_encoder.pos_embed" = pos_embed
+    "image_encoder.blocks.{i}.norm1" = blocks[i].norm1
+    "image_encoder.blocks.{i}.attn.qkv" = blocks[i].attn.qkv
+    "image_encoder.blocks.{i}.attn.proj" = blocks[i].attn.proj
+    optional "image_encoder.blocks.{i}.attn.rel_pos_h" = blocks[i].attn.rel_pos_h
+    optional "image_encoder.blocks.{i}.attn.rel_pos_w" = blocks[i].attn.rel_pos_w
+    "image_encoder.blocks.{i}.norm2" = blocks[i].norm2
+    "image_encoder.blocks.{i}.mlp" = blocks[i].mlp
+    "image_encoder.neck.0" = neck.conv1
+    "image_encoder.neck.1" = neck.norm1
+    "image_encoder.neck.2" = neck.conv2
+    "image_encoder.neck.3" = neck.norm2
+  }
+  // What a file leaves out is what transformers takes then. SamModel has the encoder's configuration within its own.
+  config huggingface {
+    match "model_type" = "sam", "sam_vision_model"
+    match "vision_config.hidden_act" or "hidden_act" = "gelu", none
+    table_image = square("vision_config.image_size") or square("image_size") or 1024
+    patch = square("vision_config.patch_size") or square("patch_size") or 16
+    channels = count("vision_config.num_channels") or count("num_channels") or 3
+    dim = count("vision_config.hidden_size") or count("hidden_size") or 768
+    depth = count("vision_config.num_hidden_layers") or count("num_hidden_layers") or 12
+    heads = count("vision_config.num_attention_heads") or count("num_attention_heads") or 12
+    mlp_ratio = amount("vision_config.mlp_ratio") or amount("mlp_ratio") or 4
+    hidden = count("vision_config.mlp_dim") or count("mlp_dim") or floor(mlp_ratio * dim)
+    window = "vision_config.window_size" or "window_size" or 14
+    global_blocks = "vision_config.global_attn_indexes" or "global_attn_indexes" or [2, 5, 8, 11]
+    eps = amount("vision_config.layer_norm_eps") or amount("layer_norm_eps") or 1e-6
+    qkv_bias = "vision_config.qkv_bias" or "qkv_bias" or true
+    absolute = "vision_config.use_abs_pos" or "use_abs_pos" or true
+    relative = "vision_config.use_rel_pos" or "use_rel_pos" or true
+    features = count("vision_config.output_channels") or count("output_channels") or 256
+  }
+}
+
+variant sam_vit_base = sam_auto(dim: 768, depth: 12, heads: 12, global_blocks: [2, 5, 8, 11])
+variant sam_vit_large = sam_auto(dim: 1024, depth: 24, heads: 16, global_blocks: [5, 11, 17, 23])
+variant sam_vit_huge = sam_auto(dim: 1280, depth: 32, heads: 16, global_blocks: [7, 15, 23, 31])
+`,
+  tinyvit: `// TinyViT (arXiv 2207.10666), as timm has it and as the image encoder of MobileSAM (arXiv 2306.14289): a stage of inverted bottlenecks, then
+// stages of attention in windows, each followed by a depthwise convolution.
+
+// A convolution and its BatchNorm, or the convolution that the two are once they are trained.
+module ConvNorm(
+  in: int,
+  out: int,
+  kernel: int = 1,
+  stride: int = 1,
+  groups: int = 1,
+  folded: bool = false
+) {
+  conv = Conv2d(
+    in -> out,
+    kernel: kernel,
+    stride: stride,
+    padding: floor(kernel / 2),
+    groups: groups,
+    bias: folded
+  )
+  if not folded { bn = BatchNorm(out) }
+  forward(x: [b, in, h, w]) { if folded { conv(x) } else { bn(conv(x)) } }
+}
+
+module ConvStem(channels: int, dim: int, folded: bool = false) {
+  conv1 = ConvNorm(channels, dim / 2, kernel: 3, stride: 2, folded: folded)
+  conv2 = ConvNorm(dim / 2, dim, kernel: 3, stride: 2, folded: folded)
+  forward(x: [b, channels, h, w]) { conv2(gelu(conv1(x))) }
+}
+
+// An inverted bottleneck (MobileNetV2, arXiv 1801.04381).
+module MBConv(dim: int, hidden: int, drop: float = 0, folded: bool = false) {
+  conv1 = ConvNorm(dim, hidden, folded: folded)
+  conv2 = ConvNorm(hidden, hidden, kernel: 3, groups: hidden, folded: folded)
+  conv3 = ConvNorm(hidden, dim, folded: folded)
+  site branch(x: [b, dim, h, w]) = conv3(gelu(conv2(gelu(conv1(x)))))
+  forward(x: [b, dim, h, w]) { gelu(x + drop_path(branch(x), drop)) }
+}
+
+module PatchMerging(in: int, out: int, stride: int = 2, folded: bool = false) {
+  conv1 = ConvNorm(in, out, folded: folded)
+  conv2 = ConvNorm(out, out, kernel: 3, stride: stride, groups: out, folded: folded)
+  conv3 = ConvNorm(out, out, folded: folded)
+  forward(x: [b, in, h, w]) { conv3(gelu(conv2(gelu(conv1(x))))) }
+}
+
+// Attention in one window, with a number for each head and each distance, which is added to the scores (LeViT, arXiv 2104.01136).
+module OffsetAttention(dim: int, heads: int, window: int, folded: bool = false) {
+  require(dim % heads == 0, "heads must divide dim")
+  places = window * window
+  // Head by head: its queries, its keys, its values.
+  qkv = Linear(dim -> 3 * dim)
+  proj = Linear(dim -> dim)
+  if folded {
+    ab = param [heads, places, places] zeros
+  } else {
+    attention_biases = param [heads, places] zeros
+    near = table(i < window, j < window: abs(i - j))
+  }
+  site attend(q: [b, h, n, d], k: [b, h, m, d], v: [b, h, m, d], bias) = attention(
+    q,
+    k,
+    v,
+    bias: bias
+  )
+  forward(x: [b, n, dim]) {
+    q, k, v = rearrange(qkv(x), "b n (h part d) -> part b h n d", part: 3, h: heads)
+    bias = if folded {
+      ab
+    } else {
+      // Rows of the table by the vertical distance, columns by the horizontal one.
+      by_distance = reshape(attention_biases, [heads, window, window])
+      by_place = gather(gather(by_distance, near, axis: 1), near, axis: 3)
+      rearrange(by_place, "h yi yj xi xj -> h (yi xi) (yj xj)")
+    }
+    proj(rearrange(attend(q, k, v, bias[new]), "b h n d -> b n (h d)"))
+  }
+}
+
+module TinyViTBlock(
+  dim: int,
+  heads: int,
+  window: int,
+  hidden: int = 4 * dim,
+  conv: int = 3,
+  drop: float = 0,
+  folded: bool = false
+) {
+  norm1 = LayerNorm(dim)
+  attn = OffsetAttention(dim, heads, window, folded: folded)
+  local_conv = ConvNorm(dim, dim, kernel: conv, groups: dim, folded: folded)
+  norm2 = LayerNorm(dim)
+  mlp = Mlp(dim, hidden)
+  // Places that fill up a window take part as zeros do.
+  site attn_branch(x: [b, h, w, dim]) = unwindowed(attn(norm1(windows(x, window))), window, h, w)
+  site mlp_branch(x: [b, n, dim]) = mlp(norm2(x))
+  forward(x: [b, h, w, dim]) {
+    y = local_conv(channels_first(x + drop_path(attn_branch(x), drop)))
+    t = rearrange(y, "b d h w -> b (h w) d")
+    rearrange(t + drop_path(mlp_branch(t), drop), "b (h w) d -> b h w d", h: h)
+  }
+}
+
+// Of \`all\` blocks of the model \`before\` lie in stages before it; the first stage has a window of 0, and no attention.
+module TinyViTStage(
+  in: int,
+  out: int,
+  depth: int,
+  heads: int,
+  window: int,
+  stride: int,
+  expand: float,
+  mlp_ratio: float,
+  drop: float,
+  before: int,
+  all: int,
+  folded: bool
+) {
+  if window > 0 {
+    downsample = PatchMerging(in, out, stride: stride, folded: folded)
+    blocks = repeat i < depth {
+      TinyViTBlock(
+        out,
+        heads,
+        window,
+        hidden: floor(mlp_ratio * out),
+        drop: drop_rate(drop, before + i, all),
+        folded: folded
+      )
+    }
+  } else {
+    blocks = repeat i < depth {
+      MBConv(out, floor(expand * out), drop: drop_rate(drop, before + i, all), folded: folded)
+    }
+  }
+  forward(x: [b, in, h, w]) {
+    if window > 0 { channels_first(blocks(channels_last(downsample(x)))) } else { blocks(x) }
+  }
+}
+
+// \`folded\`: as a trained model is exported, with each BatchNorm in its convolution, and the biases of attention pair by pair instead of distance
+// by distance. With so many \`features\` it ends in a neck, and gives a map [b, features, h, w] in place of tokens.
+backbone tinyvit(
+  image: int = 224,
+  channels: int = 3,
+  dims: [int],
+  depths: [int],
+  heads: [int],
+  windows: [int],
+  strides: [int] = [1, 2, 2, 2],
+  expand: float = 4,
+  mlp_ratio: float = 4,
+  drop_path_rate: float = 0,
+  features: int = 0,
+  folded: bool = false
+) {
+  require(drop_path_rate >= 0 and drop_path_rate < 1, "drop_path_rate is from 0 to below 1")
+  number = size(dims)
+  require(number >= 1, "there must be at least one stage")
+  require(
+    min([size(depths), size(heads), size(windows), size(strides)]) >= number,
+    "each stage needs a depth, a number of heads, a window and a stride; those of the first one mean nothing"
+  )
+  patch_embed = ConvStem(channels, dims[0], folded: folded)
+  stages = repeat s < number {
+    TinyViTStage(
+      dims[max([s - 1, 0])],
+      dims[s],
+      depths[s],
+      heads[s],
+      if s == 0 { 0 } else { windows[s] },
+      strides[s],
+      expand,
+      mlp_ratio,
+      drop_path_rate,
+      sum(r < s: depths[r]),
+      sum(depths),
+      folded
+    )
+  }
+  last = dims[number - 1]
+  if features > 0 {
+    neck = SamNeck(last, features)
+    dim = features
+  } else {
+    norm = LayerNorm(last)
+    dim = last
+    // Its class token is the mean of the others, normed: what the classifier of the paper reads.
+    class_tokens = 1
+    register_tokens = 0
+  }
+  forward(pixels: [b, channels, image, image]) {
+    t = stages(patch_embed(pixels))
+    if features > 0 {
+      neck(t)
+    } else {
+      patches = rearrange(t, "b d h w -> b (h w) d")
+      concat(norm(mean(patches, axis: 1, keep: true)), patches, axis: 1)
+    }
+  }
+}
+
+// Any TinyViT: its options are given.
+variant tiny_vit = tinyvit() {
+  preprocess = resize(floor(image / 0.95), bicubic),
+    crop(image),
+    normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
+  names timm {
+    ignore "*.num_batches_tracked", "*.attention_bias_idxs"
+    optional "stages.{s}.blocks.{i}.attn.norm" = stages[s].blocks[i].norm1
+    optional "stages.{s}.blocks.{i}.mlp.norm" = stages[s].blocks[i].norm2
+    optional "head.norm" = norm
+    "head.fc" = head.fc
+  }
+  // The authors' own code, and MobileSAM's, whose encoder is a part of a larger model: where stages end a downsampling, not where they begin.
+  names authors {
+    prefix "image_encoder."
+    ignore "*.num_batches_tracked",
+      "*.attention_bias_idxs",
+      "image_encoder.norm_head.*",
+      "prompt_encoder.*",
+      "mask_decoder.*"
+    "image_encoder.patch_embed.seq.0.c" = patch_embed.conv1.conv
+    optional "image_encoder.patch_embed.seq.0.bn" = patch_embed.conv1.bn
+    "image_encoder.patch_embed.seq.2.c" = patch_embed.conv2.conv
+    optional "image_encoder.patch_embed.seq.2.bn" = patch_embed.conv2.bn
+    optional "image_encoder.layers.{s}.blocks.{i}.conv1.c" = stages[s].blocks[i].conv1.conv
+    optional "image_encoder.layers.{s}.blocks.{i}.conv1.bn" = stages[s].blocks[i].conv1.bn
+    optional "image_encoder.layers.{s}.blocks.{i}.conv2.c" = stages[s].blocks[i].conv2.conv
+    optional "image_encoder.layers.{s}.blocks.{i}.conv2.bn" = stages[s].blocks[i].conv2.bn
+    optional "image_encoder.layers.{s}.blocks.{i}.conv3.c" = stages[s].blocks[i].conv3.conv
+    optional "image_encoder.layers.{s}.blocks.{i}.conv3.bn" = stages[s].blocks[i].conv3.bn
+    optional "image_encoder.layers.{s - 1}.downsample.conv1.c" = stages[s].downsample.conv1.conv
+    optional "image_encoder.layers.{s - 1}.downsample.conv1.bn" = stages[s].downsample.conv1.bn
+    optional "image_encoder.layers.{s - 1}.downsample.conv2.c" = stages[s].downsample.conv2.conv
+    optional "image_encoder.layers.{s - 1}.downsample.conv2.bn" = stages[s].downsample.conv2.bn
+    optional "image_encoder.layers.{s - 1}.downsample.conv3.c" = stages[s].downsample.conv3.conv
+    optional "image_encoder.layers.{s - 1}.downsample.conv3.bn" = stages[s].downsample.conv3.bn
+    optional "image_encoder.layers.{s}.blocks.{i}.attn.norm" = stages[s].blocks[i].norm1
+    optional "image_encoder.layers.{s}.blocks.{i}.attn.attention_biases" = stages[s].blocks[
+      i
+    ].attn.attention_biases
+    optional "image_encoder.layers.{s}.blocks.{i}.attn.ab" = stages[s].blocks[i].attn.ab
+    optional "image_encoder.layers.{s}.blocks.{i}.attn.qkv" = stages[s].blocks[i].attn.qkv
+    optional "image_encoder.layers.{s}.blocks.{i}.attn.proj" = stages[s].blocks[i].attn.proj
+    optional "image_encoder.layers.{s}.blocks.{i}.local_conv.c" = stages[s].blocks[
+      i
+    ].local_conv.conv
+    optional "image_encoder.layers.{s}.blocks.{i}.local_conv.bn" = stages[s].blocks[i].local_conv.bn
+    optional "image_encoder.layers.{s}.blocks.{i}.mlp.norm" = stages[s].blocks[i].norm2
+    optional "image_encoder.layers.{s}.blocks.{i}.mlp.fc1" = stages[s].blocks[i].mlp.fc1
+    optional "image_encoder.layers.{s}.blocks.{i}.mlp.fc2" = stages[s].blocks[i].mlp.fc2
+    optional "image_encoder.norm_head" = norm
+    "image_encoder.head" = head.fc
+    optional "image_encoder.neck.0" = neck.conv1
+    optional "image_encoder.neck.1" = neck.norm1
+    optional "image_encoder.neck.2" = neck.conv2
+    optional "image_encoder.neck.3" = neck.norm2
+  }
+}
+
+variant tiny_vit_5m = tiny_vit(
+  dims: [64, 128, 160, 320],
+  depths: [2, 2, 6, 2],
+  heads: [2, 4, 5, 10],
+  windows: [7, 7, 14, 7]
+)
+variant tiny_vit_11m = tiny_vit(
+  dims: [64, 128, 256, 448],
+  depths: [2, 2, 6, 2],
+  heads: [2, 4, 8, 14],
+  windows: [7, 7, 14, 7]
+)
+variant tiny_vit_21m = tiny_vit(
+  dims: [96, 192, 384, 576],
+  depths: [2, 2, 6, 2],
+  heads: [3, 6, 12, 18],
+  windows: [7, 7, 14, 7]
+)
+
+// Trained on larger images, which are not cropped.
+variant tiny_vit_21m_384 = tiny_vit(
+  image: 384,
+  dims: [96, 192, 384, 576],
+  depths: [2, 2, 6, 2],
+  heads: [3, 6, 12, 18],
+  windows: [12, 12, 24, 12]
+) {
+  preprocess = resize(image, bicubic),
+    crop(image),
+    normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
+}
+
+variant tiny_vit_21m_512 = tiny_vit(
+  image: 512,
+  dims: [96, 192, 384, 576],
+  depths: [2, 2, 6, 2],
+  heads: [3, 6, 12, 18],
+  windows: [16, 16, 32, 16]
+) {
+  preprocess = resize([image, image], bicubic),
+    normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
+}
+
+// The image encoder of MobileSAM: a map of 256 features for every 16 x 16 pixels.
+variant mobile_sam(image: int = 1024) = tiny_vit_5m(
+  image: image,
+  strides: [1, 2, 2, 1],
+  features: 256
+)
+`,
   training: `// What training is made of: optimisers, schedules of the learning rate, losses.
 
 // ---- Optimisers. \`forward\` says what a weight becomes by one step, and what its states do: what their names are bound to when it ends.
@@ -1480,5 +2027,32 @@ variant vit_small_patch16 = vit_auto(patch: 16, dim: 384, depth: 12, heads: 6)
 variant vit_base_patch16 = vit_auto(patch: 16, dim: 768, depth: 12, heads: 12)
 variant vit_base_patch32 = vit_auto(patch: 32, dim: 768, depth: 12, heads: 12)
 variant vit_large_patch16 = vit_auto(patch: 16, dim: 1024, depth: 24, heads: 16)
+`,
+  windows: `// Windows of a grid [b, h, w, d]: what attention over parts of a picture is made of. A grid that they do not divide is filled up with zeros at the
+// bottom and on the right, which come off again.
+
+function rounded_up(n: int, window: int) = ceil(n / window) * window
+
+// [b, h, w, d] -> [b * windows, window * window, d]
+function windows(x: tensor, window: int) = rearrange(
+  pad(
+    x,
+    [0, 0, 0, 0],
+    [0, rounded_up(size(x, 1), window) - size(x, 1), rounded_up(size(x, 2), window) - size(x, 2), 0]
+  ),
+  "b (rows i) (columns j) d -> (b rows columns) (i j) d",
+  i: window,
+  j: window
+)
+
+// And back, to a grid of \`height\` x \`width\`.
+function unwindowed(t: tensor, window: int, height: int, width: int) = rearrange(
+  t,
+  "(b rows columns) (i j) d -> b (rows i) (columns j) d",
+  rows: ceil(height / window),
+  columns: ceil(width / window),
+  i: window,
+  j: window
+)[:, 0..height, 0..width]
 `,
 };

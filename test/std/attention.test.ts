@@ -11,10 +11,10 @@ import { maxDifference } from '../tensors.js';
 const [DIM, HEADS, WIDTH] = [4, 2, 2];
 
 /** The library's attention alone, of tokens [2, n, 4]. */
-const alone = (n: number, body: string) =>
+const alone = (n: number, body: string, module: string) =>
   good(`use std
 backbone one() {
-  attn = Attention(${DIM}, ${HEADS})
+  attn = ${module}
   forward(x: [b, ${n}, ${DIM}]) { attn(x) }
 }
 model M {
@@ -30,6 +30,8 @@ interface Extra {
   readonly length?: number;
   /** Added to the score of query i and key j of the tokens. */
   readonly bias?: (head: number, i: number, j: number) => number;
+  /** As `bias`, from the query of i. */
+  readonly ofQuery?: (q: readonly number[], i: number, j: number) => number;
 }
 
 /** softmax(q k^T / sqrt(d) + bias) v, head by head, with what is put before the keys. */
@@ -51,7 +53,7 @@ function byHand(x: Tensor, w: Weights, extra: Extra): Float64Array {
         const q = part(0, i);
         const scores = pairs.map(([k], j) => {
           const place = j - before.length;
-          const bias = place < 0 ? 0 : (extra.bias?.(h, i, place) ?? 0);
+          const bias = place < 0 ? 0 : (extra.bias?.(h, i, place) ?? 0) + (extra.ofQuery?.(q, i, place) ?? 0);
           return (q[0]! * k[0]! + q[1]! * k[1]!) / Math.sqrt(WIDTH) + bias;
         });
         const e = scores.map(Math.exp);
@@ -68,8 +70,13 @@ function byHand(x: Tensor, w: Weights, extra: Extra): Float64Array {
   return out;
 }
 
-function compared(n: number, body: string, extra: (w: Weights) => Extra): number {
-  const e = alone(n, body);
+function compared(
+  n: number,
+  body: string,
+  extra: (w: Weights) => Extra,
+  module = `Attention(${DIM}, ${HEADS})`,
+): number {
+  const e = alone(n, body, module);
   const params = Object.fromEntries(
     [...e.module.params.values()]
       .filter((p) => p.role !== 'constant')
@@ -128,6 +135,25 @@ describe('adapters of attention', () => {
         bias: relativeOf(w, 2, 1),
       })),
     ).toBeLessThan(1e-9);
+  });
+
+  it('before places that a query knows by itself: keys that have none get no share of these', () => {
+    const away = (w: Weights) => (q: readonly number[], i: number, j: number) => {
+      const along = (table: string, apart: number) =>
+        q.reduce((sum, x, d) => sum + x * w(`base.attn.${table}`)[(apart + 2) * WIDTH + d]!, 0);
+      return along('rel_pos_h', Math.floor(i / 3) - Math.floor(j / 3)) + along('rel_pos_w', (i % 3) - (j % 3));
+    };
+    const module = `SamAttention(${DIM}, ${HEADS}, 3)`;
+    expect(compared(9, '', (w) => ({ ofQuery: away(w) }), module)).toBeLessThan(1e-9);
+    const grafts = `  adapt ${SITE} with prefix(length: 2)\n  adapt ${SITE} with relative_bias(class_tokens: 0)`;
+    const both = (w: Weights): Extra => ({
+      length: 2,
+      prefix: prefixOf(w, 2),
+      bias: relativeOf(w, 3, 0),
+      ofQuery: away(w),
+    });
+    expect(compared(9, grafts, both, module)).toBeLessThan(1e-9);
+    expect(compared(9, grafts, (w) => ({ ...both(w), ofQuery: undefined }), module)).toBeGreaterThan(1e-2);
   });
 
   it('go on every block of the library’s ViT, and are counted', () => {

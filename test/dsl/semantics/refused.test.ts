@@ -492,6 +492,7 @@ const GROUPS: Readonly<Record<string, readonly Row[]>> = {
     ['ESP0233', /weight\[0\]/, variant('names x { "n" = «norm.weight[0]» }')],
     ['ESP0233', /weight\[0\.\.2\]/, variant('names x { "n" = «norm.weight[0..2]» }')],
     ['ESP0233', /fc9/, variant('names x { optional "n" = «blocks[0].mlp.fc9» }')],
+    ['ESP0233', /fc9/, variant('names x { optional "n.{i}" = «blocks[i].mlp.fc9» }')],
     [
       'ESP0233',
       /extra/,

@@ -159,14 +159,21 @@ function walk(w: Walk, e: Expr, indices: Indices): Found[] {
     const top = w.plan.bindings.find((x) => x.name === e.name);
     const at = inside(w.b.site, e.name) ?? (top && { site: top.site });
     // Of other roots `layout` has spoken; what the backbone binds under a condition may not be there.
-    return at ? [{ at, indices }] : absent(w, e, w.b.site);
+    if (at) return [{ at, indices }];
+    return w.entry.optional && binds(w.b.site, e.name) ? [] : unknown(w, e, w.b.site);
   }
   if (e.kind === 'member') {
-    return walk(w, e.object, indices).flatMap((o) => {
-      if ('param' in o.at)
-        return e.member.name === 'T' ? { ...o, at: transposed(w, e, o.at) } : unknown(w, e, undefined);
-      const at = inside(o.at.site, e.member.name);
-      return at ? [{ at, indices: o.indices }] : absent(w, e, o.at.site);
+    const objects = walk(w, e.object, indices);
+    const { name } = e.member;
+    // Items of a list need not be of one kind: what some of them have is not unknown to the others.
+    const known = objects.some(
+      ({ at }) => !('param' in at) && (inside(at.site, name) !== undefined || binds(at.site, name)),
+    );
+    return objects.flatMap((o) => {
+      if ('param' in o.at) return name === 'T' ? { ...o, at: transposed(w, e, o.at) } : unknown(w, e, undefined);
+      const at = inside(o.at.site, name);
+      if (at) return [{ at, indices: o.indices }];
+      return known && w.entry.optional ? [] : unknown(w, e, o.at.site);
     });
   }
   if (e.kind !== 'index') return unknown(w, e, undefined);
@@ -175,12 +182,8 @@ function walk(w: Walk, e: Expr, indices: Indices): Found[] {
   );
 }
 
-/** What a module binds only under some condition may be missing where an entry is `optional`; other names are unknown. */
-function absent(w: Walk, e: Expr, at: Site): Found[] {
-  const name = e.kind === 'member' ? e.member.name : e.kind === 'name' ? e.name : '';
-  const known = at.kind === 'module' && at.decl.body.flatMap(boundBy).includes(name);
-  return known && w.entry.optional ? [] : unknown(w, e, at);
-}
+/** What a module binds, though perhaps under a condition that does not hold here: an entry for it may be `optional`. */
+const binds = (at: Site, name: string): boolean => at.kind === 'module' && at.decl.body.flatMap(boundBy).includes(name);
 
 function transposed(w: Walk, e: Expr, v: View): View {
   if (v.shape.length !== 2 || v.transposed) return unknown(w, e, undefined);
@@ -232,7 +235,7 @@ function unknown(w: Walk, e: Expr, at: Site | undefined): never {
   const path = engine.library.textOf(e.span) ?? '?';
   const last = e.kind === 'member' ? e.member.name : e.kind === 'name' ? e.name : '';
   const near = at && nearest(last, [...at.children.keys(), ...at.params.keys()]);
-  const some = at?.kind === 'module' && at.decl.body.flatMap(boundBy).includes(last);
+  const some = at !== undefined && binds(at, last);
   return engine.report.stop(
     'ESP0233',
     { path, layout: w.block.layout.name },

@@ -1,0 +1,53 @@
+/** TinyViT of the library beside timm's, and as MobileSAM's image encoder under the names of its checkpoints (`test/reference/make_tinyvit.py`). */
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { analyseModel } from '../../src/api/analyse.js';
+import { loadParameters } from '../../src/api/parameters.js';
+import { sizeOf } from '../../src/ir/ops/shapes.js';
+import { tensor } from '../../src/ir/run/tensor.js';
+import { FIXTURES, host, infer, readTensors, type TextSpec } from '../api/support.js';
+import { codes, good } from '../dsl/semantics/helper.js';
+import { maxDifference } from '../tensors.js';
+
+const FOLDER = join(FIXTURES, 'tinyvit');
+const reference = await readTensors(join(FOLDER, 'reference.safetensors'));
+const SIZES = 'image: 64, dims: [4, 8, 8, 12], depths: [1, 1, 2, 1], heads: [1, 2, 2, 3], windows: [0, 7, 5, 2]';
+const ENCODER = `${SIZES}, strides: [1, 2, 2, 1], features: 6`;
+
+const spec = (options: string, file: string, body = ''): TextSpec => ({
+  text: `use std\nmodel M {\n  base = tiny_vit(${options}) from "${join(FOLDER, file)}"\n${body}\n}\n`,
+  path: 'tinyvit.peft',
+});
+
+describe('TinyViT', () => {
+  test.each([
+    ['timm.safetensors', SIZES, '  head = classify(base, classes: 5)', 'logits'],
+    ['mobile_sam.safetensors', ENCODER, '', 'features'],
+    ['folded.safetensors', `${ENCODER}, folded: true`, '', 'features'],
+  ])('%s: gives what timm gives', async (file, options, body, name) => {
+    const analysis = await analyseModel(spec(options, file, body), { host });
+    const { get, warnings } = await loadParameters(analysis);
+    expect(warnings).toEqual([]);
+    const want = reference.get(name)!;
+    const found = tensor(want.type.shape, infer(analysis.elaborated.module, reference.get('pixels')!, get));
+    expect(maxDifference(found, want)).toBeLessThan(1e-5);
+  });
+
+  // As timm counts them, without the statistics of norms.
+  test.each([
+    ['tiny_vit_5m', 5_392_764],
+    ['tiny_vit_11m', 10_996_972],
+    ['tiny_vit_21m', 21_198_568],
+    ['tiny_vit_21m_384', 21_230_488],
+    ['tiny_vit_21m_512', 21_268_120],
+  ])('%s has as many parameters', (variant, count) => {
+    const { module } = good(`use std\nmodel M {\n  base = ${variant}()\n  head = classify(base, classes: 1000)\n}`);
+    const counted = [...module.params.values()].filter((p) => p.role === 'frozen' && !p.name.includes('.running_'));
+    expect(counted.reduce((sum, p) => sum + sizeOf(p.type.shape), 0)).toBe(count);
+  });
+
+  test("the encoder's features are no tokens: a classifier says so", () => {
+    const text = 'use std\nmodel M {\n  base = mobile_sam()\n  head = classify(base, classes: 2)\n}';
+    expect(codes(text)).toEqual(['ESP0215']);
+  });
+});
