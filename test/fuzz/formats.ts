@@ -101,6 +101,7 @@ const FOLDERS: readonly Files[] = [
   filesOf('test/fixtures/vit-odd'),
   filesOf('test/fixtures/vit-shards'),
   filesOf('test/fixtures/convnext'),
+  filesOf('test/fixtures/sam/vision'),
   filesOf('examples/fashion/adapters/lora-mnist'),
 ];
 const jsonOf = (bytes: Uint8Array): unknown => JSON.parse(new TextDecoder().decode(bytes));
@@ -129,9 +130,16 @@ function makeFolder(random: Random): Files {
   return files;
 }
 
-/** What a configuration means, a variant says; a ConvNeXt that has lost its name is read as a ViT. */
-const backbone = (variant: string) =>
-  `use std\nmodel M {\n  base = ${variant}() from "./own"\n  head = classify(base, classes: 3)\n}\n`;
+const HEAD = '  head = classify(base, classes: 3)\n';
+/** What a configuration means, a variant says: by its model type, and whatever has lost its name is read as a ViT. */
+const FAMILIES: Readonly<Record<string, readonly [variant: string, head: string]>> = {
+  convnext: ['convnext_auto', HEAD],
+  sam_vision_model: ['sam_auto', ''],
+};
+const backbone = (type: unknown): string => {
+  const [variant, head] = FAMILIES[String(type)] ?? ['vit_auto', HEAD];
+  return `use std\nmodel M {\n  base = ${variant}() from "./own"\n${head}}\n`;
+};
 const ADAPTER = `use std
 model M {
   base = vit_auto() from "./vit-fashion"
@@ -156,8 +164,8 @@ export const config: Kind = {
     const opened = await openCheckpoint(folder);
     if (mode === 'open') return [];
     const host = memoryHost({}, folder);
-    const variant = opened.facts.config?.json.model_type === 'convnext' ? 'convnext_auto' : 'vit_auto';
-    const spec = { text: opened.kind === 'peft' ? ADAPTER : backbone(variant), path: 'spec.peft' };
+    const type = opened.facts.config?.json.model_type;
+    const spec = { text: opened.kind === 'peft' ? ADAPTER : backbone(type), path: 'spec.peft' };
     const { value, diagnostics } = await analyse(spec, { host });
     const errors = diagnostics.filter((d) => d.severity === 'error').map((d) => d.code);
     if (errors.length > 0) return errors;
