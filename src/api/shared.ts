@@ -15,6 +15,7 @@ export { parse } from '../dsl/parse.js';
 export { encodeAdapter } from '../formats/adapters/adapter.js';
 export {
   type AutomaticOptions,
+  automaticOf,
   type Decoded,
   type FilterOptions,
   findThings,

@@ -48,18 +48,25 @@ export interface Things {
   readonly times: { readonly decoder: number; readonly filters: number };
 }
 
+/** @throws InputError (ESP0708) for an option that is out of range: for who wants to know before anything is computed */
+export function automaticOf(options: AutomaticOptions): Required<AutomaticOptions> {
+  const { grid = 16, batch = 16, onProgress = () => {}, ...filters } = options;
+  for (const [name, count] of Object.entries({ grid, batch }))
+    if (!Number.isInteger(count) || count < 1)
+      throw new InputError(`\`${name}\` is ${count}`, 'give a whole number of at least 1, such as 16');
+  return { grid, batch, onProgress, ...filtersOf(filters) };
+}
+
 /**
  * @param decode what the decoder gives for prompts, of the picture's embeddings
- * @throws InputError (ESP0708) for an option that is out of range; what `decode` throws
+ * @throws InputError (ESP0708) for an option that is out of range, and for answers of another size; what `decode` throws
  */
 export async function findThings(
   size: { readonly width: number; readonly height: number },
   decode: (prompts: Prompts) => Promise<Decoded>,
-  { grid = 16, batch = 16, onProgress = () => {}, ...options }: AutomaticOptions = {},
+  options: AutomaticOptions = {},
 ): Promise<Things> {
-  const filters = filtersOf(options);
-  if (!Number.isInteger(batch) || batch < 1)
-    throw new InputError(`a batch of ${batch} prompts`, 'give a whole number of at least 1');
+  const { grid, batch, onProgress, ...filters } = automaticOf(options);
   const { width, height } = size;
   const points = pointGrid(grid, width, height);
   const upscale = toPicture(width, height);

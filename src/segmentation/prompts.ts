@@ -1,5 +1,4 @@
 /** What the prompt decoder is asked: one point of the picture each time, written as Segment Anything's exported decoder takes points. */
-import { InputError } from '../../runtime/errors.js';
 import { ENCODED } from './logits.js';
 
 export interface Point {
@@ -19,16 +18,8 @@ export interface Prompts {
   readonly labels: Float32Array<ArrayBuffer>;
 }
 
-/**
- * The middles of `side` x `side` equal parts of a picture, row by row.
- * @throws InputError (ESP0708) unless `side` is a whole number of at least 1
- */
+/** The middles of `side` x `side` equal parts of a picture, row by row. */
 export function pointGrid(side: number, width: number, height: number): Point[] {
-  if (!Number.isInteger(side) || side < 1)
-    throw new InputError(
-      `a grid of ${side} points a side`,
-      'give a whole number of at least 1; Segment Anything itself takes 32',
-    );
   const at = (i: number, length: number) => ((i + 0.5) / side) * length;
   return Array.from({ length: side * side }, (_, i) => ({
     x: at(i % side, width),

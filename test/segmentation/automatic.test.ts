@@ -75,10 +75,10 @@ describe('things of a picture', () => {
   });
 
   it.each([
-    [{ grid: 0 }, 'a grid of 0 points a side'],
-    [{ grid: 2.5 }, 'a grid of 2.5 points a side'],
-    [{ grid: Number.NaN }, 'a grid of NaN points a side'],
-    [{ batch: 0 }, 'a batch of 0 prompts'],
+    [{ grid: 0 }, '`grid` is 0'],
+    [{ grid: 2.5 }, '`grid` is 2.5'],
+    [{ grid: Number.NaN }, '`grid` is NaN'],
+    [{ batch: 0 }, '`batch` is 0'],
     [{ stability: 95 }, 'stability is 95'],
     [{ overlap: -0.1 }, 'overlap is -0.1'],
     [{ contained: Number.NaN }, 'contained is NaN'],

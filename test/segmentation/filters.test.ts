@@ -77,6 +77,13 @@ describe('several masks', () => {
     expect(suppress(row, 0.5)).toEqual([row[0], row[2]]);
   });
 
+  it('are of one thing where their boxes say so, as Segment Anything has it', () => {
+    const filled = candidate(drawn('####', '####', '####'), 0.95);
+    const ring = candidate(drawn('####', '#..#', '####'), 0.9);
+    const cross = candidate(drawn('#..#', '.##.', '#..#'), 0.92);
+    expect(suppress([ring, cross, filled], 0.9)).toEqual([filled]);
+  });
+
   it('are of one thing by their pixels too, where a speck makes another box', () => {
     const clean = candidate(drawn('####......', '####......', '####......'), 0.9);
     const speck = candidate(drawn('####......', '####......', '####.....#'), 0.95);
