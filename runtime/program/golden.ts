@@ -2,7 +2,7 @@
 
 import { ProgramFileError } from '../errors.js';
 import { type TensorData, typedOutput } from '../tensors.js';
-import { BYTES, elements, GOLDEN_FILE } from './check.js';
+import { BYTES, countOf, GOLDEN_FILE } from './check.js';
 import type { ProgramFiles } from './files.js';
 import { entryNamed, INFER, type Program, type TensorSpec } from './program.js';
 import { readSafetensors } from './safetensors.js';
@@ -20,10 +20,11 @@ export async function readGolden(program: Program, files: ProgramFiles): Promise
   const file = await files.open(GOLDEN_FILE);
   try {
     const tensors = await readSafetensors(GOLDEN_FILE, file);
-    const read = async (name: string, { dtype, shape }: TensorSpec): Promise<Uint8Array> => {
+    const read = async (name: string, spec: TensorSpec): Promise<Uint8Array> => {
+      const { dtype } = spec;
       const place = tensors.get(name);
       if (!place) throw new ProgramFileError(GOLDEN_FILE, `lacks \`${name}\``);
-      const bytes = rows * elements(shape.slice(1)) * BYTES[dtype];
+      const bytes = countOf(spec, rows) * BYTES[dtype];
       if (place.dtype !== dtype.toUpperCase() || place.end - place.start !== bytes) {
         throw new ProgramFileError(GOLDEN_FILE, `\`${name}\` is not ${bytes} bytes of ${dtype}`);
       }

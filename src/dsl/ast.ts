@@ -141,6 +141,8 @@ export interface ParamExpr extends NodeBase {
   readonly kind: 'param';
   readonly shared: boolean;
   readonly frozen: boolean;
+  /** Its element type, where that is not f32: `param i32[49, 49] zeros`. */
+  readonly dtype?: Ident;
   readonly shape: readonly Expr[];
   readonly init: Expr;
 }
@@ -211,9 +213,11 @@ export interface ErrorStmt extends NodeBase {
   readonly names: readonly string[];
 }
 
-/** `x: [b, n, dim]`; a dimension that is a bare unbound name is bound by the call, others must be equal. */
+/** `x: [b, n, dim]`, `ids: i32[b, 77]`; a dimension that is a bare unbound name is bound by the call, others must be equal. */
 export interface TensorParam extends NodeBase {
   readonly name: Ident;
+  /** The element type that a call has to give; without one a model is given f32, and a call gives any. */
+  readonly dtype?: Ident;
   readonly shape?: readonly Expr[];
 }
 

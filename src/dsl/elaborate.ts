@@ -27,6 +27,7 @@ import { sourcesOf } from './semantics/models/sources.js';
 import { isPicture, preprocessOf } from './semantics/models/variants.js';
 import { Library } from './semantics/names/library.js';
 import { resolveNames } from './semantics/names/resolve.js';
+import { elementType } from './semantics/names/words.js';
 import { Exhausted, Report, Stop } from './semantics/report.js';
 import { pruneJobs } from './semantics/sites/masks/prune.js';
 import { appliedAdapter, siteNode } from './semantics/sites/tree.js';
@@ -127,14 +128,15 @@ function settingsOf(file: SourceFile, model: string): { deploy?: SettingsDecl; t
 
 // ---- Tracing -------------------------------------------------------------------------------------------------------
 
-/** `infer`: every binding that no other one takes is a result, for any batch. */
+/** `infer`: every binding that no other one takes is a result, for any batch; one whose forward ends in a record is a result for each field. */
 function traceModel(engine: Engine, plan: ModelPlan): Outputs {
   if (plan.bindings.some((b) => !b.sound)) throw new Stop();
   const taken = new Set(plan.bindings.flatMap((b) => [...modulesOf(b)]));
   const ends = plan.bindings.filter((b) => !taken.has(b.site));
   const inputs = new Map<string, Value>();
   const names = new Set<string>();
-  const results = ends.map((b) => {
+  const called = new Map<string, Val>();
+  const results = ends.flatMap((b) => {
     const site = b.site as ModuleSite;
     const forward = forwardOf(site.decl.body);
     if (forward?.params.length === 0) {
@@ -156,20 +158,27 @@ function traceModel(engine: Engine, plan: ModelPlan): Outputs {
     });
     const out = engine.callSite(site, args, b.span);
     const last = forward?.body.statements.at(-1);
-    const own = last?.kind === 'expr' && last.value.kind === 'name' ? last.value.name : b.name;
-    const name = names.has(own) ? `${b.name}_${own}` : own;
-    names.add(name);
-    if (!isTensorLike(out) && out.kind !== 'num') {
-      engine.report.stop(
-        'ESP0205',
-        { what: `the result of \`${b.name}\``, expected: 'a tensor', found: describe(out) },
-        { primary: { span: last?.span ?? b.span, text: `this is ${describe(out)}` } },
-      );
+    called.set(b.name, out);
+    const named = (own: string, v: Val, what: string) => {
+      const name = names.has(own) ? `${b.name}_${own}` : own;
+      names.add(name);
+      if (!isTensorLike(v) && v.kind !== 'num') {
+        engine.report.stop(
+          'ESP0205',
+          { what, expected: 'a tensor', found: describe(v) },
+          { primary: { span: last?.span ?? b.span, text: `this is ${describe(v)}` } },
+        );
+      }
+      return { name, value: engine.tensor(v, b.span) };
+    };
+    if (out.kind === 'record') {
+      return out.fields.map(([field, v]) => named(field, v, `\`${field}\` of the result of \`${b.name}\``));
     }
-    return { name, value: engine.tensor(out, b.span) };
+    const own = last?.kind === 'expr' && last.value.kind === 'name' ? last.value.name : b.name;
+    return [named(own, out, `the result of \`${b.name}\``)];
   });
   const infer: Func = { name: 'infer', inputs: [...inputs.values()], results, updates: [] };
-  return { infer, bindings: ends.map((b) => b.name) };
+  return { infer, bindings: called };
 }
 
 /** Modules that a binding was given as options: it calls them. */
@@ -207,7 +216,7 @@ function inputType(engine: Engine, site: ModuleSite, p: TensorParam, i: number):
     }
     return engine.dimension(engine.evaluate(d, scope), 'a size of the input', (d as Expr).span);
   });
-  return { dtype: 'f32', shape };
+  return { dtype: elementType(p.dtype), shape };
 }
 
 /** A statement on a module that is never called would silently do nothing. */

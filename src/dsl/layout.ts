@@ -270,7 +270,12 @@ class Arranger {
       case 'repeat':
         return next === T.Word && sameLine && (mayStart || !afterOperand);
       case 'param':
-        return next === T.LSquare && sameLine && (mayStart || !afterOperand);
+        // `param [3] zeros`, `param i32[3] zeros`
+        return (
+          (next === T.LSquare || (next === T.Word && this.next(i, 2) === T.LSquare)) &&
+          sameLine &&
+          (mayStart || !afterOperand)
+        );
       case 'state':
         return this.mode === 'optimizer' && (next === T.Word || next === T.Num) && sameLine && before === T.Eq;
       case 'shared':

@@ -6,7 +6,8 @@ import { diagnostic } from '../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
 import { matches } from '../ir/glob.js';
 import { sizeOf } from '../ir/ops/shapes.js';
-import type { Tensor, TensorType } from '../ir/types.js';
+import { allocate } from '../ir/run/tensor.js';
+import type { DType, Elements, Tensor, TensorType } from '../ir/types.js';
 import { adapterLabels, isAdapterFile, peftAsStore } from './adapters/adapter.js';
 import { isMaskFile } from './adapters/masks.js';
 import { openPeft, type PeftAdapter } from './adapters/peft.js';
@@ -139,7 +140,7 @@ export function chooseLayout(source: SourceLike, store: TensorStore): { name: st
 
 /**
  * Reads the parameters of all sources that name this checkpoint, so that a tensor that one of them takes is not unexpected to another.
- * Floats come as f32, row ranges are put together.
+ * Floats come as f32, whole numbers and truth as the parameter has them, row ranges are put together.
  * @param sources All with this checkpoint's location.
  * @throws EspalierError ESP0510 with everything that does not fit, ESP0511 when nothing fits, ESP0514, ESP0504
  */
@@ -164,14 +165,24 @@ export async function loadSources(
   for (const name of names) {
     const { param, rows } = name;
     const type = context.types.get(param)!;
-    const data = fromStored(name, (await store.tensors.get(name.tensor)!.read()).data);
+    const stored = await store.tensors.get(name.tensor)!.read();
+    const data = elementsAs(fromStored(name, stored.data), type.dtype);
+    if (!data) {
+      const { original = name.tensor, dtype } = store.tensors.get(name.tensor)!;
+      throw new EspalierError([
+        diagnostic('ESP0505', { file: checkpoint.name, tensor: original, dtype, as: type.dtype }),
+      ]);
+    }
     if (!rows) {
       out.set(param, { type, data });
       continue;
     }
     let whole = out.get(param);
     if (!whole) {
-      whole = { type, data: new Float32Array(sizeOf(type.shape)) };
+      whole = {
+        type,
+        data: type.dtype === 'f32' ? new Float32Array(sizeOf(type.shape)) : allocate(type.dtype, sizeOf(type.shape)),
+      };
       out.set(param, whole);
     }
     whole.data.set(data, rows[0] * sizeOf(type.shape.slice(1)));
@@ -245,7 +256,18 @@ function firstOf(store: TensorStore): string {
 function fits(entry: StoreEntry, type: TensorType): boolean {
   const dtype = readsAs(entry);
   if (dtype === undefined) return true; // Reading it gives the better message.
-  return dtype === type.dtype || (dtype === 'f32' && type.dtype === 'f16');
+  return (dtype === 'f32') === (type.dtype === 'f32' || type.dtype === 'f16');
+}
+
+/** Whole numbers and truth values as another of these types; undefined if one of them is none of it. Floats are as they were read. */
+function elementsAs(data: Elements, dtype: DType): Elements | undefined {
+  if (dtype === 'f32' || dtype === 'f16') return data;
+  const made = allocate(dtype, data.length);
+  for (let i = 0; i < data.length; i++) {
+    made[i] = data[i]!;
+    if (made[i] !== data[i] || (dtype === 'bool' && data[i]! > 1)) return undefined;
+  }
+  return made;
 }
 
 /**

@@ -141,10 +141,13 @@ describe('refuses', () => {
     [
       'golden rows of what holds no samples',
       [
-        withEntry({ outputs: one.outputs.map((t) => ({ ...t, samples: false })) }),
-        withEntry({ inputs: one.inputs.map((t) => ({ ...t, samples: false })) }),
+        {
+          ...withEntry({ outputs: one.outputs.map((t) => ({ ...t, samples: false })) }),
+          golden: { ...golden, rows: 2 },
+        },
+        { ...withEntry({ inputs: one.inputs.map((t) => ({ ...t, samples: false })) }), golden: { ...golden, rows: 3 } },
       ],
-      /has golden rows, and `.*` has none/,
+      /has [23] golden rows, and `.*` is one for all/,
     ],
     [
       'samples without an axis',

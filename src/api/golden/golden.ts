@@ -15,14 +15,14 @@ import { diagnostic } from '../../diagnostics/catalogue.js';
 import { EspalierError } from '../../diagnostics/types.js';
 import { storeTensor } from '../../formats/tensors/elements.js';
 import { encodeSafetensors, type StoredType } from '../../formats/tensors/safetensors.js';
-import { BATCH } from '../../ir/batch.js';
+import { BATCH, hasBatch } from '../../ir/batch.js';
 import { interpret } from '../../ir/run/interpret.js';
 import { showShape } from '../../ir/ops/shapes.js';
 import type { DType, Module, Tensor } from '../../ir/types.js';
 import type { Host, InterpretJob } from '../host.js';
 import { compiledOnGpu, type RunError, referenceOnGpu } from './on-gpu.js';
 import type { Progress } from '../host.js';
-import { joinRows, type Rows, randomRows, repeatRows, rowsOf, sliceRows, worstOutput } from './rows.js';
+import { joinRows, type Rows, randomRows, repeatRows, rowOf, rowsOf, sliceRows, worstOutput } from './rows.js';
 
 type Params = (name: string) => Tensor;
 
@@ -88,23 +88,31 @@ const BLOCK_TOLERANCE = 1e-4;
 /** The same f64 arithmetic on the same numbers. */
 const SAME = 1e-9;
 
-/**
- * Sessions split what they are given along the first axis.
- * @throws EspalierError ESP0605 for an input or output that does not begin with the batch
- */
-export function requireBatchFirst(written: Module): void {
+/** Shapes of a model's inputs and results. */
+function shapesOf(written: Module): { readonly name: string; readonly shape: readonly number[] }[] {
   const { inputs, results } = written.funcs.get('infer')!;
-  const all = [
+  return [
     ...inputs.map((v) => ({ name: v.op === 'input' ? v.attrs.name : '', shape: v.type.shape })),
     ...results.map((r) => ({ name: r.name, shape: r.value.type.shape })),
   ];
-  const other = all.find(({ shape }) => shape[0] !== BATCH);
+}
+
+/**
+ * Sessions split what they are given along the first axis; what has no batch is one for all rows.
+ * @throws EspalierError ESP0605 for an input or output that has the batch elsewhere
+ */
+export function requireBatchFirst(written: Module): void {
+  const other = shapesOf(written).find(({ shape }) => hasBatch(shape) && shape[0] !== BATCH);
   if (!other) return;
   const what = `its shape is ${showShape(other.shape)}, which does not begin with the batch, b`;
   throw new EspalierError([diagnostic('ESP0605', { name: other.name, what })]);
 }
 
-const rowsFor = ({ asked }: GoldenRequest, most: number): number => Math.min(most, asked);
+/** A tensor that is one for all rows is tried with one: what several would make of it is theirs together. */
+const isWhole = ({ written }: GoldenRequest): boolean => shapesOf(written).some(({ shape }) => !hasBatch(shape));
+
+const rowsFor = (request: GoldenRequest, most: number): number =>
+  isWhole(request) ? 1 : Math.min(most, request.asked);
 
 /** Operations of everything that the quick way interprets: each row as written, the compiled model, and the rows together. */
 function quickFlops(request: GoldenRequest): number {
@@ -124,7 +132,7 @@ export async function goldenOf(request: GoldenRequest): Promise<Golden> {
   if (isQuick(request)) {
     request.progress?.('running the golden input');
     const inputs = randomRows(infer, rowsFor(request, ROWS));
-    const outputs = oneByOne(written, inputs, originalParams);
+    const outputs = oneByOne(written, request, inputs, originalParams);
     requireIndependentRows(request, inputs, outputs);
     return goldenFrom(request, inputs, outputs, { by: 'f64' });
   }
@@ -155,7 +163,7 @@ export async function goldenOf(request: GoldenRequest): Promise<Golden> {
       without = error.message;
     }
   }
-  const jobs = jobsOf(written, inputs, originalParams);
+  const jobs = jobsOf(written, request, inputs, originalParams);
   const outputs = joinRows(await interpretAll(request, 'running the golden input in f64', jobs));
   return { ...goldenFrom(request, inputs, outputs, { by: 'f64' }), ...(without === undefined ? {} : { without }) };
 }
@@ -174,23 +182,24 @@ export async function compareCompiled(
   if (golden.spec.from.by === 'gpu') {
     request.progress?.('running the compiled program');
     const runs = affordable(request);
-    const { device, errors } = await compiledOnGpu(request.host, program, files, golden, runs, repeatRows);
+    const { device, errors } = await compiledOnGpu(request.host, program, files, golden, runs, isWhole(request) ? (rows) => rows : repeatRows);
     return judged(errors, generate.weights, { by: 'gpu', device }, TOLERANCE);
   }
   const params = request.params();
   const found = isQuick(request)
-    ? oneByOne(module, golden.inputs, params)
+    ? oneByOne(module, request, golden.inputs, params)
     : joinRows(
-        await interpretAll(request, 'checking the compiled model in f64', jobsOf(module, golden.inputs, params)),
+        await interpretAll(request, 'checking the compiled model in f64', jobsOf(module, request, golden.inputs, params)),
       );
   const { name: output, error } = worstOutput(golden.outputs, found);
   return judged([{ rows: 1, output, error }], generate.weights, { by: 'f64' }, MERGE_TOLERANCE);
 }
 
 /** How many rows to run at a time: one, a number that divides no tile, and more than one pass takes; the larger ones if they cost little. */
-function affordable({ samples, flops }: GoldenRequest): number[] {
+function affordable(request: GoldenRequest): number[] {
+  const { samples, flops } = request;
   let left = CHECK_FLOPS;
-  const wanted = samples === 1 ? [1] : [...new Set([1, Math.min(3, samples), samples + 1])];
+  const wanted = samples === 1 || isWhole(request) ? [1] : [...new Set([1, Math.min(3, samples), samples + 1])];
   return wanted.filter((rows, i) => {
     left -= flops * rows;
     return i === 0 || left >= 0;
@@ -212,7 +221,7 @@ function judged(
   return { ...how, difference: Math.max(...errors.map((e) => e.error)), rows: errors.map((e) => e.rows) };
 }
 
-function goldenFrom({ generate }: GoldenRequest, inputs: Rows, outputs: Rows, from: GoldenOrigin): Golden {
+function goldenFrom(request: GoldenRequest, inputs: Rows, outputs: Rows, from: GoldenOrigin): Golden {
   const named = (prefix: string, tensors: Rows) =>
     [...tensors].map(
       ([name, tensor]) => [`${prefix}.${name}`, storeTensor(tensor, stored(tensor.type.dtype))] as const,
@@ -220,10 +229,10 @@ function goldenFrom({ generate }: GoldenRequest, inputs: Rows, outputs: Rows, fr
   const ins = named('input', inputs);
   const outs = named('output', outputs);
   const spec = {
-    rows: rowsOf(inputs),
+    rows: isWhole(request) ? 1 : rowsOf(inputs),
     inputs: ins.map(([name]) => name),
     outputs: outs.map(([name]) => name),
-    tolerance: TOLERANCE[generate.weights],
+    tolerance: TOLERANCE[request.generate.weights],
     from,
   };
   return { inputs, outputs, spec, file: encodeSafetensors(new Map([...ins, ...outs]), { format: 'espalier.golden' }) };
@@ -235,12 +244,13 @@ function stored(dtype: DType): StoredType & Uppercase<StorageType> {
 }
 
 /** Each row by itself. */
-function jobsOf(module: Module, inputs: Rows, params: Params): InterpretJob[] {
+function jobsOf(module: Module, request: GoldenRequest, inputs: Rows, params: Params): InterpretJob[] {
+  if (isWhole(request)) return [{ module, inputs, params }];
   return Array.from({ length: rowsOf(inputs) }, (_, i) => ({ module, inputs: sliceRows(inputs, i, i + 1), params }));
 }
 
-function oneByOne(module: Module, inputs: Rows, params: Params): Map<string, Tensor> {
-  return joinRows(jobsOf(module, inputs, params).map((job) => interpret(module, 'infer', job)));
+function oneByOne(module: Module, request: GoldenRequest, inputs: Rows, params: Params): Rows {
+  return joinRows(jobsOf(module, request, inputs, params).map((job) => interpret(module, 'infer', job)));
 }
 
 async function interpretAll(
@@ -257,10 +267,19 @@ async function interpretAll(
 }
 
 /** What a row gives must not depend on what shares its pass: how many images are in one depends on how many are given. */
-function requireIndependentRows({ written, originalParams }: GoldenRequest, inputs: Rows, alone: Rows): void {
-  const rows = rowsOf(inputs);
+function requireIndependentRows(request: GoldenRequest, inputs: Rows, alone: Rows): void {
+  const { written, originalParams } = request;
+  const infer = written.funcs.get('infer')!;
+  // What is one for all rows is computed of all of them in one pass.
+  if (infer.results.some((r) => !hasBatch(r.value.type.shape)) || request.asked === 1) return;
+  let [given, expected] = [inputs, alone];
+  if (isWhole(request)) {
+    given = randomRows(infer, 2);
+    expected = joinRows([0, 1].map((i) => interpret(written, 'infer', { inputs: rowOf(infer, given, i), params: originalParams })));
+  }
+  const rows = infer.inputs.some((v) => hasBatch(v.type.shape)) ? (isWhole(request) ? 2 : rowsOf(inputs)) : 1;
   if (rows === 1) return;
-  const { name, error } = worstOutput(alone, interpret(written, 'infer', { inputs, params: originalParams }));
+  const { name, error } = worstOutput(expected, interpret(written, 'infer', { inputs: given, params: originalParams }));
   // NaN is the next check's to report.
   if (!(error > SAME)) return;
   const what = `in a batch of ${rows} it is off by ${error.toExponential(1)} of its largest element`;

@@ -1,10 +1,14 @@
 /** Rows of tensors: the random images that a program is tried on, cut into batches and put together again. The first axis is the batch. */
 import { normalStream } from '../../ir/run/init.js';
+import { hasBatch } from '../../ir/batch.js';
 import { sizeOf } from '../../ir/ops/shapes.js';
 import { allocate } from '../../ir/run/tensor.js';
 import type { Func, Tensor, TensorType } from '../../ir/types.js';
 
 export type Rows = ReadonlyMap<string, Tensor>;
+
+/** The type of so many rows; what has no batch is one for all of them. */
+const typeOfRows = (type: TensorType, rows: number): TensorType => (hasBatch(type.shape) ? withRows(type, rows) : type);
 
 const withRows = ({ dtype, shape }: TensorType, rows: number): TensorType => ({
   dtype,
@@ -16,7 +20,7 @@ export function randomRows(func: Func, rows: number): Map<string, Tensor> {
   const inputs = new Map<string, Tensor>();
   for (const value of func.inputs) {
     if (value.op !== 'input') continue;
-    const type = withRows(value.type, rows);
+    const type = typeOfRows(value.type, rows);
     const normal = normalStream(1, value.attrs.name);
     const whole = (): number => Math.trunc(Math.abs(normal()) * 2);
     const size = sizeOf(type.shape);
@@ -39,6 +43,14 @@ export function sliceRows(tensors: Rows, from: number, to: number): Map<string, 
   });
 }
 
+/** One row of a function's arguments, with what is one for all rows as it is. */
+export function rowOf(func: Func, tensors: Rows, row: number): Rows {
+  const each = new Set(func.inputs.flatMap((v) => (v.op === 'input' && hasBatch(v.type.shape) ? [v.attrs.name] : [])));
+  return new Map(
+    [...tensors].map(([name, t]) => [name, each.has(name) ? sliceRows(new Map([[name, t]]), row, row + 1).get(name)! : t]),
+  );
+}
+
 /** `rows` rows: those of the tensors, again and again. */
 export function repeatRows(tensors: Rows, rows: number): Map<string, Tensor> {
   return mapTensors(tensors, ({ type, data }) => {
@@ -52,7 +64,8 @@ export function repeatRows(tensors: Rows, rows: number): Map<string, Tensor> {
 }
 
 /** The rows of all parts, one after another. */
-export function joinRows(parts: readonly Rows[]): Map<string, Tensor> {
+export function joinRows(parts: readonly Rows[]): Rows {
+  if (parts.length === 1) return parts[0]!;
   return mapTensors(parts[0]!, ({ type }, name) => {
     const tensors = parts.map((p) => p.get(name)!);
     const all = allocate(

@@ -62,10 +62,14 @@ The program that wrote the file is at fault; write the file again.`,
 Convert the checkpoint, for instance with PyTorch: \`model.to(torch.float16).save_pretrained(...)\`.`,
   }),
 
-  ESP0505: entry<{ file: string; tensor: string; dtype: string }>({
-    title: 'An integer of a checkpoint is too large',
-    message: (a) => `${a.file}: tensor "${a.tensor}" (${a.dtype}) holds an integer that does not fit in 32 bits`,
-    explain: `Tensors of 64-bit integers are read as 32-bit ones, which is what WebGPU has. Indices and counts fit; this value does not.`,
+  ESP0505: entry<{ file: string; tensor: string; dtype: string; as?: string }>({
+    title: 'An integer of a checkpoint does not fit',
+    message: (a) =>
+      `${a.file}: tensor "${a.tensor}" (${a.dtype}) holds an integer that ${a.as === undefined ? 'does not fit in 32 bits' : `is no ${a.as}, which its parameter is`}`,
+    explain: `Tensors of 64-bit integers are read as 32-bit ones, which is what WebGPU has, and whole numbers as the parameter has them that takes them (i32 from
+-2147483648 to 2147483647, u32 from 0 to 4294967295, bool 0 or 1). Indices and counts fit; this value does not.
+
+    near = param i32[49, 49] zeros       // takes integers of a file that are i32`,
   }),
 
   ESP0506: entry<{ path: string; found: string }>({

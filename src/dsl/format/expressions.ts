@@ -84,7 +84,7 @@ export abstract class ExpressionPrinter {
       case 'repeat':
         return group(cat('repeat ', this.generator(node.generator), ' ', this.blockOf(node.body)));
       case 'param': {
-        const words = `${node.shared ? 'shared ' : ''}${node.frozen ? 'frozen ' : ''}param `;
+        const words = `${node.shared ? 'shared ' : ''}${node.frozen ? 'frozen ' : ''}param ${node.dtype?.name ?? ''}`;
         const shape = this.listOf(node.shape, node.span.start, node.init.span.start);
         return cat(words, shape, ' ', this.expr(node.init, POSTFIX));
       }

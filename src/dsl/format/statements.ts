@@ -210,7 +210,10 @@ export abstract class StatementPrinter extends ExpressionPrinter {
       span: param.span,
       doc: () =>
         param.shape
-          ? cat(param.name.name, ': ', this.listOf(param.shape, param.name.span.end, param.span.end))
+          ? cat(
+              `${param.name.name}: ${param.dtype?.name ?? ''}`,
+              this.listOf(param.shape, (param.dtype ?? param.name).span.end, param.span.end),
+            )
           : param.name.name,
     }));
     const end = params.at(-1)?.span.end ?? from;

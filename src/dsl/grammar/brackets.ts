@@ -1,11 +1,16 @@
 /** The grammar of what stands in brackets: arguments, lists, records, indices. */
-import type { Arg, Expr, Generator, IndexItem } from '../ast.js';
+import type { Arg, Expr, Generator, Ident, IndexItem } from '../ast.js';
 import * as T from '../tokens.js';
 import { BaseParser, type Rule } from './base.js';
 
 interface Call {
   readonly generators: readonly Generator[];
   readonly args: readonly Arg[];
+}
+/** A shape, and the element type before it. */
+interface Typed {
+  readonly dtype?: Ident;
+  readonly shape: readonly Expr[];
 }
 const { new: NEW } = T.POSITIONAL;
 
@@ -19,6 +24,13 @@ export abstract class BracketParser extends BaseParser {
     const items = this.separated(() => this.SUBRULE(this.expression));
     this.CONSUME(T.RSquare);
     return items;
+  });
+
+  /** `[b, n, dim]`, `i32[b, 77]` */
+  protected readonly typed: Rule<Typed> = this.RULE('typed', () => {
+    const dtype = this.OPTION(() => this.CONSUME(T.Word));
+    const shape = this.SUBRULE(this.list);
+    return this.ACTION(() => ({ ...(dtype ? { dtype: this.ident(dtype) } : {}), shape }));
   });
 
   /** `{q: dim, k: dim}` */

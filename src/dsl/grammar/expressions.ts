@@ -231,7 +231,7 @@ export abstract class ExpressionParser extends BracketParser {
     return this.ACTION(() => ({ name: this.ident(name), limit, span: this.since(name) }));
   });
 
-  /** `shared param [rank, in] zeros` */
+  /** `shared param [rank, in] zeros`, `param i32[49, 49] zeros` */
   protected readonly param: Rule<ParamExpr> = this.RULE('param', () => {
     const first = this.LA(1);
     const said = new Map<TokenType, Span>();
@@ -245,13 +245,13 @@ export abstract class ExpressionParser extends BracketParser {
       });
     });
     this.CONSUME(PARAM);
-    const shape = this.SUBRULE(this.list);
+    const type = this.SUBRULE(this.typed);
     this.enter();
     const init = this.SUBRULE(this.postfix);
     this.leave();
     return this.ACTION((): ParamExpr => {
       const [shared, frozen] = [said.has(SHARED), said.has(FROZEN)];
-      return { kind: 'param', shared, frozen, shape, init, span: this.since(first) };
+      return { kind: 'param', shared, frozen, ...type, init, span: this.since(first) };
     });
   });
 

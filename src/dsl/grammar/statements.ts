@@ -130,7 +130,7 @@ export abstract class StatementParser extends ExpressionParser {
     ]);
   });
 
-  /** `(x: [b, n, dim], y)` */
+  /** `(x: [b, n, dim], ids: i32[b, n], y)` */
   protected readonly tensorParams: Rule<TensorParam[]> = this.RULE('tensorParams', () => {
     this.CONSUME(T.LParen);
     const params = this.separated(() => this.SUBRULE(this.tensorParam));
@@ -140,10 +140,10 @@ export abstract class StatementParser extends ExpressionParser {
 
   protected readonly tensorParam: Rule<TensorParam> = this.RULE('tensorParam', () => {
     const name = this.CONSUME(T.Word);
-    const shape = this.OPTION(() => {
+    const type = this.OPTION(() => {
       this.CONSUME(T.Colon);
-      return this.SUBRULE(this.list);
+      return this.SUBRULE(this.typed);
     });
-    return this.ACTION(() => ({ name: this.ident(name), ...(shape ? { shape } : {}), span: this.since(name) }));
+    return this.ACTION(() => ({ name: this.ident(name), ...type, span: this.since(name) }));
   });
 }

@@ -3,8 +3,10 @@
  * adapter never changes another's numbers.
  */
 
-import type { Init, Module, Param, Tensor } from '../types.js';
+import { isFloat } from '../ops/shapes.js';
+import type { Elements, Init, Module, Param, Tensor } from '../types.js';
 import { interpret } from './interpret.js';
+import { allocate } from './tensor.js';
 
 /** 32-bit hash of a string (FNV-1a), the key of a parameter's stream. */
 function hash(text: string): number {
@@ -48,7 +50,7 @@ function fans(shape: readonly number[]): { fanIn: number; fanOut: number } {
   return { fanIn, fanOut: shape.length > 1 ? shape.at(-2)! : fanIn };
 }
 
-function fill(data: Float32Array, init: Exclude<Init, { kind: 'value' }>, param: Param, seed: number): void {
+function fill(data: Elements, init: Exclude<Init, { kind: 'value' }>, param: Param, seed: number): void {
   const { fanIn, fanOut } = fans(param.type.shape);
   const uniform = (bound: number) => {
     const next = uniformStream(seed, param.name);
@@ -86,7 +88,7 @@ function fill(data: Float32Array, init: Exclude<Init, { kind: 'value' }>, param:
 }
 
 /**
- * The starting tensor of a parameter (f32).
+ * The starting tensor of a parameter.
  * @param others gives parameters that a computed start reads (DoRA's magnitude from the frozen weight).
  */
 export function initialise(param: Param, seed: number, module: Module, others: (name: string) => Tensor): Tensor {
@@ -98,9 +100,10 @@ export function initialise(param: Param, seed: number, module: Module, others: (
       inputs: new Map(),
       params: others,
     });
-    return { type: param.type, data: new Float32Array(start.get('start')!.data) };
+    const { data } = start.get('start')!;
+    return { type: param.type, data: isFloat(param.type.dtype) ? new Float32Array(data) : data };
   }
-  const data = new Float32Array(size);
+  const data = isFloat(param.type.dtype) ? new Float32Array(size) : allocate(param.type.dtype, size);
   fill(data, init, param, seed);
   return { type: param.type, data };
 }

@@ -4,8 +4,9 @@ import { ownedBy } from '../../../ir/about.js';
 import { hasBatch } from '../../../ir/batch.js';
 import { paramRef } from '../../../ir/graph.js';
 import { showPath } from '../../../ir/path.js';
-import type { Init, Param, ParamRole } from '../../../ir/types.js';
+import type { DType, Init, Param, ParamRole, TensorType } from '../../../ir/types.js';
 import type { ParamExpr, Span } from '../../ast.js';
+import { elementType } from '../names/words.js';
 import type { Engine } from './engine.js';
 import { castHelp, element, known } from './numbers.js';
 import { describe, showShape } from './show.js';
@@ -48,15 +49,39 @@ export function parameter(engine: Engine, expr: ParamExpr, scope: Scope, spot?: 
     }
   }
   const role: ParamRole = expr.frozen ? 'frozen' : spot.owner.role;
-  const init = start(engine, engine.evaluate(expr.init, scope), expr, short, shape);
+  const dtype = elementType(expr.dtype);
+  if (dtype !== 'f32' && role !== 'frozen') untrained(engine, short, dtype, expr.dtype!.span);
+  const init = start(engine, engine.evaluate(expr.init, scope), expr, short, { dtype, shape });
   const adapter = expr.shared ? spot.owner.shared?.id : spot.owner.adapter;
-  const slot = makeParam(engine, { name, shape, role, adapter, init, span: expr.span });
+  const slot = makeParam(engine, { name, shape, dtype, role, adapter, init, span: expr.span });
   spot.owner.params.set(short, slot);
   return tensorVal(slot.value);
 }
 
-function start(engine: Engine, v: Val, expr: ParamExpr, name: string, shape: readonly number[]): Init {
+/** Refuses to train what has no derivative: whole numbers and truth. */
+export function untrained(engine: Engine, name: string, dtype: DType, span: Span): never {
+  return engine.report.stop(
+    'ESP0314',
+    { what: `\`${name}\``, why: `it is ${dtype}, and what is trained is f32` },
+    { primary: { span, text: 'whole numbers and truth change by steps' }, help: ['`frozen param` is not trained.'] },
+  );
+}
+
+/** Starts that draw numbers: nobody wants whole ones of these. */
+const DRAWN: ReadonlySet<Init['kind']> = new Set(['normal', 'uniform', 'kaiming_uniform', 'xavier_uniform']);
+
+function start(engine: Engine, v: Val, expr: ParamExpr, name: string, { dtype, shape }: TensorType): Init {
   if (v.kind === 'init') {
+    if (dtype !== 'f32' && DRAWN.has(v.init.kind)) {
+      engine.report.stop(
+        'ESP0314',
+        { what: `the start of \`${name}\``, why: `it is of drawn numbers, and the parameter is ${dtype}` },
+        {
+          primary: { span: expr.init.span, text: 'f32' },
+          help: ['`zeros`, `ones`, a number or a table of its type start it.'],
+        },
+      );
+    }
     if (v.init.kind === 'eye' && shape.length < 2) {
       engine.report.stop(
         'ESP0205',
@@ -66,8 +91,9 @@ function start(engine: Engine, v: Val, expr: ParamExpr, name: string, shape: rea
     }
     return v.init;
   }
+  if (v.kind === 'bool' && dtype === 'bool') return { kind: 'constant', value: v.value ? 1 : 0 };
   if (v.kind === 'num') {
-    return { kind: 'constant', value: element(engine, known(engine, v, expr.init.span).value, 'f32', expr.init.span) };
+    return { kind: 'constant', value: element(engine, known(engine, v, expr.init.span).value, dtype, expr.init.span) };
   }
   if (v.kind === 'tensor' || v.kind === 'table') {
     const value = engine.tensor(v, expr.init.span);
@@ -78,12 +104,14 @@ function start(engine: Engine, v: Val, expr: ParamExpr, name: string, shape: rea
         { primary: { span: expr.init.span, text: `this is ${describe(v)}` } },
       );
     }
-    const { dtype } = value.type;
-    if (dtype !== 'f32') {
+    if (value.type.dtype !== dtype) {
       engine.report.stop(
         'ESP0314',
-        { what: `the start of \`${name}\``, why: `it is ${dtype}, and a parameter is f32` },
-        { primary: { span: expr.init.span, text: `this is ${dtype}` }, help: castHelp([dtype]) },
+        {
+          what: `the start of \`${name}\``,
+          why: `it is ${value.type.dtype}, and ${expr.dtype ? 'the' : 'a'} parameter is ${dtype}`,
+        },
+        { primary: { span: expr.init.span, text: `this is ${value.type.dtype}` }, help: castHelp([value.type.dtype]) },
       );
     }
     return { kind: 'value', value };
@@ -98,6 +126,8 @@ function start(engine: Engine, v: Val, expr: ParamExpr, name: string, shape: rea
 export interface NewParam {
   readonly name: string;
   readonly shape: readonly number[];
+  /** f32, if not said. */
+  readonly dtype?: DType;
   readonly role: ParamRole;
   /** The id of the adapter that has it. */
   readonly adapter: string | undefined;
@@ -116,7 +146,7 @@ export function makeParam(engine: Engine, p: NewParam): ParamSlot {
       { primary: { span: p.span, text: 'declared here' } },
     );
   }
-  const type = { dtype: 'f32', shape: p.shape } as const;
+  const type = { dtype: p.dtype ?? 'f32', shape: p.shape } as const;
   const about = ownedBy(engine.about(p.span), p.adapter === undefined ? [] : [p.adapter]);
   const param: Param = { name: p.name, type, role: p.role, ...(about ? { about } : {}) };
   const slot: ParamSlot = {

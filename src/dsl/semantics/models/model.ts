@@ -15,6 +15,7 @@ import type { SourceFacts } from '../../elaborated.js';
 import type { Engine } from '../evaluate/engine.js';
 import { turns } from '../evaluate/evaluate.js';
 import { noGenerators } from '../evaluate/operator.js';
+import { untrained } from '../evaluate/parameter.js';
 import { fillOptions } from '../evaluate/types.js';
 import { type Graft, num, type Owner, type ParamSlot, POISON, Scope, type Site, type Val } from '../evaluate/values.js';
 import { undeclared, withArticle } from '../names/undeclared.js';
@@ -307,7 +308,10 @@ function tunable(engine: Engine, selector: Selector, starts: readonly Start[], s
     const primary = { span: selector.span, text: 'selected here' };
     engine.report.add('ESP0348', { site: showPath(bare.site.path), is: whatIs(bare.site) }, { primary });
   }
-  return { single, whole: found.flatMap((m) => ownParams(m.site)) };
+  const step = single.find((p) => p.type.dtype !== 'f32');
+  if (step) untrained(engine, showPath(step.name), step.type.dtype, selector.span);
+  // What a module counts or tells apart by stays as it is.
+  return { single, whole: found.flatMap((m) => ownParams(m.site)).filter((p) => p.type.dtype === 'f32') };
 }
 
 /** A site in a sentence. */

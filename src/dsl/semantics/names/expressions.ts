@@ -6,7 +6,7 @@ import type { Library, Named } from './library.js';
 import { type Meaning, Meanings } from './meaning.js';
 import { type Builtins, optionHelp, parameterNames, positional, type Signature, wordsOf } from './signature.js';
 import { undeclared } from './undeclared.js';
-import { notAWord, wordsIn } from './words.js';
+import { checkElementType, notAWord, wordsIn } from './words.js';
 
 /** `later`: bound further down in the same body. */
 export interface Names {
@@ -69,6 +69,7 @@ export abstract class Expressions {
         this.expr(e.body, child(names, [e.generator.name.name]));
         return;
       case 'param':
+        checkElementType(this.report, e.dtype);
         for (const d of e.shape) this.expr(d, names);
         this.expr(e.init, names);
         return;

@@ -2,6 +2,7 @@
 import type { Expr, Span, Stmt, TensorParam } from '../../ast.js';
 import { boundBy } from './bound.js';
 import { child, Expressions, type Names } from './expressions.js';
+import { checkElementType } from './words.js';
 
 export abstract class Statements extends Expressions {
   protected block(statements: readonly Stmt[], names: Names): void {
@@ -100,6 +101,7 @@ export abstract class Statements extends Expressions {
   }
 
   tensor(p: TensorParam, names: Names, bind: boolean): void {
+    checkElementType(this.report, p.dtype);
     for (const d of p.shape ?? []) this.dimension(d, names);
     if (bind) names.bound.add(p.name.name);
   }

@@ -19,8 +19,8 @@ import { makeOptimizer, optimizerOf } from './optimizer.js';
 /** What the model computes, as the loss sees it. */
 export interface Outputs {
   readonly infer: Func;
-  /** Name of the binding that gives each result. */
-  readonly bindings: readonly string[];
+  /** What each binding gives that no other one takes: a tensor, or a record of them. */
+  readonly bindings: ReadonlyMap<string, Val>;
 }
 
 const NUMBERS: Readonly<Record<string, Check>> = {
@@ -350,9 +350,7 @@ function lossOf({ engine, scope, outputs }: TrainContext, e: Expr | undefined, b
   const first = infer.results[0]!.value;
   const target = input(TARGET, first.type);
   const inner = new Scope(scope);
-  infer.results.forEach(({ value }, i) => {
-    inner.set(bindings[i]!, tensorVal(value));
-  });
+  for (const [name, v] of bindings) inner.set(name, v);
   const known = new Map<string, Val>([
     [PREDICTION, tensorVal(first)],
     [TARGET, tensorVal(target)],

@@ -2,7 +2,6 @@
 import { showPath } from '../../../../ir/path.js';
 import type { Expr } from '../../../ast.js';
 import type { ArgVal } from '../../evaluate/engine.js';
-import { showShape } from '../../evaluate/show.js';
 import { type Graft, num, Scope } from '../../evaluate/values.js';
 import { Stop } from '../../report.js';
 import type { Tracer } from '../memo.js';
@@ -49,7 +48,7 @@ function makeBody(engine: Tracer, graft: Graft, args: readonly ArgVal[], level: 
             adapter: decl.name.name,
             wants: `what is called with ${p.name.name}: ${declared}`,
             site: showPath(site.path),
-            is: `called with ${showShape(found)}`,
+            is: `called with ${found}`,
           },
           place,
         ),

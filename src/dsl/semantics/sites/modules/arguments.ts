@@ -5,6 +5,7 @@ import type { Expr, Span, TensorParam } from '../../../ast.js';
 import type { ArgVal, Engine } from '../../evaluate/engine.js';
 import { describe, showShape } from '../../evaluate/show.js';
 import { isTensorLike, num, type Scope } from '../../evaluate/values.js';
+import { elementType } from '../../names/words.js';
 
 /** Binds arguments to the parameters of a forward, a labelled stretch or an adapter, and their open dimensions to sizes. */
 export function bindTensors(
@@ -56,7 +57,7 @@ export function matchShape(
   p: TensorParam,
   scope: Scope,
   arg: ArgVal,
-  misfit?: (declared: string, found: readonly number[], place: Place) => never,
+  misfit?: (declared: string, found: string, place: Place) => never,
 ): void {
   const declared = p.shape!;
   const open = new Set<Expr>();
@@ -67,7 +68,8 @@ export function matchShape(
       { primary: { span: arg.span, text: `this is ${describe(arg.value)}` } },
     );
   }
-  const value = engine.tensor(arg.value, arg.span);
+  const dtype = p.dtype && elementType(p.dtype);
+  const value = engine.tensor(arg.value, arg.span, dtype);
   const found = value.type.shape;
   const sizes = declared.map((d, i) => {
     if (d.kind === 'name' && scope.get(d.name) === undefined) {
@@ -77,19 +79,21 @@ export function matchShape(
     }
     return engine.whole(engine.evaluate(d, scope), 'a dimension', d.span);
   });
-  if (sizes.length === found.length && sizes.every((s, i) => s === found[i])) return;
-  const text = `[${declared.map((d, i) => dimensionText(engine, d, open.has(d) ? undefined : sizes[i])).join(', ')}]`;
+  const same = dtype === undefined || dtype === value.type.dtype;
+  if (same && sizes.length === found.length && sizes.every((s, i) => s === found[i])) return;
+  const text = `${dtype ?? ''}[${declared.map((d, i) => dimensionText(engine, d, open.has(d) ? undefined : sizes[i])).join(', ')}]`;
   const made = value.about?.at;
   const elsewhere = made && !(made.start === arg.span.start && made.file === arg.span.file);
+  const given = `${same ? (dtype ?? '') : value.type.dtype}${showShape(found)}`;
   const place: Place = {
-    primary: { span: arg.span, text: `this is ${showShape(found)}` },
+    primary: { span: arg.span, text: `this is ${given}` },
     secondary: [
       { span: p.span, text: `declared as ${text}` },
-      ...(elsewhere ? [{ span: made, text: `made here: ${showShape(found)}` }] : []),
+      ...(elsewhere ? [{ span: made, text: `made here: ${given}` }] : []),
     ],
   };
-  misfit?.(text, found, place);
-  engine.report.stop('ESP0302', { of, param: p.name.name, declared: text, found: showShape(found) }, place);
+  misfit?.(text, given, place);
+  engine.report.stop('ESP0302', { of, param: p.name.name, declared: text, found: given }, place);
 }
 
 /** A dimension as it is written, with its number where the two differ. */
