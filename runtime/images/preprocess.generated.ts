@@ -78,7 +78,9 @@ export const FINISH = {
     'base',
     'gray',
     'channels',
+    'result_width',
     'window_width',
+    'window_height',
     'x_origin',
     'y_origin',
     'width',
@@ -110,28 +112,35 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let base = params[2u];
   let gray = params[3u];
   let channels = params[4u];
-  let window_width = params[5u];
-  let x_origin = params[6u];
-  let y_origin = params[7u];
-  let width = params[8u];
-  let height = params[9u];
-  let mean_red = params[10u];
-  let mean_green = params[11u];
-  let mean_blue = params[12u];
-  let deviation_red = params[13u];
-  let deviation_green = params[14u];
-  let deviation_blue = params[15u];
+  let result_width = params[5u];
+  let window_width = params[6u];
+  let window_height = params[7u];
+  let x_origin = params[8u];
+  let y_origin = params[9u];
+  let width = params[10u];
+  let height = params[11u];
+  let mean_red = params[12u];
+  let mean_green = params[13u];
+  let mean_blue = params[14u];
+  let deviation_red = params[15u];
+  let deviation_green = params[16u];
+  let deviation_blue = params[17u];
   let i = id.x + id.y * row;
   if (i >= count) {
     return;
   }
-  let x = i % window_width + x_origin;
-  let y = i / window_width + y_origin;
+  let column = i % result_width;
+  let line = i / result_width;
+  let x = column + x_origin;
+  let y = line + y_origin;
   var word: u32;
   if (x < width && y < height) {
     word = source[x + y * width];
   }
-  let value = (vec3f(pixel_of(word, gray)) / 255.0f - vec3f(bitcast<f32>(mean_red), bitcast<f32>(mean_green), bitcast<f32>(mean_blue))) / vec3f(bitcast<f32>(deviation_red), bitcast<f32>(deviation_green), bitcast<f32>(deviation_blue));
+  var value = vec3f(0.0f);
+  if (column < window_width && line < window_height) {
+    value = (vec3f(pixel_of(word, gray)) / 255.0f - vec3f(bitcast<f32>(mean_red), bitcast<f32>(mean_green), bitcast<f32>(mean_blue))) / vec3f(bitcast<f32>(deviation_red), bitcast<f32>(deviation_green), bitcast<f32>(deviation_blue));
+  }
   for (var c = 0u; c < channels; c++) {
     result[base + c * count + i] = value[c];
   }

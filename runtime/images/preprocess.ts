@@ -70,11 +70,11 @@ export class Preprocessor {
    */
   encode(encoder: GPUCommandEncoder, image: Pixels, target: Target): void {
     const plan = planSteps(this.steps, image.width, image.height);
-    const { window } = plan;
-    if (window.width !== target.width || window.height !== target.height) {
+    const { window, width, height } = plan;
+    if (width !== target.width || height !== target.height) {
       throw new InputError(
-        `preprocessing a ${image.width}x${image.height} image gives ${window.width}x${window.height}, the program takes ${target.width}x${target.height}`,
-        'end `preprocess` with a crop, or resize to both sides',
+        `preprocessing a ${image.width}x${image.height} image gives ${width}x${height}, the program takes ${target.width}x${target.height}`,
+        'end `preprocess` with a crop or a pad, or resize to both sides',
       );
     }
     const [first, ...rest] = plan.stages;
@@ -223,7 +223,7 @@ export class Preprocessor {
         'put `grayscale` into its `preprocess`',
       );
     }
-    const count = window.width * window.height;
+    const count = target.width * target.height;
     const bits = (values: readonly number[], c: number, otherwise: number): number =>
       new Int32Array(Float32Array.of(values[c] ?? values[0] ?? otherwise).buffer)[0]!;
     const params = words(FINISH.params, {
@@ -232,7 +232,9 @@ export class Preprocessor {
       base: target.index * channels * count,
       gray: plan.gray ? 1 : 0,
       channels,
+      result_width: target.width,
       window_width: window.width,
+      window_height: window.height,
       x_origin: window.x,
       y_origin: window.y,
       width: plane.width,

@@ -84,12 +84,18 @@ function cubic(signed: number): number {
   return x < 2 ? (((x - 5) * x + 8) * x - 4) * a : 0;
 }
 
-/** torchvision's size for `resize(size)`: the shorter side becomes `size`, the longer is truncated; a pair is [height, width]. */
-export function resizedSize(
-  width: number,
-  height: number,
-  size: number | readonly [number, number],
-): [width: number, height: number] {
+type Size = Extract<PreprocessStep, { step: 'resize' }>['size'];
+
+/**
+ * torchvision's size for `resize(size)`: the shorter side becomes `size`, the longer is truncated; a pair is [height, width]. SAM's for a `longest`
+ * side: both are scaled and rounded.
+ */
+export function resizedSize(width: number, height: number, size: Size): [width: number, height: number] {
+  if (typeof size === 'object' && 'longest' in size) {
+    const scale = size.longest / Math.max(width, height);
+    const scaled = (length: number): number => Math.max(1, Math.trunc(length * scale + 0.5));
+    return [scaled(width), scaled(height)];
+  }
   if (typeof size !== 'number') return [size[1], size[0]];
   const long = Math.trunc((size * Math.max(width, height)) / Math.min(width, height));
   return width <= height ? [size, long] : [long, size];
@@ -122,6 +128,9 @@ export interface Plan {
   readonly stages: readonly ResizeStage[];
   /** What the last image becomes the program's input by: a part of it, zeros outside. */
   readonly window: Box;
+  /** Sides of the result: the window lies at its top left, normalized, and all else is 0. */
+  readonly width: number;
+  readonly height: number;
   readonly gray: boolean;
   readonly mean: readonly number[];
   readonly std: readonly number[];
@@ -134,21 +143,33 @@ export function planSteps(steps: readonly PreprocessStep[], width: number, heigh
   let window: Box = { x: 0, y: 0, width, height };
   let gray = false;
   let normal: { mean: readonly number[]; std: readonly number[] } | undefined;
+  let padded: { readonly width: number; readonly height: number } | undefined;
   for (const step of steps) {
-    if (normal) throw new InputError(`preprocess: \`${step.step}\` after \`normalize\``, 'put `normalize` last');
+    if (normal && (padded || step.step !== 'pad'))
+      throw new InputError(
+        `preprocess: \`${step.step}\` after \`normalize\``,
+        'put `normalize` last, or only `pad` after it',
+      );
     if (step.step === 'normalize') normal = step;
     else if (step.step === 'grayscale') gray = true;
     else if (step.step === 'crop') {
       const [h, w] = step.size;
-      const { keep: image } = stages.at(-1) ?? { keep: { x: 0, y: 0, width, height } };
-      if (regrows(window.x, window.width, w, image.width) || regrows(window.y, window.height, h, image.height)) {
-        throw new InputError(
-          `preprocess: a crop to ${h}x${w} after one to ${window.height}x${window.width}`,
-          'leave the larger crop out, or put it first',
-        );
-      }
+      refuseToRegrow(window, w, h, stages.at(-1)?.keep ?? { x: 0, y: 0, width, height }, 'crop');
       const [x, y] = [centerCrop(window.width, w), centerCrop(window.height, h)];
       window = { x: window.x + x, y: window.y + y, width: w, height: h };
+    } else if (step.step === 'pad') {
+      const [h, w] = step.size;
+      if (window.width > w || window.height > h) {
+        throw new InputError(
+          `preprocess: a ${window.width}x${window.height} image does not fit into the ${w}x${h} of \`pad\``,
+          'resize it first, by its longest side',
+        );
+      }
+      if (normal) padded = { width: w, height: h };
+      else {
+        refuseToRegrow(window, w, h, stages.at(-1)?.keep ?? { x: 0, y: 0, width, height }, 'pad');
+        window = { ...window, width: w, height: h };
+      }
     } else {
       const [w, h] = resizedSize(window.width, window.height, step.size);
       if (w === window.width && h === window.height) continue;
@@ -164,10 +185,20 @@ export function planSteps(steps: readonly PreprocessStep[], width: number, heigh
     stages[stages.length - 1] = { ...last, keep };
     window = { ...window, x: window.x - keep.x, y: window.y - keep.y };
   }
-  return { stages, window, gray, mean: normal?.mean ?? [0], std: normal?.std ?? [1] };
+  const { width: w, height: h } = padded ?? window;
+  return { stages, window, width: w, height: h, gray, mean: normal?.mean ?? [0], std: normal?.std ?? [1] };
 }
 
-/** Whether a crop to `size` would bring pixels back that an earlier one cut off, where it has to give zeros. */
+/** A step that makes the window of an image larger must not bring pixels back that an earlier crop cut off, where it has to give zeros. */
+function refuseToRegrow(window: Box, width: number, height: number, image: Box, step: string): void {
+  if (!regrows(window.x, window.width, width, image.width) && !regrows(window.y, window.height, height, image.height))
+    return;
+  throw new InputError(
+    `preprocess: a ${step} to ${height}x${width} after ${step === 'crop' ? 'one' : 'a crop'} to ${window.height}x${window.width}`,
+    `leave the larger ${step} out, or put it first`,
+  );
+}
+
 function regrows(at: number, now: number, size: number, image: number): boolean {
   return size > now && (at > 0 || at + now < image);
 }

@@ -191,13 +191,15 @@ export const entryNamed = ({ entries }: Pick<Program, 'entries'>, name: string):
 const preprocessStep = v.variant('step', [
   v.strictObject({
     step: v.literal('resize'),
-    /** A number scales the shorter side to it and keeps the ratio; a pair [height, width] does not. */
-    size: v.union([side, v.strictTuple([side, side])]),
+    /** A number scales the shorter side to it, `longest` the longer one, and both keep the ratio; a pair [height, width] does not. */
+    size: v.union([side, v.strictTuple([side, side]), v.strictObject({ longest: side })]),
     filter: v.picklist(['nearest', 'bilinear', 'bicubic']),
   }),
   v.strictObject({ step: v.literal('crop'), size: v.strictTuple([side, side]) }),
   /** ITU-R 601 luma, as PIL's `L`. */
   v.strictObject({ step: v.literal('grayscale') }),
+  /** Fills up to [height, width] below and on the right: with black, or after `normalize` with 0. */
+  v.strictObject({ step: v.literal('pad'), size: v.strictTuple([side, side]) }),
   /** (x/255 - mean) / std for each channel. */
   v.strictObject({ step: v.literal('normalize'), mean: list(finite, 1), std: list(v.pipe(finite, v.notValue(0)), 1) }),
 ]);

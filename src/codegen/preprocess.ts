@@ -158,14 +158,16 @@ export function resampleKernel(counts: Counts<'source' | 'table' | 'result'>): K
   );
 }
 
-/** Sizes in pixels; the window's place in the source; mean and deviation of the channels are the bits of f32. */
+/** Sizes in pixels, of the result and of the window at its top left; the window's place in the source; mean and deviation of the channels are the bits of f32. */
 export const FINISH_PARAMS = [
   'row',
   'count',
   'base',
   'gray',
   'channels',
+  'result_width',
   'window_width',
+  'window_height',
   'x_origin',
   'y_origin',
   'width',
@@ -178,20 +180,24 @@ export const FINISH_PARAMS = [
   'deviation_blue',
 ] as const;
 
-/** Takes a window of `count` pixels, zeros outside the source, and writes a normalized plane for each channel. */
+/** Writes planes of `count` pixels, one for each channel: the window, with zeros outside the source, normalized; 0 below it and on its right. */
 export function finishKernel(counts: Counts<'source' | 'result'>): Kernel {
   const b = new Body();
   const p = parameters(b, FINISH_PARAMS);
   const i = thread(b, p.row, p.count);
-  const x = b.named('x', add(rem(i, p.window_width), p.x_origin));
-  const y = b.named('y', add(div(i, p.window_width), p.y_origin));
+  const [column, row] = [b.named('column', rem(i, p.result_width)), b.named('line', div(i, p.result_width))];
+  const x = b.named('x', add(column, p.x_origin));
+  const y = b.named('y', add(row, p.y_origin));
   const word = b.var('word', U32);
   b.if(all([lt(x, p.width), lt(y, p.height)])!, () => b.assign(word, fetch('source', U32, add(x, mul(y, p.width)))));
   const bits = (...parts: readonly Expr[]): Expr => vector(...parts.map((e) => bitcast(e, 'f32')));
   const mean = bits(p.mean_red, p.mean_green, p.mean_blue);
   const deviation = bits(p.deviation_red, p.deviation_green, p.deviation_blue);
   const share = div(convert(call('pixel_of', U32X3, [word, p.gray]), 'f32'), f32(255));
-  const value = b.named('value', div(sub(share, mean), deviation));
+  const value = b.var('value', { scalar: 'f32', lanes: 3 }, splat(f32(0), 3));
+  b.if(all([lt(column, p.window_width), lt(row, p.window_height)])!, () =>
+    b.assign(value, div(sub(share, mean), deviation)),
+  );
   b.for('c', u32(0), p.channels, 1, () =>
     b.write('result', add(add(p.base, mul(uint('c'), p.count)), i), component(value, uint('c'))),
   );

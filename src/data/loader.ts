@@ -146,7 +146,7 @@ class BatchLoader implements Loader {
     for (const sample of samples) {
       if (!sample) continue;
       if (sample instanceof Float32Array) images.set(sample, at);
-      else normalize(sample, this.tables, images.subarray(at, at + each));
+      else normalize(sample, this.tables, images.subarray(at, at + each), input);
       at += each;
     }
     const targets = this.targets(indices);

@@ -44,7 +44,7 @@ const drawsOf = ({ seed, epoch, item, repeat }: SampleKey): Draws =>
   new Draws({ seed, epoch, purpose: 'sample', of: item, repeat });
 
 /**
- * The sample of a picture, in as many channels as the model takes.
+ * The sample of a picture, in as many channels as the model takes; smaller than the model's input where that is padded.
  * @throws InputError where its size or its colors are not what the model takes
  */
 export function makeSample(raster: Raster, recipe: Recipe, key: SampleKey): Raster {
@@ -73,16 +73,16 @@ export function makeInput(values: Float32Array, { augment, input }: Recipe, key:
   });
 }
 
-/** What inference makes of a picture. */
+/** What inference makes of a picture, up to normalizing: what is padded after that is not there yet. */
 function fitted(raster: Raster, { preprocess, input }: Recipe): Raster {
-  const image = planned(raster, planSteps(preprocess, raster.width, raster.height));
-  if (image.width !== input.width || image.height !== input.height) {
+  const plan = planSteps(preprocess, raster.width, raster.height);
+  if (plan.width !== input.width || plan.height !== input.height) {
     throw new InputError(
-      `preprocessing a ${raster.width}x${raster.height} image gives ${image.width}x${image.height}, the model takes ${input.width}x${input.height}`,
-      'end `preprocess` with a crop, or resize to both sides',
+      `preprocessing a ${raster.width}x${raster.height} image gives ${plan.width}x${plan.height}, the model takes ${input.width}x${input.height}`,
+      'end `preprocess` with a crop or a pad, or resize to both sides',
     );
   }
-  return image;
+  return planned(raster, plan);
 }
 
 function randomCrop(

@@ -1259,6 +1259,10 @@ backbone sam(
 
 // Any image encoder of SAM: its options come from the configuration in the folder that \`from\` names, or are given.
 variant sam_auto = sam() {
+  // Normalized, and then filled up with zeros.
+  preprocess = resize(longest: image),
+    normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]),
+    pad(image)
   // Of SamModel and of SamVisionModel; a bare SamVisionEncoder has no prefix.
   names huggingface {
     prefix "vision_encoder."
@@ -1314,6 +1318,17 @@ variant sam_auto = sam() {
     absolute = "vision_config.use_abs_pos" or "use_abs_pos" or true
     relative = "vision_config.use_rel_pos" or "use_rel_pos" or true
     features = count("vision_config.output_channels") or count("output_channels") or 256
+  }
+  processor huggingface {
+    match "image_processor_type" or "feature_extractor_type" = "SamImageProcessor*", none
+    "size" = {longest_edge: 1024}
+    "resample" = 2
+    "do_center_crop" = false
+    "do_pad" = true
+    "pad_size" = 1024
+    "pad_after" = "normalize"
+    "image_mean" = [0.485, 0.456, 0.406]
+    "image_std" = [0.229, 0.224, 0.225]
   }
 }
 
@@ -1630,7 +1645,12 @@ variant mobile_sam(image: int = 1024) = tiny_vit_5m(
   image: image,
   strides: [1, 2, 2, 1],
   features: 256
-)
+) {
+  // Normalized, and then filled up with zeros, as SAM does it.
+  preprocess = resize(longest: image),
+    normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]),
+    pad(image)
+}
 `,
   training: `// What training is made of: optimisers, schedules of the learning rate, losses.
 

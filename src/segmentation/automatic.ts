@@ -8,8 +8,8 @@ import {
   type FilterOptions,
   filtersOf,
   judge,
-  type Reason,
   REASONS,
+  type Reason,
   suppress,
   withoutParts,
 } from './filters.js';

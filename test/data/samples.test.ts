@@ -54,7 +54,7 @@ describe('as inference preprocesses', () => {
     const { outputs } = await session.run({ image: input });
     session.dispose();
     const made = new Float32Array(wanted.data.length);
-    normalize(makeSample(input, recipeFor(whole, wanted), KEY), normalizer(mean, std, wanted.channels), made);
+    normalize(makeSample(input, recipeFor(whole, wanted), KEY), normalizer(mean, std, wanted.channels), made, wanted);
     // The bytes are the same; a division on a GPU may be off by 2.5 units in the last place.
     expect(outputs.pixels!.length).toBe(made.length);
     const off = made.map((v, i) => Math.abs(v - outputs.pixels![i]!));

@@ -191,7 +191,7 @@ describe('a Hugging Face folder', () => {
 
   test.each([
     [{ resample: 1 }, 'resample = 1'],
-    [{ do_pad: true }, 'do_pad = true is a step that Espalier does not have'],
+    [{ do_flip_channel_order: true }, 'do_flip_channel_order = true is a step that Espalier does not have'],
     [{ crop_pct: 0.9 }, 'crop_pct'],
     [{ size: { longest_edge: 300 } }, 'size = {"longest_edge":300}'],
     [{ size: 224, resample: 2, image_processor_type: 'PvtImageProcessor' }, 'PvtImageProcessor'],
@@ -204,6 +204,10 @@ describe('a Hugging Face folder', () => {
     [{ do_center_crop: true, crop_size: { height: 224, width: 200 } }, 'gives images of 224 x 200'],
     [{ size: [28, 28] }, 'size = [28,28]'],
     [{ do_center_crop: true, crop_size: { longest_edge: 2 } }, 'crop_size'],
+    [{ size: { shortest_edge: 224, longest_edge: 300 } }, 'size = {"shortest_edge":224'],
+    [{ do_pad: true, pad_size: 224 }, 'before or after normalizing'],
+    [{ do_pad: true, pad_after: 'normalize', pad_size: 230 }, 'pad_size = 230 gives images of 230 x 230'],
+    [{ do_pad: true, pad_after: 'normalize', pad_size: { longest_edge: 224 } }, 'has to be a height and a width'],
     [{ image_std: [1, 0, 1] }, 'image_std'],
     [{ rescale_factor: 0 }, 'rescale_factor'],
   ])('preprocessing %j is refused, not ignored', async (preprocessor, words) => {

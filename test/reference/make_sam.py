@@ -7,14 +7,20 @@ test/fixtures/sam/vision: a SamVisionModel whose windows need padding, with one 
 relative positions resized by transformers, and absolute ones by torch (bilinear), as transformers does not resize these.
 test/fixtures/sam/model: a SamModel with prompt encoder and mask decoder, whose encoder has windows without padding, no absolute positions and no bias of
 queries, keys and values; `pixels` [2, 3, 32, 32] and `features`.
+test/fixtures/sam/vision/preprocessor_config.json, and pictures.safetensors: pictures of several shapes, `<name>.in` [h, w, 3], and `<name>.out`
+[3, 40, 40], what SamImageProcessor makes of them with Pillow. Resizes are horizontal first, as in preprocess.py.
 Every parameter is random, tables of positions too, which transformers starts at 0.
 """
 
+import json
 from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 from transformers import SamConfig, SamModel, SamVisionConfig, SamVisionModel
+from transformers.models.sam.image_processing_pil_sam import SamImageProcessorPil
 
 FOLDER = Path(__file__).resolve().parents[1] / "fixtures" / "sam"
 VISION = dict(hidden_size=16, num_attention_heads=2, num_hidden_layers=3, image_size=40, patch_size=4, mlp_ratio=2.0, window_size=4,
@@ -40,6 +46,33 @@ def features(encoder, pixels):
         return encoder(pixels.double()).last_hidden_state.contiguous()
 
 
+def horizontal_first():
+    """Pillow 13 begins with the vertical pass where it reckons that to be faster, which moves single values by one or two."""
+    whole = Image.Image.resize
+
+    def resize(self, size, resample=None, **more):
+        return whole(whole(self, (size[0], self.height), resample, **more), size, resample, **more)
+
+    Image.Image.resize = resize
+
+
+def processed():
+    horizontal_first()
+    side = VISION["image_size"]
+    processor = SamImageProcessorPil(size={"longest_edge": side}, pad_size={"height": side, "width": side})
+    config = json.loads(processor.to_json_string()) | {"image_processor_type": "SamImageProcessor"}
+    (FOLDER / "vision" / "preprocessor_config.json").write_text(json.dumps(config, indent=2) + "\n")
+    random = np.random.default_rng(43)
+    tensors = {}
+    for name, (width, height) in dict(landscape=(97, 61), portrait=(33, 90), square=(64, 64), small=(17, 9), strip=(120, 3), exact=(40, 40)).items():
+        pixels = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        pixels[: height // 2, : width // 2] = 255
+        made = processor(Image.fromarray(pixels), return_tensors="np")["pixel_values"][0]
+        tensors[f"{name}.in"] = torch.from_numpy(pixels)
+        tensors[f"{name}.out"] = torch.from_numpy(np.ascontiguousarray(made, dtype=np.float32))
+    save_file(tensors, FOLDER / "vision" / "pictures.safetensors")
+
+
 def main():
     generator = torch.Generator().manual_seed(41)
     vision = randomise(SamVisionModel(SamVisionConfig(**VISION)), generator)
@@ -53,6 +86,7 @@ def main():
     encoder.pos_embed = torch.nn.Parameter(resized)
     save_file({**found, "larger.pixels": larger, "larger.features": features(encoder, larger)}, FOLDER / "vision" / "reference.safetensors")
 
+    processed()
     model = randomise(SamModel(SamConfig(**MODEL)), generator)
     model.save_pretrained(FOLDER / "model")
     pixels = torch.randn(2, 3, 32, 32, generator=generator)

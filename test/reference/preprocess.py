@@ -35,6 +35,9 @@ def stretch(image: Image.Image, width: int, height: int, name: str) -> Image.Ima
 def resize(image: Image.Image, step: dict) -> Image.Image:
     size = step["size"]
     width, height = image.size
+    if isinstance(size, dict):  # as SAM's ResizeLongestSide
+        scale = size["longest"] * 1.0 / max(width, height)
+        return stretch(image, int(width * scale + 0.5), int(height * scale + 0.5), step["filter"])
     if isinstance(size, list):
         return stretch(image, size[1], size[0], step["filter"])
     short, long = (width, height) if width <= height else (height, width)
@@ -61,6 +64,13 @@ def crop(image: Image.Image, step: dict) -> Image.Image:
     return image.crop((left, top, left + crop_width, top + crop_height))
 
 
+def pad(image: Image.Image, step: dict) -> Image.Image:
+    height, width = step["size"]
+    padded = Image.new(image.mode, (width, height))
+    padded.paste(image, (0, 0))
+    return padded
+
+
 def apply(pixels: np.ndarray, steps: list) -> np.ndarray:
     modes = {1: "L", 3: "RGB", 4: "RGBA"}
     array = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
@@ -70,6 +80,8 @@ def apply(pixels: np.ndarray, steps: list) -> np.ndarray:
             image = resize(image, step)
         elif step["step"] == "crop":
             image = crop(image, step)
+        elif step["step"] == "pad":
+            image = pad(image, step)
         elif step["step"] == "grayscale":
             image = image.convert("L")
     result = np.asarray(image)
@@ -82,6 +94,14 @@ def r(size, filter="bicubic"):
 
 def c(height, width):
     return {"step": "crop", "size": [height, width]}
+
+
+def longest(size, filter="bilinear"):
+    return r({"longest": size}, filter)
+
+
+def p(height, width):
+    return {"step": "pad", "size": [height, width]}
 
 
 GRAY = {"step": "grayscale"}
@@ -106,6 +126,14 @@ CASES = {
     "crop pads, then resize": ((5, 8, 4), [c(11, 12), r([20, 7])]),
     "crop, then resize": ((40, 33, 4), [c(21, 30), r([16, 16], "bilinear")]),
     "two resizes": ((64, 50, 4), [r(40), c(36, 36), r([12, 15], "bilinear"), c(11, 11)]),
+    "longest side, portrait, padded": ((45, 80, 4), [longest(32), p(32, 32)]),
+    "longest side, landscape, enlarged": ((29, 17, 3), [longest(50, "bicubic"), p(50, 50)]),
+    "longest side, a thin strip": ((300, 4, 4), [longest(40), p(40, 40)]),
+    "longest side kept, padded more": ((30, 21, 4), [longest(30), p(33, 41)]),
+    "pads, then resizes": ((20, 11, 4), [p(24, 30), r([12, 15])]),
+    "pads without a resize": ((13, 9, 4), [p(16, 20)]),
+    "crops, resizes, pads": ((50, 33, 4), [c(30, 40), longest(24), p(24, 24)]),
+    "pads, then crops the middle": ((13, 9, 4), [p(16, 20), c(10, 12)]),
     "gray, then resize": ((40, 30, 4), [GRAY, r([16, 16])]),
     "resize, then gray": ((40, 30, 4), [r([16, 16]), GRAY]),
     "gray only": ((12, 10, 4), [GRAY]),

@@ -39,6 +39,10 @@ function stepped(p: Picture, step: PreprocessStep): Picture {
     const inside = (i: number, j: number): boolean => i >= 0 && j >= 0 && i < p.width && j < p.height;
     return stored(width, height, (i, j, c) => (inside(i + x, j + y) ? p.at(i + x, j + y, c) : 0));
   }
+  if (step.step === 'pad') {
+    const [height, width] = step.size;
+    return stored(width, height, (i, j, c) => (i < p.width && j < p.height ? p.at(i, j, c) : 0));
+  }
   if (step.step === 'grayscale') {
     const luma = (x: number, y: number): number =>
       (p.at(x, y, 0) * 19595 + p.at(x, y, 1) * 38470 + p.at(x, y, 2) * 7471 + 32768) >> 16;
@@ -62,6 +66,7 @@ test('random steps on images of every shape', async () => {
     [640, 3],
   ] as const;
   let refused = 0;
+  let padded = 0;
   for (let seed = 1; seed <= 40; seed++) {
     const next = random(seed);
     const below = (n: number): number => Math.min(n - 1, Math.floor(((next() + 1) / 2) * n));
@@ -72,11 +77,15 @@ test('random steps on images of every shape', async () => {
     const resize = (): PreprocessStep => ({
       step: 'resize',
       // By its shorter side, a strip becomes thousands of pixels long.
-      size: Math.max(width, height) < 100 && below(2) ? 1 + below(30) : [1 + below(30), 1 + below(30)],
+      size: one([
+        Math.max(width, height) < 100 && below(2) ? 1 + below(30) : [1 + below(30), 1 + below(30)],
+        { longest: 1 + below(30) },
+      ]),
       filter: one(['nearest', 'bilinear', 'bicubic'] as const),
     });
     const crop = (): PreprocessStep => ({ step: 'crop', size: [1 + below(24), 1 + below(24)] });
-    const steps = [...Array.from({ length: below(3) }, () => one([resize, crop])()), crop()];
+    const pad = (): PreprocessStep => ({ step: 'pad', size: [24 + below(24), 24 + below(24)] });
+    const steps = [...Array.from({ length: below(3) }, () => one([resize, crop, pad])()), crop()];
     if (below(3) === 0) steps.splice(below(steps.length + 1), 0, { step: 'grayscale' });
     const source: Picture = {
       width,
@@ -84,12 +93,15 @@ test('random steps on images of every shape', async () => {
       at: (x, y, c) => data[(y * width + x) * channels + (channels === 1 ? 0 : c)]!,
     };
     const wanted = steps.reduce(stepped, source);
+    padded += steps.some((s) => s.step === 'pad') ? 1 : 0;
     const session = await load(copyProgram(steps, 3, wanted.height, wanted.width), { device: gpu.device });
     const found = await session.run({ image: { data, width, height } }).catch((error: Error) => error);
     session.dispose();
     if (found instanceof Error) {
-      // What a crop has cut off is gone, and a larger one would have to give zeros there.
-      expect(found.message).toMatch(/^preprocess: a crop to .* after one to/);
+      // What a crop has cut off is gone, and a larger one would have to give zeros there, as would a pad; some pictures a pad has no room for.
+      expect(found.message).toMatch(
+        /^preprocess: a (crop|pad) to .* after (one|a crop) to|does not fit into the .* of `pad`/,
+      );
       refused++;
       continue;
     }
@@ -105,5 +117,6 @@ test('random steps on images of every shape', async () => {
       what,
     ).toEqual(expected);
   }
-  expect(refused).toBeLessThan(16);
+  expect(refused).toBeLessThan(20);
+  expect(padded).toBeGreaterThan(8);
 });

@@ -159,6 +159,26 @@ describe('refuses', () => {
   test('steps after normalize', () => {
     const wrong: PreprocessStep[] = [{ step: 'normalize', mean: [0], std: [1] }, ...steps];
     expect(() => planSteps(wrong, 4, 4)).toThrow(/after `normalize`/);
+    const pad: PreprocessStep = { step: 'pad', size: [8, 9] };
+    const padded: PreprocessStep[] = [{ step: 'normalize', mean: [0], std: [1] }, pad];
+    expect(planSteps(padded, 4, 5)).toMatchObject({ window: { width: 4, height: 5 }, width: 9, height: 8 });
+    for (const more of [pad, { step: 'grayscale' } as const])
+      expect(() => planSteps([...padded, more], 4, 4)).toThrow(/after `normalize`/);
+  });
+
+  test('a pad that the image is too large for, or that would bring back what a crop cut off', () => {
+    const pad: PreprocessStep = { step: 'pad', size: [8, 9] };
+    const normal: PreprocessStep = { step: 'normalize', mean: [0], std: [1] };
+    for (const before of [[], [normal]])
+      for (const [width, height] of [
+        [10, 4],
+        [4, 9],
+      ] as const)
+        expect(() => planSteps([...before, pad], width, height)).toThrow(/does not fit into the 9x8 of `pad`/);
+    const crop: PreprocessStep = { step: 'crop', size: [4, 4] };
+    expect(() => planSteps([crop, pad], 9, 9)).toThrow(/a pad to 8x9 after a crop to 4x4/);
+    // After normalizing nothing is read any more.
+    expect(planSteps([crop, normal, pad], 9, 9)).toMatchObject({ window: { width: 4 }, width: 9 });
   });
 });
 
@@ -167,6 +187,10 @@ describe('sizes', () => {
     expect(resizedSize(45, 80, 28)).toEqual([28, 49]);
     expect(resizedSize(80, 45, 28)).toEqual([49, 28]);
     expect(resizedSize(10, 20, [3, 4])).toEqual([4, 3]);
+    // The longer one is set, the shorter rounded.
+    expect(resizedSize(384, 303, { longest: 1024 })).toEqual([1024, 808]);
+    expect(resizedSize(5, 8, { longest: 4 })).toEqual([3, 4]);
+    expect(resizedSize(1, 5000, { longest: 4 })).toEqual([1, 4]);
   });
 
   test('halves round to even', () => {

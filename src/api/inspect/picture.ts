@@ -49,10 +49,16 @@ function looks(node: SiteNode, own: string): string {
 
 function stepText(step: PreprocessStep): string {
   if (step.step === 'resize') {
-    const size = typeof step.size === 'number' ? `${step.size} (shorter side)` : step.size.join(' × ');
-    return `resize ${size} ${step.filter}`;
+    const { size } = step;
+    const sides =
+      typeof size === 'number'
+        ? `${size} (shorter side)`
+        : 'longest' in size
+          ? `${size.longest} (longest side)`
+          : size.join(' × ');
+    return `resize ${sides} ${step.filter}`;
   }
-  return step.step === 'crop' ? `crop ${step.size.join(' × ')}` : step.step;
+  return 'size' in step ? `${step.step} ${step.size.join(' × ')}` : step.step;
 }
 
 function pruneText({ criterion, shape, sparsity }: PruneJob): string {

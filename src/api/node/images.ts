@@ -19,7 +19,7 @@ export async function* preparedImages(
     const raster = { ...(await decodeImage(path)), channels: 4 as const };
     const image = new Float32Array(channels * height * width);
     await saidOf(path, () =>
-      normalize(makeSample(raster, { preprocess, input, augment: {} }, UNCHANGED), tables, image),
+      normalize(makeSample(raster, { preprocess, input, augment: {} }, UNCHANGED), tables, image, input),
     );
     yield image;
   }

@@ -101,7 +101,7 @@ function horizontal(raster: Raster, from: Box, across: Taps, down: Taps, width: 
   return result;
 }
 
-/** The resizes and crops of a plan: 8-bit pixels in one channel or three. */
+/** The resizes and crops of a plan, without what it pads after normalizing: 8-bit pixels in one channel or three. */
 export function planned(raster: Raster, plan: Plan): Raster {
   let image: Raster = withoutAlpha(raster, false);
   for (const stage of plan.stages) image = resized(withoutAlpha(image, stage.gray), stage);
@@ -117,16 +117,24 @@ export function normalizer(mean: readonly number[], std: readonly number[], chan
 }
 
 /**
- * Writes a picture as normalized planes, a gray one into every channel.
+ * Writes a picture as normalized planes of `size`, at their top left, and 0 elsewhere; a gray one into every channel.
+ * @param into zeros
  * @throws InputError for a picture of three channels where the model takes one
  */
-export function normalize(raster: Raster, tables: readonly Float32Array[], into: Float32Array): void {
+export function normalize(
+  raster: Raster,
+  tables: readonly Float32Array[],
+  into: Float32Array,
+  size: { readonly width: number; readonly height: number },
+): void {
   const { data, width, height, channels } = raster;
-  const count = width * height;
+  const count = size.width * size.height;
   requireChannels(raster, tables.length);
   for (const [c, table] of tables.entries()) {
     const plane = into.subarray(c * count, (c + 1) * count);
-    for (let i = 0, at = channels === 1 ? 0 : c; i < count; i++, at += channels) plane[i] = table[data[at]!]!;
+    let at = channels === 1 ? 0 : c;
+    for (let y = 0; y < height; y++)
+      for (let i = y * size.width, end = i + width; i < end; i++, at += channels) plane[i] = table[data[at]!]!;
   }
 }
 

@@ -22,6 +22,13 @@ const KNOWN = new Set([
   'processor_class',
   'do_convert_rgb',
   'default_to_square',
+  'do_pad',
+  'pad_size',
+  // Not of transformers: what a family says of itself where its files do not.
+  'pad_after',
+  // Of segmentation maps.
+  'mask_size',
+  'mask_pad_size',
   'data_format',
   'input_data_format',
   'return_tensors',
@@ -41,7 +48,7 @@ const FILTERS: Readonly<Record<number, 'nearest' | 'bilinear' | 'bicubic'>> = {
 /** Beyond this a size is a mistake; an image of it would fill any memory. */
 const MAX_SIDE = 16_384;
 
-type Size = number | readonly [number, number];
+type Size = Extract<PreprocessStep, { step: 'resize' }>['size'];
 
 /**
  * @param file what the file says, with what its family means by fields that it leaves out
@@ -89,15 +96,21 @@ export function preprocessSteps(
   given('do_center_crop');
   if (config.bool('do_center_crop', false)) {
     given('crop_size');
-    const crop = sizeOf(config, 'crop_size', unsupported);
-    steps.push({ step: 'crop', size: typeof crop === 'number' ? [crop, crop] : crop });
+    steps.push({ step: 'crop', size: bothSides(config, 'crop_size', unsupported) });
+  }
+  const pads: PreprocessStep[] = [];
+  if (config.bool('do_pad', false)) {
+    if (config.text('pad_after', '') !== 'normalize')
+      throw unsupported('do_pad', `is done before or after normalizing, and of ${type} Espalier does not know which`);
+    given('pad_size');
+    pads.push({ step: 'pad', size: bothSides(config, 'pad_size', unsupported) });
   }
 
-  // A shorter side alone fits square images; a program says of others that they do not fit.
-  const last = steps.findLast((s) => s.step === 'resize' || s.step === 'crop');
-  const sides = last ? [last.size].flat() : [];
+  // A shorter or a longer side alone fits square images; a program says of others that they do not fit.
+  const last = [...steps, ...pads].findLast((s) => s.step === 'resize' || s.step === 'crop' || s.step === 'pad');
+  const sides = last ? sidesOf(last.size) : [];
   if (last && !size.every((n, i) => n === (sides[i] ?? sides[0]))) {
-    const field = last.step === 'crop' ? 'crop_size' : 'size';
+    const field = last.step === 'resize' ? 'size' : `${last.step}_size`;
     throw unsupported(field, `gives images of ${sides.join(' x ')}, but the model takes ${size.join(' x ')}`);
   }
 
@@ -110,7 +123,7 @@ export function preprocessSteps(
   const mean = normalize ? perChannel(config, 'image_mean', channels) : new Array<number>(channels).fill(0);
   const std = normalize ? perChannel(config, 'image_std', channels) : new Array<number>(channels).fill(1);
   if (std.some((s) => s <= 0)) throw unsupported('image_std', 'is not positive');
-  steps.push({ step: 'normalize', mean: mean.map((m) => m / scale), std: std.map((s) => s / scale) });
+  steps.push({ step: 'normalize', mean: mean.map((m) => m / scale), std: std.map((s) => s / scale) }, ...pads);
 
   const warnings = unknown.length > 0 ? [diagnostic('ESP0513', { file: config.file, fields: unknown })] : [];
   return { value: steps, diagnostics: warnings };
@@ -128,30 +141,43 @@ export function isOff(value: unknown): boolean {
   return isObject(value) && Object.keys(value).length === 0;
 }
 
-function sizeOf(
+const sidesOf = (size: Size): readonly number[] =>
+  typeof size === 'object' && 'longest' in size ? [size.longest] : [size].flat();
+
+/** A size that is height and width, or a number for both. */
+function bothSides(
   config: Fields,
-  field: 'size' | 'crop_size',
-  unsupported: (field: string, why: string) => EspalierError,
-): Size {
+  field: 'crop_size' | 'pad_size',
+  unsupported: Unsupported,
+): readonly [number, number] {
+  const size = sizeOf(config, field, unsupported);
+  if (typeof size === 'number') return [size, size];
+  if ('longest' in size) throw unsupported(field, 'has to be a height and a width');
+  return size;
+}
+
+type Unsupported = (field: string, why: string) => EspalierError;
+
+function sizeOf(config: Fields, field: 'size' | 'crop_size' | 'pad_size', unsupported: Unsupported): Size {
   const value = config.json[field];
   const isCount = (n: unknown): n is number =>
     Number.isSafeInteger(n) && (n as number) >= 1 && (n as number) <= MAX_SIDE;
   if (isCount(value)) {
-    if (field === 'crop_size') return [value, value];
+    if (field !== 'size') return [value, value];
     const type = processorOf(config);
     if (config.has('default_to_square')) return config.bool('default_to_square', true) ? [value, value] : value;
     throw unsupported(field, `means another thing in each image processor, and ${type} is not one that Espalier knows`);
   }
   if (isObject(value)) {
-    const { height, width, shortest_edge: shorter, ...rest } = value;
-    if (Object.values(rest).every(isOff)) {
-      if (isCount(height) && isCount(width) && isOff(shorter)) return [height, width];
-      if (isCount(shorter) && isOff(height) && isOff(width)) return shorter;
-    }
+    const { height, width, shortest_edge: shorter, longest_edge: longest, ...rest } = value;
+    const off = (...others: unknown[]): boolean => [...others, ...Object.values(rest)].every(isOff);
+    if (isCount(height) && isCount(width) && off(shorter, longest)) return [height, width];
+    if (isCount(shorter) && off(height, width, longest)) return shorter;
+    if (isCount(longest) && off(height, width, shorter)) return { longest };
   }
   throw unsupported(
     field,
-    `is not a size that Espalier knows: a number, {height, width} or {shortest_edge}, of at most ${MAX_SIDE}`,
+    `is not a size that Espalier knows: a number, {height, width}, {shortest_edge} or {longest_edge}, of at most ${MAX_SIDE}`,
   );
 }
 

@@ -8,7 +8,7 @@ import { domainOf, graphOf } from './graph.js';
 import { notValid, wrongNode } from './reading.js';
 import { MODEL, type OperatorSetIdProto, TENSOR } from './schema.js';
 import { heldTensor, tensorOf } from './tensor.js';
-import { type GraphNode, OPSETS, type OnnxModel, type OnnxTensor } from './types.js';
+import { type GraphNode, type OnnxModel, type OnnxTensor, OPSETS } from './types.js';
 import { decode, type Message, WireError } from './wire.js';
 
 /** Protobuf's own limit. */

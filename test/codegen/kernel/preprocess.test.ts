@@ -136,14 +136,18 @@ describe('preprocessing', () => {
       const mean = [0.485, 0.456, 0.406];
       const deviation = [0.229, 0.224, 0.225];
       const bits = (x: number): number => new Int32Array(Float32Array.of(x).buffer)[0]!;
-      const count = w * h;
+      // The window lies at the top left of the result, which some are larger than.
+      const [across, down] = seed % 2 === 0 ? [w + below(9), h + below(9)] : [w, h];
+      const count = across * down;
       const params: { [P in (typeof FINISH_PARAMS)[number]]: number } = {
         row: ROW,
         count,
         base: 0,
         gray,
         channels,
+        result_width: across,
         window_width: w,
+        window_height: h,
         x_origin: x0,
         y_origin: y0,
         width,
@@ -161,7 +165,9 @@ describe('preprocessing', () => {
       run(kernel, [{ data: source }, { data: result }], order, count);
       const wanted = Float32Array.from({ length: count * channels }, (_, i) => {
         const c = Math.floor(i / count);
-        const [x, y] = [(i % w) + x0, Math.floor((i % count) / w) + y0];
+        const [column, line] = [(i % count) % across, Math.floor((i % count) / across)];
+        if (column >= w || line >= h) return 0;
+        const [x, y] = [column + x0, line + y0];
         const word = x < 0 || y < 0 || x >= width || y >= height ? 0 : source[y * width + x]!;
         const value = gray ? luma(word) : byte(word, c);
         return Math.fround(Math.fround(Math.fround(value / 255) - Math.fround(mean[c]!)) / Math.fround(deviation[c]!));

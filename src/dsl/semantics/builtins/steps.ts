@@ -6,11 +6,12 @@ export const FILTERS = ['nearest', 'bilinear', 'bicubic'] as const;
 
 const SIGNATURES: Readonly<Record<PreprocessStep['step'], Omit<Signature, 'name'>>> = {
   resize: {
-    doc: 'Resizes the image: resize(224, bicubic).',
-    params: ['size', 'filter?'],
+    doc: 'Resizes the image: resize(224, bicubic) by its shorter side, resize([224, 320]) to both, resize(longest: 1024) by its longest one.',
+    params: ['size?', 'filter?', 'longest?'],
     words: { filter: FILTERS },
   },
   crop: { doc: 'Cuts out the middle: crop(224).', params: ['size'] },
+  pad: { doc: 'Fills up below and on the right: pad(1024), with black, or with 0 after normalize.', params: ['size'] },
   normalize: { doc: '(x - mean) / std: normalize(mean: 0.5, std: 0.5).', params: ['mean', 'std'] },
   grayscale: { doc: 'One channel, the luma.', params: [] },
 };

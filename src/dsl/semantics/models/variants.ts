@@ -136,13 +136,21 @@ function step(engine: Engine, e: Expr, site: ModuleSite, channels: number): Prep
   const call = operatorCall(engine, signature, expr, site.scope);
   switch (name as PreprocessStep['step']) {
     case 'resize': {
-      const [height, width] = sizes(call);
       const filter = wordArg(call, 'filter', FILTERS, 'bilinear');
+      const longest = call.args.get('longest');
+      if (call.args.has('size') === (longest !== undefined))
+        return bad(engine, 'resize', 'a size, or the `longest` side', expr.span);
+      if (longest) {
+        const side = engine.dimension(longest.value, 'a size of an image', longest.span);
+        return { step: 'resize', size: { longest: side }, filter };
+      }
+      const [height, width] = sizes(call);
       return { step: 'resize', size: width === undefined ? height : [height, width], filter };
     }
-    case 'crop': {
+    case 'crop':
+    case 'pad': {
       const [height, width = height] = sizes(call);
-      return { step: 'crop', size: [height, width] };
+      return { step: name as 'crop' | 'pad', size: [height, width] };
     }
     case 'normalize': {
       const list = (param: string): number[] => {

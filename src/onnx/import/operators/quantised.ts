@@ -1,7 +1,7 @@
 /** Whole numbers that stand for others by a scale and a zero point, and products of them. */
 import type { OnnxNode, OnnxType, Operand, Rule, Rules } from '../rule.js';
-import { kernelOf } from './convolution.js';
 import { matmulOf } from './contract.js';
+import { kernelOf } from './convolution.js';
 import { asFloat, asWhole, axisOf, isFloat, narrow, range, rankOf, reshaped, sizes, typeOfCode } from './text.js';
 import { windowOf } from './window.js';
 
