@@ -80,6 +80,20 @@ describe('as inference preprocesses', () => {
   });
 });
 
+test('what is padded after normalizing is 0, and a flip mirrors the picture alone', () => {
+  const normal: PreprocessStep = { step: 'normalize', mean: [0.5], std: [0.5] };
+  const picture: Raster = { data: Uint8Array.of(0, 255, 51, 102, 153, 204), width: 3, height: 2, channels: 1 };
+  const input = { channels: 1, height: 3, width: 4 };
+  const of = (augment: Augment): number[] => {
+    const made = new Float32Array(12);
+    const recipe = { preprocess: [normal, { step: 'pad', size: [3, 4] }] as const, input, augment };
+    normalize(makeSample(picture, recipe, KEY), normalizer([0.5], [0.5], 1), made, input);
+    return Array.from(made, (v) => Math.round(v * 10) / 10 + 0);
+  };
+  expect(of({})).toEqual([-1, 1, -0.6, 0, -0.2, 0.2, 0.6, 0, 0, 0, 0, 0]);
+  expect(of({ flip: 1 })).toEqual([-0.6, 1, -1, 0, 0.6, 0.2, -0.2, 0, 0, 0, 0, 0]);
+});
+
 test('normalizes as PyTorch does, in f32', () => {
   // x.float().div(255).sub(0.485).div(0.229) of uint8 0, 1, 100 and 255, as torchvision's ToTensor and Normalize have it.
   const [table] = normalizer([0.485], [0.229], 1);

@@ -51,7 +51,8 @@ export const SETTINGS_MESSAGES = {
     message: (a) => `\`${a.setting}\` knows no \`${a.name}\``,
     explain: `A setting takes one of a few forms, and this is none of them.
 
-    augment = flop(50%)                  // crop, flip, flip_vertical, ...`,
+    augment = flop(50%)                  // crop, flip, flip_vertical, ...
+    preprocess = risize(224)             // resize, crop, pad, grayscale, normalize`,
   }),
   ESP0253: entry<{ block: string; model: string }>({
     title: 'Settings given twice',
