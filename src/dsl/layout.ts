@@ -182,7 +182,7 @@ class Arranger {
       if (type && SELECTING.has(type)) this.selecting = true;
       else if (type === WITH) this.selecting = false;
     } else if (token.tokenType === T.Mult && !(prev && OPERAND_ENDS.has(prev.tokenType))) this.retype(token, T.Star);
-    if (line && prev && (declares || (inBlock && !this.continues(prev, token)))) {
+    if (line && prev && (declares || (inBlock && !this.continues(prev, token, i)))) {
       line.payload = this.braces;
       this.out.push(line);
       if (!SELECTING.has(token.tokenType)) this.selecting = false;
@@ -191,8 +191,11 @@ class Arranger {
     this.out.push(token);
   }
 
-  private continues(prev: IToken, token: IToken): boolean {
+  private continues(prev: IToken, token: IToken, i: number): boolean {
     if (this.unclosed.has(prev) && prev.tokenType !== T.LCurly) return false;
+    // `{name: value}` is a record, which starts a statement; another `{` belongs to what stands before it.
+    const record = token.tokenType === T.LCurly && this.next(i) === T.Word && this.next(i, 2) === T.Colon;
+    if (record && OPERAND_ENDS.has(prev.tokenType)) return false;
     if (CONTINUED_AFTER.has(prev.tokenType) || CONTINUED_BEFORE.has(token.tokenType)) return true;
     if (tokenMatcher(prev, T.BinaryOperator)) return true;
     return tokenMatcher(token, T.BinaryOperator) && token.tokenType !== T.Minus;

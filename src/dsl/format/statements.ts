@@ -152,7 +152,8 @@ export abstract class StatementPrinter extends ExpressionPrinter {
       else if (left.kind === 'arrow') left = left.from;
       else
         return (
-          left.kind === 'record' || (left.kind === 'name' && left !== node && Object.hasOwn(POSITIONAL, left.name))
+          (left.kind === 'record' && left.fields.length === 0) ||
+          (left.kind === 'name' && left !== node && Object.hasOwn(POSITIONAL, left.name))
         );
     }
   }

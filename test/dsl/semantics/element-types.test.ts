@@ -18,7 +18,7 @@ const LOOKED_UP = `backbone words(count: int) {
   vectors = param [count, 2] zeros
   forward(ids: i32[b, 3], shift: []) {
     picked = gather(place, ids)
-    ({found: gather(vectors, picked) + shift, hit: gather(known, ids), first: place})
+    {found: gather(vectors, picked) + shift, hit: gather(known, ids), first: place}
   }
 }
 
@@ -52,6 +52,9 @@ test('whole numbers, truth, an input without samples, and a result for each fiel
 
 test('they are formatted as they are written', () => {
   expect(formatted(LOOKED_UP)).toBe(LOOKED_UP);
+  // In parentheses too, and over lines.
+  expect(formatted(LOOKED_UP.replace('{found', '({found').replace('place}', 'place})'))).toBe(LOOKED_UP);
+  expect(formatted(LOOKED_UP.replace('{found', '{\n found').replace('place}', 'place\n}'))).toBe(LOOKED_UP);
   expect(
     formatted('module A() {\n p = frozen   param   i32 [ 4,2 ]  ones\n forward(x :  bool [b , 3],y) { x }\n}\n'),
   ).toBe('module A() {\n  p = frozen param i32[4, 2] ones\n  forward(x: bool[b, 3], y) { x }\n}\n');
