@@ -140,8 +140,10 @@ export class Engine {
   /** Puts bytes in the place of weights or states, and computes anew what is prepared. Only inside `inTurn`. */
   async replace(parts: readonly { readonly weight: WeightEntry; readonly bytes: Uint8Array }[]): Promise<void> {
     this.requireAlive();
-    for (const { weight, bytes } of parts)
-      this.device.queue.writeBuffer(this.weights.buffers.get(weight.name)!, 0, wholeWords(bytes));
+    for (const { weight, bytes } of parts) {
+      const { buffer, offset } = this.weights.places.get(weight.name)!;
+      this.device.queue.writeBuffer(buffer, offset, wholeWords(bytes));
+    }
     await this.prepare();
   }
 
@@ -149,14 +151,14 @@ export class Engine {
   async bytesOf(weight: WeightEntry): Promise<ArrayBuffer> {
     const { device } = this;
     this.requireAlive();
-    const source = this.weights.buffers.get(weight.name)!;
+    const { buffer, offset, size } = this.weights.places.get(weight.name)!;
     const read = guarded(device, `while reading \`${weight.parameter}\``, () => {
       const target = device.createBuffer({
-        size: source.size,
+        size,
         usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
       });
       const encoder = device.createCommandEncoder();
-      encoder.copyBufferToBuffer(source, 0, target, 0, source.size);
+      encoder.copyBufferToBuffer(buffer, offset, target, 0, size);
       device.queue.submit([encoder.finish()]);
       return target;
     }).then(async (target) => {

@@ -31,6 +31,8 @@ export class RunnableEntry {
   private readonly program: Program;
   private readonly kernels: readonly CompiledKernel[];
   private readonly steps: readonly Step[];
+  /** Dispatches up to `end`, from where the stage before ended, and the updates that are copied then. */
+  private readonly stages: readonly { readonly end: number; readonly updates: readonly number[] }[];
   private readonly run: GPUBindGroup;
   private readonly queue: GPUQueue;
   private readonly weights: Weights;
@@ -66,24 +68,35 @@ export class RunnableEntry {
       });
       return { pipeline, group, workgroups: workgroups[variant]! };
     });
+    const ends = entry.updates.map((u) => u.after ?? this.steps.length);
+    this.stages = [...new Set([...ends, this.steps.length])]
+      .sort((a, b) => a - b)
+      .map((end) => ({ end, updates: ends.flatMap((at, i) => (at === end ? [i] : [])) }));
     if (timings && device.features.has('timestamp-query')) this.clock = makeClock(device, this.steps.length);
   }
 
   /** Records a call with some samples, what it does to states, and the copies to the read-back buffers. It is to be submitted before another is recorded. */
   encode(encoder: GPUCommandEncoder, samples: number): void {
     this.queue.writeBuffer(this.buffers.run, 0, new Uint32Array([samples]));
-    if (this.clock) this.encodeTimed(encoder, this.clock, samples);
-    else {
-      const pass = encoder.beginComputePass();
-      pass.setBindGroup(1, this.run);
-      for (const step of this.steps) dispatch(pass, step, samples);
-      pass.end();
-    }
     const { outputs, readback, updates } = this.buffers;
-    this.entry.updates.forEach(({ weight }, i) => {
-      const from = updates[i];
-      if (from) encoder.copyBufferToBuffer(from, 0, this.weights.buffers.get(weight)!, 0, from.size);
-    });
+    let begin = 0;
+    for (const stage of this.stages) {
+      if (this.clock) this.encodeTimed(encoder, this.clock, samples, begin, stage.end);
+      else {
+        const pass = encoder.beginComputePass();
+        pass.setBindGroup(1, this.run);
+        for (const step of this.steps.slice(begin, stage.end)) dispatch(pass, step, samples);
+        pass.end();
+      }
+      for (const i of stage.updates) {
+        const from = updates[i];
+        if (!from) continue;
+        const { buffer, offset, elements } = this.weights.places.get(this.entry.updates[i]!.weight)!;
+        encoder.copyBufferToBuffer(from, 0, buffer, offset, elements);
+      }
+      begin = stage.end;
+    }
+    if (this.clock) this.encodeClock(encoder, this.clock);
     this.entry.outputs.forEach((t, i) => {
       encoder.copyBufferToBuffer(outputs[i]!, 0, readback[i]!, 0, byteSize(t, samples));
     });
@@ -126,17 +139,26 @@ export class RunnableEntry {
   }
 
   /** A timestamp can only be written at a pass's edge, so each dispatch gets a pass of its own. */
-  private encodeTimed(encoder: GPUCommandEncoder, clock: NonNullable<typeof this.clock>, samples: number): void {
-    this.steps.forEach((step, i) => {
+  private encodeTimed(
+    encoder: GPUCommandEncoder,
+    clock: NonNullable<typeof this.clock>,
+    samples: number,
+    begin: number,
+    end: number,
+  ): void {
+    for (let i = begin; i < end; i++) {
       const at = (2 * i) % QUERIES;
       const querySet = clock.sets[Math.floor((2 * i) / QUERIES)]!;
       const pass = encoder.beginComputePass({
         timestampWrites: { querySet, beginningOfPassWriteIndex: at, endOfPassWriteIndex: at + 1 },
       });
       pass.setBindGroup(1, this.run);
-      dispatch(pass, step, samples);
+      dispatch(pass, this.steps[i]!, samples);
       pass.end();
-    });
+    }
+  }
+
+  private encodeClock(encoder: GPUCommandEncoder, clock: NonNullable<typeof this.clock>): void {
     clock.sets.forEach((set, i) => {
       encoder.resolveQuerySet(set, 0, set.count, clock.resolved, i * QUERIES * 8);
     });

@@ -2,14 +2,24 @@
 import { wholeWords } from './bytes.js';
 import { guarded } from './device.js';
 import { ProgramFileError } from './errors.js';
-import { byteSize, roundUp } from './program/check.js';
+import { BYTES, byteSize, elements, roundUp } from './program/check.js';
 import type { ProgramFiles } from './program/files.js';
-import { type BufferRef, type Entry, holdsSamples, type Program } from './program/program.js';
+import { type BufferRef, type Entry, holdsSamples, type Program, type WeightEntry } from './program/program.js';
 import { readSafetensors } from './program/safetensors.js';
+
+/** Where a weight or state lies. */
+export interface WeightPlace {
+  readonly buffer: GPUBuffer;
+  readonly offset: number;
+  /** Bytes, a multiple of 16. */
+  readonly size: number;
+  /** Bytes of its elements alone, where it lies in another, in which what pads it is 0. */
+  readonly elements: number;
+}
 
 /** A program's weights and states, for as long as it is loaded. */
 export interface Weights {
-  readonly buffers: ReadonlyMap<string, GPUBuffer>;
+  readonly places: ReadonlyMap<string, WeightPlace>;
   destroy(): void;
 }
 
@@ -60,7 +70,7 @@ function inOne<T>(
   }
 }
 
-/** Makes a buffer for each weight and state and uploads what files hold of them; the rest is 0. Throws ProgramFileError (ESP0707) for weight files that do not fit the program. */
+/** Makes a buffer for each weight and state that does not lie in another, and uploads what files hold of them; the rest is 0. Throws ProgramFileError (ESP0707) for weight files that do not fit the program. */
 export async function loadWeights(
   device: GPUDevice,
   program: Program,
@@ -69,12 +79,23 @@ export async function loadWeights(
 ): Promise<Weights> {
   const { STORAGE, COPY_DST, COPY_SRC } = GPUBufferUsage;
   const weights = await guarded(device, "while making the program's buffers", () =>
-    inOne(device, (buffer) => ({
-      buffers: new Map(program.weights.map((w) => [w.name, buffer(w.name, w.bytes, STORAGE | COPY_DST | COPY_SRC)])),
-    })),
+    inOne(device, (buffer) => {
+      const own = new Map(
+        program.weights.flatMap(({ name, bytes, within }) =>
+          within ? [] : [[name, buffer(name, bytes, STORAGE | COPY_DST | COPY_SRC)] as const],
+        ),
+      );
+      const placeOf = ({ name, bytes, within, shape, dtype }: WeightEntry): WeightPlace => ({
+        buffer: own.get(within?.weight ?? name)!,
+        offset: within?.offset ?? 0,
+        size: roundUp(bytes),
+        elements: within ? elements(shape) * BYTES[dtype] : roundUp(bytes),
+      });
+      return { places: new Map(program.weights.map((w) => [w.name, placeOf(w)])) };
+    }),
   );
   try {
-    await uploadWeights(device, program, files, weights.buffers, onProgress);
+    await uploadWeights(device, program, files, weights, onProgress);
     return weights;
   } catch (error) {
     weights.destroy();
@@ -87,7 +108,7 @@ export function passBuffers(
   device: GPUDevice,
   { slabs, inputs, outputs, updates }: Entry,
   samples: number,
-  weights: Pick<Weights, 'buffers'>,
+  weights: Pick<Weights, 'places'>,
 ): Promise<PassBuffers> {
   const { STORAGE, UNIFORM, COPY_DST, COPY_SRC, MAP_READ } = GPUBufferUsage;
   return guarded(device, `while making room for passes of ${samples}`, () =>
@@ -97,7 +118,7 @@ export function passBuffers(
       inputs: inputs.map((t) => buffer(t.name, byteSize(t, samples), STORAGE | COPY_DST)),
       outputs: outputs.map((t) => buffer(t.name, byteSize(t, samples), STORAGE | COPY_SRC)),
       updates: updates.map(({ weight, copied }) =>
-        copied ? buffer(`${weight}, updated`, weights.buffers.get(weight)!.size, STORAGE | COPY_SRC) : undefined,
+        copied ? buffer(`${weight}, updated`, weights.places.get(weight)!.size, STORAGE | COPY_SRC) : undefined,
       ),
       readback: outputs.map((t) => buffer(`${t.name}, read back`, byteSize(t, samples), MAP_READ | COPY_DST)),
       run: buffer('samples', 4, UNIFORM | COPY_DST),
@@ -109,7 +130,7 @@ async function uploadWeights(
   device: GPUDevice,
   program: Program,
   files: ProgramFiles,
-  buffers: ReadonlyMap<string, GPUBuffer>,
+  { places }: Pick<Weights, 'places'>,
   onProgress?: (progress: Progress) => void,
 ): Promise<void> {
   const wanted = new Map(program.weights.flatMap((w) => (w.start === 'file' ? [[w.name, w] as const] : [])));
@@ -126,10 +147,10 @@ async function uploadWeights(
         if (end - start > weight.bytes || end - start <= weight.bytes - 4) {
           throw new ProgramFileError(name, `\`${key}\` has ${end - start} bytes, program.json says ${weight.bytes}`);
         }
-        const target = buffers.get(key)!;
+        const target = places.get(key)!;
         for (let at = start; at < end; at += PIECE) {
           const piece = await file.read(at, Math.min(end, at + PIECE));
-          device.queue.writeBuffer(target, at - start, wholeWords(piece));
+          device.queue.writeBuffer(target.buffer, target.offset + at - start, wholeWords(piece));
           inFlight += piece.length;
           loaded += piece.length;
           if (inFlight >= IN_FLIGHT) {
@@ -154,14 +175,17 @@ async function uploadWeights(
 /** The part of a buffer that a reference names. */
 export function resolve(entry: Entry, weights: Weights, pass: PassBuffers, ref: BufferRef): GPUBufferBinding {
   const times = holdsSamples(entry, ref) ? pass.samples : 1;
-  const buffer = bufferOf(weights, pass, ref);
+  const whole = ref.kind === 'weight' ? weights.places.get(ref.name)! : alone(bufferOf(pass, ref));
+  const { buffer } = whole;
   const offset = ref.offset * times;
   // Buffers are multiples of 16 bytes, and so is what lies in a slab.
-  return { buffer, offset, size: Math.min(Math.ceil((ref.bytes * times) / 4) * 4, buffer.size - offset) };
+  const size = Math.min(Math.ceil((ref.bytes * times) / 4) * 4, whole.size - offset);
+  return { buffer, offset: whole.offset + offset, size };
 }
 
-function bufferOf(weights: Weights, pass: PassBuffers, ref: BufferRef): GPUBuffer {
-  if (ref.kind === 'weight') return weights.buffers.get(ref.name)!;
+const alone = (buffer: GPUBuffer): Omit<WeightPlace, 'elements'> => ({ buffer, offset: 0, size: buffer.size });
+
+function bufferOf(pass: PassBuffers, ref: Exclude<BufferRef, { kind: 'weight' }>): GPUBuffer {
   if (ref.kind === 'arena') return pass.slabs[ref.slab]!;
   if (ref.kind === 'update') return pass.updates[ref.index]!;
   return ref.kind === 'input' ? pass.inputs[ref.index]! : pass.outputs[ref.index]!;

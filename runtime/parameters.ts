@@ -18,7 +18,8 @@ export function openParameter(program: Program, name: string): WeightEntry {
   if (held.length === 0) throw new InputError(`the program has no parameter \`${name}\``);
   const plain = held.find((w) => w.start !== 'prepare' && w.layout === 'rows');
   const prepared = entryNamed(program, PREPARE) !== undefined;
-  const changes = program.entries.some((e) => e.updates.some((u) => u.weight === plain?.name));
+  const names = [plain?.name, plain?.within?.weight];
+  const changes = program.entries.some((e) => e.updates.some((u) => names.includes(u.weight)));
   if (plain && (prepared || changes) && held.every((w) => w === plain || w.start === 'prepare')) return plain;
   throw new InputError(`\`${name}\` is fixed in this program`, 'compile it with `prepare = load`');
 }

@@ -11,6 +11,7 @@ export function equalFuncs(a: Func, b: Func, numbering = new Numbering()): boole
   const numbers = (values: readonly Value[]): number[] => values.map((v) => numbering.of(v));
   return (
     a.name === b.name &&
+    a.after === b.after &&
     same(
       a.results.map((r) => r.name),
       b.results.map((r) => r.name),
@@ -26,6 +27,7 @@ export function equalFuncs(a: Func, b: Func, numbering = new Numbering()): boole
 
 function equalParams(a: Param, b: Param, numbering: Numbering): boolean {
   if (a.name !== b.name || a.role !== b.role || showType(a.type) !== showType(b.type)) return false;
+  if (a.parts?.join() !== b.parts?.join()) return false;
   if (a.init?.kind === 'value' && b.init?.kind === 'value') {
     if (numbering.of(a.init.value) !== numbering.of(b.init.value)) return false;
   } else if (attrsKey(a.init) !== attrsKey(b.init)) return false;

@@ -81,6 +81,7 @@ export function checkProgram(json: unknown): Program {
     if (Object.keys(variants.at(-1)!.requires).length > 0) throw bad(`kernel \`${name}\` has no portable variant`);
   }
   const weights = new Map(program.weights.map((w) => [w.name, w]));
+  for (const weight of program.weights) checkWithin(weight, weights);
   for (const entry of program.entries) checkEntry(program, entry, weights);
   checkPrepare(program);
   if (program.golden) checkGolden(program.golden, entryNamed(program, INFER));
@@ -107,6 +108,14 @@ function unique(what: string, named: readonly { readonly name: string }[]): void
     if (seen.has(name)) throw bad(`names ${what} \`${name}\` twice`);
     seen.add(name);
   }
+}
+
+function checkWithin({ name, bytes, within }: WeightEntry, weights: ReadonlyMap<string, WeightEntry>): void {
+  if (!within) return;
+  const whole = weights.get(within.weight);
+  if (!whole || whole.within) throw bad(`the weight \`${name}\` lies in \`${within.weight}\`, which has no buffer`);
+  if (within.offset % 256 !== 0 || within.offset + roundUp(bytes) > roundUp(whole.bytes))
+    throw bad(`the weight \`${name}\` lies outside of \`${within.weight}\`, or where no binding can begin`);
 }
 
 /** What `prepare` is to write, it has to be there to write, and it takes nothing, since a load calls it. */
@@ -152,7 +161,12 @@ function checkEntry(program: Program, entry: Entry, weights: ReadonlyMap<string,
   if (changed.size < entry.updates.length) throw wrong('updates a weight twice');
   const unknown = entry.updates.find((u) => !weights.has(u.weight));
   if (unknown) throw wrong(`updates the weight \`${unknown.weight}\`, which is not there`);
-  const writable = (name: string): boolean => changed.get(name)?.copied === false;
+  const early = entry.updates.find((u) => u.after !== undefined && (!u.copied || u.after > entry.dispatches.length));
+  if (early) throw wrong(`updates the weight \`${early.weight}\` after ${early.after} dispatches`);
+  // A buffer has one kind of binding in a dispatch: beside what is written in it, what is only read is bound as if it were.
+  const shared = new Set(entry.updates.flatMap((u) => weights.get(u.weight)!.within?.weight ?? []));
+  const writable = (name: string): boolean =>
+    changed.get(name)?.copied === false || shared.has(weights.get(name)!.within?.weight ?? '');
   const size = (ref: BufferRef): number | undefined => {
     if (ref.kind === 'weight') return weights.get(ref.name)?.bytes;
     if (ref.kind === 'update') {

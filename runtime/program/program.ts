@@ -9,7 +9,7 @@ import * as v from 'valibot';
 type Frozen<T> = T extends object ? { readonly [K in keyof T]: Frozen<T[K]> } : T;
 
 /** The version of the format that this runtime reads and this compiler writes. */
-export const VERSION = 6;
+export const VERSION = 7;
 
 /** No list of a real program comes near this; a longer one is a lie, and would be spread over arguments. */
 const list = <const S extends v.GenericSchema>(item: S, least = 0) =>
@@ -40,6 +40,8 @@ const weightEntry = v.strictObject({
   bytes: positive,
   /** `file`: as a file of weights has it. `zeros`: all 0. `prepare`: as the entry `prepare` writes it, which a load calls. */
   start: v.picklist(['file', 'zeros', 'prepare']),
+  /** It has no buffer of its own: it lies in that of another weight, from so many bytes on. */
+  within: v.exactOptional(v.strictObject({ weight: text, offset: count })),
 });
 /** A tensor that lives as long as the session, in the layout that kernels read (possibly packed): a weight, or a state that entries update. */
 export interface WeightEntry extends Frozen<v.InferOutput<typeof weightEntry>> {}
@@ -159,8 +161,10 @@ const update = v.strictObject({
   weight: text,
   /** Kernels write a buffer beside it, which is copied over it when all have run. Otherwise they write it in place. */
   copied: v.boolean(),
+  /** Of what is copied: after so many of the dispatches, whose successors read what it is then (absent: after all). */
+  after: v.exactOptional(positive),
 });
-/** What a call changes: all of it takes effect together, after everything that the call reads. */
+/** What a call changes. */
 export interface Update extends Frozen<v.InferOutput<typeof update>> {}
 
 const entry = v.strictObject({

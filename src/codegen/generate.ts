@@ -1,5 +1,6 @@
 /** From an optimised module to a program: kernels, dispatches, memory, and how its weights are packed. */
 import {
+  type BufferRef,
   type Dispatch,
   type Entry,
   PREPARE,
@@ -62,12 +63,14 @@ export function generate(module: Module, options: GenerateOptions): Generated {
     options,
     limits,
     kernels: new Kernels(options.keepPrograms ?? false),
-    weights: new Weights(prepared),
+    weights: new Weights(module, prepared),
     layouts: new WeightLayouts(options.weights),
   };
   const names = options.entries ?? ['infer'];
   const cuts = new Map<string, Cut>();
   const firsts: Cut[] = [];
+  /** Operations of what an entry goes on with after the function that is cut. */
+  const further = new Map<string, number>();
   // In the order of the entries, since the first product that reads a weight chooses how it lies.
   const built = names.map((name) => {
     const request = options.cuts?.find((r) => r.entries[0] === name);
@@ -75,18 +78,30 @@ export function generate(module: Module, options: GenerateOptions): Generated {
     for (const [i, cut] of (found ?? []).entries()) cuts.set(request!.entries[i]!, cut);
     firsts.push(...(found?.slice(0, 1) ?? []));
     const cut = cuts.get(name);
-    return cut ? partOf(shared, cut.after) : entryOf(shared, functionOf(module, name));
+    const [first, ...others] = inTurn(module, name);
+    const begin = cut ? partOf(shared, cut.after) : entryOf(shared, first);
+    const rest = others.map((func) => entryOf(shared, func));
+    further.set(name, flopsOf(rest.flatMap((b) => b.entry.dispatches)));
+    return rest.reduce(oneAfterAnother, begin);
   });
   built.push(...firsts.map(({ before }) => partOf(shared, before)));
   const entries = built.map((b) => b.entry);
   if (options.prepare) entries.push(...prepareEntry(shared));
-  return { ...assembled(shared, entries, built), cuts: firsts.map((c) => c.report) };
+  const reports = firsts.map(({ report }): CutReport => {
+    const { whole, left } = report.flops;
+    const more = further.get(report.entries[0]!)!;
+    return { ...report, flops: { whole: whole + more, left: left + more } };
+  });
+  return { ...assembled(shared, entries, built), cuts: reports };
 }
 
-function functionOf({ funcs }: Module, name: string): Func {
+const flopsOf = (list: readonly Dispatch[]): number => list.reduce((sum, d) => sum + d.flops, 0);
+
+/** What a call of a function runs: the one that it comes after, and itself. */
+function inTurn({ funcs }: Pick<Module, 'funcs'>, name: string): readonly [Func, ...Func[]] {
   const func = funcs.get(name);
   if (!func) throw new EspalierError([diagnostic('ESP0600', { what: `the module has no function \`${name}\`` })]);
-  return func;
+  return func.after === undefined ? [func] : [...inTurn({ funcs }, func.after), func];
 }
 
 interface BuiltEntry {
@@ -116,9 +131,39 @@ function entryOf(shared: Shared, func: Func): BuiltEntry {
   }
 }
 
+/** One entry that runs both, the second on what the first has made of states. */
+function oneAfterAnother(first: BuiltEntry, second: BuiltEntry): BuiltEntry {
+  const [a, b] = [first.entry, second.entry];
+  const moved = (ref: BufferRef): BufferRef => {
+    switch (ref.kind) {
+      case 'arena':
+        return { ...ref, slab: ref.slab + a.slabs.length };
+      case 'input':
+        return { ...ref, index: ref.index + a.inputs.length };
+      case 'output':
+        return { ...ref, index: ref.index + a.outputs.length };
+      case 'update':
+        return { ...ref, index: ref.index + a.updates.length };
+      default:
+        return ref;
+    }
+  };
+  const early = a.updates.map((u) => (u.copied ? { ...u, after: u.after ?? a.dispatches.length } : u));
+  const entry: Entry = {
+    name: b.name,
+    samples: a.samples,
+    inputs: [...a.inputs, ...b.inputs],
+    outputs: [...a.outputs, ...b.outputs],
+    updates: [...early, ...b.updates],
+    slabs: [...a.slabs, ...b.slabs],
+    dispatches: [...a.dispatches, ...b.dispatches.map((d) => ({ ...d, bindings: d.bindings.map(moved) }))],
+  };
+  return { ...first, entry };
+}
+
 /** Of each entry of a request; undefined where they would not be cut alike, or one not at all. */
 function cutAlike(shared: Shared, request: CutRequest): readonly Cut[] | undefined {
-  const cuts = request.entries.map((name) => cutEntry(shared, functionOf(shared.module, name), request));
+  const cuts = request.entries.map((name) => cutEntry(shared, inTurn(shared.module, name)[0], request));
   const [first] = cuts;
   const found = cuts.flatMap((cut) => (first && cut && sameBefore(first, cut) ? [cut] : []));
   return found.length === cuts.length ? found : undefined;
@@ -190,11 +235,10 @@ function assembled(
   const recipes = weights.recipes();
   const large = recipes.find((r) => r.entry.bytes > limits.maxBufferSize);
   if (large) throw new EspalierError([noBuffer(large.param, large.entry.bytes, limits, options, 'weight')]);
-  const weightBytes = recipes.reduce((sum, r) => sum + r.entry.bytes, 0);
+  const weightBytes = recipes.reduce((sum, r) => sum + (r.entry.within ? 0 : r.entry.bytes), 0);
   const own = [...module.params.values()].filter((p) => p.role === 'frozen' || p.role === 'trainable');
   const count = (role?: string): number =>
     own.reduce((sum, p) => sum + (role === undefined || p.role === role ? sizeOf(p.type.shape) : 0), 0);
-  const flops = (list: readonly Dispatch[]): number => list.reduce((sum, d) => sum + d.flops, 0);
   const [first] = built;
   const { dispatches } = first!.entry;
   const oneByOne = built.find((b) => b.oneByOne)?.oneByOne;
@@ -214,8 +258,8 @@ function assembled(
       parameters: { total: count(), trainable: count('trainable'), frozen: count('frozen') },
       kernels: kernels.list.length,
       dispatches: dispatches.length,
-      flops: flops(dispatches),
-      sparseFlops: flops(dispatches.filter((d) => kernels.list[d.kernel]!.archetype === 'sparse_contract')),
+      flops: flopsOf(dispatches),
+      sparseFlops: flopsOf(dispatches.filter((d) => kernels.list[d.kernel]!.archetype === 'sparse_contract')),
       weightBytes,
       peakBytes: weightBytes + beside((e) => e.samples),
       leastBytes: weightBytes + beside(() => 1),

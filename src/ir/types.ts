@@ -102,6 +102,8 @@ export interface Param {
   readonly init?: Init;
   /** Elements of a constant. */
   readonly data?: Elements;
+  /** Of a state of one axis: others that lie in it, side by side (parts.ts). A function touches it or them. */
+  readonly parts?: readonly string[];
   readonly about?: About;
 }
 
@@ -131,6 +133,8 @@ export interface Func {
   readonly results: readonly { readonly name: string; readonly value: Value }[];
   /** Applied together, after everything that the call reads: a function is pure, and writing in place is code generation's business. */
   readonly updates: readonly Update[];
+  /** A call is one of that function first, whose updates this one reads: it takes the arguments, and gives the results, of both. */
+  readonly after?: string;
 }
 
 export interface Module {

@@ -5,6 +5,7 @@ import { rootsOf, topological, usedParams } from './graph.js';
 import { ShapeError } from './ops/errors.js';
 import { attrsOf, inferType } from './ops/index.js';
 import { sameType, showType, sizeOf } from './ops/shapes.js';
+import { sideBySide } from './parts.js';
 import type { About, Func, Module, Param, Value } from './types.js';
 
 export interface Problem {
@@ -58,12 +59,34 @@ function verifyParam(module: Module, before: Module['params'], name: string, p: 
     const given = module.funcs.get('prepare')?.results.some((r) => r.name === name);
     if (!given) say('is prepared, and `prepare` does not give it');
   }
+  if (p.parts) verifyParts(before, p, say);
   if (p.init?.kind === 'value') {
     const { value } = p.init;
     if (!sameType(value.type, p.type)) say(`is ${showType(p.type)} and starts as ${showType(value.type)}`);
     verifyValues({ ...module, params: before }, [value], new Set(), (v, message) => {
       problems.push({ value: v, message: `the start of parameter ${name}: ${message}` });
     });
+  }
+}
+
+/** Declared before it, so that what starts as they do may be declared in between. */
+function verifyParts(
+  before: Module['params'],
+  { role, type, parts = [] }: Param,
+  say: (message: string) => void,
+): void {
+  const own = parts.map((name) => before.get(name));
+  const wrong = parts.find((_, i) => own[i]?.role !== 'state' || own[i].parts !== undefined);
+  if (role !== 'state') say(`is ${role} and holds others`);
+  else if (wrong !== undefined) say(`holds ${wrong}, which is no state before it`);
+  else if (new Set(parts).size < parts.length) say('holds a state twice');
+  else {
+    const types = own.map((p) => p!.type);
+    const { length } = sideBySide(types);
+    const taken = [...before.values()].find((p) => p.parts?.some((name) => parts.includes(name)));
+    if (type.shape.join() !== String(length)) say(`is ${showType(type)} and holds ${length} elements`);
+    else if (types.some((t) => t.dtype !== type.dtype)) say(`is ${showType(type)} and holds another type`);
+    else if (taken) say(`holds what ${taken.name} holds`);
   }
 }
 
@@ -84,6 +107,8 @@ function verifyFunc(module: Module, f: Func, problems: Problem[]): void {
   }
   verifyValues(module, rootsOf(f), new Set(f.inputs), say);
   verifyUpdates(module, f, say);
+  verifyWholes(module, f, say);
+  if (f.after !== undefined) verifyAfter(module, f, f.after, say);
   if (f.name !== 'prepare') return;
   // It runs once, before any call, so that what it gives cannot follow a state.
   for (const state of usedParams(f).filter((name) => module.params.get(name)?.role === 'state'))
@@ -100,6 +125,30 @@ function verifyFunc(module: Module, f: Func, problems: Problem[]): void {
 }
 
 type Say = (value: Value | undefined, message: string) => void;
+
+/** What lies in one place has one name in a function. */
+function verifyWholes({ params }: Module, f: Func, say: Say): void {
+  const touched = new Set([...usedParams(f), ...f.updates.map((u) => u.state)]);
+  for (const name of touched) {
+    const part = params.get(name)?.parts?.find((own) => touched.has(own));
+    if (part !== undefined) say(undefined, `it touches ${name} and ${part}, which lies in it`);
+  }
+}
+
+function verifyAfter({ funcs }: Module, f: Func, after: string, say: Say): void {
+  const first = funcs.get(after);
+  if (!first) say(undefined, `it comes after ${after}, which is not there`);
+  else if (first.after !== undefined) say(undefined, `it comes after ${after}, which comes after another`);
+  else {
+    const named = ({ inputs, results }: Func): string[] => [
+      ...inputs.map((v) => `argument ${v.op === 'input' ? v.attrs.name : ''}`),
+      ...results.map((r) => `result ${r.name}`),
+    ];
+    const own = new Set(named(f));
+    const both = named(first).find((name) => own.has(name));
+    if (both !== undefined) say(undefined, `it and ${after} have the ${both}`);
+  }
+}
 
 function verifyUpdates(module: Module, f: Func, say: Say): void {
   const updated = new Set<string>();

@@ -76,7 +76,9 @@ function splitModule(
   // What a parameter starts as may read those declared before it: they stay, and so does their order.
   const used = new Set(usedParams(...funcs.values()));
   for (const [name, p] of [...module.params].reverse()) {
-    if (!used.has(name) || p.init?.kind !== 'value') continue;
+    if (!used.has(name)) continue;
+    for (const part of p.parts ?? []) used.add(part);
+    if (p.init?.kind !== 'value') continue;
     for (const x of topological([p.init.value])) if (x.op === 'param') used.add(x.attrs.name);
   }
   const params = new Map([...module.params].filter(([name]) => used.has(name)));

@@ -63,9 +63,7 @@ describe('memory', () => {
     };
     const device = { createBuffer, pushErrorScope() {}, popErrorScope: async () => null } as unknown as GPUDevice;
     vi.stubGlobal('GPUBufferUsage', { STORAGE: 1, COPY_DST: 2, COPY_SRC: 4, MAP_READ: 8 });
-    await passBuffers(device, program.entries[0]!, samples, { buffers: new Map() }).finally(() =>
-      vi.unstubAllGlobals(),
-    );
+    await passBuffers(device, program.entries[0]!, samples, { places: new Map() }).finally(() => vi.unstubAllGlobals());
     const { weightBytes, leastBytes, peakBytes } = program.summary;
     expect(taken + weightBytes).toBe(samples === 1 ? leastBytes : peakBytes);
   });

@@ -133,7 +133,7 @@ export async function statesSuite(driver: Driver): Promise<void> {
 /** All states as they are now. */
 async function held(session: Session, module: Module): Promise<Map<string, Tensor>> {
   const found = new Map<string, Tensor>();
-  for (const { name, role, type } of module.params.values())
-    if (role === 'state') found.set(name, { type, data: await session.read(name) });
+  for (const { name, role, type, parts } of module.params.values())
+    if (role === 'state' && !parts) found.set(name, { type, data: await session.read(name) });
   return found;
 }

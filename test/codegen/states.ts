@@ -1,4 +1,7 @@
-/** A program that learns: Adam on a matrix and a vector, entries that read and reset what it learns, and what has to be copied, not written in place. */
+/**
+ * A program that learns: Adam on a matrix and a vector, entries that read and reset what it learns, what has to be copied, not written in place, and
+ * states that lie in another, one of which is copied before the function that comes after reads it there.
+ */
 import { entryNamed } from '../../runtime/program/program.js';
 import { interpretCall } from '../../src/ir/run/interpret.js';
 import { tensor } from '../../src/ir/run/tensor.js';
@@ -16,6 +19,9 @@ param @bias.mean : f32[3] state = zeros
 param @bias.square : f32[3] state = zeros
 param @count : i32[] state = zeros
 param @spare : f32[3,10] state
+param @pair.u : f32[2,5] state
+param @pair.v : f32[3] state
+param @pair : f32[128] state holds @pair.u, @pair.v
 param @scale : f32[10] frozen
 func @infer(%x: f32[b,10]) -> y: f32[b,3] {
   %0 = mul %x, @scale : f32[b,10]
@@ -89,6 +95,24 @@ func @mix() -> () {
   update @W = %2
   return
 }
+func @turn(%x: f32[b,10]) -> sums: f32[10] {
+  %0 = reduce_sum %x {axes = [0], keep = false} : f32[10]
+  %1 = reshape @pair.u : f32[5,2]
+  %2 = transpose %1 {perm = [1, 0]} : f32[2,5]
+  %3 = reshape %0 : f32[2,5]
+  %4 = add %2, %3 : f32[2,5]
+  %5 = mul @pair.v, 0.5 : f32[3]
+  update @pair.u = %4
+  update @pair.v = %5
+  return %0
+}
+func @fold(%rate: f32[]) -> size: f32[] after @turn {
+  %0 = mul @pair, @pair : f32[128]
+  %1 = reduce_sum %0 {axes = [0], keep = false} : f32[]
+  %2 = mul @pair, %rate : f32[128]
+  update @pair = %2
+  return %1
+}
 func @reset() -> () {
   %0 = constant {value = 0} : i32[]
   %1 = constant {value = 0} : f32[3]
@@ -105,15 +129,16 @@ export function learner(): Module {
   return module;
 }
 
-export const ENTRIES = ['infer', 'step', 'exchange', 'mix', 'reset'] as const;
+export const ENTRIES = ['infer', 'step', 'exchange', 'mix', 'turn', 'fold', 'reset'] as const;
 
 /** What the module's parameters start as. */
 export function starts(module: Module): Map<string, Tensor> {
   const next = random(3);
   return new Map(
-    [...module.params.values()].map(({ name, type, init }) => {
+    [...module.params.values()].flatMap(({ name, type, init, parts }) => {
+      if (parts) return [];
       const { data, ...made } = randomTensor(type.shape, next, type.dtype);
-      return [name, { ...made, data: init?.kind === 'zeros' ? data.map(() => 0) : data } as Tensor];
+      return [[name, { ...made, data: init?.kind === 'zeros' ? data.map(() => 0) : data } as Tensor]];
     }),
   );
 }
@@ -139,6 +164,9 @@ export function calls(): Call[] {
     list.push({ entry: 'step', inputs });
     if (i === 7) list.push({ entry: 'exchange', inputs: new Map() });
     if (i === 11) list.push({ entry: 'mix', inputs: new Map() });
+    const x = inputs.get('x')!;
+    if (i % 6 === 1) list.push({ entry: 'fold', inputs: new Map([...inputs].filter(([name]) => name !== 'wanted')) });
+    if (i === 13) list.push({ entry: 'turn', inputs: new Map([['x', x]]) });
     if (i === 15) list.push({ entry: 'reset', inputs: new Map() });
     list.push({ entry: 'infer', inputs: new Map([['x', of(1 + (i % 3))]]) });
   }

@@ -154,3 +154,86 @@ describe('the text refuses', () => {
     expect(() => parseModule(TEXT.replace('update @w = %3', line))).toThrow(`line ${message}`);
   });
 });
+
+/** Two states that lie in a third, and a function that goes on from another. */
+const SIDES = `module @sides
+
+param @u : f32[2,3] state
+param @v : f32[] state
+param @both : f32[128] state holds @u, @v
+
+func @begin(%x: f32[]) -> was: f32[] {
+  %0 = mul @u, %x : f32[2,3]
+  update @u = %0
+  update @v = %x
+  return @v
+}
+
+func @step(%by: f32[]) -> sum: f32[] after @begin {
+  %0 = reduce_sum @both {axes = [0], keep = false} : f32[]
+  %1 = add @both, %by : f32[128]
+  update @both = %1
+  return %0
+}
+`;
+
+describe('states that lie in another, and functions that go on from others', () => {
+  test('are printed as they were read', () => {
+    const module = parseModule(SIDES);
+    expect(verifyModule(module)).toEqual([]);
+    expect(printModule(module)).toBe(SIDES);
+    const { parts: _, ...alone } = module.params.get('both')!;
+    const { after: __, ...first } = module.funcs.get('step')!;
+    expect(equalModules({ ...module, params: new Map(module.params).set('both', alone) }, module)).toBe(false);
+    expect(equalModules({ ...module, funcs: new Map(module.funcs).set('step', first) }, module)).toBe(false);
+  });
+
+  test('a call reads what the call before it has made of the parts, and nothing of what lies between them', () => {
+    const module = parseModule(SIDES);
+    const starts = new Map<string, Tensor>([
+      ['u', tensor([2, 3], [1, 2, 3, 4, 5, 6])],
+      ['v', tensor([], [7])],
+    ]);
+    const options = {
+      params: (name: string): Tensor => starts.get(name)!,
+      inputs: new Map([
+        ['x', tensor([], [10])],
+        ['by', tensor([], [1])],
+      ]),
+    };
+    const { results, states } = interpretCall(module, 'step', options);
+    expect([...results].map(([name, t]) => [name, ...t.data])).toEqual([
+      ['was', 7],
+      ['sum', 220],
+    ]);
+    expect([...states].map(([name, t]) => [name, t.type.shape, ...t.data])).toEqual([
+      ['u', [2, 3], 11, 21, 31, 41, 51, 61],
+      ['v', [], 11],
+    ]);
+    expect(interpret(module, 'step', options)).toEqual(results);
+  });
+
+  test.each<[string, string, string]>([
+    ['f32[128] state holds', 'f32[127] state holds', 'parameter both is f32[127] and holds 128 elements'],
+    ['@both : f32[128] state', '@both : f32[128] frozen', 'parameter both is frozen and holds others'],
+    ['holds @u, @v', 'holds @u, @u', 'parameter both holds a state twice'],
+    ['holds @u, @v', 'holds @w, @v', 'parameter both holds w, which is no state before it'],
+    ['@u : f32[2,3] state', '@u : f32[2,3] frozen', 'parameter both holds u, which is no state before it'],
+    ['@v, @u', '@v, @u\nparam @more : f32[64] state holds @v', 'parameter more holds what both holds'],
+    ['@v : f32[] state', '@v : i32[] state', 'parameter both is f32[128] and holds another type'],
+    ['%by : f32[128]', '@v : f32[128]', 'step: it touches both and v, which lies in it'],
+    ['after @begin', 'after @end', 'step: it comes after end, which is not there'],
+    ['after @begin', 'after @step', 'step: it comes after step, which comes after another'],
+    ['(%by: f32[])', '(%by: f32[], %x: f32[])', 'step: it and begin have the argument x'],
+    ['-> sum:', '-> was:', 'step: it and begin have the result was'],
+  ])('the verifier refuses %s -> %s', (from, to, message) => {
+    const [params] = SIDES.split('func');
+    const text = (message.startsWith('parameter') ? params! : SIDES).replace(
+      '@u, @v',
+      from.startsWith('@v,') ? '@v, @u' : '@u, @v',
+    );
+    expect(text).toContain(from);
+    const wrong = verifyModule(parseModule(text.replace(from, to)));
+    expect(wrong.map((p) => (p.func ? `${p.func}: ${p.message}` : p.message))).toContain(message);
+  });
+});

@@ -35,10 +35,10 @@ describe('refuses', () => {
       'another version',
       [
         { ...whole, version: 5 },
-        { ...whole, version: 7 },
-        { ...whole, version: '6' },
+        { ...whole, version: 8 },
+        { ...whole, version: '7' },
       ],
-      /has version [567]; this runtime reads version 6/,
+      /has version [578]; this runtime reads version 7/,
     ],
     [
       'no version',
@@ -115,6 +115,30 @@ describe('refuses', () => {
         },
       ],
       /the weight `.*` starts as `prepare` writes it, which does not/,
+    ],
+    [
+      'weights in others that have no buffer',
+      [
+        { ...whole, weights: weights.map((w) => ({ ...w, within: { weight: 'nowhere', offset: 0 } })) },
+        { ...whole, weights: weights.map((w) => ({ ...w, within: { weight: w.name, offset: 0 } })) },
+      ],
+      /lies in `.*`, which has no buffer/,
+    ],
+    [
+      'weights that reach out of others, or begin where no binding can',
+      [256, 4].map((offset) => ({
+        ...whole,
+        weights: [weights[0]!, { ...weights[1]!, within: { weight: weights[0]!.name, offset } }],
+      })),
+      /lies outside of `.*`, or where no binding can begin/,
+    ],
+    [
+      'updates that take effect where there is nothing to wait for, or to copy',
+      [
+        withEntry({ updates: [{ weight: weights[0]!.name, copied: true, after: 99 }] }),
+        withEntry({ updates: [{ weight: weights[0]!.name, copied: false, after: 1 }] }),
+      ],
+      /updates the weight `.*` after (99|1) dispatches/,
     ],
     [
       'updates of what is not there',

@@ -68,7 +68,7 @@ describe.each([
     for (const r of made) {
       const value = prepared.get(r.param) ?? read(r.param);
       const wanted = numbers(r.pack(value).buffer as ArrayBuffer, r.entry.dtype);
-      const found = numbers(memory.get(r.entry.name)!, r.entry.dtype);
+      const found = numbers(memory.get(r.entry.name)!.buffer, r.entry.dtype);
       const largest = wanted.reduce((n, x) => Math.max(n, Math.abs(x)), 1e-30);
       const worst = wanted.reduce((n, x, at) => Math.max(n, Math.abs(x - found[at]!)), 0);
       // Padding included.

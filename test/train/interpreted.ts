@@ -4,7 +4,7 @@ import type { Optimizer } from '../../src/ir/optimizer.js';
 import { initialise } from '../../src/ir/run/init.js';
 import { interpretCall, interpretFunc } from '../../src/ir/run/interpret.js';
 import { tensor } from '../../src/ir/run/tensor.js';
-import type { Module, Tensor } from '../../src/ir/types.js';
+import type { Func, Module, Tensor } from '../../src/ir/types.js';
 import { type Training, type TrainOptions, trainingOf } from '../../src/passes/train/step.js';
 import { batchOf, type Spec, startOf } from './steps.js';
 
@@ -26,6 +26,9 @@ export function inputsOf(step: number, from = 0, to = BATCH): Map<string, Tensor
     ['target', tensor([n, 10], target.subarray(from * 10, to * 10))],
   ]);
 }
+
+/** The function that goes through the model: `step`, or what it comes after. */
+export const passOf = ({ funcs }: Module): Func => funcs.get(funcs.get('step')!.after ?? 'step')!;
 
 /** A trainer that interprets. */
 export class Interpreted {
@@ -63,11 +66,13 @@ export class Interpreted {
     inputs: ReadonlyMap<string, Tensor>,
     scalars: Readonly<Record<string, number>>,
   ): Map<string, Tensor> {
-    const numbers = this.training.numbers.get(entry);
     const given = new Map(Object.entries(scalars).map(([name, x]) => [name, tensor([], [x])]));
-    const values = numbers ? [...interpretFunc(numbers, { inputs: given }).values()].map((t) => t.data[0]!) : [];
     const all = new Map(inputs);
-    if (values.length > 0) all.set('numbers', tensor([values.length], values));
+    for (const [name, numbers] of this.training.numbers) {
+      if (numbers.inputs.some((v) => v.op === 'input' && !given.has(v.attrs.name))) continue;
+      const values = [...interpretFunc(numbers, { inputs: given }).values()].map((t) => t.data[0]!);
+      all.set(name, tensor([values.length], values));
+    }
     const { results, states } = interpretCall(this.module, entry, { inputs: all, params: this.start });
     for (const [name, t] of states) this.states.set(name, t);
     return results;

@@ -12,7 +12,7 @@ import { verifyModule } from '../../src/ir/verify.js';
 import { trainingOf } from '../../src/passes/train/step.js';
 import { good } from '../dsl/semantics/helper.js';
 import { relative } from '../passes/models.js';
-import { Interpreted, moduleOf, norm, plain } from './interpreted.js';
+import { Interpreted, moduleOf, norm, passOf, plain } from './interpreted.js';
 import { SPEC } from './small.js';
 import { gradientsOf, specOf, startOf } from './steps.js';
 
@@ -69,7 +69,7 @@ describe('what the backward pass computes again', () => {
     for (const count of [0, 1, ALL]) {
       const module = again(count);
       expect(verifyModule(module)).toEqual([]);
-      expect(crossing(module.funcs.get('step')!)).toBe(keptBytes.own(count));
+      expect(crossing(passOf(module))).toBe(keptBytes.own(count));
     }
     // A linear probe reads nothing of the backbone but what its head reads.
     if (method === 'linear') expect(keptBytes.own(0)).toBeLessThan(keptBytes.full() / 10);
@@ -79,7 +79,7 @@ describe('what the backward pass computes again', () => {
   it('never keeps what arithmetic gives of what is kept', () => {
     const spec = specOf('full');
     const { module } = trainingOf(moduleOf(spec), { groups: spec.train.groups, adapters: 'factored' });
-    const step = module.funcs.get('step')!;
+    const step = passOf(module);
     const forward = new Set(topological(step.results.map((r) => r.value)));
     const readers = topological(rootsOf(step)).filter((v) => !forward.has(v) && v.op !== 'aux');
     const read = new Set(readers.flatMap((v) => v.inputs.filter((x) => forward.has(x)).map((x) => x.op)));
@@ -90,7 +90,7 @@ describe('what the backward pass computes again', () => {
   it('draws the same in dropouts', { timeout: 120_000 }, () => {
     const { module, train } = good(SPEC.replace('MORE', ''));
     const training = trainingOf({ ...module, funcs: new Map([['loss', train!.loss]]) }, { ...train!, ema: 0.9 });
-    const count = interpretFunc(training.numbers.get('step')!, NUMBERS).size;
+    const count = interpretFunc(training.numbers.get('numbers')!, NUMBERS).size;
     const inputs = new Map([
       ['pixels', filled([8, 1, 8, 8], (i) => Math.sin(i))],
       ['target', filled([8, 2], (i) => (i % 4 === 0 || i % 4 === 3 ? 1 : 0))],

@@ -2,8 +2,10 @@
 import { describe, expect, it } from 'vitest';
 import { dependsOnInput } from '../../src/ir/affine/parse.js';
 import { hasBatch } from '../../src/ir/batch.js';
+import * as build from '../../src/ir/build.js';
 import { constant, rootsOf, topological } from '../../src/ir/graph.js';
 import { sizeOf } from '../../src/ir/ops/shapes.js';
+import type { Optimizer } from '../../src/ir/optimizer.js';
 import { interpretFunc } from '../../src/ir/run/interpret.js';
 import { tensor } from '../../src/ir/run/tensor.js';
 import type { Func, Tensor } from '../../src/ir/types.js';
@@ -13,7 +15,7 @@ import { optimize } from '../../src/passes/index.js';
 import { factor } from '../../src/passes/merge/factor.js';
 import { averageName, trainingOf } from '../../src/passes/train/step.js';
 import { relative } from '../passes/models.js';
-import { BATCH, Interpreted, inputsOf, moduleOf, norm, plain } from './interpreted.js';
+import { BATCH, Interpreted, inputsOf, moduleOf, norm, passOf, plain } from './interpreted.js';
 import { gradientsOf as expectedOf, lossesOf, METHODS, type Spec, specOf, startOf } from './steps.js';
 
 describe('gradients of a model', () => {
@@ -72,7 +74,7 @@ describe('a step', () => {
     const spec = specOf(method);
     const made = (adapters: 'factored' | 'merged'): number => {
       const { module } = trainingOf(moduleOf(spec), { groups: spec.train.groups, adapters });
-      const step = module.funcs.get('step')!;
+      const step = passOf(module);
       // What is one for all samples and depends on them: gradients, and what is made of them.
       const found = topological(rootsOf(step)).filter((v) => dependsOnInput(v) && !hasBatch(v.type.shape));
       return Math.max(...found.map((v) => sizeOf(v.type.shape)));
@@ -133,6 +135,51 @@ describe('a step', () => {
         1e-12,
       );
     }
+  });
+
+  it('moves weights that lie side by side as it moves each by itself', { timeout: 120_000 }, () => {
+    const spec = specOf('lora');
+    const [group] = spec.train.groups;
+    // Rates of their own, and an optimiser that asks for more than an element: its weights cannot be moved as one.
+    const [a, b, c] = [0, 1, 2].map((n) => group!.params.filter((_, i) => i % 3 === n)) as [
+      string[],
+      string[],
+      string[],
+    ];
+    const normed: Optimizer = {
+      states: new Map(),
+      step: ({ weight, gradient }) => {
+        const size = build.add(
+          build.sqrt(build.sum(build.mul(gradient, gradient), [...gradient.type.shape.keys()])),
+          1e-3,
+        );
+        return { weight: build.sub(weight, build.div(gradient, build.mul(size, 100))), states: new Map() };
+      },
+    };
+    const groups = [
+      { params: a, optimizer: group!.optimizer },
+      { params: b, optimizer: normed },
+      { params: c, optimizer: group!.optimizer },
+    ];
+    const rates = { 'rate.0': 1e-2, 'rate.1': 1, 'rate.2': 3e-3 };
+    const each = new Interpreted(spec, 'lora', { groups, ema: 0.9 });
+    // So few bytes that no two lie side by side, and no limit that is met.
+    const apart = new Interpreted(spec, 'lora', { groups, ema: 0.9, clip: 1e9, largest: 4 });
+    const together = new Interpreted(spec, 'lora', { groups, ema: 0.9, clip: 1e9 });
+    expect(each.module.funcs.get('step')!.after).toBeUndefined();
+    for (let at = 0; at < 3; at++) for (const t of [each, apart, together]) t.step(at, rates);
+    for (const [name, t] of each.states) {
+      expect(relative(t, together.states.get(name)!), name).toBeLessThan(1e-12);
+      expect(relative(t, apart.states.get(name)!), name).toBeLessThan(1e-12);
+    }
+    expect([...each.training.kept].sort()).toEqual([...together.training.kept].sort());
+    expect(each.training.kept).toHaveLength([...each.states].length);
+    // One for each of the weights, moments and averages of a group; of the second, each by itself.
+    const updates = together.module.funcs.get('step')!.updates.map((u) => u.state);
+    expect(updates.filter((name) => name.startsWith('flat/'))).toHaveLength(2 * 4);
+    expect(updates).toHaveLength(2 * 4 + 2 * b.length);
+    const { size } = new Set(apart.module.funcs.get('step')!.updates.map((u) => u.state.split('.')[0]));
+    expect(size).toBeGreaterThan(group!.params.length / 2);
   });
 
   it('refuses no parameter that the loss depends on, and names what cuts one off', () => {

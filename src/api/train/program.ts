@@ -19,7 +19,7 @@ export interface TrainPlan {
   /** Parameters that are trained, and all that the model has. */
   readonly trained: number;
   readonly total: number;
-  /** Bytes of weights, frozen ones and states (what is trained, its moments and averages) apart. */
+  /** Bytes of weights, frozen ones and states (what is trained, its moments, averages, and gradients that are kept) apart. */
   readonly frozenBytes: number;
   readonly stateBytes: number;
   /** What a step of the largest part of a batch takes beside them, and what it takes for each further sample. */
@@ -47,8 +47,10 @@ export interface TrainProgram {
   readonly generated: Generated;
   /** The tensor of every weight that the program reads from files. */
   readonly params: (name: string) => Tensor;
-  /** What `step` and `accumulate` take as numbers, for the host to interpret. */
+  /** What `step` and `accumulate` take as numbers, by the input's name, for the host to interpret. */
   readonly numbers: ReadonlyMap<string, Func>;
+  /** Names of the states that a later step depends on. */
+  readonly kept: readonly string[];
   readonly module: Module;
   readonly plan: TrainPlan;
 }
@@ -85,6 +87,7 @@ export function trainProgram({
     groups: train.groups,
     adapters: train.adapters,
     accumulates,
+    ...largestOf(limits),
     ...(train.clip === undefined ? {} : { clip: train.clip }),
     ...(train.ema === undefined ? {} : { ema: train.ema }),
   });
@@ -116,6 +119,7 @@ export function trainProgram({
     generated,
     params: startOf(module, derived, params, progress),
     numbers: training.numbers,
+    kept: training.kept,
     module: derived,
     plan: {
       ...planOf(elaborated, derived, generated, part),
@@ -125,6 +129,13 @@ export function trainProgram({
       full: { keptBytes: training.keptBytes.full(), stateBytes: fullStates(elaborated.module, train) },
     },
   };
+}
+
+/** What kernels may bind of one state, and what a buffer holds. */
+function largestOf(limits: GenerateOptions['limits']): { largest?: number } {
+  const { maxStorageBufferBindingSize, maxBufferSize } = typeof limits === 'object' ? limits : {};
+  if (maxStorageBufferBindingSize === undefined || maxBufferSize === undefined) return {};
+  return { largest: Math.min(maxStorageBufferBindingSize, maxBufferSize) };
 }
 
 /** A program that computes so many segments again. */
@@ -157,9 +168,10 @@ function fitting(made: (again: number) => Made, segments: number, { checkpoint, 
 }
 
 /** Bytes of weights and all that a step keeps beside each, if every weight were trained. */
-function fullStates({ params }: Module, { groups, ema, accumulate }: TrainSettings): number {
+function fullStates({ params }: Module, { groups, ema, accumulate, clip }: TrainSettings): number {
   const own = [...params.values()].filter((p) => p.role === 'frozen' || p.role === 'trainable');
-  const each = 1 + groups[0]!.optimizer.states.size + (ema === undefined ? 0 : 1) + (accumulate > 1 ? 1 : 0);
+  const gradients = accumulate > 1 || clip !== undefined;
+  const each = 1 + groups[0]!.optimizer.states.size + (ema === undefined ? 0 : 1) + (gradients ? 1 : 0);
   return own.reduce((sum, p) => sum + tensorBytes(p.type), 0) * each;
 }
 
@@ -203,7 +215,7 @@ function planOf(
   const count = (params: typeof own): number => params.reduce((sum, p) => sum + sizeOf(p.type.shape), 0);
   const isState = (name: string): boolean => module.params.get(name)?.role === 'state';
   const bytes = (states: boolean): number =>
-    program.weights.filter((w) => isState(w.parameter) === states).reduce((sum, w) => sum + w.bytes, 0);
+    program.weights.filter((w) => isState(w.parameter) === states && !w.within).reduce((sum, w) => sum + w.bytes, 0);
   const named = (name: string): Entry => entryNamed(program, name)!;
   const beside = (samples: number): number =>
     named(STEP).slabs.reduce((sum, s) => sum + s.bytes * (s.samples ? samples : 1), 0);

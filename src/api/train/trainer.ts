@@ -11,7 +11,7 @@ import type { Elaborated, StepPlace, TrainSettings } from '../../dsl/elaborated.
 import { interpretFunc } from '../../ir/run/interpret.js';
 import { tensor } from '../../ir/run/tensor.js';
 import type { Tensor } from '../../ir/types.js';
-import { ACCUMULATE, averageName, KEY, LOSS, NUMBERS, STEP } from '../../passes/train/step.js';
+import { ACCUMULATE, averageName, KEY, LOSS, STEP } from '../../passes/train/step.js';
 import { loadGenerated } from '../gpu.js';
 import type { Host, Progress } from '../host.js';
 import type { Reader } from './prefix.js';
@@ -105,10 +105,7 @@ class GpuTrainer implements Trainer {
     readonly device: string,
   ) {
     this.plan = program.plan;
-    const { params } = program.module;
-    this.states = [...new Set(program.generated.weights.map((w) => w.param))].filter(
-      (name) => params.get(name)!.role === 'state',
-    );
+    this.states = program.kept;
     this.outputs = train.loss.results.map((r) => r.name).filter((name) => name !== LOSS);
   }
 
@@ -240,11 +237,13 @@ class GpuTrainer implements Trainer {
       ['share', share],
       ...this.train.groups.map(({ lr }, i) => [`rate.${i}`, this.train.rate(lr, place)] as const),
     ]);
-    const func = this.program.numbers.get(entry)!;
     const inputs = new Map([...known].map(([name, x]) => [name, tensor([], [x])]));
-    const numbers = [...interpretFunc(func, { inputs }).values()].map((t) => t.data[0]!);
+    const numbers = [...this.program.numbers].flatMap(([name, func]) => {
+      const values = (): number[] => [...interpretFunc(func, { inputs }).values()].map((t) => t.data[0]!);
+      return asked.has(name) ? [[name, Float32Array.from(values())] as const] : [];
+    });
     return {
-      ...(asked.has(NUMBERS) ? { [NUMBERS]: Float32Array.from(numbers) } : {}),
+      ...Object.fromEntries(numbers),
       // Parts of one batch drop different elements.
       ...(asked.has(KEY) ? { [KEY]: Uint32Array.of(this.train.seed, place.step * this.train.accumulate + part) } : {}),
     };
@@ -252,7 +251,9 @@ class GpuTrainer implements Trainer {
 
   /** The batch in parts of at most `plan.part` samples, of nearly one size, each as the entry takes it. */
   private async partsOf(reader: Reader, batch: TrainBatch): Promise<Part[]> {
-    const inputs = entryNamed(this.session.program, reader)!.inputs.filter((t) => t.name !== NUMBERS && t.name !== KEY);
+    const { numbers } = this.program;
+    const all = entryNamed(this.session.program, reader)!.inputs;
+    const inputs = all.filter((t) => !numbers.has(t.name) && t.name !== KEY);
     const missing = inputs.some((t) => !Object.hasOwn(batch, t.name));
     const given = missing ? { ...batch, ...(await this.features(reader, batch)) } : batch;
     const first = inputs.find((t) => t.samples)!;

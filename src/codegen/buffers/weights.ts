@@ -4,7 +4,9 @@ import { topological } from '../../ir/graph.js';
 import type { Reference } from '../../ir/ops/define.js';
 import { OPS } from '../../ir/ops/index.js';
 import { sizeOf } from '../../ir/ops/shapes.js';
-import type { OpName, Param, Tensor, Value } from '../../ir/types.js';
+import { partsOf } from '../../ir/parts.js';
+import type { Module, OpName, Param, Tensor, Value } from '../../ir/types.js';
+import { ELEMENT_BYTES } from '../kernel/uses.js';
 import { elementOf } from '../kernel.js';
 import { scalarOf } from '../read/reader.js';
 import { TILE_K, TILE_N } from './layout.js';
@@ -33,15 +35,33 @@ export class Weights {
   private readonly byUse = new Map<string, WeightRecipe>();
   private readonly names = new Set<string>();
 
-  /** @param prepared Whether the entry `prepare` writes a parameter's tensor, in the layout asked for (default: a file has all) */
-  constructor(private readonly prepared: (param: Param, packed: boolean) => boolean = () => false) {}
+  /** The state that others lie in, and where each does, by their names. */
+  private readonly within = new Map<string, { readonly whole: Param; readonly start: number }>();
+
+  /**
+   * @param prepared Whether the entry `prepare` writes a parameter's tensor, in the layout asked for (default: a file has all)
+   */
+  constructor(
+    private readonly module: Pick<Module, 'params'>,
+    private readonly prepared: (param: Param, packed: boolean) => boolean = () => false,
+  ) {
+    for (const whole of module.params.values())
+      for (const { param, start } of partsOf(module, whole)) this.within.set(param.name, { whole, start });
+  }
 
   recipes(): WeightRecipe[] {
     return [...this.byUse.values()];
   }
 
-  /** Row-major, in the parameter's own element type. */
+  /** Row-major, in the parameter's own element type. A state that others lie in comes with them, and each of them with it. */
   rows(param: Param): WeightEntry {
+    const { whole = param } = this.within.get(param.name) ?? {};
+    const found = this.rowsAlone(whole);
+    const parts = new Map(partsOf(this.module, whole).map((p) => [p.param.name, this.rowsAlone(p.param)]));
+    return parts.get(param.name) ?? found;
+  }
+
+  private rowsAlone(param: Param): WeightEntry {
     return this.use(`rows ${param.name}`, () => {
       const element = elementOf(scalarOf(param.type.dtype));
       const bytes = padded(sizeOf(param.type.shape) * 4);
@@ -77,9 +97,11 @@ export class Weights {
     let name = param.name;
     for (let i = 2; this.names.has(name); i++) name = `${param.name}~${i}`;
     this.names.add(name);
-    const zeros = param.role === 'state' && param.init?.kind === 'zeros';
+    const zeros = param.role === 'state' && (param.init?.kind === 'zeros' || param.parts !== undefined);
     const start = this.prepared(param, layout !== 'rows') ? 'prepare' : zeros ? 'zeros' : 'file';
-    return { name, parameter: param.name, dtype, shape, layout, bytes, start };
+    const own = this.within.get(param.name);
+    const within = own ? { within: { weight: own.whole.name, offset: own.start * ELEMENT_BYTES } } : {};
+    return { name, parameter: param.name, dtype, shape, layout, bytes, start, ...within };
   }
 
   private use(key: string, make: () => WeightRecipe): WeightEntry {

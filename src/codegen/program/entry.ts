@@ -76,6 +76,8 @@ export class EntryBuilder {
   private readonly inputs = new Map<string, number>();
   private readonly outputs = new Map<Value, number>();
   private readonly targets: ReadonlyMap<Value, number>;
+  /** Names of states that lie beside one that is updated. */
+  private readonly besideUpdated: ReadonlySet<string>;
   /** Of the targets, what is written where it lies. */
   private updated: ReadonlySet<Value> = new Set();
 
@@ -95,6 +97,9 @@ export class EntryBuilder {
       this.outputs.set(r.value, i);
     });
     this.targets = new Map(plan.targets.map(({ value }, i) => [value, i]));
+    const updated = new Set(plan.targets.map((t) => t.weight.parameter));
+    const wholes = [...this.module.params.values()].filter((p) => p.parts?.some((name) => updated.has(name)));
+    this.besideUpdated = new Set(wholes.flatMap((p) => p.parts ?? []));
   }
 
   /** @throws OneByOne where that has to be tried */
@@ -244,9 +249,10 @@ export class EntryBuilder {
     }
   }
 
-  /** As kernels read and write it. */
+  /** As kernels read and write it. A buffer is bound in one way by a dispatch, so what lies beside what is written is bound as that is. */
   private seenAs(v: Value): Place {
-    return this.crosses(v) ? 'arena' : this.place(v);
+    const beside = v.op === 'param' && this.besideUpdated.has(v.attrs.name);
+    return beside || this.crosses(v) ? 'arena' : this.place(v);
   }
 
   private crosses(v: Value): boolean {

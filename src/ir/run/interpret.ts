@@ -7,6 +7,7 @@ import { rootsOf, topological } from '../graph.js';
 import { DataError } from '../ops/errors.js';
 import { auxOf, OPS } from '../ops/index.js';
 import { sameType, showType } from '../ops/shapes.js';
+import { dealt, gathered } from '../parts.js';
 import type { ArrayOf, Func, Module, OpAttrs, OpName, Tensor, Value } from '../types.js';
 import { Recycler } from './recycle.js';
 import { funcAt, hasSamples, samplesOf } from './samples.js';
@@ -38,10 +39,28 @@ export interface Call {
  */
 export function interpretCall(module: Module, funcName: string, options: InterpretOptions = {}): Call {
   const func = forSamplesOf(functionOf(module, funcName), options);
-  const values = interpretValues(rootsOf(func), { ...options, params: declaredFirst(module, options) });
+  const before = func.after === undefined ? undefined : interpretCall(module, func.after, options);
+  const now = declaredFirst(module, options);
+  const params = before ? (name: string): Tensor => before.states.get(name) ?? now(name) : now;
+  const values = interpretValues(rootsOf(func), { ...options, params: withParts(module, params) });
   const results = func.results.map(({ name }, i) => [name, values[i]!] as const);
-  const states = func.updates.map(({ state }, i) => [state, values[results.length + i]!] as const);
-  return { results: new Map(results), states: new Map(states) };
+  const states = func.updates.flatMap(({ state }, i) => {
+    const value = values[results.length + i]!;
+    const param = module.params.get(state)!;
+    return param.parts ? dealt(module, param, value) : [[state, value] as const];
+  });
+  return {
+    results: new Map([...(before?.results ?? []), ...results]),
+    states: new Map([...(before?.states ?? []), ...states]),
+  };
+}
+
+/** What lies side by side in another is asked for by itself. */
+function withParts(module: Module, params: (name: string) => Tensor): (name: string) => Tensor {
+  return (name) => {
+    const param = module.params.get(name);
+    return param?.parts ? gathered(module, param, params) : params(name);
+  };
 }
 
 /**
@@ -51,7 +70,9 @@ export function interpretCall(module: Module, funcName: string, options: Interpr
  * @throws DataError from an operator whose data makes it undefined (an index out of range, a singular matrix).
  */
 export function interpret(module: Module, funcName: string, options: InterpretOptions = {}): Map<string, Tensor> {
-  return interpretFunc(functionOf(module, funcName), { ...options, params: declaredFirst(module, options) });
+  if (functionOf(module, funcName).after !== undefined) return interpretCall(module, funcName, options).results;
+  const params = withParts(module, declaredFirst(module, options));
+  return interpretFunc(functionOf(module, funcName), { ...options, params });
 }
 
 function functionOf(module: Module, name: string): Func {

@@ -132,6 +132,7 @@ class Parser {
     if (!ROLES.includes(role)) this.s.fail(`${role} is not a role (${ROLES.join(', ')})`);
     const own = () => (this.s.tryKeyword('in') ? this.s.name('@') : undefined);
     let p: Param = { name, type, role: role as ParamRole, ...this.about(own) };
+    if (this.s.tryKeyword('holds')) p = { ...p, parts: this.names() };
     if (this.s.tryPunctuation('=')) p = { ...p, init: this.init() };
     if (this.s.tryKeyword('data')) p = { ...p, data: this.data(name) };
     this.params.set(name, p);
@@ -202,6 +203,7 @@ class Parser {
         this.s.punctuation(')');
       }
     } else result();
+    const after = this.s.tryKeyword('after') ? { after: this.s.name('@') } : {};
     const { values, updates } = this.body(args, results.length);
     values.forEach((v, i) => {
       if (!sameType(v.type, results[i]!.type)) {
@@ -213,6 +215,7 @@ class Parser {
       inputs: [...args.values()],
       results: values.map((value, i) => ({ name: results[i]!.name, value })),
       updates,
+      ...after,
     };
   }
 

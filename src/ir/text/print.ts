@@ -13,7 +13,8 @@
  *     return %1
  *   }
  *
- * What a call makes of a state stands before the results: `update @adam.count = %7`.
+ * What a call makes of a state stands before the results: `update @adam.count = %7`. A state that others lie in lists them (`state holds @a, @b`), and a
+ * function that goes on from another names it behind its results (`after @gradients`).
  * A size may be a multiple of the batch: `f32[b,197,768]`. Parameters and scalar f32 constants stand where they are used. What is known of a value besides what it computes
  * stands behind its type, and the site that values come from above them (`in @site`, `in model` for none); places in a spec, which are for messages
  * alone, are printed on request (`at "file" 12:40`).
@@ -121,8 +122,9 @@ export function printFunc(func: Func, options: PrintOptions = {}): string {
   const shown = func.results.map((r) => `${showAttr(r.name)}: ${showType(r.value.type)}`);
   const results = shown.length === 1 ? shown[0] : `(${shown.join(', ')})`;
   const body = printBody(rootsOf(func), '  ', options);
+  const after = func.after === undefined ? '' : ` after ${showName('@', func.after)}`;
   return [
-    `func ${showName('@', func.name)}(${args.join(', ')}) -> ${results} {`,
+    `func ${showName('@', func.name)}(${args.join(', ')}) -> ${results}${after} {`,
     ...body.lines,
     ...func.updates.map(({ state }, i) => `  update ${showName('@', state)} = ${body.roots[func.results.length + i]}`),
     `  return ${body.roots.slice(0, func.results.length).join(', ')}`.trimEnd(),
@@ -152,6 +154,7 @@ export function arrayName(data: Elements): 'f64' | 'f32' | 'i32' | 'u32' | 'u8' 
 function printParam(p: Param, options: PrintOptions): string {
   let text = `param ${showName('@', p.name)} : ${showType(p.type)} ${p.role}${showAbout(p.about ?? {}, options)}`;
   if (p.about?.site !== undefined) text += ` in ${showName('@', p.about.site)}`;
+  if (p.parts) text += ` holds ${names(p.parts)}`;
   if (p.init) text += ` = ${printInit(p.init, options)}`;
   if (p.data) {
     const all = p.data.length <= (options.maxData ?? 64);

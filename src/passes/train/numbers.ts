@@ -7,6 +7,8 @@ import { input, mapRoots, rewriteValues, rootsOf, topological, withInputs } from
 import type { Func, Value } from '../../ir/types.js';
 
 export interface HostNumbers {
+  /** Of the new argument. */
+  readonly name: string;
   /** Without scalar arguments; with one more, f32[n], if any of them was read. */
   readonly func: Func;
   /** The scalar arguments -> `0`, `1`, ...: what the new argument holds, in order. */
@@ -35,7 +37,7 @@ export function hostNumbers(func: Func, name: string): HostNumbers {
     updates: [],
   };
   const inputs = func.inputs.filter((v) => !own.has(v));
-  if (list.length === 0) return { func: { ...func, inputs }, host };
+  if (list.length === 0) return { name, func: { ...func, inputs }, host };
   const all = input(name, { dtype: 'f32', shape: [list.length] });
   const at = new Map(list.map((v, i) => [v, build.reshape(build.sliceAxis(all, 0, i, i + 1), [])]));
   const image = rewriteValues(
@@ -43,7 +45,7 @@ export function hostNumbers(func: Func, name: string): HostNumbers {
     (v, operands) => at.get(v) ?? (operands.length === 0 ? v : withInputs(v, operands)),
     (v) => (at.has(v) ? [] : v.inputs),
   );
-  return { func: { ...mapRoots(func, image), inputs: [...inputs, all] }, host };
+  return { name, func: { ...mapRoots(func, image), inputs: [...inputs, all] }, host };
 }
 
 const isScalar = (v: Value): boolean => v.type.dtype === 'f32' && v.type.shape.length === 0;

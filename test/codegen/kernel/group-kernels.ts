@@ -185,7 +185,7 @@ export class Case {
     }
     const { weight } = held;
     const tensor = this.inputs.get(`param ${weight.param}`)!;
-    const weights = new Weights();
+    const weights = new Weights({ params: new Map() });
     const param: Param = { name: weight.param, type: tensor.type, role: 'frozen' };
     weights.packed(param, weight);
     return weights.recipes()[0]!.pack(tensor).buffer as ArrayBuffer;

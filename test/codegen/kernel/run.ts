@@ -51,15 +51,19 @@ export function simulateProgram(
   return simulateCall(g, g.program.entries[0]!, weightMemory(g, args.data), args, which, order, cut);
 }
 
-/** What a session holds: weights and states as they start. */
-export function weightMemory(g: Generated, data: Arguments['data']): Map<string, ArrayBuffer> {
+/** What a session holds: weights and states as they start. Some lie in others. */
+export function weightMemory(g: Generated, data: Arguments['data']): Map<string, Uint8Array<ArrayBuffer>> {
+  const sizeIn = (bytes: number): number => Math.ceil(bytes / 16) * 16;
+  const own = new Map(
+    g.weights.flatMap(({ entry: { name, bytes, start, within } }) =>
+      within ? [] : [[name, start === 'file' ? memory(bytes) : new ArrayBuffer(sizeIn(bytes))] as const],
+    ),
+  );
   return new Map(
-    g.weights.map(({ entry, param, pack }) => {
-      if (entry.start !== 'file') return [entry.name, new ArrayBuffer(Math.ceil(entry.bytes / 16) * 16)] as const;
-      const bytes = pack(data.get(param)!);
-      const buffer = memory(bytes.byteLength);
-      new Uint8Array(buffer).set(bytes);
-      return [entry.name, buffer] as const;
+    g.weights.map(({ entry: { name, bytes, start, within }, param, pack }) => {
+      const place = new Uint8Array(own.get(within?.weight ?? name)!, within?.offset ?? 0, sizeIn(bytes));
+      if (start === 'file') place.set(pack(data.get(param)!));
+      return [name, place] as const;
     }),
   );
 }
@@ -68,7 +72,7 @@ export function weightMemory(g: Generated, data: Arguments['data']): Map<string,
 export function simulateCall(
   g: Generated,
   entry: Entry,
-  weights: ReadonlyMap<string, ArrayBuffer>,
+  weights: ReadonlyMap<string, Uint8Array<ArrayBuffer>>,
   args: Pick<Arguments, 'arguments'>,
   which: Which,
   order?: 'forward' | 'reverse',
@@ -83,15 +87,24 @@ export function simulateCall(
   });
   const outputs = entry.outputs.map((spec) => memory(byteSize(spec, samples)));
   const updates = entry.updates.map((u) => (u.copied ? memory(weights.get(u.weight)!.byteLength) : undefined));
-  const place = (ref: BufferRef): ArrayBuffer => {
-    if (ref.kind === 'weight') return weights.get(ref.name)!;
+  const alone = (ref: Exclude<BufferRef, { kind: 'weight' }>): ArrayBuffer => {
     if (ref.kind === 'update') return updates[ref.index]!;
     if (ref.kind === 'arena') return slabs[ref.slab]!;
     return ref.kind === 'input' ? inputs[ref.index]! : outputs[ref.index]!;
   };
+  const place = (ref: BufferRef): Uint8Array<ArrayBuffer> =>
+    ref.kind === 'weight' ? weights.get(ref.name)! : new Uint8Array(alone(ref));
+  const takeEffect = (done: number): void => {
+    for (const [i, { weight, after = entry.dispatches.length }] of entry.updates.entries()) {
+      if (!updates[i] || after !== done) continue;
+      const { within, shape, bytes } = g.weights.find((w) => w.entry.name === weight)!.entry;
+      weights.get(weight)!.set(new Uint8Array(updates[i], 0, within ? 4 * sizeOf(shape) : bytes));
+    }
+  };
   const faults: (Fault & { kernel: string })[] = [];
   const stats: Stats = { loads: 0, stores: 0, sharedLoads: 0, sharedStores: 0, operations: 0 };
-  for (const d of entry.dispatches) {
+  for (const [done, d] of entry.dispatches.entries()) {
+    takeEffect(done);
     const { file, at } = variantOf(g, d, which);
     const bindings = d.bindings.map((ref) => refAt(entry, ref, samples));
     const lowered = boundAs(kernelAt(g.variants.get(file)!.lowered, samples), bindings);
@@ -107,10 +120,7 @@ export function simulateCall(
     for (const fault of run.faults) faults.push({ ...fault, kernel: file });
     for (const key of Object.keys(stats) as (keyof Stats)[]) stats[key] += run.stats[key];
   }
-  entry.updates.forEach(({ weight }, i) => {
-    const from = updates[i];
-    if (from) new Uint8Array(weights.get(weight)!).set(new Uint8Array(from));
-  });
+  takeEffect(entry.dispatches.length);
   const results = entry.outputs.map((spec, i) => {
     const shape = shapeOf(spec, samples);
     return tensor(shape, new ARRAYS[spec.dtype](outputs[i]!, 0, sizeOf(shape)), spec.dtype);
@@ -152,8 +162,12 @@ function boundAs(kernel: LoweredKernel, bindings: readonly BufferRef[]): Lowered
 }
 
 /** The bound part of a buffer, as the kernel declares it, with what pads it. */
-function windowOf(w: BoundWindow, buffer: ArrayBuffer, ref: BufferRef) {
-  return new ARRAYS[w.item.scalar](buffer, ref.offset, Math.ceil(w.count / w.elements) * w.item.lanes);
+function windowOf(w: BoundWindow, place: Uint8Array<ArrayBuffer>, ref: BufferRef) {
+  return new ARRAYS[w.item.scalar](
+    place.buffer,
+    place.byteOffset + ref.offset,
+    Math.ceil(w.count / w.elements) * w.item.lanes,
+  );
 }
 
 /** What the verifier cannot prove of the kernels of a program for so many samples, each in every variant. */

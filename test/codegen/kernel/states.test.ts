@@ -25,7 +25,8 @@ test.each<Which>([...SUBGROUP_SIZES, 'tile', 'portable'])('twenty steps by varia
       const { type } = module.params.get(param)!;
       const array = type.dtype === 'i32' ? Int32Array : Float32Array;
       const size = type.shape.reduce((n, d) => n * d, 1);
-      return [param, { type, data: new array(memory.get(entry.name)!, 0, size) } as Tensor];
+      const { buffer, byteOffset } = memory.get(entry.name)!;
+      return [param, { type, data: new array(buffer, byteOffset, size) } as Tensor];
     }),
   );
   expect(worst(held, states)).toMatchObject({ difference: expect.toSatisfy((d: number) => d < 1e-4) });
@@ -53,6 +54,8 @@ describe('what is written in place', () => {
     // Each is read by what writes the other: the first to be written is read once more after that.
     ['exchange', { W: true, spare: false }],
     ['mix', { W: false }],
+    ['turn', { 'pair.u': false, 'pair.v': true }],
+    ['fold', { 'pair.u': false, 'pair.v': true, pair: true }],
     ['reset', { count: true, bias: true }],
   ])('%s', (name, places) => {
     expect(Object.fromEntries(named(name).updates.map((u) => [u.weight, !u.copied]))).toEqual(places);
@@ -71,7 +74,26 @@ test('a state has one buffer, and zeros are in no file', () => {
     count: 'zeros',
     spare: 'file',
     scale: 'file',
+    pair: 'zeros',
+    'pair.u': 'file',
+    'pair.v': 'file',
   });
+});
+
+test('states that lie in another begin where bindings can, and what is copied is copied before it is read there', () => {
+  const within = program.weights.flatMap(({ entry: e }) => (e.within ? [[e.name, e.within]] : []));
+  expect(Object.fromEntries(within)).toEqual({
+    'pair.u': { weight: 'pair', offset: 0 },
+    'pair.v': { weight: 'pair', offset: 256 },
+  });
+  const { dispatches, updates } = named('fold');
+  const turn = named('turn').dispatches.length;
+  expect(dispatches.length).toBeGreaterThan(turn);
+  expect(updates[0]).toEqual({ weight: 'pair.u', copied: true, after: turn });
+  // Counted once.
+  const { weightBytes } = program.program.summary;
+  const own = program.program.weights.filter((w) => !w.within);
+  expect(weightBytes).toBe(own.reduce((sum, w) => sum + w.bytes, 0));
 });
 
 test('what is of all samples together says so', () => {
