@@ -1,19 +1,18 @@
 /** ConvNeXt of the library on a folder as transformers saves it (`test/reference/make_convnext.py`): the numbers, adapters, the way back. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { analyseModel } from '../../src/api/analyse.js';
-import { compile, merge } from '../../src/api/index.js';
-import { loadParameters } from '../../src/api/parameters.js';
-import { encodeAdapter } from '../../src/formats/adapters/adapter.js';
-import { type OpenCheckpoint, openCheckpoint } from '../../src/formats/checkpoint.js';
+import { compile } from '../../src/api/index.js';
+import { openCheckpoint } from '../../src/formats/checkpoint.js';
 import { openCheckpointAt } from '../../src/formats/node/open.js';
 import { tensor } from '../../src/ir/run/tensor.js';
 import type { Tensor } from '../../src/ir/types.js';
-import { FIXTURES, host, infer, randomAdapter, type TextSpec } from '../api/support.js';
-import { compileTo, scratch, withProgram } from '../e2e/support.js';
+import { FIXTURES, host, type TextSpec } from '../api/support.js';
+import { scratch } from '../e2e/support.js';
 import { memoryFolder } from '../folders.js';
 import { maxDifference } from '../tensors.js';
+import { adapted, expectMerge, expectOnGpu, resultOf, type SpecOf } from './support.js';
 
 const FOLDER = join(FIXTURES, 'convnext');
 const folder = scratch();
@@ -30,27 +29,10 @@ async function reference(name: string): Promise<Tensor> {
   return found;
 }
 
-async function logitsOf(s: TextSpec, pixels: Tensor): Promise<Tensor> {
-  const analysis = await analyseModel(s, { host });
-  const { get } = await loadParameters(analysis);
-  return tensor([2, 5], infer(analysis.elaborated.module, pixels, get));
-}
+const own: SpecOf = (body) => spec(body);
+const LIKE = tensor([2, 5], new Float64Array(10));
+const logitsOf = async (s: TextSpec, pixels: Tensor) => resultOf(s, pixels, LIKE);
 
-const opened = (files: Awaited<ReturnType<typeof merge>>['files']): Promise<OpenCheckpoint> =>
-  openCheckpoint(
-    memoryFolder(
-      'merged',
-      Object.fromEntries([...files].map(([n, c]) => [n, Array.isArray(c) ? Buffer.concat(c as Uint8Array[]) : c])),
-    ),
-  );
-const shapes = (c: OpenCheckpoint) => [...c.store.tensors].map(([n, e]) => `${n} ${e.dtype} ${e.shape}`).sort();
-
-/** The spec with random trained tensors for its adapters. */
-async function adapted(name: string, body: string): Promise<TextSpec> {
-  const file = join(folder, `${name}.safetensors`);
-  writeFileSync(file, encodeAdapter(await randomAdapter(spec(body))));
-  return spec(`${body} from "${file}"`);
-}
 const LORA = '  adapt base.stages[*].blocks[*].{pwconv1, pwconv2} with lora(rank: 2)';
 const KARST = '  adapt base.stages[1..].blocks[*].pwconv1 with karst(rank: 2, factor: 4)';
 
@@ -127,47 +109,25 @@ describe('ConvNeXt', () => {
     ['lora', LORA, 10],
     ['karst', KARST, 4],
   ])('%s on pointwise layers merges: the same logits, and only those tensors changed', async (name, body, sites) => {
-    const s = await adapted(name, body);
-    const pixels = await reference('pixels');
-    const { files, changed, tensors } = await merge(s, { host });
-    const [before, after] = [await openCheckpointAt(FOLDER), await opened(files)];
-    expect(shapes(after)).toEqual(shapes(before));
-    expect(tensors).toBe(before.store.tensors.size);
-    expect(changed.every((n) => /pwconv\d\.(weight|bias)$/.test(n))).toBe(true);
+    const s = await adapted(own, folder, name, body);
+    const like = await reference('logits64');
+    const changed = await expectMerge(s, spec(), FOLDER, await reference('pixels'), like, /pwconv\d\.(weight|bias)$/);
     expect(changed.filter((n) => n.endsWith('weight'))).toHaveLength(sites);
-    const merged: TextSpec = spec();
-    const analysis = await analyseModel(merged, { host: { ...host, openCheckpoint: async () => after } });
-    const { get } = await loadParameters(analysis);
-    const found = tensor([2, 5], infer(analysis.elaborated.module, pixels, get));
-    const want = await logitsOf(s, pixels);
-    expect(maxDifference(found, want)).toBeLessThan(1e-4 * Math.max(...want.data.map(Math.abs)));
-    // It is not the base's answer.
-    expect(maxDifference(found, await reference('logits64'))).toBeGreaterThan(1e-2);
-    await before.close();
   });
 
   test('a merged program has the kernels of the plain one', async () => {
-    const [plain, lora] = [await compile(spec(), { host }), await compile(await adapted('kernels', LORA), { host })];
+    const [plain, lora] = [
+      await compile(spec(), { host }),
+      await compile(await adapted(own, folder, 'kernels', LORA), { host }),
+    ];
     expect(lora.report.map((a) => a.state)).toEqual(Array.from({ length: 10 }, () => 'merged'));
     expect(lora.program.entries[0]!.dispatches.length).toBe(plain.program.entries[0]!.dispatches.length);
   });
 
   test('runs on the GPU within its tolerance of transformers', async () => {
-    const out = join(folder, 'compiled');
-    await compileTo(out, await adapted('gpu', KARST));
-    const plain = join(folder, 'plain');
-    await compileTo(plain, spec());
     const pixels = await reference('pixels');
-    const run = (at: string) =>
-      withProgram(
-        at,
-        async (s) => Object.values((await s.run({ tensors: { pixels: Float32Array.from(pixels.data) } })).outputs)[0]!,
-      );
-    const close = (found: ArrayLike<number>, want: Tensor) => {
-      const largest = Math.max(...want.data.map(Math.abs));
-      expect(maxDifference(tensor([2, 5], Float64Array.from(found)), want) / largest).toBeLessThan(1e-4);
-    };
-    close(await run(plain), await reference('logits'));
-    close(await run(out), await logitsOf(await adapted('gpu', KARST), pixels));
+    await expectOnGpu(spec(), join(folder, 'plain'), pixels, await reference('logits'), 1e-4);
+    const karst = await adapted(own, folder, 'gpu', KARST);
+    await expectOnGpu(karst, join(folder, 'compiled'), pixels, await logitsOf(karst, pixels), 1e-4);
   });
 });

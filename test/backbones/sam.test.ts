@@ -14,16 +14,16 @@ import { openCheckpoint } from '../../src/formats/checkpoint.js';
 import { storeTensor } from '../../src/formats/tensors/elements.js';
 import { encodeSafetensors } from '../../src/formats/tensors/safetensors.js';
 import { sizeOf } from '../../src/ir/ops/shapes.js';
-import { tensor } from '../../src/ir/run/tensor.js';
-import type { Tensor } from '../../src/ir/types.js';
-import { FIXTURES, host, infer, readTensors, type TextSpec } from '../api/support.js';
+import { FIXTURES, host, readTensors, scratch, type TextSpec } from '../api/support.js';
 import { readBytes } from '../bytes.js';
 import { good } from '../dsl/semantics/helper.js';
 import { memoryFolder } from '../folders.js';
 import { copyProgram } from '../runtime/program.js';
 import { maxDifference } from '../tensors.js';
+import { adapted, expectMerge, expectOnGpu, resultOf, type SpecOf } from './support.js';
 
 const FOLDER = join(FIXTURES, 'sam');
+const folder = scratch();
 const reference = (folder: string) => readTensors(join(FOLDER, folder, 'reference.safetensors'));
 
 /** What the configuration of `vision` says. */
@@ -35,14 +35,6 @@ const spec = (from: string, options = '', body = ''): TextSpec => ({
   path: 'sam.peft',
 });
 
-/** What the model gives, as a tensor like `want`. */
-async function features(s: TextSpec, pixels: Tensor, want: Tensor, on: Host = host): Promise<Tensor> {
-  const analysis = await analyseModel(s, { host: on });
-  const { get, warnings } = await loadParameters(analysis);
-  expect(warnings).toEqual([]);
-  return tensor(want.type.shape, infer(analysis.elaborated.module, pixels, get));
-}
-
 describe("SAM's image encoder", () => {
   test.each([
     ['vision', '', '', ''],
@@ -53,7 +45,9 @@ describe("SAM's image encoder", () => {
     const tensors = await reference(folder);
     const want = tensors.get(`${prefix}features`)!;
     const from = join(FOLDER, `${folder}${file}`);
-    const found = await features(spec(from, options), tensors.get(`${prefix}pixels`)!, want);
+    const s = spec(from, options);
+    expect((await loadParameters(await analyseModel(s, { host }))).warnings).toEqual([]);
+    const found = await resultOf(s, tensors.get(`${prefix}pixels`)!, want);
     expect(maxDifference(found, want)).toBeLessThan(1e-5);
   });
 
@@ -73,14 +67,37 @@ describe("SAM's image encoder", () => {
     const saved = await readTensors(join(FOLDER, 'vision', 'model.safetensors'));
     const tensors = new Map([...saved].map(([name, t]) => [rename(name), storeTensor(t)]));
     expect([...tensors.keys()].some((n) => saved.has(n))).toBe(false);
-    const folder = memoryFolder('f', {
+    const renamed = memoryFolder('f', {
       'model.safetensors': encodeSafetensors(tensors),
       'config.json': readFileSync(join(FOLDER, 'vision', 'config.json')),
     });
-    const own: Host = { ...host, openCheckpoint: () => openCheckpoint(folder) };
+    const own: Host = { ...host, openCheckpoint: () => openCheckpoint(renamed) };
     const { features: want, pixels } = Object.fromEntries(await reference('vision'));
-    const found = await features(spec('f', options), pixels!, want!, own);
+    const found = await resultOf(spec('f', options), pixels!, want!, own);
     expect(maxDifference(found, want!)).toBeLessThan(1e-5);
+  });
+
+  const of: SpecOf = (body) => spec(join(FOLDER, 'vision'), '', body);
+  const graft = (adapter: string) => `  adapt base.blocks[*].{attn.qkv, attn.proj, mlp.lin1, mlp.lin2} with ${adapter}`;
+  const KARST = 'karst(rank: 2, factor: 2)';
+
+  test.each([
+    ['lora', 'lora(rank: 2)'],
+    ['karst', KARST],
+  ])('%s on its layers merges: the same features, and only those tensors changed', async (name, adapter) => {
+    const s = await adapted(of, folder, name, graft(adapter));
+    const { pixels, features } = Object.fromEntries(await reference('vision'));
+    const changes = /(attn\.(qkv|proj)|mlp\.lin[12])\.(weight|bias)$/;
+    const changed = await expectMerge(s, of(), join(FOLDER, 'vision'), pixels!, features!, changes);
+    expect(changed.filter((n) => n.endsWith('.weight'))).toHaveLength(12);
+  });
+
+  test('runs on the GPU, with adapters by the kernels that it has without', async () => {
+    const { pixels, features } = Object.fromEntries(await reference('vision'));
+    const plain = await expectOnGpu(of(), join(folder, 'plain'), pixels!, features!, 1e-5);
+    const s = await adapted(of, folder, 'gpu', graft(KARST));
+    const { program } = await expectOnGpu(s, join(folder, 'out'), pixels!, await resultOf(s, pixels!, features!), 1e-4);
+    expect(program.entries[0]!.dispatches).toHaveLength(plain.program.entries[0]!.dispatches.length);
   });
 
   describe('preprocesses as SamImageProcessor does', () => {

@@ -4,12 +4,13 @@ import { describe, expect, test } from 'vitest';
 import { analyseModel } from '../../src/api/analyse.js';
 import { loadParameters } from '../../src/api/parameters.js';
 import { sizeOf } from '../../src/ir/ops/shapes.js';
-import { tensor } from '../../src/ir/run/tensor.js';
-import { FIXTURES, host, infer, readTensors, type TextSpec } from '../api/support.js';
+import { FIXTURES, host, readTensors, scratch, type TextSpec } from '../api/support.js';
 import { codes, good } from '../dsl/semantics/helper.js';
 import { maxDifference } from '../tensors.js';
+import { adapted, expectMerge, expectOnGpu, resultOf, type SpecOf } from './support.js';
 
 const FOLDER = join(FIXTURES, 'tinyvit');
+const folder = scratch();
 const reference = await readTensors(join(FOLDER, 'reference.safetensors'));
 const SIZES = 'image: 64, dims: [4, 8, 8, 12], depths: [1, 1, 2, 1], heads: [1, 2, 2, 3], windows: [0, 7, 5, 2]';
 const ENCODER = `${SIZES}, strides: [1, 2, 2, 1], features: 6`;
@@ -25,12 +26,33 @@ describe('TinyViT', () => {
     ['mobile_sam.safetensors', ENCODER, '', 'features'],
     ['folded.safetensors', `${ENCODER}, folded: true`, '', 'features'],
   ])('%s: gives what timm gives', async (file, options, body, name) => {
-    const analysis = await analyseModel(spec(options, file, body), { host });
-    const { get, warnings } = await loadParameters(analysis);
-    expect(warnings).toEqual([]);
+    const s = spec(options, file, body);
+    expect((await loadParameters(await analyseModel(s, { host }))).warnings).toEqual([]);
     const want = reference.get(name)!;
-    const found = tensor(want.type.shape, infer(analysis.elaborated.module, reference.get('pixels')!, get));
-    expect(maxDifference(found, want)).toBeLessThan(1e-5);
+    expect(maxDifference(await resultOf(s, reference.get('pixels')!, want), want)).toBeLessThan(1e-5);
+  });
+
+  const of: SpecOf = (body) => spec(ENCODER, 'mobile_sam.safetensors', body);
+  const graft = (adapter: string) =>
+    `  adapt base.stages[*].blocks[*].{attn.qkv, attn.proj, mlp.fc1, mlp.fc2} with ${adapter}`;
+  const KARST = 'karst(rank: 2, factor: 2)';
+  const [pixels, features] = [reference.get('pixels')!, reference.get('features')!];
+
+  test.each([
+    ['lora', 'lora(rank: 2)'],
+    ['karst', KARST],
+  ])('%s on its layers merges: the same features, and only those tensors changed', async (name, adapter) => {
+    const s = await adapted(of, folder, name, graft(adapter));
+    const changes = /(attn\.(qkv|proj)|mlp\.fc[12])\.(weight|bias)$/;
+    const changed = await expectMerge(s, of(), join(FOLDER, 'mobile_sam.safetensors'), pixels, features, changes);
+    expect(changed.filter((n) => n.endsWith('.weight'))).toHaveLength(16);
+  });
+
+  test('runs on the GPU, with adapters by the kernels that it has without', async () => {
+    const plain = await expectOnGpu(of(), join(folder, 'plain'), pixels, features, 1e-5);
+    const s = await adapted(of, folder, 'gpu', graft(KARST));
+    const { program } = await expectOnGpu(s, join(folder, 'out'), pixels, await resultOf(s, pixels, features), 1e-4);
+    expect(program.entries[0]!.dispatches).toHaveLength(plain.program.entries[0]!.dispatches.length);
   });
 
   // As timm counts them, without the statistics of norms.
