@@ -600,15 +600,20 @@ function onnx_whole_matmul(a: tensor, b: tensor) = sum(
   axis: -2
 )
 
-// The determinant of each of [count, n, n], by elimination without rows that change places: what stands on the diagonal must not be 0.
+// The determinant of each of [count, n, n], by elimination: the row whose first element is the largest changes places with the first one.
 function onnx_determinant(x: tensor) {
   y = x
   found = 1
   for k < size(x, axis: 1) {
-    pivot = y[:, 0..1, 0..1]
-    found = found * pivot[:, 0, 0]
-    y = if k < size(x, axis: 1) - 1 {
-      y[:, 1.., 1..] - (y[:, 1.., 0..1] @ y[:, 0..1, 1..]) / pivot
+    n = size(y, axis: 1)
+    best = reshape(argmax(abs(y[:, :, 0]), axis: 1), [size(x, axis: 0), 1])
+    chosen = (arange(n) == best)[:, :, new]
+    row = sum(where(chosen, y, 0), axis: 1)
+    found = found * row[:, 0] * where(best[:, 0] == 0, 1, -1)
+    others = where(chosen, y[:, 0..1], y)
+    divisor = where(row[:, 0] == 0, 1, row[:, 0])[:, new, new]
+    y = if n > 1 {
+      others[:, 1.., 1..] - (others[:, 1.., 0..1] * row[:, new, 1..]) / divisor
     } else {
       y
     }
@@ -1023,6 +1028,200 @@ function onnx_reverse_sequence(x: tensor, lengths: tensor) {
   step = where(i < n, n - 1 - i, i)
   row = reshape(arange(sequences), [sequences, 1])
   gather(reshape(x, [sequences * steps, size(x, axis: 2)]), row * steps + step)
+}
+
+// ---- Sampling ---------------------------------------------------------------------------------------------------------------------------------
+
+// Between low and high, as a ball that is thrown back at both.
+function onnx_reflected(x: tensor, low: float, high: float) {
+  far = abs(x - low)
+  span = high - low
+  turn = floor(far / span)
+  rest = far - turn * span
+  where(turn - 2 * floor(0.5 * turn) == 0, low + rest, high - rest)
+}
+
+// The place of an axis that a coordinate means, which may lie outside of it.
+function onnx_held_place(
+  x: tensor,
+  size: int,
+  padding: outside | border | reflection,
+  align: bool
+) = if padding == outside {
+  x
+} else if padding == border or size == 1 {
+  minimum(maximum(x, 0), size - 1)
+} else {
+  minimum(
+    maximum(
+      if align {
+        onnx_reflected(x, 0, size - 1)
+      } else {
+        onnx_reflected(x, -0.5, size - 0.5)
+      },
+      0
+    ),
+    size - 1
+  )
+}
+
+// Keys' cubic convolution with a = -0.75.
+function onnx_cubic(x: tensor) {
+  t = abs(x)
+  near = (1.25 * t - 2.25) * t * t + 1
+  far = ((-0.75 * t + 3.75) * t - 6) * t + 3
+  where(t < 1, near, where(t < 2, far, 0))
+}
+
+// What one of the places around each point brings: rows [samples * places, channels] at points [samples, points, axes].
+function onnx_grid_tap(
+  rows: tensor,
+  first: tensor,
+  at: tensor,
+  sizes: [int],
+  tap: int,
+  mode: linear | nearest | cubic,
+  padding: outside | border | reflection,
+  align: bool
+) {
+  rank = size(sizes)
+  taps = if mode == nearest { 1 } else if mode == linear { 2 } else { 4 }
+  rest = tap
+  place = first
+  weight = 1
+  for i < rank {
+    p = at[:, :, rank - 1 - i]
+    own = rest % taps
+    rest = floor(rest / taps)
+    begin = if mode == nearest { p } else if mode == linear { floor(p) } else { floor(p) - 1 }
+    t = begin + own
+    inside = t >= 0 and t <= sizes[i] - 1
+    share = if mode == nearest {
+      1
+    } else if mode == linear {
+      1 - abs(p - t)
+    } else {
+      onnx_cubic(p - t)
+    }
+    weight = weight * if padding == outside { where(inside, share, 0 * t) } else { share }
+    held = minimum(maximum(onnx_held_place(t, sizes[i], padding, align), 0), sizes[i] - 1)
+    place = place + cast(held, i32) * onnx_count(sizes, i + 1, rank)
+  }
+  gather(rows, place) * if mode == nearest and padding != outside { 1 } else { weight[:, :, new] }
+}
+
+// x [samples, channels, ...] at a grid [samples, ..., axes] of places from -1 to 1, the last axis first: [samples, channels, points].
+function onnx_grid_sample(
+  x: tensor,
+  grid: tensor,
+  mode: linear | nearest | cubic,
+  padding: outside | border | reflection,
+  align: bool
+) {
+  n = size(x, axis: 0)
+  rank = size(shape(x)) - 2
+  sizes = shape(x)[2..]
+  places = onnx_count(sizes, 0, rank)
+  points = onnx_count(shape(grid), 1, rank + 1)
+  given = reshape(grid, [n, points, rank])
+  at = stack(
+    i < rank: onnx_grid_axis(given[:, :, i], sizes[rank - 1 - i], mode, padding, align),
+    axis: 2
+  )
+  lines = transpose(reshape(x, [n, size(x, axis: 1), places]), [0, 2, 1])
+  rows = reshape(lines, [n * places, size(x, axis: 1)])
+  first = reshape(arange(n), [n, 1]) * places
+  taps = if mode == nearest { 1 } else if mode == linear { 2 } else { 4 }
+  sampled = sum(
+    tap < pow(taps, rank): onnx_grid_tap(rows, first, at, sizes, tap, mode, padding, align)
+  )
+  transpose(sampled, [0, 2, 1])
+}
+
+function onnx_grid_axis(
+  g: tensor,
+  size: int,
+  mode: linear | nearest | cubic,
+  padding: outside | border | reflection,
+  align: bool
+) {
+  x = if align { 0.5 * (g + 1) * (size - 1) } else { 0.5 * ((g + 1) * size - 1) }
+  onnx_held_place(if mode == nearest { onnx_round(x) } else { x }, size, padding, align)
+}
+
+// Means of ratio x ratio samples in each bin of regions [regions, (x1, y1, x2, y2)] of the samples that \`at\` names.
+function onnx_roi_align(
+  x: tensor,
+  rois: tensor,
+  at: tensor,
+  height: int,
+  width: int,
+  ratio: int,
+  scale: float,
+  half: bool
+) {
+  regions = size(rois, axis: 0)
+  rows = onnx_roi_weights(rois[:, 1], rois[:, 3], size(x, axis: 2), height, ratio, scale, half)
+  columns = onnx_roi_weights(rois[:, 0], rois[:, 2], size(x, axis: 3), width, ratio, scale, half)
+  rows[:, new] @ gather(x, at) @ transpose(columns, [0, 2, 1])[:, new]
+}
+
+// The weights of an axis for each bin: [regions, bins, places].
+function onnx_roi_weights(
+  low: tensor,
+  high: tensor,
+  places: int,
+  bins: int,
+  ratio: int,
+  scale: float,
+  half: bool
+) {
+  start = scale * low - if half { 0.5 } else { 0 }
+  given = scale * (high - low)
+  length = if half { given } else { maximum(given, 1) }
+  share = (cast(arange(bins * ratio), f32) + 0.5) / (bins * ratio)
+  p = start[:, new] + length[:, new] * share
+  there = p >= -1 and p <= places
+  held = minimum(maximum(p, 0), places - 1)
+  weights = relu(1 - abs(held[:, :, new] - cast(arange(places), f32)))
+  kept = where(there[:, :, new], weights, 0)
+  mean(reshape(kept, [size(low), bins, ratio, places]), axis: 2)
+}
+
+// What each place of a block [samples, channels, block, ...] brings to the image, added up.
+function onnx_columns(
+  x: tensor,
+  image: [int],
+  block: [int],
+  stride: [int],
+  dilation: [int],
+  low: [int]
+) = sum(
+  k < onnx_count(block, 0, size(block)):
+    onnx_column(x[:, :, k], k, image, block, stride, dilation, low)
+)
+
+function onnx_column(
+  x: tensor,
+  k: int,
+  image: [int],
+  block: [int],
+  stride: [int],
+  dilation: [int],
+  low: [int]
+) {
+  y = x
+  for i < size(image) {
+    own = floor(k / onnx_count(block, i + 1, size(block))) % block[i]
+    before = own * dilation[i] - low[i]
+    reach = (size(x, axis: i + 2) - 1) * stride[i] + 1
+    y = onnx_unline(
+      onnx_spread(onnx_line(y, i + 2), stride[i], before, image[i] - reach - before),
+      shape(y),
+      i + 2
+    )
+  }
+  y
 }
 
 // ---- Quantised elements -----------------------------------------------------------------------------------------------------------------------

@@ -11,7 +11,9 @@ import { POOLS } from './pooling.js';
 import { QUANTISED } from './quantised.js';
 import { REDUCTIONS } from './reduce.js';
 import { RESIZES } from './resize.js';
+import { SAMPLINGS } from './sampling.js';
 import { SCATTERS } from './scatter.js';
+import { SIGNALS } from './signal.js';
 
 export { FOLDS } from './folds/index.js';
 export { onnxTypes } from './types.js';
@@ -26,6 +28,8 @@ export const RULES: Rules = {
   ...NORMS,
   ...RESIZES,
   ...SCATTERS,
+  ...SAMPLINGS,
+  ...SIGNALS,
   ...MADE,
   ...QUANTISED,
   ...LOSSES,

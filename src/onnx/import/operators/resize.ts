@@ -108,7 +108,7 @@ function settingsOf(n: OnnxNode): Settings {
     coordinates: old ? 'asymmetric' : n.text('coordinate_transformation_mode', 'half_pixel'),
     nearest: old ? 'floor' : n.text('nearest_mode', 'round_prefer_floor'),
     cubic: n.float('cubic_coeff_a', -0.75),
-    excludeOutside: n.int('exclude_outside', 0) === 1 || n.int('antialias', 0) === 1,
+    excludeOutside: n.int('exclude_outside', 0) === 1,
     antialias: n.int('antialias', 0) === 1,
     beyond: n.float('extrapolation_value', 0),
   };

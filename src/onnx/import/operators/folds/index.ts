@@ -3,5 +3,6 @@ import type { Folds } from '../../rule.js';
 import { ARITHMETIC } from './arithmetic.js';
 import { LAYOUT_FOLDS } from './layout.js';
 import { MADE_FOLDS } from './made.js';
+import { SIGNAL_FOLDS } from './signal.js';
 
-export const FOLDS: Folds = { ...ARITHMETIC, ...LAYOUT_FOLDS, ...MADE_FOLDS };
+export const FOLDS: Folds = { ...ARITHMETIC, ...LAYOUT_FOLDS, ...MADE_FOLDS, ...SIGNAL_FOLDS };
