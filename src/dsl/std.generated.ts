@@ -327,9 +327,9 @@ variant convnext_auto = convnext() {
     "image_mean" = 0.5
     "image_std" = 0.5
     set "size" = if edge < 384 {
-      ({shortest_edge: floor(edge / share)})
+      {shortest_edge: floor(edge / share)}
     } else {
-      ({height: edge, width: edge})
+      {height: edge, width: edge}
     }
     set "do_center_crop" = edge < 384
     set "crop_size" = edge
@@ -362,7 +362,7 @@ module classify(base: module, pool: cls | mean = cls, classes: int | [string]) {
 }
 `,
   onnx: `// What operators of ONNX mean that the language has no operator for: an imported graph calls these by name, with attributes worked out where that
-// is a matter of shapes (paddings, the number of places of a window). \`x\` of three axes, [before, axis, after], is a tensor along one of its axes.
+// is a matter of shapes. Here are elements, norms and matrices; windows, places and axes have files of their own.
 
 // ---- Elements ---------------------------------------------------------------------------------------------------------------------------------
 
@@ -451,6 +451,129 @@ function onnx_shrink(x: tensor, bias: float, lambd: float) = where(
 )
 
 function onnx_quick_gelu(x: tensor, alpha: float) = x * sigmoid(alpha * x)
+
+// ---- Norms ------------------------------------------------------------------------------------------------------------------------------------
+
+function onnx_mean_variance(x: tensor, axes: [int]) {
+  d = x - mean(x, axis: axes, keep: true)
+  d / (sqrt(mean(d * d, axis: axes, keep: true)) + 1e-9)
+}
+
+function onnx_lp_normalization(x: tensor, p: int, axis: int) {
+  n = if p == 1 {
+    sum(abs(x), axis: axis, keep: true)
+  } else {
+    sqrt(sum(x * x, axis: axis, keep: true))
+  }
+  x / where(n == 0, 1, n)
+}
+
+// Each channel of [b, channels, places] over what \`width\` channels around it are.
+function onnx_local_response(x: tensor, width: int, alpha: float, beta: float, bias: float) {
+  low = floor((width - 1) / 2)
+  squares = pad(x * x, [0, low, 0], [0, width - 1 - low, 0])
+  near = sum(k < width: onnx_every(squares[:, k..], 1, size(x, axis: 1)))
+  x / pow(bias + (alpha / width) * near, beta)
+}
+
+// ---- Matrices ---------------------------------------------------------------------------------------------------------------------------------
+
+function onnx_identity(n: int) = cast(table(i < n, j < n: i == j), f32)
+
+// Where j - i is k in a matrix.
+function onnx_diagonal(rows: int, columns: int, k: int) = reshape(arange(columns), [1, columns]) ==
+  reshape(arange(rows), [rows, 1]) + k
+
+// The last two axes where j - i is at least k, or at most, and zeros elsewhere.
+function onnx_triangle(x: tensor, k: int, upper: bool) {
+  rows = size(x, axis: -2)
+  columns = size(x, axis: -1)
+  i = reshape(arange(rows), [rows, 1]) + k
+  j = reshape(arange(columns), [1, columns])
+  where(if upper { j >= i } else { j <= i }, x, 0 * x)
+}
+
+// The product of matrices of whole numbers, which are exact.
+function onnx_whole_matmul(a: tensor, b: tensor) = sum(
+  reshape(a, shape(a) + [1]) * reshape(b, onnx_inserted(shape(b), size(shape(b)) - 2)),
+  axis: -2
+)
+
+// The determinant of each of [count, n, n], by elimination: the row whose first element is the largest changes places with the first one.
+function onnx_determinant(x: tensor) {
+  y = x
+  found = 1
+  for k < size(x, axis: 1) {
+    n = size(y, axis: 1)
+    best = reshape(argmax(abs(y[:, :, 0]), axis: 1), [size(x, axis: 0), 1])
+    chosen = (arange(n) == best)[:, :, new]
+    row = sum(where(chosen, y, 0), axis: 1)
+    found = found * row[:, 0] * where(best[:, 0] == 0, 1, -1)
+    others = where(chosen, y[:, 0..1], y)
+    divisor = where(row[:, 0] == 0, 1, row[:, 0])[:, new, new]
+    y = if n > 1 {
+      others[:, 1.., 1..] - (others[:, 1.., 0..1] * row[:, new, 1..]) / divisor
+    } else {
+      y
+    }
+  }
+  found
+}
+
+// ---- Quantised elements -----------------------------------------------------------------------------------------------------------------------
+
+function onnx_quantize(x: tensor, scale: tensor, zero: tensor, least: int, most: int) = cast(
+  minimum(maximum(onnx_round(x / scale) + cast(zero, f32), least), most),
+  i32
+)
+
+// Sums of whole products that stand for floats by \`from\`, as elements of another scale.
+function onnx_requantize(
+  x: tensor,
+  from: tensor,
+  scale: tensor,
+  zero: tensor,
+  least: int,
+  most: int
+) = onnx_quantize(cast(x, f32) * from, scale, zero, least, most)
+
+// Elements, scale and zero point, by the smallest and the largest.
+function onnx_dynamic_quantize(x: tensor) {
+  low = minimum(min(x), 0)
+  high = maximum(max(x), 0)
+  scale = (high - low) / 255
+  held = where(scale == 0, 1, scale)
+  zero = cast(minimum(maximum(onnx_round(0 - low / held), 0), 255), i32)
+  [onnx_quantize(x, held, zero, 0, 255), scale, zero]
+}
+
+// ---- Losses -----------------------------------------------------------------------------------------------------------------------------------
+
+// Of log shares [n, classes, places] those of the targets [n, places], weighted by class.
+function onnx_class_loss(
+  log_shares: tensor,
+  target: tensor,
+  weights: tensor,
+  ignored: int | none,
+  reduction: none | mean | sum
+) {
+  n = size(log_shares, axis: 0)
+  classes = size(log_shares, axis: 1)
+  places = size(log_shares, axis: 2)
+  hot = reshape(target, [n, 1, places]) == reshape(arange(classes), [1, classes, 1])
+  share = where(hot, reshape(weights, [1, classes, 1]), 0)
+  kept = if ignored == none { share } else { where(target[:, new] == ignored, 0, share) }
+  terms = -sum(kept * where(hot, log_shares, 0), axis: 1)
+  if reduction == mean {
+    sum(terms) / sum(kept)
+  } else if reduction == sum {
+    sum(terms)
+  } else {
+    terms
+  }
+}
+`,
+  onnx_axes: `// What ONNX operators do along an axis, and the shapes that this takes. \`x\` of three axes, [before, axis, after], is a tensor along one of its axes.
 
 // ---- Shapes -----------------------------------------------------------------------------------------------------------------------------------
 
@@ -576,50 +699,251 @@ function onnx_hardmax(x: tensor) {
   last = size(shape(x)) - 1
   cast(reshape(argmax(x, axis: -1), onnx_with(shape(x), last, 1)) == arange(size(x, axis: -1)), f32)
 }
+`,
+  onnx_places: `// Elements of ONNX tensors at places that other tensors hold: put there, or sampled between them.
 
-// ---- Matrices ---------------------------------------------------------------------------------------------------------------------------------
+// ---- Places that tensors hold -----------------------------------------------------------------------------------------------------------------
 
-function onnx_identity(n: int) = cast(table(i < n, j < n: i == j), f32)
-
-// Where j - i is k in a matrix.
-function onnx_diagonal(rows: int, columns: int, k: int) = reshape(arange(columns), [1, columns]) ==
-  reshape(arange(rows), [rows, 1]) + k
-
-// The last two axes where j - i is at least k, or at most, and zeros elsewhere.
-function onnx_triangle(x: tensor, k: int, upper: bool) {
-  rows = size(x, axis: -2)
-  columns = size(x, axis: -1)
-  i = reshape(arange(rows), [rows, 1]) + k
-  j = reshape(arange(columns), [1, columns])
-  where(if upper { j >= i } else { j <= i }, x, 0 * x)
-}
-
-// The product of matrices of whole numbers, which are exact.
-function onnx_whole_matmul(a: tensor, b: tensor) = sum(
-  reshape(a, shape(a) + [1]) * reshape(b, onnx_inserted(shape(b), size(shape(b)) - 2)),
-  axis: -2
-)
-
-// The determinant of each of [count, n, n], by elimination: the row whose first element is the largest changes places with the first one.
-function onnx_determinant(x: tensor) {
-  y = x
-  found = 1
-  for k < size(x, axis: 1) {
-    n = size(y, axis: 1)
-    best = reshape(argmax(abs(y[:, :, 0]), axis: 1), [size(x, axis: 0), 1])
-    chosen = (arange(n) == best)[:, :, new]
-    row = sum(where(chosen, y, 0), axis: 1)
-    found = found * row[:, 0] * where(best[:, 0] == 0, 1, -1)
-    others = where(chosen, y[:, 0..1], y)
-    divisor = where(row[:, 0] == 0, 1, row[:, 0])[:, new, new]
-    y = if n > 1 {
-      others[:, 1.., 1..] - (others[:, 1.., 0..1] * row[:, new, 1..]) / divisor
+// Rows of updates [count, width] at their places in rows [length, width]: in their stead, or taken together with them.
+function onnx_scatter(
+  x: tensor,
+  at: tensor,
+  updates: tensor,
+  reduction: none | add | mul | max | min
+) {
+  length = size(x, axis: 0)
+  count = size(updates, axis: 0)
+  flat = onnx_places(reshape(at, [count]), length)
+  if reduction == add {
+    x + scatter_add(updates, flat, axis: 0, size: length)
+  } else {
+    // Who meets whom, [length, count, 1].
+    meets = reshape(arange(length), [length, 1, 1]) == reshape(flat, [1, count, 1])
+    if reduction == none {
+      // The last one stays.
+      turn = reshape(arange(count), [1, count, 1])
+      last = max(where(meets, turn, -1), axis: 1)
+      where(last < 0, x, gather(updates, maximum(reshape(last, [length]), 0)))
+    } else if reduction == max {
+      maximum(x, max(where(meets, updates[new], -3.4028234663852886e38), axis: 1))
+    } else if reduction == min {
+      minimum(x, min(where(meets, updates[new], 3.4028234663852886e38), axis: 1))
     } else {
-      y
+      x * onnx_product(where(meets, updates[new], 1))[:, 0]
     }
   }
-  found
 }
+
+function onnx_choose_truth(condition: tensor, then: tensor, otherwise: tensor) = condition and
+  then or not condition and otherwise
+
+// The first lengths[s] steps of each sequence of [sequences, steps, width] backwards.
+function onnx_reverse_sequence(x: tensor, lengths: tensor) {
+  sequences = size(x, axis: 0)
+  steps = size(x, axis: 1)
+  i = reshape(arange(steps), [1, steps])
+  n = reshape(lengths, [sequences, 1])
+  step = where(i < n, n - 1 - i, i)
+  row = reshape(arange(sequences), [sequences, 1])
+  gather(reshape(x, [sequences * steps, size(x, axis: 2)]), row * steps + step)
+}
+
+// ---- Sampling ---------------------------------------------------------------------------------------------------------------------------------
+
+// Between low and high, as a ball that is thrown back at both.
+function onnx_reflected(x: tensor, low: float, high: float) {
+  far = abs(x - low)
+  span = high - low
+  turn = floor(far / span)
+  rest = far - turn * span
+  where(turn - 2 * floor(0.5 * turn) == 0, low + rest, high - rest)
+}
+
+// The place of an axis that a coordinate means, which may lie outside of it.
+function onnx_held_place(
+  x: tensor,
+  size: int,
+  padding: outside | border | reflection,
+  align: bool
+) = if padding == outside {
+  x
+} else if padding == border or size == 1 {
+  minimum(maximum(x, 0), size - 1)
+} else {
+  minimum(
+    maximum(
+      if align {
+        onnx_reflected(x, 0, size - 1)
+      } else {
+        onnx_reflected(x, -0.5, size - 0.5)
+      },
+      0
+    ),
+    size - 1
+  )
+}
+
+// Keys' cubic convolution with a = -0.75.
+function onnx_cubic(x: tensor) {
+  t = abs(x)
+  near = (1.25 * t - 2.25) * t * t + 1
+  far = ((-0.75 * t + 3.75) * t - 6) * t + 3
+  where(t < 1, near, where(t < 2, far, 0))
+}
+
+// What one of the places around each point brings: rows [samples * places, channels] at points [samples, points, axes].
+function onnx_grid_tap(
+  rows: tensor,
+  first: tensor,
+  at: tensor,
+  sizes: [int],
+  tap: int,
+  mode: linear | nearest | cubic,
+  padding: outside | border | reflection,
+  align: bool
+) {
+  rank = size(sizes)
+  taps = if mode == nearest { 1 } else if mode == linear { 2 } else { 4 }
+  rest = tap
+  place = first
+  weight = 1
+  for i < rank {
+    p = at[:, :, rank - 1 - i]
+    own = rest % taps
+    rest = floor(rest / taps)
+    begin = if mode == nearest { p } else if mode == linear { floor(p) } else { floor(p) - 1 }
+    t = begin + own
+    inside = t >= 0 and t <= sizes[i] - 1
+    share = if mode == nearest {
+      1
+    } else if mode == linear {
+      1 - abs(p - t)
+    } else {
+      onnx_cubic(p - t)
+    }
+    weight = weight * if padding == outside { where(inside, share, 0 * t) } else { share }
+    held = minimum(maximum(onnx_held_place(t, sizes[i], padding, align), 0), sizes[i] - 1)
+    place = place + cast(held, i32) * onnx_count(sizes, i + 1, rank)
+  }
+  gather(rows, place) * if mode == nearest and padding != outside { 1 } else { weight[:, :, new] }
+}
+
+// x [samples, channels, ...] at a grid [samples, ..., axes] of places from -1 to 1, the last axis first: [samples, channels, points].
+function onnx_grid_sample(
+  x: tensor,
+  grid: tensor,
+  mode: linear | nearest | cubic,
+  padding: outside | border | reflection,
+  align: bool
+) {
+  n = size(x, axis: 0)
+  rank = size(shape(x)) - 2
+  sizes = shape(x)[2..]
+  places = onnx_count(sizes, 0, rank)
+  points = onnx_count(shape(grid), 1, rank + 1)
+  given = reshape(grid, [n, points, rank])
+  at = stack(
+    i < rank: onnx_grid_axis(given[:, :, i], sizes[rank - 1 - i], mode, padding, align),
+    axis: 2
+  )
+  lines = transpose(reshape(x, [n, size(x, axis: 1), places]), [0, 2, 1])
+  rows = reshape(lines, [n * places, size(x, axis: 1)])
+  first = reshape(arange(n), [n, 1]) * places
+  taps = if mode == nearest { 1 } else if mode == linear { 2 } else { 4 }
+  sampled = sum(
+    tap < pow(taps, rank): onnx_grid_tap(rows, first, at, sizes, tap, mode, padding, align)
+  )
+  transpose(sampled, [0, 2, 1])
+}
+
+function onnx_grid_axis(
+  g: tensor,
+  size: int,
+  mode: linear | nearest | cubic,
+  padding: outside | border | reflection,
+  align: bool
+) {
+  x = if align { 0.5 * (g + 1) * (size - 1) } else { 0.5 * ((g + 1) * size - 1) }
+  onnx_held_place(if mode == nearest { onnx_round(x) } else { x }, size, padding, align)
+}
+
+// Means of ratio x ratio samples in each bin of regions [regions, (x1, y1, x2, y2)] of the samples that \`at\` names.
+function onnx_roi_align(
+  x: tensor,
+  rois: tensor,
+  at: tensor,
+  height: int,
+  width: int,
+  ratio: int,
+  scale: float,
+  half: bool
+) {
+  regions = size(rois, axis: 0)
+  rows = onnx_roi_weights(rois[:, 1], rois[:, 3], size(x, axis: 2), height, ratio, scale, half)
+  columns = onnx_roi_weights(rois[:, 0], rois[:, 2], size(x, axis: 3), width, ratio, scale, half)
+  rows[:, new] @ gather(x, at) @ transpose(columns, [0, 2, 1])[:, new]
+}
+
+// The weights of an axis for each bin: [regions, bins, places].
+function onnx_roi_weights(
+  low: tensor,
+  high: tensor,
+  places: int,
+  bins: int,
+  ratio: int,
+  scale: float,
+  half: bool
+) {
+  start = scale * low - if half { 0.5 } else { 0 }
+  given = scale * (high - low)
+  length = if half { given } else { maximum(given, 1) }
+  share = (cast(arange(bins * ratio), f32) + 0.5) / (bins * ratio)
+  p = start[:, new] + length[:, new] * share
+  there = p >= -1 and p <= places
+  held = minimum(maximum(p, 0), places - 1)
+  weights = relu(1 - abs(held[:, :, new] - cast(arange(places), f32)))
+  kept = where(there[:, :, new], weights, 0)
+  mean(reshape(kept, [size(low), bins, ratio, places]), axis: 2)
+}
+
+// What each place of a block [samples, channels, block, ...] brings to the image, added up.
+function onnx_columns(
+  x: tensor,
+  image: [int],
+  block: [int],
+  stride: [int],
+  dilation: [int],
+  low: [int]
+) = sum(
+  k < onnx_count(block, 0, size(block)):
+    onnx_column(x[:, :, k], k, image, block, stride, dilation, low)
+)
+
+function onnx_column(
+  x: tensor,
+  k: int,
+  image: [int],
+  block: [int],
+  stride: [int],
+  dilation: [int],
+  low: [int]
+) {
+  y = x
+  for i < size(image) {
+    own = floor(k / onnx_count(block, i + 1, size(block))) % block[i]
+    before = own * dilation[i] - low[i]
+    reach = (size(x, axis: i + 2) - 1) * stride[i] + 1
+    y = onnx_unline(
+      onnx_spread(onnx_line(y, i + 2), stride[i], before, image[i] - reach - before),
+      shape(y),
+      i + 2
+    )
+  }
+  y
+}
+`,
+  onnx_windows: `// Windows over ONNX tensors: convolutions of one to three axes, of whole numbers, transposed ones, and pools. Paddings and the number of places of a
+// window come worked out.
 
 // ---- Convolutions -----------------------------------------------------------------------------------------------------------------------------
 
@@ -958,323 +1282,6 @@ function onnx_places_in(at: tensor, from: [int], to: [int]) {
     place = place + here * onnx_count(to, i + 1, size(to))
   }
   place
-}
-
-// ---- Norms ------------------------------------------------------------------------------------------------------------------------------------
-
-function onnx_mean_variance(x: tensor, axes: [int]) {
-  d = x - mean(x, axis: axes, keep: true)
-  d / (sqrt(mean(d * d, axis: axes, keep: true)) + 1e-9)
-}
-
-function onnx_lp_normalization(x: tensor, p: int, axis: int) {
-  n = if p == 1 {
-    sum(abs(x), axis: axis, keep: true)
-  } else {
-    sqrt(sum(x * x, axis: axis, keep: true))
-  }
-  x / where(n == 0, 1, n)
-}
-
-// Each channel of [b, channels, places] over what \`width\` channels around it are.
-function onnx_local_response(x: tensor, width: int, alpha: float, beta: float, bias: float) {
-  low = floor((width - 1) / 2)
-  squares = pad(x * x, [0, low, 0], [0, width - 1 - low, 0])
-  near = sum(k < width: onnx_every(squares[:, k..], 1, size(x, axis: 1)))
-  x / pow(bias + (alpha / width) * near, beta)
-}
-
-// ---- Places that tensors hold -----------------------------------------------------------------------------------------------------------------
-
-// Rows of updates [count, width] at their places in rows [length, width]: in their stead, or taken together with them.
-function onnx_scatter(
-  x: tensor,
-  at: tensor,
-  updates: tensor,
-  reduction: none | add | mul | max | min
-) {
-  length = size(x, axis: 0)
-  count = size(updates, axis: 0)
-  flat = onnx_places(reshape(at, [count]), length)
-  if reduction == add {
-    x + scatter_add(updates, flat, axis: 0, size: length)
-  } else {
-    // Who meets whom, [length, count, 1].
-    meets = reshape(arange(length), [length, 1, 1]) == reshape(flat, [1, count, 1])
-    if reduction == none {
-      // The last one stays.
-      turn = reshape(arange(count), [1, count, 1])
-      last = max(where(meets, turn, -1), axis: 1)
-      where(last < 0, x, gather(updates, maximum(reshape(last, [length]), 0)))
-    } else if reduction == max {
-      maximum(x, max(where(meets, updates[new], -3.4028234663852886e38), axis: 1))
-    } else if reduction == min {
-      minimum(x, min(where(meets, updates[new], 3.4028234663852886e38), axis: 1))
-    } else {
-      x * onnx_product(where(meets, updates[new], 1))[:, 0]
-    }
-  }
-}
-
-function onnx_choose_truth(condition: tensor, then: tensor, otherwise: tensor) = condition and
-  then or not condition and otherwise
-
-// The first lengths[s] steps of each sequence of [sequences, steps, width] backwards.
-function onnx_reverse_sequence(x: tensor, lengths: tensor) {
-  sequences = size(x, axis: 0)
-  steps = size(x, axis: 1)
-  i = reshape(arange(steps), [1, steps])
-  n = reshape(lengths, [sequences, 1])
-  step = where(i < n, n - 1 - i, i)
-  row = reshape(arange(sequences), [sequences, 1])
-  gather(reshape(x, [sequences * steps, size(x, axis: 2)]), row * steps + step)
-}
-
-// ---- Sampling ---------------------------------------------------------------------------------------------------------------------------------
-
-// Between low and high, as a ball that is thrown back at both.
-function onnx_reflected(x: tensor, low: float, high: float) {
-  far = abs(x - low)
-  span = high - low
-  turn = floor(far / span)
-  rest = far - turn * span
-  where(turn - 2 * floor(0.5 * turn) == 0, low + rest, high - rest)
-}
-
-// The place of an axis that a coordinate means, which may lie outside of it.
-function onnx_held_place(
-  x: tensor,
-  size: int,
-  padding: outside | border | reflection,
-  align: bool
-) = if padding == outside {
-  x
-} else if padding == border or size == 1 {
-  minimum(maximum(x, 0), size - 1)
-} else {
-  minimum(
-    maximum(
-      if align {
-        onnx_reflected(x, 0, size - 1)
-      } else {
-        onnx_reflected(x, -0.5, size - 0.5)
-      },
-      0
-    ),
-    size - 1
-  )
-}
-
-// Keys' cubic convolution with a = -0.75.
-function onnx_cubic(x: tensor) {
-  t = abs(x)
-  near = (1.25 * t - 2.25) * t * t + 1
-  far = ((-0.75 * t + 3.75) * t - 6) * t + 3
-  where(t < 1, near, where(t < 2, far, 0))
-}
-
-// What one of the places around each point brings: rows [samples * places, channels] at points [samples, points, axes].
-function onnx_grid_tap(
-  rows: tensor,
-  first: tensor,
-  at: tensor,
-  sizes: [int],
-  tap: int,
-  mode: linear | nearest | cubic,
-  padding: outside | border | reflection,
-  align: bool
-) {
-  rank = size(sizes)
-  taps = if mode == nearest { 1 } else if mode == linear { 2 } else { 4 }
-  rest = tap
-  place = first
-  weight = 1
-  for i < rank {
-    p = at[:, :, rank - 1 - i]
-    own = rest % taps
-    rest = floor(rest / taps)
-    begin = if mode == nearest { p } else if mode == linear { floor(p) } else { floor(p) - 1 }
-    t = begin + own
-    inside = t >= 0 and t <= sizes[i] - 1
-    share = if mode == nearest {
-      1
-    } else if mode == linear {
-      1 - abs(p - t)
-    } else {
-      onnx_cubic(p - t)
-    }
-    weight = weight * if padding == outside { where(inside, share, 0 * t) } else { share }
-    held = minimum(maximum(onnx_held_place(t, sizes[i], padding, align), 0), sizes[i] - 1)
-    place = place + cast(held, i32) * onnx_count(sizes, i + 1, rank)
-  }
-  gather(rows, place) * if mode == nearest and padding != outside { 1 } else { weight[:, :, new] }
-}
-
-// x [samples, channels, ...] at a grid [samples, ..., axes] of places from -1 to 1, the last axis first: [samples, channels, points].
-function onnx_grid_sample(
-  x: tensor,
-  grid: tensor,
-  mode: linear | nearest | cubic,
-  padding: outside | border | reflection,
-  align: bool
-) {
-  n = size(x, axis: 0)
-  rank = size(shape(x)) - 2
-  sizes = shape(x)[2..]
-  places = onnx_count(sizes, 0, rank)
-  points = onnx_count(shape(grid), 1, rank + 1)
-  given = reshape(grid, [n, points, rank])
-  at = stack(
-    i < rank: onnx_grid_axis(given[:, :, i], sizes[rank - 1 - i], mode, padding, align),
-    axis: 2
-  )
-  lines = transpose(reshape(x, [n, size(x, axis: 1), places]), [0, 2, 1])
-  rows = reshape(lines, [n * places, size(x, axis: 1)])
-  first = reshape(arange(n), [n, 1]) * places
-  taps = if mode == nearest { 1 } else if mode == linear { 2 } else { 4 }
-  sampled = sum(
-    tap < pow(taps, rank): onnx_grid_tap(rows, first, at, sizes, tap, mode, padding, align)
-  )
-  transpose(sampled, [0, 2, 1])
-}
-
-function onnx_grid_axis(
-  g: tensor,
-  size: int,
-  mode: linear | nearest | cubic,
-  padding: outside | border | reflection,
-  align: bool
-) {
-  x = if align { 0.5 * (g + 1) * (size - 1) } else { 0.5 * ((g + 1) * size - 1) }
-  onnx_held_place(if mode == nearest { onnx_round(x) } else { x }, size, padding, align)
-}
-
-// Means of ratio x ratio samples in each bin of regions [regions, (x1, y1, x2, y2)] of the samples that \`at\` names.
-function onnx_roi_align(
-  x: tensor,
-  rois: tensor,
-  at: tensor,
-  height: int,
-  width: int,
-  ratio: int,
-  scale: float,
-  half: bool
-) {
-  regions = size(rois, axis: 0)
-  rows = onnx_roi_weights(rois[:, 1], rois[:, 3], size(x, axis: 2), height, ratio, scale, half)
-  columns = onnx_roi_weights(rois[:, 0], rois[:, 2], size(x, axis: 3), width, ratio, scale, half)
-  rows[:, new] @ gather(x, at) @ transpose(columns, [0, 2, 1])[:, new]
-}
-
-// The weights of an axis for each bin: [regions, bins, places].
-function onnx_roi_weights(
-  low: tensor,
-  high: tensor,
-  places: int,
-  bins: int,
-  ratio: int,
-  scale: float,
-  half: bool
-) {
-  start = scale * low - if half { 0.5 } else { 0 }
-  given = scale * (high - low)
-  length = if half { given } else { maximum(given, 1) }
-  share = (cast(arange(bins * ratio), f32) + 0.5) / (bins * ratio)
-  p = start[:, new] + length[:, new] * share
-  there = p >= -1 and p <= places
-  held = minimum(maximum(p, 0), places - 1)
-  weights = relu(1 - abs(held[:, :, new] - cast(arange(places), f32)))
-  kept = where(there[:, :, new], weights, 0)
-  mean(reshape(kept, [size(low), bins, ratio, places]), axis: 2)
-}
-
-// What each place of a block [samples, channels, block, ...] brings to the image, added up.
-function onnx_columns(
-  x: tensor,
-  image: [int],
-  block: [int],
-  stride: [int],
-  dilation: [int],
-  low: [int]
-) = sum(
-  k < onnx_count(block, 0, size(block)):
-    onnx_column(x[:, :, k], k, image, block, stride, dilation, low)
-)
-
-function onnx_column(
-  x: tensor,
-  k: int,
-  image: [int],
-  block: [int],
-  stride: [int],
-  dilation: [int],
-  low: [int]
-) {
-  y = x
-  for i < size(image) {
-    own = floor(k / onnx_count(block, i + 1, size(block))) % block[i]
-    before = own * dilation[i] - low[i]
-    reach = (size(x, axis: i + 2) - 1) * stride[i] + 1
-    y = onnx_unline(
-      onnx_spread(onnx_line(y, i + 2), stride[i], before, image[i] - reach - before),
-      shape(y),
-      i + 2
-    )
-  }
-  y
-}
-
-// ---- Quantised elements -----------------------------------------------------------------------------------------------------------------------
-
-function onnx_quantize(x: tensor, scale: tensor, zero: tensor, least: int, most: int) = cast(
-  minimum(maximum(onnx_round(x / scale) + cast(zero, f32), least), most),
-  i32
-)
-
-// Sums of whole products that stand for floats by \`from\`, as elements of another scale.
-function onnx_requantize(
-  x: tensor,
-  from: tensor,
-  scale: tensor,
-  zero: tensor,
-  least: int,
-  most: int
-) = onnx_quantize(cast(x, f32) * from, scale, zero, least, most)
-
-// Elements, scale and zero point, by the smallest and the largest.
-function onnx_dynamic_quantize(x: tensor) {
-  low = minimum(min(x), 0)
-  high = maximum(max(x), 0)
-  scale = (high - low) / 255
-  held = where(scale == 0, 1, scale)
-  zero = cast(minimum(maximum(onnx_round(0 - low / held), 0), 255), i32)
-  [onnx_quantize(x, held, zero, 0, 255), scale, zero]
-}
-
-// ---- Losses -----------------------------------------------------------------------------------------------------------------------------------
-
-// Of log shares [n, classes, places] those of the targets [n, places], weighted by class.
-function onnx_class_loss(
-  log_shares: tensor,
-  target: tensor,
-  weights: tensor,
-  ignored: int | none,
-  reduction: none | mean | sum
-) {
-  n = size(log_shares, axis: 0)
-  classes = size(log_shares, axis: 1)
-  places = size(log_shares, axis: 2)
-  hot = reshape(target, [n, 1, places]) == reshape(arange(classes), [1, classes, 1])
-  share = where(hot, reshape(weights, [1, classes, 1]), 0)
-  kept = if ignored == none { share } else { where(target[:, new] == ignored, 0, share) }
-  terms = -sum(kept * where(hot, log_shares, 0), axis: 1)
-  if reduction == mean {
-    sum(terms) / sum(kept)
-  } else if reduction == sum {
-    sum(terms)
-  } else {
-    terms
-  }
 }
 `,
   pruning: `// Criteria: a score for each weight; the lowest are pruned. What share, where and in which shape is said at \`prune\`.

@@ -1,6 +1,6 @@
 /** Reductions, products and composites as nodes. */
 import type { OpAttrs, Value } from '../../ir/types.js';
-import { END, type Emitter, float, int, ints, text } from './emitter.js';
+import { type Emitter, END, float, int, ints, text } from './emitter.js';
 import type { ExportRules } from './rule.js';
 
 const rankOf = (v: Value): number => v.type.shape.length;

@@ -1,7 +1,7 @@
 /** Operators that move elements, and leaves, as nodes. */
 import { isBatch } from '../../ir/batch.js';
 import { sizeOf } from '../../ir/ops/shapes.js';
-import { END, type Emitter, int, ints } from './emitter.js';
+import { type Emitter, END, int, ints } from './emitter.js';
 import type { ExportRules } from './rule.js';
 
 /** A constant repeated to a shape. */

@@ -1,9 +1,9 @@
 /** Whole numbers that stand for others by a scale and a zero point, and products of them. */
 import type { OnnxNode, OnnxType, Operand, Rule, Rules } from '../rule.js';
 import { matmulOf } from './contract.js';
-import { kernelOf } from './convolution.js';
 import { asFloat, asWhole, axisOf, isFloat, narrow, range, rankOf, reshaped, sizes, typeOfCode } from './text.js';
-import { windowOf } from './window.js';
+import { kernelOf } from './windows/convolution.js';
+import { windowOf } from './windows/window.js';
 
 /** A scale or zero point beside a tensor: one for all, one for each place of an axis, or one for each block of it. */
 function beside(n: OnnxNode, x: Operand, of: Operand, text: string): string {

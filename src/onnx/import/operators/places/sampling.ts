@@ -1,7 +1,7 @@
 /** Sampling at places that tensors hold, and its converse: grids, regions, columns. */
-import type { Rule, Rules } from '../rule.js';
-import { product, range, reshaped, sizes } from './text.js';
-import { perAxis } from './window.js';
+import type { Rule, Rules } from '../../rule.js';
+import { product, range, reshaped, sizes } from '../text.js';
+import { perAxis } from '../windows/window.js';
 
 const MODES: Readonly<Record<string, string>> = {
   bilinear: 'linear',

@@ -1,6 +1,6 @@
 /** Convolutions: two axes are the language's own, one is two of which one is 1 long, three are sums over the first of the kernel's axes. */
-import type { OnnxNode, Operand, Rule, Rules } from '../rule.js';
-import { range, rankOf, sizes } from './text.js';
+import type { OnnxNode, Operand, Rule, Rules } from '../../rule.js';
+import { range, rankOf, sizes } from '../text.js';
 import { perAxis, type Window, windowOf } from './window.js';
 
 const optional = (n: OnnxNode, input: number): string => (n.has(input) ? `, ${n.in(input).text}` : '');

@@ -2,9 +2,9 @@
  * Resizing: nearest is places of an axis, linear and cubic are a matrix of weights for each axis. Where that is what the language's own `resize`
  * does, it is that.
  */
-import { isBatch } from '../../../ir/batch.js';
-import type { OnnxNode, Rule, Rules } from '../rule.js';
-import { axesOf, number, range, rankOf, sizes, transposed } from './text.js';
+import { isBatch } from '../../../../ir/batch.js';
+import type { OnnxNode, Rule, Rules } from '../../rule.js';
+import { axesOf, number, range, rankOf, sizes, transposed } from '../text.js';
 
 type Mode = 'nearest' | 'linear' | 'cubic';
 

@@ -1,7 +1,7 @@
 /** Places that other tensors hold: elements picked by them, and put back at them. */
-import type { OnnxNode, Operand, Rule, Rules } from '../rule.js';
-import { indices } from './layout.js';
-import { axisOf, dtypeOf, product, range, rankOf, reshaped, size, sizes } from './text.js';
+import type { OnnxNode, Operand, Rule, Rules } from '../../rule.js';
+import { indices } from '../layout.js';
+import { axisOf, dtypeOf, product, range, rankOf, reshaped, size, sizes } from '../text.js';
 
 /** The place in the flat tensor that each index of an axis means, beside its own on the other axes. */
 function flatPlaces(x: Operand, at: Operand, axis: number): string {

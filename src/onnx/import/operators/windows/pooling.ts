@@ -1,6 +1,6 @@
 /** Pools: axis after axis the largest or the sum of what stands under a window. */
-import type { OnnxNode, Rule, Rules } from '../rule.js';
-import { isFloat, number, product, range, rankOf, reshaped, sizes, transposed } from './text.js';
+import type { OnnxNode, Rule, Rules } from '../../rule.js';
+import { isFloat, number, product, range, rankOf, reshaped, sizes, transposed } from '../text.js';
 import { type Window, windowOf } from './window.js';
 
 /** Its arguments as the functions of the library take them: a window that goes beyond the padding finds more of it. */

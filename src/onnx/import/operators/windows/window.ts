@@ -1,6 +1,6 @@
 /** How a window goes over places: what kernels, strides, dilations and paddings of convolutions and pools come to, axis by axis. */
-import type { OnnxNode } from '../rule.js';
-import { range } from './text.js';
+import type { OnnxNode } from '../../rule.js';
+import { range } from '../text.js';
 
 export interface Window {
   readonly kernel: readonly number[];
