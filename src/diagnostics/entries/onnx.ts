@@ -76,4 +76,18 @@ convolution, which no model needs that infers.
 
     x & 255      // x: i32, --opset 17`,
   }),
+
+  ESP1221: entry<{ problem: string }>({
+    title: 'Preprocessing that cannot become a part of the graph',
+    message: (a) => `preprocessing cannot become a part of the graph: ${a.problem}`,
+    help: () => [
+      'Leave `--picture` out: the graph then takes what the model takes, and the steps stand in its metadata.',
+    ],
+    explain: `With \`--picture 480x640\` the graph takes pictures of 8 bits and that size, and does to them what \`preprocess\` says, to the bit as it is done
+here. The steps have to end in the size that the model takes, as they have to everywhere.
+
+    preprocess = [resize(256), crop(224, 224), normalize(...)]
+
+A picture of another size is another graph: sizes between the steps follow from it.`,
+  }),
 };
