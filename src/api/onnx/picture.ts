@@ -32,10 +32,9 @@ export function pictureInput(
   }
   const [, channels, height, width] = input.type.shape as [number, number, number, number];
   const plan = planOf(preprocess, picture);
-  const { window } = plan;
-  if (window.width !== width || window.height !== height) {
+  if (plan.width !== width || plan.height !== height) {
     throw cannot(
-      `a picture of ${picture.height}x${picture.width} becomes ${window.height}x${window.width}, and the model takes ${height}x${width}`,
+      `a picture of ${picture.height}x${picture.width} becomes ${plan.height}x${plan.width}, and the model takes ${height}x${width}`,
     );
   }
   if (channels === 1 && !plan.gray && !plan.stages.some((s) => s.gray)) {
@@ -87,7 +86,10 @@ class Steps {
       return e.constant('float', [channels, 1, 1], all);
     };
     // A gray picture goes into every channel.
-    return e.node('Div', [e.node('Sub', [share, each(plan.mean)]), each(plan.std)]);
+    const normal = e.node('Div', [e.node('Sub', [share, each(plan.mean)]), each(plan.std)]);
+    const [below, right] = [plan.height - plan.window.height, plan.width - plan.window.width];
+    if (below === 0 && right === 0) return normal;
+    return e.node('Pad', [normal, e.list([0, 0, 0, 0, 0, 0, below, right]), e.scalar('f32', 0)]);
   }
 
   /** ITU-R 601, as Pillow's `L`. */

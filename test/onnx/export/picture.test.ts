@@ -13,8 +13,11 @@ import { bytesOf, runOnnx } from '../runtime.js';
 const NORMAL: PreprocessStep = { step: 'normalize', mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 
 const GREY: PreprocessStep = { step: 'grayscale' };
-const resize = (size: number | [number, number], filter: 'nearest' | 'bilinear' | 'bicubic' = 'bilinear') =>
-  ({ step: 'resize', size, filter }) as const satisfies PreprocessStep;
+const resize = (
+  size: number | [number, number] | { longest: number },
+  filter: 'nearest' | 'bilinear' | 'bicubic' = 'bilinear',
+) => ({ step: 'resize', size, filter }) as const satisfies PreprocessStep;
+const pad = (height: number, width: number): PreprocessStep => ({ step: 'pad', size: [height, width] });
 const crop = (height: number, width: number): PreprocessStep => ({ step: 'crop', size: [height, width] });
 
 /** A model that gives its image as it is, for what the steps make of it. */
@@ -51,6 +54,14 @@ const CASES: [string, readonly PreprocessStep[], number, [number, number], [numb
   ['a crop that is larger than the picture', [crop(20, 15), NORMAL], 3, [12, 19], [20, 15]],
   ['a crop in between', [crop(20, 40), resize([15, 15]), NORMAL], 3, [31, 25], [15, 15]],
   ['two resizes', [resize(40), crop(32, 32), resize([16, 16], 'bicubic'), NORMAL], 3, [21, 64], [16, 16]],
+  [
+    'by the longest side, and padded after normalizing',
+    [resize({ longest: 32 }), NORMAL, pad(32, 32)],
+    3,
+    [41, 57],
+    [32, 32],
+  ],
+  ['padded before normalizing', [resize({ longest: 16 }), pad(20, 18), NORMAL], 3, [41, 30], [20, 18]],
   ['nothing but numbers', [NORMAL], 3, [6, 5], [6, 5]],
 ];
 
@@ -63,7 +74,7 @@ describe.each(['nhwc', 'nchw'] as const)('%s', (layout) => {
       layout === 'nhwc' ? s * each + (y * width + x) * 3 + c : s * each + (c * height + y) * width + x;
     const found = await prepared(elaborated(steps, channels, h, w), { height, width, layout }, pixels, samples);
     expect(found.shape).toEqual([samples, channels, h, w]);
-    const last = steps.at(-1) as Extract<PreprocessStep, { step: 'normalize' }>;
+    const last = steps.find((s) => s.step === 'normalize')!;
     for (let s = 0; s < samples; s++) {
       const data = new Uint8Array(height * width * 4).fill(255);
       for (let y = 0; y < height; y++) {
@@ -71,9 +82,10 @@ describe.each(['nhwc', 'nchw'] as const)('%s', (layout) => {
           for (let c = 0; c < 3; c++) data[(y * width + x) * 4 + c] = pixels[place(s, y, x, c)]!;
         }
       }
-      const raster = planned({ data, width, height, channels: 4 }, planSteps(steps, width, height));
+      const plan = planSteps(steps, width, height);
+      const raster = planned({ data, width, height, channels: 4 }, plan);
       const wanted = new Float32Array(channels * h * w);
-      normalize(raster, normalizer(last.mean, last.std, channels), wanted);
+      normalize(raster, normalizer(last.mean, last.std, channels), wanted, plan);
       const own = Float32Array.from(found.data).subarray(s * wanted.length, (s + 1) * wanted.length);
       expect(own).toEqual(wanted);
     }
