@@ -47,7 +47,7 @@ export interface ExportedOnnx {
 const DEFAULT_OPSET = 17;
 
 /**
- * @throws EspalierError with everything that is wrong with the spec, its files or the merge; ESP1220 for what ONNX cannot say, ESP1221 for
+ * @throws EspalierError with everything that is wrong with the spec, its files or the merge; ESP1240 for what ONNX cannot say, ESP1241 for
  * preprocessing that does not fit a picture of that size, ESP0912 for a version that is not written
  */
 export function exportOnnx(spec: Spec, options: OnnxExportOptions): Promise<ExportedOnnx> {

@@ -18,9 +18,9 @@ export interface Picture {
   readonly layout?: 'nhwc' | 'nchw';
 }
 
-const cannot = (problem: string): EspalierError => new EspalierError([diagnostic('ESP1221', { problem })]);
+const cannot = (problem: string): EspalierError => new EspalierError([diagnostic('ESP1241', { problem })]);
 
-/** @throws EspalierError ESP1221 where the steps do not make the model's input of such a picture, or there are none */
+/** @throws EspalierError ESP1241 where the steps do not make the model's input of such a picture, or there are none */
 export function pictureInput(
   { inputs, preprocess, name }: Pick<Elaborated, 'inputs' | 'preprocess' | 'name'>,
   picture: Picture,

@@ -53,7 +53,7 @@ export interface GraphOptions {
 }
 
 /**
- * @throws EspalierError ESP1220 for an operator that ONNX does not have, or not in this version
+ * @throws EspalierError ESP1240 for an operator that ONNX does not have, or not in this version
  */
 export function graphOf(name: string, func: Func, options: GraphOptions): OnnxGraph {
   const order = topological(func.results.map((r) => r.value));
@@ -159,7 +159,7 @@ class Writer {
     const site = showPath(v.about?.site ?? '');
     const at = v.about?.at;
     return new EspalierError([
-      diagnostic('ESP1220', { operator: v.op, site, why }, at ? { primary: { span: at, text: 'this operator' } } : {}),
+      diagnostic('ESP1240', { operator: v.op, site, why }, at ? { primary: { span: at, text: 'this operator' } } : {}),
     ]);
   }
 }

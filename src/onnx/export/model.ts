@@ -19,7 +19,7 @@ export interface ModelOptions {
 }
 
 /**
- * @throws EspalierError ESP1220 for an operator that ONNX does not have, or not in this version
+ * @throws EspalierError ESP1240 for an operator that ONNX does not have, or not in this version
  */
 export function onnxModelOf(module: Module, options: ModelOptions): Omit<OnnxModel, 'file'> {
   const infer = module.funcs.get('infer')!;

@@ -118,7 +118,7 @@ describe('is refused', () => {
       'takes something else than one image',
     ],
   ])('%s', (_, work, words) => {
-    expect(work).toThrow(/^ESP1221: preprocessing cannot become a part of the graph: /);
+    expect(work).toThrow(/^ESP1241: preprocessing cannot become a part of the graph: /);
     expect(work).toThrow(words);
   });
 });
