@@ -8,7 +8,7 @@ import { matches } from '../ir/glob.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import { allocate } from '../ir/run/tensor.js';
 import type { DType, Elements, Tensor, TensorType } from '../ir/types.js';
-import { adapterLabels, isAdapterFile, peftAsStore } from './adapters/adapter.js';
+import { adapterLabels, isAdapterFile, type ModuleSite, peftAsStore } from './adapters/adapter.js';
 import { isMaskFile } from './adapters/masks.js';
 import { openPeft, type PeftAdapter } from './adapters/peft.js';
 import { openHuggingFace } from './huggingface/huggingface.js';
@@ -116,7 +116,7 @@ export interface LoadContext {
   /** Type of every parameter that the sources name. */
   readonly types: ReadonlyMap<string, TensorType>;
   /** For PEFT folders: which site each module of the backbone's checkpoint layout is (`moduleSites`). */
-  readonly sites?: ReadonlyMap<string, string>;
+  readonly sites?: ReadonlyMap<string, ModuleSite>;
 }
 
 /**

@@ -62,13 +62,13 @@ const pair = (rank: number, seed: number): [Tensor, Tensor] => [
 const module = (layer: number, part: string): string => `vit.encoder.layer.${layer}.attention.attention.${part}`;
 
 /** Loads A and B for the sites and returns scale · B A for each. */
-async function updates(where: ReturnType<typeof folder>, sites: string[]): Promise<Map<string, number[]>> {
+async function updates(where: ReturnType<typeof folder>, sites: string[], rows = DIM): Promise<Map<string, number[]>> {
   const c = await openCheckpoint(where);
   expect(c.kind).toBe('peft');
   const { rank, alpha, rslora } = c.facts.options as { rank: number; alpha: number; rslora: boolean };
   const params = sites.flatMap((s) => [`${s}@mine.A`, `${s}@mine.B`]);
   const types = new Map<string, TensorType>(
-    params.map((p) => [p, { dtype: 'f32', shape: p.endsWith('A') ? [rank, DIM] : [DIM, rank] }]),
+    params.map((p) => [p, { dtype: 'f32', shape: p.endsWith('A') ? [rank, DIM] : [rows, rank] }]),
   );
   const adapters = sites.map((site) => ({ site, params: { A: `${site}@mine.A`, B: `${site}@mine.B` } }));
   const loaded = await loadSources([{ location: 'lora', kind: 'adapter', params, adapters, layouts: {} }], c, {
@@ -79,14 +79,14 @@ async function updates(where: ReturnType<typeof folder>, sites: string[]): Promi
     sites.map((s) => {
       const A = loaded.get(`${s}@mine.A`)!.data;
       const B = loaded.get(`${s}@mine.B`)!.data;
-      return [s, product(A, B, rank, rslora ? alpha / Math.sqrt(rank) : alpha / rank)];
+      return [s, product(A, B, rank, rslora ? alpha / Math.sqrt(rank) : alpha / rank, rows)];
     }),
   );
 }
 
-function product(A: ArrayLike<number>, B: ArrayLike<number>, rank: number, scale: number): number[] {
+function product(A: ArrayLike<number>, B: ArrayLike<number>, rank: number, scale: number, rows = DIM): number[] {
   const out: number[] = [];
-  for (let o = 0; o < DIM; o++) {
+  for (let o = 0; o < rows; o++) {
     for (let i = 0; i < DIM; i++) {
       let sum = 0;
       for (let r = 0; r < rank; r++) sum += B[o * rank + r]! * A[r * DIM + i]!;
@@ -101,9 +101,13 @@ const expectClose = (actual: number[], expected: number[]): void => {
 
 describe('names', () => {
   test('of a layout’s modules are our sites, row parts in order', () => {
-    expect(SITES.get(module(0, 'query'))).toBe('base.blocks.0.attn.qkv.q');
-    expect(SITES.get(module(1, 'value'))).toBe('base.blocks.1.attn.qkv.v');
-    expect(SITES.get('vit.encoder.layer.1.intermediate.dense')).toBe('base.blocks.1.mlp.fc1');
+    const qkv = (i: number) => ({
+      site: `base.blocks.${i}.attn.qkv`,
+      parts: ['q', 'k', 'v'].map((p) => `base.blocks.${i}.attn.qkv.${p}`),
+    });
+    expect(SITES.get(module(0, 'query'))).toEqual({ site: 'base.blocks.0.attn.qkv.q', of: qkv(0) });
+    expect(SITES.get(module(1, 'value'))).toEqual({ site: 'base.blocks.1.attn.qkv.v', of: qkv(1) });
+    expect(SITES.get('vit.encoder.layer.1.intermediate.dense')).toEqual({ site: 'base.blocks.1.mlp.fc1' });
   });
 });
 
@@ -133,6 +137,42 @@ describe('the update', () => {
     expectClose(got.get('base.blocks.0.attn.qkv.q')!, product(q[0].data, q[1].data, 2, 3));
     expectClose(got.get('base.blocks.0.attn.qkv.v')!, product(v[0].data, v[1].data, 3, 10 / 3));
     expectClose(got.get('base.blocks.1.attn.qkv.q')!, product(last[0].data, last[1].data, 1, 6));
+  });
+
+  describe('of a layer that the folder has in parts', () => {
+    const QKV = 'base.blocks.0.attn.qkv';
+    const of = (pairs: readonly (readonly [string, [Tensor, Tensor]])[], config = {}) =>
+      folder(config, Object.fromEntries(pairs.map(([part, p]) => [module(0, part), p])));
+    const [A] = pair(2, 1);
+    const parts = ['query', 'key', 'value'].map((part, i) => [part, [A, pair(2, 10 * i)[1]]] as const) as (readonly [
+      string,
+      [Tensor, Tensor],
+    ])[];
+
+    test('is the parts’ rows in the order of the layer’s, whatever the folder’s order, each by its scale', async () => {
+      const got = await updates(of(parts.toReversed(), { alpha_pattern: { key: 3 } }), [QKV], 3 * DIM);
+      const expected = parts.flatMap(([part, [a, b]]) => product(a.data, b.data, 2, part === 'key' ? 1.5 : 3));
+      expectClose(got.get(QKV)!, expected);
+    });
+
+    test('is each part’s own where the parts are wanted', async () => {
+      const apart = parts.map(([part], i) => [part, pair(2, 7 * i + 1)] as const);
+      const sites = ['q', 'k', 'v'].map((p) => `${QKV}.${p}`);
+      const got = await updates(of(apart), sites);
+      for (const [i, [, [a, b]]] of apart.entries()) expectClose(got.get(sites[i]!)!, product(a.data, b.data, 2, 3));
+    });
+
+    test.each([
+      ['each has an A of its own', of(parts.map(([part], i) => [part, pair(2, i)] as const))],
+      ['no other part of it', of(parts.slice(0, 2))],
+      ['no other part of it', of(parts.slice(2))],
+      ['their ranks differ', of([...parts.slice(0, 2), ['value', pair(3, 1)]], { rank_pattern: { value: 3 } })],
+    ])('is refused where it is none: %s', async (why, where) => {
+      const refused = updates(where, [QKV], 3 * DIM);
+      await expect(refused).rejects.toMatchObject({ diagnostics: [{ code: 'ESP0523' }] });
+      await expect(refused).rejects.toThrow(why);
+      await expect(refused).rejects.toThrow(/query|value/);
+    });
   });
 
   test('is found under the names that transformers 5 and older versions of peft write', async () => {

@@ -237,7 +237,7 @@ describe('what a model takes of a file', () => {
       'adapter_config.json': '{"peft_type":"LORA","r":2,"lora_alpha":2}',
       'adapter_model.safetensors': fileOf(Object.fromEntries(tensors)),
     });
-    const sites = new Map([['vit.q', 'base.q']]);
+    const sites = new Map([['vit.q', { site: 'base.q' }]]);
     const checkpoint = await openCheckpoint(peft);
     const adapter = source(['base.q@l.A', 'base.q@l.B'], 'adapter');
     const all = { types: types('base.q@l.A', 'base.q@l.B'), sites };

@@ -1,6 +1,6 @@
 """Methods of fine-tuning side by side: the Fashion-MNIST ViT of examples/fashion on 1,000 digits of MNIST, for three seeds.
 
-    python test/reference/methods_table.py [--methods a,b] [--seeds 0,1,2] [--epochs 3] [--rate 0.003] [--validate] [--threads 1] [--out FILE]
+    python test/reference/methods_table.py [--methods a,b] [--seeds 0,1,2] [--epochs 3] [--rate 0.003] [--validate] [--f64] [--threads 1] [--out FILE]
 
 First it sees to the files that others start from too, examples/fashion/methods/seed-N.safetensors: `images` u16 [1000], of MNIST's training set (100 of
 each class, the same for all seeds), `order` u16 [steps, 32]: which of these each step reads (of
@@ -10,6 +10,7 @@ more steps than are taken), the head `head.fc.weight` and `head.fc.bias`, and
 
 Then it trains each method from each, and writes examples/fashion/methods/pytorch.json after each run: a table that a later call goes on from. Accuracy is
 on the first 2,000 images of MNIST's test set, after the last step. What of a setting is not the default has to go to a file of its own (--out).
+--f64: everything is computed in f64, from the same start: how far rounding alone takes a run of f32 (bench/README.md).
 --validate: accuracy on 1,000 other training images instead; that is how the learning rates were chosen, so that the test set was not looked at.
 """
 
@@ -78,7 +79,7 @@ def rates(base: float, steps: int) -> list[float]:
 
 def accuracy(method: str, shape: Shape, params: Params, images: torch.Tensor, labels: torch.Tensor) -> float:
     with torch.no_grad():
-        found = torch.cat([logits(method, shape, params, pixels(part)).argmax(1) for part in images.split(250)])
+        found = torch.cat([logits(method, shape, params, pixels(part).to(params["head.fc.bias"].dtype)).argmax(1) for part in images.split(250)])
     return (found == labels).double().mean().item()
 
 
@@ -94,13 +95,13 @@ def peak(step: Callable[[], object]) -> int:
     return most
 
 
-def run(method: str, start: Params, base: Params, shape: Shape, train: tuple, test: tuple, rate: float, epochs: int) -> dict:
-    own = {k: start[f"{method}/{k}"].float() if f"{method}/{k}" in start else torch.zeros_like(p) for k, p in adapted(method, base).items()}
-    params = {k: p.clone() for k, p in {**base, **own, **{k: start[k].float() for k in ("head.fc.weight", "head.fc.bias")}}.items()}
+def run(method: str, dtype: torch.dtype, start: Params, base: Params, shape: Shape, train: tuple, test: tuple, rate: float, epochs: int) -> dict:
+    own = {k: start[f"{method}/{k}"] if f"{method}/{k}" in start else torch.zeros_like(p) for k, p in adapted(method, base).items()}
+    params = {k: p.to(dtype, copy=True) for k, p in {**base, **own, **{k: start[k] for k in ("head.fc.weight", "head.fc.bias")}}.items()}
     leaves = {k: params[k].requires_grad_() for k in trained(method, params)}
     optimizer = torch.optim.AdamW(list(leaves.values()), lr=rate, weight_decay=WEIGHT_DECAY)
     images, labels = train[0][start["images"].long()], train[1][start["images"].long()]
-    x = pixels(images)
+    x = pixels(images).to(dtype)
 
     def step(pick: torch.Tensor) -> float:
         loss = F.cross_entropy(logits(method, shape, params, x[pick]), labels[pick])
@@ -143,12 +144,13 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--rate", type=float)
     parser.add_argument("--validate", action="store_true")
+    parser.add_argument("--f64", action="store_true")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=HOME / "methods" / "pytorch.json")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     settings = {"epochs": args.epochs, "batch": BATCH, "weight_decay": WEIGHT_DECAY, "warm_up": WARM_UP, "least_rate": LEAST,
-                "tested": "validation" if args.validate else TESTED}
+                "tested": "validation" if args.validate else TESTED, **({"dtype": "f64"} if args.f64 else {})}
     table = json.loads(args.out.read_text()) if args.out.exists() else {"settings": settings, "runs": []}
     if table["settings"] != settings:
         parser.error(f"{args.out} was made with {table['settings']}; give another file with --out")
@@ -162,7 +164,7 @@ def main() -> None:
             rate = args.rate or RATES[method]
             if any((r["method"], r["seed"], r["rate"]) == (method, seed, rate) for r in table["runs"]):
                 continue
-            found = run(method, start, base, shape, train, tested, rate, args.epochs)
+            found = run(method, torch.float64 if args.f64 else torch.float32, start, base, shape, train, tested, rate, args.epochs)
             table["runs"].append({"method": method, "seed": seed, **found})
             table |= {"table": summary(table["runs"]), "torch": torch.__version__}
             half_written = args.out.with_suffix(".part")

@@ -270,6 +270,19 @@ on one layer, adapters with magnitudes beside some without, a part of a layer th
 not all of a module's.`,
   }),
 
+  ESP0523: entry<{ file: string; site: string; parts: readonly string[]; why: string }>({
+    title: 'Pairs of the parts of a layer that are no pair of the layer',
+    message: (a) => `${a.file} adapts ${a.parts.join(', ')}, which are parts of ${a.site}, and ${a.why}`,
+    help: (a) => [`adapt the parts: \`adapt ${a.site}.{q, v} with ...\`, by the names that \`espalier inspect\` shows`],
+    explain: `The network that the folder of the library \`peft\` was made for keeps a layer in parts (query, key and value), and the spec adapts the layer as a
+whole. The pairs of the parts are one pair of the whole,
+
+    W + scale * [B_q; B_k; B_v] A
+
+where each part has one and all have the same A: so \`espalier export\` writes an adapter of the whole layer. Parts that were trained by themselves have an A
+each, and some may have none. Their adapter is one of the parts: \`adapt base.blocks[*].attn.qkv.{q, v} with lora() from "./folder"\`.`,
+  }),
+
   ESP0530: entry<{ file: string; reason: string }>({
     title: 'Not an image that can be read',
     message: (a) => `${a.file} cannot be read as an image: ${a.reason}`,

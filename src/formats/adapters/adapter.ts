@@ -9,6 +9,7 @@ import { storeTensor } from '../tensors/elements.js';
 import { encodeSafetensors, type StoredTensor } from '../tensors/safetensors.js';
 import type { StoreEntry, TensorStore } from '../tensors/store.js';
 import type { NamedTensor, SiteLike, SourceLike } from '../types.js';
+import { type PartPair, pairOfParts } from './parts.js';
 import { type LowRankPair, type PeftAdapter, twice } from './peft.js';
 
 const FORMAT = 'espalier.adapter';
@@ -51,8 +52,15 @@ export function encodeAdapter(params: ReadonlyMap<string, Tensor>, labels?: read
   });
 }
 
+/** What a module of a checkpoint is in a model. */
+export interface ModuleSite {
+  readonly site: string;
+  /** Of a row part of a layer: that layer, and all of its parts in the order of their rows. */
+  readonly of?: { readonly site: string; readonly parts: readonly string[] };
+}
+
 /** Which site each module is, in any of a model's layouts and by any spelling. */
-export function allModuleSites(root: SiteLike, layouts: Iterable<readonly NamedTensor[]>): Map<string, string> {
+export function allModuleSites(root: SiteLike, layouts: Iterable<readonly NamedTensor[]>): Map<string, ModuleSite> {
   return new Map([...layouts].flatMap((layout) => [...moduleSites(root, layout)]));
 }
 
@@ -60,15 +68,15 @@ export function allModuleSites(root: SiteLike, layouts: Iterable<readonly NamedT
  * Which site each module of a checkpoint's layout is: `vit.encoder.layer.0.attention.attention.query` -> `base.blocks.0.attn.qkv.q`. The row
  * parts of a fused layer are matched in order: its n-th part is the layout's n-th range of rows.
  */
-export function moduleSites(root: SiteLike, layout: readonly NamedTensor[]): Map<string, string> {
+export function moduleSites(root: SiteLike, layout: readonly NamedTensor[]): Map<string, ModuleSite> {
   const byParam = new Map<string, NamedTensor[]>();
   for (const name of layout) {
     const list = byParam.get(name.param) ?? [];
     list.push(name);
     byParam.set(name.param, list);
   }
-  const sites = new Map<string, string>();
-  const put = ({ tensor, also = [] }: NamedTensor, site: string): void => {
+  const sites = new Map<string, ModuleSite>();
+  const put = ({ tensor, also = [] }: NamedTensor, site: ModuleSite): void => {
     for (const name of [tensor, ...also]) sites.set(moduleOf(name), site);
   };
   const visit = (site: SiteLike): void => {
@@ -76,11 +84,11 @@ export function moduleSites(root: SiteLike, layout: readonly NamedTensor[]): Map
       const names = byParam.get(`${site.path}.${leaf}`);
       if (!names) continue;
       const whole = names.find((n) => !n.rows);
-      if (whole) put(whole, site.path);
+      if (whole) put(whole, { site: site.path });
       const ranges = names.filter((n) => n.rows).sort((a, b) => a.rows![0] - b.rows![0]);
-      const parts = site.children.filter((c) => c.kind === 'part');
+      const parts = site.children.filter((c) => c.kind === 'part').map((c) => c.path);
       if (ranges.length !== parts.length) continue;
-      for (const [i, range] of ranges.entries()) put(range, parts[i]!.path);
+      for (const [i, range] of ranges.entries()) put(range, { site: parts[i]!, of: { site: site.path, parts } });
     }
     for (const child of site.children) visit(child);
   };
@@ -111,7 +119,7 @@ export function modulesOfSites(
     if (!param.endsWith('.weight')) continue;
     const module = moduleOf(tensor);
     const place = { module, param, rows, ...(stored ? { stored } : {}) };
-    for (const site of new Set([moduleOf(param), parts.get(module) ?? '']))
+    for (const site of new Set([moduleOf(param), parts.get(module)?.site ?? '']))
       sites.set(site, [...(sites.get(site) ?? []), place]);
   }
   for (const places of sites.values()) places.sort((a, b) => a.rows[0] - b.rows[0]);
@@ -120,12 +128,13 @@ export function modulesOfSites(
 
 /**
  * A PEFT folder as if it were our adapter file: pairs under the names of the adapters that the sources want at their sites, saved modules under
- * the names of their parameters.
- * @throws EspalierError ESP0514 when the folder adapts modules that the model does not have.
+ * the names of their parameters. Where a pair of a layer is wanted that the folder's network has in parts, the parts' pairs are put together.
+ * @throws EspalierError ESP0514 when the folder adapts modules that the model does not have, ESP0523 when parts are no pair of the layer; that
+ * they read alike (A) is seen when the tensor is read
  */
 export function peftAsStore(
   peft: PeftAdapter,
-  sites: ReadonlyMap<string, string>,
+  sites: ReadonlyMap<string, ModuleSite>,
   sources: readonly SourceLike[],
 ): TensorStore {
   const wanted = new Map<string, [own: string, param: string][]>();
@@ -134,12 +143,7 @@ export function peftAsStore(
   }
   const strangers: string[] = [];
   const tensors = new Map<string, StoreEntry>();
-  for (const [module, pair] of peft.pairs) {
-    const site = sites.get(module);
-    if (site === undefined) {
-      strangers.push(module);
-      continue;
-    }
+  const put = (module: string, site: string, pair: LowRankPair): void => {
     const params = wanted.get(site) ?? [];
     for (const half of ['A', 'B', 'm'] as const) {
       const entry = pair[half];
@@ -150,6 +154,26 @@ export function peftAsStore(
       const read = half === 'm' ? entry : padded(peft, pair, half);
       tensors.set(param, { ...read, original: entry.original ?? `${module}.${half}` });
     }
+  };
+  /** By layer, the pairs of its parts. */
+  const inParts = new Map<string, { readonly parts: readonly string[]; readonly found: Map<string, PartPair> }>();
+  for (const [module, pair] of peft.pairs) {
+    const at = sites.get(module);
+    if (at === undefined) strangers.push(module);
+    else if (at.of && !wanted.has(at.site) && wanted.has(at.of.site)) {
+      const { found } = inParts.get(at.of.site) ?? { found: new Map<string, PartPair>() };
+      if (found.has(at.site)) throw twice(peft.name, `${module}.A`);
+      inParts.set(at.of.site, { parts: at.of.parts, found: found.set(at.site, { module, pair }) });
+    } else put(module, at.site, pair);
+  }
+  for (const [site, { parts, found }] of inParts) {
+    const [first] = [...found.values()];
+    const pair = pairOfParts(
+      peft.name,
+      site,
+      parts.map((part) => found.get(part)),
+    );
+    put(first!.module, site, pair);
   }
   if (strangers.length > 0) {
     throw new EspalierError([
@@ -168,12 +192,12 @@ export function peftAsStore(
 function savedName(
   name: string,
   peft: PeftAdapter,
-  sites: ReadonlyMap<string, string>,
+  sites: ReadonlyMap<string, ModuleSite>,
   sources: readonly SourceLike[],
 ): string {
   const module = moduleOf(name);
   const leaf = name.slice(module.length + 1);
-  const site = sites.get(module);
+  const site = sites.get(module)?.site;
   if (site !== undefined) return `${site}.${leaf}`;
   const saved = new Set([...peft.saved.keys()].map(moduleOf));
   const tuned = new Set(sources.filter((s) => s.kind === 'tune').flatMap((s) => s.params.map(moduleOf)));

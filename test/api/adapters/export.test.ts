@@ -96,6 +96,26 @@ test('what was written is read again, and written again over the last', async ()
   expectClose(await logitsOf(back), await logitsOf(spec, trained));
 });
 
+test.each([
+  [
+    'ours-lora',
+    `adapt base.blocks[*].{attn.qkv, mlp.fc1} with lora() from "FOLDER"
+  adapt base.blocks[0].attn.proj with lora() from "FOLDER"
+  tune head from "FOLDER"`,
+  ],
+  [
+    'ours-dora',
+    `adapt base.blocks[*].attn.qkv with dora() from "FOLDER"
+  adapt base.blocks[*].mlp.fc2 with dora() from "FOLDER"
+  tune head from "FOLDER"
+  tune base.norm from "FOLDER"`,
+  ],
+])('%s: an adapter of a fused layer, written for a network that has it in parts, is read again', async (name, body) => {
+  const from = join(PEFT, name);
+  const spec = vitSpec('vit-grey', body.replaceAll('FOLDER', from));
+  expectClose(await logitsOf(spec), (await readTensors(join(from, 'reference.safetensors'))).get('logits')!.data);
+});
+
 test('modules are called as in the file, if that is asked for', async () => {
   const spec = vitSpec('vit-grey', 'adapt base.blocks[*].attn.qkv.{q, v} with lora(rank: 2)');
   const trained = await trainedOf(spec);

@@ -6,8 +6,8 @@ import { openCheckpointAt } from '../../../src/formats/node/open.js';
 import { readOnnx, readTensorProto } from '../../../src/formats/onnx/read.js';
 import { TENSOR } from '../../../src/formats/onnx/schema.js';
 import { ONNX_TYPES } from '../../../src/formats/onnx/types.js';
-import { joinBytes } from '../../../src/formats/tensors/bytes.js';
 import { encode } from '../../../src/formats/onnx/wire.js';
+import { joinBytes } from '../../../src/formats/tensors/bytes.js';
 
 const pathOf = (name: string) => fileURLToPath(new URL(`../../fixtures/onnx/${name}`, import.meta.url));
 const model = (name: string) => readOnnx(name, new Uint8Array(readFileSync(pathOf(name))));
