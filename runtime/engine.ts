@@ -18,7 +18,16 @@ import { type CompiledKernel, compileKernels, Layouts } from './kernels.js';
 import { loadWeights, type Progress, passBuffers, type Weights } from './memory.js';
 import type { ProgramFiles } from './program/files.js';
 import { type GoldenTensors, readGolden, relativeError } from './program/golden.js';
-import { type Entry, entryNamed, INFER, PREPARE, type Program, type WeightEntry } from './program/program.js';
+import {
+  type Entry,
+  entryNamed,
+  INFER,
+  PREPARE,
+  type Program,
+  slabSizes,
+  type WeightEntry,
+} from './program/program.js';
+import { SharedSlabs } from './slabs.js';
 import { typedOutput } from './tensors.js';
 
 export interface EngineOptions {
@@ -38,6 +47,7 @@ export class Engine {
   kernels: readonly CompiledKernel[];
   /** Each with memory for its largest pass so far. */
   private readonly runnables = new Map<Entry, RunnableEntry>();
+  private readonly slabs: SharedSlabs;
   /** True if the chosen variants failed the golden input and the portable ones run instead. */
   fellBack = false;
   timings: readonly Timing[] | undefined;
@@ -69,6 +79,7 @@ export class Engine {
     this.weights = weights;
     this.preprocessor = preprocessor;
     this.signal = lostSignal(device);
+    this.slabs = new SharedSlabs(device);
   }
 
   /** Uploads, compiles and checks; leaves nothing behind if it fails. Throws what `load` documents. */
@@ -105,7 +116,7 @@ export class Engine {
   dispose(): void {
     if (this.disposed) return;
     this.disposed = true;
-    for (const entry of this.runnables.keys()) this.forget(entry);
+    this.giveBack();
     this.preprocessor.destroy();
     this.weights.destroy();
     if (!this.options.device) this.device.destroy();
@@ -134,7 +145,7 @@ export class Engine {
     if (!entry) return;
     await this.execute(entry, 1, () => {});
     await this.attempt(this.device.queue.onSubmittedWorkDone());
-    this.forget(entry);
+    this.giveBack();
   }
 
   /** Puts bytes in the place of weights or states, and computes anew what is prepared. Only inside `inTurn`. */
@@ -235,7 +246,15 @@ export class Engine {
     if (held && held.buffers.samples >= samples) return held;
     this.forget(entry);
     const { device, program, kernels, weights, layouts } = this;
-    const buffers = await passBuffers(device, entry, samples, weights);
+    const sizes = slabSizes(entry, samples);
+    if (!this.slabs.fits(sizes)) {
+      // All are bound to what makes room.
+      for (const other of this.runnables.keys()) this.forget(other);
+      await this.slabs.grow(sizes);
+      if (this.disposed) this.slabs.destroy();
+      this.requireAlive();
+    }
+    const buffers = await passBuffers(device, entry, samples, weights, this.slabs.of(sizes));
     try {
       this.requireAlive();
       const made = await guarded(
@@ -267,13 +286,19 @@ export class Engine {
     this.runnables.delete(entry);
   }
 
+  /** All memory of passes, of every entry. */
+  private giveBack(): void {
+    for (const entry of this.runnables.keys()) this.forget(entry);
+    this.slabs.destroy();
+  }
+
   private async check(golden: GoldenTensors): Promise<void> {
     const first = await this.goldenError(golden);
     if (!first) return;
     const { program } = this;
     if (this.kernels.every(({ variant }, i) => variant === program.kernels[i]!.variants.length - 1)) throw first;
     this.kernels = await compileKernels(this.device, program, this.files, this.facts, this.layouts, true);
-    for (const entry of program.entries) this.forget(entry);
+    this.giveBack();
     // What the chosen kernels prepared may be as wrong as what they inferred.
     await this.inTurn(() => this.prepare());
     const second = await this.goldenError(golden);
@@ -292,7 +317,7 @@ export class Engine {
       const found = await this.inTurn(() => this.goldenRun(entry, golden, count));
       if (found) return found;
     }
-    if (rows > 1) this.forget(entry);
+    if (rows > 1) this.giveBack();
     return undefined;
   }
 

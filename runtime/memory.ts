@@ -103,18 +103,19 @@ export async function loadWeights(
   }
 }
 
-/** Throws OutOfMemoryError (ESP0704). */
+/** @param slabs Stay the caller's. Throws OutOfMemoryError (ESP0704). */
 export function passBuffers(
   device: GPUDevice,
-  { slabs, inputs, outputs, updates }: Entry,
+  { inputs, outputs, updates }: Entry,
   samples: number,
   weights: Pick<Weights, 'places'>,
+  slabs: readonly GPUBuffer[],
 ): Promise<PassBuffers> {
   const { STORAGE, UNIFORM, COPY_DST, COPY_SRC, MAP_READ } = GPUBufferUsage;
   return guarded(device, `while making room for passes of ${samples}`, () =>
     inOne(device, (buffer) => ({
       samples,
-      slabs: slabs.map((x, i) => buffer(`slab ${i}`, x.samples ? x.bytes * samples : x.bytes, STORAGE)),
+      slabs,
       inputs: inputs.map((t) => buffer(t.name, byteSize(t, samples), STORAGE | COPY_DST)),
       outputs: outputs.map((t) => buffer(t.name, byteSize(t, samples), STORAGE | COPY_SRC)),
       updates: updates.map(({ weight, copied }) =>

@@ -156,6 +156,10 @@ const slab = v.strictObject({
 /** A buffer that holds intermediate tensors. */
 export interface Slab extends Frozen<v.InferOutput<typeof slab>> {}
 
+/** Bytes of the buffers of an entry's slabs for so many samples; buffers are multiples of 16 bytes. */
+export const slabSizes = ({ slabs }: Pick<Entry, 'slabs'>, samples: number): number[] =>
+  slabs.map((x) => Math.ceil((x.samples ? x.bytes * samples : x.bytes) / 16) * 16);
+
 const update = v.strictObject({
   /** Name of a weight of the program. */
   weight: text,

@@ -4,6 +4,7 @@ import {
   type Dispatch,
   type Entry,
   PREPARE,
+  slabSizes,
   type TensorSpec,
   type Unsealed,
   VERSION,
@@ -243,8 +244,7 @@ function assembled(
   const { dispatches } = first!.entry;
   const oneByOne = built.find((b) => b.oneByOne)?.oneByOne;
   const bytes = new Map(recipes.map((r) => [r.entry.name, r.entry.bytes]));
-  const beside = (samples: (e: Entry) => number): number =>
-    heldBeside(entries, (e) => workingBytes(e, samples(e), bytes));
+  const beside = (samples: (e: Entry) => number): number => heldBeside(entries, samples, bytes);
   const program: Unsealed = {
     format: 'espalier.program',
     version: VERSION,
@@ -275,26 +275,38 @@ function assembled(
   };
 }
 
-/** What all entries hold at once; what `prepare` takes is given back before others run. */
-function heldBeside(entries: readonly Entry[], held: (entry: Entry) => number): number {
+/** What all entries hold at once, for so many samples of each; what `prepare` takes is given back before others run. */
+function heldBeside(
+  entries: readonly Entry[],
+  samples: (e: Entry) => number,
+  weights: ReadonlyMap<string, number>,
+): number {
   const [prepare, others] = [entries.filter((e) => e.name === PREPARE), entries.filter((e) => e.name !== PREPARE)];
-  const sum = (list: readonly Entry[]): number => list.reduce((n, e) => n + held(e), 0);
-  return Math.max(sum(prepare), sum(others));
+  const held = (list: readonly Entry[]): number =>
+    sum(list.map((e) => workingBytes(e, samples(e), weights))) + sharedBytes(list, samples);
+  return Math.max(held(prepare), held(others));
+}
+
+const sum = (list: readonly number[]): number => list.reduce((a, b) => a + b, 0);
+
+/** Slabs, which entries share (runtime/slabs.ts): the largest of each, their second largest, and so on. */
+function sharedBytes(entries: readonly Entry[], samples: (e: Entry) => number): number {
+  const all = entries.map((e) => slabSizes(e, samples(e)).sort((a, b) => b - a));
+  const count = Math.max(0, ...all.map((sizes) => sizes.length));
+  return sum(Array.from({ length: count }, (_, i) => Math.max(...all.map((sizes) => sizes[i] ?? 0))));
 }
 
 /**
- * What a session holds beside weights for a pass of so many samples: inputs, outputs, the latter twice to be read, slabs, what states become beside
+ * What an entry holds by itself beside weights for a pass of so many samples: inputs, outputs, the latter twice to be read, what states become beside
  * what they are, and the uniform.
  */
 function workingBytes(
-  { slabs, inputs, outputs, updates }: Entry,
+  { inputs, outputs, updates }: Entry,
   samples: number,
   weights: ReadonlyMap<string, number>,
 ): number {
   const size = (t: TensorSpec): number => padded(sizeOf(t.shape) * ELEMENT_BYTES * (t.samples ? samples : 1));
-  const add = (list: readonly number[]): number => list.reduce((a, b) => a + b, 0);
-  return add([
-    ...slabs.map((x) => x.bytes * (x.samples ? samples : 1)),
+  return sum([
     ...[...inputs, ...outputs, ...outputs].map(size),
     ...updates.map((u) => (u.copied ? weights.get(u.weight)! : 0)),
     padded(4),

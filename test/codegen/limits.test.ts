@@ -2,6 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import { passBuffers } from '../../runtime/memory.js';
+import { slabSizes } from '../../runtime/program/program.js';
+import { SharedSlabs } from '../../runtime/slabs.js';
 import type { Generated } from '../../src/codegen/generate.js';
 import { BATCH } from '../../src/ir/batch.js';
 import { build } from '../../src/ir/build.js';
@@ -63,7 +65,13 @@ describe('memory', () => {
     };
     const device = { createBuffer, pushErrorScope() {}, popErrorScope: async () => null } as unknown as GPUDevice;
     vi.stubGlobal('GPUBufferUsage', { STORAGE: 1, COPY_DST: 2, COPY_SRC: 4, MAP_READ: 8 });
-    await passBuffers(device, program.entries[0]!, samples, { places: new Map() }).finally(() => vi.unstubAllGlobals());
+    const [entry] = program.entries;
+    const slabs = new SharedSlabs(device);
+    const pass = async () => {
+      await slabs.grow(slabSizes(entry!, samples));
+      await passBuffers(device, entry!, samples, { places: new Map() }, []);
+    };
+    await pass().finally(() => vi.unstubAllGlobals());
     const { weightBytes, leastBytes, peakBytes } = program.summary;
     expect(taken + weightBytes).toBe(samples === 1 ? leastBytes : peakBytes);
   });

@@ -1,6 +1,7 @@
 /** Entries that change states on a driver, through a session: twenty steps, with batches of other sizes, give what the interpreter computes. */
 import { describe, expect, it } from 'vitest';
 import { InputError } from '../../runtime/errors.js';
+import { elements } from '../../runtime/program/check.js';
 import { bytesFile } from '../../runtime/program/files.js';
 import { loadUnsealed, type Session } from '../../runtime/session.js';
 import type { TensorData } from '../../runtime/tensors.js';
@@ -74,6 +75,41 @@ export async function statesSuite(driver: Driver): Promise<void> {
         await back;
         expect((await again).outputs.loss).toEqual(one.outputs.loss);
         session.dispose();
+      });
+
+      it('and passes take the memory that was planned, whatever is called first', async () => {
+        const { device } = run.open;
+        const create = device.createBuffer.bind(device);
+        let alive = 0;
+        device.createBuffer = (wanted) => {
+          const buffer = create(wanted);
+          const destroy = buffer.destroy.bind(buffer);
+          alive += wanted.size;
+          buffer.destroy = () => {
+            alive -= wanted.size;
+            return destroy();
+          };
+          return buffer;
+        };
+        const { entries, summary } = g.program;
+        const most = ({ inputs }: (typeof entries)[number], samples: number) =>
+          Object.fromEntries(
+            inputs.map((t) => [t.name, new Float32Array(elements(t.shape) * (t.samples ? samples : 1))]),
+          );
+        try {
+          for (const order of [entries, entries.toReversed()]) {
+            const session = await open();
+            // Where slabs grow, what was bound to them is made again by its next call.
+            for (const entry of [...order, ...order]) await session.call(entry.name, most(entry, 7));
+            expect(alive).toBe(summary.peakBytes);
+            for (const entry of order) await session.call(entry.name, most(entry, 1));
+            expect(alive).toBe(summary.peakBytes);
+            session.dispose();
+            expect(alive).toBe(0);
+          }
+        } finally {
+          device.createBuffer = create;
+        }
       });
 
       it('belong to their session', async () => {
