@@ -1785,7 +1785,8 @@ variant tiny_vit = tinyvit() {
     optional "image_encoder.layers.{s}.blocks.{i}.attn.attention_biases" = stages[s].blocks[
       i
     ].attn.attention_biases
-    optional "image_encoder.layers.{s}.blocks.{i}.attn.ab" = stages[s].blocks[i].attn.ab
+    optional "image_encoder.layers.{s}.blocks.{i}.attn.ab"
+      or "image_encoder.layers.{s}.blocks.{i}.attn.bias" = stages[s].blocks[i].attn.ab
     optional "image_encoder.layers.{s}.blocks.{i}.attn.qkv" = stages[s].blocks[i].attn.qkv
     optional "image_encoder.layers.{s}.blocks.{i}.attn.proj" = stages[s].blocks[i].attn.proj
     optional "image_encoder.layers.{s}.blocks.{i}.local_conv.c" = stages[s].blocks[
@@ -1801,6 +1802,31 @@ variant tiny_vit = tinyvit() {
     optional "image_encoder.neck.1" = neck.norm1
     optional "image_encoder.neck.2" = neck.conv2
     optional "image_encoder.neck.3" = neck.norm2
+  }
+  // What \`onnx()\` calls the tensors of an encoder that was exported: norms over channels are arithmetic there.
+  names onnx {
+    "patch_embed.seq.0.c" = patch_embed.conv1.conv
+    "patch_embed.seq.2.c" = patch_embed.conv2.conv
+    optional "layers.{s}.blocks.{i}.conv1.c" = stages[s].blocks[i].conv1.conv
+    optional "layers.{s}.blocks.{i}.conv2.c" = stages[s].blocks[i].conv2.conv
+    optional "layers.{s}.blocks.{i}.conv3.c" = stages[s].blocks[i].conv3.conv
+    optional "layers.{s - 1}.downsample.conv1.c" = stages[s].downsample.conv1.conv
+    optional "layers.{s - 1}.downsample.conv2.c" = stages[s].downsample.conv2.conv
+    optional "layers.{s - 1}.downsample.conv3.c" = stages[s].downsample.conv3.conv
+    optional "layers.{s}.blocks.{i}.attn.norm" = stages[s].blocks[i].norm1
+    optional "layers.{s}.blocks.{i}.attn.bias" = stages[s].blocks[i].attn.ab
+    optional "layers.{s}.blocks.{i}.attn.qkv" = stages[s].blocks[i].attn.qkv
+    optional "layers.{s}.blocks.{i}.attn.proj" = stages[s].blocks[i].attn.proj
+    optional "layers.{s}.blocks.{i}.local_conv.c" = stages[s].blocks[i].local_conv.conv
+    optional "layers.{s}.blocks.{i}.mlp.norm" = stages[s].blocks[i].norm2
+    optional "layers.{s}.blocks.{i}.mlp.fc1" = stages[s].blocks[i].mlp.fc1
+    optional "layers.{s}.blocks.{i}.mlp.fc2" = stages[s].blocks[i].mlp.fc2
+    optional "neck.0" = neck.conv1
+    optional "neck.1.gain" = neck.norm1.weight[:, new, new]
+    optional "neck.1.shift" = neck.norm1.bias[:, new, new]
+    optional "neck.2" = neck.conv2
+    optional "neck.3.gain" = neck.norm2.weight[:, new, new]
+    optional "neck.3.shift" = neck.norm2.bias[:, new, new]
   }
 }
 

@@ -2,8 +2,14 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { analyseModel } from '../../src/api/analyse.js';
+import type { Host } from '../../src/api/host.js';
 import { loadParameters } from '../../src/api/parameters.js';
+import { openCheckpoint } from '../../src/formats/checkpoint.js';
+import { memorySource } from '../../src/formats/tensors/bytes.js';
+import { storeTensor } from '../../src/formats/tensors/elements.js';
+import { encodeSafetensors } from '../../src/formats/tensors/safetensors.js';
 import { sizeOf } from '../../src/ir/ops/shapes.js';
+import type { Tensor } from '../../src/ir/types.js';
 import { FIXTURES, host, readTensors, scratch, type TextSpec } from '../api/support.js';
 import { codes, good } from '../dsl/semantics/helper.js';
 import { relative } from '../passes/models.js';
@@ -31,6 +37,22 @@ describe('TinyViT', () => {
     expect((await loadParameters(await analyseModel(s, { host }))).warnings).toEqual([]);
     const want = reference.get(name)!;
     expect(maxDifference(await resultOf(s, reference.get('pixels')!, want), want)).toBeLessThan(1e-5);
+  });
+
+  // Norms over channels are taken apart there, and a bias of attention is a constant that it reads.
+  test('reads an encoder by the names that `onnx()` finds in its graph', async () => {
+    const saved = await readTensors(join(FOLDER, 'folded.safetensors'));
+    const tensors = [...saved].map(([name, t]): [string, Tensor] => {
+      const norm = /^(neck\.[13])\.(weight|bias)$/.exec(name);
+      if (!norm) return [name.replace(/attn\.ab$/, 'attn.bias'), t];
+      const shape = [...t.type.shape, 1, 1];
+      return [`${norm[1]}.${norm[2] === 'weight' ? 'gain' : 'shift'}`, { ...t, type: { ...t.type, shape } }];
+    });
+    const file = encodeSafetensors(new Map(tensors.map(([n, t]) => [n, storeTensor(t)])));
+    const own: Host = { ...host, openCheckpoint: () => openCheckpoint(memorySource('encoder.safetensors', file)) };
+    const s = spec(`${ENCODER}, folded: true`, 'encoder.safetensors');
+    const found = await resultOf(s, reference.get('pixels')!, reference.get('features')!, own);
+    expect(maxDifference(found, reference.get('features')!)).toBeLessThan(1e-5);
   });
 
   const of: SpecOf = (body) => spec(ENCODER, 'mobile_sam.safetensors', body);
