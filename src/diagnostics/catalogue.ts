@@ -7,7 +7,7 @@ import { GENERATION } from './entries/generation.js';
 import { MERGING } from './entries/merging.js';
 import { NAMES } from './entries/names.js';
 import { ONNX } from './entries/onnx.js';
-import { ONNX_EXPORT } from './entries/onnx-export.js';
+import { ONNX_IMPORT } from './entries/onnx-import.js';
 import { PRUNING } from './entries/pruning.js';
 import { SHAPES } from './entries/shapes.js';
 import { SYNTAX } from './entries/syntax.js';
@@ -28,7 +28,7 @@ export const CATALOGUE = {
   ...DATA,
   ...TRAINING,
   ...ONNX,
-  ...ONNX_EXPORT,
+  ...ONNX_IMPORT,
 };
 
 export type Code = keyof typeof CATALOGUE;

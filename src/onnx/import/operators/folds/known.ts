@@ -17,8 +17,7 @@ const RANGES: Partial<Record<OnnxType, readonly [least: number, most: number]>> 
 
 /** An element that was worked out: whole where its type is, in its range, and exact. */
 export function element(n: OnnxNode, dtype: OnnxType, value: number): number {
-  // The number that stands for the batch is no f32; as a float too it stands for the batch.
-  if (isFloat(dtype)) return dtype === 'float' && !isBatch(value) ? Math.fround(value) : value;
+  if (isFloat(dtype)) return dtype === 'float' ? Math.fround(value) : value;
   const held = narrow(dtype);
   const [least, most] = held ? [held.least, held.most] : RANGES[dtype]!;
   if (!(value >= least && value <= most)) return n.fail(`comes to ${value}, which is no ${dtype}`);
@@ -31,6 +30,10 @@ export const known = (dtype: OnnxType, shape: readonly number[], data: ArrayLike
   shape,
   data,
 });
+
+/** So many elements are worked out at once; what is larger, or as long as the batch, is a part of the program. */
+const MOST = 1 << 20;
+export const isLong = (shape: readonly number[]): boolean => shape.some(isBatch) || product(shape) > MOST;
 
 /** A list of whole numbers. */
 export const list = (data: readonly number[]): Known => known('int64', [data.length], data);

@@ -3,7 +3,7 @@ import { stridesOf } from '../../../../ir/ops/shapes.js';
 import type { Fold, Folds, Known, OnnxNode } from '../../rule.js';
 import { axesGiven, reshapeTo, sliceCuts } from '../layout.js';
 import { axesOf, axisOf, product, range } from '../text.js';
-import { known, reader } from './known.js';
+import { isLong, known, reader } from './known.js';
 
 const needed = (n: OnnxNode, x: Known | undefined): Known => x ?? n.fail('leaves out an operand that it needs');
 
@@ -132,6 +132,7 @@ const expand: Fold = (n, inputs) => {
     const [a, b] = [x.shape[i - rank + x.shape.length] ?? 1, said[i - rank + said.length] ?? 1];
     return a === 1 ? b : a;
   });
+  if (isLong(shape)) return [];
   const read = reader(x, shape);
   return [known(x.dtype, shape, range(product(shape)).map(read))];
 };
@@ -140,15 +141,14 @@ const tile: Fold = (n, inputs) => {
   const x = needed(n, inputs[0]);
   const repeats = numbersOf(n, inputs[1]);
   const strides = stridesOf(x.shape);
+  const shape = x.shape.map((d, i) => d * repeats[i]!);
+  if (isLong(shape)) return [];
   return [
-    moved(
-      x,
-      x.shape.map((d, i) => d * repeats[i]!),
-      (p) =>
-        at(
-          p.map((i, a) => i % x.shape[a]!),
-          strides,
-        ),
+    moved(x, shape, (p) =>
+      at(
+        p.map((i, a) => i % x.shape[a]!),
+        strides,
+      ),
     ),
   ];
 };

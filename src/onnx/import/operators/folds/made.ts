@@ -3,19 +3,15 @@ import { isBatch } from '../../../../ir/batch.js';
 import { stridesOf } from '../../../../ir/ops/shapes.js';
 import type { Fold, Folds, Known, OnnxNode } from '../../rule.js';
 import { constantOf } from '../made.js';
-import { axesOf, product, range } from '../text.js';
-import { element, known, refuseBatch } from './known.js';
-
-/** So many elements are worked out at once; what is larger is a part of the program. */
-const MOST = 1 << 20;
+import { axesOf, axisOf, product, range } from '../text.js';
+import { element, isLong, known, refuseBatch } from './known.js';
 
 const needed = (n: OnnxNode, x: Known | undefined): Known => x ?? n.fail('leaves out an operand that it needs');
 
 const constantOfShape: Fold = (n, inputs) => {
   const shape = Array.from(needed(n, inputs[0]).data, Number);
   const value = n.tensor('value') ?? known('float', [1], [0]);
-  // Of what is as long as the batch, or long, the program makes its own.
-  if (shape.some(isBatch) || product(shape) > MOST) return [];
+  if (isLong(shape)) return [];
   return [known(value.dtype, shape, new Array<number>(product(shape)).fill(Number(value.data[0])))];
 };
 
@@ -24,7 +20,7 @@ const counted: Fold = (n, inputs) => {
   if ([start, end, step].some(isBatch)) return refuseBatch(n);
   if (step === 0) return n.fail('counts by steps of 0');
   const count = Math.max(0, Math.ceil((end - start) / step));
-  if (count > MOST) return n.fail(`counts ${count} numbers, of which ${MOST} are the most`);
+  if (isLong([count])) return n.fail(`counts ${count} numbers, which are too many`);
   const { dtype } = needed(n, inputs[0]);
   return [
     known(
@@ -77,10 +73,27 @@ const reduced =
     ];
   };
 
+/** 1 at a place of a new axis and 0 elsewhere, or two other values: exporters tile by it, so the batch may be one of them. */
+const oneHot: Fold = (n, inputs) => {
+  const [places, values] = [needed(n, inputs[0]), needed(n, inputs[2])];
+  const depth = Number(needed(n, inputs[1]).data[0]);
+  const rank = places.shape.length;
+  const axis = axisOf(n, n.int('axis', -1), rank + 1);
+  const inner = product(places.shape.slice(axis));
+  const shape = [...places.shape.slice(0, axis), depth, ...places.shape.slice(axis)];
+  const data = range(product(shape)).map((flat) => {
+    const outer = Math.floor(flat / (depth * inner));
+    const at = Number(places.data[outer * inner + (flat % inner)]);
+    return Number(values.data[(at < 0 ? at + depth : at) === Math.floor(flat / inner) % depth ? 1 : 0]);
+  });
+  return [known(values.dtype, shape, data)];
+};
+
 export const MADE_FOLDS: Folds = {
   Constant: (n) => [constantOf(n)],
   ConstantOfShape: constantOfShape,
   Range: counted,
+  OneHot: oneHot,
   NonZero: nonZero,
   Size: (n, inputs) => [known('int64', [], [product(needed(n, inputs[0]).shape)])],
   ReduceProd: reduced(18, 1, (a, b) => a * b),
