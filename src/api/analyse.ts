@@ -10,6 +10,7 @@ import type { Elaborated, Source } from '../dsl/elaborated.js';
 import { parse } from '../dsl/parse.js';
 import type { OpenCheckpoint } from '../formats/checkpoint.js';
 import type { Tensor } from '../ir/types.js';
+import { withGraphs } from './graphs.js';
 import type { Host } from './host.js';
 
 /** A spec by path, or its text with the path that locations in it are relative to. */
@@ -120,19 +121,18 @@ export async function analyse(
     return { diagnostics: diagnostics.length > 0 ? diagnostics : [diagnostic('ESP0901', { path })] };
 
   const parsed = parse(path, text);
-  const { file } = parsed;
   diagnostics.push(...parsed.diagnostics);
-  const model = pickModel(file, options.model, diagnostics);
+  const model = pickModel(parsed.file, options.model, diagnostics);
   if (diagnostics.some((d) => d.code === 'ESP0902')) return { diagnostics };
 
-  const checkpoints = new Map<string, OpenCheckpoint>();
+  const opened = new Map<string, OpenCheckpoint>();
   const unreadable = new Set<string>();
   for (const literal of model ? locations(model.body) : []) {
-    if (checkpoints.has(literal.value) || unreadable.has(literal.value)) continue;
+    if (opened.has(literal.value) || unreadable.has(literal.value)) continue;
     try {
-      const opened = await host.openCheckpoint(host.resolve(path, literal.value));
-      checkpoints.set(literal.value, opened);
-      diagnostics.push(...opened.warnings);
+      const checkpoint = await host.openCheckpoint(host.resolve(path, literal.value));
+      opened.set(literal.value, checkpoint);
+      diagnostics.push(...checkpoint.warnings);
     } catch (error) {
       if (!(error instanceof EspalierError)) throw error;
       unreadable.add(literal.value);
@@ -144,10 +144,12 @@ export async function analyse(
     }
   }
 
+  const { file, texts, checkpoints, diagnostics: wrong } = withGraphs(parsed.file, opened);
+  diagnostics.push(...wrong);
   const elaborateOptions = {
     ...(options.set ? { set: options.set } : {}),
     ...(options.model ? { model: options.model } : {}),
-    readFile: (p: string) => host.readText(p),
+    readFile: (p: string) => texts.get(p) ?? host.readText(p),
     facts: (location: string, _kind: Source['kind']) =>
       unreadable.has(location) ? ('unreadable' as const) : checkpoints.get(location)?.facts,
   };

@@ -23,6 +23,7 @@ export { type ClassFigures, type Evaluation, figures } from './golden/metrics.js
 export type { Host } from './host.js';
 export { type EvaluateRunOptions, evaluateRun, type RunEvaluation } from './node/evaluate-run.js';
 export { nodeHost } from './node/host.js';
+export { type ImportedModel, type ImportModelOptions, importModel, writeImported } from './node/import.js';
 export {
   evaluateFolder,
   type ImagePrediction,
@@ -33,17 +34,7 @@ export {
 } from './node/programs.js';
 export { reportOf, writeReport } from './node/report.js';
 export type { RunFacts } from './node/run-folder.js';
-export {
-  analyse,
-  compile,
-  exportAdapters,
-  exportOnnx,
-  grad,
-  inspect,
-  merge,
-  type OnNode,
-  openTrainer,
-} from './node/spec.js';
+export { analyse, compile, exportAdapters, grad, inspect, merge, type OnNode, openTrainer } from './node/spec.js';
 export {
   type Spread,
   type SweepEvent,
@@ -55,6 +46,7 @@ export {
   sweep,
 } from './node/sweep.js';
 export { type TrainRunOptions, train } from './node/train.js';
-export { type WriteOnnxOptions, writeAdapters, writeCompiled, writeMerged, writeOnnx } from './node/write.js';
+export { writeAdapters, writeCompiled, writeMerged } from './node/write.js';
+export { parseShape } from '../onnx/import/index.js';
 export type { Chart, Curve, RunReport, RunState } from './report/figures.js';
 export * from './shared.js';

@@ -1,0 +1,116 @@
+/** Graphs as PyTorch's exporter writes them, against onnxruntime (test/reference/make_onnx_import.py), and as specs that adapters go on. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { analyseModel } from '../../src/api/analyse.js';
+import { compile, importModel, writeImported } from '../../src/api/index.js';
+import { loadParameters } from '../../src/api/parameters.js';
+import { encodeAdapter } from '../../src/formats/adapters/adapter.js';
+import { interpret } from '../../src/ir/run/interpret.js';
+import type { Tensor } from '../../src/ir/types.js';
+import { FIXTURES, host, randomAdapter, readTensors, scratch, type TextSpec } from '../api/support.js';
+import { expectGolden } from '../golden.js';
+import { maxDifference } from '../tensors.js';
+
+const FOLDER = join(FIXTURES, 'onnx', 'import');
+const OUT = scratch();
+
+const spec = (name: string, body = '', options = ''): TextSpec => ({
+  text: `use std\n\nmodel M {\n  base = onnx(${options}) from "${join(FOLDER, `${name}.onnx`)}"\n${body}}\n`,
+  path: 'imported.peft',
+});
+
+/** What a spec computes of an input, by output. */
+async function computed(of: TextSpec | string, x: Tensor) {
+  const { elaborated, ...analysis } = await analyseModel(of, { host });
+  const { get } = await loadParameters({ elaborated, ...analysis });
+  return interpret(elaborated.module, 'infer', { inputs: new Map([['x', x]]), params: get });
+}
+
+/** The largest difference, of the largest element. */
+const off = (a: Tensor, b: Tensor): number =>
+  maxDifference(a, b) / (b.data as Float32Array).reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+
+const RECOGNISED: Readonly<Record<string, Readonly<Record<string, number>>>> = {
+  vit12: { Conv2d: 1, Linear: 13, LayerNorm: 5, Attention: 2, Gelu: 2 },
+  vit17: { Conv2d: 1, Linear: 13, LayerNorm: 5, Attention: 2, Gelu: 2 },
+  swin: { Conv2d: 1, Linear: 25, LayerNorm: 11, Attention: 4, Gelu: 4 },
+  convnext: { Conv2d: 4, Linear: 4, LayerNorm: 4, Gelu: 2 },
+  resnet: { Conv2d: 6 },
+  windows: { Conv2d: 1, Linear: 9, LayerNorm: 2, Attention: 2, Gelu: 2 },
+  picks: { Linear: 2 },
+  twice: { Linear: 7 },
+};
+
+describe('what was exported of one sample, for two at once', () => {
+  test.each(Object.keys(RECOGNISED))('%s', async (name) => {
+    const { x, ...reference } = Object.fromEntries(await readTensors(join(FOLDER, `${name}.safetensors`)));
+    const given = await computed(spec(name), x!);
+    expect([...given.keys()].sort()).toEqual(Object.keys(reference).sort());
+    for (const [output, value] of Object.entries(reference)) {
+      expect(given.get(output)!.type).toEqual(value.type);
+      expect(off(given.get(output)!, value), output).toBeLessThan(1e-5);
+    }
+    const model = await importModel(join(FOLDER, `${name}.onnx`), { host });
+    await model.close();
+    expect(Object.fromEntries(model.raised)).toEqual(RECOGNISED[name]);
+  });
+
+  test('a graph of one sample alone, which says no other size', async () => {
+    const reference = await readTensors(join(FOLDER, 'windows_fixed.safetensors'));
+    const { type, data } = reference.get('x')!;
+    const first = { type: { ...type, shape: [1, ...type.shape.slice(1)] }, data: data.slice(0, data.length / 2) };
+    const given = (await computed(spec('windows_fixed'), first)).get('logits')!;
+    expect(given.type.shape).toEqual([1, 5]);
+    expect(maxDifference(given, { ...given, data: reference.get('logits')!.data.slice(0, 5) })).toBeLessThan(1e-5);
+    // The number 1 may be the batch, if whoever imports says so.
+    const both = await computed(spec('windows_fixed', '', 'shapes: ["x = b, 3, 24, 24"]'), reference.get('x')!);
+    expect(off(both.get('logits')!, reference.get('logits')!)).toBeLessThan(1e-5);
+  });
+});
+
+describe('as a spec', () => {
+  test.each(['windows', 'twice', 'picks'])('%s reads as people write it', async (name) => {
+    const model = await importModel(join(FOLDER, `${name}.onnx`), { host });
+    await model.close();
+    expectGolden(`${name}.peft`, model.spec);
+  });
+
+  test.each(['vit17', 'swin', 'twice'])('%s, written and compiled, is the same program', async (name) => {
+    const model = await importModel(join(FOLDER, `${name}.onnx`), { host, name: `${name}_base` });
+    const written = await writeImported(model, join(OUT, name));
+    await model.close();
+    // Under the same name, which programs carry.
+    const text = readFileSync(written.spec, 'utf8').replace(/model \w+ \{/, 'model M {');
+    const [own, direct] = await Promise.all([
+      compile({ text, path: written.spec }, { host, golden: false }),
+      compile(spec(name), { host, golden: false }),
+    ]);
+    expect([...own.files.keys()]).toEqual([...direct.files.keys()]);
+    for (const [file, bytes] of own.files) expect(direct.files.get(file), file).toEqual(bytes);
+  });
+
+  test('a spec is not written over another', async () => {
+    const model = await importModel(join(FOLDER, 'picks.onnx'), { host });
+    await writeImported(model, OUT);
+    await expect(writeImported(model, OUT)).rejects.toThrow(/exists already/);
+    await model.close();
+  });
+});
+
+describe('adapters and masks on an imported graph', () => {
+  const sites = 'base.blocks[*].{attn.qkv, attn.proj, mlp[0], mlp[2]}';
+  test.each(['lora(rank: 2)', 'karst(kernels: 2, rank: 2)'])('%s merges', async (adapter) => {
+    const body = (from: string) => `  adapt ${sites} with ${adapter}${from}\n`;
+    const bare = await analyseModel(spec('windows', body('')), { host });
+    expect(bare.elaborated.adapters.map((a) => a.site)).toContain('base.blocks.1.mlp.2');
+    expect(bare.elaborated.adapters).toHaveLength(8);
+    const file = join(OUT, `${adapter.slice(0, 4)}.safetensors`);
+    writeFileSync(file, encodeAdapter(await randomAdapter(spec('windows', body('')))));
+    const trained = spec('windows', body(` from "${file}"`));
+    const { check, report, module } = await compile(trained, { host });
+    expect(report).toHaveLength(8);
+    expect([...module.funcs.get('infer')!.results].length).toBe(1);
+    expect(check.model!.difference).toBeLessThan(1e-5);
+  });
+});
