@@ -32,12 +32,12 @@ const off = (a: Tensor, b: Tensor): number =>
   maxDifference(a, b) / (b.data as Float32Array).reduce((most, x) => Math.max(most, Math.abs(x)), 0);
 
 const RECOGNISED: Readonly<Record<string, Readonly<Record<string, number>>>> = {
-  vit12: { Conv2d: 1, Linear: 13, LayerNorm: 5, Attention: 2, Gelu: 2 },
-  vit17: { Conv2d: 1, Linear: 13, LayerNorm: 5, Attention: 2, Gelu: 2 },
-  swin: { Conv2d: 1, Linear: 25, LayerNorm: 11, Attention: 4, Gelu: 4 },
+  vit12: { Conv2d: 1, Linear: 13, LayerNorm: 5, Attention: 2, Gelu: 2, Rearranged: 6 },
+  vit17: { Conv2d: 1, Linear: 13, LayerNorm: 5, Attention: 2, Gelu: 2, Rearranged: 6 },
+  swin: { Conv2d: 1, Linear: 25, LayerNorm: 11, Attention: 4, Gelu: 4, Rearranged: 25 },
   convnext: { Conv2d: 4, Linear: 4, LayerNorm: 4, Gelu: 2 },
   resnet: { Conv2d: 6 },
-  windows: { Conv2d: 1, Linear: 9, LayerNorm: 2, Attention: 2, Gelu: 2 },
+  windows: { Conv2d: 1, Linear: 9, LayerNorm: 2, Attention: 2, Gelu: 2, Rearranged: 8 },
   picks: { Linear: 2 },
   twice: { Linear: 7 },
 };

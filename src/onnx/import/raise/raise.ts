@@ -2,6 +2,7 @@
 import type { TypedGraph } from '../types.js';
 import { type Maker, Net } from './net.js';
 import { NOTHING } from './pattern.js';
+import { rearranged } from './rearrange.js';
 import { RAISING } from './rules.js';
 
 export interface Raised {
@@ -24,6 +25,11 @@ export function raise(graph: TypedGraph, outputs: readonly string[]): Raised {
       net.makers.set(maker.output, { ...rest, ...raised });
       break;
     }
+  }
+  // What layers and attention took in is gone by now: transposes of keys, above all. The last of a chain stands for all of it.
+  for (const maker of net.needed(outputs).reverse()) {
+    const raised = net.makers.get(maker.output) === maker ? rearranged(net, maker) : undefined;
+    if (raised) net.makers.set(maker.output, { ...maker, ...raised });
   }
   const makers = net.needed(outputs);
   const counts = new Map<string, number>();
