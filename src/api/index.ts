@@ -34,7 +34,17 @@ export {
 } from './node/programs.js';
 export { reportOf, writeReport } from './node/report.js';
 export type { RunFacts } from './node/run-folder.js';
-export { analyse, compile, exportAdapters, grad, inspect, merge, type OnNode, openTrainer } from './node/spec.js';
+export {
+  analyse,
+  compile,
+  exportAdapters,
+  exportOnnx,
+  grad,
+  inspect,
+  merge,
+  type OnNode,
+  openTrainer,
+} from './node/spec.js';
 export {
   type Spread,
   type SweepEvent,
@@ -46,7 +56,7 @@ export {
   sweep,
 } from './node/sweep.js';
 export { type TrainRunOptions, train } from './node/train.js';
-export { writeAdapters, writeCompiled, writeMerged } from './node/write.js';
+export { type WriteOnnxOptions, writeAdapters, writeCompiled, writeMerged, writeOnnx } from './node/write.js';
 export { parseShape } from '../onnx/import/index.js';
 export type { Chart, Curve, RunReport, RunState } from './report/figures.js';
 export * from './shared.js';

@@ -30,6 +30,8 @@ export type { Compiled, CompileOptions } from './compile.js';
 export type { Inspected, InspectedNode, InspectedParam, InspectOptions, TensorPlace } from './inspect/inspect.js';
 export { libraryText } from './library.js';
 export type { Merged, MergeOptions } from './merge.js';
+export type { ExportedOnnx, OnnxExportOptions } from './onnx/export.js';
+export type { Picture } from './onnx/picture.js';
 export type { EndEvent, EpochEvent, Score, StepEvent, TestEvent, TrainEvent } from './train/events.js';
 export type { Gradient, GradientOptions, GradientProgram } from './train/gradient.js';
 export type { KeptFeatures } from './train/kept.js';

@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { EspalierError } from '../diagnostics/types.js';
 import { registerCompile } from './commands/compile.js';
+import { registerExport } from './commands/export.js';
 import { registerLanguage } from './commands/language.js';
 import { registerOnnx } from './commands/onnx.js';
 import { registerProject } from './commands/project.js';
@@ -35,6 +36,7 @@ Environment: ESPALIER_DRIVER=system|lavapipe|swiftshader picks the GPU driver, N
     .exitOverride();
   registerLanguage(program, output);
   registerCompile(program, output);
+  registerExport(program, output);
   registerTrain(program, output);
   registerReport(program, output);
   registerUse(program, output);

@@ -41,21 +41,21 @@ const listed = (items: readonly number[]): string =>
 const apart = (difference: number): string =>
   difference === 0 ? 'no difference' : `largest difference ${difference.toExponential(1)} of the largest result`;
 
+/** Which merged layers were compared, and how far apart they were. @param made how, beside "in f64" */
+export function layersText({ layers, tokens, difference }: Compiled['check']['layers'], made = ''): string {
+  if (layers === 0) return 'no layer was rewritten by a merge, so none was compared';
+  const some = times(layers, 'rewritten layer');
+  return `${some}, before and after, on ${tokens} random tokens each in f64${made}: ${apart(difference)}`;
+}
+
 /** What was compared, on what, how far apart, and what was not compared and why. */
 function checkRows({ program, check: { layers, unchanged, model, without } }: Compiled): [string, string][] {
   const rows: [string, string][] = [];
   rows.push(['golden', program.golden ? goldenText(program.golden) : 'none was asked for: a load checks nothing']);
   if (without !== undefined) rows.push(['', `not computed on a GPU: ${without}`]);
   const checks: string[] = [];
-  const some = times(layers.layers, 'rewritten layer');
-  if (layers.layers === 0) checks.push('no layer was rewritten by a merge, so none was compared');
-  else {
-    // What a load makes of the weights is only seen where it runs.
-    const made = entryNamed(program, PREPARE) ? ', as the CPU merges them' : '';
-    checks.push(
-      `${some}, before and after, on ${layers.tokens} random tokens each in f64${made}: ${apart(layers.difference)}`,
-    );
-  }
+  // What a load makes of the weights is only seen where it runs.
+  checks.push(layersText(layers, entryNamed(program, PREPARE) ? ', as the CPU merges them' : ''));
   if (unchanged > 0) {
     const sites = times(unchanged, 'merged site');
     checks.push(`${sites} left as written, over a weight that the spec computes: nothing to compare by layer`);
@@ -84,14 +84,18 @@ function goldenText({ rows, from }: NonNullable<Compiled['program']['golden']>):
   return `${what}, by portable kernels on ${from.device}${beside}`;
 }
 
-/** One line for each adapter and fate: `karst merged into 16 layers`. */
-function mergeRows(compiled: Compiled): [string, string][] {
+/** One line for each adapter and fate: `karst merged at 16 sites`. */
+export function fates(report: Compiled['report']): string[] {
   const groups = new Map<string, number>();
-  for (const { name, state } of compiled.report) {
+  for (const { name, state } of report) {
     const key = `${name} ${state}`;
     groups.set(key, (groups.get(key) ?? 0) + 1);
   }
-  const lines = [...groups].map(([key, n]) => `${key} at ${n} ${n === 1 ? 'site' : 'sites'}`);
+  return [...groups].map(([key, n]) => `${key} at ${n} ${n === 1 ? 'site' : 'sites'}`);
+}
+
+function mergeRows(compiled: Compiled): [string, string][] {
+  const lines = fates(compiled.report);
   const beside = compiled.program.summary.adapterShare;
   if (beside) lines.push(`beside their layers they take ${share(beside, 1)} of the work`);
   const prepare = entryNamed(compiled.program, PREPARE);

@@ -1127,7 +1127,8 @@ function onnx_taken(x: tensor, axis: int, start: int, step: int, count: int) = o
   axis
 )
 
-// Pools go axis after axis: \`out\` windows of \`kernel\` places that are \`dilation\` apart, \`stride\` from one to the next.
+// Pools go axis after axis: \`out\` windows of \`kernel\` places that are \`dilation\` apart, \`stride\` from one to the next. A few places of a window are read
+// one beside the other, so that a whole pool is one kernel; many are reduced.
 function onnx_max_axis(
   x: tensor,
   out: int,
@@ -1139,7 +1140,7 @@ function onnx_max_axis(
   least: float
 ) {
   full = if low + high > 0 { pad(x, [0, low, 0], [0, high, 0], value: least) } else { x }
-  if dilation == 1 and (out == 1 or stride == kernel) {
+  if kernel > 8 and dilation == 1 and (out == 1 or stride == kernel) {
     max(
       reshape(full[:, 0..out * kernel], [size(x, axis: 0), out, kernel, size(x, axis: 2)]),
       axis: 2
@@ -1220,7 +1221,7 @@ function onnx_sum_axis(
   high: int
 ) {
   full = if low + high > 0 { pad(x, [0, low, 0], [0, high, 0]) } else { x }
-  if dilation == 1 and (out == 1 or stride == kernel) {
+  if kernel > 8 and dilation == 1 and (out == 1 or stride == kernel) {
     sum(
       reshape(full[:, 0..out * kernel], [size(x, axis: 0), out, kernel, size(x, axis: 2)]),
       axis: 2

@@ -16,9 +16,12 @@ import { split } from './split.js';
 
 export { type RegionCheck, RegionChecks } from './merge/check.js';
 export type { AdapterMode, AdapterOutcome, MergeReport, ObstacleNote, Pass, PassContext, Region } from './pass.js';
-export { PREPARE } from './split.js';
+export { PREPARE, standsFor } from './split.js';
 
 export const PASSES: readonly Pass[] = [erase, simplify, reparameterize, factor, tidy, narrow, split];
+
+/** The same for what is handed to other runtimes: each value whole, as the model has it, whatever of it is read. */
+export const EXPORTED: readonly Pass[] = PASSES.filter((pass) => pass !== narrow);
 
 /**
  * The same for training: over the loss, before it is differentiated (what is not read has no gradient either, and adapters that are applied by their

@@ -23,6 +23,12 @@ export const split: Pass = {
   run,
 };
 
+/** What is prepared is called after the parameter of the model that it stands for. */
+const PREPARED = '#prepared';
+
+/** The name of the parameter that a prepared one stands for. */
+export const standsFor = (prepared: string): string => prepared.slice(0, prepared.lastIndexOf(PREPARED));
+
 /** A value of `prepare`, and the parameter that it becomes. */
 interface Prepared {
   readonly param: Param;
@@ -122,7 +128,7 @@ function isPlainView(v: Value): boolean {
   return traitsOf(x).known !== null;
 }
 
-/** Names for prepared parameters: that of the parameter that they stand for, with `#prepared`. */
+/** Names for prepared parameters. */
 class Names {
   readonly #taken: Set<string>;
   readonly #params: ReadonlyMap<string, Param>;
@@ -138,13 +144,13 @@ class Names {
     const own = this.#baseOf(v) ?? this.#newBias(v, readers);
     if (own) {
       this.#standsFor.set(v, own);
-      const name = this.#fresh(`${own}#prepared`);
+      const name = this.#fresh(`${own}${PREPARED}`);
       // What stands for a parameter of the model is the model's, whatever went into it.
       const about = asParam(ownedBy(v.about, []));
-      return name === `${own}#prepared` ? { name, replaces: own, about } : { name, about };
+      return name === `${own}${PREPARED}` ? { name, replaces: own, about } : { name, about };
     }
     const site = adaptersOf(v.about)[0] ?? v.about?.site ?? readers[0]?.about?.site ?? 'value';
-    return { name: this.#fresh(`${site}.${v.op}#prepared`), about: asParam(v.about) };
+    return { name: this.#fresh(`${site}.${v.op}${PREPARED}`), about: asParam(v.about) };
   }
 
   /** The model's parameter of the same type that v is computed from: the first one met from v downwards. */

@@ -18,9 +18,10 @@ import { FIXTURES, host, readTensors, scratch, type TextSpec } from '../api/supp
 import { readBytes } from '../bytes.js';
 import { good } from '../dsl/semantics/helper.js';
 import { memoryFolder } from '../folders.js';
+import { relative } from '../passes/models.js';
 import { copyProgram } from '../runtime/program.js';
 import { maxDifference } from '../tensors.js';
-import { adapted, expectMerge, expectOnGpu, resultOf, type SpecOf } from './support.js';
+import { adapted, expectMerge, expectOnGpu, gradientsOf, resultOf, type SpecOf } from './support.js';
 
 const FOLDER = join(FIXTURES, 'sam');
 const folder = scratch();
@@ -90,6 +91,20 @@ describe("SAM's image encoder", () => {
     const changes = /(attn\.(qkv|proj)|mlp\.lin[12])\.(weight|bias)$/;
     const changed = await expectMerge(s, of(), join(FOLDER, 'vision'), pixels!, features!, changes);
     expect(changed.filter((n) => n.endsWith('.weight'))).toHaveLength(12);
+  });
+
+  test("has autograd's gradients", async () => {
+    const tensors = await reference('vision');
+    const named = [...tensors].flatMap(([n, t]) => (n.startsWith('gradient.') ? [[n.slice(9), t] as const] : []));
+    const ours = (name: string) => `base.${name.replace('layers.', 'blocks.').replace('.projection', '')}`;
+    const found = await gradientsOf(
+      of(),
+      tensors.get('pixels')!,
+      tensors.get('weight')!,
+      named.map(([n]) => ours(n)),
+    );
+    expect(named.length).toBe(5);
+    for (const [name, want] of named) expect(relative(found.get(ours(name))!, want), name).toBeLessThan(1e-6);
   });
 
   test('runs on the GPU, with adapters by the kernels that it has without', async () => {

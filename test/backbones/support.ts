@@ -10,8 +10,12 @@ import { encodeAdapter } from '../../src/formats/adapters/adapter.js';
 import { type OpenCheckpoint, openCheckpoint } from '../../src/formats/checkpoint.js';
 import { openCheckpointAt } from '../../src/formats/node/open.js';
 import { memorySource } from '../../src/formats/tensors/bytes.js';
+import { build } from '../../src/ir/build.js';
+import { input } from '../../src/ir/graph.js';
+import { interpretCall } from '../../src/ir/run/interpret.js';
 import { tensor } from '../../src/ir/run/tensor.js';
 import type { Tensor } from '../../src/ir/types.js';
+import { GRADIENT, gradientModule, gradientName } from '../../src/passes/train/gradient.js';
 import { host, infer, randomAdapter, type TextSpec } from '../api/support.js';
 import { compileTo, withProgram } from '../e2e/support.js';
 import { memoryFolder } from '../folders.js';
@@ -83,4 +87,40 @@ export async function expectOnGpu(s: TextSpec, folder: string, pixels: Tensor, w
   const largest = Math.max(...want.data.map(Math.abs));
   expect(maxDifference(tensor(want.type.shape, Float64Array.from(found)), want) / largest).toBeLessThan(share);
   return compiled;
+}
+
+/**
+ * Gradients of the sum of what a model gives, times `weight`, by some of its frozen parameters, in f64. Inference's: nothing is dropped.
+ * @throws Error where one of them gets none
+ */
+export async function gradientsOf(
+  s: TextSpec,
+  pixels: Tensor,
+  weight: Tensor,
+  params: readonly string[],
+): Promise<ReadonlyMap<string, Tensor>> {
+  const analysis = await analyseModel(s, { host });
+  const { get } = await loadParameters(analysis);
+  const { module } = analysis.elaborated;
+  const infer = module.funcs.get('infer')!;
+  const { value } = infer.results[0]!;
+  const by = input('weight', value.type);
+  const loss = build.sum(build.mul(value, by), [...value.type.shape.keys()]);
+  const func = { ...infer, name: 'loss', inputs: [...infer.inputs, by], results: [{ name: 'loss', value: loss }] };
+  const made = gradientModule(
+    { ...module, funcs: new Map([['loss', func]]) },
+    { params, inputs: [], adapters: 'factored' },
+  );
+  if (made.without.size > 0) throw new Error(`no gradients: ${[...made.without.keys()]}`);
+  const inputs = new Map([
+    ['pixels', pixels],
+    ['weight', weight],
+  ]);
+  const first = made.module.funcs.has('prepare');
+  const prepared = first
+    ? interpretCall(made.module, 'prepare', { inputs: new Map(), params: get }).results
+    : new Map();
+  const weights = (name: string): Tensor => prepared.get(name) ?? get(name);
+  const { results } = interpretCall(made.module, GRADIENT, { inputs, params: weights });
+  return new Map(params.map((name) => [name, results.get(gradientName(name))!]));
 }

@@ -12,8 +12,9 @@ import { sizeOf } from '../../src/ir/ops/shapes.js';
 import type { Tensor } from '../../src/ir/types.js';
 import { FIXTURES, host, readTensors, scratch, type TextSpec } from '../api/support.js';
 import { codes, good } from '../dsl/semantics/helper.js';
+import { relative } from '../passes/models.js';
 import { maxDifference } from '../tensors.js';
-import { adapted, expectMerge, expectOnGpu, resultOf, type SpecOf } from './support.js';
+import { adapted, expectMerge, expectOnGpu, gradientsOf, resultOf, type SpecOf } from './support.js';
 
 const FOLDER = join(FIXTURES, 'tinyvit');
 const folder = scratch();
@@ -68,6 +69,18 @@ describe('TinyViT', () => {
     const changes = /(attn\.(qkv|proj)|mlp\.fc[12])\.(weight|bias)$/;
     const changed = await expectMerge(s, of(), join(FOLDER, 'mobile_sam.safetensors'), pixels, features, changes);
     expect(changed.filter((n) => n.endsWith('.weight'))).toHaveLength(16);
+  });
+
+  test("has autograd's gradients", async () => {
+    const named = [...reference].flatMap(([n, t]) => (n.startsWith('gradient.') ? [[n.slice(9), t] as const] : []));
+    const ours = (name: string) => `base.${name}`;
+    const found = await gradientsOf(
+      of(),
+      pixels,
+      reference.get('weight')!,
+      named.map(([n]) => ours(n)),
+    );
+    for (const [name, want] of named) expect(relative(found.get(ours(name))!, want), name).toBeLessThan(1e-6);
   });
 
   test('runs on the GPU, with adapters by the kernels that it has without', async () => {

@@ -5,10 +5,20 @@ import type { OnnxModel } from '../../src/formats/onnx/types.js';
 import { joinBytes } from '../../src/formats/tensors/bytes.js';
 import type { DType, Tensor } from '../../src/ir/types.js';
 
-const TYPES = { f32: 'float32', f16: 'float16', i32: 'int32', u32: 'uint32', bool: 'bool' } as const satisfies Record<
-  DType,
-  ort.Tensor.Type
->;
+const TYPES = {
+  f32: 'float32',
+  f16: 'float16',
+  i32: 'int32',
+  u32: 'uint32',
+  bool: 'bool',
+  u8: 'uint8',
+} as const satisfies Record<DType | 'u8', ort.Tensor.Type>;
+
+/** An argument; pictures have an element type that the IR has not. */
+export interface Given {
+  readonly type: { readonly dtype: DType | 'u8'; readonly shape: readonly number[] };
+  readonly data: Tensor['data'];
+}
 
 /** The bytes of a model without files beside it. */
 export async function bytesOf(model: Omit<OnnxModel, 'file'>): Promise<Uint8Array> {
@@ -19,7 +29,7 @@ export async function bytesOf(model: Omit<OnnxModel, 'file'>): Promise<Uint8Arra
 /** What onnxruntime gives for a model in memory or a file, by name. */
 export async function runOnnx(
   model: Uint8Array | string,
-  inputs: ReadonlyMap<string, Tensor>,
+  inputs: ReadonlyMap<string, Given>,
 ): Promise<Map<string, { shape: readonly number[]; data: ArrayLike<number> }>> {
   // Level 3 of its messages is errors alone.
   const options: ort.InferenceSession.SessionOptions = { logSeverityLevel: 3, intraOpNumThreads: 1 };

@@ -3,7 +3,8 @@
     python test/reference/make_sam.py
 
 test/fixtures/sam/vision: a SamVisionModel whose windows need padding, with one block that attends to all, and `reference.safetensors`: `pixels`
-[2, 3, 40, 40] and the encoder's `features` in f64; `larger.pixels` [1, 3, 64, 64] and `larger.features`: the same weights on a larger image, with
+[2, 3, 40, 40] and the encoder's `features` in f64, and `gradient.<name>`, autograd of some parameters of the sum of the features times `weight`;
+`larger.pixels` [1, 3, 64, 64] and `larger.features`: the same weights on a larger image, with
 relative positions resized by transformers, and absolute ones by torch (bilinear), as transformers does not resize these.
 test/fixtures/sam/model: a SamModel with prompt encoder and mask decoder, whose encoder has windows without padding, no absolute positions and no bias of
 queries, keys and values; `pixels` [2, 3, 32, 32] and `features`.
@@ -46,6 +47,15 @@ def features(encoder, pixels):
         return encoder(pixels.double()).last_hidden_state.contiguous()
 
 
+GRADIENTS = ["layers.0.attn.rel_pos_h", "layers.1.attn.rel_pos_w", "layers.2.attn.qkv.weight", "pos_embed", "patch_embed.projection.bias"]
+
+
+def gradients(encoder, pixels, weight):
+    params = dict(encoder.named_parameters())
+    loss = (encoder(pixels.double()).last_hidden_state * weight.double()).sum()
+    return dict(zip((f"gradient.{n}" for n in GRADIENTS), (g.contiguous() for g in torch.autograd.grad(loss, [params[n] for n in GRADIENTS]))))
+
+
 def horizontal_first():
     """Pillow 13 begins with the vertical pass where it reckons that to be faster, which moves single values by one or two."""
     whole = Image.Image.resize
@@ -80,6 +90,8 @@ def main():
     vision.save_pretrained(FOLDER / "vision")
     encoder = vision.vision_encoder.double()
     found = {"pixels": pixels, "features": features(encoder, pixels)}
+    weight = torch.randn(found["features"].shape, generator=torch.Generator().manual_seed(42))
+    found |= {"weight": weight, **gradients(encoder, pixels, weight)}
     encoder.patch_embed.image_size = (64, 64)
     grid = 64 // VISION["patch_size"]
     resized = torch.nn.functional.interpolate(encoder.pos_embed.permute(0, 3, 1, 2), (grid, grid), mode="bilinear").permute(0, 2, 3, 1)

@@ -4,7 +4,8 @@
 
 test/fixtures/tinyvit/: `timm.safetensors` by timm's names; `mobile_sam.safetensors` by those of MobileSAM's checkpoint, with tensors of its decoder
 beside them; `folded.safetensors`, the same encoder as it is exported, with BatchNorms in their convolutions (timm's `fuse`) and the biases of attention
-pair by pair. `reference.safetensors` has `pixels` [2, 3, 64, 64], and what is computed in f64: `logits` of timm's model, `features` of the encoder.
+pair by pair. `reference.safetensors` has `pixels` [2, 3, 64, 64], and what is computed in f64: `logits` of timm's model, `features` of the encoder, and
+`gradient.<name>`, autograd of some of its parameters of the sum of the features times `weight`.
 Every parameter and statistic is random. Windows of 7 and 5 need padding, one of 2 does not.
 """
 
@@ -79,6 +80,18 @@ def fold(module):
             fold(child)
 
 
+GRADIENTS = ["stages.1.blocks.0.attn.attention_biases", "stages.2.blocks.1.attn.qkv.weight", "stages.0.blocks.0.conv2.conv.weight",
+             "stages.2.downsample.conv1.bn.weight", "stages.3.blocks.0.local_conv.conv.weight"]
+
+
+def gradients(encoder, pixels, weight):
+    # Biases that were looked up without gradients are kept otherwise.
+    encoder.apply(lambda m: m.attention_bias_cache.clear() if hasattr(m, "attention_bias_cache") else None)
+    params = dict(encoder.vit.named_parameters())
+    loss = (encoder(pixels.double()) * weight.double()).sum()
+    return dict(zip((f"gradient.{n}" for n in GRADIENTS), (g.contiguous() for g in torch.autograd.grad(loss, [params[n] for n in GRADIENTS]))))
+
+
 def main():
     generator = torch.Generator().manual_seed(31)
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -92,6 +105,9 @@ def main():
     with torch.no_grad():
         logits = timm.double()(pixels.double())
         features = encoder.double()(pixels.double()).contiguous()
+    weight = torch.randn(features.shape, generator=generator)
+    found = gradients(encoder, pixels, weight)
+    with torch.no_grad():
         folded = {}
         fold(encoder)
         for n, t in encoder.state_dict().items():
@@ -102,7 +118,7 @@ def main():
                 n, t = n.removesuffix("attention_biases") + "ab", t[:, attn.attention_bias_idxs]
             folded[authors(n)] = t.float().contiguous()
     save_file(folded, FOLDER / "folded.safetensors")
-    save_file({"pixels": pixels, "logits": logits, "features": features}, FOLDER / "reference.safetensors")
+    save_file({"pixels": pixels, "logits": logits, "features": features, "weight": weight, **found}, FOLDER / "reference.safetensors")
     print(logits, features.shape, features.std())
 
 

@@ -65,6 +65,17 @@ describe('stochastic depth', () => {
     for (const [i, r] of expected.entries()) expect(found[i]).toBeCloseTo(r, 6);
   });
 
+  it.each([
+    ['tinyvit(image: 32, dims: [4, 4, 4], depths: [2, 2, 1], heads: [1, 1, 1], windows: [0, 2, 2]', [1, 1, 2, 2, 2]],
+    ['sam(table_image: 16, patch: 4, dim: 4, depth: 5, heads: 1, global_blocks: [1], features: 3', [2, 2, 2, 2, 2]],
+  ])('of %s) rises over all blocks, in each of their branches', (options, branches) => {
+    const text = `use std\nmodel M {\n  base = ${options}, drop_path_rate: ${rate})\n  tune base\n}`;
+    const found = dropsOf(good(text).module.funcs.get('infer')!);
+    const expected = rates[5]!.flatMap((r, i) => (r === 0 ? [] : Array.from({ length: branches[i]! }, () => r)));
+    expect(found).toHaveLength(expected.length);
+    for (const [i, r] of expected.entries()) expect(found[i]).toBeCloseTo(r, 6);
+  });
+
   it('is refused from 1 on', () => {
     expect(() => good(small(', drop_path_rate: 1'))).toThrow(/drop_path_rate is from 0 to below 1/);
   });

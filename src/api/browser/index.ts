@@ -20,6 +20,7 @@ export { compile } from '../compile.js';
 export type { Host, HostGpu, Progress as HostProgress } from '../host.js';
 export { inspect } from '../inspect/inspect.js';
 export { merge } from '../merge.js';
+export { exportOnnx } from '../onnx/export.js';
 export * from '../shared.js';
 export { grad } from '../train/gradient.js';
 export { openTrainer } from '../train/open.js';

@@ -6,6 +6,7 @@ import { type Compiled, type CompileOptions, compile as compileOn } from '../com
 import type { Host } from '../host.js';
 import { type Inspected, type InspectOptions, inspect as inspectOn } from '../inspect/inspect.js';
 import { type Merged, type MergeOptions, merge as mergeOn } from '../merge.js';
+import { type ExportedOnnx, exportOnnx as exportOnnxOn, type OnnxExportOptions } from '../onnx/export.js';
 import { type GradientOptions, type GradientProgram, grad as gradOn } from '../train/gradient.js';
 import { openTrainer as openTrainerOn, type SpecTrainer, type TrainerOptions } from '../train/open.js';
 import { nodeHost } from './host.js';
@@ -69,6 +70,15 @@ export async function merge(spec: Spec, options: OnNode<MergeOptions> = {}): Pro
  */
 export async function exportAdapters(spec: Spec, options: OnNode<ExportOptions> = {}): Promise<ExportedAdapters> {
   return exportOn(...(await ofRun(spec, withHost(options))));
+}
+
+/**
+ * A spec's model as ONNX: plain, merged, with its adapters beside their layers, masked; `writeOnnx` makes files of it.
+ * @param spec a path, `{ text, path }`, or the folder of a run
+ * @throws EspalierError with everything that is wrong with the spec, its files or the merge, and with what ONNX cannot say
+ */
+export async function exportOnnx(spec: Spec, options: OnNode<OnnxExportOptions> = {}): Promise<ExportedOnnx> {
+  return exportOnnxOn(...(await ofRun(spec, withHost(options))));
 }
 
 /**

@@ -1,20 +1,24 @@
 /** Puts a compiled program or a merged checkpoint into a folder: the old one or the new one, at every instant. */
 import { existsSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { hostModule } from '../../codegen/host.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { EspalierError } from '../../diagnostics/types.js';
 import { isExported } from '../../formats/export.js';
-import { openFile } from '../../formats/node/files.js';
+import { kindOfPath, openFile } from '../../formats/node/files.js';
 import { type OutputState, outputState, writeFolderAtomic } from '../../formats/node/folder.js';
 import { restoreFolder } from '../../formats/node/leftovers.js';
-import { requireWritable } from '../../formats/node/writing.js';
+import { requireWritable, writeFilesAtomic } from '../../formats/node/writing.js';
+import { openOnnx } from '../../formats/onnx/read.js';
+import type { OnnxModel } from '../../formats/onnx/types.js';
+import { onnxFiles } from '../../formats/onnx/write.js';
 import { openSafetensors } from '../../formats/tensors/store.js';
 import type { ExportedAdapters } from '../adapters/export.js';
 import type { Compiled } from '../compile.js';
 import type { Merged } from '../merge.js';
+import type { ExportedOnnx } from '../onnx/export.js';
 
 let bundle: Promise<string> | undefined;
 
@@ -109,4 +113,53 @@ export async function writeMerged(merged: Merged, folder: string, since?: Output
 export async function writeAdapters(exported: ExportedAdapters, folder: string, since?: OutputState): Promise<void> {
   const now = await requireOutput(folder, 'adapters');
   await writeFolderAtomic(folder, exported.files, { stale: KINDS.adapters.stale, since: since ?? now });
+}
+
+/** What an ONNX file says of whoever wrote it, where that was done here. */
+const isOwnOnnx = ({ producer }: OnnxModel): boolean => /^espalier /.test(producer);
+
+/**
+ * Refuses a file to write before the work for it is done: one that holds anything but an earlier export, a place where nothing can be written, a name by
+ * which it would not be known.
+ * @throws EspalierError ESP0906, ESP0520, ESP0912
+ */
+export async function requireOnnxOutput(file: string): Promise<void> {
+  if (!file.endsWith('.onnx')) {
+    const allowed = ['a path that ends in .onnx'];
+    throw new EspalierError([diagnostic('ESP0912', { option: '--onnx', value: file, allowed })]);
+  }
+  await requireWritable(dirname(file));
+  if ((await kindOfPath(file)) === undefined) return;
+  let own = false;
+  try {
+    own = isOwnOnnx(await openOnnx(await openFile(file)));
+  } catch (error) {
+    if (!(error instanceof EspalierError)) throw error;
+  }
+  if (!own) throw new EspalierError([diagnostic('ESP0906', { path: file, kind: 'file' })]);
+}
+
+export interface WriteOnnxOptions {
+  /** Weights go into a file beside the model's, `FILE.data` (default: where they are more than 2 GB, which one file cannot hold). */
+  readonly external?: boolean;
+}
+
+/**
+ * Writes an exported model, whole or not at all. Replaces an earlier export.
+ * @param file its path, which has to end in `.onnx`
+ * @returns the paths of what was written, the model's own last
+ * @throws EspalierError ESP0906 if something else is in its place, ESP0520 if it cannot be written, ESP0912 for another ending
+ */
+export async function writeOnnx(
+  exported: Pick<ExportedOnnx, 'model'>,
+  file: string,
+  options: WriteOnnxOptions = {},
+): Promise<readonly string[]> {
+  await requireOnnxOutput(file);
+  const files = await onnxFiles(basename(file), exported.model, options);
+  const placed = [...files].map(([name, pieces]) => [join(dirname(file), name), pieces] as const);
+  await writeFilesAtomic(placed);
+  // What an earlier export kept apart is nobody's now.
+  if (placed.length === 1) await rm(`${file}.data`, { force: true });
+  return placed.map(([path]) => path);
 }

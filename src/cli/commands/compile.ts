@@ -1,48 +1,14 @@
-/** `compile`, `merge`, `export`, `inspect`: from a spec to what can be shipped, and every stage between. */
+/** `compile`, `merge`, `inspect`: from a spec to what can be shipped, and every stage between. */
 import { type Command, Option } from 'commander';
 import { STAGES } from '../../api/compile.js';
-import type { Progress } from '../../api/host.js';
-import { compile, exportAdapters, inspect, merge } from '../../api/node/spec.js';
-import { requireOutput, writeAdapters, writeCompiled, writeMerged } from '../../api/node/write.js';
-import { toJson } from '../../diagnostics/render.js';
-import type { Diagnostic } from '../../diagnostics/types.js';
+import { compile, inspect, merge } from '../../api/node/spec.js';
+import { requireOutput, writeCompiled, writeMerged } from '../../api/node/write.js';
 import { writeFileAtomic } from '../../formats/node/writing.js';
-import { type CommandOutput, collectSet, guarded, numberFor, oneOf, showDiagnostics, textOf } from '../context.js';
+import { type CommandOutput, guarded, numberFor, oneOf, showDiagnostics } from '../context.js';
 import { EXIT } from '../exit.js';
-import { count, startProgress, table } from '../output.js';
+import { count, table } from '../output.js';
+import { asJson, asked, type SpecFlags, specOptions, withProgress } from '../spec.js';
 import { describeCompiled, zeroRows } from '../summary.js';
-
-interface SpecFlags {
-  readonly set?: Record<string, string>;
-  readonly model?: string;
-  readonly json?: boolean;
-}
-
-const specOptions = (command: Command) =>
-  command
-    .argument('<spec>', 'a .peft file')
-    .option('--set <name=value>', "give one of the model's options a value", collectSet)
-    .option('--model <name>', 'which model, when the spec has several')
-    .option('--json', 'the result, or the diagnostics, as JSON');
-
-/** What every one of these commands asks the API for. */
-const asked = ({ set, model }: SpecFlags) => ({
-  ...(set ? { set } : {}),
-  ...(model ? { model } : {}),
-});
-
-/** Runs `body` behind a line of progress, which is gone when it ends. */
-async function withProgress<T>(body: (report: Progress) => Promise<T>): Promise<T> {
-  const progress = startProgress();
-  try {
-    return await body(progress.report);
-  } finally {
-    progress.done();
-  }
-}
-
-const asJson = (result: object, warnings: readonly Diagnostic[]) =>
-  JSON.stringify({ ...result, diagnostics: toJson(warnings, textOf) }, null, 2);
 
 interface CompileFlags extends SpecFlags {
   readonly out: string;
@@ -108,27 +74,6 @@ async function mergeCommand(path: string, flags: SpecFlags & { out: string }, ou
   if (zeros) output.print(table(zeroRows(zeros)).replaceAll(/^/gm, '  '));
 }
 
-interface ExportFlags extends SpecFlags {
-  readonly out: string;
-  readonly asStored?: boolean;
-}
-
-async function exportCommand(path: string, flags: ExportFlags, output: CommandOutput): Promise<void> {
-  const { adapted, saved, warnings } = await withProgress(async (progress) => {
-    const before = await requireOutput(flags.out, 'adapters');
-    const result = await exportAdapters(path, { ...asked(flags), asStored: flags.asStored ?? false, progress });
-    await writeAdapters(result, flags.out, before);
-    return result;
-  });
-  if (flags.json) {
-    output.print(asJson({ folder: flags.out, adapted, saved }, warnings));
-    return;
-  }
-  showDiagnostics(warnings, output, false);
-  const whole = saved.length > 0 ? `, and ${saved.join(', ')} as a whole` : '';
-  output.print(`${flags.out}: adapters of ${count(adapted.length)} modules, such as ${adapted[0]!}${whole}`);
-}
-
 async function inspectCommand(
   path: string,
   flags: SpecFlags & { emit?: string; svg?: string },
@@ -181,19 +126,6 @@ export function registerCompile(program: Command, output: CommandOutput): void {
     .action(
       guarded(output, async (path: string, flags: SpecFlags & { out: string }) => {
         await mergeCommand(path, flags, output);
-        return EXIT.ok;
-      }),
-    );
-
-  specOptions(program.command('export'))
-    .description(
-      'write LoRA or DoRA adapters, and what was trained beside them, as a folder of the Python library peft',
-    )
-    .requiredOption('-o, --out <dir>', 'folder to write; an earlier output in it is replaced')
-    .option('--as-stored', "call modules as the base's file does, where transformers 5 calls them something else")
-    .action(
-      guarded(output, async (path: string, flags: ExportFlags) => {
-        await exportCommand(path, flags, output);
         return EXIT.ok;
       }),
     );

@@ -65,15 +65,4 @@ The program that wrote the file is at fault; write the file again.`,
 and a length. Such a file has to lie in that folder or in one below it. A name that leads out of it (\`..\`, an absolute path, a link to
 another folder) is refused, since a model that somebody hands over could have any file of this machine read.`,
   }),
-
-  ESP1220: entry<{ operator: string; site: string; why: string }>({
-    title: 'Something that ONNX cannot say',
-    message: (a) => `\`${a.operator}\`${a.site === '' ? '' : ` in ${a.site}`} cannot be written as ONNX: ${a.why}`,
-    explain: `A model is written with the operators that ONNX has in the version that was asked for (\`--opset\`, 17 if nothing is said). Most of what a
-newer version has is put together from others in an older one. What cannot be put together is refused, with its place: sums at indices before
-version 16, operations on bits before version 18, and in any version random bits, one turn of a sort, the solution of equations and the derivative of a
-convolution, which no model needs that infers.
-
-    x & 255      // x: i32, --opset 17`,
-  }),
 };

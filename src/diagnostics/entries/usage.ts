@@ -47,10 +47,10 @@ Check the path and the folder you are in. \`espalier init\` writes a first spec.
     help: () => ['Compile one with `espalier compile spec.peft -o DIR`.'],
     explain: `\`run\` and \`eval\` take the folder that \`compile\` wrote: it holds program.json, the kernels and the weights.`,
   }),
-  ESP0906: entry<{ path: string }>({
+  ESP0906: entry<{ path: string; kind?: 'file' }>({
     title: 'Output exists and is something else',
-    message: (a) => `${a.path} exists and is not a folder that Espalier wrote; it is left as it is`,
-    help: () => ['Choose another folder, or remove that one first.'],
+    message: (a) => `${a.path} exists and is not a ${a.kind ?? 'folder'} that Espalier wrote; it is left as it is`,
+    help: (a) => [`Choose another ${a.kind ?? 'folder'}, or remove that one first.`],
     explain: `A compiled folder or merged checkpoint takes the place of an earlier one: the new folder is completed under a temporary name and then takes its place, so that a run that is interrupted at any instant leaves the old one or the new one, and what else is in it stays. A folder that holds something else is left alone, so that this can never mix with or remove something of yours.`,
   }),
   ESP0927: entry<{ path: string }>({

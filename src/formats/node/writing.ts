@@ -116,6 +116,42 @@ export async function requireWritable(path: string): Promise<void> {
 }
 
 /**
+ * Writes files that belong together, of which the last one names the others: where they are several, it is gone from when the first of them takes its
+ * place until all have, so that it never stands beside what it does not name.
+ * @throws EspalierError ESP0520; until the first takes its place, nothing is changed then.
+ */
+export async function writeFilesAtomic(files: readonly (readonly [path: string, content: Content])[]): Promise<void> {
+  const [leading] = files.at(-1)!;
+  const temps: string[] = [];
+  const ends: (() => void)[] = [];
+  let made: string[] = [];
+  try {
+    if (files.length === 1) return await writeFileAtomic(...files[0]!);
+    for (const [path] of files) {
+      const existing = await statOf(path);
+      if (existing?.isDirectory()) throw Object.assign(new Error(), { code: 'EISDIR' });
+      if (existing && !existing.isFile()) throw new Error('something that is no file is in its place');
+    }
+    made = await makeFolders(dirname(leading));
+    for (const [path, content] of files) {
+      removeLeftovers(path);
+      const temp = temporary(path);
+      temps.push(temp);
+      ends.push(removeOnInterrupt(temp));
+      await writeTo(temp, content);
+    }
+    await rm(leading, { force: true });
+    for (const [i, [path]] of files.entries()) await rename(temps[i]!, path);
+  } catch (error) {
+    for (const temp of temps) await rm(temp, { force: true }).catch(() => {});
+    await removeFolders(made);
+    throw cannotWrite(leading, error);
+  } finally {
+    for (const end of ends) end();
+  }
+}
+
+/**
  * Writes a file so that `path` holds either what it held before or all of `content`; makes the folders that lead to it. A link stays a link
  * and a file keeps its permissions. What is no file (a pipe, a terminal) is written to directly.
  * @throws EspalierError ESP0520; nothing is left behind then.

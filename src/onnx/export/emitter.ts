@@ -66,6 +66,13 @@ function nodeOf(
   };
 }
 
+/** Where the number of samples stands: an axis of an argument that holds them so many times. */
+export interface Samples {
+  readonly name: string;
+  readonly axis: number;
+  readonly times: number;
+}
+
 export class Emitter {
   readonly nodes: GraphNode[] = [];
   readonly #names = new Set<string>();
@@ -76,7 +83,7 @@ export class Emitter {
   /** @param taken names that no value may get: inputs, initialisers, outputs */
   constructor(
     readonly opset: number,
-    private readonly inputs: readonly Value[],
+    private readonly samples: Samples | undefined,
     taken: Iterable<string>,
   ) {
     for (const name of taken) this.#names.add(name);
@@ -196,15 +203,10 @@ export class Emitter {
   /** How many samples there are: int64 [1]. */
   batch(): string {
     this.#batch ??= this.at('', () => {
-      for (const { type, attrs } of this.inputs) {
-        const axis = type.shape.findIndex(isBatch);
-        if (axis < 0) continue;
-        const shape = this.node('Shape', [(attrs as { name: string }).name]);
-        const size = this.node('Slice', [shape, this.list([axis]), this.list([axis + 1])]);
-        const times = type.shape[axis]! / BATCH;
-        return times === 1 ? size : this.node('Div', [size, this.list([times])]);
-      }
-      throw new Error('no argument holds samples');
+      if (!this.samples) throw new Error('no argument holds samples');
+      const { name, axis, times } = this.samples;
+      const size = this.node('Slice', [this.node('Shape', [name]), this.list([axis]), this.list([axis + 1])]);
+      return times === 1 ? size : this.node('Div', [size, this.list([times])]);
     });
     return this.#batch;
   }

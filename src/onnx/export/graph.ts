@@ -2,7 +2,7 @@
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { EspalierError } from '../../diagnostics/types.js';
 import type { OnnxGraph, OnnxTensor, OnnxValue } from '../../formats/onnx/types.js';
-import { isBatch, showSize } from '../../ir/batch.js';
+import { BATCH, isBatch, showSize } from '../../ir/batch.js';
 import { topological } from '../../ir/graph.js';
 import { Interner } from '../../ir/intern.js';
 import type { OpDef } from '../../ir/ops/define.js';
@@ -10,7 +10,7 @@ import { auxOf, isDeclared, OPS } from '../../ir/ops/index.js';
 import { showPath } from '../../ir/path.js';
 import type { Func, OpName, TensorType, Value } from '../../ir/types.js';
 import { compute } from './compute.js';
-import { Emitter, ONNX_OF } from './emitter.js';
+import { Emitter, ONNX_OF, type Samples } from './emitter.js';
 import { layout } from './layout.js';
 import { pointwise } from './pointwise.js';
 import type { ExportRule, Write } from './rule.js';
@@ -34,15 +34,26 @@ export const valueInfo = (name: string, { dtype, shape }: TensorType): OnnxValue
   shape: shape.map(dimOf),
 });
 
+/** An argument that is computed from another one, which the graph takes in its place. */
+export interface ReplacedInput {
+  /** Name of the argument. */
+  readonly input: string;
+  /** What the graph takes; samples are on the first axis. */
+  readonly as: OnnxValue;
+  /** Writes the argument from what is given, and gives its name. */
+  readonly write: (e: Emitter, given: string) => string;
+}
+
 export interface GraphOptions {
   readonly opset: number;
+  readonly replaced?: ReplacedInput;
   /** Names of parameters in the file. */
   readonly nameOf: (param: string) => string;
   readonly tensor: (param: string, name: string) => OnnxTensor;
 }
 
 /**
- * @throws EspalierError ESP1220 for an operator that ONNX does not have, or not in this version
+ * @throws EspalierError ESP1240 for an operator that ONNX does not have, or not in this version
  */
 export function graphOf(name: string, func: Func, options: GraphOptions): OnnxGraph {
   const order = topological(func.results.map((r) => r.value));
@@ -56,13 +67,36 @@ export function graphOf(name: string, func: Func, options: GraphOptions): OnnxGr
     if (!initialisers.has(own)) initialisers.set(own, options.tensor(v.attrs.name, own));
   }
   const taken = [...names.values(), ...func.results.map((r) => r.name)];
-  const e = new Emitter(options.opset, func.inputs, taken);
+  const { replaced } = options;
+  const inputs = func.inputs.map((v) => {
+    const own = names.get(v)!;
+    return own === replaced?.input ? replaced.as : valueInfo(own, v.type);
+  });
+  const e = new Emitter(options.opset, samplesOf(func.inputs, replaced), taken);
+  if (replaced) {
+    const argument = func.inputs.find((v) => names.get(v) === replaced.input)!;
+    names.set(
+      argument,
+      e.at('preprocess', () => replaced.write(e, replaced.as.name)),
+    );
+  }
   const writer = new Writer(e, names);
   writer.program(order);
-  const inputs = func.inputs.map((v) => valueInfo(names.get(v)!, v.type));
   const outputs = func.results.map((r) => valueInfo(r.name, r.value.type));
   const nodes = e.finish(func.results.map((r) => [names.get(r.value)!, r.name]));
   return { name, nodes, initialisers, inputs, outputs };
+}
+
+/** Where the number of samples can be read off: an argument, its axis, and how many times the axis holds them. */
+function samplesOf(inputs: readonly Value[], replaced: ReplacedInput | undefined): Samples | undefined {
+  for (const { type, attrs } of inputs) {
+    const { name } = attrs as { name: string };
+    const axis = type.shape.findIndex(isBatch);
+    if (axis < 0) continue;
+    if (name === replaced?.input) return { name: replaced.as.name, axis: 0, times: 1 };
+    return { name, axis, times: type.shape[axis]! / BATCH };
+  }
+  return undefined;
 }
 
 class Writer {
@@ -125,7 +159,7 @@ class Writer {
     const site = showPath(v.about?.site ?? '');
     const at = v.about?.at;
     return new EspalierError([
-      diagnostic('ESP1220', { operator: v.op, site, why }, at ? { primary: { span: at, text: 'this operator' } } : {}),
+      diagnostic('ESP1240', { operator: v.op, site, why }, at ? { primary: { span: at, text: 'this operator' } } : {}),
     ]);
   }
 }

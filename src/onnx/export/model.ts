@@ -3,7 +3,7 @@ import type { OnnxModel, OnnxTensor } from '../../formats/onnx/types.js';
 import { toHalves } from '../../formats/tensors/float16.js';
 import type { Elements, Module, Tensor } from '../../ir/types.js';
 import { ONNX_OF, tensorOf } from './emitter.js';
-import { graphOf } from './graph.js';
+import { graphOf, type ReplacedInput } from './graph.js';
 
 export interface ModelOptions {
   /** Version of the operators, from 13 to 21. */
@@ -12,12 +12,14 @@ export interface ModelOptions {
   readonly params: (name: string) => Tensor;
   /** Names of parameters in the file, where they are not their own. */
   readonly names?: ReadonlyMap<string, string>;
+  /** An argument in whose place the graph takes another. */
+  readonly replaced?: ReplacedInput;
   readonly producer: string;
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
 /**
- * @throws EspalierError ESP1220 for an operator that ONNX does not have, or not in this version
+ * @throws EspalierError ESP1240 for an operator that ONNX does not have, or not in this version
  */
 export function onnxModelOf(module: Module, options: ModelOptions): Omit<OnnxModel, 'file'> {
   const infer = module.funcs.get('infer')!;
@@ -28,10 +30,11 @@ export function onnxModelOf(module: Module, options: ModelOptions): Omit<OnnxMod
     return tensorOf(name, ONNX_OF[type.dtype], type.shape, stored, own);
   };
   const nameOf = (param: string): string => options.names?.get(param) ?? param;
-  const graph = graphOf(module.name, infer, { opset: options.opset, nameOf, tensor });
+  const { opset, replaced } = options;
+  const graph = graphOf(module.name, infer, { opset, nameOf, tensor, ...(replaced ? { replaced } : {}) });
   return {
     producer: options.producer,
-    opsets: new Map([['', options.opset]]),
+    opsets: new Map([['', opset]]),
     graph,
     functions: new Map(),
     metadata: options.metadata ?? {},

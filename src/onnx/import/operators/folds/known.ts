@@ -17,7 +17,8 @@ const RANGES: Partial<Record<OnnxType, readonly [least: number, most: number]>> 
 
 /** An element that was worked out: whole where its type is, in its range, and exact. */
 export function element(n: OnnxNode, dtype: OnnxType, value: number): number {
-  if (isFloat(dtype)) return dtype === 'float' ? Math.fround(value) : value;
+  // The number that stands for the batch is no f32; as a float too it stands for the batch.
+  if (isFloat(dtype)) return dtype === 'float' && !isBatch(value) ? Math.fround(value) : value;
   const held = narrow(dtype);
   const [least, most] = held ? [held.least, held.most] : RANGES[dtype]!;
   if (!(value >= least && value <= most)) return n.fail(`comes to ${value}, which is no ${dtype}`);

@@ -1,0 +1,39 @@
+/** What the commands that work on a spec have in common. */
+import type { Command } from 'commander';
+import type { Progress } from '../api/host.js';
+import { toJson } from '../diagnostics/render.js';
+import type { Diagnostic } from '../diagnostics/types.js';
+import { collectSet, textOf } from './context.js';
+import { startProgress } from './output.js';
+
+export interface SpecFlags {
+  readonly set?: Record<string, string>;
+  readonly model?: string;
+  readonly json?: boolean;
+}
+
+export const specOptions = (command: Command) =>
+  command
+    .argument('<spec>', 'a .peft file')
+    .option('--set <name=value>', "give one of the model's options a value", collectSet)
+    .option('--model <name>', 'which model, when the spec has several')
+    .option('--json', 'the result, or the diagnostics, as JSON');
+
+/** What every one of these commands asks the API for. */
+export const asked = ({ set, model }: SpecFlags) => ({
+  ...(set ? { set } : {}),
+  ...(model ? { model } : {}),
+});
+
+/** Runs `body` behind a line of progress, which is gone when it ends. */
+export async function withProgress<T>(body: (report: Progress) => Promise<T>): Promise<T> {
+  const progress = startProgress();
+  try {
+    return await body(progress.report);
+  } finally {
+    progress.done();
+  }
+}
+
+export const asJson = (result: object, warnings: readonly Diagnostic[]) =>
+  JSON.stringify({ ...result, diagnostics: toJson(warnings, textOf) }, null, 2);
