@@ -3,44 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { BATCH } from '../../src/ir/batch.js';
 import { FOLDS } from '../../src/onnx/import/operators/index.js';
-import type { Known, OnnxNode, OnnxType } from '../../src/onnx/import/rule.js';
-
-type Attributes = Readonly<Record<string, unknown>>;
-
-function nodeOf(
-  op: string,
-  inputs: readonly unknown[],
-  attributes: Attributes,
-  opset: number,
-  outputs: number,
-): OnnxNode {
-  const read = (name: string, otherwise?: unknown): never => {
-    const value = attributes[name] ?? otherwise;
-    if (value === undefined) throw new Error(`no attribute ${name}`);
-    return value as never;
-  };
-  return {
-    op,
-    opset,
-    inputs: inputs.length,
-    wanted: Array.from({ length: outputs }, () => true),
-    has: (i) => inputs[i] !== undefined,
-    in: (i) => ({ onnx: (inputs[i] as Known).dtype, known: inputs[i] }) as never,
-    whole: (i) => Array.from((inputs[i] as Known).data),
-    int: read,
-    ints: read,
-    float: read,
-    floats: read,
-    text: read,
-    texts: read,
-    tensor: (name) => attributes[name] as never,
-    hasAttribute: (name) => name in attributes,
-    constant: () => 'table',
-    fail: (reason) => {
-      throw new Error(`this node ${reason}`);
-    },
-  };
-}
+import type { Known, OnnxType } from '../../src/onnx/import/rule.js';
+import { type Attributes, nodeOf } from './node.js';
 
 function fold(
   op: string,
@@ -48,7 +12,7 @@ function fold(
   attributes: Attributes = {},
   { opset = 17, outputs = 1 } = {},
 ): readonly Known[] {
-  return FOLDS[op]!(nodeOf(op, inputs, attributes, opset, outputs), inputs);
+  return FOLDS[op]!(nodeOf(op, inputs, attributes, { opset, outputs }), inputs);
 }
 
 const list = (data: readonly number[], dtype: OnnxType = 'int64'): Known => ({ dtype, shape: [data.length], data });

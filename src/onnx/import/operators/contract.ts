@@ -1,6 +1,6 @@
 /** Matrix products and Einstein sums. */
 import type { OnnxNode, Operand, Rule, Rules } from '../rule.js';
-import { number, product, range, rankOf, reshaped, sizes, transposed } from './text.js';
+import { number, product, range, rankOf, reshaped, size, sizes, transposed } from './text.js';
 
 /** The product of two texts with vectors as NumPy has them: a row on the left, a column on the right. */
 export function matmulOf(a: Operand, b: Operand, join: (a: string, b: string) => string): string {
@@ -126,7 +126,7 @@ const einsum: Rule = (n) => {
       const d = operands[i]!.type.shape[axis]!;
       const known = length.get(l);
       if (known !== undefined && known !== d && known !== 1 && d !== 1)
-        n.fail(`takes axes of ${known} and of ${d} for one`);
+        n.fail(`takes axes of ${size(known)} and of ${size(d)} for one`);
       if (known === undefined || known === 1) length.set(l, d);
     });
   });

@@ -49,7 +49,7 @@ const layerNorm: Rule = (n) => {
     const { text, type } = n.in(input);
     return product(type.shape) === width
       ? reshaped(text, type.shape, [width])
-      : `reshape(broadcast(${text}, ${sizes(shape.slice(axis))}), [${width}])`;
+      : `reshape(broadcast(${text}, ${sizes(shape.slice(axis))}), ${sizes([width])})`;
   };
   const [gain, shift] = [own(1), own(2)];
   const given = [gain, shift]

@@ -137,12 +137,14 @@ function axesOfNode(
   const ratios = said ? axes.map((a, i) => said[i]! / shape[a]!) : scales;
   if (!ratios || ratios.length !== axes.length)
     return n.fail(`says neither sizes nor scales of its ${axes.length} axes`);
-  const kept = said && policy !== 'stretch' ? Math[policy === 'not_larger' ? 'min' : 'max'](...ratios) : undefined;
+  const own = ratios.filter((_, i) => !isBatch(shape[axes[i]!]!));
+  const kept = said && policy !== 'stretch' ? Math[policy === 'not_larger' ? 'min' : 'max'](...own) : undefined;
   return axes.flatMap((axis, i): Axis[] => {
     const from = shape[axis]!;
     const scale = kept ?? ratios[i]!;
     const crop: Axis['roi'] = roi ? [roi[i]!, roi[i + axes.length]!] : [0, 1];
-    if (isBatch(from)) return scale === 1 ? [] : n.fail('resizes the batch');
+    // Exporters write the batch that they saw as a number; its samples stay as many as they are.
+    if (isBatch(from)) return scale === 1 || (said && axis === 0) ? [] : n.fail('resizes the batch');
     const to = kept === undefined ? (said?.[i] ?? Math.floor(from * scale)) : Math.floor(from * kept + 0.5);
     if (!(to >= 1)) return n.fail(`makes nothing of axis ${axis}`);
     const same = to === from && scale === 1 && crop[0] === 0 && crop[1] === 1;

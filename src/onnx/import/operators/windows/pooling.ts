@@ -88,7 +88,7 @@ const maxUnpool: Rule = (n) => {
   // Places count in the tensor that was pooled; what is larger has its rows elsewhere.
   const flat = (text: string) => reshaped(text, shape, [count]);
   const places = `onnx_places_in(${flat(at.text)}, ${sizes(was)}, ${sizes(to)})`;
-  return `reshape(scatter_add(${flat(x.text)}, ${to.every((d, i) => d === was[i]) ? flat(at.text) : places}, axis: 0, size: ${product(to)}), ${sizes(to)})`;
+  return `reshape(scatter_add(${flat(x.text)}, ${to.every((d, i) => d === was[i]) ? flat(at.text) : places}, axis: 0, size: ${sizes([product(to)]).slice(1, -1)}), ${sizes(to)})`;
 };
 
 export const POOLS: Rules = {
