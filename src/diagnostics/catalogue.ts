@@ -7,7 +7,6 @@ import { GENERATION } from './entries/generation.js';
 import { MERGING } from './entries/merging.js';
 import { NAMES } from './entries/names.js';
 import { ONNX } from './entries/onnx.js';
-import { ONNX_EXPORT } from './entries/onnx-export.js';
 import { ONNX_IMPORT } from './entries/onnx-import.js';
 import { PRUNING } from './entries/pruning.js';
 import { SHAPES } from './entries/shapes.js';
@@ -29,7 +28,6 @@ export const CATALOGUE = {
   ...DATA,
   ...TRAINING,
   ...ONNX,
-  ...ONNX_EXPORT,
   ...ONNX_IMPORT,
 };
 
