@@ -24,6 +24,7 @@ const SLICE: Readonly<Record<string, number>> = {
   input: 400,
   idx: 1000,
   image: 100,
+  onnx: 400,
 };
 
 describe('a slice of the campaign has no findings', () => {

@@ -93,7 +93,7 @@ export const LISTED: Readonly<Record<OnnxType, Listed>> = {
   },
 };
 
-/** The list of numbers of a tensor as bytes. @throws WireError */
+/** The list of numbers of a tensor as bytes; that it is one was found before (`packedLength`). */
 export function listedBytes(proto: TensorProto, dtype: OnnxType, size: number): Uint8Array {
   const { field, bytes, store } = LISTED[dtype];
   const out = new Uint8Array(size * bytes);

@@ -40,7 +40,7 @@ export function tensorOf(file: string, what: string, proto: TensorProto, files: 
   }
   if (!raw) {
     const numbers = proto[field] ? packedLength(proto[field], listed) : 0;
-    if (numbers === undefined) throw wrong(`has a list of numbers that ends inside of one`);
+    if (numbers === undefined) throw wrong(`has a list of numbers (${field}) that ends inside of one, or is none`);
     if (numbers !== size) throw wrong(`has ${numbers} elements (${field}), but ${needs} ${size}`);
   }
   const bytes = () => raw ?? listedBytes(proto, dtype, size);

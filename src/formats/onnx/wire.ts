@@ -245,31 +245,36 @@ export const packed = (number: number, of: WireType.Varint | WireType.Bit32 | Wi
   write: ({ bytes }) => delimited(number, bytes),
 });
 
-/** How many numbers the bytes are; undefined if they end inside of one. */
+/** A whole number has no more bytes. */
+const LONGEST = 10;
+
+/** How many numbers the bytes are; undefined if they end inside of one, or are none. */
 export function packedLength({ bytes }: Packed, width: 4 | 8 | 'varint'): number | undefined {
   let numbers = 0;
   for (const piece of bytes) {
     if (width !== 'varint') {
       if (piece.length % width !== 0) return undefined;
       numbers += piece.length / width;
-    } else {
-      // The last byte of each is the one that says that none follows.
-      for (let i = 0; i < piece.length; i++) if (piece[i]! < 0x80) numbers++;
-      if (piece.length > 0 && piece.at(-1)! >= 0x80) return undefined;
+      continue;
     }
+    // The last byte of each is the one that says that none follows.
+    let length = 0;
+    for (const byte of piece) {
+      length++;
+      if (length > LONGEST) return undefined;
+      if (byte >= 0x80) continue;
+      numbers++;
+      length = 0;
+    }
+    if (length > 0) return undefined;
   }
   return numbers;
 }
 
-/** The numbers one by one, as `read` takes each from the reader. @throws WireError */
+/** The numbers one by one, as `read` takes each from the reader; how many there are was found before. */
 export function eachPacked({ bytes }: Packed, read: (reader: BinaryReader) => void): void {
   for (const piece of bytes) {
     const reader = new BinaryReader(piece);
-    try {
-      while (reader.pos < reader.len) read(reader);
-      inBounds(reader);
-    } catch (error) {
-      throw new WireError('', (error as Error).message);
-    }
+    while (reader.pos < reader.len) read(reader);
   }
 }

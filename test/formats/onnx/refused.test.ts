@@ -228,12 +228,17 @@ describe('tensors', () => {
     [
       'a number that is cut',
       withTensor({ dims: [2], data_type: 7, int64_data: packed(1, 0x81) }),
-      'a list of numbers that ends inside of one',
+      'a list of numbers (int64_data) that ends inside of one, or is none',
+    ],
+    [
+      'a number of eleven bytes',
+      withTensor({ dims: [1], data_type: 7, int64_data: packed(...Array<number>(10).fill(0x80), 0) }),
+      'a list of numbers (int64_data) that ends inside of one, or is none',
     ],
     [
       'a float that is cut',
       withTensor({ dims: [1], float_data: packed(0, 0, 0) }),
-      'a list of numbers that ends inside of one',
+      'a list of numbers (float_data) that ends inside of one, or is none',
     ],
     ['a size below zero', withTensor({ dims: [-1] }), 'the impossible shape [-1]'],
     ['more bytes than there are numbers', withTensor({ dims: [2 ** 30, 2 ** 30] }), 'the impossible shape'],
