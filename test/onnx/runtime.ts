@@ -1,7 +1,7 @@
 /** Models run by onnxruntime, on the CPU: what others make of what is written here. */
 import * as ort from 'onnxruntime-node';
-import { onnxFiles } from '../../src/formats/onnx/write.js';
 import type { OnnxModel } from '../../src/formats/onnx/types.js';
+import { onnxFiles } from '../../src/formats/onnx/write.js';
 import { joinBytes } from '../../src/formats/tensors/bytes.js';
 import type { DType, Tensor } from '../../src/ir/types.js';
 
