@@ -4,9 +4,11 @@
  */
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
-import type { CallExpr, Expr, ModelBind, ModelStmt, SourceFile, Span } from '../dsl/ast.js';
+import type { CallExpr, Expr, ModelBind, ModelStmt, SourceFile, Span, VariantDecl } from '../dsl/ast.js';
+import { isPicture } from '../dsl/semantics/models/variants.js';
 import { resolvePath } from '../dsl/semantics/names/library.js';
 import type { OpenCheckpoint } from '../formats/checkpoint.js';
+import type { OnnxModel } from '../formats/onnx/types.js';
 import { backboneName, type ImportOptions, importedStore, importOnnx, parseShape } from '../onnx/import/index.js';
 
 /** What calls the graph of an ONNX file, in a spec. */
@@ -28,6 +30,7 @@ export function withGraphs(file: SourceFile, opened: ReadonlyMap<string, OpenChe
   const checkpoints = new Map(opened);
   const diagnostics: Diagnostic[] = [];
   const uses: SourceFile['decls'][number][] = [];
+  const variants: VariantDecl[] = [];
 
   const bind = (s: ModelBind): ModelStmt => {
     // What could not be imported has been reported, and what needs it stays silent.
@@ -56,12 +59,28 @@ export function withGraphs(file: SourceFile, opened: ReadonlyMap<string, OpenChe
     try {
       // Two graphs of one model are told apart by what they are bound to.
       const name = `${backboneName(s.from.value)}_${s.name.name}`;
-      const imported = importOnnx(from.onnx, { name, ...optionsOf(call) });
+      const { preprocess, ...options } = optionsOf(call);
+      if (preprocess) requirePictures(from.onnx, options.shapes, preprocess[0]?.span ?? call.span);
+      const imported = importOnnx(from.onnx, { name, ...options });
       const location = `${s.from.value}.${s.name.name}.peft`;
       texts.set(resolvePath(file.path, location), imported.source);
       uses.push({ kind: 'use', path: { file: location }, span: s.from.span });
       checkpoints.set(s.from.value, { ...from, store: importedStore(from.onnx, imported.params, `${s.name.name}.`) });
-      return { ...s, value: { ...call, callee: { ...call.callee, name } as Expr, args: [] } };
+      const graph: CallExpr = { ...call, callee: { ...call.callee, name } as Expr, args: [] };
+      if (!preprocess) return { ...s, value: graph };
+      // Steps are a variant's, so the graph gets one.
+      const variant = { name: `${name}_pictures`, span: call.span };
+      variants.push({
+        kind: 'variant',
+        name: variant,
+        params: [],
+        value: graph,
+        preprocess,
+        names: [],
+        configs: [],
+        span: call.span,
+      });
+      return { ...s, value: { ...graph, callee: { ...call.callee, name: variant.name } as Expr } };
     } catch (error) {
       if (!(error instanceof EspalierError)) throw error;
       diagnostics.push(
@@ -79,7 +98,7 @@ export function withGraphs(file: SourceFile, opened: ReadonlyMap<string, OpenChe
       return { ...rest, then: statements(s.then), ...(otherwise ? { otherwise: statements(otherwise) } : {}) };
     });
   const decls = file.decls.map((d) => (d.kind === 'model' ? { ...d, body: statements(d.body) } : d));
-  return { file: { ...file, decls: [...uses, ...decls] }, texts, checkpoints, diagnostics };
+  return { file: { ...file, decls: [...uses, ...variants, ...decls] }, texts, checkpoints, diagnostics };
 }
 
 /** The tensors of an ONNX file by the paths of the layers that they are of; as the file calls them where its graph cannot be read. */
@@ -93,25 +112,44 @@ function renamed(checkpoint: OpenCheckpoint): OpenCheckpoint {
   }
 }
 
-/** `shapes: ["x = b, 3, 48, 320"]`, `outputs: ["logits"]` */
-function optionsOf(call: CallExpr): Pick<ImportOptions, 'shapes' | 'outputs'> {
-  const stop = (span: Span, why: string): never => {
-    const args = { file: `\`${GRAPH}()\``, why };
-    throw new EspalierError([diagnostic('ESP1234', args, { primary: { span, text: 'this one' } })]);
-  };
+function stop(span: Span, why: string): never {
+  const args = { file: `\`${GRAPH}()\``, why };
+  throw new EspalierError([diagnostic('ESP1234', args, { primary: { span, text: 'this one' } })]);
+}
+
+/** Steps from pictures are for a graph that begins with one: [b, channels, height, width], gray or RGB. */
+function requirePictures({ graph, file }: OnnxModel, shapes: ImportOptions['shapes'], span: Span): void {
+  const [input] = graph.inputs;
+  const shape = input && (shapes?.[input.name] ?? input.shape);
+  if (shape?.length === 4 && isPicture(Number(shape[1]))) return;
+  const taken = input ? `\`${input.name} = ${shape?.join(', ') ?? '?'}\`` : 'nothing';
+  stop(span, `has steps that make a picture its input, and ${file} takes ${taken}, which is none of 1 or 3 channels`);
+}
+
+interface GraphOptions extends Pick<ImportOptions, 'shapes' | 'outputs'> {
+  readonly preprocess?: readonly Expr[] | undefined;
+}
+
+/** `shapes: ["x = b, 3, 48, 320"]`, `outputs: ["logits"]`, `preprocess: [resize(224), normalize(mean: 0.5, std: 0.5)]` */
+function optionsOf(call: CallExpr): GraphOptions {
   const lists = new Map(
     call.args.map(({ name, value, span }) => {
-      if ((name?.name !== 'shapes' && name?.name !== 'outputs') || value.kind !== 'list') {
+      if (!['shapes', 'outputs', 'preprocess'].includes(name?.name ?? '') || value.kind !== 'list') {
         return stop(
           span,
-          'takes `shapes`, a list of strings such as `"x = b, 3, 224, 224"`, and `outputs`, a list of names',
+          'takes `shapes`, a list of strings such as `"x = b, 3, 224, 224"`, `outputs`, a list of names, and `preprocess`, a list of steps',
         );
       }
-      const strings = value.items.map((item) =>
-        item.kind === 'string' ? item.value : stop(item.span, `takes strings as \`${name.name}\``),
-      );
-      return [name.name, strings] as const;
+      return [name!.name, value.items] as const;
     }),
   );
-  return { shapes: Object.fromEntries((lists.get('shapes') ?? []).map(parseShape)), outputs: lists.get('outputs') };
+  const strings = (name: string) =>
+    lists
+      .get(name)
+      ?.map((item) => (item.kind === 'string' ? item.value : stop(item.span, `takes strings as \`${name}\``)));
+  return {
+    shapes: Object.fromEntries((strings('shapes') ?? []).map(parseShape)),
+    outputs: strings('outputs'),
+    preprocess: lists.get('preprocess'),
+  };
 }

@@ -90,6 +90,21 @@ describe('as a spec', () => {
     for (const [file, bytes] of own.files) expect(direct.files.get(file), file).toEqual(bytes);
   });
 
+  test('its preprocessing is what the spec says, and the program is the same', async () => {
+    const steps = 'resize(longest: 28), normalize(mean: [0.4, 0.5, 0.6], std: 0.25), pad(28)';
+    const [plain, pictures] = await Promise.all(
+      ['', `preprocess: [${steps}]`].map((options) => compile(spec('vit17', '', options), { host, golden: false })),
+    );
+    expect(plain!.program.preprocess).toBeUndefined();
+    expect(pictures!.program.preprocess).toEqual([
+      { step: 'resize', size: { longest: 28 }, filter: 'bilinear' },
+      { step: 'normalize', mean: [0.4, 0.5, 0.6], std: [0.25, 0.25, 0.25] },
+      { step: 'pad', size: [28, 28] },
+    ]);
+    for (const [file, bytes] of plain!.files)
+      if (file !== 'program.json') expect(pictures!.files.get(file), file).toEqual(bytes);
+  });
+
   test('a spec is not written over another', async () => {
     const model = await importModel(join(FOLDER, 'picks.onnx'), { host });
     await writeImported(model, OUT);

@@ -111,6 +111,11 @@ describe('onnx() in a spec', () => {
   test.each([
     ['onnx()', /^ESP1234 `onnx\(\)` is the graph of a file/],
     ['onnx(8) from "./FILE"', /^ESP1234 `onnx\(\)` takes `shapes`.* @ 8$/],
+    ['onnx(preprocess: resize(8)) from "./FILE"', /^ESP1234 .* @ preprocess: resize\(8\)$/],
+    [
+      'onnx(preprocess: [resize(8)]) from "./FILE"',
+      /^ESP1234 .* steps that make a picture its input, and FILE takes `x = 2`, which is none of 1 or 3 channels @ resize\(8\)$/,
+    ],
     ['onnx(shapes: "x = b") from "./FILE"', /^ESP1234 .* @ shapes: "x = b"$/],
     ['onnx(shapes: [b]) from "./FILE"', /^ESP1234 `onnx\(\)` takes strings as `shapes` @ b$/],
     ['onnx(size: 8) from "./FILE"', /^ESP1234 .* @ size: 8$/],
@@ -118,6 +123,13 @@ describe('onnx() in a spec', () => {
     const [first, ...more] = await said({}, binding);
     expect(first).toMatch(message);
     expect(more).toEqual([]);
+  });
+
+  test('steps that there are not', async () => {
+    const picture = { input: [value('x', ['batch', 3, 8, 8])] };
+    expect(await said(picture, 'onnx(preprocess: [resize(8), blur(8)]) from "./FILE"')).toEqual([
+      expect.stringMatching(/^ESP0252 .*blur.* @ blur$/),
+    ]);
   });
 
   test('over a file that is none', async () => {

@@ -50,7 +50,8 @@ axis of 1 may be the batch, if the graph allows it. \`outputs\` and \`--output\`
   ESP1234: entry<{ file: string; why: string }>({
     title: 'An ONNX file where there is none, or the other way round',
     message: (a) => `${a.file} ${a.why}`,
-    explain: `\`onnx()\` is the graph of the \`.onnx\` file that \`from\` names: \`base = onnx() from "./model.onnx"\`. Its options are \`shapes\`, a list of strings.
+    explain: `\`onnx()\` is the graph of the \`.onnx\` file that \`from\` names: \`base = onnx() from "./model.onnx"\`. Its options are \`shapes\`, sizes of inputs as strings, \`outputs\`, the
+names of those that are wanted, and \`preprocess\`, the steps that make a picture its input.
 An ONNX file can also be where a backbone of the library takes its weights from; then only its tensors are read.`,
   }),
 };
