@@ -192,6 +192,10 @@ class Types {
     const name = node.outputs[output]!;
     const named = [...new Set(code.text.match(ARGUMENT))];
     const operands = named.map((a) => [a, this.values.get(code.args[Number(a.slice(3))]!)!.type] as const);
+    if (operands.some(([, type]) => type.shape.includes(0))) {
+      this.error(node, 'reads a tensor without elements, and a tensor has some here');
+      return undefined;
+    }
     const typed = this.scratch.typed(code.text, new Map(operands));
     if ('errors' in typed) {
       this.error(node, typed.errors.map((e) => e.message).join('; '));
