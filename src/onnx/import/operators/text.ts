@@ -28,9 +28,6 @@ export function number(n: OnnxNode, x: number): string {
   return text.replace('e+', 'e');
 }
 
-export const numbers = (n: OnnxNode, list: readonly number[]): string =>
-  `[${list.map((x) => number(n, x)).join(', ')}]`;
-
 /** Nine and a bit: the largest and smallest f32, which stand for what has no bound. */
 export const LARGEST = '3.4028234663852886e38';
 

@@ -36,9 +36,6 @@ export const known = (dtype: OnnxType, shape: readonly number[], data: ArrayLike
 const MOST = 1 << 20;
 export const isLong = (shape: readonly number[]): boolean => shape.some(isBatch) || product(shape) > MOST;
 
-/** A list of whole numbers. */
-export const list = (data: readonly number[]): Known => known('int64', [data.length], data);
-
 /** Where the element of a result's place stands in an operand that broadcasts to it. */
 export function reader(x: Known, shape: readonly number[]): (flat: number) => number {
   const data = x.data;
