@@ -48,12 +48,12 @@ describe('a folder', () => {
     [
       'another version',
       changed((p) => ({ ...p, version: 1 }) as unknown as Program),
-      /version 1; this runtime reads version 6/,
+      /version 1; this runtime reads version 7/,
     ],
     [
       'a version that no text can be made of',
       changed((p) => ({ ...p, version: { toString: 3 } }) as unknown as Program),
-      /no version number; this runtime reads version 6/,
+      /no version number; this runtime reads version 7/,
     ],
     ['no entries', changed((p) => ({ ...p, entries: [] })), /malformed at `entries`: expected >=1, found 0/],
     ['nothing in it', { program: null as unknown as Program, files: new Map() }, /not an Espalier program/],
