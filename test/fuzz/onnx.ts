@@ -5,8 +5,8 @@ import { openCheckpoint } from '../../src/formats/checkpoint.js';
 import { readTensorProto } from '../../src/formats/onnx/read.js';
 import { MODEL, type ModelProto, TENSOR } from '../../src/formats/onnx/schema.js';
 import type { OnnxGraph } from '../../src/formats/onnx/types.js';
-import { onnxFiles } from '../../src/formats/onnx/write.js';
 import { decode, encode } from '../../src/formats/onnx/wire.js';
+import { onnxFiles } from '../../src/formats/onnx/write.js';
 import { joinBytes, memorySource } from '../../src/formats/tensors/bytes.js';
 import { BATCH } from '../../src/ir/batch.js';
 import { build } from '../../src/ir/build.js';
@@ -15,6 +15,7 @@ import { sizeOf } from '../../src/ir/ops/shapes.js';
 import { tensor } from '../../src/ir/run/tensor.js';
 import type { Module, Param, Value } from '../../src/ir/types.js';
 import { onnxModelOf } from '../../src/onnx/export/model.js';
+import { importOnnx } from '../../src/onnx/import/index.js';
 import { Broken, type Kind } from './case.js';
 import { ROOT } from './host.js';
 import { mutateBytes, someNumber, someString } from './mutate.js';
@@ -180,6 +181,7 @@ export const onnx: Kind = {
       await readEverything({ name: '', nodes: f.nodes, initialisers: new Map(), inputs: [], outputs: [] }, room);
     }
     for (const entry of store.tensors.values()) await entry.read();
+    importOnnx(model!, { name: 'x' });
     return [];
   },
 };

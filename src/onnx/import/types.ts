@@ -7,10 +7,11 @@ import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
 import { Scratch } from '../../dsl/scratch.js';
 import type { OnnxModel, OnnxType } from '../../formats/onnx/types.js';
 import { BATCH, isBatch } from '../../ir/batch.js';
+import { ShapeError } from '../../ir/ops/errors.js';
 import { sizeOf } from '../../ir/ops/shapes.js';
 import type { TensorType } from '../../ir/types.js';
 import type { Graph, GraphNode } from './graph.js';
-import { ARGUMENT, type Code, NodeView, Unsuitable, type Rows, type Value } from './node.js';
+import { ARGUMENT, type Code, NodeView, type Rows, Unsuitable, type Value } from './node.js';
 import { FOLDS, onnxTypes, RULES } from './operators/index.js';
 import { dtypeOf, isFloat } from './operators/text.js';
 import { picked, rowsOf } from './rows.js';
@@ -90,8 +91,8 @@ class Types {
       node,
       node.inputs.map((i) => (i === undefined ? undefined : this.values.get(i))),
     );
-    const rule = RULES[node.op];
-    if (!rule && !FOLDS[node.op] && node.op !== 'Shape' && node.op !== 'Size') {
+    const rule = ownOf(RULES, node.op);
+    if (!rule && !ownOf(FOLDS, node.op) && node.op !== 'Shape' && node.op !== 'Size') {
       this.missing.set(node.op, [...(this.missing.get(node.op) ?? []), node.label]);
       return;
     }
@@ -126,7 +127,7 @@ class Types {
     if (node.op === 'Size') {
       return [{ dtype: 'int64', shape: [], data: [sizeOf(view.in(0).type.shape)] } satisfies Known];
     }
-    const fold = FOLDS[node.op];
+    const fold = ownOf(FOLDS, node.op);
     const all = operands.filter((o): o is Value => o !== undefined);
     if (!fold || !all.every((o) => o.known)) return undefined;
     const few = all.every((o) => sizeOf(o.type.shape) <= FEW);
@@ -196,7 +197,7 @@ class Types {
       this.error(node, 'reads a tensor without elements, and a tensor has some here');
       return undefined;
     }
-    const typed = this.scratch.typed(code.text, new Map(operands));
+    const typed = this.typed(code.text, operands);
     if ('errors' in typed) {
       this.error(node, typed.errors.map((e) => e.message).join('; '));
       return undefined;
@@ -206,6 +207,16 @@ class Types {
     this.code.set(name, code);
     this.makers.set(name, node);
     return type;
+  }
+
+  /** What a file says may be of no size that a tensor can have. */
+  private typed(text: string, operands: readonly (readonly [string, TensorType])[]) {
+    try {
+      return this.scratch.typed(text, new Map(operands));
+    } catch (error) {
+      if (error instanceof ShapeError) return { errors: [error] };
+      throw error;
+    }
   }
 
   private count(node: GraphNode, rows: Rows): void {
@@ -238,3 +249,7 @@ function withBatch(node: GraphNode, operands: readonly (Value | undefined)[]): r
   if (each.includes(-1) ? all % rest !== 0 : all !== rest) return operands;
   return [x, { ...target, known: () => ({ ...known, data: each }) }];
 }
+
+/** An operator of a file may be called as what every object has (`constructor`). */
+const ownOf = <T>(table: Readonly<Record<string, T>>, op: string): T | undefined =>
+  Object.hasOwn(table, op) ? table[op] : undefined;

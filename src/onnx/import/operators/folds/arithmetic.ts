@@ -31,6 +31,7 @@ const of =
   (rule: Rule, result: (inputs: readonly Known[]) => OnnxType = ([x]) => x!.dtype): Fold =>
   (n, inputs) => {
     const given = everyInput(n, inputs);
+    if (given.length === 0) n.fail('has no inputs');
     const type = result(given);
     return [map(n, given, type, applied(rule, n, given[0]!.dtype))];
   };
