@@ -61,7 +61,10 @@ test('lines of text are read', async () => {
       const row = given.subarray((line * 40 + place) * 6625, (line * 40 + place + 1) * 6625) as Float32Array;
       return row.indexOf(row.reduce((most, p) => Math.max(most, p), 0));
     });
-    return best.map((c, i) => (c === best[i - 1] ? '' : characters[c])).join('').trim();
+    return best
+      .map((c, i) => (c === best[i - 1] ? '' : characters[c]))
+      .join('')
+      .trim();
   });
   expect(read).toEqual(LINES);
 }, 300_000);

@@ -77,6 +77,14 @@ describe('a node that is not what its operator allows', () => {
   });
 });
 
+test('an input that is called as an operator is does not take it away', async () => {
+  const graph = {
+    node: [node('ReduceMean', ['mean'], ['m']), node('Mul', ['m', 'relu'], ['z']), node('Relu', ['z'], ['y'])],
+    input: [value('mean', ['n', 3]), value('relu', [1])],
+  };
+  expect(await said(graph)).toEqual([]);
+});
+
 describe('sizes', () => {
   const open = { input: [value('x', ['batch', 3, 'height', 'width'])] };
 

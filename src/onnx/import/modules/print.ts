@@ -46,6 +46,8 @@ class Printer {
   /** Bodies of modules, and what they are called. */
   private readonly declared = new Map<string, string>();
   private readonly taken = new Set<string>();
+  /** What is called in some expression. */
+  private readonly calls: ReadonlySet<string>;
   private readonly declarations: string[] = [];
   /** What children are called, by module. */
   private readonly labels = new Map<Module, ReadonlyMap<string, string>>();
@@ -63,12 +65,19 @@ class Printer {
       for (const u of r.units) if ('region' in u) note(u.region);
     };
     note(root);
+    const texts = tree.items.map(({ maker }) => maker.code?.text ?? '').join('\n');
+    this.calls = new Set([...texts.matchAll(/\b([A-Za-z_]\w*)\(/g)].map((m) => m[1]!));
   }
 
   print(): Printed {
     const body = [...this.parts(this.tree.root), ...this.main()].map((l) => `  ${l}`);
     const backbone = [`backbone ${this.name}() {`, ...body, '}'];
     return { text: ['use std', '', ...this.declarations, ...backbone, ''].join('\n'), params: this.params };
+  }
+
+  /** A name that takes none of the operators away that expressions call. */
+  private unhidden(name: string): string {
+    return this.calls.has(name) ? `${name}_` : name;
   }
 
   private value(name: string): Value {
@@ -84,7 +93,7 @@ class Printer {
     const labels = new Map<string, string>();
     const used = new Set<string>();
     for (const segment of [...module.children.keys(), ...module.weights.map((w) => w.path.at(-1)!)]) {
-      const wanted = isList(module) ? segment : nameOf(segment);
+      const wanted = isList(module) ? segment : this.unhidden(nameOf(segment));
       let name = wanted;
       for (let i = 2; used.has(name); i++) name = `${wanted}_${i}`;
       used.add(name);
@@ -266,14 +275,17 @@ class Printer {
       labels.add(name);
       return name;
     };
-    for (const i of this.inputs) names.set(i.name, free(nameOf(i.name)));
+    for (const i of this.inputs) names.set(i.name, free(this.unhidden(nameOf(i.name))));
     const params = this.inputs.map(
       (i) => `${names.get(i.name)}: ${typed(this.value(i.name).type.dtype, sizes(i.shape))}`,
     );
     const statements = this.statements(this.root, names);
     const results = this.outputs.map((o) => {
       const weight = this.tree.weights.get(o);
-      return { name: free(nameOf(o)), text: weight ? this.reference(this.tree.root, weight.path) : names.get(o)! };
+      return {
+        name: free(this.unhidden(nameOf(o))),
+        text: weight ? this.reference(this.tree.root, weight.path) : names.get(o)!,
+      };
     });
     const [only] = results;
     // A model's result is called as the name is that its forward ends with.
