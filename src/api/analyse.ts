@@ -10,7 +10,7 @@ import type { Elaborated, Source } from '../dsl/elaborated.js';
 import { parse } from '../dsl/parse.js';
 import type { OpenCheckpoint } from '../formats/checkpoint.js';
 import type { Tensor } from '../ir/types.js';
-import { withGraphs } from './graphs.js';
+import { withGraphs } from './onnx/graphs.js';
 import type { Host } from './host.js';
 
 /** A spec by path, or its text with the path that locations in it are relative to. */

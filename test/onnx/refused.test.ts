@@ -60,6 +60,38 @@ describe('a node that is not what its operator allows', () => {
     ]);
   });
 
+  test('a join of nothing', async () => {
+    const graph = {
+      node: [
+        { ...node('Concat', [], ['c']), attribute: [{ name: 'axis', type: 2, i: 0 }] },
+        node('Add', ['x', 'c'], ['y']),
+      ],
+    };
+    const [first, ...more] = await said(graph);
+    expect(first).toMatch(/^ESP1231 FILE: node making "c" \(Concat\): |^ESP1231 FILE: .*Concat/);
+    expect(more).toEqual([]);
+  });
+
+  test('the number of each sample as a result', async () => {
+    const graph = {
+      node: [
+        node('Shape', ['x'], ['shape']),
+        node('Gather', ['shape', 'zero'], ['count']),
+        node('Range', ['zero', 'count', 'one'], ['y']),
+      ],
+      input: [value('x', ['n', 2])],
+      initializer: [0, 1].map((n) => ({
+        name: ['zero', 'one'][n]!,
+        dims: [],
+        data_type: 7,
+        raw_data: new Uint8Array(BigInt64Array.of(BigInt(n)).buffer),
+      })),
+    };
+    expect(await said(graph)).toEqual([
+      'ESP1231 FILE: `y`: it is the numbers of the samples, which each call counts anew @ "./FILE"',
+    ]);
+  });
+
   test('a shape that only data say; what follows from it is not said again', async () => {
     const graph = {
       node: [

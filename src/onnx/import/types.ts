@@ -50,6 +50,8 @@ class Types {
   private readonly values = new Map<string, Value>();
   private readonly code = new Map<string, Code>();
   private readonly constants = new Set<string>();
+  /** Values that a node reads and that are not there. */
+  private readonly unmade = new Set<string>();
   private readonly makers = new Map<string, GraphNode>();
   private readonly missing = new Map<string, string[]>();
   private readonly errors: Diagnostic[] = [];
@@ -81,6 +83,17 @@ class Types {
       throw new EspalierError([diagnostic('ESP1230', { file, operators }), ...this.errors]);
     }
     if (this.errors.length > 0) throw new EspalierError(this.errors);
+    // A function of the file may say that it gives what none of its nodes makes.
+    const lost = [...this.outputs, ...this.unmade].find((o) => !this.values.has(o));
+    if (lost !== undefined) {
+      const why = 'no node and no input is that value, here or in a function that is called';
+      throw new EspalierError([diagnostic('ESP1231', { file, node: `\`${lost}\``, why })]);
+    }
+    const counted = this.outputs.find((o) => this.values.get(o)?.rows);
+    if (counted !== undefined) {
+      const why = 'it is the numbers of the samples, which each call counts anew';
+      throw new EspalierError([diagnostic('ESP1231', { file, node: `\`${counted}\``, why })]);
+    }
     // What was computed here needs no node; what only that needed is left out when the rest has been raised.
     const nodes = this.given.nodes.filter((n) => n.outputs.some((o) => o !== undefined && this.code.has(o)));
     return { nodes, values: this.values, code: this.code, constants: this.constants };
@@ -96,8 +109,12 @@ class Types {
       this.missing.set(node.op, [...(this.missing.get(node.op) ?? []), node.label]);
       return;
     }
-    // What could not be worked out has been said where it is made.
-    if (operands.some((o, i) => o === undefined && node.inputs[i] !== undefined)) return;
+    // What could not be worked out has been said where it is made, if it is made anywhere.
+    const absent = node.inputs.filter((name, i) => name !== undefined && operands[i] === undefined);
+    if (absent.length > 0) {
+      for (const name of absent) this.unmade.add(name!);
+      return;
+    }
     const view = new NodeView(node, operands, wanted);
     try {
       const rows = rowsOf(node, operands);

@@ -50,7 +50,7 @@ const gather: Fold = (n, inputs) => {
 
 const concat: Fold = (n, inputs) => {
   const all = inputs.map((x) => needed(n, x));
-  const first = all[0]!;
+  const first = needed(n, all[0]);
   const axis = axisOf(n, n.int('axis'), first.shape.length);
   const inner = (x: Known) => product(x.shape.slice(axis));
   const outer = product(first.shape.slice(0, axis));

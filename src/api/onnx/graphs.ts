@@ -2,14 +2,14 @@
  * ONNX files in a spec. `base = onnx() from "./encoder.onnx"` stands for a backbone that the file's graph is turned into: a file of declarations beside the spec, which is
  * elaborated as any other, and weights under the names that it gives them.
  */
-import { diagnostic } from '../diagnostics/catalogue.js';
-import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
-import type { CallExpr, Expr, ModelBind, ModelStmt, SourceFile, Span, VariantDecl } from '../dsl/ast.js';
-import { isPicture } from '../dsl/semantics/models/variants.js';
-import { resolvePath } from '../dsl/semantics/names/library.js';
-import type { OpenCheckpoint } from '../formats/checkpoint.js';
-import type { OnnxModel } from '../formats/onnx/types.js';
-import { backboneName, type ImportOptions, importedStore, importOnnx, parseShape } from '../onnx/import/index.js';
+import { diagnostic } from '../../diagnostics/catalogue.js';
+import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
+import type { CallExpr, Expr, ModelBind, ModelStmt, SourceFile, Span, VariantDecl } from '../../dsl/ast.js';
+import { isPicture } from '../../dsl/semantics/models/variants.js';
+import { resolvePath } from '../../dsl/semantics/names/library.js';
+import type { OpenCheckpoint } from '../../formats/checkpoint.js';
+import type { OnnxModel } from '../../formats/onnx/types.js';
+import { backboneName, type ImportOptions, importedStore, importOnnx, parseShape } from '../../onnx/import/index.js';
 
 /** What calls the graph of an ONNX file, in a spec. */
 export const GRAPH = 'onnx';
