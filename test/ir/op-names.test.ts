@@ -12,6 +12,8 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 /** What names several operators and is no such answer, and why. */
 const ALLOWED: Readonly<Record<string, string>> = {
+  'src/formats/huggingface/preprocessor.ts: pad resize': 'steps of preprocessing, which are called so',
+  'src/onnx/import/operators/places/scatter.ts: add mul': 'words of an attribute of ONNX',
   'src/dsl/semantics/evaluate/arithmetic.ts: and or': 'words of the language',
   'src/ir/affine/parse.ts: add sub': 'one rule, in which the second operand counts once more or once less',
   'src/passes/merge/factor.ts: linear matmul': 'x·Wᵀ and x·M, the two forms of a weight that is taken apart',
