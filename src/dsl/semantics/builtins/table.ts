@@ -35,7 +35,9 @@ function attribute(call: Call, key: string, attr: Attr<unknown>, x: Value | unde
       return numberArg(call, key, otherwise as number);
     case 'numbers':
     case 'shape': {
-      const list = (attr.kind === 'shape' ? sizeList : wholeList)(call, key) ?? (otherwise as readonly number[]);
+      const list =
+        (attr.kind === 'shape' ? sizeList : wholeList)(call, key) ?? (otherwise as readonly number[] | undefined);
+      if (list === undefined) return wrongType(call, key, 'a list of numbers');
       return attr.length === undefined || list.length === attr.length
         ? list
         : wrongType(call, key, `a list of ${attr.length} numbers`);
