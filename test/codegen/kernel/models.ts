@@ -17,7 +17,7 @@ const path = (file: string): string => fileURLToPath(new URL(`../../../${file}`,
 
 const examples = readdirSync(path('examples'), { recursive: true, encoding: 'utf8' })
   // The page's spec has its base served beside it, and classes that a person makes: test/train/browser-train.test.ts compiles it.
-  // Kernels of MobileSAM at 1024 x 1024 take minutes each mode here: they are held to onnxruntime on the GPU (test/segmentation, test/backbones).
+  // Kernels of MobileSAM are too large for the simulator, and have a test of their own: mobile-sam.test.ts.
   .filter((file) => file.endsWith('.peft') && !/^(browser-train|count)/.test(file))
   .sort();
 
