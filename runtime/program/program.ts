@@ -262,6 +262,8 @@ const zeros = v.strictObject({
   zeros: count,
   filled: count,
   tensors: list(tensorZeros),
+  /** All parameters of the backbone, and how many zeros are in what ships of them. Absent where there is none. */
+  backbone: v.exactOptional(v.strictObject({ elements: count, zeros: count })),
 });
 /** Zeros of the weights that a mask covers or that arrived sparse: sums, and each weight by itself. */
 export interface Zeros extends Frozen<v.InferOutput<typeof zeros>> {}

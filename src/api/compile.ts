@@ -16,6 +16,7 @@ import { fromHalf, toHalf } from '../ir/run/half.js';
 import { printModule } from '../ir/text/print.js';
 import type { Module, Tensor } from '../ir/types.js';
 import { type MergeReport, optimize, PASSES } from '../passes/index.js';
+import { type PrunedWays, prunedWays } from './adapters/pruned.js';
 import { analyseModel, type Spec, type SpecOptions } from './analyse.js';
 import { sayDataErrors } from './data-error.js';
 import {
@@ -59,6 +60,8 @@ export interface Compiled {
   readonly report: MergeReport['adapters'];
   /** What devices the form of adapters that are kept beside their layers was chosen for; absent where there is none. */
   readonly priced?: MergeReport['priced'];
+  /** Where the merge has filled zeros in: what each way to put adapters and pruned layers together has of zeros and operations. */
+  readonly ways?: PrunedWays;
   readonly check: CheckReport;
   readonly warnings: readonly Diagnostic[];
   /** The optimised module, for those who look inside. */
@@ -166,6 +169,7 @@ async function compileSpec(spec: Spec, options: CompileOptions): Promise<Compile
   const layers = prepare(report.regions, (name, tensor) => weights.put(name, tensor));
   for (const name of weights.missing()) weights.put(name, read(name));
   const counted = zeros.result();
+  const ways = prunedWays(elaborated.module, module, counted);
 
   const request: GoldenRequest = {
     host: options.host,
@@ -221,11 +225,14 @@ async function compileSpec(spec: Spec, options: CompileOptions): Promise<Compile
     elaborated,
     report: report.adapters,
     ...(report.priced ? { priced: report.priced } : {}),
+    ...(ways ? { ways } : {}),
     check: { layers, unchanged, ...(model ? { model } : {}), ...(golden?.without ? { without: golden.without } : {}) },
     warnings: [
       ...analysis.warnings,
       ...loaded.warnings,
       ...report.diagnostics,
+      // Who says `merged` has chosen.
+      ...(ways && deploy.adapters === 'auto' ? [diagnostic('ESP0407', { zeros: counted!.filled })] : []),
       ...(generated.oneByOne && samples > 1 ? [generated.oneByOne] : []),
     ],
     module,

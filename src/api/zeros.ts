@@ -9,6 +9,7 @@ import type { Elaborated } from '../dsl/elaborated.js';
 import { dependsOnInput } from '../ir/affine/parse.js';
 import { rootsOf, topological } from '../ir/graph.js';
 import { OPS } from '../ir/ops/index.js';
+import { sizeOf } from '../ir/ops/shapes.js';
 import { toHalf } from '../ir/run/half.js';
 import type { Elements, Module, Tensor, Value } from '../ir/types.js';
 import { matrixOf } from '../prune/scores.js';
@@ -30,6 +31,9 @@ export class ZeroCounter {
   /** Parameter that ships -> the weight that it is, or is computed from. */
   readonly #weightOf: ReadonlyMap<string, Weight>;
   readonly #taken = new Map<string, TensorZeros>();
+  /** The same for every parameter of the backbone, whatever it is; how many elements these are, and zeros by what ships. */
+  readonly #backbone: { readonly of: ReadonlyMap<string, Weight>; readonly elements: number };
+  readonly #zeros = new Map<string, number>();
   /** Names of the model's parameters in their order, in which the result is. */
   readonly #order: readonly string[];
 
@@ -54,6 +58,9 @@ export class ZeroCounter {
       if (mask || base.has(name)) weights.set(name, { name, base: base.has(name), ...(mask ? { mask } : {}) });
     }
     this.#weightOf = shippedFor(module, weights);
+    const own = [...base].map((name): [string, Weight] => [name, weights.get(name) ?? { name, base: true }]);
+    const elements = own.reduce((n, [name]) => n + sizeOf(elaborated.module.params.get(name)!.type.shape), 0);
+    this.#backbone = { of: shippedFor(module, new Map(own)), elements };
     this.#order = [...elaborated.module.params.keys()];
   }
 
@@ -62,6 +69,9 @@ export class ZeroCounter {
    * it is the same one in another layout.
    */
   take(param: string, tensor: Tensor, stored = 'f32'): void {
+    const count = (): number =>
+      stored === 'f16' ? countZeros(tensor.data.map((v) => toHalf(v) & 0x7fff)) : countZeros(tensor.data);
+    if (this.#backbone.of.has(param) && !this.#zeros.has(param)) this.#zeros.set(param, count());
     const weight = this.#weightOf.get(param);
     if (!weight || this.#taken.has(param)) return;
     const { data, type } = this.get(weight.name);
@@ -73,7 +83,7 @@ export class ZeroCounter {
       name: weight.name,
       elements: data.length,
       before: weight.mask ? countZeros(data, this.get(weight.mask.name).data) : own,
-      zeros: stored === 'f16' ? countZeros(tensor.data.map((v) => toHalf(v) & 0x7fff)) : countZeros(tensor.data),
+      zeros: this.#zeros.get(param) ?? count(),
       ...(weight.mask ? { mask: weight.mask.over } : {}),
       ...(arrived ? { arrived: isTwoOfFour(data, type.shape) ? '2:4' : 'unstructured' } : {}),
     });
@@ -84,6 +94,8 @@ export class ZeroCounter {
     const at = new Map(this.#order.map((name, i) => [name, i]));
     const tensors = [...this.#taken.values()].sort((a, b) => at.get(a.name)! - at.get(b.name)!);
     if (tensors.length === 0) return undefined;
+    const { elements } = this.#backbone;
+    const zeros = [...this.#zeros.values()].reduce((n, z) => n + z, 0);
     const sum = (of: (t: TensorZeros) => number): number => tensors.reduce((n, t) => n + of(t), 0);
     return {
       elements: sum((t) => t.elements),
@@ -91,6 +103,7 @@ export class ZeroCounter {
       zeros: sum((t) => t.zeros),
       filled: sum((t) => Math.max(0, t.before - t.zeros)),
       tensors,
+      ...(elements > 0 ? { backbone: { elements, zeros } } : {}),
     };
   }
 }

@@ -16,7 +16,7 @@ export function describeCompiled(compiled: Compiled, folder: string): string {
       `${count(parameters.total)} (${count(parameters.frozen)} frozen, ${count(parameters.trainable)} trainable, ${percent}%)`,
     ],
     ...mergeRows(compiled),
-    ...(summary.zeros ? [...zeroRows(summary.zeros), skippedRow(summary)] : []),
+    ...(summary.zeros ? [...zeroRows(summary.zeros), ...wayRows(compiled), skippedRow(summary)] : []),
     [
       'kernels',
       `${summary.kernels} kernels, ${dispatches.length} dispatches a pass of ${samples === 1 ? 'one image' : `1 to ${samples} images`}`,
@@ -115,7 +115,7 @@ function mergeRows(compiled: Compiled): [string, string][] {
  * Zeros in what was written, beside those that masks and the base had before adapters: a line for each kind of tensor, and one for what
  * merging filled in.
  */
-export function zeroRows({ tensors }: Zeros): [string, string][] {
+export function zeroRows({ tensors, backbone }: Zeros): [string, string][] {
   const kinds = new Map<string, TensorZeros[]>();
   for (const t of tensors) {
     const kind = `${t.mask ? 'pruned ' : ''}@${t.arrived ? ` that arrived sparse (${t.arrived})` : ''}`;
@@ -134,7 +134,25 @@ export function zeroRows({ tensors }: Zeros): [string, string][] {
       `merging filled in ${count(gone)} of ${count(before)} zeros, in ${tensorsOf(filled)}; a mask \`over: sum\` keeps them`,
     ];
   });
+  if (backbone)
+    lines.push(
+      `of all ${count(backbone.elements)} parameters of the backbone ${count(backbone.zeros)} (${share(backbone.zeros, backbone.elements)}) are zero`,
+    );
   return lines.map((line, i) => [i === 0 ? 'zeros' : '', line]);
+}
+
+/** What each way to put adapters and a pruned base together has of zeros and operations. */
+function wayRows({ ways }: Compiled): [string, string][] {
+  if (!ways) return [];
+  const line = (what: string, { zeros, flops }: NonNullable<typeof ways>['sum'], more: string): [string, string] => [
+    '',
+    `  ${what.padEnd(21)} ${count(zeros)} zeros, ${scaled(flops, 'FLOP')} an image${more}`,
+  ];
+  return [
+    line('adapters = merged', ways.merged, ' (this program)'),
+    line('adapters = factored', ways.factored, ''),
+    line('a mask `over: sum`', ways.sum, '; another model, to be trained under that mask'),
+  ];
 }
 
 function skippedRow({ sparseFlops, flops }: Summary): [string, string] {

@@ -64,7 +64,30 @@ describe('a mask', () => {
     expect(said).toContain(
       'merging filled in 262,144 of 262,144 zeros, in base.blocks.0.mlp.fc1.weight and 7 more; a mask `over: sum` keeps them',
     );
+    // Nothing else of the backbone is zero.
+    expect(zeros!.backbone).toEqual({ elements: 802_048, zeros: 0 });
     expect(said).toContain('0% of the multiplications are skipped');
+  });
+
+  test('over the base can be kept in two other ways, whose zeros and operations are those of such programs', async () => {
+    const { ways, program, warnings } = await compile(fashion('karst'), { host, golden: false });
+    const factored = await compiled(fashion('karst'), { adapters: 'factored' });
+    const sparse = await compiled(fashion('karst-sparse'));
+    expect(ways!.merged.zeros).toBe(program.summary.zeros!.zeros);
+    expect(ways!.factored.zeros).toBe(factored.zeros!.zeros);
+    expect(ways!.sum.zeros).toBe(sparse.zeros!.zeros);
+    expect(sparse.zeros!.backbone).toEqual({ elements: 802_048, zeros: 262_144 });
+    expect(sparse.said).toContain('of all 802,048 parameters of the backbone 262,144 (32.68%) are zero');
+    // Kernels count a few operations that their fusion saves or adds.
+    expect(ways!.merged.flops / program.summary.flops).toBeCloseTo(1, 1);
+    expect(ways!.factored.flops / ways!.merged.flops).toBeCloseTo(factored.flops / program.summary.flops, 2);
+    // The spec says `merged`, so nobody is asked.
+    expect(warnings.map((w) => w.code)).not.toContain('ESP0407');
+    const asked = await compile(fashion('karst'), { host, golden: false, adapters: 'auto' });
+    expect(asked.warnings.map((w) => w.code)).toContain('ESP0407');
+    const kept = await compile(fashion('karst-sparse'), { host, golden: false, adapters: 'auto' });
+    expect(kept.ways).toBeUndefined();
+    expect(kept.warnings.map((w) => w.code)).not.toContain('ESP0407');
   });
 
   test('is counted once, in what multiplies, where each load prepares it', async () => {

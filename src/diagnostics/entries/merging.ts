@@ -84,4 +84,21 @@ An example: a mask over base and adapter together.
 
 Use \`over: base\`, or \`adapters = merged\`.`,
   }),
+  ESP0407: entry<{ zeros: number }>({
+    title: 'Adapters over a pruned base',
+    severity: 'warning',
+    message: (a) =>
+      `merging fills in ${a.zeros.toLocaleString('en-US')} zeros of the pruned base, and nothing says that it may`,
+    help: () => [
+      'Write under `deploy` which one you want; the summary says what each costs: `adapters = merged`, dense weights; `adapters = factored`, the zeros stay and adapters run beside.',
+      'Or prune the sum, `over: sum`, and train it so: the zeros stay and nothing runs beside.',
+    ],
+    explain: `A mask \`over: base\` covers the frozen weight alone, and what is trained on it is dense; their sum has no zeros. There are three ways to ship such a model:
+
+    deploy M { adapters = merged }      // dense: the fewest operations, no zeros
+    deploy M { adapters = factored }    // the base keeps its zeros, adapters take operations of their own
+    prune ... with magnitude(..., over: sum)    // the mask covers the sum, in training too: zeros and no further operations, but another model
+
+\`espalier compile\` prints the zeros and the operations of each. With \`adapters = auto\`, the default, time decides, which is \`merged\` nearly always.`,
+  }),
 };
