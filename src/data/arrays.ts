@@ -5,7 +5,7 @@ import { sha256 } from '../../runtime/program/digest.js';
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { EspalierError } from '../diagnostics/types.js';
 import { saidOf } from './sample.js';
-import { datasetsOf, type GivenClasses, type Row } from './tables.js';
+import { datasetsOf, type GivenClasses, type Row, type Table } from './tables.js';
 import type { Dataset, Datasets, Pictures, Raster, Targets } from './types.js';
 
 /** Pictures of one size, one after another. */
@@ -102,8 +102,17 @@ async function digestOf(pieces: readonly (() => Uint8Array)[]): Promise<string> 
  */
 export async function datasetHash({ classes, ids, targets, pictures, places }: Dataset): Promise<string> {
   const { kind } = targets;
-  const learnt =
-    kind === 'numbers' ? { ...targets, values: [...targets.values] } : { kind, labels: [...targets.labels] };
+  const plain = () => {
+    switch (targets.kind) {
+      case 'numbers':
+        return { ...targets, values: [...targets.values] };
+      case 'points':
+        return { kind, points: targets.points.map((own) => [...own]) };
+      default:
+        return { kind, labels: [...targets.labels] };
+    }
+  };
+  const learnt = plain();
   const content = await pictures.digest(places);
   return sha256(new TextEncoder().encode(JSON.stringify({ classes, ids, learnt, content })));
 }
@@ -114,17 +123,24 @@ export interface ArrayOptions {
   readonly classes?: GivenClasses;
 }
 
-/** What is to be learnt of each picture: a class, several, or numbers. */
-export interface Learnt {
-  readonly kind: Targets['kind'];
-  readonly labels: readonly (string | number | readonly (string | number)[])[];
-  /** Of numbers: what each is called. */
-  readonly columns?: readonly string[];
-}
+/** What is to be learnt of each picture: a class, several, or numbers; or where the objects are that are counted. */
+export type Learnt =
+  | {
+      readonly kind: Exclude<Targets['kind'], 'points'>;
+      readonly labels: readonly (string | number | readonly (string | number)[])[];
+      /** Of numbers: what each is called. */
+      readonly columns?: readonly string[];
+    }
+  | {
+      readonly kind: 'points';
+      /** Of each picture x, y pairs in pixels from its top left corner; the centre of the first pixel is (0.5, 0.5). */
+      readonly points: readonly ArrayLike<number>[];
+    };
 
 /**
  * Pictures and labels in memory as something to train on.
- * @throws EspalierError ESP1006 unless there are as many labels as pictures, ESP1002 (one class), ESP1014 (none), ESP0921 (labels that are no class)
+ * @throws EspalierError ESP1006 unless there are as many labels as pictures, ESP1002 (one class), ESP1014 (none), ESP0921 (labels that are no class), ESP1022, ESP1023,
+ * ESP1024 (points)
  */
 export function datasetOfArrays(images: PictureArray, learnt: Learnt, options: ArrayOptions = {}): Datasets {
   const pictures = arrayPictures([images]);
@@ -165,11 +181,21 @@ export function datasetOfImages(
   return datasetsOf(inMemory(pictures, images.length, learnt, name), options.classes);
 }
 
-function inMemory(pictures: Pictures, count: number, { kind, labels, columns }: Learnt, name: string) {
-  if (labels.length !== count)
-    throw new EspalierError([
-      diagnostic('ESP1006', { file: name, problem: `there are ${count} pictures and ${labels.length} labels` }),
-    ]);
+function inMemory(pictures: Pictures, count: number, learnt: Learnt, name: string): Table {
+  const { length } = learnt.kind === 'points' ? learnt.points : learnt.labels;
+  if (length !== count) {
+    const what = learnt.kind === 'points' ? 'lists of points' : 'labels';
+    const problem = `there are ${count} pictures and ${length} ${what}`;
+    throw new EspalierError([diagnostic('ESP1006', { file: name, problem })]);
+  }
+  const common = { split: 'train', labels: [] } as const;
+  if (learnt.kind === 'points') {
+    const rows = learnt.points.map(
+      (points, place): Row => ({ ...common, id: `${name}[${place}]`, place, points: Float32Array.from(points) }),
+    );
+    return { name, kind: 'points', rows, pictures, labelled: 'labels' };
+  }
+  const { kind, labels, columns } = learnt;
   const rows = labels.map(
     (label, place): Row => ({ split: 'train', id: `${name}[${place}]`, place, labels: [label].flat() }),
   );

@@ -1,34 +1,28 @@
 /** Batches, made ahead of the one that is being used; what could not be read is named, counted and left out. */
-import { diagnostic } from '../diagnostics/catalogue.js';
-import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
+import { EspalierError } from '../diagnostics/types.js';
 import { checkLoader } from './check.js';
+import { densityTargets } from './density.js';
 import { Draws } from './draws.js';
 import { normalize, normalizer } from './images/resize.js';
 import { blendRows, drawMixture, isMixed, swapBoxes } from './mix.js';
 import { epochOrder, type Order } from './order.js';
-import { isRandom, makeInput, type Recipe, saidOf, samplesHere, type Workshop } from './sample.js';
-import type {
-  Batch,
-  BatchTargets,
-  Dataset,
-  Loader,
-  LoaderOptions,
-  Position,
-  Raster,
-  SkippedItem,
-  Targets,
-} from './types.js';
+import { type Placement, placedPoints } from './placement.js';
+import { isRandom, makeInput, type Recipe, type Sample, saidOf, samplesHere, type Workshop } from './sample.js';
+import { makeTileLoader } from './tile-loader.js';
+import type { Batch, BatchTargets, Dataset, Loader, LoaderOptions, Position, Targets } from './types.js';
+import { Unreadable } from './unreadable.js';
 
 /** The part of the options that a sample depends on. */
 export function recipeOf({ preprocess, input, augment = {} }: LoaderOptions): Recipe {
-  const { crop, flip, flipVertical, randAugment } = augment;
-  const set = Object.entries({ crop, flip, flipVertical, randAugment }).filter(([, value]) => value !== undefined);
+  const { crop, cut, flip, flipVertical, randAugment } = augment;
+  const set = Object.entries({ crop, cut, flip, flipVertical, randAugment }).filter(([, value]) => value !== undefined);
   return { preprocess, input, augment: Object.fromEntries(set) };
 }
 
 /**
  * A loader whose samples `workshop` makes; without it, this thread.
- * @throws EspalierError ESP1005 (a batch larger than the data), ESP1009 (an option out of range), ESP1010 (balanced, without classes)
+ * @throws EspalierError ESP1005 (a batch larger than the data), ESP1009 (an option out of range), ESP1010 (balanced, without classes), ESP1020 (augmentation that
+ * points cannot follow)
  */
 export function makeLoader(
   dataset: Dataset,
@@ -36,11 +30,12 @@ export function makeLoader(
   workshop: Workshop = samplesHere(dataset.pictures, recipeOf(options)),
 ): Loader {
   checkLoader(dataset, options);
+  if (options.tiles) return makeTileLoader(dataset, options);
   return new BatchLoader(dataset, options, workshop);
 }
 
 /** One sample as it is collated: pixels still to be normalized, or what the model takes. */
-type Sample = Raster | Float32Array;
+type Made = Sample | { readonly values: Float32Array; readonly placement: Placement };
 
 class BatchLoader implements Loader {
   readonly perEpoch: number;
@@ -51,9 +46,9 @@ class BatchLoader implements Loader {
   private readonly tables: readonly Float32Array[];
   private readonly orders = new Map<number, Order>();
   /** Samples that do not change. */
-  private readonly kept = new Map<number, Raster>();
+  private readonly kept = new Map<number, Sample>();
   private room: number;
-  private readonly unreadable = new Map<number, SkippedItem>();
+  private readonly unreadable: Unreadable;
   private images = 0;
   private waited = 0;
   private used = 0;
@@ -63,6 +58,7 @@ class BatchLoader implements Loader {
     this.options = options;
     this.workshop = workshop;
     this.recipe = recipeOf(options);
+    this.unreadable = new Unreadable(dataset, options);
     const { size, dropLast = false, preprocess, input, memory = 512 * 2 ** 20 } = options;
     this.perEpoch = dropLast ? Math.floor(dataset.size / size) : Math.ceil(dataset.size / size);
     this.room = isRandom(this.recipe) ? 0 : memory;
@@ -72,7 +68,7 @@ class BatchLoader implements Loader {
 
   get report() {
     const { images, waited, used } = this;
-    return { images, waited, elapsed: waited + used, skipped: [...this.unreadable.values()] };
+    return { images, waited, elapsed: waited + used, skipped: this.unreadable.items };
   }
 
   close(): Promise<void> {
@@ -145,11 +141,12 @@ class BatchLoader implements Loader {
     let at = 0;
     for (const sample of samples) {
       if (!sample) continue;
-      if (sample instanceof Float32Array) images.set(sample, at);
+      if ('values' in sample) images.set(sample.values, at);
       else normalize(sample, this.tables, images.subarray(at, at + each), input);
       at += each;
     }
-    const targets = this.targets(indices);
+    const placements = samples.flatMap((sample) => sample?.placement ?? []);
+    const targets = this.targets(indices, placements);
     const { augment = {} } = this.options;
     if (!isMixed(augment)) return { epoch, batch, images, shape, targets, indices };
     const draws = new Draws({ seed: this.options.seed, epoch, purpose: 'batch', of: batch });
@@ -161,12 +158,18 @@ class BatchLoader implements Loader {
     return { epoch, batch, images, shape, targets: mixed, indices };
   }
 
-  private targets(indices: Int32Array): BatchTargets {
-    return targetsOf(this.dataset.targets, indices, this.dataset.classes.length);
+  private targets(indices: Int32Array, placements: readonly Placement[]): BatchTargets {
+    const { targets } = this.dataset;
+    const { density, input } = this.options;
+    if (targets.kind === 'points') {
+      const placed = placements.map((placement, i) => placedPoints(targets.points[indices[i]!]!, placement));
+      return densityTargets(placed, input, density!);
+    }
+    return targetsOf(targets, indices, this.dataset.classes.length);
   }
 
   /** Undefined for an item that cannot be read. */
-  private async readable(item: number, epoch: number, repeat: number): Promise<Sample | undefined> {
+  private async readable(item: number, epoch: number, repeat: number): Promise<Made | undefined> {
     const { pictures, places, ids } = this.dataset;
     const place = places[item]!;
     const key = { seed: this.options.seed, epoch, item, repeat };
@@ -183,26 +186,13 @@ class BatchLoader implements Loader {
       return sample;
     } catch (error) {
       if (!(error instanceof EspalierError)) throw error;
-      this.skip(item, error.diagnostics);
+      this.unreadable.skip(item, error.diagnostics);
       return undefined;
     }
   }
-
-  /** @throws EspalierError ESP1007 if it is one too many */
-  private skip(index: number, diagnostics: readonly Diagnostic[]): void {
-    const { size, name, ids } = this.dataset;
-    const { corrupt = 0.1, skipped } = this.options;
-    if (this.unreadable.has(index)) return;
-    const item = { index, id: ids[index]!, diagnostics };
-    this.unreadable.set(index, item);
-    skipped?.(item);
-    if (this.unreadable.size <= corrupt * size) return;
-    const named = [...this.unreadable.values()].map(({ id, diagnostics: [first] }) => ({ id, why: first!.message }));
-    throw new EspalierError([diagnostic('ESP1007', { name, size, share: corrupt, items: named })]);
-  }
 }
 
-function targetsOf(targets: Targets, indices: Int32Array, classes: number): BatchTargets {
+function targetsOf(targets: Exclude<Targets, { kind: 'points' }>, indices: Int32Array, classes: number): BatchTargets {
   if (targets.kind === 'class') return { kind: 'labels', labels: indices.map((i) => targets.labels[i]!) };
   const width = targets.kind === 'numbers' ? targets.width : classes;
   const values = new Float32Array(indices.length * width);

@@ -6,14 +6,20 @@ import { EspalierError } from '../diagnostics/types.js';
 import { Draws } from './draws.js';
 import { randAugmented } from './images/rand-augment.js';
 import { randomPart, rounded } from './images/random-crop.js';
-import { planned, requireChannels, resized, withoutAlpha } from './images/resize.js';
+import { cropped, planned, requireChannels, resized, withoutAlpha } from './images/resize.js';
 import { flipped, flippedVertically } from './images/warp.js';
+import { asItIs, mirrored, type Placement, partPlacement, plannedPlacement, resizedPart } from './placement.js';
 import type { Augment, LoaderOptions, Pictures, Raster } from './types.js';
 
 /** How samples are made: the same for all of a loader, and plain data, so that threads can be told. */
 export type Recipe = Pick<LoaderOptions, 'preprocess' | 'input'> & {
-  readonly augment: Pick<Augment, 'crop' | 'flip' | 'flipVertical' | 'randAugment'>;
+  readonly augment: Pick<Augment, 'crop' | 'cut' | 'flip' | 'flipVertical' | 'randAugment'>;
 };
+
+/** Pixels, and where points of the picture lie in them. */
+export interface Sample extends Raster {
+  readonly placement: Placement;
+}
 
 export interface SampleKey {
   readonly seed: number;
@@ -31,13 +37,13 @@ export interface SampleJob {
 /** Who makes samples: this thread, or others. */
 export interface Workshop {
   /** @throws EspalierError if the picture cannot be read, or does not fit */
-  sample(job: SampleJob): Promise<Raster>;
+  sample(job: SampleJob): Promise<Sample>;
   close(): Promise<void>;
 }
 
 /** Whether two samples of one picture can differ. */
-export function isRandom({ augment: { crop, flip = 0, flipVertical = 0, randAugment } }: Recipe): boolean {
-  return crop !== undefined || flip > 0 || flipVertical > 0 || randAugment !== undefined;
+export function isRandom({ augment: { crop, cut = false, flip = 0, flipVertical = 0, randAugment } }: Recipe): boolean {
+  return crop !== undefined || cut || flip > 0 || flipVertical > 0 || randAugment !== undefined;
 }
 
 const drawsOf = ({ seed, epoch, item, repeat }: SampleKey): Draws =>
@@ -47,42 +53,61 @@ const drawsOf = ({ seed, epoch, item, repeat }: SampleKey): Draws =>
  * The sample of a picture, in as many channels as the model takes; smaller than the model's input where that is padded.
  * @throws InputError where its size or its colors are not what the model takes
  */
-export function makeSample(raster: Raster, recipe: Recipe, key: SampleKey): Raster {
+export function makeSample(raster: Raster, recipe: Recipe, key: SampleKey): Sample {
   const { augment, input } = recipe;
   const draws = drawsOf(key);
-  let image = augment.crop ? randomCrop(raster, recipe, augment.crop, draws) : fitted(raster, recipe);
+  const { crop, cut = false } = augment;
+  const whole = crop
+    ? randomCrop(raster, recipe, crop, draws)
+    : cut
+      ? randomCut(raster, recipe, draws)
+      : fitted(raster, recipe);
+  let image: Raster = whole;
   requireChannels(image, input.channels);
   if (input.channels === 3) image = colored(image);
   // Both are drawn in any case, so that what comes after them does not depend on them.
   const [mirror, turn] = [draws.chance(augment.flip ?? 0), draws.chance(augment.flipVertical ?? 0)];
   if (mirror) image = flipped(image);
   if (turn) image = flippedVertically(image);
-  return augment.randAugment ? randAugmented(image, augment.randAugment, surroundings(recipe), draws) : image;
+  const placement = mirrored(whole.placement, mirror, turn);
+  if (augment.randAugment) image = randAugmented(image, augment.randAugment, surroundings(recipe), draws);
+  return { ...image, placement };
 }
 
 /** As `makeSample`, of f32 planes [channels, height, width] that are the model's input: mirrored, where the key says so. */
-export function makeInput(values: Float32Array, { augment, input }: Recipe, key: SampleKey): Float32Array {
+export function makeInput(
+  values: Float32Array,
+  { augment, input }: Recipe,
+  key: SampleKey,
+): { readonly values: Float32Array; readonly placement: Placement } {
   const draws = drawsOf(key);
   const [mirror, turn] = [draws.chance(augment.flip ?? 0), draws.chance(augment.flipVertical ?? 0)];
-  if (!mirror && !turn) return values;
   const { width, height } = input;
-  return values.map((_, i) => {
+  const placement = mirrored(asItIs(width, height), mirror, turn);
+  if (!mirror && !turn) return { values, placement };
+  const changed = values.map((_, i) => {
     const [x, y] = [i % width, Math.floor(i / width) % height];
     const from = (turn ? height - 1 - y : y) * width + (mirror ? width - 1 - x : x);
     return values[i - (y * width + x) + from]!;
   });
+  return { values: changed, placement };
+}
+
+/** Where points of a picture of a size lie in the sample that inference makes of it. @throws InputError where its size does not fit */
+export function fittedPlacement({ preprocess }: Recipe, width: number, height: number): Placement {
+  return plannedPlacement(planSteps(preprocess, width, height));
 }
 
 /** What inference makes of a picture, up to normalizing: what is padded after that is not there yet. */
-function fitted(raster: Raster, { preprocess, input }: Recipe): Raster {
+function fitted(raster: Raster, { preprocess, input }: Recipe): Sample {
   const plan = planSteps(preprocess, raster.width, raster.height);
   if (plan.width !== input.width || plan.height !== input.height) {
     throw new InputError(
       `preprocessing a ${raster.width}x${raster.height} image gives ${plan.width}x${plan.height}, the model takes ${input.width}x${input.height}`,
-      'end `preprocess` with a crop or a pad, or resize to both sides',
+      'end `preprocess` with a crop or a pad, or resize to both sides; or train on parts of it with `cut`',
     );
   }
-  return planned(raster, plan);
+  return { ...planned(raster, plan), placement: plannedPlacement(plan) };
 }
 
 function randomCrop(
@@ -90,7 +115,7 @@ function randomCrop(
   { preprocess, input }: Recipe,
   { scale = [0.08, 1], ratio = [3 / 4, 4 / 3] }: NonNullable<Augment['crop']>,
   draws: Draws,
-): Raster {
+): Sample {
   const from = randomPart(raster.width, raster.height, scale, ratio, draws);
   const { width, height } = input;
   const gray = preprocess.findIndex((s) => s.step === 'grayscale');
@@ -98,7 +123,21 @@ function randomCrop(
   const before = gray >= 0 && (resize < 0 || gray < resize);
   const keep = { x: 0, y: 0, width, height };
   const stage = { from, width, height, filter: filterOf({ preprocess }), gray: before, keep };
-  return withoutAlpha(resized(withoutAlpha(raster, before), stage), gray >= 0);
+  const image = withoutAlpha(resized(withoutAlpha(raster, before), stage), gray >= 0);
+  return { ...image, placement: resizedPart(from, width, height) };
+}
+
+/** A part of the model's size where it fits, at the picture's own scale; otherwise as much as there is. */
+function randomCut(raster: Raster, { preprocess, input }: Recipe, draws: Draws): Sample {
+  const axis = (length: number, size: number): readonly [at: number, size: number] => {
+    // Drawn in any case, so that what comes after does not depend on the picture's size.
+    const at = draws.whole(Math.max(0, length - size) + 1);
+    return [at, Math.min(length, size)];
+  };
+  const [[y, height], [x, width]] = [axis(raster.height, input.height), axis(raster.width, input.width)];
+  const part = { x, y, width, height };
+  const gray = preprocess.some((s) => s.step === 'grayscale');
+  return { ...withoutAlpha(cropped(raster, part), gray), placement: partPlacement(part) };
 }
 
 /** The filter of the first resize; bilinear where there is none. */

@@ -18,6 +18,8 @@ function targetsOf(targets: Targets, items: ArrayLike<number>): Targets {
       for (const [row, i] of list.entries()) rows.set(values.subarray(i * width, (i + 1) * width), row * width);
       return { kind: 'numbers', values: rows, width };
     }
+    case 'points':
+      return { kind: 'points', points: list.map((i) => targets.points[i]!) };
   }
 }
 

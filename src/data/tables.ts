@@ -14,6 +14,8 @@ export interface Row {
   readonly place: number;
   /** Names of its classes, or the numbers to be learnt. */
   readonly labels: readonly (string | number)[];
+  /** Of objects to be counted: x, y pairs. */
+  readonly points?: Float32Array;
   /** Where its label is written, if it is in a text. */
   readonly at?: Span;
 }
@@ -85,6 +87,8 @@ function datasetOf(table: Table, rows: readonly Row[], { classes, numberOf }: Nu
           values: Float32Array.from(rows.flatMap((row) => row.labels as number[])),
           width: table.columns!.length,
         };
+      case 'points':
+        return { kind: 'points', points: rows.map((row) => row.points!) };
     }
   };
   return {
@@ -104,12 +108,14 @@ export function wholeDataset(table: Table, given?: GivenClasses): Dataset {
 }
 
 function numberingOf(table: Table, given: GivenClasses): Numbering {
+  if (table.kind === 'points') return { classes: [], numberOf: new Map() };
   return table.kind === 'numbers' ? { classes: table.columns!, numberOf: new Map() } : numbering(table, given);
 }
 
 /**
  * The data sets of a table, whose classes are numbered over all of its splits.
- * @throws EspalierError ESP1014 (nothing to train on), ESP1002 (one class), ESP1012 (a picture in two splits), ESP0921, ESP0926 (classes that do not fit)
+ * @throws EspalierError ESP1014 (nothing to train on), ESP1002 (one class), ESP1012 (a picture in two splits), ESP0921, ESP0926 (classes that do not fit), ESP1022,
+ * ESP1023, ESP1024 (points that nothing can be learnt from)
  */
 export function datasetsOf(table: Table, given?: GivenClasses, warn: (d: Diagnostic) => void = () => {}): Datasets {
   const rowsOf = (split: Split) => table.rows.filter((row) => row.split === split);
@@ -119,7 +125,8 @@ export function datasetsOf(table: Table, given?: GivenClasses, warn: (d: Diagnos
     throw new EspalierError([diagnostic('ESP1014', { name: table.name, others })]);
   }
   const numbers = numberingOf(table, given);
-  if (table.kind !== 'numbers') checkClasses(table, rows, numbers, warn);
+  if (table.kind === 'points') checkPoints(table, rows);
+  else if (table.kind !== 'numbers') checkClasses(table, rows, numbers, warn);
   checkApart(table);
   const [val, test] = (['val', 'test'] as const).map((split) => {
     const of = rowsOf(split);
@@ -144,6 +151,25 @@ function checkClasses(
     throw new EspalierError([diagnostic('ESP1002', { name: table.name, label: classes[[...there][0]!]! })]);
   const absent = classes.filter((_, i) => !there.has(i));
   if (absent.length > 0) warn(diagnostic('ESP1003', { name: table.name, absent }));
+}
+
+/** More are no annotation of a person's: of 100,000 points a picture of 10 megapixels has one in each square of 10 pixels. */
+const MOST_POINTS = 100_000;
+
+/** @throws EspalierError ESP1022 (no point at all), ESP1023 (too many in a picture), ESP1024 (points that are no pairs of numbers) */
+function checkPoints({ name, rows: all }: Table, train: readonly Row[]): void {
+  for (const { id, points, at } of all) {
+    const place = at ? { primary: { span: at, text: 'here' } } : {};
+    const { length } = points!;
+    if (length % 2 !== 0 || !points!.every(Number.isFinite))
+      throw new EspalierError([
+        diagnostic('ESP1024', { file: name, problem: `points of ${id} are no pairs of numbers` }, place),
+      ]);
+    if (length / 2 > MOST_POINTS)
+      throw new EspalierError([diagnostic('ESP1023', { id, count: length / 2, most: MOST_POINTS }, place)]);
+  }
+  if (train.every(({ points }) => points!.length === 0))
+    throw new EspalierError([diagnostic('ESP1022', { name, items: train.length })]);
 }
 
 /** That no picture is in two splits: what was trained on tells nothing about pictures that were not. */

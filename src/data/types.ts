@@ -43,7 +43,9 @@ export type Targets =
   /** Any number of classes each. */
   | { readonly kind: 'classes'; readonly labels: readonly (readonly number[])[] }
   /** Numbers, [items, width], row by row. */
-  | { readonly kind: 'numbers'; readonly values: Float32Array; readonly width: number };
+  | { readonly kind: 'numbers'; readonly values: Float32Array; readonly width: number }
+  /** Objects that are counted: of each item x, y pairs in pixels of the picture from its top left corner; the centre of the first pixel is (0.5, 0.5). */
+  | { readonly kind: 'points'; readonly points: readonly Float32Array[] };
 
 export interface Dataset {
   /** For messages. */
@@ -74,6 +76,11 @@ export interface Augment {
    * RandomResizedCrop): `scale` is the part's share of the area, `ratio` its width over its height. Defaults: [0.08, 1], [3/4, 4/3].
    */
   readonly crop?: { readonly scale?: readonly [number, number]; readonly ratio?: readonly [number, number] };
+  /**
+   * A random part of the picture that has the model's size, at the picture's own scale, in place of the resizes and crops of `preprocess`: what counting
+   * calls a random crop. Where the picture is smaller, zeros come right of it and below it after it is normalized. Not with `crop`.
+   */
+  readonly cut?: boolean;
   /** Probability of a left-right mirror image. */
   readonly flip?: number;
   /** Probability of an upside-down mirror image. */
@@ -88,6 +95,8 @@ export interface Augment {
     readonly deviation?: number;
     readonly count?: number;
     readonly probability?: number;
+    /** Draws of the operations that change colors and move nothing alone; what goes with points (default: false). */
+    readonly colors?: boolean;
   };
   /**
    * Mixes pictures of a batch with those of the batch in reverse, and their targets with them, as timm's `Mixup` in its mode `batch`: a share of
@@ -98,6 +107,16 @@ export interface Augment {
   readonly cutmix?: number;
   readonly cutmixShare?: number;
   readonly mixShare?: number;
+}
+
+/** What a density map is made by (density.ts). */
+export interface DensityOptions {
+  /** Of the map, in pixels. It may be smaller than the sample: points are scaled. */
+  readonly width: number;
+  readonly height: number;
+  /** Standard deviation of the Gaussian at each point, and side of the kernel that it is cut off to (odd), in pixels of the map. */
+  readonly sigma: number;
+  readonly kernel: number;
 }
 
 export interface LoaderOptions {
@@ -117,6 +136,13 @@ export interface LoaderOptions {
   /** Leaves out an epoch's last batch where it would be smaller. Default: false. */
   readonly dropLast?: boolean;
   readonly augment?: Augment;
+  /** How targets are made of points; needed where the data have them. */
+  readonly density?: DensityOptions;
+  /**
+   * Gives of each picture all of its tiles of the model's size, as it is listed, at its own scale: items come as often as they have tiles, and batches are of
+   * tiles. For evaluating counts on pictures of any size; nothing is then changed at random, and `preprocess` neither resizes nor crops.
+   */
+  readonly tiles?: boolean;
   /** How many batches are made ahead of the one that is being used. Default: 2. */
   readonly ahead?: number;
   /** Bytes that may be taken to keep decoded and resized pictures, where no picture of them is changed at random. Default: 512 MiB. */
@@ -149,8 +175,11 @@ export interface Batch {
 
 export type BatchTargets =
   | { readonly kind: 'labels'; readonly labels: Int32Array }
-  /** [n, width]: shares of classes (mixed), yes and no of each class (`classes`), or numbers. */
-  | { readonly kind: 'values'; readonly values: Float32Array; readonly width: number };
+  /**
+   * [n, width]: shares of classes (mixed), yes and no of each class (`classes`), numbers, or densities [height, width] of points. `counts` says how many
+   * points lie in each sample, if there are points.
+   */
+  | { readonly kind: 'values'; readonly values: Float32Array; readonly width: number; readonly counts?: Int32Array };
 
 /** Where in the data a run is: all that going on needs. */
 export interface Position {

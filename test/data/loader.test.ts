@@ -6,8 +6,9 @@ import { describe, expect, test, vi } from 'vitest';
 import { makeLoader } from '../../src/data/loader.js';
 import { openDatasets } from '../../src/data/node/open.js';
 import { openLoader } from '../../src/data/node/threads.js';
-import type { SampleJob } from '../../src/data/sample.js';
-import type { Batch, Dataset, LoaderOptions, Raster, SkippedItem } from '../../src/data/types.js';
+import { asItIs } from '../../src/data/placement.js';
+import type { Sample, SampleJob } from '../../src/data/sample.js';
+import type { Batch, Dataset, LoaderOptions, SkippedItem } from '../../src/data/types.js';
 import { diagnostic } from '../../src/diagnostics/catalogue.js';
 import { EspalierError } from '../../src/diagnostics/types.js';
 import { scratch } from '../api/support.js';
@@ -112,12 +113,12 @@ function slow(data: Dataset, milliseconds: number, fails: (place: number) => boo
   const asked: SampleJob[] = [];
   return {
     asked,
-    async sample(job: SampleJob): Promise<Raster> {
+    async sample(job: SampleJob): Promise<Sample> {
       asked.push(job);
       await sleep(milliseconds);
       if (fails(job.place))
         throw new EspalierError([diagnostic('ESP0530', { file: `${job.place}`, reason: 'it is empty' })]);
-      return { ...(await data.pictures.read(job.place)), channels: 1 };
+      return { ...(await data.pictures.read(job.place)), channels: 1, placement: asItIs(2, 2) };
     },
     close: async () => {},
   };
@@ -162,7 +163,7 @@ describe('ahead', () => {
         ...slow(data, 0),
         async sample() {
           await pause(made);
-          return { ...(await data.pictures.read(0)), channels: 1 as const };
+          return { ...(await data.pictures.read(0)), channels: 1 as const, placement: asItIs(2, 2) };
         },
       };
       const loader = makeLoader(data, { ...LISTED, ahead, memory: 0 }, workshop);

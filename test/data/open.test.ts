@@ -24,7 +24,9 @@ async function items(dataset: Dataset | undefined): Promise<string[] | undefined
       const labels =
         targets.kind === 'numbers'
           ? [...targets.values.subarray(i * targets.width, (i + 1) * targets.width)]
-          : [targets.labels[i]!].flat().map((label) => classes[label]);
+          : targets.kind === 'points'
+            ? [...targets.points[i]!]
+            : [targets.labels[i]!].flat().map((label) => classes[label]);
       return `${ids[i]} ${labels.join('+')} ${(await pictures.read(places[i]!)).data[0]}`;
     }),
   );

@@ -4,7 +4,8 @@
  * file (../node/feature-file.ts).
  */
 import { makeLoader, recipeOf } from '../../data/loader.js';
-import { samplesHere, type Workshop } from '../../data/sample.js';
+import { asItIs, type Placement, stretched } from '../../data/placement.js';
+import { fittedPlacement, samplesHere, type Workshop } from '../../data/sample.js';
 import type { Batch, Dataset, Loader, LoaderOptions, Pictures } from '../../data/types.js';
 import type { Reader } from './prefix.js';
 import type { TrainBatch, Trainer } from './trainer.js';
@@ -81,15 +82,32 @@ export async function memoryStore(rows: AsyncIterable<FeatureRow>, width: number
  * read are named and left out as there.
  */
 export function featureLoader(dataset: Dataset, options: LoaderOptions, store: FeatureStore, shape: RowShape): Loader {
-  const { pictures } = dataset;
+  const { pictures, targets } = dataset;
+  const { input } = options;
   // A sample of one pixel says that there are features of an item. What has none is made again, for the reason.
   const pixel = { data: new Uint8Array(1), width: 1, height: 1, channels: 1 } as const;
   const real = samplesHere(pictures, recipeOf(options));
+  // Where points lie in a sample depends on the size of its picture, for which that is decoded once more.
+  const placements = new Map<number, Promise<Placement>>();
+  const found = async (place: number): Promise<Placement> => {
+    if (pictures.input) return asItIs(input.width, input.height);
+    const { width, height } = await pictures.read(place);
+    return fittedPlacement(recipeOf(options), width, height);
+  };
+  const placementAt = (place: number): Promise<Placement> => {
+    if (targets.kind !== 'points') return Promise.resolve(asItIs(1, 1));
+    let placement = placements.get(place);
+    if (!placement) {
+      placement = found(place).then((one) => stretched(one, 1 / input.width, 1 / input.height));
+      placements.set(place, placement);
+    }
+    return placement;
+  };
   const unread: Pictures = { read: (place) => pictures.read(place), digest: (of) => pictures.digest(of) };
   const workshop: Workshop = {
     async sample(job) {
       const { item } = job.key;
-      if (store.has(item)) return pixel;
+      if (store.has(item)) return { ...pixel, placement: await placementAt(job.place) };
       await real.sample(job);
       throw new Error(`item ${item} of ${dataset.name} was unreadable, and is not any more`);
     },

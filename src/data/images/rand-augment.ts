@@ -58,6 +58,8 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   TranslateYRel: moved((m, { height }) => [1, 0, 0, 0, 1, (m / 10) * 0.45 * height]),
 };
 const NAMES = Object.keys(OPERATIONS);
+/** Those that move nothing. */
+const COLORS = NAMES.filter((name) => !/^(Rotate|Shear|Translate)/.test(name));
 
 export function randAugmented(
   raster: Raster,
@@ -65,10 +67,11 @@ export function randAugmented(
   around: Surroundings,
   draws: Draws,
 ): Raster {
-  const { magnitude = 9, deviation = 0.5, count = 2, probability = 0.5 } = options;
+  const { magnitude = 9, deviation = 0.5, count = 2, probability = 0.5, colors = false } = options;
+  const names = colors ? COLORS : NAMES;
   let image = raster;
   for (let i = 0; i < count; i++) {
-    const name = NAMES[draws.whole(NAMES.length)]!;
+    const name = names[draws.whole(names.length)]!;
     // All are drawn, done or not, so that each operation's numbers stand at the same place.
     const done = draws.chance(probability);
     const level = Math.min(10, Math.max(0, draws.normal(magnitude, deviation)));

@@ -8,7 +8,7 @@ import type { Diagnostic } from '../../diagnostics/types.js';
 import { EspalierError } from '../../diagnostics/types.js';
 import { startThread } from '../../formats/node/thread.js';
 import { makeLoader, recipeOf } from '../loader.js';
-import { isRandom, type Recipe, type SampleKey, type Workshop } from '../sample.js';
+import { isRandom, type Recipe, type Sample, type SampleKey, type Workshop } from '../sample.js';
 import type { Dataset, Loader, LoaderOptions, Pictures, Raster } from '../types.js';
 
 /** What a thread is asked: a sample of a file, or of pixels. */
@@ -18,7 +18,7 @@ export interface ThreadJob {
 }
 
 export type ThreadAnswer =
-  | { readonly sample: Raster }
+  | { readonly sample: Sample }
   | { readonly diagnostics: readonly Diagnostic[] }
   | { readonly error: unknown };
 
@@ -33,7 +33,7 @@ export interface ThreadOptions {
 /** A loader whose samples threads make; `close` ends them. @throws EspalierError as `makeLoader` */
 export function openLoader(dataset: Dataset, options: LoaderOptions & ThreadOptions): Loader {
   const { threads = usefulThreads(dataset, options) } = options;
-  if (threads === 0 || dataset.pictures.input) return makeLoader(dataset, options);
+  if (threads === 0 || dataset.pictures.input || options.tiles) return makeLoader(dataset, options);
   const workshop = new ThreadWorkshop(dataset.pictures, recipeOf(options), threads);
   return makeLoader(dataset, options, workshop);
 }
@@ -46,7 +46,7 @@ function usefulThreads({ pictures }: Dataset, options: LoaderOptions): number {
 
 interface Waiting {
   readonly job: ThreadJob;
-  readonly resolve: (sample: Raster) => void;
+  readonly resolve: (sample: Sample) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -72,7 +72,7 @@ class ThreadWorkshop implements Workshop {
     this.most = most;
   }
 
-  async sample({ place, key }: { readonly place: number; readonly key: SampleKey }): Promise<Raster> {
+  async sample({ place, key }: { readonly place: number; readonly key: SampleKey }): Promise<Sample> {
     const picture = this.pictures.file ? this.pictures.file(place) : alone(await this.pictures.read(place));
     if (this.closed) throw closed();
     return new Promise((resolve, reject) => {

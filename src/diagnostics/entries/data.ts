@@ -102,9 +102,9 @@ A line without a label is no item: it is refused, not passed over, since its lab
   ESP1010: entry<{ what: string; name: string; kind: string }>({
     title: 'Items have no single class',
     message: (a) =>
-      `${a.what} takes items of one class each, and those of ${a.name} have ${a.kind === 'numbers' ? 'numbers' : 'several labels'}`,
+      `${a.what} takes items of one class each, and those of ${a.name} have ${a.kind === 'classes' ? 'several labels' : a.kind}`,
     help: () => ['Leave it out, or take the items in shuffled order.'],
-    explain: `Balanced sampling takes of each class as many items as of any other. An item with several labels is of several classes, and one with numbers of none.`,
+    explain: `Balanced sampling takes of each class as many items as of any other. An item with several labels is of several classes, and one with numbers or points of none.`,
   }),
 
   ESP1011: entry<{ name: string; why: string }>({
@@ -135,5 +135,52 @@ in \`label\`, \`labels\` or \`class\`; \`split\`, where there is one, says train
     message: (a) =>
       `${a.name} has no items to train on${a.others.length > 0 ? `, only a split ${a.others.join(' and ')}` : ''}`,
     explain: `The training split is empty: no file of a list, no picture in the folders of classes, or no line of \`split\` = train.`,
+  }),
+
+  ESP1020: entry<{ name: string; option: 'randAugment' | 'mixup' | 'cutmix' }>({
+    title: 'Augmentation that points cannot follow',
+    message: (a) =>
+      a.option === 'randAugment'
+        ? `\`rand_augment\` turns, shears and moves pictures, and the points of ${a.name} would stay where they are`
+        : `\`${a.option}\` lays pictures over one another, and the points of ${a.name} belong to one picture each`,
+    help: (a) => [
+      a.option === 'randAugment'
+        ? 'Write `rand_augment(colors: true)`: it then changes colors alone.'
+        : 'Leave it out.',
+    ],
+    explain: `Where objects are counted, what is learnt is where they are. Points go with their picture through resizes, crops, \`cut\` and mirror images. Of
+RandAugment's operations those that change colors alone can be had; a mixture of two pictures has no points of its own.
+
+    augment = [cut, flip(50%), rand_augment(colors: true)]`,
+  }),
+
+  ESP1022: entry<{ name: string; items: number }>({
+    title: 'Nothing to count',
+    message: (a) => `no picture that is trained on has a point: ${a.name} has ${a.items} of them`,
+    help: () => ['Check that the annotations are those of these pictures, and the names of their columns or fields.'],
+    explain: `A picture without objects is as good as any other: its count is 0. If all of them are such, a model learns to say 0, and the annotations were probably
+not found where they were looked for.`,
+  }),
+
+  ESP1023: entry<{ id: string; count: number; most: number }>({
+    title: 'More points than a picture has objects',
+    message: (a) => `${a.id} has ${a.count} points, and at most ${a.most} are taken`,
+    help: () => ['Check that the points are objects, one each, not pixels of masks or outlines.'],
+    explain: `The largest annotated crowds have some 25,000 people in a picture. Far more points are usually something else: every pixel of a mask, or the points of
+outlines.`,
+  }),
+
+  ESP1024: entry<{ file: string; problem: string }>({
+    title: 'Annotations that cannot be read',
+    message: (a) => `${a.file}: ${a.problem}`,
+    explain: `Points of pictures are read from these, and everything in a file has to be as it says:
+
+    ShanghaiTech   ground-truth/GT_IMG_1.mat beside images/IMG_1.jpg: MATLAB 5 to 7 with image_info{1}.location, [n, 2]
+    CARPK, PUCPR+  Annotations/NAME.txt beside Images/NAME.png: a line \`x1 y1 x2 y2 class\` for each box
+    COCO           \`images\`, \`annotations\` with \`bbox\`: [x, y, width, height]; those with \`iscrowd\` are left out
+    CSV            a header with \`image\`, \`x\`, \`y\` (and \`split\`); a line for each point, and for a picture without any one with x and y empty
+    JSON           { "images": [{ "file": "a.jpg", "points": [[x, y]], "split": "train" }] }
+
+Of a box the point is its centre. Points are in pixels from the top left corner of the picture; the centre of the first pixel is (0.5, 0.5).`,
   }),
 };
