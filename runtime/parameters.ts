@@ -24,6 +24,14 @@ export function openParameter(program: Program, name: string): WeightEntry {
   throw new InputError(`\`${name}\` is fixed in this program`, 'compile it with `prepare = load`');
 }
 
+/** A weight that files hold, by its name. Throws InputError (ESP0708) where there is none, or it has another number of bytes. */
+export function fileWeight(program: Program, name: string, bytes: Uint8Array): WeightEntry {
+  const weight = program.weights.find((w) => w.name === name);
+  if (weight?.start !== 'file') throw new InputError(`the program has no weight \`${name}\` that a file holds`);
+  if (weight.bytes !== bytes.length) throw new InputError(`\`${name}\` has ${weight.bytes} bytes, not ${bytes.length}`);
+  return weight;
+}
+
 /** What is to be written where, on copies. Throws InputError (ESP0708), and ProgramFileError (ESP0707) for a file that is none. */
 export async function replacements(
   program: Program,

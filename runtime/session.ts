@@ -8,7 +8,7 @@ import { InputError } from './errors.js';
 import { captureImage, type ImageInput, type Pixels } from './images/image.js';
 import type { Picture } from './images/picture.js';
 import type { Progress } from './memory.js';
-import { openParameter, type Parameters, replacements } from './parameters.js';
+import { fileWeight, openParameter, type Parameters, replacements } from './parameters.js';
 import { BYTES, checkProgram, elements, FILE, parseProgram, shapeOf } from './program/check.js';
 import { intactFiles, requireSealed, unsealed } from './program/digest.js';
 import { filesOf, type ProgramFiles, readText, type Source } from './program/files.js';
@@ -144,6 +144,12 @@ export interface Session {
    * Throws InputError (ESP0708) for a name that cannot be replaced and for another size or type, ProgramFileError (ESP0707) for a file that is none.
    */
   replace(parameters: Parameters): Promise<void>;
+  /**
+   * Puts other bytes in the place of weights that files hold, by the weights' names and in their layouts, for whoever packs them himself. They are not
+   * compared with digests. All are judged before any is written.
+   * Throws InputError (ESP0708) for a weight that is not there, or that no file holds, and for another number of bytes.
+   */
+  overwrite(weights: ReadonlyMap<string, Uint8Array>): Promise<void>;
   /** Runs one item of whatever the buffers hold, so that the first real run finds everything compiled. An entry that changes states is not run. */
   warmup(): Promise<void>;
   /** Frees everything; the device too, unless it was given. Runs that wait or are under way fail with DisposedError. Safe to call twice. */
@@ -209,6 +215,11 @@ class LoadedSession implements Session {
     const parts = replacements(this.program, parameters);
     parts.catch(() => {});
     return this.engine.inTurn(async () => this.engine.replace(await parts));
+  }
+
+  async overwrite(weights: ReadonlyMap<string, Uint8Array>): Promise<void> {
+    const parts = [...weights].map(([name, bytes]) => ({ weight: fileWeight(this.program, name, bytes), bytes }));
+    return this.engine.inTurn(() => this.engine.replace(parts));
   }
 
   dispose(): void {

@@ -10,8 +10,9 @@ import type { Elaborated, Source } from '../dsl/elaborated.js';
 import { parse } from '../dsl/parse.js';
 import type { OpenCheckpoint } from '../formats/checkpoint.js';
 import type { Tensor } from '../ir/types.js';
-import { withGraphs } from './onnx/graphs.js';
+import type { Rates } from '../prune/rates.js';
 import type { Host } from './host.js';
+import { withGraphs } from './onnx/graphs.js';
 
 /** A spec by path, or its text with the path that locations in it are relative to. */
 export type Spec = string | { readonly text: string; readonly path: string };
@@ -24,6 +25,8 @@ export interface SpecOptions {
   readonly model?: string | undefined;
   /** Values of parameters by name, in place of those that files have or that they start as: what a run trained. */
   readonly trained?: ReadonlyMap<string, Tensor> | undefined;
+  /** What a search has found to be pruned, where the spec has one: as a run keeps it. */
+  readonly rates?: Rates | undefined;
   /** Names of the classes that it was trained to tell apart, in the order of the head's outputs. Absent: what the spec's files say. */
   readonly labels?: readonly string[] | undefined;
 }
@@ -39,6 +42,7 @@ export interface Analysis {
   readonly checkpoints: ReadonlyMap<string, OpenCheckpoint>;
   readonly warnings: readonly Diagnostic[];
   readonly trained?: ReadonlyMap<string, Tensor>;
+  readonly rates?: Rates;
   /** The same spec without what is grafted and pruned. */
   plain(): Elaborated;
 }
@@ -172,10 +176,10 @@ export async function analyse(
     if (!result.value) throw new EspalierError(result.diagnostics.filter((d) => d.severity === 'error'));
     return result.value;
   };
-  const { trained, labels } = options;
+  const { trained, labels, rates } = options;
   const elaborated = labels ? { ...first.value, labels } : first.value;
   const value = { host, path, file, elaborated, checkpoints, warnings: diagnostics, plain };
-  return { value: { ...value, ...(trained ? { trained } : {}) }, diagnostics };
+  return { value: { ...value, ...(trained ? { trained } : {}), ...(rates ? { rates } : {}) }, diagnostics };
 }
 
 /** `analyse` for those who cannot go on without a model: throws an `EspalierError` with everything that is wrong. */

@@ -8,7 +8,9 @@ import { loadSources, nonFinite } from '../formats/checkpoint.js';
 import { sameType, showType, sizeOf } from '../ir/ops/shapes.js';
 import { initialise } from '../ir/run/init.js';
 import type { Param, Tensor } from '../ir/types.js';
-import { findMasks } from '../prune/index.js';
+import type { Statistics } from '../prune/calibration.js';
+import { type FoundMasks, findMasks } from '../prune/index.js';
+import { type Rates, withRates } from '../prune/rates.js';
 import type { Analysis } from './analyse.js';
 import { calibrate } from './calibrate.js';
 import type { Progress } from './host.js';
@@ -20,6 +22,8 @@ export interface Loaded {
   /** @throws Error for a name that the model does not have. */
   readonly get: (name: string) => Tensor;
   readonly warnings: readonly Diagnostic[];
+  /** The masks that criteria find, by parameter, where a search has found these rates. @throws as `findMasks` and `withRates` */
+  readonly masks: (rates: Rates) => FoundMasks;
 }
 
 /** Start values that no file gives are the same every time, but for those of what is trained, of which a run has its own. */
@@ -148,6 +152,15 @@ export async function loadParameters(
   };
 
   const warnings: Diagnostic[] = [];
+  const { rates } = analysis;
+  const searched = elaborated.prune.find((job) => job.searched);
+  if (searched && !rates) {
+    const place = { primary: { span: searched.span, text: 'searched for' } };
+    throw new EspalierError([diagnostic('ESP1136', { model: elaborated.name }, place)]);
+  }
+  let statistics: Statistics | undefined;
+  const masks = (found: Rates): FoundMasks =>
+    findMasks(withRates(elaborated.prune, found), { params: get, ...(statistics ? { statistics } : {}) });
   if (elaborated.prune.length > 0) {
     progress?.('finding masks');
     for (const job of elaborated.prune) {
@@ -164,12 +177,12 @@ export async function loadParameters(
       }
     }
     const { host, path } = analysis;
-    const statistics = await calibrate({ host, path, elaborated, params: get, progress });
-    const found = findMasks(elaborated.prune, { params: get, statistics });
+    statistics = await calibrate({ host, path, elaborated, params: get, progress });
+    const found = masks(rates ?? []);
     for (const [name, mask] of found.masks) values.set(name, mask);
     warnings.push(...found.report.warnings);
   }
   for (const name of params.keys()) get(name);
   warnings.push(...warnAboutStarts(elaborated, started));
-  return { get, warnings };
+  return { get, warnings, masks };
 }

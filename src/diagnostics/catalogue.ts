@@ -9,6 +9,7 @@ import { NAMES } from './entries/names.js';
 import { ONNX } from './entries/onnx.js';
 import { ONNX_IMPORT } from './entries/onnx-import.js';
 import { PRUNING } from './entries/pruning.js';
+import { SEARCH } from './entries/search.js';
 import { SHAPES } from './entries/shapes.js';
 import { SYNTAX } from './entries/syntax.js';
 import { TRAINING } from './entries/training.js';
@@ -27,6 +28,7 @@ export const CATALOGUE = {
   ...USAGE,
   ...DATA,
   ...TRAINING,
+  ...SEARCH,
   ...ONNX,
   ...ONNX_IMPORT,
 };

@@ -389,11 +389,13 @@ export interface AdaptStmt extends NodeBase {
   readonly adapter: CallExpr;
   readonly from?: StringLit;
 }
-/** `prune mlp.fc1 with magnitude(sparsity: 50%, scope: global, shape: block(16, 16), over: base)` */
+/** `prune mlp.fc1 with magnitude(sparsity: 50%, scope: global, shape: block(16, 16), over: base)`, `... with magnitude() by bisection()` */
 export interface PruneStmt extends NodeBase {
   readonly kind: 'prune';
   readonly sites: readonly Selector[];
   readonly method: CallExpr;
+  /** What finds out, while the model is trained, how much is pruned. */
+  readonly by?: CallExpr;
   /** A mask file found earlier. */
   readonly from?: StringLit;
 }

@@ -92,7 +92,8 @@ function elaborateModel(engine: Engine, file: SourceFile, decl: ModelDecl): Elab
   const outputs = report.attempt(() => traceModel(engine, plan));
   const infer = outputs?.infer;
   const fresh = () => makeEngine(new Report(file.path), engine.library, engine.meanings, options);
-  const train = trainSettings({ engine, fresh, scope, outputs, params: engine.params.slots.values() }, settings.train);
+  const params = engine.params.slots.values();
+  const train = trainSettings({ engine, fresh, scope, outputs, params, prunings: plan.prunings }, settings.train);
   if (infer && !report.failed) checkReached(engine, plan);
   // Names maps of a model that could not be made would only echo that.
   const sources = plan.bindings.every((b) => b.sound) ? report.attempt(() => sourcesOf(engine, plan)) : undefined;

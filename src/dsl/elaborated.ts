@@ -160,6 +160,24 @@ export interface TrainSettings {
    * that in files, in a folder (as written in the spec) that other runs may share, or in the run's own. Absent: never.
    */
   readonly cache?: { readonly memory: number; readonly folder?: string } | undefined;
+  readonly search?: SearchSettings;
+  readonly span: Span;
+}
+
+/** What a `by` says: what proposes candidates of how much is pruned, and how they are tried out while the model is trained. */
+export interface SearchSettings {
+  /** What proposes them, and the options that are given of it. */
+  readonly controller: FormSetting;
+  /** Epochs before the search: all that is trained is trained without a mask. */
+  readonly after: number;
+  /** Epochs that what is trained gets under each candidate's mask before the candidate is judged. */
+  readonly recover: number;
+  /** So many images of the training data are enough for that (default: all). */
+  readonly images?: number;
+  /** How what the model gives before pruning and after it is compared. */
+  readonly similarity: 'cosine' | 'linear_cka';
+  /** Where the search ends at the latest: candidates, steps of training, seconds. */
+  readonly budget: { readonly most?: number; readonly steps?: number; readonly seconds?: number };
   readonly span: Span;
 }
 

@@ -206,7 +206,14 @@ class Printer extends StatementPrinter {
       case 'adapt':
         return cat('adapt ', this.selectors(node.sites), ' with ', this.expr(node.adapter), origin(node.from));
       case 'prune':
-        return cat('prune ', this.selectors(node.sites), ' with ', this.expr(node.method), origin(node.from));
+        return cat(
+          'prune ',
+          this.selectors(node.sites),
+          ' with ',
+          this.expr(node.method),
+          ...(node.by ? [' by ', this.expr(node.by)] : []),
+          origin(node.from),
+        );
       case 'tune':
         return cat('tune ', this.selectors(node.sites), origin(node.from));
       case 'model_if':

@@ -33,7 +33,7 @@ const CONTINUED_AFTER = new Set<TokenType>(
 /** These, first on a line, go on with the statement before. A leading `-` starts a statement: it may be a sign. */
 const CONTINUED_BEFORE = new Set<TokenType>(
   [T.RCurly, T.RParen, T.RSquare, T.LCurly, T.Comma, T.Arrow, T.Eq, T.Dot, T.Pipe].concat([
-    ...[WITH, ON, T.POSITIONAL.from, T.RESERVED.else],
+    ...[WITH, ON, T.POSITIONAL.from, T.POSITIONAL.by, T.RESERVED.else],
   ]),
 );
 const OPERAND_ENDS = new Set<TokenType>(
@@ -340,6 +340,8 @@ class Arranger {
         );
       case 'from':
         return this.mode === 'model' && afterOperand && sameLine && (next === T.Str || next === T.OpenStr);
+      case 'by':
+        return this.mode === 'model' && before === T.RParen && sameLine && next === T.Word;
       default:
         return false;
     }

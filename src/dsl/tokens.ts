@@ -165,6 +165,7 @@ export const POSITIONAL = {
   tune: keyword('tune'),
   with: keyword('with'),
   from: keyword('from'),
+  by: keyword('by'),
 } as const;
 
 /** In the order in which they are tried. */

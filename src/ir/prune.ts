@@ -46,8 +46,10 @@ export interface PruneJob {
   readonly gathers?: readonly Reading[];
   /** What such a criterion looks at. */
   readonly calibration?: Calibration;
-  /** Fraction of the elements to be zero, 0 <= s < 1. Absent for N:M. */
+  /** Fraction of the elements to be zero, 0 <= s < 1. Absent for N:M, and where it is searched for. */
   readonly sparsity?: number;
+  /** Whether a search finds the fraction while the model is trained. Until then nothing is pruned. */
+  readonly searched?: boolean;
   readonly scope: 'global' | 'layer' | 'row';
   readonly shape: PruneShape;
   /** Whether the mask covers the frozen weight or the sum of it and its adapters. */

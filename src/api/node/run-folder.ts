@@ -5,6 +5,7 @@
  *   spec.peft                      the spec's text
  *   metrics.jsonl                  events, one a line (train/events.ts)
  *   checkpoint-<step>.safetensors  all states after so many steps, and the place in the run; the last few are kept
+ *   search.safetensors             a search for how much is pruned, as it is after its last candidate; search.jsonl: its candidates, one a line; search.svg: its picture
  *   adapter.safetensors            what was trained, after the best epoch so far: an adapter file, which `from` takes
  *   predictions.json               what the result makes of the test split, or of the validation split
  *   lock-<process>@<machine>       the process that writes here now (lock.ts)
@@ -23,6 +24,7 @@ import { storeTensor } from '../../formats/tensors/elements.js';
 import { encodeSafetensors } from '../../formats/tensors/safetensors.js';
 import { openSafetensors, type TensorStore } from '../../formats/tensors/store.js';
 import type { Tensor } from '../../ir/types.js';
+import type { SavedSearch, SearchKeeper } from '../search/stage.js';
 import { isBefore, type RunPlace, type TrainEvent } from '../train/events.js';
 import type { GoodState } from '../train/not-finite.js';
 import type { Prediction, RunKeeper } from '../train/run.js';
@@ -72,6 +74,9 @@ const FILES = {
   metrics: 'metrics.jsonl',
   adapter: 'adapter.safetensors',
   predictions: 'predictions.json',
+  search: 'search.safetensors',
+  candidates: 'search.jsonl',
+  picture: 'search.svg',
 } as const;
 const CHECKPOINT = /^checkpoint-(\d+)\.safetensors$/;
 
@@ -110,16 +115,18 @@ function specTextOf(path: string): string {
 const labelsOf = ({ data }: RunFacts): readonly string[] | undefined =>
   data.kind === 'numbers' ? undefined : data.classes;
 
-/** What works on a spec takes these of a run: its spec, with its options, what it trained, and the names of its classes. @throws EspalierError ESP1104 */
+/** What works on a spec takes these of a run: its spec, with its options, what it trained, what a search has found to be pruned, and the names of its classes. @throws EspalierError ESP1104 */
 export async function runSpec(path: string) {
   const facts = readRun(path);
   const labels = labelsOf(facts);
+  const pruned = eventsOf(path).findLast((e) => e.kind === 'pruned');
   return {
     spec: { text: specTextOf(path), path: facts.spec },
     model: facts.model,
     set: facts.set,
     trained: await trainedOf(path),
     ...(labels ? { labels } : {}),
+    ...(pruned ? { rates: pruned.rates } : {}),
   };
 }
 
@@ -287,6 +294,21 @@ export class RunFolder implements RunKeeper {
     await writeFileAtomic(join(this.path, FILES.predictions), `${JSON.stringify(found)}\n`);
   }
 
+  /** One file holds all that going on needs; what people and other programs read is made of it, after it. */
+  readonly search: SearchKeeper = {
+    saved: async () => {
+      const file = join(this.path, FILES.search);
+      return existsSync(file) ? readSearch(file) : undefined;
+    },
+    save: async ({ json, tensors, lines, picture }) => {
+      const stored = new Map([...tensors].map(([key, t]) => [key, storeTensor(t)]));
+      const metadata = { format: 'espalier.search', version: '1', state: JSON.stringify(json) };
+      await writeFileAtomic(join(this.path, FILES.search), encodeSafetensors(stored, metadata));
+      await writeFileAtomic(join(this.path, FILES.candidates), lines.map((l) => `${JSON.stringify(l)}\n`).join(''));
+      if (picture !== undefined) await writeFileAtomic(join(this.path, FILES.picture), picture);
+    },
+  };
+
   /** Names of the checkpoints, the oldest first. */
   private checkpoints(): string[] {
     return readdirSync(this.path)
@@ -308,6 +330,17 @@ export class RunFolder implements RunKeeper {
     } catch (error) {
       throw cannotWrite(this.path, error);
     }
+  }
+}
+
+/** A search as it was saved; undefined for a file that is none of ours: then it begins again. */
+async function readSearch(path: string): Promise<Pick<SavedSearch, 'json' | 'tensors'> | undefined> {
+  const file = await openFile(path);
+  try {
+    const store = await openSafetensors(file);
+    return { json: JSON.parse(store.metadata.state!), tensors: await tensorsOf(store) };
+  } catch {
+    return undefined;
   }
 }
 

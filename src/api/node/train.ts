@@ -95,7 +95,7 @@ async function prepared(spec: Spec, options: TrainRunOptions): Promise<Ready> {
   const path = typeof spec === 'string' ? spec : spec.path;
   const text = typeof spec === 'string' ? host.readText(spec) : spec.text;
   const seed = options.seed ?? begunWith;
-  const { elaborated, train, params } = await readTraining(spec, { ...options, seed });
+  const { elaborated, train, params, masks } = await readTraining(spec, { ...options, seed });
   progress?.('reading the data');
   const sets = splitsOf(train, await namedData(elaborated, train, path, options));
   const loaders = loadersOf(elaborated, train, sets, { open: openLoader, skipped: options.skipped });
@@ -134,7 +134,7 @@ async function prepared(spec: Spec, options: TrainRunOptions): Promise<Ready> {
     };
     if (!before) {
       const folder = await RunFolder.begin(out, facts, text ?? '', train.keep);
-      return { train, trainer, store: folder, facts, from: START, loaders, files };
+      return { train, trainer, masks, store: folder, facts, from: START, loaders, files };
     }
     const { folder, checkpoint } = await RunFolder.resume(out, facts, text ?? '', pins, train.keep);
     if (checkpoint) {
@@ -142,7 +142,7 @@ async function prepared(spec: Spec, options: TrainRunOptions): Promise<Ready> {
       const other = (['program', 'device', 'variants'] as const).filter((k) => checkpoint.pins[k] !== pins[k]);
       if (other.length > 0) warn?.(diagnostic('ESP1109', { other }));
     }
-    return { train, trainer, store: folder, facts, from: checkpoint?.place ?? START, loaders, files };
+    return { train, trainer, masks, store: folder, facts, from: checkpoint?.place ?? START, loaders, files };
   } catch (error) {
     trainer.dispose();
     throw error;

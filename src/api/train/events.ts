@@ -65,7 +65,26 @@ export interface TestEvent {
   readonly score: Score;
 }
 
-export type TrainEvent = StepEvent | EpochEvent | EndEvent | TestEvent;
+/** How much of the model a search has found to be pruned. */
+export interface PrunedEvent {
+  readonly kind: 'pruned';
+  /** Steps before it, those of the search not among them. */
+  readonly step: number;
+  /** What the weights under the statement are pruned by: one rate for all, or one for each; none where no candidate was good enough. */
+  readonly rates: readonly number[];
+  /** Elements under the statement's masks, and how many of them are zero. */
+  readonly elements: number;
+  readonly zeros: number;
+  /** Why these, or why none. */
+  readonly why: string;
+  /** What the search took: candidates that were tried, steps of their training, images that were looked at in all, seconds. */
+  readonly candidates: number;
+  readonly steps: number;
+  readonly images: number;
+  readonly seconds: number;
+}
+
+export type TrainEvent = StepEvent | EpochEvent | EndEvent | TestEvent | PrunedEvent;
 
 /** Where a run is: with the states of the trainer all that going on needs. */
 export interface RunPlace {
@@ -78,12 +97,15 @@ export interface RunPlace {
   readonly best?: { readonly epoch: number; readonly score: Score };
   /** Epochs since the best one. */
   readonly since: number;
+  /** What a search has found to be pruned; absent before its end, and where there is none. */
+  readonly pruned?: readonly number[];
 }
 
 export const START: RunPlace = { epoch: 0, batch: 0, step: 0, sum: { loss: 0, right: 0, samples: 0 }, since: 0 };
 
 /** Whether an event was before a place: what comes later is done again. */
-export function isBefore(event: TrainEvent, { step, epoch }: RunPlace): boolean {
+export function isBefore(event: TrainEvent, { step, epoch, pruned }: RunPlace): boolean {
+  if (event.kind === 'pruned') return pruned !== undefined;
   if (event.kind === 'step') return event.step < step;
   return event.kind === 'epoch' && event.epoch < epoch;
 }

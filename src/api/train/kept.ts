@@ -59,8 +59,12 @@ export interface FeatureFiles {
 }
 
 /** Who reads the same images each epoch, and more than once. */
-export function stillReaders({ cache, epochs }: TrainSettings, { readings: { step, loss } }: Loaders): Reader[] {
-  if (!cache || epochs < 2) return [];
+export function stillReaders(
+  { cache, epochs, search }: TrainSettings,
+  { readings: { step, loss } }: Loaders,
+): Reader[] {
+  // What is frozen is not what it was once a search has pruned it.
+  if (!cache || epochs < 2 || search) return [];
   const changed = isRandom(recipeOf(step.options)) || isMixed(step.options.augment ?? {});
   return [...(changed ? [] : (['step'] as const)), ...(loss ? (['loss'] as const) : [])];
 }

@@ -35,18 +35,28 @@ export interface LoopRequest extends Counting {
   readonly validation?: Loader;
   readonly store: RunStore;
   readonly from: RunPlace;
+  /** The epoch before which it pauses (default: it goes on to the last). It pauses as well where nothing was better for a while. */
+  readonly until?: number;
   /** Ends the run after the step that is under way, with a checkpoint. */
   readonly signal?: AbortSignal | undefined;
   /** Seconds, from any beginning. */
   readonly clock: () => number;
 }
 
+/** Where a loop has paused. */
+export interface Paused {
+  readonly kind: 'paused';
+  readonly place: RunPlace;
+}
+
 /**
- * Runs on from a place to the end. Every event is in the store before it is given, and no checkpoint holds what is not finite.
+ * Runs on from a place to the end, or to where it is to pause. Every event is in the store before it is given, and no checkpoint holds what is not finite.
  * @throws EspalierError from the data and the steps; ESP1103 where a loss or a weight is not finite, with the tensor that was first, where it can be told
  */
-export async function* trainLoop(request: LoopRequest): AsyncGenerator<TrainEvent, EndEvent, undefined> {
+export async function* trainLoop(request: LoopRequest): AsyncGenerator<TrainEvent, EndEvent | Paused, undefined> {
   const { trainer, train, input, kind, data, validation, store, signal, clock, named, pictures } = request;
+  const { until = train.epochs } = request;
+  const pauses = until < train.epochs;
   const counting: Counting = { train, input, kind };
   const began = clock();
   const steps = data.perEpoch * train.epochs;
@@ -72,7 +82,10 @@ export async function* trainLoop(request: LoopRequest): AsyncGenerator<TrainEven
     if (name !== undefined) throw await lost('state', name);
     return state;
   };
-  for (; place.epoch < train.epochs; ) {
+  const tired = (): boolean =>
+    validation !== undefined && train.patience !== undefined && place.since >= train.patience;
+  if (pauses && tired()) return { kind: 'paused', place };
+  for (; place.epoch < until; ) {
     const { epoch } = place;
     for await (const batch of data.batches({ epoch, batch: place.batch }, epoch + 1)) {
       const tensors = { ...inputsOf(batch, input), target: targetOf(batch, train) };
@@ -133,15 +146,16 @@ export async function* trainLoop(request: LoopRequest): AsyncGenerator<TrainEven
       sum: { loss: 0, right: 0, samples: 0 },
       ...(best ? { best: { epoch, score: found } } : place.best ? { best: place.best } : {}),
       since: best ? 0 : place.since + 1,
+      ...(place.pruned ? { pruned: place.pruned } : {}),
     };
     if (best || !validation) await store.best(epoch, await trainer.trained());
     await store.record(event);
     await store.checkpoint(place, state);
     yield event;
     if (signal?.aborted) return end('stopped');
-    if (validation && train.patience !== undefined && place.since >= train.patience) return end('patience');
+    if (tired()) return pauses ? { kind: 'paused', place } : end('patience');
   }
-  return end('epochs');
+  return pauses ? { kind: 'paused', place } : end('epochs');
 }
 
 /** How a run that is at a place ends. */

@@ -9,6 +9,7 @@ import { encodeAdapter } from '../../formats/adapters/adapter.js';
 import type { Tensor } from '../../ir/types.js';
 import type { Spec } from '../analyse.js';
 import { sayDataErrors } from '../data-error.js';
+import type { SavedSearch, SearchKeeper } from '../search/stage.js';
 import { loadersOf, splitsOf } from './data.js';
 import { type EndEvent, isBefore, type RunPlace, START, type TrainEvent } from './events.js';
 import { type KeptFeatures, stillReaders } from './kept.js';
@@ -49,6 +50,14 @@ export class MemoryRun implements RunKeeper {
   readonly events: TrainEvent[] = [];
   /** What the result makes of the test split, or of the validation split where there is none. */
   tested: { readonly split: string; readonly predictions: readonly Prediction[] } | undefined;
+  /** A search for how much is pruned, as it is after its last candidate. */
+  searched: SavedSearch | undefined;
+  readonly search: SearchKeeper = {
+    saved: async () => this.searched,
+    save: async (state) => {
+      this.searched = state;
+    },
+  };
   private kept: GoodState | undefined;
   private found: ReadonlyMap<string, Tensor> | undefined;
   private facts: Facts | undefined;
@@ -66,6 +75,11 @@ export class MemoryRun implements RunKeeper {
   /** What was trained, by name, as it is after the best epoch so far. @throws EspalierError ESP1104 before the first epoch has ended */
   async trained(): Promise<ReadonlyMap<string, Tensor>> {
     return this.result();
+  }
+
+  /** What a search has found to be pruned; undefined before, and where the spec has none. For `compile`, with what was trained. */
+  get rates(): readonly number[] | undefined {
+    return this.events.findLast((e) => e.kind === 'pruned')?.rates;
   }
 
   /** The same as an adapter file, with the names of the classes: safetensors, which `from` in a spec takes. @throws as `trained` */
@@ -147,7 +161,7 @@ export async function* trainInMemory(
 
 async function prepared(spec: Spec, store: MemoryRun, options: MemoryTrainOptions): Promise<Run> {
   const { datasets, host, progress, set, skipped } = options;
-  const { elaborated, train, params } = await readTraining(spec, options);
+  const { elaborated, train, params, masks } = await readTraining(spec, options);
   const sets = splitsOf(train, datasets);
   const loaders = loadersOf(elaborated, train, sets, { open: makeLoader, skipped });
   const hashes = await Promise.all([sets.train, sets.val, sets.test].map((s) => (s ? datasetHash(s) : '')));
@@ -162,7 +176,7 @@ async function prepared(spec: Spec, store: MemoryRun, options: MemoryTrainOption
   const trainer = await openTrainer({ elaborated, train, params, still: stillReaders(train, loaders), host, progress });
   try {
     if (before) await trainer.restore(before.state);
-    return { train, trainer, store, from: before?.place ?? START, loaders };
+    return { train, trainer, masks, store, from: before?.place ?? START, loaders };
   } catch (error) {
     trainer.dispose();
     throw error;

@@ -7,7 +7,7 @@ import type { Tensor } from '../../ir/types.js';
 import { analyseModel, type Spec, type SpecOptions } from '../analyse.js';
 import { sayDataErrors } from '../data-error.js';
 import type { Progress } from '../host.js';
-import { loadParameters } from '../parameters.js';
+import { type Loaded, loadParameters } from '../parameters.js';
 import { inputOf, loaderOptions } from './data.js';
 import { targetOf } from './evaluate.js';
 import { inputsOf } from './features.js';
@@ -38,17 +38,21 @@ export interface ReadTraining {
   readonly elaborated: Elaborated;
   readonly train: TrainSettings;
   readonly params: (name: string) => Tensor;
+  /** Masks by parameter, where a search has found these rates. */
+  readonly masks: Loaded['masks'];
 }
 
 /** @throws EspalierError with everything that is wrong with the spec and its files; ESP1108 if it has no `train` block */
 export async function readTraining(spec: Spec, options: TrainerOptions): Promise<ReadTraining> {
   const { warn, progress } = options;
-  const analysis = await analyseModel(spec, options);
+  // Until a search has found how much is pruned, nothing is.
+  const analysis = await analyseModel(spec, { ...options, rates: options.rates ?? [] });
   const { elaborated } = analysis;
   if (!elaborated.train) throw new EspalierError([diagnostic('ESP1108', { model: elaborated.name })]);
   const train = { ...elaborated.train, seed: options.seed ?? elaborated.train.seed };
   for (const d of analysis.warnings) warn?.(d);
-  return { elaborated, train, params: (await loadParameters(analysis, progress, train.seed)).get };
+  const { get: params, masks } = await loadParameters(analysis, progress, train.seed);
+  return { elaborated, train, params, masks };
 }
 
 /**
@@ -90,6 +94,7 @@ export async function openTrainer(spec: Spec, options: TrainerOptions): Promise<
       restore: (state) => trainer.restore(state),
       trained: () => trainer.trained(),
       averaged: (body) => trainer.averaged(body),
+      mask: (masks) => trainer.mask(masks),
       dispose: () => trainer.dispose(),
     };
   });

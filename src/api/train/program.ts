@@ -5,9 +5,11 @@ import { type Generated, type GenerateOptions, generate } from '../../codegen/ge
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
 import type { Elaborated, TrainSettings } from '../../dsl/elaborated.js';
+import { topological } from '../../ir/graph.js';
 import { sizeOf, tensorBytes } from '../../ir/ops/shapes.js';
 import { initialise } from '../../ir/run/init.js';
 import type { Func, Module, Tensor } from '../../ir/types.js';
+import { PREPARE } from '../../passes/index.js';
 import { ACCUMULATE, LOSS, STEP, trainingOf } from '../../passes/train/step.js';
 import type { Progress } from '../host.js';
 import { prepareParameters } from '../prepare.js';
@@ -47,6 +49,8 @@ export interface TrainProgram {
   readonly generated: Generated;
   /** The tensor of every weight that the program reads from files. */
   readonly params: (name: string) => Tensor;
+  /** The same with other masks, by parameter, for those alone that depend on these. */
+  readonly masked: (masks: ReadonlyMap<string, Tensor>) => ReadonlyMap<string, Tensor>;
   /** What `step` and `accumulate` take as numbers, by the input's name, for the host to interpret. */
   readonly numbers: ReadonlyMap<string, Func>;
   /** Names of the states that a later step depends on. */
@@ -118,6 +122,7 @@ export function trainProgram({
   return {
     generated,
     params: startOf(module, derived, params, progress),
+    masked: (masks) => maskedOf(module, derived, params, masks),
     numbers: training.numbers,
     kept: training.kept,
     module: derived,
@@ -203,6 +208,23 @@ export function startOf(
   };
   prepareParameters({ module, regions: [], params: get, take: (name, tensor) => known.set(name, tensor), progress });
   return get;
+}
+
+/** What a program's files hold that depends on these masks: themselves, and what is prepared of them. */
+function maskedOf(
+  written: Module,
+  module: Module,
+  params: (name: string) => Tensor,
+  masks: ReadonlyMap<string, Tensor>,
+): Map<string, Tensor> {
+  const prepare = module.funcs.get(PREPARE);
+  const results = (prepare?.results ?? []).filter((r) =>
+    topological([r.value]).some((v) => v.op === 'param' && masks.has(v.attrs.name)),
+  );
+  const only = prepare && { ...prepare, results };
+  const part: Module = only ? { ...module, funcs: new Map([[PREPARE, only]]) } : { ...module, funcs: new Map() };
+  const get = startOf(written, part, (name) => masks.get(name) ?? params(name), undefined);
+  return new Map([...masks.keys(), ...results.map((r) => r.name)].map((name) => [name, get(name)]));
 }
 
 function planOf(

@@ -1,8 +1,11 @@
 /** A run from a trainer that is ready to the test of what it selected, wherever what it leaves is kept: in a folder, or in memory. */
 import type { Tensor } from '../../ir/types.js';
+import type { Rates } from '../../prune/rates.js';
 import type { Progress } from '../host.js';
+import type { Loaded } from '../parameters.js';
+import { type SearchKeeper, searchedPlace } from '../search/stage.js';
 import type { Loaders } from './data.js';
-import { evaluate } from './evaluate.js';
+import { type Counting, evaluate } from './evaluate.js';
 import type { EndEvent, RunPlace, TrainEvent } from './events.js';
 import { Stopped } from './features.js';
 import { type FeatureFiles, type Kept, type KeptFeatures, keepFeatures } from './kept.js';
@@ -21,10 +24,14 @@ export interface RunKeeper extends RunStore {
   trained(): Promise<ReadonlyMap<string, Tensor>>;
   /** What the result makes of a split; empty where numbers are learnt. */
   predictions(split: string, predictions: readonly Prediction[]): Promise<void>;
+  /** Where a search is kept while it is under way. */
+  readonly search: SearchKeeper;
 }
 
 export interface Run extends Pick<LoopRequest, 'trainer' | 'train'> {
   readonly loaders: Loaders;
+  /** Masks for what a search has found. */
+  readonly masks: Loaded['masks'];
   readonly store: RunKeeper;
   readonly from: RunPlace;
   /** Where what is computed once an image goes if memory does not hold it. */
@@ -56,19 +63,22 @@ export async function* runTraining(run: Run, options: RunOptions): AsyncGenerato
       yield end;
       return end;
     }
-    const validation = features.loaders.loss ?? loaders.validation;
-    const end = yield* trainLoop({
-      trainer,
-      ...counting,
-      data: features.loaders.step ?? loaders.train,
-      pictures: loaders.train,
-      named: (item) => loaders.sets.train.ids[item]!,
-      ...(validation ? { validation } : {}),
-      store,
-      from,
-      signal: options.signal,
-      clock: () => performance.now() / 1000,
-    });
+    const { loss: validation = loaders.validation, step: data = loaders.train } = features.loaders;
+    const loop = (place: RunPlace, until?: number): ReturnType<typeof trainLoop> =>
+      trainLoop({
+        trainer,
+        ...counting,
+        data,
+        pictures: loaders.train,
+        named: (item) => loaders.sets.train.ids[item]!,
+        ...(validation ? { validation } : {}),
+        store,
+        from: place,
+        ...(until === undefined ? {} : { until }),
+        signal: options.signal,
+        clock: () => performance.now() / 1000,
+      });
+    const end = yield* phases(run, counting, loop, options);
     if (end.why !== 'stopped') yield* tested(run, counting);
     ended = end.why !== 'stopped';
     yield end;
@@ -77,6 +87,34 @@ export async function* runTraining(run: Run, options: RunOptions): AsyncGenerato
     trainer.dispose();
     await Promise.all([features?.close(ended), loaders.close()]);
   }
+}
+
+/** The loop to the end; before a search, without masks, and after it with those that it has found. */
+async function* phases(
+  run: Run,
+  counting: Counting,
+  loop: (from: RunPlace, until?: number) => ReturnType<typeof trainLoop>,
+  options: RunOptions,
+): AsyncGenerator<TrainEvent, EndEvent, undefined> {
+  const { train, trainer, from, masks, store } = run;
+  const { search } = train;
+  const mask = async (rates: Rates): Promise<void> => trainer.mask(masks(rates).masks);
+  let place = from;
+  if (search && !from.pruned) {
+    const paused = yield* loop(from, search.after);
+    if (paused.kind === 'end') return paused;
+    const found = yield* searchedPlace({ ...run, train: { ...train, search }, counting, place: paused.place }, options);
+    if (!found) {
+      const end = endOf(paused.place, 'stopped', run.loaders.validation !== undefined);
+      await store.record(end);
+      return end;
+    }
+    place = found;
+  }
+  if (place.pruned) await mask(place.pruned);
+  const end = yield* loop(place);
+  if (end.kind === 'paused') throw new RangeError('the loop paused after its last epoch');
+  return end;
 }
 
 /** What is computed once an image, if anything is; undefined if the run was stopped meanwhile. */

@@ -14,6 +14,7 @@ import type { Tensor } from '../../ir/types.js';
 import { ACCUMULATE, averageName, KEY, LOSS, STEP } from '../../passes/train/step.js';
 import { loadGenerated } from '../gpu.js';
 import type { Host, Progress } from '../host.js';
+import { packWeight } from '../weight-files.js';
 import type { Reader } from './prefix.js';
 import { type TrainPlan, type TrainProgram, trainProgram } from './program.js';
 
@@ -55,6 +56,8 @@ export interface Trainer {
   trained(): Promise<Map<string, Tensor>>;
   /** Calls with the averages in place of what they are of, and puts that back. Without `ema` it is `body` alone. */
   averaged<T>(body: () => Promise<T>): Promise<T>;
+  /** Puts masks in the place of those that it began with: f32 zeros and ones by parameter. States are as they were. */
+  mask(masks: ReadonlyMap<string, Tensor>): Promise<void>;
   /** Frees the GPU. */
   dispose(): void;
 }
@@ -200,6 +203,15 @@ class GpuTrainer implements Trainer {
     } finally {
       await put(now);
     }
+  }
+
+  async mask(masks: ReadonlyMap<string, Tensor>): Promise<void> {
+    const changed = this.program.masked(masks);
+    const packed = this.program.generated.weights.flatMap((recipe) => {
+      const tensor = recipe.entry.start === 'file' ? changed.get(recipe.param) : undefined;
+      return tensor ? [[recipe.entry.name, packWeight(recipe, tensor)] as const] : [];
+    });
+    await this.session.overwrite(new Map(packed));
   }
 
   dispose(): void {

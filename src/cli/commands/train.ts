@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import type { RunFacts } from '../../api/node/run-folder.js';
 import { train } from '../../api/node/train.js';
-import type { EpochEvent, Score, TrainEvent } from '../../api/train/events.js';
+import type { EpochEvent, PrunedEvent, Score, TrainEvent } from '../../api/train/events.js';
 import type { KeptFeatures } from '../../api/train/kept.js';
 import { prefixText } from '../../api/train/prefix.js';
 import type { TrainPlan } from '../../api/train/program.js';
@@ -130,8 +130,19 @@ async function trainCommand(spec: string, flags: TrainFlags, output: CommandOutp
   }
 }
 
+/** What a search has found, and what it took. */
+function prunedText({ rates, elements, zeros, why, candidates, steps, images, seconds }: PrunedEvent): string {
+  const took = `${count(candidates)} ${candidates === 1 ? 'candidate' : 'candidates'}, ${count(steps)} steps, ${count(images)} images in ${clock(seconds)}`;
+  const what =
+    rates.length === 0
+      ? 'nothing is pruned'
+      : `${percent(zeros / elements)} of ${count(elements)} weights are pruned${rates.length > 1 ? ', each layer by its own rate' : ''}`;
+  return `search: ${what}: ${why} (${took})`;
+}
+
 function textOf(event: Exclude<TrainEvent, { kind: 'step' }>, epochs: number, out: string): string {
   if (event.kind === 'epoch') return epochText(event, epochs);
+  if (event.kind === 'pruned') return prunedText(event);
   if (event.kind === 'test') return `test: ${scoreText(event.score)}; nothing was selected on it`;
   if (event.why === 'stopped') return `stopped; go on with --resume. ${out} holds what was trained so far`;
   const early = event.why === 'patience' ? 'no better validation for a while; ' : '';

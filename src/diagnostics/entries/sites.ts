@@ -94,10 +94,12 @@ A mask that was found elsewhere can be given with \`from "./mask.safetensors"\`,
   ESP0346: entry<{ why: string }>({
     title: 'How much to prune',
     message: (a) => a.why,
-    explain: `\`sparsity\` is the share of weights that become zero; an N:M pattern fixes that share itself. Give exactly one of the two.
+    explain: `\`sparsity\` is the share of weights that become zero; an N:M pattern fixes that share itself, and \`by\` searches for it while the
+model is trained. Give exactly one of them.
 
     magnitude(sparsity: 50%)
-    magnitude(shape: 2:4)                             // half of the weights`,
+    magnitude(shape: 2:4)                             // half of the weights
+    magnitude(scope: global) by bisection(threshold: 0.9)`,
   }),
   ESP0347: entry<{ ratio: string; why: string }>({
     title: 'N:M pattern out of range',

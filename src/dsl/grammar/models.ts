@@ -10,7 +10,7 @@ interface Arm {
   readonly condition: Expr;
   readonly then: readonly ModelStmt[];
 }
-const { for: FOR, adapt: ADAPT, prune: PRUNE, tune: TUNE, in: IN, with: WITH, from: FROM } = T.POSITIONAL;
+const { for: FOR, adapt: ADAPT, prune: PRUNE, tune: TUNE, in: IN, with: WITH, from: FROM, by: BY } = T.POSITIONAL;
 
 export abstract class ModelParser extends StatementParser {
   protected readonly modelBody: Rule<ModelStmt[]> = this.RULE('modelBody', () => {
@@ -66,8 +66,21 @@ export abstract class ModelParser extends StatementParser {
           const sites = this.SUBRULE2(this.selectors);
           this.CONSUME2(WITH);
           const method = this.SUBRULE2(this.method);
+          const by = this.OPTION(() => {
+            this.CONSUME(BY);
+            return this.SUBRULE3(this.method);
+          });
           const from = this.SUBRULE2(this.origin);
-          return this.ACTION((): ModelStmt => ({ kind: 'prune', sites, method, ...from, span: this.since(first) }));
+          return this.ACTION(
+            (): ModelStmt => ({
+              kind: 'prune',
+              sites,
+              method,
+              ...(by ? { by } : {}),
+              ...from,
+              span: this.since(first),
+            }),
+          );
         },
       },
       {

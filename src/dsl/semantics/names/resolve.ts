@@ -224,6 +224,7 @@ class Declarations extends Statements {
           const decl = this.declared(call.callee);
           if (decl && s.kind === 'adapt') this.made(call, decl, names);
           else for (const a of call.args) this.expr(a.value, names);
+          if (s.kind === 'prune') for (const a of s.by?.args ?? []) this.expr(a.value, names);
         }
       }
     }

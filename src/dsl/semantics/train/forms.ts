@@ -9,8 +9,19 @@ import type { Scope, Val } from '../evaluate/values.js';
 import { wrong } from '../models/settings.js';
 import { optionHelp } from '../names/signature.js';
 
-type Kind = 'positive' | 'count' | 'share' | 'part' | 'number' | 'whole' | 'bool' | 'string' | 'pair';
-/** What a value has to be: of a kind, or one of some strings. */
+type Kind =
+  | 'positive'
+  | 'count'
+  | 'share'
+  | 'part'
+  | 'number'
+  | 'whole'
+  | 'bool'
+  | 'string'
+  | 'pair'
+  | 'shares'
+  | 'name';
+/** What a value has to be: of a kind, or one of some words, in quotes or not. */
 export type Check = Kind | readonly string[];
 
 /** Options of a form, in the order in which they may be given without a name. */
@@ -27,10 +38,11 @@ const EXPECTED: Readonly<Record<Kind, string>> = {
   bool: 'true or false',
   string: 'a string',
   pair: 'a list of two numbers',
+  shares: 'a list of numbers from 0 to below 1',
+  name: 'a name',
 };
 
-const expected = (check: Check): string =>
-  typeof check === 'string' ? EXPECTED[check] : `one of ${check.map((word) => JSON.stringify(word)).join(', ')}`;
+const expected = (check: Check): string => (typeof check === 'string' ? EXPECTED[check] : `one of ${check.join(', ')}`);
 
 function holds(v: Val, check: Check): boolean {
   if (typeof check !== 'string') return v.kind === 'str' && check.includes(v.value);
@@ -54,6 +66,10 @@ function holds(v: Val, check: Check): boolean {
       return v.kind === 'str';
     case 'pair':
       return v.kind === 'list' && v.items.length === 2 && v.items.every((i) => i.kind === 'num');
+    case 'shares':
+      return v.kind === 'list' && v.items.length > 0 && v.items.every((i) => holds(i, 'share'));
+    case 'name':
+      return false;
   }
 }
 
@@ -61,6 +77,7 @@ type Plain = FormSetting['options'][string];
 
 /** The value of a setting, as plain data. Reports and stops if it is of another kind. */
 export function checked(engine: Engine, setting: string, e: Expr, check: Check, scope: Scope): Plain {
+  if (e.kind === 'name' && (check === 'name' || (typeof check !== 'string' && check.includes(e.name)))) return e.name;
   const v = engine.evaluate(e, scope);
   if (!holds(v, check)) wrong(engine, setting, expected(check), describe(v), e.span);
   if (v.kind === 'num' || v.kind === 'str' || v.kind === 'bool') return v.value;

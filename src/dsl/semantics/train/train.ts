@@ -13,8 +13,10 @@ import { num, type ParamSlot, Scope, tensorVal, type Val } from '../evaluate/val
 import { eachSetting, nearHelp, wrong } from '../models/settings.js';
 import { DEFAULT_LOSS, PREDICTION, TARGET } from '../names/words.js';
 import { Exhausted, Stop } from '../report.js';
+import type { Pruning } from '../sites/masks/settings.js';
 import { type Check, checked, type Forms, formOf } from './forms.js';
 import { makeOptimizer, optimizerOf } from './optimizer.js';
+import { searchOf } from './search.js';
 
 /** What the model computes, as the loss sees it. */
 export interface Outputs {
@@ -110,6 +112,7 @@ export interface TrainContext {
   /** What the model computes; absent where it could not be traced, which was reported. */
   readonly outputs: Outputs | undefined;
   readonly params: Iterable<ParamSlot>;
+  readonly prunings: readonly Pruning[];
 }
 
 export function trainSettings(context: TrainContext, decl: SettingsDecl | undefined): TrainSettings | undefined {
@@ -144,8 +147,10 @@ export function trainSettings(context: TrainContext, decl: SettingsDecl | undefi
   const optimizer = given.get('optimizer');
   const groups = optimizer && report.attempt(() => groupsOf(context, optimizer, given.get('groups')));
   const loss = report.attempt(() => lossOf(context, given.get('loss'), decl.span));
+  const search = planned && report.attempt(() => searchOf(engine, context.prunings, planned.epochs));
   if (!planned || !groups || !loss || report.failed) return undefined;
-  return { ...DEFAULTS, ...out, ...numbers, ...planned, groups, loss, span: decl.span };
+  const found = { ...DEFAULTS, ...out, ...numbers, ...planned, groups, loss, span: decl.span };
+  return search ? { ...found, search } : found;
 }
 
 function word<W extends string>(engine: Engine, setting: string, e: Expr, choices: readonly W[]): W {

@@ -57,6 +57,7 @@ export function pruneJobs(engine: Engine, prunings: readonly Pruning[]): PruneJo
           ...settings,
           ...(looksAtInput(criterion) && !stmt.from ? { gathers } : {}),
           ...(stmt.from ? { from: stmt.from.value } : {}),
+          ...(stmt.by ? { searched: true } : {}),
         };
         return [job];
       }) ?? [],

@@ -3,7 +3,7 @@
 import { nearest } from '../../../../diagnostics/suggest.js';
 import { showPath } from '../../../../ir/path.js';
 import type { Calibration, PruneJob } from '../../../../ir/prune.js';
-import type { Arg, Expr, PruneStmt } from '../../../ast.js';
+import type { Arg, CallExpr, Expr, PruneStmt } from '../../../ast.js';
 import { operatorCall } from '../../evaluate/calls.js';
 import type { Engine } from '../../evaluate/engine.js';
 import { noGenerators } from '../../evaluate/operator.js';
@@ -59,6 +59,7 @@ export function readSettings(engine: Engine, stmt: PruneStmt, scope: Scope): Set
   }
   const shape = shapeOf(engine, args.get('shape'), scope, of);
   const arg = args.get('sparsity');
+  if (stmt.by) requireOpen(engine, stmt, stmt.by, shape, arg);
   const sparsity = arg ? sparsityOf(engine, arg, scope, of) : undefined;
   if (shape.kind === 'nm' && arg) {
     engine.report.stop(
@@ -70,7 +71,7 @@ export function readSettings(engine: Engine, stmt: PruneStmt, scope: Scope): Set
       },
     );
   }
-  if (shape.kind !== 'nm' && sparsity === undefined) {
+  if (shape.kind !== 'nm' && sparsity === undefined && !stmt.by) {
     engine.report.stop(
       'ESP0346',
       { why: 'nothing says how much to prune' },
@@ -84,6 +85,23 @@ export function readSettings(engine: Engine, stmt: PruneStmt, scope: Scope): Set
     over: word(engine, args.get('over'), OVERS, 'base', 'over'),
     ...calibrationOf(engine, args, scope, of),
   };
+}
+
+/** What is searched for must not be fixed already. */
+function requireOpen(engine: Engine, stmt: PruneStmt, by: CallExpr, shape: Shape, sparsity: Arg | undefined): void {
+  const [fixed, at] = sparsity
+    ? ['`sparsity`', sparsity.span]
+    : shape.kind === 'nm'
+      ? [`the pattern ${shape.keep}:${shape.of}`, stmt.method.span]
+      : stmt.from
+        ? ['the mask file', stmt.from.span]
+        : [];
+  if (fixed === undefined || !at) return;
+  engine.report.stop(
+    'ESP0346',
+    { why: `${fixed} says how much to prune, and \`by\` searches for that` },
+    { primary: { span: at, text: 'not both' }, secondary: [{ span: by.span, text: 'the search' }] },
+  );
 }
 
 function calibrationOf(

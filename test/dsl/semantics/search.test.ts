@@ -1,0 +1,75 @@
+/** `prune ... by ...`: what a search is, as data, and what it may not say. */
+import { describe, expect, it } from 'vitest';
+import { parse } from '../../../src/dsl/parse.js';
+import { expectOne } from '../marked.js';
+import { good, PATH, wrongs } from './helper.js';
+
+const text = (by: string, { options = 'scope: global', epochs = 8, more = '' } = {}) => `use std
+model M {
+  base = vit_base_patch16()
+  head = classify(base, classes: 3)
+  prune base.blocks[*].mlp.fc1 with magnitude(${options}) ${by}
+  ${more}
+  tune head
+}
+train M {
+  optimizer = adamw(lr: 1e-3)
+  schedule = constant(epochs: ${epochs})
+}
+`;
+
+describe('a search', () => {
+  it('has a controller with its options, and how candidates are tried', () => {
+    const { train, prune } = good(
+      text('by fixed(rate: 40%, after: 3, recover: 2, images: 64, similarity: linear_cka, most: 9)'),
+    );
+    expect(train!.search).toMatchObject({
+      controller: { form: 'fixed', options: { rate: 0.4 } },
+      after: 3,
+      recover: 2,
+      images: 64,
+      similarity: 'linear_cka',
+      budget: { most: 9 },
+    });
+    expect(prune[0]).toMatchObject({ searched: true, scope: 'global' });
+    expect(prune[0]!.sparsity).toBeUndefined();
+  });
+
+  it('begins after half of the epochs, of 16 of them at the most', () => {
+    expect(good(text('by fixed(rate: 30%)')).train!.search).toMatchObject({ after: 4, recover: 5, budget: {} });
+    expect(good(text('by fixed(rate: 30%)', { epochs: 100 })).train!.search!.after).toBe(16);
+    expect(good(text('by fixed(rate: 30%, after: 0)')).train!.search!.after).toBe(0);
+  });
+
+  it('is a clause, in the next line too, and no word else', () => {
+    const lines = text('\n    by fixed(rate: 20%)', { more: 'by = classify(base, classes: 2)' });
+    expect(parse(PATH, lines).diagnostics).toEqual([]);
+    expect(good(text('by fixed(rate: 20%)')).train!.search!.controller.options).toEqual({ rate: 0.2 });
+  });
+
+  it.each<[string, RegExp, string]>([
+    ['ESP0346', /`sparsity` says how much/, text('by fixed(rate: 30%)', { options: '«sparsity: 50%»' })],
+    [
+      'ESP0346',
+      /pattern 2:4 says how much/,
+      text('by fixed(rate: 30%)', { options: 'shape: 2:4' }).replace(
+        'magnitude(shape: 2:4)',
+        '«magnitude(shape: 2:4)»',
+      ),
+    ],
+    ['ESP0346', /mask file says how much/, text('by fixed(rate: 30%) from «"./m.safetensors"»')],
+    ['ESP1135', /after 8 epochs.*8 epochs in all/, text('by «fixed(rate: 30%, after: 8)»')],
+    [
+      'ESP1137',
+      /one search/,
+      text('by fixed(rate: 30%)', { more: 'prune base.blocks[*].mlp.fc2 with magnitude() by «fixed(rate: 20%)»' }),
+    ],
+    ['ESP0252', /by.*guess/, text('by «guess»(rate: 30%)')],
+    ['ESP0204', /rate/, text('by «fixed»()')],
+    ['ESP0203', /`speed`/, text('by fixed(rate: 30%, «speed: 3»)')],
+    ['ESP0251', /from 0 to below 1/, text('by fixed(rate: «100%»)')],
+    ['ESP0251', /one of cosine, linear_cka/, text('by fixed(rate: 30%, similarity: «0.5»)')],
+  ])('refuses %s %s', (code, words, marked) => {
+    expectOne(marked, code, words, PATH, (spec) => wrongs(spec));
+  });
+});
