@@ -6,6 +6,7 @@ import { analyseModel } from '../../src/api/analyse.js';
 import { compile, importModel, writeImported } from '../../src/api/index.js';
 import { loadParameters } from '../../src/api/parameters.js';
 import { encodeAdapter } from '../../src/formats/adapters/adapter.js';
+import { BATCH } from '../../src/ir/batch.js';
 import { interpret } from '../../src/ir/run/interpret.js';
 import type { Tensor } from '../../src/ir/types.js';
 import { FIXTURES, host, randomAdapter, readTensors, scratch, type TextSpec } from '../api/support.js';
@@ -127,5 +128,31 @@ describe('adapters and masks on an imported graph', () => {
     expect(report).toHaveLength(8);
     expect([...module.funcs.get('infer')!.results].length).toBe(1);
     expect(check.model!.difference).toBeLessThan(1e-5);
+  });
+});
+
+describe('one file bound more than once', () => {
+  const file = join(FOLDER, 'windows_fixed.onnx');
+
+  test('two graphs of a model, each with weights of its own', async () => {
+    const text = `use std\n\nmodel M {\n  a = onnx() from "${file}"\n  base = onnx(outputs: ["logits"]) from "${file}"\n}\n`;
+    const analysis = await analyseModel({ text, path: 'twice.peft' }, { host });
+    const { get } = await loadParameters(analysis);
+    for (const [name, { type }] of analysis.elaborated.module.params) expect(get(name).type, name).toEqual(type);
+    expect(get('a.patch.weight')).toEqual(get('base.patch.weight'));
+  });
+
+  test('a graph in each of two models or branches, of the sizes that it says', async () => {
+    const binding = (shape: string) => `base = onnx(shapes: ["x = ${shape}, 3, 24, 24"]) from "${file}"`;
+    const models = `model One {\n  ${binding('1')}\n}\nmodel Any {\n  ${binding('b')}\n}\n`;
+    const branches = `model M(any: bool) {\n  if any {\n    ${binding('b')}\n  } else {\n    ${binding('1')}\n  }\n}\n`;
+    const batch = async (text: string, options: object) => {
+      const { elaborated } = await analyseModel({ text: `use std\n\n${text}`, path: 'two.peft' }, { host, ...options });
+      return elaborated.module.funcs.get('infer')!.inputs[0]!.type.shape[0];
+    };
+    expect(await batch(models, { model: 'One' })).toBe(1);
+    expect(await batch(models, { model: 'Any' })).toBe(BATCH);
+    expect(await batch(branches, { set: { any: 'false' } })).toBe(1);
+    expect(await batch(branches, { set: { any: 'true' } })).toBe(BATCH);
   });
 });

@@ -4,7 +4,7 @@
  */
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
-import type { CallExpr, Expr, ModelBind, ModelStmt, SourceFile, Span, VariantDecl } from '../../dsl/ast.js';
+import type { CallExpr, Expr, ModelBind, ModelStmt, SourceFile, Span, StringLit, VariantDecl } from '../../dsl/ast.js';
 import { isPicture } from '../../dsl/semantics/models/variants.js';
 import { resolvePath } from '../../dsl/semantics/names/library.js';
 import type { OpenCheckpoint } from '../../formats/checkpoint.js';
@@ -31,6 +31,15 @@ export function withGraphs(file: SourceFile, opened: ReadonlyMap<string, OpenChe
   const diagnostics: Diagnostic[] = [];
   const uses: SourceFile['decls'][number][] = [];
   const variants: VariantDecl[] = [];
+  // A file that is bound more than once is another one each time: tensors have the names of the graph that they are for.
+  const bound = new Map<string, number>();
+  const taken = (location: string): number => {
+    const count = (bound.get(location) ?? 0) + 1;
+    bound.set(location, count);
+    return count;
+  };
+  const placed = (from: StringLit, count: number): StringLit =>
+    count === 1 ? from : { ...from, value: `${from.value} (${count})` };
 
   const bind = (s: ModelBind): ModelStmt => {
     // What could not be imported has been reported, and what needs it stays silent.
@@ -39,8 +48,10 @@ export function withGraphs(file: SourceFile, opened: ReadonlyMap<string, OpenChe
     const call = s.value;
     const wanted = call.kind === 'call' && call.callee.kind === 'name' && call.callee.name === GRAPH;
     if (!wanted) {
-      if (s.from && from?.onnx) checkpoints.set(s.from.value, renamed(from));
-      return s;
+      if (!s.from || !from?.onnx) return s;
+      const place = placed(s.from, taken(s.from.value));
+      checkpoints.set(place.value, renamed(from));
+      return { ...s, from: place };
     }
     const at = (span: Span, text: string) => ({ primary: { span, text } });
     if (!s.from) {
@@ -57,17 +68,19 @@ export function withGraphs(file: SourceFile, opened: ReadonlyMap<string, OpenChe
       return lost;
     }
     try {
-      // Two graphs of one model are told apart by what they are bound to.
-      const name = `${backboneName(s.from.value)}_${s.name.name}`;
+      // Graphs are told apart by what they are bound to, and those of one name in several models or branches by their number.
+      const count = taken(s.from.value);
+      const place = placed(s.from, count);
+      const name = `${backboneName(s.from.value)}_${s.name.name}${count === 1 ? '' : `_${count}`}`;
       const { preprocess, ...options } = optionsOf(call);
       if (preprocess) requirePictures(from.onnx, options.shapes, preprocess[0]?.span ?? call.span);
       const imported = importOnnx(from.onnx, { name, ...options });
-      const location = `${s.from.value}.${s.name.name}.peft`;
+      const location = `${place.value}.${s.name.name}.peft`;
       texts.set(resolvePath(file.path, location), imported.source);
       uses.push({ kind: 'use', path: { file: location }, span: s.from.span });
-      checkpoints.set(s.from.value, { ...from, store: importedStore(from.onnx, imported.params, `${s.name.name}.`) });
+      checkpoints.set(place.value, { ...from, store: importedStore(from.onnx, imported.params, `${s.name.name}.`) });
       const graph: CallExpr = { ...call, callee: { ...call.callee, name } as Expr, args: [] };
-      if (!preprocess) return { ...s, value: graph };
+      if (!preprocess) return { ...s, from: place, value: graph };
       // Steps are a variant's, so the graph gets one.
       const variant = { name: `${name}_pictures`, span: call.span };
       variants.push({
@@ -80,7 +93,7 @@ export function withGraphs(file: SourceFile, opened: ReadonlyMap<string, OpenChe
         configs: [],
         span: call.span,
       });
-      return { ...s, value: { ...graph, callee: { ...call.callee, name: variant.name } as Expr } };
+      return { ...s, from: place, value: { ...graph, callee: { ...call.callee, name: variant.name } as Expr } };
     } catch (error) {
       if (!(error instanceof EspalierError)) throw error;
       diagnostics.push(

@@ -1,7 +1,9 @@
 /** A node as its rule sees it: operands as text with their types, attributes, and what is known. */
 import type { OnnxAttribute } from '../../formats/onnx/types.js';
+import { sizeOf } from '../../ir/ops/shapes.js';
 import type { TensorType } from '../../ir/types.js';
 import type { GraphNode } from './graph.js';
+import { numberText } from './numbers.js';
 import type { Known, OnnxNode, OnnxType, Operand } from './rule.js';
 
 /** A value that is the number of the sample times `times`, plus `index` where there is one. */
@@ -23,6 +25,8 @@ export interface Value {
   readonly onnx: OnnxType;
   /** Its elements, if they are known; read when they are asked for. */
   readonly known?: () => Known;
+  /** It is a constant of the file whose elements lie in another one, and are too many to be read with the graph. */
+  readonly beside?: boolean;
   /** It is the number of the sample, or a place that follows from that: it has no text (rows.ts). */
   readonly rows?: Rows;
 }
@@ -76,7 +80,13 @@ export class NodeView implements OnnxNode {
 
   whole(input: number): readonly number[] {
     const { known } = this.in(input);
-    if (!known) return this.fail(`has an input ${input} that is not known before it runs`);
+    if (!known) {
+      return this.fail(
+        this.operands[input]!.beside
+          ? `has an input ${input} that lies in another file, ${sizeOf(this.operands[input]!.type.shape)} elements that are read only when weights are`
+          : `has an input ${input} that is not known before it runs`,
+      );
+    }
     const numbers = Array.from(known.data);
     if (!numbers.every((n) => Number.isInteger(n)))
       return this.fail(`has an input ${input} that is not of whole numbers`);
@@ -142,15 +152,6 @@ function literal({ type, known }: Value): string | undefined {
   if (!known || type.shape.length > 0) return undefined;
   const [x] = [known().data[0]!];
   if (type.dtype === 'bool') return x ? 'true' : 'false';
-  return Number.isFinite(x) ? number(x) : undefined;
-}
-
-/** As short as it can be for an f32 that reads back as the same. */
-export function number(x: number): string {
-  if (Number.isInteger(x) && Math.abs(x) < 1e15) return x < 0 ? `(${x})` : String(x);
-  const short = [6, 7, 8, 9]
-    .map((digits) => Number(x.toPrecision(digits)))
-    .find((y) => Math.fround(y) === Math.fround(x));
-  const text = String(short ?? x).replace('e+', 'e');
-  return x < 0 ? `(${text})` : text;
+  if (!Number.isFinite(x)) return undefined;
+  return x < 0 ? `(${numberText(x)})` : numberText(x);
 }

@@ -65,7 +65,7 @@ class Types {
     for (const [name, t] of given.initialisers) {
       const type = { dtype: dtypeOf(t.dtype), shape: t.shape };
       const known = (): Known => ({ dtype: t.dtype, shape: t.shape, data: t.read() });
-      this.values.set(name, { name, type, onnx: t.dtype, ...(t.held ? { known } : {}) });
+      this.values.set(name, { name, type, onnx: t.dtype, ...(t.held ? { known } : { beside: true }) });
       this.constants.add(name);
     }
     for (const { name, onnx, shape } of inputs) {
@@ -125,8 +125,14 @@ class Types {
       else if (known) this.know(node, known);
       else if (operands.some((o) => o?.rows))
         view.fail('works with the numbers of samples, which each sample has for itself');
-      else if (!rule) view.fail('needs what is known only when it runs');
-      else this.make(node, view, [rule(view)].flat());
+      else if (!rule) {
+        const beside = operands.some((o) => o?.beside);
+        view.fail(
+          beside
+            ? 'needs what lies in another file, and is read only when weights are'
+            : 'needs what is known only when it runs',
+        );
+      } else this.make(node, view, [rule(view)].flat());
     } catch (error) {
       if (error instanceof Unsuitable) this.error(node, error.message);
       else if (error instanceof EspalierError) this.errors.push(...error.diagnostics);

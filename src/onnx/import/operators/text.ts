@@ -1,5 +1,7 @@
 /** What rules write expressions with: numbers, sizes and lists as the language spells them, and tensors under another shape. */
+import { onnxTypeOf } from '../../../formats/onnx/types.js';
 import { BATCH, isBatch } from '../../../ir/batch.js';
+import { numberText } from '../numbers.js';
 import type { OnnxNode, OnnxType, Operand, Rule } from '../rule.js';
 
 /** A size: `3`, `b`, `197 * b`. */
@@ -11,24 +13,11 @@ export function size(n: number): string {
 /** `[3, b, 4]` */
 export const sizes = (list: readonly number[]): string => `[${list.map(size).join(', ')}]`;
 
-/** A number, as short as the 32-bit float that attributes are allows. */
-export function number(n: OnnxNode, x: number): string {
-  if (!Number.isFinite(x)) return n.fail(`has the number ${x}, which the language cannot say`);
-  if (Number.isSafeInteger(x)) return String(x);
-  let text = String(x);
-  if (Math.fround(x) === x) {
-    for (let digits = 1; digits <= 9; digits++) {
-      const short = Number(x.toPrecision(digits));
-      if (Math.fround(short) === x) {
-        text = String(short);
-        break;
-      }
-    }
-  }
-  return text.replace('e+', 'e');
-}
+/** A number, which the language has to be able to say. */
+export const number = (n: OnnxNode, x: number): string =>
+  Number.isFinite(x) ? numberText(x) : n.fail(`has the number ${x}, which the language cannot say`);
 
-/** Nine and a bit: the largest and smallest f32, which stand for what has no bound. */
+/** The largest and smallest f32, which stand for what has no bound. */
 export const LARGEST = '3.4028234663852886e38';
 
 export const rankOf = (x: Operand): number => x.type.shape.length;
@@ -127,25 +116,8 @@ export const dtypeOf = (type: OnnxType): 'f32' | 'i32' | 'u32' | 'bool' => {
 
 export const isFloat = (type: OnnxType): boolean => dtypeOf(type) === 'f32';
 
-/** Element types by their number in ONNX files; the others have no meaning here. */
-const CODES: Readonly<Record<number, OnnxType>> = {
-  1: 'float',
-  2: 'uint8',
-  3: 'int8',
-  4: 'uint16',
-  5: 'int16',
-  6: 'int32',
-  7: 'int64',
-  9: 'bool',
-  10: 'float16',
-  11: 'double',
-  12: 'uint32',
-  13: 'uint64',
-  16: 'bfloat16',
-};
-
 export function typeOfCode(n: OnnxNode, code: number): OnnxType {
-  return CODES[code] ?? n.fail(`gives elements of type ${code}, which has no meaning here`);
+  return onnxTypeOf(code) ?? n.fail(`gives elements of type ${code}, which has no meaning here`);
 }
 
 /** The same text with f32 elements of it. */

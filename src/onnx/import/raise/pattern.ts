@@ -35,13 +35,24 @@ export const scalar =
     return x === undefined ? undefined : { ...found, numbers: new Map([...found.numbers, [name, x]]) };
   };
 
-/** A number that is known, this one: files have it in the precision of an f32 or an f16. */
-export const number =
-  (wanted: number): Pattern =>
-  (net, value, found) => {
+/** The nearest number with so many bits behind the first one. */
+function nearest(x: number, bits: number): number {
+  const step = 2 ** (Math.floor(Math.log2(Math.abs(x))) - bits);
+  return Math.round(x / step) * step;
+}
+
+/**
+ * A number that is known, this one: within 1e-6 of it, as exporters write it in decimals or in the precision of an f32 (√2, √(2/π), 0.044715), or what f16 or bf16 make
+ * of it. What is farther off would be another function than the operator is.
+ */
+export const number = (wanted: number): Pattern => {
+  const rounded = [10, 7].map((bits) => nearest(wanted, bits));
+  return (net, value, found) => {
     const x = net.number(value);
-    return x !== undefined && Math.abs(x - wanted) <= 1e-3 * Math.abs(wanted) ? found : undefined;
+    if (x === undefined) return undefined;
+    return rounded.includes(x) || Math.abs(x - wanted) <= 1e-6 * Math.abs(wanted) ? found : undefined;
   };
+};
 
 type Test = (maker: Maker, net: Net) => boolean;
 

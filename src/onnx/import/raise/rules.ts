@@ -3,7 +3,7 @@
  * is. Each says by which algebra the two are the same.
  */
 import { sizeOf } from '../../../ir/ops/shapes.js';
-import { number as numberText } from '../node.js';
+import { numberText } from '../numbers.js';
 import { sizes } from '../operators/text.js';
 import type { Layer, LayerParam, Maker, Net } from './net.js';
 import {

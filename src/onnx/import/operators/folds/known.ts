@@ -32,6 +32,9 @@ export const known = (dtype: OnnxType, shape: readonly number[], data: ArrayLike
   data,
 });
 
+/** An operand that no node of this operator can do without. */
+export const needed = (n: OnnxNode, x: Known | undefined): Known => x ?? n.fail('leaves out an operand that it needs');
+
 /** So many elements are worked out at once; what is larger, or as long as the batch, is a part of the program. */
 const MOST = 1 << 20;
 export const isLong = (shape: readonly number[]): boolean => shape.some(isBatch) || product(shape) > MOST;

@@ -3,9 +3,7 @@ import { stridesOf } from '../../../../ir/ops/shapes.js';
 import type { Fold, Folds, Known, OnnxNode } from '../../rule.js';
 import { axesGiven, reshapeTo, sliceCuts } from '../layout.js';
 import { axesOf, axisOf, product, range } from '../text.js';
-import { isLong, known, reader } from './known.js';
-
-const needed = (n: OnnxNode, x: Known | undefined): Known => x ?? n.fail('leaves out an operand that it needs');
+import { isLong, known, needed, reader } from './known.js';
 
 /** A tensor of this shape whose elements stand in another at the places that `from` says of theirs. */
 export function moved(x: Known, shape: readonly number[], from: (place: readonly number[]) => number): Known {

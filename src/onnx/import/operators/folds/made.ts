@@ -1,12 +1,10 @@
 /** What is known of itself: constants, ranges, places of what is not 0, and sums over what is known. */
 import { isBatch } from '../../../../ir/batch.js';
 import { stridesOf } from '../../../../ir/ops/shapes.js';
-import type { Fold, Folds, Known, OnnxNode } from '../../rule.js';
+import type { Fold, Folds } from '../../rule.js';
 import { constantOf } from '../made.js';
 import { axesOf, axisOf, product, range } from '../text.js';
-import { element, isLong, known, refuseBatch } from './known.js';
-
-const needed = (n: OnnxNode, x: Known | undefined): Known => x ?? n.fail('leaves out an operand that it needs');
+import { element, isLong, known, needed, refuseBatch } from './known.js';
 
 const constantOfShape: Fold = (n, inputs) => {
   const shape = Array.from(needed(n, inputs[0]).data, Number);
