@@ -9,6 +9,7 @@ const meta = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
   version: string;
   bin: Record<string, string>;
   files: string[];
+  publishConfig: Record<string, unknown>;
   exports: Record<string, Record<string, string>>;
   scripts: Record<string, string>;
   dependencies: Record<string, string>;
@@ -25,6 +26,9 @@ test('every entry has a source, inside what is packed', () => {
     expect(existsSync(join(ROOT, source)), source).toBe(true);
   }
   expect(meta.scripts.prepack).toBe(meta.scripts.build);
+  // No package's install script runs (onnxruntime-node's would fetch CUDA); ours does when it is published.
+  expect(readFileSync(join(ROOT, '.npmrc'), 'utf8').split('\n')).toContain('ignore-scripts=true');
+  expect(meta.publishConfig).toEqual({ 'ignore-scripts': false });
   // Declarations name its types.
   expect(meta.dependencies).toHaveProperty('@webgpu/types');
 });
