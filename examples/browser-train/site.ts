@@ -1,13 +1,14 @@
 /**
- * The page as a folder that any web server can serve: the page and its worker, bundled by esbuild with the compiler in the worker; the model; and digits
- * of MNIST's training images to begin with. It loads nothing from elsewhere.
+ * The page as a folder that any web server can serve: the page and its worker, with the compiler in the worker; the model; and digits
+ * of MNIST's training images to begin with.
  */
-import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build, type Metafile } from 'esbuild';
+import type { Metafile } from 'esbuild';
 import sharp from 'sharp';
 import { trainingDigits } from '../fashion/mnist.js';
+import { bundleSite } from '../site.js';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 /** How many of each digit. */
@@ -15,23 +16,12 @@ const SAMPLES = 20;
 
 /** Writes the site into a folder, in place of what is there; gives what esbuild says of the bundles. */
 export async function buildSite(folder: string): Promise<Metafile> {
-  await rm(folder, { recursive: true, force: true });
-  await mkdir(join(folder, 'samples'), { recursive: true });
-  const { metafile } = await build({
-    absWorkingDir: HERE,
-    entryPoints: ['page/page.ts', 'page/worker.ts', 'page.css'],
-    entryNames: '[name]',
-    outdir: folder,
-    bundle: true,
-    minify: true,
-    format: 'esm',
-    platform: 'browser',
-    target: 'es2022',
-    legalComments: 'none',
-    logLevel: 'warning',
-    metafile: true,
+  const metafile = await bundleSite(folder, {
+    from: HERE,
+    entries: ['page/page.ts', 'page/worker.ts', 'page.css'],
+    copied: ['index.html', 'icon.svg', 'drawings.peft'],
   });
-  for (const file of ['index.html', 'icon.svg', 'drawings.peft']) await cp(join(HERE, file), join(folder, file));
+  await mkdir(join(folder, 'samples'));
   await cp(join(HERE, '../fashion/vit-fashion'), join(folder, 'models/vit-fashion'), { recursive: true });
   await writeSamples(join(folder, 'samples'));
   return metafile;
