@@ -72,6 +72,33 @@ describe('a node that is not what its operator allows', () => {
     expect(more).toEqual([]);
   });
 
+  describe('elements that lie in another file', () => {
+    const count = 10_000;
+    writeFileSync(join(folder, 'sizes.bin'), new Uint8Array(BigInt64Array.of(1n, 2n).buffer));
+    writeFileSync(join(folder, 'long.bin'), new Uint8Array(new BigInt64Array(count).fill(1n).buffer));
+    const beside = (name: string, length: number, location: string) => ({
+      name,
+      dims: [length],
+      data_type: 7,
+      data_location: 1,
+      external_data: [{ key: 'location', value: location }],
+    });
+    const reshape = [node('Reshape', ['x', 'sizes'], ['y'], 'reshape')];
+
+    test('are known where they are few, in initialisers and constants', async () => {
+      const sizes = beside('sizes', 2, 'sizes.bin');
+      expect(await said({ node: reshape, initializer: [sizes] })).toEqual([]);
+      const constant = { ...node('Constant', [], ['sizes']), attribute: [{ name: 'value', type: 4, t: sizes }] };
+      expect(await said({ node: [constant, ...reshape] })).toEqual([]);
+    });
+
+    test('are not where they are many', async () => {
+      expect(await said({ node: reshape, initializer: [beside('sizes', count, 'long.bin')] })).toEqual([
+        'ESP1231 FILE: node "reshape" (Reshape): has an input 1 that lies in another file, 10000 elements that are read only when weights are @ "./FILE"',
+      ]);
+    });
+  });
+
   test('the number of each sample as a result', async () => {
     const graph = {
       node: [

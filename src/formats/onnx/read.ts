@@ -27,11 +27,23 @@ export async function openOnnx(source: ByteSource): Promise<OnnxModel> {
   }
   const model = readModel(source.name, await readAll(source), filesBeside(source));
   const initialisers = new Map<string, OnnxTensor>();
-  for (const [name, tensor] of model.graph.initialisers) {
-    const small = !tensor.held && tensor.shape.reduce((a, b) => a * b, 8) <= SMALL;
-    initialisers.set(name, small ? await heldTensor(tensor) : tensor);
-  }
-  return { ...model, graph: { ...model.graph, initialisers } };
+  for (const [name, tensor] of model.graph.initialisers) initialisers.set(name, await smallHeld(tensor));
+  const nodes: GraphNode[] = [];
+  for (const node of model.graph.nodes) nodes.push(await constantHeld(node));
+  return { ...model, graph: { ...model.graph, nodes, initialisers } };
+}
+
+async function smallHeld(tensor: OnnxTensor): Promise<OnnxTensor> {
+  const small = !tensor.held && tensor.shape.reduce((a, b) => a * b, 8) <= SMALL;
+  return small ? await heldTensor(tensor) : tensor;
+}
+
+/** A node that is a constant is an initialiser in another place. */
+async function constantHeld(node: GraphNode): Promise<GraphNode> {
+  const value = node.attributes.get('value');
+  if (value?.kind !== 'tensor' || value.value.held) return node;
+  const held = { ...value, value: await smallHeld(value.value) };
+  return { ...node, attributes: new Map([...node.attributes, ['value', held]]) };
 }
 
 /**

@@ -125,14 +125,8 @@ class Types {
       else if (known) this.know(node, known);
       else if (operands.some((o) => o?.rows))
         view.fail('works with the numbers of samples, which each sample has for itself');
-      else if (!rule) {
-        const beside = operands.some((o) => o?.beside);
-        view.fail(
-          beside
-            ? 'needs what lies in another file, and is read only when weights are'
-            : 'needs what is known only when it runs',
-        );
-      } else this.make(node, view, [rule(view)].flat());
+      else if (!rule) view.fail('needs what is known only when it runs');
+      else this.make(node, view, [rule(view)].flat());
     } catch (error) {
       if (error instanceof Unsuitable) this.error(node, error.message);
       else if (error instanceof EspalierError) this.errors.push(...error.diagnostics);
