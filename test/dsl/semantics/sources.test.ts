@@ -120,6 +120,25 @@ describe('sources', () => {
     expect(place('espalier', 'base.norm.bias')).toEqual([{ param: 'base.norm.bias', tensor: 'base.norm.bias' }]);
   });
 
+  it('leave a head of another kind to itself, and not a misspelling of what it has', () => {
+    const other = (fc: string) => `use std
+variant mine = vit(dim: 8, depth: 1, heads: 1, image: 16) {
+  names x { "classifier" = head.${fc} }
+}
+module other(base: module) {
+  proj = Linear(8 -> 1)
+  forward(pixels) { proj(base(pixels)) }
+}
+model M {
+  base = mine() from "./vit"
+  head = other(base)
+  tune head
+}`;
+    const [source] = good(other('fc')).sources;
+    expect(source!.params).not.toContain('head.proj.weight');
+    expect(wrongs(other('porj')).map((d) => d.code)).toEqual(['ESP0233']);
+  });
+
   it('cover every parameter of the backbone in every layout, each tensor once', () => {
     for (const [layout, names] of Object.entries(backbone.layouts)) {
       expect(new Set(names.map((n) => n.param)), layout).toEqual(new Set(backbone.params));

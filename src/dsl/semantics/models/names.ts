@@ -65,7 +65,16 @@ function isOutside(plan: ModelPlan, b: Binding, path: Expr): boolean {
   const root = rootName(path);
   if (root === undefined || b.site.children.has(root) || b.site.params.has(root)) return false;
   if (b.site.kind === 'module' && b.site.decl.body.flatMap(boundBy).includes(root)) return false;
-  return !plan.bindings.some((x) => x.name === root);
+  const top = plan.bindings.find((x) => x.name === root);
+  return !top || !isIn(top.site, path);
+}
+
+/** Whether another part of the model, a head, has what a path names: one of another kind need not. What is close to something that it has is a misspelling. */
+function isIn(top: Site, path: Expr): boolean {
+  if (path.kind !== 'member') return true;
+  const { name } = path.member;
+  if (path.object.kind !== 'name') return isIn(top, path.object);
+  return inside(top, name) !== undefined || nearest(name, [...top.children.keys(), ...top.params.keys()]) !== undefined;
 }
 
 function rootName(e: Expr): string | undefined {
