@@ -21,7 +21,7 @@ const rooms = (folder, shared, row) =>
   }));
 
 /** What a page can have, and what of it is Node's all the same. */
-const BROWSER = '^(src/(api|dsl|onnx|ir|passes|codegen|prune|formats|data|segmentation|diagnostics)|runtime)/';
+const BROWSER = '^(src/(api|dsl|onnx|ir|passes|codegen|prune|formats|data|segmentation|search|diagnostics)|runtime)/';
 const NODE = '(/node/|^src/(codegen/host|api/index)\\.ts$)';
 
 module.exports = {
@@ -64,10 +64,13 @@ module.exports = {
     only('src/formats', ['src/ir', 'src/diagnostics', 'runtime']),
     only('src/data', ['src/ir', 'src/formats', 'src/diagnostics', 'runtime']),
     only('src/segmentation', ['runtime']),
+    // What searches knows neither training nor specs: environments and networks are handed to it.
+    only('src/search', ['src/data', 'src/ir', 'src/diagnostics', 'runtime']),
     only('src/onnx', ['src/dsl', 'src/formats', 'src/ir', 'src/diagnostics', 'runtime']),
     only('src/api', [
       'src/data',
       'src/segmentation',
+      'src/search',
       'src/dsl',
       'src/onnx',
       'src/ir',

@@ -18,6 +18,7 @@ export { type DataFormat, type DataSpec, type OpenDataOptions, openDatasets } fr
 export { openLoader, type ThreadOptions } from '../data/node/threads.js';
 export { decodeImage } from '../formats/node/images.js';
 export type { RgbaImage } from '../formats/types.js';
+export { parseShape } from '../onnx/import/index.js';
 export type { ExportedAdapters, ExportOptions } from './adapters/export.js';
 export { type ClassFigures, type Evaluation, figures } from './golden/metrics.js';
 export type { Host } from './host.js';
@@ -57,6 +58,5 @@ export {
 } from './node/sweep.js';
 export { type TrainRunOptions, train } from './node/train.js';
 export { type WriteOnnxOptions, writeAdapters, writeCompiled, writeMerged, writeOnnx } from './node/write.js';
-export { parseShape } from '../onnx/import/index.js';
 export type { Chart, Curve, RunReport, RunState } from './report/figures.js';
 export * from './shared.js';

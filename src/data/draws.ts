@@ -5,7 +5,7 @@
 import { philox } from '../ir/run/philox.js';
 
 /** What numbers are drawn for: streams that have nothing to do with one another. */
-export const PURPOSES = { order: 0, sample: 1, batch: 2, split: 3, limit: 4 } as const;
+export const PURPOSES = { order: 0, sample: 1, batch: 2, split: 3, limit: 4, search: 5 } as const;
 
 export interface DrawKey {
   readonly seed: number;

@@ -1543,6 +1543,77 @@ variant sam_vit_base = sam_auto(dim: 768, depth: 12, heads: 12, global_blocks: [
 variant sam_vit_large = sam_auto(dim: 1024, depth: 24, heads: 16, global_blocks: [5, 11, 17, 23])
 variant sam_vit_huge = sam_auto(dim: 1280, depth: 32, heads: 16, global_blocks: [7, 15, 23, 31])
 `,
+  search: `// Networks of searches for pruning rates.
+
+// The largest of each 2 x 2.
+function pooled(x: tensor) = max(
+  rearrange(x, "b c (h p) (w q) -> b c h w p q", p: 2, q: 2),
+  axis: [-2, -1]
+)
+
+// The value of two actions, retain and prune. It sees what a model gave before it was pruned and after it recovered, one channel each, and the rate. A
+// reconstruction: the layers of E3RP's network are not published.
+module QNetwork(channels: [int] = [16, 32, 64, 64], hidden: [int] = [256, 128], side: int = 64) {
+  require(
+    size(channels) == 4 and size(hidden) == 2,
+    "four convolutions, and two layers behind them"
+  )
+  conv1 = Conv2d(2 -> channels[0], kernel: 3, padding: 1)
+  conv2 = Conv2d(channels[0] -> channels[1], kernel: 3, padding: 1)
+  conv3 = Conv2d(channels[1] -> channels[2], kernel: 3, padding: 1)
+  conv4 = Conv2d(channels[2] -> channels[3], kernel: 3, padding: 1)
+  fc1 = Linear(channels[3] + 1 -> hidden[0])
+  fc2 = Linear(hidden[0] -> hidden[1])
+  fc3 = Linear(hidden[1] -> 2)
+  forward(features: [b, 2, side, side], rate: [b, 1], taken: [b, 2]) {
+    x1 = pooled(relu(conv1(features)))
+    x2 = pooled(relu(conv2(x1)))
+    x3 = pooled(relu(conv3(x2)))
+    x4 = pooled(relu(conv4(x3)))
+    y = concat(mean(x4, axis: [-2, -1]), rate, axis: 1)
+    values = fc3(relu(fc2(relu(fc1(y)))))
+    // Of a decision that is learnt from only the action that was taken has a value: \`taken\` is 1 there.
+    {chosen: values * taken, values: values}
+  }
+}
+
+// The square error of the action that was taken; the other one has no error.
+function taken_error(prediction: tensor, target: tensor) = mean(
+  sum((prediction - target) * (prediction - target), axis: -1)
+)
+
+// What an actor does in a state, from 0 to 1; as AMC's (arXiv 1802.03494).
+module Actor(numbers: int, hidden: [int] = [400, 300]) {
+  require(size(hidden) == 2, "an actor has two hidden layers")
+  fc1 = Linear(numbers -> hidden[0])
+  fc2 = Linear(hidden[0] -> hidden[1])
+  fc3 = Linear(hidden[1] -> 1)
+  forward(state: [b, numbers]) { sigmoid(fc3(relu(fc2(relu(fc1(state)))))) }
+}
+
+// What an action is worth in a state; as AMC's.
+module Critic(numbers: int, hidden: [int] = [400, 300]) {
+  require(size(hidden) == 2, "a critic has two hidden layers")
+  state1 = Linear(numbers -> hidden[0])
+  action1 = Linear(1 -> hidden[0])
+  fc2 = Linear(hidden[0] -> hidden[1])
+  fc3 = Linear(hidden[1] -> 1)
+  forward(state: [b, numbers], action: [b, 1]) {
+    fc3(relu(fc2(relu(state1(state) + action1(action)))))
+  }
+}
+
+// The worth of what an actor does: it is trained through a critic that is not.
+module Acting(actor: module, critic: module, numbers: int) {
+  forward(state: [b, numbers]) {
+    action = actor(state)
+    {value: critic(state, action), action: action}
+  }
+}
+
+// What an actor gains: \`target\` is 0 throughout, so the error is less the more its actions are worth.
+function worth_error(prediction: tensor, target: tensor) = mean(target - prediction)
+`,
   tinyvit: `// TinyViT (arXiv 2207.10666), as timm has it and as the image encoder of MobileSAM (arXiv 2306.14289): a stage of inverted bottlenecks, then
 // stages of attention in windows, each followed by a depthwise convolution.
 

@@ -13,13 +13,13 @@ import {
 import {
   type GraphNode,
   ONNX_TYPES,
-  OPSETS,
   type OnnxAttribute,
   type OnnxGraph,
   type OnnxModel,
   type OnnxTensor,
   type OnnxType,
   type OnnxValue,
+  OPSETS,
 } from './types.js';
 import { encode, type Pieces, sizeOfPieces } from './wire.js';
 

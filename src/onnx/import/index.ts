@@ -14,8 +14,8 @@ import { raise } from './raise/raise.js';
 import { typesOf } from './types.js';
 import type { ImportedParam } from './weights.js';
 
-export { type ImportedParam, importedStore } from './weights.js';
 export { type InputShapes, type InputSize, parseShape } from './inputs.js';
+export { type ImportedParam, importedStore } from './weights.js';
 
 export interface ImportOptions {
   /** What the backbone is called; names of its modules begin with it. */

@@ -3,9 +3,9 @@
  * samples, and needs none: each sample picks among its own rows. So places that count samples are followed to the `Gather` that takes them, and are nothing by themselves.
  */
 import { BATCH } from '../../ir/batch.js';
-import { sizes } from './operators/text.js';
 import type { GraphNode } from './graph.js';
 import type { Code, Rows, Value } from './node.js';
+import { sizes } from './operators/text.js';
 
 const single = (v: Value | undefined): number | undefined => {
   const known = v?.known?.();

@@ -35,6 +35,20 @@ function startArg(call: Call, otherwise: Init): Init {
   return wrongType(call, 'init', 'a start such as zeros or normal(0.02)');
 }
 
+/** The start of a kernel [out, in, ...]: what scales by fan-in counts every element that an output reads, as PyTorch does, not those of the last axis alone. */
+function kernelStart(init: Init, [out, ...read]: readonly number[]): Init {
+  const elements = (sizes: readonly number[]): number => sizes.reduce((n, d) => n * d, 1);
+  const fanIn = elements(read);
+  if (init.kind === 'kaiming_uniform') {
+    return { kind: 'uniform', bound: Math.sqrt(6 / ((1 + init.a * init.a) * fanIn)) };
+  }
+  if (init.kind === 'xavier_uniform') {
+    const fanOut = out! * elements(read.slice(1));
+    return { kind: 'uniform', bound: init.gain * Math.sqrt(6 / (fanIn + fanOut)) };
+  }
+  return init;
+}
+
 /** The two sides of `in -> out`; the right one may name row parts. */
 function arrow(call: Call): { in: number; out: number; parts?: [string, number][] } {
   const { engine } = call;
@@ -86,6 +100,7 @@ const conv2d: LayerType = {
     if (s.in % groups !== 0 || s.out % groups !== 0) {
       outOfRange(call, 'groups', String(groups), `a divisor of ${s.in} and ${s.out}`);
     }
+    const shape = [s.out, s.in / groups, ...kernel];
     const attrs = {
       stride: pairArg(call, 'stride', 1, 1),
       padding: paddingArg(call, 'padding'),
@@ -102,7 +117,7 @@ const conv2d: LayerType = {
         run: ({ x, weight, bias, about }) => make('conv2d', list(x, weight, bias), attrs, about),
       },
       params: [
-        { name: 'weight', shape: [s.out, s.in / groups, ...kernel], init: startArg(call, WEIGHT) },
+        { name: 'weight', shape, init: kernelStart(startArg(call, WEIGHT), shape) },
         ...(boolArg(call, 'bias', true) ? [{ name: 'bias', shape: [s.out], init: ZEROS }] : []),
       ],
     };
