@@ -136,7 +136,8 @@ async function run(model: OnnxModel, inputs: ReadonlyMap<string, OnnxTensor>, by
       given.set(name, { type: v.type, data: new Float64Array(1) });
       continue;
     }
-    const tensor = [...inputs].find(([file]) => nameOf(file) === name)![1];
+    // An input that is called as an operator is has a mark behind its name.
+    const tensor = [...inputs].find(([file]) => [name, name.replace(/_$/, '')].includes(nameOf(file)))![1];
     given.set(name, tensorOf(tensor, { dtype: DTYPE[tensor.dtype], shape: tensor.shape }));
   }
   const results = await by(value.module, given, (name) => loaded.get(name)!);
