@@ -196,7 +196,7 @@ export const PREPARE = 'prepare';
 export const entryNamed = ({ entries }: Pick<Program, 'entries'>, name: string): Entry | undefined =>
   entries.find((e) => e.name === name);
 
-const preprocessStep = v.variant('step', [
+export const preprocessStep = v.variant('step', [
   v.strictObject({
     step: v.literal('resize'),
     /** A number scales the shorter side to it, `longest` the longer one, and both keep the ratio; a pair [height, width] does not. */

@@ -171,6 +171,11 @@ export async function besideBase(
 async function mergeSpec(spec: Spec, options: MergeOptions): Promise<Merged> {
   const analysis = await analyseModel(spec, options);
   const { elaborated } = analysis;
+  const graph = elaborated.sources.find((s) => s.kind === 'backbone' && analysis.checkpoints.get(s.location)?.onnx);
+  if (graph) {
+    const at = { primary: { span: graph.span, text: 'the base' } };
+    throw new EspalierError([diagnostic('ESP1235', { file: analysis.checkpoints.get(graph.location)!.name }, at)]);
+  }
   const merged = await besideBase(analysis, options.progress);
   const { backbone, base, layoutName, layout, loaded, plain, module, report, pairs } = merged;
   const prepared = new Map<string, Tensor>();

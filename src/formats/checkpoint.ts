@@ -13,6 +13,7 @@ import { isMaskFile } from './adapters/masks.js';
 import { openPeft, type PeftAdapter } from './adapters/peft.js';
 import { openHuggingFace } from './huggingface/huggingface.js';
 import { nearestNames } from './nearest.js';
+import { onnxFacts } from './onnx/facts.js';
 import { openOnnxStore } from './onnx/store.js';
 import type { OnnxModel } from './onnx/types.js';
 import { fromStored, present, spelled, storedShape } from './spellings.js';
@@ -39,7 +40,7 @@ export interface OpenCheckpoint {
 
 /**
  * Finds out what a folder or a file is and opens it; reads headers, no weights.
- * @throws EspalierError ESP0501 to ESP0509, ESP0512, ESP0515, ESP1201 to ESP1206
+ * @throws EspalierError ESP0501 to ESP0509, ESP0512, ESP0515, ESP1201 to ESP1206, ESP1236
  */
 export async function openCheckpoint(where: ByteSource | Folder): Promise<OpenCheckpoint> {
   return 'read' in where ? openOneFile(where) : openOneFolder(where);
@@ -50,7 +51,7 @@ async function openOneFile(source: ByteSource): Promise<OpenCheckpoint> {
   try {
     if (/\.onnx$/i.test(source.name)) {
       const { onnx, store } = await openOnnxStore(source);
-      return { kind: 'onnx', name: source.name, facts: {}, warnings: [], store, onnx, close };
+      return { kind: 'onnx', name: source.name, facts: onnxFacts(onnx), warnings: [], store, onnx, close };
     }
     await refusePickles(source);
     const store = await openSafetensors(source);

@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { expect, test } from 'vitest';
-import { scratch } from '../api/support.js';
+import { FIXTURES, scratch } from '../api/support.js';
 import { MODEL } from '../train/small.js';
 import { cli, expectRefused } from './support.js';
 
@@ -51,4 +51,42 @@ test('refuses a wrong setting, and begins nothing', async () => {
   const ended = await cli('train', join(folder, 'wrong.peft'), '-o', join(folder, 'none'));
   expectRefused(ended, 1, 'ESP0252');
   expect(ended.err).toMatch(/Did you mean `blocks`\?/);
+});
+
+test('trains, compiles and exports a graph that came as ONNX; a merge of it is an export', async () => {
+  const at = (name: string) => join(folder, name);
+  for (let c = 0; c < 5; c++) {
+    mkdirSync(at(`five/${c}`), { recursive: true });
+    const background = { r: 50 * c, g: 0, b: 200 - 50 * c };
+    const png = await sharp({ create: { width: 30, height: 26, channels: 3, background } })
+      .png()
+      .toBuffer();
+    for (let n = 0; n < 3; n++) writeFileSync(at(`five/${c}/${n}.png`), png);
+  }
+  const graph = join(FIXTURES, 'onnx/import/windows.onnx');
+  const spec = `use std
+
+model Graph {
+  base = onnx(preprocess: [resize([24, 24]), normalize(mean: 0.5, std: 0.5)]) from "${graph}"
+  adapt base.blocks[*].attn.qkv with lora(rank: 2)
+}
+
+train Graph {
+  data = images("./five")
+  optimizer = adamw(lr: 1e-2)
+  schedule = constant(epochs: 1)
+  batch = 5
+  validation = 33%
+}
+`;
+  writeFileSync(at('graph.peft'), spec);
+  const trained = await cli('train', at('graph.peft'), '-o', at('graph-run'));
+  expect(trained.code, trained.err).toBe(0);
+  expect((await cli('compile', at('graph-run'), '-o', at('graph-program'), '--no-golden')).code).toBe(0);
+  const { labels } = JSON.parse(readFileSync(at('graph-program/program.json'), 'utf8')) as { labels: string[] };
+  expect(labels).toEqual(['0', '1', '2', '3', '4']);
+  const merge = await cli('merge', at('graph-run'), '-o', at('graph-merged'));
+  expectRefused(merge, 1, 'ESP1235');
+  expect(merge.err).toContain('espalier export --onnx merged.onnx SPEC');
+  expect((await cli('export', '--onnx', at('graph.onnx'), at('graph-run'))).code).toBe(0);
 });

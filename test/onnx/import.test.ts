@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { analyseModel } from '../../src/api/analyse.js';
-import { compile, importModel, writeImported } from '../../src/api/index.js';
+import { compile, importModel, merge, writeImported } from '../../src/api/index.js';
 import { loadParameters } from '../../src/api/parameters.js';
 import { encodeAdapter } from '../../src/formats/adapters/adapter.js';
 import { BATCH } from '../../src/ir/batch.js';
@@ -129,6 +129,10 @@ describe('adapters and masks on an imported graph', () => {
     expect([...module.funcs.get('infer')!.results].length).toBe(1);
     expect(check.model!.difference).toBeLessThan(1e-5);
   });
+});
+
+test('weights alone are no model to merge into', async () => {
+  await expect(merge(spec('windows'), { host })).rejects.toThrow(/ESP1235: .*windows\.onnx is an ONNX file/);
 });
 
 describe('one file bound more than once', () => {

@@ -1,9 +1,11 @@
 /** `espalier import`: an ONNX file as a spec and its weights, for people to go on with. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { PreprocessStep } from '../../../runtime/program/program.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { EspalierError } from '../../diagnostics/types.js';
 import { writeFileAtomic } from '../../formats/node/writing.js';
+import { described } from '../../formats/onnx/facts.js';
 import { storeTensor } from '../../formats/tensors/elements.js';
 import { safetensorsFront } from '../../formats/tensors/safetensors.js';
 import { backboneName, type Imported, type ImportOptions, importedStore, importOnnx } from '../../onnx/import/index.js';
@@ -39,11 +41,16 @@ export async function importModel(path: string, options: ImportModelOptions = {}
     if (!onnx) throw new EspalierError([diagnostic('ESP1234', { file: path, why: 'is no ONNX file' })]);
     const imported = importOnnx(onnx, { ...options, name });
     const model = name.replace(/(?:^|_+)([a-z0-9])/gi, (_, c: string) => c.toUpperCase());
+    const { steps } = described(onnx);
+    const pictures = `${name}_pictures`;
+    const variant = steps?.length
+      ? `variant ${pictures} = ${name}() {\n  preprocess = ${steps.map(spelled).join(',\n    ')}\n}\n\n`
+      : '';
     const { tensors } = importedStore(onnx, imported.params, `${BASE}.`);
     return {
       ...imported,
       name,
-      spec: `${imported.source}\nmodel ${model} {\n  ${BASE} = ${name}() from "./${name}.safetensors"\n}\n`,
+      spec: `${imported.source}\n${variant}model ${model} {\n  ${BASE} = ${variant ? pictures : name}() from "./${name}.safetensors"\n}\n`,
       async *weights() {
         // In the order in which a safetensors file has them: by size of elements, then by name.
         const wide = (t: { readonly dtype: string }) => (t.dtype === 'BOOL' ? 1 : 4);
@@ -72,4 +79,25 @@ export async function writeImported(model: ImportedModel, folder: string): Promi
   await writeFileAtomic(weights, model.weights());
   await writeFileAtomic(spec, model.spec);
   return { spec, weights };
+}
+
+/** A step as a variant says it. */
+function spelled(step: PreprocessStep): string {
+  const list = (numbers: readonly number[]): string =>
+    `[${numbers.map((x) => String(x).replace('e+', 'e')).join(', ')}]`;
+  switch (step.step) {
+    case 'resize': {
+      const { size, filter } = step;
+      const sides =
+        typeof size === 'number' ? String(size) : 'longest' in size ? `longest: ${size.longest}` : list(size);
+      return `resize(${sides}, filter: ${filter})`;
+    }
+    case 'crop':
+    case 'pad':
+      return `${step.step}(${list(step.size)})`;
+    case 'normalize':
+      return `normalize(mean: ${list(step.mean)}, std: ${list(step.std)})`;
+    case 'grayscale':
+      return 'grayscale';
+  }
 }

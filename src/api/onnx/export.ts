@@ -7,6 +7,7 @@ import { diagnostic } from '../../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
 import type { DeploySettings, Elaborated } from '../../dsl/elaborated.js';
 import { chooseLayout } from '../../formats/checkpoint.js';
+import { LABELS, PREPROCESS } from '../../formats/onnx/facts.js';
 import type { OnnxModel } from '../../formats/onnx/types.js';
 import { usedParams } from '../../ir/graph.js';
 import type { Module, Tensor } from '../../ir/types.js';
@@ -100,8 +101,8 @@ async function exportSpec(spec: Spec, options: OnnxExportOptions): Promise<Expor
 /** What a file says beside its graph, so that it is known again: names of classes, and what is to be done to pictures first. */
 function metadataOf({ labels }: Elaborated, preprocess: readonly PreprocessStep[] | undefined): Record<string, string> {
   return {
-    ...(labels ? { labels: JSON.stringify(labels) } : {}),
-    ...(preprocess ? { preprocess: JSON.stringify(preprocess) } : {}),
+    ...(labels ? { [LABELS]: JSON.stringify(labels) } : {}),
+    ...(preprocess ? { [PREPROCESS]: JSON.stringify(preprocess) } : {}),
   };
 }
 

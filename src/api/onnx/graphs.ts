@@ -78,7 +78,18 @@ export function withGraphs(file: SourceFile, opened: ReadonlyMap<string, OpenChe
       const location = `${place.value}.${s.name.name}.peft`;
       texts.set(resolvePath(file.path, location), imported.source);
       uses.push({ kind: 'use', path: { file: location }, span: s.from.span });
-      checkpoints.set(place.value, { ...from, store: importedStore(from.onnx, imported.params, `${s.name.name}.`) });
+      // What the spec says stands in the place of what the file does.
+      const { processor, ...own } = from.facts;
+      const facts = {
+        ...own,
+        ...(options.classes ? { labels: options.classes } : {}),
+        ...(processor && !preprocess ? { processor } : {}),
+      };
+      checkpoints.set(place.value, {
+        ...from,
+        facts,
+        store: importedStore(from.onnx, imported.params, `${s.name.name}.`),
+      });
       const graph: CallExpr = { ...call, callee: { ...call.callee, name } as Expr, args: [] };
       if (!preprocess) return { ...s, from: place, value: graph };
       // Steps are a variant's, so the graph gets one.
@@ -139,18 +150,18 @@ function requirePictures({ graph, file }: OnnxModel, shapes: ImportOptions['shap
   stop(span, `has steps that make a picture its input, and ${file} takes ${taken}, which is none of 1 or 3 channels`);
 }
 
-interface GraphOptions extends Pick<ImportOptions, 'shapes' | 'outputs'> {
+interface GraphOptions extends Pick<ImportOptions, 'shapes' | 'outputs' | 'classes'> {
   readonly preprocess?: readonly Expr[] | undefined;
 }
 
-/** `shapes: ["x = b, 3, 48, 320"]`, `outputs: ["logits"]`, `preprocess: [resize(224), normalize(mean: 0.5, std: 0.5)]` */
+/** `shapes: ["x = b, 3, 48, 320"]`, `outputs: ["logits"]`, `classes: ["cat", "dog"]`, `preprocess: [resize(224), normalize(mean: 0.5, std: 0.5)]` */
 function optionsOf(call: CallExpr): GraphOptions {
   const lists = new Map(
     call.args.map(({ name, value, span }) => {
-      if (!['shapes', 'outputs', 'preprocess'].includes(name?.name ?? '') || value.kind !== 'list') {
+      if (!['shapes', 'outputs', 'classes', 'preprocess'].includes(name?.name ?? '') || value.kind !== 'list') {
         return stop(
           span,
-          'takes `shapes`, a list of strings such as `"x = b, 3, 224, 224"`, `outputs`, a list of names, and `preprocess`, a list of steps',
+          'takes `shapes`, a list of strings such as `"x = b, 3, 224, 224"`, `outputs` and `classes`, lists of names, and `preprocess`, a list of steps',
         );
       }
       return [name!.name, value.items] as const;
@@ -163,6 +174,7 @@ function optionsOf(call: CallExpr): GraphOptions {
   return {
     shapes: Object.fromEntries((strings('shapes') ?? []).map(parseShape)),
     outputs: strings('outputs'),
+    classes: strings('classes'),
     preprocess: lists.get('preprocess'),
   };
 }

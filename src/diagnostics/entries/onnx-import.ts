@@ -51,7 +51,26 @@ axis of 1 may be the batch, if the graph allows it. \`outputs\` and \`--output\`
     title: 'An ONNX file where there is none, or the other way round',
     message: (a) => `${a.file} ${a.why}`,
     explain: `\`onnx()\` is the graph of the \`.onnx\` file that \`from\` names: \`base = onnx() from "./model.onnx"\`. Its options are \`shapes\`, sizes of inputs as strings, \`outputs\`, the
-names of those that are wanted, and \`preprocess\`, the steps that make a picture its input.
+names of those that are wanted, \`preprocess\`, the steps that make a picture its input, and \`classes\`, names for the numbers of its result.
 An ONNX file can also be where a backbone of the library takes its weights from; then only its tensors are read.`,
+  }),
+  ESP1235: entry<{ file: string }>({
+    title: 'A merge into an ONNX file',
+    message: (a) =>
+      `${a.file} is an ONNX file: its weights are a part of its graph, and \`merge\` writes weights alone`,
+    help: () => ['`espalier export --onnx merged.onnx SPEC` writes the graph with its adapters merged.'],
+    explain: `\`merge\` writes the merged checkpoint in the layout of the base, for programs that have the network already. An ONNX file is network and weights in one, and its tensors have
+names that only its graph knows. \`export --onnx\` writes both, with adapters merged and masks applied, and what it writes can be a base again:
+
+    espalier export --onnx merged.onnx spec.peft`,
+  }),
+  ESP1236: entry<{ file: string; field: string; why: string }>({
+    title: 'Metadata of an ONNX file that do not fit',
+    message: (a) => `${a.file}: \`${a.field}\` of its metadata ${a.why}`,
+    help: () => [
+      'Write the file again (`espalier export --onnx`), or say it in the spec: `onnx(preprocess: [...], classes: [...])`.',
+    ],
+    explain: `A file that \`export --onnx\` wrote names its classes (\`labels\`) and the steps that make a picture its input (\`preprocess\`) in its metadata, as JSON. They are read back when the file is a base,
+and stand where the spec does not say otherwise. Here they are no such list, or steps that make other pictures than the graph takes.`,
   }),
 };

@@ -2,8 +2,11 @@
  * ONNX in: a graph as a backbone of the language. Its types are found, what exporters took apart is raised to operators and layers again, the module tree is found in its
  * names, and the whole is written as `.peft`. Whoever compiles it compiles that text, so what can be said of a backbone can be said of this one.
  */
+import { diagnostic } from '../../diagnostics/catalogue.js';
+import { EspalierError } from '../../diagnostics/types.js';
 import { format } from '../../dsl/format.js';
 import { parse } from '../../dsl/parse.js';
+import { described } from '../../formats/onnx/facts.js';
 import type { OnnxModel } from '../../formats/onnx/types.js';
 import { graphOf } from './graph.js';
 import { type InputShapes, inputsOf, outputsOf } from './inputs.js';
@@ -23,6 +26,8 @@ export interface ImportOptions {
   readonly shapes?: InputShapes;
   /** Those of the graph's outputs that are wanted, in this order; all of them where nothing is said. Inputs that only others need are left out. */
   readonly outputs?: readonly string[] | undefined;
+  /** Names of classes, one for each number of the first output; where nothing is said, those that a file of ours has. */
+  readonly classes?: readonly string[] | undefined;
 }
 
 /** A name of the language from that of a file: `./models/encoder-v2.onnx` gives `encoder_v2`. */
@@ -38,16 +43,21 @@ export interface Imported {
 }
 
 /**
- * @throws EspalierError ESP1230 (operators that are not read), ESP1231 (nodes that cannot be), ESP1232 (sizes that are left open), ESP1233 (sizes that do not fit)
+ * @throws EspalierError ESP1230 (operators that are not read), ESP1231 (nodes that cannot be), ESP1232 (sizes that are left open), ESP1233 (sizes and classes that do not fit), ESP1236 (metadata
+ * that are none)
  */
-export function importOnnx(model: OnnxModel, { name, shapes = {}, outputs: wanted }: ImportOptions): Imported {
+export function importOnnx(
+  model: OnnxModel,
+  { name, shapes = {}, outputs: wanted, classes: said }: ImportOptions,
+): Imported {
   const outputs = outputsOf(model, wanted);
   const graph = graphOf(model, outputs);
   const inputs = inputsOf(model, graph, shapes);
   const raised = raise(typesOf(model, graph, inputs, outputs), outputs);
   const tree = treeOf(raised, outputs);
   const { net } = raised;
-  const { text, params } = print(name, { tree, region: regionsOf(tree, outputs), net, inputs, outputs });
+  const classes = classesOf(model, net.shape(outputs[0]!), said);
+  const { text, params } = print(name, { tree, region: regionsOf(tree, outputs), net, inputs, outputs, classes });
   return {
     source: format(parse(`${name}.peft`, text).file),
     raised: raised.counts,
@@ -58,4 +68,17 @@ export function importOnnx(model: OnnxModel, { name, shapes = {}, outputs: wante
       return { name: path, dtype: type.dtype, shape, transposed, load, ...(tensor ? { tensor: constant } : {}) };
     }),
   };
+}
+
+/** Names for the numbers of a result. What a file says of another one of its outputs is not for this one. */
+function classesOf(
+  model: OnnxModel,
+  result: readonly number[],
+  said: readonly string[] | undefined,
+): readonly string[] | undefined {
+  const classes = said ?? described(model).labels;
+  if (!classes || (result.length === 2 && result[1] === classes.length)) return classes;
+  if (!said) return undefined;
+  const why = `the first result of ${model.file} has ${result.length} axes and is of ${result.at(-1) ?? 1}`;
+  throw new EspalierError([diagnostic('ESP1233', { what: `\`classes\`, ${said.length} names,`, why })]);
 }

@@ -1,4 +1,5 @@
 /** The `.peft` text of an imported graph: a module for each part of its tree, alike ones once, and a backbone. */
+import { spellString } from '../../../dsl/grammar/literals.js';
 import { BATCH, hasBatch, isBatch } from '../../../ir/batch.js';
 import { ARGUMENT, type Value } from '../node.js';
 import { sizes } from '../operators/text.js';
@@ -29,15 +30,17 @@ export function print(
     net,
     inputs,
     outputs,
+    classes,
   }: {
     readonly tree: Tree;
     readonly region: Region;
     readonly net: Net;
     readonly inputs: readonly TypedInput[];
     readonly outputs: readonly string[];
+    readonly classes?: readonly string[] | undefined;
   },
 ): Printed {
-  return new Printer(name, tree, region, net, inputs, outputs).print();
+  return new Printer(name, tree, region, net, inputs, outputs, classes).print();
 }
 
 class Printer {
@@ -59,6 +62,7 @@ class Printer {
     private readonly net: Net,
     private readonly inputs: readonly TypedInput[],
     private readonly outputs: readonly string[],
+    private readonly classes: readonly string[] = [],
   ) {
     const note = (r: Region): void => {
       this.regions.set(key(r.module.path), r);
@@ -71,7 +75,8 @@ class Printer {
 
   print(): Printed {
     const body = [...this.parts(this.tree.root), ...this.main()].map((l) => `  ${l}`);
-    const backbone = [`backbone ${this.name}() {`, ...body, '}'];
+    const options = this.classes.length > 0 ? `classes: [string] = [${this.classes.map(spellString).join(', ')}]` : '';
+    const backbone = [`backbone ${this.name}(${options}) {`, ...body, '}'];
     return { text: ['use std', '', ...this.declarations, ...backbone, ''].join('\n'), params: this.params };
   }
 
