@@ -21,7 +21,8 @@ const rooms = (folder, shared, row) =>
   }));
 
 /** What a page can have, and what of it is Node's all the same. */
-const BROWSER = '^(src/(api|dsl|onnx|ir|passes|codegen|prune|formats|data|segmentation|search|diagnostics)|runtime)/';
+const BROWSER =
+  '^(src/(api|dsl|onnx|ir|passes|codegen|prune|formats|data|counting|segmentation|search|diagnostics)|runtime)/';
 const NODE = '(/node/|^src/(codegen/host|api/index)\\.ts$)';
 
 module.exports = {
@@ -63,12 +64,14 @@ module.exports = {
     only('src/prune', ['src/ir', 'src/diagnostics', 'runtime']),
     only('src/formats', ['src/ir', 'src/diagnostics', 'runtime']),
     only('src/data', ['src/ir', 'src/formats', 'src/diagnostics', 'runtime']),
+    only('src/counting', ['src/data', 'src/formats', 'src/diagnostics', 'runtime']),
     only('src/segmentation', ['runtime']),
     // What searches knows neither training nor specs: environments and networks are handed to it.
     only('src/search', ['src/data', 'src/ir', 'src/diagnostics', 'runtime']),
     only('src/onnx', ['src/dsl', 'src/formats', 'src/ir', 'src/diagnostics', 'runtime']),
     only('src/api', [
       'src/data',
+      'src/counting',
       'src/segmentation',
       'src/search',
       'src/dsl',

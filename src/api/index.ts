@@ -26,6 +26,8 @@ export { type EvaluateRunOptions, evaluateRun, type RunEvaluation } from './node
 export { nodeHost } from './node/host.js';
 export { type ImportedModel, type ImportModelOptions, importModel, writeImported } from './node/import.js';
 export {
+  type CountedImage,
+  countImages,
   evaluateFolder,
   type ImagePrediction,
   type ImagesOptions,

@@ -1,4 +1,5 @@
 /** What the API is in Node and in a page alike: data, messages, the language, and the types of what both give. */
+export * from '../counting/index.js';
 export * from '../data/index.js';
 export type { Code } from '../diagnostics/catalogue.js';
 export { type RenderOptions, render } from '../diagnostics/render.js';

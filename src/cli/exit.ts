@@ -9,7 +9,7 @@ export const EXIT = {
   device: 3,
   /** `fmt --check` found files to format; `eval --min` was not reached. */
   differs: 4,
-  /** `run` and `eval`: some images could not be read; the others were run. */
+  /** `run`, `eval` and `count`: some images could not be read; the others were run. */
   skipped: 5,
   /** `train`: the GPU was lost while it trained; the run goes on with `--resume`. */
   lost: 6,

@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { EspalierError } from '../diagnostics/types.js';
 import { registerCompile } from './commands/compile.js';
+import { registerCount } from './commands/count.js';
 import { registerExport } from './commands/export.js';
 import { registerLanguage } from './commands/language.js';
 import { registerOnnx } from './commands/onnx.js';
@@ -40,6 +41,7 @@ Environment: ESPALIER_DRIVER=system|lavapipe|swiftshader picks the GPU driver, N
   registerTrain(program, output);
   registerReport(program, output);
   registerUse(program, output);
+  registerCount(program, output);
   registerOnnx(program, output);
   registerProject(program, output);
   return program;

@@ -1,4 +1,4 @@
-/** Every message that Espalier can give, in one typed table. Numbers: 01 syntax, 02 names and types, 03 shapes, sites and selectors, 04 merging, 05 files and images, 06 code generation, 07 devices and sessions, 08 pruning, 09 command line, 10 data, 11 training, 12 ONNX. */
+/** Every message that Espalier can give, in one typed table. Numbers: 01 syntax, 02 names and types, 03 shapes, sites and selectors, 04 merging, 05 files and images, 06 code generation, 07 devices and sessions, 08 pruning, 09 command line, 10 data, 11 training, 12 ONNX and counting. */
 import { DATA } from './entries/data.js';
 import type { Entry } from './entries/define.js';
 import { DEVICE } from './entries/device.js';

@@ -13,6 +13,7 @@ import {
 import { readClassFolders } from '../../data/node/class-folders.js';
 import { wholeDataset } from '../../data/tables.js';
 import type { Targets } from '../../data/types.js';
+import { type Counted, countIn, counterOf } from '../../counting/index.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
 import { decodeImage, listImages, type Unreadable } from '../../formats/node/images.js';
@@ -133,13 +134,49 @@ async function* logitsOfWindow(
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
     const [first, ...others] = window;
-    if (others.length === 0) {
-      const message = `${first!.path}: ${error.message}`;
-      unreadable(first!.path, new EspalierError([diagnostic('ESP0708', { message, help: error.help })]));
-    }
+    if (others.length === 0) unreadable(first!.path, misfit(first!.path, error));
     // One image does not fit the program, by its size: which, and what of the others?
     else for (const one of window) yield* logitsOfWindow(session, [one], unreadable);
   }
+}
+
+/** An image that is not what the program takes, by its name. */
+function misfit(path: string, { message, help }: InputError): EspalierError {
+  return new EspalierError([diagnostic('ESP0708', { message: `${path}: ${message}`, help })]);
+}
+
+export interface CountedImage extends Counted {
+  readonly image: string;
+  readonly picture: RgbaImage;
+}
+
+/**
+ * Counts in images and folders of images, as they come.
+ * @throws EspalierError ESP1250 for a program that does not count; ESP0530, ESP0532, ESP0501, ESP0708 for an image that cannot be read or does not fit, unless
+ * `skip` hears of it; ESP0531 for a folder without images
+ */
+export async function* countImages(
+  session: Session,
+  paths: readonly string[],
+  options: ImagesOptions = {},
+): AsyncGenerator<CountedImage, void, undefined> {
+  const counter = counterOf(session);
+  const unreadable = unreadableBy(options);
+  const all = await imagePaths(paths, unreadable);
+  let done = 0;
+  for await (const window of windows(all, unreadable))
+    for (const { path, image: picture } of window) {
+      options.progress?.('counting', done++ / all.length);
+      let counted: Counted;
+      try {
+        counted = await countIn(counter, picture);
+      } catch (error) {
+        if (!(error instanceof InputError)) throw error;
+        unreadable(path, misfit(path, error));
+        continue;
+      }
+      yield { image: path, picture, ...counted };
+    }
 }
 
 /**

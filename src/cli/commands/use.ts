@@ -17,7 +17,7 @@ import { type CommandOutput, guarded, numberFor, report, showDiagnostics, textOf
 import { EXIT } from '../exit.js';
 import { count, csvLine, startProgress, table } from '../output.js';
 
-interface UseFlags {
+export interface UseFlags {
   readonly json?: boolean;
   readonly csv?: boolean;
   readonly strict?: boolean;
@@ -64,7 +64,7 @@ const TEXT_LISTING: Listing = {
 };
 
 /** Opens a program for `body`, which hears what images are skipped as it is said; the result is the exit code that they make of its own. */
-async function onProgram(
+export async function onProgram(
   dir: string,
   { strict }: UseFlags,
   output: CommandOutput,
@@ -229,7 +229,7 @@ async function evalProgram(dir: string, folder: string, flags: EvalFlags, output
   });
 }
 
-const useOptions = (command: Command) =>
+export const useOptions = (command: Command) =>
   command
     .option('--json', 'as JSON')
     .option('--strict', 'stop at the first image that cannot be read; without it, such images are named and skipped');

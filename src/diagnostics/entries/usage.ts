@@ -1,4 +1,4 @@
-/** Messages ESP09xx: the command line and the API's own arguments. */
+/** Messages ESP09xx: the command line and the API's own arguments; ESP125x: programs that count. */
 import { entry } from './define.js';
 
 export const USAGE = {
@@ -146,6 +146,23 @@ What the base does itself between its layers stays: under \`x + gamma * fc(x)\` 
     help: () => ['Give the head class names: `classify(base, pool: cls, classes: ["cat", "dog"])`.'],
     explain:
       '`eval` compares predicted class names with the names of the sub-folders. A program compiled from a head without names has none to compare.',
+  }),
+  ESP1250: entry<{ program: string; takes: readonly string[]; gives: readonly string[]; pictures: boolean }>({
+    title: 'Program does not count',
+    message: (a) =>
+      a.pictures
+        ? `${a.program} gives ${a.gives.join(', ')}; one that counts gives density [b, 1, h, w] and count [b]`
+        : `${a.program} takes ${a.takes.join(', ')}, and no pictures; one that counts takes pictures`,
+    help: () => ['Compile a model whose head gives both: a map of densities, and `count`, its sum.'],
+    explain: `\`espalier count\` takes programs with two results: \`density\`, a map of one channel that says for each of its cells how many things there are in it, and \`count\`,
+its sum for each picture. A head that gives both ends in a record of these names:
+
+    forward(x: [b, dim, h, w]) {
+      map = relu(conv(x))
+      { density: map, count: sum(rearrange(map, "b c h w -> b (c h w)"), axis: -1) }
+    }
+
+\`espalier run\` prints the classes of a program that classifies. A program that takes pictures has \`preprocess\`, which its backbone's variant says.`,
   }),
   ESP0921: entry<{ folder: string; what: string; unknown: readonly string[]; labels: readonly string[] }>({
     title: 'A label is no class',

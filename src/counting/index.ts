@@ -1,0 +1,3 @@
+/** Counting by programs that give densities, and how to show what they counted. Runs in a page. */
+export { type Counted, type Counter, countIn, counterOf, type Density } from './count.js';
+export { type Drawn, densityOverlay, type OverlayOptions } from './overlay.js';
