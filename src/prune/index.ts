@@ -61,7 +61,7 @@ export function findMasks(jobs: readonly PruneJob[], context: PruneContext): Fou
     const mine: LayerSparsity[] = [];
     for (const { target, mask, shape } of found) {
       masks.set(target.mask, { type: { dtype: 'f32', shape }, data: mask });
-      const zeros = mask.reduce((n, m) => n + (m === 0 ? 1 : 0), 0);
+      const zeros = zerosOf(mask);
       mine.push({ ...target, criterion: job.criterion, elements: mask.length, zeros });
     }
     warnings.push(...warningsOf(job, mine));
@@ -71,6 +71,13 @@ export function findMasks(jobs: readonly PruneJob[], context: PruneContext): Fou
   const elements = layers.reduce((n, l) => n + l.elements, 0);
   const zeros = layers.reduce((n, l) => n + l.zeros, 0);
   return { masks, report: { layers, elements, zeros, sparsity: elements ? zeros / elements : 0, warnings } };
+}
+
+/** Of zeros and ones. */
+function zerosOf(mask: Float32Array): number {
+  let ones = 0;
+  for (let i = 0; i < mask.length; i++) ones += mask[i]!;
+  return mask.length - ones;
 }
 
 /**
@@ -159,6 +166,10 @@ function clearSmallest(parts: readonly Part[], budget: number): void {
       ),
     );
     for (const { scored, from, scores } of parts) {
+      if (uniform === 1) {
+        taker.clear(scores, scored.mask, from);
+        continue;
+      }
       for (let i = 0; i < scores.length; i++) if (taker.takes(scores[i]!)) scored.units.clear(scored.mask, from + i);
     }
     return;

@@ -2,10 +2,12 @@
 
 import { diagnostic } from '../diagnostics/catalogue.js';
 import type { Diagnostic } from '../diagnostics/types.js';
+import type { Reference } from '../ir/ops/define.js';
+import { OPS } from '../ir/ops/index.js';
 import { showPath } from '../ir/path.js';
 import type { PruneJob, PruneTarget } from '../ir/prune.js';
 import { interpretFunc } from '../ir/run/interpret.js';
-import type { Func, Tensor } from '../ir/types.js';
+import type { Func, OpName, Tensor, TensorType } from '../ir/types.js';
 import type { Statistics } from './calibration.js';
 import type { Scores } from './select.js';
 
@@ -28,6 +30,15 @@ export function matrixOf(shape: readonly number[]): Matrix {
   let cols = 1;
   for (const d of shape.slice(1)) cols *= d;
   return { rows, cols };
+}
+
+/** Whether every element is a number. What is infinite or NaN gives NaN less itself. */
+function allFinite(data: Tensor['data']): boolean {
+  for (let i = 0; i < data.length; i++) {
+    const x = data[i]!;
+    if (x - x !== 0) return false;
+  }
+  return true;
 }
 
 /** The first element that fails, and how many do. */
@@ -65,7 +76,7 @@ export function scoresOf(
   const place = { primary: { span: job.span, text: 'pruned here' } };
   const weight = context.params(target.param);
   const { shape } = weight.type;
-  const broken = failing(weight.data, (x) => !Number.isFinite(x));
+  const broken = allFinite(weight.data) ? undefined : failing(weight.data, (x) => !Number.isFinite(x));
   if (broken) {
     const args = { param: target.param, count: broken.count, index: indexOf(broken.first, shape) };
     return { problems: [diagnostic('ESP0801', args, place)] };
@@ -90,6 +101,8 @@ export function scoresOf(
     } else inputs.set(name, given);
   }
   if (problems.length > 0) return { problems };
+  const quick = elementwiseScores(score, weight);
+  if (quick) return { scores: quick };
   const result = [...interpretFunc(score, { inputs, params: context.params }).values()][0];
   if (!result || result.data.length !== weight.data.length) {
     const what = `the score of ${target.param} has ${result?.data.length ?? 0} elements, not ${weight.data.length}`;
@@ -112,4 +125,36 @@ function compact(data: Tensor['data']): Scores {
     if (small[i] !== data[i]) return data instanceof Float64Array ? data : new Float64Array(data);
   }
   return small;
+}
+
+/** Elements that are scored at once: few enough that what is between them and their scores stays in the processor's cache. */
+const CHUNK = 8192;
+
+/**
+ * The scores of a criterion that asks of each element nothing but itself, a chunk at a time, so that a model's weights are scored in no more memory than the
+ * scores'. Undefined for other criteria, where f32 would round a score, and where one is NaN.
+ */
+function elementwiseScores(score: Func, weight: Tensor): Scores | undefined {
+  const { value } = score.results[0]!;
+  const [of] = value.inputs;
+  const [first] = score.inputs;
+  if (value.inputs.length !== 1 || of !== first || !OPS[value.op].traits.pointwise) return undefined;
+  const { data } = weight;
+  if (!(data instanceof Float32Array) || value.type.dtype !== 'f32') return undefined;
+  const reference = OPS[value.op].reference as Reference<OpName> | null;
+  if (!reference) return undefined;
+  const scores = new Float32Array(data.length);
+  const doubles = new Float64Array(CHUNK);
+  for (let from = 0; from < data.length; from += CHUNK) {
+    const chunk = data.subarray(from, from + CHUNK);
+    const type: TensorType = { dtype: 'f32', shape: [chunk.length] };
+    const made = reference([{ type, data: chunk }], value.attrs, type, (n) => doubles.subarray(0, n)).data;
+    for (let i = 0; i < made.length; i++) {
+      const x = made[i]!;
+      scores[from + i] = x;
+      // NaN is not equal to itself either.
+      if (scores[from + i] !== x) return undefined;
+    }
+  }
+  return scores;
 }

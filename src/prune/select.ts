@@ -13,13 +13,55 @@ const SORT_LIMIT = 1 << 14;
 
 /**
  * The cut that takes exactly the k smallest over all lists together. Scores must not be NaN; -0 counts as 0.
- * Memory beyond the scores is one histogram of 65,536 counts, whatever their number (a radix selection over the bits of f64).
+ * Memory beyond the scores is one histogram of 65,536 counts, whatever their number (a radix selection over the bits of f32, or of f64 if a list has them).
  */
 export function cutSmallest(lists: readonly Scores[], k: number): Cut {
   if (k <= 0) return { threshold: Number.NEGATIVE_INFINITY, ties: 0 };
   const count = lists.reduce((n, l) => n + l.length, 0);
   if (k > count) throw new RangeError(`${k} of ${count} scores`);
-  return count <= SORT_LIMIT ? cutBySort(lists, k, count) : cutByRadix(lists, k);
+  if (count <= SORT_LIMIT) return cutBySort(lists, k, count);
+  const singles = lists.filter((l) => l instanceof Float32Array);
+  return singles.length === lists.length ? cutSingles(singles, k) : cutByRadix(lists, k);
+}
+
+/** Bits of f32 as a number whose order, read as unsigned, is the f32's; those of -0 are those of 0. */
+const ordered = (bits: number): number => {
+  // A sign is all that -0 has: turned around it would lie below 0.
+  const plain = bits === -0x80000000 ? 0 : bits;
+  return plain < 0 ? ~plain : plain | -0x80000000;
+};
+
+/** Two rounds of 16 bits over the scores as they lie in memory: which upper half, then which lower half within it. */
+function cutSingles(lists: readonly Float32Array[], k: number): Cut {
+  const views = lists.map((l) => new Int32Array(l.buffer, l.byteOffset, l.length));
+  const upper = new Uint32Array(65_536);
+  for (const view of views) countUpper(view, upper);
+  const first = bucketOf(upper, k);
+  const lower = new Uint32Array(65_536);
+  for (const view of views) countLower(view, first.bucket, lower);
+  const second = bucketOf(lower, first.left);
+  const key = (first.bucket << 16) | second.bucket;
+  const bits = Int32Array.of(key < 0 ? key & 0x7fffffff : ~key);
+  return { threshold: new Float32Array(bits.buffer)[0]!, ties: second.left };
+}
+
+function countUpper(view: Int32Array, histogram: Uint32Array): void {
+  for (let i = 0; i < view.length; i++) histogram[ordered(view[i]!) >>> 16]!++;
+}
+
+function countLower(view: Int32Array, upper: number, histogram: Uint32Array): void {
+  for (let i = 0; i < view.length; i++) {
+    const key = ordered(view[i]!);
+    if (key >>> 16 === upper) histogram[key & 0xffff]!++;
+  }
+}
+
+/** Where the k-th lies, and its place within the bucket. */
+function bucketOf(histogram: Uint32Array, k: number): { readonly bucket: number; readonly left: number } {
+  let left = k;
+  let bucket = 0;
+  while (left > histogram[bucket]!) left -= histogram[bucket++]!;
+  return { bucket, left };
 }
 
 function cutBySort(lists: readonly Scores[], k: number, count: number): Cut {
@@ -69,8 +111,8 @@ function cutByRadix(lists: readonly Scores[], k: number): Cut {
         else if (l >>> 16 === low >>> 16) histogram[l & 0xffff]!++;
       }
     }
-    let bucket = 0;
-    while (left > histogram[bucket]!) left -= histogram[bucket++]!;
+    const { bucket, left: rest } = bucketOf(histogram, left);
+    left = rest;
     if (round < 2) high = (high | (bucket << shift)) >>> 0;
     else low = (low | (bucket << shift)) >>> 0;
   }
@@ -94,5 +136,18 @@ export class Taker {
   takes(score: number): boolean {
     if (score < this.cut.threshold) return true;
     return score === this.cut.threshold && this.ties-- > 0;
+  }
+
+  /** Zeroes in a mask the scores that it takes: `takes` for each, without a call. */
+  clear(scores: Scores, mask: Float32Array, from: number): void {
+    const { threshold } = this.cut;
+    let { ties } = this;
+    for (let i = 0; i < scores.length; i++) {
+      const score = scores[i]!;
+      // A number and not a branch, of which nobody could guess the way.
+      if (score !== threshold) mask[from + i]! *= Number(score > threshold);
+      else if (ties-- > 0) mask[from + i] = 0;
+    }
+    this.ties = ties;
   }
 }

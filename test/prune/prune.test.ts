@@ -354,6 +354,31 @@ describe('selection', () => {
     for (const k of [0, 1, 137, 14_500, 14_501, 20_000, 28_999, 29_000]) check([long, tied], k);
   });
 
+  test('of singles alone, by their bits: as the definition, and a mask as one score after another', () => {
+    const singles = fc.oneof(
+      fc.constantFrom(0, -0, 1, -1, 1e-45, -1e-45, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY),
+      fc.float({ noNaN: true }),
+    );
+    fc.assert(
+      fc.property(fc.array(singles, { minLength: 1, maxLength: 200 }), fc.nat(), (some, n) => {
+        // Long enough for the radix: what was drawn, again and again, so that there are ties.
+        const lists = [9_000, 8_001].map((length) => Float32Array.from({ length }, (_, i) => some[i % some.length]!));
+        const k = n % 17_002;
+        check(lists, k);
+        const [one, all] = [new Taker(cutSmallest(lists, k)), new Taker(cutSmallest(lists, k))];
+        let zeros = 0;
+        for (const list of lists) {
+          const mask = new Float32Array(list.length + 1).fill(1);
+          all.clear(list, mask, 1);
+          expect(mask).toEqual(Float32Array.from([1, ...Array.from(list, (s) => (one.takes(s) ? 0 : 1))]));
+          zeros += mask.reduce((sum, m) => sum + 1 - m, 0);
+        }
+        expect(zeros).toBe(k);
+      }),
+      { numRuns: 12 },
+    );
+  });
+
   test('more than there are is a mistake', () => {
     expect(() => cutSmallest([new Float32Array(2)], 3)).toThrow(RangeError);
   });
