@@ -1,5 +1,5 @@
 /** A run with a search in it: first without a mask, then with what was found, to the bits of one that is killed and gone on with. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -12,6 +12,7 @@ import {
   train,
   trainInMemory,
 } from '../../src/api/index.js';
+import type { Diagnostic } from '../../src/diagnostics/types.js';
 import { data } from '../train/small.js';
 import { spec } from './small.js';
 
@@ -19,16 +20,29 @@ const folder = mkdtempSync(join(tmpdir(), 'espalier-search-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const fixed = spec({ prune: 'magnitude(scope: global, over: sum) by fixed(rate: 60%, after: 2)' });
+const halved = (threshold: number) =>
+  spec({
+    prune: `magnitude(scope: global) by bisection(threshold: ${threshold}, to: 80%, tolerance: 0.15, after: 1, recover: 1, images: 16)`,
+    epochs: 2,
+  });
 const datasets = async () => ({ train: await data(32), test: await data(16, 9) });
 
-async function run(name: string, options: { resume?: boolean; stopAt?: (e: TrainEvent) => boolean } = {}) {
+interface Options {
+  readonly resume?: boolean;
+  readonly stopAt?: (e: TrainEvent) => boolean;
+  readonly by?: ReturnType<typeof spec>;
+  readonly warn?: (d: Diagnostic) => void;
+}
+
+async function run(name: string, options: Options = {}) {
   const stop = new AbortController();
   const events: TrainEvent[] = [];
-  for await (const event of train(fixed, {
+  for await (const event of train(options.by ?? fixed, {
     out: join(folder, name),
     resume: options.resume ?? false,
     datasets: await datasets(),
     signal: stop.signal,
+    ...(options.warn ? { warn: options.warn } : {}),
   })) {
     events.push(event);
     if (options.stopAt?.(event)) stop.abort();
@@ -73,4 +87,56 @@ describe('a run with a search', { timeout: 240_000 }, () => {
     await expect(compile(fixed, { golden: false })).rejects.toThrow(EspalierError);
     await expect(compile(fixed, { golden: false })).rejects.toThrow(/found by a search/);
   });
+
+  it('tries candidates out from the same weights, and goes on after any of them', async () => {
+    const by = halved(0.9);
+    const whole = await run('halved', { by });
+    const tried = whole.filter((e) => e.kind === 'candidate');
+    expect(tried.map((e) => e.rates[0])).toEqual(bisected(tried));
+    expect(tried.length).toBeGreaterThan(1);
+    for (const e of tried) expect(e).toMatchObject({ steps: 2, images: 16, elements: 5632 });
+    const found = whole.find((e) => e.kind === 'pruned')!;
+    expect(found).toMatchObject({ candidates: tried.length, steps: 2 * tried.length, images: 16 * tried.length });
+    // The search leaves the run as it was: before it, it is a run without one.
+    const before = whole.slice(0, whole.indexOf(tried[0]!));
+    expect(losses(before)).toHaveLength(4);
+    const lines = readFileSync(join(folder, 'halved', 'search.jsonl'), 'utf8')
+      .trim()
+      .split('\n');
+    expect(lines.map((l) => JSON.parse(l).similarity)).toEqual(tried.map((e) => e.similarity));
+    expect(readFileSync(join(folder, 'halved', 'search.svg'), 'utf8')).toContain('<svg');
+
+    for (const stopAt of [
+      (e: TrainEvent) => e.kind === 'candidate' && e.number === 1,
+      (e: TrainEvent) => e.kind === 'candidate' && e.number === 2,
+      (e: TrainEvent) => e.kind === 'pruned',
+    ]) {
+      const name = `halved-${Math.random()}`;
+      const first = await run(name, { by, stopAt });
+      const rest = await run(name, { by, resume: true });
+      const both = [...first, ...rest].filter((e) => e.kind === 'candidate');
+      expect(both.map((e) => [e.rates, e.similarity])).toEqual(tried.map((e) => [e.rates, e.similarity]));
+      expect([...losses(first), ...losses(rest)]).toEqual(losses(whole));
+    }
+  });
+
+  it('keeps the model unpruned where no candidate is good enough, and says so', async () => {
+    const warnings: Diagnostic[] = [];
+    const events = await run('none', { by: halved(1), warn: (d) => warnings.push(d) });
+    expect(events.find((e) => e.kind === 'pruned')).toMatchObject({ rates: [], zeros: 0 });
+    expect(warnings.map((d) => d.code)).toContain('ESP1121');
+    const { program } = await compile(join(folder, 'none'), { golden: false });
+    expect(program.summary.zeros).toMatchObject({ zeros: 0, before: 0 });
+  });
 });
+
+/** The rates that bisection tries, by what became of them. */
+function bisected(tried: readonly Extract<TrainEvent, { kind: 'candidate' }>[]): number[] {
+  let [good, bad] = [0, 0.8];
+  return tried.map((e, i) => {
+    const rate = i === 0 ? 0.8 : (good + bad) / 2;
+    if (e.similarity! >= 0.9) good = rate;
+    else bad = rate;
+    return rate;
+  });
+}

@@ -59,9 +59,9 @@ export async function* train(
   try {
     const request: TrainRunOptions = { host: nodeHost(), ...options };
     const { facts, ...run } = await sayDataErrors(() => prepared(spec, request));
-    const { signal, kept, progress } = request;
+    const { signal, kept, progress, warn } = request;
     try {
-      return yield* runTraining(run, { signal, kept, progress, began: () => request.began?.(facts) });
+      return yield* runTraining(run, { signal, kept, progress, warn, began: () => request.began?.(facts) });
     } catch (error) {
       throw withKept(error, run.store);
     }
@@ -134,7 +134,7 @@ async function prepared(spec: Spec, options: TrainRunOptions): Promise<Ready> {
     };
     if (!before) {
       const folder = await RunFolder.begin(out, facts, text ?? '', train.keep);
-      return { train, trainer, masks, store: folder, facts, from: START, loaders, files };
+      return { host, elaborated, train, trainer, masks, store: folder, facts, from: START, loaders, files };
     }
     const { folder, checkpoint } = await RunFolder.resume(out, facts, text ?? '', pins, train.keep);
     if (checkpoint) {
@@ -142,7 +142,18 @@ async function prepared(spec: Spec, options: TrainRunOptions): Promise<Ready> {
       const other = (['program', 'device', 'variants'] as const).filter((k) => checkpoint.pins[k] !== pins[k]);
       if (other.length > 0) warn?.(diagnostic('ESP1109', { other }));
     }
-    return { train, trainer, masks, store: folder, facts, from: checkpoint?.place ?? START, loaders, files };
+    return {
+      host,
+      elaborated,
+      train,
+      trainer,
+      masks,
+      store: folder,
+      facts,
+      from: checkpoint?.place ?? START,
+      loaders,
+      files,
+    };
   } catch (error) {
     trainer.dispose();
     throw error;

@@ -1,4 +1,5 @@
 /** What a run of training tells whoever follows it, and what its file of metrics holds: one of these a line. Losses are means over samples. */
+import type { JournalLine } from '../../search/journal.js';
 
 /** Over some samples: what the loss was, and how good what the model gave. */
 export interface Score {
@@ -84,7 +85,14 @@ export interface PrunedEvent {
   readonly seconds: number;
 }
 
-export type TrainEvent = StepEvent | EpochEvent | EndEvent | TestEvent | PrunedEvent;
+/** A candidate of a search that was tried out; the run's metrics do not hold it, the search's own journal does. */
+export interface CandidateEvent extends JournalLine {
+  readonly kind: 'candidate';
+  /** Steps of the run before the search. */
+  readonly step: number;
+}
+
+export type TrainEvent = StepEvent | EpochEvent | EndEvent | TestEvent | CandidateEvent | PrunedEvent;
 
 /** Where a run is: with the states of the trainer all that going on needs. */
 export interface RunPlace {
@@ -106,6 +114,7 @@ export const START: RunPlace = { epoch: 0, batch: 0, step: 0, sum: { loss: 0, ri
 /** Whether an event was before a place: what comes later is done again. */
 export function isBefore(event: TrainEvent, { step, epoch, pruned }: RunPlace): boolean {
   if (event.kind === 'pruned') return pruned !== undefined;
+  if (event.kind === 'candidate') return pruned !== undefined;
   if (event.kind === 'step') return event.step < step;
   return event.kind === 'epoch' && event.epoch < epoch;
 }

@@ -152,11 +152,11 @@ export async function* trainInMemory(
   spec: Spec,
   options: MemoryTrainOptions,
 ): AsyncGenerator<TrainEvent, EndEvent, undefined> {
-  const { run = new MemoryRun(), signal, began, kept, progress } = options;
+  const { run = new MemoryRun(), signal, began, kept, progress, warn } = options;
   const ready = await sayDataErrors(() => prepared(spec, run, options));
   const { plan, device } = ready.trainer;
   const steps = ready.loaders.train.perEpoch * ready.train.epochs;
-  return yield* runTraining(ready, { signal, kept, progress, began: () => began?.({ plan, device, steps }) });
+  return yield* runTraining(ready, { signal, kept, progress, warn, began: () => began?.({ plan, device, steps }) });
 }
 
 async function prepared(spec: Spec, store: MemoryRun, options: MemoryTrainOptions): Promise<Run> {
@@ -176,7 +176,7 @@ async function prepared(spec: Spec, store: MemoryRun, options: MemoryTrainOption
   const trainer = await openTrainer({ elaborated, train, params, still: stillReaders(train, loaders), host, progress });
   try {
     if (before) await trainer.restore(before.state);
-    return { train, trainer, masks, store, from: before?.place ?? START, loaders };
+    return { host, elaborated, train, trainer, masks, store, from: before?.place ?? START, loaders };
   } catch (error) {
     trainer.dispose();
     throw error;

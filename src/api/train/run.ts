@@ -1,7 +1,10 @@
 /** A run from a trainer that is ready to the test of what it selected, wherever what it leaves is kept: in a folder, or in memory. */
+
+import type { Diagnostic } from '../../diagnostics/types.js';
+import type { Elaborated } from '../../dsl/elaborated.js';
 import type { Tensor } from '../../ir/types.js';
 import type { Rates } from '../../prune/rates.js';
-import type { Progress } from '../host.js';
+import type { Host, Progress } from '../host.js';
 import type { Loaded } from '../parameters.js';
 import { type SearchKeeper, searchedPlace } from '../search/stage.js';
 import type { Loaders } from './data.js';
@@ -29,6 +32,8 @@ export interface RunKeeper extends RunStore {
 }
 
 export interface Run extends Pick<LoopRequest, 'trainer' | 'train'> {
+  readonly host: Host;
+  readonly elaborated: Elaborated;
   readonly loaders: Loaders;
   /** Masks for what a search has found. */
   readonly masks: Loaded['masks'];
@@ -46,6 +51,8 @@ export interface RunOptions {
   /** Hears of what is computed once an image, when that is there. */
   readonly kept?: ((features: KeptFeatures) => void) | undefined;
   readonly progress?: Progress | undefined;
+  /** Hears what is odd about a search. */
+  readonly warn?: ((diagnostic: Diagnostic) => void) | undefined;
 }
 
 /** Runs to the end, and frees the trainer and the loaders. @throws EspalierError from the data and the steps; RuntimeError if the GPU is lost */

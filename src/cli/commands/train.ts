@@ -2,11 +2,12 @@
 import type { Command } from 'commander';
 import type { RunFacts } from '../../api/node/run-folder.js';
 import { train } from '../../api/node/train.js';
-import type { EpochEvent, PrunedEvent, Score, TrainEvent } from '../../api/train/events.js';
+import type { CandidateEvent, EpochEvent, PrunedEvent, Score, TrainEvent } from '../../api/train/events.js';
 import type { KeptFeatures } from '../../api/train/kept.js';
 import { prefixText } from '../../api/train/prefix.js';
 import type { TrainPlan } from '../../api/train/program.js';
 import type { Diagnostic } from '../../diagnostics/types.js';
+import { rateOf } from '../../search/journal.js';
 import { type CommandOutput, collectSet, guarded, numberFor, showDiagnostics } from '../context.js';
 import { EXIT } from '../exit.js';
 import { bytes, count, startProgress } from '../output.js';
@@ -130,6 +131,22 @@ async function trainCommand(spec: string, flags: TrainFlags, output: CommandOutp
   }
 }
 
+/** What became of a candidate, and what the search makes of it. */
+function candidateText(event: CandidateEvent): string {
+  const { number, similarity, loss, problem, again, action, reward, accepted, steps, seconds } = event;
+  const what = [
+    `${percent(rateOf(event))} pruned`,
+    ...(problem === undefined ? [] : [problem]),
+    ...(similarity === undefined ? [] : [`similarity ${similarity.toFixed(4)}`]),
+    ...(loss ? [`loss ${loss.recovered.toFixed(4)} (${loss.pruned.toFixed(4)} before it recovered)`] : []),
+    ...(action === undefined ? [] : [`the agent would ${action} it`]),
+    ...(reward === undefined ? [] : [`reward ${reward.toFixed(4)}`]),
+    accepted ? 'good enough' : 'not good enough',
+  ];
+  const took = again === undefined ? `${count(steps)} steps in ${clock(seconds)}` : `as candidate ${again}`;
+  return `candidate ${number}: ${what.join(', ')} (${took})`;
+}
+
 /** What a search has found, and what it took. */
 function prunedText({ rates, elements, zeros, why, candidates, steps, images, seconds }: PrunedEvent): string {
   const took = `${count(candidates)} ${candidates === 1 ? 'candidate' : 'candidates'}, ${count(steps)} steps, ${count(images)} images in ${clock(seconds)}`;
@@ -142,6 +159,7 @@ function prunedText({ rates, elements, zeros, why, candidates, steps, images, se
 
 function textOf(event: Exclude<TrainEvent, { kind: 'step' }>, epochs: number, out: string): string {
   if (event.kind === 'epoch') return epochText(event, epochs);
+  if (event.kind === 'candidate') return candidateText(event);
   if (event.kind === 'pruned') return prunedText(event);
   if (event.kind === 'test') return `test: ${scoreText(event.score)}; nothing was selected on it`;
   if (event.why === 'stopped') return `stopped; go on with --resume. ${out} holds what was trained so far`;

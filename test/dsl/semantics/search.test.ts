@@ -21,10 +21,10 @@ train M {
 describe('a search', () => {
   it('has a controller with its options, and how candidates are tried', () => {
     const { train, prune } = good(
-      text('by fixed(rate: 40%, after: 3, recover: 2, images: 64, similarity: linear_cka, most: 9)'),
+      text('by bisection(threshold: 0.95, after: 3, recover: 2, images: 64, similarity: linear_cka, most: 9)'),
     );
     expect(train!.search).toMatchObject({
-      controller: { form: 'fixed', options: { rate: 0.4 } },
+      controller: { form: 'bisection', options: { threshold: 0.95 } },
       after: 3,
       recover: 2,
       images: 64,
@@ -42,9 +42,9 @@ describe('a search', () => {
   });
 
   it('is a clause, in the next line too, and no word else', () => {
-    const lines = text('\n    by fixed(rate: 20%)', { more: 'by = classify(base, classes: 2)' });
+    const lines = text('\n    by grid(rates: [10%, 20%])', { more: 'by = classify(base, classes: 2)' });
     expect(parse(PATH, lines).diagnostics).toEqual([]);
-    expect(good(text('by fixed(rate: 20%)')).train!.search!.controller.options).toEqual({ rate: 0.2 });
+    expect(good(text('by grid(rates: [10%, 20%])')).train!.search!.controller.options).toEqual({ rates: [0.1, 0.2] });
   });
 
   it.each<[string, RegExp, string]>([
@@ -68,6 +68,8 @@ describe('a search', () => {
     ['ESP0204', /rate/, text('by «fixed»()')],
     ['ESP0203', /`speed`/, text('by fixed(rate: 30%, «speed: 3»)')],
     ['ESP0251', /from 0 to below 1/, text('by fixed(rate: «100%»)')],
+    ['ESP0251', /list of numbers from 0 to below 1/, text('by grid(rates: «[]»)')],
+    ['ESP0251', /list of numbers from 0 to below 1/, text('by grid(rates: «[10%, 2]»)')],
     ['ESP0251', /one of cosine, linear_cka/, text('by fixed(rate: 30%, similarity: «0.5»)')],
   ])('refuses %s %s', (code, words, marked) => {
     expectOne(marked, code, words, PATH, (spec) => wrongs(spec));

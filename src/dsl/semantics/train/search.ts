@@ -1,5 +1,6 @@
 /** `prune ... by bisection(threshold: 0.9)`: what searches for how much is pruned, and how a candidate is tried out, as plain data. */
 
+import { SEARCHES } from '../../../ir/search.js';
 import type { SearchSettings } from '../../elaborated.js';
 import { lookup } from '../../lookup.js';
 import type { Engine } from '../evaluate/engine.js';
@@ -17,11 +18,6 @@ const TRYING: Options = {
 const BUDGET: Options = { most: 'count', steps: 'count', seconds: 'positive' };
 
 const DEFAULTS = { after: 16, recover: 5 } as const;
-
-/** What proposes candidates, with its own options. */
-const CONTROLLERS: Forms = {
-  fixed: { rate: 'share' },
-};
 
 const NEEDED = ['rate', 'rates'];
 
@@ -42,14 +38,14 @@ export function searchOf(engine: Engine, prunings: readonly Pruning[], epochs: n
     );
   }
   const forms: Forms = Object.fromEntries(
-    Object.entries(CONTROLLERS).map(([name, own]) => [name, { ...own, ...TRYING, ...BUDGET }]),
+    Object.entries<Options>(SEARCHES).map(([name, own]) => [name, { ...own, ...TRYING, ...BUDGET }]),
   );
   const { form, options } = formOf(engine, 'by', by, forms, first.scope, NEEDED);
   const after = (options.after as number | undefined) ?? Math.min(DEFAULTS.after, Math.floor(epochs / 2));
   if (after >= epochs) {
     engine.report.stop('ESP1135', { after, epochs }, { primary: { span: by.span, text: 'this search' } });
   }
-  const own = Object.keys(lookup(CONTROLLERS, form)!);
+  const own = Object.keys(lookup<Options>(SEARCHES, form)!);
   return {
     controller: { form, options: pick(options, own), span: by.span },
     after,
