@@ -264,6 +264,9 @@ backbone convnext(
       all: sum(r < number: depths[r])
     )
   }
+  levels = repeat s < number { stages[s] }
+  level_dims = repeat s < number { dims[s] }
+  level_axis = 1
   dim = dims[number - 1]
   norm = LayerNorm(dim, eps: eps)
   // Its class token is the mean of the others, normed: what the classifier of the paper reads.
@@ -341,6 +344,158 @@ variant convnext_tiny = convnext_auto(dims: [96, 192, 384, 768], depths: [3, 3, 
 variant convnext_small = convnext_auto(dims: [96, 192, 384, 768], depths: [3, 3, 27, 3])
 variant convnext_base = convnext_auto(dims: [128, 256, 512, 1024], depths: [3, 3, 27, 3])
 variant convnext_large = convnext_auto(dims: [192, 384, 768, 1536], depths: [3, 3, 27, 3])
+`,
+  counting: `// Counting: maps of features at several depths of a backbone, brought into a pyramid, aligned from scale to scale, and decoded into a density, whose sum is
+// the count. After E3RP (AAAI 2025, 10.1609/aaai.v39i3.32334), whose formulas were not published: what is marked [R] is a reconstruction.
+//
+// A backbone says in its body where its features are read: \`levels\`, sites from the finest to the coarsest or from the first to the last; \`level_dims\`, their
+// numbers of channels; and \`level_axis\`, the axis of channels: 1 for [b, c, h, w], 3 for [b, h, w, c], 2 for tokens [b, n, c] of a square grid, which stand after
+// \`class_tokens\` and \`register_tokens\` of others. A head may be given other sites than these.
+
+// What a site gives as [b, c, h, w]; of tokens the first \`skipped\` are left out.
+function feature_map(x: tensor, axis: int, skipped: int = 0) {
+  require(
+    axis == 1 or axis == 2 or axis == 3,
+    "channels lie on axis 1 or 3 of a map, or on axis 2 of tokens"
+  )
+  if axis == 1 {
+    x
+  } else {
+    if axis == 3 {
+      channels_first(x)
+    } else {
+      side = floor(sqrt(size(x, axis: 1) - skipped) + 0.5)
+      require(
+        side * side == size(x, axis: 1) - skipped,
+        "tokens that are read as a map are those of a square grid"
+      )
+      rearrange(x[:, skipped..], "b (h w) d -> b d h w", h: side)
+    }
+  }
+}
+
+// P x P patches of a map as samples of their own, and back.
+function patches_of(x: tensor, patches: int) {
+  require(
+    size(x, axis: 2) % patches == 0 and size(x, axis: 3) % patches == 0,
+    "patches must divide the height and the width of every level, in which all have as many patches"
+  )
+  rearrange(x, "b d (i h) (j w) -> (b i j) (h w) d", i: patches, j: patches)
+}
+
+function map_of(t: tensor, patches: int, height: int, width: int) = rearrange(
+  t,
+  "(b i j) (h w) d -> b d (i h) (j w)",
+  i: patches,
+  j: patches,
+  h: height / patches,
+  w: width / patches
+)
+
+// Attention of one set of tokens to another: over tokens, or over channels (d x d in a head, for as many tokens on both sides) as the authors' BDRNet has it.
+module cross_attention(dim: int, heads: int = 4, scores: token | channel = token) {
+  require(dim % heads == 0, "heads must divide dim")
+  q = Linear(dim -> dim, bias: false)
+  k = Linear(dim -> dim, bias: false)
+  v = Linear(dim -> dim, bias: false)
+  o = Linear(dim -> dim, bias: false)
+  forward(x: [m, n, dim], y: [m, l, dim]) {
+    queries = rearrange(q(x), "m n (h d) -> m h n d", h: heads)
+    keys = rearrange(k(y), "m n (h d) -> m h n d", h: heads)
+    values = rearrange(v(y), "m n (h d) -> m h n d", h: heads)
+    mixed = if scores == token {
+      attention(queries, keys, values)
+    } else {
+      values @ softmax((queries.T @ keys) / sqrt(n), axis: -1).T
+    }
+    o(rearrange(mixed, "m h n d -> m n (h d)"))
+  }
+}
+
+// Patch Query Flip Attention [R]: within each patch the coarser map asks the finer one, and then, with the roles flipped, the finer one asks what the coarser one
+// has become. Each answer is added with a factor that starts at 0. Gives both maps, the finer one first. Scores over channels need as many tokens on both sides:
+// the map that is asked is resized to the other one's size.
+module pqfa(dim: int, heads: int = 4, patches: int = 8, scores: token | channel = token) {
+  coarse_asks = cross_attention(dim, heads: heads, scores: scores)
+  fine_asks = cross_attention(dim, heads: heads, scores: scores)
+  gamma_coarse = param [1] zeros
+  gamma_fine = param [1] zeros
+  forward(fine: [b, dim, fh, fw], coarse: [b, dim, ch, cw]) {
+    asked = if scores == channel { resize(fine, [ch, cw]) } else { fine }
+    answer = coarse_asks(patches_of(coarse, patches), patches_of(asked, patches))
+    coarser = coarse + gamma_coarse * map_of(answer, patches, ch, cw)
+    flipped = if scores == channel { resize(coarser, [fh, fw]) } else { coarser }
+    back = fine_asks(patches_of(fine, patches), patches_of(flipped, patches))
+    [fine + gamma_fine * map_of(back, patches, fh, fw), coarser]
+  }
+}
+
+// From features to one number for each place [R]: as the authors start it, except that a GroupNorm stands in place of each BatchNorm, which would need running
+// averages of what it saw in training.
+module density_decoder(dim: int, groups: int = 8) {
+  require(dim % 4 == 0, "the decoder halves its channels twice: dim must be divisible by 4")
+  conv1 = Conv2d(dim -> dim / 2, kernel: 3, padding: 1, init: normal(0.01))
+  norm1 = GroupNorm(groups, dim / 2)
+  conv2 = Conv2d(dim / 2 -> dim / 4, kernel: 3, padding: 1, init: normal(0.01))
+  norm2 = GroupNorm(groups, dim / 4)
+  conv3 = Conv2d(dim / 4 -> 1, kernel: 1, init: normal(0.01))
+  forward(x: [b, dim, h, w]) {
+    y = resize(relu(norm1(conv1(x))), [2 * h, 2 * w])
+    conv3(relu(norm2(conv2(y))))
+  }
+}
+
+// A density [b, 1, h, w] of the size of the pixels, and its sum, the count [b]. Levels of one size become a pyramid: of four, 4, 2, 1 and 1/2 times as large;
+// where they differ, each is resized to half of the one before. \`scale\`: the last convolution gives the density times this, as in the loss \`count_error\`.
+module counting(
+  base: module,
+  taps: [module] = base.levels,
+  dims: [int] = base.level_dims,
+  axis: int = base.level_axis,
+  dim: int = 256,
+  heads: int = 4,
+  patches: int = 8,
+  scores: token | channel = token,
+  groups: int = 8,
+  scale: float = 100
+) {
+  n = size(taps)
+  require(n >= 1, "a counting head reads one level at least")
+  require(size(dims) == n, "dims says of each of the taps how many channels it has")
+  require(scale > 0, "scale must be above 0")
+  skipped = if axis == 2 { base.class_tokens + base.register_tokens } else { 0 }
+  lateral = repeat i < n { Conv2d(dims[i] -> dim, kernel: 1) }
+  flips = repeat i < n - 1 { pqfa(dim, heads: heads, patches: patches, scores: scores) }
+  decoder = density_decoder(dim, groups: groups)
+  forward(pixels) {
+    read = tapped(base, pixels, taps)
+    plain = repeat i < n { lateral[i](feature_map(read[i], axis, skipped)) }
+    first = [size(plain[0], axis: 2), size(plain[0], axis: 3)]
+    alike = min(
+      i < n:
+        if size(plain[i], axis: 2) == first[0] and size(plain[i], axis: 3) == first[1] {
+          1
+        } else {
+          0
+        }
+    )
+    grown = if alike == 1 and n > 1 { pow(2, n - 2) } else { 1 }
+    maps = repeat i < n {
+      resize(plain[i], [(first[0] * grown) / pow(2, i), (first[1] * grown) / pow(2, i)])
+    }
+    for i < n - 1 {
+      k = n - 2 - i
+      pair = flips[k](maps[k], maps[k + 1])
+      maps = repeat j < n {
+        if j == k { pair[0] } else { if j == k + 1 { pair[1] } else { maps[j] } }
+      }
+    }
+    finest = [first[0] * grown, first[1] * grown]
+    y = decoder(sum(i < n: resize(maps[i], finest)))
+    density = resize(y, [size(pixels, axis: 2), size(pixels, axis: 3)]) / scale
+    {density: density, count: sum(density, axis: [1, 2, 3])}
+  }
+}
 `,
   heads: `// Heads: what turns a backbone's tokens into answers. A backbone gives [b, n, dim] and says in its body what the n tokens are, in order:
 // \`class_tokens\` of them, then \`register_tokens\` that no head reads, then patches. A plain grid of patches has 0 of both.
@@ -1448,6 +1603,13 @@ backbone sam(
       drop: drop_rate(drop_path_rate, i, depth)
     )
   }
+  // Where its blocks attend to the whole grid.
+  levels = []
+  for g < size(global_blocks) {
+    if global_blocks[g] < depth { levels = concat(levels, [blocks[global_blocks[g]]]) }
+  }
+  level_dims = repeat i < size(levels) { dim }
+  level_axis = 3
   neck = SamNeck(dim, features)
   forward(pixels: [b, channels, image, image]) {
     t = channels_last(patch_embed(pixels))
@@ -1794,6 +1956,9 @@ backbone tinyvit(
       folded
     )
   }
+  levels = repeat s < number { stages[s] }
+  level_dims = repeat s < number { dims[s] }
+  level_axis = 1
   last = dims[number - 1]
   if features > 0 {
     neck = SamNeck(last, features)
@@ -2177,6 +2342,12 @@ function huber(prediction: tensor, target: tensor, delta: float = 1) {
   d = abs(prediction - target)
   mean(where(d <= delta, 0.5 * d * d, delta * (d - delta / 2)))
 }
+
+// Of densities: the square of the difference, both taken \`scale\` times, so that numbers far below 1 give gradients to speak of.
+function count_error(prediction: tensor, target: tensor, scale: float = 100) = mse(
+  scale * prediction,
+  scale * target
+)
 `,
   vit: `// Vision transformers (ViT), as timm and Hugging Face build them: pre-norm blocks, a class token, learned positions.
 
@@ -2264,6 +2435,11 @@ backbone vit(
       drop: drop_rate(drop_path_rate, i, depth)
     )
   }
+  // Four blocks, evenly spread, as dense prediction has it (arXiv 2103.13413).
+  read = min([4, depth])
+  levels = repeat i < read { blocks[ceil((depth * (i + 1)) / read) - 1] }
+  level_dims = repeat i < read { dim }
+  level_axis = 2
   norm = LayerNorm(dim, eps: eps)
   forward(pixels: [b, channels, image, image]) {
     t = rearrange(patch_embed(pixels), "b d h w -> b (h w) d")

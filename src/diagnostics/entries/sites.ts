@@ -1,4 +1,4 @@
-/** Messages ESP033x to ESP037x: selectors, adapters on sites, pruning statements. */
+/** Messages ESP033x to ESP038x: selectors, adapters on sites, pruning statements, sites that are read. */
 import { entry } from './define.js';
 
 export const SITES = {
@@ -144,5 +144,27 @@ The same from what can be gathered in one go:
 
     criterion spread(weight: [out, in], input) =
       abs(weight) * sqrt(mean(input * input, axis: 0) - mean(input, axis: 0) * mean(input, axis: 0))`,
+  }),
+  ESP0380: entry<{ site: string; of: string }>({
+    title: 'A site that is read is not called',
+    message: (a) => `${a.site} cannot be read: a call of ${a.of} does not call it`,
+    explain: `\`tapped(base, x, [base.blocks[5]])\` calls \`base\` with \`x\` and gives what the sites gave in that call. So each has to be a module, a layer or a
+labelled stretch that the \`forward\` of \`base\` calls, directly or inside of others. What only holds other modules is not called, nor is what lies
+outside.
+
+    tapped(base, pixels, [head.fc])       // base does not call head.fc
+
+\`espalier inspect\` prints the tree with all sites.`,
+  }),
+  ESP0381: entry<{ site: string; of: string; times: number }>({
+    title: 'A site that is read is called several times',
+    message: (a) => `${a.site} cannot be read: a call of ${a.of} calls it ${a.times} times`,
+    explain: `\`tapped(base, x, [base.blocks[5]])\` gives one result of each site, and this one is called with several tensors: it is shared, or an adapter on what is
+around it calls it again. Read what calls it, or what comes after.
+
+    backbone twice(dim: int) {
+      fc = Linear(dim -> dim)
+      forward(x: [b, dim]) { fc(fc(x)) }   // tapped(base, x, [base.fc]): which of both?
+    }`,
   }),
 };

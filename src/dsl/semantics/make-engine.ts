@@ -25,6 +25,7 @@ import type { Report } from './report.js';
 import { baseMember, callBase } from './sites/adapters/base.js';
 import { Memo, type Tracer } from './sites/memo.js';
 import { instantiate } from './sites/modules/make.js';
+import { tapped } from './sites/tap.js';
 import { callSite } from './sites/trace.js';
 
 export function makeEngine(report: Report, library: Library, meanings: Meanings, options: ElaborateOptions): Tracer {
@@ -47,6 +48,7 @@ export function makeEngine(report: Report, library: Library, meanings: Meanings,
     instantiate: (decl, e, scope, spot, known) => instantiate(engine, decl, e, scope, spot, known),
     makeLayer: (type, e, scope, spot) => makeLayer(engine, type, e, scope, spot),
     callSite: (site, args, span, level) => callSite(engine, site, args, span, level),
+    tapped: (site, args, taps, span) => tapped(engine, site, args, taps, span),
     callBase: (site, level, args, span) => callBase(engine, site, level, args, span),
     baseMember: (site, level, member, span) => baseMember(engine, site, level, member, span),
     stream: () => streams++,

@@ -111,6 +111,27 @@ const require: Operator = {
   },
 };
 
+const tapped: Operator = {
+  name: 'tapped',
+  doc: 'What sites inside of a module give when it is called with x: tapped(base, x, [base.blocks[2], base.blocks[5]]), a list.',
+  params: ['module', 'x', 'sites'],
+  run: (call) => {
+    const { engine, args, span } = call;
+    const module = args.get('module')!.value;
+    const sites = args.get('sites')!;
+    if (module.kind !== 'site') return wrongType(call, 'module', 'a module');
+    if (sites.value.kind !== 'list') return wrongType(call, 'sites', 'a list of sites');
+    const taps = sites.value.items.map((v) =>
+      v.kind === 'site' ? { site: v.site, span: sites.span } : wrongType(call, 'sites', 'a list of sites'),
+    );
+    const x = { value: args.get('x')!.value, span: args.get('x')!.span };
+    return { kind: 'list', items: engine.tapped(module.site, [x], taps, span) };
+  },
+};
+
 export const OPERATORS: ReadonlyMap<string, Operator> = new Map(
-  [...TABLE, ...MATH, ...LAYOUT, ...REDUCTIONS, ...NETWORKS, ...STARTS, table, require].map((op) => [op.name, op]),
+  [...TABLE, ...MATH, ...LAYOUT, ...REDUCTIONS, ...NETWORKS, ...STARTS, table, require, tapped].map((op) => [
+    op.name,
+    op,
+  ]),
 );

@@ -71,6 +71,13 @@ export interface Engine {
   instantiate(decl: ModuleDecl, expr: CallExpr, scope: Scope, spot: Spot, known?: KnownOptions): ModuleSite;
   makeLayer(type: string, expr: CallExpr, scope: Scope, spot: Spot): Site;
   callSite(site: Site, args: readonly ArgVal[], span: Span, level?: number): Val;
+  /** What sites inside of a module give when it is called with these arguments. */
+  tapped(
+    site: Site,
+    args: readonly ArgVal[],
+    taps: readonly { readonly site: Site; readonly span: Span }[],
+    span: Span,
+  ): readonly Val[];
   callBase(site: Site, level: number, args: readonly ArgVal[], span: Span): Val;
   /** A member of an adapter's base: weight, bias, parts, in, out, axis. */
   baseMember(site: Site, level: number, member: string, span: Span): Val;

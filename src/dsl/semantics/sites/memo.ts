@@ -38,10 +38,23 @@ export type MaskedSum = readonly (Merged & {
   readonly through: readonly (ValueOf<'dropout'> | ValueOf<'drop_path'>)[];
 })[];
 
+/** A call of a site with all that lies on it, and the calls inside of it. */
+export interface Traced {
+  readonly site: Site;
+  readonly value: Val;
+  readonly inside: readonly Traced[];
+}
+
+/** What a call gave, and the calls inside of it: whoever calls again has made these too. */
+export interface Result {
+  readonly value: Val;
+  readonly inside: readonly Traced[];
+}
+
 /** What is known of one site. */
 export interface Known {
   /** Results of calls, by what they were called with. */
-  readonly results: Map<string, Val>;
+  readonly results: Map<string, Result>;
   /** Types of the results without adapters; undefined where it is no tensor. */
   readonly types: Map<string, TensorType | undefined>;
   /** By the number of adapters; undefined where there is no such weight, which was said. */
@@ -57,7 +70,26 @@ export class Memo {
   readonly running = new Set<Site>();
   /** Adapters that are being traced, innermost last. */
   readonly adapting: Open[] = [];
+  /** Calls of what is being traced, in their order. */
+  #calls: Traced[] = [];
   readonly #known = new Map<Site, Known>();
+
+  /** Runs `work`, and gives the calls that it made; they are its own, and not what is being traced around it makes. */
+  noting<T>(work: () => T): { readonly value: T; readonly inside: readonly Traced[] } {
+    const around = this.#calls;
+    const inside: Traced[] = [];
+    this.#calls = inside;
+    try {
+      return { value: work(), inside };
+    } finally {
+      this.#calls = around;
+    }
+  }
+
+  /** What is being traced has made these calls. */
+  note(calls: readonly Traced[]): void {
+    this.#calls.push(...calls);
+  }
 
   of(site: Site): Known {
     let known = this.#known.get(site);

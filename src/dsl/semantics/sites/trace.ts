@@ -14,9 +14,14 @@ export function callSite(
   span: Span,
   level: number = site.grafts.length,
 ): Val {
-  const masked = level === site.grafts.length && site.kind === 'layer' && site.mask?.over === 'sum';
-  if (!masked) return trace(engine, site, args, span, level);
-  return remembered(engine, site, keyOf('masked', args), () =>
-    maskSum(engine, site, args, span, trace(engine, site, args, span, level)),
-  );
+  if (level < site.grafts.length) return trace(engine, site, args, span, level);
+  const { value, inside } = engine.memo.noting(() => whole(engine, site, args, span));
+  engine.memo.note([{ site, value, inside }]);
+  return value;
+}
+
+function whole(engine: Tracer, site: Site, args: readonly ArgVal[], span: Span): Val {
+  const all = () => trace(engine, site, args, span, site.grafts.length);
+  if (site.kind !== 'layer' || site.mask?.over !== 'sum') return all();
+  return remembered(engine, site, keyOf('masked', args), () => maskSum(engine, site, args, span, all()));
 }

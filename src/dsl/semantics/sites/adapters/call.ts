@@ -8,7 +8,7 @@ import { forwardOf, requireForward } from '../../evaluate/block.js';
 import type { ArgVal } from '../../evaluate/engine.js';
 import { showShape } from '../../evaluate/show.js';
 import { type Graft, Scope, type Site, type Val } from '../../evaluate/values.js';
-import type { Hole, Tracer } from '../memo.js';
+import type { Hole, Traced, Tracer } from '../memo.js';
 import { bindTensors } from '../modules/arguments.js';
 import { callPlain, frameIn, frameOf } from '../modules/call.js';
 import { oneTensor } from '../modules/layer.js';
@@ -22,14 +22,14 @@ export function keyOf(level: number | string, args: readonly ArgVal[]): string |
   return names.includes(false) ? undefined : `${level}|${names.join()}`;
 }
 
-/** `make`, once for each key and site. */
+/** `make`, once for each key and site; the calls that it makes are made each time. */
 export function remembered(engine: Tracer, site: Site, key: string | undefined, make: () => Val): Val {
   const memo = engine.memo.of(site).results;
   const known = key === undefined ? undefined : memo.get(key);
-  if (known) return known;
-  const made = make();
-  if (key !== undefined) memo.set(key, made);
-  return made;
+  const { value, inside } = known ?? engine.memo.noting(make);
+  engine.memo.note(inside);
+  if (key !== undefined) memo.set(key, { value, inside });
+  return value;
 }
 
 /** A call that is being traced: what it is worth over holes, and what fills them. */
@@ -40,27 +40,44 @@ interface Call {
   readonly fills: Hole | undefined;
   over?: { readonly value: Val; readonly holes: readonly Hole[] };
   readonly results: Map<Value, Value>;
+  /** Calls made for it. */
+  readonly inside: Traced[];
 }
 
 /** One adapter after the other, outermost first, each over holes where it calls what is below; not within one another. */
 export function trace(engine: Tracer, site: Site, args: readonly ArgVal[], span: Span, level: number): Val {
-  const stack: Call[] = [{ level, args, span, fills: undefined, results: new Map() }];
+  const stack: Call[] = [{ level, args, span, fills: undefined, results: new Map(), inside: [] }];
   for (;;) {
     const call = stack.at(-1)!;
     const key = keyOf(call.level, call.args);
     const known = key === undefined ? undefined : engine.memo.of(site).results.get(key);
     if (!known) {
-      call.over ??= engine.within(call.fills ? frameOf(site) : engine.frame, () => overHoles(engine, site, call));
+      if (!call.over) {
+        const over = () =>
+          engine.within(call.fills ? frameOf(site) : engine.frame, () => overHoles(engine, site, call));
+        const made = engine.memo.noting(over);
+        call.over = made.value;
+        call.inside.push(...made.inside);
+      }
       const next = call.over.holes.find((h) => !call.results.has(h.value));
       if (next) {
-        stack.push({ ...next, fills: next, results: new Map() });
+        stack.push({ ...next, fills: next, results: new Map(), inside: [] });
         continue;
       }
     }
-    const value = remembered(engine, site, key, () => filled(call.over!.value, call.results));
+    const { value, inside } = engine.memo.noting(() =>
+      remembered(engine, site, key, () => {
+        engine.memo.note(call.inside);
+        return filled(call.over!.value, call.results);
+      }),
+    );
     stack.pop();
     const above = stack.at(-1);
-    if (!above) return value;
+    if (!above) {
+      engine.memo.note(inside);
+      return value;
+    }
+    above.inside.push(...inside);
     above.results.set(call.fills!.value, engine.tensor(value, call.span));
   }
 }
@@ -108,7 +125,8 @@ function plainType(engine: Tracer, site: Site, args: readonly ArgVal[], span: Sp
   const names = args.map((a) => a.value.kind === 'tensor' && `${a.name ?? ''}:${showType(a.value.value.type)}`);
   const key = names.includes(false) ? undefined : names.join();
   if (key !== undefined && memo.has(key)) return memo.get(key);
-  const plain = trace(engine, site, args, span, 0);
+  // For its type alone: it is no call of the model's.
+  const plain = engine.memo.noting(() => trace(engine, site, args, span, 0)).value;
   const type = plain.kind === 'tensor' ? plain.value.type : undefined;
   if (key !== undefined) memo.set(key, type);
   return type;
