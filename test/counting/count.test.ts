@@ -107,3 +107,16 @@ test('otherwise the model sees a picture whole, and its map says where it lies',
     session.dispose();
   }
 });
+
+test('a program that takes no pictures does not count in them, whatever it gives', async () => {
+  const session = await openCounter(folder, 'normalize(mean: 0, std: 1)');
+  try {
+    const { preprocess, ...program } = session.program;
+    expect(preprocess).toBeDefined();
+    expect(() => counterOf({ program } as unknown as Session)).toThrow(
+      /ESP1250.*Bright takes x \[b, 3, 16, 24\], and no pictures/,
+    );
+  } finally {
+    session.dispose();
+  }
+});
