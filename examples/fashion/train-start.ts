@@ -19,7 +19,7 @@ export const SPEC = join(HERE, 'train.peft');
 export async function trainStart(epochs: number): Promise<Uint8Array> {
   const host = nodeHost();
   const { elaborated, train, params } = await readTraining(SPEC, { host });
-  const given = await openDatasets(dataSpecOf(train.data!.options, SPEC, elaborated.labels, host));
+  const given = await openDatasets(dataSpecOf(train.data!, SPEC, elaborated.labels, host));
   const sets = splitsOf(train, given);
   const loader = makeLoader(sets.train, loaderOptions(elaborated, train));
   // An item of an array is called by its number there.

@@ -10,6 +10,7 @@ import type { Host, Progress } from '../host.js';
 import { inputOf, listedReading, splitsOf } from '../train/data.js';
 import { evaluate } from '../train/evaluate.js';
 import type { Score } from '../train/events.js';
+import type { CountPrediction } from '../train/run.js';
 import { readTraining } from '../train/open.js';
 import { openTrainer } from '../train/trainer.js';
 import { nodeHost } from './host.js';
@@ -41,6 +42,8 @@ export interface RunEvaluation {
     readonly support: number;
     readonly averagePrecision: number;
   }[];
+  /** Where objects are counted: of each picture how many are in it, and how many the model counts. */
+  readonly counts?: readonly CountPrediction[];
 }
 
 /**
@@ -60,17 +63,25 @@ export async function evaluateRun(run: string, options: EvaluateRunOptions = {})
     const found =
       other === undefined
         ? heldOut(run, splitsOf(train, await namedData(elaborated, train, spec.path, { ...options, host })))
-        : partOf(await openDatasets({ path: other, classes: facts.data.classes }, warn ? { warn } : {}));
+        : partOf(
+            await openDatasets(
+              facts.data.kind === 'points'
+                ? { path: other, kind: 'points' }
+                : { path: other, classes: facts.data.classes },
+              warn ? { warn } : {},
+            ),
+          );
     const trainer = await openTrainer({ elaborated, train, params, host, progress });
     const reading = listedReading(elaborated, train, found.set, { open: openLoader, skipped });
     const loader = reading.open(reading.data, reading.options);
     const input = inputOf(elaborated).name;
     try {
-      const { targets, classes } = found.set;
+      const { targets, classes, ids } = found.set;
       const {
         score,
         predictions,
         classes: several,
+        counts,
       } = await evaluate(trainer, { train, input, kind: targets.kind }, loader);
       const pairs = predictions.map((p) => [p.actual, p.predicted] as const);
       return {
@@ -78,6 +89,7 @@ export async function evaluateRun(run: string, options: EvaluateRunOptions = {})
         ...(other === undefined ? {} : { data: other }),
         score,
         ...(targets.kind === 'class' ? { evaluation: figures(classes, pairs) } : {}),
+        ...(counts ? { counts: counts.map(({ item, ...one }) => ({ item: ids[item]!, ...one })) } : {}),
         ...(several ? { classes: several.map((c, i) => ({ label: classes[i]!, ...c })) } : {}),
       };
     } finally {

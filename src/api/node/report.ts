@@ -49,32 +49,38 @@ async function chartLibrary(): Promise<ChartLibrary> {
 
 /** So many mistakes are shown, spread over all of them. */
 const PICTURES = 48;
+/** Of counts so many that are most wrong. */
+const WORST = 12;
 /** Pixels of the longer side. */
 const SIDE = 96;
 
-/** The pictures of some mistakes, from where the run read them; they are shown where that can still be read. */
-async function thumbnailsOf({ facts, evaluation }: RunReport): Promise<Thumbnails> {
+/** The pictures of some mistakes, or of the worst counts, from where the run read them; they are shown where that can still be read. */
+async function thumbnailsOf({ facts, evaluation, counting }: RunReport): Promise<Thumbnails> {
   const data = facts.settings.data as Readonly<Record<string, Record<string, unknown>>> | undefined;
-  const options = data && Object.values(data)[0];
-  if (!evaluation || !options) return 'The data were given in code, so their pictures are not here.';
+  const [form, options] = Object.entries(data ?? {})[0] ?? [];
+  const found = evaluation ?? counting;
+  if (!found || form === undefined || !options) return 'The data were given in code, so their pictures are not here.';
   try {
-    const sets = await openDatasets(dataSpecOf(options, facts.spec, facts.data.classes, nodeHost()));
-    const set = evaluation.split === 'test' ? sets.test : (sets.val ?? sets.train);
+    const sets = await openDatasets(dataSpecOf({ form, options }, facts.spec, facts.data.classes, nodeHost()));
+    const set = found.split === 'test' ? sets.test : (sets.val ?? sets.train);
     const number = new Map(set?.ids.map((id, i) => [id, i]));
-    const { wrong } = evaluation;
-    const some = wrong.filter(
-      (_, i) => Math.floor((i * PICTURES) / wrong.length) !== Math.floor(((i - 1) * PICTURES) / wrong.length),
-    );
-    const found = new Map<string, Thumbnail>();
-    for (const { item } of wrong.length <= PICTURES ? wrong : some) {
+    const shown = new Map<string, Thumbnail>();
+    for (const { item } of evaluation ? spreadOver(evaluation.wrong) : (counting?.worst.slice(0, WORST) ?? [])) {
       const i = number.get(item);
-      if (i !== undefined) found.set(item, thumbnail(await set!.pictures.read(set!.places[i]!)));
+      if (i !== undefined) shown.set(item, thumbnail(await set!.pictures.read(set!.places[i]!)));
     }
-    return found;
+    return shown;
   } catch (error) {
     if (!(error instanceof EspalierError)) throw error;
     return `Their pictures cannot be read any more: ${error.diagnostics[0]!.message}.`;
   }
+}
+
+function spreadOver<T>(wrong: readonly T[]): readonly T[] {
+  if (wrong.length <= PICTURES) return wrong;
+  return wrong.filter(
+    (_, i) => Math.floor((i * PICTURES) / wrong.length) !== Math.floor(((i - 1) * PICTURES) / wrong.length),
+  );
 }
 
 function thumbnail(picture: Raster): Thumbnail {

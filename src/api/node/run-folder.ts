@@ -27,7 +27,7 @@ import type { Tensor } from '../../ir/types.js';
 import type { SavedSearch, SearchKeeper } from '../search/stage.js';
 import { isBefore, type RunPlace, type TrainEvent } from '../train/events.js';
 import type { GoodState } from '../train/not-finite.js';
-import type { Prediction, RunKeeper } from '../train/run.js';
+import type { CountPrediction, Prediction, RunKeeper } from '../train/run.js';
 import { isLock, releaseLock, takeLock } from './lock.js';
 
 /** What a run is: all that another process needs to go on with it, or to say why it cannot. */
@@ -49,7 +49,7 @@ export interface RunFacts {
   /** Sizes of the model and of what a step takes, in bytes and parameters. */
   readonly plan: Readonly<Record<string, unknown>>;
   readonly data: {
-    /** Whether each item is of one class or of any number, or numbers are learnt. */
+    /** Whether each item is of one class or of any number, numbers are learnt, or points are counted. */
     readonly kind: Targets['kind'];
     /** Their names; of numbers, those of the columns. */
     readonly classes: readonly string[];
@@ -61,10 +61,11 @@ export interface RunFacts {
   };
 }
 
-/** What the result made of a split: items by name. Of numbers to be learnt it is empty. */
+/** What the result made of a split: items by name. Of numbers to be learnt it is empty; of objects that are counted there are `counts`. */
 export interface Predictions {
   readonly split: string;
   readonly predictions: readonly Prediction[];
+  readonly counts?: readonly CountPrediction[];
 }
 
 const FORMAT = 'espalier.run';
@@ -111,9 +112,9 @@ function specTextOf(path: string): string {
   }
 }
 
-/** Names of the classes that a run's head tells apart, as the data have them; undefined where numbers are learnt. */
+/** Names of the classes that a run's head tells apart, as the data have them; undefined where numbers are learnt, or objects are counted. */
 const labelsOf = ({ data }: RunFacts): readonly string[] | undefined =>
-  data.kind === 'numbers' ? undefined : data.classes;
+  data.kind === 'numbers' || data.kind === 'points' ? undefined : data.classes;
 
 /** What works on a spec takes these of a run: its spec, with its options, what it trained, what a search has found to be pruned, and the names of its classes. @throws EspalierError ESP1104 */
 export async function runSpec(path: string) {
@@ -289,8 +290,12 @@ export class RunFolder implements RunKeeper {
   }
 
   /** What the result makes of a split: items by name. */
-  async predictions(split: string, predictions: readonly Prediction[]): Promise<void> {
-    const found: Predictions = { split, predictions };
+  async predictions(
+    split: string,
+    predictions: readonly Prediction[],
+    counts?: readonly CountPrediction[],
+  ): Promise<void> {
+    const found: Predictions = { split, predictions, ...(counts ? { counts } : {}) };
     await writeFileAtomic(join(this.path, FILES.predictions), `${JSON.stringify(found)}\n`);
   }
 

@@ -47,14 +47,17 @@ export interface Spread {
   readonly deviation?: number;
 }
 
+const FIGURES = ['mae', 'map', 'accuracy'] as const;
+type Figure = (typeof FIGURES)[number] | 'loss';
+
 /** One row of the table: the options' values, over all seeds that have ended. */
 export interface SweepRow {
   readonly set: Readonly<Record<string, string>>;
   /** Runs that have ended, of how many. */
   readonly runs: number;
   readonly of: number;
-  /** Mean average precisions where items are of any number of classes, accuracies where they are of one, otherwise losses. */
-  readonly figure: 'map' | 'accuracy' | 'loss';
+  /** Mean average precisions where items are of any number of classes, accuracies where they are of one, mean absolute errors of counts, otherwise losses. */
+  readonly figure: Figure;
   readonly validation?: Spread;
   readonly test?: Spread;
   readonly parameters?: number;
@@ -176,7 +179,7 @@ function rowsOf(jobs: readonly SweepJob[], runs: readonly SweepRun[]): SweepRow[
     const of = jobs.filter((job) => keyOf(job) === key);
     const ended = runs.filter((run) => keyOf(run) === key);
     const scored = ended.flatMap((r) => [r.validation, r.test]).find((s) => s !== undefined);
-    const figure = scored?.map !== undefined ? 'map' : scored?.accuracy === undefined ? 'loss' : 'accuracy';
+    const figure = FIGURES.find((name) => scored?.[name] !== undefined) ?? 'loss';
     const over = (score: (run: SweepRun) => Score | undefined): Spread | undefined =>
       spreadOf(ended.flatMap((run) => score(run)?.[figure] ?? []));
     const validation = over((r) => r.validation);

@@ -2,7 +2,7 @@
 import { DeviceLostError } from '../../../runtime/errors.js';
 import { sha256 } from '../../../runtime/program/digest.js';
 import { datasetHash } from '../../data/arrays.js';
-import { type DataSpec, openDatasets } from '../../data/node/open.js';
+import { type DataSpec, openDatasets, type PointsFormat } from '../../data/node/open.js';
 import { openLoader } from '../../data/node/threads.js';
 import type { Datasets, SkippedItem } from '../../data/types.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
@@ -171,17 +171,23 @@ export async function namedData(
 ): Promise<Datasets> {
   if (datasets) return datasets;
   if (!data) throw new EspalierError([diagnostic('ESP1110', { model: name })]);
-  return openDatasets(dataSpecOf(data.options, path, labels, host), warn ? { warn } : {});
+  return openDatasets(dataSpecOf(data, path, labels, host), warn ? { warn } : {});
 }
 
 /** Where data are, of what the setting `data` says in the spec at a path. */
 export function dataSpecOf(
-  options: Readonly<Record<string, unknown>>,
+  { form, options }: { readonly form: string; readonly options: Readonly<Record<string, unknown>> },
   spec: string,
   labels: readonly string[] | undefined,
   host: Pick<Host, 'resolve'>,
 ): DataSpec {
   const { path: location, format, image, label, separator } = options as Readonly<Record<string, string>>;
+  if (form === 'points')
+    return {
+      path: host.resolve(spec, location!),
+      kind: 'points',
+      ...(format ? { format: format as PointsFormat } : {}),
+    };
   const columns = { ...(image ? { image } : {}), ...(label ? { label } : {}), ...(separator ? { separator } : {}) };
   return {
     path: host.resolve(spec, location!),

@@ -1,6 +1,7 @@
 /** What a run's report says, as data: figures of its events and predictions. Nothing here reads files or writes pages. */
 import { type Evaluation, figures } from '../golden/metrics.js';
 import type { Predictions, RunFacts } from '../node/run-folder.js';
+import { errorsOf, meansOf } from '../train/counting.js';
 import {
   type EndEvent,
   type EpochEvent,
@@ -9,7 +10,7 @@ import {
   type StepEvent,
   type TrainEvent,
 } from '../train/events.js';
-import type { Prediction } from '../train/run.js';
+import type { CountPrediction, Prediction } from '../train/run.js';
 
 /** Curves over the steps so far: each has a value, or none, at every `x`. */
 export interface Chart {
@@ -49,6 +50,13 @@ export interface RunReport {
   readonly charts: readonly Chart[];
   /** Of a model that tells classes apart, once it has ended. */
   readonly evaluation?: Evaluation & { readonly split: string; readonly wrong: readonly Prediction[] };
+  /** Of a model that counts, once it has ended: its pictures, those that are most wrong first. */
+  readonly counting?: {
+    readonly split: string;
+    readonly mae: number;
+    readonly rmse: number;
+    readonly worst: readonly CountPrediction[];
+  };
 }
 
 /** Curves of more steps than this are drawn by means of neighbours. */
@@ -78,6 +86,7 @@ export function reportFrom(
     ...(predictions && predictions.predictions.length > 0
       ? { evaluation: evaluationOf(facts.data.classes, predictions) }
       : {}),
+    ...(predictions?.counts ? { counting: countingOf(predictions.split, predictions.counts) } : {}),
   };
 }
 
@@ -111,6 +120,12 @@ function evaluationOf(classes: readonly string[], { split, predictions }: Predic
   const pairs = predictions.map((p) => [number.get(p.actual)!, number.get(p.predicted)!] as const);
   const wrong = predictions.filter((p) => p.actual !== p.predicted);
   return { ...figures(classes, pairs), split, wrong };
+}
+
+function countingOf(split: string, counts: readonly CountPrediction[]): NonNullable<RunReport['counting']> {
+  const { mae = 0, rmse = 0 } = meansOf(errorsOf(counts), counts.length);
+  const error = ({ count, predicted }: CountPrediction): number => Math.abs(predicted - count);
+  return { split, mae, rmse, worst: [...counts].sort((a, b) => error(b) - error(a)) };
 }
 
 // ---- Charts ----------------------------------------------------------------------------------------------------------
@@ -162,6 +177,14 @@ function chartsOf(facts: RunFacts, steps: readonly StepEvent[], epochs: readonly
       marked('validation', (e) => e.validation?.accuracy),
     ]),
     chart('Mean average precision', 'share', [marked('validation', (e) => e.validation?.map)]),
+    chart('Mean absolute error of counts', 'number', [
+      marked('training, of samples as they were cut', (e) => e.train.mae),
+      marked('validation', (e) => e.validation?.mae),
+    ]),
+    chart('Root of the mean squared error of counts', 'number', [
+      marked('training, of samples as they were cut', (e) => e.train.rmse),
+      marked('validation', (e) => e.validation?.rmse),
+    ]),
     chart('Learning rate', 'rate', rates),
     chart('Norm of the gradients, before they are clipped', 'number', [fine('norm', (s) => s.norm)]),
   ]

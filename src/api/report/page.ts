@@ -33,6 +33,11 @@ export function reportPage(report: RunReport, library: ChartLibrary, thumbnails:
   const { facts, charts } = report;
   const shown = new Map<string, number>();
   const pictures: Thumbnail[] = [];
+  const pictureOf = (item: string): number | undefined => {
+    const picture = typeof thumbnails === 'string' ? undefined : thumbnails.get(item);
+    if (picture && !shown.has(item)) shown.set(item, pictures.push(picture) - 1);
+    return shown.get(item);
+  };
   const parts = [
     heading(report),
     tiles(report),
@@ -42,11 +47,8 @@ export function reportPage(report: RunReport, library: ChartLibrary, thumbnails:
     )}${selection(report)}</div>`,
     epochTable(report),
     ...confusion(report),
-    mistakes(report, thumbnails, (item) => {
-      const picture = typeof thumbnails === 'string' ? undefined : thumbnails.get(item);
-      if (picture && !shown.has(item)) shown.set(item, pictures.push(picture) - 1);
-      return shown.get(item);
-    }),
+    mistakes(report, thumbnails, pictureOf),
+    counting(report, thumbnails, pictureOf),
     budget(report),
     settings(report),
   ];
@@ -74,10 +76,12 @@ ${parts}
 // ---- Text of figures -------------------------------------------------------------------------------------------------
 
 const percent = (x: number): string => (Number.isNaN(x) ? '–' : `${(100 * x).toFixed(2)}%`);
+const countText = (x: number): string => x.toFixed(2);
 const lossText = (x: number): string => x.toPrecision(4);
 
 /** What a score is judged by. */
-const mainFigure = ({ map, accuracy, loss }: Score): string => {
+const mainFigure = ({ map, accuracy, mae, loss }: Score): string => {
+  if (mae !== undefined) return countText(mae);
   const share = map ?? accuracy;
   return share === undefined ? lossText(loss) : percent(share);
 };
@@ -183,13 +187,19 @@ function epochTable({ epochs, selected }: RunReport): Html {
   if (epochs.length === 0) return html`<section><h2>Epochs</h2><p>No epoch has ended yet.</p></section>`;
   const [first] = epochs;
   const classes = first!.train.accuracy !== undefined;
+  const counts = first!.train.mae !== undefined;
   const cells = (s: Score | undefined): Html[] =>
     s === undefined
       ? []
-      : [html`<td>${lossText(s.loss)}</td>`, ...(classes ? [html`<td>${percent(s.accuracy!)}</td>`] : [])];
+      : [
+          html`<td>${lossText(s.loss)}</td>`,
+          ...(classes ? [html`<td>${percent(s.accuracy!)}</td>`] : []),
+          ...(counts ? [html`<td>${countText(s.mae!)}</td>`, html`<td>${countText(s.rmse!)}</td>`] : []),
+        ];
   const heads = (what: string): Html[] => [
     html`<th>${what} loss</th>`,
     ...(classes ? [html`<th>${what} accuracy</th>`] : []),
+    ...(counts ? [html`<th>${what} MAE</th>`, html`<th>${what} RMSE</th>`] : []),
   ];
   return html`<section><h2>Epochs</h2><div class="scroll"><table class="grid"><thead><tr><th>epoch</th><th>steps</th>${heads('training')}${
     first!.validation ? heads('validation') : []
@@ -273,6 +283,37 @@ function pairOf(list: readonly Prediction[]): Html {
   const names = list.slice(0, NAMES).map(({ item }) => html`<li>${item}</li>`);
   const more = list.length > NAMES ? html`<p class="note">and ${list.length - NAMES} more</p>` : undefined;
   return html`<details><summary><b>${actual}</b> taken for <b>${predicted}</b>: ${list.length}</summary><ul class="items">${names}</ul>${more}</details>`;
+}
+
+/** Of more pictures than this the others are in predictions.json only. */
+const COUNTED = 200;
+
+function counting(
+  { counting: found }: RunReport,
+  thumbnails: Thumbnails,
+  pictureOf: (item: string) => number | undefined,
+): Html | undefined {
+  if (!found) return undefined;
+  const { split, mae, rmse, worst } = found;
+  const figures = worst.flatMap(({ item, count: n, predicted }) => {
+    const picture = pictureOf(item);
+    if (picture === undefined) return [];
+    return [
+      html`<figure><canvas id="picture-${picture}"></canvas>${n} <em>counted as ${countText(predicted)}</em><br><span class="soft">${item}</span></figure>`,
+    ];
+  });
+  const more =
+    worst.length > COUNTED
+      ? html`<p class="note">and ${count(worst.length - COUNTED)} more, in the run's predictions.json</p>`
+      : undefined;
+  return html`<section><h2>Counts on the ${split} split</h2><p class="soft">Mean absolute error ${countText(mae)}, root of the mean squared error ${countText(rmse)}, over ${count(worst.length)} pictures, those that are most wrong first.${
+    typeof thumbnails === 'string' ? ` ${thumbnails}` : ''
+  }</p>${figures.length > 0 ? html`<div class="pictures">${figures}</div>` : undefined}<div class="scroll"><table class="grid"><thead><tr><th>picture</th><th>there are</th><th>counted</th><th>error</th></tr></thead><tbody>${worst
+    .slice(0, COUNTED)
+    .map(
+      ({ item, count: n, predicted }) =>
+        html`<tr><td class="name">${item}</td><td>${n}</td><td>${countText(predicted)}</td><td>${countText(predicted - n)}</td></tr>`,
+    )}</tbody></table></div>${more}</section>`;
 }
 
 function budget({ facts }: RunReport): Html {

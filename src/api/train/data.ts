@@ -1,6 +1,15 @@
 /** Data as a `train` block takes them: cut to its limit, with a validation split, and loaders that make batches of them as the model reads them. */
 import { limited, withValidation } from '../../data/splits.js';
-import type { Augment, Dataset, Datasets, Loader, LoaderOptions, SkippedItem } from '../../data/types.js';
+import { keepsSize } from '../../data/tile-loader.js';
+import type {
+  Augment,
+  Dataset,
+  Datasets,
+  DensityOptions,
+  Loader,
+  LoaderOptions,
+  SkippedItem,
+} from '../../data/types.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { EspalierError } from '../../diagnostics/types.js';
 import type { Elaborated, TrainSettings } from '../../dsl/elaborated.js';
@@ -39,7 +48,7 @@ export interface LoaderKind {
 
 /**
  * The data under a spec's settings.
- * @throws EspalierError ESP1111 for classes that are not as many as the model has, ESP1011 where no item can be spared for validation, or there is no
+ * @throws EspalierError ESP1111 for classes that are not as many as the model has, ESP1021 for points and a model that gives no density, or the reverse, ESP1011 where no item can be spared for validation, or there is no
  * test split to be limited
  */
 export function splitsOf(train: TrainSettings, given: Datasets): Splits {
@@ -53,10 +62,16 @@ export function splitsOf(train: TrainSettings, given: Datasets): Splits {
     ...(typeof limit === 'number' ? { train: limited(given.train, limit, train.splitSeed) } : {}),
     ...(typeof testLimit === 'number' && given.test ? { test: limited(given.test, testLimit, train.splitSeed) } : {}),
   };
-  const classes = train.loss.results[1]!.value.type.shape.at(-1)!;
   const { targets } = cut.train;
+  const gives = train.loss.results[1]!.value.type.shape;
+  if ((targets.kind === 'points') !== (densityOf(train) !== undefined))
+    throw new EspalierError([
+      diagnostic('ESP1021', { name: cut.train.name, points: targets.kind === 'points', gives: gives.slice(1) }),
+    ]);
+  const classes = targets.kind === 'points' ? 0 : gives.at(-1)!;
   const found = targets.kind === 'numbers' ? targets.width : cut.train.classes.length;
-  if (found !== classes || (targets.kind !== 'numbers' && classes < 2))
+  const fits = found === classes && (targets.kind === 'numbers' || classes >= 2);
+  if (targets.kind !== 'points' && !fits)
     throw new EspalierError([diagnostic('ESP1111', { found, classes, names: cut.train.classes.slice(0, 5) })]);
   if (train.validation === 0 && !cut.val) return { ...cut, split: false };
   return { ...withValidation(cut, train.validation, train.splitSeed), split: !cut.val };
@@ -86,7 +101,10 @@ export function loadersOf(elaborated: Elaborated, train: TrainSettings, sets: Sp
   };
 }
 
-/** Each item of a data set once, unchanged, as they are listed. */
+/**
+ * Each item of a data set once, unchanged, as they are listed. Where objects are counted and pictures keep their size, they are read in tiles, since a
+ * count is a sum.
+ */
 export function listedReading(
   elaborated: Elaborated,
   train: TrainSettings,
@@ -94,8 +112,13 @@ export function listedReading(
   { open, skipped }: LoaderKind,
 ): Reading {
   const { augment: _, ...plain } = loaderOptions(elaborated, train);
-  const size = Math.min(train.batch, data.size);
-  return { data, options: { ...plain, ...(skipped ? { skipped } : {}), size, order: 'listed' }, open };
+  const tiles = data.targets.kind === 'points' && !data.pictures.input && keepsSize(plain);
+  const size = tiles ? train.batch : Math.min(train.batch, data.size);
+  return {
+    data,
+    options: { ...plain, ...(skipped ? { skipped } : {}), ...(tiles ? { tiles } : {}), size, order: 'listed' },
+    open,
+  };
 }
 
 /** The input that pictures go to, and their size. */
@@ -109,6 +132,7 @@ export function inputOf({ inputs }: Elaborated): { readonly name: string } & Loa
 export function loaderOptions(elaborated: Elaborated, train: TrainSettings): LoaderOptions {
   const { name: _, ...input } = inputOf(elaborated);
   const { batch, seed, order, corrupt } = train;
+  const density = densityOf(train);
   return {
     size: batch,
     seed,
@@ -117,7 +141,20 @@ export function loaderOptions(elaborated: Elaborated, train: TrainSettings): Loa
     preprocess: elaborated.preprocess ?? [],
     input,
     augment: augmentOf(train),
+    ...(density ? { density } : {}),
   };
+}
+
+/** Gaussians of the crowd counting literature, where nothing else is said. */
+const SIGMA = 4;
+const KERNEL = 15;
+
+/** How points become what the model gives, if that is a density: one number for each place of a map, [b, 1, height, width]. */
+function densityOf({ loss, data }: TrainSettings): DensityOptions | undefined {
+  const [, channels, height = 0, width = 0, ...rest] = loss.results[1]!.value.type.shape;
+  if (channels !== 1 || height < 1 || width < 1 || rest.length > 0) return undefined;
+  const { sigma = SIGMA, kernel = KERNEL } = data?.form === 'points' ? data.options : {};
+  return { width, height, sigma: Number(sigma), kernel: Number(kernel) };
 }
 
 /** What the settings say, as the data take it. */
@@ -125,6 +162,7 @@ function augmentOf({ augment }: TrainSettings): Augment {
   const out: Record<string, unknown> = {};
   for (const { form, options } of augment) {
     if (form === 'crop') out.crop = options;
+    else if (form === 'cut') out.cut = true;
     else if (form === 'flip') out.flip = options.probability ?? 0.5;
     else if (form === 'flip_vertical') out.flipVertical = options.probability ?? 0.5;
     else if (form === 'rand_augment') out.randAugment = options;

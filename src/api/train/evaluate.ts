@@ -2,6 +2,7 @@
 import type { Batch, BatchTargets, Loader, Targets } from '../../data/types.js';
 import type { TrainSettings } from '../../dsl/elaborated.js';
 import { averagePrecision, meanKnown } from '../golden/metrics.js';
+import { byPicture, type Counted, countsOf, errorsOf, meansOf } from './counting.js';
 import type { RunPlace, Score } from './events.js';
 import { inputsOf } from './features.js';
 import type { StepResult, Trainer } from './trainer.js';
@@ -22,6 +23,8 @@ export interface Evaluated {
   readonly predictions: readonly { readonly item: number; readonly actual: number; readonly predicted: number }[];
   /** Where items are of any number of classes: of each class, how many are of it, and its average precision (NaN where none is). */
   readonly classes?: readonly { readonly support: number; readonly averagePrecision: number }[];
+  /** Where objects are counted: of each picture how many there are, and what the model counts. */
+  readonly counts?: readonly Counted[];
 }
 
 /** The whole of a loader once, as inference computes it. */
@@ -29,6 +32,7 @@ export async function evaluate(trainer: Trainer, counting: Counting, data: Loade
   let [loss, samples, right] = [0, 0, 0];
   const predictions: { item: number; actual: number; predicted: number }[] = [];
   const rows: Row[] = [];
+  const counts: Counted[] = [];
   for await (const batch of data.batches({ epoch: 0, batch: 0 }, 1)) {
     const target = targetOf(batch, counting.train);
     const result = await trainer.evaluate({ ...inputsOf(batch, counting.input), target });
@@ -40,6 +44,13 @@ export async function evaluate(trainer: Trainer, counting: Counting, data: Loade
         predictions.push({ item: batch.indices[i]!, ...one });
       });
     else if (counting.kind === 'classes') rows.push(...rowsOf(result, batch));
+    else if (counting.kind === 'points') counts.push(...countsOf(result, batch));
+  }
+  if (counting.kind === 'points') {
+    // The loss is a mean over samples, which may be tiles; counts are of pictures.
+    const pictures = byPicture(counts);
+    const means = meansOf(errorsOf(pictures), pictures.length);
+    return { score: { loss: loss / samples, ...means, samples: pictures.length }, predictions, counts: pictures };
   }
   const score = scoreOf({ loss, right, samples }, counting);
   if (counting.kind !== 'classes') return { score, predictions };
@@ -48,8 +59,9 @@ export async function evaluate(trainer: Trainer, counting: Counting, data: Loade
   return { score: Number.isNaN(map) ? score : { ...score, map }, predictions, classes };
 }
 
-export function scoreOf({ loss, right, samples }: RunPlace['sum'], { kind }: Counting): Score {
+export function scoreOf({ loss, right, samples, errors }: RunPlace['sum'], { kind }: Counting): Score {
   const score = { loss: loss / samples, samples };
+  if (errors) return { ...score, ...meansOf(errors, samples) };
   return kind === 'numbers' ? score : { ...score, accuracy: right / samples };
 }
 
@@ -65,10 +77,23 @@ export function targetOf({ targets, indices }: Batch, train: TrainSettings): Flo
 }
 
 /** How many of a batch the model got right, by `Score.accuracy`. */
-export function rightOf(result: StepResult, batch: Batch, { kind }: Counting): number {
+function rightOf(result: StepResult, batch: Batch, { kind }: Counting): number {
   if (kind === 'class') return classesOf(result, batch).filter((c) => c.actual === c.predicted).length;
-  if (kind === 'numbers') return 0;
+  if (kind === 'numbers' || kind === 'points') return 0;
   return rowsOf(result, batch).filter(({ scores, has }) => scores.every((x, c) => x > 0 === has[c])).length;
+}
+
+/** A sum of an epoch with one more batch. */
+export function addedTo(sum: RunPlace['sum'], result: StepResult, batch: Batch, counting: Counting): RunPlace['sum'] {
+  const n = batch.indices.length;
+  const found = counting.kind === 'points' ? errorsOf(countsOf(result, batch)) : undefined;
+  const { absolute = 0, squared = 0 } = sum.errors ?? {};
+  return {
+    loss: sum.loss + n * result.loss,
+    right: sum.right + rightOf(result, batch, counting),
+    samples: sum.samples + n,
+    ...(found ? { errors: { absolute: absolute + found.absolute, squared: squared + found.squared } } : {}),
+  };
 }
 
 interface Row {

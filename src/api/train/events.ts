@@ -11,12 +11,25 @@ export interface Score {
   readonly accuracy?: number;
   /** Where items are of any number of classes, after an evaluation: the mean average precision, over the classes that some item is of. */
   readonly map?: number;
+  /** Where objects are counted: the mean absolute error of the counts, and the root of their mean squared error. While training, of the samples as they were cut. */
+  readonly mae?: number;
+  readonly rmse?: number;
   readonly samples: number;
 }
 
+/** Sums of errors of counts, from which means are made when all are there. */
+export interface CountErrors {
+  readonly absolute: number;
+  readonly squared: number;
+}
+
 /** What a score is judged by. */
-export const figureOf = ({ map, accuracy }: Score): 'mean average precision' | 'accuracy' | 'loss' =>
-  map !== undefined ? 'mean average precision' : accuracy !== undefined ? 'accuracy' : 'loss';
+export function figureOf({ map, accuracy, mae }: Score): Figure {
+  if (mae !== undefined) return 'mean absolute error';
+  return map !== undefined ? 'mean average precision' : accuracy !== undefined ? 'accuracy' : 'loss';
+}
+
+type Figure = 'mean average precision' | 'mean absolute error' | 'accuracy' | 'loss';
 
 export interface StepEvent {
   readonly kind: 'step';
@@ -57,7 +70,7 @@ export interface EndEvent {
   readonly why: 'epochs' | 'patience' | 'stopped';
   /** The epoch whose weights are the result: the best by validation, or the last. */
   readonly epoch: number;
-  readonly selected: 'validation mean average precision' | 'validation accuracy' | 'validation loss' | 'last epoch';
+  readonly selected: `validation ${Figure}` | 'last epoch';
 }
 
 /** What the result gives on a test split, which nothing was selected on. */
@@ -101,7 +114,13 @@ export interface RunPlace {
   readonly batch: number;
   readonly step: number;
   /** Of the epoch so far. */
-  readonly sum: { readonly loss: number; readonly right: number; readonly samples: number };
+  readonly sum: {
+    readonly loss: number;
+    readonly right: number;
+    readonly samples: number;
+    /** Of counts. */
+    readonly errors?: CountErrors;
+  };
   readonly best?: { readonly epoch: number; readonly score: Score };
   /** Epochs since the best one. */
   readonly since: number;

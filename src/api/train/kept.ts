@@ -58,7 +58,7 @@ export interface FeatureFiles {
   make(shape: FileShape, rows: AsyncIterable<FeatureRow>): Promise<FeatureFile>;
 }
 
-/** Who reads the same images each epoch, and more than once. */
+/** Who reads the same images each epoch, and more than once. Of pictures in tiles it is not known beforehand how many there are. */
 export function stillReaders(
   { cache, epochs, search }: TrainSettings,
   { readings: { step, loss } }: Loaders,
@@ -66,7 +66,7 @@ export function stillReaders(
   // What is frozen is not what it was once a search has pruned it.
   if (!cache || epochs < 2 || search) return [];
   const changed = isRandom(recipeOf(step.options)) || isMixed(step.options.augment ?? {});
-  return [...(changed ? [] : (['step'] as const)), ...(loss ? (['loss'] as const) : [])];
+  return [...(changed ? [] : (['step'] as const)), ...(loss && !loss.options.tiles ? (['loss'] as const) : [])];
 }
 
 export interface KeepRequest {

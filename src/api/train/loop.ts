@@ -7,7 +7,7 @@ import type { Loader } from '../../data/types.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { EspalierError } from '../../diagnostics/types.js';
 import type { Tensor } from '../../ir/types.js';
-import { type Counting, evaluate, rightOf, scoreOf, targetOf } from './evaluate.js';
+import { addedTo, type Counting, evaluate, scoreOf, targetOf } from './evaluate.js';
 import { type EndEvent, type EpochEvent, figureOf, type RunPlace, type Score, type TrainEvent } from './events.js';
 import { inputsOf } from './features.js';
 import { type GoodState, notFinite, originOf } from './not-finite.js';
@@ -110,11 +110,7 @@ export async function* trainLoop(request: LoopRequest): AsyncGenerator<TrainEven
         ...place,
         batch: batch.batch + 1,
         step: place.step + 1,
-        sum: {
-          loss: sum.loss + n * result.loss,
-          right: sum.right + rightOf(result, batch, counting),
-          samples: sum.samples + n,
-        },
+        sum: addedTo(sum, result, batch, counting),
       };
       const stops = signal?.aborted ?? false;
       if (stops || (train.saveSteps !== undefined && place.step % train.saveSteps === 0))
@@ -165,8 +161,9 @@ export function endOf({ best, epoch }: RunPlace, why: EndEvent['why'], validated
   return { kind: 'end', why, epoch: best.epoch, selected };
 }
 
-/** By accuracy where there are classes, by the mean average precision where there may be several, and by the loss where that is equal. */
+/** By accuracy where there are classes, by the mean average precision where there may be several, by the mean absolute error of counts; by the loss where that is equal. */
 function isBetter(a: Score, b: Score): boolean {
+  if (a.mae !== undefined && b.mae !== undefined && a.mae !== b.mae) return a.mae < b.mae;
   if (a.map !== undefined && b.map !== undefined && a.map !== b.map) return a.map > b.map;
   if (a.accuracy !== undefined && b.accuracy !== undefined && a.accuracy !== b.accuracy) return a.accuracy > b.accuracy;
   return a.loss < b.loss;

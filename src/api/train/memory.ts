@@ -16,7 +16,7 @@ import { type KeptFeatures, stillReaders } from './kept.js';
 import type { GoodState } from './not-finite.js';
 import { readTraining, type TrainerOptions } from './open.js';
 import type { TrainPlan } from './program.js';
-import { type Prediction, type Run, type RunKeeper, runTraining } from './run.js';
+import { type CountPrediction, type Prediction, type Run, type RunKeeper, runTraining } from './run.js';
 import { openTrainer } from './trainer.js';
 
 export interface MemoryTrainOptions extends TrainerOptions {
@@ -49,7 +49,13 @@ export class MemoryRun implements RunKeeper {
   /** All of them, in order; of a run that went on, those of the steps that count. */
   readonly events: TrainEvent[] = [];
   /** What the result makes of the test split, or of the validation split where there is none. */
-  tested: { readonly split: string; readonly predictions: readonly Prediction[] } | undefined;
+  tested:
+    | {
+        readonly split: string;
+        readonly predictions: readonly Prediction[];
+        readonly counts?: readonly CountPrediction[];
+      }
+    | undefined;
   /** A search for how much is pruned, as it is after its last candidate. */
   searched: SavedSearch | undefined;
   readonly search: SearchKeeper = {
@@ -104,8 +110,12 @@ export class MemoryRun implements RunKeeper {
     this.found = trained;
   }
 
-  async predictions(split: string, predictions: readonly Prediction[]): Promise<void> {
-    this.tested = { split, predictions };
+  async predictions(
+    split: string,
+    predictions: readonly Prediction[],
+    counts?: readonly CountPrediction[],
+  ): Promise<void> {
+    this.tested = { split, predictions, ...(counts ? { counts } : {}) };
   }
 
   /** Begins, or goes on: where, and with which states. @throws EspalierError ESP1106 if it was begun with something else */
@@ -145,7 +155,7 @@ const CHANGED = { spec: 'the spec', options: 'the options of the model', seed: '
 /**
  * Trains what a spec says on data in memory: `for await (const event of trainInMemory(spec, { host, datasets, run }))`. The generator's value is how the run ended;
  * `run.adapter()` is what it learnt.
- * @throws EspalierError with everything that is wrong with the spec, its files and the data (ESP1106, ESP1108, ESP1111, ESP1005), and with a loss that is not a
+ * @throws EspalierError with everything that is wrong with the spec, its files and the data (ESP1106, ESP1108, ESP1111, ESP1021, ESP1005), and with a loss that is not a
  * number (ESP1103); RuntimeError where there is no GPU, or it is lost. What ended so can be gone on with
  */
 export async function* trainInMemory(

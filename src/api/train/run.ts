@@ -21,12 +21,19 @@ export interface Prediction {
   readonly predicted: string;
 }
 
+/** A picture by name, how many objects are in it, and how many the model counts. */
+export interface CountPrediction {
+  readonly item: string;
+  readonly count: number;
+  readonly predicted: number;
+}
+
 /** Keeps what a run leaves, and gives back what is needed of it. */
 export interface RunKeeper extends RunStore {
   /** What was trained, as it is after the best epoch so far. */
   trained(): Promise<ReadonlyMap<string, Tensor>>;
-  /** What the result makes of a split; empty where numbers are learnt. */
-  predictions(split: string, predictions: readonly Prediction[]): Promise<void>;
+  /** What the result makes of a split: of items of one class each `predictions`, of counts `counts`; otherwise neither. */
+  predictions(split: string, predictions: readonly Prediction[], counts?: readonly CountPrediction[]): Promise<void>;
   /** Where a search is kept while it is under way. */
   readonly search: SearchKeeper;
 }
@@ -157,13 +164,17 @@ async function* tested(
   if (!data || !loader) return;
   const best = await store.trained();
   await trainer.session.replace(Object.fromEntries([...best].map(([name, t]) => [name, Float32Array.from(t.data)])));
-  const { score, predictions } = await evaluate(trainer, counting, loader);
+  const { score, predictions, counts } = await evaluate(trainer, counting, loader);
   const named = predictions.map(({ item, actual, predicted }) => ({
     item: data.ids[item]!,
     actual: data.classes[actual]!,
     predicted: data.classes[predicted]!,
   }));
-  await store.predictions(split, named);
+  await store.predictions(
+    split,
+    named,
+    counts?.map(({ item, ...found }) => ({ item: data.ids[item]!, ...found })),
+  );
   if (split !== 'test') return;
   const event: TrainEvent = { kind: 'test', score };
   await store.record(event);

@@ -113,8 +113,10 @@ export function sweepText({ rows }: SweepResult): string {
   const names = Object.keys(rows[0]?.set ?? {});
   const figure = rows.find((r) => r.runs > 0)?.figure ?? 'accuracy';
   const score = (s: Spread | undefined) =>
-    spreadText(s, (x) => (figure === 'loss' ? x.toPrecision(4) : (100 * x).toFixed(2)));
-  const unit = { map: 'mean average precision %', accuracy: 'accuracy %', loss: 'loss' }[figure];
+    spreadText(s, (x) => (figure === 'loss' || figure === 'mae' ? x.toPrecision(4) : (100 * x).toFixed(2)));
+  const unit = { map: 'mean average precision %', accuracy: 'accuracy %', mae: 'mean absolute error', loss: 'loss' }[
+    figure
+  ];
   const cells = (r: SweepRow): string[] => [
     ...names.map((n) => r.set[n]!),
     r.runs === r.of ? String(r.runs) : `${r.runs} of ${r.of}`,

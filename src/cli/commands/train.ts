@@ -22,11 +22,12 @@ interface TrainFlags {
 }
 
 const percent = (x: number): string => `${(100 * x).toFixed(2)}%`;
-const scoreText = ({ loss, accuracy, map }: Score): string =>
+const scoreText = ({ loss, accuracy, map, mae, rmse }: Score): string =>
   [
     `loss ${loss.toFixed(4)}`,
     ...(map === undefined ? [] : [`mean average precision ${percent(map)}`]),
     ...(accuracy === undefined ? [] : [`${percent(accuracy)} right`]),
+    ...(mae === undefined || rmse === undefined ? [] : [`MAE ${mae.toFixed(2)}`, `RMSE ${rmse.toFixed(2)}`]),
   ].join(', ');
 
 function clock(seconds: number): string {
@@ -46,7 +47,7 @@ function describe({ plan, data, settings }: RunFacts): string {
     `${count(p.trained)} of ${count(p.total)} parameters are trained (${percent(p.trained / p.total)})`,
     `memory: ${bytes(p.peakBytes)} at the most: ${bytes(p.frozenBytes)} frozen, ${bytes(p.stateBytes)} trained and its moments, ${bytes(p.stepBytes)} for a step of ${p.part} images`,
     `each image leaves ${bytes(p.keptBytes)} for the backward pass${p.again > 0 ? `, with ${p.again} of ${p.segments} segments computed again` : ''}; training every weight would leave ${bytes(p.full.keptBytes)}, and hold ${bytes(p.full.stateBytes)} of weights and moments`,
-    `data: ${count(data.train)} to train on, ${count(data.validation)} to validate on${split}, ${count(data.test)} to test on; ${data.classes.length} classes`,
+    `data: ${count(data.train)} to train on, ${count(data.validation)} to validate on${split}, ${count(data.test)} to test on; ${data.kind === 'points' ? 'objects are counted' : `${data.classes.length} classes`}`,
     `${String(settings.epochs)} epochs, batches of ${String(settings.batch)}`,
     ...(['step', 'loss'] as const).flatMap((of) => (p.prefixes?.[of] ? [prefixText(of, p.prefixes[of])] : [])),
   ].join('\n');

@@ -166,7 +166,7 @@ async function evalRun(
       },
     });
     progress.done();
-    const { score, evaluation, classes } = result;
+    const { score, evaluation, classes, counts } = result;
     if (flags.json) {
       const named = skipped.map(({ path, diagnostics }) => ({ path, diagnostics: toJson(diagnostics, textOf) }));
       output.print(JSON.stringify({ ...result, skipped: named }, null, 2));
@@ -174,6 +174,7 @@ async function evalRun(
       if (!flags.csv) output.print(`${describeSplit(result)}\nloss ${score.loss.toFixed(4)}`);
       if (evaluation) printFigures(evaluation, flags, output);
       if (classes) printPrecisions(score, classes, flags, output);
+      if (counts) printCounts(score, counts, flags, output);
     }
     const missed = flags.min !== undefined && !((score.accuracy ?? Number.NaN) >= flags.min);
     return missed ? EXIT.differs : skipped.length > 0 ? EXIT.skipped : EXIT.ok;
@@ -193,6 +194,9 @@ function printFigures(result: Evaluation, { csv }: EvalFlags, output: CommandOut
   output.print(`${table(rows, ['class', 'images', 'precision', 'recall'])}\n`);
   output.print(confusionText(result));
 }
+
+/** Of more images than this only the worst are printed; `--csv` and `--json` have all. */
+const WORST = 20;
 
 function printPrecisions(
   { map, accuracy }: RunEvaluation['score'],
@@ -214,6 +218,26 @@ function printPrecisions(
       classes.map((c) => [c.label, c.support, percent(c.averagePrecision)]),
       heading,
     ),
+  );
+}
+
+function printCounts(
+  { mae, rmse, samples }: RunEvaluation['score'],
+  counts: NonNullable<RunEvaluation['counts']>,
+  { csv }: EvalFlags,
+  output: CommandOutput,
+): void {
+  if (csv) {
+    output.print(csvLine(['image', 'count', 'predicted']));
+    for (const { item, count, predicted } of counts) output.print(csvLine([item, count, predicted]));
+    return;
+  }
+  const shown = (x: number | undefined): string => (x ?? Number.NaN).toFixed(2);
+  output.print(`MAE ${shown(mae)}, RMSE ${shown(rmse)} over the counts of ${samples} images\n`);
+  const worst = [...counts].sort((a, b) => Math.abs(b.predicted - b.count) - Math.abs(a.predicted - a.count));
+  const rows = worst.slice(0, WORST).map(({ item, count, predicted }) => [item, count, shown(predicted)]);
+  output.print(
+    table(rows, [counts.length > WORST ? `the ${WORST} images that are most wrong` : 'image', 'count', 'predicted']),
   );
 }
 
@@ -254,11 +278,11 @@ export function registerUse(program: Command, output: CommandOutput): void {
 
   useOptions(program.command('eval'))
     .description(
-      'accuracy, per-class figures and a confusion table: of a compiled program on a folder of labelled images; of a run on its test split',
+      'accuracy, per-class figures and a confusion table: of a compiled program on a folder of labelled images; of a run on its test split, also errors of counts',
     )
     .argument('<dir>', 'a folder that `compile` or `train` wrote')
     .argument('[data]', 'images as FOLDER/<class>/<image>; for a run, any data that `train` reads, in place of its own')
-    .addOption(new Option('--csv', 'the per-class figures as CSV').conflicts('json'))
+    .addOption(new Option('--csv', 'the figures of each class, or the count of each image, as CSV').conflicts('json'))
     .option('--min <accuracy>', 'exit 4 if the accuracy is below this (0 to 1)', (text) =>
       numberFor('--min', text, { from: 0, to: 1, whole: false }),
     )

@@ -27,7 +27,8 @@ interface Line {
   readonly at: Span;
 }
 
-const IMAGE = ['file_name', 'file', 'path', 'image', 'filename'];
+/** What a column of paths is called. */
+export const IMAGE_COLUMNS = ['file_name', 'file', 'path', 'image', 'filename'];
 const LABEL = ['label', 'labels', 'class'];
 
 /** @throws EspalierError ESP0501, ESP1008, ESP1013 */
@@ -84,7 +85,7 @@ function picker(file: string, names: readonly string[], columns: Columns) {
     if (found === undefined) throw missing(what);
     return found;
   };
-  const image = column(columns.image, IMAGE, 'of paths');
+  const image = column(columns.image, IMAGE_COLUMNS, 'of paths');
   const { numbers, separator } = columns;
   const label = numbers ? undefined : column(columns.label, LABEL, 'of labels');
   for (const number of numbers ?? []) column(number, [], '');
@@ -127,7 +128,8 @@ const REASONS: Partial<Record<CsvErrorCode, string>> = {
   CSV_INVALID_CLOSING_QUOTE: 'a quoted value goes on after its end',
 };
 
-function csvLines(file: string, bytes: Buffer): { lines: Line[]; names: string[] } {
+/** The lines of a .csv with a header, and the names of its columns. @throws EspalierError ESP1008 */
+export function csvLines(file: string, bytes: Buffer): { lines: Line[]; names: string[] } {
   let names: string[] = [];
   type Parsed = { readonly record: Record<string, string>; readonly info: { readonly bytes: number } };
   let parsed: Parsed[];

@@ -19,13 +19,18 @@ import {
 import { readClassFolders, splitFolders } from './class-folders.js';
 import { type Columns, readColumns } from './columns.js';
 import { type Lists, listsIn, readLists } from './lists.js';
+import { type PointsFormat, readPoints } from './points/open.js';
+
+export type { PointsFormat };
 
 export type DataFormat = 'folders' | 'csv' | 'lists' | 'idx' | 'safetensors';
 
 export interface DataSpec {
   readonly path: string;
-  /** Absent: the first that fits, in the order lists, IDX, safetensors, csv, folders. */
-  readonly format?: DataFormat;
+  /** Pictures with points, objects to be counted, in place of labels. */
+  readonly kind?: 'points';
+  /** Absent: the first that fits, in the order lists, IDX, safetensors, csv, folders; of points see `readPoints`. */
+  readonly format?: DataFormat | PointsFormat;
   /**
    * Names of the classes in the order of the model's head, or how many they are: labels are then numbers below. Absent: the labels that there are, in
    * order.
@@ -47,7 +52,7 @@ export interface OpenDataOptions {
 /**
  * Opens data to train on: names and labels are read, and arrays; of pictures in files only that they are listed.
  * @throws EspalierError ESP0501 (nothing is there), ESP1001 (not data), ESP1014, ESP1002, ESP1012, ESP0921 (see `datasetsOf`), and what each format's reader
- * throws
+ * throws; of points ESP1024, ESP1025, ESP1027, ESP1028, ESP1022, ESP1023
  */
 export async function openDatasets(spec: DataSpec, options: OpenDataOptions = {}): Promise<Datasets> {
   const { table, classes } = await readTable(spec, options);
@@ -56,11 +61,13 @@ export async function openDatasets(spec: DataSpec, options: OpenDataOptions = {}
 
 async function readTable(
   spec: DataSpec,
-  { unreadable }: OpenDataOptions,
+  { unreadable, warn }: OpenDataOptions,
 ): Promise<ArrayTable & { classes?: GivenClasses }> {
   const { path, columns = {}, tensors = {} } = spec;
   const kind = await kindOfPath(path);
   if (!kind) throw cannotRead(path, { code: 'ENOENT' });
+  if (spec.kind === 'points')
+    return { table: await readPoints(path, kind, spec.format as PointsFormat | undefined, warn) };
   const found = kind === 'file' ? fileFormat(spec) : folderFormat(spec);
   const { format } = found;
   if (spec.format !== undefined && spec.format !== format)
@@ -117,8 +124,8 @@ function folderFormat({ path, format, lists }: DataSpec): Found {
     csv: () => withFiles('csv', tablesIn(path)),
     folders: () => ({ format: 'folders' }),
   };
-  const order = format ? [format] : (Object.keys(kinds) as DataFormat[]);
-  const found = order.map((name) => kinds[name]()).find((one) => one !== undefined);
+  const order = format ? [format] : Object.keys(kinds);
+  const found = order.map((name) => kinds[name as DataFormat]?.()).find((one) => one !== undefined);
   if (found) return found;
   const names = readdirSync(path);
   const some = names.slice(0, 5).join(', ');

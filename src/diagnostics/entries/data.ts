@@ -6,6 +6,13 @@ const few = (list: readonly string[], most = 5): string =>
 
 const percent = (share: number): string => `${Number((100 * share).toFixed(2))}%`;
 
+const outsideText = (a: {
+  readonly left: number;
+  readonly all: number;
+  readonly pictures: readonly { readonly id: string; readonly count: number }[];
+}): string =>
+  `${a.left} of ${a.all} points lie outside of their picture (${few(a.pictures.map(({ id, count }) => `${id}: ${count}`))})`;
+
 export const DATA = {
   ESP1001: entry<{ path: string; found: string }>({
     title: 'Not data that Espalier reads',
@@ -154,6 +161,23 @@ RandAugment's operations those that change colors alone can be had; a mixture of
     augment = [cut, flip(50%), rand_augment(colors: true)]`,
   }),
 
+  ESP1021: entry<{ name: string; points: boolean; gives: readonly number[] }>({
+    title: 'Points and a model that gives no density',
+    message: (a) =>
+      a.points
+        ? `${a.name} has points to be counted, and the first result of the model is [b, ${a.gives.join(', ')}], no density [b, 1, height, width]`
+        : `the first result of the model is a density [b, ${a.gives.join(', ')}], and ${a.name} has no points to be counted`,
+    help: (a) => [
+      a.points
+        ? 'Give the model a head that counts.'
+        : 'Read the data as `points("./folder")`, or give the model another head.',
+    ],
+    explain: `Objects are counted by a density: a map of one number for each place, whose sum is how many there are. It is learnt from points, one for each
+object. A model that tells classes apart, or gives numbers, learns from \`images\`.
+
+    train Crowd { data = points("./crowd", sigma: 4, kernel: 15) ... }`,
+  }),
+
   ESP1022: entry<{ name: string; items: number }>({
     title: 'Nothing to count',
     message: (a) => `no picture that is trained on has a point: ${a.name} has ${a.items} of them`,
@@ -181,6 +205,55 @@ outlines.`,
     CSV            a header with \`image\`, \`x\`, \`y\` (and \`split\`); a line for each point, and for a picture without any one with x and y empty
     JSON           { "images": [{ "file": "a.jpg", "points": [[x, y]], "split": "train" }] }
 
-Of a box the point is its centre. Points are in pixels from the top left corner of the picture; the centre of the first pixel is (0.5, 0.5).`,
+Of a box the point is its centre. MATLAB counts pixels from 1: half a pixel is taken off. Points are in pixels from the top left corner of the picture; the centre of the first pixel is (0.5, 0.5).`,
+  }),
+
+  ESP1025: entry<{ name: string; missing: readonly string[] }>({
+    title: 'Annotated pictures that are not there',
+    message: (a) => `${a.name} has annotations of pictures that are not there: ${few(a.missing)}`,
+    help: () => ['Paths are relative to the file that names them, or to the folder `images` beside it.'],
+    explain: `What is known of a picture is of no use without it, and a path that is wrong once is usually wrong throughout. Take the lines out of pictures that were
+left out on purpose.`,
+  }),
+
+  ESP1026: entry<{ name: string; left: number; all: number; pictures: readonly { id: string; count: number }[] }>({
+    title: 'Points outside of their picture',
+    severity: 'warning',
+    message: (a) => `${a.name}: ${outsideText(a)}; they are left out, and not counted`,
+    explain: `A point has to lie in its picture: from 0 to its width and its height, in pixels. One less than a pixel outside is moved onto the border, since
+people click there; others are left out and named. More than a tenth of them is an error (ESP1027).`,
+  }),
+
+  ESP1027: entry<{
+    name: string;
+    left: number;
+    all: number;
+    pictures: readonly { id: string; count: number }[];
+    share: number;
+  }>({
+    title: 'Too many points outside of their pictures',
+    message: (a) => `${a.name}: ${outsideText(a)}, more than ${percent(a.share)} of them`,
+    help: () => ['Check that the annotations are of these pictures, in pixels of their present size, x before y.'],
+    explain: `A few points that lie outside of their picture are left out. Where they are many, the pictures were resized after they were annotated, x and y
+changed places, or points are shares of the sides.`,
+  }),
+
+  ESP1028: entry<{ path: string; format: string | undefined; found: string }>({
+    title: 'No points that Espalier reads',
+    message: (a) =>
+      `${a.path} holds no points that Espalier reads${a.format === undefined ? '' : ` in the format \`${a.format}\``}: ${a.found}`,
+    help: () => [
+      "Give a part of ShanghaiTech, a folder of CARPK or PUCPR+, one with COCO's annotations, or a .csv or .json of points.",
+    ],
+    explain: `What data is is found by looking at it:
+
+    part_A/train_data/images, ground-truth     ShanghaiTech, with test_data beside
+    CARPK/Images, Annotations, ImageSets       also PUCPR+, also in a folder \`data\`
+    crowd/annotations/instances_train.json     COCO; also train/_annotations.coco.json
+    crowd/train.json, val.json, test.json      points as JSON, or COCO
+    crowd/points.json, crowd/points.csv        with a field or column \`split\`; also annotations.json, annotations.csv
+    crowd/train/points.json                    in folders of splits
+
+\`espalier explain ESP1024\` shows what is in these files.`,
   }),
 };

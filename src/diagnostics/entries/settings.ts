@@ -17,8 +17,8 @@ export const SETTINGS_MESSAGES = {
 
 \`train\` has:
 
-    data          images("./folder", ...): what is learnt
-    augment       a list of crop, flip, flip_vertical, rand_augment, mixup, cutmix
+    data          images("./folder", ...): what is learnt; points("./folder", sigma: 4, kernel: 15, ...): what is counted
+    augment       a list of crop, cut, flip, flip_vertical, rand_augment, mixup, cutmix
     loss          a function of prediction and target, or an expression of them: cross_entropy()
     optimizer     adamw(lr: 1e-3), adam, sgd, lion, or your own
     groups        a list of group("head", lr: 1e-2): what moves otherwise

@@ -61,6 +61,18 @@ export async function decodeImage(
   }
 }
 
+/** Sides of the picture in a file as `decodeImage` gives it, by its header alone; undefined where there is none that can be read. */
+export async function imageSize(
+  path: string,
+): Promise<{ readonly width: number; readonly height: number } | undefined> {
+  try {
+    const { autoOrient } = await sharp(path, { limitInputPixels: false }).metadata();
+    return autoOrient;
+  } catch {
+    return undefined;
+  }
+}
+
 /** @throws EspalierError ESP0501 */
 async function readImage(path: string): Promise<Uint8Array> {
   const tooLarge = () => cannotRead(path, new Error(`it has more than ${MAX_BYTES} bytes`));

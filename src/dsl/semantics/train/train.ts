@@ -53,6 +53,14 @@ const DATA: Forms = {
     label: 'string',
     separator: 'string',
   },
+  points: {
+    path: 'string',
+    format: ['shanghaitech', 'carpk', 'coco', 'csv', 'json'],
+    sigma: 'positive',
+    kernel: 'count',
+    limit: 'count',
+    test_limit: 'count',
+  },
 };
 
 const SAVE: Forms = { every: { steps: 'count' } };
@@ -61,9 +69,10 @@ const CHECKPOINT: Forms = { none: {}, blocks: {}, auto: { memory: 'positive' } }
 
 const AUGMENT: Forms = {
   crop: { scale: 'pair', ratio: 'pair' },
+  cut: {},
   flip: { probability: 'part' },
   flip_vertical: { probability: 'part' },
-  rand_augment: { magnitude: 'number', deviation: 'number', count: 'count', probability: 'part' },
+  rand_augment: { magnitude: 'number', deviation: 'number', count: 'count', probability: 'part', colors: 'bool' },
   mixup: { alpha: 'positive', share: 'part' },
   cutmix: { alpha: 'positive', share: 'part' },
 };

@@ -1,19 +1,19 @@
 /** Points of pictures: density maps against NumPy's (test/reference/density.py), where they lie in samples, batches of them, tiles. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { PreprocessStep } from '../../runtime/program/program.js';
-import { datasetHash, datasetOfArrays } from '../../src/data/arrays.js';
-import { density } from '../../src/data/density.js';
-import { OPERATIONS } from '../../src/data/images/rand-augment.js';
-import { makeLoader } from '../../src/data/loader.js';
-import { openLoader } from '../../src/data/node/threads.js';
-import { placedPoints } from '../../src/data/placement.js';
-import { makeSample, type Recipe } from '../../src/data/sample.js';
-import { limited, withValidation } from '../../src/data/splits.js';
-import type { Augment, Batch, Dataset, DensityOptions, LoaderOptions, Raster } from '../../src/data/types.js';
-import { EspalierError } from '../../src/diagnostics/types.js';
-import { readBytes } from '../bytes.js';
-import { all } from './support.js';
+import type { PreprocessStep } from '../../../runtime/program/program.js';
+import { datasetHash, datasetOfArrays } from '../../../src/data/arrays.js';
+import { density } from '../../../src/data/density.js';
+import { OPERATIONS } from '../../../src/data/images/rand-augment.js';
+import { makeLoader } from '../../../src/data/loader.js';
+import { openLoader } from '../../../src/data/node/threads.js';
+import { placedPoints } from '../../../src/data/placement.js';
+import { makeSample, type Recipe } from '../../../src/data/sample.js';
+import { limited, withValidation } from '../../../src/data/splits.js';
+import type { Augment, Batch, Dataset, DensityOptions, LoaderOptions, Raster } from '../../../src/data/types.js';
+import { EspalierError } from '../../../src/diagnostics/types.js';
+import { readBytes } from '../../bytes.js';
+import { all } from '../support.js';
 
 const { tensors, metadata } = readBytes('./data/fixtures/density.safetensors');
 const floats = (name: string) => new Float32Array(tensors.get(name)!.data.slice().buffer);
