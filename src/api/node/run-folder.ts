@@ -24,6 +24,7 @@ import { storeTensor } from '../../formats/tensors/elements.js';
 import { encodeSafetensors } from '../../formats/tensors/safetensors.js';
 import { openSafetensors, type TensorStore } from '../../formats/tensors/store.js';
 import type { Tensor } from '../../ir/types.js';
+import { journalText } from '../../search/journal.js';
 import type { SavedSearch, SearchKeeper } from '../search/stage.js';
 import { isBefore, type RunPlace, type TrainEvent } from '../train/events.js';
 import type { GoodState } from '../train/not-finite.js';
@@ -309,7 +310,7 @@ export class RunFolder implements RunKeeper {
       const stored = new Map([...tensors].map(([key, t]) => [key, storeTensor(t)]));
       const metadata = { format: 'espalier.search', version: '1', state: JSON.stringify(json) };
       await writeFileAtomic(join(this.path, FILES.search), encodeSafetensors(stored, metadata));
-      await writeFileAtomic(join(this.path, FILES.candidates), lines.map((l) => `${JSON.stringify(l)}\n`).join(''));
+      await writeFileAtomic(join(this.path, FILES.candidates), journalText(lines));
       if (picture !== undefined) await writeFileAtomic(join(this.path, FILES.picture), picture);
     },
   };

@@ -1,5 +1,8 @@
-/** Networks of agents as specs that Espalier trains, on the host's GPU: their layers are library code (src/dsl/std/search.peft). */
-import { tensor } from '../../ir/run/tensor.js';
+/**
+ * The networks of agents as programs: specs of the library's own (src/dsl/std/search.peft), whose steps are derived and run on the GPU like those of any other
+ * model.
+ */
+
 import type { Tensor } from '../../ir/types.js';
 import { SIDE } from '../../search/metrics.js';
 import type {
@@ -15,149 +18,172 @@ import type {
 import type { Host } from '../host.js';
 import { openTrainer, type SpecTrainer } from '../train/open.js';
 
-/** Networks on the host's GPU. What they throw: RuntimeError where there is none, or it fails. */
-export const gpuNetworks = (host: Host): Networks => ({
-  q: async (options) => new GpuQ(await opened(host, qSpec(options), options.seed)),
-  async actorCritic(options) {
-    const critic = await opened(host, criticSpec(options), options.seed);
-    try {
-      // Both start with the same critic.
-      const actor = await opened(host, actorSpec(options), options.seed);
-      const made = new GpuActorCritic(actor, critic, options.numbers);
-      await made.begin();
-      return made;
-    } catch (error) {
-      critic.dispose();
-      throw error;
-    }
-  },
-});
+/** Sizes of layers; for tests. Default: the library's. */
+export interface QSizes {
+  readonly channels: readonly number[];
+  readonly hidden: readonly number[];
+  readonly side: number;
+}
 
-const opened = (host: Host, text: string, seed: number): Promise<SpecTrainer> =>
-  openTrainer({ text, path: 'search.peft' }, { host, seed });
+/** Where a step stands for an optimiser at one rate: only how many there were counts. */
+const place = (step: number) => ({ epoch: 0, step, steps: step + 1 });
 
-/** Steps have no schedule: each is told how many came before it. */
-const at = (step: number) => ({ epoch: 0, step, steps: step + 1 });
-
-const block = (batch: number, loss: string, optimizer: string, more = ''): string => `train N {
-  loss = ${loss}
+const block = (model: string, loss: string, optimizer: string, batch: number, seed: number): string => `train ${model} {
+  loss = ${loss}()
   optimizer = ${optimizer}
   schedule = constant(epochs: 1)
   batch = ${batch}
-  ${more}
+  seed = ${seed}
 }
 `;
 
-const weightsOf = async (trainer: SpecTrainer): Promise<Map<string, Tensor>> => trainer.trained();
+/** A number as specs write it: without an exponent that they do not know. */
+const written = (x: number): string => String(x);
 
-const put = (trainer: SpecTrainer, weights: ReadonlyMap<string, Tensor>): Promise<void> =>
-  trainer.session.replace(Object.fromEntries([...weights].map(([name, t]) => [name, Float32Array.from(t.data)])));
-
-const prefixed = (prefix: string, tensors: ReadonlyMap<string, Tensor>): [string, Tensor][] =>
-  [...tensors].map(([name, t]) => [`${prefix}/${name}`, t]);
-
-const below = (prefix: string, tensors: ReadonlyMap<string, Tensor>): Map<string, Tensor> =>
-  new Map(
-    [...tensors].flatMap(([name, t]) =>
-      name.startsWith(`${prefix}/`) ? [[name.slice(prefix.length + 1), t] as const] : [],
-    ),
-  );
-
-// ---- Values of two actions --------------------------------------------------------------------------------------------
-
-const qSpec = ({ lr, weightDecay, batch }: QOptions): string => `use std
-model N {
-  q = QNetwork(side: ${SIDE})
-  tune q
+async function opened(host: Host, text: string, path: string): Promise<SpecTrainer> {
+  return openTrainer({ text, path }, { host });
 }
-${block(batch, 'taken_error()', `adam(lr: ${lr}, weight_decay: ${weightDecay})`)}`;
 
-class GpuQ implements QNetwork {
-  constructor(private readonly trainer: SpecTrainer) {}
+/** States that an optimiser moves, without what it keeps beside them. */
+const weightsOf = (trainer: SpecTrainer): Promise<Map<string, Tensor>> => trainer.trained();
 
-  async values(views: readonly View[]): Promise<Values[]> {
-    const nothing = new Float32Array(2 * views.length);
-    const { outputs } = await this.trainer.evaluate({ ...seen(views), taken: nothing, target: nothing });
-    const { values } = outputs;
-    return views.map((_, i) => [values![2 * i]!, values![2 * i + 1]!]);
+/** Makes networks on a GPU of the host's. @throws as `openTrainer` */
+export function networksOn(host: Host): Networks {
+  return { q: (options) => openQ(host, options), actorCritic: (options) => openActorCritic(host, options) };
+}
+
+// ---- Q-learning -----------------------------------------------------------------------------------------------------
+
+export async function openQ(host: Host, { lr, weightDecay, batch, seed }: QOptions, sizes?: QSizes): Promise<QNetwork> {
+  const options = sizes
+    ? `channels: [${sizes.channels.join(', ')}], hidden: [${sizes.hidden.join(', ')}], side: ${sizes.side}`
+    : '';
+  const text = `use std
+model Q {
+  network = QNetwork(${options})
+  tune network
+}
+${block('Q', 'taken_error', `adam(lr: ${written(lr)}, weight_decay: ${written(weightDecay)})`, batch, seed)}`;
+  return new TrainedQ(await opened(host, text, 'q.peft'), sizes?.side ?? SIDE);
+}
+
+class TrainedQ implements QNetwork {
+  constructor(
+    private readonly trainer: SpecTrainer,
+    private readonly side: number,
+  ) {}
+
+  async values(views: readonly View[]): Promise<readonly Values[]> {
+    const { outputs } = await this.trainer.evaluate(this.batch(views));
+    const all = outputs.values!;
+    return views.map((_, i): Values => [all[2 * i]!, all[2 * i + 1]!]);
   }
 
   async learn(lessons: readonly Lesson[], step: number): Promise<number> {
-    const [taken, target] = [new Float32Array(2 * lessons.length), new Float32Array(2 * lessons.length)];
-    for (const [i, { action, value }] of lessons.entries()) {
-      taken[2 * i + action] = 1;
-      target[2 * i + action] = value;
-    }
-    const { loss } = await this.trainer.step({ ...seen(lessons.map((l) => l.view)), taken, target }, at(step));
-    return loss;
+    const batch = this.batch(lessons.map((l) => l.view));
+    lessons.forEach(({ action, value }, i) => {
+      batch.taken[2 * i + action] = 1;
+      batch.target[2 * i + action] = value;
+    });
+    return (await this.trainer.step(batch, place(step))).loss;
   }
 
-  save = (): Promise<Map<string, Tensor>> => this.trainer.state();
-  restore = (tensors: ReadonlyMap<string, Tensor>): Promise<void> => this.trainer.restore(tensors);
-  dispose = (): void => this.trainer.dispose();
-}
-
-/** As the network takes them: [n, 2, SIDE, SIDE] and [n, 1]. */
-function seen(views: readonly View[]): { features: Float32Array; rate: Float32Array } {
-  const each = SIDE * SIDE;
-  const features = new Float32Array(2 * each * views.length);
-  for (const [i, { before, after }] of views.entries()) {
-    features.set(before.data, 2 * i * each);
-    features.set(after.data, (2 * i + 1) * each);
+  save(): Promise<ReadonlyMap<string, Tensor>> {
+    return this.trainer.state();
   }
-  return { features, rate: Float32Array.from(views, (v) => v.rate) };
+
+  restore(tensors: ReadonlyMap<string, Tensor>): Promise<void> {
+    return this.trainer.restore(tensors);
+  }
+
+  dispose(): void {
+    this.trainer.dispose();
+  }
+
+  private batch(views: readonly View[]) {
+    const size = this.side ** 2;
+    const features = new Float32Array(2 * size * views.length);
+    views.forEach(({ before, after }, i) => {
+      features.set(before.data, 2 * i * size);
+      features.set(after.data, (2 * i + 1) * size);
+    });
+    return {
+      features,
+      rate: Float32Array.from(views, (v) => v.rate),
+      taken: new Float32Array(2 * views.length),
+      target: new Float32Array(2 * views.length),
+    };
+  }
 }
 
-// ---- Actor and critic -------------------------------------------------------------------------------------------------
+// ---- Actor and critic -----------------------------------------------------------------------------------------------
 
-const criticSpec = ({ numbers, lrCritic, batch }: ActorCriticOptions): string => `use std
-model N {
-  critic = Critic(${numbers})
+export async function openActorCritic(
+  host: Host,
+  { numbers, lr, lrCritic, batch, seed }: ActorCriticOptions,
+  hidden?: readonly number[],
+): Promise<ActorCritic> {
+  const sizes = hidden ? `, hidden: [${hidden.join(', ')}]` : '';
+  const critic = `use std
+model C {
+  critic = Critic(${numbers}${sizes})
   tune critic
 }
-${block(batch, 'mse()', `adam(lr: ${lrCritic})`)}`;
-
-/** A rate at which no weight moves: a rate is above 0, and this much is lost in f32 beside any weight. */
-const STILL = '1e-30';
-
-/** The critic stands still while the actor learns through it; it is a state all the same, since another one is put in its place. */
-const actorSpec = ({ numbers, lr, batch }: ActorCriticOptions): string => `use std
-model N {
-  actor = Actor(${numbers})
-  critic = Critic(${numbers})
+${block('C', 'mse', `adam(lr: ${written(lrCritic)})`, batch, seed)}`;
+  const acting = `use std
+model A {
+  actor = Actor(${numbers}${sizes})
+  critic = Critic(${numbers}${sizes})
   acting = Acting(actor, critic, ${numbers})
-  tune actor, critic
+  tune actor
 }
-${block(batch, 'worth_error()', `adam(lr: ${lr})`, `groups = [group("critic", lr: ${STILL})]`)}`;
+${block('A', 'worth_error', `adam(lr: ${written(lr)})`, batch, seed)}`;
+  const open: SpecTrainer[] = [];
+  try {
+    open.push(await opened(host, critic, 'critic.peft'));
+    open.push(await opened(host, acting, 'actor.peft'));
+    open.push(await opened(host, acting, 'actor.peft'));
+    const [one, two, three] = open as [SpecTrainer, SpecTrainer, SpecTrainer];
+    const both = new TrainedActorCritic(one, two, three);
+    await both.begin();
+    return both;
+  } catch (error) {
+    for (const trainer of open) trainer.dispose();
+    throw error;
+  }
+}
 
-class GpuActorCritic implements ActorCritic {
-  /** Of both networks, what follows them. */
-  private followers: ReadonlyMap<string, Tensor> = new Map();
+type Weights = ReadonlyMap<string, Tensor>;
+
+const FOLLOWER = 'follower/';
+const under = (prefix: string, tensors: Weights): Weights =>
+  new Map([...tensors].flatMap(([n, t]) => (n.startsWith(prefix) ? [[n.slice(prefix.length), t] as const] : [])));
+
+/**
+ * Three programs: the critic, which is trained; the actor before a copy of it that is not; and the same again with the weights of the followers, which is never
+ * trained.
+ */
+class TrainedActorCritic implements ActorCritic {
+  /** What the followers are; the programs have it too. */
+  private followers: Weights = new Map();
 
   constructor(
-    private readonly actor: SpecTrainer,
     private readonly critic: SpecTrainer,
-    private readonly numbers: number,
+    private readonly actor: SpecTrainer,
+    private readonly follower: SpecTrainer,
   ) {}
 
-  /** The actor's copy of the critic is the critic, and followers begin as what they follow. */
+  /** Followers begin where what they follow does. */
   async begin(): Promise<void> {
-    await put(this.actor, await weightsOf(this.critic));
-    this.followers = await weightsOf(this.actor);
+    await this.follow(1);
   }
 
-  async act(states: readonly (readonly number[])[]): Promise<number[]> {
-    return Array.from((await this.looked(states)).action!);
+  async act(states: readonly (readonly number[])[]): Promise<readonly number[]> {
+    return [...(await this.actor.evaluate(this.stated(states))).outputs.action!];
   }
 
-  async expect(states: readonly (readonly number[])[]): Promise<number[]> {
-    const own = await weightsOf(this.actor);
-    await put(this.actor, this.followers);
-    try {
-      return Array.from((await this.looked(states)).value!);
-    } finally {
-      await put(this.actor, own);
-    }
+  async expect(states: readonly (readonly number[])[]): Promise<readonly number[]> {
+    return [...(await this.follower.evaluate(this.stated(states))).outputs.value!];
   }
 
   async learnCritic(
@@ -166,56 +192,53 @@ class GpuActorCritic implements ActorCritic {
     worth: readonly number[],
     step: number,
   ): Promise<number> {
-    const [state, action, target] = [states.flat(), actions, worth].map((x) => Float32Array.from(x));
-    const { loss } = await this.critic.step({ state: state!, action: action!, target: target! }, at(step));
-    return loss;
+    const { state } = this.stated(states);
+    const batch = { state, action: Float32Array.from(actions), target: Float32Array.from(worth) };
+    return (await this.critic.step(batch, place(step))).loss;
   }
 
   async learnActor(states: readonly (readonly number[])[], step: number): Promise<number> {
-    const state = Float32Array.from(states.flat());
-    const { loss } = await this.actor.step({ state, target: new Float32Array(states.length) }, at(step));
-    return -loss;
+    return -(await this.actor.step(this.stated(states), place(step))).loss;
   }
 
   async follow(share: number): Promise<void> {
-    await put(this.actor, await weightsOf(this.critic));
-    const now = await weightsOf(this.actor);
-    const moved = [...this.followers].map(([name, t]): [string, Tensor] => {
-      const towards = now.get(name)!.data;
-      return [
-        name,
-        tensor(
-          t.type.shape,
-          Float32Array.from(t.data, (x, i) => x + share * (towards[i]! - x)),
-        ),
-      ];
-    });
-    this.followers = new Map(moved);
+    const [critic, actor] = [await weightsOf(this.critic), await weightsOf(this.actor)];
+    await this.actor.mask(critic);
+    if (share === 0) return;
+    const moved = new Map<string, Tensor>();
+    for (const [name, { type, data }] of [...critic, ...actor]) {
+      const before = this.followers.get(name)?.data ?? data;
+      const next = Float32Array.from(data, (x, i) => before[i]! + share * (x - before[i]!));
+      moved.set(name, { type, data: next });
+    }
+    await this.put(moved);
   }
 
-  async save(): Promise<Map<string, Tensor>> {
-    const [actor, critic] = [await this.actor.state(), await this.critic.state()];
-    return new Map([
-      ...prefixed('actor', actor),
-      ...prefixed('critic', critic),
-      ...prefixed('followers', this.followers),
-    ]);
+  async save(): Promise<Weights> {
+    const [critic, actor] = [await this.critic.state(), await this.actor.state()];
+    return new Map([...critic, ...actor, ...[...this.followers].map(([n, t]) => [FOLLOWER + n, t] as const)]);
   }
 
-  async restore(tensors: ReadonlyMap<string, Tensor>): Promise<void> {
-    await this.actor.restore(below('actor', tensors));
-    await this.critic.restore(below('critic', tensors));
-    this.followers = below('followers', tensors);
+  async restore(tensors: Weights): Promise<void> {
+    await this.critic.restore(tensors);
+    await this.actor.restore(tensors);
+    await this.put(under(FOLLOWER, tensors));
+    await this.follow(0);
   }
 
   dispose(): void {
-    this.actor.dispose();
-    this.critic.dispose();
+    for (const trainer of [this.critic, this.actor, this.follower]) trainer.dispose();
   }
 
-  private async looked(states: readonly (readonly number[])[]): Promise<Readonly<Record<string, Float32Array>>> {
-    if (states.some((s) => s.length !== this.numbers)) throw new RangeError(`a state has ${this.numbers} numbers`);
-    const state = Float32Array.from(states.flat());
-    return (await this.actor.evaluate({ state, target: new Float32Array(states.length) })).outputs;
+  /** Weights of both followers. */
+  private async put(followers: Weights): Promise<void> {
+    this.followers = followers;
+    const own = await this.follower.state();
+    await this.follower.restore(new Map([...own].map(([name, t]) => [name, followers.get(name) ?? t])));
+    await this.follower.mask(new Map([...followers].filter(([name]) => !own.has(name))));
+  }
+
+  private stated(states: readonly (readonly number[])[]) {
+    return { state: Float32Array.from(states.flat()), target: new Float32Array(states.length) };
   }
 }

@@ -16,7 +16,7 @@ import type { Counting } from '../train/evaluate.js';
 import type { PrunedEvent, RunPlace, TrainEvent } from '../train/events.js';
 import type { RunStore } from '../train/loop.js';
 import type { Trainer } from '../train/trainer.js';
-import { gpuNetworks } from './networks.js';
+import { networksOn } from './networks.js';
 import { Recovery } from './recovery.js';
 
 /** A search as it is after a candidate: with the spec and the data all that going on needs; and what became of each candidate, for people and programs. */
@@ -98,7 +98,7 @@ async function* search(
     ...{ elaborated, trainer, train, counting, recover, look, masks, place, runSteps },
   });
   const { layers } = environment;
-  const controller = makeController(asked, { layers, networks: gpuNetworks(host), seed: train.seed });
+  const controller = makeController(asked, { layers, networks: networksOn(host), seed: train.seed });
   try {
     const events = runSearch({
       environment,
