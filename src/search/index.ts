@@ -1,5 +1,5 @@
 /** Searches for pruning rates: the contract (types.ts), the runner (run.ts), and the controllers by their names in specs. */
-import { SEARCH_DEFAULTS, type SearchName } from '../ir/search.js';
+import { SEARCH_DEFAULTS, type SearchName } from '../ir/prune.js';
 import { Amc, type AmcOptions } from './controllers/amc.js';
 import { Bisection, type BisectionOptions, fixed, Grid, type GridOptions } from './controllers/plain.js';
 import { Recoverability, type RecoverabilityOptions } from './controllers/recoverability.js';

@@ -1,6 +1,6 @@
 /** `prune ... by bisection(threshold: 0.9)`: what searches for how much is pruned, and how a candidate is tried out, as plain data. */
 
-import { SEARCHES } from '../../../ir/search.js';
+import { SEARCHES } from '../../../ir/prune.js';
 import type { SearchSettings } from '../../elaborated.js';
 import { lookup } from '../../lookup.js';
 import type { Engine } from '../evaluate/engine.js';
