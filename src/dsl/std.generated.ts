@@ -430,18 +430,19 @@ module pqfa(dim: int, heads: int = 4, patches: int = 8, scores: token | channel 
   }
 }
 
-// From features to one number for each place [R]: as the authors start it, except that a GroupNorm stands in place of each BatchNorm, which would need running
-// averages of what it saw in training.
-module density_decoder(dim: int, groups: int = 8) {
+// From features to one number for each place [R]: as the authors start it, except that a LayerNorm over the channels of each place stands in place of each
+// BatchNorm, which would need running averages of what it saw in training. (A GroupNorm would take means over the whole map, and hide how much there is on it.)
+module density_decoder(dim: int) {
   require(dim % 4 == 0, "the decoder halves its channels twice: dim must be divisible by 4")
   conv1 = Conv2d(dim -> dim / 2, kernel: 3, padding: 1, init: normal(0.01))
-  norm1 = GroupNorm(groups, dim / 2)
+  norm1 = LayerNorm(dim / 2)
   conv2 = Conv2d(dim / 2 -> dim / 4, kernel: 3, padding: 1, init: normal(0.01))
-  norm2 = GroupNorm(groups, dim / 4)
+  norm2 = LayerNorm(dim / 4)
   conv3 = Conv2d(dim / 4 -> 1, kernel: 1, init: normal(0.01))
   forward(x: [b, dim, h, w]) {
-    y = resize(relu(norm1(conv1(x))), [2 * h, 2 * w])
-    conv3(relu(norm2(conv2(y))))
+    y = relu(channels_first(norm1(channels_last(conv1(x)))))
+    z = conv2(resize(y, [2 * h, 2 * w]))
+    conv3(relu(channels_first(norm2(channels_last(z)))))
   }
 }
 
@@ -456,7 +457,6 @@ module counting(
   heads: int = 4,
   patches: int = 8,
   scores: token | channel = token,
-  groups: int = 8,
   scale: float = 100
 ) {
   n = size(taps)
@@ -466,7 +466,7 @@ module counting(
   skipped = if axis == 2 { base.class_tokens + base.register_tokens } else { 0 }
   lateral = repeat i < n { Conv2d(dims[i] -> dim, kernel: 1) }
   flips = repeat i < n - 1 { pqfa(dim, heads: heads, patches: patches, scores: scores) }
-  decoder = density_decoder(dim, groups: groups)
+  decoder = density_decoder(dim)
   forward(pixels) {
     read = tapped(base, pixels, taps)
     plain = repeat i < n { lateral[i](feature_map(read[i], axis, skipped)) }

@@ -67,19 +67,20 @@ def pqfa(p, prefix: str, fine: torch.Tensor, coarse: torch.Tensor, patches: int,
     return fine, coarse
 
 
-def decoder(p, x: torch.Tensor, groups: int) -> torch.Tensor:
+def decoder(p, x: torch.Tensor) -> torch.Tensor:
     def layer(x, name, padding=1):
         return F.conv2d(x, p[f"head.decoder.{name}.weight"], p[f"head.decoder.{name}.bias"], padding=padding)
 
     def norm(x, name):
-        return F.group_norm(x, groups, p[f"head.decoder.{name}.weight"], p[f"head.decoder.{name}.bias"])
+        weight, bias = p[f"head.decoder.{name}.weight"], p[f"head.decoder.{name}.bias"]
+        return F.layer_norm(x.permute(0, 2, 3, 1), weight.shape, weight, bias).permute(0, 3, 1, 2)
 
     y = F.relu(norm(layer(x, "conv1"), "norm1"))
     y = up(y, [2 * s for s in y.shape[-2:]])
     return layer(F.relu(norm(layer(y, "conv2"), "norm2")), "conv3", 0)
 
 
-def head(p, features, pixels: int, patches: int, scores: str, groups: int):
+def head(p, features, pixels: int, patches: int, scores: str):
     maps = [F.conv2d(f, p[f"head.lateral.{i}.weight"], p[f"head.lateral.{i}.bias"]) for i, f in enumerate(features)]
     side = maps[0].shape[-1]
     if all(m.shape == maps[0].shape for m in maps):
@@ -87,12 +88,12 @@ def head(p, features, pixels: int, patches: int, scores: str, groups: int):
     maps = [up(m, [side // 2**i] * 2) for i, m in enumerate(maps)]
     for i in reversed(range(len(maps) - 1)):
         maps[i], maps[i + 1] = pqfa(p, f"head.flips.{i}", maps[i], maps[i + 1], patches, scores)
-    y = decoder(p, sum(up(m, [side] * 2) for m in maps), groups)
+    y = decoder(p, sum(up(m, [side] * 2) for m in maps))
     density = up(y, [pixels] * 2) / 100
     return density, density.sum((1, 2, 3))
 
 
-def add(name: str, backbone: str, options: str, dims, base, read, x, dim=8, patches=2, scores="token", groups=1) -> None:
+def add(name: str, backbone: str, options: str, dims, base, read, x, dim=8, patches=2, scores="token") -> None:
     p = dict(base)
     for i, d in enumerate(dims):
         p[f"head.lateral.{i}.weight"], p[f"head.lateral.{i}.bias"] = rand(dim, d, 1, 1), rand(dim)
@@ -108,14 +109,14 @@ def add(name: str, backbone: str, options: str, dims, base, read, x, dim=8, patc
             p[f"head.decoder.norm{i + 1}.weight"], p[f"head.decoder.norm{i + 1}.bias"] = rand(b, around=1), rand(b)
     leaves = {k: v.clone().requires_grad_() for k, v in p.items()}
     x = x.clone().requires_grad_()
-    density, count = head(leaves, read(leaves, x), x.shape[-1], patches, scores, groups)
+    density, count = head(leaves, read(leaves, x), x.shape[-1], patches, scores)
     target = (torch.rand(density.shape) * 0.02).float().double()
     loss = ((100 * density - 100 * target) ** 2).mean()
     dx, *gradients = torch.autograd.grad(loss, [x, *leaves.values()])
     own = {"x": x, "density": density, "count": count, "target": target, "loss": loss, "dx": dx}
     for (key, v), g in zip(leaves.items(), gradients):
         own |= {f"value/{key}": v, f"gradient/{key}": g}
-    options = f"dim: {dim}, heads: {HEADS}, patches: {patches}, scores: {scores}, groups: {groups}{options}"
+    options = f"dim: {dim}, heads: {HEADS}, patches: {patches}, scores: {scores}{options}"
     tensors.update({f"{len(cases)}/{k}": t.detach().float().contiguous() for k, t in own.items()})
     cases.append({"name": name, "backbone": backbone, "head": f"counting(base, {options})"})
 
@@ -188,9 +189,9 @@ def blocks_params(axis: int):
     return found
 
 
-for scores, size in (("token", dict(dim=16, groups=2)), ("channel", {})):
+for scores, size in (("token", dict(dim=16)), ("channel", {})):
     add(f"three scales, over {scores}s", SCALES, "", [4, 6, 5], scales_params(), scales, rand(2, 3, 8, 8), scores=scores, **size)
-add("four blocks of one size, channels last", grid(3), "", [4] * 4, blocks_params(3), blocks(3), rand(1, 3, 8, 8), patches=1)
+add("four blocks of one size, channels last", grid(3), "", [4] * 4, blocks_params(3), blocks(3), rand(1, 3, 8, 8), dim=16, patches=1)
 # A class token is no feature: it has no gradient, and is left as it starts.
 add("two blocks of tokens", grid(2), ", taps: [base.blocks[1], base.blocks[3]], dims: [4, 4]", [4] * 2, blocks_params(2),
     lambda p, x: blocks(2)({**p, "base.cls": torch.zeros(1, 1, 4).double()}, x)[1::2], rand(2, 3, 8, 8), scores="channel")

@@ -86,22 +86,22 @@ describe('what a counting head refuses', () => {
     expectOne(`use std\n${backbone}\nmodel M {\n  base = own()\n  head = ${head}\n}\n`, 'ESP0223', words, PATH, wrongs);
   test('no level', () => row(/one level at least/, 'counting(base, taps: [], dims: [])'));
   test('dims of other taps', () => row(/dims says of each of the taps/, 'counting(base, taps: [base.a])'));
-  test('a scale of 0', () => row(/scale must be above 0/, 'counting(base, dim: 8, groups: 2, patches: 2, scale: 0)'));
+  test('a scale of 0', () => row(/scale must be above 0/, 'counting(base, dim: 8, patches: 2, scale: 0)'));
   test('heads that do not divide', () =>
     row(
       /heads must divide dim/,
-      'counting(base, taps: [base.a, base.b], dims: [4, 6], dim: 8, heads: 3, groups: 2, patches: 2)',
+      'counting(base, taps: [base.a, base.b], dims: [4, 6], dim: 8, heads: 3, patches: 2)',
     ));
   test('channels that cannot be halved twice', () =>
-    row(/divisible by 4/, 'counting(base, taps: [base.a], dims: [4], dim: 6, groups: 1)'));
+    row(/divisible by 4/, 'counting(base, taps: [base.a], dims: [4], dim: 6)'));
   test('patches that do not divide a level', () =>
-    row(/patches must divide/, 'counting(base, dim: 8, groups: 2, patches: 3)'));
+    row(/patches must divide/, 'counting(base, dim: 8, patches: 3)'));
   test('an axis that is none of channels', () =>
-    row(/axis 1 or 3 of a map/, 'counting(base, dim: 8, groups: 2, patches: 2, axis: 0)'));
+    row(/axis 1 or 3 of a map/, 'counting(base, dim: 8, patches: 2, axis: 0)'));
   test('tokens of no square grid', () =>
     row(
       /those of a square grid/,
-      'counting(base, dim: 8, groups: 2, patches: 1)',
+      'counting(base, dim: 8, patches: 1)',
       'backbone own() {\n  fc = Linear(4 -> 4)\n  class_tokens = 0\n  register_tokens = 0\n  levels = [fc]\n  level_dims = [4]\n  level_axis = 2\n  forward(pixels: [n, 3, 2, 3]) { fc(rearrange(concat(pixels, pixels[:, 0..1], axis: 1), "b d h w -> b (h w) d")) }\n}',
     ));
 });

@@ -10,10 +10,10 @@ import {
   type Session,
   topClasses,
 } from '../../../runtime/node/index.js';
+import { type Counted, counterOf, countIn } from '../../counting/index.js';
 import { readClassFolders } from '../../data/node/class-folders.js';
 import { wholeDataset } from '../../data/tables.js';
 import type { Targets } from '../../data/types.js';
-import { type Counted, countIn, counterOf } from '../../counting/index.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
 import { decodeImage, listImages, type Unreadable } from '../../formats/node/images.js';

@@ -11,7 +11,7 @@ import { type RunReport, reportFrom } from '../report/figures.js';
 import { type ChartLibrary, reportPage, type Thumbnail, type Thumbnails } from '../report/page.js';
 import { nodeHost } from './host.js';
 import { isLocked } from './lock.js';
-import { eventsOf, predictionsOf, readRun } from './run-folder.js';
+import { candidatesOf, eventsOf, predictionsOf, readRun } from './run-folder.js';
 import { dataSpecOf } from './train.js';
 
 /**
@@ -21,7 +21,7 @@ import { dataSpecOf } from './train.js';
  */
 export function reportOf(run: string): RunReport {
   const facts = readRun(run);
-  return reportFrom(facts, eventsOf(run), predictionsOf(run), isLocked(run));
+  return reportFrom(facts, eventsOf(run), predictionsOf(run), isLocked(run), candidatesOf(run));
 }
 
 /**

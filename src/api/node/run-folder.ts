@@ -24,7 +24,7 @@ import { storeTensor } from '../../formats/tensors/elements.js';
 import { encodeSafetensors } from '../../formats/tensors/safetensors.js';
 import { openSafetensors, type TensorStore } from '../../formats/tensors/store.js';
 import type { Tensor } from '../../ir/types.js';
-import { journalText } from '../../search/journal.js';
+import { type JournalLine, journalText } from '../../search/journal.js';
 import type { SavedSearch, SearchKeeper } from '../search/stage.js';
 import { isBefore, type RunPlace, type TrainEvent } from '../train/events.js';
 import type { GoodState } from '../train/not-finite.js';
@@ -173,6 +173,16 @@ export function eventsOf(path: string): TrainEvent[] {
     .slice(0, -1)
     .filter((line) => line !== '')
     .map((line, i) => parsed<TrainEvent>(path, `line ${i + 1} of its metrics.jsonl`, line));
+}
+
+/** Candidates of a run's search, as far as it has come. @throws EspalierError ESP1104 for a line that is damaged */
+export function candidatesOf(path: string): JournalLine[] {
+  const file = join(path, FILES.candidates);
+  if (!existsSync(file)) return [];
+  return readFileSync(file, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line, i) => parsed<JournalLine>(path, `line ${i + 1} of its search.jsonl`, line));
 }
 
 /** What the result makes of a split; absent until a run has ended by itself. */

@@ -1,4 +1,7 @@
 /** What a run's report says, as data: figures of its events and predictions. Nothing here reads files or writes pages. */
+import type { TrainSettings } from '../../dsl/elaborated.js';
+import { SEARCH_DEFAULTS, type SearchName } from '../../ir/prune.js';
+import type { JournalLine } from '../../search/journal.js';
 import { type Evaluation, figures } from '../golden/metrics.js';
 import type { Predictions, RunFacts } from '../node/run-folder.js';
 import { errorsOf, meansOf } from '../train/counting.js';
@@ -11,6 +14,7 @@ import {
   type TrainEvent,
 } from '../train/events.js';
 import type { CountPrediction, Prediction } from '../train/run.js';
+import type { SearchReport } from './search.js';
 
 /** Curves over the steps so far: each has a value, or none, at every `x`. */
 export interface Chart {
@@ -50,6 +54,8 @@ export interface RunReport {
   readonly charts: readonly Chart[];
   /** Of a model that tells classes apart, once it has ended. */
   readonly evaluation?: Evaluation & { readonly split: string; readonly wrong: readonly Prediction[] };
+  /** Where the spec has a search. */
+  readonly search?: SearchReport;
   /** Of a model that counts, once it has ended: its pictures, those that are most wrong first. */
   readonly counting?: {
     readonly split: string;
@@ -67,6 +73,7 @@ export function reportFrom(
   events: readonly TrainEvent[],
   predictions: Predictions | undefined,
   written: boolean,
+  candidates: readonly JournalLine[] = [],
 ): RunReport {
   const steps = events.filter((e) => e.kind === 'step');
   const epochs = events.filter((e) => e.kind === 'epoch');
@@ -86,7 +93,28 @@ export function reportFrom(
     ...(predictions && predictions.predictions.length > 0
       ? { evaluation: evaluationOf(facts.data.classes, predictions) }
       : {}),
+    ...searchOf(facts, events, candidates),
     ...(predictions?.counts ? { counting: countingOf(predictions.split, predictions.counts) } : {}),
+  };
+}
+
+/** What a run's settings, its events and its journal say of a search. */
+function searchOf(
+  { settings }: RunFacts,
+  events: readonly TrainEvent[],
+  candidates: readonly JournalLine[],
+): { search?: SearchReport } {
+  const pruned = events.findLast((e) => e.kind === 'pruned');
+  const asked = (settings.search as TrainSettings['search'] | undefined)?.controller;
+  if (!asked) return {};
+  const { threshold } = { ...SEARCH_DEFAULTS[asked.form as SearchName], ...asked.options } as { threshold?: number };
+  return {
+    search: {
+      controller: asked.form,
+      candidates,
+      ...(threshold === undefined ? {} : { threshold }),
+      ...(pruned ? { pruned } : {}),
+    },
   };
 }
 

@@ -10,6 +10,7 @@ import type { RunReport, RunState } from './figures.js';
 import { Html, html, jsonIn } from './html.js';
 import { PRELUDE, SCRIPT, STYLE } from './look.js';
 import { bytes, count, scaled } from './numbers.js';
+import { searchSection } from './search.js';
 
 /** The texts of the library that draws. */
 export interface ChartLibrary {
@@ -46,6 +47,7 @@ export function reportPage(report: RunReport, library: ChartLibrary, thumbnails:
         html`<section><h2>${title}</h2><div id="chart-${i}"></div>${note && html`<p class="note">${note}</p>`}</section>`,
     )}${selection(report)}</div>`,
     epochTable(report),
+    searchSection(report.search),
     ...confusion(report),
     mistakes(report, thumbnails, pictureOf),
     counting(report, thumbnails, pictureOf),
