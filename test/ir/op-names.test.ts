@@ -13,6 +13,7 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 /** What names several operators and is no such answer, and why. */
 const ALLOWED: Readonly<Record<string, string>> = {
   'src/formats/huggingface/preprocessor.ts: pad resize': 'steps of preprocessing, which are called so',
+  'src/formats/onnx/facts.ts: pad resize': 'steps of preprocessing, which are called so',
   'src/onnx/import/operators/places/scatter.ts: add mul': 'words of an attribute of ONNX',
   'src/dsl/semantics/evaluate/arithmetic.ts: and or': 'words of the language',
   'src/ir/affine/parse.ts: add sub': 'one rule, in which the second operand counts once more or once less',

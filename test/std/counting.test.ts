@@ -88,14 +88,10 @@ describe('what a counting head refuses', () => {
   test('dims of other taps', () => row(/dims says of each of the taps/, 'counting(base, taps: [base.a])'));
   test('a scale of 0', () => row(/scale must be above 0/, 'counting(base, dim: 8, patches: 2, scale: 0)'));
   test('heads that do not divide', () =>
-    row(
-      /heads must divide dim/,
-      'counting(base, taps: [base.a, base.b], dims: [4, 6], dim: 8, heads: 3, patches: 2)',
-    ));
+    row(/heads must divide dim/, 'counting(base, taps: [base.a, base.b], dims: [4, 6], dim: 8, heads: 3, patches: 2)'));
   test('channels that cannot be halved twice', () =>
     row(/divisible by 4/, 'counting(base, taps: [base.a], dims: [4], dim: 6)'));
-  test('patches that do not divide a level', () =>
-    row(/patches must divide/, 'counting(base, dim: 8, patches: 3)'));
+  test('patches that do not divide a level', () => row(/patches must divide/, 'counting(base, dim: 8, patches: 3)'));
   test('an axis that is none of channels', () =>
     row(/axis 1 or 3 of a map/, 'counting(base, dim: 8, patches: 2, axis: 0)'));
   test('tokens of no square grid', () =>
