@@ -6,6 +6,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import {
   compile,
   EspalierError,
+  evaluateRun,
   MemoryRun,
   nodeHost,
   type TrainEvent,
@@ -79,6 +80,9 @@ describe('a run with a search', { timeout: 240_000 }, () => {
     expect(losses(memory.events)).toEqual(losses(whole));
     expect(memory.rates).toEqual([0.6]);
 
+    // The run's own evaluation has the masks again, from the rates alone.
+    const { score } = await evaluateRun(join(folder, 'whole'), { datasets: await datasets() });
+    expect(score).toEqual(whole.find((e) => e.kind === 'test')!.score);
     const compiled = await compile(join(folder, 'whole'), { golden: false });
     const { zeros } = compiled.program.summary;
     const pruned = whole[at]!;

@@ -144,6 +144,23 @@ describe('training on points', { timeout: 120_000 }, () => {
     expect([other.split, other.score.samples]).toEqual(['train', COUNTS.val]);
   });
 
+  it('are searched in whole pictures, in tiles, where training sees parts of them', async () => {
+    const by = 'magnitude(scope: global) by grid(rates: [25%, 50%], threshold: 0, after: 1, recover: 1, images: 16)';
+    const text = spec(`${DATA}\n  augment = [cut]`, undefined, 2).replace(
+      'tune base',
+      `prune base.first with ${by}\n  tune base.last`,
+    );
+    const found = await events(join(folder, 'searched'), text);
+    const tried = found.filter((e) => e.kind === 'candidate');
+    expect(tried.map((e) => e.rates)).toEqual([[0.25], [0.5]]);
+    for (const e of tried) {
+      expect(e.problem).toBeUndefined();
+      expect(e.similarity).toBeGreaterThan(0);
+      expect(e.images).toBe(16);
+    }
+    expect(found.find((e) => e.kind === 'pruned')).toMatchObject({ rates: [0.5], zeros: 18, elements: 36 });
+  });
+
   it('is printed by `eval`, as figures, CSV and JSON', async () => {
     const { counts } = predictionsOf(out)!;
     const text = await evalText(out);

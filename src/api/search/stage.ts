@@ -11,7 +11,7 @@ import { searchPicture } from '../../search/picture.js';
 import { runSearch, type SearchResult } from '../../search/run.js';
 import type { Saved } from '../../search/types.js';
 import type { Host } from '../host.js';
-import type { Loaders } from '../train/data.js';
+import { type Loaders, listedReading } from '../train/data.js';
 import type { Counting } from '../train/evaluate.js';
 import type { PrunedEvent, RunPlace, TrainEvent } from '../train/events.js';
 import type { RunStore } from '../train/loop.js';
@@ -89,10 +89,10 @@ async function* search(
   const { controller: asked, images, budget } = train.search;
   const { data: whole, options, open } = loaders.readings.step;
   const data = images === undefined ? whole : limited(whole, images, train.splitSeed);
-  const size = Math.min(options.size, data.size);
-  const { augment: _, ...plain } = options;
-  const recover = open(data, { ...options, size });
-  const look = open(data, { ...plain, size, order: 'listed' });
+  const recover = open(data, { ...options, size: Math.min(options.size, data.size) });
+  // Whole pictures, in tiles where they keep their size, as a validation reads them.
+  const listed = listedReading(elaborated, train, data, { open });
+  const look = open(listed.data, listed.options);
   const runSteps = loaders.train.perEpoch * train.epochs;
   const environment = new Recovery({
     ...{ elaborated, trainer, train, counting, recover, look, masks, place, runSteps },

@@ -158,6 +158,15 @@ one that is not accepted. Where all fail, the rate of learning may be too large 
 
 Left out, \`after\` is 16 epochs, or half of all where there are fewer than 32.`,
   }),
+  ESP1139: entry<Record<never, never>>({
+    title: 'Features in a run with a search',
+    severity: 'warning',
+    message: () =>
+      'nothing is computed once in this run: a search changes what is frozen, so `cache` has nothing to keep',
+    help: () => ['Leave `cache` out, or train what is found in a run of its own, with `sparsity` in place of `by`.'],
+    explain: `What is frozen up to some point gives the same for the same image in every epoch, and \`cache\` says where that is kept. A search prunes what is frozen, once for each candidate
+and once in the end, so a run that has one computes all of it in every step.`,
+  }),
   ESP1136: entry<{ model: string }>({
     title: 'Nothing has searched yet',
     message: (a) => `how much of ${a.model} is pruned is found by a search, which is a part of training`,

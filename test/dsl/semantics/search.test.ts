@@ -47,6 +47,14 @@ describe('a search', () => {
     expect(good(text('by grid(rates: [10%, 20%])')).train!.search!.controller.options).toEqual({ rates: [0.1, 0.2] });
   });
 
+  it('warns of a cache that has nothing to keep', () => {
+    const cached = (by: string, cache: string) => text(by).replace('schedule', `cache = ${cache}\n  schedule`);
+    const codes = (spec: string) => wrongs(spec).map((d) => `${d.severity} ${d.code}`);
+    expect(codes(cached('by fixed(rate: 30%)', 'auto(memory: 100)'))).toEqual(['warning ESP1139']);
+    expect(codes(cached('by fixed(rate: 30%)', 'none'))).toEqual([]);
+    expect(codes(text('by fixed(rate: 30%)'))).toEqual([]);
+  });
+
   it.each<[string, RegExp, string]>([
     ['ESP0346', /`sparsity` says how much/, text('by fixed(rate: 30%)', { options: '«sparsity: 50%»' })],
     [

@@ -157,6 +157,10 @@ export function trainSettings(context: TrainContext, decl: SettingsDecl | undefi
   const groups = optimizer && report.attempt(() => groupsOf(context, optimizer, given.get('groups')));
   const loss = report.attempt(() => lossOf(context, given.get('loss'), decl.span));
   const search = planned && report.attempt(() => searchOf(engine, context.prunings, planned.epochs));
+  const cache = given.get('cache');
+  if (search && cache && out.cache) {
+    report.add('ESP1139', {}, { primary: { span: cache.span, text: 'kept here' } });
+  }
   if (!planned || !groups || !loss || report.failed) return undefined;
   const found = { ...DEFAULTS, ...out, ...numbers, ...planned, groups, loss, span: decl.span };
   return search ? { ...found, search } : found;
