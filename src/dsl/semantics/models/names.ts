@@ -1,7 +1,7 @@
 /** Names maps of variants: which tensor of a checkpoint each parameter is, in each layout that the variant knows. */
 import { nearest } from '../../../diagnostics/suggest.js';
 import { sameShape } from '../../../ir/ops/shapes.js';
-import type { Expr, IndexExpr, MemberExpr, NameEntry, NamesBlock, VariantDecl } from '../../ast.js';
+import type { Expr, IndexExpr, NameEntry, NamesBlock, VariantDecl } from '../../ast.js';
 import type { CheckpointName } from '../../elaborated.js';
 import type { Engine } from '../evaluate/engine.js';
 import type { ParamSlot, Site } from '../evaluate/values.js';
@@ -182,20 +182,13 @@ function walk(w: Walk, e: Expr, indices: Indices): Found[] {
       if ('param' in o.at) return name === 'T' ? { ...o, at: transposed(w, e, o.at) } : unknown(w, e, undefined);
       const at = inside(o.at.site, name);
       if (at) return [{ at, indices: o.indices }];
-      if ((known && w.entry.optional) || ofAnother(w, e, o.at.site)) return [];
-      return unknown(w, e, o.at.site);
+      return known && w.entry.optional ? [] : unknown(w, e, o.at.site);
     });
   }
   if (e.kind !== 'index') return unknown(w, e, undefined);
   return walk(w, e.object, indices).flatMap((o) =>
     'param' in o.at ? [{ ...o, at: reshaped(w, e, o.at) }] : element(w, e, o.at.site, o.indices),
   );
-}
-
-/** A layer of a head of another kind than the one that the checkpoint has, and no misspelling of one that this head has. */
-function ofAnother(w: Walk, e: MemberExpr, head: Site): boolean {
-  if (e.object.kind !== 'name' || inside(w.b.site, e.object.name)) return false;
-  return nearest(e.member.name, [...head.children.keys(), ...head.params.keys()]) === undefined;
 }
 
 /** What a module binds, though perhaps under a condition that does not hold here: an entry for it may be `optional`. */
