@@ -102,14 +102,18 @@ export function resizedSize(width: number, height: number, size: Size): [width: 
 }
 
 /**
- * torchvision's center crop of a `width` x `height` image: the offset is half the difference, rounded half to even (Python's `round`); an
- * image smaller than the crop is first padded with zeros, the smaller half before it. Offsets are negative where it was padded.
+ * Where a centre crop of `size` pixels begins along an axis of `length`; negative where the image is smaller and is filled up with zeros.
+ *
+ * `down` is transformers' `(length - size) // 2` (image_transforms.center_crop; `int((h - crop) / 2.0)` of its torchvision backend is the same, but of an
+ * image that is smaller by an odd number: there that backend has the smaller half before it, and this the larger, as the PIL backend). `even` is
+ * torchvision's `CenterCrop`, which timm uses: `round` of Python takes halves to even, and the smaller half of what is filled up comes first. They
+ * differ by one pixel where length - size is 3 modulo 4, or odd and negative.
  */
-export function centerCrop(length: number, size: number): number {
-  if (size > length) return -Math.floor((size - length) / 2);
+export function centerCrop(length: number, size: number, rounding: 'down' | 'even' = 'down'): number {
   const half = (length - size) / 2;
   const down = Math.floor(half);
-  return half - down === 0.5 ? down + (down % 2) : Math.round(half);
+  if (rounding === 'down' || half === down) return down;
+  return half < 0 ? down + 1 : down + (down % 2);
 }
 
 /** One resize, of a part of an image (which may reach past it: zeros) and of the result only what is needed. */
@@ -155,7 +159,7 @@ export function planSteps(steps: readonly PreprocessStep[], width: number, heigh
     else if (step.step === 'crop') {
       const [h, w] = step.size;
       refuseToRegrow(window, w, h, stages.at(-1)?.keep ?? { x: 0, y: 0, width, height }, 'crop');
-      const [x, y] = [centerCrop(window.width, w), centerCrop(window.height, h)];
+      const [x, y] = [centerCrop(window.width, w, step.rounding), centerCrop(window.height, h, step.rounding)];
       window = { x: window.x + x, y: window.y + y, width: w, height: h };
     } else if (step.step === 'pad') {
       const [h, w] = step.size;

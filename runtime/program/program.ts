@@ -203,7 +203,15 @@ export const preprocessStep = v.variant('step', [
     size: v.union([side, v.strictTuple([side, side]), v.strictObject({ longest: side })]),
     filter: v.picklist(['nearest', 'bilinear', 'bicubic']),
   }),
-  v.strictObject({ step: v.literal('crop'), size: v.strictTuple([side, side]) }),
+  /**
+   * Cuts [height, width] out of the middle. A margin that is odd leaves the smaller half before it, as transformers has it; `even` rounds its half to
+   * the even number, as torchvision and timm do.
+   */
+  v.strictObject({
+    step: v.literal('crop'),
+    size: v.strictTuple([side, side]),
+    rounding: v.exactOptional(v.picklist(['down', 'even'])),
+  }),
   /** ITU-R 601 luma, as PIL's `L`. */
   v.strictObject({ step: v.literal('grayscale') }),
   /** Fills up to [height, width] below and on the right: with black, or after `normalize` with 0. */

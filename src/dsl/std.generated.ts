@@ -1984,7 +1984,7 @@ backbone tinyvit(
 // Any TinyViT: its options are given.
 variant tiny_vit = tinyvit() {
   preprocess = resize(floor(image / 0.95), bicubic),
-    crop(image),
+    crop(image, even),
     normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
   names timm {
     ignore "*.num_batches_tracked", "*.attention_bias_idxs"
@@ -2094,7 +2094,7 @@ variant tiny_vit_21m_384 = tiny_vit(
   windows: [12, 12, 24, 12]
 ) {
   preprocess = resize(image, bicubic),
-    crop(image),
+    crop(image, even),
     normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
 }
 

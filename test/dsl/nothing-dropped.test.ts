@@ -51,7 +51,7 @@ backbone small(dim: int = 8, scale: float) {
   forward(x: [b, 3, dim]) { part(many(x) * scale)[:, 1] }
 }
 variant tiny(share: float) = small(scale: share) {
-  preprocess = resize([8, 8], bicubic), crop(8), normalize(mean: 0.5, std: [0.25, 0.5, 0.5])
+  preprocess = resize([8, 8], bicubic), crop(8, even), normalize(mean: 0.5, std: [0.25, 0.5, 0.5])
   names other {
     "encoder.{i}.fc" = many[i]
     "part.fc.q" = part.fc.a

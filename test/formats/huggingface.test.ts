@@ -175,6 +175,14 @@ describe('a Hugging Face folder', () => {
     expect((await openWith({}, cropped)).preprocess?.[0]).toEqual(step);
   });
 
+  test('a crop rounds as transformers does, or as its family says', async () => {
+    const crop = { ...COMPLETE, size: 256, do_center_crop: true, crop_size: 224 };
+    const steps = async (more: object) => (await openWith({}, { ...crop, ...more })).preprocess?.[1];
+    expect(await steps({})).toEqual({ step: 'crop', size: [224, 224] });
+    expect(await steps({ crop_rounding: 'even' })).toEqual({ step: 'crop', size: [224, 224], rounding: 'even' });
+    await expect(steps({ crop_rounding: 'up' })).rejects.toThrow(/crop_rounding = "up".*neither/);
+  });
+
   test.each([
     [{ rescale_factor: 1 / 255 }, [0.5, 0.5, 0.5], [0.5, 0.5, 0.5]],
     [{ do_normalize: false }, [0, 0, 0], [1, 1, 1]],

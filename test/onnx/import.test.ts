@@ -92,12 +92,13 @@ describe('as a spec', () => {
   });
 
   test('its preprocessing is what the spec says, and the program is the same', async () => {
-    const steps = 'resize(longest: 28), normalize(mean: [0.4, 0.5, 0.6], std: 0.25), pad(28)';
+    const steps = 'crop(60, even), resize(longest: 28), normalize(mean: [0.4, 0.5, 0.6], std: 0.25), pad(28)';
     const [plain, pictures] = await Promise.all(
       ['', `preprocess: [${steps}]`].map((options) => compile(spec('vit17', '', options), { host, golden: false })),
     );
     expect(plain!.program.preprocess).toBeUndefined();
     expect(pictures!.program.preprocess).toEqual([
+      { step: 'crop', size: [60, 60], rounding: 'even' },
       { step: 'resize', size: { longest: 28 }, filter: 'bilinear' },
       { step: 'normalize', mean: [0.4, 0.5, 0.6], std: [0.25, 0.25, 0.25] },
       { step: 'pad', size: [28, 28] },

@@ -1,8 +1,8 @@
 """Writes test/runtime/fixtures/preprocess.safetensors: images, and what Pillow makes of them.
 
 Resizing is Pillow's own, one axis after the other: horizontal first, as Pillow does through version 12 (version 13 begins with the vertical
-axis where it reckons that to be faster, which moves single values by one or two). Sizes, crops and their rounding are torchvision's (`Resize(int)`, `CenterCrop`), written out here since that is a
-few lines: `_compute_resized_output_size` and `center_crop` of torchvision.transforms.functional.
+axis where it reckons that to be faster, which moves single values by one or two). Sizes and crops that round to even are torchvision's (`Resize(int)`, `CenterCrop`), written out here since that is a
+few lines: `_compute_resized_output_size` and `center_crop` of torchvision.transforms.functional. Other crops are transformers' own.
 
     python test/reference/preprocess.py
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from safetensors.numpy import save_file
+from transformers.image_transforms import center_crop
 
 FILTERS = {"nearest": Image.NEAREST, "bilinear": Image.BILINEAR, "bicubic": Image.BICUBIC}
 OUT = Path(__file__).parent.parent / "runtime" / "fixtures" / "preprocess.safetensors"
@@ -49,6 +50,11 @@ def resize(image: Image.Image, step: dict) -> Image.Image:
 
 
 def crop(image: Image.Image, step: dict) -> Image.Image:
+    if step.get("rounding") != "even":
+        array = np.asarray(image)
+        whole = array[..., None] if array.ndim == 2 else array
+        cut = center_crop(whole, tuple(step["size"]), input_data_format="channels_last")
+        return Image.fromarray(np.ascontiguousarray(cut.reshape(*cut.shape[:2], *array.shape[2:])), image.mode)
     crop_height, crop_width = step["size"]
     width, height = image.size
     if crop_width > width or crop_height > height:
@@ -96,6 +102,10 @@ def c(height, width):
     return {"step": "crop", "size": [height, width]}
 
 
+def even(height, width):
+    return {**c(height, width), "rounding": "even"}
+
+
 def longest(size, filter="bilinear"):
     return r({"longest": size}, filter)
 
@@ -118,9 +128,12 @@ CASES = {
     "very wide": ((900, 3, 4), [r(16), c(16, 16)]),
     "very tall": ((2, 700, 4), [r(12, "bilinear"), c(12, 12)]),
     "one pixel wide, shrunk": ((1, 300, 4), [r([10, 10])]),
-    "crop rounds to even, down": ((17, 19, 4), [c(12, 14)]),
-    "crop rounds to even, up": ((19, 21, 4), [c(16, 16)]),
+    "crop rounds to even, down": ((17, 19, 4), [even(12, 14)]),
+    "crop rounds to even, up": ((19, 21, 4), [even(16, 16)]),
+    **{f"crop of a margin of {m}, {n}": ((12 + m, 10 + n, 4), [c(10, 12)]) for m, n in [(1, 2), (3, 5), (7, 4), (6, 11)]},
     "crop pads": ((5, 8, 4), [c(10, 12)]),
+    "crop pads, rounding to even": ((5, 8, 4), [even(11, 12)]),
+    "crop pads one axis and cuts the other": ((31, 9, 4), [c(14, 14)]),
     "crop pads one axis": ((30, 9, 4), [c(14, 14)]),
     "resize, then crop pads": ((20, 10, 4), [r([6, 31]), c(16, 16)]),
     "crop pads, then resize": ((5, 8, 4), [c(11, 12), r([20, 7])]),

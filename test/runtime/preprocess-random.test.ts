@@ -35,7 +35,7 @@ function stored(width: number, height: number, of: At): Picture {
 function stepped(p: Picture, step: PreprocessStep): Picture {
   if (step.step === 'crop') {
     const [height, width] = step.size;
-    const [x, y] = [centerCrop(p.width, width), centerCrop(p.height, height)];
+    const [x, y] = [centerCrop(p.width, width, step.rounding), centerCrop(p.height, height, step.rounding)];
     const inside = (i: number, j: number): boolean => i >= 0 && j >= 0 && i < p.width && j < p.height;
     return stored(width, height, (i, j, c) => (inside(i + x, j + y) ? p.at(i + x, j + y, c) : 0));
   }
@@ -83,7 +83,11 @@ test('random steps on images of every shape', async () => {
       ]),
       filter: one(['nearest', 'bilinear', 'bicubic'] as const),
     });
-    const crop = (): PreprocessStep => ({ step: 'crop', size: [1 + below(24), 1 + below(24)] });
+    const crop = (): PreprocessStep => ({
+      step: 'crop',
+      size: [1 + below(24), 1 + below(24)],
+      ...(below(2) === 0 ? {} : { rounding: 'even' }),
+    });
     const pad = (): PreprocessStep => ({ step: 'pad', size: [24 + below(24), 24 + below(24)] });
     const steps = [...Array.from({ length: below(3) }, () => one([resize, crop, pad])()), crop()];
     if (below(3) === 0) steps.splice(below(steps.length + 1), 0, { step: 'grayscale' });

@@ -193,8 +193,10 @@ describe('sizes', () => {
     expect(resizedSize(1, 5000, { longest: 4 })).toEqual([1, 4]);
   });
 
-  test('halves round to even', () => {
-    expect([centerCrop(17, 12), centerCrop(19, 12), centerCrop(20, 12), centerCrop(5, 10)]).toEqual([2, 4, 4, -2]);
+  test('half of an odd margin of a crop is rounded down, or to even', () => {
+    const lengths = [16, 17, 18, 19, 20, 21, 23, 5, 7, 8];
+    expect(lengths.map((length) => centerCrop(length, 12))).toEqual([2, 2, 3, 3, 4, 4, 5, -4, -3, -2]);
+    expect(lengths.map((length) => centerCrop(length, 12, 'even'))).toEqual([2, 2, 3, 4, 4, 4, 6, -3, -2, -2]);
   });
 
   test('only what the crop needs is computed', () => {

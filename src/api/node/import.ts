@@ -93,8 +93,9 @@ function spelled(step: PreprocessStep): string {
       return `resize(${sides}, filter: ${filter})`;
     }
     case 'crop':
+      return `crop(${list(step.size)}${step.rounding === 'even' ? ', rounding: even' : ''})`;
     case 'pad':
-      return `${step.step}(${list(step.size)})`;
+      return `pad(${list(step.size)})`;
     case 'normalize':
       return `normalize(mean: ${list(step.mean)}, std: ${list(step.std)})`;
     case 'grayscale':

@@ -24,8 +24,9 @@ const KNOWN = new Set([
   'default_to_square',
   'do_pad',
   'pad_size',
-  // Not of transformers: what a family says of itself where its files do not.
+  // Not of transformers: what a family says of itself where its files do not (which `crop` is meant, and where the pad stands).
   'pad_after',
+  'crop_rounding',
   // Of segmentation maps.
   'mask_size',
   'mask_pad_size',
@@ -96,7 +97,10 @@ export function preprocessSteps(
   given('do_center_crop');
   if (config.bool('do_center_crop', false)) {
     given('crop_size');
-    steps.push({ step: 'crop', size: bothSides(config, 'crop_size', unsupported) });
+    const rounding = config.text('crop_rounding', 'down');
+    if (rounding !== 'down' && rounding !== 'even') throw unsupported('crop_rounding', 'is neither "down" nor "even"');
+    const size = bothSides(config, 'crop_size', unsupported);
+    steps.push({ step: 'crop', size, ...(rounding === 'down' ? {} : { rounding }) });
   }
   const pads: PreprocessStep[] = [];
   if (config.bool('do_pad', false)) {

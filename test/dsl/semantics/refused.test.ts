@@ -442,6 +442,7 @@ const GROUPS: Readonly<Record<string, readonly Row[]>> = {
     ['ESP0251', /size of resize/, variant('preprocess = resize(«[1, 2, 3]»)')],
     ['ESP0251', /a size, or the `longest` side/, variant('preprocess = «resize(4, longest: 8)»')],
     ['ESP0251', /a size, or the `longest` side/, variant('preprocess = «resize()»')],
+    ['ESP0210', /rounding/, variant('preprocess = crop(4, «up»)')],
     ['ESP0225', /v/, 'variant v = w()\nvariant w = «v»()\nmodel M {\n  base = v()\n}\n'],
     ['ESP0202', /nothing/, 'use std\nvariant v = «nothing»(3)\nmodel M {\n  base = v()\n}\n'],
   ],

@@ -3,6 +3,8 @@ import type { PreprocessStep } from '../../../../runtime/program/program.js';
 import type { Signature } from '../names/signature.js';
 
 export const FILTERS = ['nearest', 'bilinear', 'bicubic'] as const;
+/** How half of an odd margin of a crop is rounded. */
+export const ROUNDINGS = ['down', 'even'] as const;
 
 const SIGNATURES: Readonly<Record<PreprocessStep['step'], Omit<Signature, 'name'>>> = {
   resize: {
@@ -10,7 +12,11 @@ const SIGNATURES: Readonly<Record<PreprocessStep['step'], Omit<Signature, 'name'
     params: ['size?', 'filter?', 'longest?'],
     words: { filter: FILTERS },
   },
-  crop: { doc: 'Cuts out the middle: crop(224).', params: ['size'] },
+  crop: {
+    doc: 'Cuts out the middle: crop(224). Of an odd margin the smaller half comes first, as transformers has it; crop(224, even) rounds half of it to even, as torchvision and timm do.',
+    params: ['size', 'rounding?'],
+    words: { rounding: ROUNDINGS },
+  },
   pad: { doc: 'Fills up below and on the right: pad(1024), with black, or with 0 after normalize.', params: ['size'] },
   normalize: { doc: '(x - mean) / std: normalize(mean: 0.5, std: 0.5).', params: ['mean', 'std'] },
   grayscale: { doc: 'One channel, the luma.', params: [] },

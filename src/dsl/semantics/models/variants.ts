@@ -2,7 +2,7 @@
 import type { PreprocessStep } from '../../../../runtime/program/program.js';
 import type { Arg, CallExpr, Expr, NameExpr, Span, VariantDecl } from '../../ast.js';
 import { spanOf, wordArg } from '../builtins/arguments.js';
-import { FILTERS, STEPS } from '../builtins/steps.js';
+import { FILTERS, ROUNDINGS, STEPS } from '../builtins/steps.js';
 import { operatorCall } from '../evaluate/calls.js';
 import type { Call, Engine, Facts } from '../evaluate/engine.js';
 import { noGenerators } from '../evaluate/operator.js';
@@ -147,10 +147,14 @@ function step(engine: Engine, e: Expr, site: ModuleSite, channels: number): Prep
       const [height, width] = sizes(call);
       return { step: 'resize', size: width === undefined ? height : [height, width], filter };
     }
-    case 'crop':
+    case 'crop': {
+      const [height, width = height] = sizes(call);
+      const rounding = wordArg(call, 'rounding', ROUNDINGS, 'down');
+      return { step: 'crop', size: [height, width], ...(rounding === 'down' ? {} : { rounding }) };
+    }
     case 'pad': {
       const [height, width = height] = sizes(call);
-      return { step: name as 'crop' | 'pad', size: [height, width] };
+      return { step: 'pad', size: [height, width] };
     }
     case 'normalize': {
       const list = (param: string): number[] => {
