@@ -497,21 +497,293 @@ module counting(
   }
 }
 `,
+  dinov2: `// DINOv2 (arXiv 2304.07193), without registers and with them (arXiv 2309.16588): pre-norm blocks whose branches are scaled channel by channel, a class
+// token, learned positions of a grid that is resampled for the one at hand, and in the giant gated MLPs.
+
+// \`table_image\`: the side of the images that a checkpoint's positions are for; for others they are resampled, bicubic, and antialiased or not: the authors and
+// transformers do the one without registers and the other with them, timm always does. \`class_position\`: whether the class token has a position, which
+// timm adds to the token itself where there are registers.
+backbone dinov2(
+  table_image: int = 518,
+  image: int = 224,
+  patch: int = 14,
+  channels: int = 3,
+  dim: int,
+  depth: int,
+  heads: int,
+  mlp_ratio: float = 4,
+  swiglu: bool = false,
+  hidden: int = if swiglu {
+    8 * ceil(floor((floor(mlp_ratio * dim) * 2) / 3) / 8)
+  } else {
+    floor(mlp_ratio * dim)
+  },
+  eps: float = 1e-6,
+  qkv_bias: bool = true,
+  registers: int = 0,
+  class_position: bool = true,
+  antialias: bool = registers > 0,
+  drop_path_rate: float = 0
+) {
+  require(drop_path_rate >= 0 and drop_path_rate < 1, "drop_path_rate is from 0 to below 1")
+  require(depth >= 1, "depth must be at least 1")
+  require(registers >= 0, "registers must be at least 0")
+  grid = image / patch
+  table_grid = floor(table_image / patch)
+  placed = if class_position { 1 } else { 0 }
+  patch_embed = Conv2d(channels -> dim, kernel: patch, stride: patch)
+  cls_token = param [1, 1, dim] zeros
+  if registers > 0 { reg_token = param [1, registers, dim] zeros }
+  pos_embed = param [1, placed + table_grid * table_grid, dim] normal(0.02)
+  // What its tokens are, in order: heads ask. The rest are patches.
+  class_tokens = 1
+  register_tokens = registers
+  blocks = repeat i < depth {
+    EncoderBlock(
+      dim,
+      heads,
+      hidden: hidden,
+      eps: eps,
+      qkv_bias: qkv_bias,
+      layer_scale: 1e-5,
+      gated: swiglu,
+      drop: drop_rate(drop_path_rate, i, depth)
+    )
+  }
+  // Four blocks, evenly spread, as dense prediction has it (arXiv 2103.13413).
+  read = min([4, depth])
+  levels = repeat i < read { blocks[ceil((depth * (i + 1)) / read) - 1] }
+  level_dims = repeat i < read { dim }
+  level_axis = 2
+  norm = LayerNorm(dim, eps: eps)
+  forward(pixels: [b, channels, image, image]) {
+    p = rearrange(patch_embed(pixels), "b d h w -> b (h w) d")
+    place = positions(pos_embed, placed, table_grid, grid, filter: bicubic, antialias: antialias)
+    t = p + place[:, placed..]
+    c = if class_position { cls_token + place[:, 0..1] } else { cls_token }
+    first = if registers > 0 { concat(c, reg_token, axis: 1) } else { c }
+    norm(blocks(concat(expand(first, b), t, axis: 1)))
+  }
+}
+
+// Any DINOv2 without registers: its options come from the configuration in the folder that \`from\` names, or are given.
+variant dinov2_auto = dinov2() {
+  preprocess = resize(floor((image * 256) / 224), bicubic),
+    crop(image),
+    normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
+  // timm's, and the authors'.
+  names timm {
+    ignore "mask_token"
+    optional "reg_token" or "register_tokens" = reg_token
+    "patch_embed.proj" = patch_embed
+    optional "blocks.{i}.mlp.fc1" or "blocks.{i}.mlp.w12" = blocks[i].mlp.w12
+    optional "blocks.{i}.mlp.fc2" or "blocks.{i}.mlp.w3" = blocks[i].mlp.w3
+    "head" = head.fc
+  }
+  // As transformers 4 wrote it, and where 5 calls it something else in memory, that. A bare Dinov2Model has no prefix.
+  names huggingface {
+    prefix "dinov2."
+    ignore "dinov2.embeddings.mask_token"
+    "dinov2.embeddings.cls_token" = cls_token
+    "dinov2.embeddings.position_embeddings" = pos_embed
+    "dinov2.embeddings.patch_embeddings.projection" = patch_embed
+    "dinov2.encoder.layer.{i}.norm1" = blocks[i].norm1
+    "dinov2.encoder.layer.{i}.attention.attention.query"
+      or "dinov2.encoder.layer.{i}.attention.q_proj" = blocks[i].attn.qkv.q
+    "dinov2.encoder.layer.{i}.attention.attention.key"
+      or "dinov2.encoder.layer.{i}.attention.k_proj" = blocks[i].attn.qkv.k
+    "dinov2.encoder.layer.{i}.attention.attention.value"
+      or "dinov2.encoder.layer.{i}.attention.v_proj" = blocks[i].attn.qkv.v
+    "dinov2.encoder.layer.{i}.attention.output.dense"
+      or "dinov2.encoder.layer.{i}.attention.o_proj" = blocks[i].attn.proj
+    "dinov2.encoder.layer.{i}.layer_scale1.lambda1" = blocks[i].ls1.gamma
+    "dinov2.encoder.layer.{i}.norm2" = blocks[i].norm2
+    optional "dinov2.encoder.layer.{i}.mlp.fc1" = blocks[i].mlp.fc1
+    optional "dinov2.encoder.layer.{i}.mlp.fc2" = blocks[i].mlp.fc2
+    optional "dinov2.encoder.layer.{i}.mlp.weights_in" = blocks[i].mlp.w12
+    optional "dinov2.encoder.layer.{i}.mlp.weights_out"
+      or "dinov2.encoder.layer.{i}.mlp.down_proj" = blocks[i].mlp.w3
+    "dinov2.encoder.layer.{i}.layer_scale2.lambda1" = blocks[i].ls2.gamma
+    "dinov2.layernorm" = norm
+    "classifier" = head.fc
+  }
+  names transformers5 {
+    prefix "dinov2."
+    ignore "dinov2.embeddings.mask_token"
+    "dinov2.embeddings.cls_token" = cls_token
+    "dinov2.embeddings.position_embeddings" = pos_embed
+    "dinov2.embeddings.patch_embeddings.projection" = patch_embed
+    "dinov2.encoder.layer.{i}.norm1" = blocks[i].norm1
+    "dinov2.encoder.layer.{i}.attention.attention.query"
+      or "dinov2.encoder.layer.{i}.attention.q_proj" = blocks[i].attn.qkv.q
+    "dinov2.encoder.layer.{i}.attention.attention.key"
+      or "dinov2.encoder.layer.{i}.attention.k_proj" = blocks[i].attn.qkv.k
+    "dinov2.encoder.layer.{i}.attention.attention.value"
+      or "dinov2.encoder.layer.{i}.attention.v_proj" = blocks[i].attn.qkv.v
+    "dinov2.encoder.layer.{i}.attention.output.dense"
+      or "dinov2.encoder.layer.{i}.attention.o_proj" = blocks[i].attn.proj
+    "dinov2.encoder.layer.{i}.layer_scale1.lambda1" = blocks[i].ls1.gamma
+    "dinov2.encoder.layer.{i}.norm2" = blocks[i].norm2
+    optional "dinov2.encoder.layer.{i}.mlp.fc1" = blocks[i].mlp.fc1
+    optional "dinov2.encoder.layer.{i}.mlp.fc2" = blocks[i].mlp.fc2
+    optional "dinov2.encoder.layer.{i}.mlp.gate_proj" = blocks[i].mlp.w12.gate
+    optional "dinov2.encoder.layer.{i}.mlp.up_proj" = blocks[i].mlp.w12.up
+    optional "dinov2.encoder.layer.{i}.mlp.down_proj" = blocks[i].mlp.w3
+    "dinov2.encoder.layer.{i}.layer_scale2.lambda1" = blocks[i].ls2.gamma
+    "dinov2.layernorm" = norm
+    "classifier" = head.fc
+  }
+  // What a file leaves out is what transformers takes then.
+  config huggingface {
+    match "model_type" = "dinov2"
+    match "hidden_act" = "gelu", none
+    table_image = square("image_size") or 224
+    patch = square("patch_size") or 14
+    channels = count("num_channels") or 3
+    dim = count("hidden_size") or 768
+    depth = count("num_hidden_layers") or 12
+    heads = count("num_attention_heads") or 12
+    mlp_ratio = amount("mlp_ratio") or 4
+    eps = amount("layer_norm_eps") or 1e-6
+    qkv_bias = "qkv_bias" or true
+    swiglu = "use_swiglu_ffn" or false
+    labels "id2label"
+    several "problem_type" = "multi_label_classification"
+    set "architectures" = ["Dinov2ForImageClassification"]
+    set "id2label" = names
+    set "label2id" = places
+    set "num_labels" = none
+  }
+  processor huggingface {
+    match "image_processor_type" or "feature_extractor_type" = "BitImageProcessor*", none
+    "size" = {shortest_edge: 224}
+    "default_to_square" = false
+    "crop_size" = 224
+    "do_center_crop" = true
+    "resample" = 3
+    "image_mean" = [0.48145466, 0.4578275, 0.40821073]
+    "image_std" = [0.26862954, 0.26130258, 0.27577711]
+  }
+}
+
+// Any DINOv2 with registers.
+variant dinov2_registers_auto = dinov2_auto() {
+  names huggingface {
+    prefix "dinov2_with_registers."
+    ignore "dinov2_with_registers.embeddings.mask_token"
+    "dinov2_with_registers.embeddings.cls_token" = cls_token
+    "dinov2_with_registers.embeddings.position_embeddings" = pos_embed
+    "dinov2_with_registers.embeddings.register_tokens" = reg_token
+    "dinov2_with_registers.embeddings.patch_embeddings.projection" = patch_embed
+    "dinov2_with_registers.encoder.layer.{i}.norm1" = blocks[i].norm1
+    "dinov2_with_registers.encoder.layer.{i}.attention.attention.query"
+      or "dinov2_with_registers.encoder.layer.{i}.attention.q_proj" = blocks[i].attn.qkv.q
+    "dinov2_with_registers.encoder.layer.{i}.attention.attention.key"
+      or "dinov2_with_registers.encoder.layer.{i}.attention.k_proj" = blocks[i].attn.qkv.k
+    "dinov2_with_registers.encoder.layer.{i}.attention.attention.value"
+      or "dinov2_with_registers.encoder.layer.{i}.attention.v_proj" = blocks[i].attn.qkv.v
+    "dinov2_with_registers.encoder.layer.{i}.attention.output.dense"
+      or "dinov2_with_registers.encoder.layer.{i}.attention.o_proj" = blocks[i].attn.proj
+    "dinov2_with_registers.encoder.layer.{i}.layer_scale1.lambda1" = blocks[i].ls1.gamma
+    "dinov2_with_registers.encoder.layer.{i}.norm2" = blocks[i].norm2
+    optional "dinov2_with_registers.encoder.layer.{i}.mlp.fc1" = blocks[i].mlp.fc1
+    optional "dinov2_with_registers.encoder.layer.{i}.mlp.fc2" = blocks[i].mlp.fc2
+    optional "dinov2_with_registers.encoder.layer.{i}.mlp.weights_in" = blocks[i].mlp.w12
+    optional "dinov2_with_registers.encoder.layer.{i}.mlp.weights_out"
+      or "dinov2_with_registers.encoder.layer.{i}.mlp.down_proj" = blocks[i].mlp.w3
+    "dinov2_with_registers.encoder.layer.{i}.layer_scale2.lambda1" = blocks[i].ls2.gamma
+    "dinov2_with_registers.layernorm" = norm
+    "classifier" = head.fc
+  }
+  names transformers5 {
+    prefix "dinov2_with_registers."
+    ignore "dinov2_with_registers.embeddings.mask_token"
+    "dinov2_with_registers.embeddings.cls_token" = cls_token
+    "dinov2_with_registers.embeddings.position_embeddings" = pos_embed
+    "dinov2_with_registers.embeddings.register_tokens" = reg_token
+    "dinov2_with_registers.embeddings.patch_embeddings.projection" = patch_embed
+    "dinov2_with_registers.encoder.layer.{i}.norm1" = blocks[i].norm1
+    "dinov2_with_registers.encoder.layer.{i}.attention.attention.query"
+      or "dinov2_with_registers.encoder.layer.{i}.attention.q_proj" = blocks[i].attn.qkv.q
+    "dinov2_with_registers.encoder.layer.{i}.attention.attention.key"
+      or "dinov2_with_registers.encoder.layer.{i}.attention.k_proj" = blocks[i].attn.qkv.k
+    "dinov2_with_registers.encoder.layer.{i}.attention.attention.value"
+      or "dinov2_with_registers.encoder.layer.{i}.attention.v_proj" = blocks[i].attn.qkv.v
+    "dinov2_with_registers.encoder.layer.{i}.attention.output.dense"
+      or "dinov2_with_registers.encoder.layer.{i}.attention.o_proj" = blocks[i].attn.proj
+    "dinov2_with_registers.encoder.layer.{i}.layer_scale1.lambda1" = blocks[i].ls1.gamma
+    "dinov2_with_registers.encoder.layer.{i}.norm2" = blocks[i].norm2
+    optional "dinov2_with_registers.encoder.layer.{i}.mlp.fc1" = blocks[i].mlp.fc1
+    optional "dinov2_with_registers.encoder.layer.{i}.mlp.fc2" = blocks[i].mlp.fc2
+    optional "dinov2_with_registers.encoder.layer.{i}.mlp.gate_proj" = blocks[i].mlp.w12.gate
+    optional "dinov2_with_registers.encoder.layer.{i}.mlp.up_proj" = blocks[i].mlp.w12.up
+    optional "dinov2_with_registers.encoder.layer.{i}.mlp.down_proj" = blocks[i].mlp.w3
+    "dinov2_with_registers.encoder.layer.{i}.layer_scale2.lambda1" = blocks[i].ls2.gamma
+    "dinov2_with_registers.layernorm" = norm
+    "classifier" = head.fc
+  }
+  config huggingface {
+    match "model_type" = "dinov2_with_registers"
+    match "hidden_act" = "gelu", none
+    table_image = square("image_size") or 224
+    patch = square("patch_size") or 16
+    channels = count("num_channels") or 3
+    dim = count("hidden_size") or 768
+    depth = count("num_hidden_layers") or 12
+    heads = count("num_attention_heads") or 12
+    mlp_ratio = amount("mlp_ratio") or 4
+    eps = amount("layer_norm_eps") or 1e-6
+    qkv_bias = "qkv_bias" or true
+    swiglu = "use_swiglu_ffn" or false
+    registers = count("num_register_tokens") or 4
+    labels "id2label"
+    several "problem_type" = "multi_label_classification"
+    set "architectures" = ["Dinov2WithRegistersForImageClassification"]
+    set "id2label" = names
+    set "label2id" = places
+    set "num_labels" = none
+  }
+}
+
+variant dinov2_small = dinov2_auto(dim: 384, depth: 12, heads: 6)
+variant dinov2_base = dinov2_auto(dim: 768, depth: 12, heads: 12)
+variant dinov2_large = dinov2_auto(dim: 1024, depth: 24, heads: 16)
+variant dinov2_giant = dinov2_auto(dim: 1536, depth: 40, heads: 24, swiglu: true)
+variant dinov2_registers_small = dinov2_registers_auto(registers: 4, dim: 384, depth: 12, heads: 6)
+variant dinov2_registers_base = dinov2_registers_auto(registers: 4, dim: 768, depth: 12, heads: 12)
+variant dinov2_registers_large = dinov2_registers_auto(
+  registers: 4,
+  dim: 1024,
+  depth: 24,
+  heads: 16
+)
+variant dinov2_registers_giant = dinov2_registers_auto(
+  registers: 4,
+  dim: 1536,
+  depth: 40,
+  heads: 24,
+  swiglu: true
+)
+`,
   heads: `// Heads: what turns a backbone's tokens into answers. A backbone gives [b, n, dim] and says in its body what the n tokens are, in order:
 // \`class_tokens\` of them, then \`register_tokens\` that no head reads, then patches. A plain grid of patches has 0 of both.
 
-// \`classes\` is a number or a list of names; left out, it comes from the files that the model is loaded from.
-module classify(base: module, pool: cls | mean = cls, classes: int | [string]) {
+// \`classes\` is a number or a list of names; left out, it comes from the files that the model is loaded from. \`pool\`: what the layer reads, the class
+// token, the mean of the patches, or the one beside the other.
+module classify(base: module, pool: cls | mean | cls_mean = cls, classes: int | [string]) {
   require(size(classes) >= 1, "classify needs at least one class")
   require(
     pool == mean or base.class_tokens >= 1,
     "this backbone has no class token to classify by: write pool: mean"
   )
   first = base.class_tokens + base.register_tokens
-  fc = Linear(base.dim -> size(classes), init: normal(0.02))
+  width = if pool == cls_mean { 2 * base.dim } else { base.dim }
+  fc = Linear(width -> size(classes), init: normal(0.02))
   forward(pixels) {
     tokens = base(pixels)
-    logits = fc(if pool == cls { tokens[:, 0] } else { mean(tokens[:, first..], axis: 1) })
+    patches = mean(tokens[:, first..], axis: 1)
+    pooled = if pool == cls_mean { concat(tokens[:, 0], patches, axis: 1) } else { patches }
+    logits = fc(if pool == cls { tokens[:, 0] } else { pooled })
     logits
   }
 }
@@ -2348,6 +2620,101 @@ function count_error(prediction: tensor, target: tensor, scale: float = 100) = m
   scale * prediction,
   scale * target
 )
+`,
+  transformer: `// What encoders of images by transformers share beside attention: functions of MLPs, gated MLPs, scaled branches, tables of positions for grids of other sizes.
+
+// Functions between the layers of an MLP. \`gelu_tanh\` is the approximation of \`gelu\` by tanh, \`quick_gelu\` that by a sigmoid (of OpenAI's CLIP).
+function activated(x: tensor, by: gelu | gelu_tanh | quick_gelu | relu | silu) = if by == gelu {
+  gelu(x)
+} else {
+  if by == gelu_tanh {
+    gelu(x, form: tanh)
+  } else {
+    if by == quick_gelu { gelu(x, form: quick) } else { if by == relu { relu(x) } else { silu(x) } }
+  }
+}
+
+// What a branch gives, each channel by a factor of its own (LayerScale, arXiv 2103.17239).
+module LayerScale(dim: int, start: float) {
+  gamma = param [dim] start
+  forward(x) { gamma * x }
+}
+
+// A table of positions [1, places, dim] for a grid of another size: the first of its rows, which are of no place, stay; the others are resampled from the
+// size of one grid to that of the other.
+function positions(
+  table: tensor,
+  first: int,
+  from: int,
+  to: int,
+  filter: bicubic | bilinear,
+  antialias: bool
+) = if from == to {
+  table
+} else {
+  places = rearrange(table[:, first..], "n (h w) d -> n d h w", h: from)
+  resampled = if filter == bicubic {
+    resize(places, to, mode: bicubic, antialias: antialias)
+  } else {
+    resize(places, to, mode: bilinear, antialias: antialias)
+  }
+  rows = rearrange(resampled, "n d h w -> n (h w) d")
+  if first > 0 { concat(table[:, 0..first], rows, axis: 1) } else { rows }
+}
+
+// An MLP; \`gated\`: which multiplies what one half of its first layer gives with \`silu\` of the other half (SwiGLU, arXiv 2002.05202).
+module FeedForward(
+  dim: int,
+  hidden: int,
+  gated: bool = false,
+  activation: gelu | gelu_tanh | quick_gelu | relu | silu = gelu,
+  bias: bool = true
+) {
+  if gated {
+    w12 = Linear(dim -> {gate: hidden, up: hidden}, bias: bias)
+    w3 = Linear(hidden -> dim, bias: bias)
+  } else {
+    fc1 = Linear(dim -> hidden, bias: bias)
+    fc2 = Linear(hidden -> dim, bias: bias)
+  }
+  // What lies between its layers, where adapters of hidden values are put.
+  site activate(h) = if gated {
+    silu(h[:, :, 0..hidden]) * h[:, :, hidden..]
+  } else {
+    activated(h, activation)
+  }
+  forward(x: [b, n, dim]) { if gated { w3(activate(w12(x))) } else { fc2(activate(fc1(x))) } }
+}
+
+// A pre-norm block. \`layer_scale\`: what the factors of its branches start as; with 0 it has none.
+module EncoderBlock(
+  dim: int,
+  heads: int,
+  hidden: int = 4 * dim,
+  eps: float = 1e-6,
+  qkv_bias: bool = true,
+  layer_scale: float = 0,
+  gated: bool = false,
+  activation: gelu | gelu_tanh | quick_gelu | relu | silu = gelu,
+  drop: float = 0
+) {
+  norm1 = LayerNorm(dim, eps: eps)
+  attn = Attention(dim, heads, bias: qkv_bias)
+  norm2 = LayerNorm(dim, eps: eps)
+  mlp = FeedForward(dim, hidden, gated: gated, activation: activation)
+  if layer_scale > 0 {
+    ls1 = LayerScale(dim, layer_scale)
+    ls2 = LayerScale(dim, layer_scale)
+  }
+  site attn_branch(x) = attn(norm1(x))
+  site mlp_branch(x) = mlp(norm2(x))
+  forward(x: [b, n, dim]) {
+    a = attn_branch(x)
+    y = x + drop_path(if layer_scale > 0 { ls1(a) } else { a }, drop)
+    m = mlp_branch(y)
+    y + drop_path(if layer_scale > 0 { ls2(m) } else { m }, drop)
+  }
+}
 `,
   vit: `// Vision transformers (ViT), as timm and Hugging Face build them: pre-norm blocks, a class token, learned positions.
 

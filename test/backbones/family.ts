@@ -1,0 +1,123 @@
+/** What tests of a family of backbones ask of each: the numbers of Python's code, on the CPU and the GPU, and adapters that merge. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { analyseModel } from '../../src/api/analyse.js';
+import { compile } from '../../src/api/index.js';
+import { loadParameters } from '../../src/api/parameters.js';
+import { openCheckpoint } from '../../src/formats/checkpoint.js';
+import { memorySource } from '../../src/formats/tensors/bytes.js';
+import { storeTensor } from '../../src/formats/tensors/elements.js';
+import { encodeSafetensors } from '../../src/formats/tensors/safetensors.js';
+import { sizeOf } from '../../src/ir/ops/shapes.js';
+import { tensor } from '../../src/ir/run/tensor.js';
+import type { Tensor } from '../../src/ir/types.js';
+import { host, readTensors, scratch, type TextSpec } from '../api/support.js';
+import { good } from '../dsl/semantics/helper.js';
+import { maxDifference } from '../tensors.js';
+import { adapted, expectMerge, expectOnGpu, resultOf } from './support.js';
+
+/** A backbone on a file, with what it should give for pixels of a reference. */
+export interface Case {
+  readonly name: string;
+  /** The call of the backbone, such as `vit_auto(image: 32)`. */
+  readonly base: string;
+  /** Where its weights are: a folder or a file. */
+  readonly from: string;
+  /** The statement of a head, if it has one. */
+  readonly head?: string;
+  /** The file of results, and which of them: `<prefix>pixels` and `<prefix><what>`. */
+  readonly reference: string;
+  readonly prefix?: string;
+  readonly what?: string;
+  /** Whether it is also run by kernels; otherwise in f64 alone, which is quicker. */
+  readonly gpu?: boolean;
+}
+
+export const specOf = (c: Pick<Case, 'base' | 'from' | 'head'>, body = ''): TextSpec => ({
+  text: `use std\nmodel M {\n  base = ${c.base} from "${c.from}"\n${c.head ? `  head = ${c.head}\n` : ''}${body}\n}\n`,
+  path: 'family.peft',
+});
+
+async function wanted({ reference, prefix = '', what = 'logits' }: Case) {
+  const tensors = await readTensors(reference);
+  return { pixels: tensors.get(`${prefix}pixels`)!, want: tensors.get(`${prefix}${what}`)! };
+}
+
+/** Each case in f64, and those that say so by kernels, to 1e-5 of the largest. */
+export function testNumbers(cases: readonly Case[]): void {
+  const folder = scratch();
+  test.each(cases)('$name: gives what Python gives', async (c) => {
+    const { pixels, want } = await wanted(c);
+    const s = specOf(c);
+    expect((await loadParameters(await analyseModel(s, { host }))).warnings).toEqual([]);
+    const found = await resultOf(s, pixels, want);
+    const largest = Math.max(...want.data.map(Math.abs));
+    expect(maxDifference(found, want) / largest).toBeLessThan(1e-5);
+    if (c.gpu) await expectOnGpu(s, join(folder, c.name.replaceAll(/\W+/g, '-')), pixels, want, 1e-5);
+  });
+}
+
+/** The weights of a case under other names, as the network in Python has them: the same result. */
+export function testNames(
+  title: string,
+  c: Case,
+  rename: (name: string, t: Tensor) => readonly (readonly [string, Tensor])[],
+  names?: string,
+): void {
+  test(title, async () => {
+    const file = c.from.endsWith('.safetensors') ? c.from : join(c.from, 'model.safetensors');
+    const saved = await readTensors(file);
+    const renamed = new Map([...saved].flatMap(([name, t]) => rename(name, t)));
+    expect([...renamed.keys()].filter((n) => !saved.has(n)).length).toBeGreaterThan(saved.size / 5);
+    if (names) {
+      const wanted = JSON.parse(readFileSync(names, 'utf8')) as Record<string, number[]>;
+      expect([...renamed].map(([n, t]) => `${n} ${t.type.shape}`).sort()).toEqual(
+        Object.entries(wanted)
+          .map(([n, shape]) => `${n} ${shape}`)
+          .sort(),
+      );
+    }
+    const bytes = encodeSafetensors(new Map([...renamed].map(([n, t]) => [n, storeTensor(t)])));
+    const own = { ...host, openCheckpoint: () => openCheckpoint(memorySource('renamed.safetensors', bytes)) };
+    const { pixels, want } = await wanted(c);
+    const found = await resultOf(specOf(c), pixels, want, own);
+    expect(maxDifference(found, want) / Math.max(...want.data.map(Math.abs))).toBeLessThan(1e-5);
+  });
+}
+
+/** Rows of a tensor in so many equal parts. */
+export function rows(t: Tensor, parts: number): Tensor[] {
+  const shape = [t.type.shape[0]! / parts, ...t.type.shape.slice(1)];
+  const size = sizeOf(shape);
+  return Array.from({ length: parts }, (_, i) => tensor(shape, t.data.slice(i * size, (i + 1) * size)));
+}
+
+/** LoRA and KARST on layers of a case: merged, the same result, and only these tensors changed. */
+export function testAdapters(c: Case, sites: string, changes: RegExp, count: number): void {
+  const folder = scratch();
+  test.each([
+    ['lora', 'lora(rank: 2)', false],
+    ['karst', 'karst(rank: 2, factor: 2)', true],
+  ])('%s on it merges, into the kernels of the plain one', async (name, adapter, gpu) => {
+    const s = await adapted((body) => specOf(c, body), folder, name, `  adapt ${sites} with ${adapter}`);
+    const { pixels, want } = await wanted(c);
+    const changed = await expectMerge(s, specOf(c), c.from, pixels, want, changes);
+    expect(changed.filter((n) => !n.endsWith('bias'))).toHaveLength(count);
+    // By the kernels of the plain one.
+    const [compiled, plain] = [await compile(s, { host }), await compile(specOf(c), { host })];
+    expect(new Set(compiled.report.map((a) => a.state))).toEqual(new Set(['merged']));
+    expect(compiled.program.entries[0]!.dispatches).toHaveLength(plain.program.entries[0]!.dispatches.length);
+    if (gpu) await expectOnGpu(s, join(folder, name), pixels, await resultOf(s, pixels, want), 1e-5);
+  });
+}
+
+/** How many parameters the backbone of a variant has, as Python counts them. */
+export function testSizes(sizes: readonly (readonly [variant: string, count: number])[]): void {
+  test.each(sizes)('%s has as many parameters', (variant, count) => {
+    const call = variant.endsWith(')') ? variant : `${variant}()`;
+    const { module } = good(`use std\nmodel M {\n  base = ${call} from "./weights"\n}`);
+    const counted = [...module.params.values()].filter((p) => p.role === 'frozen' && p.name.startsWith('base.'));
+    expect(counted.reduce((sum, p) => sum + sizeOf(p.type.shape), 0)).toBe(count);
+  });
+}
