@@ -12,7 +12,7 @@ import type { OpenCheckpoint } from '../formats/checkpoint.js';
 import type { Tensor } from '../ir/types.js';
 import type { Rates } from '../prune/rates.js';
 import type { Host } from './host.js';
-import { withGraphs } from './onnx/graphs.js';
+import { inGraphs, withGraphs } from './onnx/graphs.js';
 
 /** A spec by path, or its text with the path that locations in it are relative to. */
 export type Spec = string | { readonly text: string; readonly path: string };
@@ -169,7 +169,7 @@ export async function analyse(
   }
 
   const first = elaborate(file, elaborateOptions);
-  diagnostics.push(...first.diagnostics);
+  diagnostics.push(...inGraphs(first.diagnostics, texts));
   if (failed(diagnostics) || !first.value) return { diagnostics };
   const plain = (): Elaborated => {
     const result = elaborate(plainFile(file), elaborateOptions);

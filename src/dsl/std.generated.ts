@@ -811,6 +811,26 @@ function onnx_round(x: tensor) {
 
 function onnx_square(x: tensor) = x * x
 
+// The nearest float of 16 bits. Its gradient is rounded as it is.
+function onnx_half(x: tensor) = cast(cast(x, f16), f32)
+
+// The nearest float of 8 bits of precision, ties to even: the element over the power of two below it is rounded to 128ths. Rounding lets gradients through.
+function onnx_bfloat(x: tensor) {
+  size = abs(x)
+  part = size
+  power = 1
+  for i < 7 {
+    step = pow(2, pow(2, 6 - i))
+    large = part >= step
+    small = part < 2 / step
+    power = power * where(large, step, where(small, 1 / step, 1))
+    part = part * where(large, 1 / step, where(small, step, 1))
+  }
+  near = sign(x) * onnx_round(part * 128) * (power / 128)
+  held = where(size >= 3.3961775292304957e38, 2 * x, near)
+  where(size > 3.4028234663852886e38, x, x + stop_gradient(held - x))
+}
+
 function onnx_tan(x: tensor) = sin(x) / cos(x)
 
 // The angle is halved three times, by tan(a / 2) = t / (1 + sqrt(1 + t^2)), and the rest is a short series.
@@ -1306,12 +1326,63 @@ function onnx_roi_align(
   half: bool
 ) {
   regions = size(rois, axis: 0)
-  rows = onnx_roi_weights(rois[:, 1], rois[:, 3], size(x, axis: 2), height, ratio, scale, half)
-  columns = onnx_roi_weights(rois[:, 0], rois[:, 2], size(x, axis: 3), width, ratio, scale, half)
-  rows[:, new] @ gather(x, at) @ transpose(columns, [0, 2, 1])[:, new]
+  h = size(x, axis: 2)
+  w = size(x, axis: 3)
+  rows = sum(
+    k < 2: onnx_roi_weights(rois[:, 1], rois[:, 3], h, height, ratio, scale, half, upper: k == 1)
+  )
+  columns = sum(
+    k < 2: onnx_roi_weights(rois[:, 0], rois[:, 2], w, width, ratio, scale, half, upper: k == 1)
+  )
+  own = mean(reshape(rows, [regions, height, ratio, h]), axis: 2)
+  across = mean(reshape(columns, [regions, width, ratio, w]), axis: 2)
+  own[:, new] @ gather(x, at) @ transpose(across, [0, 2, 1])[:, new]
 }
 
-// The weights of an axis for each bin: [regions, bins, places].
+// The largest of what the four places around each sample bring, each by its own weight, as onnxruntime has it.
+function onnx_roi_align_max(
+  x: tensor,
+  rois: tensor,
+  at: tensor,
+  height: int,
+  width: int,
+  ratio: int,
+  scale: float,
+  half: bool
+) {
+  picked = gather(x, at)
+  largest = max(
+    i < 2, j < 2:
+      onnx_roi_weights(
+        rois[:, 1],
+        rois[:, 3],
+        size(x, axis: 2),
+        height,
+        ratio,
+        scale,
+        half,
+        upper: i == 1
+      )[:, new] @ picked @ transpose(
+          onnx_roi_weights(
+            rois[:, 0],
+            rois[:, 2],
+            size(x, axis: 3),
+            width,
+            ratio,
+            scale,
+            half,
+            upper: j == 1
+          ),
+          [0, 2, 1]
+        )[:, new]
+  )
+  max(
+    reshape(largest, [size(rois, axis: 0), size(x, axis: 1), height, ratio, width, ratio]),
+    axis: [3, 5]
+  )
+}
+
+// The weights of an axis for each sample, of the place at or below it or of the next: [regions, bins * ratio, places].
 function onnx_roi_weights(
   low: tensor,
   high: tensor,
@@ -1319,7 +1390,8 @@ function onnx_roi_weights(
   bins: int,
   ratio: int,
   scale: float,
-  half: bool
+  half: bool,
+  upper: bool
 ) {
   start = scale * low - if half { 0.5 } else { 0 }
   given = scale * (high - low)
@@ -1328,9 +1400,11 @@ function onnx_roi_weights(
   p = start[:, new] + length[:, new] * share
   there = p >= -1 and p <= places
   held = minimum(maximum(p, 0), places - 1)
-  weights = relu(1 - abs(held[:, :, new] - cast(arange(places), f32)))
-  kept = where(there[:, :, new], weights, 0)
-  mean(reshape(kept, [size(low), bins, ratio, places]), axis: 2)
+  own = floor(held)
+  rest = held - own
+  place = if upper { minimum(own + 1, places - 1) } else { own }
+  weight = where(there, if upper { rest } else { 1 - rest }, 0)
+  where(cast(place, i32)[:, :, new] == arange(places), weight[:, :, new], 0)
 }
 
 // What each place of a block [samples, channels, block, ...] brings to the image, added up.

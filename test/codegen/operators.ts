@@ -125,6 +125,16 @@ const places = (...shape: readonly number[]): Tensor => {
   );
 };
 
+/** What rounds to halves in every way, both signs. */
+const halves = tensor(
+  [16],
+  Float32Array.of(
+    ...[1 + 2 ** -11, 1 + 3 * 2 ** -11, -0.1, 65519, -65520, 1e9, 2 ** -14 - 2 ** -26, 2 ** -24],
+    ...[2 ** -25, -3 * 2 ** -25, 1e-6, -1e-9, 0, 2049, 2051, 1e-30],
+  ),
+);
+const thousands = whole(0, 2049, 2051, -4098, 70000, -70000, 65519, 65504);
+
 /** Any u32, unlike the numbers of `randomTensor`. */
 const randomKey = (m: Model): Value => m.input([2], 'u32', tensor([2], Uint32Array.of(0x9e3779b9, 0xfedcba98), 'u32'));
 
@@ -170,6 +180,10 @@ export const CASES: { readonly [O in Exclude<OpName, 'solve'>]: readonly Case[] 
     (m) => m.op('cast', [m.input([8], 'i32')], { dtype: 'f32' }),
     (m) => m.op('cast', [m.input([8], 'bool')], { dtype: 'f32' }),
     (m) => m.op('cast', [m.input([8], 'i32')], { dtype: 'bool' }),
+    // Through halves and back: whole numbers beyond 2^11, ties, subnormal halves, and what is beyond them all.
+    (m) => m.op('cast', [m.op('cast', [m.input([16], 'f32', halves)], { dtype: 'f16' })], { dtype: 'f32' }),
+    (m) => m.op('cast', [m.op('cast', [m.input([3, 5])], { dtype: 'f16' })], { dtype: 'f32' }),
+    (m) => m.op('cast', [m.op('cast', [m.input([8], 'i32', thousands)], { dtype: 'f16' })], { dtype: 'f32' }),
   ],
   stop_gradient: [unary('stop_gradient')],
   again: [

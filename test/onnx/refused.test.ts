@@ -43,6 +43,34 @@ describe('an operator that is not read', () => {
     ]);
   });
 
+  test('with what they read of other nodes, which may be the results in their place', async () => {
+    const graph = {
+      node: [
+        node('Relu', ['x'], ['boxes']),
+        node('Sigmoid', ['boxes'], ['scores/of']),
+        node('NonMaxSuppression', ['boxes', 'scores/of', 'most'], ['y'], 'nms'),
+      ],
+      initializer: [floatTensor('most', [1], [3])],
+    };
+    writeFileSync(join(folder, 'boxes.onnx'), bytesOf(relu(graph)));
+    const analysed = (options: string) =>
+      analyse(
+        {
+          text: `use std\n\nmodel M {\n  base = onnx(${options}) from "./boxes.onnx"\n}\n`,
+          path: join(folder, 'spec.peft'),
+        },
+        { host },
+      );
+    const [first, ...more] = (await analysed('')).diagnostics;
+    expect(first!.message).toMatch(/does not read: NonMaxSuppression \(node "nms" \(NonMaxSuppression\)\)$/);
+    expect(first!.help[0]).toBe('Without them: `onnx(outputs: ["boxes", "scores/of"])` gives what they read.');
+    expect(more).toEqual([]);
+    const { value, diagnostics } = await analysed('outputs: ["boxes", "scores/of"]');
+    expect(diagnostics).toEqual([]);
+    const results = value!.elaborated!.module.funcs.get('infer')!.results;
+    expect(results.map((r) => r.name)).toEqual(['boxes', 'scores_of']);
+  });
+
   test('but not where no output needs it', async () => {
     expect(await said({ node: [node('LSTM', ['x'], ['h']), node('Relu', ['x'], ['y'])] })).toEqual([]);
   });
@@ -155,6 +183,34 @@ describe('sizes', () => {
     expect(await said(open, 'onnx(shapes: ["x = 2, 3, 8, 8"]) from "./FILE"')).toEqual([]);
   });
 
+  test('what the message says to write is what is taken, whatever the file calls its sizes', async () => {
+    writeFileSync(
+      join(folder, 'paddle.onnx'),
+      bytesOf(relu({ input: [value('x', ['n', 3, 'p2o.Dim.1', 'p2o.Dim.2'])] })),
+    );
+    const analysed = (options: string) =>
+      analyse(
+        {
+          text: `use std\n\nmodel M {\n  base = onnx(${options}) from "./paddle.onnx"\n}\n`,
+          path: join(folder, 'spec.peft'),
+        },
+        { host },
+      );
+    const [open] = (await analysed('')).diagnostics;
+    expect(open!.help).toEqual([
+      'Say them: `onnx(shapes: ["x = b, 3, 224, 224"])`, or `--shape` of `espalier import`.',
+    ]);
+    expect((await analysed('shapes: ["x = b, 3, 224, 224"]')).diagnostics).toEqual([]);
+  });
+
+  test('an input that says nothing of its shape', async () => {
+    const unknown = { input: [{ name: 'x', type: { tensor_type: { elem_type: 1 } } }] };
+    expect(await said(unknown)).toEqual([
+      'ESP1232 FILE leaves sizes of its inputs open: `x, of unknown rank` @ "./FILE"',
+    ]);
+    expect(await said(unknown, 'onnx(shapes: ["x = b, 3, 224, 224"]) from "./FILE"')).toEqual([]);
+  });
+
   test.each([
     [
       'onnx(shapes: ["x = b, 3, 8"]) from "./FILE"',
@@ -165,7 +221,10 @@ describe('sizes', () => {
     ['onnx(shapes: ["z = b, 3, 8, 8"]) from "./FILE"', /FILE has no input of that name; it has x/],
     ['onnx(shapes: ["b, 3, 8, 8"]) from "./FILE"', /it is not a name and sizes/],
     ['onnx(shapes: ["x = b, 3, -1, 8"]) from "./FILE"', /it is not a name and sizes/],
-    ['onnx(outputs: ["z"], shapes: ["x = b, 3, 8, 8"]) from "./FILE"', /FILE has no output of that name; it has y/],
+    [
+      'onnx(outputs: ["z"], shapes: ["x = b, 3, 8, 8"]) from "./FILE"',
+      /FILE has no output of that name, and no node that makes it; its outputs are y/,
+    ],
   ])('%s', async (binding, message) => {
     const [first, ...more] = await said(open, binding);
     expect(first).toMatch(/^ESP1233/);

@@ -125,6 +125,17 @@ export function withGraphs(file: SourceFile, opened: ReadonlyMap<string, OpenChe
   return { file: { ...file, decls: [...uses, ...variants, ...decls] }, texts, checkpoints, diagnostics };
 }
 
+/** What is said of declarations that graphs became, which stand in no file that could be changed. */
+export function inGraphs(diagnostics: readonly Diagnostic[], texts: WithGraphs['texts']): readonly Diagnostic[] {
+  return diagnostics.map((d) => {
+    const labels = d.primary ? [d.primary, ...d.secondary] : d.secondary;
+    if (!labels.some((label) => texts.has(label.span.file))) return d;
+    const help =
+      'This backbone is the graph of an ONNX file. `espalier import` writes it as a spec, which can be changed; or a head of your own calls it (`espalier explain ESP1111`).';
+    return { ...d, help: [...d.help, help] };
+  });
+}
+
 /** The tensors of an ONNX file by the paths of the layers that they are of; as the file calls them where its graph cannot be read. */
 function renamed(checkpoint: OpenCheckpoint): OpenCheckpoint {
   try {

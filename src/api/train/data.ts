@@ -72,7 +72,9 @@ export function splitsOf(train: TrainSettings, given: Datasets): Splits {
   const found = targets.kind === 'numbers' ? targets.width : cut.train.classes.length;
   const fits = found === classes && (targets.kind === 'numbers' || classes >= 2);
   if (targets.kind !== 'points' && !fits)
-    throw new EspalierError([diagnostic('ESP1111', { found, classes, names: cut.train.classes.slice(0, 5) })]);
+    throw new EspalierError([
+      diagnostic('ESP1111', { found, names: cut.train.classes.slice(0, 5), gives: gives.slice(1) }),
+    ]);
   if (train.validation === 0 && !cut.val) return { ...cut, split: false };
   return { ...withValidation(cut, train.validation, train.splitSeed), split: !cut.val };
 }

@@ -3,11 +3,38 @@
  * four of them; a kernel holds those that it uses.
  */
 import { Body } from './body.js';
-import { add, binary, builtin, call, div, eq, f32, lt, mul, name, select, splat, sub, unary } from './expr.js';
+import {
+  add,
+  binary,
+  bitcast,
+  builtin,
+  call,
+  div,
+  eq,
+  f32,
+  lt,
+  mul,
+  name,
+  select,
+  splat,
+  sub,
+  u32,
+  unary,
+} from './expr.js';
 import { philoxFunction, philoxOf } from './philox.js';
 import type { Expr, KernelFunction, Lanes, Type } from './types.js';
 
-export type LibraryName = 'sin_' | 'cos_' | 'erf' | 'tanh_' | 'sigmoid' | 'gelu' | 'gelu_tanh' | 'gelu_quick' | 'pow_';
+export type LibraryName =
+  | 'sin_'
+  | 'cos_'
+  | 'erf'
+  | 'tanh_'
+  | 'sigmoid'
+  | 'gelu'
+  | 'gelu_tanh'
+  | 'gelu_quick'
+  | 'pow_'
+  | 'half';
 
 interface Definition {
   readonly params: readonly string[];
@@ -45,6 +72,11 @@ const abs = (x: Expr): Expr => builtin('abs', x);
 const ne = (x: Expr, y: Expr): Expr => binary('!=', x, y);
 /** x - 2·floor(x / 2) */
 const modTwo = (x: Expr): Expr => sub(x, mul(f32(2), floor(mul(x, f32(0.5)))));
+
+/** As bits of an f32: infinity, 2^16, which is the first power beyond the halves, and 2^-14, their least normal one. */
+const INFINITE = 0x7f800000;
+const BEYOND_HALVES = 0x47800000;
+const LEAST_NORMAL_HALF = 0x38800000;
 
 const DEFINITIONS: { readonly [N in LibraryName]: Definition } = {
   sin_: {
@@ -131,6 +163,28 @@ const DEFINITIONS: { readonly [N in LibraryName]: Definition } = {
       const size = b.named('size', select(builtin('pow', abs(x!), y!), f32(1), eq(y!, f32(0))));
       const odd = b.named('odd', eq(abs(modTwo(y!)), f32(1)));
       return select(size, unary('-', size), binary('&', lt(x!, f32(0)), odd));
+    },
+  },
+  // The nearest f16, ties to even. WGSL's quantizeToF16 may flush subnormal halves, and leaves open what is beyond the largest; this is on the bits.
+  half: {
+    params: ['x'],
+    uses: [],
+    body(b, [x]) {
+      const bits = b.named('bits', bitcast(x!, 'u32'));
+      const size = b.named('size', binary('&', bits, u32(0x7fffffff)));
+      const odd = binary('&', binary('>>', size, u32(13)), u32(1));
+      const near = b.named('near', binary('&', add(add(size, u32(0xfff)), odd), u32(0xffffe000)));
+      const held = b.named('held', select(near, u32(INFINITE), binary('>=', near, u32(BEYOND_HALVES))));
+      const normal = b.named('normal', select(held, size, binary('>', size, u32(INFINITE))));
+      // Below 2^-14 halves are multiples of 2^-24.
+      const scaled = b.named('scaled', mul(abs(x!), f32(2 ** 24)));
+      const low = b.named('low', floor(scaled));
+      const rest = b.named('rest', sub(scaled, low));
+      const tie = binary('&', eq(rest, f32(0.5)), eq(modTwo(low), f32(1)));
+      const whole = add(low, select(f32(0), f32(1), binary('|', binary('>', rest, f32(0.5)), tie)));
+      const small = b.named('small', bitcast(mul(whole, f32(2 ** -24)), 'u32'));
+      const magnitude = select(normal, small, lt(size, u32(LEAST_NORMAL_HALF)));
+      return bitcast(binary('|', magnitude, binary('&', bits, u32(0x80000000))), 'f32');
     },
   },
 };

@@ -59,8 +59,6 @@ export type Builtin =
   | 'select'
   /** Of two vectors: one number. */
   | 'dot'
-  /** f32 -> f32, rounded to the nearest f16. */
-  | 'quantizeToF16'
   /** u32 -> two f32 */
   | 'unpack2x16float'
   /** two f32 -> u32 */

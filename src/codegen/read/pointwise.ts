@@ -60,7 +60,7 @@ const cast: InlineRule<'cast'> = (r, v, coords) => {
   const x = r.operand(v.inputs[0]!, coords);
   const to = scalarOf(v.type.dtype);
   if (v.type.dtype === 'f16' && v.inputs[0]!.type.dtype !== 'f16')
-    return r.b.let(builtin('quantizeToF16', convert(x, 'f32')));
+    return r.b.let(r.library.call('half', convert(x, 'f32')));
   if (to === x.scalar) return x;
   if (to === 'bool') return r.b.let(operation('!=', x, literal(0, x.scalar)));
   return r.b.let(convert(x, to));

@@ -4,17 +4,44 @@ import { entry } from './define.js';
 const few = (names: readonly string[], most = 4): string =>
   names.slice(0, most).join(', ') + (names.length > most ? ` and ${names.length - most} more` : '');
 
+/** Sizes of an input as they may be said: a number in the place of each that is open. */
+function bound(open: string): string {
+  const [name, sizes] = open.split(' = ');
+  if (sizes === undefined) return `${open.split(',')[0]} = b, 3, 224, 224`;
+  return `${name} = ${sizes
+    .split(', ')
+    .map((size) => (/^(b|\d+)$/.test(size) ? size : '224'))
+    .join(', ')}`;
+}
+
 export const ONNX_IMPORT = {
-  ESP1230: entry<{ file: string; operators: readonly { op: string; nodes: readonly string[] }[] }>({
+  ESP1230: entry<{
+    file: string;
+    operators: readonly { op: string; nodes: readonly string[] }[];
+    /** Values that other nodes make and these read. */
+    before: readonly string[];
+  }>({
     title: 'Operators of ONNX that are not read',
     message: (a) =>
       `${a.file} has operators that Espalier does not read: ${a.operators.map((o) => `${o.op} (${few(o.nodes, 3)})`).join('; ')}`,
-    help: () => ['`espalier explain ESP1230` says which kinds there are.'],
+    help: (a) => [
+      ...(a.before.length > 0
+        ? [
+            `Without them: \`onnx(outputs: [${a.before
+              .slice(0, 8)
+              .map((v) => `"${v}"`)
+              .join(', ')}])\` gives what they read.`,
+          ]
+        : []),
+      '`espalier explain ESP1230` says which kinds there are.',
+    ],
     explain: `A graph is imported whole or not at all: an operator without a meaning here has no place in the program. All of them are listed, with nodes that have them.
 
 Read is what has one result for one input, with shapes that are known: not loops and branches (\`If\`, \`Loop\`, \`Scan\`), recurrence (\`LSTM\`, \`GRU\`, \`RNN\`), random numbers, sequences, optional values
-and strings, and not operators whose results are as large as their data say (\`NonZero\`, \`Unique\`) where these are not known. Export the model with fixed sizes, and cut such parts off
-(onnx.utils.extract_model).`,
+and strings, and not operators whose results are as large as their data say (\`NonMaxSuppression\`, \`Unique\`, \`NonZero\` of what is not known): a program has results of one size.
+
+Such parts mostly stand at the end, as what picks among boxes, or at the beginning. \`outputs\` may name any value of the graph, and what stands behind it is left out:
+\`onnx(outputs: ["boxes", "scores"])\`, or \`--result boxes --result scores\`. What stands before is cut off by a tool such as onnx.utils.extract_model.`,
   }),
   ESP1231: entry<{ file: string; node: string; why: string }>({
     title: 'A node of an ONNX graph that cannot be imported',
@@ -29,7 +56,7 @@ in place of \`x = b, 3, 224, 224\`).`,
     title: 'Sizes of an ONNX graph that are left open',
     message: (a) => `${a.file} leaves sizes of its inputs open: ${a.open.map((o) => `\`${o}\``).join('; ')}`,
     help: (a) => [
-      `Say them: \`onnx(shapes: ["${a.open[0]!.replace(/, [^,\d]+/g, ', 224')}"])\`, or \`--shape\` of \`espalier import\`.`,
+      `Say them: \`onnx(shapes: [${a.open.map((o) => `"${bound(o)}"`).join(', ')}])\`, or \`--shape\` of \`espalier import\`.`,
     ],
     explain: `A program is made for fixed sizes. Only the first axis of an input can be left open: it is the batch, \`b\`. Say what the others are, for each input, in the order of its axes:
 
@@ -45,7 +72,7 @@ The command line takes the same: \`espalier import recogniser.onnx --shape "x = 
     title: 'What an ONNX graph does not have',
     message: (a) => `${a.what} does not fit the graph: ${a.why}`,
     explain: `\`shapes\` of \`onnx(...)\` and \`--shape\` take \`name = sizes\`, one size for each axis of that input: a number, or \`b\` for the batch, in the first place. Where the file says a size it has to be that one; a first
-axis of 1 may be the batch, if the graph allows it. \`outputs\` and \`--output\` take names of its outputs.`,
+axis of 1 may be the batch, if the graph allows it. \`outputs\` and \`--result\` take names of its outputs, or of any other value that a node makes: what stands behind it is left out.`,
   }),
   ESP1234: entry<{ file: string; why: string }>({
     title: 'An ONNX file where there is none, or the other way round',

@@ -3,6 +3,14 @@ import { entry } from './define.js';
 
 const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 
+/** A module that makes a number for each class of what a backbone gives of an image: maps of features, tokens, or numbers. */
+function ownHead(gives: readonly number[], classes: number): string {
+  const features = gives[gives.length === 2 ? 1 : 0] ?? 1;
+  const rest = gives.length === 2 ? [1] : Array.from(gives.slice(1), (_, i) => i + 2);
+  const pooled = rest.length === 0 ? 'base(x)' : `mean(base(x), axis: [${rest.join(', ')}])`;
+  return `module Probe(base: module) {\n  fc = Linear(${features} -> ${classes})\n  forward(x) { fc(${pooled}) }\n}`;
+}
+
 export const TRAINING = {
   ESP1101: entry<{ param: string; operator: string; more: number }>({
     title: 'A trained parameter without a gradient',
@@ -114,16 +122,30 @@ interrupted; on another machine, or with another version of Espalier, it goes on
     explain: `The setting \`data\` says where pictures and labels are: \`images(path)\` finds out what lies there (folders of classes, train and test folders,
 metadata.csv, CSV files, list files of VTAB and FGVC, IDX, safetensors). \`format\` says it, where several would fit.`,
   }),
-  ESP1111: entry<{ found: number; classes: number; names: readonly string[] }>({
+  ESP1111: entry<{ found: number; names: readonly string[]; gives: readonly number[] }>({
     title: 'Classes that do not fit the head',
     message: (a) =>
-      `the data have ${a.found} class${a.found === 1 ? '' : 'es'} (${a.names.join(', ')}${a.found > a.names.length ? ', ...' : ''}), and the model gives ${a.classes}`,
-    help: (a) => [
-      a.found < 2
-        ? 'There is nothing to tell apart: look at the folders.'
-        : `Write \`classes: ${a.found}\` in the head.`,
-    ],
-    explain: `The head of a model gives a number for each class, so there have to be as many as the data have, and at least two.`,
+      `the data have ${a.found} class${a.found === 1 ? '' : 'es'} (${a.names.join(', ')}${a.found > a.names.length ? ', ...' : ''}), and the model gives ${a.gives.length === 1 ? a.gives[0] : `[${a.gives.join(', ')}]`} of an image`,
+    help: (a) => {
+      if (a.found < 2) return ['There is nothing to tell apart: look at the folders.'];
+      const own = `Put a head behind the backbone, \`head = Probe(base)\`, and \`tune head\`:\n${ownHead(a.gives, a.found)}`;
+      return a.gives.length === 1 ? [`Write \`classes: ${a.found}\` in the head, if it has that option.`, own] : [own];
+    },
+    explain: `The head of a model gives a number for each class, so there have to be as many as the data have, and at least two. \`classify(base, classes: 10)\` is the library's, for backbones that
+give tokens. What is a backbone alone, an ONNX graph above all, gives what it was made for: a map of features, or numbers for other classes. It gets a head of your own, a module that calls it:
+
+\`\`\`
+module Probe(base: module) {
+  fc = Linear(256 -> 10)
+  forward(x) { fc(mean(base(x), axis: [2, 3])) }
+}
+
+model M {
+  base = onnx() from "./encoder.onnx"    // [b, 256, 64, 64]
+  head = Probe(base)
+  tune head
+}
+\`\`\``,
   }),
   ESP1112: entry<{ name: string; found: string; expected: string | undefined }>({
     title: 'Trained tensors of another model',

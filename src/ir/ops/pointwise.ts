@@ -2,6 +2,7 @@
  * Pointwise operators: each element of the result comes from the elements at the same place, with NumPy broadcasting. Which element types an operator
  * takes, docs/operators.md lists. Integer arithmetic wraps.
  */
+import { fromHalf, toHalf } from '../run/half.js';
 import type { DType, NoAttrs } from '../types.js';
 import { type AttrsOfEach, number, resultDType, word } from './attrs.js';
 import type { InSpecs, OpDef, Operand } from './define.js';
@@ -258,7 +259,7 @@ export const gelu = {
 
 export const cast = {
   family: 'pointwise',
-  doc: 'Another element type. Floats to integers truncate and saturate; anything to bool is x ≠ 0.',
+  doc: 'Another element type. Floats to integers truncate and saturate; to f16 they round to the nearest, ties to even; anything to bool is x ≠ 0.',
   operands: X,
   attrs: ATTRS.cast,
   traits: ARITHMETIC,
@@ -270,6 +271,7 @@ export const cast = {
     if (dtype === 'i32' && float)
       return map(x!, type, (v) => Math.min(2147483647, Math.max(-2147483648, Math.trunc(v))));
     if (dtype === 'u32' && float) return map(x!, type, (v) => Math.min(4294967295, Math.max(0, Math.trunc(v))));
+    if (dtype === 'f16') return map(x!, type, (v) => fromHalf(toHalf(v)));
     return map(x!, type, (v) => v);
   },
   cost: costEach(1),

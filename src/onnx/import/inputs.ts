@@ -71,14 +71,15 @@ export function inputsOf(model: OnnxModel, graph: Graph, shapes: InputShapes): T
 }
 
 /**
- * The outputs that are wanted.
+ * The outputs that are wanted: those of the file, or any other value that one of its nodes makes, by which a part of the graph is cut off.
  * @throws EspalierError ESP1233
  */
 export function outputsOf(model: OnnxModel, wanted: readonly string[] | undefined): readonly string[] {
   const all = model.graph.outputs.map((o) => o.name);
-  const unknown = wanted?.find((name) => !all.includes(name));
+  const made = (name: string): boolean => model.graph.nodes.some((n) => n.outputs.includes(name));
+  const unknown = wanted?.find((name) => !all.includes(name) && (name === '' || !made(name)));
   if (unknown !== undefined) {
-    const why = `${model.file} has no output of that name; it has ${all.join(', ')}`;
+    const why = `${model.file} has no output of that name, and no node that makes it; its outputs are ${all.join(', ')}`;
     throw new EspalierError([diagnostic('ESP1233', { what: `\`${unknown}\``, why })]);
   }
   return wanted && wanted.length > 0 ? wanted : all;

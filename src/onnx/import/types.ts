@@ -54,6 +54,8 @@ class Types {
   private readonly unmade = new Set<string>();
   private readonly makers = new Map<string, GraphNode>();
   private readonly missing = new Map<string, string[]>();
+  /** What nodes of operators that are not read take of others: where the graph could be cut. */
+  private readonly before = new Set<string>();
   private readonly errors: Diagnostic[] = [];
 
   constructor(
@@ -80,7 +82,7 @@ class Types {
     const { file } = this.model;
     if (this.missing.size > 0) {
       const operators = [...this.missing].map(([op, nodes]) => ({ op, nodes }));
-      throw new EspalierError([diagnostic('ESP1230', { file, operators }), ...this.errors]);
+      throw new EspalierError([diagnostic('ESP1230', { file, operators, before: [...this.before] }), ...this.errors]);
     }
     if (this.errors.length > 0) throw new EspalierError(this.errors);
     // A function of the file may say that it gives what none of its nodes makes.
@@ -107,6 +109,7 @@ class Types {
     const rule = ownOf(RULES, node.op);
     if (!rule && !ownOf(FOLDS, node.op) && node.op !== 'Shape' && node.op !== 'Size') {
       this.missing.set(node.op, [...(this.missing.get(node.op) ?? []), node.label]);
+      for (const i of node.inputs) if (i !== undefined && this.code.has(i)) this.before.add(i);
       return;
     }
     // What could not be worked out has been said where it is made, if it is made anywhere.

@@ -230,9 +230,6 @@ function builtin(expr: Of<'builtin'>, scope: Scope, frame: Frame): Computed {
       expectType(fn, expr, { scalar: first.scalar, lanes: 1 });
       if (first.lanes === 1 || first.scalar === 'bool') throw new TypeError(`dot of ${typeText(first)}`);
       return elementwise(expr, frame, isFloat(first.scalar) ? dotFloat : dotInteger, args, first.lanes);
-    case 'quantizeToF16':
-      if (expr.scalar !== 'f32') throw new TypeError(`quantizeToF16 of ${typeText(expr)}`);
-      return elementwise(expr, frame, convertLoop('f32', 'f16'), args, expr.lanes);
     case 'unpack2x16float':
       return elementwise(expr, frame, (o, a) => unpackHalves(o, a, threads), args, 1);
     case 'pack2x16float':

@@ -263,7 +263,6 @@ export const ARGUMENTS: Readonly<Record<Builtin, number>> = {
   clamp: 3,
   select: 3,
   dot: 2,
-  quantizeToF16: 1,
   unpack2x16float: 1,
   pack2x16float: 1,
 };

@@ -56,8 +56,6 @@ export function builtinType(fn: Builtin, args: readonly Type[]): Type | undefine
       return sameType(a, U32) ? HALVES : undefined;
     case 'pack2x16float':
       return sameType(a, HALVES) ? U32 : undefined;
-    case 'quantizeToF16':
-      return a.scalar === 'f32' ? a : undefined;
     case 'abs':
     case 'min':
     case 'max':

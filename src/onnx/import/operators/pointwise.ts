@@ -69,6 +69,10 @@ export function castTo(
 ): string {
   const dtype = dtypeOf(to);
   const cast = from.type.dtype === dtype ? text : `cast(${text}, ${dtype})`;
+  // What is of fewer bits than the elements here holds fewer numbers; what comes from there changes nothing.
+  if (from.onnx === to) return cast;
+  if (to === 'float16') return `onnx_half(${text})`;
+  if (to === 'bfloat16') return `onnx_bfloat(${cast})`;
   if (dtype !== 'i32' || from.onnx === to) return cast;
   return from.type.dtype === 'f32' ? saturated(to, cast) : wrapped(to, cast);
 }

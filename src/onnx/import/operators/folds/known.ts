@@ -1,6 +1,8 @@
 /** Tensors that are known: their elements by place, broadcasting, and what their types hold. */
 
+import { fromBfloat, toBfloat } from '../../../../formats/tensors/float16.js';
 import { isBatch } from '../../../../ir/batch.js';
+import { fromHalf, toHalf } from '../../../../ir/run/half.js';
 import type { Known, OnnxNode, OnnxType } from '../../rule.js';
 import { isFloat, narrow, product } from '../text.js';
 
@@ -15,10 +17,17 @@ const RANGES: Partial<Record<OnnxType, readonly [least: number, most: number]>> 
   bool: [0, 1],
 };
 
+/** The nearest float of that many bits, ties to even. */
+function rounded(dtype: OnnxType, value: number): number {
+  if (dtype === 'double') return value;
+  if (dtype === 'float16') return fromHalf(toHalf(value));
+  return dtype === 'bfloat16' ? fromBfloat(toBfloat([value]))[0]! : Math.fround(value);
+}
+
 /** An element that was worked out: whole where its type is, in its range, and exact. */
 export function element(n: OnnxNode, dtype: OnnxType, value: number): number {
   // The number that stands for the batch is no f32; as a float too it stands for the batch.
-  if (isFloat(dtype)) return dtype === 'float' && !isBatch(value) ? Math.fround(value) : value;
+  if (isFloat(dtype)) return isBatch(value) ? value : rounded(dtype, value);
   const held = narrow(dtype);
   const [least, most] = held ? [held.least, held.most] : RANGES[dtype]!;
   if (!(value >= least && value <= most)) return n.fail(`comes to ${value}, which is no ${dtype}`);

@@ -17,7 +17,6 @@ const gridSample: Rule = (n) => {
   const mode = MODES[n.text('mode', 'linear')] ?? n.fail(`samples by \`${n.text('mode')}\``);
   const padding = PADDINGS[n.text('padding_mode', 'zeros')] ?? n.fail(`pads by \`${n.text('padding_mode')}\``);
   const { shape } = x.type;
-  if (mode === 'cubic' && shape.length > 4) return n.fail('samples three axes by cubic weights');
   const to = [shape[0]!, shape[1]!, ...grid.type.shape.slice(1, -1)];
   const made = `onnx_grid_sample(${x.text}, ${grid.text}, ${mode}, ${padding}, align: ${n.int('align_corners', 0) === 1})`;
   return reshaped(made, [], to);
@@ -50,13 +49,14 @@ const affineGrid: Rule = (n) => {
 const roiAlign: Rule = (n) => {
   const [x, rois, at] = [n.in(0), n.in(1), n.in(2)];
   const mode = n.text('mode', 'avg');
-  if (mode !== 'avg') return n.fail(`takes samples together by \`${mode}\``);
+  if (mode !== 'avg' && mode !== 'max') return n.fail(`takes samples together by \`${mode}\``);
   const ratio = n.int('sampling_ratio', 0);
   if (ratio < 1) return n.fail('takes as many samples as each region is large');
   const half =
     n.text('coordinate_transformation_mode', n.opset >= 16 ? 'half_pixel' : 'output_half_pixel') === 'half_pixel';
   const out = `height: ${n.int('output_height', 1)}, width: ${n.int('output_width', 1)}, ratio: ${ratio}`;
-  return `onnx_roi_align(${x.text}, ${rois.text}, ${at.text}, ${out}, scale: ${n.float('spatial_scale', 1)}, half: ${half})`;
+  const name = mode === 'avg' ? 'onnx_roi_align' : 'onnx_roi_align_max';
+  return `${name}(${x.text}, ${rois.text}, ${at.text}, ${out}, scale: ${n.float('spatial_scale', 1)}, half: ${half})`;
 };
 
 /** Each column is a block; what lies over one another is added. */
