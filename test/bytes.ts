@@ -35,12 +35,12 @@ export function pillowPictures(): {
   width: number;
   height: number;
 }[] {
-  const { tensors } = readBytes('./fixtures/pictures.safetensors');
-  return [...tensors].flatMap(([key, { data, shape }]) => {
-    const [name, part] = key.split('/');
-    if (part !== 'rgb') return [];
-    const file = new Uint8Array(tensors.get(`${name}/file`)!.data);
-    return [{ name: name!, file, rgb: data, height: shape[0]!, width: shape[1]! }];
+  const { tensors, metadata } = readBytes('./fixtures/pictures.safetensors');
+  const shown = JSON.parse(metadata.shown!) as Record<string, number>;
+  return Object.entries(shown).map(([name, number]) => {
+    const { data, shape } = tensors.get(`rgb/${number}`)!;
+    const file = new Uint8Array(tensors.get(`file/${name}`)!.data);
+    return { name, file, rgb: data, height: shape[0]!, width: shape[1]! };
   });
 }
 

@@ -1,8 +1,12 @@
 /** Which files a page decodes to the same bits as Node. Looked up in their bytes: the type that a server names may be wrong. */
 import { InputError } from '../errors.js';
+import { opaqueGif } from './gif.js';
 
-/** Throws InputError (ESP0708), for a Blob or an `<img>` of it, that says what the file is, if pages decode it in ways of their own, or not at all. */
-export async function requireSameBits(blob: Blob, kind: string): Promise<void> {
+/**
+ * What a page has to decode for the bits that Node gives of a file: the file itself, but of a GIF one in which nothing is transparent. Throws InputError
+ * (ESP0708), for a Blob or an `<img>` of it, that says what the file is, if pages decode it in ways of their own, or not at all.
+ */
+export async function withSameBits(blob: Blob, kind: string): Promise<Blob> {
   const file = new Uint8Array(await blob.arrayBuffer());
   const text = (at: number, length: number) => String.fromCharCode(...file.subarray(at, at + length));
   const refuse = (what: string) =>
@@ -22,7 +26,22 @@ export async function requireSameBits(blob: Blob, kind: string): Promise<void> {
   } else if (text(0, 4) === 'RIFF' && text(8, 4) === 'WEBP') {
     // Pages pass over a camera's orientation, which is in its EXIF data.
     if (text(12, 4) === 'VP8X' && (file[20]! & 8) !== 0) throw refuse('the WebP has EXIF data');
-  } else if (text(0, 4) !== 'GIF8') throw refuse('the picture is no PNG, JPEG, WebP or GIF');
+  } else if (text(0, 4) === 'GIF8') {
+    const opaque = opaqueGif(file);
+    if (opaque === file) return blob;
+    if (kind === 'HTMLImageElement')
+      throw new InputError(
+        'the GIF of the <img> has transparent pixels, which pages make black',
+        'give its file as a Blob',
+      );
+    return new Blob([opaque]);
+  } else if (text(0, 2) === 'BM') {
+    // Its bits a pixel, where the header is Windows' and not OS/2's: browsers and Pillow widen 5 bits in ways of their own.
+    if (file[14] !== 12 && file[28] === 16) throw refuse('the picture is a BMP of 16 bits');
+    // What no run reaches is transparent in a page, and color 0 in Pillow.
+    if (file[14] !== 12 && (file[30] === 1 || file[30] === 2)) throw refuse('the picture is a run-length coded BMP');
+  } else throw refuse('the picture is no PNG, JPEG, WebP, GIF or BMP');
+  return blob;
 }
 
 /** From the frame's header; 0 if there is none. */

@@ -5,7 +5,7 @@
 import { kindOf } from '../bytes.js';
 import { guarded } from '../device.js';
 import { InputError } from '../errors.js';
-import { requireSameBits } from './picture-file.js';
+import { withSameBits } from './picture-file.js';
 
 /** A file (Blob) and an image element are the file's own pixels. The others are pixels that the page made, which have to be opaque. */
 export type PictureSource =
@@ -59,15 +59,14 @@ export function capturePicture(source: PictureSource): Picture {
     isFile: true,
     async bitmap() {
       const decoded = await bitmap;
-      await requireSameBits(await fileOf(currentSrc), kind);
+      await withSameBits(await fileOf(currentSrc), kind);
       return decoded;
     },
   };
 }
 
 async function decode(file: Blob): Promise<ImageBitmap> {
-  await requireSameBits(file, 'Blob');
-  return createImageBitmap(file, AS_IS);
+  return createImageBitmap(await withSameBits(file, 'Blob'), AS_IS);
 }
 
 /** RGBA, row by row. Throws InputError (ESP0708) for what a page reads otherwise than Node, and what it cannot read. */

@@ -144,6 +144,44 @@ describe('what is not an image', () => {
     await expect(decodeImage(bytes, 'cat.png')).rejects.toThrow(words);
   });
 
+  test.each([
+    ['a HEIC picture', '\0\0\0\x18ftypheic\0\0\0\0mif1heic'],
+    ['a JPEG 2000 picture', '\0\0\0\fjP  \r\n\x87\n'],
+    ['a JPEG XL picture', '\xff\n\0\0\0\0\0\0'],
+    ['a Windows icon', '\0\0\x01\0\x01\0\x10\x10'],
+    ['a portable anymap', 'P6 1 1 255\nabc'],
+    ['a Photoshop document', '8BPS\0\x01'],
+    ['a DICOM file', `${'\0'.repeat(128)}DICM`],
+  ])('%s, which is named', async (name, bytes) => {
+    const file = Uint8Array.from(bytes, (c) => c.charCodeAt(0));
+    await expect(decodeImage(file, 'scan')).rejects.toThrow(`it is ${name}`);
+    await expect(decodeImage(file, 'scan')).rejects.toThrow(/ESP0530.*which Espalier does not decode/);
+  });
+
+  test('a BMP that is damaged, cut off, of another kind, or enormous', async () => {
+    const bmp = (name: string) => Buffer.from(pillowPictures().find((p) => p.name === name)!.file);
+    const changed = (name: string, at: number, value: number) => {
+      const file = bmp(name);
+      file.writeUInt32LE(value, at);
+      return file;
+    };
+    for (const [file, words] of [
+      [bmp('rgb.bmp').subarray(0, 600), /ESP0530.*it is cut off/],
+      [bmp('runs-8.bmp').subarray(0, -60), /ESP0530.*it is cut off/],
+      [bmp('palette.bmp').subarray(0, 80), /ESP0530.*its palette is cut off/],
+      [changed('rgb.bmp', 14, 41), /ESP0530.*its header is damaged/],
+      [changed('rgb.bmp', 30, 4), /ESP0530.*24 bits in compression 4, which is not read/],
+      [changed('rgb.bmp', 22, 0), /ESP0530.*no pixels/],
+      [changed('rgb.bmp', 18, 2 ** 30), /ESP0532.*1073741824 x 17/],
+    ] as const)
+      await expect(decodeImage(file, 'x.bmp')).rejects.toThrow(words);
+    // Rows from the top.
+    const down = changed('rgb.bmp', 22, -17 >>> 0);
+    const { data } = await decodeImage(down);
+    const { data: up } = await decodeImage(bmp('rgb.bmp'));
+    expect(data.subarray(0, 92)).toEqual(up.subarray(16 * 92));
+  });
+
   test.each(['png', 'jpeg', 'webp'] as const)('a %s that was cut off', async (format) => {
     const noise = Uint8Array.from({ length: 3 * 64 * 64 }, (_, i) => (i * 7919) % 251);
     const bytes = await make(noise, 3, 64, 64).toFormat(format).toBuffer();
@@ -196,7 +234,7 @@ describe('folders', () => {
       { path: join(folder, 'deep/cat/2.bmp'), label: 'cat' },
       { path: join(folder, 'deep/cat/more/1.jfif'), label: 'cat' },
     ]);
-    await expect(decodeImage(join(folder, 'deep/cat/2.bmp'))).rejects.toThrow(/ESP0530.*2\.bmp.*no image format/);
+    await expect(decodeImage(join(folder, 'deep/cat/2.bmp'))).rejects.toThrow(/ESP0530.*2\.bmp.*header is cut off/);
     await writeFile(join(folder, 'deep/stray.png'), png);
     await expect(listLabelledImages(join(folder, 'deep'))).rejects.toThrow(/ESP0531.*no class's folder: stray\.png/);
   });

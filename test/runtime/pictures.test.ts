@@ -62,7 +62,12 @@ describe('a file', () => {
   /** What a page decodes in its own way. Everything else has Pillow's bits. */
   const refused: Readonly<Record<string, RegExp>> = {
     'cmyk.jpg': /CMYK JPEG/,
-    'cmyk.tif': /no PNG, JPEG, WebP or GIF/,
+    'cmyk-plain.jpg': /CMYK JPEG/,
+    'cmyk-camera.jpg': /CMYK JPEG/,
+    '555.bmp': /BMP of 16 bits/,
+    '565.bmp': /BMP of 16 bits/,
+    'runs-8.bmp': /run-length coded BMP/,
+    'runs-4.bmp': /run-length coded BMP/,
     'poster.png': /animation with another first picture/,
     'camera.webp': /EXIF/,
   };
@@ -84,9 +89,11 @@ describe('a file', () => {
   test.each(pillowPictures())('$name', ({ name, rgb }) => {
     const { blob, element } = results[name]!;
     const pillow = Array.from(rgb);
-    if (refused[name]) expect(blob).toMatch(refused[name]);
+    if (name.endsWith('.tif')) expect(blob).toMatch(/no PNG, JPEG, WebP, GIF or BMP/);
+    else if (refused[name]) expect(blob).toMatch(refused[name]);
     else expect(blob).toEqual(pillow);
-    if (name === 'cmyk.tif') expect(element).toBe('the page does not show it');
+    if (name.endsWith('.tif')) expect(element).toBe('the page does not show it');
+    else if (name === 'transparent.gif') expect(element).toMatch(/GIF of the <img> has transparent pixels/);
     else if (refused[name]) expect(element).toMatch(refused[name]);
     else if (name.endsWith('-16.png')) expect(element).toMatch('16 bits a channel');
     else expect(element).toEqual(pillow);
@@ -98,7 +105,7 @@ test('formats that pages decode otherwise are refused by their content, whatever
   const files = {
     '/a.avif': await bare.clone().avif().toBuffer(),
     '/a.svg': Buffer.from(`<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}"/>`),
-    '/a.bmp': Buffer.from('BM not looked at'),
+    '/a.jp2': Buffer.from('\0\0\0\fjP  not looked at'),
   };
   const refusals = (await inPage(
     `const results = [];
@@ -110,7 +117,7 @@ test('formats that pages decode otherwise are refused by their content, whatever
     files,
   )) as string[];
   expect(refusals).toEqual(
-    Array(5).fill(expect.stringMatching(/no PNG, JPEG, WebP or GIF: a page decodes it otherwise than Node/)),
+    Array(5).fill(expect.stringMatching(/no PNG, JPEG, WebP, GIF or BMP: a page decodes it otherwise than Node/)),
   );
 });
 

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { guarded, requestDevice } from '../../runtime/device.js';
 import type { RuntimeError } from '../../runtime/errors.js';
 import { captureImage } from '../../runtime/images/image.js';
-import { requireSameBits } from '../../runtime/images/picture-file.js';
+import { withSameBits } from '../../runtime/images/picture-file.js';
 import { planSteps } from '../../runtime/images/resample.js';
 import { openDevice } from '../../runtime/node/device.js';
 import { openGpu } from '../../runtime/node/driver.js';
@@ -199,6 +199,24 @@ describe('pictures of a page', () => {
     0,
   ];
   const webp = (flags: number) => [...text('RIFF'), 0, 0, 0, 0, ...text('WEBPVP8X'), 10, 0, 0, 0, flags, 0, 0, 0];
+  const bmp = (bits: number, compression = 0) => [
+    ...text('BM'),
+    ...new Array<number>(12).fill(0),
+    40,
+    ...new Array<number>(13).fill(0),
+    bits,
+    0,
+    compression,
+    0,
+    0,
+    0,
+  ];
+  /** A comment and a control extension before a picture. */
+  const gif = (flags: number) => [
+    ...[...text('GIF89a'), 1, 0, 1, 0, 0x80, 0, 0, 0, 0, 0, 255, 255, 255],
+    ...[0x21, 0xfe, 2, 65, 66, 1, 67, 0, 0x21, 0xf9, 4, flags, 0, 0, 1, 0],
+    ...[0x2c, 0, 0, 0, 0, 1, 0, 1, 0, 0, 2, 2, 0x44, 1, 0, 0x3b],
+  ];
   const blob = (bytes: number[]) => new Blob([Uint8Array.from(bytes)]);
 
   test.each<[string, RegExp, number[], string?]>([
@@ -215,17 +233,29 @@ describe('pictures of a page', () => {
     ['the same behind a comment', /another first picture/, png(8, chunk('tEXt', 3), chunk('acTL', 8), chunk('IDAT'))],
     ['a WebP with EXIF', /EXIF/, webp(8)],
     ['a WebP with EXIF and alpha', /EXIF/, webp(24)],
-    ['a BMP', /no PNG, JPEG, WebP or GIF/, text('BM....')],
-    ['nothing', /no PNG, JPEG, WebP or GIF/, []],
-  ])('%s', (_, words, bytes, kind = 'Blob') => refused(() => requireSameBits(blob(bytes), kind), 'ESP0708', words));
+    ['a BMP of 16 bits', /BMP of 16 bits/, bmp(16)],
+    ['a run-length coded BMP', /run-length coded/, bmp(8, 1)],
+    ['a GIF with something transparent in an <img>', /transparent/, gif(1), 'HTMLImageElement'],
+    ['a TIFF', /no PNG, JPEG, WebP, GIF or BMP/, text('II*\0....')],
+    ['nothing', /no PNG, JPEG, WebP, GIF or BMP/, []],
+  ])('%s', (_, words, bytes, kind = 'Blob') => refused(() => withSameBits(blob(bytes), kind), 'ESP0708', words));
 
   test.each<[string, number[]]>([
     ['JPEG', jpeg(3)],
     ['PNG of 16 bits in a Blob', png(16, chunk('IDAT'))],
     ['animation that shows its first picture', png(8, chunk('acTL', 8), chunk('fcTL', 26), chunk('IDAT'))],
     ['WebP without EXIF', webp(16)],
-    ['GIF', text('GIF89a')],
-  ])('but no %s', async (_, bytes) => expect(await requireSameBits(blob(bytes), 'Blob')).toBeUndefined());
+    ['GIF', gif(0)],
+    ['BMP of 24 bits', bmp(24)],
+  ])('but no %s', async (_, bytes) => {
+    const file = blob(bytes);
+    expect(await withSameBits(file, 'Blob')).toBe(file);
+  });
+
+  test('of a GIF with something transparent the page decodes one without', async () => {
+    const opaque = await withSameBits(blob(gif(1)), 'Blob');
+    expect([...new Uint8Array(await opaque.arrayBuffer())]).toEqual(gif(0));
+  });
 });
 
 describe('images', () => {

@@ -79,8 +79,8 @@ of all its items together takes no more of them than one pass holds. Parameters 
     await session.call('step', { x, wanted, rate })            // an entry of the program, by name
     await session.replace({ 'base.fc@lora.A': numbers })       // or the bytes of an adapter file
 
-In a page an image may also be a Blob (a PNG, JPEG, WebP or GIF file), an \`<img>\`, a canvas, an ImageBitmap, a video or a VideoFrame. A file gives the
-bits that it gives in Node, without its alpha and its color profile; one that a page decodes in its own way (AVIF, SVG, CMYK, WebP with a camera's EXIF)
+In a page an image may also be a Blob (a PNG, JPEG, WebP, GIF or BMP file), an \`<img>\`, a canvas, an ImageBitmap, a video or a VideoFrame. A file gives the
+bits that it gives in Node, without its alpha and its color profile; one that a page decodes in its own way (AVIF, SVG, CMYK, WebP with a camera's EXIF, run-length coded BMP)
 is refused. Of what the page has drawn, transparent pixels have lost their colors, so it has to be opaque.`,
   ),
   ESP0709: runtime(

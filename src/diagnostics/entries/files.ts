@@ -286,9 +286,12 @@ each, and some may have none. Their adapter is one of the parts: \`adapt base.bl
   ESP0530: entry<{ file: string; reason: string }>({
     title: 'Not an image that can be read',
     message: (a) => `${a.file} cannot be read as an image: ${a.reason}`,
-    help: () => ['Espalier reads PNG, JPEG, WebP, GIF, TIFF, AVIF and SVG files.'],
+    help: () => ['Espalier reads PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF and SVG files.'],
     explain: `The file is empty, cut off, or not an image, whatever its name says. Pictures of any depth and colour space are converted to 8-bit
-RGBA; the first frame of an animation is taken; the camera's orientation is applied.`,
+RGBA; the first frame of an animation is taken; the camera's orientation is applied.
+
+HEIC (of iPhones), JPEG 2000, JPEG XL and other formats are named and not decoded: convert them to PNG, which loses nothing. On an iPhone "Most
+Compatible" under Settings, Camera, Formats makes JPEG.`,
   }),
 
   ESP0531: entry<{ folder: string; why: string }>({

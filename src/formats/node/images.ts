@@ -3,8 +3,11 @@ import type { Dirent } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import sharp from 'sharp';
+import { opaqueGif } from '../../../runtime/images/gif.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { EspalierError } from '../../diagnostics/types.js';
+import { bmpSize, decodeBmp, isBmp } from '../bmp.js';
+import { pictureFormat } from '../picture-formats.js';
 import { readAll } from '../tensors/bytes.js';
 import type { RgbaImage } from '../types.js';
 import { cannotRead, isDescriptor, openFile, readWhole } from './files.js';
@@ -35,17 +38,17 @@ export async function decodeImage(
   const bytes = typeof source === 'string' ? await readImage(source) : source;
   const refuse = (reason: string): EspalierError => new EspalierError([diagnostic('ESP0530', { file: name, reason })]);
   if (bytes.byteLength === 0) throw refuse('it is empty');
-  const open = () => sharp(bytes, { failOn: 'truncated', limitInputPixels: false, animated: false, ignoreIcc: true });
+  if (isBmp(bytes)) return bitmap(bytes, name, refuse);
+  const file = opaqueGif(bytes as Uint8Array<ArrayBuffer>);
+  const open = () => sharp(file, { failOn: 'truncated', limitInputPixels: false, animated: false, ignoreIcc: true });
   let size: { width: number; height: number; space: string };
   try {
     size = await open().metadata();
   } catch (error) {
-    throw refuse(plain(error));
+    throw refuse(undecoded(bytes, error));
   }
   const { width, height, space } = size;
-  if (width * height > MAX_PIXELS) {
-    throw new EspalierError([diagnostic('ESP0532', { file: name, width, height, limit: MAX_PIXELS })]);
-  }
+  requireFits(name, size);
   try {
     const upright = open().rotate();
     const shown =
@@ -57,7 +60,22 @@ export async function decodeImage(
     if (space === 'cmyk') rgbFromCmyk(decoded);
     return { data: decoded, width: info.width, height: info.height };
   } catch (error) {
-    throw refuse(plain(error));
+    throw refuse(undecoded(bytes, error));
+  }
+}
+
+/** @throws EspalierError ESP0532 */
+function requireFits(file: string, { width, height }: { readonly width: number; readonly height: number }): void {
+  if (width * height <= MAX_PIXELS) return;
+  throw new EspalierError([diagnostic('ESP0532', { file, width, height, limit: MAX_PIXELS })]);
+}
+
+function bitmap(bytes: Uint8Array, name: string, refuse: (reason: string) => EspalierError): RgbaImage {
+  try {
+    requireFits(name, bmpSize(bytes));
+    return decodeBmp(bytes);
+  } catch (error) {
+    throw error instanceof EspalierError ? error : refuse((error as Error).message);
   }
 }
 
@@ -69,7 +87,12 @@ export async function imageSize(
     const { autoOrient } = await sharp(path, { limitInputPixels: false }).metadata();
     return autoOrient;
   } catch {
-    return undefined;
+    const file = await readImage(path).catch(() => undefined);
+    try {
+      return file && isBmp(file) ? bmpSize(file) : undefined;
+    } catch {
+      return undefined;
+    }
   }
 }
 
@@ -96,6 +119,12 @@ function rgbFromCmyk(pixels: Uint8Array): void {
     }
     pixels[i + 3] = 255;
   }
+}
+
+/** Why it is not decoded: its format, where that is one that is not read; else what libvips says. */
+function undecoded(bytes: Uint8Array, error: unknown): string {
+  const format = pictureFormat(bytes);
+  return format ? `it is ${format}, which Espalier does not decode: convert it to PNG` : plain(error);
 }
 
 /** libvips' message without its prefixes and later lines. */
