@@ -258,15 +258,14 @@ describe('a Hugging Face folder', () => {
     );
   });
 
-  test('fields that nobody knows are reported', async () => {
-    const c = await openWith({}, { some_new_thing: 3, do_other: false });
-    expect(c.warnings.map((w) => [w.code, w.severity, w.message])).toEqual([
-      [
-        'ESP0513',
-        'warning',
-        'f/preprocessor_config.json has fields that Espalier does not know and ignores: some_new_thing',
-      ],
-    ]);
+  test('a field of preprocessing that nobody knows is refused, unless it is off; what changes no picture is passed over', async () => {
+    const off = { do_other: false, new_list: [], new_object: {}, nothing: null };
+    const labels = { do_reduce_labels: true, _processor_class: null, transformers_version: '4.9' };
+    expect((await openWith({}, { ...off, ...labels })).warnings).toEqual([]);
+    for (const field of ['some_new_thing', 'size_divisor', 'max_num_patches', 'use_square_size'])
+      await expect(openWith({}, { [field]: 3 })).rejects.toThrow(
+        new RegExp(`ESP0509.*${field} = 3.*does not know, so what it does to pictures would be left out`),
+      );
   });
 
   test('the names of transformers 4, 5 and a bare ViTModel are one tensor’s', async () => {

@@ -176,9 +176,9 @@ trained biases and embeddings are not. Merge the adapter in Python (\`model.merg
     title: 'Unknown fields in a configuration file',
     severity: 'warning',
     message: (a) => `${a.file} has fields that Espalier does not know and ignores: ${a.fields.join(', ')}`,
-    explain: `The libraries that write \`adapter_config.json\` and \`preprocessor_config.json\` add fields with every version. A field that
-Espalier does not know, and that is not at a value meaning "off", is reported, because it may change what is computed. Compare the numbers
-with Python's if you do not know the field.`,
+    explain: `The library that writes \`adapter_config.json\` adds fields with every version. A field that Espalier does not know, and that is not at a
+value meaning "off", is reported, because it may change what is computed. Compare the numbers with Python's if you do not know the field. (Of a
+\`preprocessor_config.json\` such a field is an error, ESP0509.)`,
   }),
 
   ESP0514: entry<{ file: string; modules: readonly string[]; nearest: readonly string[] }>({

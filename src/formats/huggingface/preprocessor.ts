@@ -5,7 +5,10 @@ import { type Checked, EspalierError } from '../../diagnostics/types.js';
 import type { JsonFile } from '../types.js';
 import { configError, Fields, isObject } from './json.js';
 
-/** Fields that are read below, and fields that change nothing that is computed. */
+/**
+ * Fields that are read below, and fields that change nothing that is computed: all that the image processors of transformers 4 and 5 write for models that
+ * classify or embed pictures. Any other field that is switched on is refused.
+ */
 const KNOWN = new Set([
   'do_resize',
   'size',
@@ -30,6 +33,8 @@ const KNOWN = new Set([
   // Of segmentation maps.
   'mask_size',
   'mask_pad_size',
+  'do_reduce_labels',
+  'reduce_labels',
   'data_format',
   'input_data_format',
   'return_tensors',
@@ -37,6 +42,11 @@ const KNOWN = new Set([
   'disable_grouping',
   '_valid_processor_keys',
   'auto_map',
+  '_processor_class',
+  'image_processor_class',
+  'transformers_version',
+  '_name_or_path',
+  '_commit_hash',
 ]);
 
 /** PIL's codes of the filters that the resize operator has. */
@@ -67,13 +77,15 @@ export function preprocessSteps(
       diagnostic('ESP0509', { file: config.file, field, value: JSON.stringify(config.json[field]), why }),
     ]);
 
-  const unknown: string[] = [];
   for (const [field, value] of Object.entries(config.json)) {
     if (KNOWN.has(field) || isOff(value)) continue;
-    // A step that is switched on and that is not known would be left out.
-    if (field.startsWith('do_') || field === 'crop_pct')
-      throw unsupported(field, 'is a step that Espalier does not have');
-    unknown.push(field);
+    // What is switched on and not known would be left out, and numbers would differ from Python's without a word.
+    throw unsupported(
+      field,
+      field.startsWith('do_') || field === 'crop_pct'
+        ? 'is a step that Espalier does not have'
+        : 'is a field that Espalier does not know, so what it does to pictures would be left out',
+    );
   }
 
   const type = processorOf(config);
@@ -129,8 +141,7 @@ export function preprocessSteps(
   if (std.some((s) => s <= 0)) throw unsupported('image_std', 'is not positive');
   steps.push({ step: 'normalize', mean: mean.map((m) => m / scale), std: std.map((s) => s / scale) }, ...pads);
 
-  const warnings = unknown.length > 0 ? [diagnostic('ESP0513', { file: config.file, fields: unknown })] : [];
-  return { value: steps, diagnostics: warnings };
+  return { value: steps, diagnostics: [] };
 }
 
 /** The image processor's class. */

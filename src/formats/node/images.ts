@@ -47,7 +47,7 @@ export async function decodeImage(
   } catch (error) {
     throw refuse(undecoded(bytes, error));
   }
-  const { width, height, space } = size;
+  const { space } = size;
   requireFits(name, size);
   try {
     const upright = open().rotate();
