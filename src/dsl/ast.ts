@@ -292,7 +292,7 @@ export interface VariantDecl extends NodeBase {
   /** `preprocess = resize(224, bicubic), crop(224), normalize(mean: 0.5, std: 0.5)` */
   readonly preprocess?: readonly Expr[];
   readonly names: readonly NamesBlock[];
-  /** At most one `config` of a layout; of `processor`s any number. */
+  /** At most one `config` of a layout, which adds to those that it inherits; of `processor`s any number. */
   readonly configs: readonly ConfigBlock[];
 }
 
@@ -328,15 +328,15 @@ export interface ConfigBlock extends NodeBase {
   readonly entries: readonly ConfigEntry[];
 }
 export type ConfigEntry =
-  /** `match "model_type" = "vit"`, `several "problem_type" = "multi_label_classification"` */
+  /** `match "model_type" = "vit"`, `several "problem_type" = "multi_label_classification"`, `only "model_args" = "drop_rate"` */
   | {
-      readonly kind: 'match' | 'several';
+      readonly kind: 'match' | 'several' | 'only';
       readonly field: Expr;
       readonly values: readonly Expr[];
       readonly span: Span;
     }
-  /** `labels "id2label"` */
-  | { readonly kind: 'labels'; readonly field: Expr; readonly span: Span }
+  /** `labels "id2label"`, `sizes "architecture"` */
+  | { readonly kind: 'labels' | 'sizes'; readonly field: Expr; readonly span: Span }
   /** `"resample" = 2`: what is meant where the file leaves the field out; with `set`, whatever the file says. */
   | { readonly kind: 'default' | 'set'; readonly field: StringLit; readonly value: Expr; readonly span: Span }
   /** `dim = count("hidden_size") or 768`: an option of the backbone; in a `processor`, a name for what follows. */

@@ -18,10 +18,10 @@ import { describe } from './semantics/evaluate/show.js';
 import { isTensorLike, type ModuleSite, num, Scope, type Val } from './semantics/evaluate/values.js';
 import { makeEngine } from './semantics/make-engine.js';
 import { checkWeight } from './semantics/models/bytes.js';
-import { stepsOf } from './semantics/models/config.js';
 import { planModel } from './semantics/models/model.js';
 import { modelOptions, theModel } from './semantics/models/options.js';
 import type { Binding, ModelPlan } from './semantics/models/plan.js';
+import { stepsOf } from './semantics/models/processor.js';
 import { deploySettings } from './semantics/models/settings.js';
 import { sourcesOf } from './semantics/models/sources.js';
 import { isPicture, preprocessOf } from './semantics/models/variants.js';
@@ -285,8 +285,10 @@ function preprocessing(engine: Engine, b: Binding, infer: Func): Elaborated['pre
   const [, channels = 3, height = 0, width = 0] = shape;
   // What takes no pictures has no use for steps from one.
   if (shape.length !== 4) return undefined;
-  const processor = b.facts?.processor;
-  if (processor && b.from) return stepsOf(engine, b.variant, processor, b.from.span, channels, [height, width]);
+  const site = b.site.kind === 'module' ? b.site : undefined;
+  const model = { variant: b.variant, site, channels, size: [height, width] as const };
+  const said = b.facts && b.from && stepsOf(engine, model, b.facts, b.from.span);
+  if (said) return said === 'failed' ? undefined : said;
   if (!b.variant || b.site.kind !== 'module') return undefined;
   // Pictures have 1 channel or 3: a model of others is given tensors, and however many it has, nothing is listed for each.
   const steps = preprocessOf(engine, b.variant, b.site, channels);

@@ -59,9 +59,9 @@ export interface StoredAs {
 /** A field of the configuration beside the weights, as it is written when the model is exported. */
 export interface ExportField {
   readonly field: string;
-  /** JSON, or what the classes are: their names by number, or their numbers by name; absent: the field is left out. */
+  /** JSON, or what the classes are: names by number, numbers by name, names in order, or how many; absent: the field is left out. */
   readonly value?: unknown;
-  readonly classes?: 'names' | 'places';
+  readonly classes?: 'names' | 'places' | 'list' | 'count';
 }
 
 /** One `from`: a file or folder and the parameters that must come out of it. */
@@ -190,12 +190,16 @@ export interface JsonFile {
 /** What the outside world knows about a source before its weights are read. */
 export interface SourceFacts {
   readonly labels?: readonly string[];
+  /** How many classes there are, where they have no names. */
+  readonly classes?: number;
   /** Options that the file itself fixes, `{ rank: 8 }`; a spec's explicit option that differs is an error. */
   readonly options?: Readonly<Record<string, Fact>>;
   /** The configuration beside the weights; what it means, the variant says. */
   readonly config?: JsonFile;
   /** What stands beside the weights about preprocessing, and how its fields become steps. */
   readonly processor?: JsonFile & { readonly steps: ProcessorSteps };
+  /** How fields about preprocessing become steps, where the configuration itself has them. */
+  readonly steps?: ProcessorSteps;
   /** Names of the tensors that it holds. */
   readonly tensors?: ReadonlySet<string>;
 }

@@ -158,9 +158,11 @@ class Printer extends StatementPrinter {
     switch (entry.kind) {
       case 'match':
       case 'several':
+      case 'only':
         return cat(entry.kind, ' ', this.expr(entry.field), ' = ', this.exprs(entry.values));
       case 'labels':
-        return cat('labels ', this.expr(entry.field));
+      case 'sizes':
+        return cat(`${entry.kind} `, this.expr(entry.field));
       case 'bind':
         return cat(entry.name.name, ' = ', this.expr(entry.value));
       default:

@@ -318,6 +318,8 @@ class Arranger {
       case 'match':
       case 'labels':
       case 'several':
+      case 'only':
+      case 'sizes':
       case 'set':
         return this.mode === 'variant' && mayStart && sameLine && (next === T.Str || next === T.OpenStr);
       case 'in':

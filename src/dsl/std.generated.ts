@@ -497,6 +497,194 @@ module counting(
   }
 }
 `,
+  deit: `// DeiT (arXiv 2012.12877): a ViT that was taught by another network, by a token of its own beside the class token, with or without a classifier of its own.
+
+// Any DeiT: its options come from the configuration in the folder that \`from\` names, or are given.
+variant deit_auto = vit_auto() {
+  preprocess = resize(floor(image / 0.9), bicubic),
+    crop(image, even),
+    normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
+  // As transformers 4 wrote it, and where 5 calls it something else in memory, that. A bare DeiTModel has no prefix.
+  names huggingface {
+    prefix "deit."
+    ignore "deit.pooler.*", "deit.embeddings.mask_token"
+    optional "deit.embeddings.cls_token" = cls_token
+    optional "deit.embeddings.distillation_token" = dist_token
+    "deit.embeddings.position_embeddings" = pos_embed
+    "deit.embeddings.patch_embeddings.projection" = patch_embed
+    "deit.encoder.layer.{i}.layernorm_before"
+      or "deit.layers.{i}.layernorm_before" = blocks[i].norm1
+    "deit.encoder.layer.{i}.attention.attention.query"
+      or "deit.layers.{i}.attention.q_proj" = blocks[i].attn.qkv.q
+    "deit.encoder.layer.{i}.attention.attention.key"
+      or "deit.layers.{i}.attention.k_proj" = blocks[i].attn.qkv.k
+    "deit.encoder.layer.{i}.attention.attention.value"
+      or "deit.layers.{i}.attention.v_proj" = blocks[i].attn.qkv.v
+    "deit.encoder.layer.{i}.attention.output.dense"
+      or "deit.layers.{i}.attention.o_proj" = blocks[i].attn.proj
+    "deit.encoder.layer.{i}.layernorm_after" or "deit.layers.{i}.layernorm_after" = blocks[i].norm2
+    "deit.encoder.layer.{i}.intermediate.dense" or "deit.layers.{i}.mlp.fc1" = blocks[i].mlp.fc1
+    "deit.encoder.layer.{i}.output.dense" or "deit.layers.{i}.mlp.fc2" = blocks[i].mlp.fc2
+    optional "deit.layernorm" = norm
+    "classifier" or "cls_classifier" = head.fc
+    "distillation_classifier" = head.fc_dist
+  }
+  config huggingface {
+    match "model_type" = "deit"
+    distilled = word(
+      "architectures.0",
+      DeiTForImageClassificationWithTeacher: classifier,
+      DeiTForImageClassification: token,
+      DeiTForMaskedImageModeling: token,
+      DeiTModel: token
+    ) or token
+    set "architectures" = ["DeiTForImageClassification"]
+  }
+  config timm {
+    match "architecture" = "deit_*", "deit3_*"
+  }
+  processor huggingface {
+    match "image_processor_type" or "feature_extractor_type" = "DeiTImageProcessor*",
+      "DeiTFeatureExtractor*",
+      none
+    given = "size" or {height: 256, width: 256}
+    cut = "crop_size" or {height: 224, width: 224}
+    given_side = "size.height" or "size" or 256
+    cut_side = "crop_size.height" or "crop_size" or 224
+    // The spec may ask for other images than those that the checkpoint's positions are for: as much is cut off.
+    moved = table_image != none and table_image != image
+    side = floor((image * given_side) / cut_side)
+    set "size" = if moved { {height: side, width: side} } else { given }
+    set "crop_size" = if moved { {height: image, width: image} } else { cut }
+    "default_to_square" = true
+    "resample" = 3
+    "do_center_crop" = true
+    "image_mean" = [0.485, 0.456, 0.406]
+    "image_std" = [0.229, 0.224, 0.225]
+  }
+}
+
+variant deit_tiny_patch16 = deit_auto(patch: 16, dim: 192, depth: 12, heads: 3, distilled: none) {
+  config timm {
+    match "architecture" = "deit_tiny_patch16_224"
+  }
+}
+
+variant deit_small_patch16 = deit_auto(patch: 16, dim: 384, depth: 12, heads: 6, distilled: none) {
+  config timm {
+    match "architecture" = "deit_small_patch16_224"
+  }
+}
+
+variant deit_base_patch16 = deit_auto(patch: 16, dim: 768, depth: 12, heads: 12, distilled: none) {
+  config timm {
+    match "architecture" = "deit_base_patch16_224", "deit_base_patch16_384"
+  }
+}
+
+variant deit_tiny_distilled_patch16 = deit_auto(
+  patch: 16,
+  dim: 192,
+  depth: 12,
+  heads: 3,
+  distilled: classifier
+) {
+  config timm {
+    match "architecture" = "deit_tiny_distilled_patch16_224"
+  }
+}
+
+variant deit_small_distilled_patch16 = deit_auto(
+  patch: 16,
+  dim: 384,
+  depth: 12,
+  heads: 6,
+  distilled: classifier
+) {
+  config timm {
+    match "architecture" = "deit_small_distilled_patch16_224"
+  }
+}
+
+variant deit_base_distilled_patch16 = deit_auto(
+  patch: 16,
+  dim: 768,
+  depth: 12,
+  heads: 12,
+  distilled: classifier
+) {
+  config timm {
+    match "architecture" = "deit_base_distilled_patch16_224", "deit_base_distilled_patch16_384"
+  }
+}
+
+// DeiT III (arXiv 2204.07118): factors of branches, and a class token without a position.
+
+variant deit3_small_patch16 = deit_auto(
+  patch: 16,
+  dim: 384,
+  depth: 12,
+  heads: 6,
+  no_embed_class: true,
+  layer_scale: 1e-6
+) {
+  config timm {
+    match "architecture" = "deit3_small_patch16_224", "deit3_small_patch16_384"
+  }
+}
+
+variant deit3_medium_patch16 = deit_auto(
+  patch: 16,
+  dim: 512,
+  depth: 12,
+  heads: 8,
+  no_embed_class: true,
+  layer_scale: 1e-6
+) {
+  config timm {
+    match "architecture" = "deit3_medium_patch16_224"
+  }
+}
+
+variant deit3_base_patch16 = deit_auto(
+  patch: 16,
+  dim: 768,
+  depth: 12,
+  heads: 12,
+  no_embed_class: true,
+  layer_scale: 1e-6
+) {
+  config timm {
+    match "architecture" = "deit3_base_patch16_224", "deit3_base_patch16_384"
+  }
+}
+
+variant deit3_large_patch16 = deit_auto(
+  patch: 16,
+  dim: 1024,
+  depth: 24,
+  heads: 16,
+  no_embed_class: true,
+  layer_scale: 1e-6
+) {
+  config timm {
+    match "architecture" = "deit3_large_patch16_224", "deit3_large_patch16_384"
+  }
+}
+
+variant deit3_huge_patch14 = deit_auto(
+  patch: 14,
+  dim: 1280,
+  depth: 32,
+  heads: 16,
+  no_embed_class: true,
+  layer_scale: 1e-6
+) {
+  config timm {
+    match "architecture" = "deit3_huge_patch14_224"
+  }
+}
+`,
   dinov2: `// DINOv2 (arXiv 2304.07193), without registers and with them (arXiv 2309.16588): pre-norm blocks whose branches are scaled channel by channel, a class
 // token, learned positions of a grid that is resampled for the one at hand, and in the giant gated MLPs.
 
@@ -769,7 +957,8 @@ variant dinov2_registers_giant = dinov2_registers_auto(
 // \`class_tokens\` of them, then \`register_tokens\` that no head reads, then patches. A plain grid of patches has 0 of both.
 
 // \`classes\` is a number or a list of names; left out, it comes from the files that the model is loaded from. \`pool\`: what the layer reads, the class
-// token, the mean of the patches, or the one beside the other.
+// token, the mean of the patches, or the one beside the other. Of two class tokens (DeiT's distillation) each has a classifier of its own, and what they say
+// is averaged.
 module classify(base: module, pool: cls | mean | cls_mean = cls, classes: int | [string]) {
   require(size(classes) >= 1, "classify needs at least one class")
   require(
@@ -779,11 +968,14 @@ module classify(base: module, pool: cls | mean | cls_mean = cls, classes: int | 
   first = base.class_tokens + base.register_tokens
   width = if pool == cls_mean { 2 * base.dim } else { base.dim }
   fc = Linear(width -> size(classes), init: normal(0.02))
+  two = pool == cls and base.class_tokens == 2
+  if two { fc_dist = Linear(width -> size(classes), init: normal(0.02)) }
   forward(pixels) {
     tokens = base(pixels)
     patches = mean(tokens[:, first..], axis: 1)
     pooled = if pool == cls_mean { concat(tokens[:, 0], patches, axis: 1) } else { patches }
-    logits = fc(if pool == cls { tokens[:, 0] } else { pooled })
+    said = fc(if pool == cls { tokens[:, 0] } else { pooled })
+    logits = if two { (said + fc_dist(tokens[:, 1])) / 2 } else { said }
     logits
   }
 }
@@ -2800,10 +2992,22 @@ function drop_rate(rate: float, block: int, blocks: int) = if blocks > 1 {
   0
 }
 
-module Attention(dim: int, heads: int, bias: bool = true) {
+module Attention(
+  dim: int,
+  heads: int,
+  bias: bool = true,
+  qk_norm: bool = false,
+  eps: float = 1e-6,
+  proj_bias: bool = true
+) {
   require(dim % heads == 0, "heads must divide dim")
   qkv = Linear(dim -> {q: dim, k: dim, v: dim}, bias: bias)
-  proj = Linear(dim -> dim)
+  // Of each head's queries and keys, with one weight for all heads.
+  if qk_norm {
+    q_norm = LayerNorm(dim / heads, eps: eps)
+    k_norm = LayerNorm(dim / heads, eps: eps)
+  }
+  proj = Linear(dim -> dim, bias: proj_bias)
   // What adapters of attention itself are put on: more keys and values, or a bias of the scores, which is none here.
   site attend(q: [b, h, n, d], k: [b, h, m, d], v: [b, h, m, d], bias) = attention(
     q,
@@ -2813,59 +3017,109 @@ module Attention(dim: int, heads: int, bias: bool = true) {
   )
   forward(x: [b, n, dim]) {
     q, k, v = rearrange(qkv(x), "b n (part h d) -> part b h n d", part: 3, h: heads)
-    proj(rearrange(attend(q, k, v, none), "b h n d -> b n (h d)"))
+    y = if qk_norm { attend(q_norm(q), k_norm(k), v, none) } else { attend(q, k, v, none) }
+    proj(rearrange(y, "b h n d -> b n (h d)"))
   }
 }
 
-module Mlp(dim: int, hidden: int) {
-  fc1 = Linear(dim -> hidden)
-  fc2 = Linear(hidden -> dim)
+module Mlp(
+  dim: int,
+  hidden: int,
+  activation: gelu | gelu_tanh | quick_gelu | relu | silu = gelu,
+  bias: bool = true
+) {
+  fc1 = Linear(dim -> hidden, bias: bias)
+  fc2 = Linear(hidden -> dim, bias: bias)
   // What lies between its layers, where adapters of hidden values are put.
-  site activate(h: [b, n, hidden]) = gelu(h)
+  site activate(h: [b, n, hidden]) = activated(h, activation)
   forward(x: [b, n, dim]) { fc2(activate(fc1(x))) }
 }
 
+// \`layer_scale\`: what its factors start as; with 0 it has none.
 module Block(
   dim: int,
   heads: int,
   hidden: int = 4 * dim,
   eps: float = 1e-6,
   qkv_bias: bool = true,
-  drop: float = 0
+  drop: float = 0,
+  qk_norm: bool = false,
+  layer_scale: float = 0,
+  activation: gelu | gelu_tanh | quick_gelu | relu | silu = gelu,
+  proj_bias: bool = true
 ) {
   norm1 = LayerNorm(dim, eps: eps)
-  attn = Attention(dim, heads, bias: qkv_bias)
+  attn = Attention(dim, heads, bias: qkv_bias, qk_norm: qk_norm, eps: eps, proj_bias: proj_bias)
   norm2 = LayerNorm(dim, eps: eps)
-  mlp = Mlp(dim, hidden)
+  mlp = Mlp(dim, hidden, activation: activation, bias: proj_bias)
+  if layer_scale > 0 {
+    ls1 = LayerScale(dim, layer_scale)
+    ls2 = LayerScale(dim, layer_scale)
+  }
   site attn_branch(x) = attn(norm1(x))
   site mlp_branch(x) = mlp(norm2(x))
   forward(x: [b, n, dim]) {
-    y = x + drop_path(attn_branch(x), drop)
-    y + drop_path(mlp_branch(y), drop)
+    a = attn_branch(x)
+    y = x + drop_path(if layer_scale > 0 { ls1(a) } else { a }, drop)
+    m = mlp_branch(y)
+    y + drop_path(if layer_scale > 0 { ls2(m) } else { m }, drop)
   }
 }
 
+// \`table_image\`: the side of the images that a checkpoint's positions are for; for others they are resampled (\`position_filter\`, \`position_antialias\`).
+// \`distilled\`: whether it has a token for distillation (DeiT), and whether that has a classifier of its own. \`global_pool\`: what its classifier reads.
 backbone vit(
-  image: int = 224,
+  table_image: int | none = none,
+  image: int = if table_image == none { 224 } else { table_image },
   patch: int = 16,
   channels: int = 3,
   dim: int,
   depth: int,
   heads: int,
-  hidden: int = 4 * dim,
+  mlp_ratio: float = 4,
+  hidden: int = floor(mlp_ratio * dim),
   eps: float = 1e-6,
   qkv_bias: bool = true,
-  drop_path_rate: float = 0
+  drop_path_rate: float = 0,
+  class_token: bool = true,
+  distilled: none | token | classifier = none,
+  registers: int = 0,
+  no_embed_class: bool = false,
+  pre_norm: bool = false,
+  patch_bias: bool = not pre_norm,
+  layer_scale: float = 0,
+  qk_norm: bool = false,
+  proj_bias: bool = true,
+  activation: gelu | gelu_tanh | quick_gelu | relu | silu = gelu,
+  global_pool: token | avg | max | avgmax = token,
+  final_norm: bool = true,
+  pooled_norm: bool = global_pool != token,
+  position_filter: bicubic | bilinear = bicubic,
+  position_antialias: bool = true
 ) {
   require(drop_path_rate >= 0 and drop_path_rate < 1, "drop_path_rate is from 0 to below 1")
   require(depth >= 1, "depth must be at least 1")
+  require(registers >= 0, "registers must be at least 0")
+  require(
+    class_token or global_pool != token,
+    "without a class token it pools: say global_pool: avg"
+  )
+  require(distilled == none or class_token, "a distillation token comes after a class token")
+  require(
+    distilled != classifier or global_pool == token,
+    "a distilled model of two classifiers reads its tokens: say global_pool: token"
+  )
   grid = image / patch
-  patch_embed = Conv2d(channels -> dim, kernel: patch, stride: patch)
-  cls_token = param [1, 1, dim] zeros
-  pos_embed = param [1, 1 + grid * grid, dim] normal(0.02)
-  // What its tokens are, in order: heads ask. The rest are patches.
-  class_tokens = 1
-  register_tokens = 0
+  table_grid = if table_image == none { grid } else { table_image / patch }
+  patch_embed = Conv2d(channels -> dim, kernel: patch, stride: patch, bias: patch_bias)
+  if class_token { cls_token = param [1, 1, dim] zeros }
+  if distilled != none { dist_token = param [1, 1, dim] zeros }
+  if registers > 0 { reg_token = param [1, registers, dim] zeros }
+  // What lies before the patches, and how much of that has a position.
+  prefix = registers + if class_token { 1 } else { 0 } + if distilled == none { 0 } else { 1 }
+  placed = if no_embed_class { 0 } else { prefix }
+  pos_embed = param [1, placed + table_grid * table_grid, dim] normal(0.02)
+  if pre_norm { norm_pre = LayerNorm(dim, eps: eps) }
   blocks = repeat i < depth {
     Block(
       dim,
@@ -2873,7 +3127,11 @@ backbone vit(
       hidden: hidden,
       eps: eps,
       qkv_bias: qkv_bias,
-      drop: drop_rate(drop_path_rate, i, depth)
+      drop: drop_rate(drop_path_rate, i, depth),
+      qk_norm: qk_norm,
+      layer_scale: layer_scale,
+      activation: activation,
+      proj_bias: proj_bias
     )
   }
   // Four blocks, evenly spread, as dense prediction has it (arXiv 2103.13413).
@@ -2881,25 +3139,62 @@ backbone vit(
   levels = repeat i < read { blocks[ceil((depth * (i + 1)) / read) - 1] }
   level_dims = repeat i < read { dim }
   level_axis = 2
-  norm = LayerNorm(dim, eps: eps)
+  // The last norm is before pooling, or after it.
+  if final_norm and not pooled_norm { norm = LayerNorm(dim, eps: eps) }
+  if final_norm and pooled_norm { fc_norm = LayerNorm(dim, eps: eps) }
+  // What its tokens are, in order: heads ask. The rest are patches. Where it pools, what comes of that is its class token, and no head reads the others.
+  class_tokens = if distilled == classifier { 2 } else { 1 }
+  register_tokens = if global_pool == token { (prefix - class_tokens) } else { prefix }
   forward(pixels: [b, channels, image, image]) {
-    t = rearrange(patch_embed(pixels), "b d h w -> b (h w) d")
-    norm(blocks(concat(expand(cls_token, b), t, axis: 1) + pos_embed))
+    p = rearrange(patch_embed(pixels), "b d h w -> b (h w) d")
+    place = positions(
+      pos_embed,
+      placed,
+      table_grid,
+      grid,
+      filter: position_filter,
+      antialias: position_antialias
+    )
+    t = if no_embed_class { p + place } else { p }
+    r = if registers > 0 { concat(expand(reg_token, b), t, axis: 1) } else { t }
+    s = if distilled == none { r } else { concat(expand(dist_token, b), r, axis: 1) }
+    c = if class_token { concat(expand(cls_token, b), s, axis: 1) } else { s }
+    y = if no_embed_class { c } else { c + place }
+    z = blocks(if pre_norm { norm_pre(y) } else { y })
+    tokens = if final_norm and not pooled_norm { norm(z) } else { z }
+    if global_pool == token {
+      if final_norm and pooled_norm { fc_norm(tokens) } else { tokens }
+    } else {
+      patches = tokens[:, prefix..]
+      average = mean(patches, axis: 1, keep: true)
+      largest = max(patches, axis: 1, keep: true)
+      pooled = if global_pool == avg {
+        average
+      } else {
+        if global_pool == max { largest } else { (average + largest) / 2 }
+      }
+      concat(if final_norm and pooled_norm { fc_norm(pooled) } else { pooled }, tokens, axis: 1)
+    }
   }
 }
 
 // Any ViT: its options come from the configuration in the folder that \`from\` names, or are given.
 variant vit_auto = vit() {
   preprocess = resize(image, bicubic), crop(image), normalize(mean: 0.5, std: 0.5)
+  // timm's, and what transformers wraps of timm's. Older files of DeiT III have factors of branches without a module.
   names timm {
+    prefix "timm_model."
     "patch_embed.proj" = patch_embed
+    optional "blocks.{i}.ls1.gamma" or "blocks.{i}.gamma_1" = blocks[i].ls1.gamma
+    optional "blocks.{i}.ls2.gamma" or "blocks.{i}.gamma_2" = blocks[i].ls2.gamma
     "head" = head.fc
+    "head_dist" = head.fc_dist
   }
   // As transformers 4 wrote it, and where 5 calls it something else in memory, that. A bare ViTModel has no prefix.
   names huggingface {
     prefix "vit."
-    ignore "vit.pooler.*"
-    "vit.embeddings.cls_token" = cls_token
+    ignore "vit.pooler.*", "vit.embeddings.mask_token"
+    optional "vit.embeddings.cls_token" = cls_token
     "vit.embeddings.position_embeddings" = pos_embed
     "vit.embeddings.patch_embeddings.projection" = patch_embed
     "vit.encoder.layer.{i}.layernorm_before" or "vit.layers.{i}.layernorm_before" = blocks[i].norm1
@@ -2914,14 +3209,13 @@ variant vit_auto = vit() {
     "vit.encoder.layer.{i}.layernorm_after" or "vit.layers.{i}.layernorm_after" = blocks[i].norm2
     "vit.encoder.layer.{i}.intermediate.dense" or "vit.layers.{i}.mlp.fc1" = blocks[i].mlp.fc1
     "vit.encoder.layer.{i}.output.dense" or "vit.layers.{i}.mlp.fc2" = blocks[i].mlp.fc2
-    "vit.layernorm" = norm
+    optional "vit.layernorm" = norm
     "classifier" = head.fc
   }
   // What a file leaves out is what transformers takes then.
   config huggingface {
     match "model_type" = "vit"
-    match "hidden_act" = "gelu", none
-    image = square("image_size") or 224
+    table_image = square("image_size") or 224
     patch = square("patch_size") or 16
     channels = count("num_channels") or 3
     dim = count("hidden_size") or 768
@@ -2930,6 +3224,15 @@ variant vit_auto = vit() {
     hidden = count("intermediate_size") or 3072
     eps = amount("layer_norm_eps") or 1e-12
     qkv_bias = "qkv_bias" or true
+    activation = word(
+      "hidden_act",
+      gelu_python: gelu,
+      gelu_new: gelu_tanh,
+      gelu_fast: gelu_tanh,
+      gelu_pytorch_tanh: gelu_tanh,
+      swish: silu
+    ) or gelu
+    position_antialias = false
     labels "id2label"
     several "problem_type" = "multi_label_classification"
     set "architectures" = ["ViTForImageClassification"]
@@ -2937,11 +3240,87 @@ variant vit_auto = vit() {
     set "label2id" = places
     set "num_labels" = none
   }
+  // Of timm's folders: what a variant below computes by its architecture's name, \`model_args\` over that. What is left out there, timm takes from the name.
+  config timm {
+    match "architecture" = "vit_*", "deit_*", "deit3_*", "eva_large_*", "flexivit_*"
+    sizes "architecture"
+    only "model_args" = "img_size",
+      "num_classes",
+      "*drop_rate",
+      "weight_init",
+      "fix_init",
+      "strict_img_size",
+      "dynamic_img_*"
+    match "model_args.pos_embed" = "learn", none
+    match "model_args.pool_include_prefix" = false, none
+    table_image = square("model_args.img_size") or square("pretrained_cfg.input_size") or square(
+        "input_size"
+      )
+    patch = square("model_args.patch_size")
+    channels = count("model_args.in_chans") or count("pretrained_cfg.input_size.0") or count(
+        "input_size.0"
+      )
+    dim = count("model_args.embed_dim")
+    depth = count("model_args.depth")
+    heads = count("model_args.num_heads")
+    mlp_ratio = amount("model_args.mlp_ratio")
+    qkv_bias = "model_args.qkv_bias"
+    class_token = "model_args.class_token"
+    registers = "model_args.reg_tokens"
+    no_embed_class = "model_args.no_embed_class"
+    pre_norm = "model_args.pre_norm"
+    layer_scale = amount("model_args.init_values")
+    qk_norm = "model_args.qk_norm"
+    proj_bias = "model_args.proj_bias"
+    activation = word("model_args.act_layer", swish: silu)
+    global_pool = word("model_args.global_pool") or word("global_pool") or word(
+        "pretrained_cfg.global_pool"
+      )
+    final_norm = "model_args.final_norm"
+    pooled_norm = "model_args.fc_norm"
+    labels "label_names" or "pretrained_cfg.label_names" or "labels" or count("num_classes") or
+      count("pretrained_cfg.num_classes")
+    set "num_classes" = count
+    set "label_names" = list
+    set "label_descriptions" = none
+  }
+  // timm's transform for evaluation.
+  processor timm {
+    match "architecture" = "*"
+    share = "pretrained_cfg.crop_pct" or "crop_pct" or 0.875
+    mode = "pretrained_cfg.crop_mode" or "crop_mode" or "center"
+    filter = "pretrained_cfg.interpolation" or "interpolation" or "bicubic"
+    mean = "pretrained_cfg.mean" or "mean" or [0.485, 0.456, 0.406]
+    std = "pretrained_cfg.std" or "std" or [0.229, 0.224, 0.225]
+    edge = floor(image / share)
+    set "size" = if mode == "squash" {
+      {height: edge, width: edge}
+    } else {
+      {shortest_edge: edge}
+    }
+    set "resample" = if filter == "bicubic" {
+      3
+    } else {
+      if filter == "bilinear" { 2 } else { if filter == "nearest" { 0 } else { filter } }
+    }
+    set "do_center_crop" = true
+    set "crop_size" = image
+    set "crop_rounding" = "even"
+    set "do_crop_by_border" = mode == "border"
+    set "image_mean" = mean
+    set "image_std" = std
+  }
   processor huggingface {
     match "image_processor_type" or "feature_extractor_type" = "ViTImageProcessor*",
       "ViTFeatureExtractor*",
       none
-    "size" = {height: 224, width: 224}
+    given = "size" or {height: 224, width: 224}
+    // The spec may ask for other images than those that the checkpoint's positions are for.
+    set "size" = if table_image == none or table_image == image {
+      given
+    } else {
+      {height: image, width: image}
+    }
     "crop_size" = 224
     "default_to_square" = true
     "resample" = 2
@@ -2963,11 +3342,544 @@ variant vit_auto = vit() {
   }
 }
 
-variant vit_tiny_patch16 = vit_auto(patch: 16, dim: 192, depth: 12, heads: 3)
-variant vit_small_patch16 = vit_auto(patch: 16, dim: 384, depth: 12, heads: 6)
-variant vit_base_patch16 = vit_auto(patch: 16, dim: 768, depth: 12, heads: 12)
-variant vit_base_patch32 = vit_auto(patch: 32, dim: 768, depth: 12, heads: 12)
-variant vit_large_patch16 = vit_auto(patch: 16, dim: 1024, depth: 24, heads: 16)
+variant vit_tiny_patch16 = vit_auto(patch: 16, dim: 192, depth: 12, heads: 3) {
+  config timm {
+    match "architecture" = "vit_tiny_patch16_224", "vit_tiny_patch16_384"
+  }
+}
+
+variant vit_small_patch8 = vit_auto(patch: 8, dim: 384, depth: 12, heads: 6) {
+  config timm {
+    match "architecture" = "vit_small_patch8_224"
+  }
+}
+
+variant vit_small_patch16 = vit_auto(patch: 16, dim: 384, depth: 12, heads: 6) {
+  config timm {
+    match "architecture" = "vit_small_patch16_224", "vit_small_patch16_384"
+  }
+}
+
+variant vit_small_patch32 = vit_auto(patch: 32, dim: 384, depth: 12, heads: 6) {
+  config timm {
+    match "architecture" = "vit_small_patch32_224", "vit_small_patch32_384"
+  }
+}
+
+variant vit_base_patch8 = vit_auto(patch: 8, dim: 768, depth: 12, heads: 12) {
+  config timm {
+    match "architecture" = "vit_base_patch8_224"
+  }
+}
+
+variant vit_base_patch16 = vit_auto(patch: 16, dim: 768, depth: 12, heads: 12) {
+  config timm {
+    match "architecture" = "vit_base_patch16_224", "vit_base_patch16_384"
+  }
+}
+
+variant vit_base_patch32 = vit_auto(patch: 32, dim: 768, depth: 12, heads: 12) {
+  config timm {
+    match "architecture" = "vit_base_patch32_224", "vit_base_patch32_384"
+  }
+}
+
+variant vit_large_patch16 = vit_auto(patch: 16, dim: 1024, depth: 24, heads: 16) {
+  config timm {
+    match "architecture" = "vit_large_patch16_224", "vit_large_patch16_384"
+  }
+}
+
+variant vit_large_patch32 = vit_auto(patch: 32, dim: 1024, depth: 24, heads: 16) {
+  config timm {
+    match "architecture" = "vit_large_patch32_224", "vit_large_patch32_384"
+  }
+}
+
+variant vit_large_patch14 = vit_auto(patch: 14, dim: 1024, depth: 24, heads: 16) {
+  config timm {
+    match "architecture" = "vit_large_patch14_224"
+  }
+}
+
+variant vit_huge_patch14 = vit_auto(patch: 14, dim: 1280, depth: 32, heads: 16) {
+  config timm {
+    match "architecture" = "vit_huge_patch14_224"
+  }
+}
+
+variant vit_giant_patch14 = vit_auto(
+  patch: 14,
+  dim: 1408,
+  depth: 40,
+  heads: 16,
+  mlp_ratio: 48 / 11
+) {
+  config timm {
+    match "architecture" = "vit_giant_patch14_224"
+  }
+}
+
+variant vit_gigantic_patch14 = vit_auto(
+  patch: 14,
+  dim: 1664,
+  depth: 48,
+  heads: 16,
+  mlp_ratio: 64 / 13
+) {
+  config timm {
+    match "architecture" = "vit_gigantic_patch14_224"
+  }
+}
+`,
+  vit_sizes: `// Vision transformers (ViT) that are published beside the plain ones, each by its name, with what timm calls it.
+
+// Trained otherwise: without biases of queries, keys and values; larger at the same depth, with factors of branches; deeper.
+
+variant vit_base_patch16_miil = vit_auto(
+  patch: 16,
+  dim: 768,
+  depth: 12,
+  heads: 12,
+  qkv_bias: false
+) {
+  preprocess = resize(floor(image / 0.875), bilinear), crop(image, even), normalize(mean: 0, std: 1)
+  config timm {
+    match "architecture" = "vit_base_patch16_224_miil"
+  }
+}
+
+variant vit_base_patch16_plus = vit_auto(
+  patch: 16,
+  dim: 896,
+  depth: 12,
+  heads: 14,
+  layer_scale: 1e-5
+) {
+  preprocess = resize(floor(image / 0.95), bicubic),
+    crop(image, even),
+    normalize(mean: 0.5, std: 0.5)
+  config timm {
+    match "architecture" = "vit_base_patch16_plus_240"
+  }
+}
+
+variant vit_base_patch32_plus = vit_auto(
+  patch: 32,
+  dim: 896,
+  depth: 12,
+  heads: 14,
+  layer_scale: 1e-5
+) {
+  preprocess = resize(floor(image / 0.95), bicubic),
+    crop(image, even),
+    normalize(mean: 0.5, std: 0.5)
+  config timm {
+    match "architecture" = "vit_base_patch32_plus_256"
+  }
+}
+
+variant vit_small_patch16_36x1 = vit_auto(
+  patch: 16,
+  dim: 384,
+  depth: 36,
+  heads: 6,
+  layer_scale: 1e-5
+) {
+  preprocess = resize(floor(image / 0.9), bicubic),
+    crop(image, even),
+    normalize(mean: 0.5, std: 0.5)
+  config timm {
+    match "architecture" = "vit_small_patch16_36x1_224"
+  }
+}
+
+// Without a class token: what the classifier reads is the mean of all patches, of the normed ones or normed itself.
+
+variant vit_medium_patch16_gap = vit_auto(
+  patch: 16,
+  dim: 512,
+  depth: 12,
+  heads: 8,
+  class_token: false,
+  global_pool: avg,
+  pooled_norm: false,
+  qkv_bias: false,
+  layer_scale: 1e-6
+) {
+  preprocess = resize(floor(image / 0.95), bicubic),
+    crop(image, even),
+    normalize(mean: 0.5, std: 0.5)
+  config timm {
+    match "architecture" = "vit_medium_patch16_gap_240",
+      "vit_medium_patch16_gap_256",
+      "vit_medium_patch16_gap_384"
+  }
+}
+
+variant vit_betwixt_patch16_gap = vit_auto(
+  patch: 16,
+  dim: 640,
+  depth: 12,
+  heads: 10,
+  class_token: false,
+  global_pool: avg,
+  pooled_norm: false,
+  qkv_bias: false,
+  layer_scale: 1e-6
+) {
+  preprocess = resize(floor(image / 0.95), bicubic),
+    crop(image, even),
+    normalize(mean: 0.5, std: 0.5)
+  config timm {
+    match "architecture" = "vit_betwixt_patch16_gap_256"
+  }
+}
+
+variant vit_base_patch16_gap = vit_auto(
+  patch: 16,
+  dim: 768,
+  depth: 12,
+  heads: 16,
+  class_token: false,
+  global_pool: avg,
+  pooled_norm: false
+) {
+  preprocess = resize(floor(image / 0.9), bicubic),
+    crop(image, even),
+    normalize(mean: 0.5, std: 0.5)
+  config timm {
+    match "architecture" = "vit_base_patch16_gap_224"
+  }
+}
+
+variant vit_huge_patch14_gap = vit_auto(
+  patch: 14,
+  dim: 1280,
+  depth: 32,
+  heads: 16,
+  class_token: false,
+  global_pool: avg,
+  pooled_norm: false
+) {
+  preprocess = resize(floor(image / 0.9), bicubic),
+    crop(image, even),
+    normalize(mean: 0.5, std: 0.5)
+  config timm {
+    match "architecture" = "vit_huge_patch14_gap_224"
+  }
+}
+
+variant vit_huge_patch16_gap = vit_auto(
+  patch: 16,
+  dim: 1280,
+  depth: 32,
+  heads: 16,
+  class_token: false,
+  global_pool: avg,
+  pooled_norm: false
+) {
+  preprocess = resize(floor(image / 0.9), bicubic),
+    crop(image, even),
+    normalize(mean: 0.5, std: 0.5)
+  config timm {
+    match "architecture" = "vit_huge_patch16_gap_448"
+  }
+}
+
+variant vit_giant_patch16_gap = vit_auto(
+  patch: 16,
+  dim: 1408,
+  depth: 40,
+  heads: 16,
+  mlp_ratio: 48 / 11,
+  class_token: false,
+  global_pool: avg,
+  pooled_norm: false
+) {
+  preprocess = resize(floor(image / 0.9), bicubic),
+    crop(image, even),
+    normalize(mean: 0.5, std: 0.5)
+  config timm {
+    match "architecture" = "vit_giant_patch16_gap_224"
+  }
+}
+
+// With registers (arXiv 2309.16588) and no class token.
+
+variant vit_wee_patch16_reg1_gap = vit_auto(
+  patch: 16,
+  dim: 256,
+  depth: 14,
+  heads: 4,
+  mlp_ratio: 5,
+  class_token: false,
+  global_pool: avg,
+  registers: 1,
+  no_embed_class: true,
+  layer_scale: 1e-5
+) {
+  preprocess = resize(floor(image / 0.95), bicubic),
+    crop(image, even),
+    normalize(mean: 0.5, std: 0.5)
+  config timm {
+    match "architecture" = "vit_wee_patch16_reg1_gap_256"
+  }
+}
+
+variant vit_little_patch16_reg1_gap = vit_auto(
+  patch: 16,
+  dim: 320,
+  depth: 14,
+  heads: 5,
+  mlp_ratio: 5.6,
+  class_token: false,
+  global_pool: avg,
+  registers: 1,
+  no_embed_class: true,
+  layer_scale: 1e-5
+) {
+  preprocess = resize(floor(image / 0.95), bicubic),
+    crop(image, even),
+    normalize(mean: 0.5, std: 0.5)
+  config timm {
+    match "architecture" = "vit_little_patch16_reg1_gap_256"
+  }
+}
+
+variant vit_little_patch16_reg4_gap = vit_auto(
+  patch: 16,
+  dim: 320,
+  depth: 14,
+  heads: 5,
+  mlp_ratio: 5.6,
+  class_token: false,
+  global_pool: avg,
+  registers: 4,
+  no_embed_class: true,
+  layer_scale: 1e-5
+) {
+  preprocess = resize(floor(image / 0.95), bicubic),
+    crop(image, even),
+    normalize(mean: 0.5, std: 0.5)
+  config timm {
+    match "architecture" = "vit_little_patch16_reg4_gap_256"
+  }
+}
+
+variant vit_medium_patch16_reg1_gap = vit_auto(
+  patch: 16,
+  dim: 512,
+  depth: 12,
+  heads: 8,
+  class_token: false,
+  global_pool: avg,
+  registers: 1,
+  no_embed_class: true,
+  layer_scale: 1e-5
+) {
+  preprocess = resize(floor(image / 0.95), bicubic),
+    crop(image, even),
+    normalize(mean: 0.5, std: 0.5)
+  config timm {
+    match "architecture" = "vit_medium_patch16_reg1_gap_256"
+  }
+}
+
+variant vit_medium_patch16_reg4_gap = vit_auto(
+  patch: 16,
+  dim: 512,
+  depth: 12,
+  heads: 8,
+  class_token: false,
+  global_pool: avg,
+  registers: 4,
+  no_embed_class: true,
+  layer_scale: 1e-5
+) {
+  preprocess = resize(floor(image / 0.95), bicubic),
+    crop(image, even),
+    normalize(mean: 0.5, std: 0.5)
+  config timm {
+    match "architecture" = "vit_medium_patch16_reg4_gap_256"
+  }
+}
+
+variant vit_mediumd_patch16_reg4_gap = vit_auto(
+  patch: 16,
+  dim: 512,
+  depth: 20,
+  heads: 8,
+  class_token: false,
+  global_pool: avg,
+  registers: 4,
+  no_embed_class: true,
+  layer_scale: 1e-5
+) {
+  preprocess = resize(floor(image / 0.95), bicubic),
+    crop(image, even),
+    normalize(mean: 0.5, std: 0.5)
+  config timm {
+    match "architecture" = "vit_mediumd_patch16_reg4_gap_256", "vit_mediumd_patch16_reg4_gap_384"
+  }
+}
+
+variant vit_betwixt_patch16_reg1_gap = vit_auto(
+  patch: 16,
+  dim: 640,
+  depth: 12,
+  heads: 10,
+  class_token: false,
+  global_pool: avg,
+  registers: 1,
+  no_embed_class: true,
+  layer_scale: 1e-5
+) {
+  preprocess = resize(floor(image / 0.95), bicubic),
+    crop(image, even),
+    normalize(mean: 0.5, std: 0.5)
+  config timm {
+    match "architecture" = "vit_betwixt_patch16_reg1_gap_256"
+  }
+}
+
+variant vit_betwixt_patch16_reg4_gap = vit_auto(
+  patch: 16,
+  dim: 640,
+  depth: 12,
+  heads: 10,
+  class_token: false,
+  global_pool: avg,
+  registers: 4,
+  no_embed_class: true,
+  layer_scale: 1e-5
+) {
+  preprocess = resize(floor(image / 0.95), bicubic),
+    crop(image, even),
+    normalize(mean: 0.5, std: 0.5)
+  config timm {
+    match "architecture" = "vit_betwixt_patch16_reg4_gap_256", "vit_betwixt_patch16_reg4_gap_384"
+  }
+}
+
+variant vit_base_patch16_reg4_gap = vit_auto(
+  patch: 16,
+  dim: 768,
+  depth: 12,
+  heads: 12,
+  class_token: false,
+  global_pool: avg,
+  registers: 4,
+  no_embed_class: true
+) {
+  preprocess = resize(floor(image / 0.9), bicubic),
+    crop(image, even),
+    normalize(mean: 0.5, std: 0.5)
+  config timm {
+    match "architecture" = "vit_base_patch16_reg4_gap_256"
+  }
+}
+
+variant vit_so150m_patch16_reg4_gap = vit_auto(
+  patch: 16,
+  dim: 896,
+  depth: 18,
+  heads: 14,
+  mlp_ratio: 2.572,
+  class_token: false,
+  global_pool: avg,
+  pooled_norm: false,
+  registers: 4
+) {
+  preprocess = resize(floor(image / 0.95), bicubic),
+    crop(image, even),
+    normalize(mean: 0.5, std: 0.5)
+  config timm {
+    match "architecture" = "vit_so150m_patch16_reg4_gap_256", "vit_so150m_patch16_reg4_gap_384"
+  }
+}
+
+variant vit_so150m2_patch16_reg1_gap = vit_auto(
+  patch: 16,
+  dim: 832,
+  depth: 21,
+  heads: 13,
+  mlp_ratio: 34 / 13,
+  class_token: false,
+  global_pool: avg,
+  registers: 1,
+  qkv_bias: false,
+  layer_scale: 1e-5
+) {
+  preprocess = resize(image, bicubic), crop(image, even), normalize(mean: 0.5, std: 0.5)
+  config timm {
+    match "architecture" = "vit_so150m2_patch16_reg1_gap_256",
+      "vit_so150m2_patch16_reg1_gap_384",
+      "vit_so150m2_patch16_reg1_gap_448"
+  }
+}
+
+// EVA as a plain ViT, and FlexiViT at its one patch size.
+
+variant eva_large_patch14 = vit_auto(patch: 14, dim: 1024, depth: 24, heads: 16, global_pool: avg) {
+  preprocess = resize(image, bicubic),
+    crop(image, even),
+    normalize(mean: [0.48145466, 0.4578275, 0.40821073], std: [0.26862954, 0.26130258, 0.27577711])
+  config timm {
+    match "architecture" = "eva_large_patch14_196", "eva_large_patch14_336"
+  }
+}
+
+variant flexivit_small = vit_auto(
+  patch: 16,
+  dim: 384,
+  depth: 12,
+  heads: 6,
+  no_embed_class: true,
+  position_filter: bilinear,
+  position_antialias: false
+) {
+  preprocess = resize(floor(image / 0.95), bicubic),
+    crop(image, even),
+    normalize(mean: 0.5, std: 0.5)
+  config timm {
+    match "architecture" = "flexivit_small"
+  }
+}
+
+variant flexivit_base = vit_auto(
+  patch: 16,
+  dim: 768,
+  depth: 12,
+  heads: 12,
+  no_embed_class: true,
+  position_filter: bilinear,
+  position_antialias: false
+) {
+  preprocess = resize(floor(image / 0.95), bicubic),
+    crop(image, even),
+    normalize(mean: 0.5, std: 0.5)
+  config timm {
+    match "architecture" = "flexivit_base"
+  }
+}
+
+variant flexivit_large = vit_auto(
+  patch: 16,
+  dim: 1024,
+  depth: 24,
+  heads: 16,
+  no_embed_class: true,
+  position_filter: bilinear,
+  position_antialias: false
+) {
+  preprocess = resize(floor(image / 0.95), bicubic),
+    crop(image, even),
+    normalize(mean: 0.5, std: 0.5)
+  config timm {
+    match "architecture" = "flexivit_large"
+  }
+}
 `,
   windows: `// Windows of a grid [b, h, w, d]: what attention over parts of a picture is made of. A grid that they do not divide is filled up with zeros at the
 // bottom and on the right, which come off again.

@@ -158,6 +158,8 @@ export const POSITIONAL = {
   match: keyword('match'),
   labels: keyword('labels'),
   several: keyword('several'),
+  only: keyword('only'),
+  sizes: keyword('sizes'),
   set: keyword('set'),
   in: keyword('in'),
   adapt: keyword('adapt'),

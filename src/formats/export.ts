@@ -139,6 +139,8 @@ function withFields(config: JsonObject, labels: readonly string[], fields: reado
   const classes = {
     names: Object.fromEntries(labels.map((label, i) => [String(i), label])),
     places: Object.fromEntries(labels.map((label, i) => [label, i])),
+    list: labels,
+    count: labels.length,
   };
   const out: Record<string, unknown> = { ...config };
   for (const { field, value, classes: form } of fields) {

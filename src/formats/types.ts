@@ -36,18 +36,21 @@ export interface JsonFile {
   readonly json: Readonly<Record<string, unknown>>;
 }
 
+/** Preprocessing that fields mean. */
+type Steps = (
+  file: JsonFile,
+  channels: number,
+  size: readonly [height: number, width: number],
+) => Checked<readonly PreprocessStep[]>;
+
 /** What a checkpoint tells the language before its weights are read. */
 export interface Facts {
   readonly labels?: readonly string[];
   readonly options?: Readonly<Record<string, number | string | boolean>>;
   readonly config?: JsonFile;
-  readonly processor?: JsonFile & {
-    readonly steps: (
-      file: JsonFile,
-      channels: number,
-      size: readonly [height: number, width: number],
-    ) => Checked<readonly PreprocessStep[]>;
-  };
+  readonly processor?: JsonFile & { readonly steps: Steps };
+  /** For a configuration that says itself how pictures are preprocessed. */
+  readonly steps?: Steps;
   /** Names of the tensors that it holds. */
   readonly tensors?: ReadonlySet<string>;
 }
@@ -55,9 +58,9 @@ export interface Facts {
 /** A field of the configuration beside the weights, as it is written when the model is exported. */
 export interface ExportField {
   readonly field: string;
-  /** JSON, or what the classes are: their names by number, or their numbers by name; absent: the field is left out. */
+  /** JSON, or what the classes are: names by number, numbers by name, names in order, or how many; absent: the field is left out. */
   readonly value?: unknown;
-  readonly classes?: 'names' | 'places';
+  readonly classes?: 'names' | 'places' | 'list' | 'count';
 }
 
 /** The part of the model tree that tells which site a row range of a fused layer is. */

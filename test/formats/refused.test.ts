@@ -119,7 +119,7 @@ describe('a folder of transformers', () => {
     ],
     ['of BERT', 'ESP0508', 'bert', () => read(hf({ model_type: 'bert' }))],
     ['of nameless models', 'ESP0508', 'of type ""', () => read(hf({ model_type: null }))],
-    ['with another activation', 'ESP0509', 'hidden_act = "gelu_new"', () => read(hf({ hidden_act: 'gelu_new' }))],
+    ['with another activation', 'ESP0509', 'hidden_act = "mish"', () => read(hf({ hidden_act: 'mish' }))],
     ['for oblong images', 'ESP0509', 'image_size = [224,192]', () => read(hf({ image_size: [224, 192] }))],
     [
       'for images of two channels',

@@ -283,6 +283,20 @@ where each part has one and all have the same A: so \`espalier export\` writes a
 each, and some may have none. Their adapter is one of the parts: \`adapt base.blocks[*].attn.qkv.{q, v} with lora() from "./folder"\`.`,
   }),
 
+  ESP0540: entry<{ file: string; field: string; name: string; variant: string }>({
+    title: 'A published model that no variant is',
+    message: (a) => `${a.file} says ${a.field} = "${a.name}", and no variant of \`${a.variant}\` is for that one`,
+    explain: `Some configurations say little more than the name of a published model, whose sizes and activation are in the code of another library. Here they are in
+variants: each says by \`match\` which names are its own, and \`sizes "architecture"\` in the \`config\` of the variant that they build on says where the name stands.
+
+    variant vit_base_patch16 = vit_auto(patch: 16, dim: 768, depth: 12, heads: 12) {
+      config timm { match "architecture" = "vit_base_patch16_224", "vit_base_patch16_384" }
+    }
+
+A model that is not among them needs such a variant, in your own file, with what it is made of. It is not guessed from the tensors: heads, epsilons and activations do
+not show there.`,
+  }),
+
   ESP0530: entry<{ file: string; reason: string }>({
     title: 'Not an image that can be read',
     message: (a) => `${a.file} cannot be read as an image: ${a.reason}`,

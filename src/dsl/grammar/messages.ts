@@ -38,7 +38,7 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
   modelStatement: ['in', 'adapt', 'prune', 'tune', 'if', 'for'],
   variantPart: ['names', 'config', 'processor', 'preprocess'],
   nameEntry: ['prefix', 'ignore', 'optional'],
-  configEntry: ['match', 'labels', 'several', 'set'],
+  configEntry: ['match', 'only', 'sizes', 'labels', 'several', 'set'],
   statement: ['forward', 'site', 'for', 'if', 'else', 'param', 'shared', 'frozen', 'state', 'repeat'],
 };
 /** Keywords of other languages. */

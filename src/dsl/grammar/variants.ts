@@ -181,21 +181,28 @@ export abstract class VariantParser extends OptionParser {
     return this.OR<ConfigEntry>([
       {
         ALT: () => {
-          const word = this.OR2([{ ALT: () => this.CONSUME(P.match) }, { ALT: () => this.CONSUME(P.several) }]);
+          const word = this.OR2([
+            { ALT: () => this.CONSUME(P.match) },
+            { ALT: () => this.CONSUME(P.several) },
+            { ALT: () => this.CONSUME(P.only) },
+          ]);
           const field = this.SUBRULE(this.expression);
           this.CONSUME(T.Eq);
           const values = this.SUBRULE(this.values);
           return this.ACTION((): ConfigEntry => {
-            const kind = word.tokenType === P.match ? 'match' : 'several';
+            const kind = word.tokenType === P.match ? 'match' : word.tokenType === P.only ? 'only' : 'several';
             return { kind, field, values, span: this.since(first) };
           });
         },
       },
       {
         ALT: () => {
-          this.CONSUME(P.labels);
+          const word = this.OR3([{ ALT: () => this.CONSUME(P.labels) }, { ALT: () => this.CONSUME(P.sizes) }]);
           const field = this.SUBRULE2(this.expression);
-          return this.ACTION((): ConfigEntry => ({ kind: 'labels', field, span: this.since(first) }));
+          return this.ACTION((): ConfigEntry => {
+            const kind = word.tokenType === P.labels ? 'labels' : 'sizes';
+            return { kind, field, span: this.since(first) };
+          });
         },
       },
       {

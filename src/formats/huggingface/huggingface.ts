@@ -31,6 +31,7 @@ export async function openHuggingFace(folder: Folder): Promise<HuggingFaceModel>
     const processor = await jsonOf(folder, 'preprocessor_config.json');
     const facts: Facts = {
       config,
+      steps: preprocessSteps,
       ...(processor ? { processor: { file: processor.file, json: processor.json, steps: preprocessSteps } } : {}),
       tensors: new Set(store.tensors.keys()),
     };

@@ -355,7 +355,7 @@ model M { base = own() from "./own" }`,
     'config-of-another-activation',
     ['ESP0509'],
     std('').replace('vit_base_patch16()', 'vit_auto() from "./vit"'),
-    { facts: () => ({ config: { file: 'vit/config.json', json: { model_type: 'vit', hidden_act: 'relu' } } }) },
+    { facts: () => ({ config: { file: 'vit/config.json', json: { model_type: 'vit', hidden_act: 'mish' } } }) },
   ],
   [
     'config-of-wrong-type',

@@ -114,7 +114,11 @@ describe('sources', () => {
     ]);
     expect(place('huggingface', 'head.fc.weight')).toEqual([{ param: 'head.fc.weight', tensor: 'classifier.weight' }]);
     expect(place('timm', 'base.blocks.2.mlp.fc1.bias')).toEqual([
-      { param: 'base.blocks.2.mlp.fc1.bias', tensor: 'blocks.2.mlp.fc1.bias' },
+      {
+        param: 'base.blocks.2.mlp.fc1.bias',
+        tensor: 'blocks.2.mlp.fc1.bias',
+        also: ['timm_model.blocks.2.mlp.fc1.bias'],
+      },
     ]);
     expect(place('timm', 'base.patch_embed.weight')[0]!.tensor).toBe('patch_embed.proj.weight');
     expect(place('espalier', 'base.norm.bias')).toEqual([{ param: 'base.norm.bias', tensor: 'base.norm.bias' }]);

@@ -41,7 +41,7 @@ export function labelsOf(engine: Engine, body: readonly ModelStmt[]): Labels {
     const kind = kinds[s.kind];
     // A head that was tuned as part of a whole model has that model's configuration.
     const asked = ask(engine, s.from, kind, variants[i] ?? variants.find((v) => v !== undefined));
-    found[kind] ??= asked === 'unreadable' ? asked : asked?.labels;
+    found[kind] ??= asked === 'unreadable' ? asked : (asked?.labels ?? asked?.classes);
   }
   return found.tune ?? found.adapter ?? found.backbone;
 }

@@ -1,27 +1,24 @@
 /**
  * What the files beside a checkpoint's weights mean for a variant: its `config` block makes options, class names and what an export says
- * of a configuration, its `processor` blocks the preprocessing.
+ * of a configuration.
  */
-import type { PreprocessStep } from '../../../../runtime/program/program.js';
-import { EspalierError } from '../../../diagnostics/types.js';
+import { nearest } from '../../../diagnostics/suggest.js';
 import { matches } from '../../../ir/glob.js';
-import type { ConfigBlock, ConfigEntry, Expr, Span, TypeExpr, VariantDecl } from '../../ast.js';
+import type { ConfigEntry, Expr, Span, TypeExpr, VariantDecl } from '../../ast.js';
 import type { ExportField, Fact, JsonFile, SourceFacts } from '../../elaborated.js';
 import { formatType } from '../../format.js';
 import type { Engine } from '../evaluate/engine.js';
 import { Scope, type Val } from '../evaluate/values.js';
 import { alternatives, backboneOf, pathsOf, type Reader, readingOf } from '../names/readings.js';
 import { Stop } from '../report.js';
+import { type Config, configsOf, entriesOf, filledIn, identifying, isFor, type Of, publishedOf } from './blocks.js';
 import { type Field, fieldAt, firstField, jsonOf, valOf } from './fields.js';
+import { literal, matchHolds } from './matching.js';
 import { headTensors } from './names.js';
 import { variantChain } from './variants.js';
 
-type Of<K extends ConfigEntry['kind']> = ConfigEntry & { readonly kind: K };
-const entries = <K extends ConfigEntry['kind']>(block: ConfigBlock, kind: K): Of<K>[] =>
-  block.entries.filter((e): e is Of<K> => e.kind === kind);
-
 /** A file that is read for a variant, and where the spec names it. */
-interface Reading {
+export interface Reading {
   readonly engine: Engine;
   readonly file: JsonFile;
   readonly variant: VariantDecl;
@@ -30,83 +27,132 @@ interface Reading {
 
 /** What a source says, with what the variant makes of the configuration beside it. */
 export function readFacts(engine: Engine, variant: VariantDecl, found: SourceFacts, span: Span): SourceFacts {
-  const block = configOf(engine, variant);
-  if (!found.config || !block) return found;
+  const configs = configsOf(engine, variant);
+  if (!found.config || configs.length === 0) return found;
   const r: Reading = { engine, file: found.config, variant, span };
-  const matched = engine.report.attempt(() => {
-    for (const [i, entry] of entries(block, 'match').entries()) mustMatch(r, entry, i === 0);
-    return true;
-  });
-  if (!matched) throw new Stop();
   const { report } = engine;
+  const read = report.attempt(() => {
+    const config = configs.find((c) => isFor(c, r.file)) ?? notIts(r, configs);
+    for (const entry of entriesOf(config, 'match').slice(1)) mustMatch(r, entry);
+    for (const entry of entriesOf(config, 'only')) nothingElse(r, config, entry);
+    return { config, published: publishedFor(r, config) };
+  });
+  if (!read) throw new Stop();
+  const { config, published } = read;
   const before = report.errors;
-  const options = { ...found.options, ...optionsOf(r, block) };
-  const labels = found.labels ?? report.attempt(() => labelsOf(r, block, found.tensors ?? new Set()));
+  const options = { ...found.options, ...published, ...optionsOf(r, config) };
+  const classes = found.labels ? undefined : report.attempt(() => classesOf(r, config, found.tensors ?? new Set()));
   if (report.errors > before) throw new Stop();
-  return { ...found, options, ...(labels ? { labels } : {}) };
+  const labels = found.labels ?? classes?.labels;
+  return { ...found, options, ...(labels ? { labels } : {}), ...(classes?.count ? { classes: classes.count } : {}) };
 }
 
-/** The nearest configuration of a variant and of those it builds on. */
-export const configOf = (engine: Engine, variant: VariantDecl): ConfigBlock | undefined =>
-  variantChain(engine, variant)
-    .flatMap((v) => v.configs)
-    .find((c) => c.kind === 'config');
+/** Whether a variant, or one that it builds on, says what a configuration means. */
+export const readsConfigs = (engine: Engine, variant: VariantDecl): boolean => configsOf(engine, variant).length > 0;
+
+/** The configuration that a file is for; of an export without one, the nearest. */
+const configFor = (engine: Engine, variant: VariantDecl, file: JsonFile | undefined): Config | undefined => {
+  const configs = configsOf(engine, variant);
+  return (file && configs.find((c) => isFor(c, file))) ?? configs[0];
+};
 
 // ---- What a file must say ------------------------------------------------------------------------------------------
 
-const literal = (e: Expr): unknown =>
-  e.kind === 'string' || e.kind === 'number' || e.kind === 'bool' ? e.value : undefined;
-
-/** Whether a field is one of the values; where it is absent, whether `none` is among them. */
-function isOne(file: JsonFile, { field, values }: Of<'match'> | Of<'several'>): { holds: boolean; found?: Field } {
-  const found = firstField(file, pathsOf(field) ?? []);
-  if (!found) return { holds: values.some((v) => v.kind === 'none') };
-  const { value } = found;
-  const holds = values.some((v) => {
-    const l = literal(v);
-    return typeof l === 'string' && typeof value === 'string' ? matches(l, value) : l !== undefined && l === value;
-  });
-  return { holds, found };
+function mustMatch(r: Reading, entry: Of<'match'>): void {
+  const { holds, found } = matchHolds(r.file, entry);
+  if (holds) return;
+  const texts = entry.values.filter((v) => v.kind !== 'none').map((v) => JSON.stringify(literal(v)));
+  const why = `is not what \`${r.variant.name.name}\` computes, which is ${texts.join(' or ')}`;
+  const [path] = pathsOf(entry.field)!;
+  refuse(r, 'ESP0509', found ?? { path: path!, value: null }, why);
 }
 
-function mustMatch(r: Reading, entry: Of<'match'>, identifies: boolean): void {
-  const { holds, found } = isOne(r.file, entry);
-  if (holds) return;
-  const { engine, file, variant, span } = r;
-  const texts = entry.values.filter((v) => v.kind !== 'none').map((v) => JSON.stringify(literal(v)));
-  if (!identifies) {
-    const why = `is not what \`${variant.name.name}\` computes, which is ${texts.join(' or ')}`;
-    const [path] = pathsOf(entry.field)!;
-    refuse(r, 'ESP0509', found ?? { path: path!, value: null }, why);
-  }
+/** The file is of none of the kinds that the variant reads: which variant does read it, if one does. */
+function notIts({ engine, file, variant, span }: Reading, configs: readonly Config[]): never {
+  const firsts = configs.flatMap((c) => entriesOf(c, 'match').slice(0, 1));
+  const found = firsts.map((m) => matchHolds(file, m).found).find((f) => f !== undefined);
   const type = typeof found?.value === 'string' ? found.value : found ? JSON.stringify(found.value) : '';
+  const reads = configs.flatMap(identifying);
   const others = engine.library.variants(span.file).filter((v) => v !== variant);
-  const reads = new Map<string, string[]>();
-  for (const v of others) {
-    const own = v.configs.find((c) => c.kind === 'config');
-    const [first] = own ? entries(own, 'match') : [];
-    if (!own || !first) continue;
-    if (isOne(file, first).holds) {
-      engine.report.stop(
-        'ESP0508',
-        { file: file.file, type, variant: variant.name.name, reads: texts },
-        { primary: { span, text: 'named here' }, help: [`\`${v.name.name}\` reads it: write \`${v.name.name}()\`.`] },
-      );
-    }
-    reads.set(
-      v.name.name,
-      first.values.filter((x) => x.kind !== 'none').map((x) => JSON.stringify(literal(x))),
-    );
-  }
-  const known = [[variant.name.name, texts] as const, ...reads].map(([name, types]) => `${types.join(', ')} (${name})`);
-  engine.report.stop(
+  const own = others.filter((v) => v.configs.some((c) => c.kind === 'config'));
+  // By a layout of which the variant itself says something.
+  const layouts = (v: VariantDecl) => v.configs.flatMap((c) => (c.kind === 'config' ? [c.layout.name] : []));
+  const fits = own.filter((v) =>
+    configsOf(engine, v).some(
+      (c) => layouts(v).includes(c.layout) && entriesOf(c, 'match').length > 0 && isFor(c, file),
+    ),
+  );
+  // Of a family and one of its sizes, the size says more.
+  const depth = (v: VariantDecl): number => variantChain(engine, v).length;
+  const [best] = fits.toSorted((a, b) => depth(b) - depth(a));
+  // A published size of a family says no more than which files are its own.
+  const families = own.filter((v) =>
+    v.configs.some((c) => c.kind === 'config' && c.entries.some((e) => e.kind !== 'match')),
+  );
+  const known = [variant, ...families].map(
+    (v) => `${configsOf(engine, v).flatMap(identifying).join(', ')} (${v.name.name})`,
+  );
+  const help = best
+    ? `\`${best.name.name}\` reads it: write \`${best.name.name}()\`.`
+    : `The variants in reach read: ${[...new Set(known)].join(', ')}.`;
+  return engine.report.stop(
     'ESP0508',
-    { file: file.file, type, variant: variant.name.name, reads: texts },
-    { primary: { span, text: 'named here' }, help: [`The variants in reach read: ${known.join(', ')}.`] },
+    { file: file.file, type, variant: variant.name.name, reads },
+    { primary: { span, text: 'named here' }, help: [help] },
   );
 }
 
-function refuse(r: Reading, code: 'ESP0507' | 'ESP0509', { path, value }: Field, why: string): never {
+/** Of an object that describes the model, every field that is set has to be one that is read, or one that changes nothing here. */
+function nothingElse(r: Reading, config: Config, entry: Of<'only'>): void {
+  const [path] = pathsOf(entry.field) ?? [];
+  const found = path === undefined ? undefined : fieldAt(r.file, path);
+  if (!found || typeof found.value !== 'object') return;
+  const read = new Set(config.entries.flatMap(fieldsReadBy));
+  const harmless = entry.values.map(literal).filter((v) => typeof v === 'string');
+  for (const [name, value] of Object.entries(found.value as object)) {
+    const field = `${path}.${name}`;
+    if (value === null || read.has(field) || harmless.some((p) => matches(p, name))) continue;
+    refuse(r, 'ESP0509', { path: field, value }, `is not something that \`${r.variant.name.name}\` has an option for`);
+  }
+}
+
+/** The paths of the fields that an entry asks for. */
+function fieldsReadBy(e: ConfigEntry): string[] {
+  const read = e.kind === 'bind' ? e.value : 'values' in e || e.kind === 'labels' ? e.field : undefined;
+  return read ? alternatives(read).flatMap((a) => readingOf(a)?.path ?? []) : [];
+}
+
+/** Options of the variant, among those that build on this one, that the file is for: a published size by its name. */
+function publishedFor(r: Reading, config: Config): Readonly<Record<string, Fact>> {
+  const { engine, file, variant, span } = r;
+  const [by] = entriesOf(config, 'sizes');
+  const sizes = by ? publishedOf(engine, variant, config.layout) : [];
+  if (!by || sizes.length === 0) return {};
+  const own = (v: VariantDecl): Config | undefined => configsOf(engine, v).find((c) => c.layout === config.layout);
+  // The one that builds on the others says the most.
+  const depth = (v: VariantDecl): number => variantChain(engine, v).length;
+  const [one] = sizes
+    .filter((v) => own(v) !== undefined && isFor(own(v)!, file))
+    .toSorted((a, b) => depth(b) - depth(a));
+  if (one) return filledIn(engine, one, variant);
+  const found = firstField(file, pathsOf(by.field) ?? []);
+  const name = String(found?.value);
+  const known = sizes.flatMap((v) => identifying(own(v)!)).map((text) => JSON.parse(text) as string);
+  const near = nearest(name, known);
+  return engine.report.stop(
+    'ESP0540',
+    { file: file.file, field: found?.path ?? '', name, variant: variant.name.name },
+    {
+      primary: { span, text: 'named here' },
+      help: [
+        ...(near === undefined ? [] : [`The nearest that it knows is "${near}".`]),
+        `If it is a \`${variant.name.name}\`, say which: variant mine = ${variant.name.name}(...) { config ${config.layout} { match "${found?.path}" = "${name}" } }`,
+      ],
+    },
+  );
+}
+
+export function refuse(r: Reading, code: 'ESP0507' | 'ESP0509', { path, value }: Field, why: string): never {
   const place = { primary: { span: r.span, text: 'named here' } };
   const text = JSON.stringify(value);
   if (code === 'ESP0509') {
@@ -117,12 +163,12 @@ function refuse(r: Reading, code: 'ESP0507' | 'ESP0509', { path, value }: Field,
 
 // ---- Options -------------------------------------------------------------------------------------------------------
 
-function optionsOf(r: Reading, block: ConfigBlock): Record<string, Fact> {
+function optionsOf(r: Reading, block: Config): Record<string, Fact> {
   const decl = backboneOf((e) => r.engine.meanings.declared(e), r.variant);
   const out: Record<string, Fact> = {};
   if (!decl) return out;
   const scope = new Scope();
-  for (const entry of entries(block, 'bind')) {
+  for (const entry of entriesOf(block, 'bind')) {
     r.engine.report.attempt(() => {
       const option = decl.params.find((p) => p.name.name === entry.name.name);
       // Names of no option were reported with the other names.
@@ -144,6 +190,8 @@ function optionOf(r: Reading, { value }: Of<'bind'>, type: TypeExpr, scope: Scop
     if (!reading) return r.engine.evaluate(e, scope);
     const field = fieldAt(r.file, reading.path);
     if (!field) continue;
+    if (reading.words)
+      return plain(r, { ...field, value: reading.words.get(String(field.value)) ?? field.value }, type);
     return reading.reader ? valOf(read(r, reading.reader, field)) : plain(r, field, type);
   }
   return undefined;
@@ -151,11 +199,13 @@ function optionOf(r: Reading, { value }: Of<'bind'>, type: TypeExpr, scope: Scop
 
 const isCount = (v: unknown): v is number => Number.isSafeInteger(v) && (v as number) >= 1;
 
-function read(r: Reading, reader: Reader, field: Field): number {
+export function read(r: Reading, reader: Reader, field: Field): number {
   const { value } = field;
   if (reader === 'square' && Array.isArray(value)) {
-    const [a, b] = value as unknown[];
-    return value.length === 2 && a === b && isCount(a) ? a : refuse(r, 'ESP0509', field, 'is not a square');
+    // Height and width, after channels where these are said too.
+    const [a, b] = (value as unknown[]).slice(-2);
+    const sides = value.length === 2 || value.length === 3;
+    return sides && a === b && isCount(a) ? a : refuse(r, 'ESP0509', field, 'is not a square');
   }
   if (reader !== 'amount')
     return isCount(value) ? value : refuse(r, 'ESP0507', field, 'is not a positive whole number');
@@ -210,13 +260,22 @@ function typed(json: unknown, type: TypeExpr): Val | undefined {
 
 // ---- Classes -------------------------------------------------------------------------------------------------------
 
-/** Names of the classes of the head that the checkpoint has: a list, or an object with the numbers from 0 as keys. */
-function labelsOf(r: Reading, block: ConfigBlock, tensors: ReadonlySet<string>): string[] | undefined {
-  const [entry] = entries(block, 'labels');
-  const heads = headTensors(r.engine, r.variant, block.layout.name);
+/**
+ * The classes of the head that the checkpoint has. Their names: a list, or an object with the numbers from 0 as keys. Or how many there are.
+ */
+function classesOf(
+  r: Reading,
+  block: Config,
+  tensors: ReadonlySet<string>,
+): { readonly labels?: string[]; readonly count?: number } | undefined {
+  const [entry] = entriesOf(block, 'labels');
+  const heads = headTensors(r.engine, r.variant, block.layout);
   const headed = [...tensors].some((t) => heads.some((p) => matches(p, t)));
-  const field = entry && headed ? firstField(r.file, pathsOf(entry.field) ?? []) : undefined;
+  const readings = entry && headed ? alternatives(entry.field).flatMap((a) => readingOf(a) ?? []) : [];
+  const said = readings.find(({ path }) => fieldAt(r.file, path));
+  const field = said && fieldAt(r.file, said.path);
   if (!field) return undefined;
+  if (said.reader) return { count: read(r, said.reader, field) };
   const map = field.value;
   if (typeof map !== 'object' || map === null) return refuse(r, 'ESP0507', field, 'is not an object');
   const count = Object.keys(map).length;
@@ -230,8 +289,8 @@ function labelsOf(r: Reading, block: ConfigBlock, tensors: ReadonlySet<string>):
     }
     labels.push(label);
   }
-  for (const several of count > 0 ? entries(block, 'several') : []) {
-    const { holds, found } = isOne(r.file, several);
+  for (const several of count > 0 ? entriesOf(block, 'several') : []) {
+    const { holds, found } = matchHolds(r.file, several);
     if (!holds || !found) continue;
     r.engine.report.add(
       'ESP0521',
@@ -239,66 +298,16 @@ function labelsOf(r: Reading, block: ConfigBlock, tensors: ReadonlySet<string>):
       { primary: { span: r.span, text: 'named here' } },
     );
   }
-  return count > 0 ? labels : undefined;
+  return count > 0 ? { labels } : undefined;
 }
 
 /** What an exported configuration says of other classes. */
-export function exportsOf(engine: Engine, variant: VariantDecl): ExportField[] {
-  const block = configOf(engine, variant);
-  return (block ? entries(block, 'set') : []).flatMap(({ field, value }): ExportField[] => {
-    if (value.kind === 'name') return [{ field: field.value, classes: value.name as 'names' | 'places' }];
+export function exportsOf(engine: Engine, variant: VariantDecl, file: JsonFile | undefined): ExportField[] {
+  const block = configFor(engine, variant, file);
+  return (block ? entriesOf(block, 'set') : []).flatMap(({ field, value }): ExportField[] => {
+    if (value.kind === 'name')
+      return [{ field: field.value, classes: value.name as NonNullable<ExportField['classes']> }];
     const json = engine.report.attempt(() => jsonOf(engine.evaluate(value, new Scope())));
     return json === undefined ? [] : [{ field: field.value, ...(json === null ? {} : { value: json }) }];
   });
-}
-
-// ---- Preprocessing -------------------------------------------------------------------------------------------------
-
-/** The steps that a preprocessing file means, with what the variant knows of its family. */
-export function stepsOf(
-  engine: Engine,
-  variant: VariantDecl | undefined,
-  processor: NonNullable<SourceFacts['processor']>,
-  span: Span,
-  channels: number,
-  size: readonly [number, number],
-): readonly PreprocessStep[] | undefined {
-  const place = { primary: { span, text: 'named here' } };
-  const file = engine.report.attempt(() => (variant ? completed(engine, variant, processor, span) : processor));
-  if (!file) return undefined;
-  try {
-    const { value, diagnostics } = processor.steps(file, channels, size);
-    for (const d of diagnostics) engine.report.push({ ...d, ...place });
-    return value;
-  } catch (error) {
-    if (!(error instanceof EspalierError)) throw error;
-    for (const d of error.diagnostics) engine.report.push({ ...d, ...place });
-    return undefined;
-  }
-}
-
-/** The file with the defaults of its family, by the first block that is for it. */
-function completed(engine: Engine, variant: VariantDecl, file: JsonFile, span: Span): JsonFile {
-  const blocks = variantChain(engine, variant).flatMap((v) => v.configs.filter((c) => c.kind === 'processor'));
-  const block = blocks.find((b) => entries(b, 'match').every((m) => isOne(file, m).holds));
-  if (!block) return file;
-  const r: Reading = { engine, file, variant, span };
-  const scope = new Scope();
-  const json: Record<string, unknown> = { ...file.json };
-  for (const entry of block.entries) {
-    if (entry.kind === 'bind') {
-      const value = alternatives(entry.value)
-        .map((e) => {
-          const reading = readingOf(e);
-          if (!reading) return engine.evaluate(e, scope);
-          const field = fieldAt(file, reading.path);
-          return field && valOf(reading.reader ? read(r, reading.reader, field) : field.value);
-        })
-        .find((v) => v !== undefined);
-      if (value) scope.set(entry.name.name, value);
-    } else if (entry.kind === 'set' || (entry.kind === 'default' && !fieldAt(file, entry.field.value))) {
-      json[entry.field.value] = jsonOf(engine.evaluate(entry.value, scope));
-    }
-  }
-  return { file: file.file, json };
 }

@@ -11,10 +11,13 @@ export interface Field {
 const isObject = (v: unknown): v is Readonly<Record<string, unknown>> =>
   typeof v === 'object' && v !== null && !Array.isArray(v);
 
-/** The field at a path such as `size.shortest_edge`; absent and null are nothing. */
+/** The field at a path such as `size.shortest_edge`, or `input_size.0` in a list; absent and null are nothing. */
 export function fieldAt({ json }: JsonFile, path: string): Field | undefined {
   let value: unknown = json;
-  for (const key of path.split('.')) value = isObject(value) && Object.hasOwn(value, key) ? value[key] : undefined;
+  for (const key of path.split('.')) {
+    const has = (isObject(value) || (Array.isArray(value) && /^\d+$/.test(key))) && Object.hasOwn(value, key);
+    value = has ? (value as Readonly<Record<string, unknown>>)[key] : undefined;
+  }
   return value === undefined || value === null ? undefined : { path, value };
 }
 

@@ -23,7 +23,7 @@ import { suits, wants } from '../sites/adapters/pattern.js';
 import { type Start, select, selectAll } from '../sites/selectors.js';
 import { ownParams } from '../sites/walk.js';
 import { askFile, labelsOf } from './asked.js';
-import { configOf } from './config.js';
+import { readsConfigs } from './config.js';
 import type { Binding, Labels, ModelPlan } from './plan.js';
 import { instantiateVariant } from './variants.js';
 
@@ -171,7 +171,7 @@ function make(engine: Engine, plan: ModelPlan, root: Root, s: ModelBind, scope: 
   const from = s.from && { location: s.from.value, span: s.from.span };
   const variant = decl.kind === 'variant' ? decl : undefined;
   const { found, facts, unreadable } = askFile(engine, s.from, backbone ? 'backbone' : 'tune', variant);
-  const preset = classes(decl, found?.labels ?? plan.labels);
+  const preset = classes(decl, found?.labels ?? found?.classes ?? plan.labels);
   const before = engine.report.errors;
   const site = engine.within({}, () =>
     decl.kind === 'variant'
@@ -179,7 +179,7 @@ function make(engine: Engine, plan: ModelPlan, root: Root, s: ModelBind, scope: 
       : engine.instantiate(decl, value, scope, spot, { facts, preset }),
   );
   warnUnused(engine, site, found, from);
-  if (found?.config && from && backbone && !(variant && configOf(engine, variant))) {
+  if (found?.config && from && backbone && !(variant && readsConfigs(engine, variant))) {
     const { file } = found.config;
     engine.report.add('ESP0258', { file, name: decl.name.name }, { primary: { span: from.span, text: 'named here' } });
   }
@@ -218,6 +218,7 @@ const CLASSES = 'classes';
 function classes(decl: ModuleDecl | VariantDecl, labels: Labels): ReadonlyMap<string, Val> | undefined {
   if (!labels || !decl.params.some((p) => p.name.name === CLASSES)) return undefined;
   if (labels === 'unreadable') return new Map([[CLASSES, POISON]]);
+  if (typeof labels === 'number') return new Map([[CLASSES, num(labels)]]);
   return new Map([[CLASSES, { kind: 'list', items: labels.map((value) => ({ kind: 'str', value })) }]]);
 }
 

@@ -38,13 +38,22 @@ function blocksOf(engine: Engine, variant: VariantDecl | undefined): NamesBlock[
 }
 
 const entriesOf = (block: NamesBlock): NameEntry[] => block.entries.filter((e): e is NameEntry => e.kind === 'name');
-const prefixOf = (block: NamesBlock): string | undefined => block.entries.find((e) => e.kind === 'prefix')?.name.value;
+
+/** All spellings of a name: with the prefix and without it; one that no entry is written with may stand before every name. */
+function spellingsIn(block: NamesBlock): (name: string) => readonly string[] {
+  const prefix = block.entries.find((e) => e.kind === 'prefix')?.name.value;
+  if (prefix === undefined) return (name) => [name];
+  const written = block.entries.flatMap((e) =>
+    e.kind === 'name' ? e.patterns : e.kind === 'ignore' ? e.patterns : [],
+  );
+  if (written.some((p) => p.value.startsWith(prefix))) return (name) => spellings(name, prefix);
+  return (name) => [name, `${prefix}${name}`];
+}
 
 function ignoredBy(block: NamesBlock, outside: (e: NameEntry) => boolean): string[] {
-  const prefix = prefixOf(block);
   const named = block.entries.flatMap((e) => (e.kind === 'ignore' ? e.patterns.map((p) => p.value) : []));
   const unwanted = entriesOf(block).filter(outside).flatMap(tensorsOf);
-  return [...named, ...unwanted].flatMap((pattern) => spellings(pattern, prefix));
+  return [...named, ...unwanted].flatMap(spellingsIn(block));
 }
 
 /** Patterns of the tensors that an entry may name: a module's, or one tensor. */
@@ -57,7 +66,7 @@ export function headTensors(engine: Engine, variant: VariantDecl, layout: string
   const own = new Set(backboneOf((e) => engine.meanings.declared(e), variant)?.body.flatMap(boundBy));
   if (!block) return [];
   const heads = entriesOf(block).filter((e) => !own.has(rootName(e.path) ?? ''));
-  return heads.flatMap(tensorsOf).flatMap((pattern) => spellings(pattern, prefixOf(block)));
+  return heads.flatMap(tensorsOf).flatMap(spellingsIn(block));
 }
 
 /** An entry that names something of the model which this model does not have (a head that another one would have). */
@@ -109,7 +118,7 @@ interface Walk {
 
 function layout(engine: Engine, plan: ModelPlan, b: Binding, block: NamesBlock): CheckpointName[] {
   const names: CheckpointName[] = [];
-  const prefix = prefixOf(block);
+  const spell = spellingsIn(block);
   for (const entry of entriesOf(block)) {
     const w: Walk = { engine, plan, b, block, entry };
     const root = rootName(entry.path);
@@ -123,7 +132,7 @@ function layout(engine: Engine, plan: ModelPlan, b: Binding, block: NamesBlock):
     for (const pattern of [first!, ...others]) pattern.check(used, entry.path);
     for (const { at, indices } of walk(w, entry.path, new Map())) {
       const tensor = first!.at(indices);
-      const also = [...spellings(tensor, prefix), ...others.flatMap((p) => spellings(p.at(indices), prefix))];
+      const also = [...spell(tensor), ...others.flatMap((p) => spell(p.at(indices)))];
       const spelled = (leaf: string) => ({
         tensor: `${tensor}${leaf}`,
         also: [...new Set(also)].filter((s) => s !== tensor).map((s) => `${s}${leaf}`),
@@ -135,7 +144,10 @@ function layout(engine: Engine, plan: ModelPlan, b: Binding, block: NamesBlock):
   const mapped = new Set(names.map((n) => n.param));
   // What no entry names keeps its own path.
   for (const p of ownParams(b.site)) {
-    if (!mapped.has(p.name)) names.push({ param: p.name, tensor: p.name.slice(b.name.length + 1) });
+    if (mapped.has(p.name)) continue;
+    const tensor = p.name.slice(b.name.length + 1);
+    const [, ...also] = spell(tensor);
+    names.push({ param: p.name, tensor, ...(also.length > 0 ? { also } : {}) });
   }
   bijection(engine, block, names);
   return names.map(({ also, ...n }) => ({ ...n, ...(also && also.length > 0 ? { also } : {}) }));

@@ -4,8 +4,8 @@ import type { SourceFacts } from '../../elaborated.js';
 import type { Graft, ParamSlot, Scope, Site } from '../evaluate/values.js';
 import type { Pruning } from '../sites/masks/settings.js';
 
-/** Names of classes; `unreadable` where a file that may have them could not be opened. */
-export type Labels = readonly string[] | 'unreadable' | undefined;
+/** Names of classes, or how many there are; `unreadable` where a file that may say so could not be opened. */
+export type Labels = readonly string[] | number | 'unreadable' | undefined;
 
 /** A backbone or head that the model binds. */
 export interface Binding {

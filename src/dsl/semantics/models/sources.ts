@@ -89,7 +89,7 @@ function backbone(
     }
     for (const pattern of ignored) optional.add(pattern);
   }
-  const exports = b.variant ? exportsOf(engine, b.variant) : [];
+  const exports = b.variant ? exportsOf(engine, b.variant, b.facts?.config) : [];
   return {
     ...b.from!,
     kind: 'backbone',

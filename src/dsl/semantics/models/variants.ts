@@ -90,6 +90,10 @@ function handOn(engine: Engine, a: Arg, from: Scope, to: Scope): Arg {
   return { ...a, value };
 }
 
+/** Of a variant that no name of the spec stands for, names have no meaning yet. */
+const declared = (engine: Engine, e: NameExpr): Named | undefined =>
+  engine.meanings.declared(e) ?? engine.library.find(e.name, e.span.file);
+
 /** What a variant and those it builds on declare, nearest first. */
 export function variantChain(engine: Engine, decl: VariantDecl): VariantDecl[] {
   const chain: VariantDecl[] = [];
@@ -97,7 +101,7 @@ export function variantChain(engine: Engine, decl: VariantDecl): VariantDecl[] {
   while (v && !chain.includes(v)) {
     chain.push(v);
     const callee: Expr | undefined = v.value.kind === 'call' ? v.value.callee : undefined;
-    const next: Named | undefined = callee?.kind === 'name' ? engine.meanings.declared(callee) : undefined;
+    const next: Named | undefined = callee?.kind === 'name' ? declared(engine, callee) : undefined;
     v = next?.kind === 'variant' ? next : undefined;
   }
   return chain;

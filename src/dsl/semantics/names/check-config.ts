@@ -1,12 +1,12 @@
 /** The form of `config` and `processor` blocks, used or not: options that the backbone has, fields that are read, values that are said. */
-import type { ConfigBlock, ConfigEntry, Expr, ModuleDecl, OptionParam, VariantDecl } from '../../ast.js';
+import type { Arg, ConfigBlock, ConfigEntry, Expr, ModuleDecl, OptionParam, VariantDecl } from '../../ast.js';
 
 import type { Report } from '../report.js';
 import { alternatives, backboneOf, type Declared, pathsOf, readerOf, readingOf } from './readings.js';
 import { optionHelp } from './signature.js';
 
 /** What `set` says of the classes in a configuration that is exported. */
-const CLASSES = ['names', 'places'];
+const CLASSES = ['names', 'places', 'list', 'count'];
 
 /** @param calculated resolves an expression: after what is bound before it, and as the value of an option where it is one's */
 export function checkConfigs(
@@ -17,7 +17,8 @@ export function checkConfigs(
 ): void {
   const backbone = backboneOf(declared, decl);
   for (const block of decl.configs) {
-    const bound = new Set<string>();
+    // What a `processor` calculates may ask for the backbone's options.
+    const bound = new Set<string>(block.kind === 'processor' ? backbone?.params.map((p) => p.name.name) : []);
     for (const entry of block.entries) {
       checkEntry(report, block, entry, backbone);
       const name = entry.kind === 'bind' ? entry.name.name : undefined;
@@ -47,14 +48,20 @@ function checkEntry(report: Report, block: ConfigBlock, e: ConfigEntry, backbone
   switch (e.kind) {
     case 'match':
     case 'several':
-      if (e.kind === 'several' && block.kind === 'processor') misplaced(e.kind);
+    case 'only':
+      if (e.kind !== 'match' && block.kind === 'processor') misplaced(e.kind);
       if (!isPath(e.field)) wrong(e.field, 'a field, or several of which the first that is there counts: "a" or "b"');
       for (const v of e.values)
         if (!isValue(v)) wrong(v, 'a text, a number, true, false, or none where the field may be absent');
       return;
     case 'labels':
       if (block.kind === 'processor') misplaced(e.kind);
-      if (!isPath(e.field)) wrong(e.field, 'the field that has the names of the classes');
+      if (!alternatives(e.field).every((a) => a.kind === 'string' || (readerOf(a) === 'count' && readingOf(a))))
+        wrong(e.field, 'the field that has the names of the classes, or `count("field")`, how many there are');
+      return;
+    case 'sizes':
+      if (block.kind === 'processor') misplaced(e.kind);
+      if (!isPath(e.field)) wrong(e.field, 'the field that has the name of the published model');
       return;
     case 'default':
       if (block.kind === 'config') {
@@ -67,14 +74,19 @@ function checkEntry(report: Report, block: ConfigBlock, e: ConfigEntry, backbone
       return;
     case 'set':
       if (block.kind === 'config' && e.value.kind === 'name' && !CLASSES.includes(e.value.name)) {
-        wrong(e.value, '`names`, `places`, or a value');
+        wrong(e.value, '`names`, `places`, `list`, `count`, or a value');
       }
       return;
     case 'bind':
       for (const a of alternatives(e.value)) {
         const reader = readerOf(a);
         const args = a.kind === 'call' ? a.args : [];
-        if (reader && (args.length !== 1 || args[0]!.name || !readingOf(a))) wrong(a, `\`${reader}("field")\``);
+        if (!reader) continue;
+        const [first, ...spellings] = args;
+        const plain = first !== undefined && !first.name && readingOf(a) !== undefined;
+        const named = (s: Arg) => s.name !== undefined && (s.value.kind === 'name' || s.value.kind === 'none');
+        const more = reader === 'word' ? spellings.every(named) : spellings.length === 0;
+        if (!plain || !more) wrong(a, reader === 'word' ? '`word("field", spelling: word)`' : `\`${reader}("field")\``);
       }
       if (block.kind === 'config' && backbone) checkOption(report, e, backbone);
   }

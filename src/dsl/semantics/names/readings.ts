@@ -3,10 +3,10 @@ import type { Expr, ModuleDecl, NameExpr, VariantDecl } from '../../ast.js';
 import type { Named } from './library.js';
 
 /**
- * Ways to read a field other than by its option's type: a whole number of at least 1, the same written twice or once (the side of a square),
- * a number that is not negative.
+ * Ways to read a field other than by its option's type: a whole number of at least 1, the same written twice or once (the side of a square, after
+ * channels or without), a number that is not negative, a word of the option's that the file may spell otherwise.
  */
-export const READERS = ['count', 'square', 'amount'] as const;
+export const READERS = ['count', 'square', 'amount', 'word'] as const;
 export type Reader = (typeof READERS)[number];
 
 /** The alternatives of `a or b or c`. */
@@ -27,12 +27,26 @@ export function readerOf(e: Expr): Reader | undefined {
   return READERS.find((r) => r === name);
 }
 
-/** `"field"` or `count("field")`; undefined for what reads no field. */
-export function readingOf(e: Expr): { readonly path: string; readonly reader?: Reader } | undefined {
+export interface FieldReading {
+  readonly path: string;
+  readonly reader?: Reader;
+  /** Of `word`: the option's words by what the file calls them. */
+  readonly words?: ReadonlyMap<string, string>;
+}
+
+/** `"field"`, `count("field")` or `word("field", swish: silu)`; undefined for what reads no field. */
+export function readingOf(e: Expr): FieldReading | undefined {
   if (e.kind === 'string') return { path: e.value };
   const reader = readerOf(e);
-  const [only] = e.kind === 'call' ? e.args : [];
-  return reader && only?.value.kind === 'string' ? { path: only.value.value, reader } : undefined;
+  const [first, ...spellings] = e.kind === 'call' ? e.args : [];
+  if (!reader || first?.value.kind !== 'string') return undefined;
+  const path = first.value.value;
+  if (reader !== 'word') return { path, reader };
+  const words = spellings.flatMap(({ name, value }) => {
+    const word = value.kind === 'none' ? 'none' : value.kind === 'name' ? value.name : undefined;
+    return name && word !== undefined ? [[name.name, word] as const] : [];
+  });
+  return { path, reader, words: new Map(words) };
 }
 
 /** The declaration that a name stands for. */

@@ -158,6 +158,11 @@ class Declarations extends Statements {
         else this.expr(e, inner);
       },
     );
+    // A file may say by name which of those that build on it is meant.
+    for (const v of this.library.variants(d.name.span.file)) {
+      const callee = v.value.kind === 'call' ? v.value.callee : undefined;
+      if (callee?.kind === 'name' && callee.name === d.name.name) this.reached(v);
+    }
     if (d.value.kind !== 'call') return;
     const target = this.declared(d.value.callee);
     if (target) this.made(d.value, target, names);

@@ -1,0 +1,104 @@
+/**
+ * Preprocessing as the files beside a checkpoint's weights say it, with what `processor` blocks of the variant know of its family: what is meant by
+ * fields that are left out, and, where a layout keeps preprocessing in the configuration, what the fields of that mean.
+ */
+import type { PreprocessStep } from '../../../../runtime/program/program.js';
+import { EspalierError } from '../../../diagnostics/types.js';
+import type { ConfigBlock, Span, VariantDecl } from '../../ast.js';
+import type { JsonFile, ProcessorSteps, SourceFacts } from '../../elaborated.js';
+import type { Engine } from '../evaluate/engine.js';
+import { type ModuleSite, Scope } from '../evaluate/values.js';
+import { alternatives, readingOf } from '../names/readings.js';
+import { entriesOf } from './blocks.js';
+import { type Reading, read } from './config.js';
+import { fieldAt, jsonOf, valOf } from './fields.js';
+import { matchHolds } from './matching.js';
+import { variantChain } from './variants.js';
+
+/** A model that preprocessing is for. */
+interface Model {
+  readonly variant: VariantDecl | undefined;
+  /** The backbone, whose options blocks see. */
+  readonly site: ModuleSite | undefined;
+  readonly channels: number;
+  /** Height and width of the images that it takes. */
+  readonly size: readonly [height: number, width: number];
+}
+
+/**
+ * The steps that the files mean; undefined where none says anything of preprocessing, `failed` where that went wrong, which is reported.
+ * @param facts what stands beside the weights
+ * @param span where the spec names it
+ */
+export function stepsOf(
+  engine: Engine,
+  model: Model,
+  facts: SourceFacts,
+  span: Span,
+): readonly PreprocessStep[] | 'failed' | undefined {
+  const { processor, config, steps = processor?.steps } = facts;
+  const place = { primary: { span, text: 'named here' } };
+  const file = engine.report.attempt(() => ({
+    found: processor ? completed(engine, model, processor, span) : within(engine, model, config, span),
+  }));
+  if (!file) return 'failed';
+  if (!file.found || !steps) return undefined;
+  try {
+    const { value, diagnostics } = (steps satisfies ProcessorSteps)(file.found, model.channels, model.size);
+    for (const d of diagnostics) engine.report.push({ ...d, ...place });
+    return value;
+  } catch (error) {
+    if (!(error instanceof EspalierError)) throw error;
+    for (const d of error.diagnostics) engine.report.push({ ...d, ...place });
+    return 'failed';
+  }
+}
+
+const blocksOf = (engine: Engine, variant: VariantDecl): ConfigBlock[] =>
+  variantChain(engine, variant).flatMap((v) => v.configs.filter((c) => c.kind === 'processor'));
+
+/** The file with the defaults of its family, by the first block that is for it. */
+function completed(engine: Engine, model: Model, file: JsonFile, span: Span): JsonFile {
+  const { variant } = model;
+  if (!variant) return file;
+  const block = blocksOf(engine, variant).find((b) => entriesOf(b, 'match').every((m) => matchHolds(file, m).holds));
+  return block
+    ? { file: file.file, json: { ...file.json, ...said({ engine, file, variant, span }, block, model) } }
+    : file;
+}
+
+/** Preprocessing that a block finds in the configuration: one whose first `match` is a field that the configuration has. */
+function within(engine: Engine, model: Model, file: JsonFile | undefined, span: Span): JsonFile | undefined {
+  const { variant } = model;
+  if (!file || !variant) return undefined;
+  const block = blocksOf(engine, variant).find((b) => {
+    const [first, ...others] = entriesOf(b, 'match').map((m) => matchHolds(file, m));
+    return first?.found && first.holds && others.every((m) => m.holds);
+  });
+  return block && { file: file.file, json: said({ engine, file, variant, span }, block, model) };
+}
+
+/** What a block says of the fields of a preprocessing file. */
+function said(r: Reading, block: ConfigBlock, { site }: Model): Record<string, unknown> {
+  const { engine, file } = r;
+  const scope = new Scope(site?.scope);
+  const json: Record<string, unknown> = {};
+  for (const entry of block.entries) {
+    if (entry.kind === 'bind') {
+      const value = alternatives(entry.value)
+        .map((e) => {
+          const reading = readingOf(e);
+          if (!reading) return engine.evaluate(e, scope);
+          const field = fieldAt(file, reading.path);
+          return (
+            field && valOf(reading.reader && reading.reader !== 'word' ? read(r, reading.reader, field) : field.value)
+          );
+        })
+        .find((v) => v !== undefined);
+      if (value) scope.set(entry.name.name, value);
+    } else if (entry.kind === 'set' || (entry.kind === 'default' && !fieldAt(file, entry.field.value))) {
+      json[entry.field.value] = jsonOf(engine.evaluate(entry.value, scope));
+    }
+  }
+  return json;
+}
