@@ -7,7 +7,7 @@ import { compile, merge } from '../../src/api/index.js';
 import { openCheckpoint } from '../../src/formats/checkpoint.js';
 import { tensor } from '../../src/ir/run/tensor.js';
 import type { Tensor } from '../../src/ir/types.js';
-import { FIXTURES, host, readTensors, type TextSpec } from '../api/support.js';
+import { FIXTURES, host, readTensors } from '../api/support.js';
 import { scratch } from '../e2e/support.js';
 import { memoryFolder } from '../folders.js';
 import { maxDifference } from '../tensors.js';

@@ -4,7 +4,7 @@
  */
 import { nearest } from '../../../diagnostics/suggest.js';
 import { matches } from '../../../ir/glob.js';
-import type { ConfigEntry, Expr, Span, TypeExpr, VariantDecl } from '../../ast.js';
+import type { ConfigEntry, Span, TypeExpr, VariantDecl } from '../../ast.js';
 import type { ExportField, Fact, JsonFile, SourceFacts } from '../../elaborated.js';
 import { formatType } from '../../format.js';
 import type { Engine } from '../evaluate/engine.js';
