@@ -39,3 +39,14 @@ export function verdict(change: Spread, same: Spread): Verdict {
   if (change.median < same.lower && change.upper < 1) return 'faster';
   return 'within the A/A spread';
 }
+
+export const mean = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0) / numbers.length;
+
+/** The standard deviation of a sample: over n - 1. */
+export function deviation(numbers: readonly number[]): number {
+  const middle = mean(numbers);
+  return Math.sqrt(numbers.reduce((sum, x) => sum + (x - middle) ** 2, 0) / (numbers.length - 1));
+}
+
+/** What two deviations make together: the square root of the mean of the variances. */
+export const pooled = (a: number, b: number): number => Math.sqrt((a ** 2 + b ** 2) / 2);

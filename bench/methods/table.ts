@@ -1,4 +1,5 @@
 /** Two halves of a table of methods, side by side, and what may be said of their differences: within the spread of the seeds it is nothing. */
+import { deviation, mean, pooled } from '../statistics.js';
 import type { Run } from './settings.js';
 
 export interface Row {
@@ -11,14 +12,6 @@ export interface Row {
   readonly parameters: number;
   readonly cpuSecondsPerStep: number;
   readonly peakBytes: number;
-}
-
-const mean = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0) / numbers.length;
-
-/** Of a sample: over n - 1. */
-function deviation(numbers: readonly number[]): number {
-  const middle = mean(numbers);
-  return Math.sqrt(numbers.reduce((sum, x) => sum + (x - middle) ** 2, 0) / (numbers.length - 1));
 }
 
 /** One row for each method, in the order in which methods first come. */
@@ -38,10 +31,9 @@ export function rowsOf(runs: readonly Run[]): Row[] {
   });
 }
 
-/** What two rows' spreads make together: the square root of the mean of the variances. Absent where one has none. */
-export function pooled(a: Row, b: Row): number | undefined {
-  if (a.spread === undefined || b.spread === undefined) return undefined;
-  return Math.sqrt((a.spread ** 2 + b.spread ** 2) / 2);
+/** What two rows' spreads make together. Absent where one has none. */
+export function spreadOf(a: Row, b: Row): number | undefined {
+  return a.spread === undefined || b.spread === undefined ? undefined : pooled(a.spread, b.spread);
 }
 
 const points = (share: number): string => `${share < 0 ? '−' : '+'}${Math.abs(100 * share).toFixed(2)}`;
@@ -50,7 +42,7 @@ const points = (share: number): string => `${share < 0 ? '−' : '+'}${Math.abs(
 export function differenceText(a: Row, b: Row): string {
   const difference = a.accuracy - b.accuracy;
   if (difference === 0) return 'equal';
-  const spread = pooled(a, b);
+  const spread = spreadOf(a, b);
   if (spread === undefined) return `${points(difference)}, spread unknown`;
   return Math.abs(difference) <= spread
     ? `${points(difference)}, within the spread`
@@ -113,7 +105,7 @@ export function indistinct(runs: readonly Run[]): string[] {
   const rows = rowsOf(runs);
   return rows.flatMap((a, i) =>
     rows.slice(i + 1).flatMap((b) => {
-      const spread = pooled(a, b);
+      const spread = spreadOf(a, b);
       return spread !== undefined && Math.abs(a.accuracy - b.accuracy) <= spread ? [`${a.method} and ${b.method}`] : [];
     }),
   );

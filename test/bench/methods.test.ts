@@ -7,7 +7,7 @@ import { UsageError } from '../../bench/arguments.js';
 import { parseMethods } from '../../bench/methods/arguments.js';
 import { keep, keptIn } from '../../bench/methods/kept.js';
 import { pytorchHalf, type Run, specOf, startOf } from '../../bench/methods/settings.js';
-import { differenceText, indistinct, lossDifference, markdown, pooled, rowsOf } from '../../bench/methods/table.js';
+import { differenceText, indistinct, lossDifference, markdown, rowsOf, spreadOf } from '../../bench/methods/table.js';
 
 function runsOf(method: string, accuracies: readonly number[], more: Partial<Run> = {}): Run[] {
   return accuracies.map((accuracy, seed) => ({
@@ -36,8 +36,8 @@ test('a row is the mean of its seeds, with their standard deviation', () => {
 });
 
 test('spreads are pooled by their variances', () => {
-  expect(pooled(row([0.5, 0.6, 0.7]), row([0.5, 0.8, 1.1]))).toBeCloseTo(Math.sqrt((0.01 + 0.09) / 2), 12);
-  expect(pooled(row([0.5]), row([0.5, 0.6]))).toBeUndefined();
+  expect(spreadOf(row([0.5, 0.6, 0.7]), row([0.5, 0.8, 1.1]))).toBeCloseTo(Math.sqrt((0.01 + 0.09) / 2), 12);
+  expect(spreadOf(row([0.5]), row([0.5, 0.6]))).toBeUndefined();
 });
 
 test.each([
