@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 /** Where `.ci/run` wants the runner's own count. */
@@ -13,6 +14,8 @@ export default defineConfig({
       ...(report ? [['json', { outputFile: report }] as ['json', object]] : []),
     ],
     pool: 'forks',
+    // On two cores Vitest would take one; kernels of a software driver use both, but most tests are in one thread.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     testTimeout: 120_000,
     hookTimeout: 120_000,
   },

@@ -3,7 +3,6 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { hostModule } from '../../codegen/host.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { EspalierError } from '../../diagnostics/types.js';
 import { isExported } from '../../formats/export.js';
@@ -89,6 +88,8 @@ export async function requireOutput(folder: string, kind: keyof typeof KINDS): P
  */
 export async function writeCompiled(compiled: Compiled, folder: string, since?: OutputState): Promise<void> {
   const now = await requireOutput(folder, 'program');
+  // TypeScript's compiler comes with it: half a second of every start of a command that writes no program.
+  const { hostModule } = await import('../../codegen/host.js');
   const files = new Map([
     ...compiled.files,
     ...Object.entries(hostModule(compiled.program)),
