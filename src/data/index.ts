@@ -24,4 +24,4 @@ export type {
   SkippedItem,
   Targets,
 } from './types.js';
-export { VTAB, type VtabGroup, type VtabMeans, vtabMeans, vtabText } from './vtab.js';
+export { VTAB, type VtabGroup, type VtabMeans, vtabMeans, vtabTask, vtabText } from './vtab.js';

@@ -33,6 +33,13 @@ export interface VtabMeans {
 /** Names of tasks that others give them. */
 const SPELLINGS: Readonly<Record<string, string>> = { oxford_pet: 'oxford_iiit_pet' };
 
+/** The task that the last part of a path, or a name, stands for; undefined for none of VTAB's. */
+export function vtabTask(path: string): string | undefined {
+  const name = path.split(/[\\/]/).findLast((part) => part !== '') ?? '';
+  const task = SPELLINGS[name] ?? name;
+  return Object.values(VTAB).some((group) => Object.hasOwn(group, task)) ? task : undefined;
+}
+
 /**
  * Both means of accuracies by task.
  * @throws RangeError unless all nineteen are there, and nothing else

@@ -12,8 +12,10 @@ import {
   sweep,
   type TrainEvent,
 } from '../../src/api/index.js';
-import { jobsOf, spreadOf } from '../../src/api/node/sweep.js';
+import { jobsOf, type SweepRow, spreadOf } from '../../src/api/node/sweep.js';
+import { vtabOf } from '../../src/api/report/vtab.js';
 import { collectValues, sweepText } from '../../src/cli/commands/report.js';
+import { VTAB } from '../../src/data/vtab.js';
 import { cli, expectRefused, FASHION } from '../cli/support.js';
 import { data, SPEC, spec } from './small.js';
 
@@ -63,6 +65,39 @@ describe('the runs of a sweep', () => {
     expect(spreadOf([])).toBeUndefined();
     expect(spreadOf([3])).toEqual({ mean: 3 });
     expect(spreadOf([1, 2, 3, 4])).toEqual({ mean: 2.5, deviation: Math.sqrt(5 / 3) });
+  });
+});
+
+describe('a sweep over VTAB’s tasks', () => {
+  const TASKS = Object.values(VTAB).flatMap(Object.keys);
+  const rowOf = (task: string, rank: string, accuracy: number, runs = 2): SweepRow => ({
+    ...{ set: { task: `data/vtab-1k/${task}`, rank }, runs, of: 2, figure: 'accuracy' as const },
+    test: { mean: accuracy },
+  });
+  const textOf = (rows: readonly SweepRow[]): string =>
+    sweepText({ rows, vtab: vtabOf(rows), runs: [], failed: [], stopped: false });
+
+  it('has both means, named, for each of the other options', () => {
+    // 0.5 in the seven natural tasks, 0.7 in the four specialized, 0.2 in the eight structured.
+    const accuracyOf = (task: string) => (task in VTAB.natural ? 0.5 : task in VTAB.specialized ? 0.7 : 0.2);
+    const rows = TASKS.flatMap((task) => [rowOf(task, '2', accuracyOf(task)), rowOf(task, '4', 0.25)]);
+    expect(textOf(rows).split('\n').slice(-2)).toEqual([
+      'VTAB-1k, rank=2, test accuracy %: mean over 19 tasks 41.58, mean over 3 groups 46.67 (natural 50.00, specialized 70.00, structured 20.00)',
+      'VTAB-1k, rank=4, test accuracy %: mean over 19 tasks 25.00, mean over 3 groups 25.00 (natural 25.00, specialized 25.00, structured 25.00)',
+    ]);
+  });
+
+  it('has none as long as a task is missing, or a seed of it', () => {
+    const rows = TASKS.filter((t) => t !== 'kitti').map((t) => rowOf(t, '2', 0.5, t === 'dtd' ? 1 : 2));
+    expect(textOf(rows)).toMatch(
+      /VTAB-1k, .*: no mean before all 19 tasks have a test accuracy: dtd, kitti have none$/,
+    );
+  });
+
+  it('is one where all values are tasks', () => {
+    expect(vtabOf([rowOf('cifar', '2', 0.5), rowOf('flowers', '2', 0.5)])).toEqual([]);
+    expect(vtabOf([rowOf('cifar', '2', 0.5)])).toEqual([]);
+    expect(vtabOf([])).toEqual([]);
   });
 });
 
@@ -141,7 +176,7 @@ describe('a sweep', { timeout: 300_000 }, () => {
       ['seed=1', 'ESP1103'],
     ]);
     expect([runs, stopped]).toEqual([[], false]);
-    expect(sweepText({ failed, runs, rows, stopped })).toContain('0 of 2');
+    expect(sweepText({ failed, runs, rows, stopped, vtab: [] })).toContain('0 of 2');
   });
 
   it('is a command, which goes on and prints a table, or JSON', async () => {

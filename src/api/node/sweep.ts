@@ -8,6 +8,7 @@ import { diagnostic } from '../../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
 import type { Spec } from '../analyse.js';
 import { secondsOf, selectedOf } from '../report/figures.js';
+import { type SweptVtab, vtabOf } from '../report/vtab.js';
 import type { Score, TrainEvent } from '../train/events.js';
 import type { TrainPlan } from '../train/program.js';
 import { nodeHost } from './host.js';
@@ -67,6 +68,8 @@ export interface SweepRow {
 export interface SweepResult {
   readonly runs: readonly SweepRun[];
   readonly rows: readonly SweepRow[];
+  /** Where an option goes through tasks of VTAB-1k: the benchmark's means, for each combination of the others. */
+  readonly vtab: readonly SweptVtab[];
   /** Runs whose loss was no number any more (ESP1103). The others were run. */
   readonly failed: readonly (SweepJob & { readonly diagnostics: readonly Diagnostic[] })[];
   /** Whether it was stopped before all were run. */
@@ -135,7 +138,8 @@ export async function* sweep(
   }
   const runs = jobs.flatMap((job) => runOf(join(out, job.name), job) ?? []);
   const stopped = runs.length + failed.length < jobs.length;
-  return { runs, rows: rowsOf(jobs, runs), failed, stopped };
+  const rows = rowsOf(jobs, runs);
+  return { runs, rows, vtab: vtabOf(rows), failed, stopped };
 }
 
 /** After the end of training comes the test, where there is one: a run that was killed between them has not ended. */

@@ -1,6 +1,7 @@
 /** `report` and `sweep`: what a run was, and many runs one after another. */
 import type { Command } from 'commander';
 import { type Spread, type SweepResult, type SweepRow, sweep, writeReport } from '../../api/index.js';
+import { vtabText } from '../../data/index.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { toJson } from '../../diagnostics/render.js';
 import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
@@ -109,7 +110,16 @@ function spreadText(spread: Spread | undefined, show: (x: number) => string): st
   return deviation === undefined ? show(mean) : `${show(mean)} ± ${show(deviation)}`;
 }
 
-export function sweepText({ rows }: SweepResult): string {
+/** Both of VTAB's means, named; or which tasks they lack. */
+function vtabLine({ set, means, missing }: SweepResult['vtab'][number]): string {
+  const of = Object.entries(set).map(([name, value]) => `${name}=${value}, `);
+  const what = means
+    ? vtabText(means)
+    : `no mean before all 19 tasks have a test accuracy: ${missing.join(', ')} ${missing.length === 1 ? 'has' : 'have'} none`;
+  return `VTAB-1k, ${of.join('')}test accuracy %: ${what}`;
+}
+
+export function sweepText({ rows, vtab }: SweepResult): string {
   const names = Object.keys(rows[0]?.set ?? {});
   const figure = rows.find((r) => r.runs > 0)?.figure ?? 'accuracy';
   const score = (s: Spread | undefined) =>
@@ -128,7 +138,7 @@ export function sweepText({ rows }: SweepResult): string {
   const heading = [...names, 'runs', `validation ${unit}`, `test ${unit}`, 'parameters', 'seconds'];
   const spread = rows.some((r) => r.seconds?.deviation !== undefined);
   const legend = spread ? '\n± is the standard deviation over seeds (of a sample)' : '';
-  return `${table(rows.map(cells), heading)}${legend}`;
+  return [`${table(rows.map(cells), heading)}${legend}`, ...vtab.map(vtabLine)].join('\n');
 }
 
 export function registerReport(program: Command, output: CommandOutput): void {
