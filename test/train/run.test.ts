@@ -3,13 +3,25 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { compile, EspalierError, load, nodeHost, type TrainEvent, train } from '../../src/api/index.js';
+import {
+  compile,
+  type Diagnostic,
+  EspalierError,
+  load,
+  nodeHost,
+  type TrainEvent,
+  train,
+} from '../../src/api/index.js';
 import { lockName } from '../../src/api/node/lock.js';
+import type { StepEvent } from '../../src/api/train/events.js';
 import { selectItems } from '../../src/data/splits.js';
 import type { Datasets } from '../../src/data/types.js';
 import { encodeAdapter } from '../../src/formats/adapters/adapter.js';
 import { openFile } from '../../src/formats/node/files.js';
+import { storeTensor } from '../../src/formats/tensors/elements.js';
+import { encodeSafetensors } from '../../src/formats/tensors/safetensors.js';
 import { openSafetensors } from '../../src/formats/tensors/store.js';
+
 import type { Tensor } from '../../src/ir/types.js';
 import { data, MODEL, run, spec } from './small.js';
 
@@ -65,6 +77,10 @@ describe('a run', { timeout: 300_000 }, () => {
     expect(epochs).toHaveLength(3);
     expect(epochs[2]!.train.loss).toBeLessThan(epochs[0]!.train.loss);
     expect(epochs[0]!.train.samples).toBe(44);
+    // What is said after each step is what the epoch is the mean of.
+    const steps = events.filter((e) => e.kind === 'step' && e.epoch === 0) as StepEvent[];
+    const share = steps.reduce((sum, s) => sum + s.samples * s.accuracy!, 0) / 44;
+    expect(share).toBeCloseTo(epochs[0]!.train.accuracy!, 12);
     expect(epochs[0]!.validation!.samples).toBe(4);
     const test = events.find((e) => e.kind === 'test')!;
     expect(test.score.samples).toBe(20);
@@ -110,6 +126,70 @@ describe('a run', { timeout: 300_000 }, () => {
     await run(out, { resume: true });
     expect(await tensorsOf(last(out))).toEqual(await tensorsOf(last(whole)));
     expect(metrics(out)).toEqual(metrics(whole));
+  });
+
+  it('goes on under another driver or program, and says that its bits are not those', async () => {
+    const out = join(folder, 'elsewhere');
+    await run(out, { stopAfter: 7 });
+    const file = last(out);
+    const store = await openSafetensors(await openFile(file));
+    const tensors = new Map<string, ReturnType<typeof storeTensor>>();
+    for (const [name, entry] of store.tensors) tensors.set(name, storeTensor(await entry.read()));
+    const pins = JSON.parse(store.metadata.pins!) as Record<string, string>;
+    expect(Object.keys(pins).sort()).toEqual(['device', 'program', 'variants']);
+    const told: Diagnostic[] = [];
+    const warn = (d: Diagnostic) => told.push(d);
+    const under = (other: Record<string, string>) =>
+      writeFileSync(
+        file,
+        encodeSafetensors(tensors, { ...store.metadata, pins: JSON.stringify({ ...pins, ...other }) }),
+      );
+    under({ device: 'a card that is not here', program: 'one of another version' });
+    expect((await run(out, { resume: true, stopAfter: 9, warn })).at(-1)).toMatchObject({ why: 'stopped' });
+    expect(told.map((d) => [d.code, d.severity])).toEqual([['ESP1109', 'warning']]);
+    expect(told[0]!.message).toContain(
+      'another program, another device: its bits will not be those of an uninterrupted',
+    );
+    expect(readFileSync(join(out, 'log.txt'), 'utf8')).toContain(
+      'warning ESP1109: the run goes on with another program',
+    );
+    // What is the same is not spoken of.
+    await run(out, { resume: true, warn });
+    expect(told).toHaveLength(1);
+  });
+
+  it('has a log for people: by what it was begun and gone on with, epochs, the test, and what ended it', async () => {
+    const log = (out: string): string[] => {
+      const lines = readFileSync(join(out, 'log.txt'), 'utf8').trim().split('\n');
+      for (const line of lines) expect(line).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z \S/);
+      return lines.map((line) => line.slice(line.indexOf(' ') + 1));
+    };
+    const lines = log(whole);
+    const facts = JSON.parse(readFileSync(join(whole, 'run.json'), 'utf8'));
+    expect(lines[0]).toMatch(/^Small begins: Espalier \S+, process \d+ of /);
+    expect(lines[0]).toContain(facts.pins.device);
+    expect(lines[0]).toContain(`weights ${facts.hashes.weights.slice(0, 12)}`);
+    expect(lines.slice(1).map((line) => line.replace(/:.*| \(.*/, ''))).toEqual([
+      'features of 4 images',
+      ...['epoch 1, after 6 steps', 'epoch 2, after 12 steps', 'epoch 3, after 18 steps', 'test', 'ends'],
+    ]);
+    const out = join(folder, 'logged');
+    await run(out, { stopAfter: 7 });
+    await codeOf(run(out, { resume: true, more: 'clip = 1' }));
+    await run(out, { resume: true, stopAfter: 8 });
+    expect(
+      log(out)
+        .filter((line) => /^Small|^ends/.test(line))
+        .map((line) => line.slice(0, 30)),
+    ).toEqual([
+      expect.stringMatching(/^Small begins/),
+      expect.stringMatching(/^ends \(stopped\)/),
+      expect.stringMatching(/^Small goes on after 7 steps/),
+      expect.stringMatching(/^ends \(stopped\)/),
+    ]);
+    const nan = join(folder, 'logged-nan');
+    await codeOf(run(nan, { more: 'groups = [group("*", lr: 1e30)]' }));
+    expect(log(nan).at(-1)).toMatch(/^error ESP1103: the loss is NaN/);
   });
 
   it('takes another seed than the spec: other start values and order, the same ones each time', async () => {

@@ -1,5 +1,5 @@
 /** A model of a few parameters and pictures of a few pixels: runs that take a second. */
-import { type TrainEvent, train } from '../../src/api/index.js';
+import { type Diagnostic, type TrainEvent, train } from '../../src/api/index.js';
 import { datasetOfArrays } from '../../src/data/arrays.js';
 import type { Datasets } from '../../src/data/types.js';
 
@@ -54,7 +54,14 @@ export async function data(count: number, seed = 1): Promise<Datasets['train']> 
 /** A run to its end, or until so many steps are done. */
 export async function run(
   out: string,
-  options: { resume?: boolean; stopAfter?: number; more?: string; datasets?: Datasets; seed?: number } = {},
+  options: {
+    resume?: boolean;
+    stopAfter?: number;
+    more?: string;
+    datasets?: Datasets;
+    seed?: number;
+    warn?: (diagnostic: Diagnostic) => void;
+  } = {},
 ): Promise<TrainEvent[]> {
   const stop = new AbortController();
   const events: TrainEvent[] = [];
@@ -64,6 +71,7 @@ export async function run(
     resume: options.resume ?? false,
     datasets,
     ...(options.seed === undefined ? {} : { seed: options.seed }),
+    ...(options.warn ? { warn: options.warn } : {}),
     signal: stop.signal,
   })) {
     events.push(event);

@@ -22,6 +22,7 @@ import { version } from '../version.js';
 import { featureFiles } from './feature-file.js';
 import { nodeHost } from './host.js';
 import { type RunFacts, RunFolder, readRun } from './run-folder.js';
+import { RunLog } from './run-log.js';
 import type { OnNode } from './spec.js';
 
 export interface TrainRunOptions extends SpecOptions {
@@ -57,12 +58,49 @@ export async function* train(
   const { out } = options;
   RunFolder.lock(out, options.resume ?? false);
   try {
-    const request: TrainRunOptions = { host: nodeHost(), ...options };
+    const log = new RunLog(out);
+    // What is warned of before there is a run is in its log once there is one.
+    const early: (() => void)[] = [];
+    let began = false;
+    const note = (write: () => void): unknown => (began ? write() : early.push(write));
+    const request: TrainRunOptions = {
+      host: nodeHost(),
+      ...options,
+      warn: (diagnostic) => {
+        note(() => log.warned(diagnostic));
+        options.warn?.(diagnostic);
+      },
+      skipped: (item) => {
+        note(() => log.skipped(item));
+        options.skipped?.(item);
+      },
+    };
     const { facts, ...run } = await sayDataErrors(() => prepared(spec, request));
-    const { signal, kept, progress, warn } = request;
+    const { signal, progress, warn } = request;
     try {
-      return yield* runTraining(run, { signal, kept, progress, warn, began: () => request.began?.(facts) });
+      const training = runTraining(run, {
+        signal,
+        progress,
+        warn,
+        kept: (features) => {
+          log.kept(features);
+          options.kept?.(features);
+        },
+        began: () => {
+          log.began(facts, run.trainer.device, run.from.step);
+          began = true;
+          for (const write of early) write();
+          options.began?.(facts);
+        },
+      });
+      for (;;) {
+        const next = await training.next();
+        if (next.done) return next.value;
+        log.event(next.value);
+        yield next.value;
+      }
     } catch (error) {
+      log.failed(error);
       throw withKept(error, run.store);
     }
   } finally {

@@ -1,4 +1,5 @@
 /** Numbers as people read them. */
+import type { Score } from '../train/events.js';
 
 export function count(n: number): string {
   return Math.round(n).toLocaleString('en-US');
@@ -23,3 +24,14 @@ export function bytes(n: number): string {
   if (n >= 2 ** 10) return `${(n / 2 ** 10).toFixed(1)} KiB`;
   return `${n} B`;
 }
+
+export const percent = (x: number): string => `${(100 * x).toFixed(2)}%`;
+
+/** What was measured over some samples. */
+export const scoreText = ({ loss, accuracy, map, mae, rmse }: Score): string =>
+  [
+    `loss ${loss.toFixed(4)}`,
+    ...(map === undefined ? [] : [`mean average precision ${percent(map)}`]),
+    ...(accuracy === undefined ? [] : [`${percent(accuracy)} right`]),
+    ...(mae === undefined || rmse === undefined ? [] : [`MAE ${mae.toFixed(2)}`, `RMSE ${rmse.toFixed(2)}`]),
+  ].join(', ');

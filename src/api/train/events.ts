@@ -38,6 +38,8 @@ export interface StepEvent {
   readonly epoch: number;
   /** Before the step. */
   readonly loss: number;
+  /** The share of the batch that the model got right, before the step: as in `Score`. */
+  readonly accuracy?: number;
   /** Learning rates of the groups. */
   readonly rates: readonly number[];
   /** Of all gradients, if they are clipped. */

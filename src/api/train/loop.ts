@@ -43,6 +43,9 @@ export interface LoopRequest extends Counting {
   readonly clock: () => number;
 }
 
+/** Of no samples. */
+const NOTHING: RunPlace['sum'] = { loss: 0, right: 0, samples: 0 };
+
 /** Where a loop has paused. */
 export interface Paused {
   readonly kind: 'paused';
@@ -93,11 +96,13 @@ export async function* trainLoop(request: LoopRequest): AsyncGenerator<TrainEven
       if (!Number.isFinite(result.loss)) throw await lost('loss', String(result.loss));
       const n = batch.indices.length;
       samples += n;
+      const { accuracy } = scoreOf(addedTo(NOTHING, result, batch, counting), counting);
       const event: TrainEvent = {
         kind: 'step',
         step: place.step,
         epoch,
         loss: result.loss,
+        ...(accuracy === undefined ? {} : { accuracy }),
         rates: train.groups.map(({ lr }) => train.rate(lr, { epoch, step: place.step, steps })),
         ...(result.norm === undefined ? {} : { norm: result.norm }),
         samples: n,
@@ -139,7 +144,7 @@ export async function* trainLoop(request: LoopRequest): AsyncGenerator<TrainEven
       epoch: epoch + 1,
       batch: 0,
       step: place.step,
-      sum: { loss: 0, right: 0, samples: 0 },
+      sum: NOTHING,
       ...(best ? { best: { epoch, score: found } } : place.best ? { best: place.best } : {}),
       since: best ? 0 : place.since + 1,
       ...(place.pruned ? { pruned: place.pruned } : {}),

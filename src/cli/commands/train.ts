@@ -2,7 +2,8 @@
 import type { Command } from 'commander';
 import type { RunFacts } from '../../api/node/run-folder.js';
 import { train } from '../../api/node/train.js';
-import type { CandidateEvent, EpochEvent, PrunedEvent, Score, TrainEvent } from '../../api/train/events.js';
+import { percent, scoreText } from '../../api/report/numbers.js';
+import type { CandidateEvent, EpochEvent, PrunedEvent, TrainEvent } from '../../api/train/events.js';
 import type { KeptFeatures } from '../../api/train/kept.js';
 import { prefixText } from '../../api/train/prefix.js';
 import type { TrainPlan } from '../../api/train/program.js';
@@ -11,6 +12,7 @@ import { rateOf } from '../../search/journal.js';
 import { type CommandOutput, collectSet, guarded, numberFor, showDiagnostics } from '../context.js';
 import { EXIT } from '../exit.js';
 import { bytes, count, startProgress } from '../output.js';
+import { clock, stepTexts } from '../steps.js';
 
 interface TrainFlags {
   readonly out: string;
@@ -19,24 +21,6 @@ interface TrainFlags {
   readonly set?: Record<string, string>;
   readonly model?: string;
   readonly json?: boolean;
-}
-
-const percent = (x: number): string => `${(100 * x).toFixed(2)}%`;
-const scoreText = ({ loss, accuracy, map, mae, rmse }: Score): string =>
-  [
-    `loss ${loss.toFixed(4)}`,
-    ...(map === undefined ? [] : [`mean average precision ${percent(map)}`]),
-    ...(accuracy === undefined ? [] : [`${percent(accuracy)} right`]),
-    ...(mae === undefined || rmse === undefined ? [] : [`MAE ${mae.toFixed(2)}`, `RMSE ${rmse.toFixed(2)}`]),
-  ].join(', ');
-
-function clock(seconds: number): string {
-  const s = Math.round(seconds);
-  return s < 60
-    ? `${s} s`
-    : s < 3600
-      ? `${Math.floor(s / 60)} min ${s % 60} s`
-      : `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
 }
 
 /** What a run is, before its first step. */
@@ -85,8 +69,7 @@ async function trainCommand(spec: string, flags: TrainFlags, output: CommandOutp
   };
   process.on('SIGINT', interrupted);
   let epochs = 1;
-  let perEpoch = 0;
-  let first = -1;
+  let textOfStep = stepTexts(1, 1);
   const unread = new Set<string>();
   try {
     const run = train(spec, {
@@ -107,20 +90,15 @@ async function trainCommand(spec: string, flags: TrainFlags, output: CommandOutp
       },
       began: (facts) => {
         epochs = Number(facts.settings.epochs);
-        perEpoch = Math.ceil(facts.data.train / Number(facts.settings.batch));
+        textOfStep = stepTexts(epochs, Math.ceil(facts.data.train / Number(facts.settings.batch)));
         if (!flags.json) say(describe(facts));
       },
     });
     for await (const event of run) {
       if (flags.json) output.print(JSON.stringify(event));
       else if (event.kind === 'step') {
-        if (first < 0) first = event.step;
-        const steps = epochs * perEpoch;
-        const each = event.seconds / (event.step - first + 1);
-        progress.report(
-          `epoch ${event.epoch + 1}/${epochs}, loss ${event.loss.toFixed(4)}, ${clock(each * (steps - event.step - 1))} left`,
-          (event.step + 1) / steps,
-        );
+        const { text, share } = textOfStep(event);
+        progress.report(text, share);
       } else say(textOf(event, epochs, flags.out));
     }
     if (unread.size > 0)
