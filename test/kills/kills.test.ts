@@ -15,7 +15,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { lockName } from '../../src/api/node/lock.js';
 import { temporary } from '../../src/formats/node/leftovers.js';
 import { cli } from '../cli/support.js';
-import { campaign, differences, leftBy } from './kills.js';
+import { attempt, campaign, differences, leftBy } from './kills.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'espalier-kills-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -38,6 +38,25 @@ describe('a process that trains', { timeout: 600_000 }, () => {
       'checkpoint-0000065.safetensors',
       'checkpoint-0000069.safetensors',
     ]);
+  });
+
+  it('finishes its step at Ctrl-C, saves it, and says how to go on', async () => {
+    const out = join(folder, 'interrupted');
+    const { code, said, killed } = await attempt(spec, out, { events: 10, milliseconds: 0, signal: 'SIGINT' });
+    expect({ code, killed }).toEqual({ code: 0, killed: false });
+    expect(said).toContain('stopping after this step; once more ends at once');
+    const events = readFileSync(join(out, 'metrics.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(events.at(-1)).toMatchObject({ kind: 'end', why: 'stopped' });
+    const steps = events.filter((e) => e.kind === 'step').length;
+    expect(steps).toBeLessThan(69);
+    expect(readdirSync(out)).toContain(`checkpoint-${String(steps).padStart(7, '0')}.safetensors`);
+    expect((await attempt(spec, out)).code).toBe(0);
+    const other = differences(leftBy(whole), leftBy(out)).filter((n) => !n.startsWith('checkpoint'));
+    expect(other).toEqual([]);
+    expect(leftBy(out).get('checkpoint-0000069.safetensors')).toBe(leftBy(whole).get('checkpoint-0000069.safetensors'));
   });
 
   /** The folder as it is after some steps, with what a kill at some instant has left besides. */

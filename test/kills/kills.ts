@@ -68,6 +68,8 @@ export interface Attempt {
 export interface Moment {
   readonly events: number;
   readonly milliseconds: number;
+  /** What it is sent; SIGKILL unless this says another. */
+  readonly signal?: NodeJS.Signals;
 }
 
 /** Trains into a folder, or goes on with the run that is there, in a process of its own that is killed at a moment. */
@@ -84,7 +86,8 @@ export function attempt(spec: string, out: string, moment?: Moment): Promise<Att
   let firstEvent: number | undefined;
   let timer: NodeJS.Timeout | undefined;
   const wait = (): void => {
-    if (moment && events >= moment.events) timer ??= setTimeout(() => child.kill('SIGKILL'), moment.milliseconds);
+    if (moment && events >= moment.events)
+      timer ??= setTimeout(() => child.kill(moment.signal ?? 'SIGKILL'), moment.milliseconds);
   };
   child.stderr.on('data', (text) => (said += text));
   child.stdout.on('data', (text) => {

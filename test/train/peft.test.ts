@@ -85,6 +85,23 @@ it('goes on from an adapter of a fused layer, whose folder has it in parts, and 
   const written = join(folder, 'fused-peft');
   expect((await cli('export', out, '-o', written)).err).toBe('');
   const after = (await openCheckpointAt(written)).store.tensors;
+  // And merged, by the run's folder alone: W + (alpha / sqrt(rank)) B A, as rsLoRA scales it.
+  const merged = join(folder, 'fused-merged');
+  expect((await cli('merge', out, '-o', merged)).err).toBe('');
+  const fc1 = { of: 'base.blocks.1.mlp.fc1', name: 'vit.encoder.layer.1.intermediate.dense.weight' };
+  const [down, up] = ['A', 'B'].map((factor) => now.get(`${fc1.of}@lora.${factor}`)!);
+  const frozen = (await (await openCheckpointAt(join(FIXTURES, 'vit-grey'))).store.tensors.get(fc1.name)!.read()).data;
+  const whole = (await (await openCheckpointAt(merged)).store.tensors.get(fc1.name)!.read()).data;
+  const [outs, rank, ins] = [...up!.type.shape, down!.type.shape[1]!] as [number, number, number];
+  const { lora_alpha: alpha, r } = JSON.parse(readFileSync(join(ours, 'adapter_config.json'), 'utf8'));
+  const wanted = Float32Array.from({ length: outs * ins }, (_, at) => {
+    const [row, column] = [Math.floor(at / ins), at % ins];
+    let sum = 0;
+    for (let k = 0; k < rank; k++) sum += up!.data[row * rank + k]! * down!.data[k * ins + column]!;
+    return frozen[at]! + (alpha / Math.sqrt(r)) * sum;
+  });
+  expect(moved(frozen, whole)).toBeGreaterThan(1e-4);
+  expect(moved(wanted, whole)).toBeLessThan(1e-6);
   // Of three parts, each with the same A and its rows of B.
   const B = now.get('base.blocks.1.attn.qkv@lora.B')!;
   const rows = B.data.length / 3;

@@ -54,6 +54,13 @@ describe('what a step of ViT-B/16 keeps at batch 32', { timeout: 300_000 }, () =
         (w) => program.module.params.get(w.parameter)?.role !== 'state',
       );
       expect(frozen.filter((w) => written.includes(w.name))).toEqual([]);
+      // Once each, though products read them both ways round: x W of the forward pass, dy W of the backward pass.
+      const params = [...program.module.params.values()].filter((p) => p.role === 'frozen');
+      const once = params.reduce((sum, p) => sum + 4 * sizeOf(p.type.shape), 0);
+      const held = frozen.reduce((sum, w) => sum + w.bytes, 0);
+      expect(once).toBeGreaterThan(4 * 85e6);
+      expect(held).toBeGreaterThanOrEqual(once);
+      expect(held).toBeLessThan(1.01 * once);
     },
   );
 

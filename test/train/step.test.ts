@@ -14,6 +14,7 @@ import { gradientsOf } from '../../src/passes/differentiate/gradients.js';
 import { optimize } from '../../src/passes/index.js';
 import { factor } from '../../src/passes/merge/factor.js';
 import { averageName, trainingOf } from '../../src/passes/train/step.js';
+import { good } from '../dsl/semantics/helper.js';
 import { relative } from '../passes/models.js';
 import { BATCH, Interpreted, inputsOf, moduleOf, norm, passOf, plain } from './interpreted.js';
 import { gradientsOf as expectedOf, lossesOf, METHODS, type Spec, specOf, startOf } from './steps.js';
@@ -44,6 +45,26 @@ describe('gradients of a model', () => {
       }
     }
   });
+});
+
+it('norms alone are trained by a line of a spec: those and no other, by PyTorch’s gradients', () => {
+  const spec = specOf('full', '', 'tune base.blocks[*].{norm1, norm2}, base.norm');
+  const params = spec.train.groups.flatMap((g) => g.params);
+  const expected = new Map([...expectedOf('full')].filter(([name]) => /\.norm\d?\./.test(name)));
+  expect(params.sort()).toEqual([...expected.keys()].sort());
+  expect(params).toHaveLength(2 * (2 * 2 + 1));
+  const { of } = gradientsOf(
+    optimize(moduleOf(spec), { functions: ['loss'], adapters: 'factored' }).module.funcs.get('loss')!,
+    'loss',
+    params,
+  );
+  const results = [...of].map(([name, value]) => ({ name, value }));
+  const { loss } = spec.train;
+  const found = interpretFunc(
+    { ...loss, name: 'gradients', results },
+    { inputs: inputsOf(0), params: paramsOf(spec, 'full') },
+  );
+  for (const [name, want] of expected) expect(relative(want, found.get(name)!), name).toBeLessThan(2e-6);
 });
 
 const paramsOf =
@@ -121,6 +142,36 @@ describe('a step', () => {
       };
       expect(relative(moved, t.states.get(name)!), name).toBeLessThan(1e-6);
     }
+  });
+
+  it('goes by an optimiser that a person wrote, state and all, as by the same one of the library', () => {
+    const spec = specOf('linear');
+    const groupsOf = (optimizer: string) =>
+      good(`use std
+optimizer heavy(lr: float, share: float = 0.9) {
+  v = state zeros
+  forward(weight, gradient, rate) {
+    v = share * v + gradient
+    weight - rate * v
+  }
+}
+model M {
+  base = vit_auto(image: 16, patch: 4, channels: 1, dim: 32, depth: 2, heads: 2)
+  head = classify(base, classes: 10)
+  tune head
+}
+train M {
+  optimizer = ${optimizer}
+  schedule = constant(epochs: 1)
+  batch = ${BATCH}
+}`).train!.groups;
+    const own = new Interpreted(spec, 'linear', { groups: groupsOf('heavy(lr: 1e-2, share: 0.8)') });
+    const library = new Interpreted(spec, 'linear', { groups: groupsOf('sgd(lr: 1e-2, momentum: 0.8)') });
+    for (let at = 0; at < 3; at++) for (const t of [own, library]) t.step(at, { 'rate.0': 1e-2 });
+    const kept = [...own.states.keys()].filter((name) => !name.endsWith('.gradients'));
+    expect(kept.sort()).toEqual(['head.fc.bias', 'head.fc.weight'].flatMap((name) => [name, `${name}.v`]));
+    for (const [name, t] of library.states) expect(relative(t, own.states.get(name)!), name).toBeLessThan(1e-12);
+    expect(norm(own.states.get('head.fc.weight.v')!)).toBeGreaterThan(0);
   });
 
   it('keeps an average of what it trains', { timeout: 120_000 }, () => {

@@ -16,14 +16,14 @@ const CLASSES = 10;
 export type Spec = Elaborated & { readonly train: NonNullable<Elaborated['train']> };
 
 /** The spec of a method; the rate of each step is the schedule's by step. */
-export function specOf(method: string, more = ''): Spec {
+export function specOf(method: string, more = '', what = statements[method]): Spec {
   const elaborated = good(`use std
 // timm's cosine with a warm-up of 20 of 200 steps, by step.
 function by_step(lr: float, step: int, epochs: int) = cosine(lr: lr, epoch: step, epochs: 200, warmup: 20, warmup_lr: 1e-5, lr_min: 1e-5)
 model M {
   base = ${metadata.model}
   head = classify(base, classes: ${CLASSES})
-  ${statements[method]}
+  ${what}
 }
 train M {
   optimizer = adamw(lr: 1e-3, weight_decay: 1e-4)
