@@ -254,6 +254,7 @@ describe('the page', { timeout: 120_000 }, () => {
         '60.00%',
         '75.00%',
         '322 of 4,002',
+        'waiting for data 25.00% of the time',
         'taken out of the training data',
         'epoch 1 of 2, by validation accuracy',
         'cccc',

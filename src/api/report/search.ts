@@ -3,7 +3,7 @@ import { type JournalLine, rateOf } from '../../search/journal.js';
 import { searchPicture } from '../../search/picture.js';
 import type { PrunedEvent } from '../train/events.js';
 import { Html, html } from './html.js';
-import { count } from './numbers.js';
+import { count, percent } from './numbers.js';
 
 /** A search of a run, as far as it has come. */
 export interface SearchReport {
@@ -16,7 +16,6 @@ export interface SearchReport {
   readonly pruned?: PrunedEvent;
 }
 
-const percent = (x: number): string => `${(100 * x).toFixed(2)}%`;
 const digits = (x: number | undefined): string => (x === undefined ? '–' : x.toFixed(4));
 
 export function searchSection(search: SearchReport | undefined): Html | undefined {

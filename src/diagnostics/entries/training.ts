@@ -65,7 +65,7 @@ alone. That is left out where it would take longer than some minutes. No checkpo
     title: 'Not the folder of a run',
     message: (a) => `${a.path} is not a run that can be used: ${a.problem}`,
     help: () => ['Give the folder that `espalier train ... -o` wrote.'],
-    explain: `A run has a folder of its own: what it is (run.json), its spec, its metrics, checkpoints, and what was trained so far (adapter.safetensors). Commands
+    explain: `A run has a folder of its own: what it is (run.json), its spec, its metrics, a log (log.txt), checkpoints, and what was trained so far (adapter.safetensors). Commands
 that take a run read these.`,
   }),
   ESP1105: entry<{ path: string; pid: string; machine: string; lock: string }>({
