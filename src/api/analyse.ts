@@ -9,6 +9,7 @@ import { check, elaborate } from '../dsl/elaborate.js';
 import type { Elaborated, Source } from '../dsl/elaborated.js';
 import { parse } from '../dsl/parse.js';
 import type { OpenCheckpoint } from '../formats/checkpoint.js';
+import { withoutPrefixes } from '../formats/prefixes.js';
 import type { Tensor } from '../ir/types.js';
 import type { Rates } from '../prune/rates.js';
 import type { Host } from './host.js';
@@ -178,7 +179,15 @@ export async function analyse(
   };
   const { trained, labels, rates } = options;
   const elaborated = labels ? { ...first.value, labels } : first.value;
-  const value = { host, path, file, elaborated, checkpoints, warnings: diagnostics, plain };
+  const bare = new Map(checkpoints);
+  for (const [location, opened] of checkpoints) {
+    const ours = elaborated.sources.filter((s) => s.location === location && s.kind !== 'mask');
+    const { checkpoint, note } = withoutPrefixes(opened, ours);
+    if (!note) continue;
+    bare.set(location, checkpoint);
+    diagnostics.push(note);
+  }
+  const value = { host, path, file, elaborated, checkpoints: bare, warnings: diagnostics, plain };
   return { value: { ...value, ...(trained ? { trained } : {}), ...(rates ? { rates } : {}) }, diagnostics };
 }
 

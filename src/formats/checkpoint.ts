@@ -19,10 +19,11 @@ import type { OnnxModel } from './onnx/types.js';
 import { fromStored, present, spelled, storedShape } from './spellings.js';
 import type { ByteSource, Folder } from './tensors/bytes.js';
 import { openSafetensors, readsAs, type StoreEntry, type TensorStore } from './tensors/store.js';
+import { isTorchFile, openTorch } from './torch/torch.js';
 import type { Facts, NamedTensor, SourceLike } from './types.js';
 
 export interface OpenCheckpoint {
-  readonly kind: 'huggingface' | 'peft' | 'safetensors' | 'adapter' | 'mask' | 'onnx';
+  readonly kind: 'huggingface' | 'peft' | 'safetensors' | 'torch' | 'adapter' | 'mask' | 'onnx';
   /** Path or address, for messages. */
   readonly name: string;
   /** What the language may know before weights are read. */
@@ -40,7 +41,7 @@ export interface OpenCheckpoint {
 
 /**
  * Finds out what a folder or a file is and opens it; reads headers, no weights.
- * @throws EspalierError ESP0501 to ESP0509, ESP0512, ESP0515, ESP1201 to ESP1206, ESP1236
+ * @throws EspalierError ESP0501 to ESP0509, ESP0512, ESP0515, ESP1201 to ESP1206, ESP1236, ESP1280, ESP1281
  */
 export async function openCheckpoint(where: ByteSource | Folder): Promise<OpenCheckpoint> {
   return 'read' in where ? openOneFile(where) : openOneFolder(where);
@@ -53,7 +54,10 @@ async function openOneFile(source: ByteSource): Promise<OpenCheckpoint> {
       const { onnx, store } = await openOnnxStore(source);
       return { kind: 'onnx', name: source.name, facts: onnxFacts(onnx), warnings: [], store, onnx, close };
     }
-    await refusePickles(source);
+    if (await isTorchFile(source)) {
+      const opened = await openTorch(source);
+      return { kind: 'torch', name: source.name, facts: {}, ...opened, close };
+    }
     const store = await openSafetensors(source);
     const common = { name: source.name, warnings: [], store, close };
     if (isMaskFile(store)) return { kind: 'mask', facts: {}, ...common };
@@ -63,18 +67,6 @@ async function openOneFile(source: ByteSource): Promise<OpenCheckpoint> {
   } catch (error) {
     await close();
     throw error;
-  }
-}
-
-/** `torch.save` files are zip archives (or bare pickles), and deserve a better message than "not safetensors". */
-async function refusePickles(source: ByteSource): Promise<void> {
-  if (source.size < 4) return;
-  const [a, b, c, d] = await source.read(0, 4);
-  const zip = a === 0x50 && b === 0x4b && c === 3 && d === 4;
-  const pickle = a === 0x80 && (b === 2 || b === 4) && /\.(bin|pt|pth|ckpt|pkl)$/.test(source.name);
-  if (zip || pickle) {
-    const found = 'it is a Python pickle (torch.save), which can run code and is not read';
-    throw new EspalierError([diagnostic('ESP0506', { path: source.name, found })]);
   }
 }
 
@@ -100,7 +92,7 @@ async function openOneFolder(folder: Folder): Promise<OpenCheckpoint> {
       kind: 'huggingface',
       name: folder.name,
       facts: model.facts,
-      warnings: [],
+      warnings: model.warnings,
       store: model.store,
       folder,
       close,

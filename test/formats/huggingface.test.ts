@@ -296,7 +296,12 @@ describe('a Hugging Face folder', () => {
 
 describe('what is no checkpoint', () => {
   test.each([
-    ['a pickle', { 'config.json': '{"model_type":"vit"}', 'pytorch_model.bin': 'x' }, 'pickle'],
+    ['a pickle of nobody', { 'config.json': '{"model_type":"vit"}', 'pytorch_model.bin': 'x' }, 'ESP1280'],
+    [
+      'weights of another name',
+      { 'config.json': '{"model_type":"vit"}', 'w.pth': 'x' },
+      'name the file itself (w.pth)',
+    ],
     ['nothing', {}, 'neither config.json nor adapter_config.json'],
     ['a folder of weights', { 'w.safetensors': 'x' }, 'name the file itself'],
     ['broken JSON', { 'config.json': '{' }, 'not JSON'],
@@ -306,7 +311,7 @@ describe('what is no checkpoint', () => {
 
   test('what torch.save wrote', async () => {
     const zip = Uint8Array.of(0x50, 0x4b, 3, 4, 0, 0, 0, 0, 0, 0);
-    await expect(openCheckpoint(memorySource('m.pt', zip))).rejects.toThrow(/ESP0506.*pickle/);
+    await expect(openCheckpoint(memorySource('m.pt', zip))).rejects.toThrow(/ESP1280.*cut off/);
   });
 
   test('a path that leads nowhere', async () => {

@@ -76,17 +76,16 @@ Convert the checkpoint, for instance with PyTorch: \`model.to(torch.float16).sav
     title: 'Not a kind of checkpoint that Espalier knows',
     message: (a) => `${a.path} is not a checkpoint that Espalier can read: ${a.found}`,
     help: () => [
-      'It reads a .safetensors file, a Hugging Face folder (config.json and model.safetensors), and a PEFT folder (adapter_config.json and adapter_model.safetensors).',
+      'It reads a .safetensors file, a state dict of PyTorch (.bin, .pt, .pth), a Hugging Face folder (config.json and model.safetensors or pytorch_model.bin), and a PEFT folder (adapter_config.json and adapter_model.safetensors or .bin).',
     ],
     explain: `What a \`from\` names must be one of:
 
 * a \`.safetensors\` file: a backbone's weights, an adapter file of Espalier, or a mask file;
+* a state dict that \`torch.save\` wrote (\`.bin\`, \`.pt\`, \`.pth\`): such files are Python pickles, and are read without running anything in them
+  (ESP1281);
 * a folder in Hugging Face's layout: \`config.json\`, \`preprocessor_config.json\` (may be absent), and \`model.safetensors\` or
-  \`model.safetensors.index.json\` with its shards;
-* a folder that the library \`peft\` wrote: \`adapter_config.json\` and \`adapter_model.safetensors\`.
-
-Files written by \`torch.save\` (\`.bin\`, \`.pt\`, \`.pth\`) are Python pickles, which can run code when they are opened; convert them
-with \`safetensors.torch.save_file\`.`,
+  \`model.safetensors.index.json\` with its shards; without either, \`pytorch_model.bin\` or its index;
+* a folder that the library \`peft\` wrote: \`adapter_config.json\` and \`adapter_model.safetensors\` or \`adapter_model.bin\`.`,
   }),
 
   ESP0507: entry<{ file: string; problem: string }>({
@@ -323,5 +322,51 @@ class:
     title: 'An image is too large',
     message: (a) => `${a.file} has ${a.width} x ${a.height} pixels, more than the ${a.limit} that are decoded`,
     explain: `A small file can claim an enormous picture. Pictures beyond the limit are not decoded; make the picture smaller first.`,
+  }),
+
+  ESP1280: entry<{ file: string; problem: string }>({
+    title: 'A file of PyTorch that cannot be read',
+    message: (a) => `${a.file} is not a state dict that can be read: ${a.problem}`,
+    explain: `\`.bin\`, \`.pt\` and \`.pth\` files are read without running anything in them. What is read is what \`torch.save(model.state_dict(), path)\`
+writes: a dictionary of tensors, at the top or below a name such as \`state_dict\`, \`model\` or \`model_ema\`.
+
+    checkpoint.pth is not a state dict that can be read: it is a ZIP archive without its end: it was cut off
+
+Download or write the file again; in PyTorch, \`torch.save({k: v.contiguous() for k, v in model.state_dict().items()}, path)\`.`,
+  }),
+
+  ESP1281: entry<{ file: string; name: string }>({
+    title: 'A pickle that asks for more than tensors',
+    message: (a) => `${a.file} asks Python for ${a.name}, and only tensors are read from such a file`,
+    help: () => [
+      'If you trust the file, take its tensors out of it in Python: `torch.save(model.state_dict(), "weights.pth")`, or `safetensors.torch.save_file`.',
+    ],
+    explain: `Files of \`torch.save\` are pickles: programs, which may name any function of Python and call it. Espalier runs none of that. Its reader
+knows tensors, parameters, storages and dictionaries; a file that names anything else is refused at that name, before anything is done with it.
+
+    torch.save(model, "model.pth")                            // asks for the class of the model
+    torch.save({"model": ..., "args": args}, "model.pth")     // asks for argparse.Namespace
+    torch.save(model.state_dict(), "model.pth")               // is read
+
+A name like \`os.system\` or \`builtins.eval\` means that somebody wants to run code on your machine: delete the file.`,
+  }),
+
+  ESP1282: entry<{ file: string; name: string; others: readonly string[] }>({
+    title: 'A state dict below a name',
+    severity: 'note',
+    message: (a) =>
+      `${a.file}: the weights are those below \`${a.name}\`${a.others.length > 0 ? `; ${a.others.slice(0, 8).join(', ')}${a.others.length > 8 ? ` and ${a.others.length - 8} more are` : a.others.length > 1 ? ' are' : ' is'} not read` : ''}`,
+    explain: `Training scripts save a state dict beside epochs and optimisers: \`{"model": ..., "optimizer": ..., "epoch": 299}\`. Averaged weights
+(\`model_ema\`, \`state_dict_ema\`) are taken where there are any, as timm takes them, then \`state_dict\`, \`model_state_dict\` and \`model\`.`,
+  }),
+
+  ESP1283: entry<{ file: string; prefix: string }>({
+    title: 'A prefix of all tensors',
+    severity: 'note',
+    message: (a) =>
+      `${a.file}: the names of its tensors are read without \`${a.prefix}\`, which stands in front of each`,
+    explain: `A model that was wrapped when it was saved has the wrapper's name in front of each tensor: \`module.\` is that of
+\`DataParallel\`, \`_orig_mod.\` that of \`torch.compile\`, \`model.\` that of many training scripts. It is left out where all tensors have it and the model wants
+the names without.`,
   }),
 };

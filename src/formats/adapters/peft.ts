@@ -9,6 +9,7 @@ import { configError, Fields, readJsonObject } from '../huggingface/json.js';
 import { isOff } from '../huggingface/preprocessor.js';
 import type { Folder } from '../tensors/bytes.js';
 import { openSafetensors, type StoreEntry, type TensorStore } from '../tensors/store.js';
+import { openTorch } from '../torch/torch.js';
 import type { Facts } from '../types.js';
 import { namePattern, type Pattern, PatternError } from './patterns.js';
 
@@ -95,7 +96,7 @@ const CHANGES_BASE = /^(pissa|olora|corda|loftq)/i;
 
 /**
  * Opens an adapter folder; reads no weights.
- * @throws EspalierError ESP0502 to ESP0504, ESP0506, ESP0507, ESP0512
+ * @throws EspalierError ESP0502 to ESP0504, ESP0506, ESP0507, ESP0512, ESP1280, ESP1281
  */
 export async function openPeft(folder: Folder): Promise<PeftAdapter> {
   const configSource = await folder.open('adapter_config.json');
@@ -108,16 +109,16 @@ export async function openPeft(folder: Folder): Promise<PeftAdapter> {
     await configSource.close?.();
   }
   const warnings = checkConfig(config);
-  const source = await folder.open('adapter_model.safetensors');
+  const safe = await folder.open('adapter_model.safetensors');
+  const source = safe ?? (await folder.open('adapter_model.bin'));
   if (!source) {
-    const pickle = (await folder.open('adapter_model.bin')) !== undefined;
-    const found = pickle
-      ? 'it has adapter_model.bin (a Python pickle, which can run code and is not read) but no adapter_model.safetensors'
-      : 'it has an adapter_config.json but no adapter_model.safetensors';
+    const found = 'it has an adapter_config.json but no adapter_model.safetensors and no adapter_model.bin';
     throw new EspalierError([diagnostic('ESP0506', { path: folder.name, found })]);
   }
   try {
-    const store = await openSafetensors(source);
+    const opened = safe ? { store: await openSafetensors(safe), warnings: [] } : await openTorch(source);
+    warnings.push(...opened.warnings);
+    const { store } = opened;
     const { pairs, saved } = sortTensors(config, store);
     const first = [...pairs.values()][0];
     const rank = Math.max(0, ...[...pairs.values()].map((p) => p.rank));

@@ -1,11 +1,13 @@
 /**
  * Hugging Face folders: `config.json`, `preprocessor_config.json`, and tensors in `model.safetensors` or in the shards that
- * `model.safetensors.index.json` lists. What the configurations mean for a family of models, variants say.
+ * `model.safetensors.index.json` lists; where there is neither, in
+ * `pytorch_model.bin`, or the shards of its index. What the configurations mean for a family of models, variants say.
  */
 import { diagnostic } from '../../diagnostics/catalogue.js';
-import { EspalierError } from '../../diagnostics/types.js';
+import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
 import type { ByteSource, Folder } from '../tensors/bytes.js';
 import { openSafetensors, type StoreEntry, type TensorStore } from '../tensors/store.js';
+import { openTorch } from '../torch/torch.js';
 import type { Facts } from '../types.js';
 import { configError, Fields, type JsonObject, readJsonObject } from './json.js';
 import { preprocessSteps } from './preprocessor.js';
@@ -13,13 +15,14 @@ import { preprocessSteps } from './preprocessor.js';
 export interface HuggingFaceModel {
   readonly store: TensorStore;
   readonly facts: Facts;
+  readonly warnings: readonly Diagnostic[];
   /** Must be closed by the owner. */
   readonly sources: readonly ByteSource[];
 }
 
 /**
  * Opens a folder that has a `config.json`; reads no weights.
- * @throws EspalierError ESP0501 to ESP0504, ESP0506, ESP0507
+ * @throws EspalierError ESP0501 to ESP0504, ESP0506, ESP0507, ESP1280, ESP1281
  */
 export async function openHuggingFace(folder: Folder): Promise<HuggingFaceModel> {
   const sources: ByteSource[] = [];
@@ -27,7 +30,8 @@ export async function openHuggingFace(folder: Folder): Promise<HuggingFaceModel>
     const config = await jsonOf(folder, 'config.json');
     if (!config)
       throw new EspalierError([diagnostic('ESP0506', { path: folder.name, found: 'it has no config.json' })]);
-    const store = await openWeights(folder, sources);
+    const warnings: Diagnostic[] = [];
+    const store = await openWeights(folder, sources, warnings);
     const processor = await jsonOf(folder, 'preprocessor_config.json');
     const facts: Facts = {
       config,
@@ -35,7 +39,7 @@ export async function openHuggingFace(folder: Folder): Promise<HuggingFaceModel>
       ...(processor ? { processor: { file: processor.file, json: processor.json, steps: preprocessSteps } } : {}),
       tensors: new Set(store.tensors.keys()),
     };
-    return { store, facts, sources };
+    return { store, facts, warnings, sources };
   } catch (error) {
     await Promise.all(sources.map((s) => s.close?.()));
     throw error;
@@ -52,26 +56,25 @@ async function jsonOf(folder: Folder, file: string): Promise<Fields | undefined>
   }
 }
 
-async function openWeights(folder: Folder, sources: ByteSource[]): Promise<TensorStore> {
+async function openWeights(folder: Folder, sources: ByteSource[], warnings: Diagnostic[]): Promise<TensorStore> {
   const open = async (file: string): Promise<TensorStore | undefined> => {
     const source = await folder.open(file);
     if (!source) return undefined;
     sources.push(source);
-    return openSafetensors(source);
+    if (file.endsWith('.safetensors')) return openSafetensors(source);
+    const opened = await openTorch(source);
+    warnings.push(...opened.warnings);
+    return opened.store;
   };
-  const whole = await open('model.safetensors');
-  if (whole) return whole;
-  const index = await jsonOf(folder, 'model.safetensors.index.json');
-  if (!index)
-    throw new EspalierError([diagnostic('ESP0506', { path: folder.name, found: await whyNoWeights(folder) })]);
-  return openShards(index, index.object('weight_map'), folder.name, open);
-}
-
-async function whyNoWeights(folder: Folder): Promise<string> {
-  const pickle = (await folder.list()).find((f) => /\.(bin|pt|pth|ckpt)$/.test(f));
-  return pickle
-    ? `it has ${pickle} (a Python pickle, which can run code and is not read) but no model.safetensors`
-    : 'it has a config.json but no model.safetensors';
+  for (const file of ['model.safetensors', 'pytorch_model.bin']) {
+    const whole = await open(file);
+    if (whole) return whole;
+    const index = await jsonOf(folder, `${file}.index.json`);
+    if (index) return openShards(index, index.object('weight_map'), folder.name, open);
+  }
+  const other = (await folder.list()).find((f) => /\.(bin|pt|pth|ckpt|safetensors)$/.test(f));
+  const found = `it has a config.json but no model.safetensors and no pytorch_model.bin${other ? `; name the file itself (${other})` : ''}`;
+  throw new EspalierError([diagnostic('ESP0506', { path: folder.name, found })]);
 }
 
 async function openShards(

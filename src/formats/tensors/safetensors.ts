@@ -8,7 +8,7 @@ import { sizeOf } from '../../ir/ops/shapes.js';
 import { type ByteSource, joinBytes } from './bytes.js';
 
 /** Bytes of one element, for the dtypes whose elements are whole bytes. */
-const ELEMENT_BYTES = {
+export const ELEMENT_BYTES = {
   BOOL: 1,
   U8: 1,
   I8: 1,
