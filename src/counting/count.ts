@@ -3,15 +3,14 @@
  * leaves pictures their size, one of any size is read in tiles as evaluation reads it (src/data/tile-loader.ts): those do not overlap, what lies outside of
  * the picture is 0 after pixels are normalized, counts are added up, and densities are put together. Otherwise the model sees the picture whole.
  */
-import { planSteps } from '../../runtime/images/resample.js';
 import type { RawImage, Session } from '../../runtime/index.js';
 import { entryNamed, INFER, type TensorSpec } from '../../runtime/program/program.js';
 import { cropped, normalize, normalizer, requireChannels, withoutAlpha } from '../data/images/resize.js';
 import { tilesOf } from '../data/images/tiles.js';
-import { asItIs, type Placement, plannedPlacement, stretched } from '../data/placement.js';
 import { keepsSize } from '../data/tile-loader.js';
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { EspalierError } from '../diagnostics/types.js';
+import { type Density, placedDensity } from './placed.js';
 
 interface Size {
   readonly width: number;
@@ -25,14 +24,6 @@ export interface Counter {
   readonly input: Size & { readonly channels: number; readonly name: string };
   /** The density map of one sample, in cells. */
   readonly map: Size;
-}
-
-/** How many there are in each cell of a map. */
-export interface Density extends Size {
-  /** Row by row, [height, width]. */
-  readonly data: Float32Array;
-  /** Where a place of the picture, in pixels, lies in the map, in cells. */
-  readonly placement: Placement;
 }
 
 export interface Counted {
@@ -88,11 +79,10 @@ export async function countIn(counter: Counter, picture: RawImage): Promise<Coun
 }
 
 async function whole({ session, input, map }: Counter, picture: RawImage): Promise<Counted> {
-  const plan = planSteps(session.program.preprocess!, picture.width, picture.height);
   const { outputs } = await session.run({ image: picture });
-  const placement = stretched(plannedPlacement(plan), map.width / input.width, map.height / input.height);
-  const data = Float32Array.from(outputs.density!);
-  return { count: outputs.count![0]!, tiles: 1, density: { ...map, data, placement } };
+  const { preprocess } = session.program;
+  const density = placedDensity(picture, { preprocess: preprocess!, input, map, data: outputs.density! });
+  return { count: outputs.count![0]!, tiles: 1, density };
 }
 
 async function inTiles({ session, input, map }: Counter, picture: RawImage): Promise<Counted> {
@@ -109,9 +99,8 @@ async function inTiles({ session, input, map }: Counter, picture: RawImage): Pro
   requireChannels(raster, input.channels);
 
   const tiles = tilesOf(width, height, input);
-  const across = Math.ceil(width / input.width);
-  const size = { width: across * map.width, height: (tiles.length / across) * map.height };
-  const density = new Float32Array(size.width * size.height);
+  const cells = map.width * map.height;
+  const found = new Float32Array(tiles.length * cells);
   const each = input.channels * input.width * input.height;
   let count = 0;
   for (let from = 0; from < tiles.length; from += AT_ONCE) {
@@ -120,15 +109,9 @@ async function inTiles({ session, input, map }: Counter, picture: RawImage): Pro
     for (const [i, tile] of some.entries())
       normalize(cropped(raster, tile), tables, values.subarray(i * each, (i + 1) * each), input);
     const { outputs } = await session.run({ tensors: { [input.name]: values } });
-    for (let i = 0; i < some.length; i++) {
-      count += outputs.count![i]!;
-      const [row, column] = [Math.floor((from + i) / across), (from + i) % across];
-      for (let y = 0; y < map.height; y++) {
-        const line = outputs.density!.subarray((i * map.height + y) * map.width, (i * map.height + y + 1) * map.width);
-        density.set(line, (row * map.height + y) * size.width + column * map.width);
-      }
-    }
+    for (let i = 0; i < some.length; i++) count += outputs.count![i]!;
+    found.set(outputs.density!.subarray(0, some.length * cells), from * cells);
   }
-  const placement = stretched(asItIs(width, height), map.width / input.width, map.height / input.height);
-  return { count, tiles: tiles.length, density: { ...size, data: density, placement } };
+  const density = placedDensity(picture, { preprocess: steps, input, map, data: found });
+  return { count, tiles: tiles.length, density };
 }

@@ -1,7 +1,7 @@
 /** A picture with its density over it and the count below, as pixels: what a person looks at to see where something was counted. Runs in a page. */
 import type { RawImage } from '../../runtime/index.js';
-import type { Density } from './count.js';
 import { drawText, GLYPH_HEIGHT, textWidth } from './glyphs.js';
+import type { Density } from './placed.js';
 
 export interface OverlayOptions {
   /** Stands below the picture. */

@@ -194,6 +194,28 @@ describe('training on points', { timeout: 120_000 }, () => {
     expect(page).toContain('test mean absolute error');
   });
 
+  it('keeps where it counted, and the report draws it over the pictures', async () => {
+    const { counts } = predictionsOf(out)!;
+    const { pictures } = JSON.parse(/id="data">([^<]*)</.exec(readFileSync(join(out, 'report.html'), 'utf8'))![1]!);
+    expect(pictures).toHaveLength(counts!.length);
+    const { worst } = reportOf(out).counting!;
+    for (const [i, { item, predicted, density }] of worst.entries()) {
+      expect(density!.map).toEqual({ width: 8, height: 8 });
+      expect(density!.input).toEqual({ width: 16, height: 16 });
+      expect(Math.abs(density!.data.reduce((sum, x) => sum + x, 0) - predicted)).toBeLessThan(0.01 * (1 + predicted));
+      const { width, height } = await sharp(join(folder, 'dots', item)).metadata();
+      expect(density!.data).toHaveLength(64 * Math.ceil(width / 16) * Math.ceil(height / 16));
+      // As many whole times as large as fit, and the count below.
+      const times = Math.floor(192 / Math.max(width, height));
+      expect(pictures[i].width).toBe(width * times);
+      expect(pictures[i].height).toBeGreaterThan(height * times);
+      const rgb = Buffer.from(pictures[i].pixels, 'base64');
+      expect(rgb).toHaveLength(3 * pictures[i].width * pictures[i].height);
+      // Heat has colours, which a grey picture has not.
+      expect(rgb.some((_, at) => at % 3 === 0 && rgb[at] !== rgb[at + 2])).toBe(true);
+    }
+  });
+
   it('goes on inside of an epoch with the errors so far', async () => {
     const text = spec(`${DATA}\n  augment = [cut]`, undefined, 2);
     const whole = await events(join(folder, 'whole'), text);

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { densityOverlay, placedDensity, type Seen } from '../../counting/index.js';
 import { resized, withoutAlpha } from '../../data/images/resize.js';
 import { openDatasets } from '../../data/node/open.js';
 import type { Raster } from '../../data/types.js';
@@ -9,6 +10,7 @@ import { EspalierError } from '../../diagnostics/types.js';
 import { writeFileAtomic } from '../../formats/node/writing.js';
 import { type RunReport, reportFrom } from '../report/figures.js';
 import { type ChartLibrary, reportPage, type Thumbnail, type Thumbnails } from '../report/page.js';
+import type { CountPrediction } from '../train/run.js';
 import { nodeHost } from './host.js';
 import { isLocked } from './lock.js';
 import { candidatesOf, eventsOf, predictionsOf, readRun } from './run-folder.js';
@@ -51,8 +53,9 @@ async function chartLibrary(): Promise<ChartLibrary> {
 const PICTURES = 48;
 /** Of counts so many that are most wrong. */
 const WORST = 12;
-/** Pixels of the longer side. */
+/** Pixels of the longer side, of those and of these. */
 const SIDE = 96;
+const COUNTED_SIDE = 192;
 
 /** The pictures of some mistakes, or of the worst counts, from where the run read them; they are shown where that can still be read. */
 async function thumbnailsOf({ facts, evaluation, counting }: RunReport): Promise<Thumbnails> {
@@ -65,9 +68,17 @@ async function thumbnailsOf({ facts, evaluation, counting }: RunReport): Promise
     const set = found.split === 'test' ? sets.test : (sets.val ?? sets.train);
     const number = new Map(set?.ids.map((id, i) => [id, i]));
     const shown = new Map<string, Thumbnail>();
-    for (const { item } of evaluation ? spreadOver(evaluation.wrong) : (counting?.worst.slice(0, WORST) ?? [])) {
+    const read = async (item: string): Promise<Raster | undefined> => {
       const i = number.get(item);
-      if (i !== undefined) shown.set(item, thumbnail(await set!.pictures.read(set!.places[i]!)));
+      return i === undefined ? undefined : set!.pictures.read(set!.places[i]!);
+    };
+    for (const { item } of evaluation ? spreadOver(evaluation.wrong) : []) {
+      const picture = await read(item);
+      if (picture) shown.set(item, thumbnail(picture));
+    }
+    for (const one of counting?.worst.slice(0, WORST) ?? []) {
+      const picture = await read(one.item);
+      if (picture) shown.set(one.item, one.density ? overlay(picture, one, one.density) : thumbnail(picture));
     }
     return shown;
   } catch (error) {
@@ -81,6 +92,16 @@ function spreadOver<T>(wrong: readonly T[]): readonly T[] {
   return wrong.filter(
     (_, i) => Math.floor((i * PICTURES) / wrong.length) !== Math.floor(((i - 1) * PICTURES) / wrong.length),
   );
+}
+
+/** A picture with where the model counted over it. */
+function overlay(picture: Raster, { count, predicted }: CountPrediction, seen: Seen): Thumbnail {
+  const density = placedDensity(picture, seen);
+  const drawn = densityOverlay(picture, density, { count: predicted, truth: count, longest: COUNTED_SIDE });
+  const pixels = Buffer.alloc(3 * drawn.width * drawn.height);
+  for (let p = 0; p < drawn.width * drawn.height; p++)
+    for (let c = 0; c < 3; c++) pixels[3 * p + c] = drawn.data[4 * p + c]!;
+  return { width: drawn.width, height: drawn.height, pixels: pixels.toString('base64') };
 }
 
 function thumbnail(picture: Raster): Thumbnail {

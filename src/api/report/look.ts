@@ -42,6 +42,7 @@ details { border-top: 1px solid var(--line); padding: 6px 0; }
 summary { cursor: pointer; }
 summary b { font-weight: 600; }
 .items { columns: 4 180px; font-size: 13px; color: var(--soft); margin: 6px 0 4px; padding: 0; list-style: none; overflow-wrap: anywhere; }
+.counted.pictures { grid-template-columns: repeat(auto-fill, minmax(192px, 1fr)); }
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(92px, 1fr)); gap: 10px; margin: 8px 0 12px; }
 figure { margin: 0; font-size: 12px; line-height: 1.35; overflow-wrap: anywhere; }
 figure canvas { width: 100%; aspect-ratio: 1; object-fit: contain; background: #20242c; border-radius: 6px; image-rendering: pixelated; }

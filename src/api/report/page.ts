@@ -308,9 +308,9 @@ function counting(
     worst.length > COUNTED
       ? html`<p class="note">and ${count(worst.length - COUNTED)} more, in the run's predictions.json</p>`
       : undefined;
-  return html`<section><h2>Counts on the ${split} split</h2><p class="soft">Mean absolute error ${countText(mae)}, root of the mean squared error ${countText(rmse)}, over ${count(worst.length)} pictures, those that are most wrong first.${
+  return html`<section><h2>Counts on the ${split} split</h2><p class="soft">Mean absolute error ${countText(mae)}, root of the mean squared error ${countText(rmse)}, over ${count(worst.length)} pictures, those that are most wrong first${worst[0]?.density ? ', with heat where the model counts' : ''}.${
     typeof thumbnails === 'string' ? ` ${thumbnails}` : ''
-  }</p>${figures.length > 0 ? html`<div class="pictures">${figures}</div>` : undefined}<div class="scroll"><table class="grid"><thead><tr><th>picture</th><th>there are</th><th>counted</th><th>error</th></tr></thead><tbody>${worst
+  }</p>${figures.length > 0 ? html`<div class="pictures counted">${figures}</div>` : undefined}<div class="scroll"><table class="grid"><thead><tr><th>picture</th><th>there are</th><th>counted</th><th>error</th></tr></thead><tbody>${worst
     .slice(0, COUNTED)
     .map(
       ({ item, count: n, predicted }) =>

@@ -3,6 +3,7 @@ import type { Batch, BatchTargets, Loader, Targets } from '../../data/types.js';
 import type { TrainSettings } from '../../dsl/elaborated.js';
 import { averagePrecision, meanKnown } from '../golden/metrics.js';
 import { byPicture, type Counted, countsOf, errorsOf, meansOf } from './counting.js';
+import type { WorstDensities } from './densities.js';
 import type { RunPlace, Score } from './events.js';
 import { inputsOf } from './features.js';
 import type { StepResult, Trainer } from './trainer.js';
@@ -27,8 +28,16 @@ export interface Evaluated {
   readonly counts?: readonly Counted[];
 }
 
-/** The whole of a loader once, as inference computes it. */
-export async function evaluate(trainer: Trainer, counting: Counting, data: Loader): Promise<Evaluated> {
+/**
+ * The whole of a loader once, as inference computes it.
+ * @param densities Hears of each picture that is counted
+ */
+export async function evaluate(
+  trainer: Trainer,
+  counting: Counting,
+  data: Loader,
+  densities?: WorstDensities,
+): Promise<Evaluated> {
   let [loss, samples, right] = [0, 0, 0];
   const predictions: { item: number; actual: number; predicted: number }[] = [];
   const rows: Row[] = [];
@@ -44,7 +53,11 @@ export async function evaluate(trainer: Trainer, counting: Counting, data: Loade
         predictions.push({ item: batch.indices[i]!, ...one });
       });
     else if (counting.kind === 'classes') rows.push(...rowsOf(result, batch));
-    else if (counting.kind === 'points') counts.push(...countsOf(result, batch));
+    else if (counting.kind === 'points') {
+      const found = countsOf(result, batch);
+      counts.push(...found);
+      densities?.add(found, Object.values(result.outputs)[0]!);
+    }
   }
   if (counting.kind === 'points') {
     // The loss is a mean over samples, which may be tiles; counts are of pictures.

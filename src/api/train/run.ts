@@ -12,6 +12,7 @@ import { type Counting, evaluate } from './evaluate.js';
 import type { EndEvent, RunPlace, TrainEvent } from './events.js';
 import { Stopped } from './features.js';
 import { type FeatureFiles, type Kept, type KeptFeatures, keepFeatures } from './kept.js';
+import { type KeptDensity, WorstDensities } from './densities.js';
 import { endOf, type LoopRequest, type RunStore, trainLoop } from './loop.js';
 
 /** An item by name, its class, and the one that the model takes for likeliest. */
@@ -26,6 +27,8 @@ export interface CountPrediction {
   readonly item: string;
   readonly count: number;
   readonly predicted: number;
+  /** Where, of those that are most wrong. */
+  readonly density?: KeptDensity;
 }
 
 /** Keeps what a run leaves, and gives back what is needed of it. */
@@ -164,16 +167,21 @@ async function* tested(
   if (!data || !loader) return;
   const best = await store.trained();
   await trainer.session.replace(Object.fromEntries([...best].map(([name, t]) => [name, Float32Array.from(t.data)])));
-  const { score, predictions, counts } = await evaluate(trainer, counting, loader);
+  const densities = counting.kind === 'points' ? new WorstDensities(loaders.readings.step.options) : undefined;
+  const { score, predictions, counts } = await evaluate(trainer, counting, loader, densities);
   const named = predictions.map(({ item, actual, predicted }) => ({
     item: data.ids[item]!,
     actual: data.classes[actual]!,
     predicted: data.classes[predicted]!,
   }));
+  const where = densities?.end();
   await store.predictions(
     split,
     named,
-    counts?.map(({ item, ...found }) => ({ item: data.ids[item]!, ...found })),
+    counts?.map(({ item, ...found }) => {
+      const density = where?.get(item);
+      return { item: data.ids[item]!, ...found, ...(density ? { density } : {}) };
+    }),
   );
   if (split !== 'test') return;
   const event: TrainEvent = { kind: 'test', score };
