@@ -105,6 +105,12 @@ const RULES: readonly Rule[] = [
     apply: (v) => (v.inputs[0]!.type.dtype === v.type.dtype ? v.inputs[0] : undefined),
   },
   {
+    // Whatever the filter, a place of the result is one of x, and its neighbours have no weight.
+    name: 'resize-to-same',
+    ops: ['resize'],
+    apply: (v) => alone(v.inputs[0]!, v),
+  },
+  {
     name: 'reshape-chain',
     ops: ['reshape'],
     apply(v, { b }) {

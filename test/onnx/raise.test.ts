@@ -23,6 +23,42 @@ function geluBy(root: number): Readonly<Record<string, number>> {
   return Object.fromEntries(importOnnx(readOnnx('m.onnx', bytesOf(relu(graph))), { name: 'm' }).raised);
 }
 
+describe('a layer norm as `export --onnx` takes it apart before opset 17', () => {
+  const graph = (by: string) => ({
+    node: [
+      { op_type: 'ReduceMean', input: ['x'], output: ['mean'], attribute: [{ name: 'axes', type: 7, ints: [-1] }] },
+      node('Sub', ['x', 'mean'], 'd'),
+      node('Mul', ['d', 'd'], 'squares'),
+      {
+        op_type: 'ReduceMean',
+        input: ['squares'],
+        output: ['variance'],
+        attribute: [{ name: 'axes', type: 7, ints: [-1] }],
+      },
+      node('Add', ['variance', 'eps'], 'more'),
+      node('Sqrt', ['more'], 'deviation'),
+      ...(by === 'Reciprocal'
+        ? [node('Reciprocal', ['deviation'], 'inverse')]
+        : [node('Div', ['one', 'deviation'], 'inverse')]),
+      node('Mul', ['d', 'inverse'], 'n'),
+      node('Mul', ['n', 'gain'], 'g'),
+      node('Add', ['g', 'shift'], 'y'),
+    ],
+    input: [value('x', ['n', 4])],
+    output: [value('y', ['n', 4])],
+    initializer: [
+      floatTensor('eps', [], [1e-5]),
+      floatTensor('one', [], [1]),
+      floatTensor('gain', [4], [1, 2, 3, 4]),
+      floatTensor('shift', [4], [0, 1, 0, 1]),
+    ],
+  });
+  test.each(['Reciprocal', 'Div'])('by %s', (by) => {
+    const model = readOnnx('m.onnx', bytesOf(relu(graph(by))));
+    expect(Object.fromEntries(importOnnx(model, { name: 'm' }).raised)).toEqual({ LayerNorm: 1 });
+  });
+});
+
 describe('the root of a gelu', () => {
   test.each([
     ['as an f32', Math.SQRT2],

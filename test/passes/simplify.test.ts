@@ -32,6 +32,15 @@ describe('simplify', () => {
     vanishes(make('neg', [make('neg', [x], {})], {}));
     vanishes(make('cast', [x], { dtype: 'f32' }));
   });
+  it('resizing to the size that there is, and no other', () => {
+    const image = make('reshape', [x], { shape: [1, 1, 2, 3] });
+    const back = (y: Value): Value => make('reshape', [y], { shape: [2, 3] });
+    for (const mode of ['bilinear', 'bicubic', 'nearest'] as const) {
+      const to = (size: [number, number]) => make('resize', [image], { size, mode, antialias: false });
+      vanishes(back(to([2, 3])));
+      expect(lines(make('reshape', [to([3, 2])], { shape: [2, 3] })).join()).toContain('resize');
+    }
+  });
   it('keeps what would change a shape', () => {
     expect(lines(make('add', [p('v', 3), c(0, [2, 3])], {})).join()).toContain('add');
     expect(lines(make('mul', [x, c(0)], {})).join()).toContain('mul');

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { analyseModel } from '../../../src/api/analyse.js';
-import { type Compiled, compile, exportOnnx, writeOnnx } from '../../../src/api/index.js';
+import { compile, exportOnnx, writeOnnx } from '../../../src/api/index.js';
 import { loadParameters } from '../../../src/api/parameters.js';
 import { encodeAdapter } from '../../../src/formats/adapters/adapter.js';
 import { interpret } from '../../../src/ir/run/interpret.js';
@@ -20,6 +20,7 @@ import {
   type TextSpec,
 } from '../../api/support.js';
 import { bytesOf, runOnnx } from '../runtime.js';
+import { programOf } from './same.js';
 
 const FASHION = fileURLToPath(new URL('../../../examples/fashion/', import.meta.url));
 const folder = scratch();
@@ -33,14 +34,6 @@ const off = (found: ArrayLike<number>, wanted: ArrayLike<number>): number => {
   const largest = Math.max(...Array.from(wanted, Math.abs));
   return Math.max(...Array.from(found, (x, i) => Math.abs(x - wanted[i]!))) / largest;
 };
-
-/** All that a program does, but for what its weights are called and hold. */
-const programOf = ({ program, files }: Compiled) => ({
-  kernels: [...files].filter(([name]) => name.endsWith('.wgsl')).sort(),
-  order: program.entries.map((e) => e.dispatches.map((d) => d.kernel)),
-  weights: program.weights.map((w) => [w.shape, w.dtype, w.bytes, w.start]),
-  flops: program.summary.flops,
-});
 
 test.each([
   ['lora', 'merged'],

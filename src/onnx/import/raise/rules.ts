@@ -85,6 +85,8 @@ const centred = as('centred', op('Sub', [any('x'), meanOfLast(any('x'))]));
 const square = either(op('Pow', [any('centred'), number(2)]), op('Mul', [any('centred'), any('centred')]));
 const deviation = op('Sqrt', [both('Add', meanOfLast(square), scalar('eps'))]);
 
+const inverse = either(op('Reciprocal', [deviation]), op('Div', [one, deviation]));
+
 /** A weight as channels have it: `size` elements, all but the axis of channels of size 1. */
 function perChannel(net: Net, name: string, constant: string, size: number): LayerParam | undefined {
   return sizeOf(net.shape(constant)) === size ? { name, constant, shape: [size] } : undefined;
@@ -113,8 +115,8 @@ const NORMS: readonly RaisingRule[] = [
   {
     name: 'normalisation',
     algebra: '(x - mean) / √(mean((x - mean)²) + eps), over the last axis',
-    at: ['Div'],
-    pattern: op('Div', [centred, deviation]),
+    at: ['Div', 'Mul'],
+    pattern: either(op('Div', [centred, deviation]), both('Mul', centred, inverse)),
     raise: (_, __, f) => {
       const e = f.numbers.get('eps')!;
       return { op: 'Normalised', eps: e, ...expression(`layer_norm(arg0, eps: ${numberText(e)})`, [found(f, 'x')]) };
