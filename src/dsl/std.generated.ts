@@ -190,6 +190,183 @@ adapter relative_bias(class_tokens: int = 1) on base: (
   forward(q, k, v, bias) { base(q, k, v, if bias == none { B[new] } else { bias + B[new] }) }
 }
 `,
+  clip: `// The image encoder of CLIP (arXiv 2103.00020): a ViT with a norm before its blocks and no bias of its patches. Of its tokens the class token is normed once
+// more at the end, and the patches are not: that is what its projection, and what transformers' classifier, read.
+
+// \`table_image\`: the side of the images that a checkpoint's positions are for; for others they are resampled, bicubic: transformers does not antialias, timm does.
+backbone clip(
+  table_image: int = 224,
+  image: int = table_image,
+  patch: int = 16,
+  channels: int = 3,
+  dim: int,
+  depth: int,
+  heads: int,
+  hidden: int = 4 * dim,
+  activation: quick_gelu | gelu = quick_gelu,
+  eps: float = 1e-5,
+  antialias: bool = false,
+  drop_path_rate: float = 0
+) {
+  require(drop_path_rate >= 0 and drop_path_rate < 1, "drop_path_rate is from 0 to below 1")
+  require(depth >= 1, "depth must be at least 1")
+  grid = floor(image / patch)
+  table_grid = floor(table_image / patch)
+  patch_embed = Conv2d(channels -> dim, kernel: patch, stride: patch, bias: false)
+  cls_token = param [1, 1, dim] normal(0.02)
+  pos_embed = param [1, 1 + table_grid * table_grid, dim] normal(0.02)
+  // What its tokens are, in order: heads ask. The rest are patches.
+  class_tokens = 1
+  register_tokens = 0
+  norm_pre = LayerNorm(dim, eps: eps)
+  blocks = repeat i < depth {
+    EncoderBlock(
+      dim,
+      heads,
+      hidden: hidden,
+      eps: eps,
+      activation: activation,
+      drop: drop_rate(drop_path_rate, i, depth)
+    )
+  }
+  // Four blocks, evenly spread, as dense prediction has it (arXiv 2103.13413).
+  read = min([4, depth])
+  levels = repeat i < read { blocks[ceil((depth * (i + 1)) / read) - 1] }
+  level_dims = repeat i < read { dim }
+  level_axis = 2
+  norm = LayerNorm(dim, eps: eps)
+  forward(pixels: [b, channels, image, image]) {
+    p = rearrange(patch_embed(pixels), "b d h w -> b (h w) d")
+    place = positions(pos_embed, 1, table_grid, grid, filter: bicubic, antialias: antialias)
+    t = blocks(norm_pre(concat(expand(cls_token, b), p, axis: 1) + place))
+    concat(norm(t[:, 0..1]), t[:, 1..], axis: 1)
+  }
+}
+
+// Any image encoder of CLIP: its options come from the configuration in the folder that \`from\` names, or are given.
+variant clip_auto = clip() {
+  preprocess = resize(image, bicubic),
+    crop(image),
+    normalize(mean: [0.48145466, 0.4578275, 0.40821073], std: [0.26862954, 0.26130258, 0.27577711])
+  names timm {
+    "patch_embed.proj" = patch_embed
+    "head" = head.fc
+  }
+  // Of CLIPModel, CLIPVisionModelWithProjection, CLIPForImageClassification; a bare CLIPVisionModel has no prefix in transformers 5.
+  names huggingface {
+    prefix "vision_model."
+    ignore "*.position_ids", "text_model.*", "text_projection.*", "logit_scale"
+    "vision_model.embeddings.class_embedding" = cls_token[0, 0]
+    "vision_model.embeddings.position_embedding.weight" = pos_embed[0]
+    "vision_model.embeddings.patch_embedding" = patch_embed
+    "vision_model.pre_layrnorm" = norm_pre
+    "vision_model.encoder.layers.{i}.layer_norm1" = blocks[i].norm1
+    "vision_model.encoder.layers.{i}.self_attn.q_proj" = blocks[i].attn.qkv.q
+    "vision_model.encoder.layers.{i}.self_attn.k_proj" = blocks[i].attn.qkv.k
+    "vision_model.encoder.layers.{i}.self_attn.v_proj" = blocks[i].attn.qkv.v
+    "vision_model.encoder.layers.{i}.self_attn.out_proj" = blocks[i].attn.proj
+    "vision_model.encoder.layers.{i}.layer_norm2" = blocks[i].norm2
+    "vision_model.encoder.layers.{i}.mlp" = blocks[i].mlp
+    "vision_model.post_layernorm" = norm
+    "visual_projection" = head.proj
+    "classifier" = head.fc
+  }
+  // OpenAI's own, and open_clip's, beside the encoder of texts.
+  names openai {
+    ignore "transformer.*",
+      "token_embedding.*",
+      "positional_embedding",
+      "ln_final.*",
+      "text_projection",
+      "logit_scale",
+      "logit_bias",
+      "attn_mask",
+      "text.*",
+      "input_resolution",
+      "context_length",
+      "vocab_size"
+    "visual.class_embedding" = cls_token[0, 0]
+    "visual.positional_embedding" = pos_embed[0]
+    "visual.conv1" = patch_embed
+    "visual.ln_pre" = norm_pre
+    "visual.transformer.resblocks.{i}.ln_1" = blocks[i].norm1
+    "visual.transformer.resblocks.{i}.attn.in_proj_weight" = blocks[i].attn.qkv.weight
+    "visual.transformer.resblocks.{i}.attn.in_proj_bias" = blocks[i].attn.qkv.bias
+    "visual.transformer.resblocks.{i}.attn.out_proj" = blocks[i].attn.proj
+    "visual.transformer.resblocks.{i}.ln_2" = blocks[i].norm2
+    "visual.transformer.resblocks.{i}.mlp.c_fc" = blocks[i].mlp.fc1
+    "visual.transformer.resblocks.{i}.mlp.c_proj" = blocks[i].mlp.fc2
+    "visual.ln_post" = norm
+    "visual.proj" = head.proj.weight.T
+  }
+  // What a file leaves out is what transformers takes then. CLIPModel has the encoder's configuration within its own.
+  config huggingface {
+    match "model_type" = "clip", "clip_vision_model"
+    table_image = square("vision_config.image_size") or square("image_size") or 224
+    patch = square("vision_config.patch_size") or square("patch_size") or 32
+    channels = count("vision_config.num_channels") or count("num_channels") or 3
+    dim = count("vision_config.hidden_size") or count("hidden_size") or 768
+    depth = count("vision_config.num_hidden_layers") or count("num_hidden_layers") or 12
+    heads = count("vision_config.num_attention_heads") or count("num_attention_heads") or 12
+    hidden = count("vision_config.intermediate_size") or count("intermediate_size") or 3072
+    activation = "vision_config.hidden_act" or "hidden_act" or quick_gelu
+    eps = amount("vision_config.layer_norm_eps") or amount("layer_norm_eps") or 1e-5
+    labels "id2label"
+    several "problem_type" = "multi_label_classification"
+    set "architectures" = ["CLIPForImageClassification"]
+    set "id2label" = names
+    set "label2id" = places
+    set "num_labels" = none
+  }
+  processor huggingface {
+    match "image_processor_type" or "feature_extractor_type" = "CLIPImageProcessor*",
+      "CLIPFeatureExtractor*",
+      none
+    "size" = {shortest_edge: 224}
+    "default_to_square" = false
+    "crop_size" = 224
+    "do_center_crop" = true
+    "resample" = 3
+    "image_mean" = [0.48145466, 0.4578275, 0.40821073]
+    "image_std" = [0.26862954, 0.26130258, 0.27577711]
+  }
+}
+
+variant clip_vit_base_patch32 = clip_auto(patch: 32, dim: 768, depth: 12, heads: 12)
+variant clip_vit_base_patch16 = clip_auto(patch: 16, dim: 768, depth: 12, heads: 12)
+variant clip_vit_large_patch14 = clip_auto(patch: 14, dim: 1024, depth: 24, heads: 16)
+variant clip_vit_large_patch14_336 = clip_auto(
+  table_image: 336,
+  patch: 14,
+  dim: 1024,
+  depth: 24,
+  heads: 16
+)
+// Of LAION's.
+variant clip_vit_huge_patch14 = clip_auto(
+  patch: 14,
+  dim: 1280,
+  depth: 32,
+  heads: 16,
+  activation: gelu
+)
+variant clip_vit_giant_patch14 = clip_auto(
+  patch: 14,
+  dim: 1408,
+  depth: 40,
+  heads: 16,
+  hidden: 6144,
+  activation: gelu
+)
+variant clip_vit_gigantic_patch14 = clip_auto(
+  patch: 14,
+  dim: 1664,
+  depth: 48,
+  heads: 16,
+  hidden: 8192,
+  activation: gelu
+)
+`,
   convnext: `// ConvNeXt (arXiv 2201.03545), as Hugging Face builds it: four stages of depthwise convolutions and pointwise layers, each on half the
 // grid of the one before.
 
@@ -977,6 +1154,25 @@ module classify(base: module, pool: cls | mean | cls_mean = cls, classes: int | 
     said = fc(if pool == cls { tokens[:, 0] } else { pooled })
     logits = if two { (said + fc_dist(tokens[:, 1])) / 2 } else { said }
     logits
+  }
+}
+
+// What a backbone makes of a picture as one vector, for search and comparison; with \`dim\`, after a projection (CLIP's).
+module embedding(base: module, pool: cls | mean | cls_mean = cls, dim: int | none = none) {
+  require(
+    pool == mean or base.class_tokens >= 1,
+    "this backbone has no class token to pool by: write pool: mean"
+  )
+  first = base.class_tokens + base.register_tokens
+  width = if pool == cls_mean { 2 * base.dim } else { base.dim }
+  if dim != none { proj = Linear(width -> dim, bias: false, init: normal(0.02)) }
+  forward(pixels) {
+    tokens = base(pixels)
+    patches = mean(tokens[:, first..], axis: 1)
+    pooled = if pool == cls_mean { concat(tokens[:, 0], patches, axis: 1) } else { patches }
+    vector = if pool == cls { tokens[:, 0] } else { pooled }
+    embedding = if dim == none { vector } else { proj(vector) }
+    embedding
   }
 }
 `,
@@ -2313,6 +2509,308 @@ module Acting(actor: module, critic: module, numbers: int) {
 
 // What an actor gains: \`target\` is 0 throughout, so the error is less the more its actions are worth.
 function worth_error(prediction: tensor, target: tensor) = mean(target - prediction)
+`,
+  siglip: `// The image encoders of SigLIP (arXiv 2303.15343) and SigLIP 2 (arXiv 2502.14786): a ViT without a class token, whose tokens are pooled by attention. What
+// that gives stands before the patches, in place of a class token.
+
+// One query that is learned attends to all tokens; an MLP follows (arXiv 1810.00825).
+module AttentionPool(
+  dim: int,
+  heads: int,
+  hidden: int,
+  eps: float,
+  activation: gelu | gelu_tanh | quick_gelu | relu | silu
+) {
+  require(dim % heads == 0, "heads must divide dim")
+  probe = param [1, 1, dim] normal(0.02)
+  qkv = Linear(dim -> {q: dim, kv: 2 * dim})
+  proj = Linear(dim -> dim)
+  norm = LayerNorm(dim, eps: eps)
+  mlp = FeedForward(dim, hidden, activation: activation)
+  forward(x: [b, n, dim]) {
+    q = rearrange(expand(qkv(probe)[:, :, 0..dim], b), "b n (h d) -> b h n d", h: heads)
+    k, v = rearrange(qkv(x)[:, :, dim..], "b n (part h d) -> part b h n d", part: 2, h: heads)
+    y = proj(rearrange(attention(q, k, v), "b h n d -> b n (h d)"))
+    y + mlp(norm(y))
+  }
+}
+
+// \`table_image\`: the side of the images that a checkpoint's positions are for; for others they are resampled: transformers does it bicubic, not antialiased, timm
+// antialiased, both SigLIP 2 for images of any shape (NaFlex) bilinear and antialiased. \`flat\`: as that reads its patches, by a layer over their pixels in rows.
+backbone siglip(
+  patch: int = 16,
+  table_places: int | none = none,
+  table_image: int = if table_places == none { 224 } else { round(sqrt(table_places)) * patch },
+  image: int = table_image,
+  channels: int = 3,
+  dim: int,
+  depth: int,
+  heads: int,
+  hidden: int = 4 * dim,
+  activation: gelu | gelu_tanh = gelu_tanh,
+  eps: float = 1e-6,
+  pooled: bool = true,
+  flat: bool = false,
+  filter: bicubic | bilinear = if flat { bilinear } else { bicubic },
+  antialias: bool = flat,
+  drop_path_rate: float = 0
+) {
+  require(drop_path_rate >= 0 and drop_path_rate < 1, "drop_path_rate is from 0 to below 1")
+  require(depth >= 1, "depth must be at least 1")
+  require(not flat or image % patch == 0, "a layer over patches takes whole ones")
+  grid = floor(image / patch)
+  table_grid = floor(table_image / patch)
+  if flat {
+    patch_layer = Linear(channels * patch * patch -> dim)
+  } else {
+    patch_embed = Conv2d(channels -> dim, kernel: patch, stride: patch)
+  }
+  pos_embed = param [1, table_grid * table_grid, dim] normal(0.02)
+  blocks = repeat i < depth {
+    EncoderBlock(
+      dim,
+      heads,
+      hidden: hidden,
+      eps: eps,
+      activation: activation,
+      drop: drop_rate(drop_path_rate, i, depth)
+    )
+  }
+  // Four blocks, evenly spread, as dense prediction has it (arXiv 2103.13413).
+  read = min([4, depth])
+  levels = repeat i < read { blocks[ceil((depth * (i + 1)) / read) - 1] }
+  level_dims = repeat i < read { dim }
+  level_axis = 2
+  norm = LayerNorm(dim, eps: eps)
+  if pooled { attn_pool = AttentionPool(dim, heads, hidden, eps, activation) }
+  // What its tokens are, in order: heads ask. The rest are patches.
+  class_tokens = if pooled { 1 } else { 0 }
+  register_tokens = 0
+  forward(pixels: [b, channels, image, image]) {
+    p = if flat {
+      patch_layer(rearrange(pixels, "b c (h i) (w j) -> b (h w) (i j c)", i: patch, j: patch))
+    } else {
+      rearrange(patch_embed(pixels), "b d h w -> b (h w) d")
+    }
+    place = positions(pos_embed, 0, table_grid, grid, filter: filter, antialias: antialias)
+    t = norm(blocks(p + place))
+    if pooled { concat(attn_pool(t), t, axis: 1) } else { t }
+  }
+}
+
+// Any SigLIP, and SigLIP 2 for images of one shape: its options come from the configuration in the folder that \`from\` names, or are given.
+variant siglip_auto = siglip() {
+  preprocess = resize([image, image], bicubic), normalize(mean: 0.5, std: 0.5)
+  names timm {
+    optional "patch_embed.proj" = patch_embed
+    optional "attn_pool.latent" = attn_pool.probe
+    optional "attn_pool.q" = attn_pool.qkv.q
+    optional "attn_pool.kv" = attn_pool.qkv.kv
+    "head" = head.fc
+  }
+  // Of SiglipModel and SiglipForImageClassification; a bare SiglipVisionModel has no prefix in transformers 5.
+  names huggingface {
+    prefix "vision_model."
+    ignore "*.position_ids", "text_model.*", "logit_scale", "logit_bias"
+    "vision_model.embeddings.position_embedding.weight" = pos_embed[0]
+    optional "vision_model.embeddings.patch_embedding" = patch_embed
+    "vision_model.encoder.layers.{i}.layer_norm1" = blocks[i].norm1
+    "vision_model.encoder.layers.{i}.self_attn.q_proj" = blocks[i].attn.qkv.q
+    "vision_model.encoder.layers.{i}.self_attn.k_proj" = blocks[i].attn.qkv.k
+    "vision_model.encoder.layers.{i}.self_attn.v_proj" = blocks[i].attn.qkv.v
+    "vision_model.encoder.layers.{i}.self_attn.out_proj" = blocks[i].attn.proj
+    "vision_model.encoder.layers.{i}.layer_norm2" = blocks[i].norm2
+    "vision_model.encoder.layers.{i}.mlp" = blocks[i].mlp
+    "vision_model.post_layernorm" = norm
+    optional "vision_model.head.probe" = attn_pool.probe
+    optional "vision_model.head.attention.in_proj_weight" = attn_pool.qkv.weight
+    optional "vision_model.head.attention.in_proj_bias" = attn_pool.qkv.bias
+    optional "vision_model.head.attention.out_proj" = attn_pool.proj
+    optional "vision_model.head.layernorm" = attn_pool.norm
+    optional "vision_model.head.mlp" = attn_pool.mlp
+    "classifier" = head.fc
+  }
+  // What a file leaves out is what transformers takes then. SiglipModel has the encoder's configuration within its own.
+  config huggingface {
+    match "model_type" = "siglip", "siglip_vision_model"
+    match "vision_config.hidden_act" or "hidden_act" = "gelu_pytorch_tanh", none
+    table_image = square("vision_config.image_size") or square("image_size") or 224
+    patch = square("vision_config.patch_size") or square("patch_size") or 16
+    channels = count("vision_config.num_channels") or count("num_channels") or 3
+    dim = count("vision_config.hidden_size") or count("hidden_size") or 768
+    depth = count("vision_config.num_hidden_layers") or count("num_hidden_layers") or 12
+    heads = count("vision_config.num_attention_heads") or count("num_attention_heads") or 12
+    hidden = count("vision_config.intermediate_size") or count("intermediate_size") or 3072
+    eps = amount("vision_config.layer_norm_eps") or amount("layer_norm_eps") or 1e-6
+    pooled = "vision_config.vision_use_head" or "vision_use_head" or true
+    labels "id2label"
+    several "problem_type" = "multi_label_classification"
+    set "architectures" = ["SiglipForImageClassification"]
+    set "id2label" = names
+    set "label2id" = places
+    set "num_labels" = none
+  }
+  processor huggingface {
+    match "image_processor_type" or "feature_extractor_type" = "SiglipImageProcessor*", none
+    "size" = {height: 224, width: 224}
+    "default_to_square" = false
+    "resample" = 3
+    "do_center_crop" = false
+    "image_mean" = 0.5
+    "image_std" = 0.5
+  }
+}
+
+// SigLIP 2 for images of any shape (NaFlex), for square ones.
+variant siglip2_naflex_auto = siglip_auto(flat: true) {
+  preprocess = resize([image, image], bilinear), normalize(mean: 0.5, std: 0.5)
+  names huggingface {
+    prefix "vision_model."
+    ignore "*.position_ids", "text_model.*", "logit_scale", "logit_bias"
+    "vision_model.embeddings.position_embedding.weight" = pos_embed[0]
+    "vision_model.embeddings.patch_embedding" = patch_layer
+    "vision_model.encoder.layers.{i}.layer_norm1" = blocks[i].norm1
+    "vision_model.encoder.layers.{i}.self_attn.q_proj" = blocks[i].attn.qkv.q
+    "vision_model.encoder.layers.{i}.self_attn.k_proj" = blocks[i].attn.qkv.k
+    "vision_model.encoder.layers.{i}.self_attn.v_proj" = blocks[i].attn.qkv.v
+    "vision_model.encoder.layers.{i}.self_attn.out_proj" = blocks[i].attn.proj
+    "vision_model.encoder.layers.{i}.layer_norm2" = blocks[i].norm2
+    "vision_model.encoder.layers.{i}.mlp" = blocks[i].mlp
+    "vision_model.post_layernorm" = norm
+    optional "vision_model.head.probe" = attn_pool.probe
+    optional "vision_model.head.attention.in_proj_weight" = attn_pool.qkv.weight
+    optional "vision_model.head.attention.in_proj_bias" = attn_pool.qkv.bias
+    optional "vision_model.head.attention.out_proj" = attn_pool.proj
+    optional "vision_model.head.layernorm" = attn_pool.norm
+    optional "vision_model.head.mlp" = attn_pool.mlp
+    "classifier" = head.fc
+  }
+  // The number of places of its table stands there, not a size of images.
+  config huggingface {
+    match "model_type" = "siglip2", "siglip2_vision_model"
+    match "vision_config.hidden_act" or "hidden_act" = "gelu_pytorch_tanh", none
+    patch = square("vision_config.patch_size") or square("patch_size") or 16
+    table_places = count("vision_config.num_patches") or count("num_patches") or 256
+    channels = count("vision_config.num_channels") or count("num_channels") or 3
+    dim = count("vision_config.hidden_size") or count("hidden_size") or 768
+    depth = count("vision_config.num_hidden_layers") or count("num_hidden_layers") or 12
+    heads = count("vision_config.num_attention_heads") or count("num_attention_heads") or 12
+    hidden = count("vision_config.intermediate_size") or count("intermediate_size") or 3072
+    eps = amount("vision_config.layer_norm_eps") or amount("layer_norm_eps") or 1e-6
+    pooled = "vision_config.vision_use_head" or "vision_use_head" or true
+    labels "id2label"
+    several "problem_type" = "multi_label_classification"
+    set "architectures" = ["Siglip2ForImageClassification"]
+    set "id2label" = names
+    set "label2id" = places
+    set "num_labels" = none
+  }
+}
+
+// The large one for images of 512, those of 400 million for patches of 16, and the giants are of SigLIP 2.
+variant siglip_base_patch16_224 = siglip_auto(
+  table_image: 224,
+  patch: 16,
+  dim: 768,
+  depth: 12,
+  heads: 12
+)
+variant siglip_base_patch16_256 = siglip_auto(
+  table_image: 256,
+  patch: 16,
+  dim: 768,
+  depth: 12,
+  heads: 12
+)
+variant siglip_base_patch16_384 = siglip_auto(
+  table_image: 384,
+  patch: 16,
+  dim: 768,
+  depth: 12,
+  heads: 12
+)
+variant siglip_base_patch16_512 = siglip_auto(
+  table_image: 512,
+  patch: 16,
+  dim: 768,
+  depth: 12,
+  heads: 12
+)
+variant siglip_large_patch16_256 = siglip_auto(
+  table_image: 256,
+  patch: 16,
+  dim: 1024,
+  depth: 24,
+  heads: 16
+)
+variant siglip_large_patch16_384 = siglip_auto(
+  table_image: 384,
+  patch: 16,
+  dim: 1024,
+  depth: 24,
+  heads: 16
+)
+variant siglip_large_patch16_512 = siglip_auto(
+  table_image: 512,
+  patch: 16,
+  dim: 1024,
+  depth: 24,
+  heads: 16
+)
+variant siglip_so400m_patch14_224 = siglip_auto(
+  table_image: 224,
+  patch: 14,
+  dim: 1152,
+  depth: 27,
+  heads: 16,
+  hidden: 4304
+)
+variant siglip_so400m_patch14_384 = siglip_auto(
+  table_image: 384,
+  patch: 14,
+  dim: 1152,
+  depth: 27,
+  heads: 16,
+  hidden: 4304
+)
+variant siglip_so400m_patch16_256 = siglip_auto(
+  table_image: 256,
+  patch: 16,
+  dim: 1152,
+  depth: 27,
+  heads: 16,
+  hidden: 4304
+)
+variant siglip_so400m_patch16_384 = siglip_auto(
+  table_image: 384,
+  patch: 16,
+  dim: 1152,
+  depth: 27,
+  heads: 16,
+  hidden: 4304
+)
+variant siglip_so400m_patch16_512 = siglip_auto(
+  table_image: 512,
+  patch: 16,
+  dim: 1152,
+  depth: 27,
+  heads: 16,
+  hidden: 4304
+)
+variant siglip_giant_patch16_256 = siglip_auto(
+  table_image: 256,
+  patch: 16,
+  dim: 1536,
+  depth: 40,
+  heads: 16
+)
+variant siglip_giant_patch16_384 = siglip_auto(
+  table_image: 384,
+  patch: 16,
+  dim: 1536,
+  depth: 40,
+  heads: 16
+)
 `,
   tinyvit: `// TinyViT (arXiv 2207.10666), as timm has it and as the image encoder of MobileSAM (arXiv 2306.14289): a stage of inverted bottlenecks, then
 // stages of attention in windows, each followed by a depthwise convolution.

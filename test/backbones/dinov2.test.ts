@@ -4,37 +4,18 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { analyseModel } from '../../src/api/analyse.js';
 import { FIXTURES, host } from '../api/support.js';
-import { type Case, rows, specOf, testAdapters, testNames, testNumbers, testSizes } from './family.js';
+import { rows, specOf, testAdapters, testNames, testNumbers, testSizes, threeSizes } from './family.js';
 
 const FOLDER = join(FIXTURES, 'dinov2');
 const TIMM =
   'dim: 16, depth: 2, heads: 2, patch: 4, swiglu: true, hidden: 24, registers: 3, class_position: false, table_image: 24';
 
-const of = (folder: string, variant: string, head: string, from = join(FOLDER, folder)): Case[] =>
-  [
-    ['24', ''],
-    ['16', 'smaller.'],
-    ['32', 'larger.'],
-  ].map(([image, prefix]) => ({
-    name: `${folder}, images of ${image}`,
-    base: `${variant}image: ${image})`,
-    // The folder says how images of 24 are made, the file nothing.
-    from: image === '24' ? from : join(FOLDER, folder, 'model.safetensors'),
-    head,
-    reference: join(FOLDER, folder, 'reference.safetensors'),
-    prefix: prefix!,
-    gpu: image === '32',
-  }));
+const of = (folder: string, call: string, head: string) => threeSizes(join(FOLDER, folder), 24, call, head);
 const options = 'dim: 16, depth: 2, heads: 2, patch: 4, mlp_ratio: 2, table_image: 24, ';
 const pooled = 'classify(base, pool: cls_mean, classes: 5)';
 const plain = of('plain', `dinov2_auto(${options}`, pooled);
 const registers = of('registers', `dinov2_registers_auto(${options}swiglu: true, registers: 3, `, pooled);
-const timm = of(
-  'timm',
-  `dinov2_auto(${TIMM}, `,
-  'classify(base, classes: 5)',
-  join(FOLDER, 'timm', 'model.safetensors'),
-);
+const timm = of('timm', `dinov2_auto(${TIMM}, `, 'classify(base, classes: 5)');
 
 describe('DINOv2', () => {
   testNumbers([
@@ -93,7 +74,7 @@ describe('DINOv2', () => {
 
   test('reads what the folder says: classes and preprocessing', async () => {
     const { elaborated } = await analyseModel(
-      specOf({ ...plain[0]!, base: 'dinov2_auto(image: 24)', head: 'classify(base, pool: cls_mean)' }),
+      specOf({ base: 'dinov2_auto(image: 24)', from: join(FOLDER, 'plain'), head: 'classify(base, pool: cls_mean)' }),
       { host },
     );
     expect(elaborated.labels).toHaveLength(5);

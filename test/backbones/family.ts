@@ -1,6 +1,6 @@
 /** What tests of a family of backbones ask of each: the numbers of Python's code, on the CPU and the GPU, and adapters that merge. */
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { analyseModel } from '../../src/api/analyse.js';
 import { compile } from '../../src/api/index.js';
@@ -39,6 +39,35 @@ export const specOf = (c: Pick<Case, 'base' | 'from' | 'head'>, body = ''): Text
   path: 'family.peft',
 });
 
+/**
+ * A backbone on images of its own size and of 16 and 32, with the same weights.
+ * @param call of the backbone, up to where `image` is said
+ * @param gpu whether the largest is run by kernels as well
+ */
+export const threeSizes = (
+  folder: string,
+  own: number,
+  call: string,
+  head: string,
+  what = 'logits',
+  gpu = true,
+): Case[] =>
+  [
+    [own, ''],
+    [16, 'smaller.'],
+    [32, 'larger.'],
+  ].map(([image, prefix]) => ({
+    name: `${basename(folder)}, images of ${image}`,
+    base: `${call}image: ${image})`,
+    // The folder says how images of its own size are made, the file nothing.
+    from: join(folder, 'model.safetensors'),
+    head,
+    reference: join(folder, 'reference.safetensors'),
+    prefix: String(prefix),
+    what,
+    gpu: gpu && image === 32,
+  }));
+
 async function wanted({ reference, prefix = '', what = 'logits' }: Case) {
   const tensors = await readTensors(reference);
   return { pixels: tensors.get(`${prefix}pixels`)!, want: tensors.get(`${prefix}${what}`)! };
@@ -58,12 +87,18 @@ export function testNumbers(cases: readonly Case[]): void {
   });
 }
 
-/** The weights of a case under other names, as the network in Python has them: the same result. */
+/**
+ * The weights of a case under other names, as the network in Python has them: the same result.
+ * @param names a file of all of these names, but for those `besides`, with shapes
+ * @param correct what is wanted, where the weights are not quite the same
+ */
 export function testNames(
   title: string,
   c: Case,
   rename: (name: string, t: Tensor) => readonly (readonly [string, Tensor])[],
   names?: string,
+  besides: readonly string[] = [],
+  correct: (want: Tensor, saved: ReadonlyMap<string, Tensor>) => Tensor = (want) => want,
 ): void {
   test(title, async () => {
     const file = c.from.endsWith('.safetensors') ? c.from : join(c.from, 'model.safetensors');
@@ -72,7 +107,8 @@ export function testNames(
     expect([...renamed.keys()].filter((n) => !saved.has(n)).length).toBeGreaterThan(saved.size / 5);
     if (names) {
       const wanted = JSON.parse(readFileSync(names, 'utf8')) as Record<string, number[]>;
-      expect([...renamed].map(([n, t]) => `${n} ${t.type.shape}`).sort()).toEqual(
+      const there = [...renamed].filter(([n]) => !besides.includes(n));
+      expect(there.map(([n, t]) => `${n} ${t.type.shape}`).sort()).toEqual(
         Object.entries(wanted)
           .map(([n, shape]) => `${n} ${shape}`)
           .sort(),
@@ -80,7 +116,8 @@ export function testNames(
     }
     const bytes = encodeSafetensors(new Map([...renamed].map(([n, t]) => [n, storeTensor(t)])));
     const own = { ...host, openCheckpoint: () => openCheckpoint(memorySource('renamed.safetensors', bytes)) };
-    const { pixels, want } = await wanted(c);
+    const { pixels, want: before } = await wanted(c);
+    const want = correct(before, saved);
     const found = await resultOf(specOf(c), pixels, want, own);
     expect(maxDifference(found, want) / Math.max(...want.data.map(Math.abs))).toBeLessThan(1e-5);
   });

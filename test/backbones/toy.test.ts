@@ -197,7 +197,7 @@ describe('a backbone in a file of the user’s own', () => {
     [{ kind: 'vit' }, '`vit_auto` reads it: write `vit_auto()`.'],
     [
       { kind: 'swin' },
-      'The variants in reach read: "toy", "toy-v2" (toy_auto), "convnext" (convnext_auto), "deit", "deit_*", "deit3_*" (deit_auto), "dinov2" (dinov2_auto), "dinov2_with_registers" (dinov2_registers_auto), "sam", "sam_vision_model" (sam_auto), "vit", "vit_*", "deit_*", "deit3_*", "eva_large_*", "flexivit_*" (vit_auto).',
+      'The variants in reach read: "toy", "toy-v2" (toy_auto), "clip", "clip_vision_model" (clip_auto), "convnext" (convnext_auto), "dinov2" (dinov2_auto), "dinov2_with_registers" (dinov2_registers_auto), "sam", "sam_vision_model" (sam_auto), "siglip", "siglip_vision_model" (siglip_auto), "siglip2", "siglip2_vision_model" (siglip2_naflex_auto), "vit" (vit_auto).',
     ],
     [{ sizes: { patch: [3, 2] } }, 'sizes.patch = [3,2] is not a square'],
     [{ act: { name: 'relu' } }, 'act.name = "relu" is not what `toy_auto` computes, which is "gelu"'],
