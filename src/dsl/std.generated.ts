@@ -2812,6 +2812,352 @@ variant siglip_giant_patch16_384 = siglip_auto(
   heads: 16
 )
 `,
+  swin: `// Swin (arXiv 2103.14030): four stages of attention in windows, which are shifted by half of one in every second block, each on half the grid of the one before.
+
+// Numbers for each head and each distance down and across [(2 * side - 1)^2, heads], as those of windows of another side: bicubic, as the authors do it.
+function window_table(table: tensor, from: int, side: int) = if from == side {
+  rearrange(table, "(y x) h -> y x h", y: 2 * side - 1)
+} else {
+  rearrange(
+    resize(rearrange(table, "(y x) h -> 1 h y x", y: 2 * from - 1), 2 * side - 1, mode: bicubic),
+    "1 h y x -> y x h"
+  )
+}
+
+// Which part of a line of so many places one is in once it was shifted: places of several parts come into one window, and see only their own.
+function shifted_parts(length: int, window: int, shift: int) = table(
+  i < length: (if i >= length - window { 1 } else { 0 }) + if i >= length - shift { 1 } else { 0 }
+)
+
+// [b * windows, 1, n, n]: 0 where two places of a shifted window of a square grid are of one part of the picture, and -100 elsewhere.
+function shifted_mask(b: int, side: int, window: int, shift: int) {
+  parts = shifted_parts(side, window, shift)
+  rows = expand(parts[:, new], side, axis: 1)
+  columns = expand(parts[new], side)
+  part = windows(cast(3 * rows + columns, f32)[new, :, :, new], window)[:, :, 0]
+  mask = 100 * (cast(part[:, :, new] == part[:, new], f32) - 1)
+  rearrange(expand(mask[new], b), "b w n m -> (b w) 1 n m")
+}
+
+// The windows of a square grid, shifted. \`pad_first\`: whether a grid that windows do not divide is filled up before it is shifted (the authors, transformers) or
+// after that (timm).
+function to_windows(x: tensor, window: int, shift: int, pad_first: bool) {
+  more = if pad_first { rounded_up(size(x, 1), window) - size(x, 1) } else { 0 }
+  y = pad(x, [0, 0, 0, 0], [0, more, more, 0])
+  windows(if shift > 0 { roll(y, [-shift, -shift], axes: [1, 2]) } else { y }, window)
+}
+
+// And back, to a grid of \`height\` x \`height\`.
+function from_windows(t: tensor, window: int, shift: int, height: int, pad_first: bool) {
+  side = if pad_first { rounded_up(height, window) } else { height }
+  y = unwindowed(t, window, side, side)
+  (if shift > 0 { roll(y, [shift, shift], axes: [1, 2]) } else { y })[:, 0..height, 0..height]
+}
+
+module SwinAttention(
+  dim: int,
+  heads: int,
+  window: int,
+  table_window: int = window,
+  bias: bool = true
+) {
+  require(dim % heads == 0, "heads must divide dim")
+  qkv = Linear(dim -> {q: dim, k: dim, v: dim}, bias: bias)
+  proj = Linear(dim -> dim)
+  relative_position_bias_table = param [
+    (2 * table_window - 1) * (2 * table_window - 1),
+    heads
+  ] zeros
+  near = table(i < window, j < window: i - j + window - 1)
+  site attend(q: [b, h, n, d], k: [b, h, m, d], v: [b, h, m, d], bias) = attention(
+    q,
+    k,
+    v,
+    bias: bias
+  )
+  // \`mask\`: of each window of a picture, or none.
+  forward(x: [b, n, dim], mask) {
+    q, k, v = rearrange(qkv(x), "b n (part h d) -> part b h n d", part: 3, h: heads)
+    by_distance = window_table(relative_position_bias_table, table_window, window)
+    by_place = gather(gather(by_distance, near, axis: 0), near, axis: 2)
+    placed = rearrange(by_place, "yi yj xi xj h -> 1 h (yi xi) (yj xj)")
+    seen = if mask == none { placed } else { placed + mask }
+    proj(rearrange(attend(q, k, v, seen), "b h n d -> b n (h d)"))
+  }
+}
+
+module SwinBlock(
+  dim: int,
+  heads: int,
+  height: int,
+  window: int,
+  shift: int,
+  table_window: int = window,
+  hidden: int = 4 * dim,
+  eps: float = 1e-5,
+  qkv_bias: bool = true,
+  pad_first: bool = true,
+  drop: float = 0
+) {
+  norm1 = LayerNorm(dim, eps: eps)
+  attn = SwinAttention(dim, heads, window, table_window: table_window, bias: qkv_bias)
+  norm2 = LayerNorm(dim, eps: eps)
+  mlp = FeedForward(dim, hidden)
+  site attn_branch(x: [b, h, w, dim]) = from_windows(
+    attn(
+      to_windows(norm1(x), window, shift, pad_first),
+      if shift > 0 { shifted_mask(b, rounded_up(height, window), window, shift) } else { none }
+    ),
+    window,
+    shift,
+    height,
+    pad_first
+  )
+  site mlp_branch(x: [b, n, dim]) = mlp(norm2(x))
+  forward(x: [b, h, w, dim]) {
+    y = rearrange(x + drop_path(attn_branch(x), drop), "b h w d -> b (h w) d")
+    rearrange(y + drop_path(mlp_branch(y), drop), "b (h w) d -> b h w d", h: height)
+  }
+}
+
+// Four neighbours become one place of twice the channels.
+module SwinMerging(in: int, out: int) {
+  norm = LayerNorm(4 * in)
+  reduction = Linear(4 * in -> out, bias: false)
+  forward(x: [b, h, w, in]) {
+    even = pad(x, [0, 0, 0, 0], [0, h % 2, w % 2, 0])
+    reduction(norm(rearrange(even, "b (h i) (w j) d -> b h w (j i d)", i: 2, j: 2)))
+  }
+}
+
+// Of \`all\` blocks of the model \`before\` lie in stages before it. A grid that is no larger than a window is one, and is not shifted.
+module SwinStage(
+  in: int,
+  out: int,
+  depth: int,
+  heads: int,
+  grid: int,
+  window: int,
+  table_window: int,
+  halves: bool,
+  mlp_ratio: float,
+  eps: float,
+  qkv_bias: bool,
+  pad_first: bool,
+  drop: float,
+  before: int,
+  all: int
+) {
+  if halves { downsample = SwinMerging(in, out) }
+  side = min([grid, window])
+  blocks = repeat i < depth {
+    SwinBlock(
+      out,
+      heads,
+      grid,
+      side,
+      if i % 2 == 1 and grid > window { floor(window / 2) } else { 0 },
+      table_window: table_window,
+      hidden: floor(mlp_ratio * out),
+      eps: eps,
+      qkv_bias: qkv_bias,
+      pad_first: pad_first,
+      drop: drop_rate(drop, before + i, all)
+    )
+  }
+  forward(x: [b, h, w, in]) { if halves { blocks(downsample(x)) } else { blocks(x) } }
+}
+
+// How many places a side has after so many halvings, each of which rounds up.
+function halved(side: int, times: int) = ceil(side / pow(2, times))
+
+// \`table_window\`: the side of the windows that a checkpoint's tables are for; for another \`window\` they are resized. \`table_image\`: the side of the images
+// that its absolute positions are for, where it has them.
+backbone swin(
+  table_image: int = 224,
+  image: int = table_image,
+  patch: int = 4,
+  channels: int = 3,
+  dim0: int = 96,
+  depths: [int],
+  heads: [int],
+  table_window: int = 7,
+  window: int = table_window,
+  mlp_ratio: float = 4,
+  eps: float = 1e-5,
+  qkv_bias: bool = true,
+  absolute: bool = false,
+  pad_first: bool = true,
+  drop_path_rate: float = 0
+) {
+  require(drop_path_rate >= 0 and drop_path_rate < 1, "drop_path_rate is from 0 to below 1")
+  number = size(depths)
+  require(number >= 1, "there must be at least one stage")
+  require(size(heads) >= number, "each stage needs a number of heads")
+  require(window >= 1, "window must be at least 1")
+  require(image % patch == 0, "patch must divide image")
+  grid = image / patch
+  table_grid = floor(table_image / patch)
+  patch_embed = Conv2d(channels -> dim0, kernel: patch, stride: patch)
+  patch_norm = LayerNorm(dim0)
+  if absolute { pos_embed = param [1, table_grid * table_grid, dim0] zeros }
+  stages = repeat s < number {
+    SwinStage(
+      if s > 0 { dim0 * pow(2, s - 1) } else { dim0 },
+      dim0 * pow(2, s),
+      depths[s],
+      heads[s],
+      halved(grid, s),
+      window,
+      table_window,
+      halves: s > 0,
+      mlp_ratio: mlp_ratio,
+      eps: eps,
+      qkv_bias: qkv_bias,
+      pad_first: pad_first,
+      drop: drop_path_rate,
+      before: sum(r < s: depths[r]),
+      all: sum(depths)
+    )
+  }
+  levels = repeat s < number { stages[s] }
+  level_dims = repeat s < number { dim0 * pow(2, s) }
+  level_axis = 3
+  dim = dim0 * pow(2, number - 1)
+  norm = LayerNorm(dim, eps: eps)
+  // Its class token is the mean of the others: what its classifiers read.
+  class_tokens = 1
+  register_tokens = 0
+  forward(pixels: [b, channels, image, image]) {
+    p = patch_norm(rearrange(patch_embed(pixels), "b d h w -> b (h w) d"))
+    t = if absolute {
+      p + positions(pos_embed, 0, table_grid, grid, filter: bicubic, antialias: false)
+    } else {
+      p
+    }
+    patches = norm(
+      rearrange(stages(rearrange(t, "b (h w) d -> b h w d", h: grid)), "b h w d -> b (h w) d")
+    )
+    concat(mean(patches, axis: 1, keep: true), patches, axis: 1)
+  }
+}
+
+// Any Swin: its options come from the configuration in the folder that \`from\` names, or are given.
+variant swin_auto = swin() {
+  preprocess = resize(floor((image * 256) / 224), bicubic),
+    crop(image),
+    normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
+  names timm {
+    ignore "*.relative_position_index", "*.attn_mask"
+    "patch_embed.proj" = patch_embed
+    "patch_embed.norm" = patch_norm
+    "layers.{s}.blocks.{i}" = stages[s].blocks[i]
+    optional "layers.{s}.downsample" = stages[s].downsample
+    "head.fc" = head.fc
+  }
+  // The authors' own, where stages end a downsampling, not where they begin.
+  names authors {
+    ignore "*.relative_position_index", "*.attn_mask"
+    "patch_embed.proj" = patch_embed
+    "patch_embed.norm" = patch_norm
+    optional "absolute_pos_embed" = pos_embed
+    "layers.{s}.blocks.{i}" = stages[s].blocks[i]
+    optional "layers.{s - 1}.downsample" = stages[s].downsample
+    "head" = head.fc
+  }
+  // As transformers 4 wrote it, and where 5 calls it something else in memory, that. A bare SwinModel has no prefix.
+  names huggingface {
+    prefix "swin."
+    ignore "*.relative_position_index", "swin.embeddings.mask_token"
+    "swin.embeddings.patch_embeddings.projection" = patch_embed
+    "swin.embeddings.norm" = patch_norm
+    optional "swin.embeddings.position_embeddings" = pos_embed
+    "swin.encoder.layers.{s}.blocks.{i}.layernorm_before" = stages[s].blocks[i].norm1
+    "swin.encoder.layers.{s}.blocks.{i}.attention.self.query"
+      or "swin.encoder.layers.{s}.blocks.{i}.attention.q_proj" = stages[s].blocks[i].attn.qkv.q
+    "swin.encoder.layers.{s}.blocks.{i}.attention.self.key"
+      or "swin.encoder.layers.{s}.blocks.{i}.attention.k_proj" = stages[s].blocks[i].attn.qkv.k
+    "swin.encoder.layers.{s}.blocks.{i}.attention.self.value"
+      or "swin.encoder.layers.{s}.blocks.{i}.attention.v_proj" = stages[s].blocks[i].attn.qkv.v
+    "swin.encoder.layers.{s}.blocks.{i}.attention.self.relative_position_bias_table"
+      or "swin.encoder.layers.{s}.blocks.{i}.attention.relative_position_bias.relative_position_bias_table" = stages[
+      s
+    ].blocks[i].attn.relative_position_bias_table
+    "swin.encoder.layers.{s}.blocks.{i}.attention.output.dense"
+      or "swin.encoder.layers.{s}.blocks.{i}.attention.o_proj" = stages[s].blocks[i].attn.proj
+    "swin.encoder.layers.{s}.blocks.{i}.layernorm_after" = stages[s].blocks[i].norm2
+    "swin.encoder.layers.{s}.blocks.{i}.intermediate.dense"
+      or "swin.encoder.layers.{s}.blocks.{i}.mlp.fc1" = stages[s].blocks[i].mlp.fc1
+    "swin.encoder.layers.{s}.blocks.{i}.output.dense"
+      or "swin.encoder.layers.{s}.blocks.{i}.mlp.fc2" = stages[s].blocks[i].mlp.fc2
+    optional "swin.encoder.layers.{s - 1}.downsample" = stages[s].downsample
+    "swin.layernorm" = norm
+    "classifier" = head.fc
+  }
+  // What a file leaves out is what transformers takes then.
+  config huggingface {
+    match "model_type" = "swin"
+    match "hidden_act" = "gelu", none
+    table_image = square("image_size") or 224
+    patch = square("patch_size") or 4
+    channels = count("num_channels") or 3
+    dim0 = count("embed_dim") or 96
+    depths = "depths" or [2, 2, 6, 2]
+    heads = "num_heads" or [3, 6, 12, 24]
+    table_window = count("window_size") or 7
+    mlp_ratio = amount("mlp_ratio") or 4
+    qkv_bias = "qkv_bias" or true
+    absolute = "use_absolute_embeddings" or false
+    eps = amount("layer_norm_eps") or 1e-5
+    labels "id2label"
+    several "problem_type" = "multi_label_classification"
+    set "architectures" = ["SwinForImageClassification"]
+    set "id2label" = names
+    set "label2id" = places
+    set "num_labels" = none
+  }
+  processor huggingface {
+    match "image_processor_type" or "feature_extractor_type" = "ViTImageProcessor*",
+      "ViTFeatureExtractor*",
+      none
+    "size" = {height: 224, width: 224}
+    "crop_size" = 224
+    "default_to_square" = true
+    "resample" = 2
+    "do_center_crop" = false
+    "image_mean" = 0.5
+    "image_std" = 0.5
+  }
+}
+
+variant swin_tiny = swin_auto(dim0: 96, depths: [2, 2, 6, 2], heads: [3, 6, 12, 24])
+variant swin_small = swin_auto(dim0: 96, depths: [2, 2, 18, 2], heads: [3, 6, 12, 24])
+variant swin_base = swin_auto(dim0: 128, depths: [2, 2, 18, 2], heads: [4, 8, 16, 32])
+variant swin_large = swin_auto(dim0: 192, depths: [2, 2, 18, 2], heads: [6, 12, 24, 48])
+
+// For images of 384, which are not cropped.
+variant swin_base_384 = swin_auto(
+  table_image: 384,
+  table_window: 12,
+  dim0: 128,
+  depths: [2, 2, 18, 2],
+  heads: [4, 8, 16, 32]
+) {
+  preprocess = resize([image, image], bicubic),
+    normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
+}
+
+variant swin_large_384 = swin_auto(
+  table_image: 384,
+  table_window: 12,
+  dim0: 192,
+  depths: [2, 2, 18, 2],
+  heads: [6, 12, 24, 48]
+) {
+  preprocess = resize([image, image], bicubic),
+    normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
+}
+`,
   tinyvit: `// TinyViT (arXiv 2207.10666), as timm has it and as the image encoder of MobileSAM (arXiv 2306.14289): a stage of inverted bottlenecks, then
 // stages of attention in windows, each followed by a depthwise convolution.
 

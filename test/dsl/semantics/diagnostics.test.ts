@@ -338,8 +338,8 @@ model M {
   [
     'config-of-another-type',
     ['ESP0508'],
-    std('').replace('vit_base_patch16()', 'vit_auto() from "./swin"'),
-    { facts: () => ({ config: { file: 'swin/config.json', json: { model_type: 'swin' } } }) },
+    std('').replace('vit_base_patch16()', 'vit_auto() from "./nobodys"'),
+    { facts: () => ({ config: { file: 'nobodys/config.json', json: { model_type: 'nobodys' } } }) },
   ],
   [
     'config-that-nothing-reads',

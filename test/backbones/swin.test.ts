@@ -1,0 +1,86 @@
+/** Swin of the library on what transformers and timm save (`test/reference/make_swin.py`). */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { analyseModel } from '../../src/api/analyse.js';
+import { tensor } from '../../src/ir/run/tensor.js';
+import { FIXTURES, host } from '../api/support.js';
+import { type Case, specOf, testAdapters, testNames, testNumbers, testSizes } from './family.js';
+
+const FOLDER = join(FIXTURES, 'swin');
+const options =
+  'dim0: 8, depths: [2, 2, 1], heads: [1, 2, 2], patch: 2, mlp_ratio: 2, table_window: 3, table_image: 20, ';
+const of = (folder: string, prefix: string, more: string, gpu = false): Case => ({
+  name: `${folder} ${prefix}`,
+  base: `swin_auto(${options}${more})`,
+  from: join(FOLDER, folder, 'model.safetensors'),
+  head: 'classify(base, classes: 5)',
+  reference: join(FOLDER, folder, 'reference.safetensors'),
+  prefix,
+  gpu,
+});
+const plain = of('classifier', '', 'absolute: true');
+const larger = of('classifier', 'larger.', 'absolute: true, image: 28', true);
+const timm = of('timm', 'larger.', 'pad_first: false, image: 28', true);
+
+describe('Swin', () => {
+  testNumbers([
+    plain,
+    larger,
+    of('classifier', 'window.', 'absolute: true, window: 2'),
+    of('timm', '', 'pad_first: false'),
+    timm,
+    { ...plain, name: 'by its configuration', base: 'swin_auto()', from: join(FOLDER, 'classifier') },
+  ]);
+
+  testNames(
+    'by the names of transformers 5',
+    plain,
+    (name, t) => [
+      [
+        name
+          .replace(/attention\.self\.(.)(?:uery|ey|alue)\./, 'attention.$1_proj.')
+          .replace('attention.self.relative', 'attention.relative_position_bias.relative')
+          .replace('attention.output.dense', 'attention.o_proj')
+          .replace('intermediate.dense', 'mlp.fc1')
+          .replace('output.dense', 'mlp.fc2'),
+        t,
+      ],
+    ],
+    join(FOLDER, 'classifier', 'names.json'),
+  );
+  // With the buffers that they save.
+  testNames("by the authors' names", timm, (name, t) => [
+    [
+      name
+        .replace(/layers\.(\d)\.downsample/, (_, s) => `layers.${Number(s) - 1}.downsample`)
+        .replace('head.fc.', 'head.'),
+      t,
+    ],
+    ...(name.endsWith('qkv.weight')
+      ? [[name.replace('qkv.weight', 'relative_position_index'), tensor([9, 9], new Float64Array(81))] as const]
+      : []),
+  ]);
+
+  testAdapters(
+    larger,
+    'base.stages[*].blocks[*].{attn.qkv, attn.proj, mlp.fc1, mlp.fc2}',
+    /(attention\.self\.(query|key|value)|output\.dense|intermediate\.dense)\.(weight|bias)$/,
+    30,
+  );
+
+  test('reads what the folder says: classes and preprocessing', async () => {
+    const { elaborated } = await analyseModel(
+      specOf({ base: 'swin_auto()', from: join(FOLDER, 'classifier'), head: 'classify(base)' }),
+      { host },
+    );
+    expect(elaborated.labels).toHaveLength(5);
+    expect(elaborated.preprocess).toEqual([
+      { step: 'resize', size: [20, 20], filter: 'bicubic' },
+      { step: 'normalize', mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
+    ]);
+  });
+
+  // As transformers counts them.
+  testSizes(Object.entries(JSON.parse(readFileSync(join(FOLDER, 'counts.json'), 'utf8')) as Record<string, number>));
+});
