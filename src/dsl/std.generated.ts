@@ -373,15 +373,30 @@ variant clip_vit_gigantic_patch14 = clip_auto(
 function channels_last(x: tensor) = rearrange(x, "b d h w -> b h w d")
 function channels_first(x: tensor) = rearrange(x, "b h w d -> b d h w")
 
-module ConvNextBlock(dim: int, layer_scale: float = 1e-6, drop: float = 0) {
+// How strong each channel is over the whole grid, beside the mean of all channels (GRN, arXiv 2301.00808).
+module GlobalResponseNorm(dim: int) {
+  weight = param [dim] zeros
+  bias = param [dim] zeros
+  forward(x: [b, h, w, dim]) {
+    strength = sqrt(sum(x * x, axis: [1, 2], keep: true))
+    x + weight * (x * (strength / (mean(strength, axis: 3, keep: true) + 1e-6))) + bias
+  }
+}
+
+module ConvNextBlock(dim: int, layer_scale: float = 1e-6, drop: float = 0, normed: bool = false) {
   dwconv = Conv2d(dim -> dim, kernel: 7, padding: 3, groups: dim)
   norm = LayerNorm(dim, eps: 1e-6)
   pwconv1 = Linear(dim -> 4 * dim)
   pwconv2 = Linear(4 * dim -> dim)
   if layer_scale > 0 { gamma = param [dim] layer_scale }
+  if normed { grn = GlobalResponseNorm(4 * dim) }
   // The sites that a ViT's block has, over channels that lie last.
   site activate(x: [b, h, w, 4 * dim]) = gelu(x)
-  site mlp(x: [b, h, w, dim]) = pwconv2(activate(pwconv1(x)))
+  site mlp(x: [b, h, w, dim]) = if normed {
+    pwconv2(grn(activate(pwconv1(x))))
+  } else {
+    pwconv2(activate(pwconv1(x)))
+  }
   site branch(x: [b, h, w, dim]) = mlp(norm(x))
   forward(x: [b, dim, h, w]) {
     y = branch(channels_last(dwconv(x)))
@@ -397,6 +412,7 @@ module ConvNextStage(
   depth: int,
   halves: bool,
   layer_scale: float,
+  normed: bool = false,
   drop: float = 0,
   before: int = 0,
   all: int = depth
@@ -406,13 +422,19 @@ module ConvNextStage(
     downsample = Conv2d(in -> out, kernel: 2, stride: 2)
   }
   blocks = repeat i < depth {
-    ConvNextBlock(out, layer_scale: layer_scale, drop: drop_rate(drop, before + i, all))
+    ConvNextBlock(
+      out,
+      layer_scale: layer_scale,
+      normed: normed,
+      drop: drop_rate(drop, before + i, all)
+    )
   }
   forward(x: [b, in, h, w]) {
     if halves { blocks(downsample(channels_first(norm(channels_last(x))))) } else { blocks(x) }
   }
 }
 
+// \`normed\`: with global response norms in its blocks, as the second version has them.
 backbone convnext(
   image: int = 224,
   patch: int = 4,
@@ -421,6 +443,7 @@ backbone convnext(
   depths: [int],
   number: int = size(depths),
   layer_scale: float = 1e-6,
+  normed: bool = false,
   eps: float = 1e-12,
   drop_path_rate: float = 0
 ) {
@@ -436,6 +459,7 @@ backbone convnext(
       depths[s],
       halves: s > 0,
       layer_scale: layer_scale,
+      normed: normed,
       drop: drop_path_rate,
       before: sum(r < s: depths[r]),
       all: sum(r < number: depths[r])
@@ -461,6 +485,52 @@ variant convnext_auto = convnext() {
   preprocess = resize(floor((image * 256) / 224), bicubic),
     crop(image),
     normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
+  // Of timm; in its smallest ones convolutions of one place stand for layers.
+  names timm_conv {
+    "stem.0" = stem
+    "stem.1" = stem_norm
+    optional "stages.{s}.downsample.0" = stages[s].norm
+    optional "stages.{s}.downsample.1" = stages[s].downsample
+    "stages.{s}.blocks.{i}.conv_dw" = stages[s].blocks[i].dwconv
+    "stages.{s}.blocks.{i}.norm" = stages[s].blocks[i].norm
+    "stages.{s}.blocks.{i}.mlp.fc1.weight" = stages[s].blocks[i].pwconv1.weight[:, :, new, new]
+    "stages.{s}.blocks.{i}.mlp.fc1.bias" = stages[s].blocks[i].pwconv1.bias
+    "stages.{s}.blocks.{i}.mlp.fc2.weight" = stages[s].blocks[i].pwconv2.weight[:, :, new, new]
+    "stages.{s}.blocks.{i}.mlp.fc2.bias" = stages[s].blocks[i].pwconv2.bias
+    optional "stages.{s}.blocks.{i}.mlp.grn" = stages[s].blocks[i].grn
+    optional "stages.{s}.blocks.{i}.gamma" = stages[s].blocks[i].gamma
+    "head.norm" = norm
+    "head.fc" = head.fc
+  }
+  names timm {
+    "stem.0" = stem
+    "stem.1" = stem_norm
+    optional "stages.{s}.downsample.0" = stages[s].norm
+    optional "stages.{s}.downsample.1" = stages[s].downsample
+    "stages.{s}.blocks.{i}.conv_dw" = stages[s].blocks[i].dwconv
+    "stages.{s}.blocks.{i}.norm" = stages[s].blocks[i].norm
+    "stages.{s}.blocks.{i}.mlp.fc1" = stages[s].blocks[i].pwconv1
+    "stages.{s}.blocks.{i}.mlp.fc2" = stages[s].blocks[i].pwconv2
+    optional "stages.{s}.blocks.{i}.mlp.grn" = stages[s].blocks[i].grn
+    optional "stages.{s}.blocks.{i}.gamma" = stages[s].blocks[i].gamma
+    "head.norm" = norm
+    "head.fc" = head.fc
+  }
+  names authors {
+    optional "downsample_layers.{s}.0" = stages[s].norm
+    optional "downsample_layers.{s}.1" = stages[s].downsample
+    "downsample_layers.0.0" = stem
+    "downsample_layers.0.1" = stem_norm
+    "stages.{s}.{i}.dwconv" = stages[s].blocks[i].dwconv
+    "stages.{s}.{i}.norm" = stages[s].blocks[i].norm
+    "stages.{s}.{i}.pwconv1" = stages[s].blocks[i].pwconv1
+    "stages.{s}.{i}.pwconv2" = stages[s].blocks[i].pwconv2
+    optional "stages.{s}.{i}.grn.gamma" = stages[s].blocks[i].grn.weight[new, new, new]
+    optional "stages.{s}.{i}.grn.beta" = stages[s].blocks[i].grn.bias[new, new, new]
+    optional "stages.{s}.{i}.gamma" = stages[s].blocks[i].gamma
+    "norm" = norm
+    "head" = head.fc
+  }
   // A bare ConvNextModel has no prefix.
   names huggingface {
     prefix "convnext."
@@ -521,6 +591,63 @@ variant convnext_tiny = convnext_auto(dims: [96, 192, 384, 768], depths: [3, 3, 
 variant convnext_small = convnext_auto(dims: [96, 192, 384, 768], depths: [3, 3, 27, 3])
 variant convnext_base = convnext_auto(dims: [128, 256, 512, 1024], depths: [3, 3, 27, 3])
 variant convnext_large = convnext_auto(dims: [192, 384, 768, 1536], depths: [3, 3, 27, 3])
+`,
+  convnextv2: `// ConvNeXt V2 (arXiv 2301.00808): the blocks of ConvNeXt with a global response norm, and without scaled branches.
+
+// Any ConvNeXt V2: its options come from the configuration in the folder that \`from\` names, or are given.
+variant convnextv2_auto = convnext_auto(normed: true, layer_scale: 0) {
+  // A bare ConvNextV2Model has no prefix.
+  names huggingface {
+    prefix "convnextv2."
+    "convnextv2.embeddings.patch_embeddings" = stem
+    "convnextv2.embeddings.layernorm" = stem_norm
+    optional "convnextv2.encoder.stages.{s}.downsampling_layer.0" = stages[s].norm
+    optional "convnextv2.encoder.stages.{s}.downsampling_layer.1" = stages[s].downsample
+    "convnextv2.encoder.stages.{s}.layers.{i}.dwconv" = stages[s].blocks[i].dwconv
+    "convnextv2.encoder.stages.{s}.layers.{i}.layernorm" = stages[s].blocks[i].norm
+    "convnextv2.encoder.stages.{s}.layers.{i}.pwconv1" = stages[s].blocks[i].pwconv1
+    "convnextv2.encoder.stages.{s}.layers.{i}.pwconv2" = stages[s].blocks[i].pwconv2
+    "convnextv2.encoder.stages.{s}.layers.{i}.grn.weight" = stages[s].blocks[i].grn.weight[
+      new,
+      new,
+      new
+    ]
+    "convnextv2.encoder.stages.{s}.layers.{i}.grn.bias" = stages[s].blocks[i].grn.bias[
+      new,
+      new,
+      new
+    ]
+    "convnextv2.layernorm" = norm
+    "classifier" = head.fc
+  }
+  // What a file leaves out is what transformers takes then.
+  config huggingface {
+    match "model_type" = "convnextv2"
+    match "hidden_act" = "gelu", none
+    image = square("image_size") or 224
+    patch = square("patch_size") or 4
+    channels = count("num_channels") or 3
+    dims = "hidden_sizes" or [96, 192, 384, 768]
+    depths = "depths" or [3, 3, 9, 3]
+    number = count("num_stages") or 4
+    eps = amount("layer_norm_eps") or 1e-12
+    labels "id2label"
+    several "problem_type" = "multi_label_classification"
+    set "architectures" = ["ConvNextV2ForImageClassification"]
+    set "id2label" = names
+    set "label2id" = places
+    set "num_labels" = none
+  }
+}
+
+variant convnextv2_atto = convnextv2_auto(dims: [40, 80, 160, 320], depths: [2, 2, 6, 2])
+variant convnextv2_femto = convnextv2_auto(dims: [48, 96, 192, 384], depths: [2, 2, 6, 2])
+variant convnextv2_pico = convnextv2_auto(dims: [64, 128, 256, 512], depths: [2, 2, 6, 2])
+variant convnextv2_nano = convnextv2_auto(dims: [80, 160, 320, 640], depths: [2, 2, 8, 2])
+variant convnextv2_tiny = convnextv2_auto(dims: [96, 192, 384, 768], depths: [3, 3, 9, 3])
+variant convnextv2_base = convnextv2_auto(dims: [128, 256, 512, 1024], depths: [3, 3, 27, 3])
+variant convnextv2_large = convnextv2_auto(dims: [192, 384, 768, 1536], depths: [3, 3, 27, 3])
+variant convnextv2_huge = convnextv2_auto(dims: [352, 704, 1408, 2816], depths: [3, 3, 27, 3])
 `,
   counting: `// Counting: maps of features at several depths of a backbone, brought into a pyramid, aligned from scale to scale, and decoded into a density, whose sum is
 // the count. After E3RP (AAAI 2025, 10.1609/aaai.v39i3.32334), whose formulas were not published: what is marked [R] is a reconstruction.

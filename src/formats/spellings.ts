@@ -1,7 +1,7 @@
 /** Tensors under the names and in the forms that a checkpoint really has them: one of several spellings, other unit axes, transposed. */
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { EspalierError } from '../diagnostics/types.js';
-import { sizeOf } from '../ir/ops/shapes.js';
+import { sameShape, sizeOf } from '../ir/ops/shapes.js';
 import type { Elements, Tensor, TensorType } from '../ir/types.js';
 import type { TensorStore } from './tensors/store.js';
 import type { NamedTensor } from './types.js';
@@ -27,9 +27,17 @@ export function unprefixed({ tensor, also = [] }: NamedTensor): readonly string[
   return all.filter((name) => all.some((other) => other.endsWith(`.${name}`)));
 }
 
-/** How many of the names a checkpoint has. */
+/**
+ * How many of a layout's tensors a store has, under one of their names. Where a layout says in what shape it stores one (with unit axes, or the other way
+ * round), the store has that tensor only if it has that shape: so layouts whose names are alike are told apart.
+ */
 export const present = (names: readonly NamedTensor[], store: TensorStore): number =>
-  names.filter((n) => [n.tensor, ...(n.also ?? [])].some((name) => store.tensors.has(name))).length;
+  names.filter(({ tensor, also = [], stored }) =>
+    [tensor, ...also].some((name) => {
+      const entry = store.tensors.get(name);
+      return entry !== undefined && (!stored || sameShape(entry.shape, stored.shape));
+    }),
+  ).length;
 
 /** Shape of a parameter's tensor, or of its rows, in the checkpoint. */
 export function storedShape({ rows, stored }: NamedTensor, type: TensorType): readonly number[] {
