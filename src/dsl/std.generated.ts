@@ -623,20 +623,8 @@ variant convnextv2_auto = convnext_auto(normed: true, layer_scale: 0) {
   // What a file leaves out is what transformers takes then.
   config huggingface {
     match "model_type" = "convnextv2"
-    match "hidden_act" = "gelu", none
-    image = square("image_size") or 224
-    patch = square("patch_size") or 4
-    channels = count("num_channels") or 3
-    dims = "hidden_sizes" or [96, 192, 384, 768]
-    depths = "depths" or [3, 3, 9, 3]
-    number = count("num_stages") or 4
-    eps = amount("layer_norm_eps") or 1e-12
-    labels "id2label"
-    several "problem_type" = "multi_label_classification"
+    layer_scale = 0
     set "architectures" = ["ConvNextV2ForImageClassification"]
-    set "id2label" = names
-    set "label2id" = places
-    set "num_labels" = none
   }
 }
 
@@ -1216,24 +1204,9 @@ variant dinov2_registers_auto = dinov2_auto() {
   }
   config huggingface {
     match "model_type" = "dinov2_with_registers"
-    match "hidden_act" = "gelu", none
-    table_image = square("image_size") or 224
     patch = square("patch_size") or 16
-    channels = count("num_channels") or 3
-    dim = count("hidden_size") or 768
-    depth = count("num_hidden_layers") or 12
-    heads = count("num_attention_heads") or 12
-    mlp_ratio = amount("mlp_ratio") or 4
-    eps = amount("layer_norm_eps") or 1e-6
-    qkv_bias = "qkv_bias" or true
-    swiglu = "use_swiglu_ffn" or false
     registers = count("num_register_tokens") or 4
-    labels "id2label"
-    several "problem_type" = "multi_label_classification"
     set "architectures" = ["Dinov2WithRegistersForImageClassification"]
-    set "id2label" = names
-    set "label2id" = places
-    set "num_labels" = none
   }
 }
 
@@ -2662,13 +2635,13 @@ module AttentionPool(
   }
 }
 
-// \`table_image\`: the side of the images that a checkpoint's positions are for; for others they are resampled: transformers does it bicubic, not antialiased, timm
+// \`table_image\`: the side of the images that a checkpoint's positions are for, or \`table_places\`, how many of these there are; for others they are resampled: transformers does it bicubic, not antialiased, timm
 // antialiased, both SigLIP 2 for images of any shape (NaFlex) bilinear and antialiased. \`flat\`: as that reads its patches, by a layer over their pixels in rows.
 backbone siglip(
   patch: int = 16,
   table_places: int | none = none,
-  table_image: int = if table_places == none { 224 } else { round(sqrt(table_places)) * patch },
-  image: int = table_image,
+  table_image: int = 224,
+  image: int = if table_places == none { table_image } else { round(sqrt(table_places)) * patch },
   channels: int = 3,
   dim: int,
   depth: int,
@@ -2686,7 +2659,11 @@ backbone siglip(
   require(depth >= 1, "depth must be at least 1")
   require(not flat or image % patch == 0, "a layer over patches takes whole ones")
   grid = floor(image / patch)
-  table_grid = floor(table_image / patch)
+  table_grid = if table_places == none {
+    floor(table_image / patch)
+  } else {
+    round(sqrt(table_places))
+  }
   if flat {
     patch_layer = Linear(channels * patch * patch -> dim)
   } else {
@@ -2815,22 +2792,8 @@ variant siglip2_naflex_auto = siglip_auto(flat: true) {
   // The number of places of its table stands there, not a size of images.
   config huggingface {
     match "model_type" = "siglip2", "siglip2_vision_model"
-    match "vision_config.hidden_act" or "hidden_act" = "gelu_pytorch_tanh", none
-    patch = square("vision_config.patch_size") or square("patch_size") or 16
     table_places = count("vision_config.num_patches") or count("num_patches") or 256
-    channels = count("vision_config.num_channels") or count("num_channels") or 3
-    dim = count("vision_config.hidden_size") or count("hidden_size") or 768
-    depth = count("vision_config.num_hidden_layers") or count("num_hidden_layers") or 12
-    heads = count("vision_config.num_attention_heads") or count("num_attention_heads") or 12
-    hidden = count("vision_config.intermediate_size") or count("intermediate_size") or 3072
-    eps = amount("vision_config.layer_norm_eps") or amount("layer_norm_eps") or 1e-6
-    pooled = "vision_config.vision_use_head" or "vision_use_head" or true
-    labels "id2label"
-    several "problem_type" = "multi_label_classification"
     set "architectures" = ["Siglip2ForImageClassification"]
-    set "id2label" = names
-    set "label2id" = places
-    set "num_labels" = none
   }
 }
 
