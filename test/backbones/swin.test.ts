@@ -67,6 +67,7 @@ describe('Swin', () => {
     'base.stages[*].blocks[*].{attn.qkv, attn.proj, mlp.fc1, mlp.fc2}',
     /(attention\.self\.(query|key|value)|output\.dense|intermediate\.dense)\.(weight|bias)$/,
     30,
+    false,
   );
 
   test('reads what the folder says: classes and preprocessing', async () => {
