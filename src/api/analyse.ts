@@ -7,6 +7,7 @@ import { type Checked, type Diagnostic, EspalierError } from '../diagnostics/typ
 import type { ModelDecl, ModelStmt, SourceFile, StringLit } from '../dsl/ast.js';
 import { check, elaborate } from '../dsl/elaborate.js';
 import type { Elaborated, Source } from '../dsl/elaborated.js';
+import { type KnownLayout, knownLayouts } from '../dsl/lookalikes.js';
 import { parse } from '../dsl/parse.js';
 import type { OpenCheckpoint } from '../formats/checkpoint.js';
 import { withoutPrefixes } from '../formats/prefixes.js';
@@ -46,6 +47,8 @@ export interface Analysis {
   readonly rates?: Rates;
   /** The same spec without what is grafted and pruned. */
   plain(): Elaborated;
+  /** What checkpoints of the variants in reach of the spec hold. */
+  known(): readonly KnownLayout[];
 }
 
 /** Every `from` below a list of statements. */
@@ -158,6 +161,7 @@ export async function analyse(
     facts: (location: string, _kind: Source['kind']) =>
       unreadable.has(location) ? ('unreadable' as const) : checkpoints.get(location)?.facts,
   };
+  const known = (): readonly KnownLayout[] => knownLayouts(file, elaborateOptions);
   if (model === undefined && options.model === undefined) {
     diagnostics.push(...check(file, elaborateOptions));
     // A file that could not be read may well declare one.
@@ -166,7 +170,7 @@ export async function analyse(
     const plain = () => {
       throw new EspalierError([diagnostic('ESP0914', { file: path })]);
     };
-    return { value: { host, path, file, checkpoints, warnings: diagnostics, plain }, diagnostics };
+    return { value: { host, path, file, checkpoints, warnings: diagnostics, plain, known }, diagnostics };
   }
 
   const first = elaborate(file, elaborateOptions);
@@ -187,7 +191,7 @@ export async function analyse(
     bare.set(location, checkpoint);
     diagnostics.push(note);
   }
-  const value = { host, path, file, elaborated, checkpoints: bare, warnings: diagnostics, plain };
+  const value = { host, path, file, elaborated, checkpoints: bare, warnings: diagnostics, plain, known };
   return { value: { ...value, ...(trained ? { trained } : {}), ...(rates ? { rates } : {}) }, diagnostics };
 }
 

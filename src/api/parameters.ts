@@ -4,7 +4,8 @@ import { type Diagnostic, EspalierError, type Span } from '../diagnostics/types.
 import type { Elaborated } from '../dsl/elaborated.js';
 import { allModuleSites } from '../formats/adapters/adapter.js';
 import { readMasks } from '../formats/adapters/masks.js';
-import { loadSources, nonFinite } from '../formats/checkpoint.js';
+import { loadSources, nonFinite, type OpenCheckpoint } from '../formats/checkpoint.js';
+import { looksLike } from '../formats/lookalike.js';
 import { sameType, showType, sizeOf } from '../ir/ops/shapes.js';
 import { initialise } from '../ir/run/init.js';
 import type { Param, Tensor } from '../ir/types.js';
@@ -42,6 +43,13 @@ async function readAt<T>(span: Span, read: Promise<T>): Promise<T> {
     if (!(error instanceof EspalierError)) throw error;
     throw new EspalierError(error.diagnostics.map((d) => at(d, span)));
   }
+}
+
+/** Of a file that does not fit, which variants it does fit. */
+function alikeTo(analysis: Analysis, checkpoint: OpenCheckpoint, error: EspalierError): string[] {
+  if (!error.diagnostics.some((d) => d.code === 'ESP0510' || d.code === 'ESP0511')) return [];
+  const alike = looksLike(checkpoint.store, analysis.known());
+  return alike.length === 0 ? [] : [`It looks like ${alike.map((v) => `\`${v}\``).join(' or ')}.`];
 }
 
 function warnAboutStarts(elaborated: Elaborated, started: ReadonlySet<string>): Diagnostic[] {
@@ -125,7 +133,8 @@ export async function loadParameters(
       for (const [name, tensor] of loaded) values.set(name, tensor);
     } catch (error) {
       if (!(error instanceof EspalierError)) throw error;
-      problems.push(...error.diagnostics.map((d) => at(d, sources[0]!.span)));
+      const help = sources.some((s) => s.kind === 'backbone') ? alikeTo(analysis, checkpoint, error) : [];
+      problems.push(...error.diagnostics.map((d) => ({ ...at(d, sources[0]!.span), help: [...d.help, ...help] })));
     }
   }
   for (const [name, tensor] of analysis.trained ?? []) {

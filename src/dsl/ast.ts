@@ -301,7 +301,7 @@ export interface NamesBlock extends NodeBase {
   readonly layout: Ident;
   readonly entries: readonly NamesEntry[];
 }
-export type NamesEntry = NameEntry | PrefixEntry | IgnoreEntry;
+export type NamesEntry = NameEntry | PrefixEntry | IgnoreEntry | UnseenEntry;
 /** `"encoder.layer.{i}.output.dense" or "layers.{i}.mlp.fc2" = blocks[i].mlp.fc2`: the first spelling is the one that is written. */
 export interface NameEntry extends NodeBase {
   readonly kind: 'name';
@@ -319,6 +319,12 @@ export interface PrefixEntry extends NodeBase {
 export interface IgnoreEntry extends NodeBase {
   readonly kind: 'ignore';
   readonly patterns: readonly StringLit[];
+}
+
+/** `unseen heads, eps`: options of the backbone that no tensor of such a checkpoint shows, where no configuration says them. */
+export interface UnseenEntry extends NodeBase {
+  readonly kind: 'unseen';
+  readonly options: readonly Ident[];
 }
 
 /** `config huggingface { ... }`: what the configuration beside the weights says; `processor` of the preprocessing's. */

@@ -141,6 +141,7 @@ class Printer extends StatementPrinter {
 
   private nameEntry(entry: NamesEntry): Doc {
     if (entry.kind === 'prefix') return `prefix ${spellString(entry.name.value)}`;
+    if (entry.kind === 'unseen') return `unseen ${entry.options.map((o) => o.name).join(', ')}`;
     if (entry.kind === 'ignore') return cat('ignore ', this.exprs(entry.patterns));
     const [first, ...others] = entry.patterns.map((p) => spellString(p.value));
     const also = others.map((name) => cat(line, 'or ', name));

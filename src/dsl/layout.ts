@@ -310,6 +310,8 @@ class Arranger {
       case 'config':
       case 'processor':
         return this.mode === 'variant' && mayStart && next === T.Word && this.next(i, 2) === T.LCurly;
+      case 'unseen':
+        return this.mode === 'variant' && mayStart && sameLine && next === T.Word;
       case 'preprocess':
         return this.mode === 'variant' && mayStart && next === T.Eq && inner !== undefined;
       case 'prefix':

@@ -4118,6 +4118,7 @@ variant vit_auto = vit() {
   // timm's, and what transformers wraps of timm's. Older files of DeiT III have factors of branches without a module.
   names timm {
     prefix "timm_model."
+    unseen heads, eps, activation, global_pool
     "patch_embed.proj" = patch_embed
     optional "blocks.{i}.ls1.gamma" or "blocks.{i}.gamma_1" = blocks[i].ls1.gamma
     optional "blocks.{i}.ls2.gamma" or "blocks.{i}.gamma_2" = blocks[i].ls2.gamma

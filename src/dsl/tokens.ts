@@ -153,6 +153,7 @@ export const POSITIONAL = {
   prefix: keyword('prefix'),
   ignore: keyword('ignore'),
   optional: keyword('optional'),
+  unseen: keyword('unseen'),
   config: keyword('config'),
   processor: keyword('processor'),
   match: keyword('match'),

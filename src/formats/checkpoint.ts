@@ -61,7 +61,8 @@ async function openOneFile(source: ByteSource): Promise<OpenCheckpoint> {
     const store = await openSafetensors(source);
     const common = { name: source.name, warnings: [], store, close };
     if (isMaskFile(store)) return { kind: 'mask', facts: {}, ...common };
-    if (!isAdapterFile(store)) return { kind: 'safetensors', facts: {}, ...common };
+    if (!isAdapterFile(store))
+      return { kind: 'safetensors', facts: { tensors: new Set(store.tensors.keys()) }, ...common };
     const labels = adapterLabels(store);
     return { kind: 'adapter', facts: labels ? { labels } : {}, ...common };
   } catch (error) {

@@ -4,7 +4,10 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { analyseModel } from '../../src/api/analyse.js';
 import { compile, merge } from '../../src/api/index.js';
+import { loadParameters } from '../../src/api/parameters.js';
 import { openCheckpoint } from '../../src/formats/checkpoint.js';
+import { looksLike } from '../../src/formats/lookalike.js';
+import { memorySource } from '../../src/formats/tensors/bytes.js';
 import { tensor } from '../../src/ir/run/tensor.js';
 import type { Tensor } from '../../src/ir/types.js';
 import { FIXTURES, host, readTensors } from '../api/support.js';
@@ -214,5 +217,75 @@ describe('a folder of timm', () => {
     const config = JSON.parse(String(files.get('config.json')));
     expect(config).toMatchObject({ architecture: 'vit_tiny_patch16_224', num_classes: 2, label_names: ['x', 'y'] });
     expect(names.toSorted()).toEqual(['blocks.0.mlp.fc1.bias', 'blocks.0.mlp.fc1.weight', 'head.bias', 'head.weight']);
+  });
+});
+
+describe('a bare file of timm', () => {
+  const bare = {
+    ...host,
+    openCheckpoint: () =>
+      openCheckpoint(memorySource('w.safetensors', readFileSync(join(at('plain'), 'model.safetensors')))),
+  };
+  const PLAIN = 'patch: 4, dim: 8, depth: 2, image: 16';
+  const read = (base: string, head = 'classify(base, classes: 5)', more = '') =>
+    analyseModel(
+      {
+        text: `use std\nmodule mine(base: module) {\n  fc1 = Linear(base.dim -> 5)\n  forward(pixels) { fc1(base(pixels)[:, 0]) }\n}\nmodel M {\n  base = ${base} from "w"\n  head = ${head}\n${more}}\n`,
+        path: 's.peft',
+      },
+      { host: bare },
+    );
+  const warned = async (...args: Parameters<typeof read>) =>
+    (await read(...args)).warnings.map((d) => `${d.code}: ${d.message}`);
+
+  test('does not show heads, epsilons, functions and pooling: what is taken for them is said', async () => {
+    expect(await warned(`vit_auto(${PLAIN}, heads: 2)`)).toEqual([
+      'ESP0541: `w` does not show all that its model computes; taken for it: eps: 0.000001, activation: gelu, global_pool: token',
+    ]);
+    expect(await warned(`vit_auto(${PLAIN}, heads: 2, eps: 1e-6, activation: gelu, global_pool: token)`)).toEqual([]);
+  });
+
+  test('that is of a published size says which, where the spec says another', async () => {
+    const analysis = await read(`vit_base_patch16()`);
+    const known = [
+      {
+        variant: 'small',
+        names: [{ param: 'p', tensor: 'blocks.0.attn.proj.weight' }],
+        types: new Map([['p', { dtype: 'f32' as const, shape: [8, 8] }]]),
+      },
+      {
+        variant: 'large',
+        names: [{ param: 'p', tensor: 'blocks.0.attn.proj.weight' }],
+        types: new Map([['p', { dtype: 'f32' as const, shape: [9, 9] }]]),
+      },
+    ];
+    const store = {
+      name: 'w',
+      metadata: {},
+      tensors: new Map(
+        [...analysis.checkpoints.get('w')!.store.tensors].filter(([n]) => n === 'blocks.0.attn.proj.weight'),
+      ),
+    };
+    expect(looksLike(store, known)).toEqual(['small']);
+    const own = `use std\nvariant tiny = vit_auto(${PLAIN}, heads: 2)\nmodel M {\n  base = vit_tiny_patch16(eps: 1e-6) from "w"\n}\n`;
+    const other = await analyseModel({ text: own, path: 's.peft' }, { host: bare });
+    await expect(loadParameters(other)).rejects.toMatchObject({
+      diagnostics: [{ code: 'ESP0510', help: expect.arrayContaining(['It looks like `tiny`.']) }],
+    });
+  });
+
+  test('has a classifier that a head of another kind does not take: said where the spec has that head', async () => {
+    const said = 'eps: 1e-6, activation: gelu, global_pool: token';
+    const { warnings } = await read(`vit_auto(${PLAIN}, heads: 2, ${said})`, 'mine(base)');
+    expect(warnings.map((d) => d.code)).toEqual(['ESP0542']);
+    expect(warnings[0]!.message).toContain('has head.bias for `head.fc`');
+    expect(warnings[0]!.primary!.span.file).toBe('s.peft');
+    expect(await warned(`vit_auto(${PLAIN}, heads: 2, ${said})`, 'mine(base)', '  tune head\n')).toEqual([]);
+  });
+
+  test('an option that no backbone has is not unseen', async () => {
+    const text =
+      'use std\nvariant v = vit_auto(dim: 8) {\n  names timm {\n    unseen hedas\n  }\n}\nmodel M {\n  base = v(depth: 1, heads: 1)\n}\n';
+    await expect(analyseModel({ text, path: 's.peft' }, { host })).rejects.toThrow('ESP0203');
   });
 });

@@ -296,6 +296,38 @@ A model that is not among them needs such a variant, in your own file, with what
 not show there.`,
   }),
 
+  ESP0541: entry<{ location: string; assumed: readonly string[] }>({
+    title: 'What a file of tensors does not show',
+    severity: 'warning',
+    message: (a) =>
+      `\`${a.location}\` does not show all that its model computes; taken for it: ${a.assumed.join(', ')}`,
+    help: (a) => [
+      `If that is right, say so in the spec: (${a.assumed.join(', ')}). A folder with the configuration beside the weights says it itself.`,
+    ],
+    explain: `Tensors have names and shapes. From these nobody can see how many heads attention has, the epsilon of norms, the function between the layers of an
+MLP, or what the classifier reads: a wrong guess gives wrong numbers without a word. A bare file of weights is read with the variant's defaults for these, and
+which they are is said once, unless the spec gives them:
+
+    base = vit_base_patch16(eps: 1e-6, activation: gelu, global_pool: token) from "./vit.safetensors"
+
+Which options a layout of checkpoints does not show, a variant says: \`names timm { unseen heads, eps, activation }\`.`,
+  }),
+
+  ESP0542: entry<{ location: string; tensor: string; path: string; part: string }>({
+    title: 'A head of another kind than the checkpoint has',
+    severity: 'warning',
+    message: (a) =>
+      `\`${a.location}\` has ${a.tensor} for \`${a.path}\`, which \`${a.part}\` here does not have: it is left out, and \`${a.part}\` starts at random`,
+    help: (a) => [
+      `Train it (\`tune ${a.part}\`), load it (\`tune ${a.part} from "./trained.safetensors"\`), or write \`${a.part} = classify(base)\`.`,
+    ],
+    explain: `A checkpoint's classifier goes to the layer \`fc\` of the part of the model that is called \`head\`, as \`classify\` of the library has it. A head of your own with
+other layers does not get it, whatever it is called: its weights are trained, or come from a file of their own.
+
+    head = mine(base)
+    tune head from "./trained.safetensors"`,
+  }),
+
   ESP0530: entry<{ file: string; reason: string }>({
     title: 'Not an image that can be read',
     message: (a) => `${a.file} cannot be read as an image: ${a.reason}`,

@@ -95,9 +95,14 @@ what the configuration says otherwise (another activation, another epsilon) is n
     patch = square("patch_size") or 16             // a number, or a pair of equal ones
     eps = amount("layer_norm_eps") or 1e-12        // a number of at least 0
     qkv_bias = "qkv_bias" or true                  // whatever the option's type takes
-    labels "id2label"                              // names of the classes
+    activation = word("hidden_act", swish: silu)   // one of the option's words, or what the file calls one
+    sizes "architecture"                           // options come from the variant built on this one that is for the file
+    only "model_args" = "*drop_rate"               // what else this object sets is refused
+    labels "id2label" or count("num_classes")      // names of the classes, or how many there are
     several "problem_type" = "multi_label_classification"
     set "label2id" = places                        // in an export with other classes: \`names\`, \`places\`, a value, or none
+
+A variant may have one for each layout, and inherits what the variants that it builds on say of it and it does not.
 
 A \`processor\` does the same for preprocessing: \`match\`, names that it calculates with, \`"resample" = 2\` for a field that the file leaves out, and
 \`set "size" = ...\` for one that means something else than it says.`,

@@ -1,6 +1,6 @@
 /** The grammar of variants: preprocessing, names in checkpoints, configuration files. */
 import type { IToken } from 'chevrotain';
-import type { ConfigBlock, ConfigEntry, Decl, Expr, NamesBlock, NamesEntry, Span, StringLit } from '../ast.js';
+import type { ConfigBlock, ConfigEntry, Decl, Expr, Ident, NamesBlock, NamesEntry, Span, StringLit } from '../ast.js';
 import * as T from '../tokens.js';
 import type { Rule } from './base.js';
 import { OptionParser } from './options.js';
@@ -143,6 +143,20 @@ export abstract class VariantParser extends OptionParser {
             },
           });
           return this.ACTION((): NamesEntry => ({ kind: 'ignore', patterns, span: this.since(first) }));
+        },
+      },
+      {
+        ALT: () => {
+          this.CONSUME(P.unseen);
+          const options: Ident[] = [];
+          this.AT_LEAST_ONE_SEP2({
+            SEP: T.Comma,
+            DEF: () => {
+              const word = this.CONSUME(T.Word);
+              this.ACTION(() => options.push(this.ident(word)));
+            },
+          });
+          return this.ACTION((): NamesEntry => ({ kind: 'unseen', options, span: this.since(first) }));
         },
       },
       {

@@ -2,6 +2,7 @@
 import { bindingOf, showPath } from '../../../ir/path.js';
 import type {
   AdaptStmt,
+  CallExpr,
   ModelBind,
   ModelDecl,
   ModelStmt,
@@ -25,7 +26,7 @@ import { ownParams } from '../sites/walk.js';
 import { askFile, labelsOf } from './asked.js';
 import { readsConfigs } from './config.js';
 import type { Binding, Labels, ModelPlan } from './plan.js';
-import { instantiateVariant } from './variants.js';
+import { instantiateVariant, variantChain } from './variants.js';
 
 /** The model itself as the owner of what it binds: paths begin with the names of its bindings. */
 class Root implements Owner {
@@ -189,10 +190,17 @@ function make(engine: Engine, plan: ModelPlan, root: Root, s: ModelBind, scope: 
     span: s.span,
     backbone,
     ...(variant ? { variant } : {}),
+    said: saidOf(engine, value, variant),
     ...(from ? { from } : {}),
     facts: found,
     sound: engine.report.errors === before && !unreadable && site.scope.own(CLASSES) !== POISON,
   };
+}
+
+/** Options by name that a call gives, and those that the variants that it goes through fill in. */
+function saidOf(engine: Engine, call: CallExpr, variant: VariantDecl | undefined): ReadonlySet<string> {
+  const filled = (variant ? variantChain(engine, variant) : []).map((v) => v.value).filter((v) => v.kind === 'call');
+  return new Set([call, ...filled].flatMap((c) => c.args.flatMap((a) => (a.name ? [a.name.name] : []))));
 }
 
 function warnUnused(

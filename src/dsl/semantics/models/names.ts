@@ -1,5 +1,6 @@
 /** Names maps of variants: which tensor of a checkpoint each parameter is, in each layout that the variant knows. */
 import { nearest } from '../../../diagnostics/suggest.js';
+import { matches } from '../../../ir/glob.js';
 import { sameShape } from '../../../ir/ops/shapes.js';
 import type { Expr, IndexExpr, NameEntry, NamesBlock, VariantDecl } from '../../ast.js';
 import type { CheckpointName } from '../../elaborated.js';
@@ -17,6 +18,23 @@ export interface Layout {
   readonly names: readonly CheckpointName[];
   /** Tensors that a checkpoint may have and that this model does not take; `*` stands for any characters. */
   readonly ignored: readonly string[];
+}
+
+/**
+ * The options that a checkpoint without a configuration does not show, by the layout of which it has most tensors: its variant says which they are.
+ */
+export function unseenIn(engine: Engine, plan: ModelPlan, b: Binding, tensors: ReadonlySet<string>): readonly string[] {
+  let most = 0;
+  let unseen: readonly string[] = [];
+  const blocks = blocksOf(engine, b.variant);
+  for (const [layout, { names }] of layoutsOf(engine, plan, b)) {
+    const hits = names.filter((n) => [n.tensor, ...(n.also ?? [])].some((name) => tensors.has(name))).length;
+    if (hits <= most) continue;
+    most = hits;
+    const block = blocks.find((x) => x.layout.name === layout);
+    unseen = block?.entries.flatMap((e) => (e.kind === 'unseen' ? e.options.map((o) => o.name) : [])) ?? [];
+  }
+  return unseen;
 }
 
 /** Every layout of a variant and of those it builds on; the nearest one that has a layout gives it. */
@@ -75,16 +93,41 @@ function isOutside(plan: ModelPlan, b: Binding, path: Expr): boolean {
   if (root === undefined || b.site.children.has(root) || b.site.params.has(root)) return false;
   if (b.site.kind === 'module' && b.site.decl.body.flatMap(boundBy).includes(root)) return false;
   const top = plan.bindings.find((x) => x.name === root);
-  return !top || !isIn(top.site, path);
+  // A map in another file, the library's, cannot mean a name of this spec that only looks like one of its own.
+  return !top || !isIn(top.site, path, path.span.file === top.span.file);
 }
 
 /** Whether another part of the model, a head, has what a path names: one of another kind need not. What is close to something that it has is a misspelling. */
-function isIn(top: Site, path: Expr): boolean {
+function isIn(top: Site, path: Expr, near: boolean): boolean {
   if (path.kind !== 'member') return true;
   const { name } = path.member;
-  if (path.object.kind !== 'name') return isIn(top, path.object);
-  return inside(top, name) !== undefined || nearest(name, [...top.children.keys(), ...top.params.keys()]) !== undefined;
+  if (path.object.kind !== 'name') return isIn(top, path.object, near);
+  return (
+    inside(top, name) !== undefined ||
+    (near && nearest(name, [...top.children.keys(), ...top.params.keys()]) !== undefined)
+  );
 }
+
+/** Parts of the model that a checkpoint has tensors for under their name, and that have nothing of what these are for: a head of another kind. */
+export function strangersIn(
+  engine: Engine,
+  plan: ModelPlan,
+  b: Binding,
+  tensors: ReadonlySet<string>,
+): { readonly part: Binding; readonly path: string; readonly tensor: string }[] {
+  return blocksOf(engine, b.variant).flatMap((block) =>
+    entriesOf(block).flatMap((e) => {
+      const part = plan.bindings.find((x) => x.name === rootName(e.path) && x !== b);
+      const tensor =
+        part && isOutside(plan, b, e.path) ? held(tensorsOf(e).flatMap(spellingsIn(block)), tensors) : undefined;
+      const path = engine.library.textOf(e.path.span);
+      return part && tensor !== undefined && path !== undefined ? [{ part, path, tensor }] : [];
+    }),
+  );
+}
+
+const held = (patterns: readonly string[], tensors: ReadonlySet<string>): string | undefined =>
+  [...tensors].find((t) => patterns.some((p) => matches(p, t)));
 
 function rootName(e: Expr): string | undefined {
   if (e.kind === 'name') return e.name;

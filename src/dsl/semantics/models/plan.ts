@@ -15,6 +15,8 @@ export interface Binding {
   /** Backbones and variants have checkpoints with names of their own. */
   readonly backbone: boolean;
   readonly variant?: VariantDecl;
+  /** Options that the spec gives it, and those that its variants fill in. */
+  readonly said: ReadonlySet<string>;
   readonly from?: { readonly location: string; readonly span: Span };
   readonly facts?: SourceFacts | undefined;
   /** Nothing went wrong while it was made; otherwise tracing it would only echo that. */

@@ -1,11 +1,12 @@
 /** Where parameters come from: one source for each `from`, with the names that its tensors have in each known layout. */
 import type { CheckpointName, Source } from '../../elaborated.js';
 import type { Engine } from '../evaluate/engine.js';
-import type { ParamSlot } from '../evaluate/values.js';
+import { describe } from '../evaluate/show.js';
+import type { ParamSlot, Val } from '../evaluate/values.js';
 import { appliedAdapter } from '../sites/tree.js';
 import { graftParams, ownParams } from '../sites/walk.js';
 import { exportsOf } from './config.js';
-import { layoutsOf } from './names.js';
+import { layoutsOf, strangersIn, unseenIn } from './names.js';
 import type { Binding, ModelPlan, Tuning } from './plan.js';
 
 const identity = (params: readonly string[]): CheckpointName[] => params.map((param) => ({ param, tensor: param }));
@@ -60,6 +61,42 @@ export function sourcesOf(engine: Engine, plan: ModelPlan): Source[] {
   return sources;
 }
 
+/** A file without a configuration: what of the model it does not show, and what is taken for it. */
+function sayUnseen(engine: Engine, plan: ModelPlan, b: Binding): void {
+  const { tensors, config } = b.facts ?? {};
+  if (!tensors || config || !b.from || b.site.kind !== 'module') return;
+  const { scope } = b.site;
+  const assumed = unseenIn(engine, plan, b, tensors).flatMap((option) => {
+    const value = b.said.has(option) ? undefined : scope.own(option);
+    return value ? [`${option}: ${show(value)}`] : [];
+  });
+  if (assumed.length === 0) return;
+  engine.report.add(
+    'ESP0541',
+    { location: b.from.location, assumed },
+    { primary: { span: b.from.span, text: 'named here' } },
+  );
+}
+
+/** A head that is not trained and that the checkpoint's own does not fit would start at random. */
+function sayStrangers(engine: Engine, plan: ModelPlan, b: Binding): void {
+  const { tensors } = b.facts ?? {};
+  const tuned = new Set(plan.tunings.flatMap((t) => t.params));
+  if (!tensors || !b.from) return;
+  const said = new Set<Binding>();
+  for (const { part, path, tensor } of strangersIn(engine, plan, b, tensors)) {
+    if (said.has(part) || part.from || ownParams(part.site).some((p) => tuned.has(p))) continue;
+    said.add(part);
+    engine.report.add(
+      'ESP0542',
+      { location: b.from.location, tensor, path, part: part.name },
+      { primary: { span: part.span, text: `this has no \`${path.slice(part.name.length + 1)}\`` } },
+    );
+  }
+}
+
+const show = (v: Val): string => (v.kind === 'word' ? v.name : describe(v));
+
 function backbone(
   engine: Engine,
   plan: ModelPlan,
@@ -69,6 +106,8 @@ function backbone(
 ): Source {
   const own = ownParams(b.site).map((p) => p.name);
   const all = layoutsOf(engine, plan, b);
+  sayUnseen(engine, plan, b);
+  sayStrangers(engine, plan, b);
   const prefix = `${b.name}.`;
   // A head that the backbone's checkpoint has a name for comes from there, unless it is tuned.
   const mapped = [...all.values()].flatMap((l) => l.names.map((n) => n.param));

@@ -1,5 +1,5 @@
 /** The form of `config` and `processor` blocks, used or not: options that the backbone has, fields that are read, values that are said. */
-import type { Arg, ConfigBlock, ConfigEntry, Expr, ModuleDecl, OptionParam, VariantDecl } from '../../ast.js';
+import type { Arg, ConfigBlock, ConfigEntry, Expr, Ident, ModuleDecl, OptionParam, VariantDecl } from '../../ast.js';
 
 import type { Report } from '../report.js';
 import { alternatives, backboneOf, type Declared, pathsOf, readerOf, readingOf } from './readings.js';
@@ -16,6 +16,9 @@ export function checkConfigs(
   calculated: (e: Expr, bound: ReadonlySet<string>, option: OptionParam | undefined) => void,
 ): void {
   const backbone = backboneOf(declared, decl);
+  for (const entry of backbone ? decl.names.flatMap((block) => block.entries) : []) {
+    if (entry.kind === 'unseen') for (const option of entry.options) checkOption(report, option, backbone!);
+  }
   for (const block of decl.configs) {
     // What a `processor` calculates may ask for the backbone's options.
     const bound = new Set<string>(block.kind === 'processor' ? backbone?.params.map((p) => p.name.name) : []);
@@ -88,17 +91,17 @@ function checkEntry(report: Report, block: ConfigBlock, e: ConfigEntry, backbone
         const more = reader === 'word' ? spellings.every(named) : spellings.length === 0;
         if (!plain || !more) wrong(a, reader === 'word' ? '`word("field", spelling: word)`' : `\`${reader}("field")\``);
       }
-      if (block.kind === 'config' && backbone) checkOption(report, e, backbone);
+      if (block.kind === 'config' && backbone) checkOption(report, e.name, backbone);
   }
 }
 
-function checkOption(report: Report, e: ConfigEntry & { kind: 'bind' }, backbone: ModuleDecl): void {
+function checkOption(report: Report, option: Ident, backbone: ModuleDecl): void {
   const options = backbone.params.map((p) => p.name.name);
-  if (options.includes(e.name.name)) return;
+  if (options.includes(option.name)) return;
   report.add(
     'ESP0203',
-    { option: e.name.name, of: backbone.name.name },
-    { primary: { span: e.name.span, text: 'no such option' }, help: optionHelp(e.name.name, options) },
+    { option: option.name, of: backbone.name.name },
+    { primary: { span: option.span, text: 'no such option' }, help: optionHelp(option.name, options) },
   );
 }
 

@@ -1,0 +1,62 @@
+/** What checkpoints of every variant in reach hold: to say of a file that does not fit which one it looks like. */
+import type { TensorType } from '../ir/types.js';
+import type { ModelDecl, SourceFile, Span } from './ast.js';
+import type { CheckpointName, ElaborateOptions } from './elaborated.js';
+import { BUILTINS } from './semantics/builtins/builtins.js';
+import { Scope } from './semantics/evaluate/values.js';
+import { makeEngine } from './semantics/make-engine.js';
+import { planModel } from './semantics/models/model.js';
+import { layoutsOf } from './semantics/models/names.js';
+import { Library } from './semantics/names/library.js';
+import { resolveNames } from './semantics/names/resolve.js';
+import { Exhausted, Report } from './semantics/report.js';
+import { ownParams } from './semantics/sites/walk.js';
+
+/** The tensors of a variant's checkpoints, in one layout. */
+export interface KnownLayout {
+  readonly variant: string;
+  readonly layout: string;
+  readonly names: readonly CheckpointName[];
+  /** Types of the parameters that the names are of. */
+  readonly types: ReadonlyMap<string, TensorType>;
+}
+
+/** Every layout of every variant in reach of a file that says all of its options itself. Makes each of them, without tracing it. */
+export function knownLayouts(file: SourceFile, options: ElaborateOptions): KnownLayout[] {
+  const declared = file.decls.filter((d) => d.kind !== 'model' && d.kind !== 'train' && d.kind !== 'deploy');
+  const variants = new Library(file, new Report(file.path), options.readFile)
+    .variants(file.path)
+    .map((v) => v.name.name);
+  const span: Span = { file: file.path, start: 0, end: 0 };
+  const models = variants.map((name): ModelDecl => {
+    const callee = { kind: 'name' as const, name, span };
+    const value = { kind: 'call' as const, callee, generators: [], args: [], span };
+    return {
+      kind: 'model',
+      name: { name: `(${name})`, span },
+      params: [],
+      body: [{ kind: 'model_bind', name: { name: 'base', span }, value, span }],
+      span,
+    };
+  });
+  const all: SourceFile = { ...file, decls: [...declared, ...models] };
+  const library = new Library(all, new Report(file.path), options.readFile);
+  const meanings = resolveNames(library, new Report(file.path), BUILTINS);
+  return models.flatMap((decl, i) => {
+    const report = new Report(file.path);
+    const engine = makeEngine(report, library, meanings, options);
+    try {
+      const plan = planModel(engine, decl, new Scope());
+      const [b] = plan.bindings;
+      if (!b || report.failed) return [];
+      const types = new Map(ownParams(b.site).map((p) => [p.name, p.type]));
+      const layouts = [...layoutsOf(engine, plan, b)];
+      return report.failed
+        ? []
+        : layouts.map(([layout, { names }]) => ({ variant: variants[i]!, layout, names, types }));
+    } catch (error) {
+      if (error instanceof Exhausted) return [];
+      throw error;
+    }
+  });
+}
