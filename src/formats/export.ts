@@ -40,7 +40,7 @@ export interface Exported {
 
 /**
  * The files of the merged checkpoint by name: `model.safetensors`, and for a folder the configuration files of the base. Tensors of the base
- * that the model does not have (a pooler) are copied.
+ * that the model does not have (a pooler) are copied, and so are the metadata of its file.
  * @throws EspalierError ESP0519 when the layout has no place for a parameter, ESP0919 when its dtype has none for a value.
  */
 export async function exportCheckpoint(options: ExportOptions): Promise<Exported> {
@@ -73,7 +73,7 @@ export async function exportCheckpoint(options: ExportOptions): Promise<Exported
     } else tensors.set(original, storeTensor(await entry.read(), options.dtype));
   }
   const files = new Map<string, string | Uint8Array | Uint8Array[]>();
-  files.set('model.safetensors', safetensorsPieces(tensors, { format: 'pt', writer: WRITER }));
+  files.set('model.safetensors', safetensorsPieces(tensors, { ...base.store.metadata, format: 'pt', writer: WRITER }));
   if (base.kind === 'huggingface' && base.folder) await copyConfigs(base.folder, options, files);
   return { files, tensors: tensors.size, changed };
 }

@@ -178,6 +178,16 @@ describe('adapter and mask files', () => {
 });
 
 describe('exporting', () => {
+  test('keeps what the metadata of the file say', async () => {
+    const bytes = fileOf({ w: floats([2]) }, { format: 'np', trained_by: 'somebody' });
+    const base = await openCheckpoint(memorySource('base.safetensors', bytes));
+    const layout = [{ param: 'w', tensor: 'w' }];
+    const { files } = await exportCheckpoint({ params: new Map([['w', floats([2])]]), layout, layoutName: 'l', base });
+    const written = Buffer.concat(files.get('model.safetensors') as Uint8Array[]);
+    const again = await openCheckpoint(memorySource('again.safetensors', new Uint8Array(written)));
+    expect(again.store.metadata).toEqual({ format: 'pt', trained_by: 'somebody', writer: 'espalier' });
+  });
+
   test('is the inverse of loading: same names, shapes, dtypes and bytes', async () => {
     const base = await openCheckpoint(openFolder('test/fixtures/vit-odd'));
     const names = [...base.store.tensors].map(([tensor]) => ({ param: `our.${tensor}`, tensor }));

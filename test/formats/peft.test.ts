@@ -124,6 +124,23 @@ describe('the update', () => {
     expectClose(got.get('base.blocks.0.attn.qkv.q')!, product(q[0].data, q[1].data, 2, 6 / Math.SQRT2));
   });
 
+  test('a pattern that matches no module is said', async () => {
+    const config = { rank_pattern: { value: 3, qurey: 2 }, alpha_pattern: { 'layer.7.*': 10 } };
+    const c = await openCheckpoint(folder(config, { [module(0, 'value')]: pair(3, 2) }));
+    expect(c.warnings.map((w) => [w.code, w.severity, w.message])).toEqual([
+      [
+        'ESP1284',
+        'warning',
+        'lora/adapter_config.json: rank_pattern names modules that the folder does not adapt: qurey',
+      ],
+      [
+        'ESP1284',
+        'warning',
+        'lora/adapter_config.json: alpha_pattern names modules that the folder does not adapt: layer.7.*',
+      ],
+    ]);
+  });
+
   test('keeps every module’s own rank and scale when patterns give them', async () => {
     const [q, v, last] = [pair(2, 1), pair(3, 2), pair(1, 3)];
     const config = {

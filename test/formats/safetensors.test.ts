@@ -281,3 +281,8 @@ describe('fuzzing', () => {
     expect(accepted).toBeGreaterThan(20);
   });
 });
+
+test('metadata that are null are none', async () => {
+  const store = await openSafetensors(memorySource('m', file('{"__metadata__":null}')));
+  expect([store.metadata, store.tensors.size]).toEqual([{}, 0]);
+});

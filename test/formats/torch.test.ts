@@ -1,6 +1,10 @@
 /** Files of `torch.save`, made by PyTorch (test/reference/make_torch.py), and files that want something else than to be read. */
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { analyse } from '../../src/api/analyse.js';
+import { nodeHost } from '../../src/api/node/host.js';
 import { EspalierError } from '../../src/diagnostics/types.js';
 import { openCheckpoint } from '../../src/formats/checkpoint.js';
 import { withoutPrefixes } from '../../src/formats/prefixes.js';
@@ -236,5 +240,15 @@ describe('prefixes of all tensors', () => {
   test('none that is part of the names, or helps nothing', async () => {
     expect(await of('blocks.0.w')).toEqual({ names: [['blocks.0.w', undefined]], note: undefined });
     expect(await of('model.other')).toEqual({ names: [['model.other', undefined]], note: undefined });
+  });
+
+  test('a spec reads a file without them, and says so', async () => {
+    const path = join(mkdtempSync(join(tmpdir(), 'torch-')), 'w.safetensors');
+    writeFileSync(path, fileOf({ 'module.vit.embeddings.cls_token': floats([1, 1, 8]) }));
+    const base = `vit_auto(image: 8, patch: 4, dim: 8, depth: 1, heads: 2) from "${path}"`;
+    const text = `use std\nmodel M {\n  base = ${base}\n  head = classify(base, classes: 3)\n}\n`;
+    const { value, diagnostics } = await analyse({ text, path: 'm.peft' }, { host: nodeHost() });
+    expect(diagnostics.map((d) => d.code)).toEqual(['ESP1283']);
+    expect([...value!.checkpoints.get(path)!.store.tensors.keys()]).toEqual(['vit.embeddings.cls_token']);
   });
 });

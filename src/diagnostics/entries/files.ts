@@ -401,4 +401,14 @@ A name like \`os.system\` or \`builtins.eval\` means that somebody wants to run 
 \`DataParallel\`, \`_orig_mod.\` that of \`torch.compile\`, \`model.\` that of many training scripts. It is left out where all tensors have it and the model wants
 the names without.`,
   }),
+
+  ESP1284: entry<{ file: string; field: string; keys: readonly string[] }>({
+    title: 'A pattern that matches no module',
+    severity: 'warning',
+    message: (a) => `${a.file}: ${a.field} names modules that the folder does not adapt: ${a.keys.join(', ')}`,
+    explain: `\`rank_pattern\` and \`alpha_pattern\` give some modules a rank or an alpha of their own. A pattern matches the whole name of a module, or
+its end behind a dot. One that matches nothing changes nothing: its name may be misspelt, or that of another version of transformers.
+
+    "alpha_pattern": {"qurey": 32}      // \`query\` keeps lora_alpha`,
+  }),
 };

@@ -119,7 +119,9 @@ export async function openPeft(folder: Folder): Promise<PeftAdapter> {
     const opened = safe ? { store: await openSafetensors(safe), warnings: [] } : await openTorch(source);
     warnings.push(...opened.warnings);
     const { store } = opened;
-    const { pairs, saved } = sortTensors(config, store);
+    const { pairs, saved, idle } = sortTensors(config, store);
+    for (const [field, keys] of Object.entries(idle))
+      if (keys.length > 0) warnings.push(diagnostic('ESP1284', { file: config.file, field, keys }));
     const first = [...pairs.values()][0];
     const rank = Math.max(0, ...[...pairs.values()].map((p) => p.rank));
     const close = async (): Promise<void> => source.close?.();
@@ -160,11 +162,11 @@ function checkConfig(config: Fields): Diagnostic[] {
   return unknown.length > 0 ? [diagnostic('ESP0513', { file: config.file, fields: unknown })] : [];
 }
 
-/** Splits the tensors into pairs by module and whole tensors. */
+/** Splits the tensors into pairs by module and whole tensors; `idle`: by field, the patterns that match no module. */
 function sortTensors(
   config: Fields,
   store: TensorStore,
-): { pairs: Map<string, LowRankPair>; saved: Map<string, StoreEntry> } {
+): { pairs: Map<string, LowRankPair>; saved: Map<string, StoreEntry>; idle: Readonly<Record<string, string[]>> } {
   const halves = new Map<string, { A?: StoreEntry; B?: StoreEntry; m?: StoreEntry }>();
   const saved = new Map<string, StoreEntry>();
   for (const [name, entry] of store.tensors) {
@@ -219,7 +221,18 @@ function sortTensors(
       throw configError(store.name, `"${module}": a magnitude [${m.shape.join(', ')}] is not one of each row of B`);
     pairs.set(module, { A, B, ...(m ? { m } : {}), rank, ...scaleOf(config, patterns, module, rank) });
   }
-  return { pairs, saved };
+  const idle = {
+    rank_pattern: idleOf(config, 'rank_pattern', patterns.ranks, names),
+    alpha_pattern: idleOf(config, 'alpha_pattern', patterns.alphas, names),
+  };
+  return { pairs, saved, idle };
+}
+
+/** Patterns that match no module of the folder: misspelt, most likely, so that the module has the rank or alpha of all others. */
+function idleOf(config: Fields, field: string, patterns: ByPattern, modules: readonly string[]): string[] {
+  return patterns
+    .filter((pattern) => modules.every((module) => valueFor(config, field, [pattern], module) === undefined))
+    .map(({ key }) => key);
 }
 
 /** Two tensors for one place, as two adapters in one file have them. */

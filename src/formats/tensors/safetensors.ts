@@ -79,6 +79,8 @@ export async function readHeader(source: ByteSource): Promise<SafetensorsHeader>
       infos.push([name, tensorInfo(source, name, value, start)]);
       continue;
     }
+    // Python's library writes null for no metadata, and reads it as none.
+    if (value === null) continue;
     if (!isStringRecord(value)) throw wrong('its metadata are not a map from strings to strings');
     metadata = value;
   }
