@@ -38,7 +38,7 @@ export interface Result {
   /** Outputs by name; shape [items, ...] as in `shapes`, or without items what is one for all of them. f16 is widened to f32. */
   readonly outputs: Readonly<Record<string, TensorData>>;
   readonly shapes: Readonly<Record<string, readonly number[]>>;
-  /** The five likeliest classes of the first item, best first, if the program has labels. */
+  /** The five likeliest classes of the first item, best first, if the program has labels for its outputs, and more than one: one alone names a number. */
   readonly classes?: readonly ClassScore[];
 }
 
@@ -351,8 +351,11 @@ class LoadedSession implements Session {
     const shapes = Object.fromEntries(outputs.map((t) => [t.name, shapeOf(t, items)]));
     const logits = data[0];
     const perItem = elements(outputs[0]?.shape ?? []);
+    const { several = false } = this.program;
     const classes =
-      labels && logits && perItem === labels.length ? topClasses(logits.subarray(0, perItem), labels) : undefined;
+      labels && logits && perItem === labels.length && (several || labels.length > 1)
+        ? topClasses(logits.subarray(0, perItem), labels, 5, several)
+        : undefined;
     return { outputs: named, shapes, ...(classes ? { classes } : {}) };
   }
 }

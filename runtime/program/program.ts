@@ -313,6 +313,8 @@ export const PROGRAM = v.strictObject({
   weightFiles: list(fileName),
   preprocess: v.exactOptional(list(preprocessStep)),
   labels: v.exactOptional(list(text)),
+  /** Each label is a question of its own: probabilities are a sigmoid of each output, not one choice among all. */
+  several: v.exactOptional(v.literal(true)),
   golden: v.exactOptional(golden),
   summary,
   /** Every file that the session reads: the kernels, the weights, the golden input. */

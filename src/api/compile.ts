@@ -200,6 +200,7 @@ async function compileSpec(spec: Spec, options: CompileOptions): Promise<Compile
     weightFiles: [...weights.files.keys()],
     ...(elaborated.preprocess ? { preprocess: elaborated.preprocess } : {}),
     ...(elaborated.labels ? { labels: elaborated.labels } : {}),
+    ...(elaborated.labels && elaborated.several ? { several: true as const } : {}),
     ...(golden ? { golden: golden.spec } : {}),
     summary: {
       ...generated.program.summary,

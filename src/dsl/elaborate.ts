@@ -113,6 +113,10 @@ function elaborateModel(engine: Engine, file: SourceFile, decl: ModelDecl): Elab
     ...(train ? { train } : {}),
     ...(preprocess ? { preprocess } : {}),
     ...(labels ? { labels } : {}),
+    // A head with other classes than the checkpoint's is another question.
+    ...(plan.bindings.some((b) => b.facts?.several && b.facts.labels?.join('\n') === labels?.join('\n'))
+      ? { several: true }
+      : {}),
     inputs: infer.inputs.map((v) => ({ name: v.op === 'input' ? v.attrs.name : '', type: v.type })),
     at: { file: file.path, start: decl.span.start, end: decl.span.end },
   };

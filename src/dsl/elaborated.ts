@@ -192,6 +192,8 @@ export interface SourceFacts {
   readonly labels?: readonly string[];
   /** How many classes there are, where they have no names. */
   readonly classes?: number;
+  /** Each of the labels is a question of its own, instead of one choice among all. */
+  readonly several?: boolean;
   /** Options that the file itself fixes, `{ rank: 8 }`; a spec's explicit option that differs is an error. */
   readonly options?: Readonly<Record<string, Fact>>;
   /** The configuration beside the weights; what it means, the variant says. */
@@ -244,6 +246,8 @@ export interface Elaborated {
   readonly train?: TrainSettings;
   readonly preprocess?: readonly PreprocessStep[];
   readonly labels?: readonly string[];
+  /** The labels are those of a checkpoint whose configuration says that it gives several at once. */
+  readonly several?: boolean;
   /** Name, type of each input of `infer`. */
   readonly inputs: readonly { readonly name: string; readonly type: TensorType }[];
   readonly at?: TextSpan;

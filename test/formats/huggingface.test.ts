@@ -124,18 +124,16 @@ describe('a Hugging Face folder', () => {
     expect(() => meaning(headless)).toThrow(/ESP0204.*classes/);
   });
 
-  test('several labels at once, which are not one choice among all, are pointed out', async () => {
+  test('several labels at once are no choice among all, unless the head is another', async () => {
     const id2label = { 0: 'a', 1: 'b' };
-    const codes = async (config: object, head?: boolean) => {
-      const c = await open({ ...SMALL, id2label, ...config }, undefined, head);
-      return meaning(c, 'classify(base, classes: 2)').warnings.map((d) => `${d.code}: ${d.message}`);
-    };
-    expect(await codes({ problem_type: 'multi_label_classification' })).toEqual([
-      'ESP0521: f/config.json says problem_type = multi_label_classification, and probabilities here are of one class among all',
-    ]);
-    expect(await codes({ problem_type: 'multi_label_classification' }, false)).toEqual([]);
-    expect(await codes({ problem_type: 'single_label_classification' })).toEqual([]);
-    expect(await codes({ problem_type: null })).toEqual([]);
+    const several = async (config: object, head = 'classify(base)', headed = true) =>
+      meaning(await open({ ...SMALL, id2label, ...config }, undefined, headed), head).several;
+    const multi = { problem_type: 'multi_label_classification' };
+    expect(await several(multi)).toBe(true);
+    expect(await several(multi, 'classify(base, classes: ["c", "d"])')).toBeUndefined();
+    expect(await several(multi, 'classify(base, classes: 2)', false)).toBeUndefined();
+    expect(await several({ problem_type: 'single_label_classification' })).toBeUndefined();
+    expect(await several({ problem_type: null })).toBeUndefined();
   });
 
   test.each([

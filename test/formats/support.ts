@@ -22,6 +22,7 @@ export const fileOf = (tensors: Record<string, Tensor>, metadata: Record<string,
 export interface Meaning {
   readonly options: Readonly<Record<string, string>>;
   readonly labels: readonly string[] | undefined;
+  readonly several: boolean | undefined;
   readonly preprocess: readonly PreprocessStep[] | undefined;
   readonly warnings: readonly Diagnostic[];
 }
@@ -39,5 +40,11 @@ export function meaning(
   if (errors.length > 0) throw new EspalierError(errors);
   const base = value!.root.children.find((c) => c.path === 'base')!;
   const options = Object.fromEntries(base.detail.split(', ').map((o) => o.split(': ') as [string, string]));
-  return { options, labels: value!.labels, preprocess: value!.preprocess, warnings: diagnostics };
+  return {
+    options,
+    labels: value!.labels,
+    several: value!.several,
+    preprocess: value!.preprocess,
+    warnings: diagnostics,
+  };
 }

@@ -7,6 +7,7 @@ import {
   InputError,
   load,
   type NodeLoadOptions,
+  type Result,
   type Session,
   topClasses,
 } from '../../../runtime/node/index.js';
@@ -21,6 +22,7 @@ import { restoreFolder } from '../../formats/node/leftovers.js';
 import type { RgbaImage } from '../../formats/types.js';
 import { type Evaluation, figures } from '../golden/metrics.js';
 import type { Progress } from '../host.js';
+import { type ImageOutput, kindOfResults, outputsOf } from './outputs/outputs.js';
 
 /** @throws EspalierError if the folder is not a program; RuntimeError if it cannot run here */
 export async function openProgram(folder: string, options: NodeLoadOptions = {}): Promise<Session> {
@@ -34,7 +36,12 @@ export async function openProgram(folder: string, options: NodeLoadOptions = {})
 
 export interface ImagePrediction {
   readonly image: string;
+  /** Of a classifier the likeliest, best first; of one that gives several labels at once each with a probability of its own; else none. */
   readonly classes: readonly ClassScore[];
+  /** Of a head with one output that has a name: the number that it gives. */
+  readonly number?: { readonly label: string; readonly value: number };
+  /** All that the program gives, by name. */
+  readonly outputs: Readonly<Record<string, ImageOutput>>;
 }
 
 /** An image, or a folder of them, that could not be read. */
@@ -50,7 +57,7 @@ export interface ImagesOptions {
 }
 
 /** What to do with what cannot be read. */
-function unreadableBy({ skip }: ImagesOptions): Unreadable {
+export function unreadableBy({ skip }: ImagesOptions): Unreadable {
   return (path, error) => {
     if (!skip) throw error;
     skip({ path, diagnostics: error.diagnostics });
@@ -105,38 +112,37 @@ async function* windows(
   }
 }
 
-/** Logits of the first output for each image that can be read, in order. */
-async function* logitsOf(
+/** What the program gives for each image that can be read, in order. */
+export async function* resultsOf(
   session: Session,
   paths: readonly string[],
   unreadable: Unreadable,
   progress?: Progress,
-): AsyncIterable<{ path: string; logits: ArrayLike<number> }> {
+): AsyncIterable<{ path: string; result: Result }> {
   // A program that takes no images says so before the first is decoded.
   await session.run({ images: [] });
   let done = 0;
   for await (const window of windows(paths, unreadable)) {
-    yield* logitsOfWindow(session, window, unreadable);
+    yield* resultsOfWindow(session, window, unreadable);
     done += window.length;
     progress?.('running images', done / paths.length);
   }
 }
 
-async function* logitsOfWindow(
+async function* resultsOfWindow(
   session: Session,
   window: readonly { path: string; image: RgbaImage }[],
   unreadable: Unreadable,
-): AsyncIterable<{ path: string; logits: ArrayLike<number> }> {
-  const output = session.program.entries[0]!.outputs[0]!.name;
+): AsyncIterable<{ path: string; result: Result }> {
   try {
     const results = await session.run({ images: window.map(({ image }) => image) });
-    for (const [i, result] of results.entries()) yield { path: window[i]!.path, logits: result.outputs[output]! };
+    for (const [i, result] of results.entries()) yield { path: window[i]!.path, result };
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
     const [first, ...others] = window;
     if (others.length === 0) unreadable(first!.path, misfit(first!.path, error));
     // One image does not fit the program, by its size: which, and what of the others?
-    else for (const one of window) yield* logitsOfWindow(session, [one], unreadable);
+    else for (const one of window) yield* resultsOfWindow(session, [one], unreadable);
   }
 }
 
@@ -193,8 +199,18 @@ export async function* predictImages(
 ): AsyncGenerator<ImagePrediction, void, undefined> {
   const { top = 5, progress } = options;
   const unreadable = unreadableBy(options);
-  for await (const { path, logits } of logitsOf(session, await imagePaths(paths, unreadable), unreadable, progress)) {
-    yield { image: path, classes: topClasses(logits, session.program.labels, top) };
+  const kind = kindOfResults(session);
+  const { labels = [], entries } = session.program;
+  const first = entries[0]!.outputs[0]!.name;
+  for await (const { path, result } of resultsOf(session, await imagePaths(paths, unreadable), unreadable, progress)) {
+    const logits = result.outputs[first]!;
+    const named = kind === 'classes' || kind === 'labels';
+    yield {
+      image: path,
+      classes: named ? topClasses(logits, labels, top, kind === 'labels') : [],
+      ...(kind === 'number' ? { number: { label: labels[0]!, value: logits[0]! } } : {}),
+      outputs: outputsOf(result),
+    };
   }
 }
 
@@ -209,13 +225,18 @@ export async function evaluateFolder(
 ): Promise<Evaluation> {
   const unreadable = unreadableBy(options);
   const { labels } = session.program;
-  if (!labels) throw new EspalierError([diagnostic('ESP0920', { program: session.program.name })]);
+  const { name } = session.program;
+  const kind = kindOfResults(session);
+  if (!labels || kind === 'outputs') throw new EspalierError([diagnostic('ESP0920', { program: name })]);
+  if (kind !== 'classes')
+    throw new EspalierError([diagnostic('ESP0521', { program: name, number: kind === 'number' })]);
   const { size, places, pictures, targets } = wholeDataset(await readClassFolders(folder, unreadable, true), labels);
   const numbers = (targets as Extract<Targets, { kind: 'class' }>).labels;
   const actual = new Map(Array.from({ length: size }, (_, i) => [pictures.file!(places[i]!), numbers[i]!]));
   const pairs: [number, number][] = [];
-  for await (const { path, logits } of logitsOf(session, [...actual.keys()], unreadable, options.progress)) {
-    pairs.push([actual.get(path)!, topClasses(logits, labels, 1)[0]!.index]);
+  const first = session.program.entries[0]!.outputs[0]!.name;
+  for await (const { path, result } of resultsOf(session, [...actual.keys()], unreadable, options.progress)) {
+    pairs.push([actual.get(path)!, topClasses(result.outputs[first]!, labels, 1)[0]!.index]);
   }
   return figures(labels, pairs);
 }

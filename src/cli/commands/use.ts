@@ -9,6 +9,8 @@ import {
   predictImages,
   type Skipped,
 } from '../../api/node/programs.js';
+import { evaluateNeighbours } from '../../api/node/outputs/neighbours.js';
+import { type ImageOutput, kindOfResults, OutputFile, rangeOf } from '../../api/node/outputs/outputs.js';
 import { isRunFolder } from '../../api/node/run-folder.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { toJson } from '../../diagnostics/render.js';
@@ -52,7 +54,7 @@ interface Listing {
 }
 
 const JSON_LISTING: Listing = {
-  each: (prediction, i) => `${i === 0 ? '[' : ','}${JSON.stringify(prediction, null, 2)}`,
+  each: (prediction, i) => `${i === 0 ? '[' : ','}${predictionJson(prediction)}`,
   after: (count) => (count === 0 ? '[]' : ']'),
 };
 const CSV_LISTING: Listing = {
@@ -60,8 +62,51 @@ const CSV_LISTING: Listing = {
   each: ({ image, classes }) => classes.map((c, i) => csvLine([image, i + 1, c.label, c.probability])).join('\n'),
 };
 const TEXT_LISTING: Listing = {
-  each: ({ image, classes }) => `${image}\n${table(classes.map((c) => [`  ${c.label}`, percent(c.probability)]))}`,
+  each: ({ image, classes, number, outputs }) => {
+    if (number) return `${image}\n${table([[`  ${number.label}`, shown(number.value)]])}`;
+    const rows = classes.map((c) => [`  ${c.label}`, percent(c.probability)]);
+    return `${image}\n${rows.length > 0 ? table(rows) : outputsText(outputs)}`;
+  },
 };
+/** Of what is no classifier: a row for each image, a column for each number. */
+const CSV_OUTPUTS: Listing = {
+  each: ({ image, outputs }, i) => {
+    const all = Object.entries(outputs);
+    const names = all.flatMap(([name, { values }]) => Array.from(values, (_, n) => `${name}.${n}`));
+    const row = csvLine([image, ...all.flatMap(([, { values }]) => Array.from(values))]);
+    return i === 0 ? `${csvLine(['image', ...names])}\n${row}` : row;
+  },
+};
+
+/** Values of an output that a terminal shows. */
+const FIRST = 6;
+const shown = (x: number): string => (Number.isInteger(x) ? String(x) : x.toPrecision(4));
+
+/** Shape, range and first values of each output. */
+function outputsText(outputs: Readonly<Record<string, ImageOutput>>): string {
+  const rows = Object.entries(outputs).map(([name, output]) => {
+    const { min, max, mean, notFinite } = rangeOf(output);
+    const { values } = output;
+    const some = Array.from({ length: Math.min(FIRST, values.length) }, (_, i) => shown(values[i]!)).join(' ');
+    const odd = notFinite > 0 ? `, ${notFinite} not finite` : '';
+    return [
+      `  ${name}`,
+      `[${output.shape.join(', ')}]`,
+      `${shown(min)} to ${shown(max)}, mean ${shown(mean)}${odd}: ${some}${values.length > FIRST ? ' ...' : ''}`,
+    ];
+  });
+  return table(rows);
+}
+
+/** As JSON with each tensor on one line. What is not finite is a string, since JSON has no number for it. */
+function predictionJson({ image, classes, number, outputs }: ImagePrediction): string {
+  const named = Object.entries(outputs).map(([name, { shape, values }]) => {
+    const list = Array.from(values, (x) => (Number.isFinite(x) ? x : String(x)));
+    return `    ${JSON.stringify(name)}: {"shape": ${JSON.stringify(shape)}, "values": ${JSON.stringify(list)}}`;
+  });
+  const rest = { image, ...(number ? { number } : {}), classes };
+  return `${JSON.stringify(rest, null, 2).slice(0, -2)},\n  "outputs": {\n${named.join(',\n')}\n  }\n}`;
+}
 
 /** Opens a program for `body`, which hears what images are skipped as it is said; the result is the exit code that they make of its own. */
 export async function onProgram(
@@ -90,23 +135,37 @@ export async function onProgram(
   }
 }
 
+interface RunFlags extends UseFlags {
+  readonly top: number;
+  readonly output?: string;
+}
+
 async function runCommand(
   dir: string,
   images: readonly string[],
-  flags: UseFlags & { readonly top: number },
+  flags: RunFlags,
   output: CommandOutput,
 ): Promise<number> {
-  const { each, before, after } = flags.json ? JSON_LISTING : flags.csv ? CSV_LISTING : TEXT_LISTING;
   let count = 0;
   try {
     return await onProgram(dir, flags, output, async (session, options, _, clear) => {
+      const kind = kindOfResults(session);
+      const csv = kind === 'outputs' || kind === 'number' ? CSV_OUTPUTS : CSV_LISTING;
+      const { each, before, after } = flags.json ? JSON_LISTING : flags.csv ? csv : TEXT_LISTING;
+      const file = flags.output === undefined ? undefined : new OutputFile(flags.output, session);
       for await (const prediction of predictImages(session, images, { ...options, top: flags.top })) {
         clear();
+        if (file) {
+          file.add(prediction.image, prediction.outputs);
+          count++;
+          continue;
+        }
         if (count === 0 && before !== undefined) output.print(before);
         output.print(each(prediction, count++));
         if (!output.open()) return EXIT.ok;
       }
-      if (after) output.print(after(count));
+      if (file) output.print(`${count} images: wrote ${(await file.write()).join(' and ')}`);
+      else if (after) output.print(after(count));
       return EXIT.ok;
     });
   } catch (error) {
@@ -118,6 +177,8 @@ async function runCommand(
 
 interface EvalFlags extends UseFlags {
   readonly min?: number;
+  readonly knn?: number;
+  readonly train?: string;
 }
 
 async function evalCommand(
@@ -126,10 +187,17 @@ async function evalCommand(
   flags: EvalFlags,
   output: CommandOutput,
 ): Promise<number> {
-  if (isRunFolder(dir)) return evalRun(dir, data, flags, output);
+  const wrong = (problem: string) => new EspalierError([diagnostic('ESP0922', { problem, command: 'eval' })]);
+  if ((flags.knn === undefined) !== (flags.train === undefined))
+    throw wrong(
+      '`--knn K` and `--train FOLDER` go together: the neighbours are among the pictures of FOLDER/<class>/<image>',
+    );
+  if (isRunFolder(dir)) {
+    if (flags.knn !== undefined) throw wrong('`--knn` is of a compiled program; a run is evaluated by its own head');
+    return evalRun(dir, data, flags, output);
+  }
   if (data !== undefined) return evalProgram(dir, data, flags, output);
-  const problem = 'a compiled program needs a folder of images: FOLDER/<class>/<image>';
-  throw new EspalierError([diagnostic('ESP0922', { problem, command: 'eval' })]);
+  throw wrong('a compiled program needs a folder of images: FOLDER/<class>/<image>');
 }
 
 /** What figures are of: a split that nothing was selected on is something else than one that was, or than data of which nobody says what they are. */
@@ -243,7 +311,11 @@ function printCounts(
 
 async function evalProgram(dir: string, folder: string, flags: EvalFlags, output: CommandOutput): Promise<number> {
   return onProgram(dir, flags, output, async (session, options, skipped, clear) => {
-    const result = await evaluateFolder(session, folder, options);
+    const { knn: k, train } = flags;
+    const result =
+      k !== undefined && train !== undefined
+        ? await evaluateNeighbours(session, folder, { ...options, k, train })
+        : await evaluateFolder(session, folder, options);
     clear();
     if (flags.json) {
       const named = skipped.map(({ path, diagnostics }) => ({ path, diagnostics: toJson(diagnostics, textOf) }));
@@ -260,7 +332,9 @@ export const useOptions = (command: Command) =>
 
 export function registerUse(program: Command, output: CommandOutput): void {
   useOptions(program.command('run'))
-    .description('run a compiled program on images and print the likeliest classes')
+    .description(
+      'run a compiled program on images and print the likeliest classes; of one that is no classifier its outputs: shape, range and first values',
+    )
     .argument('<dir>', 'a folder that `compile` wrote')
     .argument('<image...>', 'images, or folders of images')
     .option(
@@ -269,11 +343,19 @@ export function registerUse(program: Command, output: CommandOutput): void {
       (text) => numberFor('--top', text, { from: 1, to: 1000, whole: true }),
       5,
     )
-    .addOption(new Option('--csv', 'as CSV: image, rank, class, probability').conflicts('json'))
-    .action(
-      guarded(output, (dir: string, images: string[], flags: UseFlags & { top: number }) =>
-        runCommand(dir, images, flags, output),
+    .addOption(
+      new Option('--csv', 'as CSV: image, rank, class, probability; or a row of numbers for each image').conflicts(
+        'json',
       ),
+    )
+    .addOption(
+      new Option(
+        '-o, --output <file>',
+        'write all outputs and the names of the images: as .safetensors, or, of a program with one output, as .npy and .txt',
+      ).conflicts(['json', 'csv']),
+    )
+    .action(
+      guarded(output, (dir: string, images: string[], flags: RunFlags) => runCommand(dir, images, flags, output)),
     );
 
   useOptions(program.command('eval'))
@@ -283,6 +365,12 @@ export function registerUse(program: Command, output: CommandOutput): void {
     .argument('<dir>', 'a folder that `compile` or `train` wrote')
     .argument('[data]', 'images as FOLDER/<class>/<image>; for a run, any data that `train` reads, in place of its own')
     .addOption(new Option('--csv', 'the figures of each class, or the count of each image, as CSV').conflicts('json'))
+    .option(
+      '--knn <k>',
+      'of a program that gives embeddings: classify by so many nearest pictures of --train',
+      (text) => numberFor('--knn', text, { from: 1, to: 100_000, whole: true }),
+    )
+    .option('--train <folder>', 'with --knn: pictures of known classes, as FOLDER/<class>/<image>')
     .option('--min <accuracy>', 'exit 4 if the accuracy is below this (0 to 1)', (text) =>
       numberFor('--min', text, { from: 0, to: 1, whole: false }),
     )

@@ -243,14 +243,16 @@ layer one. A checkpoint in the base model's own layout has no name for it, and p
 Here already the temporary file could not be written or renamed. Look at the free space and the permissions of the folder.`,
   }),
 
-  ESP0521: entry<{ file: string; field: string; value: string }>({
-    title: 'The model gives several labels at once',
-    severity: 'warning',
-    message: (a) => `${a.file} says ${a.field} = ${a.value}, and probabilities here are of one class among all`,
-    help: () => ['Take the logits (`run --json`, `session.run`) and apply a sigmoid to each.'],
-    explain: `A multi-label classifier answers yes or no for each label. Espalier's \`run\` and \`eval\` read the outputs of a head as one
-choice among all classes (softmax), which is not what this checkpoint was trained for. The logits are the same; only the
-probabilities and the ranking by them mean something else.`,
+  ESP0521: entry<{ program: string; number: boolean }>({
+    title: 'The model does not choose one class among all',
+    message: (a) =>
+      a.number
+        ? `${a.program} gives one number, and folders of classes say nothing of numbers`
+        : `${a.program} gives several labels at once, and of each image a folder of classes names one`,
+    help: () => ['`espalier run --json` prints what it gives for each image.'],
+    explain: `A multi-label classifier answers yes or no for each label: \`run\` shows a probability of each by itself (a sigmoid). A head with one output is a
+regression: \`run\` shows the number. \`eval\` of a compiled program compares one predicted class with the name of a folder, which is neither. A run of
+training on data with several labels is evaluated with its own data: \`espalier eval RUN\`.`,
   }),
 
   ESP0522: entry<{ adapters: readonly string[] }>({

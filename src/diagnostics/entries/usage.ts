@@ -147,6 +147,39 @@ What the base does itself between its layers stays: under \`x + gamma * fc(x)\` 
     explain:
       '`eval` compares predicted class names with the names of the sub-folders. A program compiled from a head without names has none to compare.',
   }),
+  ESP1270: entry<{ path: string }>({
+    title: 'A file for outputs of another kind',
+    message: (a) => `${a.path} ends neither in .safetensors nor in .npy`,
+    explain: `\`espalier run DIR IMAGES --output FILE\` writes what a program gives: a .safetensors file with a tensor for each output, and the names of the images in its
+metadata; or a .npy file for the only output of a program, with a text file of the names beside it.`,
+  }),
+  ESP1271: entry<{ path: string; outputs: readonly string[] }>({
+    title: 'Several outputs for one array',
+    message: (a) => `${a.path} holds one array, and the program gives ${a.outputs.join(', ')}`,
+    help: () => ['Write a .safetensors file, which holds all of them.'],
+    explain:
+      'A .npy file is one array. A program with several outputs is written as .safetensors, with a tensor for each.',
+  }),
+  ESP1272: entry<{ program: string; output: string; shape: readonly number[] }>({
+    title: 'Program gives no embedding',
+    message: (a) =>
+      `${a.program} gives \`${a.output}\` [${a.shape.join(', ')}] for each image, and neighbours are found by one vector`,
+    help: () => ['Compile a model that gives one: `out = embedding(base, pool: cls)`, or `pool: mean`.'],
+    explain:
+      '`eval --knn` compares the first output of a program, one vector for each image, by the cosine between them. Tokens and maps of features have to be pooled first.',
+  }),
+  ESP1273: entry<{ k: number; pictures: number; folder: string }>({
+    title: 'More neighbours than pictures',
+    message: (a) => `${a.k} neighbours are asked for, and ${a.folder} holds ${a.pictures} pictures that can be read`,
+    explain:
+      '`eval --knn K --train FOLDER` lets the K pictures of FOLDER that are most alike vote, so there have to be at least as many.',
+  }),
+  ESP1274: entry<{ image: string }>({
+    title: 'An embedding without a direction',
+    message: (a) => `the embedding of ${a.image} is zero or not finite, so nothing is near to it`,
+    explain:
+      'Neighbours are found by the cosine between embeddings, which a vector of zeros, or one with infinity or NaN, has not. Numbers that are not finite come of f16 activations or of a damaged checkpoint.',
+  }),
   ESP1250: entry<{ program: string; takes: readonly string[]; gives: readonly string[]; pictures: boolean }>({
     title: 'Program does not count',
     message: (a) =>

@@ -44,7 +44,14 @@ export function readFacts(engine: Engine, variant: VariantDecl, found: SourceFac
   const classes = found.labels ? undefined : report.attempt(() => classesOf(r, config, found.tensors ?? new Set()));
   if (report.errors > before) throw new Stop();
   const labels = found.labels ?? classes?.labels;
-  return { ...found, options, ...(labels ? { labels } : {}), ...(classes?.count ? { classes: classes.count } : {}) };
+  const several = labels !== undefined && isSeveral(found.config, config);
+  return {
+    ...found,
+    options,
+    ...(labels ? { labels } : {}),
+    ...(classes?.count ? { classes: classes.count } : {}),
+    ...(several ? { several } : {}),
+  };
 }
 
 /** Whether a variant, or one that it builds on, says what a configuration means. */
@@ -289,17 +296,15 @@ function classesOf(
     }
     labels.push(label);
   }
-  for (const several of count > 0 ? entriesOf(block, 'several') : []) {
-    const { holds, found } = matchHolds(r.file, several);
-    if (!holds || !found) continue;
-    r.engine.report.add(
-      'ESP0521',
-      { file: r.file.file, field: found.path, value: String(found.value) },
-      { primary: { span: r.span, text: 'named here' } },
-    );
-  }
   return count > 0 ? { labels } : undefined;
 }
+
+/** Whether the file says, by a field that it has, that its labels are no choice among all. */
+const isSeveral = (file: JsonFile, block: Config): boolean =>
+  entriesOf(block, 'several').some((entry) => {
+    const { holds, found } = matchHolds(file, entry);
+    return holds && found !== undefined;
+  });
 
 /** What an exported configuration says of other classes. */
 export function exportsOf(engine: Engine, variant: VariantDecl, file: JsonFile | undefined): ExportField[] {
