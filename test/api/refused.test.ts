@@ -133,7 +133,7 @@ test.each(['too small', 'too large'])('an image that the program finds %s is nam
     if (images.length > 0) throw new InputError(`the image is ${why}`, 'crop it');
   };
   const session = {
-    program: { name: 'm', labels: ['cat'], entries: [{ samples: 1, outputs: [{ name: 'y', shape: [1, 1] }] }] },
+    program: { name: 'm', labels: ['cat', 'dog'], entries: [{ samples: 1, outputs: [{ name: 'y', shape: [1, 2] }] }] },
     run,
   };
   await refused(
@@ -144,7 +144,10 @@ test.each(['too small', 'too large'])('an image that the program finds %s is nam
 });
 
 describe('evaluating', () => {
-  const session = (labels?: string[]) => ({ program: { name: 'm', labels } }) as unknown as Session;
+  const session = (labels?: string[]) =>
+    ({
+      program: { name: 'm', labels, entries: [{ outputs: [{ name: 'y', shape: [1, labels?.length ?? 1] }] }] },
+    }) as unknown as Session;
   const classes = (name: string, ...of: string[]): string => {
     for (const label of of) {
       mkdirSync(join(folder, name, label), { recursive: true });
@@ -155,8 +158,18 @@ describe('evaluating', () => {
   test.each<[string, string, RegExp, () => Promise<unknown>]>([
     ['a program without classes', 'ESP0920', /m/, () => evaluateFolder(session(), classes('a', 'cat'))],
     ['the same, of no images', 'ESP0920', /m/, () => evaluateFolder(session(), folder)],
-    ['a folder that is no class', 'ESP0921', /dog/, () => evaluateFolder(session(['cat']), classes('b', 'cat', 'dog'))],
-    ['none that is', 'ESP0921', /dog, horse/, () => evaluateFolder(session(['cat']), classes('c', 'dog', 'horse'))],
+    [
+      'a folder that is no class',
+      'ESP0921',
+      /dog/,
+      () => evaluateFolder(session(['cat', 'bird']), classes('b', 'cat', 'dog')),
+    ],
+    [
+      'none that is',
+      'ESP0921',
+      /dog, horse/,
+      () => evaluateFolder(session(['cat', 'bird']), classes('c', 'dog', 'horse')),
+    ],
     ['a name of two classes', 'ESP0926', /cat/, () => evaluateFolder(session(['cat', 'cat']), classes('d', 'cat'))],
     [
       'names that are one as folders',

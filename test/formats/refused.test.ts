@@ -141,16 +141,6 @@ describe('a folder of transformers', () => {
       () => openCheckpoint(index({ x: 'a/../a.safetensors' })),
     ],
   ])('%s', (_, code, words, work) => refused(work, code, words));
-
-  test.each([{}, { id2label: { 0: 'a', 1: 'b' } }])(
-    'of several labels at once is known as that: %j',
-    async (config) => {
-      const labelled = { problem_type: 'multi_label_classification', id2label: { 0: 'a', 1: 'b', 2: 'c' }, ...config };
-      const weights = { 'model.safetensors': fileOf({ 'classifier.weight': floats([2, 2]) }) };
-      const { warnings, several } = await read(hf(labelled, weights));
-      expect([warnings, several]).toEqual([[], true]);
-    },
-  );
 });
 
 describe('a folder of peft', () => {
