@@ -28,8 +28,21 @@ const SPEC = `${MODEL}train Small {
 }
 `;
 
+/** The same with a search before its epochs: an agent tries candidates, each of which recovers and is put back. */
+const SEARCHED = SPEC.replace(
+  '  tune head\n',
+  `  prune base.blocks[*].{attn.qkv, mlp.*} with magnitude(scope: global, over: sum) by recoverability(
+    after: 0, recover: 8, images: 48, threshold: 0.1, from: 5%, to: 90%, step: 5%, explore: 20, choose: 12, fit: 10
+  )
+  tune head
+`,
+).replace('epochs: 3', 'epochs: 1');
+
+/** What is killed. */
+export type Subject = 'training' | 'search';
+
 /** A spec with its data: pictures of 8 x 8, of which the upper or the lower half is brighter. */
-export function writeSpec(folder: string): string {
+export function writeSpec(folder: string, subject: Subject = 'training'): string {
   mkdirSync(folder, { recursive: true });
   let state = 1;
   const next = (): number => {
@@ -50,7 +63,7 @@ export function writeSpec(folder: string): string {
   }
   writeFileSync(join(folder, 'halves.safetensors'), encodeSafetensors(tensors, { classes: '["upper","lower"]' }));
   const spec = join(folder, 'small.peft');
-  writeFileSync(spec, SPEC);
+  writeFileSync(spec, subject === 'search' ? SEARCHED : SPEC);
   return spec;
 }
 
@@ -114,9 +127,15 @@ export function leftBy(out: string): Map<string, string> {
     return JSON.stringify(event);
   };
   const events = readFileSync(join(out, 'metrics.jsonl'), 'utf8').trim().split('\n').map(timeless).join('\n');
-  const files = readdirSync(out).filter((name) => /\.safetensors$|^predictions\.json$/.test(name));
+  // A search keeps the seconds of its candidates; what became of them is in its lines.
+  const files = readdirSync(out).filter(
+    (name) => /\.safetensors$|^predictions\.json$/.test(name) && name !== 'search.safetensors',
+  );
+  const journal = join(out, 'search.jsonl');
+  const candidates = existsSync(journal) ? readFileSync(journal, 'utf8').trim().split('\n').map(timeless) : [];
   return new Map([
     ['metrics.jsonl', events],
+    ...(candidates.length > 0 ? [['search.jsonl', candidates.join('\n')] as const] : []),
     ...files.sort().map((name) => [name, readFileSync(join(out, name)).toString('base64')] as const),
   ]);
 }
@@ -134,6 +153,7 @@ export function placeOf(out: string): string {
   if (names.some((name) => name.endsWith('.tmp'))) return 'in another file';
   const lines = existsSync(join(out, 'metrics.jsonl')) ? readFileSync(join(out, 'metrics.jsonl'), 'utf8') : '';
   if (lines !== '' && !lines.endsWith('\n')) return 'in a line of the metrics';
+  if (existsSync(join(out, 'search.jsonl')) && !lines.includes('"kind":"pruned"')) return 'in a search';
   if (lines === '') return 'before the first step';
   const last = JSON.parse(lines.trim().split('\n').at(-1)!) as TrainEvent;
   return last.kind === 'step' ? 'in an epoch' : last.kind === 'epoch' ? 'between epochs' : 'after the last epoch';
@@ -172,10 +192,16 @@ export async function campaign(
   {
     kills,
     seed,
+    subject = 'training',
     say = () => {},
-  }: { readonly kills: number; readonly seed: number; readonly say?: (text: string) => void },
+  }: {
+    readonly kills: number;
+    readonly seed: number;
+    readonly subject?: Subject;
+    readonly say?: (text: string) => void;
+  },
 ): Promise<Campaign> {
-  const spec = writeSpec(folder);
+  const spec = writeSpec(folder, subject);
   const whole = join(folder, 'whole');
   const first = await attempt(spec, whole);
   if (first.code !== 0) return { kills: 0, places: new Map(), runs: [], failed: [first.said] };
