@@ -194,7 +194,7 @@ adapter relative_bias(class_tokens: int = 1) on base: (
 // more at the end, and the patches are not: that is what its projection, and what transformers' classifier, read.
 
 // \`table_image\`: the side of the images that a checkpoint's positions are for; for others they are resampled, bicubic: transformers does not antialias, timm does.
-backbone clip(
+backbone clip_vit(
   table_image: int = 224,
   image: int = table_image,
   patch: int = 16,
@@ -244,7 +244,7 @@ backbone clip(
 }
 
 // Any image encoder of CLIP: its options come from the configuration in the folder that \`from\` names, or are given.
-variant clip_auto = clip() {
+variant clip_auto = clip_vit() {
   preprocess = resize(image, bicubic),
     crop(image),
     normalize(mean: [0.48145466, 0.4578275, 0.40821073], std: [0.26862954, 0.26130258, 0.27577711])
