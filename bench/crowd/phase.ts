@@ -16,8 +16,8 @@ export interface Outcome extends Partial<Found> {
   readonly candidates?: number;
   readonly why?: string;
   /** Of the test scenes, by the weights of the best epoch of the validation scenes. */
-  readonly mae?: number;
-  readonly rmse?: number;
+  readonly mae?: number | undefined;
+  readonly rmse?: number | undefined;
   /** Counted in what ships: of what is under the statement, and of the whole encoder. */
   readonly zeros?: (Zeros & { readonly backbone?: Zeros }) | undefined;
 }
@@ -52,51 +52,60 @@ export async function runPhase(request: PhaseRequest): Promise<Outcome | undefin
   const from = part === 'first' ? {} : { from: source };
   const text = specOf(phase, settings, { ...places, ...from }, found && foundOf(found));
   const run = join(folder, name);
-  const out: { -readonly [K in keyof Outcome]: Outcome[K] } = { name, device: '', seconds: 0, trained: 0 };
   // A search is over when it has found something: what its run would train is the row's rest, with a schedule of its own.
-  const over = new AbortController();
-  const events = train(
-    { text, path: join(folder, `${name}.peft`) },
-    {
-      out: run,
-      resume: existsSync(join(run, 'run.json')),
-      signal: AbortSignal.any([signal, over.signal]),
-      began: ({ pins, plan }) => {
-        out.device = pins.device;
-        out.parameters = plan.trained as number;
-      },
-    },
-  );
-  let ended = false;
-  for await (const event of events) {
-    const text = textOf(event);
-    if (text) say(text);
-    if (event.kind === 'pruned') {
-      const { rates, why, candidates, images } = event;
-      Object.assign(out, { ...foundOf({ rate: rates[0], images }), why, candidates });
-      over.abort();
+  const last = part === 'search' ? 'pruned' : 'test';
+  // A process that was ended between a run's end and what follows here finds the run done.
+  if (!eventOf(run, last)) {
+    const over = new AbortController();
+    const events = train(
+      { text, path: join(folder, `${name}.peft`) },
+      { out: run, resume: existsSync(join(run, 'run.json')), signal: AbortSignal.any([signal, over.signal]) },
+    );
+    for await (const event of events) {
+      const said = textOf(event);
+      if (said) say(said);
+      if (part === 'search' && event.kind === last) over.abort();
     }
-    if (event.kind === 'test') Object.assign(out, { mae: event.score.mae, rmse: event.score.rmse });
-    ended ||= event.kind === (part === 'search' ? 'pruned' : 'test');
   }
+  const ended = eventOf(run, last);
   if (!ended) return undefined;
-  Object.assign(out, trainingOf(run));
-  if (part === 'rest') out.zeros = (await compile(run, { golden: false })).program.summary.zeros;
+  const { pins, plan } = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));
+  const zeros = part === 'rest' ? (await compile(run, { golden: false })).program.summary.zeros : undefined;
+  const outcome: Outcome = {
+    ...{ name, device: pins.device, parameters: plan.trained, ...trainingOf(run), ...(zeros ? { zeros } : {}) },
+    ...(ended.kind === 'pruned'
+      ? { ...foundOf({ ...ended, rate: ended.rates[0] }), why: ended.why, candidates: ended.candidates }
+      : {}),
+    ...(ended.kind === 'test' ? { mae: ended.score.mae, rmse: ended.score.rmse } : {}),
+  };
   const file = outcomeFile(folder, name);
-  writeFileSync(`${file}.part`, `${JSON.stringify(out, undefined, 1)}\n`);
+  writeFileSync(`${file}.part`, `${JSON.stringify(outcome, undefined, 1)}\n`);
   renameSync(`${file}.part`, file);
-  return out;
+  return outcome;
 }
 
-/** Image-steps and seconds of a run, by its own record: it may have been gone on with. */
+/** What a run has told so far, by its own record. */
+function eventsOf(run: string): TrainEvent[] {
+  const file = join(run, 'metrics.jsonl');
+  const lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n') : [];
+  // The last one may have been cut off.
+  return lines.slice(0, -1).map((line) => JSON.parse(line) as TrainEvent);
+}
+
+function eventOf<K extends TrainEvent['kind']>(run: string, kind: K): Extract<TrainEvent, { kind: K }> | undefined {
+  return eventsOf(run).find((event): event is Extract<TrainEvent, { kind: K }> => event.kind === kind);
+}
+
+/** Image-steps and seconds of a run, which may have been gone on with. */
 function trainingOf(run: string): { trained: number; seconds: number } {
-  const lines = readFileSync(join(run, 'metrics.jsonl'), 'utf8').trim().split('\n');
-  const events = lines.map((line) => JSON.parse(line) as TrainEvent);
-  let [trained, seconds] = [0, 0];
-  for (const event of events) {
+  let [trained, seconds, since] = [0, 0, 0];
+  for (const event of eventsOf(run)) {
     if (event.kind === 'step') trained += event.samples;
-    if (event.kind === 'step' || event.kind === 'epoch') seconds = Math.max(seconds, event.seconds);
     if (event.kind === 'pruned') seconds += event.seconds;
+    if (event.kind !== 'step' && event.kind !== 'epoch') continue;
+    // A process that goes on with it counts from 0.
+    seconds += event.seconds < since ? event.seconds : event.seconds - since;
+    since = event.seconds;
   }
   return { trained, seconds };
 }
