@@ -220,7 +220,7 @@ backbone clip_vit(
   register_tokens = 0
   norm_pre = LayerNorm(dim, eps: eps)
   blocks = repeat i < depth {
-    EncoderBlock(
+    Block(
       dim,
       heads,
       hidden: hidden,
@@ -1019,7 +1019,7 @@ backbone dinov2(
   class_tokens = 1
   register_tokens = registers
   blocks = repeat i < depth {
-    EncoderBlock(
+    Block(
       dim,
       heads,
       hidden: hidden,
@@ -2626,7 +2626,7 @@ module AttentionPool(
   qkv = Linear(dim -> {q: dim, kv: 2 * dim})
   proj = Linear(dim -> dim)
   norm = LayerNorm(dim, eps: eps)
-  mlp = FeedForward(dim, hidden, activation: activation)
+  mlp = Mlp(dim, hidden, activation: activation)
   forward(x: [b, n, dim]) {
     q = rearrange(expand(qkv(probe)[:, :, 0..dim], b), "b n (h d) -> b h n d", h: heads)
     k, v = rearrange(qkv(x)[:, :, dim..], "b n (part h d) -> part b h n d", part: 2, h: heads)
@@ -2671,7 +2671,7 @@ backbone siglip(
   }
   pos_embed = param [1, table_grid * table_grid, dim] normal(0.02)
   blocks = repeat i < depth {
-    EncoderBlock(
+    Block(
       dim,
       heads,
       hidden: hidden,
@@ -2992,7 +2992,7 @@ module SwinBlock(
   norm1 = LayerNorm(dim, eps: eps)
   attn = SwinAttention(dim, heads, window, table_window: table_window, bias: qkv_bias)
   norm2 = LayerNorm(dim, eps: eps)
-  mlp = FeedForward(dim, hidden)
+  mlp = Mlp(dim, hidden)
   site attn_branch(x: [b, h, w, dim]) = from_windows(
     attn(
       to_windows(norm1(x), window, shift, pad_first),
@@ -3821,7 +3821,7 @@ function count_error(prediction: tensor, target: tensor, scale: float = 100) = m
   scale * target
 )
 `,
-  transformer: `// What encoders of images by transformers share beside attention: functions of MLPs, gated MLPs, scaled branches, tables of positions for grids of other sizes.
+  transformer: `// What encoders of images by transformers share beside attention: functions of MLPs, scaled branches, tables of positions for grids of other sizes.
 
 // Functions between the layers of an MLP. \`gelu_tanh\` is the approximation of \`gelu\` by tanh, \`quick_gelu\` that by a sigmoid (of OpenAI's CLIP).
 function activated(x: tensor, by: gelu | gelu_tanh | quick_gelu | relu | silu) = if by == gelu {
@@ -3860,60 +3860,6 @@ function positions(
   }
   rows = rearrange(resampled, "n d h w -> n (h w) d")
   if first > 0 { concat(table[:, 0..first], rows, axis: 1) } else { rows }
-}
-
-// An MLP; \`gated\`: which multiplies what one half of its first layer gives with \`silu\` of the other half (SwiGLU, arXiv 2002.05202).
-module FeedForward(
-  dim: int,
-  hidden: int,
-  gated: bool = false,
-  activation: gelu | gelu_tanh | quick_gelu | relu | silu = gelu,
-  bias: bool = true
-) {
-  if gated {
-    w12 = Linear(dim -> {gate: hidden, up: hidden}, bias: bias)
-    w3 = Linear(hidden -> dim, bias: bias)
-  } else {
-    fc1 = Linear(dim -> hidden, bias: bias)
-    fc2 = Linear(hidden -> dim, bias: bias)
-  }
-  // What lies between its layers, where adapters of hidden values are put.
-  site activate(h) = if gated {
-    silu(h[:, :, 0..hidden]) * h[:, :, hidden..]
-  } else {
-    activated(h, activation)
-  }
-  forward(x: [b, n, dim]) { if gated { w3(activate(w12(x))) } else { fc2(activate(fc1(x))) } }
-}
-
-// A pre-norm block. \`layer_scale\`: what the factors of its branches start as; with 0 it has none.
-module EncoderBlock(
-  dim: int,
-  heads: int,
-  hidden: int = 4 * dim,
-  eps: float = 1e-6,
-  qkv_bias: bool = true,
-  layer_scale: float = 0,
-  gated: bool = false,
-  activation: gelu | gelu_tanh | quick_gelu | relu | silu = gelu,
-  drop: float = 0
-) {
-  norm1 = LayerNorm(dim, eps: eps)
-  attn = Attention(dim, heads, bias: qkv_bias)
-  norm2 = LayerNorm(dim, eps: eps)
-  mlp = FeedForward(dim, hidden, gated: gated, activation: activation)
-  if layer_scale > 0 {
-    ls1 = LayerScale(dim, layer_scale)
-    ls2 = LayerScale(dim, layer_scale)
-  }
-  site attn_branch(x) = attn(norm1(x))
-  site mlp_branch(x) = mlp(norm2(x))
-  forward(x: [b, n, dim]) {
-    a = attn_branch(x)
-    y = x + drop_path(if layer_scale > 0 { ls1(a) } else { a }, drop)
-    m = mlp_branch(y)
-    y + drop_path(if layer_scale > 0 { ls2(m) } else { m }, drop)
-  }
 }
 `,
   vit: `// Vision transformers (ViT), as timm and Hugging Face build them: pre-norm blocks, a class token, learned positions.
@@ -3956,20 +3902,31 @@ module Attention(
   }
 }
 
+// An MLP; \`gated\`: which multiplies what one half of its first layer gives with \`silu\` of the other half (SwiGLU, arXiv 2002.05202).
 module Mlp(
   dim: int,
   hidden: int,
+  gated: bool = false,
   activation: gelu | gelu_tanh | quick_gelu | relu | silu = gelu,
   bias: bool = true
 ) {
-  fc1 = Linear(dim -> hidden, bias: bias)
-  fc2 = Linear(hidden -> dim, bias: bias)
+  if gated {
+    w12 = Linear(dim -> {gate: hidden, up: hidden}, bias: bias)
+    w3 = Linear(hidden -> dim, bias: bias)
+  } else {
+    fc1 = Linear(dim -> hidden, bias: bias)
+    fc2 = Linear(hidden -> dim, bias: bias)
+  }
   // What lies between its layers, where adapters of hidden values are put.
-  site activate(h: [b, n, hidden]) = activated(h, activation)
-  forward(x: [b, n, dim]) { fc2(activate(fc1(x))) }
+  site activate(h) = if gated {
+    silu(h[:, :, 0..hidden]) * h[:, :, hidden..]
+  } else {
+    activated(h, activation)
+  }
+  forward(x: [b, n, dim]) { if gated { w3(activate(w12(x))) } else { fc2(activate(fc1(x))) } }
 }
 
-// \`layer_scale\`: what its factors start as; with 0 it has none.
+// A pre-norm block. \`layer_scale\`: what the factors of its branches start as; with 0 it has none.
 module Block(
   dim: int,
   heads: int,
@@ -3979,13 +3936,14 @@ module Block(
   drop: float = 0,
   qk_norm: bool = false,
   layer_scale: float = 0,
+  gated: bool = false,
   activation: gelu | gelu_tanh | quick_gelu | relu | silu = gelu,
   proj_bias: bool = true
 ) {
   norm1 = LayerNorm(dim, eps: eps)
   attn = Attention(dim, heads, bias: qkv_bias, qk_norm: qk_norm, eps: eps, proj_bias: proj_bias)
   norm2 = LayerNorm(dim, eps: eps)
-  mlp = Mlp(dim, hidden, activation: activation, bias: proj_bias)
+  mlp = Mlp(dim, hidden, gated: gated, activation: activation, bias: proj_bias)
   if layer_scale > 0 {
     ls1 = LayerScale(dim, layer_scale)
     ls2 = LayerScale(dim, layer_scale)
