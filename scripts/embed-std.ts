@@ -3,25 +3,30 @@
  * there are none). Run it after a change in src/dsl/std: `npx tsx scripts/embed-std.ts`. A test checks that the table is fresh.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const folder = join(root, 'src/dsl/std');
 
+/** The library's files by their names, which are theirs in `use std.NAME` whatever folder they lie in. */
+export function libraryFiles(): ReadonlyMap<string, string> {
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((n) => n.endsWith('.peft'));
+  const named = new Map(files.map((n) => [basename(n, '.peft'), join(folder, n)]));
+  if (named.size !== files.length) throw new Error('two files of src/dsl/std have one name');
+  return new Map([...named].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
 /** The generated file's text. */
 export function generate(): string {
-  const names = readdirSync(folder)
-    .filter((n) => n.endsWith('.peft'))
-    .sort();
-  const entries = names.map((n) => {
-    const text = readFileSync(join(folder, n), 'utf8')
+  const entries = [...libraryFiles()].map(([name, path]) => {
+    const text = readFileSync(path, 'utf8')
       .replaceAll('\\', '\\\\')
       .replaceAll('`', '\\`')
       .replaceAll('${', '\\${');
-    return `  ${n.slice(0, -'.peft'.length)}: \`${text}\`,\n`;
+    return `  ${name}: \`${text}\`,\n`;
   });
-  return `/** Generated from src/dsl/std/*.peft by scripts/embed-std.ts; do not edit. */\nexport const STD: Readonly<Record<string, string>> = {\n${entries.join('')}};\n`;
+  return `/** Generated from src/dsl/std by scripts/embed-std.ts; do not edit. */\nexport const STD: Readonly<Record<string, string>> = {\n${entries.join('')}};\n`;
 }
 
 export const target = join(root, 'src/dsl/std.generated.ts');

@@ -1,4 +1,4 @@
-/** Generated from src/dsl/std/*.peft by scripts/embed-std.ts; do not edit. */
+/** Generated from src/dsl/std by scripts/embed-std.ts; do not edit. */
 export const STD: Readonly<Record<string, string>> = {
   adapters: `// Adapters. Each says what replaces a layer; how it merges, what it costs and how it runs follows from that.
 
