@@ -20,10 +20,7 @@ export function libraryFiles(): ReadonlyMap<string, string> {
 /** The generated file's text. */
 export function generate(): string {
   const entries = [...libraryFiles()].map(([name, path]) => {
-    const text = readFileSync(path, 'utf8')
-      .replaceAll('\\', '\\\\')
-      .replaceAll('`', '\\`')
-      .replaceAll('${', '\\${');
+    const text = readFileSync(path, 'utf8').replaceAll('\\', '\\\\').replaceAll('`', '\\`').replaceAll('${', '\\${');
     return `  ${name}: \`${text}\`,\n`;
   });
   return `/** Generated from src/dsl/std by scripts/embed-std.ts; do not edit. */\nexport const STD: Readonly<Record<string, string>> = {\n${entries.join('')}};\n`;
