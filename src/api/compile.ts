@@ -10,12 +10,14 @@ import type { Generated, GenerateOptions } from '../codegen/generate.js';
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
 import type { DeploySettings, Elaborated } from '../dsl/elaborated.js';
+import type { RoundingFigures } from '../formats/tensors/rounding.js';
 import { usedParams } from '../ir/graph.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import { fromHalf, toHalf } from '../ir/run/half.js';
 import { printModule } from '../ir/text/print.js';
 import type { Module, Tensor } from '../ir/types.js';
 import { type MergeReport, optimize, PASSES } from '../passes/index.js';
+import { HalfCost, placeOfWeight } from './adapters/halves.js';
 import { type PrunedWays, prunedWays } from './adapters/pruned.js';
 import { analyseModel, type Spec, type SpecOptions } from './analyse.js';
 import { sayDataErrors } from './data-error.js';
@@ -62,6 +64,8 @@ export interface Compiled {
   readonly priced?: MergeReport['priced'];
   /** Where the merge has filled zeros in: what each way to put adapters and pruned layers together has of zeros and operations. */
   readonly ways?: PrunedWays;
+  /** With `weights = f16`: what that did to the weights that are stored in halves, beside f32. */
+  readonly rounding?: RoundingFigures;
   readonly check: CheckReport;
   readonly warnings: readonly Diagnostic[];
   /** The optimised module, for those who look inside. */
@@ -158,9 +162,15 @@ async function compileSpec(spec: Spec, options: CompileOptions): Promise<Compile
   const zeros = new ZeroCounter(elaborated, module, loaded.get);
   // Where a load prepares, the files hold weights as well that no kernel of `infer` reads: these multiply nothing.
   const multiplied = new Set(usedParams(module.funcs.get('infer')!));
-  const weights = new WeightFiles(generated, ({ param, entry }, tensor) => {
-    if (multiplied.has(param)) zeros.take(param, tensor, entry.dtype);
-  });
+  const halves = new HalfCost();
+  const weights = new WeightFiles(
+    generated,
+    ({ param, entry }, tensor) => {
+      if (multiplied.has(param)) zeros.take(param, tensor, entry.dtype);
+      halves.take(param, tensor, entry.dtype);
+    },
+    (param) => placeOfWeight(elaborated, param),
+  );
   if (deploy.prepare === 'gpu') options.progress?.('merging on the GPU');
   const read = (name: string): Tensor => tableOf(module, name) ?? loaded.get(name);
   const given = deploy.prepare === 'gpu' ? await preparedOnGpu(options.host, module, read, generateOptions) : undefined;
@@ -169,6 +179,7 @@ async function compileSpec(spec: Spec, options: CompileOptions): Promise<Compile
   const layers = prepare(report.regions, (name, tensor) => weights.put(name, tensor));
   for (const name of weights.missing()) weights.put(name, read(name));
   const counted = zeros.result();
+  const rounding = halves.figures();
   const ways = prunedWays(elaborated.module, module, counted);
 
   const request: GoldenRequest = {
@@ -227,11 +238,13 @@ async function compileSpec(spec: Spec, options: CompileOptions): Promise<Compile
     report: report.adapters,
     ...(report.priced ? { priced: report.priced } : {}),
     ...(ways ? { ways } : {}),
+    ...(rounding ? { rounding } : {}),
     check: { layers, unchanged, ...(model ? { model } : {}), ...(golden?.without ? { without: golden.without } : {}) },
     warnings: [
       ...analysis.warnings,
       ...loaded.warnings,
       ...report.diagnostics,
+      ...halves.warnings(elaborated),
       // Who says `merged` has chosen.
       ...(ways && deploy.adapters === 'auto' ? [diagnostic('ESP0407', { zeros: counted!.filled })] : []),
       ...(generated.oneByOne && samples > 1 ? [generated.oneByOne] : []),

@@ -12,7 +12,9 @@ import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
 import type { Elaborated, Source } from '../dsl/elaborated.js';
 import { chooseLayout, type OpenCheckpoint } from '../formats/checkpoint.js';
 import { exportCheckpoint } from '../formats/export.js';
+import { MERGED, type MergedRecord, mergedEntry, mergedIn } from '../formats/merged.js';
 import { spelled } from '../formats/spellings.js';
+import type { RoundingFigures } from '../formats/tensors/rounding.js';
 import type { NamedTensor } from '../formats/types.js';
 import { isAdapters } from '../ir/about.js';
 import { attrsKey } from '../ir/intern.js';
@@ -21,6 +23,7 @@ import { showPath } from '../ir/path.js';
 import type { Module, Tensor, Value } from '../ir/types.js';
 import { type MergeReport, optimize } from '../passes/index.js';
 import { isStep } from '../passes/values.js';
+import { mergeRecords, WrittenRounding } from './adapters/written.js';
 import { type Analysis, analyseModel, type Spec, type SpecOptions } from './analyse.js';
 import { sayDataErrors } from './data-error.js';
 import type { Progress } from './host.js';
@@ -42,6 +45,10 @@ export interface Merged {
   readonly changed: readonly string[];
   /** Of weights that a mask covers or that arrived sparse; absent where there is none. */
   readonly zeros?: Zeros;
+  /** What writing did to the numbers that were merged, for each type that the base stores them in. */
+  readonly rounding: readonly RoundingFigures[];
+  /** What the file says of this merge, and of those before it. */
+  readonly merged: readonly MergedRecord[];
   readonly warnings: readonly Diagnostic[];
 }
 
@@ -179,11 +186,15 @@ async function mergeSpec(spec: Spec, options: MergeOptions): Promise<Merged> {
   const merged = await besideBase(analysis, options.progress);
   const { backbone, base, layoutName, layout, loaded, plain, module, report, pairs } = merged;
   const prepared = new Map<string, Tensor>();
+  const rounding = new WrittenRounding(merged);
   prepareParameters({
     module,
     regions: report.regions,
     params: loaded.get,
-    take: (name, tensor) => prepared.set(name, tensor),
+    take: (name, tensor, exact) => {
+      prepared.set(name, tensor);
+      rounding.prepared(name, tensor, exact);
+    },
     progress: options.progress,
   });
 
@@ -203,11 +214,20 @@ async function mergeSpec(spec: Spec, options: MergeOptions): Promise<Merged> {
     zeros.take(name, tensor, stored === 'F16' ? 'f16' : 'f32');
   }
   const counted = zeros.result();
+  const warnings = [...analysis.warnings, ...loaded.warnings, ...report.diagnostics];
+  const before = mergedIn(base.store.metadata);
+  if (!before) {
+    const place = { primary: { span: backbone.span, text: 'loaded here' } };
+    warnings.push(diagnostic('ESP1305', { file: base.name, text: base.store.metadata[MERGED]! }, place));
+  }
+  const records = [...(before ?? []), ...(await mergeRecords(analysis, options.labels))];
   const exported = await exportCheckpoint({
     params: values,
     layoutName,
     layout,
     base,
+    metadata: mergedEntry(records),
+    see: (part) => rounding.written(part),
     ...(elaborated.labels ? { labels: elaborated.labels } : {}),
     ...(backbone.exports ? { fields: backbone.exports } : {}),
   });
@@ -215,6 +235,8 @@ async function mergeSpec(spec: Spec, options: MergeOptions): Promise<Merged> {
     ...exported,
     layout: layoutName,
     ...(counted ? { zeros: counted } : {}),
-    warnings: [...analysis.warnings, ...loaded.warnings, ...report.diagnostics],
+    rounding: rounding.figures(),
+    merged: records,
+    warnings,
   };
 }

@@ -27,8 +27,8 @@ export interface PrepareRequest {
   readonly params: (name: string) => Tensor;
   /** Prepared tensors by name, if they are known (`preparedOnGpu`; default: they are computed here). */
   readonly given?: ReadonlyMap<string, Tensor> | undefined;
-  /** Gets each prepared tensor, f32 or of an integer type, under every name that it has. Nothing is kept here. */
-  readonly take: (name: string, tensor: Tensor) => void;
+  /** Gets each prepared tensor, f32 or of an integer type, under every name that it has; and as it was computed. Nothing is kept here. */
+  readonly take: (name: string, tensor: Tensor, exact: Tensor) => void;
   readonly progress?: Progress | undefined;
 }
 
@@ -66,7 +66,7 @@ export function prepareParameters({ module, regions, params, given, take, progre
     const prepared = names.get(root);
     const stored = prepared ? asStored(tensor, prepared[0]!) : tensor;
     checks.take(root, stored);
-    for (const name of prepared ?? []) take(name, stored);
+    for (const name of prepared ?? []) take(name, stored, tensor);
   };
   const known = (root: Value): Tensor | undefined => given?.get(names.get(root)?.[0] ?? '');
   for (const root of roots) if (known(root)) taken(root, known(root)!);

@@ -3,7 +3,7 @@
 import { HalfOverflow } from '../codegen/buffers/pack.js';
 import type { WeightRecipe } from '../codegen/buffers/weights.js';
 import type { Generated } from '../codegen/generate.js';
-import { diagnostic } from '../diagnostics/catalogue.js';
+import { diagnostic, type Place } from '../diagnostics/catalogue.js';
 import { EspalierError } from '../diagnostics/types.js';
 import { reserveSafetensors } from '../formats/tensors/safetensors.js';
 import type { Tensor } from '../ir/types.js';
@@ -11,14 +11,14 @@ import type { Tensor } from '../ir/types.js';
 /** Largest file of weights, so that a web server and its caches take it. */
 const SHARD_BYTES = 24 * 2 ** 20;
 
-/** The bytes that kernels read. @throws EspalierError ESP0925 for a weight that f16 cannot hold. */
-export function packWeight(recipe: WeightRecipe, tensor: Tensor): Uint8Array {
+/** The bytes that kernels read. @throws EspalierError ESP0925, at that place, for a weight that f16 cannot hold. */
+export function packWeight(recipe: WeightRecipe, tensor: Tensor, place: Place = {}): Uint8Array {
   try {
     return recipe.pack(tensor);
   } catch (error) {
     if (!(error instanceof HalfOverflow)) throw error;
     const { coords, value } = error;
-    throw new EspalierError([diagnostic('ESP0925', { name: recipe.param, coords, value })]);
+    throw new EspalierError([diagnostic('ESP0925', { name: recipe.param, coords, value }, place)]);
   }
 }
 
@@ -31,12 +31,21 @@ export class WeightFiles {
   readonly #places = new Map<WeightRecipe, Uint8Array>();
   readonly #missing: Set<string>;
   readonly #see: (recipe: WeightRecipe, tensor: Tensor) => void;
+  readonly #placeOf: (param: string) => Place;
   /** Contents by name, in program order, each of at most `SHARD_BYTES` but for a tensor that is larger by itself. */
   readonly files: ReadonlyMap<string, Uint8Array>;
 
-  /** @param see Is shown every tensor as it is packed, once for each layout. */
-  constructor({ weights }: Generated, see: (recipe: WeightRecipe, tensor: Tensor) => void = () => {}) {
+  /**
+   * @param see Is shown every tensor as it is packed, once for each layout.
+   * @param placeOf Where the spec says what a parameter's numbers are, for messages.
+   */
+  constructor(
+    { weights }: Generated,
+    see: (recipe: WeightRecipe, tensor: Tensor) => void = () => {},
+    placeOf: (param: string) => Place = () => ({}),
+  ) {
     this.#see = see;
+    this.#placeOf = placeOf;
     const stored = weights.filter((r) => r.entry.start === 'file');
     for (const r of weights) this.#byParam.set(r.param, [...(this.#byParam.get(r.param) ?? []), r]);
     this.#missing = new Set(stored.map((r) => r.param));
@@ -60,7 +69,7 @@ export class WeightFiles {
       // What a load prepares is in no file; whether halves can hold it is found out here.
       const place = this.#places.get(recipe);
       if (place || recipe.entry.dtype === 'f16') {
-        const bytes = packWeight(recipe, tensor);
+        const bytes = packWeight(recipe, tensor, this.#placeOf(param));
         place?.set(bytes);
       }
     }

@@ -2,6 +2,8 @@
 
 import { entryNamed, PREPARE, type Summary, type TensorZeros, type Zeros } from '../../runtime/program/program.js';
 import type { Compiled } from '../api/index.js';
+import type { MergedRecord } from '../formats/merged.js';
+import type { RoundedNumber, RoundingFigures } from '../formats/tensors/rounding.js';
 import { showPath } from '../ir/path.js';
 import { bytes, count, scaled, table } from './output.js';
 
@@ -16,6 +18,7 @@ export function describeCompiled(compiled: Compiled, folder: string): string {
       `${count(parameters.total)} (${count(parameters.frozen)} frozen, ${count(parameters.trainable)} trainable, ${percent}%)`,
     ],
     ...mergeRows(compiled),
+    ...(compiled.rounding ? roundingRows([compiled.rounding]) : []),
     ...(summary.zeros ? [...zeroRows(summary.zeros), ...wayRows(compiled), skippedRow(summary)] : []),
     [
       'kernels',
@@ -139,6 +142,40 @@ export function zeroRows({ tensors, backbone }: Zeros): [string, string][] {
       `of all ${count(backbone.elements)} parameters of the backbone ${count(backbone.zeros)} (${share(backbone.zeros, backbone.elements)}) are zero`,
     );
   return lines.map((line, i) => [i === 0 ? 'zeros' : '', line]);
+}
+
+/** Which adapters a merged checkpoint holds, those of earlier merges first. */
+export function mergedRows(merged: readonly MergedRecord[]): [string, string][] {
+  return merged.map(({ method, name, sha256 }, i) => [
+    i === 0 ? 'holds' : '',
+    `${method}${name === undefined ? ', which was not loaded' : ` of ${name}`}${sha256 ? ` (sha256 ${sha256.slice(0, 12)}...)` : ''}`,
+  ]);
+}
+
+/** As many digits as tell numbers of f32 apart. */
+const shown = (n: number): string => String(Number(n.toPrecision(9)));
+
+const rounded = ({ tensor, at, value, written }: RoundedNumber): string =>
+  `${tensor}[${at.join(', ')}], ${shown(value)} becomes ${shown(written)}`;
+
+const digits = (n: number): string => n.toExponential(1);
+
+/** What storing numbers in these types did to them. */
+export function roundingRows(figures: readonly RoundingFigures[]): [string, string][] {
+  const lines = figures.flatMap(({ dtype, elements, largest, relative, subnormal, zeros }) => {
+    if (!largest) return [`none: ${dtype} holds each of ${count(elements)} numbers as it is`];
+    const below = subnormal + zeros;
+    return [
+      `to ${dtype}, by ${digits(largest.change)} at the most, ${largest.ulps.toPrecision(2)} ulp: ${rounded(largest)}`,
+      ...(relative ? [`in proportion by ${digits(relative.share)} at the most: ${rounded(relative)}`] : []),
+      ...(below > 0
+        ? [
+            `of ${count(elements)} numbers ${count(below)} lie below the normal range of ${dtype} and lose digits, of which ${count(zeros)} become 0`,
+          ]
+        : []),
+    ];
+  });
+  return lines.map((line, i) => [i === 0 ? 'rounding' : '', line]);
 }
 
 /** What each way to put adapters and a pruned base together has of zeros and operations. */

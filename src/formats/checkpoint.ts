@@ -17,7 +17,7 @@ import { onnxFacts } from './onnx/facts.js';
 import { openOnnxStore } from './onnx/store.js';
 import type { OnnxModel } from './onnx/types.js';
 import { fromStored, present, spelled, storedShape } from './spellings.js';
-import type { ByteSource, Folder } from './tensors/bytes.js';
+import { type ByteSource, type Folder, readAll } from './tensors/bytes.js';
 import { openSafetensors, readsAs, type StoreEntry, type TensorStore } from './tensors/store.js';
 import { isTorchFile, openTorch } from './torch/torch.js';
 import type { Facts, NamedTensor, SourceLike } from './types.js';
@@ -36,6 +36,8 @@ export interface OpenCheckpoint {
   readonly onnx?: OnnxModel;
   /** The folder it is, for the files beside the weights. */
   readonly folder?: Folder;
+  /** All bytes of the one file that the tensors lie in; absent where they lie in several. */
+  bytes?(): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 
@@ -49,17 +51,18 @@ export async function openCheckpoint(where: ByteSource | Folder): Promise<OpenCh
 
 async function openOneFile(source: ByteSource): Promise<OpenCheckpoint> {
   const close = async (): Promise<void> => source.close?.();
+  const bytes = (): Promise<Uint8Array> => readAll(source);
   try {
     if (/\.onnx$/i.test(source.name)) {
       const { onnx, store } = await openOnnxStore(source);
-      return { kind: 'onnx', name: source.name, facts: onnxFacts(onnx), warnings: [], store, onnx, close };
+      return { kind: 'onnx', name: source.name, facts: onnxFacts(onnx), warnings: [], store, onnx, bytes, close };
     }
     if (await isTorchFile(source)) {
       const opened = await openTorch(source);
-      return { kind: 'torch', name: source.name, facts: {}, ...opened, close };
+      return { kind: 'torch', name: source.name, facts: {}, ...opened, bytes, close };
     }
     const store = await openSafetensors(source);
-    const common = { name: source.name, warnings: [], store, close };
+    const common = { name: source.name, warnings: [], store, bytes, close };
     if (isMaskFile(store)) return { kind: 'mask', facts: {}, ...common };
     if (!isAdapterFile(store))
       return { kind: 'safetensors', facts: { tensors: new Set(store.tensors.keys()) }, ...common };
@@ -81,14 +84,15 @@ async function openOneFolder(folder: Folder): Promise<OpenCheckpoint> {
       if (m) tensors.set(`${module}.m`, m);
     }
     const store: TensorStore = { name: folder.name, tensors, metadata: peft.metadata };
-    const { facts, warnings, close } = peft;
-    return { kind: 'peft', name: folder.name, facts, warnings, store, peft, folder, close };
+    const { facts, warnings, bytes, close } = peft;
+    return { kind: 'peft', name: folder.name, facts, warnings, store, peft, folder, bytes, close };
   }
   if (files.has('config.json')) {
     const model = await openHuggingFace(folder);
     const close = async (): Promise<void> => {
       await Promise.all(model.sources.map((s) => s.close?.()));
     };
+    const [one, ...others] = model.sources;
     return {
       kind: 'huggingface',
       name: folder.name,
@@ -96,6 +100,7 @@ async function openOneFolder(folder: Folder): Promise<OpenCheckpoint> {
       warnings: model.warnings,
       store: model.store,
       folder,
+      ...(one && others.length === 0 ? { bytes: () => readAll(one) } : {}),
       close,
     };
   }

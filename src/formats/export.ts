@@ -27,6 +27,20 @@ export interface ExportOptions {
   readonly fields?: readonly ExportField[];
   /** Stored type of every tensor; default: the base's own for each. */
   readonly dtype?: 'F32' | 'F16' | 'BF16';
+  /** Beside what the base's file says in its metadata, and in place of entries of these names. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** Is shown every parameter, or part of one, that is written as something else than the base has there. */
+  readonly see?: (written: WrittenPart) => void;
+}
+
+/** A parameter, or some of its rows, as a tensor of a checkpoint. */
+export interface WrittenPart {
+  readonly param: string;
+  /** The tensor's name in the file. */
+  readonly name: string;
+  /** Elements in the order of the file, and the same as bytes. */
+  readonly value: Tensor;
+  readonly stored: StoredTensor;
 }
 
 export interface Exported {
@@ -53,17 +67,14 @@ export async function exportCheckpoint(options: ExportOptions): Promise<Exported
   const tensors = new Map<string, StoredTensor>();
   const changed: string[] = [];
   for (const place of spelled(layout, base.store)) {
-    const { param, tensor, rows } = place;
-    const value = params.get(param);
+    const value = params.get(place.param);
     if (!value) continue;
-    const entry = base.store.tensors.get(tensor);
-    const dtype = options.dtype ?? floatType(entry?.dtype);
-    const part = rows ? sliceRows(value, rows) : value;
-    refuseOverflow(param, part, dtype);
-    const name = entry?.original ?? tensor;
-    const stored = storeTensor(toStored(place, part), dtype);
-    tensors.set(name, stored);
-    if (!entry || !(await isStored(entry, stored))) changed.push(name);
+    const part = writtenPart(place, value, options);
+    tensors.set(part.name, part.stored);
+    const entry = base.store.tensors.get(place.tensor);
+    if (entry && (await isStored(entry, part.stored))) continue;
+    changed.push(part.name);
+    options.see?.(part);
   }
   for (const [name, entry] of base.store.tensors) {
     const original = entry.original ?? name;
@@ -73,10 +84,28 @@ export async function exportCheckpoint(options: ExportOptions): Promise<Exported
     } else tensors.set(original, storeTensor(await entry.read(), options.dtype));
   }
   const files = new Map<string, string | Uint8Array | Uint8Array[]>();
-  files.set('model.safetensors', safetensorsPieces(tensors, { ...base.store.metadata, format: 'pt', writer: WRITER }));
+  const metadata = { ...base.store.metadata, ...options.metadata, format: 'pt', writer: WRITER };
+  files.set('model.safetensors', safetensorsPieces(tensors, metadata));
   if (base.kind === 'huggingface' && base.folder) await copyConfigs(base.folder, options, files);
   return { files, tensors: tensors.size, changed };
 }
+
+/** A parameter at one of its places. @throws EspalierError ESP0919 when the type there cannot hold a value */
+export function writtenPart(
+  place: NamedTensor,
+  value: Tensor,
+  { base, dtype: asked }: Pick<ExportOptions, 'base' | 'dtype'>,
+): WrittenPart {
+  const entry = base.store.tensors.get(place.tensor);
+  const dtype = asked ?? floatType(entry?.dtype);
+  const part = partAt(place, value);
+  refuseOverflow(place.param, part, dtype);
+  return { param: place.param, name: entry?.original ?? place.tensor, value: part, stored: storeTensor(part, dtype) };
+}
+
+/** A parameter, or its rows, with its elements as the checkpoint orders them. */
+export const partAt = (place: NamedTensor, value: Tensor): Tensor =>
+  toStored(place, place.rows ? sliceRows(value, place.rows) : value);
 
 /** Whether a tensor is in a file already as it would be written. */
 async function isStored(entry: StoreEntry, { dtype, shape, data }: StoredTensor): Promise<boolean> {

@@ -16,7 +16,7 @@ import { split } from './split.js';
 
 export { type RegionCheck, RegionChecks } from './merge/check.js';
 export type { AdapterMode, AdapterOutcome, MergeReport, ObstacleNote, Pass, PassContext, Region } from './pass.js';
-export { PREPARE, standsFor } from './split.js';
+export { nameAsWritten, PREPARE, standsFor } from './split.js';
 
 export const PASSES: readonly Pass[] = [erase, simplify, reparameterize, factor, tidy, narrow, split];
 

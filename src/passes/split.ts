@@ -29,6 +29,9 @@ const PREPARED = '#prepared';
 /** The name of the parameter that a prepared one stands for. */
 export const standsFor = (prepared: string): string => prepared.slice(0, prepared.lastIndexOf(PREPARED));
 
+/** What a parameter is in the model as it was written: a prepared one that has the place of another is that one. */
+export const nameAsWritten = (param: string): string => (param.endsWith(PREPARED) ? standsFor(param) : param);
+
 /** A value of `prepare`, and the parameter that it becomes. */
 interface Prepared {
   readonly param: Param;

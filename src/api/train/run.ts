@@ -8,11 +8,11 @@ import type { Host, Progress } from '../host.js';
 import type { Loaded } from '../parameters.js';
 import { type SearchKeeper, searchedPlace } from '../search/stage.js';
 import type { Loaders } from './data.js';
+import { type KeptDensity, WorstDensities } from './densities.js';
 import { type Counting, evaluate } from './evaluate.js';
 import type { EndEvent, RunPlace, TrainEvent } from './events.js';
 import { Stopped } from './features.js';
 import { type FeatureFiles, type Kept, type KeptFeatures, keepFeatures } from './kept.js';
-import { type KeptDensity, WorstDensities } from './densities.js';
 import { endOf, type LoopRequest, type RunStore, trainLoop } from './loop.js';
 
 /** An item by name, its class, and the one that the model takes for likeliest. */

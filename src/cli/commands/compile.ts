@@ -8,7 +8,7 @@ import { type CommandOutput, guarded, numberFor, oneOf, showDiagnostics } from '
 import { EXIT } from '../exit.js';
 import { count, table } from '../output.js';
 import { asJson, asked, type SpecFlags, specOptions, withProgress } from '../spec.js';
-import { describeCompiled, zeroRows } from '../summary.js';
+import { describeCompiled, mergedRows, roundingRows, zeroRows } from '../summary.js';
 
 interface CompileFlags extends SpecFlags {
   readonly out: string;
@@ -43,11 +43,18 @@ async function compileCommand(path: string, flags: CompileFlags, output: Command
     await writeCompiled(result, flags.out, before);
     return result;
   });
-  const { program, report, priced, check, warnings } = compiled;
+  const { program, report, priced, rounding, check, warnings } = compiled;
   if (flags.json) {
     output.print(
       asJson(
-        { folder: flags.out, summary: program.summary, merged: report, ...(priced ? { priced } : {}), check },
+        {
+          folder: flags.out,
+          summary: program.summary,
+          merged: report,
+          ...(priced ? { priced } : {}),
+          ...(rounding ? { rounding } : {}),
+          check,
+        },
         warnings,
       ),
     );
@@ -58,20 +65,22 @@ async function compileCommand(path: string, flags: CompileFlags, output: Command
 }
 
 async function mergeCommand(path: string, flags: SpecFlags & { out: string }, output: CommandOutput): Promise<void> {
-  const { layout, tensors, changed, zeros, warnings } = await withProgress(async (progress) => {
+  const { layout, tensors, changed, zeros, rounding, merged, warnings } = await withProgress(async (progress) => {
     const before = await requireOutput(flags.out, 'checkpoint');
     const result = await merge(path, { ...asked(flags), progress });
     await writeMerged(result, flags.out, before);
     return result;
   });
   if (flags.json) {
-    output.print(asJson({ folder: flags.out, layout, tensors, changed, ...(zeros ? { zeros } : {}) }, warnings));
+    const result = { folder: flags.out, layout, tensors, changed, ...(zeros ? { zeros } : {}), rounding, merged };
+    output.print(asJson(result, warnings));
     return;
   }
   showDiagnostics(warnings, output, false);
   const some = `${count(changed.length)} of them changed by the merge`;
   output.print(`${flags.out}: ${count(tensors)} tensors in the ${layout} layout, ${some}`);
-  if (zeros) output.print(table(zeroRows(zeros)).replaceAll(/^/gm, '  '));
+  const rows = [...mergedRows(merged), ...roundingRows(rounding), ...(zeros ? zeroRows(zeros) : [])];
+  if (rows.length > 0) output.print(table(rows).replaceAll(/^/gm, '  '));
 }
 
 async function inspectCommand(

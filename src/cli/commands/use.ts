@@ -1,6 +1,8 @@
 /** `run` and `eval`: a compiled folder on real images. */
 import { type Command, Option } from 'commander';
 import { type Evaluation, evaluateRun, type RunEvaluation, type Session } from '../../api/index.js';
+import { evaluateNeighbours } from '../../api/node/outputs/neighbours.js';
+import { type ImageOutput, kindOfResults, OutputFile, rangeOf } from '../../api/node/outputs/outputs.js';
 import {
   evaluateFolder,
   type ImagePrediction,
@@ -9,8 +11,6 @@ import {
   predictImages,
   type Skipped,
 } from '../../api/node/programs.js';
-import { evaluateNeighbours } from '../../api/node/outputs/neighbours.js';
-import { type ImageOutput, kindOfResults, OutputFile, rangeOf } from '../../api/node/outputs/outputs.js';
 import { isRunFolder } from '../../api/node/run-folder.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { toJson } from '../../diagnostics/render.js';

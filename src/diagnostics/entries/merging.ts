@@ -101,4 +101,38 @@ Use \`over: base\`, or \`adapters = merged\`.`,
 
 \`espalier compile\` prints the zeros and the operations of each. With \`adapters = auto\`, the default, time decides, which is \`merged\` nearly always.`,
   }),
+  ESP1305: entry<{ file: string; text: string }>({
+    title: 'A record of merges that cannot be read',
+    severity: 'warning',
+    message: (a) =>
+      `\`espalier.merged\` in the metadata of ${a.file} is no record of merges: ${a.text.length > 60 ? `${a.text.slice(0, 60)}...` : a.text}`,
+    help: () => ['It is left out of what is written, whose record begins with this merge.'],
+    explain: `\`espalier merge\` writes into the metadata of its file which adapters were merged into it, by their names and the SHA-256 of their
+files, so that an adapter that is in the weights already can be noticed:
+
+    "espalier.merged": [{"method": "karst", "name": "karst-mnist.safetensors", "sha256": "5d9c...", "espalier": "0.1.0"}]
+
+A merge into a merged checkpoint adds to this list. What stands there in this file is no such list: something else wrote it.`,
+  }),
+  ESP1306: entry<{
+    name: string;
+    share: number;
+    limit: number;
+    at: readonly number[];
+    value: number;
+    written: number;
+  }>({
+    title: 'Weights too small for f16',
+    severity: 'warning',
+    message: (a) =>
+      `${(100 * a.share).toFixed(1)}% of ${a.name} are too small for f16 to hold all their digits, such as [${a.at.join(', ')}] = ${Number(a.value.toPrecision(6))}, which becomes ${Number(a.written.toPrecision(6))}`,
+    help: (a) => [`More than ${100 * a.limit}% of a weight are named. With \`weights = f32\` nothing is lost.`],
+    explain: `Halves have 11 binary digits from 2^-14 (6.1e-5) upwards. Below that they have fewer, and below 2^-25 (3.0e-8) a number becomes 0. A few such
+numbers beside larger ones do no harm; where they are a twentieth of a weight or more, the whole weight is small (a layer scale that was merged into it, say)
+and loses much.
+
+    deploy Flowers { weights = f16 }
+
+The summary of \`espalier compile\` says what halves cost over all weights: the largest change, and the largest in proportion.`,
+  }),
 };

@@ -241,6 +241,6 @@ its sum for each picture. A head that gives both ends in a record of these names
       `${a.name}[${a.coords.join(', ')}] = ${a.value} does not fit f16 storage, whose largest value is 65504`,
     help: () => ['Nothing was written. Compile with `weights = f32`.'],
     explain:
-      'With `weights = f16`, matrices are stored as 16-bit floats. A weight outside of their range would become infinite, so the program is refused instead.',
+      'With `weights = f16`, matrices are stored as 16-bit floats. A weight outside of their range would become infinite, so the program is refused instead. The message says which number it is; the place shown is where the spec has it from: the file, or the adapter that was merged into it.',
   }),
 };

@@ -7,7 +7,7 @@ import { diagnostic } from '../../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
 import { configError, Fields, readJsonObject } from '../huggingface/json.js';
 import { isOff } from '../huggingface/preprocessor.js';
-import type { Folder } from '../tensors/bytes.js';
+import { type Folder, readAll } from '../tensors/bytes.js';
 import { openSafetensors, type StoreEntry, type TensorStore } from '../tensors/store.js';
 import { openTorch } from '../torch/torch.js';
 import type { Facts } from '../types.js';
@@ -37,6 +37,8 @@ export interface PeftAdapter {
   readonly facts: Facts;
   readonly warnings: readonly Diagnostic[];
   readonly metadata: Readonly<Record<string, string>>;
+  /** All of the file of weights. */
+  bytes(): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 
@@ -134,6 +136,7 @@ export async function openPeft(folder: Folder): Promise<PeftAdapter> {
       facts: first ? { options: optionsOf(config, first, rank) } : {},
       warnings,
       metadata: store.metadata,
+      bytes: () => readAll(source),
       close,
     };
   } catch (error) {

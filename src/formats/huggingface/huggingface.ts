@@ -105,5 +105,7 @@ async function openShards(
       if (map[tensor] !== file) throw configError(index.file, `does not list "${tensor}", which ${file} holds`);
     }
   }
-  return { name, tensors, metadata: {} };
+  // Shards of one model say the same; where they do not, the first does.
+  const metadata = Object.assign({}, ...[...shards.values()].reverse().map((shard) => shard.metadata));
+  return { name, tensors, metadata };
 }
