@@ -2919,13 +2919,13 @@ function shifted_parts(length: int, window: int, shift: int) = table(
   i < length: (if i >= length - window { 1 } else { 0 }) + if i >= length - shift { 1 } else { 0 }
 )
 
-// [b * windows, 1, n, n]: 0 where two places of a shifted window of a square grid are of one part of the picture, and -100 elsewhere.
-function shifted_mask(b: int, side: int, window: int, shift: int) {
+// [b * windows, 1, n, n]: 0 where two places of a shifted window of a square grid are of one part of the picture, and -\`far\` elsewhere.
+function shifted_mask(b: int, side: int, window: int, shift: int, far: float) {
   parts = shifted_parts(side, window, shift)
   rows = expand(parts[:, new], side, axis: 1)
   columns = expand(parts[new], side)
   part = windows(cast(3 * rows + columns, f32)[new, :, :, new], window)[:, :, 0]
-  mask = 100 * (cast(part[:, :, new] == part[:, new], f32) - 1)
+  mask = far * (cast(part[:, :, new] == part[:, new], f32) - 1)
   rearrange(expand(mask[new], b), "b w n m -> (b w) 1 n m")
 }
 
@@ -2944,6 +2944,13 @@ function from_windows(t: tensor, window: int, shift: int, height: int, pad_first
   (if shift > 0 { roll(y, [shift, shift], axes: [1, 2]) } else { y })[:, 0..height, 0..height]
 }
 
+// What each head adds to the score of two places of a window [1, heads, n, n], of numbers by how far one is below and right of the other [y, x, heads].
+function placed(by_distance: tensor, window: int) {
+  near = table(i < window, j < window: i - j + window - 1)
+  by_place = gather(gather(by_distance, near, axis: 0), near, axis: 2)
+  rearrange(by_place, "yi yj xi xj h -> 1 h (yi xi) (yj xj)")
+}
+
 module SwinAttention(
   dim: int,
   heads: int,
@@ -2958,7 +2965,6 @@ module SwinAttention(
     (2 * table_window - 1) * (2 * table_window - 1),
     heads
   ] zeros
-  near = table(i < window, j < window: i - j + window - 1)
   site attend(q: [b, h, n, d], k: [b, h, m, d], v: [b, h, m, d], bias) = attention(
     q,
     k,
@@ -2968,14 +2974,16 @@ module SwinAttention(
   // \`mask\`: of each window of a picture, or none.
   forward(x: [b, n, dim], mask) {
     q, k, v = rearrange(qkv(x), "b n (part h d) -> part b h n d", part: 3, h: heads)
-    by_distance = window_table(relative_position_bias_table, table_window, window)
-    by_place = gather(gather(by_distance, near, axis: 0), near, axis: 2)
-    placed = rearrange(by_place, "yi yj xi xj h -> 1 h (yi xi) (yj xj)")
-    seen = if mask == none { placed } else { placed + mask }
+    near = placed(window_table(relative_position_bias_table, table_window, window), window)
+    seen = if mask == none { near } else { near + mask }
     proj(rearrange(attend(q, k, v, seen), "b h n d -> b n (h d)"))
   }
 }
 
+// What goes into a branch, or comes of it, through a norm if it has it there.
+function normed(norm: module, x: tensor, here: bool) = if here { norm(x) } else { x }
+
+// \`second\`: of Swin V2, which compares directions, and norms what branches give, not what they get; \`table_window\` is then that of its pretraining, or 0.
 module SwinBlock(
   dim: int,
   heads: int,
@@ -2987,23 +2995,37 @@ module SwinBlock(
   eps: float = 1e-5,
   qkv_bias: bool = true,
   pad_first: bool = true,
+  second: bool = false,
+  far: float = 100,
   drop: float = 0
 ) {
   norm1 = LayerNorm(dim, eps: eps)
-  attn = SwinAttention(dim, heads, window, table_window: table_window, bias: qkv_bias)
+  if second {
+    attn = CosineAttention(dim, heads, window, trained_window: table_window, bias: qkv_bias)
+  } else {
+    attn = SwinAttention(dim, heads, window, table_window: table_window, bias: qkv_bias)
+  }
   norm2 = LayerNorm(dim, eps: eps)
   mlp = Mlp(dim, hidden)
-  site attn_branch(x: [b, h, w, dim]) = from_windows(
-    attn(
-      to_windows(norm1(x), window, shift, pad_first),
-      if shift > 0 { shifted_mask(b, rounded_up(height, window), window, shift) } else { none }
+  site attn_branch(x: [b, h, w, dim]) = normed(
+    norm1,
+    from_windows(
+      attn(
+        to_windows(normed(norm1, x, not second), window, shift, pad_first),
+        if shift > 0 {
+          shifted_mask(b, rounded_up(height, window), window, shift, far)
+        } else {
+          none
+        }
+      ),
+      window,
+      shift,
+      height,
+      pad_first
     ),
-    window,
-    shift,
-    height,
-    pad_first
+    second
   )
-  site mlp_branch(x: [b, n, dim]) = mlp(norm2(x))
+  site mlp_branch(x: [b, n, dim]) = normed(norm2, mlp(normed(norm2, x, not second)), second)
   forward(x: [b, h, w, dim]) {
     y = rearrange(x + drop_path(attn_branch(x), drop), "b h w d -> b (h w) d")
     rearrange(y + drop_path(mlp_branch(y), drop), "b (h w) d -> b h w d", h: height)
@@ -3011,22 +3033,25 @@ module SwinBlock(
 }
 
 // Four neighbours become one place of twice the channels.
-module SwinMerging(in: int, out: int) {
-  norm = LayerNorm(4 * in)
+module SwinMerging(in: int, out: int, second: bool) {
+  norm = LayerNorm(if second { out } else { 4 * in })
   reduction = Linear(4 * in -> out, bias: false)
   forward(x: [b, h, w, in]) {
     even = pad(x, [0, 0, 0, 0], [0, h % 2, w % 2, 0])
-    reduction(norm(rearrange(even, "b (h i) (w j) d -> b h w (j i d)", i: 2, j: 2)))
+    four = rearrange(even, "b (h i) (w j) d -> b h w (j i d)", i: 2, j: 2)
+    if second { norm(reduction(four)) } else { reduction(norm(four)) }
   }
 }
 
-// Of \`all\` blocks of the model \`before\` lie in stages before it. A grid that is no larger than a window is one, and is not shifted.
+// Of \`all\` blocks of the model \`before\` lie in stages before it. A grid that is no larger than a window is one, and is not shifted; \`fitted\` is the side of
+// the grid that this is seen of.
 module SwinStage(
   in: int,
   out: int,
   depth: int,
   heads: int,
   grid: int,
+  fitted: int,
   window: int,
   table_window: int,
   halves: bool,
@@ -3034,24 +3059,28 @@ module SwinStage(
   eps: float,
   qkv_bias: bool,
   pad_first: bool,
+  second: bool,
+  far: float,
   drop: float,
   before: int,
   all: int
 ) {
-  if halves { downsample = SwinMerging(in, out) }
-  side = min([grid, window])
+  if halves { downsample = SwinMerging(in, out, second) }
+  side = min([fitted, window])
   blocks = repeat i < depth {
     SwinBlock(
       out,
       heads,
       grid,
       side,
-      if i % 2 == 1 and grid > window { floor(window / 2) } else { 0 },
+      if i % 2 == 1 and fitted > window { floor(window / 2) } else { 0 },
       table_window: table_window,
       hidden: floor(mlp_ratio * out),
       eps: eps,
       qkv_bias: qkv_bias,
       pad_first: pad_first,
+      second: second,
+      far: far,
       drop: drop_rate(drop, before + i, all)
     )
   }
@@ -3062,7 +3091,10 @@ module SwinStage(
 function halved(side: int, times: int) = ceil(side / pow(2, times))
 
 // \`table_window\`: the side of the windows that a checkpoint's tables are for; for another \`window\` they are resized. \`table_image\`: the side of the images
-// that its absolute positions are for, where it has them.
+// that its absolute positions are for, where it has them. \`second\`: Swin V2, which has no tables; \`trained_windows\` are then the windows of pretraining,
+// one of each stage, if they are others. \`window_image\`: the side of other
+// images, by whose grids one window is enough or not, rounded down, as transformers has it. \`far\`: what the score of places of
+// different parts loses.
 backbone swin(
   table_image: int = 224,
   image: int = table_image,
@@ -3078,6 +3110,10 @@ backbone swin(
   qkv_bias: bool = true,
   absolute: bool = false,
   pad_first: bool = true,
+  second: bool = false,
+  trained_windows: [int] = [],
+  window_image: int | none = none,
+  far: float = 100,
   drop_path_rate: float = 0
 ) {
   require(drop_path_rate >= 0 and drop_path_rate < 1, "drop_path_rate is from 0 to below 1")
@@ -3098,13 +3134,20 @@ backbone swin(
       depths[s],
       heads[s],
       halved(grid, s),
+      if window_image == none { halved(grid, s) } else { floor(window_image / patch / pow(2, s)) },
       window,
-      table_window,
+      if second {
+        if s < size(trained_windows) { trained_windows[s] } else { 0 }
+      } else {
+        table_window
+      },
       halves: s > 0,
       mlp_ratio: mlp_ratio,
       eps: eps,
       qkv_bias: qkv_bias,
       pad_first: pad_first,
+      second: second,
+      far: far,
       drop: drop_path_rate,
       before: sum(r < s: depths[r]),
       all: sum(depths)
@@ -3210,7 +3253,13 @@ variant swin_auto = swin() {
     match "image_processor_type" or "feature_extractor_type" = "ViTImageProcessor*",
       "ViTFeatureExtractor*",
       none
-    "size" = {height: 224, width: 224}
+    given = "size" or {height: 224, width: 224}
+    // The spec may ask for other images than those that the checkpoint's windows and positions are for.
+    set "size" = if table_image == none or table_image == image {
+      given
+    } else {
+      {height: image, width: image}
+    }
     "crop_size" = 224
     "default_to_square" = true
     "resample" = 2
@@ -3240,6 +3289,250 @@ variant swin_base_384 = swin_auto(
 variant swin_large_384 = swin_auto(
   table_image: 384,
   table_window: 12,
+  dim0: 192,
+  depths: [2, 2, 18, 2],
+  heads: [6, 12, 24, 48]
+) {
+  preprocess = resize([image, image], bicubic),
+    normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
+}
+`,
+  swinv2: `// Swin V2 (arXiv 2111.09883): Swin whose attention compares directions, whose positions are a function that an MLP computes for windows of any size, and
+// whose norms follow its branches.
+
+// Rows as long as 1, as PyTorch makes them.
+function unit(x: tensor) = x / maximum(sqrt(sum(x * x, axis: -1, keep: true)), 1e-12)
+
+// How far place i of a line of 2 * window - 1 is from its middle, in windows, as a logarithm: small distances count more.
+function log_distance(i: int, window: int, trained_window: int) {
+  reach = max([(if trained_window > 0 { trained_window } else { window }) - 1, 1])
+  far = log(1 + (8 * abs(i - window + 1)) / reach) / log(8)
+  if i < window - 1 { -far } else { far }
+}
+
+// What a distance down and across adds to the scores of each head.
+module DistanceMlp(heads: int) {
+  fc1 = Linear(2 -> 512)
+  fc2 = Linear(512 -> heads, bias: false)
+  forward(x: [y, x, 2]) { 16 * sigmoid(fc2(relu(fc1(x)))) }
+}
+
+// \`trained_window\`: the side of windows in pretraining, by which distances are measured, or 0 where it is that of these.
+module CosineAttention(
+  dim: int,
+  heads: int,
+  window: int,
+  trained_window: int = 0,
+  bias: bool = true
+) {
+  require(dim % heads == 0, "heads must divide dim")
+  qkv = Linear(dim -> {q: dim, k: dim, v: dim}, bias: false)
+  if bias {
+    q_bias = param [dim] zeros
+    v_bias = param [dim] zeros
+  }
+  logit_scale = param [heads, 1, 1] log(10)
+  cpb_mlp = DistanceMlp(heads)
+  proj = Linear(dim -> dim)
+  side = 2 * window - 1
+  line = table(i < side: log_distance(i, window, trained_window))
+  distances = concat(
+    expand(line[:, new, new], side, axis: 1),
+    expand(line[new, :, new], side, axis: 0),
+    axis: 2
+  )
+  site attend(q: [b, h, n, d], k: [b, h, m, d], v: [b, h, m, d], bias) = attention(
+    q,
+    k,
+    v,
+    bias: bias,
+    scale: 1
+  )
+  // \`mask\`: of each window of a picture, or none.
+  forward(x: [b, n, dim], mask) {
+    h = if bias { qkv(x) + query_value_bias(q_bias, v_bias) } else { qkv(x) }
+    q, k, v = rearrange(h, "b n (part h d) -> part b h n d", part: 3, h: heads)
+    near = placed(cpb_mlp(distances), window)
+    seen = if mask == none { near } else { near + mask }
+    sharp = exp(minimum(logit_scale, log(100)))
+    proj(rearrange(attend(sharp * unit(q), unit(k), v, seen), "b h n d -> b n (h d)"))
+  }
+}
+
+// Any Swin V2: its options come from the configuration in the folder that \`from\` names, or are given.
+variant swinv2_auto = swin_auto(second: true) {
+  names timm {
+    ignore "*.relative_position_index", "*.relative_coords_table", "*.attn_mask"
+    "patch_embed.proj" = patch_embed
+    "patch_embed.norm" = patch_norm
+    "layers.{s}.blocks.{i}.norm1" = stages[s].blocks[i].norm1
+    "layers.{s}.blocks.{i}.attn.qkv" = stages[s].blocks[i].attn.qkv
+    optional "layers.{s}.blocks.{i}.attn.q_bias" = stages[s].blocks[i].attn.q_bias
+    optional "layers.{s}.blocks.{i}.attn.v_bias" = stages[s].blocks[i].attn.v_bias
+    "layers.{s}.blocks.{i}.attn.logit_scale" = stages[s].blocks[i].attn.logit_scale
+    "layers.{s}.blocks.{i}.attn.cpb_mlp.0" = stages[s].blocks[i].attn.cpb_mlp.fc1
+    "layers.{s}.blocks.{i}.attn.cpb_mlp.2" = stages[s].blocks[i].attn.cpb_mlp.fc2
+    "layers.{s}.blocks.{i}.attn.proj" = stages[s].blocks[i].attn.proj
+    "layers.{s}.blocks.{i}.norm2" = stages[s].blocks[i].norm2
+    "layers.{s}.blocks.{i}.mlp" = stages[s].blocks[i].mlp
+    optional "layers.{s}.downsample" = stages[s].downsample
+    "head.fc" = head.fc
+  }
+  // The authors' own, where stages end a downsampling, not where they begin.
+  names authors {
+    ignore "*.relative_position_index", "*.relative_coords_table", "*.attn_mask"
+    "patch_embed.proj" = patch_embed
+    "patch_embed.norm" = patch_norm
+    optional "absolute_pos_embed" = pos_embed
+    "layers.{s}.blocks.{i}.norm1" = stages[s].blocks[i].norm1
+    "layers.{s}.blocks.{i}.attn.qkv" = stages[s].blocks[i].attn.qkv
+    optional "layers.{s}.blocks.{i}.attn.q_bias" = stages[s].blocks[i].attn.q_bias
+    optional "layers.{s}.blocks.{i}.attn.v_bias" = stages[s].blocks[i].attn.v_bias
+    "layers.{s}.blocks.{i}.attn.logit_scale" = stages[s].blocks[i].attn.logit_scale
+    "layers.{s}.blocks.{i}.attn.cpb_mlp.0" = stages[s].blocks[i].attn.cpb_mlp.fc1
+    "layers.{s}.blocks.{i}.attn.cpb_mlp.2" = stages[s].blocks[i].attn.cpb_mlp.fc2
+    "layers.{s}.blocks.{i}.attn.proj" = stages[s].blocks[i].attn.proj
+    "layers.{s}.blocks.{i}.norm2" = stages[s].blocks[i].norm2
+    "layers.{s}.blocks.{i}.mlp" = stages[s].blocks[i].mlp
+    optional "layers.{s - 1}.downsample" = stages[s].downsample
+    "head" = head.fc
+  }
+  // A bare Swinv2Model has no prefix.
+  names huggingface {
+    prefix "swinv2."
+    ignore "*.relative_position_index", "*.relative_coords_table", "swinv2.embeddings.mask_token"
+    "swinv2.embeddings.patch_embeddings.projection" = patch_embed
+    "swinv2.embeddings.norm" = patch_norm
+    "swinv2.encoder.layers.{s}.blocks.{i}.layernorm_before" = stages[s].blocks[i].norm1
+    "swinv2.encoder.layers.{s}.blocks.{i}.attention.self.query" = stages[s].blocks[i].attn.qkv.q
+    optional "swinv2.encoder.layers.{s}.blocks.{i}.attention.self.query.bias" = stages[s].blocks[
+      i
+    ].attn.q_bias
+    "swinv2.encoder.layers.{s}.blocks.{i}.attention.self.key" = stages[s].blocks[i].attn.qkv.k
+    "swinv2.encoder.layers.{s}.blocks.{i}.attention.self.value" = stages[s].blocks[i].attn.qkv.v
+    optional "swinv2.encoder.layers.{s}.blocks.{i}.attention.self.value.bias" = stages[s].blocks[
+      i
+    ].attn.v_bias
+    "swinv2.encoder.layers.{s}.blocks.{i}.attention.self.logit_scale" = stages[s].blocks[
+      i
+    ].attn.logit_scale
+    "swinv2.encoder.layers.{s}.blocks.{i}.attention.self.continuous_position_bias_mlp.0" = stages[
+      s
+    ].blocks[i].attn.cpb_mlp.fc1
+    "swinv2.encoder.layers.{s}.blocks.{i}.attention.self.continuous_position_bias_mlp.2" = stages[
+      s
+    ].blocks[i].attn.cpb_mlp.fc2
+    "swinv2.encoder.layers.{s}.blocks.{i}.attention.output.dense" = stages[s].blocks[i].attn.proj
+    "swinv2.encoder.layers.{s}.blocks.{i}.layernorm_after" = stages[s].blocks[i].norm2
+    "swinv2.encoder.layers.{s}.blocks.{i}.intermediate.dense" = stages[s].blocks[i].mlp.fc1
+    "swinv2.encoder.layers.{s}.blocks.{i}.output.dense" = stages[s].blocks[i].mlp.fc2
+    optional "swinv2.encoder.layers.{s - 1}.downsample" = stages[s].downsample
+    "swinv2.layernorm" = norm
+    "classifier" = head.fc
+  }
+  // transformers fits windows to the images that the configuration names, whatever images come, and subtracts the mask twice. Absolute positions it cannot add.
+  config huggingface {
+    match "model_type" = "swinv2"
+    match "use_absolute_embeddings" = false, none
+    window_image = square("image_size") or 224
+    trained_windows = "pretrained_window_sizes" or []
+    far = 200
+    set "architectures" = ["Swinv2ForImageClassification"]
+  }
+}
+
+variant swinv2_tiny_window8_256 = swinv2_auto(
+  table_image: 256,
+  window: 8,
+  dim0: 96,
+  depths: [2, 2, 6, 2],
+  heads: [3, 6, 12, 24]
+)
+variant swinv2_tiny_window16_256 = swinv2_auto(
+  table_image: 256,
+  window: 16,
+  dim0: 96,
+  depths: [2, 2, 6, 2],
+  heads: [3, 6, 12, 24]
+)
+variant swinv2_small_window8_256 = swinv2_auto(
+  table_image: 256,
+  window: 8,
+  dim0: 96,
+  depths: [2, 2, 18, 2],
+  heads: [3, 6, 12, 24]
+)
+variant swinv2_small_window16_256 = swinv2_auto(
+  table_image: 256,
+  window: 16,
+  dim0: 96,
+  depths: [2, 2, 18, 2],
+  heads: [3, 6, 12, 24]
+)
+variant swinv2_base_window8_256 = swinv2_auto(
+  table_image: 256,
+  window: 8,
+  dim0: 128,
+  depths: [2, 2, 18, 2],
+  heads: [4, 8, 16, 32]
+)
+variant swinv2_base_window16_256 = swinv2_auto(
+  table_image: 256,
+  window: 16,
+  dim0: 128,
+  depths: [2, 2, 18, 2],
+  heads: [4, 8, 16, 32]
+)
+
+// Pretrained on ImageNet-22k with images of 192 and windows of 12, and of these for larger ones of both.
+variant swinv2_base_window12_192 = swinv2_auto(
+  table_image: 192,
+  window: 12,
+  dim0: 128,
+  depths: [2, 2, 18, 2],
+  heads: [4, 8, 16, 32]
+)
+variant swinv2_base_window12to16_192to256 = swinv2_auto(
+  table_image: 256,
+  window: 16,
+  trained_windows: [12, 12, 12, 6],
+  dim0: 128,
+  depths: [2, 2, 18, 2],
+  heads: [4, 8, 16, 32]
+)
+variant swinv2_large_window12_192 = swinv2_auto(
+  table_image: 192,
+  window: 12,
+  dim0: 192,
+  depths: [2, 2, 18, 2],
+  heads: [6, 12, 24, 48]
+)
+variant swinv2_large_window12to16_192to256 = swinv2_auto(
+  table_image: 256,
+  window: 16,
+  trained_windows: [12, 12, 12, 6],
+  dim0: 192,
+  depths: [2, 2, 18, 2],
+  heads: [6, 12, 24, 48]
+)
+
+// Those for images of 384, which are not cropped.
+variant swinv2_base_window12to24_192to384 = swinv2_auto(
+  table_image: 384,
+  window: 24,
+  trained_windows: [12, 12, 12, 6],
+  dim0: 128,
+  depths: [2, 2, 18, 2],
+  heads: [4, 8, 16, 32]
+) {
+  preprocess = resize([image, image], bicubic),
+    normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
+}
+
+variant swinv2_large_window12to24_192to384 = swinv2_auto(
+  table_image: 384,
+  window: 24,
+  trained_windows: [12, 12, 12, 6],
   dim0: 192,
   depths: [2, 2, 18, 2],
   heads: [6, 12, 24, 48]
@@ -3861,6 +4154,13 @@ function positions(
   rows = rearrange(resampled, "n d h w -> n (h w) d")
   if first > 0 { concat(table[:, 0..first], rows, axis: 1) } else { rows }
 }
+
+// Biases of queries, keys and values in a row, where keys have none: it would add the same to all scores of a query.
+function query_value_bias(q_bias: tensor, v_bias: tensor) = concat(
+  q_bias,
+  pad(v_bias, size(q_bias, 0), 0),
+  axis: 0
+)
 `,
   vit: `// Vision transformers (ViT), as timm and Hugging Face build them: pre-norm blocks, a class token, learned positions.
 

@@ -68,7 +68,8 @@ export const threeSizes = (
     gpu: gpu && image === 32,
   }));
 
-async function wanted({ reference, prefix = '', what = 'logits' }: Case) {
+/** Pixels of a case, and what they should give. */
+export async function wanted({ reference, prefix = '', what = 'logits' }: Case) {
   const tensors = await readTensors(reference);
   return { pixels: tensors.get(`${prefix}pixels`)!, want: tensors.get(`${prefix}${what}`)! };
 }

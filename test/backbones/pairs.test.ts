@@ -64,6 +64,12 @@ const BACKBONES: readonly (readonly [name: string, published: string, tiny: stri
     'base.stages[*].blocks[*].{attn.qkv, attn.proj, mlp.fc1, mlp.fc2}',
   ],
   [
+    'Swin V2',
+    'swinv2_base_window8_256()',
+    'swinv2_auto(image: 12, patch: 2, dim0: 8, depths: [2, 1], heads: [1, 2], window: 3)',
+    'base.stages[*].blocks[*].{attn.qkv, attn.proj, mlp.fc1, mlp.fc2}',
+  ],
+  [
     'ConvNeXt',
     'convnext_base()',
     'convnext_auto(image: 16, dims: [8, 16], depths: [1, 1])',
