@@ -6,6 +6,7 @@ import { allModuleSites } from '../formats/adapters/adapter.js';
 import { readMasks } from '../formats/adapters/masks.js';
 import { loadSources, nonFinite, type OpenCheckpoint } from '../formats/checkpoint.js';
 import { looksLike } from '../formats/lookalike.js';
+import { Waivers } from '../formats/waivers.js';
 import { sameType, showType, sizeOf } from '../ir/ops/shapes.js';
 import { initialise } from '../ir/run/init.js';
 import type { Param, Tensor } from '../ir/types.js';
@@ -83,6 +84,15 @@ function warnAboutStarts(elaborated: Elaborated, started: ReadonlySet<string>): 
   return warnings;
 }
 
+/** Patterns of `ignore` that waive nothing: misspelt, or no longer needed. */
+function idleWaivers(elaborated: Elaborated, waivers: Waivers): Diagnostic[] {
+  return waivers.results().flatMap(({ pattern, tensors, others }) => {
+    if (tensors.length > 0) return [];
+    const { span } = elaborated.ignored.find((i) => i.pattern === pattern)!;
+    return [diagnostic('ESP1294', { pattern, others }, { primary: { span, text: 'waives nothing' } })];
+  });
+}
+
 /** No array here holds this many bytes, nor does a buffer of any GPU. */
 const MAX_TENSOR_BYTES = 2 ** 32;
 /** What every WebGPU offers. */
@@ -121,6 +131,7 @@ export async function loadParameters(
   const sites = allModuleSites(elaborated.root, Object.values(backbone?.layouts ?? {}));
   const values = new Map<string, Tensor>();
   const problems: Diagnostic[] = [];
+  const waivers = new Waivers(elaborated.ignored.map(({ pattern }) => pattern));
   const places = [...new Set(elaborated.sources.filter((s) => s.kind !== 'mask').map((s) => s.location))];
   for (const [i, location] of places.entries()) {
     const checkpoint = checkpoints.get(location);
@@ -128,7 +139,7 @@ export async function loadParameters(
     if (!checkpoint) continue;
     progress?.(`reading ${location}`, i / places.length);
     try {
-      const loaded = await loadSources(sources, checkpoint, { types, sites });
+      const loaded = await loadSources(sources, checkpoint, { types, sites, waivers });
       problems.push(...nonFinite(location, loaded).map((d) => at(d, sources[0]!.span)));
       for (const [name, tensor] of loaded) values.set(name, tensor);
     } catch (error) {
@@ -142,7 +153,8 @@ export async function loadParameters(
     if (type && sameType(type, tensor.type)) values.set(name, tensor);
     else problems.push(diagnostic('ESP1112', { name, found: showType(tensor.type), expected: type && showType(type) }));
   }
-  if (problems.length > 0) throw new EspalierError(problems);
+  const idle = idleWaivers(elaborated, waivers);
+  if (problems.length > 0) throw new EspalierError([...problems, ...idle]);
 
   const started = new Set<string>();
   const get = (name: string): Tensor => {
@@ -160,7 +172,7 @@ export async function loadParameters(
     return value;
   };
 
-  const warnings: Diagnostic[] = [];
+  const warnings: Diagnostic[] = [...idle];
   const { rates } = analysis;
   const searched = elaborated.prune.find((job) => job.searched);
   if (searched && !rates) {

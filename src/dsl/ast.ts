@@ -315,7 +315,7 @@ export interface PrefixEntry extends NodeBase {
   readonly kind: 'prefix';
   readonly name: StringLit;
 }
-/** `ignore "vit.pooler.*", "*.num_batches_tracked"`: tensors that a checkpoint may have and that no model takes. */
+/** `ignore "vit.pooler.*", "*.num_batches_tracked"`: tensors that a checkpoint may have and that no model takes; in a model, that this one does not. */
 export interface IgnoreEntry extends NodeBase {
   readonly kind: 'ignore';
   readonly patterns: readonly StringLit[];
@@ -360,6 +360,7 @@ export type ModelStmt =
   | AdaptStmt
   | PruneStmt
   | TuneStmt
+  | IgnoreEntry
   | {
       readonly kind: 'model_if';
       readonly condition: Expr;

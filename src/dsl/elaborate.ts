@@ -107,6 +107,7 @@ function elaborateModel(engine: Engine, file: SourceFile, decl: ModelDecl): Elab
     module: moduleOf(engine, plan, infer),
     root: rootNode(decl.name.name, plan),
     sources,
+    ignored: plan.ignored.map(({ value, span }) => ({ pattern: value, span })),
     prune,
     adapters: plan.adaptations.flatMap((a) => a.grafts.map(appliedAdapter)),
     deploy,

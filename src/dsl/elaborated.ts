@@ -240,6 +240,8 @@ export interface Elaborated {
   readonly module: Module;
   readonly root: SiteNode;
   readonly sources: readonly Source[];
+  /** Patterns of tensors that any of these may hold beside what is taken, as `ignore` says; `*` stands for any characters. */
+  readonly ignored: readonly { readonly pattern: string; readonly span: Span }[];
   readonly prune: readonly PruneJob[];
   readonly adapters: readonly AppliedAdapter[];
   readonly deploy: DeploySettings;

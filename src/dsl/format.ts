@@ -219,6 +219,8 @@ class Printer extends StatementPrinter {
         );
       case 'tune':
         return cat('tune ', this.selectors(node.sites), origin(node.from));
+      case 'ignore':
+        return cat('ignore ', this.exprs(node.patterns));
       case 'model_if':
         return this.modelIf(node);
       case 'model_for':

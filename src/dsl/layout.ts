@@ -314,8 +314,14 @@ class Arranger {
         return this.mode === 'variant' && mayStart && sameLine && next === T.Word;
       case 'preprocess':
         return this.mode === 'variant' && mayStart && next === T.Eq && inner !== undefined;
-      case 'prefix':
       case 'ignore':
+        return (
+          (this.mode === 'variant' || this.mode === 'model') &&
+          mayStart &&
+          sameLine &&
+          (next === T.Str || next === T.OpenStr)
+        );
+      case 'prefix':
       case 'optional':
       case 'match':
       case 'labels':

@@ -21,6 +21,7 @@ import { type ByteSource, type Folder, readAll } from './tensors/bytes.js';
 import { openSafetensors, readsAs, type StoreEntry, type TensorStore } from './tensors/store.js';
 import { isTorchFile, openTorch } from './torch/torch.js';
 import type { Facts, NamedTensor, SourceLike } from './types.js';
+import type { Waivers } from './waivers.js';
 
 export interface OpenCheckpoint {
   readonly kind: 'huggingface' | 'peft' | 'safetensors' | 'torch' | 'adapter' | 'mask' | 'onnx';
@@ -116,6 +117,8 @@ export interface LoadContext {
   readonly types: ReadonlyMap<string, TensorType>;
   /** For PEFT folders: which site each module of the backbone's checkpoint layout is (`moduleSites`). */
   readonly sites?: ReadonlyMap<string, ModuleSite>;
+  /** What the spec says nobody wants. */
+  readonly waivers?: Waivers;
 }
 
 /**
@@ -149,7 +152,7 @@ export async function loadSources(
   context: LoadContext,
 ): Promise<Map<string, Tensor>> {
   const { peft } = checkpoint;
-  const store = peft ? peftAsStore(peft, context.sites ?? new Map(), sources) : checkpoint.store;
+  const store = peft ? peftAsStore(peft, context.sites ?? new Map(), sources, context.waivers) : checkpoint.store;
   const names: NamedTensor[] = [];
   const layouts = new Set<string>();
   for (const source of sources) {
@@ -237,7 +240,11 @@ function refuseMisfits(
       missing.push(`rows of ${param} (the layout names ${rows} of them)`);
   }
   const unexpected = [...store.tensors]
-    .filter(([name]) => !taken.has(name) && !isOptional(name))
+    .filter(([name, entry]) => {
+      if (!taken.has(name) && !isOptional(name)) return !context.waivers?.covers(name, entry);
+      context.waivers?.seen(name, entry);
+      return false;
+    })
     .map(([name, entry]) => `${entry.original ?? name} ${shown(entry.shape)}`);
   if (missing.length + misshapen.length + unexpected.length === 0) return;
   if (absent > 0 && absent === names.length) {

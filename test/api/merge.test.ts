@@ -112,6 +112,30 @@ describe('a merged checkpoint', () => {
     expect(relativeError(want, await resultAsWritten(spec(file), x)), 'the adapters matter').toBeGreaterThan(1e-3);
   });
 
+  test('keeps what the spec waives; a pattern that waives nothing is said, beside what does not fit as well', async () => {
+    cpSync(join(FIXTURES, 'vit-odd'), join(folder, 'waived'), { recursive: true });
+    const file = join(folder, 'waived', 'model.safetensors');
+    const tensors = new Map([...(await readTensors(file))].map(([n, t]) => [n, storeTensor(t)]));
+    const mask = storeTensor(random('mask', [1, 1, 4]));
+    writeFileSync(file, encodeSafetensors(tensors.set('vit.embeddings.spare', mask)));
+    const spec = (pattern: string) =>
+      vitSpec(join(folder, 'waived'), `ignore "${pattern}"\n  adapt base.blocks[1].mlp.fc1 with lora(rank: 2)`);
+    const { merged, path } = await written(spec('*.spare'), 'merged-waived');
+    expect((await readTensors(join(path, 'model.safetensors'))).get('vit.embeddings.spare')).toEqual(
+      random('mask', [1, 1, 4]),
+    );
+    expect(merged.warnings.map((d) => d.code)).not.toContain('ESP1294');
+    expect(await failure(() => merge(spec('mask'), { host }))).toEqual({
+      codes: ['ESP0510', 'ESP1294'],
+      text: expect.stringMatching(/unexpected \(1\)[\s\S]*`ignore "mask"` matches no tensor of the files/),
+    });
+    // What the model takes is read all the same.
+    const { warnings } = await merge(vitSpec('vit-odd', 'ignore "*.cls_token"'), { host });
+    expect(warnings.filter((d) => d.code === 'ESP1294').map((d) => d.message)).toEqual([
+      expect.stringContaining('such as vit.embeddings.cls_token'),
+    ]);
+  });
+
   test('has zeros where the spec prunes', async () => {
     const spec = vitSpec('vit-shards', 'prune base.blocks[*].mlp.fc1 with magnitude(sparsity: 50%)');
     const { path } = await written(spec, 'merged-pruned');

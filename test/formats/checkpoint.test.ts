@@ -1,5 +1,6 @@
 /** Checkpoints: how every tensor of one is accounted for, on the way in and on the way out. */
 import { describe, expect, test } from 'vitest';
+import type { EspalierError } from '../../src/diagnostics/types.js';
 import { encodeAdapter } from '../../src/formats/adapters/adapter.js';
 import { encodeMasks, readMasks } from '../../src/formats/adapters/masks.js';
 import { loadSources, nonFinite, openCheckpoint } from '../../src/formats/checkpoint.js';
@@ -9,6 +10,7 @@ import { memorySource } from '../../src/formats/tensors/bytes.js';
 import { storeTensor } from '../../src/formats/tensors/elements.js';
 import { encodeSafetensors, type StoredType } from '../../src/formats/tensors/safetensors.js';
 import type { NamedTensor, SourceLike } from '../../src/formats/types.js';
+import { Waivers } from '../../src/formats/waivers.js';
 import type { Tensor, TensorType } from '../../src/ir/types.js';
 import { memoryFolder } from '../folders.js';
 import { fileOf, floats } from './support.js';
@@ -37,8 +39,11 @@ const GOOD = {
   'v.weight': floats([2, 3], 12),
   'dense.weight': floats([2, 3], 50),
 };
-const load = async (tensors: Record<string, Tensor>, sources = [SOURCE], types = TYPES) =>
-  loadSources(sources, await openCheckpoint(memorySource('w.safetensors', fileOf(tensors))), { types });
+const load = async (tensors: Record<string, Tensor>, sources = [SOURCE], types = TYPES, waivers?: Waivers) =>
+  loadSources(sources, await openCheckpoint(memorySource('w.safetensors', fileOf(tensors))), {
+    types,
+    ...(waivers ? { waivers } : {}),
+  });
 
 describe('loading', () => {
   test('puts row ranges together and takes the layout that fits', async () => {
@@ -77,6 +82,40 @@ describe('loading', () => {
           extra.bias [4]
           key.weight [2, 3]]
     `);
+  });
+
+  test('what nobody wants is waived by the names of the file, and what a pattern matched is known', async () => {
+    const waivers = new Waivers(['extra.*', 'mask_token', 'dense.*', 'pool*', 'misspelt']);
+    const tensors = { ...GOOD, mask_token: floats([1]), 'extra.bias': floats([4]), 'pooler.weight': floats([1]) };
+    const params = await load(tensors, [SOURCE], TYPES, waivers);
+    expect(params.get('base.fc.weight')!.data[0]).toBe(50);
+    expect(waivers.results()).toEqual([
+      { pattern: 'extra.*', tensors: ['extra.bias'], others: [] },
+      { pattern: 'mask_token', tensors: ['mask_token'], others: [] },
+      { pattern: 'dense.*', tensors: [], others: ['dense.weight'] },
+      { pattern: 'pool*', tensors: [], others: ['pooler.weight'] },
+      { pattern: 'misspelt', tensors: [], others: [] },
+    ]);
+    await expect(load(tensors, [SOURCE], TYPES, new Waivers(['mask']))).rejects.toThrow(
+      /unexpected \(2\):\n\s+extra\.bias \[4\]\n\s+mask_token \[1\]/,
+    );
+  });
+
+  test('messages about unexpected tensors say how they are waived, in as few patterns as match them', async () => {
+    const help = async (...names: string[]) => {
+      const extra = Object.fromEntries(names.map((n) => [n, floats([1])]));
+      const { diagnostics } = await load({ ...GOOD, ...extra }).then(
+        () => ({ diagnostics: [] }),
+        (e: EspalierError) => e,
+      );
+      return diagnostics.flatMap((d) => d.help.map((h) => /`(ignore .*?)`/.exec(h)?.[1]));
+    };
+    expect(await help('mask_token')).toEqual(['ignore "mask_token"']);
+    expect(await help('a.w', 'b.w', 'c.w')).toEqual(['ignore "a.w", "b.w", "c.w"']);
+    expect(await help('mask', 'decoder.x.1.w', 'decoder.x.2.w', 'decoder.x.2.b')).toEqual([
+      'ignore "decoder.x.*", "mask"',
+    ]);
+    expect(await help('a.w', 'b.w', 'd', 'd.w')).toEqual(['ignore "a.w", "b.w", "d*"']);
   });
 
   test('another kind of number is misshapen too', async () => {

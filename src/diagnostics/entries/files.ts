@@ -1,4 +1,5 @@
 /** Messages ESP05xx: checkpoints, adapter and mask files, configurations, images, and writing. */
+import { waive } from '../waive.js';
 import { entry } from './define.js';
 
 /** At most `most` lines of a list, each indented, and how many were left out. */
@@ -139,6 +140,7 @@ Write the steps in the variant's \`preprocess\` instead, or change the setting i
       if (a.unexpected.length > 0) parts.push(`\n  unexpected (${a.unexpected.length}):${listed(a.unexpected)}`);
       return `${a.file} does not fit the model (read with its ${a.layout} names)${parts.join('')}`;
     },
+    help: (a) => (a.unexpected.length > 0 ? [waive(a.unexpected.map((t) => t.replace(/ \[[^[]*\]$/, '')))] : []),
     explain: `Every tensor of a checkpoint must be accounted for. The message lists, together,
 
 * **missing**: what the model needs and the file does not have, with the nearest names that it does have;
@@ -149,7 +151,8 @@ Tensors of another shape usually come from an option that differs from the train
 
     base = vit(dim: 192, depth: 4, heads: 3) from "./vit-small"      // trained with dim: 384
     
-Missing and unexpected tensors with similar names come from names that the variant's \`names\` block does not list.`,
+Missing and unexpected tensors with similar names come from names that the variant's \`names\` block does not list. What nobody wants is waived in
+the model: \`ignore "mask_token", "decoder.*"\`.`,
   }),
 
   ESP0511: entry<{ file: string; why: string }>({
@@ -186,10 +189,12 @@ value meaning "off", is reported, because it may change what is computed. Compar
       `${a.file} adapts modules that have no place in the model:${listed(a.modules)}${
         a.nearest.length > 0 ? `\n  the model has, for instance: ${a.nearest.join(', ')}` : ''
       }`,
+    help: (a) => [waive(a.modules)],
     explain: `The names of an adapter folder are those of the model that it was trained on. They are looked up among the names that the
 backbone's variant gives its layers (\`names huggingface { ... }\`).
 
-An adapter that was trained on another architecture, or on more layers than the model has, does not fit.`,
+An adapter that was trained on another architecture, or on more layers than the model has, does not fit. Of one that is on two encoders at once, the half that
+the model has no place for is waived in the model: \`ignore "text_model.*"\`.`,
   }),
 
   ESP0515: entry<{ file: string; problem: string }>({

@@ -167,4 +167,23 @@ around it calls it again. Read what calls it, or what comes after.
       forward(x: [b, dim]) { fc(fc(x)) }   // tapped(base, x, [base.fc]): which of both?
     }`,
   }),
+
+  ESP1294: entry<{ pattern: string; others: readonly string[] }>({
+    title: 'A pattern of `ignore` that waives nothing',
+    severity: 'warning',
+    message: (a) =>
+      a.others.length > 0
+        ? `\`ignore "${a.pattern}"\` waives nothing: what it matches is read or passed over anyhow, such as ${a.others[0]}`
+        : `\`ignore "${a.pattern}"\` matches no tensor of the files that the model names`,
+    explain: `A file may hold tensors that the model has no use for. Each is an error (ESP0510), since what is not read may be what was meant; one that
+nobody wants is waived by its name, in which \`*\` stands for any characters:
+
+    model M {
+      base = vit_auto() from "./vit"
+      ignore "mask_token", "decoder.*"
+    }
+
+Names are those of the file. Of an adapter folder of \`peft\` they are also its modules, so that the half of an adapter that is on another encoder can be left
+out. What the model takes is read whatever \`ignore\` says. \`merge\` copies what is waived as it stands.`,
+  }),
 };

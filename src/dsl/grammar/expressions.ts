@@ -1,6 +1,6 @@
 /** The grammar of expressions. */
 import type { IToken, TokenType } from 'chevrotain';
-import type { BlockExpr, Expr, Generator, IfExpr, NumberLit, ParamExpr, Span, StateExpr } from '../ast.js';
+import type { BlockExpr, Expr, Generator, IfExpr, NumberLit, ParamExpr, Span, StateExpr, StringLit } from '../ast.js';
 import * as T from '../tokens.js';
 import type { Rule } from './base.js';
 import { BracketParser } from './brackets.js';
@@ -12,6 +12,19 @@ const { if: IF, else: ELSE, true: TRUE, false: FALSE, none: NONE } = T.RESERVED;
 const { param: PARAM, shared: SHARED, frozen: FROZEN, repeat: REPEAT, state: STATE } = T.POSITIONAL;
 
 export abstract class ExpressionParser extends BracketParser {
+  /** `"vit.pooler.*", "*.num_batches_tracked"` */
+  protected readonly strings: Rule<StringLit[]> = this.RULE('strings', () => {
+    const strings: StringLit[] = [];
+    this.AT_LEAST_ONE_SEP({
+      SEP: T.Comma,
+      DEF: () => {
+        const token = this.CONSUME(T.Str);
+        this.ACTION(() => strings.push(this.stringOf(token)));
+      },
+    });
+    return strings;
+  });
+
   /** `{ statements }`; defined with the statements. */
   protected abstract readonly block: Rule<BlockExpr>;
 

@@ -35,7 +35,7 @@ const ITEMS: Readonly<Record<string, string>> = {
 const WORDS: Readonly<Record<string, readonly string[]>> = {
   // `modle` is as near to `module` as to `model`, which people write more often.
   declaration: ['model', ...Object.keys(T.DECLARATIONS)],
-  modelStatement: ['in', 'adapt', 'prune', 'tune', 'if', 'for'],
+  modelStatement: ['in', 'adapt', 'prune', 'tune', 'ignore', 'if', 'for'],
   variantPart: ['names', 'config', 'processor', 'preprocess'],
   nameEntry: ['prefix', 'ignore', 'unseen', 'optional'],
   configEntry: ['match', 'only', 'sizes', 'labels', 'several', 'set'],

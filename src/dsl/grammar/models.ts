@@ -11,6 +11,7 @@ interface Arm {
   readonly then: readonly ModelStmt[];
 }
 const { for: FOR, adapt: ADAPT, prune: PRUNE, tune: TUNE, in: IN, with: WITH, from: FROM, by: BY } = T.POSITIONAL;
+const { ignore: IGNORE } = T.POSITIONAL;
 
 export abstract class ModelParser extends StatementParser {
   protected readonly modelBody: Rule<ModelStmt[]> = this.RULE('modelBody', () => {
@@ -89,6 +90,13 @@ export abstract class ModelParser extends StatementParser {
           const sites = this.SUBRULE3(this.selectors);
           const from = this.SUBRULE3(this.origin);
           return this.ACTION((): ModelStmt => ({ kind: 'tune', sites, ...from, span: this.since(first) }));
+        },
+      },
+      {
+        ALT: () => {
+          this.CONSUME(IGNORE);
+          const patterns = this.SUBRULE(this.strings);
+          return this.ACTION((): ModelStmt => ({ kind: 'ignore', patterns, span: this.since(first) }));
         },
       },
       {

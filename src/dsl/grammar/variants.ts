@@ -1,6 +1,6 @@
 /** The grammar of variants: preprocessing, names in checkpoints, configuration files. */
 import type { IToken } from 'chevrotain';
-import type { ConfigBlock, ConfigEntry, Decl, Expr, Ident, NamesBlock, NamesEntry, Span, StringLit } from '../ast.js';
+import type { ConfigBlock, ConfigEntry, Decl, Expr, Ident, NamesBlock, NamesEntry, Span } from '../ast.js';
 import * as T from '../tokens.js';
 import type { Rule } from './base.js';
 import { OptionParser } from './options.js';
@@ -134,14 +134,7 @@ export abstract class VariantParser extends OptionParser {
       {
         ALT: () => {
           this.CONSUME(P.ignore);
-          const patterns: StringLit[] = [];
-          this.AT_LEAST_ONE_SEP({
-            SEP: T.Comma,
-            DEF: () => {
-              const token = this.CONSUME2(T.Str);
-              this.ACTION(() => patterns.push(this.stringOf(token)));
-            },
-          });
+          const patterns = this.SUBRULE(this.strings);
           return this.ACTION((): NamesEntry => ({ kind: 'ignore', patterns, span: this.since(first) }));
         },
       },
@@ -149,7 +142,7 @@ export abstract class VariantParser extends OptionParser {
         ALT: () => {
           this.CONSUME(P.unseen);
           const options: Ident[] = [];
-          this.AT_LEAST_ONE_SEP2({
+          this.AT_LEAST_ONE_SEP({
             SEP: T.Comma,
             DEF: () => {
               const word = this.CONSUME(T.Word);

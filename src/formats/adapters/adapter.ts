@@ -9,6 +9,7 @@ import { storeTensor } from '../tensors/elements.js';
 import { encodeSafetensors, type StoredTensor } from '../tensors/safetensors.js';
 import type { StoreEntry, TensorStore } from '../tensors/store.js';
 import type { NamedTensor, SiteLike, SourceLike } from '../types.js';
+import type { Waivers } from '../waivers.js';
 import { type PartPair, pairOfParts } from './parts.js';
 import { type LowRankPair, type PeftAdapter, twice } from './peft.js';
 
@@ -129,13 +130,15 @@ export function modulesOfSites(
 /**
  * A PEFT folder as if it were our adapter file: pairs under the names of the adapters that the sources want at their sites, saved modules under
  * the names of their parameters. Where a pair of a layer is wanted that the folder's network has in parts, the parts' pairs are put together.
- * @throws EspalierError ESP0514 when the folder adapts modules that the model does not have, ESP0523 when parts are no pair of the layer; that
+ * @param waivers Modules that the spec waives are left out.
+ * @throws EspalierError ESP0514 when the folder adapts other modules that the model does not have, ESP0523 when parts are no pair of the layer; that
  * they read alike (A) is seen when the tensor is read
  */
 export function peftAsStore(
   peft: PeftAdapter,
   sites: ReadonlyMap<string, ModuleSite>,
   sources: readonly SourceLike[],
+  waivers?: Waivers,
 ): TensorStore {
   const wanted = new Map<string, [own: string, param: string][]>();
   for (const { site, params } of sources.flatMap((s) => s.adapters ?? [])) {
@@ -159,8 +162,9 @@ export function peftAsStore(
   const inParts = new Map<string, { readonly parts: readonly string[]; readonly found: Map<string, PartPair> }>();
   for (const [module, pair] of peft.pairs) {
     const at = sites.get(module);
-    if (at === undefined) strangers.push(module);
-    else if (at.of && !wanted.has(at.site) && wanted.has(at.of.site)) {
+    if (at === undefined) {
+      if (!waivers?.covers(module)) strangers.push(module);
+    } else if (at.of && !wanted.has(at.site) && wanted.has(at.of.site)) {
       const { found } = inParts.get(at.of.site) ?? { found: new Map<string, PartPair>() };
       if (found.has(at.site)) throw twice(peft.name, `${module}.A`);
       inParts.set(at.of.site, { parts: at.of.parts, found: found.set(at.site, { module, pair }) });

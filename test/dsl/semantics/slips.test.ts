@@ -37,6 +37,7 @@ describe('slips', () => {
     ['two-to-max', 'ESP0209', module('  fc = Linear(4 -> max(4, 2))', 'fc(x)')],
     ['function-argument', 'ESP0205', `function f(n: int | none) = n\n${module('  fc = Linear(4 -> f("4"))', 'fc(x)')}`],
     ['parameter-in-a-function', 'ESP0219', `function f(n: int) = param [n] zeros\n${module('  p = f(4)', 'x + p')}`],
+    ['ignore-in-an-in', 'ESP0220', std('  in base.blocks[*] { ignore "mask_token" }')],
     ['binding-in-an-in', 'ESP0220', std('  in base.blocks[*] { other = vit_base_patch16() }')],
   ])('%s', (name, code, text) => {
     expect(codes(text)).toEqual([code]);

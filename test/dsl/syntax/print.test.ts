@@ -106,6 +106,7 @@ describe('expressions', () => {
     expectPrinted('site = 3', 'site = 3');
     expectPrinted('site site(x) = site(x)', 'site site(x) = site(x)');
     expectModelPrinted('names = vit(in: 3)', 'names = vit(in: 3)');
+    expectModelPrinted('ignore = vit(in: 3)', 'ignore = vit(in: 3)');
     expectModelPrinted('adapt with, tune with with(rank: 4)', 'adapt with, tune with with(rank: 4)');
   });
 });
@@ -175,6 +176,11 @@ describe('models', () => {
       'for i < size(blocks) {\n  adapt blocks[i] with lora(rank: 4 + i)\n}',
     );
     expectModelPrinted('for = vit(for: 3)', 'for = vit(for: 3)');
+  });
+
+  test('what nobody wants', () => {
+    expectModelPrinted('ignore "mask_token" ,\n "decoder.*"', 'ignore "mask_token", "decoder.*"');
+    expect(parse('x', 'model M {\n  ignore mask_token\n}\n').diagnostics).not.toEqual([]);
   });
 
   test('conditions', () => {

@@ -168,6 +168,7 @@ const modelStatement = fc.oneof(
   fc.tuple(selector, selector, list(expressions.arg)).map(([s, t, args]) => `adapt ${s}, ${t} with lora(${args})`),
   fc.tuple(selector, list(expressions.arg)).map(([s, args]) => `prune ${s}\n  with magnitude(${args})\n  from "mask"`),
   selector.map((s) => `tune ${s}`),
+  fc.tuple(string, string).map(([a, b]) => `ignore ${a},\n ${b}`),
   selector.map((s) => `in ${s} {\n\n tune x\n\n\n tune y }`),
   fc.tuple(expressions.operand, selector).map(([n, s]) => `for i < ${n}\n{ tune ${s}\n for j < i { } }`),
   fc.tuple(expressions.operand, selector).map(([c, s]) => `if ${c} { tune ${s} } else if x {\n tune ${s}\n} else { }`),

@@ -50,6 +50,7 @@ export function planModel(engine: Engine, decl: ModelDecl, scope: Scope): ModelP
     adaptations: [],
     prunings: [],
     tunings: [],
+    ignored: [],
     labels,
     broken,
     statements: new Map(),
@@ -109,6 +110,16 @@ function run(engine: Engine, plan: ModelPlan, root: Root, body: readonly ModelSt
           for (const p of params) p.role = 'trainable';
           return undefined;
         }
+        case 'ignore':
+          // Names of tensors are those of files, whichever site statements around this one select.
+          if (place.inside)
+            engine.report.stop(
+              'ESP0220',
+              { what: '`ignore`', where: place.inside },
+              { primary: { span: s.span, text: 'it is about files as a whole: write it beside the bindings' } },
+            );
+          plan.ignored.push(...s.patterns);
+          return undefined;
         case 'model_if': {
           const holds = engine.truth(engine.evaluate(s.condition, scope), 'a condition', s.condition.span);
           return run(engine, plan, root, (holds ? s.then : s.otherwise) ?? [], place);

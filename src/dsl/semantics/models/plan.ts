@@ -1,5 +1,5 @@
 /** What a model binds and what its statements say, before anything is traced. */
-import type { AdaptStmt, ModelDecl, Span, TuneStmt, VariantDecl } from '../../ast.js';
+import type { AdaptStmt, ModelDecl, Span, StringLit, TuneStmt, VariantDecl } from '../../ast.js';
 import type { SourceFacts } from '../../elaborated.js';
 import type { Graft, ParamSlot, Scope, Site } from '../evaluate/values.js';
 import type { Pruning } from '../sites/masks/settings.js';
@@ -42,6 +42,8 @@ export interface ModelPlan {
   readonly adaptations: Adaptation[];
   readonly prunings: Pruning[];
   readonly tunings: Tuning[];
+  /** Patterns of tensors that files may hold and that the model does not take. */
+  readonly ignored: StringLit[];
   /** Names of classes that the files of the model know, for a head that does not say its own. */
   readonly labels?: Labels;
   /** Names whose making failed, which was reported. */

@@ -222,6 +222,8 @@ class Declarations extends Statements {
         case 'error':
           for (const n of s.names) names.bound.add(n);
           break;
+        case 'ignore':
+          break;
         default: {
           for (const sel of s.sites) this.selector(sel, names);
           const call = s.kind === 'adapt' ? s.adapter : s.kind === 'prune' ? s.method : undefined;
