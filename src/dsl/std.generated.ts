@@ -190,6 +190,354 @@ adapter relative_bias(class_tokens: int = 1) on base: (
   forward(q, k, v, bias) { base(q, k, v, if bias == none { B[new] } else { bias + B[new] }) }
 }
 `,
+  beit: `// BEiT (arXiv 2106.08254) and BEiT v2 (arXiv 2208.06366): a ViT whose positions are what each head adds to the scores of two places, by how far one is from
+// the other, and whose keys have no bias.
+
+// One step of a search by halves for the ratio of a geometric series of so many terms, which adds up to so much.
+function halved_range(range: [float], terms: int, total: int) {
+  ratio = (range[0] + range[1]) / 2
+  if (1 - pow(ratio, terms)) / (1 - ratio) > total { [range[0], ratio] } else { [ratio, range[1]] }
+}
+
+function halved_range3(range: [float], terms: int, total: int) = halved_range(
+  halved_range(halved_range(range, terms, total), terms, total),
+  terms,
+  total
+)
+
+function halved_range9(range: [float], terms: int, total: int) = halved_range3(
+  halved_range3(halved_range3(range, terms, total), terms, total),
+  terms,
+  total
+)
+
+// That ratio between 1.01 and 1.5, as exactly as the authors find it.
+function series_ratio(terms: int, total: int) {
+  range = halved_range9(halved_range9([1.01, 1.5], terms, total), terms, total)
+  (range[0] + range[1]) / 2
+}
+
+// Where distance \`d\` of a table stands among those of another: near ones as dense as they were, far ones ever further apart.
+function spread(d: int, ratio: float) {
+  far = (1 - pow(ratio, abs(d))) / (1 - ratio)
+  if d < 0 { -far } else { far }
+}
+
+// How much of the number at one place is at another: all at the place itself, none at its neighbours, and beyond the outer ones what these have.
+function share(at: float, left: float, here: float, right: float) = if at < here {
+  if left == here { 1 } else { max([0, (at - left) / (here - left)]) }
+} else {
+  if right == here { 1 } else { max([0, (right - at) / (right - here)]) }
+}
+
+// [to, from]: numbers of a line of so many distances, of both signs, from those of another line.
+function spread_line(from: int, to: int) {
+  half = floor(from / 2)
+  ratio = series_ratio(half, floor(to / 2))
+  table(
+    i < to, j < from:
+      share(
+        i - floor(to / 2),
+        spread(max([j - 1, 0]) - half, ratio),
+        spread(j - half, ratio),
+        spread(min([j + 1, from - 1]) - half, ratio)
+      )
+  )
+}
+
+// Numbers by distance down and across [from, from, heads] for a grid of another size: bilinear, or between places that are spread.
+function spread_table(numbers: tensor, from: int, to: int, by: spread | bilinear) = if from == to {
+  numbers
+} else {
+  if by == bilinear {
+    rearrange(
+      resize(rearrange(numbers, "y x h -> 1 h y x"), to, mode: bilinear, antialias: false),
+      "1 h y x -> y x h"
+    )
+  } else {
+    line = spread_line(from, to)
+    rearrange(line @ rearrange(numbers, "y x h -> h y x") @ line.T, "h y x -> y x h")
+  }
+}
+
+// What places of a square grid and the token before them add to the scores [1, heads, n, n]; \`more\`: another such module, whose numbers are added.
+module RelativeBias(
+  heads: int,
+  grid: int,
+  table_grid: int,
+  by: spread | bilinear,
+  more: module | none = none
+) {
+  side = 2 * table_grid - 1
+  places = grid * grid
+  // The last three: of the token with a place, of a place with the token, of the token with itself.
+  relative_position_bias_table = param [side * side + 3, heads] zeros
+  forward() {
+    numbers = rearrange(relative_position_bias_table[0..side * side], "(y x) h -> y x h", y: side)
+    near = placed(spread_table(numbers, side, 2 * grid - 1, by), grid)
+    token = relative_position_bias_table[side * side..][:, new, :, new, new]
+    first = concat(token[2], expand(token[0], places, axis: 3), axis: 3)
+    rest = concat(expand(token[1], places, axis: 2), near, axis: 3)
+    bias = concat(first, rest, axis: 2)
+    if more == none { bias } else { bias + more() }
+  }
+}
+
+// \`table_image\`: the side of the images that a checkpoint's positions are for; for others they are resampled: tables by
+// distance (\`table_filter\`) between places that are spread in a geometric series, as timm does it after the authors, or bilinear, as transformers does. \`relative\`: each block has a table; \`shared_relative\`: all have one.
+// \`pooler\`: what stands for the class token: of its own or the mean of the others with a norm after that (\`pooled\`); all tokens with a norm, as where masked
+// patches were predicted (\`tokens\`); or neither (\`none\`).
+backbone beit(
+  table_image: int = 224,
+  image: int = table_image,
+  patch: int = 16,
+  channels: int = 3,
+  dim: int,
+  depth: int,
+  heads: int,
+  mlp_ratio: float = 4,
+  hidden: int = floor(mlp_ratio * dim),
+  eps: float = 1e-6,
+  qkv_bias: bool = true,
+  activation: gelu | gelu_tanh | quick_gelu | relu | silu = gelu,
+  layer_scale: float = 0.1,
+  absolute: bool = false,
+  relative: bool = true,
+  shared_relative: bool = false,
+  table_filter: spread | bilinear = spread,
+  position_antialias: bool = true,
+  pooler: pooled | tokens | none = pooled,
+  global_pool: token | avg | none = none,
+  pooled_norm: bool | none = none,
+  drop_path_rate: float = 0
+) {
+  require(drop_path_rate >= 0 and drop_path_rate < 1, "drop_path_rate is from 0 to below 1")
+  require(depth >= 1, "depth must be at least 1")
+  grid = floor(image / patch)
+  table_grid = floor(table_image / patch)
+  patch_embed = Conv2d(channels -> dim, kernel: patch, stride: patch)
+  cls_token = param [1, 1, dim] zeros
+  if absolute { pos_embed = param [1, 1 + table_grid * table_grid, dim] normal(0.02) }
+  if shared_relative { rel_pos_bias = RelativeBias(heads, grid, table_grid, table_filter) }
+  shared = if shared_relative { rel_pos_bias } else { none }
+  if relative {
+    places = repeat i < depth { RelativeBias(heads, grid, table_grid, table_filter, more: shared) }
+  }
+  blocks = repeat i < depth {
+    Block(
+      dim,
+      heads,
+      hidden: hidden,
+      eps: eps,
+      qkv_bias: qkv_bias,
+      k_bias: false,
+      drop: drop_rate(drop_path_rate, i, depth),
+      layer_scale: layer_scale,
+      activation: activation,
+      place: if relative { places[i] } else { shared }
+    )
+  }
+  // Four blocks, evenly spread, as dense prediction has it (arXiv 2103.13413).
+  read = min([4, depth])
+  levels = repeat i < read { blocks[ceil((depth * (i + 1)) / read) - 1] }
+  level_dims = repeat i < read { dim }
+  level_axis = 2
+  // Pooling says where the norm is, or that where pooling is.
+  averages = pooler == pooled and if global_pool == none {
+      pooled_norm == none or pooled_norm
+    } else {
+      global_pool == avg
+    }
+  late = pooler == pooled and if pooled_norm == none { averages } else { pooled_norm }
+  if pooler != none and not late { norm = LayerNorm(dim, eps: eps) }
+  if late { fc_norm = LayerNorm(dim, eps: eps) }
+  // What its tokens are, in order: heads ask. The rest are patches. Where it averages, its own token is not read by heads.
+  class_tokens = 1
+  register_tokens = if averages { 1 } else { 0 }
+  forward(pixels: [b, channels, image, image]) {
+    p = rearrange(patch_embed(pixels), "b d h w -> b (h w) d")
+    t = concat(expand(cls_token, b), p, axis: 1)
+    y = if absolute {
+      t + positions(pos_embed, 1, table_grid, grid, filter: bicubic, antialias: position_antialias)
+    } else {
+      t
+    }
+    z = blocks(y)
+    tokens = if pooler != none and not late { norm(z) } else { z }
+    if averages {
+      average = mean(tokens[:, 1..], axis: 1, keep: true)
+      concat(if late { fc_norm(average) } else { average }, tokens, axis: 1)
+    } else {
+      if late { fc_norm(tokens) } else { tokens }
+    }
+  }
+}
+
+// Any BEiT: its options come from the configuration in the folder that \`from\` names, or are given.
+variant beit_auto = beit() {
+  preprocess = resize(floor(image / 0.9), bicubic),
+    crop(image, even),
+    normalize(mean: 0.5, std: 0.5)
+  // timm's, and the authors'.
+  names timm {
+    prefix "timm_model."
+    ignore "*.relative_position_index", "mask_token"
+    unseen heads, eps, activation
+    "patch_embed.proj" = patch_embed
+    optional "blocks.{i}.attn.relative_position_bias_table" = places[i].relative_position_bias_table
+    optional "blocks.{i}.gamma_1" = blocks[i].ls1.gamma
+    optional "blocks.{i}.gamma_2" = blocks[i].ls2.gamma
+    "head" = head.fc
+  }
+  // As transformers 4 wrote it, and where 5 calls it something else in memory, that. A bare BeitModel has no prefix.
+  names huggingface {
+    prefix "beit."
+    ignore "*.relative_position_index", "beit.embeddings.mask_token", "lm_head.*"
+    "beit.embeddings.cls_token" = cls_token
+    optional "beit.embeddings.position_embeddings" = pos_embed
+    "beit.embeddings.patch_embeddings.projection" = patch_embed
+    optional "beit.encoder.relative_position_bias" or "beit.shared_position_bias" = rel_pos_bias
+    optional "beit.encoder.layer.{i}.attention.attention.relative_position_bias"
+      or "beit.layers.{i}.relative_position_bias" = places[i]
+    "beit.encoder.layer.{i}.layernorm_before"
+      or "beit.layers.{i}.layernorm_before" = blocks[i].norm1
+    "beit.encoder.layer.{i}.attention.attention.query"
+      or "beit.layers.{i}.attention.q_proj" = blocks[i].attn.qkv.q
+    optional "beit.encoder.layer.{i}.attention.attention.query.bias"
+      or "beit.layers.{i}.attention.q_proj.bias" = blocks[i].attn.q_bias
+    "beit.encoder.layer.{i}.attention.attention.key"
+      or "beit.layers.{i}.attention.k_proj" = blocks[i].attn.qkv.k
+    "beit.encoder.layer.{i}.attention.attention.value"
+      or "beit.layers.{i}.attention.v_proj" = blocks[i].attn.qkv.v
+    optional "beit.encoder.layer.{i}.attention.attention.value.bias"
+      or "beit.layers.{i}.attention.v_proj.bias" = blocks[i].attn.v_bias
+    "beit.encoder.layer.{i}.attention.output.dense"
+      or "beit.layers.{i}.attention.o_proj" = blocks[i].attn.proj
+    optional "beit.encoder.layer.{i}.lambda_1" or "beit.layers.{i}.lambda_1" = blocks[i].ls1.gamma
+    "beit.encoder.layer.{i}.layernorm_after" or "beit.layers.{i}.layernorm_after" = blocks[i].norm2
+    "beit.encoder.layer.{i}.intermediate.dense" or "beit.layers.{i}.mlp.fc1" = blocks[i].mlp.fc1
+    "beit.encoder.layer.{i}.output.dense" or "beit.layers.{i}.mlp.fc2" = blocks[i].mlp.fc2
+    optional "beit.encoder.layer.{i}.lambda_2" or "beit.layers.{i}.lambda_2" = blocks[i].ls2.gamma
+    optional "beit.layernorm" = norm
+    optional "beit.pooler.layernorm" = fc_norm
+    "classifier" = head.fc
+  }
+  // What a file leaves out is what transformers takes then.
+  config huggingface {
+    match "model_type" = "beit"
+    table_image = square("image_size") or 224
+    patch = square("patch_size") or 16
+    channels = count("num_channels") or 3
+    dim = count("hidden_size") or 768
+    depth = count("num_hidden_layers") or 12
+    heads = count("num_attention_heads") or 12
+    hidden = count("intermediate_size") or 3072
+    eps = amount("layer_norm_eps") or 1e-12
+    activation = word(
+      "hidden_act",
+      gelu_python: gelu,
+      gelu_new: gelu_tanh,
+      gelu_fast: gelu_tanh,
+      gelu_pytorch_tanh: gelu_tanh,
+      swish: silu
+    ) or gelu
+    layer_scale = amount("layer_scale_init_value") or 0.1
+    absolute = "use_absolute_position_embeddings" or false
+    relative = "use_relative_position_bias" or false
+    shared_relative = "use_shared_relative_position_bias" or false
+    table_filter = bilinear
+    position_antialias = false
+    pooler = word(
+      "architectures.0",
+      BeitForImageClassification: pooled,
+      BeitModel: pooled,
+      BeitForMaskedImageModeling: tokens
+    ) or pooled
+    pooled_norm = "use_mean_pooling" or true
+    labels "id2label"
+    several "problem_type" = "multi_label_classification"
+    set "architectures" = ["BeitForImageClassification"]
+    set "id2label" = names
+    set "label2id" = places
+    set "num_labels" = none
+  }
+  processor huggingface {
+    match "image_processor_type" or "feature_extractor_type" = "BeitImageProcessor*",
+      "BeitFeatureExtractor*",
+      none
+    given = "size" or {height: 224, width: 224}
+    cut = "crop_size" or {height: 224, width: 224}
+    moved = table_image != none and table_image != image
+    // The spec may ask for other images than those that the checkpoint's positions are for.
+    set "size" = if moved { {height: image, width: image} } else { given }
+    set "crop_size" = if moved { {height: image, width: image} } else { cut }
+    "default_to_square" = true
+    "resample" = 3
+    "do_center_crop" = false
+    "image_mean" = 0.5
+    "image_std" = 0.5
+  }
+}
+
+variant beit_base_patch16_224 = beit_auto(dim: 768, depth: 12, heads: 12)
+
+variant beit_base_patch16_384 = beit_auto(table_image: 384, dim: 768, depth: 12, heads: 12) {
+  preprocess = resize([image, image], bicubic), normalize(mean: 0.5, std: 0.5)
+}
+
+variant beit_large_patch16_224 = beit_auto(dim: 1024, depth: 24, heads: 16, layer_scale: 1e-5)
+
+variant beit_large_patch16_384 = beit_auto(
+  table_image: 384,
+  dim: 1024,
+  depth: 24,
+  heads: 16,
+  layer_scale: 1e-5
+) {
+  preprocess = resize([image, image], bicubic), normalize(mean: 0.5, std: 0.5)
+}
+
+variant beit_large_patch16_512 = beit_auto(
+  table_image: 512,
+  dim: 1024,
+  depth: 24,
+  heads: 16,
+  layer_scale: 1e-5
+) {
+  preprocess = resize([image, image], bicubic), normalize(mean: 0.5, std: 0.5)
+}
+
+// As they are before they are tuned to classes: one table for all blocks, and all tokens with a norm.
+variant beit_base_patch16_224_pt22k = beit_auto(
+  dim: 768,
+  depth: 12,
+  heads: 12,
+  relative: false,
+  shared_relative: true,
+  pooler: tokens
+)
+variant beit_large_patch16_224_pt22k = beit_auto(
+  dim: 1024,
+  depth: 24,
+  heads: 16,
+  layer_scale: 1e-5,
+  relative: false,
+  shared_relative: true,
+  pooler: tokens
+)
+
+variant beitv2_base_patch16_224 = beit_auto(dim: 768, depth: 12, heads: 12, layer_scale: 1e-5) {
+  preprocess = resize(floor(image / 0.9), bicubic),
+    crop(image, even),
+    normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
+}
+
+variant beitv2_large_patch16_224 = beit_auto(dim: 1024, depth: 24, heads: 16, layer_scale: 1e-5) {
+  preprocess = resize(floor(image / 0.95), bicubic),
+    crop(image, even),
+    normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
+}
+`,
   clip: `// The image encoder of CLIP (arXiv 2103.00020): a ViT with a norm before its blocks and no bias of its patches. Of its tokens the class token is normed once
 // more at the end, and the patches are not: that is what its projection, and what transformers' classifier, read.
 
@@ -2944,13 +3292,6 @@ function from_windows(t: tensor, window: int, shift: int, height: int, pad_first
   (if shift > 0 { roll(y, [shift, shift], axes: [1, 2]) } else { y })[:, 0..height, 0..height]
 }
 
-// What each head adds to the score of two places of a window [1, heads, n, n], of numbers by how far one is below and right of the other [y, x, heads].
-function placed(by_distance: tensor, window: int) {
-  near = table(i < window, j < window: i - j + window - 1)
-  by_place = gather(gather(by_distance, near, axis: 0), near, axis: 2)
-  rearrange(by_place, "yi yj xi xj h -> 1 h (yi xi) (yj xj)")
-}
-
 module SwinAttention(
   dim: int,
   heads: int,
@@ -4161,6 +4502,13 @@ function query_value_bias(q_bias: tensor, v_bias: tensor) = concat(
   pad(v_bias, size(q_bias, 0), 0),
   axis: 0
 )
+
+// What each head adds to the score of two places of a square [1, heads, n, n], of numbers by how far one is below and right of the other [y, x, heads].
+function placed(by_distance: tensor, side: int) {
+  near = table(i < side, j < side: i - j + side - 1)
+  by_place = gather(gather(by_distance, near, axis: 0), near, axis: 2)
+  rearrange(by_place, "yi yj xi xj h -> 1 h (yi xi) (yj xj)")
+}
 `,
   vit: `// Vision transformers (ViT), as timm and Hugging Face build them: pre-norm blocks, a class token, learned positions.
 
@@ -4172,23 +4520,31 @@ function drop_rate(rate: float, block: int, blocks: int) = if blocks > 1 {
   0
 }
 
+// \`k_bias\`: whether keys have a bias, where queries and values have one. \`place\`: a module that gives what places add to the scores [1, heads, n, n], or none.
 module Attention(
   dim: int,
   heads: int,
   bias: bool = true,
   qk_norm: bool = false,
   eps: float = 1e-6,
-  proj_bias: bool = true
+  proj_bias: bool = true,
+  k_bias: bool = true,
+  place: module | none = none
 ) {
   require(dim % heads == 0, "heads must divide dim")
-  qkv = Linear(dim -> {q: dim, k: dim, v: dim}, bias: bias)
+  qkv = Linear(dim -> {q: dim, k: dim, v: dim}, bias: bias and k_bias)
+  apart = bias and not k_bias
+  if apart {
+    q_bias = param [dim] zeros
+    v_bias = param [dim] zeros
+  }
   // Of each head's queries and keys, with one weight for all heads.
   if qk_norm {
     q_norm = LayerNorm(dim / heads, eps: eps)
     k_norm = LayerNorm(dim / heads, eps: eps)
   }
   proj = Linear(dim -> dim, bias: proj_bias)
-  // What adapters of attention itself are put on: more keys and values, or a bias of the scores, which is none here.
+  // What adapters of attention itself are put on: more keys and values, or a bias of the scores.
   site attend(q: [b, h, n, d], k: [b, h, m, d], v: [b, h, m, d], bias) = attention(
     q,
     k,
@@ -4196,8 +4552,10 @@ module Attention(
     bias: bias
   )
   forward(x: [b, n, dim]) {
-    q, k, v = rearrange(qkv(x), "b n (part h d) -> part b h n d", part: 3, h: heads)
-    y = if qk_norm { attend(q_norm(q), k_norm(k), v, none) } else { attend(q, k, v, none) }
+    t = if apart { qkv(x) + query_value_bias(q_bias, v_bias) } else { qkv(x) }
+    q, k, v = rearrange(t, "b n (part h d) -> part b h n d", part: 3, h: heads)
+    near = if place == none { none } else { place() }
+    y = if qk_norm { attend(q_norm(q), k_norm(k), v, near) } else { attend(q, k, v, near) }
     proj(rearrange(y, "b h n d -> b n (h d)"))
   }
 }
@@ -4238,10 +4596,21 @@ module Block(
   layer_scale: float = 0,
   gated: bool = false,
   activation: gelu | gelu_tanh | quick_gelu | relu | silu = gelu,
-  proj_bias: bool = true
+  proj_bias: bool = true,
+  k_bias: bool = true,
+  place: module | none = none
 ) {
   norm1 = LayerNorm(dim, eps: eps)
-  attn = Attention(dim, heads, bias: qkv_bias, qk_norm: qk_norm, eps: eps, proj_bias: proj_bias)
+  attn = Attention(
+    dim,
+    heads,
+    bias: qkv_bias,
+    qk_norm: qk_norm,
+    eps: eps,
+    proj_bias: proj_bias,
+    k_bias: k_bias,
+    place: place
+  )
   norm2 = LayerNorm(dim, eps: eps)
   mlp = Mlp(dim, hidden, gated: gated, activation: activation, bias: proj_bias)
   if layer_scale > 0 {

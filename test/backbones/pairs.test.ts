@@ -40,6 +40,12 @@ const BACKBONES: readonly (readonly [name: string, published: string, tiny: stri
     'base.blocks[*].{attn.qkv, attn.proj, mlp.w12, mlp.w3}',
   ],
   [
+    'BEiT',
+    'beit_base_patch16_224()',
+    'beit_auto(image: 8, table_image: 12, patch: 4, dim: 16, depth: 1, heads: 2)',
+    'base.blocks[*].{attn.qkv, attn.proj, mlp.fc1, mlp.fc2}',
+  ],
+  [
     'CLIP',
     'clip_vit_base_patch16()',
     'clip_auto(image: 8, patch: 4, dim: 16, depth: 1, heads: 2, table_image: 12)',
