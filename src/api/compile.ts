@@ -11,7 +11,7 @@ import { diagnostic } from '../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
 import type { DeploySettings, Elaborated } from '../dsl/elaborated.js';
 import type { RoundingFigures } from '../formats/tensors/rounding.js';
-import { usedParams } from '../ir/graph.js';
+import { usedParams, weightsOf } from '../ir/graph.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import { fromHalf, toHalf } from '../ir/run/half.js';
 import { printModule } from '../ir/text/print.js';
@@ -205,7 +205,7 @@ async function compileSpec(spec: Spec, options: CompileOptions): Promise<Compile
   const trainable = [...elaborated.module.params.values()].filter((p) => p.role === 'trainable');
   const size = (ps: Iterable<{ type: { shape: readonly number[] } }>) =>
     [...ps].reduce((sum, p) => sum + sizeOf(p.type.shape), 0);
-  const own = [...elaborated.module.params.values()].filter((p) => p.role === 'frozen' || p.role === 'trainable');
+  const own = weightsOf(elaborated.module);
   const unsealed: Unsealed = {
     ...generated.program,
     weightFiles: [...weights.files.keys()],

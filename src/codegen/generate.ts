@@ -12,7 +12,7 @@ import {
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
 import { hasBatch } from '../ir/batch.js';
-import { rootsOf } from '../ir/graph.js';
+import { rootsOf, weightsOf } from '../ir/graph.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import { funcAt, hasSamples } from '../ir/run/samples.js';
 import type { Func, Module, Param, Value } from '../ir/types.js';
@@ -237,9 +237,9 @@ function assembled(
   const large = recipes.find((r) => r.entry.bytes > limits.maxBufferSize);
   if (large) throw new EspalierError([noBuffer(large.param, large.entry.bytes, limits, options, 'weight')]);
   const weightBytes = recipes.reduce((sum, r) => sum + (r.entry.within ? 0 : r.entry.bytes), 0);
-  const own = [...module.params.values()].filter((p) => p.role === 'frozen' || p.role === 'trainable');
-  const count = (role?: string): number =>
-    own.reduce((sum, p) => sum + (role === undefined || p.role === role ? sizeOf(p.type.shape) : 0), 0);
+  const count = (own: readonly Param[]): number => own.reduce((sum, p) => sum + sizeOf(p.type.shape), 0);
+  const total = count(weightsOf(module));
+  const trainable = count(weightsOf(module).filter((p) => p.role === 'trainable'));
   const [first] = built;
   const { dispatches } = first!.entry;
   const oneByOne = built.find((b) => b.oneByOne)?.oneByOne;
@@ -255,7 +255,7 @@ function assembled(
     weights: recipes.map((r) => r.entry),
     weightFiles: [],
     summary: {
-      parameters: { total: count(), trainable: count('trainable'), frozen: count('frozen') },
+      parameters: { total, trainable, frozen: total - trainable },
       kernels: kernels.list.length,
       dispatches: dispatches.length,
       flops: flopsOf(dispatches),

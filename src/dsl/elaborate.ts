@@ -259,6 +259,7 @@ function moduleOf(engine: Engine, plan: ModelPlan, infer: Func): Module {
       type: s.type,
       role: s.role,
       ...(s.init ? { init: s.init } : {}),
+      ...(s.role === 'statistic' && s.momentum !== undefined ? { momentum: s.momentum } : {}),
       ...(s.data ? { data: s.data } : {}),
       ...(s.value.about ? { about: s.value.about } : {}),
     });

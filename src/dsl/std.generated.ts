@@ -1070,19 +1070,31 @@ module pqfa(dim: int, heads: int = 4, patches: int = 8, scores: token | channel 
   }
 }
 
-// From features to one number for each place [R]: as the authors start it, except that a LayerNorm over the channels of each place stands in place of each
-// BatchNorm, which would need running averages of what it saw in training. (A GroupNorm would take means over the whole map, and hide how much there is on it.)
-module density_decoder(dim: int) {
+// A norm of channels on axis 1.
+function normed(norm: module, x: tensor, kind: layer | batch) = if kind == batch {
+  norm(x)
+} else {
+  channels_first(norm(channels_last(x)))
+}
+
+// From features to one number for each place [R]: as the authors start it. \`norm: batch\` is theirs; \`layer\` takes means over the channels of each place, which
+// depend on no other image. (A GroupNorm would take them over the whole map, and hide how much there is on it.)
+module density_decoder(dim: int, norm: layer | batch = layer) {
   require(dim % 4 == 0, "the decoder halves its channels twice: dim must be divisible by 4")
   conv1 = Conv2d(dim -> dim / 2, kernel: 3, padding: 1, init: normal(0.01))
-  norm1 = LayerNorm(dim / 2)
   conv2 = Conv2d(dim / 2 -> dim / 4, kernel: 3, padding: 1, init: normal(0.01))
-  norm2 = LayerNorm(dim / 4)
   conv3 = Conv2d(dim / 4 -> 1, kernel: 1, init: normal(0.01))
+  if norm == batch {
+    norm1 = BatchNorm(dim / 2)
+    norm2 = BatchNorm(dim / 4)
+  } else {
+    norm1 = LayerNorm(dim / 2)
+    norm2 = LayerNorm(dim / 4)
+  }
   forward(x: [b, dim, h, w]) {
-    y = relu(channels_first(norm1(channels_last(conv1(x)))))
+    y = relu(normed(norm1, conv1(x), norm))
     z = conv2(resize(y, [2 * h, 2 * w]))
-    conv3(relu(channels_first(norm2(channels_last(z)))))
+    conv3(relu(normed(norm2, z, norm)))
   }
 }
 
@@ -1097,6 +1109,7 @@ module counting(
   heads: int = 4,
   patches: int = 8,
   scores: token | channel = token,
+  norm: layer | batch = layer,
   scale: float = 100
 ) {
   n = size(taps)
@@ -1106,7 +1119,7 @@ module counting(
   skipped = if axis == 2 { base.class_tokens + base.register_tokens } else { 0 }
   lateral = repeat i < n { Conv2d(dims[i] -> dim, kernel: 1) }
   flips = repeat i < n - 1 { pqfa(dim, heads: heads, patches: patches, scores: scores) }
-  decoder = density_decoder(dim)
+  decoder = density_decoder(dim, norm: norm)
   forward(pixels) {
     read = tapped(base, pixels, taps)
     plain = repeat i < n { lateral[i](feature_map(read[i], axis, skipped)) }

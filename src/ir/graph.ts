@@ -4,7 +4,7 @@ import { hasBatch, wrongShape } from './batch.js';
 import { ShapeError } from './ops/errors.js';
 import { inferType, OPS } from './ops/index.js';
 import { showShape } from './ops/shapes.js';
-import type { About, DType, Func, OpAttrs, OpName, Param, TensorType, Value } from './types.js';
+import type { About, DType, Func, Module, OpAttrs, OpName, Param, TensorType, Value } from './types.js';
 
 export { ShapeError } from './ops/errors.js';
 
@@ -151,6 +151,11 @@ export function rewriteValues(
     if (!image) throw new Error(`value ${v.id} (${v.op}) was not reached from the roots`);
     return image;
   };
+}
+
+/** Parameters that are weights of the model: what checkpoints have, trained or not. */
+export function weightsOf({ params }: Pick<Module, 'params'>): Param[] {
+  return [...params.values()].filter(({ role }) => role === 'frozen' || role === 'trainable' || role === 'statistic');
 }
 
 /** Names of the parameters that the functions read, in first-use order. */

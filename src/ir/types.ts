@@ -89,10 +89,11 @@ export interface ValueOf<O extends OpName> {
 export type Value = { readonly [O in OpName]: ValueOf<O> }[OpName];
 
 /**
- * frozen and trainable come from checkpoints; constant ones carry their data; prepared ones are results of `prepare`. A state starts as
- * they do (a file, or `init`), and functions change it: what a call reads is what it was before the call.
+ * frozen, trainable and statistic ones come from checkpoints; constant ones carry their data; prepared ones are results of `prepare`. A state starts as
+ * they do (a file, or `init`), and functions change it: what a call reads is what it was before the call. A statistic is trained without a gradient: a
+ * training step moves it to what its batch has (`BatchNorm`'s running averages, where the layer is trained).
  */
-export type ParamRole = 'frozen' | 'trainable' | 'constant' | 'prepared' | 'state';
+export type ParamRole = 'frozen' | 'trainable' | 'statistic' | 'constant' | 'prepared' | 'state';
 
 export interface Param {
   readonly name: string;
@@ -102,6 +103,8 @@ export interface Param {
   readonly init?: Init;
   /** Elements of a constant. */
   readonly data?: Elements;
+  /** Of a statistic: the share of a batch's value in what it is after a step. */
+  readonly momentum?: number;
   /** Of a state of one axis: others that lie in it, side by side (parts.ts). A function touches it or them. */
   readonly parts?: readonly string[];
   readonly about?: About;

@@ -68,11 +68,14 @@ def pqfa(p, prefix: str, fine: torch.Tensor, coarse: torch.Tensor, patches: int,
 
 
 def decoder(p, x: torch.Tensor) -> torch.Tensor:
+    """Norms over channels, or, where there are running averages, by these."""
     def layer(x, name, padding=1):
         return F.conv2d(x, p[f"head.decoder.{name}.weight"], p[f"head.decoder.{name}.bias"], padding=padding)
 
     def norm(x, name):
         weight, bias = p[f"head.decoder.{name}.weight"], p[f"head.decoder.{name}.bias"]
+        if f"head.decoder.{name}.running_mean" in p:
+            return F.batch_norm(x, p[f"head.decoder.{name}.running_mean"], p[f"head.decoder.{name}.running_var"], weight, bias)
         return F.layer_norm(x.permute(0, 2, 3, 1), weight.shape, weight, bias).permute(0, 3, 1, 2)
 
     y = F.relu(norm(layer(x, "conv1"), "norm1"))
@@ -93,7 +96,7 @@ def head(p, features, pixels: int, patches: int, scores: str):
     return density, density.sum((1, 2, 3))
 
 
-def add(name: str, backbone: str, options: str, dims, base, read, x, dim=8, patches=2, scores="token") -> None:
+def add(name: str, backbone: str, options: str, dims, base, read, x, dim=8, patches=2, scores="token", norm="layer") -> None:
     p = dict(base)
     for i, d in enumerate(dims):
         p[f"head.lateral.{i}.weight"], p[f"head.lateral.{i}.bias"] = rand(dim, d, 1, 1), rand(dim)
@@ -107,16 +110,20 @@ def add(name: str, backbone: str, options: str, dims, base, read, x, dim=8, patc
         p[f"head.decoder.conv{i + 1}.weight"], p[f"head.decoder.conv{i + 1}.bias"] = rand(b, a, k, k, std=0.2), rand(b)
         if i < 2:
             p[f"head.decoder.norm{i + 1}.weight"], p[f"head.decoder.norm{i + 1}.bias"] = rand(b, around=1), rand(b)
-    leaves = {k: v.clone().requires_grad_() for k, v in p.items()}
+            if norm == "batch":
+                p[f"head.decoder.norm{i + 1}.running_mean"], p[f"head.decoder.norm{i + 1}.running_var"] = rand(b), rand(b).abs() + 0.5
+    averages = {k: v for k, v in p.items() if ".running_" in k}
+    leaves = {k: v.clone().requires_grad_() for k, v in p.items() if k not in averages}
     x = x.clone().requires_grad_()
-    density, count = head(leaves, read(leaves, x), x.shape[-1], patches, scores)
+    density, count = head(leaves | averages, read(leaves, x), x.shape[-1], patches, scores)
     target = (torch.rand(density.shape) * 0.02).float().double()
     loss = ((100 * density - 100 * target) ** 2).mean()
     dx, *gradients = torch.autograd.grad(loss, [x, *leaves.values()])
     own = {"x": x, "density": density, "count": count, "target": target, "loss": loss, "dx": dx}
     for (key, v), g in zip(leaves.items(), gradients):
         own |= {f"value/{key}": v, f"gradient/{key}": g}
-    options = f"dim: {dim}, heads: {HEADS}, patches: {patches}, scores: {scores}{options}"
+    own |= {f"value/{key}": v for key, v in averages.items()}
+    options = f"dim: {dim}, heads: {HEADS}, patches: {patches}, scores: {scores}{options}" + ("" if norm == "layer" else f", norm: {norm}")
     tensors.update({f"{len(cases)}/{k}": t.detach().float().contiguous() for k, t in own.items()})
     cases.append({"name": name, "backbone": backbone, "head": f"counting(base, {options})"})
 
@@ -195,6 +202,7 @@ add("four blocks of one size, channels last", grid(3), "", [4] * 4, blocks_param
 # A class token is no feature: it has no gradient, and is left as it starts.
 add("two blocks of tokens", grid(2), ", taps: [base.blocks[1], base.blocks[3]], dims: [4, 4]", [4] * 2, blocks_params(2),
     lambda p, x: blocks(2)({**p, "base.cls": torch.zeros(1, 1, 4).double()}, x)[1::2], rand(2, 3, 8, 8), scores="channel")
+add("norms of a batch in the decoder, by running averages", grid(3), "", [4] * 4, blocks_params(3), blocks(3), rand(2, 3, 8, 8), norm="batch")
 
 out = ROOT / "test/fixtures/train/counting.safetensors"
 save_file(tensors, out, metadata={"cases": json.dumps(cases)})

@@ -158,7 +158,7 @@ function savedModules(
 ): SavedModules {
   const trained = new Set<string>();
   for (const [name, p] of analysis.elaborated.module.params)
-    if (p.role === 'trainable' && !p.about?.owner) trained.add(name);
+    if ((p.role === 'trainable' || p.role === 'statistic') && !p.about?.owner) trained.add(name);
   const placed = names.filter((n) => trained.has(n.param));
   const homes = new Set(placed.map((n) => n.param));
   for (const name of trained)

@@ -5,6 +5,7 @@
 
 import type { PreprocessStep } from '../../../runtime/program/program.js';
 import type { Elaborated, PruneJob, SiteNode } from '../../dsl/elaborated.js';
+import { weightsOf } from '../../ir/graph.js';
 import { sizeOf } from '../../ir/ops/shapes.js';
 import { lastStep } from '../../ir/path.js';
 import { type Flow, flowOf } from './flow.js';
@@ -297,7 +298,7 @@ export function drawModel(model: Elaborated): string {
 
   const margin = 28;
   const legend = painter.legend();
-  const own = [...model.module.params.values()].filter((p) => p.role === 'frozen' || p.role === 'trainable');
+  const own = weightsOf(model.module);
   const note = `${painter.sizeOf(own.map((p) => p.name)).toLocaleString('en-US')} parameters`;
   const width = Math.max(440, ...boxes.map((b) => b.width + 2 * margin));
   let y = 70 + legend.length * 22;

@@ -5,6 +5,7 @@ import { generate } from '../../codegen/generate.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { EspalierError } from '../../diagnostics/types.js';
 import { matches } from '../../ir/glob.js';
+import { weightsOf } from '../../ir/graph.js';
 import type { Module, Tensor } from '../../ir/types.js';
 import { GRADIENT, gradientModule, gradientName } from '../../passes/train/gradient.js';
 import { LOSS } from '../../passes/train/step.js';
@@ -82,7 +83,7 @@ export interface GradientRequest extends Omit<ReadTraining, 'masks'>, Pick<Gradi
 /** The same of what is elaborated. @throws as `grad` */
 export async function gradientProgram(request: GradientRequest): Promise<GradientProgram> {
   const { elaborated, train, params, host, progress } = request;
-  const own = [...elaborated.module.params.values()].filter((p) => p.role === 'frozen' || p.role === 'trainable');
+  const own = weightsOf(elaborated.module);
   const names = { params: own.map((p) => p.name), inputs: elaborated.inputs.map((i) => i.name) };
   const by = request.by ? chosen(request.by, names) : { params: train.groups.flatMap((g) => g.params), inputs: [] };
   progress?.('deriving the gradients');
@@ -108,7 +109,7 @@ export async function gradientProgram(request: GradientRequest): Promise<Gradien
       session,
       module,
       by: [...by.params, ...by.inputs],
-      weights: weightsOf(module, elaborated.module, params),
+      weights: givenWeights(module, elaborated.module, params),
     });
   } catch (error) {
     gpu.release();
@@ -128,7 +129,7 @@ function chosen(patterns: readonly string[], names: Names): Names {
 }
 
 /** Of the trained parameters, which are arguments now. */
-function weightsOf({ funcs }: Module, { params: declared }: Module, params: (name: string) => Tensor): TrainBatch {
+function givenWeights({ funcs }: Module, { params: declared }: Module, params: (name: string) => Tensor): TrainBatch {
   const names = funcs.get(GRADIENT)!.inputs.flatMap((v) => (v.op === 'input' ? [v.attrs.name] : []));
   return Object.fromEntries(
     names.filter((name) => declared.has(name)).map((name) => [name, Float32Array.from(params(name).data)]),

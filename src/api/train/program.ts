@@ -5,12 +5,13 @@ import { type Generated, type GenerateOptions, generate } from '../../codegen/ge
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
 import type { Elaborated, TrainSettings } from '../../dsl/elaborated.js';
-import { topological } from '../../ir/graph.js';
+import { topological, weightsOf } from '../../ir/graph.js';
 import { sizeOf, tensorBytes } from '../../ir/ops/shapes.js';
 import { initialise } from '../../ir/run/init.js';
 import type { Func, Module, Tensor } from '../../ir/types.js';
 import { PREPARE } from '../../passes/index.js';
 import { ACCUMULATE, LOSS, STEP, trainingOf } from '../../passes/train/step.js';
+import { statisticsOf } from '../../passes/train/statistics.js';
 import type { Progress } from '../host.js';
 import { prepareParameters } from '../prepare.js';
 import { version } from '../version.js';
@@ -53,6 +54,8 @@ export interface TrainProgram {
   readonly masked: (masks: ReadonlyMap<string, Tensor>) => ReadonlyMap<string, Tensor>;
   /** What `step` and `accumulate` take as numbers, by the input's name, for the host to interpret. */
   readonly numbers: ReadonlyMap<string, Func>;
+  /** Names of parameters that are trained without a gradient: running averages of norms. */
+  readonly statistics: readonly string[];
   /** Names of the states that a later step depends on. */
   readonly kept: readonly string[];
   readonly module: Module;
@@ -124,6 +127,7 @@ export function trainProgram({
     params: startOf(module, derived, params, progress),
     masked: (masks) => maskedOf(module, derived, params, masks),
     numbers: training.numbers,
+    statistics: statisticsOf(module).map((p) => p.name),
     kept: training.kept,
     module: derived,
     plan: {
@@ -173,8 +177,8 @@ function fitting(made: (again: number) => Made, segments: number, { checkpoint, 
 }
 
 /** Bytes of weights and all that a step keeps beside each, if every weight were trained. */
-function fullStates({ params }: Module, { groups, ema, accumulate, clip }: TrainSettings): number {
-  const own = [...params.values()].filter((p) => p.role === 'frozen' || p.role === 'trainable');
+function fullStates(module: Module, { groups, ema, accumulate, clip }: TrainSettings): number {
+  const own = weightsOf(module);
   const gradients = accumulate > 1 || clip !== undefined;
   const each = 1 + groups[0]!.optimizer.states.size + (ema === undefined ? 0 : 1) + (gradients ? 1 : 0);
   return own.reduce((sum, p) => sum + tensorBytes(p.type), 0) * each;
@@ -233,7 +237,7 @@ function planOf(
   { program, cuts }: Generated,
   part: number,
 ): Omit<TrainPlan, 'keptBytes' | 'again' | 'segments' | 'full'> {
-  const own = [...written.params.values()].filter((p) => p.role === 'frozen' || p.role === 'trainable');
+  const own = weightsOf(written);
   const count = (params: typeof own): number => params.reduce((sum, p) => sum + sizeOf(p.type.shape), 0);
   const isState = (name: string): boolean => module.params.get(name)?.role === 'state';
   const bytes = (states: boolean): number =>

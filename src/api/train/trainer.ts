@@ -52,7 +52,7 @@ export interface Trainer {
   start(name: string): Tensor;
   /** Puts states back, all of them. */
   restore(state: ReadonlyMap<string, Tensor>): Promise<void>;
-  /** What was trained, by name: the averages, where `ema` is set. */
+  /** What was trained, by name: the averages of weights, where `ema` is set. Running averages of norms are as the last step left them. */
   trained(): Promise<Map<string, Tensor>>;
   /** Calls with the averages in place of what they are of, and puts that back. Without `ema` it is `body` alone. */
   averaged<T>(body: () => Promise<T>): Promise<T>;
@@ -187,9 +187,10 @@ class GpuTrainer implements Trainer {
 
   async trained(): Promise<Map<string, Tensor>> {
     const names = this.train.groups.flatMap((g) => g.params);
-    if (this.train.ema === undefined) return this.read(names);
+    const statistics = await this.read(this.program.statistics);
+    if (this.train.ema === undefined) return new Map([...(await this.read(names)), ...statistics]);
     const averages = await this.read(names.map(averageName));
-    return new Map(names.map((name) => [name, averages.get(averageName(name))!]));
+    return new Map([...names.map((name) => [name, averages.get(averageName(name))!] as const), ...statistics]);
   }
 
   async averaged<T>(body: () => Promise<T>): Promise<T> {

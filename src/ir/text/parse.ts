@@ -31,7 +31,7 @@ export interface ParseOptions {
 }
 
 const DTYPES: readonly string[] = ['f32', 'f16', 'i32', 'u32', 'bool'];
-const ROLES: readonly string[] = ['frozen', 'trainable', 'constant', 'prepared', 'state'];
+const ROLES: readonly string[] = ['frozen', 'trainable', 'statistic', 'constant', 'prepared', 'state'];
 const ARRAYS = { f64: Float64Array, f32: Float32Array, i32: Int32Array, u32: Uint32Array, u8: Uint8Array };
 const INITS: Readonly<Record<string, { readonly needs: readonly string[]; readonly may?: readonly string[] }>> = {
   zeros: { needs: [] },
@@ -132,6 +132,7 @@ class Parser {
     if (!ROLES.includes(role)) this.s.fail(`${role} is not a role (${ROLES.join(', ')})`);
     const own = () => (this.s.tryKeyword('in') ? this.s.name('@') : undefined);
     let p: Param = { name, type, role: role as ParamRole, ...this.about(own) };
+    if (this.s.tryKeyword('momentum')) p = { ...p, momentum: this.s.number() };
     if (this.s.tryKeyword('holds')) p = { ...p, parts: this.names() };
     if (this.s.tryPunctuation('=')) p = { ...p, init: this.init() };
     if (this.s.tryKeyword('data')) p = { ...p, data: this.data(name) };

@@ -154,6 +154,7 @@ export function arrayName(data: Elements): 'f64' | 'f32' | 'i32' | 'u32' | 'u8' 
 function printParam(p: Param, options: PrintOptions): string {
   let text = `param ${showName('@', p.name)} : ${showType(p.type)} ${p.role}${showAbout(p.about ?? {}, options)}`;
   if (p.about?.site !== undefined) text += ` in ${showName('@', p.about.site)}`;
+  if (p.momentum !== undefined) text += ` momentum ${showNumber(p.momentum)}`;
   if (p.parts) text += ` holds ${names(p.parts)}`;
   if (p.init) text += ` = ${printInit(p.init, options)}`;
   if (p.data) {

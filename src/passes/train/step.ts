@@ -5,13 +5,15 @@
  *   accumulate  one part of a batch: adds its gradients to those of the parts before
  *   loss        what it was, as inference computes it: nothing is dropped, nothing changes
  *
+ * Running averages of norms that are trained move as well, in each part of a batch (statistics.ts).
+ *
  * A step is one submission of kernels, and comes in two forms. Either each weight is moved as soon as its gradient is there, or `step` comes after
  * `accumulate` (`gradients`, where a batch comes whole), which leaves all gradients side by side. What is frozen has no gradient and no state. Numbers that
  * depend on the count of the step and the rate alone (Adam's 1 - beta^t) are not the GPU's to compute: they are the results of `numbers`, which
  * the host interprets in f64 (numbers.ts).
  */
 import { build } from '../../ir/build.js';
-import { constant, input, paramRef, rootsOf, topological } from '../../ir/graph.js';
+import { constant, input, paramRef, rootsOf, topological, weightsOf } from '../../ir/graph.js';
 import { isDrop } from '../../ir/ops/index.js';
 import { sizeOf } from '../../ir/ops/shapes.js';
 import type { Group } from '../../ir/optimizer.js';
@@ -24,6 +26,7 @@ import type { AdapterMode } from '../pass.js';
 import { isElementwise } from './elementwise.js';
 import { hostNumbers } from './numbers.js';
 import { ForwardPass } from './rematerialize.js';
+import { followBatch, statisticsOf } from './statistics.js';
 
 /** Names of the functions, and of the inputs that they have besides the loss's own. */
 export const STEP = 'step';
@@ -87,18 +90,27 @@ const COUNT = 'count';
  */
 export function trainingOf(module: Module, options: TrainOptions): Training {
   const { groups, adapters } = options;
-  const forward = optimize(module, { functions: [LOSS], adapters, passes: TRAINING.loss }).module.funcs.get(LOSS)!;
+  const states = new States(module);
+  for (const { name } of statisticsOf(module)) states.weight(name);
+  const simplified = (loss: Func): Func => {
+    const params = new Map([...module.params, ...states.params]);
+    const own: Module = { ...module, params, funcs: new Map([[LOSS, loss]]) };
+    return optimize(own, { functions: [LOSS], adapters, passes: TRAINING.loss }).module.funcs.get(LOSS)!;
+  };
+  const loss = wholeOf(module);
+  const inferred = simplified(loss);
+  const followed = followBatch(loss, module);
+  const forward = followed === loss ? inferred : simplified(followed);
   const gradients = gradientsOf(
     forward,
     LOSS,
     groups.flatMap((g) => g.params),
   );
-  const states = new States(module);
   const steps = isTogether(module, gradients, options)
     ? [keptGradients(gradients, states, options), stepTogether(gradients, states, options)]
     : [stepEach(gradients, states, options)];
   const counted = steps.map((f) => hostNumbers(drawn(f), f.name === STEP ? NUMBERS : `${f.name}.${NUMBERS}`));
-  const funcs = [...counted.map((c) => c.func), forward];
+  const funcs = [...counted.map((c) => c.func), inferred];
   const whole: Module = {
     ...module,
     params: new Map([...module.params, ...states.params]),
@@ -126,12 +138,19 @@ export function trainingOf(module: Module, options: TrainOptions): Training {
   };
 }
 
+/** @throws RangeError where the module has no function `loss` */
+function wholeOf(module: Module): Func {
+  const loss = module.funcs.get(LOSS);
+  if (!loss) throw new RangeError(`the module has no function ${LOSS}`);
+  return loss;
+}
+
 /** Weights of all that the model has, to those that are trained, from where on what keeping gradients takes is little. */
 const LITTLE = 8;
 
 /** Whether gradients are kept until all are there: where one step needs all, or many launches are saved for little memory. */
-function isTogether({ params }: Module, { of }: Gradients, { clip, accumulates }: TrainOptions): boolean {
-  const own = [...params.values()].filter((p) => p.role === 'frozen' || p.role === 'trainable');
+function isTogether(module: Module, { of }: Gradients, { clip, accumulates }: TrainOptions): boolean {
+  const own = weightsOf(module);
   const count = (list: typeof own): number => list.reduce((sum, p) => sum + sizeOf(p.type.shape), 0);
   const little = LITTLE * count(own.filter((p) => of.has(p.name))) <= count(own);
   return of.size > 0 && (clip !== undefined || accumulates === true || little);
@@ -139,7 +158,7 @@ function isTogether({ params }: Module, { of }: Gradients, { clip, accumulates }
 
 /** The function with the gradient of every weight that the model has. */
 function fully(module: Module, forward: Func): Func {
-  const weights = [...module.params.values()].filter((p) => p.role === 'frozen' || p.role === 'trainable');
+  const weights = weightsOf(module).filter((p) => p.role !== 'statistic');
   const { func, of } = gradientsOf(
     forward,
     LOSS,
@@ -155,9 +174,9 @@ class States {
 
   constructor(private readonly module: Module) {}
 
-  /** A trainable parameter, which from now on is one. Whatever it would start as without a file, it starts as the model has it. */
+  /** A parameter that is trained, which from now on is one. Whatever it would start as without a file, it starts as the model has it. */
   weight(name: string): Value {
-    const { init: _, ...trained } = this.module.params.get(name)!;
+    const { init: _, momentum: __, ...trained } = this.module.params.get(name)!;
     return this.made({ ...trained, role: 'state' });
   }
 

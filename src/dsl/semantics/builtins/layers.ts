@@ -11,7 +11,12 @@ import { boolArg, countArg, given, numberArg, outOfRange, paddingArg, pairArg, w
 
 interface Made {
   readonly layer: Layer;
-  readonly params: readonly { readonly name: string; readonly shape: readonly number[]; readonly init: Init }[];
+  readonly params: readonly {
+    readonly name: string;
+    readonly shape: readonly number[];
+    readonly init: Init;
+    readonly momentum?: number;
+  }[];
   /** Row parts of a fused layer. */
   readonly parts?: readonly (readonly [name: string, size: number])[];
 }
@@ -178,11 +183,13 @@ const groupNorm: LayerType = {
 };
 
 const batchNorm: LayerType = {
-  params: ['dim', 'eps?'],
-  doc: 'BatchNorm(dim, eps: 1e-5) of [b, dim, ...] with the statistics of the checkpoint.',
+  params: ['dim', 'eps?', 'momentum?'],
+  doc: 'BatchNorm(dim, eps: 1e-5, momentum: 0.1) of [b, dim, ...] with running averages of mean and variance, which move where the layer is trained.',
   make: (call) => {
     const d = size(call);
     const e = eps(call);
+    const momentum = numberArg(call, 'momentum', 0.1);
+    if (!(momentum > 0 && momentum <= 1)) outOfRange(call, 'momentum', String(momentum), 'above 0 and at most 1');
     return {
       layer: {
         ...perChannel(d, 1),
@@ -191,8 +198,8 @@ const batchNorm: LayerType = {
       },
       params: [
         ...affine(d),
-        { name: 'running_mean', shape: [d], init: ZEROS },
-        { name: 'running_var', shape: [d], init: ONES },
+        { name: 'running_mean', shape: [d], init: ZEROS, momentum },
+        { name: 'running_var', shape: [d], init: ONES, momentum },
       ],
     };
   },

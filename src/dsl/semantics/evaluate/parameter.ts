@@ -132,8 +132,14 @@ export interface NewParam {
   /** The id of the adapter that has it. */
   readonly adapter: string | undefined;
   readonly init?: Init;
+  /** Of one that is no weight but follows the batches of training, where what has it is trained (`Param.momentum`). */
+  readonly momentum?: number;
   readonly span: Span;
 }
+
+/** The role of a parameter of what is trained. */
+export const trainedRole = ({ momentum }: { readonly momentum?: number }): ParamRole =>
+  momentum === undefined ? 'trainable' : 'statistic';
 
 /** A new parameter of the model. Its name is its own: two makers of one name are two modules on one path. */
 export function makeParam(engine: Engine, p: NewParam): ParamSlot {
@@ -148,13 +154,15 @@ export function makeParam(engine: Engine, p: NewParam): ParamSlot {
   }
   const type = { dtype: p.dtype ?? 'f32', shape: p.shape } as const;
   const about = ownedBy(engine.about(p.span), p.adapter === undefined ? [] : [p.adapter]);
-  const param: Param = { name: p.name, type, role: p.role, ...(about ? { about } : {}) };
+  const role = p.role === 'trainable' ? trainedRole(p) : p.role;
+  const param: Param = { name: p.name, type, role, ...(about ? { about } : {}) };
   const slot: ParamSlot = {
     name: p.name,
     type,
-    role: p.role,
+    role,
     span: p.span,
     value: paramRef(param),
+    ...(p.momentum === undefined ? {} : { momentum: p.momentum }),
     ...(p.init ? { init: p.init } : {}),
   };
   return engine.params.add(slot);

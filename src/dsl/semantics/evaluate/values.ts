@@ -145,6 +145,7 @@ export interface ParamSlot {
   readonly type: TensorType;
   role: ParamRole;
   init?: Init;
+  readonly momentum?: number;
   readonly data?: Elements;
   readonly span: Span;
   /** Its one reading in the graph. */

@@ -16,7 +16,7 @@ import type { SourceFacts } from '../../elaborated.js';
 import type { Engine } from '../evaluate/engine.js';
 import { turns } from '../evaluate/evaluate.js';
 import { noGenerators } from '../evaluate/operator.js';
-import { untrained } from '../evaluate/parameter.js';
+import { trainedRole, untrained } from '../evaluate/parameter.js';
 import { fillOptions } from '../evaluate/types.js';
 import { type Graft, num, type Owner, type ParamSlot, POISON, Scope, type Site, type Val } from '../evaluate/values.js';
 import { undeclared, withArticle } from '../names/undeclared.js';
@@ -107,7 +107,7 @@ function run(engine: Engine, plan: ModelPlan, root: Root, body: readonly ModelSt
           const whole = new Set(found.flatMap((f) => f.whole));
           const params = [...new Set([...whole, ...found.flatMap((f) => f.single)])];
           plan.tunings.push({ stmt: s, params, whole });
-          for (const p of params) p.role = 'trainable';
+          for (const p of params) p.role = trainedRole(p);
           return undefined;
         }
         case 'ignore':
