@@ -9,11 +9,11 @@ import { BATCH } from '../ir/batch.js';
 import { input } from '../ir/graph.js';
 import { bindingOf, showPath } from '../ir/path.js';
 import type { Adapter, Func, Module, Param, TensorType, Value } from '../ir/types.js';
-import type { Expr, ModelDecl, SettingsDecl, SourceFile, TensorParam } from './ast.js';
+import type { Expr, ModelDecl, SettingsDecl, SourceFile, Span, TensorParam } from './ast.js';
 import type { Elaborated, ElaborateOptions, SiteNode } from './elaborated.js';
 import { BUILTINS } from './semantics/builtins/builtins.js';
 import { forwardOf } from './semantics/evaluate/block.js';
-import type { Engine } from './semantics/evaluate/engine.js';
+import type { ArgVal, Engine } from './semantics/evaluate/engine.js';
 import { describe } from './semantics/evaluate/show.js';
 import { isTensorLike, type ModuleSite, num, Scope, type Val } from './semantics/evaluate/values.js';
 import { makeEngine } from './semantics/make-engine.js';
@@ -142,6 +142,7 @@ function traceModel(engine: Engine, plan: ModelPlan): Outputs {
   const inputs = new Map<string, Value>();
   const names = new Set<string>();
   const called = new Map<string, Val>();
+  const calls: { readonly site: ModuleSite; readonly args: readonly ArgVal[]; readonly span: Span }[] = [];
   const results = ends.flatMap((b) => {
     const site = b.site as ModuleSite;
     const forward = forwardOf(site.decl.body);
@@ -163,6 +164,7 @@ function traceModel(engine: Engine, plan: ModelPlan): Outputs {
       return { value: { kind: 'tensor', value: v } as Val, span: b.span };
     });
     const out = engine.callSite(site, args, b.span);
+    calls.push({ site, args, span: b.span });
     const last = forward?.body.statements.at(-1);
     called.set(b.name, out);
     const named = (own: string, v: Val, what: string) => {
@@ -184,7 +186,11 @@ function traceModel(engine: Engine, plan: ModelPlan): Outputs {
     return [named(own, out, `the result of \`${b.name}\``)];
   });
   const infer: Func = { name: 'infer', inputs: [...inputs.values()], results, updates: [] };
-  return { infer, bindings: called };
+  const tap: Outputs['tap'] = (site, span) => {
+    const [first] = calls;
+    return engine.tapped(first!.site, first!.args, [{ site, span }], first!.span)[0]!;
+  };
+  return { infer, bindings: called, tap };
 }
 
 /** Modules that a binding was given as options: it calls them. */

@@ -118,14 +118,18 @@ export interface StepPlace {
   readonly epoch: number;
   /** From 0, over all epochs. */
   readonly step: number;
-  /** Of the whole run. */
+  /** Of the whole run, or of the stage of it that has a schedule of its own. */
   readonly steps: number;
+  /** Epochs of the schedule (default: those that it says). */
+  readonly epochs?: number;
 }
 
 /** What a `train` block says. */
 export interface TrainSettings {
   /** Its arguments are the model's and `target`; it gives `loss`, an f32 scalar, and all that the model gives. */
   readonly loss: Func;
+  /** The loss, and what a site inside of the model gives, `feature`, by which a search compares. */
+  readonly observed?: Func;
   readonly groups: readonly TrainGroup[];
   /** The learning rate at a step of a group whose own is `lr`. @throws EspalierError where the schedule goes wrong there */
   readonly rate: (lr: number, at: StepPlace) => number;
@@ -174,8 +178,10 @@ export interface SearchSettings {
   readonly recover: number;
   /** So many images of the training data are enough for that (default: all). */
   readonly images?: number;
-  /** How what the model gives before pruning and after it is compared. */
+  /** How what is compared of the model before pruning and after it is compared: by default the model's first result, else `TrainSettings.observed`. */
   readonly similarity: 'cosine' | 'linear_cka';
+  /** Whether what is found is trained, and candidates recover, by an optimiser and a schedule that begin there, or by those of the run, which go on. */
+  readonly fresh: boolean;
   /** Where the search ends at the latest: candidates, steps of training, seconds. */
   readonly budget: { readonly most?: number; readonly steps?: number; readonly seconds?: number };
   readonly span: Span;

@@ -264,7 +264,7 @@ describe('refuses', () => {
     ['module @m\nparam @w : f64[2] frozen', 'line 2: f64 is not an element type (f32, f16, i32, u32, bool)'],
     [
       'module @m\nparam @w : f32[2] thawed',
-      'line 2: thawed is not a role (frozen, trainable, constant, prepared, state)',
+      'line 2: thawed is not a role (frozen, trainable, statistic, constant, prepared, state)',
     ],
     ['module @m\nparam @w : f32[2] frozen\nparam @w : f32[2] frozen', 'line 3: parameter @w is declared twice'],
     ['module @m\nparam @w : f32[2] frozen = orthogonal', 'line 2: orthogonal is not an initialiser'],

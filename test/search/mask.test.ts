@@ -18,6 +18,30 @@ async function opened(prune: string) {
   return { trainer, masks };
 }
 
+it('an optimiser that is begun afresh has the moments of its start, and the weights that it had', async () => {
+  const { trainer } = await opened('magnitude(scope: global) by fixed(rate: 60%, after: 0)');
+  try {
+    await trainer.step(batch(4), place);
+    const before = await trainer.state();
+    await trainer.restart();
+    const after = await trainer.state();
+    const trained = new Set((await trainer.trained()).keys());
+    const moments = [...after.keys()].filter((name) => !trained.has(name));
+    expect(moments.length).toBe(2 * trained.size);
+    for (const [name, { data }] of after) {
+      if (trained.has(name)) expect(data, name).toEqual(before.get(name)!.data);
+      else
+        expect(
+          [...data].every((x) => x === 0),
+          name,
+        ).toBe(true);
+    }
+    expect(moments.some((name) => before.get(name)!.data.some((x) => x !== 0))).toBe(true);
+  } finally {
+    trainer.dispose();
+  }
+});
+
 describe.each(['base', 'sum'])('masks over: %s', (over) => {
   it('are put into a session', { timeout: 120_000 }, async () => {
     const searched = await opened(`magnitude(scope: global, over: ${over}) by fixed(rate: 60%, after: 0)`);

@@ -124,6 +124,37 @@ describe('a run with a search', { timeout: 240_000 }, () => {
     }
   });
 
+  it('is two stages, each with the whole schedule; or one that goes on', async () => {
+    const rates = (events: readonly TrainEvent[]) => events.flatMap((e) => (e.kind === 'step' ? [e.rates[0]] : []));
+    const by = (more: string) =>
+      run(`stages ${more}`, { by: spec({ prune: `magnitude(scope: global) by fixed(rate: 50%, after: 2${more})` }) });
+    const [fresh, continued] = [await by(''), await by(', optimizer: continued')];
+    const cosine = (epochs: number): number[] =>
+      Array.from({ length: 4 * epochs }, (_, i) => (1e-2 * (1 + Math.cos((Math.PI * Math.floor(i / 4)) / epochs))) / 2);
+    const near = (list: readonly number[]) => list.map((x) => expect.closeTo(x, 12));
+    expect(rates(fresh)).toEqual(near([...cosine(2), ...cosine(2)]));
+    expect(rates(continued)).toEqual(near(cosine(4)));
+    // Until the second stage the rates are all that differs: there the moments are those of the first, or none.
+    expect(losses(fresh).slice(0, 5)).toEqual(losses(continued).slice(0, 5));
+  });
+
+  it('compares by what a site gives, if the spec says so', async () => {
+    const by = (feature: string) =>
+      spec({
+        prune: `magnitude(scope: global) by grid(rates: [70%], after: 1, recover: 1, images: 16, feature: ${feature})`,
+        epochs: 2,
+      });
+    const similarity = async (feature: string) => {
+      const events = await run(`feature ${feature}`, { by: by(feature) });
+      return events.find((e) => e.kind === 'candidate')!.similarity!;
+    };
+    const found = await Promise.all(['output', 'head', 'base.blocks[0]'].map(similarity));
+    expect(found[1]).toBe(found[0]);
+    expect(found[2]).not.toBe(found[0]);
+    expect(found[2]).toBeGreaterThan(0);
+    expect(found[2]).toBeLessThan(1);
+  });
+
   it('keeps the model unpruned where no candidate is good enough, and says so', async () => {
     const warnings: Diagnostic[] = [];
     const events = await run('none', { by: halved(1), warn: (d) => warnings.push(d) });

@@ -3,7 +3,7 @@
  * trained gets some epochs under them, and what the model then gives is compared with what it gave before. Afterwards all is as it was.
  */
 import type { Loader } from '../../data/types.js';
-import type { Elaborated, SearchSettings, TrainSettings } from '../../dsl/elaborated.js';
+import type { Elaborated, SearchSettings, StepPlace, TrainSettings } from '../../dsl/elaborated.js';
 import { sizeOf } from '../../ir/ops/shapes.js';
 import type { Tensor } from '../../ir/types.js';
 import type { FoundMasks } from '../../prune/index.js';
@@ -12,6 +12,7 @@ import type { Environment, FeatureMap, LayerFacts, Trial } from '../../search/ty
 import { type Counting, targetOf } from '../train/evaluate.js';
 import type { RunPlace } from '../train/events.js';
 import { inputsOf } from '../train/features.js';
+import { stepPlace } from '../train/stages.js';
 import type { Trainer } from '../train/trainer.js';
 
 export interface RecoveryRequest {
@@ -24,9 +25,9 @@ export interface RecoveryRequest {
   /** The same images as they are, each once: what the model gives for them is compared. */
   readonly look: Loader;
   readonly masks: (rates: readonly number[]) => FoundMasks;
-  /** Where in the run it is, and how many steps the run has. */
+  /** Where in the run it is, and how many steps an epoch of it has. */
   readonly place: RunPlace;
-  readonly runSteps: number;
+  readonly perEpoch: number;
 }
 
 /** What a model gives for some images: rows, one an image, each of a shape; and the loss over them. */
@@ -58,20 +59,21 @@ export class Recovery implements Environment {
     const { dense } = this;
     await trainer.mask(found);
     try {
+      if (train.search.fresh) await trainer.restart();
       const pruned = await this.look(signal);
       const spent = await this.recover(signal);
       const recovered = await this.look(signal);
-      const [before, after] = [mapOf(dense), mapOf(recovered)];
+      const [before, after] = [channelsOf(dense), channelsOf(recovered)];
       const rows = ({ rows: all }: Look): Float32Array => joined(all);
       return {
         elements: report.elements,
         zeros: report.zeros,
         similarity:
           train.search.similarity === 'cosine'
-            ? cosine(before.data, after.data)
+            ? cosine(before, after)
             : linearCka(rows(dense), rows(recovered), dense.rows.length),
         loss: { pruned: pruned.loss, recovered: recovered.loss },
-        features: { before: resized(before), after: resized(after) },
+        features: { before: resized(mapOf(dense)), after: resized(mapOf(recovered)) },
         ...spent,
         seconds: (performance.now() - began) / 1000,
       };
@@ -81,15 +83,20 @@ export class Recovery implements Environment {
     }
   }
 
-  /** The learning rate is that of the epoch which the search stands before; moments go on from there. */
+  /** By a whole schedule of its own; or, where that of the run goes on, at the learning rate of the epoch which the search stands before. */
   private async recover(signal: AbortSignal | undefined): Promise<{ steps: number; images: number }> {
-    const { trainer, train, counting, recover, place, runSteps } = this.request;
+    const { trainer, train, counting, recover, place, perEpoch } = this.request;
+    const { recover: epochs, fresh } = train.search;
+    const last = perEpoch * train.epochs - 1;
     let [steps, images] = [0, 0];
-    for await (const batch of recover.batches({ epoch: 0, batch: 0 }, train.search.recover)) {
+    const at = (): StepPlace =>
+      fresh
+        ? { epoch: Math.floor(steps / recover.perEpoch), step: steps, steps: this.steps, epochs }
+        : stepPlace(train, perEpoch, { ...place, step: Math.min(place.step + steps, last) });
+    for await (const batch of recover.batches({ epoch: 0, batch: 0 }, epochs)) {
       signal?.throwIfAborted();
       const tensors = { ...inputsOf(batch, counting.input), target: targetOf(batch, train) };
-      const step = Math.min(place.step + steps, runSteps - 1);
-      await trainer.step(tensors, { epoch: place.epoch, step, steps: runSteps });
+      await trainer.step(tensors, at());
       steps++;
       images += batch.indices.length;
     }
@@ -98,17 +105,16 @@ export class Recovery implements Environment {
 
   private async look(signal: AbortSignal | undefined): Promise<Look> {
     const { trainer, train, counting, look } = this.request;
-    const { name, value } = train.loss.results[1]!;
+    const { value } = (train.observed ?? train.loss).results[1]!;
     const rows: Float32Array[] = [];
     let loss = 0;
     for await (const batch of look.batches({ epoch: 0, batch: 0 }, 1)) {
       signal?.throwIfAborted();
       const target = targetOf(batch, train);
-      const result = await trainer.evaluate({ ...inputsOf(batch, counting.input), target });
-      const given = result.outputs[name]!;
+      const { loss: own, feature: given } = await trainer.observe({ ...inputsOf(batch, counting.input), target });
       const each = given.length / batch.indices.length;
       for (let i = 0; i < batch.indices.length; i++) rows.push(given.slice(i * each, (i + 1) * each));
-      loss += batch.indices.length * result.loss;
+      loss += batch.indices.length * own;
     }
     return { shape: value.type.shape.slice(1), rows, loss: loss / rows.length };
   }
@@ -137,13 +143,26 @@ function joined(rows: readonly Float32Array[]): Float32Array {
   return out;
 }
 
-/** The sum over the images, normalised; channels of a map are added up as well. What is no map is one row an image. */
+/** The sum of maps over the images, each channel of it normalised. What is no map is one row an image. */
+function channelsOf({ shape, rows }: Look): Float32Array {
+  if (shape.length !== 3) return normalised(joined(rows));
+  const sum = summed(rows);
+  const places = sum.length / shape[0]!;
+  return joined(Array.from({ length: shape[0]! }, (_, c) => normalised(sum.subarray(c * places, (c + 1) * places))));
+}
+
+/** What an agent sees of it: channels are added up as well, before they are normalised. */
 function mapOf({ shape, rows }: Look): FeatureMap {
   const [channels, height, width] = shape;
   if (shape.length !== 3) return { height: rows.length, width: sizeOf(shape), data: normalised(joined(rows)) };
+  const sum = summed(rows);
   const places = height! * width!;
-  const sum = new Float64Array(places);
-  for (const row of rows)
-    for (let c = 0; c < channels!; c++) for (let i = 0; i < places; i++) sum[i] = sum[i]! + row[c * places + i]!;
-  return { height: height!, width: width!, data: normalised(sum) };
+  const maps = Array.from({ length: channels! }, (_, c) => sum.subarray(c * places, (c + 1) * places));
+  return { height: height!, width: width!, data: normalised(summed(maps)) };
+}
+
+function summed(rows: readonly ArrayLike<number>[]): Float64Array {
+  const sum = new Float64Array(rows[0]?.length ?? 0);
+  for (const row of rows) for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! + row[i]!;
+  return sum;
 }

@@ -73,8 +73,11 @@ export async function* searchedPlace(
     ...{ rates, elements, zeros, why, candidates, steps, images, seconds },
   };
   const { best: _, ...rest } = place;
+  const stage = { epoch: place.epoch, step: place.step };
   // What was best without a mask is not comparable with what comes, unless nothing is pruned.
-  const found: RunPlace = rates.length > 0 ? { ...rest, since: 0, pruned: rates } : { ...place, pruned: rates };
+  const found: RunPlace =
+    rates.length > 0 ? { ...rest, since: 0, pruned: rates, stage } : { ...place, pruned: rates, stage };
+  if (request.train.search.fresh) await trainer.restart();
   await store.record(event);
   if (rates.length > 0) await store.best(place.epoch - 1, await trainer.trained());
   await store.checkpoint(found, await trainer.state());
@@ -93,9 +96,8 @@ async function* search(
   // Whole pictures, in tiles where they keep their size, as a validation reads them.
   const listed = listedReading(elaborated, train, data, { open });
   const look = open(listed.data, listed.options);
-  const runSteps = loaders.train.perEpoch * train.epochs;
   const environment = new Recovery({
-    ...{ elaborated, trainer, train, counting, recover, look, masks, place, runSteps },
+    ...{ elaborated, trainer, train, counting, recover, look, masks, place, perEpoch: loaders.train.perEpoch },
   });
   const { layers } = environment;
   const controller = makeController(asked, { layers, networks: networksOn(host), seed: train.seed });

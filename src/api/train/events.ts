@@ -128,6 +128,8 @@ export interface RunPlace {
   readonly since: number;
   /** What a search has found to be pruned; absent before its end, and where there is none. */
   readonly pruned?: readonly number[];
+  /** Where the stage after a search began. */
+  readonly stage?: { readonly epoch: number; readonly step: number };
 }
 
 export const START: RunPlace = { epoch: 0, batch: 0, step: 0, sum: { loss: 0, right: 0, samples: 0 }, since: 0 };

@@ -11,6 +11,7 @@ import { addedTo, type Counting, evaluate, scoreOf, targetOf } from './evaluate.
 import { type EndEvent, type EpochEvent, figureOf, type RunPlace, type Score, type TrainEvent } from './events.js';
 import { inputsOf } from './features.js';
 import { type GoodState, notFinite, originOf } from './not-finite.js';
+import { stepPlace } from './stages.js';
 import type { Trainer } from './trainer.js';
 
 /** Keeps what a run leaves. */
@@ -62,7 +63,6 @@ export async function* trainLoop(request: LoopRequest): AsyncGenerator<TrainEven
   const pauses = until < train.epochs;
   const counting: Counting = { train, input, kind };
   const began = clock();
-  const steps = data.perEpoch * train.epochs;
   let place = request.from;
   let samples = 0;
   const end = async (why: EndEvent['why']): Promise<EndEvent> => {
@@ -73,7 +73,7 @@ export async function* trainLoop(request: LoopRequest): AsyncGenerator<TrainEven
   const lost = async (what: 'loss' | 'state', value: string): Promise<EspalierError> => {
     const each = (clock() - began) / Math.max(1, place.step - request.from.step);
     const good = await store.last();
-    const origin = await originOf({ trainer, train, input, data: pictures, named, good, place, steps, each });
+    const origin = await originOf({ trainer, train, input, data: pictures, named, good, place, each });
     const at = 'at' in origin && origin.at ? { primary: { span: origin.at, text: 'not finite from here on' } } : {};
     return new EspalierError([
       diagnostic('ESP1103', { what, value, epoch: place.epoch, step: place.step, ...origin }, at),
@@ -92,7 +92,8 @@ export async function* trainLoop(request: LoopRequest): AsyncGenerator<TrainEven
     const { epoch } = place;
     for await (const batch of data.batches({ epoch, batch: place.batch }, epoch + 1)) {
       const tensors = { ...inputsOf(batch, input), target: targetOf(batch, train) };
-      const result = await trainer.step(tensors, { epoch, step: place.step, steps });
+      const at = stepPlace(train, data.perEpoch, place);
+      const result = await trainer.step(tensors, at);
       if (!Number.isFinite(result.loss)) throw await lost('loss', String(result.loss));
       const n = batch.indices.length;
       samples += n;
@@ -103,7 +104,7 @@ export async function* trainLoop(request: LoopRequest): AsyncGenerator<TrainEven
         epoch,
         loss: result.loss,
         ...(accuracy === undefined ? {} : { accuracy }),
-        rates: train.groups.map(({ lr }) => train.rate(lr, { epoch, step: place.step, steps })),
+        rates: train.groups.map(({ lr }) => train.rate(lr, at)),
         ...(result.norm === undefined ? {} : { norm: result.norm }),
         samples: n,
         seconds: clock() - began,
@@ -148,6 +149,7 @@ export async function* trainLoop(request: LoopRequest): AsyncGenerator<TrainEven
       ...(best ? { best: { epoch, score: found } } : place.best ? { best: place.best } : {}),
       since: best ? 0 : place.since + 1,
       ...(place.pruned ? { pruned: place.pruned } : {}),
+      ...(place.stage ? { stage: place.stage } : {}),
     };
     if (best || !validation) await store.best(epoch, await trainer.trained());
     await store.record(event);

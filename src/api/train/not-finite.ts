@@ -16,6 +16,7 @@ import { gradientsOf } from '../../passes/differentiate/gradients.js';
 import { LOSS } from '../../passes/train/step.js';
 import { targetOf } from './evaluate.js';
 import type { RunPlace } from './events.js';
+import { stepPlace } from './stages.js';
 import type { TrainBatch, Trainer } from './trainer.js';
 
 /** What a run can be gone on from. */
@@ -36,8 +37,6 @@ export interface Scene {
   readonly good: GoodState | undefined;
   /** Where it was noticed: the loss of its step is not finite, or the weights before it are not. */
   readonly place: RunPlace;
-  /** Of the whole run. */
-  readonly steps: number;
   /** Seconds that a step takes. */
   readonly each: number;
 }
@@ -88,7 +87,10 @@ export async function originOf(scene: Scene): Promise<Origin> {
   if (!before) return { unknown: `\`${lost}\` was not finite before the first step` };
   const one = await sampleWhere(before.batch, train, async (part) => {
     await trainer.restore(before.state);
-    const { loss } = await trainer.step(part, { epoch: place.epoch, step: place.step - 1, steps: scene.steps });
+    const { loss } = await trainer.step(
+      part,
+      stepPlace(train, scene.data.perEpoch, { ...place, step: place.step - 1 }),
+    );
     return !Number.isFinite(loss) || notFinite(await trainer.state()) !== undefined;
   });
   const trained = train.groups.flatMap((g) => g.params);
@@ -105,7 +107,7 @@ interface StepBatch {
 
 /** The steps up to the place again: the state there, the batch of its step, and the same of the step before. */
 async function replayed(scene: Scene) {
-  const { trainer, train, data, good, place, input, steps } = scene;
+  const { trainer, train, data, good, place, input } = scene;
   const names = [...(await trainer.state()).keys()];
   await trainer.restore(good?.state ?? new Map(names.map((name) => [name, trainer.start(name)])));
   let before: { readonly state: ReadonlyMap<string, Tensor>; readonly batch: StepBatch } | undefined;
@@ -117,7 +119,7 @@ async function replayed(scene: Scene) {
     const own = { tensors, indices: batch.indices };
     if (step === place.step) return { before, now: await trainer.state(), batch: own };
     if (step === place.step - 1) before = { state: await trainer.state(), batch: own };
-    await trainer.step(tensors, { epoch: place.epoch, step: step++, steps });
+    await trainer.step(tensors, stepPlace(train, data.perEpoch, { ...place, step: step++ }));
   }
   return { before, now: await trainer.state(), batch: undefined };
 }

@@ -87,11 +87,13 @@ export async function openTrainer(spec: Spec, options: TrainerOptions): Promise<
         throw new EspalierError([diagnostic('ESP1103', { what: 'loss', value: String(result.loss), epoch, step })]);
       },
       evaluate: (batch) => trainer.evaluate(batch),
+      observe: (batch) => trainer.observe(batch),
       features: (of, inputs) => trainer.features(of, inputs),
       featuresHash: (of) => trainer.featuresHash(of),
       state: () => trainer.state(),
       start: (name) => trainer.start(name),
       restore: (state) => trainer.restore(state),
+      restart: () => trainer.restart(),
       trained: () => trainer.trained(),
       averaged: (body) => trainer.averaged(body),
       mask: (masks) => trainer.mask(masks),

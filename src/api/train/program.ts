@@ -10,7 +10,7 @@ import { sizeOf, tensorBytes } from '../../ir/ops/shapes.js';
 import { initialise } from '../../ir/run/init.js';
 import type { Func, Module, Tensor } from '../../ir/types.js';
 import { PREPARE } from '../../passes/index.js';
-import { ACCUMULATE, LOSS, STEP, trainingOf } from '../../passes/train/step.js';
+import { ACCUMULATE, LOSS, OBSERVE, STEP, trainingOf } from '../../passes/train/step.js';
 import { statisticsOf } from '../../passes/train/statistics.js';
 import type { Progress } from '../host.js';
 import { prepareParameters } from '../prepare.js';
@@ -88,7 +88,11 @@ export function trainProgram({
 }: TrainProgramRequest): TrainProgram {
   progress?.('deriving the step');
   const { module } = elaborated;
-  const whole: Module = { ...module, funcs: new Map([[LOSS, train.loss]]) };
+  const { observed } = train;
+  const whole: Module = {
+    ...module,
+    funcs: new Map([train.loss, ...(observed ? [observed] : [])].map((f) => [f.name, f])),
+  };
   const accumulates = train.accumulate > 1;
   const training = trainingOf(whole, {
     groups: train.groups,
@@ -100,7 +104,7 @@ export function trainProgram({
   });
   if (training.without.size > 0) throw new EspalierError(withoutGradient(training.without));
   const part = Math.ceil(train.batch / train.accumulate);
-  const entries = [STEP, ...(accumulates ? [ACCUMULATE] : []), LOSS];
+  const entries = [STEP, ...(accumulates ? [ACCUMULATE] : []), LOSS, ...(observed ? [OBSERVE] : [])];
   const inputs = elaborated.inputs.map((i) => i.name);
   const made = (again: number): Made => {
     progress?.('generating kernels');

@@ -11,7 +11,7 @@ import type { Elaborated, StepPlace, TrainSettings } from '../../dsl/elaborated.
 import { interpretFunc } from '../../ir/run/interpret.js';
 import { tensor } from '../../ir/run/tensor.js';
 import type { Tensor } from '../../ir/types.js';
-import { ACCUMULATE, averageName, KEY, LOSS, STEP } from '../../passes/train/step.js';
+import { ACCUMULATE, averageName, FEATURE, KEY, LOSS, OBSERVE, STEP } from '../../passes/train/step.js';
 import { loadGenerated } from '../gpu.js';
 import type { Host, Progress } from '../host.js';
 import { packWeight } from '../weight-files.js';
@@ -42,6 +42,8 @@ export interface Trainer {
   step(batch: TrainBatch, place: StepPlace): Promise<StepResult>;
   /** The loss as inference computes it; nothing changes. */
   evaluate(batch: TrainBatch): Promise<StepResult>;
+  /** The same loss, and what the search of the spec compares, `feature`, [n, ...]: what a site inside of the model gives, or the model's first result. */
+  observe(batch: TrainBatch): Promise<Pick<StepResult, 'loss'> & { readonly feature: Float32Array }>;
   /** What a step, or the loss, reads of the model's inputs in their place: undefined where nothing is cut off for it. Once an image is enough. */
   features(of: Reader, inputs: TrainBatch): Promise<TrainBatch | undefined>;
   /** SHA-256 of all that features depend on beside the inputs: kernels, weights, the GPU. Reads all weights. */
@@ -52,6 +54,8 @@ export interface Trainer {
   start(name: string): Tensor;
   /** Puts states back, all of them. */
   restore(state: ReadonlyMap<string, Tensor>): Promise<void>;
+  /** Puts the optimiser's moments where they start. What is trained stays as it is, and so do averages. */
+  restart(): Promise<void>;
   /** What was trained, by name: the averages of weights, where `ema` is set. Running averages of norms are as the last step left them. */
   trained(): Promise<Map<string, Tensor>>;
   /** Calls with the averages in place of what they are of, and puts that back. Without `ema` it is `body` alone. */
@@ -127,11 +131,21 @@ class GpuTrainer implements Trainer {
     );
   }
 
-  async evaluate(batch: TrainBatch): Promise<StepResult> {
+  evaluate(batch: TrainBatch): Promise<StepResult> {
+    return this.inferred(batch, LOSS, this.outputs);
+  }
+
+  async observe(batch: TrainBatch): Promise<Pick<StepResult, 'loss'> & { readonly feature: Float32Array }> {
+    const [entry, name] = this.train.observed ? [OBSERVE, FEATURE] : [LOSS, this.outputs[0]!];
+    const { loss, outputs } = await this.inferred(batch, entry, [name]);
+    return { loss, feature: outputs[name]! };
+  }
+
+  private async inferred(batch: TrainBatch, entry: string, names: readonly string[]): Promise<StepResult> {
     const parts = await this.partsOf('loss', batch);
     const items = parts.reduce((sum, p) => sum + p.items, 0);
     const given: StepResult[] = [];
-    for (const { tensors } of parts) given.push(await this.call(LOSS, tensors));
+    for (const { tensors } of parts) given.push(await this.call(entry, tensors, names));
     return joined(
       given,
       parts.map((p) => p.items / items),
@@ -185,6 +199,15 @@ class GpuTrainer implements Trainer {
     );
   }
 
+  async restart(): Promise<void> {
+    const trained = this.train.groups.flatMap((g) => g.params);
+    const stays = new Set([...trained, ...trained.map(averageName), ...this.program.statistics]);
+    const moments = this.states.filter((name) => !stays.has(name));
+    await this.session.replace(
+      Object.fromEntries(moments.map((name) => [name, Float32Array.from(this.start(name).data)])),
+    );
+  }
+
   async trained(): Promise<Map<string, Tensor>> {
     const names = this.train.groups.flatMap((g) => g.params);
     const statistics = await this.read(this.program.statistics);
@@ -233,11 +256,15 @@ class GpuTrainer implements Trainer {
     return found;
   }
 
-  private async call(entry: string, tensors: Readonly<Record<string, TensorData>>): Promise<StepResult> {
+  private async call(
+    entry: string,
+    tensors: Readonly<Record<string, TensorData>>,
+    names: readonly string[] = this.outputs,
+  ): Promise<StepResult> {
     const { outputs } = await this.session.call(entry, tensors);
     const [loss] = outputs[LOSS]!;
     const norm = outputs.norm?.[0];
-    const own = Object.fromEntries(this.outputs.map((name) => [name, outputs[name] as Float32Array]));
+    const own = Object.fromEntries(names.map((name) => [name, outputs[name] as Float32Array]));
     return { loss: Number(loss), ...(norm === undefined ? {} : { norm: Number(norm) }), outputs: own };
   }
 

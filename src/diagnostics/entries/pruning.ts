@@ -2,6 +2,7 @@
 import { entry } from './define.js';
 
 const at = (index: readonly number[]): string => `[${index.join(', ')}]`;
+const percentOf = (rate: number): string => `${Number((100 * rate).toFixed(2))}%`;
 const many = (count: number, what: string): string => (count === 1 ? `one ${what}` : `${count} ${what}s`);
 
 export const PRUNING = {
@@ -166,6 +167,17 @@ Left out, \`after\` is 16 epochs, or half of all where there are fewer than 32.`
     help: () => ['Leave `cache` out, or train what is found in a run of its own, with `sparsity` in place of `by`.'],
     explain: `What is frozen up to some point gives the same for the same image in every epoch, and \`cache\` says where that is kept. A search prunes what is frozen, once for each candidate
 and once in the end, so a run that has one computes all of it in every step.`,
+  }),
+  ESP1140: entry<{ choose: number; last: number; to: number; needed: number }>({
+    title: 'A search that ends before its last rate',
+    severity: 'warning',
+    message: (a) =>
+      `the agent chooses among ${plural(a.choose, 'candidate')}, so it comes to ${percentOf(a.last)} at the most, and \`to\` is ${percentOf(a.to)}`,
+    help: (a) => [`Let it choose among all, \`choose: ${a.needed}\`, or say \`to: ${percentOf(a.last)}\`.`],
+    explain: `Candidates that are \`progressive\` grow from \`from\` by \`step\`, and \`choose\` is how many the agent looks at once it has learnt. With fewer of them than there are rates, the
+largest rates are never chosen, however well the model recovers from them.
+
+    by recoverability(from: 10%, to: 80%, step: 10%, choose: 8)`,
   }),
   ESP1136: entry<{ model: string }>({
     title: 'Nothing has searched yet',

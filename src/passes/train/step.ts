@@ -3,7 +3,7 @@
  *
  *   step        one batch: loss and metrics; weights, moments and averages become what they are after it
  *   accumulate  one part of a batch: adds its gradients to those of the parts before
- *   loss        what it was, as inference computes it: nothing is dropped, nothing changes
+ *   loss        what it was, as inference computes it: nothing is dropped, nothing changes; `observe`, where there is one, in the same way
  *
  * Running averages of norms that are trained move as well, in each part of a batch (statistics.ts).
  *
@@ -34,6 +34,9 @@ export const ACCUMULATE = 'accumulate';
 /** What `step` comes after where a batch comes whole and gradients are kept. */
 const GRADIENTS = 'gradients';
 export const LOSS = 'loss';
+/** Where the module has it: the loss, and what a site inside of the model gives, `feature`. */
+export const OBSERVE = 'observe';
+export const FEATURE = 'feature';
 /** u32[2]: what a step's dropouts are drawn by; there only if there are any. */
 export const KEY = 'key';
 /** f32[n]: what `step` takes of `Training.numbers`; those of `accumulate` are `accumulate.numbers`. */
@@ -92,10 +95,11 @@ export function trainingOf(module: Module, options: TrainOptions): Training {
   const { groups, adapters } = options;
   const states = new States(module);
   for (const { name } of statisticsOf(module)) states.weight(name);
-  const simplified = (loss: Func): Func => {
+  const simplified = (func: Func): Func => {
+    const { name } = func;
     const params = new Map([...module.params, ...states.params]);
-    const own: Module = { ...module, params, funcs: new Map([[LOSS, loss]]) };
-    return optimize(own, { functions: [LOSS], adapters, passes: TRAINING.loss }).module.funcs.get(LOSS)!;
+    const own: Module = { ...module, params, funcs: new Map([[name, func]]) };
+    return optimize(own, { functions: [name], adapters, passes: TRAINING.loss }).module.funcs.get(name)!;
   };
   const loss = wholeOf(module);
   const inferred = simplified(loss);
@@ -110,7 +114,8 @@ export function trainingOf(module: Module, options: TrainOptions): Training {
     ? [keptGradients(gradients, states, options), stepTogether(gradients, states, options)]
     : [stepEach(gradients, states, options)];
   const counted = steps.map((f) => hostNumbers(drawn(f), f.name === STEP ? NUMBERS : `${f.name}.${NUMBERS}`));
-  const funcs = [...counted.map((c) => c.func), inferred];
+  const observed = module.funcs.get(OBSERVE);
+  const funcs = [...counted.map((c) => c.func), inferred, ...(observed ? [simplified(observed)] : [])];
   const whole: Module = {
     ...module,
     params: new Map([...module.params, ...states.params]),

@@ -30,7 +30,9 @@ describe('a search', () => {
       images: 64,
       similarity: 'linear_cka',
       budget: { most: 9 },
+      fresh: true,
     });
+    expect(train!.observed).toBeUndefined();
     expect(prune[0]).toMatchObject({ searched: true, scope: 'global' });
     expect(prune[0]!.sparsity).toBeUndefined();
   });
@@ -47,6 +49,27 @@ describe('a search', () => {
     expect(good(text('by grid(rates: [10%, 20%])')).train!.search!.controller.options).toEqual({ rates: [0.1, 0.2] });
   });
 
+  it('compares by a site, if it is asked to', () => {
+    const by = (feature: string) => good(text(`by fixed(rate: 30%, feature: ${feature}, optimizer: continued)`)).train!;
+    const { observed, search } = by('base.blocks[3]');
+    expect(search!.fresh).toBe(false);
+    const { name, results } = observed!;
+    expect([name, ...results.map((r) => r.name)]).toEqual(['observe', 'loss', 'feature']);
+    expect(results[1]!.value.type.shape.slice(1)).toEqual([197, 768]);
+    expect(results[1]!.value.about?.site).toMatch(/^base\.blocks\.3/);
+    expect(by('output').observed).toBeUndefined();
+  });
+
+  it('warns of rates that an agent never comes to', () => {
+    const said = (by: string) => wrongs(text(by)).map((d) => `${d.severity} ${d.code} ${d.message}`);
+    const most = 'comes to 60% at the most, and `to` is 80%';
+    expect(said('by recoverability(from: 10%, to: 80%, step: 10%, choose: 6)')).toEqual([
+      expect.stringContaining(`warning ESP1140 the agent chooses among 6 candidates, so it ${most}`),
+    ]);
+    expect(said('by recoverability(from: 10%, to: 80%, step: 10%, choose: 8)')).toEqual([]);
+    expect(said('by recoverability(candidates: random, choose: 3)')).toEqual([]);
+  });
+
   it('warns of a cache that has nothing to keep', () => {
     const cached = (by: string, cache: string) => text(by).replace('schedule', `cache = ${cache}\n  schedule`);
     const codes = (spec: string) => wrongs(spec).map((d) => `${d.severity} ${d.code}`);
@@ -56,6 +79,12 @@ describe('a search', () => {
   });
 
   it.each<[string, RegExp, string]>([
+    ['ESP0251', /feature.*a site such as/, text('by fixed(rate: 30%, feature: «3»)')],
+    [
+      'ESP0380',
+      /probe/,
+      text('by fixed(rate: 30%, feature: «probe»)').replace('  prune', '  probe = classify(base, classes: 2)\n  prune'),
+    ],
     ['ESP0346', /`sparsity` says how much/, text('by fixed(rate: 30%)', { options: '«sparsity: 50%»' })],
     [
       'ESP0346',

@@ -1,9 +1,16 @@
-/** `prune ... by bisection(threshold: 0.9)`: what searches for how much is pruned, and how a candidate is tried out, as plain data. */
+/** `prune ... by bisection(threshold: 0.9)`: what searches for how much is pruned, how a candidate is tried out, and what it is compared by. */
 
-import { SEARCHES } from '../../../ir/prune.js';
+import { isBatch } from '../../../ir/batch.js';
+import { SEARCH_DEFAULTS, SEARCHES } from '../../../ir/prune.js';
+import type { Value } from '../../../ir/types.js';
+import type { Arg, CallExpr, Expr, Span } from '../../ast.js';
 import type { SearchSettings } from '../../elaborated.js';
+import { showType } from '../../../ir/ops/shapes.js';
 import { lookup } from '../../lookup.js';
 import type { Engine } from '../evaluate/engine.js';
+import { describe } from '../evaluate/show.js';
+import type { Scope, Site, Val } from '../evaluate/values.js';
+import { wrong } from '../models/settings.js';
 import type { Pruning } from '../sites/masks/settings.js';
 import { type Forms, formOf, type Options } from './forms.js';
 
@@ -13,7 +20,11 @@ const TRYING: Options = {
   recover: 'count',
   images: 'count',
   similarity: ['cosine', 'linear_cka'],
+  optimizer: ['fresh', 'continued'],
 };
+/** What is compared: a site of the model, or what the model gives first. */
+const FEATURE = 'feature';
+const OUTPUT = 'output';
 /** Where a search ends at the latest: after so many candidates, steps of training, seconds. */
 const BUDGET: Options = { most: 'count', steps: 'count', seconds: 'positive' };
 
@@ -21,8 +32,23 @@ const DEFAULTS = { after: 16, recover: 5 } as const;
 
 const NEEDED = ['rate', 'rates'];
 
-/** The search of a model, if a `prune` statement has one. @param epochs of the whole run */
-export function searchOf(engine: Engine, prunings: readonly Pruning[], epochs: number): SearchSettings | undefined {
+export interface Search {
+  readonly settings: SearchSettings;
+  /** What a site gives for each image, where that is what is compared. */
+  readonly feature?: Value;
+}
+
+/**
+ * The search of a model, if a `prune` statement has one.
+ * @param epochs of the whole run
+ * @param tap what a site of the model gives; reports and stops where it gives nothing
+ */
+export function searchOf(
+  engine: Engine,
+  prunings: readonly Pruning[],
+  epochs: number,
+  tap: (site: Site, span: Span) => Val,
+): Search | undefined {
   const searched = prunings.filter((p) => p.stmt.by);
   const [first, second] = searched;
   if (!first) return undefined;
@@ -40,21 +66,66 @@ export function searchOf(engine: Engine, prunings: readonly Pruning[], epochs: n
   const forms: Forms = Object.fromEntries(
     Object.entries<Options>(SEARCHES).map(([name, own]) => [name, { ...own, ...TRYING, ...BUDGET }]),
   );
-  const { form, options } = formOf(engine, 'by', by, forms, first.scope, NEEDED);
+  const [asked, plain] = featureOf(by);
+  const { form, options } = formOf(engine, 'by', plain, forms, first.scope, NEEDED);
   const after = (options.after as number | undefined) ?? Math.min(DEFAULTS.after, Math.floor(epochs / 2));
   if (after >= epochs) {
     engine.report.stop('ESP1135', { after, epochs }, { primary: { span: by.span, text: 'this search' } });
   }
+  if (form === 'recoverability') warnOfFewer(engine, options, by);
   const own = Object.keys(lookup<Options>(SEARCHES, form)!);
-  return {
+  const feature = asked && tappedBy(engine, asked.value, first.scope, tap);
+  const settings: SearchSettings = {
     controller: { form, options: pick(options, own), span: by.span },
     after,
     recover: (options.recover as number | undefined) ?? DEFAULTS.recover,
     ...(options.images === undefined ? {} : { images: options.images as number }),
     similarity: (options.similarity as SearchSettings['similarity'] | undefined) ?? 'cosine',
+    fresh: options.optimizer !== 'continued',
     budget: pick(options, Object.keys(BUDGET)) as SearchSettings['budget'],
     span: by.span,
   };
+  return { settings, ...(feature ? { feature } : {}) };
+}
+
+/** The option whose value is a site, and the rest, which is plain data. */
+function featureOf(by: CallExpr): [Arg | undefined, CallExpr] {
+  const asked = by.args.find((a) => a.name?.name === FEATURE);
+  return [asked, asked ? { ...by, args: by.args.filter((a) => a !== asked) } : by];
+}
+
+/** Undefined for `output`. */
+function tappedBy(engine: Engine, e: Expr, scope: Scope, tap: (site: Site, span: Span) => Val): Value | undefined {
+  if (e.kind === 'name' && e.name === OUTPUT) return undefined;
+  const v = engine.evaluate(e, scope);
+  if (v.kind !== 'site') return wrong(engine, FEATURE, '`output`, or a site such as `base.neck`', describe(v), e.span);
+  const value = engine.tensor(tap(v.site, e.span), e.span);
+  if (value.type.dtype === 'f32' && isBatch(value.type.shape[0] ?? 0)) return value;
+  return wrong(engine, FEATURE, 'a site that gives f32 numbers for each image', `\`${showType(value.type)}\``, e.span);
+}
+
+/** Of rates that grow step by step, those that an agent can come to when it chooses. */
+function warnOfFewer(engine: Engine, options: Readonly<Record<string, unknown>>, by: CallExpr): void {
+  const { candidates, from, to, step, choose } = { ...SEARCH_DEFAULTS.recoverability, ...options } as Agent;
+  if (candidates !== 'progressive') return;
+  const last = from + (choose - 1) * step;
+  // Rates are sums of steps, which are rounded.
+  if (last + step > to + 1e-9) return;
+  engine.report.add(
+    'ESP1140',
+    { choose, last, to, needed: Math.floor((to - from) / step + 1 + 1e-9) },
+    {
+      primary: { span: by.span, text: 'this search' },
+    },
+  );
+}
+
+interface Agent {
+  readonly candidates: string;
+  readonly from: number;
+  readonly to: number;
+  readonly step: number;
+  readonly choose: number;
 }
 
 const pick = <T>(from: Readonly<Record<string, T>>, names: readonly string[]): Readonly<Record<string, T>> =>

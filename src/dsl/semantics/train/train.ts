@@ -9,7 +9,7 @@ import type { FormSetting, StepPlace, TrainGroup, TrainSettings } from '../../el
 import { callFunction } from '../evaluate/calls.js';
 import type { Engine } from '../evaluate/engine.js';
 import { describe } from '../evaluate/show.js';
-import { num, type ParamSlot, Scope, tensorVal, type Val } from '../evaluate/values.js';
+import { num, type ParamSlot, Scope, type Site, tensorVal, type Val } from '../evaluate/values.js';
 import { eachSetting, nearHelp, wrong } from '../models/settings.js';
 import { DEFAULT_LOSS, PREDICTION, TARGET } from '../names/words.js';
 import { Exhausted, Stop } from '../report.js';
@@ -23,6 +23,8 @@ export interface Outputs {
   readonly infer: Func;
   /** What each binding gives that no other one takes: a tensor, or a record of them. */
   readonly bindings: ReadonlyMap<string, Val>;
+  /** What a site gives where the model gives its first result. Reports and stops where it gives nothing there. */
+  readonly tap: (site: Site, span: Span) => Val;
 }
 
 const NUMBERS: Readonly<Record<string, Check>> = {
@@ -156,14 +158,27 @@ export function trainSettings(context: TrainContext, decl: SettingsDecl | undefi
   const optimizer = given.get('optimizer');
   const groups = optimizer && report.attempt(() => groupsOf(context, optimizer, given.get('groups')));
   const loss = report.attempt(() => lossOf(context, given.get('loss'), decl.span));
-  const search = planned && report.attempt(() => searchOf(engine, context.prunings, planned.epochs));
+  const search = planned && report.attempt(() => searchOf(engine, context.prunings, planned.epochs, tapOf(context)));
   const cache = given.get('cache');
   if (search && cache && out.cache) {
     report.add('ESP1139', {}, { primary: { span: cache.span, text: 'kept here' } });
   }
   if (!planned || !groups || !loss || report.failed) return undefined;
   const found = { ...DEFAULTS, ...out, ...numbers, ...planned, groups, loss, span: decl.span };
-  return search ? { ...found, search } : found;
+  if (!search) return found;
+  const { settings, feature } = search;
+  return { ...found, search: settings, ...(feature ? { observed: observedOf(loss, feature) } : {}) };
+}
+
+const tapOf =
+  ({ outputs }: TrainContext) =>
+  (site: Site, span: Span): Val => {
+    if (!outputs) throw new Stop();
+    return outputs.tap(site, span);
+  };
+
+function observedOf({ inputs, results }: Func, feature: Value): Func {
+  return { name: 'observe', inputs, results: [results[0]!, { name: 'feature', value: feature }], updates: [] };
 }
 
 function word<W extends string>(engine: Engine, setting: string, e: Expr, choices: readonly W[]): W {
@@ -228,16 +243,18 @@ function scheduleOf({ engine, fresh, scope }: TrainContext, e: Expr): Pick<Train
     );
   }
   const epochs = checked(engine, 'epochs', given.value, 'count', scope) as number;
+  // A stage of a run has epochs of its own.
+  const rest: CallExpr = { ...call, args: call.args.filter((a) => a !== given) };
   const known = new Map<string, number>();
   const stepwise = decl.params.some((p) => p.name.name === 'step' || p.name.name === 'steps');
   const rate = (lr: number, at: StepPlace): number => {
-    const key = `${lr} ${at.epoch} ${stepwise ? `${at.step} ${at.steps}` : ''}`;
+    const key = `${lr} ${at.epoch} ${at.epochs ?? epochs} ${stepwise ? `${at.step} ${at.steps}` : ''}`;
     const before = known.get(key);
     if (before !== undefined) return before;
     const now = fresh();
     const value = said(now, () => {
-      const preset = new Map(Object.entries({ lr, ...at }).map(([name, n]): [string, Val] => [name, num(n)]));
-      const v = callFunction(now, decl, call, scope, preset);
+      const preset = new Map(Object.entries({ lr, epochs, ...at }).map(([name, n]): [string, Val] => [name, num(n)]));
+      const v = callFunction(now, decl, rest, scope, preset);
       if (v.kind === 'num' && v.value >= 0 && Number.isFinite(v.value)) return v.value;
       return wrong(now, 'schedule', `a number of at least 0 at epoch ${at.epoch}`, describe(v), e.span);
     });
