@@ -124,18 +124,32 @@ describe('a run with a search', { timeout: 240_000 }, () => {
     }
   });
 
-  it('is two stages, each with the whole schedule; or one that goes on', async () => {
+  it('is one schedule; or two stages, each with all of it', async () => {
     const rates = (events: readonly TrainEvent[]) => events.flatMap((e) => (e.kind === 'step' ? [e.rates[0]] : []));
     const by = (more: string) =>
       run(`stages ${more}`, { by: spec({ prune: `magnitude(scope: global) by fixed(rate: 50%, after: 2${more})` }) });
-    const [fresh, continued] = [await by(''), await by(', optimizer: continued')];
+    const [fresh, continued] = [await by(', optimizer: fresh'), await by('')];
     const cosine = (epochs: number): number[] =>
       Array.from({ length: 4 * epochs }, (_, i) => (1e-2 * (1 + Math.cos((Math.PI * Math.floor(i / 4)) / epochs))) / 2);
     const near = (list: readonly number[]) => list.map((x) => expect.closeTo(x, 12));
     expect(rates(fresh)).toEqual(near([...cosine(2), ...cosine(2)]));
     expect(rates(continued)).toEqual(near(cosine(4)));
-    // Until the second stage the rates are all that differs: there the moments are those of the first, or none.
     expect(losses(fresh).slice(0, 5)).toEqual(losses(continued).slice(0, 5));
+
+    // Where the second stage begins the moments are those of the first, or none.
+    const moments = async (more: string) => {
+      const text = spec({ prune: `magnitude(scope: global) by fixed(rate: 50%, after: 1${more})`, epochs: 2 });
+      const [memory, stop] = [new MemoryRun(), new AbortController()];
+      const options = { host: nodeHost(), datasets: await datasets(), run: memory, signal: stop.signal };
+      for await (const e of trainInMemory(text, options)) if (e.kind === 'pruned') break;
+      const { place, state } = (await memory.last())!;
+      expect(place.stage).toEqual({ epoch: 1, step: 4 });
+      return [...state].filter(([name]) => /\.(m|v)$/.test(name)).flatMap(([, { data }]) => [...data]);
+    };
+    const [none, some] = [await moments(', optimizer: fresh'), await moments('')];
+    expect(none.length).toBe(some.length);
+    expect(none.every((x) => x === 0)).toBe(true);
+    expect(some.some((x) => x !== 0)).toBe(true);
   });
 
   it('compares by what a site gives, if the spec says so', async () => {

@@ -1,5 +1,5 @@
 /**
- * Where a step is in the schedule. A run with a search has two stages, what comes before it and what comes after. As E3RP has it the second begins afresh, with a
+ * Where a step is in the schedule. A run with a search has two stages, what comes before it and what comes after. `fresh`, as E3RP has it, the second begins with a
  * new optimiser: each stage then runs through the whole schedule, in as many epochs as it has, and the optimiser counts its steps from the beginning of its stage.
  */
 import type { StepPlace, TrainSettings } from '../../dsl/elaborated.js';

@@ -30,7 +30,7 @@ describe('a search', () => {
       images: 64,
       similarity: 'linear_cka',
       budget: { most: 9 },
-      fresh: true,
+      fresh: false,
     });
     expect(train!.observed).toBeUndefined();
     expect(prune[0]).toMatchObject({ searched: true, scope: 'global' });
@@ -50,9 +50,9 @@ describe('a search', () => {
   });
 
   it('compares by a site, if it is asked to', () => {
-    const by = (feature: string) => good(text(`by fixed(rate: 30%, feature: ${feature}, optimizer: continued)`)).train!;
+    const by = (feature: string) => good(text(`by fixed(rate: 30%, feature: ${feature}, optimizer: fresh)`)).train!;
     const { observed, search } = by('base.blocks[3]');
-    expect(search!.fresh).toBe(false);
+    expect(search!.fresh).toBe(true);
     const { name, results } = observed!;
     expect([name, ...results.map((r) => r.name)]).toEqual(['observe', 'loss', 'feature']);
     expect(results[1]!.value.type.shape.slice(1)).toEqual([197, 768]);

@@ -20,7 +20,7 @@ const TRYING: Options = {
   recover: 'count',
   images: 'count',
   similarity: ['cosine', 'linear_cka'],
-  optimizer: ['fresh', 'continued'],
+  optimizer: ['continued', 'fresh'],
 };
 /** What is compared: a site of the model, or what the model gives first. */
 const FEATURE = 'feature';
@@ -81,7 +81,7 @@ export function searchOf(
     recover: (options.recover as number | undefined) ?? DEFAULTS.recover,
     ...(options.images === undefined ? {} : { images: options.images as number }),
     similarity: (options.similarity as SearchSettings['similarity'] | undefined) ?? 'cosine',
-    fresh: options.optimizer !== 'continued',
+    fresh: options.optimizer === 'fresh',
     budget: pick(options, Object.keys(BUDGET)) as SearchSettings['budget'],
     span: by.span,
   };
