@@ -1591,6 +1591,163 @@ variant dinov2_registers_giant = dinov2_registers_auto(
   swiglu: true
 )
 `,
+  dinov3: `// DINOv3 (arXiv 2508.10104): a ViT whose queries and keys are turned by where they are, in place of positions that are learned, with registers, scaled branches,
+// no bias of keys, and gated MLPs in some sizes.
+
+// Any DINOv3: its options come from the configuration in the folder that \`from\` names, or are given.
+variant dinov3_auto = vit_auto(
+  absolute: false,
+  no_embed_class: true,
+  rotary: centred,
+  k_bias: false,
+  pooled_norm: false
+) {
+  preprocess = resize([image, image], bilinear),
+    normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
+  // As transformers 4 wrote it, and where 5 calls it something else in memory, that.
+  names huggingface {
+    ignore "embeddings.mask_token"
+    "embeddings.cls_token" = cls_token
+    optional "embeddings.register_tokens" = reg_token
+    "embeddings.patch_embeddings" = patch_embed
+    "layer.{i}.norm1" or "model.layer.{i}.norm1" = blocks[i].norm1
+    "layer.{i}.attention.q_proj" or "model.layer.{i}.attention.q_proj" = blocks[i].attn.qkv.q
+    optional "layer.{i}.attention.q_proj.bias"
+      or "model.layer.{i}.attention.q_proj.bias" = blocks[i].attn.q_bias
+    "layer.{i}.attention.k_proj" or "model.layer.{i}.attention.k_proj" = blocks[i].attn.qkv.k
+    "layer.{i}.attention.v_proj" or "model.layer.{i}.attention.v_proj" = blocks[i].attn.qkv.v
+    optional "layer.{i}.attention.v_proj.bias"
+      or "model.layer.{i}.attention.v_proj.bias" = blocks[i].attn.v_bias
+    "layer.{i}.attention.o_proj" or "model.layer.{i}.attention.o_proj" = blocks[i].attn.proj
+    optional "layer.{i}.layer_scale1.lambda1"
+      or "model.layer.{i}.layer_scale1.lambda1" = blocks[i].ls1.gamma
+    "layer.{i}.norm2" or "model.layer.{i}.norm2" = blocks[i].norm2
+    optional "layer.{i}.mlp.up_proj" or "model.layer.{i}.mlp.up_proj" = blocks[i].mlp.fc1
+    optional "layer.{i}.mlp.down_proj" or "model.layer.{i}.mlp.down_proj" = blocks[i].mlp.fc2
+    optional "layer.{i}.mlp.gate_proj" or "model.layer.{i}.mlp.gate_proj" = blocks[i].mlp.w12.gate
+    optional "layer.{i}.mlp.up_proj" or "model.layer.{i}.mlp.up_proj" = blocks[i].mlp.w12.up
+    optional "layer.{i}.mlp.down_proj" or "model.layer.{i}.mlp.down_proj" = blocks[i].mlp.w3
+    optional "layer.{i}.layer_scale2.lambda1"
+      or "model.layer.{i}.layer_scale2.lambda1" = blocks[i].ls2.gamma
+    "norm" = norm
+  }
+  // What a file leaves out is what transformers takes then. That queries have a bias and values none, a file's tensors show.
+  config huggingface {
+    match "model_type" = "dinov3_vit"
+    match "key_bias" = false, none
+    patch = square("patch_size") or 16
+    dim = count("hidden_size") or 384
+    heads = count("num_attention_heads") or 6
+    hidden = count("intermediate_size") or 1536
+    eps = amount("layer_norm_eps") or 1e-5
+    qkv_bias = "query_bias" or true
+    proj_bias = "proj_bias" or true
+    layer_scale = amount("layerscale_value") or 1
+    gated = "use_gated_mlp" or false
+    registers = "num_register_tokens" or 0
+    rotary_base = amount("rope_theta") or 100
+    set "architectures" = ["DINOv3ViTModel"]
+  }
+  config timm {
+    match "architecture" = "vit_*_dinov3", "vit_*_dinov3_qkvb"
+    registers = "model_args.num_reg_tokens"
+    rotary_base = amount("model_args.rope_temperature")
+  }
+  processor huggingface {
+    match "image_processor_type" or "feature_extractor_type" = "DINOv3ViTImageProcessor*", none
+    given = "size" or {height: 224, width: 224}
+    // The spec may ask for other images than those of the configuration.
+    set "size" = if table_image == none or table_image == image {
+      given
+    } else {
+      {height: image, width: image}
+    }
+    "default_to_square" = true
+    "resample" = 2
+    "do_center_crop" = false
+    "image_mean" = [0.485, 0.456, 0.406]
+    "image_std" = [0.229, 0.224, 0.225]
+  }
+}
+
+// What all published sizes have in common.
+variant dinov3_published = dinov3_auto(registers: 4, layer_scale: 1e-5, eps: 1e-5, rotary_base: 100)
+
+variant dinov3_small = dinov3_published(dim: 384, depth: 12, heads: 6) {
+  config timm {
+    match "architecture" = "vit_small_patch16_dinov3_qkvb"
+  }
+}
+
+variant dinov3_small_plus = dinov3_published(dim: 384, depth: 12, heads: 6, gated: true) {
+  config timm {
+    match "architecture" = "vit_small_plus_patch16_dinov3_qkvb"
+  }
+}
+
+variant dinov3_base = dinov3_published(dim: 768, depth: 12, heads: 12) {
+  config timm {
+    match "architecture" = "vit_base_patch16_dinov3_qkvb"
+  }
+}
+
+variant dinov3_large = dinov3_published(dim: 1024, depth: 24, heads: 16) {
+  config timm {
+    match "architecture" = "vit_large_patch16_dinov3_qkvb"
+  }
+}
+
+variant dinov3_huge_plus = dinov3_published(dim: 1280, depth: 32, heads: 20, gated: true) {
+  config timm {
+    match "architecture" = "vit_huge_plus_patch16_dinov3_qkvb"
+  }
+}
+
+variant dinov3_7b = dinov3_published(
+  dim: 4096,
+  depth: 40,
+  heads: 32,
+  mlp_ratio: 2,
+  gated: true,
+  qkv_bias: false
+) {
+  config timm {
+    match "architecture" = "vit_7b_patch16_dinov3"
+  }
+}
+
+// As timm has them besides: biases of queries and values, which are all 0 in the distilled ones, left out.
+
+variant dinov3_small_unbiased = dinov3_small(qkv_bias: false) {
+  config timm {
+    match "architecture" = "vit_small_patch16_dinov3"
+  }
+}
+
+variant dinov3_small_plus_unbiased = dinov3_small_plus(qkv_bias: false) {
+  config timm {
+    match "architecture" = "vit_small_plus_patch16_dinov3"
+  }
+}
+
+variant dinov3_base_unbiased = dinov3_base(qkv_bias: false) {
+  config timm {
+    match "architecture" = "vit_base_patch16_dinov3"
+  }
+}
+
+variant dinov3_large_unbiased = dinov3_large(qkv_bias: false) {
+  config timm {
+    match "architecture" = "vit_large_patch16_dinov3"
+  }
+}
+
+variant dinov3_huge_plus_unbiased = dinov3_huge_plus(qkv_bias: false) {
+  config timm {
+    match "architecture" = "vit_huge_plus_patch16_dinov3"
+  }
+}
+`,
   heads: `// Heads: what turns a backbone's tokens into answers. A backbone gives [b, n, dim] and says in its body what the n tokens are, in order:
 // \`class_tokens\` of them, then \`register_tokens\` that no head reads, then patches. A plain grid of patches has 0 of both.
 
@@ -4522,6 +4679,51 @@ function placed(by_distance: tensor, side: int) {
   by_place = gather(gather(by_distance, near, axis: 0), near, axis: 2)
   rearrange(by_place, "yi yj xi xj h -> 1 h (yi xi) (yj xj)")
 }
+
+// Rotary positions (arXiv 2104.09864, 2403.13298) of a square of patches: pairs of a head's channels are turned, half of them by the row that a patch lies in and
+// half by its column, each pair slower than the one before, down to 1 / \`base\`. The first \`before\` tokens lie nowhere and are not turned. \`centred\`: places go from -1
+// to 1, whatever the square's size, in whole turns, and a pair is a channel of the first half and one of the second (DINOv3); otherwise they are counted in
+// patches of a square of \`counted_in\`, and a pair is two neighbours (EVA-02).
+module Rotary(dim: int, before: int, side: int, base: float, centred: bool, counted_in: int) {
+  require(
+    dim % 4 == 0,
+    "rotary positions turn pairs of two directions: 4 must divide the width of a head"
+  )
+  line = table(
+    i < side, j < dim / 4:
+      (if centred {
+        6.283185307179586 * ((2 * i + 1) / side - 1)
+      } else {
+        (i * counted_in) / side
+      }) / pow(base, (4 * j) / dim)
+  )
+  down = expand(line[:, new], side, axis: 1)
+  across = expand(line[new], side)
+  angles = pad(rearrange(concat(down, across, axis: 2), "y x j -> (y x) j"), [before, 0], [0, 0])
+  cosines = paired(cos(angles), cos(angles), centred)
+  sines = paired(-sin(angles), sin(angles), centred)
+  forward(x: [b, h, n, dim]) { x * cosines + partners(x, centred) * sines }
+}
+
+// Numbers of the first and of the second channel of each pair [n, pairs], by channels [n, 2 * pairs].
+function paired(first: tensor, second: tensor, halves: bool) = if halves {
+  concat(first, second, axis: 1)
+} else {
+  rearrange(concat(first[:, :, new], second[:, :, new], axis: 2), "n j two -> n (j two)")
+}
+
+// In place of each channel [b, h, n, d] the other one of its pair.
+function partners(x: tensor, halves: bool) = if halves {
+  rearrange(
+    reverse(rearrange(x, "b h n (two j) -> b h n two j", two: 2), [3]),
+    "b h n two j -> b h n (two j)"
+  )
+} else {
+  rearrange(
+    reverse(rearrange(x, "b h n (j two) -> b h n j two", two: 2), [4]),
+    "b h n j two -> b h n (j two)"
+  )
+}
 `,
   vit: `// Vision transformers (ViT), as timm and Hugging Face build them: pre-norm blocks, a class token, learned positions.
 
@@ -4533,7 +4735,8 @@ function drop_rate(rate: float, block: int, blocks: int) = if blocks > 1 {
   0
 }
 
-// \`k_bias\`: whether keys have a bias, where queries and values have one. \`place\`: a module that gives what places add to the scores [1, heads, n, n], or none.
+// \`k_bias\`: whether keys have a bias, where queries and values have one. \`place\`: a module that gives what places add to the scores [1, heads, n, n], or none. \`turn\`: one that
+// turns queries and keys by where they are, or none. \`inner_norm\`: whether what it gives is normed before its last layer.
 module Attention(
   dim: int,
   heads: int,
@@ -4542,7 +4745,9 @@ module Attention(
   eps: float = 1e-6,
   proj_bias: bool = true,
   k_bias: bool = true,
-  place: module | none = none
+  place: module | none = none,
+  turn: module | none = none,
+  inner_norm: bool = false
 ) {
   require(dim % heads == 0, "heads must divide dim")
   qkv = Linear(dim -> {q: dim, k: dim, v: dim}, bias: bias and k_bias)
@@ -4556,6 +4761,7 @@ module Attention(
     q_norm = LayerNorm(dim / heads, eps: eps)
     k_norm = LayerNorm(dim / heads, eps: eps)
   }
+  if inner_norm { norm = LayerNorm(dim, eps: eps) }
   proj = Linear(dim -> dim, bias: proj_bias)
   // What adapters of attention itself are put on: more keys and values, or a bias of the scores.
   site attend(q: [b, h, n, d], k: [b, h, m, d], v: [b, h, m, d], bias) = attention(
@@ -4568,18 +4774,30 @@ module Attention(
     t = if apart { qkv(x) + query_value_bias(q_bias, v_bias) } else { qkv(x) }
     q, k, v = rearrange(t, "b n (part h d) -> part b h n d", part: 3, h: heads)
     near = if place == none { none } else { place() }
-    y = if qk_norm { attend(q_norm(q), k_norm(k), v, near) } else { attend(q, k, v, near) }
-    proj(rearrange(y, "b h n d -> b n (h d)"))
+    query = if qk_norm { q_norm(q) } else { q }
+    key = if qk_norm { k_norm(k) } else { k }
+    // Both at once, by one kernel.
+    turned = if turn == none { none } else { turn(concat(query, key, axis: 1)) }
+    y = if turn == none {
+      attend(query, key, v, near)
+    } else {
+      attend(turned[:, 0..heads], turned[:, heads..], v, near)
+    }
+    z = rearrange(y, "b h n d -> b n (h d)")
+    proj(if inner_norm { norm(z) } else { z })
   }
 }
 
 // An MLP; \`gated\`: which multiplies what one half of its first layer gives with \`silu\` of the other half (SwiGLU, arXiv 2002.05202).
+// \`inner_norm\`: whether hidden values are normed before its last layer (arXiv 2110.09456).
 module Mlp(
   dim: int,
   hidden: int,
   gated: bool = false,
   activation: gelu | gelu_tanh | quick_gelu | relu | silu = gelu,
-  bias: bool = true
+  bias: bool = true,
+  inner_norm: bool = false,
+  eps: float = 1e-6
 ) {
   if gated {
     w12 = Linear(dim -> {gate: hidden, up: hidden}, bias: bias)
@@ -4588,13 +4806,18 @@ module Mlp(
     fc1 = Linear(dim -> hidden, bias: bias)
     fc2 = Linear(hidden -> dim, bias: bias)
   }
+  if inner_norm { norm = LayerNorm(hidden, eps: eps) }
   // What lies between its layers, where adapters of hidden values are put.
   site activate(h) = if gated {
     silu(h[:, :, 0..hidden]) * h[:, :, hidden..]
   } else {
     activated(h, activation)
   }
-  forward(x: [b, n, dim]) { if gated { w3(activate(w12(x))) } else { fc2(activate(fc1(x))) } }
+  forward(x: [b, n, dim]) {
+    h = activate(if gated { w12(x) } else { fc1(x) })
+    y = if inner_norm { norm(h) } else { h }
+    if gated { w3(y) } else { fc2(y) }
+  }
 }
 
 // A pre-norm block. \`layer_scale\`: what the factors of its branches start as; with 0 it has none.
@@ -4611,7 +4834,10 @@ module Block(
   activation: gelu | gelu_tanh | quick_gelu | relu | silu = gelu,
   proj_bias: bool = true,
   k_bias: bool = true,
-  place: module | none = none
+  place: module | none = none,
+  turn: module | none = none,
+  attn_norm: bool = false,
+  mlp_norm: bool = false
 ) {
   norm1 = LayerNorm(dim, eps: eps)
   attn = Attention(
@@ -4622,10 +4848,20 @@ module Block(
     eps: eps,
     proj_bias: proj_bias,
     k_bias: k_bias,
-    place: place
+    place: place,
+    turn: turn,
+    inner_norm: attn_norm
   )
   norm2 = LayerNorm(dim, eps: eps)
-  mlp = Mlp(dim, hidden, gated: gated, activation: activation, bias: proj_bias)
+  mlp = Mlp(
+    dim,
+    hidden,
+    gated: gated,
+    activation: activation,
+    bias: proj_bias,
+    inner_norm: mlp_norm,
+    eps: eps
+  )
   if layer_scale > 0 {
     ls1 = LayerScale(dim, layer_scale)
     ls2 = LayerScale(dim, layer_scale)
@@ -4641,6 +4877,7 @@ module Block(
 }
 
 // \`table_image\`: the side of the images that a checkpoint's positions are for; for others they are resampled (\`position_filter\`, \`position_antialias\`).
+// \`absolute\`: whether it has these. \`rotary\`: how queries and keys are turned by places (\`Rotary\`), \`rotary_grid\`: the side of the grid whose places these are counted in.
 // \`distilled\`: whether it has a token for distillation (DeiT), and whether that has a classifier of its own. \`global_pool\`: what its classifier reads.
 backbone vit(
   table_image: int | none = none,
@@ -4664,7 +4901,15 @@ backbone vit(
   layer_scale: float = 0,
   qk_norm: bool = false,
   proj_bias: bool = true,
-  activation: gelu | gelu_tanh | quick_gelu | relu | silu = gelu,
+  gated: bool = false,
+  activation: gelu | gelu_tanh | quick_gelu | relu | silu = if gated { silu } else { gelu },
+  k_bias: bool = true,
+  attn_norm: bool = false,
+  mlp_norm: bool = false,
+  absolute: bool = true,
+  rotary: none | centred | counted = none,
+  rotary_base: float = 10000,
+  rotary_grid: int | none = none,
   global_pool: token | avg | max | avgmax = token,
   final_norm: bool = true,
   pooled_norm: bool = global_pool != token,
@@ -4674,6 +4919,7 @@ backbone vit(
   require(drop_path_rate >= 0 and drop_path_rate < 1, "drop_path_rate is from 0 to below 1")
   require(depth >= 1, "depth must be at least 1")
   require(registers >= 0, "registers must be at least 0")
+  require(not gated or activation == silu, "a gated MLP is one of silu")
   require(
     class_token or global_pool != token,
     "without a class token it pools: say global_pool: avg"
@@ -4692,7 +4938,17 @@ backbone vit(
   // What lies before the patches, and how much of that has a position.
   prefix = registers + if class_token { 1 } else { 0 } + if distilled == none { 0 } else { 1 }
   placed = if no_embed_class { 0 } else { prefix }
-  pos_embed = param [1, placed + table_grid * table_grid, dim] normal(0.02)
+  if absolute { pos_embed = param [1, placed + table_grid * table_grid, dim] normal(0.02) }
+  if rotary != none {
+    rope = Rotary(
+      dim / heads,
+      prefix,
+      grid,
+      rotary_base,
+      centred: rotary == centred,
+      counted_in: if rotary_grid == none { grid } else { rotary_grid }
+    )
+  }
   if pre_norm { norm_pre = LayerNorm(dim, eps: eps) }
   blocks = repeat i < depth {
     Block(
@@ -4704,8 +4960,13 @@ backbone vit(
       drop: drop_rate(drop_path_rate, i, depth),
       qk_norm: qk_norm,
       layer_scale: layer_scale,
+      gated: gated,
       activation: activation,
-      proj_bias: proj_bias
+      proj_bias: proj_bias,
+      k_bias: k_bias,
+      turn: if rotary == none { none } else { rope },
+      attn_norm: attn_norm,
+      mlp_norm: mlp_norm
     )
   }
   // Four blocks, evenly spread, as dense prediction has it (arXiv 2103.13413).
@@ -4721,19 +4982,23 @@ backbone vit(
   register_tokens = if global_pool == token { (prefix - class_tokens) } else { prefix }
   forward(pixels: [b, channels, image, image]) {
     p = rearrange(patch_embed(pixels), "b d h w -> b (h w) d")
-    place = positions(
-      pos_embed,
-      placed,
-      table_grid,
-      grid,
-      filter: position_filter,
-      antialias: position_antialias
-    )
-    t = if no_embed_class { p + place } else { p }
+    place = if absolute {
+      positions(
+        pos_embed,
+        placed,
+        table_grid,
+        grid,
+        filter: position_filter,
+        antialias: position_antialias
+      )
+    } else {
+      none
+    }
+    t = if absolute and no_embed_class { p + place } else { p }
     r = if registers > 0 { concat(expand(reg_token, b), t, axis: 1) } else { t }
     s = if distilled == none { r } else { concat(expand(dist_token, b), r, axis: 1) }
     c = if class_token { concat(expand(cls_token, b), s, axis: 1) } else { s }
-    y = if no_embed_class { c } else { c + place }
+    y = if no_embed_class or not absolute { c } else { c + place }
     z = blocks(if pre_norm { norm_pre(y) } else { y })
     tokens = if final_norm and not pooled_norm { norm(z) } else { z }
     if global_pool == token {
@@ -4762,6 +5027,9 @@ variant vit_auto = vit() {
     "patch_embed.proj" = patch_embed
     optional "blocks.{i}.ls1.gamma" or "blocks.{i}.gamma_1" = blocks[i].ls1.gamma
     optional "blocks.{i}.ls2.gamma" or "blocks.{i}.gamma_2" = blocks[i].ls2.gamma
+    optional "blocks.{i}.mlp.fc1_g" = blocks[i].mlp.w12.gate
+    optional "blocks.{i}.mlp.fc1_x" = blocks[i].mlp.w12.up
+    optional "blocks.{i}.mlp.fc2" = blocks[i].mlp.w3
     "head" = head.fc
     "head_dist" = head.fc_dist
   }
@@ -4770,7 +5038,7 @@ variant vit_auto = vit() {
     prefix "vit."
     ignore "vit.pooler.*", "vit.embeddings.mask_token"
     optional "vit.embeddings.cls_token" = cls_token
-    "vit.embeddings.position_embeddings" = pos_embed
+    optional "vit.embeddings.position_embeddings" = pos_embed
     "vit.embeddings.patch_embeddings.projection" = patch_embed
     "vit.encoder.layer.{i}.layernorm_before" or "vit.layers.{i}.layernorm_before" = blocks[i].norm1
     "vit.encoder.layer.{i}.attention.attention.query"
@@ -4782,8 +5050,9 @@ variant vit_auto = vit() {
     "vit.encoder.layer.{i}.attention.output.dense"
       or "vit.layers.{i}.attention.o_proj" = blocks[i].attn.proj
     "vit.encoder.layer.{i}.layernorm_after" or "vit.layers.{i}.layernorm_after" = blocks[i].norm2
-    "vit.encoder.layer.{i}.intermediate.dense" or "vit.layers.{i}.mlp.fc1" = blocks[i].mlp.fc1
-    "vit.encoder.layer.{i}.output.dense" or "vit.layers.{i}.mlp.fc2" = blocks[i].mlp.fc2
+    optional "vit.encoder.layer.{i}.intermediate.dense"
+      or "vit.layers.{i}.mlp.fc1" = blocks[i].mlp.fc1
+    optional "vit.encoder.layer.{i}.output.dense" or "vit.layers.{i}.mlp.fc2" = blocks[i].mlp.fc2
     optional "vit.layernorm" = norm
     "classifier" = head.fc
   }

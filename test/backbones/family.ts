@@ -131,12 +131,19 @@ export function rows(t: Tensor, parts: number): Tensor[] {
   return Array.from({ length: parts }, (_, i) => tensor(shape, t.data.slice(i * size, (i + 1) * size)));
 }
 
-/** LoRA and KARST on layers of a case: merged, the same result, and only these tensors changed; `onGpu`: KARST's by kernels too, where that is quick. */
-export function testAdapters(c: Case, sites: string, changes: RegExp, count: number, onGpu = true): void {
+/** LoRA and KARST on layers of a case: merged, the same result, and only these tensors changed; `onGpu`: KARST's by kernels too, where that is quick; `karst`: how it is put there. */
+export function testAdapters(
+  c: Case,
+  sites: string,
+  changes: RegExp,
+  count: number,
+  onGpu = true,
+  karst = 'karst(rank: 2, factor: 2)',
+): void {
   const folder = scratch();
   test.each([
     ['lora', 'lora(rank: 2)', false],
-    ['karst', 'karst(rank: 2, factor: 2)', true],
+    ['karst', karst, true],
   ])('%s on it merges, into the kernels of the plain one', async (name, adapter, gpu) => {
     const s = await adapted((body) => specOf(c, body), folder, name, `  adapt ${sites} with ${adapter}`);
     const { pixels, want } = await wanted(c);

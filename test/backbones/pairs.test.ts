@@ -46,6 +46,18 @@ const BACKBONES: readonly (readonly [name: string, published: string, tiny: stri
     'base.blocks[*].{attn.qkv, attn.proj, mlp.fc1, mlp.fc2}',
   ],
   [
+    'DINOv3',
+    'dinov3_base()',
+    'dinov3_auto(image: 8, patch: 4, dim: 16, depth: 1, heads: 2, registers: 2)',
+    'base.blocks[*].{attn.qkv, attn.proj, mlp.fc1, mlp.fc2}',
+  ],
+  [
+    'DINOv3, huge plus',
+    'dinov3_huge_plus()',
+    'dinov3_auto(image: 8, patch: 4, dim: 16, depth: 1, heads: 2, registers: 2, gated: true)',
+    'base.blocks[*].{attn.qkv, attn.proj, mlp.w12, mlp.w3}',
+  ],
+  [
     'CLIP',
     'clip_vit_base_patch16()',
     'clip_auto(image: 8, patch: 4, dim: 16, depth: 1, heads: 2, table_image: 12)',
