@@ -1,9 +1,9 @@
 /** Every parameter's value: from the files that a spec names, from a search for masks, or as it starts. */
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError, type Span } from '../diagnostics/types.js';
-import type { Elaborated } from '../dsl/elaborated.js';
-import { allModuleSites } from '../formats/adapters/adapter.js';
+import type { Elaborated, Source } from '../dsl/elaborated.js';
 import { readMasks } from '../formats/adapters/masks.js';
+import { namesOfModel } from '../formats/adapters/sites.js';
 import { loadSources, nonFinite, type OpenCheckpoint } from '../formats/checkpoint.js';
 import { looksLike } from '../formats/lookalike.js';
 import { Waivers } from '../formats/waivers.js';
@@ -24,6 +24,8 @@ export interface Loaded {
   /** @throws Error for a name that the model does not have. */
   readonly get: (name: string) => Tensor;
   readonly warnings: readonly Diagnostic[];
+  /** Parameters of the base of which an adapter's folder has other values than the base's file. */
+  readonly replaced: ReadonlySet<string>;
   /** The masks that criteria find, by parameter, where a search has found these rates. @throws as `findMasks` and `withRates` */
   readonly masks: (rates: Rates) => FoundMasks;
 }
@@ -127,21 +129,40 @@ export async function loadParameters(
   const { params } = elaborated.module;
   const types = new Map([...params].map(([name, p]) => [name, p.type]));
   refuseTooLarge(params);
-  const backbone = elaborated.sources.find((s) => s.kind === 'backbone');
-  const sites = allModuleSites(elaborated.root, Object.values(backbone?.layouts ?? {}));
+  const names = namesOfModel(elaborated.root, elaborated.sources);
   const values = new Map<string, Tensor>();
   const problems: Diagnostic[] = [];
   const waivers = new Waivers(elaborated.ignored.map(({ pattern }) => pattern));
-  const places = [...new Set(elaborated.sources.filter((s) => s.kind !== 'mask').map((s) => s.location))];
+  // The base first: an adapter's folder may hold other values of its biases.
+  const isBase = (s: Source): boolean => s.kind === 'backbone';
+  const files = elaborated.sources.filter((s) => s.kind !== 'mask');
+  const places = [...new Set([...files.filter(isBase), ...files].map((s) => s.location))];
+  const ofBase = new Set(elaborated.sources.filter(isBase).flatMap((s) => s.params));
+  const base = (param: string): Tensor | undefined => (ofBase.has(param) ? values.get(param) : undefined);
+  const explicit = new Set(elaborated.sources.filter((s) => !isBase(s)).flatMap((s) => s.params));
+  const replaced = new Map<string, string>();
   for (const [i, location] of places.entries()) {
     const checkpoint = checkpoints.get(location);
     const sources = elaborated.sources.filter((s) => s.location === location);
     if (!checkpoint) continue;
     progress?.(`reading ${location}`, i / places.length);
     try {
-      const loaded = await loadSources(sources, checkpoint, { types, sites, waivers });
+      const loaded = await loadSources(sources, checkpoint, { types, names, base, waivers });
       problems.push(...nonFinite(location, loaded).map((d) => at(d, sources[0]!.span)));
-      for (const [name, tensor] of loaded) values.set(name, tensor);
+      const asked = new Set(sources.flatMap((s) => s.params));
+      for (const [name, tensor] of loaded) {
+        if (!asked.has(name)) {
+          // Which file a parameter comes from the spec has said.
+          if (explicit.has(name)) continue;
+          const other = replaced.get(name);
+          if (other !== undefined) {
+            const problem = `holds another ${name} than ${other}, and the model has one`;
+            throw new EspalierError([diagnostic('ESP0507', { file: location, problem })]);
+          }
+          replaced.set(name, location);
+        }
+        values.set(name, tensor);
+      }
     } catch (error) {
       if (!(error instanceof EspalierError)) throw error;
       const help = sources.some((s) => s.kind === 'backbone') ? alikeTo(analysis, checkpoint, error) : [];
@@ -205,5 +226,5 @@ export async function loadParameters(
   }
   for (const name of params.keys()) get(name);
   warnings.push(...warnAboutStarts(elaborated, started));
-  return { get, warnings, masks };
+  return { get, warnings, masks, replaced: new Set(replaced.keys()) };
 }

@@ -2,13 +2,22 @@
 export const STD: Readonly<Record<string, string>> = {
   adapters: `// Adapters. Each says what replaces a layer; how it merges, what it costs and how it runs follows from that.
 
-// LoRA (arXiv 2106.09685). rslora: scale by alpha / sqrt(rank) (arXiv 2312.03732).
-adapter lora(rank: int, alpha: float = rank, rslora: bool = false) on base: Linear(in -> out) {
+// LoRA (arXiv 2106.09685). rslora: scale by alpha / sqrt(rank) (arXiv 2312.03732). bias: B has a bias.
+adapter lora(
+  rank: int,
+  alpha: float = rank,
+  rslora: bool = false,
+  bias: bool = false
+) on base: Linear(in -> out) {
   require(rank >= 1, "rank must be at least 1")
   scale = if rslora { alpha / sqrt(rank) } else { alpha / rank }
   A = param [rank, in] kaiming_uniform(sqrt(5))
   B = param [out, rank] zeros
-  forward(x) { base(x) + scale * (x @ A.T @ B.T) }
+  if bias { c = param [out] zeros }
+  forward(x) {
+    update = x @ A.T @ B.T
+    base(x) + scale * if bias { update + c } else { update }
+  }
 }
 
 // DoRA (arXiv 2402.09353): the magnitude of each row is trained apart from its direction.

@@ -8,15 +8,17 @@ import { matches } from '../ir/glob.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import { allocate } from '../ir/run/tensor.js';
 import type { DType, Elements, Tensor, TensorType } from '../ir/types.js';
-import { adapterLabels, isAdapterFile, type ModuleSite, peftAsStore } from './adapters/adapter.js';
+import { adapterLabels, isAdapterFile } from './adapters/adapter.js';
 import { isMaskFile } from './adapters/masks.js';
 import { openPeft, type PeftAdapter } from './adapters/peft.js';
+import { peftAsStore, type Replacement } from './adapters/peft-store.js';
+import type { ModelNames } from './adapters/sites.js';
 import { openHuggingFace } from './huggingface/huggingface.js';
 import { nearestNames } from './nearest.js';
 import { onnxFacts } from './onnx/facts.js';
 import { openOnnxStore } from './onnx/store.js';
 import type { OnnxModel } from './onnx/types.js';
-import { fromStored, present, spelled, storedShape } from './spellings.js';
+import { fromStored, present, sliceRows, spelled, storedShape } from './spellings.js';
 import { type ByteSource, type Folder, readAll } from './tensors/bytes.js';
 import { openSafetensors, readsAs, type StoreEntry, type TensorStore } from './tensors/store.js';
 import { isTorchFile, openTorch } from './torch/torch.js';
@@ -80,9 +82,11 @@ async function openOneFolder(folder: Folder): Promise<OpenCheckpoint> {
   if (files.has('adapter_config.json')) {
     const peft = await openPeft(folder);
     const tensors = new Map<string, StoreEntry>(peft.saved);
-    for (const [module, { A, B, m }] of peft.pairs) {
+    for (const [name, entry] of peft.biases) tensors.set(name, entry);
+    for (const [module, { A, B, m, c }] of peft.pairs) {
       tensors.set(`${module}.A`, A).set(`${module}.B`, B);
       if (m) tensors.set(`${module}.m`, m);
+      if (c) tensors.set(`${module}.c`, c);
     }
     const store: TensorStore = { name: folder.name, tensors, metadata: peft.metadata };
     const { facts, warnings, bytes, close } = peft;
@@ -115,10 +119,12 @@ async function openOneFolder(folder: Folder): Promise<OpenCheckpoint> {
 export interface LoadContext {
   /** Type of every parameter that the sources name. */
   readonly types: ReadonlyMap<string, TensorType>;
-  /** For PEFT folders: which site each module of the backbone's checkpoint layout is (`moduleSites`). */
-  readonly sites?: ReadonlyMap<string, ModuleSite>;
   /** What the spec says nobody wants. */
   readonly waivers?: Waivers;
+  /** For PEFT folders: what the model's modules and tensors are called in checkpoints. */
+  readonly names?: ModelNames;
+  /** For those that hold other values of the base's parameters, or start from them: the base's own; undefined where no file of the base has it. */
+  readonly base?: (param: string) => Tensor | undefined;
 }
 
 /**
@@ -142,9 +148,10 @@ export function chooseLayout(source: SourceLike, store: TensorStore): { name: st
 
 /**
  * Reads the parameters of all sources that name this checkpoint, so that a tensor that one of them takes is not unexpected to another.
- * Floats come as f32, whole numbers and truth as the parameter has them, row ranges are put together.
+ * Floats come as f32, whole numbers and truth as the parameter has them, row ranges are put together. A PEFT folder that trained biases of the base gives
+ * those too, as whole parameters.
  * @param sources All with this checkpoint's location.
- * @throws EspalierError ESP0510 with everything that does not fit, ESP0511 when nothing fits, ESP0514, ESP0504
+ * @throws EspalierError ESP0510 with everything that does not fit, ESP0511 when nothing fits, ESP0514, ESP0504, ESP1291, ESP1292
  */
 export async function loadSources(
   sources: readonly SourceLike[],
@@ -152,7 +159,9 @@ export async function loadSources(
   context: LoadContext,
 ): Promise<Map<string, Tensor>> {
   const { peft } = checkpoint;
-  const store = peft ? peftAsStore(peft, context.sites ?? new Map(), sources, context.waivers) : checkpoint.store;
+  const { store, replaced } = peft
+    ? peftAsStore(peft, context.names ?? NO_NAMES, sources, { ...context, weightOf: (place) => weightAt(place, context) })
+    : { store: checkpoint.store, replaced: [] };
   const names: NamedTensor[] = [];
   const layouts = new Set<string>();
   for (const source of sources) {
@@ -161,7 +170,7 @@ export async function loadSources(
     const wanted = new Set(source.params);
     names.push(...chosen.names.filter((n) => wanted.has(n.param)));
   }
-  refuseMisfits(sources, names, store, context, checkpoint.name, [...layouts].join(', '));
+  refuseMisfits(sources, names, replaced, store, context, checkpoint.name, [...layouts].join(', '));
 
   const out = new Map<string, Tensor>();
   for (const name of names) {
@@ -189,7 +198,23 @@ export async function loadSources(
     }
     whole.data.set(data, rows[0] * sizeOf(type.shape.slice(1)));
   }
+  for (const { place, entry } of replaced) {
+    const type = context.types.get(place.param)!;
+    const { data } = out.get(place.param) ??
+      context.base?.(place.param) ?? { data: new Float32Array(sizeOf(type.shape)) };
+    const own = Float32Array.from(data);
+    own.set(fromStored(place, (await entry.read()).data), (place.rows?.[0] ?? 0) * sizeOf(type.shape.slice(1)));
+    out.set(place.param, { type, data: own });
+  }
   return out;
+}
+
+const NO_NAMES: ModelNames = { modules: new Map(), tensors: new Map(), ignored: [] };
+
+/** The base's weight of a module: all of a parameter, or some of its rows. */
+function weightAt({ param, rows }: NamedTensor, { base }: LoadContext): Tensor | undefined {
+  const whole = base?.(param);
+  return whole && rows ? sliceRows(whole, rows) : whole;
 }
 
 const shown = (shape: readonly number[]): string => `[${shape.join(', ')}]`;
@@ -197,6 +222,7 @@ const shown = (shape: readonly number[]): string => `[${shape.join(', ')}]`;
 function refuseMisfits(
   sources: readonly SourceLike[],
   names: readonly NamedTensor[],
+  replaced: readonly Replacement[],
   store: TensorStore,
   context: LoadContext,
   file: string,
@@ -227,6 +253,14 @@ function refuseMisfits(
     } else if (!fits(entry, type)) {
       misshapen.push(`${entry.original ?? tensor} is stored as ${entry.dtype}, the model has ${type.dtype}`);
     }
+  }
+  for (const { place, entry } of replaced) {
+    const type = context.types.get(place.param)!;
+    const shape = storedShape(place, type);
+    const name = entry.original ?? place.tensor;
+    if (shown(entry.shape) !== shown(shape))
+      misshapen.push(`${name} is ${shown(entry.shape)}, the model has ${shown(shape)}, for ${place.param}`);
+    else if (!fits(entry, type)) misshapen.push(`${name} is stored as ${entry.dtype}, the model has ${type.dtype}`);
   }
   // A parameter that the layout forgets, or only partly fills, is missing as well.
   for (const param of new Set(sources.flatMap((s) => s.params))) {

@@ -1,11 +1,11 @@
 /** Writing a checkpoint in the layout of the one that the model came from: what `merge` makes. */
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { EspalierError } from '../diagnostics/types.js';
-import { sameShape, sizeOf } from '../ir/ops/shapes.js';
-import type { Elements, Tensor } from '../ir/types.js';
+import { sameShape } from '../ir/ops/shapes.js';
+import type { Tensor } from '../ir/types.js';
 import type { OpenCheckpoint } from './checkpoint.js';
 import { type JsonObject, readJsonObject } from './huggingface/json.js';
-import { spelled, toStored } from './spellings.js';
+import { sliceRows, spelled, toStored } from './spellings.js';
 import { readAll } from './tensors/bytes.js';
 import { storeTensor } from './tensors/elements.js';
 import { type StoredTensor, type StoredType, safetensorsPieces } from './tensors/safetensors.js';
@@ -134,14 +134,6 @@ function refuseOverflow(name: string, { data }: Tensor, dtype: StoredType): void
     if (Math.abs(data[i]!) <= largest) continue;
     throw new EspalierError([diagnostic('ESP0919', { name, value: `${data[i]}, which ${dtype} cannot hold,` })]);
   }
-}
-
-/** Some rows of a tensor, over the same elements. */
-export function sliceRows(tensor: Tensor, [start, end]: readonly [number, number]): Tensor {
-  const { dtype, shape } = tensor.type;
-  const step = sizeOf(shape.slice(1));
-  const data: Elements = tensor.data.subarray(start * step, end * step);
-  return { type: { dtype, shape: [end - start, ...shape.slice(1)] }, data };
 }
 
 async function copyConfigs(

@@ -77,3 +77,11 @@ function transpose(data: Elements, shape: readonly number[]): Elements {
   for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) out[c * rows + r] = data[r * columns + c]!;
   return out;
 }
+
+/** Some rows of a tensor, over the same elements. */
+export function sliceRows(tensor: Tensor, [start, end]: readonly [number, number]): Tensor {
+  const { dtype, shape } = tensor.type;
+  const step = sizeOf(shape.slice(1));
+  const data: Elements = tensor.data.subarray(start * step, end * step);
+  return { type: { dtype, shape: [end - start, ...shape.slice(1)] }, data };
+}

@@ -1,6 +1,6 @@
 /** Adapter folders of the library peft: their tensors under our names, with the update that peft would apply. */
 import { describe, expect, test } from 'vitest';
-import { moduleSites } from '../../src/formats/adapters/adapter.js';
+import { namesOfModel } from '../../src/formats/adapters/sites.js';
 import { loadSources, openCheckpoint } from '../../src/formats/checkpoint.js';
 import { openCheckpointAt } from '../../src/formats/node/open.js';
 import { storeTensor } from '../../src/formats/tensors/elements.js';
@@ -36,7 +36,10 @@ const ROOT = node(
     return node(`base.blocks.${i}`, 'module', [node(qkv, 'layer', parts), node(`base.blocks.${i}.mlp.fc1`, 'layer')]);
   }),
 );
-const SITES = moduleSites(ROOT, LAYOUT);
+const NAMES = namesOfModel(ROOT, [
+  { location: 'base', kind: 'backbone', params: [], layouts: { huggingface: LAYOUT } },
+]);
+const SITES = NAMES.modules;
 
 /** A folder with these pairs by module. */
 function folder(config: object, pairs: Record<string, [Tensor, Tensor]>, more: Record<string, Tensor> = {}) {
@@ -74,7 +77,7 @@ async function updates(where: ReturnType<typeof folder>, sites: string[], rows =
   const adapters = sites.map((site) => ({ site, params: { A: `${site}@mine.A`, B: `${site}@mine.B` } }));
   const loaded = await loadSources([{ location: 'lora', kind: 'adapter', params, adapters, layouts: {} }], c, {
     types,
-    sites: SITES,
+    names: NAMES,
   });
   return new Map(
     sites.map((s) => {
@@ -106,9 +109,9 @@ describe('names', () => {
       site: `base.blocks.${i}.attn.qkv`,
       parts: ['q', 'k', 'v'].map((p) => `base.blocks.${i}.attn.qkv.${p}`),
     });
-    expect(SITES.get(module(0, 'query'))).toEqual({ site: 'base.blocks.0.attn.qkv.q', of: qkv(0) });
-    expect(SITES.get(module(1, 'value'))).toEqual({ site: 'base.blocks.1.attn.qkv.v', of: qkv(1) });
-    expect(SITES.get('vit.encoder.layer.1.intermediate.dense')).toEqual({ site: 'base.blocks.1.mlp.fc1' });
+    expect(SITES.get(module(0, 'query'))).toMatchObject({ site: 'base.blocks.0.attn.qkv.q', of: qkv(0) });
+    expect(SITES.get(module(1, 'value'))).toMatchObject({ site: 'base.blocks.1.attn.qkv.v', of: qkv(1) });
+    expect(SITES.get('vit.encoder.layer.1.intermediate.dense')).toMatchObject({ site: 'base.blocks.1.mlp.fc1' });
   });
 });
 
@@ -127,7 +130,9 @@ describe('the update', () => {
 
   test('a pattern that matches no module is said', async () => {
     const config = { rank_pattern: { value: 3, qurey: 2 }, alpha_pattern: { 'layer.7.*': 10 } };
-    const c = await openCheckpoint(folder(config, { [module(0, 'value')]: pair(3, 2) }));
+    const c = await openCheckpoint(
+      folder({ ...config, target_modules: ['value'] }, { [module(0, 'value')]: pair(3, 2) }),
+    );
     expect(c.warnings.map((w) => [w.code, w.severity, w.message])).toEqual([
       [
         'ESP1284',
@@ -250,27 +255,27 @@ describe('saved modules', () => {
     );
 
   test('are the head that is tuned', async () => {
-    const loaded = await loadSources([adapter, tune], await openCheckpoint(where()), { types, sites: SITES });
+    const loaded = await loadSources([adapter, tune], await openCheckpoint(where()), { types, names: NAMES });
     expect(loaded.get('head.fc.bias')).toEqual(bias);
     expect(loaded.get('head.fc.weight')!.data).toEqual(filled([3, DIM], 9).data);
   });
 
   test('that nobody takes are unexpected, not lost', async () => {
-    await expect(loadSources([adapter], await openCheckpoint(where()), { types, sites: SITES })).rejects.toThrow(
+    await expect(loadSources([adapter], await openCheckpoint(where()), { types, names: NAMES })).rejects.toThrow(
       /ESP0510[\s\S]*unexpected \(2\)[\s\S]*classifier\.bias/,
     );
   });
 
   test('that are wanted and not there are missing', async () => {
     const bare = folder({}, { [module(0, 'query')]: pair(2, 1) });
-    await expect(loadSources([adapter, tune], await openCheckpoint(bare), { types, sites: SITES })).rejects.toThrow(
+    await expect(loadSources([adapter, tune], await openCheckpoint(bare), { types, names: NAMES })).rejects.toThrow(
       /missing \(2\)[\s\S]*head\.fc\.weight \[3, 4\]/,
     );
   });
 
   test('a module that the spec does not adapt, and one that the model does not have', async () => {
     const two = folder({}, { [module(0, 'query')]: pair(2, 1), [module(1, 'query')]: pair(2, 2) });
-    await expect(loadSources([adapter], await openCheckpoint(two), { types, sites: SITES })).rejects.toThrow(
+    await expect(loadSources([adapter], await openCheckpoint(two), { types, names: NAMES })).rejects.toThrow(
       /unexpected \(2\):\n\s+base_model\.model\.vit\.encoder\.layer\.1\.attention\.attention\.query\.lora_A\.weight/,
     );
     // The half that is on another encoder is left out where the spec says so; what is on this one is still unexpected.
@@ -284,14 +289,14 @@ describe('saved modules', () => {
     expect(waivers.results()).toMatchObject([{ tensors: ['text_model.layers.0.q_proj'] }]);
     // Nothing of what is wanted: what there is is named as the file names it.
     const other = folder({}, { [module(1, 'query')]: pair(2, 2) });
-    const { message } = await loadSources([adapter], await openCheckpoint(other), { types, sites: SITES }).then(
+    const { message } = await loadSources([adapter], await openCheckpoint(other), { types, names: NAMES }).then(
       () => new Error('nothing was thrown'),
       (error: Error) => error,
     );
     expect(message).toContain('layer.1.attention.attention.query.lora_A.weight');
     expect(message).not.toContain('@?');
     const none = folder({}, { 'swin.layers.0.query': pair(2, 1) });
-    await expect(loadSources([adapter], await openCheckpoint(none), { types, sites: SITES })).rejects.toThrow(
+    await expect(loadSources([adapter], await openCheckpoint(none), { types, names: NAMES })).rejects.toThrow(
       /ESP0514.*\n.*swin\.layers\.0\.query/,
     );
   });
@@ -320,7 +325,7 @@ describe('magnitudes', () => {
       adapters: [{ site, params: own }],
       layouts: {},
     };
-    const loaded = await loadSources([source], c, { types, sites: SITES });
+    const loaded = await loadSources([source], c, { types, names: NAMES });
     expect([...loaded.get(own.m)!.data]).toEqual([1, 2, 3, 4]);
   });
 
@@ -343,17 +348,25 @@ describe('what is refused', () => {
   test.each([
     [{ peft_type: 'LOKR' }, 'ESP0512', 'peft_type = "LOKR"'],
     [{ use_dora: true }, 'ESP0507', 'has no magnitude, and use_dora is true'],
-    [{ bias: 'all' }, 'ESP0512', 'bias'],
-    [{ bias: 'lora_only' }, 'ESP0512', 'bias = "lora_only"'],
+    [{ peft_type: 'IA3' }, 'ESP0512', 'adapters of the type IA3 are not imported'],
+    [{ bias: 'some' }, 'ESP0507', 'bias = "some" is not'],
+    [{ bias: 1 }, 'ESP0507', 'bias = 1 is not a string'],
+    [{ trainable_token_indices: [1] }, 'ESP0512', 'trainable_token_indices = [1]'],
+    [{ r: null }, 'ESP0507', 'r is null, and has to be a number'],
+    [{ lora_alpha: null }, 'ESP0507', 'lora_alpha is null, and has to be a number'],
     [{ peft_type: undefined }, 'ESP0507', 'no peft_type'],
     [{ target_parameters: ['mlp.w'] }, 'ESP0512', 'target_parameters'],
     [{ layer_replication: [[0, 1]] }, 'ESP0512', 'layer_replication'],
     [{ modules_to_save: ['classifier', 'score'] }, 'ESP0507', 'saves the modules classifier, score, of which'],
     [{ modules_to_save: 'classifier' }, 'ESP0507', 'modules_to_save = "classifier" is not a list of strings'],
     [{ alpha_pattern: [1] }, 'ESP0507', 'alpha_pattern = [1] is not an object'],
-    [{ fan_in_fan_out: true }, 'ESP0512', 'fan_in_fan_out'],
-    [{ lora_bias: true }, 'ESP0512', 'lora_bias'],
-    [{ init_lora_weights: 'pissa_niter_4' }, 'ESP0512', 'base weights'],
+    [{ lora_bias: true }, 'ESP0507', 'has no bias of its pair, and lora_bias is true'],
+    [{ init_lora_weights: 'pissa_niter_4' }, 'ESP1291', 'found by chance'],
+    [{ init_lora_weights: 'corda' }, 'ESP1291', 'init_lora_weights = "corda" took numbers out of the base'],
+    [{ init_lora_weights: 'loftq', loftq_config: { loftq_bits: 4 } }, 'ESP1291', 'quantised'],
+    [{ init_lora_weights: 'lora_ga' }, 'ESP1291', 'gradients'],
+    [{ init_lora_weights: 'brand-new' }, 'ESP0512', 'init_lora_weights = "brand-new"'],
+    [{ init_lora_weights: 3 }, 'ESP0512', 'not known whether'],
     [{ rank_pattern: { 'a(?=b)': 3 } }, 'ESP0512', 'not matched in linear time'],
     [{ alpha_pattern: { '(q)\\1': 3 } }, 'ESP0512', 'refers back'],
     [{ rank_pattern: { '(': 3 } }, 'ESP0512', 'not a regular expression'],
@@ -374,6 +387,10 @@ describe('what is refused', () => {
     { layers_to_transform: [0], layers_pattern: 'layer' },
     { init_lora_weights: 'gaussian', lora_dropout: 0.5, task_type: 'SEQ_CLS' },
     { rank_pattern: {}, alpha_pattern: {}, bias: 'none', use_dora: false, fan_in_fan_out: false },
+    { rank_pattern: null, alpha_pattern: null, bias: null, use_dora: null, use_rslora: null, modules_to_save: null },
+    { fan_in_fan_out: true },
+    ...['eva', 'orthogonal', 'mica', true, false, null].map((init_lora_weights) => ({ init_lora_weights })),
+    { init_lora_weights: true, corda_config: { corda_method: 'kpm' }, eva_config: { rho: 2 } },
   ])('but not %j: which modules are adapted, the tensors say', async (config) => {
     const c = await openCheckpoint(folder(config, one));
     expect(c.warnings).toEqual([]);

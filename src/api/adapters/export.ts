@@ -2,10 +2,9 @@
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
 import type { AppliedAdapter, Elaborated } from '../../dsl/elaborated.js';
-import { type ModulePlace, moduleOf, modulesOfSites } from '../../formats/adapters/adapter.js';
 import { type PeftLayer, peftFiles, type SavedModules } from '../../formats/adapters/peft-folder.js';
-import { sliceRows } from '../../formats/export.js';
-import { toStored, unprefixed } from '../../formats/spellings.js';
+import { type ModulePlace, moduleOf, modulesOfSites } from '../../formats/adapters/sites.js';
+import { sliceRows, toStored, unprefixed } from '../../formats/spellings.js';
 import type { NamedTensor } from '../../formats/types.js';
 import { sameShape } from '../../ir/ops/shapes.js';
 import type { Tensor } from '../../ir/types.js';
@@ -13,7 +12,7 @@ import { analyseModel, type Spec, type SpecOptions } from '../analyse.js';
 import { sayDataErrors } from '../data-error.js';
 import type { Progress } from '../host.js';
 import { type BesideBase, besideBase } from '../merge.js';
-import { type Candidate, measure } from './low-rank.js';
+import { biasOf, type Candidate, measure } from './low-rank.js';
 
 export interface ExportOptions extends SpecOptions {
   /** Modules are called as in the base's file, where the network in Python now calls them something else: for transformers 4. */
@@ -55,11 +54,14 @@ async function exportSpec(spec: Spec, options: ExportOptions): Promise<ExportedA
       problems.push(`${adapter.id}: the ${merged.layoutName} layout has no linear layer there`);
       continue;
     }
-    const { A, B, m } = params as { A: string; B: string; m?: string };
+    const { A, B, m, c } = params as { A: string; B: string; m?: string; c?: string };
     const rows = [found[0]!.rows[0], found.at(-1)!.rows[1]] as const;
-    const candidate = { site, weight: found[0]!.param, rows, A, B, ...(m ? { m } : {}) };
+    const weight = found[0]!.param;
+    const candidate = { site, weight, rows, A, B, ...(m ? { m } : {}), ...(c ? { c } : {}) };
     if (isPair(candidate, elaborated)) places.set(candidate, found);
     else problems.push(`${adapter.id}: its parameters are not [rank, in], [out, rank] and [out] of a linear layer`);
+    if (c && !elaborated.module.params.has(biasOf(weight)))
+      problems.push(`${adapter.id}: it shifts what its layer gives, and that has no bias`);
   }
   refuse(problems);
   const measured = measure(merged.module, merged.pairs, [...places.keys()]);
@@ -73,7 +75,7 @@ async function exportSpec(spec: Spec, options: ExportOptions): Promise<ExportedA
   }
   refuse([...measured.problems, ...problems]);
   return {
-    files: peftFiles(layers, saved),
+    files: peftFiles(layers, saved, await replacedBiases(merged, names, saved.modules)),
     adapted: layers.map((l) => l.module),
     saved: saved.modules,
     warnings: [...analysis.warnings, ...merged.loaded.warnings],
@@ -94,8 +96,8 @@ function strangers({ adapters, prune, name }: Elaborated): string[] {
   for (const adapter of adapters) {
     const { id, site, params } = adapter;
     const own = Object.keys(params).sort().join(', ');
-    if (own !== 'A, B' && own !== 'A, B, m')
-      problems.push(`${id}: its parameters are ${own || 'none'}, not A and B, or A, B and m`);
+    if (own !== 'A, B' && own !== 'A, B, m' && own !== 'A, B, c')
+      problems.push(`${id}: its parameters are ${own || 'none'}, not A and B, or A, B and m, or A, B and c`);
     for (const param of Object.values(params)) {
       if (owners.has(param)) problems.push(`${id}: it shares ${param} with ${owners.get(param)!.id}`);
       else owners.set(param, adapter);
@@ -103,22 +105,27 @@ function strangers({ adapters, prune, name }: Elaborated): string[] {
     if (sites.has(site)) problems.push(`${id}: it is the second adapter on ${site}`);
     sites.add(site);
   }
-  const scaled = adapters.filter((a) => a.params.m !== undefined);
-  if (scaled.length > 0 && scaled.length < adapters.length)
-    problems.push(
-      `${scaled[0]!.id} has magnitudes, and ${adapters.find((a) => a.params.m === undefined)!.id} has none`,
-    );
+  for (const [own, what] of [
+    ['m', 'magnitudes'],
+    ['c', 'a bias'],
+  ] as const) {
+    const some = adapters.filter((a) => a.params[own] !== undefined);
+    if (some.length > 0 && some.length < adapters.length)
+      problems.push(
+        `${some[0]!.id} has ${what}, and ${adapters.find((a) => a.params[own] === undefined)!.id} has none`,
+      );
+  }
   return problems;
 }
 
-function isPair({ weight, rows: [start, end], A, B, m }: Candidate, { module }: Elaborated): boolean {
+function isPair({ weight, rows: [start, end], A, B, m, c }: Candidate, { module }: Elaborated): boolean {
   const shape = (param: string) => module.params.get(param)!.type.shape;
   const [rank = 0] = shape(A);
   return (
     shape(weight).length === 2 &&
     sameShape(shape(A), [rank, shape(weight)[1]!]) &&
     sameShape(shape(B), [end - start, rank]) &&
-    (m === undefined || sameShape(shape(m), [end - start]))
+    [m, c].every((v) => v === undefined || sameShape(shape(v), [end - start]))
   );
 }
 
@@ -138,7 +145,7 @@ function spellingsOf({ names, layout, backbone }: BesideBase, asStored: boolean)
 }
 
 function layersOf(
-  { rows: [start], A, B, m }: Candidate,
+  { rows: [start], A, B, m, c }: Candidate,
   places: readonly ModulePlace[],
   scale: number,
   get: (name: string) => Tensor,
@@ -146,8 +153,27 @@ function layersOf(
   return places.map(({ module, rows }) => {
     const own = [rows[0] - start, rows[1] - start] as const;
     const magnitude = m === undefined ? {} : { m: sliceRows(get(m), own) };
-    return { module, A: get(A), B: sliceRows(get(B), own), ...magnitude, scale };
+    const shift = c === undefined ? {} : { c: sliceRows(get(c), own) };
+    return { module, A: get(A), B: sliceRows(get(B), own), ...magnitude, ...shift, scale };
   });
+}
+
+/** Biases of the base that came with the adapter (`Loaded.replaced`) and differ from its own, by name, but for those of modules that are saved as a whole. */
+async function replacedBiases(
+  { loaded, layout, base }: BesideBase,
+  names: readonly NamedTensor[],
+  saved: readonly string[],
+): Promise<Map<string, Tensor>> {
+  const biases = new Map<string, Tensor>();
+  for (const [i, n] of names.entries()) {
+    if (!loaded.replaced.has(n.param) || saved.some((m) => n.tensor.startsWith(`${m}.`))) continue;
+    const value = loaded.get(n.param);
+    const own = toStored(n, n.rows ? sliceRows(value, n.rows) : value);
+    const before = await base.store.tensors.get(layout[i]!.tensor)?.read();
+    if (before?.data.every((x: number, k: number) => x === own.data[k])) continue;
+    biases.set(n.tensor, own);
+  }
+  return biases;
 }
 
 /** Trained parameters that are no adapter's, by whole modules; `problems` gets those that are less. */

@@ -1,6 +1,6 @@
 /**
- * Which adapters are low rank pairs, W + scale · B A, or such with magnitudes, m / |W + scale · B A| · (W + scale · B A): by what they compute, whatever
- * they are called. What became of each weight by the merge is evaluated at random numbers, twice, and compared; the scale is measured on
+ * Which adapters are low rank pairs, W + scale · B A, or such with magnitudes, m / |W + scale · B A| · (W + scale · B A), or with a bias, scale · c beside the
+ * layer's own: by what they compute, whatever they are called. What became of each weight by the merge is evaluated at random numbers, twice, and compared; the scale is measured on
  * the way. An identity of these functions that holds at random numbers holds everywhere but by a chance of nothing.
  */
 
@@ -15,11 +15,15 @@ export interface Candidate {
   /** The parameter that it changes, [out, in], and which of its rows. */
   readonly weight: string;
   readonly rows: readonly [start: number, end: number];
-  /** Names of its parameters: [rank, in], [rows, rank], [rows]. */
+  /** Names of its parameters: [rank, in], [rows, rank], [rows], [rows]. */
   readonly A: string;
   readonly B: string;
   readonly m?: string;
+  readonly c?: string;
 }
+
+/** The parameter that the bias of a pair is added to. */
+export const biasOf = (weight: string): string => weight.replace(/weight$/, 'bias');
 
 export interface Measured {
   /** Scale of each candidate that is what it seems. */
@@ -49,13 +53,16 @@ export function measure(
   const problems: string[] = [];
   const byWeight = new Map<string, Candidate[]>();
   for (const c of candidates) byWeight.set(c.weight, [...(byWeight.get(c.weight) ?? []), c]);
-  for (const own of changed.keys()) if (!byWeight.has(own)) problems.push(`adapters change ${own}`);
+  const byBias = new Map<string, Candidate[]>();
+  for (const c of candidates) if (c.c) byBias.set(biasOf(c.weight), [...(byBias.get(biasOf(c.weight)) ?? []), c]);
+  for (const own of changed.keys()) if (!byWeight.has(own) && !byBias.has(own)) problems.push(`adapters change ${own}`);
   for (const c of candidates) if (!changed.has(c.weight)) problems.push(`${c.site}: its adapter changes nothing`);
 
   const scales = new Map<Candidate, number>();
   const names = new Map([...changed].map(([own, value]) => [value, own]));
   for (const seed of SEEDS) {
     const at = (name: string): Tensor => drawn(module, name, seed);
+    const shifts = new Map<Candidate, number | undefined>();
     interpretEach([...names.keys()], { params: at }, (root, { data }) => {
       const weight = names.get(root)!;
       for (const c of byWeight.get(weight) ?? []) {
@@ -66,10 +73,20 @@ export function measure(
         if (scale === undefined || other) problems.push(`${c.site}: its adapter computes something else`);
         else if (before === undefined) scales.set(c, scale);
       }
-      if (!othersStay(data, at(weight), byWeight.get(weight) ?? []))
+      for (const c of byBias.get(weight) ?? []) shifts.set(c, shiftOf(data, c, at));
+      if (!othersStay(data, at(weight), byWeight.get(weight) ?? byBias.get(weight) ?? []))
         problems.push(`adapters change other rows of ${weight}`);
       return 'done';
     });
+    for (const c of candidates) {
+      const [scale, shift] = [scales.get(c), shifts.get(c)];
+      if (
+        c.c &&
+        scale !== undefined &&
+        !(shift !== undefined && Math.abs(scale - shift) <= TOLERANCE * Math.abs(scale))
+      )
+        problems.push(`${c.site}: its adapter computes something else`);
+    }
   }
   return { scales, problems: [...new Set(problems)] };
 }
@@ -100,6 +117,17 @@ function scaleOf(merged: Tensor['data'], c: Candidate, at: (name: string) => Ten
     for (let i = 0; i < width; i++) if (!(Math.abs(factor * row[i]! - now[r * width + i]!) <= limit)) return undefined;
   }
   return scale;
+}
+
+/** How many times its own bias an adapter adds to its rows of the layer's; undefined if it does something else. */
+function shiftOf(merged: Tensor['data'], c: Candidate, at: (name: string) => Tensor): number | undefined {
+  const own = at(c.c!).data;
+  const [start, end] = c.rows;
+  const now = merged.subarray(start, end);
+  const added = difference(now, at(biasOf(c.weight)).data.subarray(start, end));
+  const scale = dot(added, own) / dot(own, own);
+  const limit = TOLERANCE * Math.sqrt(dot(now, now) / now.length);
+  return added.every((x, i) => Math.abs(x - scale * own[i]!) <= limit) ? scale : undefined;
 }
 
 /** q / p of the least squares solution of p · base + q · update = now. */
@@ -137,7 +165,7 @@ function product(b: Numbers, a: Numbers, rows: number, rank: number, width: numb
 
 /** Whether the rows that no candidate is on are what they were. */
 function othersStay(merged: Numbers, { type, data }: Tensor, candidates: readonly Candidate[]): boolean {
-  const width = type.shape[1]!;
+  const width = type.shape[1] ?? 1;
   for (let i = 0; i < data.length; i++) {
     const row = Math.floor(i / width);
     if (!candidates.some(({ rows: [start, end] }) => row >= start && row < end) && merged[i] !== data[i]) return false;

@@ -2,7 +2,8 @@
 
 import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
 import type { Elaborated, SiteNode } from '../../dsl/elaborated.js';
-import { allModuleSites, peftAsStore } from '../../formats/adapters/adapter.js';
+import { peftAsStore } from '../../formats/adapters/peft-store.js';
+import { namesOfModel } from '../../formats/adapters/sites.js';
 import { chooseLayout } from '../../formats/checkpoint.js';
 import { isAdapters } from '../../ir/about.js';
 import { lastStep, showPath } from '../../ir/path.js';
@@ -73,14 +74,14 @@ function checkpointPlaces({
   checkpoints,
 }: Analysis & { readonly elaborated: Elaborated }): Map<string, TensorPlace[]> {
   const places = new Map<string, TensorPlace[]>();
-  const modules = allModuleSites(root, Object.values(sources.find((s) => s.kind === 'backbone')?.layouts ?? {}));
+  const model = namesOfModel(root, sources);
   for (const source of sources) {
     const opened = checkpoints.get(source.location);
     if (!opened) continue;
     if (opened.peft) {
       const names = peftNames(
         opened.peft,
-        modules,
+        model,
         sources.filter((s) => s.location === source.location),
       );
       for (const param of source.params) {
@@ -100,7 +101,7 @@ function checkpointPlaces({
 /** Our names -> those in a PEFT folder. One that does not fit the model is refused by what reads its tensors, not here. */
 function peftNames(...folder: Parameters<typeof peftAsStore>): Map<string, string | undefined> {
   try {
-    return new Map([...peftAsStore(...folder).tensors].map(([name, { original }]) => [name, original]));
+    return new Map([...peftAsStore(...folder).store.tensors].map(([name, { original }]) => [name, original]));
   } catch (error) {
     if (!(error instanceof EspalierError)) throw error;
     return new Map();

@@ -1,4 +1,4 @@
-/** Pairs of the row parts of a layer as one pair of the layer: the same A, and the rows of B (and of magnitudes) one after another. */
+/** Pairs of the row parts of a layer as one pair of the layer, and the other way round: the same A, and the rows of B (of magnitudes, of biases) one after another. */
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { EspalierError } from '../../diagnostics/types.js';
 import { showPath } from '../../ir/path.js';
@@ -39,14 +39,17 @@ export function pairOfParts(file: string, site: string, parts: readonly (PartPai
     },
   };
   const m = pairs.flatMap((p) => p.m ?? []);
+  const c = pairs.flatMap((p) => p.c ?? []);
+  const factors = pairs.map((p) => p.scale / first.scale);
   return {
     ...first,
     A,
     B: inRows(
       pairs.map((p) => p.B),
-      pairs.map((p) => p.scale / first.scale),
+      factors,
     ),
     ...(m.length > 0 ? { m: inRows(m) } : {}),
+    ...(c.length > 0 ? { c: inRows(c, factors) } : {}),
   };
 }
 
@@ -66,4 +69,28 @@ function inRows(entries: readonly StoreEntry[], factors: readonly number[] = [])
       return { type: { dtype: 'f32', shape }, data: Float32Array.from(all.flat()) };
     },
   };
+}
+
+/**
+ * A pair of a layer as pairs of its row parts, which have as many rows each: exact, since a part of the product reads a part of B alone. Each has all of A.
+ * That the parts are so large the shapes of what takes them say.
+ */
+export function partsOfPair(pair: LowRankPair, count: number): LowRankPair[] {
+  return Array.from({ length: count }, (_, i) => {
+    const cut = (entry: StoreEntry): StoreEntry => {
+      const rows = entry.shape[0]! / count;
+      const shape = [rows, ...entry.shape.slice(1)];
+      const { bytes, ...rest } = entry;
+      return {
+        ...rest,
+        shape,
+        read: async () => {
+          const { data } = await entry.read();
+          const size = data.length / count;
+          return { type: { dtype: 'f32', shape }, data: Float32Array.from(data.subarray(i * size, (i + 1) * size)) };
+        },
+      };
+    };
+    return { ...pair, B: cut(pair.B), ...(pair.m ? { m: cut(pair.m) } : {}), ...(pair.c ? { c: cut(pair.c) } : {}) };
+  });
 }

@@ -14,15 +14,23 @@ export interface Pattern {
   readonly cost: number;
 }
 
-/** peft's rule: `^(.*\.)?(pattern)$`. Throws PatternError. */
+/** peft's rule of patterns by which a field is looked up: `^(.*\.)?(pattern)$`. Throws PatternError. */
 export function namePattern(pattern: string): Pattern {
   // Most are plain names, of which there may be as many as the model has layers.
   if (/^[\w.]*$/.test(pattern)) return { matches: (name) => isTail(pattern, name), cost: 0 };
+  return compiled(pattern, '(?:.*\\.)?');
+}
+
+/** A pattern of whole names. Throws PatternError. */
+export const fullPattern = (pattern: string): Pattern => compiled(pattern, '');
+
+/** @param before what may stand in front of what matches */
+function compiled(pattern: string, before: string): Pattern {
   const text = translated(pattern);
   try {
     // Alone first, so that no bracket of its own closes one of ours.
     RE2JS.compile(text);
-    const whole = RE2JS.compile(`(?:.*\\.)?(?:${text})`);
+    const whole = RE2JS.compile(`${before}(?:${text})`);
     return {
       matches(name) {
         // Python's classes are Unicode's, RE2's are ASCII's.

@@ -4,13 +4,14 @@ import { WRITER } from '../export.js';
 import { storeTensor } from '../tensors/elements.js';
 import { encodeSafetensors, type StoredTensor } from '../tensors/safetensors.js';
 
-/** One adapted module: W + scale · B A, A [rank, in], B [out, rank]; with m [out], its rows scaled to these norms. */
+/** One adapted module: W + scale · B A, A [rank, in], B [out, rank]; with m [out], its rows scaled to these norms; with c [out], scale · c more. */
 export interface PeftLayer {
   /** As the network in Python calls it: `vit.layers.0.attention.q_proj`. */
   readonly module: string;
   readonly A: Tensor;
   readonly B: Tensor;
   readonly m?: Tensor;
+  readonly c?: Tensor;
   readonly scale: number;
 }
 
@@ -20,15 +21,25 @@ export interface SavedModules {
   readonly tensors: ReadonlyMap<string, Tensor>;
 }
 
-/** The two files by name. The layers all have magnitudes, or none has. */
-export function peftFiles(layers: readonly PeftLayer[], saved: SavedModules): Map<string, string | Uint8Array> {
+/**
+ * The two files by name. The layers all have magnitudes, or none has; they all have biases of their pairs, or none has.
+ * @param biases of the base's layers, by name, where they are others than the base's
+ */
+export function peftFiles(
+  layers: readonly PeftLayer[],
+  saved: SavedModules,
+  biases: ReadonlyMap<string, Tensor> = new Map(),
+): Map<string, string | Uint8Array> {
   const tensors = new Map<string, StoredTensor>();
   const put = (name: string, tensor: Tensor) => tensors.set(`base_model.model.${name}`, storeTensor(tensor));
-  for (const { module, A, B, m } of layers) {
+  for (const { module, A, B, m, c } of layers) {
     put(`${module}.lora_A.weight`, A);
     put(`${module}.lora_B.weight`, B);
     if (m) put(`${module}.lora_magnitude_vector.weight`, m);
+    if (c) put(`${module}.lora_B.bias`, c);
   }
+  const adapted = new Set(layers.map((l) => `${l.module}.bias`));
+  for (const [name, tensor] of biases) put(adapted.has(name) ? name.replace(/bias$/, 'base_layer.bias') : name, tensor);
   for (const [name, tensor] of saved.tensors) put(name, tensor);
   const ranks = layers.map((l) => l.A.type.shape[0]!);
   const { rslora, alphas } = alphasOf(layers, ranks);
@@ -39,7 +50,8 @@ export function peftFiles(layers: readonly PeftLayer[], saved: SavedModules): Ma
     task_type: null,
     base_model_name_or_path: null,
     inference_mode: true,
-    bias: 'none',
+    bias: biases.size === 0 ? 'none' : [...biases.keys()].every((name) => adapted.has(name)) ? 'lora_only' : 'all',
+    ...(layers.some((l) => l.c) ? { lora_bias: true } : {}),
     lora_dropout: 0,
     r: rank,
     lora_alpha: alpha,
