@@ -160,7 +160,10 @@ export async function loadSources(
 ): Promise<Map<string, Tensor>> {
   const { peft } = checkpoint;
   const { store, replaced } = peft
-    ? peftAsStore(peft, context.names ?? NO_NAMES, sources, { ...context, weightOf: (place) => weightAt(place, context) })
+    ? peftAsStore(peft, context.names ?? NO_NAMES, sources, {
+        ...context,
+        weightOf: (place) => weightAt(place, context),
+      })
     : { store: checkpoint.store, replaced: [] };
   const names: NamedTensor[] = [];
   const layouts = new Set<string>();

@@ -280,11 +280,11 @@ describe('saved modules', () => {
     );
     // The half that is on another encoder is left out where the spec says so; what is on this one is still unexpected.
     const both = folder({}, { [module(0, 'query')]: pair(2, 1), 'text_model.layers.0.q_proj': pair(2, 2) });
-    await expect(loadSources([adapter], await openCheckpoint(both), { types, sites: SITES })).rejects.toThrow(
+    await expect(loadSources([adapter], await openCheckpoint(both), { types, names: NAMES })).rejects.toThrow(
       /ESP0514[\s\S]*text_model\.layers\.0\.q_proj/,
     );
     const waivers = new Waivers(['text_model.*']);
-    const context = { types, sites: SITES, waivers };
+    const context = { types, names: NAMES, waivers };
     expect([...(await loadSources([adapter], await openCheckpoint(both), context)).keys()]).toEqual(adapter.params);
     expect(waivers.results()).toMatchObject([{ tensors: ['text_model.layers.0.q_proj'] }]);
     // Nothing of what is wanted: what there is is named as the file names it.
