@@ -199,6 +199,225 @@ adapter relative_bias(class_tokens: int = 1) on base: (
   forward(q, k, v, bias) { base(q, k, v, if bias == none { B[new] } else { bias + B[new] }) }
 }
 `,
+  as_mlp: `// AS-MLP (arXiv 2107.08391), as its authors build it: four stages of MLPs alone, which see their neighbours by channels that are moved along one axis.
+// The pointwise convolutions of its checkpoints are layers over channels that lie last.
+
+// Channels [b, n, m, d] in so many runs of equal length (the last may be shorter), of which the first is moved back by half as many places of the second axis, and
+// each other by one more. What comes in from outside is 0.
+function moved_runs(
+  x: tensor,
+  shift: int,
+  far: int = floor(shift / 2),
+  run: int = ceil(size(x, 3) / shift)
+) = concat(
+  g < ceil(size(x, 3) / run):
+    pad(x, [0, far, 0, 0], [0, far, 0, 0])[
+      :,
+      2 * far - g..2 * far - g + size(x, 1),
+      :,
+      g * run..min([(g + 1) * run, size(x, 3)])
+    ],
+  axis: 3
+)
+
+function moved_along(x: tensor, shift: int) = moved_runs(x, shift)
+function moved_across(x: tensor, shift: int) = rearrange(
+  moved_runs(rearrange(x, "b h w d -> b w h d"), shift),
+  "b w h d -> b h w d"
+)
+
+// The mean and the variance of everything a sample has, over its places and channels [b, h, w, d].
+module WholeNorm(dim: int) {
+  all = GroupNorm(1, dim)
+  forward(x: [b, h, w, dim]) { channels_last(all(channels_first(x))) }
+}
+
+module AxialShift(dim: int, shift: int, bias: bool = true) {
+  conv1 = Linear(dim -> dim, bias: bias)
+  norm1 = WholeNorm(dim)
+  conv2_1 = Linear(dim -> dim, bias: bias)
+  conv2_2 = Linear(dim -> dim, bias: bias)
+  norm2 = WholeNorm(dim)
+  conv3 = Linear(dim -> dim, bias: bias)
+  site activate(x: [b, h, w, dim]) = gelu(x)
+  // Left and right, up and down. An adapter of one of these sites acts before channels are moved, and does not merge; one of its layer does.
+  site across(x: [b, h, w, dim]) = conv2_1(moved_across(x, shift))
+  site along(x: [b, h, w, dim]) = conv2_2(moved_along(x, shift))
+  forward(x: [b, h, w, dim]) {
+    y = activate(norm1(conv1(x)))
+    conv3(norm2(activate(across(y)) + activate(along(y))))
+  }
+}
+
+module AxialShiftedBlock(dim: int, hidden: int, shift: int, bias: bool = true, drop: float = 0) {
+  norm1 = WholeNorm(dim)
+  axial_shift = AxialShift(dim, shift, bias: bias)
+  norm2 = WholeNorm(dim)
+  mlp = Mlp(dim, hidden)
+  site axial_branch(x: [b, h, w, dim]) = axial_shift(norm1(x))
+  site mlp_branch(x: [b, h, w, dim]) = rearrange(
+    mlp(rearrange(norm2(x), "b h w d -> b (h w) d")),
+    "b (h w) d -> b h w d",
+    h: size(x, 1)
+  )
+  forward(x: [b, h, w, dim]) {
+    y = x + drop_path(axial_branch(x), drop)
+    y + drop_path(mlp_branch(y), drop)
+  }
+}
+
+// Four neighbours become one place of twice the channels.
+module AxialMerging(in: int, out: int) {
+  norm = WholeNorm(4 * in)
+  reduction = Linear(4 * in -> out, bias: false)
+  forward(x: [b, h, w, in]) {
+    reduction(norm(rearrange(x, "b (h i) (w j) d -> b h w (j i d)", i: 2, j: 2)))
+  }
+}
+
+// Of \`all\` blocks of the model \`before\` lie in stages before it.
+module AxialStage(
+  in: int,
+  out: int,
+  depth: int,
+  halves: bool,
+  mlp_ratio: float,
+  shift: int,
+  bias: bool,
+  drop: float,
+  before: int,
+  all: int
+) {
+  if halves { downsample = AxialMerging(in, out) }
+  blocks = repeat i < depth {
+    AxialShiftedBlock(
+      out,
+      floor(mlp_ratio * out),
+      shift,
+      bias: bias,
+      drop: drop_rate(drop, before + i, all)
+    )
+  }
+  forward(x: [b, h, w, in]) { if halves { blocks(downsample(x)) } else { blocks(x) } }
+}
+
+// \`shift_size\`: among how many places channels are moved, itself included.
+backbone as_mlp(
+  image: int = 224,
+  patch: int = 4,
+  channels: int = 3,
+  dim0: int = 96,
+  depths: [int],
+  shift_size: int = 5,
+  mlp_ratio: float = 4,
+  as_bias: bool = true,
+  patch_norm: bool = true,
+  drop_path_rate: float = 0
+) {
+  require(drop_path_rate >= 0 and drop_path_rate < 1, "drop_path_rate is from 0 to below 1")
+  number = size(depths)
+  require(number >= 1, "there must be at least one stage")
+  require(shift_size >= 1 and shift_size % 2 == 1, "shift_size is odd: as far back as forward")
+  require(
+    image % (patch * pow(2, number - 1)) == 0,
+    "image must be a multiple of the patch in the last stage, where each stage after the first halves the grid"
+  )
+  patch_embed = Conv2d(channels -> dim0, kernel: patch, stride: patch)
+  if patch_norm { embed_norm = WholeNorm(dim0) }
+  stages = repeat s < number {
+    AxialStage(
+      if s > 0 { dim0 * pow(2, s - 1) } else { dim0 },
+      dim0 * pow(2, s),
+      depths[s],
+      halves: s > 0,
+      mlp_ratio: mlp_ratio,
+      shift: shift_size,
+      bias: as_bias,
+      drop: drop_path_rate,
+      before: sum(r < s: depths[r]),
+      all: sum(depths)
+    )
+  }
+  levels = repeat s < number { stages[s] }
+  level_dims = repeat s < number { dim0 * pow(2, s) }
+  level_axis = 3
+  dim = dim0 * pow(2, number - 1)
+  norm = WholeNorm(dim)
+  // Its class token is the mean of the others: what its classifiers read.
+  class_tokens = 1
+  register_tokens = 0
+  forward(pixels: [b, channels, image, image]) {
+    p = channels_last(patch_embed(pixels))
+    t = norm(stages(if patch_norm { embed_norm(p) } else { p }))
+    patches = rearrange(t, "b h w d -> b (h w) d")
+    concat(mean(patches, axis: 1, keep: true), patches, axis: 1)
+  }
+}
+
+// Any AS-MLP: its options are given, since its files say nothing of them.
+variant as_mlp_auto = as_mlp() {
+  preprocess = resize(floor((image * 256) / 224), bicubic),
+    crop(image),
+    normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
+  // The authors' own, where stages end in a downsampling, not begin with it.
+  names authors {
+    unseen shift_size
+    "patch_embed.proj" = patch_embed
+    optional "patch_embed.norm" = embed_norm.all
+    "layers.{s}.blocks.{i}.norm1" = stages[s].blocks[i].norm1.all
+    "layers.{s}.blocks.{i}.norm2" = stages[s].blocks[i].norm2.all
+    "layers.{s}.blocks.{i}.axial_shift.norm1" = stages[s].blocks[i].axial_shift.norm1.all
+    "layers.{s}.blocks.{i}.axial_shift.norm2" = stages[s].blocks[i].axial_shift.norm2.all
+    "layers.{s}.blocks.{i}.axial_shift.conv1.weight" = stages[s].blocks[i].axial_shift.conv1.weight[
+      :,
+      :,
+      new,
+      new
+    ]
+    optional "layers.{s}.blocks.{i}.axial_shift.conv1.bias" = stages[s].blocks[
+      i
+    ].axial_shift.conv1.bias
+    "layers.{s}.blocks.{i}.axial_shift.conv2_1.weight" = stages[s].blocks[
+      i
+    ].axial_shift.conv2_1.weight[:, :, new, new]
+    optional "layers.{s}.blocks.{i}.axial_shift.conv2_1.bias" = stages[s].blocks[
+      i
+    ].axial_shift.conv2_1.bias
+    "layers.{s}.blocks.{i}.axial_shift.conv2_2.weight" = stages[s].blocks[
+      i
+    ].axial_shift.conv2_2.weight[:, :, new, new]
+    optional "layers.{s}.blocks.{i}.axial_shift.conv2_2.bias" = stages[s].blocks[
+      i
+    ].axial_shift.conv2_2.bias
+    "layers.{s}.blocks.{i}.axial_shift.conv3.weight" = stages[s].blocks[i].axial_shift.conv3.weight[
+      :,
+      :,
+      new,
+      new
+    ]
+    optional "layers.{s}.blocks.{i}.axial_shift.conv3.bias" = stages[s].blocks[
+      i
+    ].axial_shift.conv3.bias
+    "layers.{s}.blocks.{i}.mlp.fc1.weight" = stages[s].blocks[i].mlp.fc1.weight[:, :, new, new]
+    "layers.{s}.blocks.{i}.mlp.fc1.bias" = stages[s].blocks[i].mlp.fc1.bias
+    "layers.{s}.blocks.{i}.mlp.fc2.weight" = stages[s].blocks[i].mlp.fc2.weight[:, :, new, new]
+    "layers.{s}.blocks.{i}.mlp.fc2.bias" = stages[s].blocks[i].mlp.fc2.bias
+    optional "layers.{s - 1}.downsample.norm" = stages[s].downsample.norm.all
+    optional "layers.{s - 1}.downsample.reduction.weight" = stages[s].downsample.reduction.weight[
+      :,
+      :,
+      new,
+      new
+    ]
+    "norm" = norm.all
+    "head" = head.fc
+  }
+}
+
+variant as_mlp_tiny = as_mlp_auto(dim0: 96, depths: [2, 2, 6, 2])
+variant as_mlp_small = as_mlp_auto(dim0: 96, depths: [2, 2, 18, 2])
+variant as_mlp_base = as_mlp_auto(dim0: 128, depths: [2, 2, 18, 2])
+`,
   beit: `// BEiT (arXiv 2106.08254) and BEiT v2 (arXiv 2208.06366): a ViT whose positions are what each head adds to the scores of two places, by how far one is from
 // the other, and whose keys have no bias.
 

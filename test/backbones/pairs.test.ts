@@ -106,6 +106,12 @@ const BACKBONES: readonly (readonly [name: string, published: string, tiny: stri
     'base.stages[1..].blocks[*].{attn.qkv, attn.proj, mlp.fc1, mlp.fc2}',
   ],
   [
+    'AS-MLP',
+    'as_mlp_base()',
+    'as_mlp_auto(image: 16, dim0: 8, depths: [1, 1])',
+    'base.stages[*].blocks[*].{axial_shift.conv1, axial_shift.conv2_1, axial_shift.conv2_2, axial_shift.conv3, mlp.fc1, mlp.fc2}',
+  ],
+  [
     "SAM's image encoder",
     'sam_vit_base()',
     'sam_auto(image: 16, patch: 4, dim: 16, depth: 2, heads: 2, window: 3, global_blocks: [1], table_image: 24, features: 8)',
