@@ -1976,6 +1976,145 @@ variant dinov3_huge_plus_unbiased = dinov3_huge_plus(qkv_bias: false) {
   }
 }
 `,
+  eva02: `// EVA-02 (arXiv 2303.11331), as timm has it: a ViT whose queries and keys are also turned by where they are, whose MLPs are gated, whose keys have no bias, and
+// whose hidden values are normed in the larger sizes. Those of EVA-CLIP (arXiv 2303.15389) norm what attention gives as well.
+
+// Any EVA-02: its options come from the configuration in the folder that \`from\` names, or are given. \`rotary_grid\`: the side of the grid of patches that it was
+// pretrained on; positions in larger ones lie between those.
+variant eva02_auto = vit_auto(rotary: counted, gated: true, k_bias: false) {
+  preprocess = resize(if image > 224 { image } else { floor(image / 0.9) }, bicubic),
+    crop(image, even),
+    normalize(mean: [0.48145466, 0.4578275, 0.40821073], std: [0.26862954, 0.26130258, 0.27577711])
+  // With queries, keys and values of one layer, and the two of a gated MLP; and with layers apart, where authors and timm differ.
+  names timm {
+    prefix "timm_model."
+    unseen heads, eps, global_pool, rotary_grid
+    ignore "rope.*", "*.rope.*", "mask_token"
+    "patch_embed.proj" = patch_embed
+    "blocks.{i}.mlp.fc1" or "blocks.{i}.mlp.w12" = blocks[i].mlp.w12
+    "blocks.{i}.mlp.fc2" or "blocks.{i}.mlp.w3" = blocks[i].mlp.w3
+    "head" = head.fc
+  }
+  names timm_apart {
+    prefix "timm_model."
+    unseen heads, eps, global_pool, rotary_grid
+    ignore "rope.*", "*.rope.*", "mask_token"
+    "patch_embed.proj" = patch_embed
+    "blocks.{i}.attn.q_proj" = blocks[i].attn.qkv.q
+    "blocks.{i}.attn.k_proj" = blocks[i].attn.qkv.k
+    "blocks.{i}.attn.v_proj" = blocks[i].attn.qkv.v
+    optional "blocks.{i}.attn.q_proj.bias" or "blocks.{i}.attn.q_bias" = blocks[i].attn.q_bias
+    optional "blocks.{i}.attn.v_proj.bias" or "blocks.{i}.attn.v_bias" = blocks[i].attn.v_bias
+    optional "blocks.{i}.attn.norm" or "blocks.{i}.attn.inner_attn_ln" = blocks[i].attn.norm
+    "blocks.{i}.mlp.fc1_g" or "blocks.{i}.mlp.w1" = blocks[i].mlp.w12.gate
+    "blocks.{i}.mlp.fc1_x" or "blocks.{i}.mlp.w2" = blocks[i].mlp.w12.up
+    optional "blocks.{i}.mlp.norm" or "blocks.{i}.mlp.ffn_ln" = blocks[i].mlp.norm
+    "blocks.{i}.mlp.fc2" or "blocks.{i}.mlp.w3" = blocks[i].mlp.w3
+    "head" = head.fc
+  }
+  config timm {
+    match "architecture" = "eva02_*"
+    match "model_args.global_pool" or "global_pool" or "pretrained_cfg.global_pool" = "avg",
+      "token",
+      none
+    mlp_norm = "model_args.scale_mlp"
+    attn_norm = "model_args.scale_attn_inner"
+    rotary_grid = square("model_args.ref_feat_shape")
+    rotary_base = amount("model_args.rope_temperature")
+    pooled_norm = "model_args.use_fc_norm"
+  }
+}
+
+variant eva02_tiny_patch14 = eva02_auto(
+  patch: 14,
+  dim: 192,
+  depth: 12,
+  heads: 3,
+  mlp_ratio: (4 * 2) / 3,
+  rotary_grid: 16,
+  global_pool: avg
+) {
+  config timm {
+    match "architecture" = "eva02_tiny_patch14_224", "eva02_tiny_patch14_336"
+  }
+}
+
+variant eva02_small_patch14 = eva02_auto(
+  patch: 14,
+  dim: 384,
+  depth: 12,
+  heads: 6,
+  mlp_ratio: (4 * 2) / 3,
+  rotary_grid: 16,
+  global_pool: avg
+) {
+  config timm {
+    match "architecture" = "eva02_small_patch14_224", "eva02_small_patch14_336"
+  }
+}
+
+variant eva02_base_patch14 = eva02_auto(
+  patch: 14,
+  dim: 768,
+  depth: 12,
+  heads: 12,
+  mlp_ratio: (4 * 2) / 3,
+  mlp_norm: true,
+  rotary_grid: 16,
+  global_pool: avg
+) {
+  config timm {
+    match "architecture" = "eva02_base_patch14_224", "eva02_base_patch14_448"
+  }
+}
+
+variant eva02_large_patch14 = eva02_auto(
+  patch: 14,
+  dim: 1024,
+  depth: 24,
+  heads: 16,
+  mlp_ratio: (4 * 2) / 3,
+  mlp_norm: true,
+  rotary_grid: 16,
+  global_pool: avg
+) {
+  config timm {
+    match "architecture" = "eva02_large_patch14_224", "eva02_large_patch14_448"
+  }
+}
+
+// Of EVA-CLIP: the class token is read.
+
+variant eva02_base_patch16_clip = eva02_auto(
+  patch: 16,
+  dim: 768,
+  depth: 12,
+  heads: 12,
+  mlp_ratio: (4 * 2) / 3,
+  attn_norm: true,
+  mlp_norm: true,
+  rotary_grid: 16
+) {
+  config timm {
+    match "architecture" = "eva02_base_patch16_clip_224"
+  }
+}
+
+variant eva02_large_patch14_clip = eva02_auto(
+  patch: 14,
+  dim: 1024,
+  depth: 24,
+  heads: 16,
+  mlp_ratio: (4 * 2) / 3,
+  attn_norm: true,
+  mlp_norm: true,
+  rotary_grid: 16
+) {
+  config timm {
+    match "architecture" = "eva02_large_patch14_clip_224", "eva02_large_patch14_clip_336"
+  }
+}
+`,
   heads: `// Heads: what turns a backbone's tokens into answers. A backbone gives [b, n, dim] and says in its body what the n tokens are, in order:
 // \`class_tokens\` of them, then \`register_tokens\` that no head reads, then patches. A plain grid of patches has 0 of both.
 
