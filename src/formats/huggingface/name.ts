@@ -42,7 +42,7 @@ export function parseHubName(location: string): HubName {
   const at = text.indexOf('@');
   const [place, revision] = at < 0 ? [text, 'main'] : [text.slice(0, at), text.slice(at + 1)];
   const [org, name, ...rest] = place.split('/');
-  if (!org || !name) throw wrong('a name has two parts, as in hf:google/vit-base-patch16-224');
+  if (!org || !name) throw wrong('a name has two parts, as in hf:org/name');
   for (const part of [org, name]) {
     if (!isPath(part) || part.includes('--') || part.length > 96 || part.endsWith('.'))
       throw wrong(`"${part}" is not a name that a repository can have`);

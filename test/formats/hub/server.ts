@@ -109,7 +109,7 @@ function answer(hub: Hub, request: IncomingMessage, response: ServerResponse, cd
     refuse(response, file === undefined ? 401 : 404, file === undefined ? 'RepoNotFound' : 'EntryNotFound');
     return;
   }
-  response.setHeader('x-repo-commit', commit!);
+  response.setHeader('x-repo-commit', hub.refs.get(commit!) ?? commit!);
   if (bytes.byteLength <= 200) {
     response.setHeader('etag', `"${gitSha1(bytes)}"`);
     send(bytes, request, response);

@@ -65,7 +65,9 @@ of HF_ENDPOINT alone (default https://huggingface.co), never to where a download
   ESP1301: entry<{ what: string; reason: string }>({
     title: 'It cannot be fetched',
     message: (a) => `${a.what} cannot be fetched: ${a.reason}`,
-    help: () => ['What came so far is kept, and gone on with by the next command.'],
+    help: () => [
+      'What came so far is kept, and the next command goes on with it. `espalier explain ESP1301` says how proxies, mirrors and machines without a network are told.',
+    ],
     explain: `The server, or the way to it, failed several times in a row. What came of a file stays in the cache as a partial file, and the next
 command that wants it goes on where it ends.
 
