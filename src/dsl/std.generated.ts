@@ -615,7 +615,7 @@ variant beit_auto = beit() {
       BeitForMaskedImageModeling: tokens
     ) or pooled
     pooled_norm = "use_mean_pooling" or true
-    labels "id2label"
+    labels "id2label" or ["LABEL_0", "LABEL_1"]
     several "problem_type" = "multi_label_classification"
     set "architectures" = ["BeitForImageClassification"]
     set "id2label" = names
@@ -876,7 +876,7 @@ variant clip_auto = clip_vit() {
     hidden = count("vision_config.intermediate_size") or count("intermediate_size") or 3072
     activation = "vision_config.hidden_act" or "hidden_act" or quick_gelu
     eps = amount("vision_config.layer_norm_eps") or amount("layer_norm_eps") or 1e-5
-    labels "id2label"
+    labels "id2label" or ["LABEL_0", "LABEL_1"]
     several "problem_type" = "multi_label_classification"
     set "architectures" = ["CLIPForImageClassification"]
     set "id2label" = names
@@ -1052,6 +1052,7 @@ variant convnext_auto = convnext() {
     normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
   // Of timm; in its smallest ones convolutions of one place stand for layers.
   names timm_conv {
+    unseen eps
     "stem.0" = stem
     "stem.1" = stem_norm
     optional "stages.{s}.downsample.0" = stages[s].norm
@@ -1068,6 +1069,7 @@ variant convnext_auto = convnext() {
     "head.fc" = head.fc
   }
   names timm {
+    unseen eps
     "stem.0" = stem
     "stem.1" = stem_norm
     optional "stages.{s}.downsample.0" = stages[s].norm
@@ -1082,6 +1084,7 @@ variant convnext_auto = convnext() {
     "head.fc" = head.fc
   }
   names authors {
+    unseen eps
     optional "downsample_layers.{s}.0" = stages[s].norm
     optional "downsample_layers.{s}.1" = stages[s].downsample
     "downsample_layers.0.0" = stem
@@ -1099,6 +1102,7 @@ variant convnext_auto = convnext() {
   // A bare ConvNextModel has no prefix.
   names huggingface {
     prefix "convnext."
+    unseen eps
     "convnext.embeddings.patch_embeddings" = stem
     "convnext.embeddings.layernorm" = stem_norm
     optional "convnext.encoder.stages.{s}.downsampling_layer.0" = stages[s].norm
@@ -1125,7 +1129,7 @@ variant convnext_auto = convnext() {
     number = count("num_stages") or 4
     layer_scale = "layer_scale_init_value" or 1e-6
     eps = amount("layer_norm_eps") or 1e-12
-    labels "id2label"
+    labels "id2label" or ["LABEL_0", "LABEL_1"]
     several "problem_type" = "multi_label_classification"
     set "architectures" = ["ConvNextForImageClassification"]
     set "id2label" = names
@@ -1164,6 +1168,7 @@ variant convnextv2_auto = convnext_auto(normed: true, layer_scale: 0) {
   // A bare ConvNextV2Model has no prefix.
   names huggingface {
     prefix "convnextv2."
+    unseen eps
     "convnextv2.embeddings.patch_embeddings" = stem
     "convnextv2.embeddings.layernorm" = stem_norm
     optional "convnextv2.encoder.stages.{s}.downsampling_layer.0" = stages[s].norm
@@ -1705,7 +1710,7 @@ variant dinov2_auto = dinov2() {
     eps = amount("layer_norm_eps") or 1e-6
     qkv_bias = "qkv_bias" or true
     swiglu = "use_swiglu_ffn" or false
-    labels "id2label"
+    labels "id2label" or ["LABEL_0", "LABEL_1"]
     several "problem_type" = "multi_label_classification"
     set "architectures" = ["Dinov2ForImageClassification"]
     set "id2label" = names
@@ -3621,7 +3626,7 @@ variant siglip_auto = siglip() {
     hidden = count("vision_config.intermediate_size") or count("intermediate_size") or 3072
     eps = amount("vision_config.layer_norm_eps") or amount("layer_norm_eps") or 1e-6
     pooled = "vision_config.vision_use_head" or "vision_use_head" or true
-    labels "id2label"
+    labels "id2label" or ["LABEL_0", "LABEL_1"]
     several "problem_type" = "multi_label_classification"
     set "architectures" = ["SiglipForImageClassification"]
     set "id2label" = names
@@ -4112,7 +4117,7 @@ variant swin_auto = swin() {
     qkv_bias = "qkv_bias" or true
     absolute = "use_absolute_embeddings" or false
     eps = amount("layer_norm_eps") or 1e-5
-    labels "id2label"
+    labels "id2label" or ["LABEL_0", "LABEL_1"]
     several "problem_type" = "multi_label_classification"
     set "architectures" = ["SwinForImageClassification"]
     set "id2label" = names
@@ -5618,6 +5623,7 @@ variant vit_auto = vit() {
   names huggingface {
     prefix "vit."
     ignore "vit.pooler.*", "vit.embeddings.mask_token"
+    unseen heads, eps, activation
     optional "vit.embeddings.cls_token" = cls_token
     optional "vit.embeddings.position_embeddings" = pos_embed
     "vit.embeddings.patch_embeddings.projection" = patch_embed
@@ -5658,7 +5664,7 @@ variant vit_auto = vit() {
       swish: silu
     ) or gelu
     position_antialias = false
-    labels "id2label"
+    labels "id2label" or ["LABEL_0", "LABEL_1"]
     several "problem_type" = "multi_label_classification"
     set "architectures" = ["ViTForImageClassification"]
     set "id2label" = names

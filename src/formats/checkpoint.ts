@@ -255,7 +255,10 @@ function refuseMisfits(
       missing.push(`${tensor} ${shown(shape)}${near.length > 0 ? `, nearest: ${near.join(', ')}` : ''}`);
     } else if (shown(entry.shape) !== shown(shape)) {
       const ours = tensor === param ? '' : `, for ${param}`;
-      misshapen.push(`${entry.original ?? tensor} is ${shown(entry.shape)}, the model has ${shown(shape)}${ours}`);
+      const turned = shown(entry.shape.toReversed()) === shown(shape) ? ', the other way round' : '';
+      misshapen.push(
+        `${entry.original ?? tensor} is ${shown(entry.shape)}, the model has ${shown(shape)}${turned}${ours}`,
+      );
     } else if (!fits(entry, type)) {
       misshapen.push(`${entry.original ?? tensor} is stored as ${entry.dtype}, the model has ${type.dtype}`);
     }

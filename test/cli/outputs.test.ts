@@ -123,6 +123,26 @@ describe('eval by nearest neighbours', () => {
   });
 });
 
+describe('an embedding without a direction', () => {
+  test.each([
+    ['zeros', '0 * base(pixels)[:, 0]'],
+    ['numbers that are not finite', 'exp(abs(base(pixels)[:, 0]) + 1000)'],
+  ])('%s: the picture is named', async (name, vector) => {
+    const spec = join(folder, `${name}.peft`);
+    const own = `module own(base: module) {\n  forward(pixels) {\n    embedding = ${vector}\n    embedding\n  }\n}\n`;
+    writeFileSync(
+      spec,
+      `use std\n${own}model E {\n  base = vit_auto() from "${FASHION}/vit-fashion"\n  out = own(base)\n}\n`,
+    );
+    const path = join(folder, name);
+    expect((await cli('compile', spec, '-o', path, '--batch', '1', '--no-golden')).code).toBe(0);
+    const { code, err } = await cli('eval', path, digits, '--knn', '1', '--train', digits);
+    expect(code).toBe(1);
+    expect(err).toContain('ESP1274');
+    expect(err).toMatch(/\d\/[^/]+\.png/);
+  });
+});
+
 describe('labels that are no choice among all', () => {
   test('several at once have a probability each, one output is a number; neither is scored by folders of classes', async () => {
     const spec = join(folder, 'several.peft');

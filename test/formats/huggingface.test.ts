@@ -73,6 +73,9 @@ describe('a Hugging Face folder', () => {
 
   test.each([
     ['an index that leads out of the folder', { 'x.weight': '../a.safetensors' }, 'not the name of a file'],
+    ...['/etc/passwd', '..\\a.safetensors', 'b/../a.safetensors', '..', '.', ''].map(
+      (file): [string, object, string] => [`an index of the shard "${file}"`, { x: file }, 'not the name of a file'],
+    ),
     ['an index of a shard that is not there', { 'x.weight': 'b.safetensors' }, 'which is not there'],
     ['an index of a tensor that is not there', { y: 'a.safetensors' }, 'which it does not'],
     ['an index that leaves a tensor out', {}, ''],

@@ -113,6 +113,7 @@ export interface TinyOptions {
   readonly portable?: KernelVariant['requires'];
   readonly golden?: boolean;
   readonly labels?: readonly string[];
+  readonly several?: true;
 }
 
 export interface Tiny {
@@ -152,6 +153,7 @@ export function tinyProgram({
   portable = {},
   golden = true,
   labels,
+  several,
 }: TinyOptions = {}): Tiny {
   const program: Unsealed = {
     format: 'espalier.program',
@@ -179,6 +181,7 @@ export function tinyProgram({
     ],
     weightFiles: ['weights.safetensors'],
     ...(labels ? { labels } : {}),
+    ...(several ? { several } : {}),
     ...(golden
       ? { golden: { rows: GOLDEN_ROWS, inputs: ['x'], outputs: ['logits'], tolerance: 1e-5, from: { by: 'f64' } } }
       : {}),

@@ -13,7 +13,7 @@ import {
 import { openDevice } from '../../runtime/node/device.js';
 import { load as loadInNode } from '../../runtime/node/index.js';
 import { isSupported, load } from '../../runtime/session.js';
-import { copyProgram, expected, sealed, type Tiny, tinyProgram } from './program.js';
+import { A, B, copyProgram, expected, sealed, type Tiny, tinyProgram } from './program.js';
 import { failure, ramp, useDevice } from './sessions.js';
 
 const on = useDevice();
@@ -44,6 +44,27 @@ describe('run', () => {
       expect(classes.reduce((sum, c) => sum + c.probability, 0)).toBeCloseTo(1, 6);
       expect(classes[0]?.probability).toBeCloseTo(1 / (1 + Math.exp(-9) + Math.exp(-12.5) + Math.exp(-13.5)), 6);
     }));
+
+  test.each([
+    [
+      ['ant', 'bee', 'cat', 'dog'],
+      [0.5, -0.5, 13, 4],
+    ],
+    [
+      ['ant', 'bee', 'cat', 'dog'],
+      [1.5, 1.5, 10, 0],
+    ],
+  ])('of several labels at once each has a probability of its own: %#', (labels, logits) =>
+    withSession(tinyProgram({ labels, several: true }), async (session) => {
+      const x = Float32Array.from([0, 0, 1, 1].map((_, i) => (logits[i]! - B[i]!) / A[i]!));
+      const { classes = [] } = await session.run({ tensors: { x } });
+      expect(classes).toHaveLength(4);
+      for (const { index, label, probability } of classes) {
+        expect(label).toBe(labels[index]);
+        expect(probability).toBeCloseTo(1 / (1 + Math.exp(-logits[index]!)), 6);
+      }
+    }),
+  );
 
   test('warmup leaves results as they are', () =>
     withSession(tinyProgram({ samples: 4 }), async (session) => {

@@ -98,7 +98,7 @@ what the configuration says otherwise (another activation, another epsilon) is n
     activation = word("hidden_act", swish: silu)   // one of the option's words, or what the file calls one
     sizes "architecture"                           // options come from the variant built on this one that is for the file
     only "model_args" = "*drop_rate"               // what else this object sets is refused
-    labels "id2label" or count("num_classes")      // names of the classes, or how many there are
+    labels "id2label" or count("num_classes")      // names of the classes, or how many there are; at last, names where the file has none
     several "problem_type" = "multi_label_classification"
     set "label2id" = places                        // in an export with other classes: \`names\`, \`places\`, a value, or none
 

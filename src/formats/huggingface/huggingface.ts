@@ -87,8 +87,8 @@ async function openShards(
   const tensors = new Map<string, StoreEntry>();
   for (const [tensor, file] of Object.entries(map)) {
     if (typeof file !== 'string') throw configError(index.file, `weight_map: "${tensor}" is not mapped to a file`);
-    // A name with a separator could lead out of the folder.
-    if (/[\\/]/.test(file))
+    // A name with a separator could lead out of the folder, as `..` does: in a page it is the address above.
+    if (/[\\/]|^\.{0,2}$/.test(file))
       throw configError(index.file, `weight_map: "${file}" is not the name of a file of the folder`);
     let shard = shards.get(file);
     if (!shard) {

@@ -268,7 +268,8 @@ function typed(json: unknown, type: TypeExpr): Val | undefined {
 // ---- Classes -------------------------------------------------------------------------------------------------------
 
 /**
- * The classes of the head that the checkpoint has. Their names: a list, or an object with the numbers from 0 as keys. Or how many there are.
+ * The classes of the head that the checkpoint has. Their names: a list, or an object with the numbers from 0 as keys. Or how many there are. What is no field is
+ * taken where the file says nothing.
  */
 function classesOf(
   r: Reading,
@@ -278,23 +279,29 @@ function classesOf(
   const [entry] = entriesOf(block, 'labels');
   const heads = headTensors(r.engine, r.variant, block.layout);
   const headed = [...tensors].some((t) => heads.some((p) => matches(p, t)));
-  const readings = entry && headed ? alternatives(entry.field).flatMap((a) => readingOf(a) ?? []) : [];
-  const said = readings.find(({ path }) => fieldAt(r.file, path));
-  const field = said && fieldAt(r.file, said.path);
-  if (!field) return undefined;
-  if (said.reader) return { count: read(r, said.reader, field) };
+  for (const e of entry && headed ? alternatives(entry.field) : []) {
+    const reading = readingOf(e);
+    const field = reading && fieldAt(r.file, reading.path);
+    if (field) return reading.reader ? { count: read(r, reading.reader, field) } : namesIn(r, field);
+    if (!reading) return namesIn(r, { path: 'labels', value: jsonOf(r.engine.evaluate(e, new Scope())) });
+  }
+  return undefined;
+}
+
+/** Names may be numbers, or true and false: their text is the label. */
+function namesIn(r: Reading, field: Field): { readonly labels?: string[] } | undefined {
   const map = field.value;
   if (typeof map !== 'object' || map === null) return refuse(r, 'ESP0507', field, 'is not an object');
   const count = Object.keys(map).length;
   const labels: string[] = [];
   for (let i = 0; i < count; i++) {
     const label = (map as Readonly<Record<string, unknown>>)[String(i)];
-    if (typeof label !== 'string') {
+    if (!['string', 'number', 'boolean'].includes(typeof label)) {
       const problem = `${field.path} has ${count} entries but no name for class ${i}`;
       const place = { primary: { span: r.span, text: 'named here' } };
       return r.engine.report.stop('ESP0507', { file: r.file.file, problem }, place);
     }
-    labels.push(label);
+    labels.push(String(label));
   }
   return count > 0 ? { labels } : undefined;
 }

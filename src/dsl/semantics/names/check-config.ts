@@ -59,8 +59,11 @@ function checkEntry(report: Report, block: ConfigBlock, e: ConfigEntry, backbone
       return;
     case 'labels':
       if (block.kind === 'processor') misplaced(e.kind);
-      if (!alternatives(e.field).every((a) => a.kind === 'string' || (readerOf(a) === 'count' && readingOf(a))))
-        wrong(e.field, 'the field that has the names of the classes, or `count("field")`, how many there are');
+      if (!alternatives(e.field).every((a) => isNames(a) || (readerOf(a) === 'count' && readingOf(a))))
+        wrong(
+          e.field,
+          'the field that has the names of the classes, `count("field")`, how many there are, or names where the file has none',
+        );
       return;
     case 'sizes':
       if (block.kind === 'processor') misplaced(e.kind);
@@ -106,6 +109,10 @@ function checkOption(report: Report, option: Ident, backbone: ModuleDecl): void 
 }
 
 const isPath = (e: Expr): boolean => pathsOf(e) !== undefined;
+
+/** The field that has names, or the names themselves. */
+const isNames = (e: Expr): boolean =>
+  e.kind === 'string' || (e.kind === 'list' && e.items.length > 0 && e.items.every((i) => i.kind === 'string'));
 
 const isValue = (e: Expr): boolean =>
   e.kind === 'string' || e.kind === 'number' || e.kind === 'bool' || e.kind === 'none';
