@@ -17,6 +17,14 @@ describe('standard library', () => {
     expect(names).toContain('vit');
   });
 
+  it('declares each name once: its files see one another, and `use std` sees all of them', () => {
+    const declared = names.flatMap((name) =>
+      parse(name, readFileSync(files.get(name)!, 'utf8')).file.decls.flatMap((d) => ('name' in d ? [d.name.name] : [])),
+    );
+    expect(declared.length).toBeGreaterThan(100);
+    expect(declared.filter((name, i) => declared.indexOf(name) !== i)).toEqual([]);
+  });
+
   it.each(names)('%s parses and checks', (name) => {
     const parsed = parse(`std/${name}.peft`, readFileSync(files.get(name)!, 'utf8'));
     expect(parsed.diagnostics).toEqual([]);
