@@ -98,7 +98,7 @@ module.exports = {
       comment: 'what a page bundles imports nothing of the folders called node, nor packages that only Node runs',
       from: { path: BROWSER, pathNot: NODE },
       to: {
-        path: `(${NODE}|node_modules/(sharp|ts-morph|webgpu|csv-parse|commander)/)`,
+        path: `(${NODE}|node_modules/(sharp|ts-morph|webgpu|csv-parse|commander|undici)/)`,
         dependencyTypesNot: ['type-import', 'type-only'],
       },
     },

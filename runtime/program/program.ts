@@ -316,6 +316,10 @@ export const PROGRAM = v.strictObject({
   /** Each label is a question of its own: probabilities are a sigmoid of each output, not one choice among all. */
   several: v.exactOptional(v.literal(true)),
   golden: v.exactOptional(golden),
+  /** Repositories that the weights came from, as the spec names them, and the commit of each. */
+  sources: v.exactOptional(
+    list(v.strictObject({ location: text, commit: v.pipe(v.string(), v.regex(/^[0-9a-f]{40}$/, 'a commit')) })),
+  ),
   summary,
   /** Every file that the session reads: the kernels, the weights, the golden input. */
   files: list(fileEntry),

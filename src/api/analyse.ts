@@ -10,6 +10,7 @@ import type { Elaborated, Source } from '../dsl/elaborated.js';
 import { type KnownLayout, knownLayouts } from '../dsl/lookalikes.js';
 import { parse } from '../dsl/parse.js';
 import type { OpenCheckpoint } from '../formats/checkpoint.js';
+import { atCommit } from '../formats/huggingface/name.js';
 import { withoutPrefixes } from '../formats/prefixes.js';
 import type { Tensor } from '../ir/types.js';
 import type { Rates } from '../prune/rates.js';
@@ -29,6 +30,8 @@ export interface SpecOptions {
   readonly trained?: ReadonlyMap<string, Tensor> | undefined;
   /** What a search has found to be pruned, where the spec has one: as a run keeps it. */
   readonly rates?: Rates | undefined;
+  /** Commits of the repositories that the spec names, by location as written: as whoever recorded them found them, whatever a branch is now. */
+  readonly commits?: Readonly<Record<string, string>> | undefined;
   /** Names of the classes that it was trained to tell apart, in the order of the head's outputs. Absent: what the spec's files say. */
   readonly labels?: readonly string[] | undefined;
 }
@@ -138,7 +141,9 @@ export async function analyse(
   for (const literal of model ? locations(model.body) : []) {
     if (opened.has(literal.value) || unreadable.has(literal.value)) continue;
     try {
-      const checkpoint = await host.openCheckpoint(host.resolve(path, literal.value));
+      const commit = options.commits?.[literal.value];
+      const location = commit === undefined ? literal.value : atCommit(literal.value, commit);
+      const checkpoint = await host.openCheckpoint(host.resolve(path, location));
       opened.set(literal.value, checkpoint);
       diagnostics.push(...checkpoint.warnings);
     } catch (error) {
@@ -194,6 +199,10 @@ export async function analyse(
   const value = { host, path, file, elaborated, checkpoints: bare, warnings: diagnostics, plain, known };
   return { value: { ...value, ...(trained ? { trained } : {}), ...(rates ? { rates } : {}) }, diagnostics };
 }
+
+/** The repositories that a spec names, by location as written, each at the commit that was opened. */
+export const commitsOf = ({ checkpoints }: Pick<Analysis, 'checkpoints'>): Record<string, string> =>
+  Object.fromEntries([...checkpoints].flatMap(([location, { hub }]) => (hub ? [[location, hub.commit] as const] : [])));
 
 /** `analyse` for those who cannot go on without a model: throws an `EspalierError` with everything that is wrong. */
 export async function analyseModel(

@@ -19,7 +19,7 @@ import type { Module, Tensor } from '../ir/types.js';
 import { type MergeReport, optimize, PASSES } from '../passes/index.js';
 import { HalfCost, placeOfWeight } from './adapters/halves.js';
 import { type PrunedWays, prunedWays } from './adapters/pruned.js';
-import { analyseModel, type Spec, type SpecOptions } from './analyse.js';
+import { analyseModel, commitsOf, type Spec, type SpecOptions } from './analyse.js';
 import { sayDataErrors } from './data-error.js';
 import {
   compareCompiled,
@@ -206,6 +206,7 @@ async function compileSpec(spec: Spec, options: CompileOptions): Promise<Compile
   const size = (ps: Iterable<{ type: { shape: readonly number[] } }>) =>
     [...ps].reduce((sum, p) => sum + sizeOf(p.type.shape), 0);
   const own = weightsOf(elaborated.module);
+  const sources = Object.entries(commitsOf(analysis)).map(([location, commit]) => ({ location, commit }));
   const unsealed: Unsealed = {
     ...generated.program,
     weightFiles: [...weights.files.keys()],
@@ -213,6 +214,7 @@ async function compileSpec(spec: Spec, options: CompileOptions): Promise<Compile
     ...(elaborated.labels ? { labels: elaborated.labels } : {}),
     ...(elaborated.labels && elaborated.several ? { several: true as const } : {}),
     ...(golden ? { golden: golden.spec } : {}),
+    ...(sources.length > 0 ? { sources } : {}),
     summary: {
       ...generated.program.summary,
       parameters: { total: size(own), trainable: size(trainable), frozen: size(own) - size(trainable) },

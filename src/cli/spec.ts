@@ -1,6 +1,7 @@
 /** What the commands that work on a spec have in common. */
 import type { Command } from 'commander';
-import type { Progress } from '../api/host.js';
+import type { Host, Progress } from '../api/host.js';
+import { nodeHost } from '../api/node/host.js';
 import { toJson } from '../diagnostics/render.js';
 import type { Diagnostic } from '../diagnostics/types.js';
 import { collectSet, textOf } from './context.js';
@@ -10,19 +11,33 @@ export interface SpecFlags {
   readonly set?: Record<string, string>;
   readonly model?: string;
   readonly json?: boolean;
+  readonly offline?: boolean;
 }
+
+/** Of all commands that may open a repository. */
+export const OFFLINE = [
+  '--offline',
+  'take `hf:org/name` from the cache of Hugging Face alone, ask no server (as HF_HUB_OFFLINE=1)',
+] as const;
+
+/** This machine, for a command with these flags. */
+export const hostFor = ({ offline }: Pick<SpecFlags, 'offline'>, progress?: Progress): Host =>
+  nodeHost({ offline, progress });
 
 export const specOptions = (command: Command) =>
   command
     .argument('<spec>', 'a .peft file')
     .option('--set <name=value>', "give one of the model's options a value", collectSet)
     .option('--model <name>', 'which model, when the spec has several')
-    .option('--json', 'the result, or the diagnostics, as JSON');
+    .option('--json', 'the result, or the diagnostics, as JSON')
+    .option(...OFFLINE);
 
 /** What every one of these commands asks the API for. */
-export const asked = ({ set, model }: SpecFlags) => ({
-  ...(set ? { set } : {}),
-  ...(model ? { model } : {}),
+export const asked = (flags: SpecFlags, progress?: Progress) => ({
+  ...(flags.set ? { set: flags.set } : {}),
+  ...(flags.model ? { model: flags.model } : {}),
+  ...(progress ? { progress } : {}),
+  host: hostFor(flags, progress),
 });
 
 /** Runs `body` behind a line of progress, which is gone when it ends. */

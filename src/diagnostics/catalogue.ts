@@ -2,6 +2,7 @@
 import { DATA } from './entries/data.js';
 import type { Entry } from './entries/define.js';
 import { DEVICE } from './entries/device.js';
+import { HUB } from './entries/files/hub.js';
 import { FILES } from './entries/files.js';
 import { GENERATION } from './entries/generation.js';
 import { MERGING } from './entries/merging.js';
@@ -21,6 +22,7 @@ export const CATALOGUE = {
   ...SHAPES,
   ...MERGING,
   ...FILES,
+  ...HUB,
   ...GENERATION,
   ...DEVICE,
   ...PRUNING,

@@ -421,73 +421,6 @@ variant as_mlp_base = as_mlp_auto(dim0: 128, depths: [2, 2, 18, 2])
   beit: `// BEiT (arXiv 2106.08254) and BEiT v2 (arXiv 2208.06366): a ViT whose positions are what each head adds to the scores of two places, by how far one is from
 // the other, and whose keys have no bias.
 
-// One step of a search by halves for the ratio of a geometric series of so many terms, which adds up to so much.
-function halved_range(range: [float], terms: int, total: int) {
-  ratio = (range[0] + range[1]) / 2
-  if (1 - pow(ratio, terms)) / (1 - ratio) > total { [range[0], ratio] } else { [ratio, range[1]] }
-}
-
-function halved_range3(range: [float], terms: int, total: int) = halved_range(
-  halved_range(halved_range(range, terms, total), terms, total),
-  terms,
-  total
-)
-
-function halved_range9(range: [float], terms: int, total: int) = halved_range3(
-  halved_range3(halved_range3(range, terms, total), terms, total),
-  terms,
-  total
-)
-
-// That ratio between 1.01 and 1.5, as exactly as the authors find it.
-function series_ratio(terms: int, total: int) {
-  range = halved_range9(halved_range9([1.01, 1.5], terms, total), terms, total)
-  (range[0] + range[1]) / 2
-}
-
-// Where distance \`d\` of a table stands among those of another: near ones as dense as they were, far ones ever further apart.
-function spread(d: int, ratio: float) {
-  far = (1 - pow(ratio, abs(d))) / (1 - ratio)
-  if d < 0 { -far } else { far }
-}
-
-// How much of the number at one place is at another: all at the place itself, none at its neighbours, and beyond the outer ones what these have.
-function share(at: float, left: float, here: float, right: float) = if at < here {
-  if left == here { 1 } else { max([0, (at - left) / (here - left)]) }
-} else {
-  if right == here { 1 } else { max([0, (right - at) / (right - here)]) }
-}
-
-// [to, from]: numbers of a line of so many distances, of both signs, from those of another line.
-function spread_line(from: int, to: int) {
-  half = floor(from / 2)
-  ratio = series_ratio(half, floor(to / 2))
-  table(
-    i < to, j < from:
-      share(
-        i - floor(to / 2),
-        spread(max([j - 1, 0]) - half, ratio),
-        spread(j - half, ratio),
-        spread(min([j + 1, from - 1]) - half, ratio)
-      )
-  )
-}
-
-// Numbers by distance down and across [from, from, heads] for a grid of another size: bilinear, or between places that are spread.
-function spread_table(numbers: tensor, from: int, to: int, by: spread | bilinear) = if from == to {
-  numbers
-} else {
-  if by == bilinear {
-    rearrange(
-      resize(rearrange(numbers, "y x h -> 1 h y x"), to, mode: bilinear, antialias: false),
-      "1 h y x -> y x h"
-    )
-  } else {
-    line = spread_line(from, to)
-    rearrange(line @ rearrange(numbers, "y x h -> h y x") @ line.T, "h y x -> y x h")
-  }
-}
-
 // What places of a square grid and the token before them add to the scores [1, heads, n, n]; \`more\`: another such module, whose numbers are added.
 module RelativeBias(
   heads: int,
@@ -511,10 +444,10 @@ module RelativeBias(
   }
 }
 
-// \`table_image\`: the side of the images that a checkpoint's positions are for; for others they are resampled: tables by
-// distance (\`table_filter\`) between places that are spread in a geometric series, as timm does it after the authors, or bilinear, as transformers does. \`relative\`: each block has a table; \`shared_relative\`: all have one.
-// \`pooler\`: what stands for the class token: of its own or the mean of the others with a norm after that (\`pooled\`); all tokens with a norm, as where masked
-// patches were predicted (\`tokens\`); or neither (\`none\`).
+// \`table_image\`: the side of the images that a checkpoint's positions are for; for others they are resampled: tables by distance (\`table_filter\`) between
+// places that are spread in a geometric series, as timm does it after the authors, or bilinear, as transformers does. \`relative\`: each block has a table;
+// \`shared_relative\`: all have one. \`pooler\`: what stands for the class token: of its own or the mean of the others with a norm after that (\`pooled\`); all
+// tokens with a norm, as where masked patches were predicted (\`tokens\`); or neither (\`none\`).
 backbone beit(
   table_image: int = 224,
   image: int = table_image,
@@ -689,6 +622,39 @@ variant beit_auto = beit() {
     set "label2id" = places
     set "num_labels" = none
   }
+  // Of timm's folders: what a variant below computes by its architecture's name, \`model_args\` over that. What is left out there, timm takes from the name.
+  config timm {
+    match "architecture" = "beit_*", "beitv2_*"
+    sizes "architecture"
+    only "model_args" = "num_classes", "*drop_rate", "head_init_scale"
+    match "model_args.swiglu_mlp" = false, none
+    match "model_args.scale_mlp" = false, none
+    table_image = square("model_args.img_size") or square("pretrained_cfg.input_size") or square(
+        "input_size"
+      )
+    patch = square("model_args.patch_size")
+    channels = count("model_args.in_chans") or count("pretrained_cfg.input_size.0") or count(
+        "input_size.0"
+      )
+    dim = count("model_args.embed_dim")
+    depth = count("model_args.depth")
+    heads = count("model_args.num_heads")
+    mlp_ratio = amount("model_args.mlp_ratio")
+    qkv_bias = "model_args.qkv_bias"
+    layer_scale = amount("model_args.init_values")
+    absolute = "model_args.use_abs_pos_emb"
+    relative = "model_args.use_rel_pos_bias"
+    shared_relative = "model_args.use_shared_rel_pos_bias"
+    global_pool = word("model_args.global_pool") or word("global_pool") or word(
+        "pretrained_cfg.global_pool"
+      ) or avg
+    pooled_norm = "model_args.use_fc_norm"
+    labels "label_names" or "pretrained_cfg.label_names" or "labels" or count("num_classes") or
+      count("pretrained_cfg.num_classes")
+    set "num_classes" = count
+    set "label_names" = list
+    set "label_descriptions" = none
+  }
   processor huggingface {
     match "image_processor_type" or "feature_extractor_type" = "BeitImageProcessor*",
       "BeitFeatureExtractor*",
@@ -707,13 +673,24 @@ variant beit_auto = beit() {
   }
 }
 
-variant beit_base_patch16_224 = beit_auto(dim: 768, depth: 12, heads: 12)
+variant beit_base_patch16_224 = beit_auto(dim: 768, depth: 12, heads: 12) {
+  config timm {
+    match "architecture" = "beit_base_patch16_224"
+  }
+}
 
 variant beit_base_patch16_384 = beit_auto(table_image: 384, dim: 768, depth: 12, heads: 12) {
   preprocess = resize([image, image], bicubic), normalize(mean: 0.5, std: 0.5)
+  config timm {
+    match "architecture" = "beit_base_patch16_384"
+  }
 }
 
-variant beit_large_patch16_224 = beit_auto(dim: 1024, depth: 24, heads: 16, layer_scale: 1e-5)
+variant beit_large_patch16_224 = beit_auto(dim: 1024, depth: 24, heads: 16, layer_scale: 1e-5) {
+  config timm {
+    match "architecture" = "beit_large_patch16_224"
+  }
+}
 
 variant beit_large_patch16_384 = beit_auto(
   table_image: 384,
@@ -723,6 +700,9 @@ variant beit_large_patch16_384 = beit_auto(
   layer_scale: 1e-5
 ) {
   preprocess = resize([image, image], bicubic), normalize(mean: 0.5, std: 0.5)
+  config timm {
+    match "architecture" = "beit_large_patch16_384"
+  }
 }
 
 variant beit_large_patch16_512 = beit_auto(
@@ -733,6 +713,9 @@ variant beit_large_patch16_512 = beit_auto(
   layer_scale: 1e-5
 ) {
   preprocess = resize([image, image], bicubic), normalize(mean: 0.5, std: 0.5)
+  config timm {
+    match "architecture" = "beit_large_patch16_512"
+  }
 }
 
 // As they are before they are tuned to classes: one table for all blocks, and all tokens with a norm.
@@ -758,12 +741,18 @@ variant beitv2_base_patch16_224 = beit_auto(dim: 768, depth: 12, heads: 12, laye
   preprocess = resize(floor(image / 0.9), bicubic),
     crop(image, even),
     normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
+  config timm {
+    match "architecture" = "beitv2_base_patch16_224"
+  }
 }
 
 variant beitv2_large_patch16_224 = beit_auto(dim: 1024, depth: 24, heads: 16, layer_scale: 1e-5) {
   preprocess = resize(floor(image / 0.95), bicubic),
     crop(image, even),
     normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
+  config timm {
+    match "architecture" = "beitv2_large_patch16_224"
+  }
 }
 `,
   clip: `// The image encoder of CLIP (arXiv 2103.00020): a ViT with a norm before its blocks and no bias of its patches. Of its tokens the class token is normed once
@@ -1978,6 +1967,145 @@ variant dinov3_large_unbiased = dinov3_large(qkv_bias: false) {
 variant dinov3_huge_plus_unbiased = dinov3_huge_plus(qkv_bias: false) {
   config timm {
     match "architecture" = "vit_huge_plus_patch16_dinov3"
+  }
+}
+`,
+  eva02: `// EVA-02 (arXiv 2303.11331), as timm has it: a ViT whose queries and keys are also turned by where they are, whose MLPs are gated, whose keys have no bias, and
+// whose hidden values are normed in the larger sizes. Those of EVA-CLIP (arXiv 2303.15389) norm what attention gives as well.
+
+// Any EVA-02: its options come from the configuration in the folder that \`from\` names, or are given. \`rotary_grid\`: the side of the grid of patches that it was
+// pretrained on; positions in larger ones lie between those.
+variant eva02_auto = vit_auto(rotary: counted, gated: true, k_bias: false) {
+  preprocess = resize(if image > 224 { image } else { floor(image / 0.9) }, bicubic),
+    crop(image, even),
+    normalize(mean: [0.48145466, 0.4578275, 0.40821073], std: [0.26862954, 0.26130258, 0.27577711])
+  // With queries, keys and values of one layer, and the two of a gated MLP; and with layers apart, where authors and timm differ.
+  names timm {
+    prefix "timm_model."
+    unseen heads, eps, global_pool, rotary_grid
+    ignore "rope.*", "*.rope.*", "mask_token"
+    "patch_embed.proj" = patch_embed
+    "blocks.{i}.mlp.fc1" or "blocks.{i}.mlp.w12" = blocks[i].mlp.w12
+    "blocks.{i}.mlp.fc2" or "blocks.{i}.mlp.w3" = blocks[i].mlp.w3
+    "head" = head.fc
+  }
+  names timm_apart {
+    prefix "timm_model."
+    unseen heads, eps, global_pool, rotary_grid
+    ignore "rope.*", "*.rope.*", "mask_token"
+    "patch_embed.proj" = patch_embed
+    "blocks.{i}.attn.q_proj" = blocks[i].attn.qkv.q
+    "blocks.{i}.attn.k_proj" = blocks[i].attn.qkv.k
+    "blocks.{i}.attn.v_proj" = blocks[i].attn.qkv.v
+    optional "blocks.{i}.attn.q_proj.bias" or "blocks.{i}.attn.q_bias" = blocks[i].attn.q_bias
+    optional "blocks.{i}.attn.v_proj.bias" or "blocks.{i}.attn.v_bias" = blocks[i].attn.v_bias
+    optional "blocks.{i}.attn.norm" or "blocks.{i}.attn.inner_attn_ln" = blocks[i].attn.norm
+    "blocks.{i}.mlp.fc1_g" or "blocks.{i}.mlp.w1" = blocks[i].mlp.w12.gate
+    "blocks.{i}.mlp.fc1_x" or "blocks.{i}.mlp.w2" = blocks[i].mlp.w12.up
+    optional "blocks.{i}.mlp.norm" or "blocks.{i}.mlp.ffn_ln" = blocks[i].mlp.norm
+    "blocks.{i}.mlp.fc2" or "blocks.{i}.mlp.w3" = blocks[i].mlp.w3
+    "head" = head.fc
+  }
+  config timm {
+    match "architecture" = "eva02_*"
+    match "model_args.global_pool" or "global_pool" or "pretrained_cfg.global_pool" = "avg",
+      "token",
+      none
+    mlp_norm = "model_args.scale_mlp"
+    attn_norm = "model_args.scale_attn_inner"
+    rotary_grid = square("model_args.ref_feat_shape")
+    rotary_base = amount("model_args.rope_temperature")
+    pooled_norm = "model_args.use_fc_norm"
+  }
+}
+
+variant eva02_tiny_patch14 = eva02_auto(
+  patch: 14,
+  dim: 192,
+  depth: 12,
+  heads: 3,
+  mlp_ratio: (4 * 2) / 3,
+  rotary_grid: 16,
+  global_pool: avg
+) {
+  config timm {
+    match "architecture" = "eva02_tiny_patch14_224", "eva02_tiny_patch14_336"
+  }
+}
+
+variant eva02_small_patch14 = eva02_auto(
+  patch: 14,
+  dim: 384,
+  depth: 12,
+  heads: 6,
+  mlp_ratio: (4 * 2) / 3,
+  rotary_grid: 16,
+  global_pool: avg
+) {
+  config timm {
+    match "architecture" = "eva02_small_patch14_224", "eva02_small_patch14_336"
+  }
+}
+
+variant eva02_base_patch14 = eva02_auto(
+  patch: 14,
+  dim: 768,
+  depth: 12,
+  heads: 12,
+  mlp_ratio: (4 * 2) / 3,
+  mlp_norm: true,
+  rotary_grid: 16,
+  global_pool: avg
+) {
+  config timm {
+    match "architecture" = "eva02_base_patch14_224", "eva02_base_patch14_448"
+  }
+}
+
+variant eva02_large_patch14 = eva02_auto(
+  patch: 14,
+  dim: 1024,
+  depth: 24,
+  heads: 16,
+  mlp_ratio: (4 * 2) / 3,
+  mlp_norm: true,
+  rotary_grid: 16,
+  global_pool: avg
+) {
+  config timm {
+    match "architecture" = "eva02_large_patch14_224", "eva02_large_patch14_448"
+  }
+}
+
+// Of EVA-CLIP: the class token is read.
+
+variant eva02_base_patch16_clip = eva02_auto(
+  patch: 16,
+  dim: 768,
+  depth: 12,
+  heads: 12,
+  mlp_ratio: (4 * 2) / 3,
+  attn_norm: true,
+  mlp_norm: true,
+  rotary_grid: 16
+) {
+  config timm {
+    match "architecture" = "eva02_base_patch16_clip_224"
+  }
+}
+
+variant eva02_large_patch14_clip = eva02_auto(
+  patch: 14,
+  dim: 1024,
+  depth: 24,
+  heads: 16,
+  mlp_ratio: (4 * 2) / 3,
+  attn_norm: true,
+  mlp_norm: true,
+  rotary_grid: 16
+) {
+  config timm {
+    match "architecture" = "eva02_large_patch14_clip_224", "eva02_large_patch14_clip_336"
   }
 }
 `,
@@ -3655,51 +3783,12 @@ variant siglip_giant_patch16_384 = siglip_auto(
 `,
   swin: `// Swin (arXiv 2103.14030): four stages of attention in windows, which are shifted by half of one in every second block, each on half the grid of the one before.
 
-// Numbers for each head and each distance down and across [(2 * side - 1)^2, heads], as those of windows of another side: bicubic, as the authors do it.
-function window_table(table: tensor, from: int, side: int) = if from == side {
-  rearrange(table, "(y x) h -> y x h", y: 2 * side - 1)
-} else {
-  rearrange(
-    resize(rearrange(table, "(y x) h -> 1 h y x", y: 2 * from - 1), 2 * side - 1, mode: bicubic),
-    "1 h y x -> y x h"
-  )
-}
-
-// Which part of a line of so many places one is in once it was shifted: places of several parts come into one window, and see only their own.
-function shifted_parts(length: int, window: int, shift: int) = table(
-  i < length: (if i >= length - window { 1 } else { 0 }) + if i >= length - shift { 1 } else { 0 }
-)
-
-// [b * windows, 1, n, n]: 0 where two places of a shifted window of a square grid are of one part of the picture, and -\`far\` elsewhere.
-function shifted_mask(b: int, side: int, window: int, shift: int, far: float) {
-  parts = shifted_parts(side, window, shift)
-  rows = expand(parts[:, new], side, axis: 1)
-  columns = expand(parts[new], side)
-  part = windows(cast(3 * rows + columns, f32)[new, :, :, new], window)[:, :, 0]
-  mask = far * (cast(part[:, :, new] == part[:, new], f32) - 1)
-  rearrange(expand(mask[new], b), "b w n m -> (b w) 1 n m")
-}
-
-// The windows of a square grid, shifted. \`pad_first\`: whether a grid that windows do not divide is filled up before it is shifted (the authors, transformers) or
-// after that (timm).
-function to_windows(x: tensor, window: int, shift: int, pad_first: bool) {
-  more = if pad_first { rounded_up(size(x, 1), window) - size(x, 1) } else { 0 }
-  y = pad(x, [0, 0, 0, 0], [0, more, more, 0])
-  windows(if shift > 0 { roll(y, [-shift, -shift], axes: [1, 2]) } else { y }, window)
-}
-
-// And back, to a grid of \`height\` x \`height\`.
-function from_windows(t: tensor, window: int, shift: int, height: int, pad_first: bool) {
-  side = if pad_first { rounded_up(height, window) } else { height }
-  y = unwindowed(t, window, side, side)
-  (if shift > 0 { roll(y, [shift, shift], axes: [1, 2]) } else { y })[:, 0..height, 0..height]
-}
-
 module SwinAttention(
   dim: int,
   heads: int,
   window: int,
   table_window: int = window,
+  table_filter: bicubic | spread = bicubic,
   bias: bool = true
 ) {
   require(dim % heads == 0, "heads must divide dim")
@@ -3718,7 +3807,10 @@ module SwinAttention(
   // \`mask\`: of each window of a picture, or none.
   forward(x: [b, n, dim], mask) {
     q, k, v = rearrange(qkv(x), "b n (part h d) -> part b h n d", part: 3, h: heads)
-    near = placed(window_table(relative_position_bias_table, table_window, window), window)
+    near = placed(
+      window_table(relative_position_bias_table, table_window, window, table_filter),
+      window
+    )
     seen = if mask == none { near } else { near + mask }
     proj(rearrange(attend(q, k, v, seen), "b h n d -> b n (h d)"))
   }
@@ -3735,6 +3827,7 @@ module SwinBlock(
   window: int,
   shift: int,
   table_window: int = window,
+  table_filter: bicubic | spread = bicubic,
   hidden: int = 4 * dim,
   eps: float = 1e-5,
   qkv_bias: bool = true,
@@ -3747,7 +3840,14 @@ module SwinBlock(
   if second {
     attn = CosineAttention(dim, heads, window, trained_window: table_window, bias: qkv_bias)
   } else {
-    attn = SwinAttention(dim, heads, window, table_window: table_window, bias: qkv_bias)
+    attn = SwinAttention(
+      dim,
+      heads,
+      window,
+      table_window: table_window,
+      table_filter: table_filter,
+      bias: qkv_bias
+    )
   }
   norm2 = LayerNorm(dim, eps: eps)
   mlp = Mlp(dim, hidden)
@@ -3798,6 +3898,7 @@ module SwinStage(
   fitted: int,
   window: int,
   table_window: int,
+  table_filter: bicubic | spread,
   halves: bool,
   mlp_ratio: float,
   eps: float,
@@ -3819,6 +3920,7 @@ module SwinStage(
       side,
       if i % 2 == 1 and fitted > window { floor(window / 2) } else { 0 },
       table_window: table_window,
+      table_filter: table_filter,
       hidden: floor(mlp_ratio * out),
       eps: eps,
       qkv_bias: qkv_bias,
@@ -3834,11 +3936,25 @@ module SwinStage(
 // How many places a side has after so many halvings, each of which rounds up.
 function halved(side: int, times: int) = ceil(side / pow(2, times))
 
-// \`table_window\`: the side of the windows that a checkpoint's tables are for; for another \`window\` they are resized. \`table_image\`: the side of the images
-// that its absolute positions are for, where it has them. \`second\`: Swin V2, which has no tables; \`trained_windows\` are then the windows of pretraining,
-// one of each stage, if they are others. \`window_image\`: the side of other
-// images, by whose grids one window is enough or not, rounded down, as transformers has it. \`far\`: what the score of places of
-// different parts loses.
+// What a list says of a stage, or, where it says nothing, what holds for all.
+function of_stage(list: [int], s: int, otherwise: int) = if s < size(list) {
+  list[s]
+} else {
+  otherwise
+}
+
+// The side of the windows that distances of Swin V2 are measured by, or 0: those of pretraining, if these are known; of the checkpoint, if these are others.
+function measured_by(trained: int, window: int, table_window: int, fitted: int) = if trained > 0 {
+  trained
+} else {
+  if window == table_window { 0 } else { fitted }
+}
+
+// \`table_window\`: the side of the windows that a checkpoint is for; for another \`window\` tables are resized (\`table_filter\`). \`stage_windows\`: where each
+// stage has one of its own. \`fitted_tables\`: whether tables are of no larger windows than the grid of a stage (timm, the authors). \`table_image\`: the side
+// of the images that a checkpoint is for. \`second\`: Swin V2, which has no tables; \`trained_windows\` are then the windows of pretraining, if they are others.
+// \`window_image\`: the side of other images, by whose grids one window is enough or not, rounded down, as transformers has it. \`far\`: what the score of
+// places of different parts loses.
 backbone swin(
   table_image: int = 224,
   image: int = table_image,
@@ -3849,6 +3965,9 @@ backbone swin(
   heads: [int],
   table_window: int = 7,
   window: int = table_window,
+  stage_windows: [int] = [],
+  table_filter: bicubic | spread = bicubic,
+  fitted_tables: bool = false,
   mlp_ratio: float = 4,
   eps: float = 1e-5,
   qkv_bias: bool = true,
@@ -3879,12 +3998,22 @@ backbone swin(
       heads[s],
       halved(grid, s),
       if window_image == none { halved(grid, s) } else { floor(window_image / patch / pow(2, s)) },
-      window,
+      of_stage(stage_windows, s, window),
       if second {
-        if s < size(trained_windows) { trained_windows[s] } else { 0 }
+        measured_by(
+          of_stage(trained_windows, s, 0),
+          window,
+          table_window,
+          min([table_window, halved(table_grid, s)])
+        )
       } else {
-        table_window
+        if fitted_tables {
+          min([of_stage(stage_windows, s, table_window), halved(table_grid, s)])
+        } else {
+          of_stage(stage_windows, s, table_window)
+        }
       },
+      table_filter,
       halves: s > 0,
       mlp_ratio: mlp_ratio,
       eps: eps,
@@ -3924,7 +4053,9 @@ variant swin_auto = swin() {
   preprocess = resize(floor((image * 256) / 224), bicubic),
     crop(image),
     normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
+  // timm's, and what transformers wraps of timm's.
   names timm {
+    prefix "timm_model."
     ignore "*.relative_position_index", "*.attn_mask"
     "patch_embed.proj" = patch_embed
     "patch_embed.norm" = patch_norm
@@ -3993,6 +4124,39 @@ variant swin_auto = swin() {
     set "label2id" = places
     set "num_labels" = none
   }
+  // Of timm's folders: what a variant below computes by its architecture's name, \`model_args\` over that. What is left out there, timm takes from the name.
+  config timm {
+    match "architecture" = "swin_*"
+    sizes "architecture"
+    only "model_args" = "num_classes",
+      "*drop_rate",
+      "weight_init",
+      "strict_img_size",
+      "dynamic_img_*"
+    match "model_args.always_partition" = false, none
+    match "model_args.global_pool" or "global_pool" or "pretrained_cfg.global_pool" = "avg", none
+    table_image = square("model_args.img_size") or square("pretrained_cfg.input_size") or square(
+        "input_size"
+      )
+    patch = square("model_args.patch_size")
+    channels = count("model_args.in_chans") or count("pretrained_cfg.input_size.0") or count(
+        "input_size.0"
+      )
+    dim0 = count("model_args.embed_dim")
+    depths = "model_args.depths"
+    heads = "model_args.num_heads"
+    table_window = square("model_args.window_size")
+    mlp_ratio = amount("model_args.mlp_ratio")
+    qkv_bias = "model_args.qkv_bias"
+    pad_first = false
+    fitted_tables = true
+    table_filter = spread
+    labels "label_names" or "pretrained_cfg.label_names" or "labels" or count("num_classes") or
+      count("pretrained_cfg.num_classes")
+    set "num_classes" = count
+    set "label_names" = list
+    set "label_descriptions" = none
+  }
   processor huggingface {
     match "image_processor_type" or "feature_extractor_type" = "ViTImageProcessor*",
       "ViTFeatureExtractor*",
@@ -4013,10 +4177,29 @@ variant swin_auto = swin() {
   }
 }
 
-variant swin_tiny = swin_auto(dim0: 96, depths: [2, 2, 6, 2], heads: [3, 6, 12, 24])
-variant swin_small = swin_auto(dim0: 96, depths: [2, 2, 18, 2], heads: [3, 6, 12, 24])
-variant swin_base = swin_auto(dim0: 128, depths: [2, 2, 18, 2], heads: [4, 8, 16, 32])
-variant swin_large = swin_auto(dim0: 192, depths: [2, 2, 18, 2], heads: [6, 12, 24, 48])
+variant swin_tiny = swin_auto(dim0: 96, depths: [2, 2, 6, 2], heads: [3, 6, 12, 24]) {
+  config timm {
+    match "architecture" = "swin_tiny_patch4_window7_224"
+  }
+}
+
+variant swin_small = swin_auto(dim0: 96, depths: [2, 2, 18, 2], heads: [3, 6, 12, 24]) {
+  config timm {
+    match "architecture" = "swin_small_patch4_window7_224"
+  }
+}
+
+variant swin_base = swin_auto(dim0: 128, depths: [2, 2, 18, 2], heads: [4, 8, 16, 32]) {
+  config timm {
+    match "architecture" = "swin_base_patch4_window7_224"
+  }
+}
+
+variant swin_large = swin_auto(dim0: 192, depths: [2, 2, 18, 2], heads: [6, 12, 24, 48]) {
+  config timm {
+    match "architecture" = "swin_large_patch4_window7_224"
+  }
+}
 
 // For images of 384, which are not cropped.
 variant swin_base_384 = swin_auto(
@@ -4028,6 +4211,9 @@ variant swin_base_384 = swin_auto(
 ) {
   preprocess = resize([image, image], bicubic),
     normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
+  config timm {
+    match "architecture" = "swin_base_patch4_window12_384"
+  }
 }
 
 variant swin_large_384 = swin_auto(
@@ -4039,6 +4225,44 @@ variant swin_large_384 = swin_auto(
 ) {
   preprocess = resize([image, image], bicubic),
     normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
+  config timm {
+    match "architecture" = "swin_large_patch4_window12_384"
+  }
+}
+
+// Found by a search over windows and depths (arXiv 2111.14725).
+
+variant swin_s3_tiny = swin_auto(
+  dim0: 96,
+  depths: [2, 2, 6, 2],
+  heads: [3, 6, 12, 24],
+  stage_windows: [7, 7, 14, 7]
+) {
+  config timm {
+    match "architecture" = "swin_s3_tiny_224"
+  }
+}
+
+variant swin_s3_small = swin_auto(
+  dim0: 96,
+  depths: [2, 2, 18, 2],
+  heads: [3, 6, 12, 24],
+  stage_windows: [14, 14, 14, 7]
+) {
+  config timm {
+    match "architecture" = "swin_s3_small_224"
+  }
+}
+
+variant swin_s3_base = swin_auto(
+  dim0: 96,
+  depths: [2, 2, 30, 2],
+  heads: [3, 6, 12, 24],
+  stage_windows: [7, 7, 14, 7]
+) {
+  config timm {
+    match "architecture" = "swin_s3_base_224"
+  }
 }
 `,
   swinv2: `// Swin V2 (arXiv 2111.09883): Swin whose attention compares directions, whose positions are a function that an MLP computes for windows of any size, and
@@ -4105,7 +4329,10 @@ module CosineAttention(
 
 // Any Swin V2: its options come from the configuration in the folder that \`from\` names, or are given.
 variant swinv2_auto = swin_auto(second: true) {
+  // timm's, and what transformers wraps of timm's. Windows are not seen in its files.
   names timm {
+    prefix "timm_model."
+    unseen table_window, eps
     ignore "*.relative_position_index", "*.relative_coords_table", "*.attn_mask"
     "patch_embed.proj" = patch_embed
     "patch_embed.norm" = patch_norm
@@ -4183,87 +4410,140 @@ variant swinv2_auto = swin_auto(second: true) {
     far = 200
     set "architectures" = ["Swinv2ForImageClassification"]
   }
+  config timm {
+    match "architecture" = "swinv2_*"
+    match "model_args.act_layer" = "gelu", none
+    trained_windows = "model_args.pretrained_window_sizes"
+  }
 }
 
 variant swinv2_tiny_window8_256 = swinv2_auto(
   table_image: 256,
-  window: 8,
+  table_window: 8,
   dim0: 96,
   depths: [2, 2, 6, 2],
   heads: [3, 6, 12, 24]
-)
+) {
+  config timm {
+    match "architecture" = "swinv2_tiny_window8_256"
+  }
+}
+
 variant swinv2_tiny_window16_256 = swinv2_auto(
   table_image: 256,
-  window: 16,
+  table_window: 16,
   dim0: 96,
   depths: [2, 2, 6, 2],
   heads: [3, 6, 12, 24]
-)
+) {
+  config timm {
+    match "architecture" = "swinv2_tiny_window16_256"
+  }
+}
+
 variant swinv2_small_window8_256 = swinv2_auto(
   table_image: 256,
-  window: 8,
+  table_window: 8,
   dim0: 96,
   depths: [2, 2, 18, 2],
   heads: [3, 6, 12, 24]
-)
+) {
+  config timm {
+    match "architecture" = "swinv2_small_window8_256"
+  }
+}
+
 variant swinv2_small_window16_256 = swinv2_auto(
   table_image: 256,
-  window: 16,
+  table_window: 16,
   dim0: 96,
   depths: [2, 2, 18, 2],
   heads: [3, 6, 12, 24]
-)
+) {
+  config timm {
+    match "architecture" = "swinv2_small_window16_256"
+  }
+}
+
 variant swinv2_base_window8_256 = swinv2_auto(
   table_image: 256,
-  window: 8,
+  table_window: 8,
   dim0: 128,
   depths: [2, 2, 18, 2],
   heads: [4, 8, 16, 32]
-)
+) {
+  config timm {
+    match "architecture" = "swinv2_base_window8_256"
+  }
+}
+
 variant swinv2_base_window16_256 = swinv2_auto(
   table_image: 256,
-  window: 16,
+  table_window: 16,
   dim0: 128,
   depths: [2, 2, 18, 2],
   heads: [4, 8, 16, 32]
-)
+) {
+  config timm {
+    match "architecture" = "swinv2_base_window16_256"
+  }
+}
 
 // Pretrained on ImageNet-22k with images of 192 and windows of 12, and of these for larger ones of both.
 variant swinv2_base_window12_192 = swinv2_auto(
   table_image: 192,
-  window: 12,
+  table_window: 12,
   dim0: 128,
   depths: [2, 2, 18, 2],
   heads: [4, 8, 16, 32]
-)
+) {
+  config timm {
+    match "architecture" = "swinv2_base_window12_192"
+  }
+}
+
 variant swinv2_base_window12to16_192to256 = swinv2_auto(
   table_image: 256,
-  window: 16,
+  table_window: 16,
   trained_windows: [12, 12, 12, 6],
   dim0: 128,
   depths: [2, 2, 18, 2],
   heads: [4, 8, 16, 32]
-)
+) {
+  config timm {
+    match "architecture" = "swinv2_base_window12to16_192to256"
+  }
+}
+
 variant swinv2_large_window12_192 = swinv2_auto(
   table_image: 192,
-  window: 12,
+  table_window: 12,
   dim0: 192,
   depths: [2, 2, 18, 2],
   heads: [6, 12, 24, 48]
-)
+) {
+  config timm {
+    match "architecture" = "swinv2_large_window12_192"
+  }
+}
+
 variant swinv2_large_window12to16_192to256 = swinv2_auto(
   table_image: 256,
-  window: 16,
+  table_window: 16,
   trained_windows: [12, 12, 12, 6],
   dim0: 192,
   depths: [2, 2, 18, 2],
   heads: [6, 12, 24, 48]
-)
+) {
+  config timm {
+    match "architecture" = "swinv2_large_window12to16_192to256"
+  }
+}
 
 // Those for images of 384, which are not cropped.
 variant swinv2_base_window12to24_192to384 = swinv2_auto(
   table_image: 384,
-  window: 24,
+  table_window: 24,
   trained_windows: [12, 12, 12, 6],
   dim0: 128,
   depths: [2, 2, 18, 2],
@@ -4271,11 +4551,14 @@ variant swinv2_base_window12to24_192to384 = swinv2_auto(
 ) {
   preprocess = resize([image, image], bicubic),
     normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
+  config timm {
+    match "architecture" = "swinv2_base_window12to24_192to384"
+  }
 }
 
 variant swinv2_large_window12to24_192to384 = swinv2_auto(
   table_image: 384,
-  window: 24,
+  table_window: 24,
   trained_windows: [12, 12, 12, 6],
   dim0: 192,
   depths: [2, 2, 18, 2],
@@ -4283,6 +4566,9 @@ variant swinv2_large_window12to24_192to384 = swinv2_auto(
 ) {
   preprocess = resize([image, image], bicubic),
     normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
+  config timm {
+    match "architecture" = "swinv2_large_window12to24_192to384"
+  }
 }
 `,
   tinyvit: `// TinyViT (arXiv 2207.10666), as timm has it and as the image encoder of MobileSAM (arXiv 2306.14289): a stage of inverted bottlenecks, then
@@ -4957,6 +5243,73 @@ function partners(x: tensor, halves: bool) = if halves {
     "b h n j two -> b h n (j two)"
   )
 }
+
+// One step of a search by halves for the ratio of a geometric series of so many terms, which adds up to so much.
+function halved_range(range: [float], terms: int, total: int) {
+  ratio = (range[0] + range[1]) / 2
+  if (1 - pow(ratio, terms)) / (1 - ratio) > total { [range[0], ratio] } else { [ratio, range[1]] }
+}
+
+function halved_range3(range: [float], terms: int, total: int) = halved_range(
+  halved_range(halved_range(range, terms, total), terms, total),
+  terms,
+  total
+)
+
+function halved_range9(range: [float], terms: int, total: int) = halved_range3(
+  halved_range3(halved_range3(range, terms, total), terms, total),
+  terms,
+  total
+)
+
+// That ratio between 1.01 and 1.5, as exactly as the authors find it.
+function series_ratio(terms: int, total: int) {
+  range = halved_range9(halved_range9([1.01, 1.5], terms, total), terms, total)
+  (range[0] + range[1]) / 2
+}
+
+// Where distance \`d\` of a table stands among those of another: near ones as dense as they were, far ones ever further apart.
+function spread(d: int, ratio: float) {
+  far = (1 - pow(ratio, abs(d))) / (1 - ratio)
+  if d < 0 { -far } else { far }
+}
+
+// How much of the number at one place is at another: all at the place itself, none at its neighbours, and beyond the outer ones what these have.
+function share(at: float, left: float, here: float, right: float) = if at < here {
+  if left == here { 1 } else { max([0, (at - left) / (here - left)]) }
+} else {
+  if right == here { 1 } else { max([0, (right - at) / (right - here)]) }
+}
+
+// [to, from]: numbers of a line of so many distances, of both signs, from those of another line.
+function spread_line(from: int, to: int) {
+  half = floor(from / 2)
+  ratio = series_ratio(half, floor(to / 2))
+  table(
+    i < to, j < from:
+      share(
+        i - floor(to / 2),
+        spread(max([j - 1, 0]) - half, ratio),
+        spread(j - half, ratio),
+        spread(min([j + 1, from - 1]) - half, ratio)
+      )
+  )
+}
+
+// Numbers by distance down and across [from, from, heads] for a grid of another size: bilinear, or between places that are spread.
+function spread_table(numbers: tensor, from: int, to: int, by: spread | bilinear) = if from == to {
+  numbers
+} else {
+  if by == bilinear {
+    rearrange(
+      resize(rearrange(numbers, "y x h -> 1 h y x"), to, mode: bilinear, antialias: false),
+      "1 h y x -> y x h"
+    )
+  } else {
+    line = spread_line(from, to)
+    rearrange(line @ rearrange(numbers, "y x h -> h y x") @ line.T, "h y x -> y x h")
+  }
+}
 `,
   vit: `// Vision transformers (ViT), as timm and Hugging Face build them: pre-norm blocks, a class token, learned positions.
 
@@ -5362,12 +5715,12 @@ variant vit_auto = vit() {
     set "label_names" = list
     set "label_descriptions" = none
   }
-  // timm's transform for evaluation.
+  // timm's transform for evaluation, of all its families.
   processor timm {
     match "architecture" = "*"
     share = "pretrained_cfg.crop_pct" or "crop_pct" or 0.875
-    mode = "pretrained_cfg.crop_mode" or "crop_mode" or "center"
-    filter = "pretrained_cfg.interpolation" or "interpolation" or "bicubic"
+    mode = "pretrained_cfg.crop_mode" or "crop_mode" or none
+    filter = "pretrained_cfg.interpolation" or "interpolation" or none
     mean = "pretrained_cfg.mean" or "mean" or [0.485, 0.456, 0.406]
     std = "pretrained_cfg.std" or "std" or [0.229, 0.224, 0.225]
     edge = floor(image / share)
@@ -5376,7 +5729,7 @@ variant vit_auto = vit() {
     } else {
       {shortest_edge: edge}
     }
-    set "resample" = if filter == "bicubic" {
+    set "resample" = if filter == none or filter == "bicubic" {
       3
     } else {
       if filter == "bilinear" { 2 } else { if filter == "nearest" { 0 } else { filter } }
@@ -5985,5 +6338,53 @@ function unwindowed(t: tensor, window: int, height: int, width: int) = rearrange
   i: window,
   j: window
 )[:, 0..height, 0..width]
+
+// Numbers for each head and each distance down and across [(2 * side - 1)^2, heads], as those of windows of another side: bicubic, as the authors do it, or as
+// timm does.
+function window_table(table: tensor, from: int, side: int, by: bicubic | spread) {
+  numbers = rearrange(table, "(y x) h -> y x h", y: 2 * from - 1)
+  if from == side {
+    numbers
+  } else {
+    if by == spread {
+      spread_table(numbers, 2 * from - 1, 2 * side - 1, spread)
+    } else {
+      rearrange(
+        resize(rearrange(numbers, "y x h -> 1 h y x"), 2 * side - 1, mode: bicubic),
+        "1 h y x -> y x h"
+      )
+    }
+  }
+}
+
+// Which part of a line of so many places one is in once it was shifted: places of several parts come into one window, and see only their own.
+function shifted_parts(length: int, window: int, shift: int) = table(
+  i < length: (if i >= length - window { 1 } else { 0 }) + if i >= length - shift { 1 } else { 0 }
+)
+
+// [b * windows, 1, n, n]: 0 where two places of a shifted window of a square grid are of one part of the picture, and -\`far\` elsewhere.
+function shifted_mask(b: int, side: int, window: int, shift: int, far: float) {
+  parts = shifted_parts(side, window, shift)
+  rows = expand(parts[:, new], side, axis: 1)
+  columns = expand(parts[new], side)
+  part = windows(cast(3 * rows + columns, f32)[new, :, :, new], window)[:, :, 0]
+  mask = far * (cast(part[:, :, new] == part[:, new], f32) - 1)
+  rearrange(expand(mask[new], b), "b w n m -> (b w) 1 n m")
+}
+
+// The windows of a square grid, shifted. \`pad_first\`: whether a grid that windows do not divide is filled up before it is shifted (the authors, transformers) or
+// after that (timm).
+function to_windows(x: tensor, window: int, shift: int, pad_first: bool) {
+  more = if pad_first { rounded_up(size(x, 1), window) - size(x, 1) } else { 0 }
+  y = pad(x, [0, 0, 0, 0], [0, more, more, 0])
+  windows(if shift > 0 { roll(y, [-shift, -shift], axes: [1, 2]) } else { y }, window)
+}
+
+// And back, to a grid of \`height\` x \`height\`.
+function from_windows(t: tensor, window: int, shift: int, height: int, pad_first: bool) {
+  side = if pad_first { rounded_up(height, window) } else { height }
+  y = unwindowed(t, window, side, side)
+  (if shift > 0 { roll(y, [shift, shift], axes: [1, 2]) } else { y })[:, 0..height, 0..height]
+}
 `,
 };

@@ -14,6 +14,7 @@ import { openPeft, type PeftAdapter } from './adapters/peft.js';
 import { peftAsStore, type Replacement } from './adapters/peft-store.js';
 import type { ModelNames } from './adapters/sites.js';
 import { openHuggingFace } from './huggingface/huggingface.js';
+import type { HubOrigin } from './huggingface/name.js';
 import { nearestNames } from './nearest.js';
 import { onnxFacts } from './onnx/facts.js';
 import { openOnnxStore } from './onnx/store.js';
@@ -41,6 +42,8 @@ export interface OpenCheckpoint {
   readonly folder?: Folder;
   /** All bytes of the one file that the tensors lie in; absent where they lie in several. */
   bytes?(): Promise<Uint8Array>;
+  /** Which repository's it is, at which commit, where it was named so. */
+  readonly hub?: HubOrigin;
   close(): Promise<void>;
 }
 

@@ -6,7 +6,16 @@ import { analyseModel } from '../../src/api/analyse.js';
 import { compile, merge } from '../../src/api/index.js';
 import { tensor } from '../../src/ir/run/tensor.js';
 import { FIXTURES, host, scratch } from '../api/support.js';
-import { type Case, specOf, testNames, testNumbers, testSizes, wanted } from './family.js';
+import {
+  type Case,
+  specOf,
+  testArchitectures,
+  testNames,
+  testNumbers,
+  testSizes,
+  testTimmFolder,
+  wanted,
+} from './family.js';
 import { adapted, expectMerge } from './support.js';
 
 const FOLDER = join(FIXTURES, 'beit');
@@ -52,6 +61,19 @@ describe('BEiT', () => {
     bare('timm', 'larger.', TIMM, true),
     bare('timm_shared', '', SHARED),
     bare('timm_shared', 'larger.', SHARED),
+  ]);
+
+  testTimmFolder(join(FOLDER, 'timm'), 'beit_auto', 16, 24, { swiglu_mlp: true });
+  testArchitectures('beit_auto', [
+    ['beit_base_patch16_384', 'beit_base_patch16_384'],
+    ['beitv2_base_patch16_224', 'beitv2_base_patch16_224'],
+  ]);
+  testNumbers([
+    {
+      ...of('timm_shared', 'larger.'),
+      name: 'a folder of timm that shares a table and reads its class token',
+      head: 'classify(base)',
+    },
   ]);
 
   const five = (name: string) =>

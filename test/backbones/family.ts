@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { analyseModel } from '../../src/api/analyse.js';
+import type { Host } from '../../src/api/host.js';
 import { compile } from '../../src/api/index.js';
 import { loadParameters } from '../../src/api/parameters.js';
 import { openCheckpoint } from '../../src/formats/checkpoint.js';
@@ -14,6 +15,7 @@ import { tensor } from '../../src/ir/run/tensor.js';
 import type { Tensor } from '../../src/ir/types.js';
 import { host, readTensors, scratch, type TextSpec } from '../api/support.js';
 import { good } from '../dsl/semantics/helper.js';
+import { memoryFolder } from '../folders.js';
 import { maxDifference } from '../tensors.js';
 import { adapted, expectMerge, expectOnGpu, resultOf } from './support.js';
 
@@ -121,6 +123,79 @@ export function testNames(
     const want = correct(before, saved);
     const found = await resultOf(specOf(c), pixels, want, own);
     expect(maxDifference(found, want) / Math.max(...want.data.map(Math.abs))).toBeLessThan(1e-5);
+  });
+}
+
+/**
+ * A folder of timm's by its configuration: on images of its own size and larger ones, wrapped by transformers, what it is preprocessed by, and what is refused.
+ * @param base the variant that reads it
+ * @param refused an argument that changes the model, which the variant has no option for
+ */
+export function testTimmFolder(
+  from: string,
+  base: string,
+  side: number,
+  larger: number,
+  refused: Readonly<Record<string, unknown>>,
+): void {
+  const head = 'classify(base)';
+  const reference = join(from, 'reference.safetensors');
+  const plain = { name: 'timm’s folder', base: `${base}()`, from, head, reference };
+  testNumbers([
+    plain,
+    { ...plain, name: 'timm’s folder, larger images', base: `${base}(image: ${larger})`, prefix: 'larger.' },
+  ]);
+  const json = (name: string) => JSON.parse(readFileSync(join(from, name), 'utf8'));
+  const opening = (config: object, weights: Uint8Array): Host => ({
+    ...host,
+    openCheckpoint: () =>
+      openCheckpoint(memoryFolder('f', { 'config.json': JSON.stringify(config), 'model.safetensors': weights })),
+  });
+  const weights = () => readFileSync(join(from, 'model.safetensors'));
+
+  test('timm’s folder, wrapped by transformers', async () => {
+    const saved = await readTensors(join(from, 'model.safetensors'));
+    const wrapped = encodeSafetensors(new Map([...saved].map(([n, t]) => [`timm_model.${n}`, storeTensor(t)])));
+    const { pixels, want } = await wanted(plain);
+    const found = await resultOf(specOf(plain), pixels, want, opening(json('wrapper.json'), wrapped));
+    expect(maxDifference(found, want) / Math.max(...want.data.map(Math.abs))).toBeLessThan(1e-5);
+  });
+
+  test('timm’s folder says how it is preprocessed, and how many classes it has', async () => {
+    const { preprocess, module } = (await analyseModel(specOf(plain), { host })).elaborated;
+    const { mean, std, crop_pct } = json('config.json').pretrained_cfg;
+    expect(preprocess).toEqual([
+      { step: 'resize', size: Math.floor(side / crop_pct), filter: 'bicubic' },
+      { step: 'crop', size: [side, side], rounding: 'even' },
+      { step: 'normalize', mean, std },
+    ]);
+    expect(module.params.get('head.fc.bias')!.type.shape).toEqual([5]);
+  });
+
+  test('timm’s folder is refused with an argument that changes the model, and of an architecture that is not known', async () => {
+    const config = json('config.json');
+    const of = (changed: object) =>
+      analyseModel(specOf(plain), { host: opening({ ...config, ...changed }, weights()) });
+    await expect(of({ model_args: { ...config.model_args, ...refused } })).rejects.toThrow('ESP0509');
+    await expect(of({ architecture: `${config.architecture}x` })).rejects.toThrow('ESP0540');
+  });
+}
+
+/** Folders of timm that say no more than an architecture, and the variants that they are of: the same parameters. */
+export function testArchitectures(
+  family: string,
+  known: readonly (readonly [architecture: string, variant: string])[],
+): void {
+  test.each(known)('%s is %s', async (architecture, variant) => {
+    const said = { architecture, num_classes: 5, pretrained_cfg: {} };
+    const files = { 'config.json': JSON.stringify(said), 'model.safetensors': encodeSafetensors(new Map()) };
+    const own: Host = { ...host, openCheckpoint: () => openCheckpoint(memoryFolder('f', files)) };
+    const shapes = async (s: TextSpec) =>
+      [...(await analyseModel(s, { host: own })).elaborated.module.params.values()].map(
+        (p) => `${p.name} ${p.type.shape}`,
+      );
+    const plain: TextSpec = { text: `use std\nmodel M {\n  base = ${variant}()\n}\n`, path: 'family.peft' };
+    expect(await shapes(specOf({ base: `${family}()`, from: 'f' }))).toEqual(await shapes(plain));
   });
 }
 

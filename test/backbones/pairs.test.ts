@@ -58,6 +58,12 @@ const BACKBONES: readonly (readonly [name: string, published: string, tiny: stri
     'base.blocks[*].{attn.qkv, attn.proj, mlp.w12, mlp.w3}',
   ],
   [
+    'EVA-02',
+    'eva02_base_patch14()',
+    'eva02_auto(image: 8, patch: 4, dim: 16, depth: 1, heads: 2, mlp_norm: true, rotary_grid: 3)',
+    'base.blocks[*].{attn.qkv, attn.proj, mlp.w12, mlp.w3}',
+  ],
+  [
     'CLIP',
     'clip_vit_base_patch16()',
     'clip_auto(image: 8, patch: 4, dim: 16, depth: 1, heads: 2, table_image: 12)',

@@ -5,11 +5,19 @@ import { describe, expect, test } from 'vitest';
 import { analyseModel } from '../../src/api/analyse.js';
 import { tensor } from '../../src/ir/run/tensor.js';
 import { FIXTURES, host } from '../api/support.js';
-import { type Case, specOf, testAdapters, testNames, testNumbers, testSizes } from './family.js';
+import {
+  type Case,
+  specOf,
+  testAdapters,
+  testArchitectures,
+  testNames,
+  testNumbers,
+  testSizes,
+  testTimmFolder,
+} from './family.js';
 
 const FOLDER = join(FIXTURES, 'swin');
-const options =
-  'dim0: 8, depths: [2, 2, 1], heads: [1, 2, 2], patch: 2, mlp_ratio: 2, table_window: 3, table_image: 20, ';
+const options = 'dim0: 8, depths: [2, 2, 1], heads: [1, 2, 2], patch: 2, mlp_ratio: 2, table_image: 20, ';
 const of = (folder: string, prefix: string, more: string, gpu = false): Case => ({
   name: `${folder} ${prefix}`,
   base: `swin_auto(${options}${more})`,
@@ -19,16 +27,19 @@ const of = (folder: string, prefix: string, more: string, gpu = false): Case => 
   prefix,
   gpu,
 });
-const plain = of('classifier', '', 'absolute: true');
-const larger = of('classifier', 'larger.', 'absolute: true, image: 28', true);
-const timm = of('timm', 'larger.', 'pad_first: false, image: 28', true);
+const TABLES = 'table_window: 3, absolute: true';
+/** As timm has it, whose tables are of no larger windows than a stage. */
+const TIMM = 'table_window: 4, pad_first: false, fitted_tables: true, table_filter: spread';
+const plain = of('classifier', '', TABLES);
+const larger = of('classifier', 'larger.', `${TABLES}, image: 28`, true);
+const timm = of('timm', 'larger.', `${TIMM}, image: 28`, true);
 
 describe('Swin', () => {
   testNumbers([
     plain,
     larger,
-    of('classifier', 'window.', 'absolute: true, window: 2'),
-    of('timm', '', 'pad_first: false'),
+    of('classifier', 'window.', `${TABLES}, window: 2`),
+    of('timm', '', TIMM),
     timm,
     { ...plain, name: 'by its configuration', base: 'swin_auto()', from: join(FOLDER, 'classifier') },
   ]);
@@ -58,8 +69,15 @@ describe('Swin', () => {
       t,
     ],
     ...(name.endsWith('qkv.weight')
-      ? [[name.replace('qkv.weight', 'relative_position_index'), tensor([9, 9], new Float64Array(81))] as const]
+      ? [[name.replace('qkv.weight', 'relative_position_index'), tensor([16, 16], new Float64Array(256))] as const]
       : []),
+  ]);
+
+  testTimmFolder(join(FOLDER, 'timm'), 'swin_auto', 20, 28, { head_dim: 4 });
+  testArchitectures('swin_auto', [
+    ['swin_tiny_patch4_window7_224', 'swin_tiny'],
+    ['swin_base_patch4_window12_384', 'swin_base_384'],
+    ['swin_s3_tiny_224', 'swin_s3_tiny'],
   ]);
 
   testAdapters(

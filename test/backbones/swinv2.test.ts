@@ -6,7 +6,16 @@ import { analyseModel } from '../../src/api/analyse.js';
 import { compile, merge } from '../../src/api/index.js';
 import { tensor } from '../../src/ir/run/tensor.js';
 import { FIXTURES, host, scratch } from '../api/support.js';
-import { type Case, specOf, testNames, testNumbers, testSizes, wanted } from './family.js';
+import {
+  type Case,
+  specOf,
+  testArchitectures,
+  testNames,
+  testNumbers,
+  testSizes,
+  testTimmFolder,
+  wanted,
+} from './family.js';
 import { adapted, expectMerge } from './support.js';
 
 const FOLDER = join(FIXTURES, 'swinv2');
@@ -20,18 +29,21 @@ const of = (folder: string, prefix: string, more: string, gpu = false): Case => 
   prefix,
   gpu,
 });
-const HUGGINGFACE = 'window: 3, window_image: 20, far: 200';
-const TIMM = 'pad_first: false, trained_windows: [2, 2, 1], ';
+const HUGGINGFACE = 'table_window: 3, window_image: 20, far: 200';
+const TIMM = 'table_window: 3, eps: 1e-5, pad_first: false, ';
+const TRAINED = 'trained_windows: [2, 2, 1], ';
 const plain = of('classifier', '', HUGGINGFACE, true);
 const larger = of('classifier', 'larger.', `${HUGGINGFACE}, image: 28`);
-const timm = of('timm', 'larger.', `${TIMM}image: 28, window: 4`, true);
+const timm = of('timm', 'larger.', `${TIMM}${TRAINED}image: 28`);
 
 describe('Swin V2', () => {
   testNumbers([
     plain,
     larger,
-    of('timm', '', `${TIMM}window: 3`),
+    of('timm', '', `${TIMM}${TRAINED}`),
     timm,
+    // Distances are measured by the windows that the checkpoint is for.
+    of('timm', 'window.', `${TIMM}image: 28, window: 4`, true),
     { ...plain, name: 'by its configuration', base: 'swinv2_auto()', from: join(FOLDER, 'classifier'), gpu: false },
     {
       ...larger,
@@ -67,6 +79,16 @@ describe('Swin V2', () => {
         )
       : []),
   ]);
+
+  testTimmFolder(join(FOLDER, 'timm'), 'swinv2_auto', 20, 28, { act_layer: 'relu' });
+  testArchitectures('swinv2_auto', [['swinv2_base_window12to24_192to384', 'swinv2_base_window12to24_192to384']]);
+
+  test('a bare file does not show its windows: what is taken for them is said', async () => {
+    const { warnings } = await analyseModel(specOf({ base: `swinv2_auto(${options}eps: 1e-5)`, from: timm.from }), {
+      host,
+    });
+    expect(warnings.map((d) => d.message)).toEqual([expect.stringContaining('taken for it: table_window: 7')]);
+  });
 
   describe('adapters', () => {
     const folder = scratch();

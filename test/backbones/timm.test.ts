@@ -153,6 +153,7 @@ describe('a folder of timm', () => {
   test.each<[string, object, object]>([
     ['squash', { crop_mode: 'squash', crop_pct: 1 }, { size: [16, 16], filter: 'bicubic' }],
     ['no crop said', { crop_pct: null }, { size: 18, filter: 'bicubic' }],
+    ['no filter and no mode said', { interpolation: null, crop_mode: null }, { size: 17, filter: 'bicubic' }],
     ['bilinear', { interpolation: 'bilinear' }, { size: 17, filter: 'bilinear' }],
   ])('is resized as timm resizes: %s', async (_, fields, expected) => {
     expect((await read(withCfg(fields))).preprocess?.[0]).toMatchObject(expected);

@@ -4,19 +4,17 @@
 
 test/fixtures/beit/NAME/: the folder, with `reference.safetensors`: `pixels` [2, 3, 16, 16] and what comes of them in f64 (`logits`, or `features` of a model without
 a classifier), `larger.*` of images of 24 with the same weights, for which tables are resampled: by transformers bilinear, by timm between places that are spread in a
-geometric series, which it does in f32.
+geometric series, which it does in f32. Beside the first of timm's folders `wrapper.json` is what transformers makes of their configuration.
 """
 
 import shutil
 
 import torch
-from safetensors.torch import load_file
 from timm.models import create_model
-from timm.models._hub import save_for_hf
 from timm.models.beit import checkpoint_filter_fn
 from transformers import BeitConfig, BeitForImageClassification, BeitForMaskedImageModeling, BeitModel
 
-from backbones import FIXTURES, pictures, randomise, save, save_json
+from backbones import FIXTURES, pictures, randomise, save, save_json, timm_folder
 
 TINY = dict(image_size=16, patch_size=4, hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=20, num_labels=5)
 PROCESSOR = dict(image_processor_type="BeitImageProcessor", do_resize=True, size={"height": 16, "width": 16}, resample=2, do_center_crop=False,
@@ -51,20 +49,17 @@ def main():
                 else:
                     found[f"{prefix}logits"] = model(x).logits
         save(f"beit/{name}", found)
-    timm_folder("timm", "beit_base_patch16_224", {}, first, larger)
-    timm_folder("timm_shared", "beitv2_base_patch16_224", dict(use_rel_pos_bias=False, use_shared_rel_pos_bias=True, use_abs_pos_emb=True, global_pool="token"), first, larger)
+    of_timm("timm", "beit_base_patch16_224", {}, first, larger)
+    of_timm("timm_shared", "beitv2_base_patch16_224", dict(use_rel_pos_bias=False, use_shared_rel_pos_bias=True, use_abs_pos_emb=True, global_pool="token"), first, larger)
     counts()
 
 
-def timm_folder(name, architecture, changes, first, larger):
+def of_timm(name, architecture, changes, first, larger):
     args = dict(img_size=16, patch_size=4, embed_dim=8, depth=2, num_heads=2, num_classes=5, **changes)
     model = randomise(create_model(architecture, **args), 290 + len(changes), ["bias_table"])
-    folder = FIXTURES / "beit" / name
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    save_for_hf(model, folder, safe_serialization=True)
+    timm_folder(f"beit/{name}", model, wrapped=not changes)
     other = create_model(architecture, **{**args, "img_size": 24}).eval()
-    other.load_state_dict(checkpoint_filter_fn(load_file(folder / "model.safetensors"), other))
+    other.load_state_dict(checkpoint_filter_fn(model.state_dict(), other))
     with torch.no_grad():
         model.double(), other.double()
         save(f"beit/{name}", {"pixels": first, "logits": model(first.double()), "larger.pixels": larger, "larger.logits": other(larger.double())})

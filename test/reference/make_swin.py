@@ -5,16 +5,17 @@
 test/fixtures/swin/classifier: a SwinForImageClassification with absolute positions, whose grids of 10 and 5 windows of 3 do not divide, `pixels` [2, 3, 20, 20] and
 `logits` in f64; `larger.*` is of images of 28 with the same weights, for which transformers resamples positions (bicubic). `window.*`: the same weights with windows
 of 2, tables of bias resized by timm's code for that (bicubic, as the authors do it).
-test/fixtures/swin/timm: a SwinTransformer of timm, likewise without absolute positions.
+test/fixtures/swin/timm: a folder of timm's, without absolute positions; its windows are of 4, and the last stage is smaller than one. `larger.*` is of images of 28,
+for which timm resizes the last table between places that are spread in a geometric series. `wrapper.json` is what transformers makes of its configuration.
 """
 
+import timm
 import timm.models.swin_transformer as swin
 import torch
-from safetensors.torch import save_file
 from timm.layers.pos_embed_rel import resize_rel_pos_bias_table_simple
 from transformers import SwinConfig, SwinForImageClassification, SwinModel
 
-from backbones import FIXTURES, pictures, randomise, save, save_json
+from backbones import FIXTURES, pictures, randomise, save, save_json, timm_folder
 
 TINY = dict(image_size=20, patch_size=2, embed_dim=8, depths=[2, 2, 1], num_heads=[1, 2, 2], window_size=3, mlp_ratio=2.0, num_labels=5,
             use_absolute_embeddings=True)
@@ -44,16 +45,14 @@ def main():
         found |= {"larger.pixels": larger, "larger.logits": again(larger.double(), interpolate_pos_encoding=True).logits}
     save("swin/classifier", found)
 
-    def timm_model(image, window):
-        return swin.SwinTransformer(img_size=image, patch_size=2, embed_dim=8, depths=(2, 2, 1), num_heads=(1, 2, 2), window_size=window, mlp_ratio=2, num_classes=5)
-
-    saved = randomise(timm_model(20, 3), 83, ["bias_table"])
-    last = timm_model(28, 3)
-    last.load_state_dict(saved.state_dict())
+    args = dict(patch_size=2, embed_dim=8, depths=(2, 2, 1), num_heads=(1, 2, 2), window_size=4, mlp_ratio=2, num_classes=5)
+    saved = randomise(timm.create_model("swin_tiny_patch4_window7_224", img_size=20, **args), 83, ["bias_table"])
+    timm_folder("swin/timm", saved)
+    last = timm.create_model("swin_tiny_patch4_window7_224", img_size=28, **args)
+    last.load_state_dict(swin.checkpoint_filter_fn(saved.state_dict(), last))
     with torch.no_grad():
         saved.double(), last.eval().double()
         save("swin/timm", {"pixels": first, "logits": saved(first.double()), "larger.pixels": larger, "larger.logits": last(larger.double())})
-    save_file({n: t.float() for n, t in saved.state_dict().items()}, FIXTURES / "swin" / "timm" / "model.safetensors")
     counts()
 
 
@@ -66,6 +65,8 @@ def counts():
                             image_size=384 if "384" in size else 224)
         with torch.device("meta"):
             found[f"swin_{size}"] = sum(p.numel() for p in SwinModel(config).parameters())
+        for name in ("swin_s3_tiny", "swin_s3_small", "swin_s3_base"):
+            found[name] = sum(p.numel() for p in timm.create_model(f"{name}_224", num_classes=0).parameters())
     save_json("swin/counts.json", found)
 
 

@@ -4,18 +4,18 @@
 
 test/fixtures/swinv2/classifier: a Swinv2ForImageClassification whose grids of 10 and 5 windows of 3 do not divide, and whose third stage is one window; `pixels`
 [2, 3, 20, 20] and `logits` in f64; `larger.*` is of images of 28 with the same weights.
-test/fixtures/swinv2/timm: a SwinTransformerV2 of timm, with windows of another size in pretraining, likewise; its `larger.*` is a model for images of 28, with windows of 4.
+test/fixtures/swinv2/timm: a folder of timm's, with windows of another size in pretraining, likewise; `larger.*` is of images of 28, `window.*` of these with windows of
+4 and those of 3 as pretraining's. `wrapper.json` is what transformers makes of its configuration.
 One scale of logits is above the largest that is let through.
 """
 
 import math
 
+import timm
 import torch
-from safetensors.torch import save_file
-from timm.models.swin_transformer_v2 import SwinTransformerV2
 from transformers import Swinv2Config, Swinv2ForImageClassification, Swinv2Model
 
-from backbones import FIXTURES, pictures, randomise, save, save_json
+from backbones import FIXTURES, pictures, randomise, save, save_json, timm_folder
 
 TINY = dict(image_size=20, patch_size=2, embed_dim=8, depths=[2, 2, 1], num_heads=[1, 2, 2], window_size=3, mlp_ratio=2.0, num_labels=5,
             pretrained_window_sizes=[0, 0, 0])
@@ -46,17 +46,17 @@ def main():
         found |= {"larger.pixels": larger, "larger.logits": model(larger.double()).logits}
     save("swinv2/classifier", found)
 
-    def timm_model(image, window):
-        return SwinTransformerV2(img_size=image, patch_size=2, embed_dim=8, depths=(2, 2, 1), num_heads=(1, 2, 2), window_size=window, mlp_ratio=2,
-                                 num_classes=5, pretrained_window_sizes=(2, 2, 1))
-
-    saved = sharpened(randomise(timm_model(20, 3), 184), 185)
-    last = timm_model(28, 4)
-    last.load_state_dict(saved.state_dict())
-    with torch.no_grad():
-        saved.double(), last.eval().double()
-        save("swinv2/timm", {"pixels": first, "logits": saved(first.double()), "larger.pixels": larger, "larger.logits": last(larger.double())})
-    save_file({n: t.float() for n, t in saved.state_dict().items()}, FIXTURES / "swinv2" / "timm" / "model.safetensors")
+    args = dict(patch_size=2, embed_dim=8, depths=(2, 2, 1), num_heads=(1, 2, 2), mlp_ratio=2, num_classes=5)
+    make = lambda image, window, trained: timm.create_model("swinv2_tiny_window8_256", img_size=image, window_size=window, pretrained_window_sizes=trained, **args)
+    saved = sharpened(randomise(make(20, 3, (2, 2, 1)), 184), 185)
+    timm_folder("swinv2/timm", saved)
+    found = {"pixels": first, "logits": saved.double()(first.double())}
+    for prefix, window, trained in (("larger.", 3, (2, 2, 1)), ("window.", 4, (3, 3, 3))):
+        other = make(28, window, trained).eval()
+        other.load_state_dict(saved.state_dict())
+        with torch.no_grad():
+            found |= {f"{prefix}pixels": larger, f"{prefix}logits": other.double()(larger.double())}
+    save("swinv2/timm", found)
     counts()
 
 

@@ -3,6 +3,7 @@ import { adapterOf, describe, largestLimits } from '../../../runtime/adapter.js'
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { EspalierError } from '../../diagnostics/types.js';
 import { openCheckpoint } from '../../formats/checkpoint.js';
+import { isHubName } from '../../formats/huggingface/name.js';
 import { type ByteSource, type Folder, memorySource } from '../../formats/tensors/bytes.js';
 import type { Host } from '../host.js';
 
@@ -42,8 +43,9 @@ export function browserHost(options: BrowserHostOptions = {}): Host {
       const given = files.get(new URL(path, base).href);
       return given === undefined || typeof given === 'string' ? given : new TextDecoder().decode(given);
     },
-    resolve: (from, location) => new URL(location, new URL(from, base)).href,
+    resolve: (from, location) => (isHubName(location) ? location : new URL(location, new URL(from, base)).href),
     async openCheckpoint(path) {
+      if (isHubName(path)) throw new EspalierError([diagnostic('ESP1303', { name: path })]);
       const address = new URL(path, base).href;
       return openCheckpoint(/\.(safetensors|onnx)$/.test(address) ? await openOne(address) : folderAt(address, open));
     },

@@ -41,6 +41,8 @@ export interface RunFacts {
   readonly spec: string;
   readonly model: string;
   readonly set: Readonly<Record<string, string>>;
+  /** Of the repositories that the spec names, by location as written: going on, and compiling the run, take these. */
+  readonly commits?: Readonly<Record<string, string>>;
   /** Settings as they were resolved, for people. */
   readonly settings: Readonly<Record<string, unknown>>;
   /** What has to be the same to go on. */
@@ -126,6 +128,7 @@ export async function runSpec(path: string) {
     spec: { text: specTextOf(path), path: facts.spec },
     model: facts.model,
     set: facts.set,
+    ...(facts.commits ? { commits: facts.commits } : {}),
     trained: await trainedOf(path),
     ...(labels ? { labels } : {}),
     ...(pruned ? { rates: pruned.rates } : {}),

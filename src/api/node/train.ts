@@ -133,7 +133,8 @@ async function prepared(spec: Spec, options: TrainRunOptions): Promise<Ready> {
   const path = typeof spec === 'string' ? spec : spec.path;
   const text = typeof spec === 'string' ? host.readText(spec) : spec.text;
   const seed = options.seed ?? begunWith;
-  const { elaborated, train, params, masks } = await readTraining(spec, { ...options, seed });
+  const read = await readTraining(spec, { ...options, seed, ...(before?.commits ? { commits: before.commits } : {}) });
+  const { elaborated, train, params, masks, commits } = read;
   progress?.('reading the data');
   const sets = splitsOf(train, await namedData(elaborated, train, path, options));
   const loaders = loadersOf(elaborated, train, sets, { open: openLoader, skipped: options.skipped });
@@ -157,6 +158,7 @@ async function prepared(spec: Spec, options: TrainRunOptions): Promise<Ready> {
       spec: path,
       model: elaborated.name,
       set: options.set ?? {},
+      ...(Object.keys(commits).length > 0 ? { commits } : {}),
       settings: settingsOf(train),
       hashes,
       pins,

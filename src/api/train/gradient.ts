@@ -74,7 +74,7 @@ export async function grad(spec: Spec, options: GradientOptions): Promise<Gradie
   );
 }
 
-export interface GradientRequest extends Omit<ReadTraining, 'masks'>, Pick<GradientOptions, 'host'> {
+export interface GradientRequest extends Omit<ReadTraining, 'masks' | 'commits'>, Pick<GradientOptions, 'host'> {
   readonly by?: readonly string[] | undefined;
   readonly samples?: number | undefined;
   readonly progress?: Progress | undefined;

@@ -4,7 +4,7 @@ import { diagnostic } from '../../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
 import type { Elaborated, TrainSettings } from '../../dsl/elaborated.js';
 import type { Tensor } from '../../ir/types.js';
-import { analyseModel, type Spec, type SpecOptions } from '../analyse.js';
+import { analyseModel, commitsOf, type Spec, type SpecOptions } from '../analyse.js';
 import { sayDataErrors } from '../data-error.js';
 import type { Progress } from '../host.js';
 import { type Loaded, loadParameters } from '../parameters.js';
@@ -40,6 +40,8 @@ export interface ReadTraining {
   readonly params: (name: string) => Tensor;
   /** Masks by parameter, where a search has found these rates. */
   readonly masks: Loaded['masks'];
+  /** Of the repositories that the spec names, by location as written. */
+  readonly commits: Readonly<Record<string, string>>;
 }
 
 /** @throws EspalierError with everything that is wrong with the spec and its files; ESP1108 if it has no `train` block */
@@ -52,7 +54,7 @@ export async function readTraining(spec: Spec, options: TrainerOptions): Promise
   const train = { ...elaborated.train, seed: options.seed ?? elaborated.train.seed };
   for (const d of analysis.warnings) warn?.(d);
   const { get: params, masks } = await loadParameters(analysis, progress, train.seed);
-  return { elaborated, train, params, masks };
+  return { elaborated, train, params, masks, commits: commitsOf(analysis) };
 }
 
 /**

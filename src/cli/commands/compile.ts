@@ -31,8 +31,7 @@ async function compileCommand(path: string, flags: CompileFlags, output: Command
   const compiled = await withProgress(async (progress) => {
     const before = await requireOutput(flags.out, 'program');
     const result = await compile(path, {
-      ...asked(flags),
-      progress,
+      ...asked(flags, progress),
       ...(golden === undefined ? {} : { golden }),
       ...(adapters ? { adapters } : {}),
       ...(weights ? { weights } : {}),
@@ -67,7 +66,7 @@ async function compileCommand(path: string, flags: CompileFlags, output: Command
 async function mergeCommand(path: string, flags: SpecFlags & { out: string }, output: CommandOutput): Promise<void> {
   const { layout, tensors, changed, zeros, rounding, merged, warnings } = await withProgress(async (progress) => {
     const before = await requireOutput(flags.out, 'checkpoint');
-    const result = await merge(path, { ...asked(flags), progress });
+    const result = await merge(path, asked(flags, progress));
     await writeMerged(result, flags.out, before);
     return result;
   });
@@ -92,7 +91,9 @@ async function inspectCommand(
     output.print(STAGES.map((name) => `after:${name}`).join('\n'));
     return;
   }
-  const inspected = await inspect(path, { ...asked(flags), ...(flags.emit ? { emit: flags.emit } : {}) });
+  const inspected = await withProgress((progress) =>
+    inspect(path, { ...asked(flags, progress), ...(flags.emit ? { emit: flags.emit } : {}) }),
+  );
   showDiagnostics(inspected.warnings, output, false);
   if (flags.svg) {
     await writeFileAtomic(flags.svg, inspected.svg());

@@ -41,8 +41,7 @@ async function onnxCommand(path: string, file: string, flags: ExportFlags, outpu
   const [exported, written] = await withProgress(async (progress) => {
     await requireOnnxOutput(file);
     const result = await exportOnnx(path, {
-      ...asked(flags),
-      progress,
+      ...asked(flags, progress),
       ...(flags.opset === undefined ? {} : { opset: numberFor('--opset', flags.opset, range) }),
       ...(adapters ? { adapters } : {}),
       ...(flags.picture === undefined ? {} : { picture: pictureOf(flags.picture, layout) }),
@@ -94,7 +93,7 @@ async function adaptersCommand(
 ): Promise<void> {
   const { adapted, saved, warnings } = await withProgress(async (progress) => {
     const before = await requireOutput(flags.out, 'adapters');
-    const result = await exportAdapters(path, { ...asked(flags), asStored: flags.asStored ?? false, progress });
+    const result = await exportAdapters(path, { ...asked(flags, progress), asStored: flags.asStored ?? false });
     await writeAdapters(result, flags.out, before);
     return result;
   });

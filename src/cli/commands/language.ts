@@ -9,11 +9,13 @@ import { writeFileAtomic } from '../../formats/node/writing.js';
 import { type CommandOutput, collectSet, exitCode, guarded, showDiagnostics, textOf } from '../context.js';
 import { EXIT } from '../exit.js';
 import { count } from '../output.js';
+import { asked, OFFLINE, withProgress } from '../spec.js';
 
 interface CheckOptions {
   readonly set?: Record<string, string>;
   readonly model?: string;
   readonly json?: boolean;
+  readonly offline?: boolean;
 }
 
 export function registerLanguage(program: Command, output: CommandOutput): void {
@@ -24,9 +26,12 @@ export function registerLanguage(program: Command, output: CommandOutput): void 
     .option('--set <name=value>', "give one of the model's options a value", collectSet)
     .option('--model <name>', 'which model, when the spec has several')
     .option('--json', 'diagnostics as JSON')
+    .option(...OFFLINE)
     .action(
       guarded(output, async (path: string, options: CheckOptions) => {
-        const { value, diagnostics } = await analyse(path, { ...options, library: true });
+        const { value, diagnostics } = await withProgress((progress) =>
+          analyse(path, { ...asked(options, progress), library: true }),
+        );
         if (options.json)
           output.print(JSON.stringify({ ok: value !== undefined, diagnostics: toJson(diagnostics, textOf) }, null, 2));
         else showDiagnostics(diagnostics, output, false);

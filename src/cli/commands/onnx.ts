@@ -4,11 +4,13 @@ import { importModel, parseShape, writeImported } from '../../api/index.js';
 import { type CommandOutput, guarded } from '../context.js';
 import { EXIT } from '../exit.js';
 import { count } from '../output.js';
+import { hostFor, OFFLINE, withProgress } from '../spec.js';
 
 interface ImportFlags {
   readonly output: string;
   readonly shape: readonly string[];
   readonly result: readonly string[];
+  readonly offline?: boolean;
 }
 
 const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
@@ -21,10 +23,13 @@ export function registerOnnx(program: Command, output: CommandOutput): void {
     .option('-o, --output <dir>', 'where', '.')
     .option('--shape <name=sizes>', 'sizes of an input: "x = b, 3, 224, 224"', collect, [])
     .option('--result <name>', 'an output that is wanted; all of them if none is named', collect, [])
+    .option(...OFFLINE)
     .action(
       guarded(output, async (path: string, flags: ImportFlags) => {
         const shapes = Object.fromEntries(flags.shape.map(parseShape));
-        const model = await importModel(path, { shapes, outputs: flags.result });
+        const model = await withProgress((progress) =>
+          importModel(path, { host: hostFor(flags, progress), shapes, outputs: flags.result }),
+        );
         try {
           const { spec, weights } = await writeImported(model, flags.output);
           const raised = [...model.raised].map(([rule, times]) => `${count(times)} ${rule}`);

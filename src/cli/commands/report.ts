@@ -8,6 +8,7 @@ import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
 import { type CommandOutput, guarded, numberFor, showDiagnostics, textOf } from '../context.js';
 import { EXIT } from '../exit.js';
 import { count, startProgress, table } from '../output.js';
+import { hostFor, OFFLINE } from '../spec.js';
 
 interface ReportFlags {
   readonly out?: string;
@@ -20,6 +21,7 @@ interface SweepFlags {
   readonly seeds?: number;
   readonly model?: string;
   readonly json?: boolean;
+  readonly offline?: boolean;
 }
 
 async function reportCommand(run: string, { out, json }: ReportFlags, output: CommandOutput): Promise<number> {
@@ -65,6 +67,7 @@ async function sweepCommand(spec: string, flags: SweepFlags, output: CommandOutp
   };
   try {
     const runs = sweep(spec, {
+      host: hostFor(flags, progress.report),
       out,
       ...(set ? { set } : {}),
       ...(seeds === undefined ? {} : { seeds }),
@@ -169,5 +172,6 @@ export function registerReport(program: Command, output: CommandOutput): void {
     )
     .option('--model <name>', 'which model, when the spec has several')
     .option('--json', 'the table as JSON, with every run')
+    .option(...OFFLINE)
     .action(guarded(output, (spec: string, flags: SweepFlags) => sweepCommand(spec, flags, output)));
 }

@@ -12,6 +12,7 @@ import { rateOf } from '../../search/journal.js';
 import { type CommandOutput, collectSet, guarded, numberFor, showDiagnostics } from '../context.js';
 import { EXIT } from '../exit.js';
 import { bytes, count, startProgress } from '../output.js';
+import { hostFor, OFFLINE } from '../spec.js';
 import { clock, stepTexts } from '../steps.js';
 
 interface TrainFlags {
@@ -21,6 +22,7 @@ interface TrainFlags {
   readonly set?: Record<string, string>;
   readonly model?: string;
   readonly json?: boolean;
+  readonly offline?: boolean;
 }
 
 /** What a run is, before its first step. */
@@ -73,6 +75,7 @@ async function trainCommand(spec: string, flags: TrainFlags, output: CommandOutp
   const unread = new Set<string>();
   try {
     const run = train(spec, {
+      host: hostFor(flags, progress.report),
       out: flags.out,
       resume: flags.resume ?? false,
       ...(flags.seed === undefined ? {} : { seed: flags.seed }),
@@ -161,5 +164,6 @@ export function registerTrain(program: Command, output: CommandOutput): void {
     .option('--set <name=value>', "give one of the model's options a value", collectSet)
     .option('--model <name>', 'which model, when the spec has several')
     .option('--json', 'events as JSON, one a line')
+    .option(...OFFLINE)
     .action(guarded(output, (spec: string, flags: TrainFlags) => trainCommand(spec, flags, output)));
 }

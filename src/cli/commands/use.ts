@@ -18,6 +18,7 @@ import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
 import { type CommandOutput, guarded, numberFor, report, showDiagnostics, textOf } from '../context.js';
 import { EXIT } from '../exit.js';
 import { count, csvLine, startProgress, table } from '../output.js';
+import { hostFor, OFFLINE } from '../spec.js';
 
 export interface UseFlags {
   readonly json?: boolean;
@@ -179,6 +180,7 @@ interface EvalFlags extends UseFlags {
   readonly min?: number;
   readonly knn?: number;
   readonly train?: string;
+  readonly offline?: boolean;
 }
 
 async function evalCommand(
@@ -224,6 +226,7 @@ async function evalRun(
   };
   try {
     const result = await evaluateRun(run, {
+      host: hostFor(flags, progress.report),
       ...(data === undefined ? {} : { data }),
       progress: progress.report,
       warn,
@@ -370,6 +373,7 @@ export function registerUse(program: Command, output: CommandOutput): void {
       'of a program that gives embeddings: classify by so many nearest pictures of --train',
       (text) => numberFor('--knn', text, { from: 1, to: 100_000, whole: true }),
     )
+    .option(...OFFLINE)
     .option('--train <folder>', 'with --knn: pictures of known classes, as FOLDER/<class>/<image>')
     .option('--min <accuracy>', 'exit 4 if the accuracy is below this (0 to 1)', (text) =>
       numberFor('--min', text, { from: 0, to: 1, whole: false }),

@@ -8,7 +8,7 @@ import type { ConfigBlock, Span, VariantDecl } from '../../ast.js';
 import type { JsonFile, ProcessorSteps, SourceFacts } from '../../elaborated.js';
 import type { Engine } from '../evaluate/engine.js';
 import { type ModuleSite, Scope } from '../evaluate/values.js';
-import { alternatives, readingOf } from '../names/readings.js';
+import { alternatives, processorsFor, readingOf } from '../names/readings.js';
 import { entriesOf } from './blocks.js';
 import { type Reading, read } from './config.js';
 import { fieldAt, jsonOf, valOf } from './fields.js';
@@ -55,7 +55,7 @@ export function stepsOf(
 }
 
 const blocksOf = (engine: Engine, variant: VariantDecl): ConfigBlock[] =>
-  variantChain(engine, variant).flatMap((v) => v.configs.filter((c) => c.kind === 'processor'));
+  processorsFor(variantChain(engine, variant), engine.library.variants(variant.name.span.file));
 
 /** The file with the defaults of its family, by the first block that is for it. */
 function completed(engine: Engine, model: Model, file: JsonFile, span: Span): JsonFile {

@@ -1,5 +1,5 @@
 /** How `config` and `processor` blocks write what they read: fields, alternatives, and what kind of number a field must be. */
-import type { Expr, ModuleDecl, NameExpr, VariantDecl } from '../../ast.js';
+import type { ConfigBlock, Expr, ModuleDecl, NameExpr, VariantDecl } from '../../ast.js';
 import type { Named } from './library.js';
 
 /**
@@ -65,4 +65,24 @@ export function backboneOf(declared: Declared, decl: VariantDecl): ModuleDecl | 
     v = next;
   }
   return undefined;
+}
+
+const processorsOf = (v: VariantDecl): ConfigBlock[] => v.configs.filter((c) => c.kind === 'processor');
+
+/** Whether a block is for every file of its layout, by its first `match`: `match "architecture" = "*"`. */
+const isForAll = (b: ConfigBlock): boolean => {
+  const [first] = b.entries.flatMap((e) => (e.kind === 'match' ? [e] : []));
+  return first?.values.some((v) => v.kind === 'string' && v.value === '*') === true;
+};
+
+/**
+ * The `processor` blocks of variants, the nearest first, with those that they are lent: a library may preprocess all its families alike. Of a layout whose
+ * configurations the variants read, and of whose preprocessing they say nothing, those are theirs that are for every file of it, whoever says them.
+ */
+export function processorsFor(variants: readonly VariantDecl[], inReach: readonly VariantDecl[]): ConfigBlock[] {
+  const own = variants.flatMap(processorsOf);
+  const said = new Set(own.map((b) => b.layout.name));
+  const layouts = variants.flatMap((v) => v.configs.flatMap((c) => (c.kind === 'config' ? [c.layout.name] : [])));
+  const open = new Set(layouts.filter((l) => !said.has(l)));
+  return [...own, ...inReach.flatMap(processorsOf).filter((b) => open.has(b.layout.name) && isForAll(b))];
 }

@@ -9,6 +9,7 @@ import { checkModels } from './check-models.js';
 import { child, type Names } from './expressions.js';
 import type { Library, Named } from './library.js';
 import type { Meanings } from './meaning.js';
+import { processorsFor } from './readings.js';
 import { checkRecursion } from './recursion.js';
 import type { Builtins } from './signature.js';
 import { Statements } from './statements.js';
@@ -159,10 +160,14 @@ class Declarations extends Statements {
       },
     );
     // A file may say by name which of those that build on it is meant.
-    for (const v of this.library.variants(d.name.span.file)) {
+    const inReach = this.library.variants(d.name.span.file);
+    for (const v of inReach) {
       const callee = v.value.kind === 'call' ? v.value.callee : undefined;
       if (callee?.kind === 'name' && callee.name === d.name.name) this.reached(v);
     }
+    // And its way to preprocess may be another variant's.
+    const lent = new Set(processorsFor([d], inReach));
+    for (const v of inReach) if (v !== d && v.configs.some((c) => lent.has(c))) this.reached(v);
     if (d.value.kind !== 'call') return;
     const target = this.declared(d.value.callee);
     if (target) this.made(d.value, target, names);
