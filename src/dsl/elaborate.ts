@@ -21,7 +21,7 @@ import { checkWeight } from './semantics/models/bytes.js';
 import { planModel } from './semantics/models/model.js';
 import { modelOptions, theModel } from './semantics/models/options.js';
 import type { Binding, ModelPlan } from './semantics/models/plan.js';
-import { stepsOf } from './semantics/models/processor.js';
+import { classDefaults, stepsOf, stepsText } from './semantics/models/processor.js';
 import { deploySettings } from './semantics/models/settings.js';
 import { sourcesOf } from './semantics/models/sources.js';
 import { isPicture, preprocessOf } from './semantics/models/variants.js';
@@ -303,8 +303,19 @@ function preprocessing(engine: Engine, b: Binding, infer: Func): Elaborated['pre
   if (said) return said === 'failed' ? undefined : said;
   if (!b.variant || b.site.kind !== 'module') return undefined;
   // Pictures have 1 channel or 3: a model of others is given tensors, and however many it has, nothing is listed for each.
-  const steps = preprocessOf(engine, b.variant, b.site, channels);
-  return isPicture(channels) ? steps : undefined;
+  const own = b.facts && b.from && classDefaults(engine, model, b.facts, b.from.span);
+  const steps = own ?? preprocessOf(engine, b.variant, b.site, channels);
+  if (!steps || !isPicture(channels)) return undefined;
+  if (b.facts?.config && b.from) {
+    const args = {
+      location: b.from.location,
+      variant: b.variant.name.name,
+      own: own !== undefined,
+      steps: stepsText(steps),
+    };
+    engine.report.add('ESP1304', args, { primary: { span: b.from.span, text: 'named here' } });
+  }
+  return steps;
 }
 
 /** Names of classes: what the last binding took as its option `classes`, if they are names. */

@@ -105,7 +105,7 @@ describe('a Hugging Face folder', () => {
     meaning(await open({ ...SMALL, ...config }, preprocessor), 'classify(base, classes: 2)');
 
   test('what config.json leaves out is what transformers takes', async () => {
-    const { options, labels, preprocess } = meaning(await open({}), 'classify(base, classes: 2)');
+    const { options, labels, preprocess, warnings } = meaning(await open({}), 'classify(base, classes: 2)');
     expect(options).toMatchObject({
       image: '224',
       patch: '16',
@@ -116,8 +116,30 @@ describe('a Hugging Face folder', () => {
       qkv_bias: 'true',
     });
     expect(labels).toBeUndefined();
-    // The variant's own.
+    // What ViTImageProcessor() does.
+    expect(preprocess).toEqual([
+      { step: 'resize', size: [224, 224], filter: 'bilinear' },
+      { step: 'normalize', mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
+    ]);
+    expect(warnings.map((d) => [d.code, d.severity, d.message])).toEqual([
+      [
+        'ESP1304',
+        'note',
+        '`f` has no preprocessor_config.json: pictures are preprocessed as the image processor of its class does by itself: resized to 224 x 224 (bilinear), normalized by mean 0.5 and std 0.5',
+      ],
+    ]);
+    const said = meaning(await open({}, { do_resize: false, do_normalize: false }), 'classify(base, classes: 2)');
+    expect(said.warnings).toEqual([]);
+  });
+
+  test('where the class makes pictures of another size, preprocessing is the variant of the library', async () => {
+    const { preprocess, warnings } = await openWith({ image_size: 32 });
     expect(preprocess?.map((s) => s.step)).toEqual(['resize', 'crop', 'normalize']);
+    expect(warnings.map((d) => d.message)).toEqual([
+      expect.stringMatching(
+        /as `vit_auto` does: resized by the shorter side to 32 \(bicubic\), cropped to 32 x 32, normalized/,
+      ),
+    ]);
   });
 
   test('labels are sorted by number, and belong to a head', async () => {

@@ -1,4 +1,4 @@
-/** Models that are named by their repository on Hugging Face. */
+/** Models that are named by their repository on Hugging Face, and what their folders leave out. */
 import { entry } from '../define.js';
 
 const CACHE = `\`HF_HUB_CACHE\`, else \`$HF_HOME/hub\`, else \`$XDG_CACHE_HOME/huggingface/hub\`, else \`~/.cache/huggingface/hub\``;
@@ -96,5 +96,20 @@ takes its place in the cache, so that a file there is the file.`,
     ],
     explain: `\`hf:org/name\` is read from a cache on a disk, and fetched into it; both take Node. In a page a location is an address: that of a folder with
 \`config.json\` or \`adapter_config.json\` in it, or of a file that ends in \`.safetensors\` or \`.onnx\`.`,
+  }),
+
+  ESP1304: entry<{ location: string; variant: string; own: boolean; steps: string }>({
+    title: 'Preprocessing that nothing says',
+    severity: 'note',
+    message: (a) =>
+      `\`${a.location}\` has no preprocessor_config.json: pictures are preprocessed as ${a.own ? 'the image processor of its class does by itself' : `\`${a.variant}\` does`}: ${a.steps}`,
+    help: () => [
+      'Where the model was trained with other pictures, put its preprocessor_config.json into the folder, or write a variant with `preprocess = ...`.',
+    ],
+    explain: `Mean, size and filter of a picture are as much a part of a model as its weights, and wrong ones give worse answers without a word. Where a folder has a
+\`config.json\` and no \`preprocessor_config.json\`, what is done is what the image processor of the model's class in transformers does when it is made without
+one; where that does not give pictures of the model's size, what the variant of the library says. Either is said, once.
+
+    variant mine = vit_auto() { preprocess = resize([224, 224], bilinear), normalize(mean: 0.5, std: 0.5) }`,
   }),
 };

@@ -9,7 +9,7 @@ import type { JsonFile, ProcessorSteps, SourceFacts } from '../../elaborated.js'
 import type { Engine } from '../evaluate/engine.js';
 import { type ModuleSite, Scope } from '../evaluate/values.js';
 import { alternatives, processorsFor, readingOf } from '../names/readings.js';
-import { entriesOf } from './blocks.js';
+import { configsOf, entriesOf, isFor } from './blocks.js';
 import { type Reading, read } from './config.js';
 import { fieldAt, jsonOf, valOf } from './fields.js';
 import { matchHolds } from './matching.js';
@@ -51,6 +51,59 @@ export function stepsOf(
     if (!(error instanceof EspalierError)) throw error;
     for (const d of error.diagnostics) engine.report.push({ ...d, ...place });
     return 'failed';
+  }
+}
+
+/**
+ * What the image processor of the model's class does by itself, where a folder has a configuration and no file of preprocessing: the fields that its block
+ * fills in, all of them left out. Undefined where the family says nothing of it, or the class's pictures are not of the model's size.
+ */
+export function classDefaults(
+  engine: Engine,
+  model: Model,
+  { config, processor, steps }: SourceFacts,
+  span: Span,
+): readonly PreprocessStep[] | undefined {
+  const { variant } = model;
+  if (!variant || !config || processor || !steps) return undefined;
+  const layout = configsOf(engine, variant).find((c) => isFor(c, config))?.layout;
+  const file: JsonFile = { file: config.file, json: {} };
+  const block = blocksOf(engine, variant).find(
+    (b) => b.layout.name === layout && entriesOf(b, 'match').every((m) => matchHolds(file, m).holds),
+  );
+  if (!block) return undefined;
+  const json = engine.report.attempt(() => said({ engine, file, variant, span }, block, model));
+  if (!json) return undefined;
+  try {
+    return (steps satisfies ProcessorSteps)({ file: config.file, json }, model.channels, model.size).value;
+  } catch (error) {
+    if (!(error instanceof EspalierError)) throw error;
+    return undefined;
+  }
+}
+
+/** Steps in words, for messages. */
+export const stepsText = (steps: readonly PreprocessStep[]): string => steps.map(stepText).join(', ');
+
+function stepText(step: PreprocessStep): string {
+  const numbers = (list: readonly number[]): string => {
+    const short = list.map((x) => Number(x.toPrecision(4)));
+    return short.every((x) => x === short[0]) ? String(short[0]) : short.join(', ');
+  };
+  switch (step.step) {
+    case 'resize': {
+      const { size, filter } = step;
+      if (typeof size === 'number') return `resized by the shorter side to ${size} (${filter})`;
+      return `resized ${'longest' in size ? `by the longer side to ${size.longest}` : `to ${size.join(' x ')}`} (${filter})`;
+    }
+    case 'crop':
+      return `cropped to ${step.size.join(' x ')}`;
+    case 'pad':
+      return `padded to ${step.size.join(' x ')}`;
+    case 'grayscale':
+      return 'made grey';
+    case 'normalize':
+      return `normalized by mean ${numbers(step.mean)} and std ${numbers(step.std)}`;
   }
 }
 

@@ -1,11 +1,11 @@
 /** `prune ... by bisection(threshold: 0.9)`: what searches for how much is pruned, how a candidate is tried out, and what it is compared by. */
 
 import { isBatch } from '../../../ir/batch.js';
+import { showType } from '../../../ir/ops/shapes.js';
 import { SEARCH_DEFAULTS, SEARCHES } from '../../../ir/prune.js';
 import type { Value } from '../../../ir/types.js';
 import type { Arg, CallExpr, Expr, Span } from '../../ast.js';
 import type { SearchSettings } from '../../elaborated.js';
-import { showType } from '../../../ir/ops/shapes.js';
 import { lookup } from '../../lookup.js';
 import type { Engine } from '../evaluate/engine.js';
 import { describe } from '../evaluate/show.js';
