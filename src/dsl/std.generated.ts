@@ -948,15 +948,22 @@ module GlobalResponseNorm(dim: int) {
   }
 }
 
-module ConvNextBlock(dim: int, layer_scale: float = 1e-6, drop: float = 0, normed: bool = false) {
+module ConvNextBlock(
+  dim: int,
+  layer_scale: float = 1e-6,
+  drop: float = 0,
+  normed: bool = false,
+  eps: float = 1e-6,
+  activation: gelu | gelu_tanh | quick_gelu | relu | silu = gelu
+) {
   dwconv = Conv2d(dim -> dim, kernel: 7, padding: 3, groups: dim)
-  norm = LayerNorm(dim, eps: 1e-6)
+  norm = LayerNorm(dim, eps: eps)
   pwconv1 = Linear(dim -> 4 * dim)
   pwconv2 = Linear(4 * dim -> dim)
   if layer_scale > 0 { gamma = param [dim] layer_scale }
   if normed { grn = GlobalResponseNorm(4 * dim) }
   // The sites that a ViT's block has, over channels that lie last.
-  site activate(x: [b, h, w, 4 * dim]) = gelu(x)
+  site activate(x: [b, h, w, 4 * dim]) = activated(x, activation)
   site mlp(x: [b, h, w, dim]) = if normed {
     pwconv2(grn(activate(pwconv1(x))))
   } else {
@@ -980,10 +987,12 @@ module ConvNextStage(
   normed: bool = false,
   drop: float = 0,
   before: int = 0,
-  all: int = depth
+  all: int = depth,
+  eps: float = 1e-6,
+  activation: gelu | gelu_tanh | quick_gelu | relu | silu = gelu
 ) {
   if halves {
-    norm = LayerNorm(in, eps: 1e-6)
+    norm = LayerNorm(in, eps: eps)
     downsample = Conv2d(in -> out, kernel: 2, stride: 2)
   }
   blocks = repeat i < depth {
@@ -991,7 +1000,9 @@ module ConvNextStage(
       out,
       layer_scale: layer_scale,
       normed: normed,
-      drop: drop_rate(drop, before + i, all)
+      drop: drop_rate(drop, before + i, all),
+      eps: eps,
+      activation: activation
     )
   }
   forward(x: [b, in, h, w]) {
@@ -999,9 +1010,11 @@ module ConvNextStage(
   }
 }
 
-// \`normed\`: with global response norms in its blocks, as the second version has them.
+// \`normed\`: with global response norms in its blocks, as the second version has them. \`eps\`: of the last norm, which is after pooling, or before it (\`norm_first\`); of
+// all others \`norm_eps\`. \`head_hidden\`: with a layer of so many values between that norm and a classifier, as many as it gets. \`usual_image\`: the side of the images that a configuration speaks of.
 backbone convnext(
-  image: int = 224,
+  usual_image: int = 224,
+  image: int = usual_image,
   patch: int = 4,
   channels: int = 3,
   dims: [int],
@@ -1009,14 +1022,22 @@ backbone convnext(
   number: int = size(depths),
   layer_scale: float = 1e-6,
   normed: bool = false,
-  eps: float = 1e-12,
+  norm_eps: float = 1e-6,
+  eps: float = norm_eps,
+  activation: gelu | gelu_tanh | quick_gelu | relu | silu = gelu,
+  norm_first: bool = false,
+  head_hidden: int = 0,
   drop_path_rate: float = 0
 ) {
   require(drop_path_rate >= 0 and drop_path_rate < 1, "drop_path_rate is from 0 to below 1")
   require(number >= 1, "there must be at least one stage")
+  require(
+    head_hidden == 0 or head_hidden == dims[number - 1] and not norm_first,
+    "head_hidden is 0, or as many as the last stage's channels after pooling and its norm"
+  )
   require(min([size(dims), size(depths)]) >= number, "each stage needs a width and a depth")
   stem = Conv2d(channels -> dims[0], kernel: patch, stride: patch)
-  stem_norm = LayerNorm(dims[0], eps: 1e-6)
+  stem_norm = LayerNorm(dims[0], eps: norm_eps)
   stages = repeat s < number {
     ConvNextStage(
       dims[max([s - 1, 0])],
@@ -1027,7 +1048,9 @@ backbone convnext(
       normed: normed,
       drop: drop_path_rate,
       before: sum(r < s: depths[r]),
-      all: sum(r < number: depths[r])
+      all: sum(r < number: depths[r]),
+      eps: norm_eps,
+      activation: activation
     )
   }
   levels = repeat s < number { stages[s] }
@@ -1035,13 +1058,17 @@ backbone convnext(
   level_axis = 1
   dim = dims[number - 1]
   norm = LayerNorm(dim, eps: eps)
+  if head_hidden > 0 { pre_logits = Linear(dim -> dim) }
   // Its class token is the mean of the others, normed: what the classifier of the paper reads.
   class_tokens = 1
   register_tokens = 0
   forward(pixels: [b, channels, image, image]) {
     t = stages(channels_first(stem_norm(channels_last(stem(pixels)))))
-    patches = rearrange(t, "b d h w -> b (h w) d")
-    concat(norm(mean(patches, axis: 1, keep: true)), patches, axis: 1)
+    p = rearrange(t, "b d h w -> b (h w) d")
+    patches = if norm_first { norm(p) } else { p }
+    average = mean(patches, axis: 1, keep: true)
+    pooled = if norm_first { average } else { norm(average) }
+    concat(if head_hidden > 0 { gelu(pre_logits(pooled)) } else { pooled }, patches, axis: 1)
   }
 }
 
@@ -1050,9 +1077,10 @@ variant convnext_auto = convnext() {
   preprocess = resize(floor((image * 256) / 224), bicubic),
     crop(image),
     normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
-  // Of timm; in its smallest ones convolutions of one place stand for layers.
+  // Of timm, and what transformers wraps of timm's; in its smallest ones convolutions of one place stand for layers.
   names timm_conv {
-    unseen eps
+    prefix "timm_model."
+    unseen norm_eps, eps, activation
     "stem.0" = stem
     "stem.1" = stem_norm
     optional "stages.{s}.downsample.0" = stages[s].norm
@@ -1065,11 +1093,13 @@ variant convnext_auto = convnext() {
     "stages.{s}.blocks.{i}.mlp.fc2.bias" = stages[s].blocks[i].pwconv2.bias
     optional "stages.{s}.blocks.{i}.mlp.grn" = stages[s].blocks[i].grn
     optional "stages.{s}.blocks.{i}.gamma" = stages[s].blocks[i].gamma
-    "head.norm" = norm
+    "head.norm" or "norm_pre" = norm
+    optional "head.pre_logits.fc" = pre_logits
     "head.fc" = head.fc
   }
   names timm {
-    unseen eps
+    prefix "timm_model."
+    unseen norm_eps, eps, activation
     "stem.0" = stem
     "stem.1" = stem_norm
     optional "stages.{s}.downsample.0" = stages[s].norm
@@ -1080,11 +1110,12 @@ variant convnext_auto = convnext() {
     "stages.{s}.blocks.{i}.mlp.fc2" = stages[s].blocks[i].pwconv2
     optional "stages.{s}.blocks.{i}.mlp.grn" = stages[s].blocks[i].grn
     optional "stages.{s}.blocks.{i}.gamma" = stages[s].blocks[i].gamma
-    "head.norm" = norm
+    "head.norm" or "norm_pre" = norm
+    optional "head.pre_logits.fc" = pre_logits
     "head.fc" = head.fc
   }
   names authors {
-    unseen eps
+    unseen eps, activation
     optional "downsample_layers.{s}.0" = stages[s].norm
     optional "downsample_layers.{s}.1" = stages[s].downsample
     "downsample_layers.0.0" = stem
@@ -1102,7 +1133,7 @@ variant convnext_auto = convnext() {
   // A bare ConvNextModel has no prefix.
   names huggingface {
     prefix "convnext."
-    unseen eps
+    unseen eps, activation
     "convnext.embeddings.patch_embeddings" = stem
     "convnext.embeddings.layernorm" = stem_norm
     optional "convnext.encoder.stages.{s}.downsampling_layer.0" = stages[s].norm
@@ -1120,7 +1151,6 @@ variant convnext_auto = convnext() {
   // What a file leaves out is what transformers takes then.
   config huggingface {
     match "model_type" = "convnext"
-    match "hidden_act" = "gelu", none
     image = square("image_size") or 224
     patch = square("patch_size") or 4
     channels = count("num_channels") or 3
@@ -1129,12 +1159,52 @@ variant convnext_auto = convnext() {
     number = count("num_stages") or 4
     layer_scale = "layer_scale_init_value" or 1e-6
     eps = amount("layer_norm_eps") or 1e-12
+    activation = word(
+      "hidden_act",
+      gelu_python: gelu,
+      gelu_new: gelu_tanh,
+      gelu_fast: gelu_tanh,
+      gelu_pytorch_tanh: gelu_tanh,
+      swish: silu
+    ) or gelu
     labels "id2label" or ["LABEL_0", "LABEL_1"]
     several "problem_type" = "multi_label_classification"
     set "architectures" = ["ConvNextForImageClassification"]
     set "id2label" = names
     set "label2id" = places
     set "num_labels" = none
+  }
+  // Of timm's folders: what a variant below computes by its architecture's name, \`model_args\` over that.
+  config timm {
+    match "architecture" = "convnext_*"
+    sizes "architecture"
+    only "model_args" = "num_classes", "*drop_rate", "head_init_scale", "conv_mlp"
+    match "model_args.stem_type" = "patch", none
+    match "model_args.norm_layer" = "layernorm", "layernorm2d", none
+    match "model_args.kernel_sizes" = 7, none
+    match "model_args.output_stride" = 32, none
+    match "model_args.conv_bias" = true, none
+    match "model_args.global_pool" or "global_pool" or "pretrained_cfg.global_pool" = "avg", none
+    usual_image = square("pretrained_cfg.input_size") or square("input_size")
+    // With patches of 2 timm halves the grid before the first stage as well.
+    match "model_args.patch_size" = 4, 8, 16, none
+    patch = square("model_args.patch_size")
+    channels = count("model_args.in_chans") or count("pretrained_cfg.input_size.0") or count(
+        "input_size.0"
+      )
+    dims = "model_args.dims"
+    depths = "model_args.depths"
+    layer_scale = amount("model_args.ls_init_value")
+    normed = "model_args.use_grn"
+    norm_eps = amount("model_args.norm_eps")
+    activation = word("model_args.act_layer", swish: silu)
+    norm_first = "model_args.head_norm_first"
+    head_hidden = count("model_args.head_hidden_size")
+    labels "label_names" or "pretrained_cfg.label_names" or "labels" or count("num_classes") or
+      count("pretrained_cfg.num_classes")
+    set "num_classes" = count
+    set "label_names" = list
+    set "label_descriptions" = none
   }
   // Below 384 the shorter side is made larger by \`crop_pct\` and the middle cut out, from there on both sides are that long.
   processor huggingface {
@@ -1156,10 +1226,89 @@ variant convnext_auto = convnext() {
   }
 }
 
-variant convnext_tiny = convnext_auto(dims: [96, 192, 384, 768], depths: [3, 3, 9, 3])
-variant convnext_small = convnext_auto(dims: [96, 192, 384, 768], depths: [3, 3, 27, 3])
-variant convnext_base = convnext_auto(dims: [128, 256, 512, 1024], depths: [3, 3, 27, 3])
-variant convnext_large = convnext_auto(dims: [192, 384, 768, 1536], depths: [3, 3, 27, 3])
+variant convnext_atto = convnext_auto(dims: [40, 80, 160, 320], depths: [2, 2, 6, 2]) {
+  config timm {
+    match "architecture" = "convnext_atto"
+  }
+}
+
+variant convnext_femto = convnext_auto(dims: [48, 96, 192, 384], depths: [2, 2, 6, 2]) {
+  config timm {
+    match "architecture" = "convnext_femto"
+  }
+}
+
+variant convnext_pico = convnext_auto(dims: [64, 128, 256, 512], depths: [2, 2, 6, 2]) {
+  config timm {
+    match "architecture" = "convnext_pico"
+  }
+}
+
+variant convnext_nano = convnext_auto(dims: [80, 160, 320, 640], depths: [2, 2, 8, 2]) {
+  config timm {
+    match "architecture" = "convnext_nano"
+  }
+}
+
+variant convnext_tiny = convnext_auto(dims: [96, 192, 384, 768], depths: [3, 3, 9, 3]) {
+  config timm {
+    match "architecture" = "convnext_tiny"
+  }
+}
+
+variant convnext_tiny_hnf = convnext_auto(
+  dims: [96, 192, 384, 768],
+  depths: [3, 3, 9, 3],
+  norm_first: true
+) {
+  config timm {
+    match "architecture" = "convnext_tiny_hnf"
+  }
+}
+
+variant convnext_small = convnext_auto(dims: [96, 192, 384, 768], depths: [3, 3, 27, 3]) {
+  config timm {
+    match "architecture" = "convnext_small"
+  }
+}
+
+variant convnext_base = convnext_auto(dims: [128, 256, 512, 1024], depths: [3, 3, 27, 3]) {
+  config timm {
+    match "architecture" = "convnext_base"
+  }
+}
+
+variant convnext_large = convnext_auto(dims: [192, 384, 768, 1536], depths: [3, 3, 27, 3]) {
+  config timm {
+    match "architecture" = "convnext_large"
+  }
+}
+
+variant convnext_large_mlp = convnext_auto(
+  dims: [192, 384, 768, 1536],
+  depths: [3, 3, 27, 3],
+  head_hidden: 1536
+) {
+  config timm {
+    match "architecture" = "convnext_large_mlp"
+  }
+}
+
+variant convnext_xlarge = convnext_auto(dims: [256, 512, 1024, 2048], depths: [3, 3, 27, 3]) {
+  config timm {
+    match "architecture" = "convnext_xlarge"
+  }
+}
+
+variant convnext_xxlarge = convnext_auto(
+  dims: [384, 768, 1536, 3072],
+  depths: [3, 4, 30, 3],
+  norm_eps: 1e-5
+) {
+  config timm {
+    match "architecture" = "convnext_xxlarge"
+  }
+}
 `,
   convnextv2: `// ConvNeXt V2 (arXiv 2301.00808): the blocks of ConvNeXt with a global response norm, and without scaled branches.
 
@@ -1168,7 +1317,7 @@ variant convnextv2_auto = convnext_auto(normed: true, layer_scale: 0) {
   // A bare ConvNextV2Model has no prefix.
   names huggingface {
     prefix "convnextv2."
-    unseen eps
+    unseen eps, activation
     "convnextv2.embeddings.patch_embeddings" = stem
     "convnextv2.embeddings.layernorm" = stem_norm
     optional "convnextv2.encoder.stages.{s}.downsampling_layer.0" = stages[s].norm
@@ -1196,16 +1345,65 @@ variant convnextv2_auto = convnext_auto(normed: true, layer_scale: 0) {
     layer_scale = 0
     set "architectures" = ["ConvNextV2ForImageClassification"]
   }
+  config timm {
+    match "architecture" = "convnextv2_*"
+    sizes "architecture"
+  }
 }
 
-variant convnextv2_atto = convnextv2_auto(dims: [40, 80, 160, 320], depths: [2, 2, 6, 2])
-variant convnextv2_femto = convnextv2_auto(dims: [48, 96, 192, 384], depths: [2, 2, 6, 2])
-variant convnextv2_pico = convnextv2_auto(dims: [64, 128, 256, 512], depths: [2, 2, 6, 2])
-variant convnextv2_nano = convnextv2_auto(dims: [80, 160, 320, 640], depths: [2, 2, 8, 2])
-variant convnextv2_tiny = convnextv2_auto(dims: [96, 192, 384, 768], depths: [3, 3, 9, 3])
-variant convnextv2_base = convnextv2_auto(dims: [128, 256, 512, 1024], depths: [3, 3, 27, 3])
-variant convnextv2_large = convnextv2_auto(dims: [192, 384, 768, 1536], depths: [3, 3, 27, 3])
-variant convnextv2_huge = convnextv2_auto(dims: [352, 704, 1408, 2816], depths: [3, 3, 27, 3])
+variant convnextv2_atto = convnextv2_auto(dims: [40, 80, 160, 320], depths: [2, 2, 6, 2]) {
+  config timm {
+    match "architecture" = "convnextv2_atto"
+  }
+}
+
+variant convnextv2_femto = convnextv2_auto(dims: [48, 96, 192, 384], depths: [2, 2, 6, 2]) {
+  config timm {
+    match "architecture" = "convnextv2_femto"
+  }
+}
+
+variant convnextv2_pico = convnextv2_auto(dims: [64, 128, 256, 512], depths: [2, 2, 6, 2]) {
+  config timm {
+    match "architecture" = "convnextv2_pico"
+  }
+}
+
+variant convnextv2_nano = convnextv2_auto(dims: [80, 160, 320, 640], depths: [2, 2, 8, 2]) {
+  config timm {
+    match "architecture" = "convnextv2_nano"
+  }
+}
+
+variant convnextv2_tiny = convnextv2_auto(dims: [96, 192, 384, 768], depths: [3, 3, 9, 3]) {
+  config timm {
+    match "architecture" = "convnextv2_tiny"
+  }
+}
+
+variant convnextv2_small = convnextv2_auto(dims: [96, 192, 384, 768], depths: [3, 3, 27, 3]) {
+  config timm {
+    match "architecture" = "convnextv2_small"
+  }
+}
+
+variant convnextv2_base = convnextv2_auto(dims: [128, 256, 512, 1024], depths: [3, 3, 27, 3]) {
+  config timm {
+    match "architecture" = "convnextv2_base"
+  }
+}
+
+variant convnextv2_large = convnextv2_auto(dims: [192, 384, 768, 1536], depths: [3, 3, 27, 3]) {
+  config timm {
+    match "architecture" = "convnextv2_large"
+  }
+}
+
+variant convnextv2_huge = convnextv2_auto(dims: [352, 704, 1408, 2816], depths: [3, 3, 27, 3]) {
+  config timm {
+    match "architecture" = "convnextv2_huge"
+  }
+}
 `,
   counting: `// Counting: maps of features at several depths of a backbone, brought into a pyramid, aligned from scale to scale, and decoded into a density, whose sum is
 // the count. After E3RP (AAAI 2025, 10.1609/aaai.v39i3.32334), whose formulas were not published: what is marked [R] is a reconstruction.

@@ -138,7 +138,7 @@ describe('a file that looks like something else', () => {
 
   test.each([
     ['another size', 'vit_small_patch16', 'timm', 'vit_base_patch16()', '`vit_small_patch16`.'],
-    ['another family', 'convnext_tiny', 'timm', 'vit_base_patch16()', '`convnext_tiny`.'],
+    ['another family', 'convnext_small', 'timm', 'vit_base_patch16()', '`convnext_small`.'],
     ['another size, by its authors', 'as_mlp_small', 'authors', 'as_mlp_tiny()', '`as_mlp_small`.'],
   ])('of %s: which one is said', async (_, call, layout, base, looks) => {
     const parts = base.startsWith('as_mlp') ? ['as_mlp', 'heads'] : ['vit', 'heads', 'convnext'];
@@ -196,14 +196,14 @@ describe('a bare file does not show', () => {
       'convnextv2_auto(image: 32, dims: [6, 8, 10, 12], depths: [1, 2, 1, 1])',
       'convnextv2/timm/model.safetensors',
       'classify(base, classes: 5)',
-      'eps: 1e-12',
+      'norm_eps: 0.000001, eps: 0.000001, activation: gelu',
     ],
     [
       "transformers' ConvNeXt V2",
       'convnextv2_auto(image: 32, dims: [6, 8, 10, 12], depths: [1, 2, 1, 1])',
       'convnextv2/classifier/model.safetensors',
       'classify(base, classes: 5)',
-      'eps: 1e-12',
+      'eps: 0.000001, activation: gelu',
     ],
   ])('of %s: what is taken for it is said', async (_, base, file, head, assumed) => {
     expect(await warned(base, file, head)).toEqual([`ESP0541: ${assumed}`]);
