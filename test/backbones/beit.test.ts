@@ -63,7 +63,7 @@ describe('BEiT', () => {
     bare('timm_shared', 'larger.', SHARED),
   ]);
 
-  testTimmFolder(join(FOLDER, 'timm'), 'beit_auto', 16, 24, { swiglu_mlp: true });
+  testTimmFolder(join(FOLDER, 'timm'), 'beit_auto', 16, 24, 'base.blocks[*]', { swiglu_mlp: true });
   testArchitectures('beit_auto', [
     ['beit_base_patch16_384', 'beit_base_patch16_384'],
     ['beitv2_base_patch16_224', 'beitv2_base_patch16_224'],

@@ -129,6 +129,7 @@ export function testNames(
 /**
  * A folder of timm's by its configuration: on images of its own size and larger ones, wrapped by transformers, what it is preprocessed by, and what is refused.
  * @param base the variant that reads it
+ * @param blocks what selects its blocks
  * @param refused an argument that changes the model, which the variant has no option for
  */
 export function testTimmFolder(
@@ -136,6 +137,7 @@ export function testTimmFolder(
   base: string,
   side: number,
   larger: number,
+  blocks: string,
   refused: Readonly<Record<string, unknown>>,
 ): void {
   const head = 'classify(base)';
@@ -170,6 +172,15 @@ export function testTimmFolder(
       { step: 'normalize', mean, std },
     ]);
     expect(module.params.get('head.fc.bias')!.type.shape).toEqual([5]);
+  });
+
+  const folder = scratch();
+  test('timm’s folder takes merged adapters, under its own names', async () => {
+    const of = (body?: string) => specOf(plain, body);
+    const s = await adapted(of, folder, 'timm', `  adapt ${blocks}.{attn.qkv, mlp.fc1, mlp.fc2} with lora(rank: 2)`);
+    const { pixels, want } = await wanted(plain);
+    const changed = await expectMerge(s, of(), from, pixels, want, /\.(attn\.qkv|mlp\.fc[12])\.weight$/);
+    expect(changed.length).toBeGreaterThan(0);
   });
 
   test('timm’s folder is refused with an argument that changes the model, and of an architecture that is not known', async () => {
