@@ -24,8 +24,8 @@ export interface Loaded {
   /** @throws Error for a name that the model does not have. */
   readonly get: (name: string) => Tensor;
   readonly warnings: readonly Diagnostic[];
-  /** Parameters of the base of which an adapter's folder has other values than the base's file. */
-  readonly replaced: ReadonlySet<string>;
+  /** Parameters of the base of which an adapter's folder has other values than the base's file: what that has; undefined where it has none. */
+  readonly replaced: ReadonlyMap<string, Tensor | undefined>;
   /** The masks that criteria find, by parameter, where a search has found these rates. @throws as `findMasks` and `withRates` */
   readonly masks: (rates: Rates) => FoundMasks;
 }
@@ -141,6 +141,7 @@ export async function loadParameters(
   const base = (param: string): Tensor | undefined => (ofBase.has(param) ? values.get(param) : undefined);
   const explicit = new Set(elaborated.sources.filter((s) => !isBase(s)).flatMap((s) => s.params));
   const replaced = new Map<string, string>();
+  const before = new Map<string, Tensor | undefined>();
   for (const [i, location] of places.entries()) {
     const checkpoint = checkpoints.get(location);
     const sources = elaborated.sources.filter((s) => s.location === location);
@@ -160,6 +161,7 @@ export async function loadParameters(
             throw new EspalierError([diagnostic('ESP0507', { file: location, problem })]);
           }
           replaced.set(name, location);
+          before.set(name, values.get(name));
         }
         values.set(name, tensor);
       }
@@ -226,5 +228,5 @@ export async function loadParameters(
   }
   for (const name of params.keys()) get(name);
   warnings.push(...warnAboutStarts(elaborated, started));
-  return { get, warnings, masks, replaced: new Set(replaced.keys()) };
+  return { get, warnings, masks, replaced: before };
 }

@@ -4,7 +4,7 @@ import { EspalierError } from '../diagnostics/types.js';
 import { sameShape } from '../ir/ops/shapes.js';
 import type { Tensor } from '../ir/types.js';
 import type { OpenCheckpoint } from './checkpoint.js';
-import { type JsonObject, readJsonObject } from './huggingface/json.js';
+import { type JsonObject, withOtherFields } from './huggingface/json.js';
 import { sliceRows, spelled, toStored } from './spellings.js';
 import { readAll } from './tensors/bytes.js';
 import { storeTensor } from './tensors/elements.js';
@@ -146,8 +146,7 @@ async function copyConfigs(
     if (!source) continue;
     try {
       if (name === 'config.json' && labels) {
-        const config = withFields(await readJsonObject(source), labels, fields);
-        files.set(name, `${JSON.stringify(config, null, 2)}\n`);
+        files.set(name, await withOtherFields(source, (config) => withFields(config, labels, fields)));
       } else files.set(name, await readAll(source));
     } finally {
       await source.close?.();

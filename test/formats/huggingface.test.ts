@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { elaborate } from '../../src/dsl/elaborate.js';
 import { parse } from '../../src/dsl/parse.js';
 import { chooseLayout, type OpenCheckpoint, openCheckpoint } from '../../src/formats/checkpoint.js';
+import { withOtherFields } from '../../src/formats/huggingface/json.js';
 import { openCheckpointAt } from '../../src/formats/node/open.js';
 import { memorySource } from '../../src/formats/tensors/bytes.js';
 import { memoryFolder } from '../folders.js';
@@ -315,6 +316,16 @@ describe('a Hugging Face folder', () => {
     }
     expect(of('classifier.bias')).toEqual([{ param: 'head.fc.bias', tensor: 'classifier.bias' }]);
   });
+});
+
+test('a configuration with other fields keeps its numbers as they were written: Python tells 1.0 from 1', async () => {
+  const text =
+    '{"a": 1.0, "b": 1e-12, "c": "x 1.0 \\" 2.50", "d": [1, 2.50, {"e": -0.0}], "z": 12345678901234567890, "gone": 1.0}';
+  const file = memorySource('config.json', new TextEncoder().encode(text));
+  const changed = await withOtherFields(file, ({ gone, ...rest }) => ({ ...rest, n: 2 }));
+  expect(changed.replace(/\s+/g, ' ').trim()).toBe(
+    '{ "a": 1.0, "b": 1e-12, "c": "x 1.0 \\" 2.50", "d": [ 1, 2.50, { "e": -0.0 } ], "z": 12345678901234567890, "n": 2 }',
+  );
 });
 
 describe('what is no checkpoint', () => {

@@ -1,7 +1,6 @@
 """What scripts that make adapter folders with the library `peft` have in common."""
 
 import json
-import re
 import shutil
 import warnings
 from pathlib import Path
@@ -28,7 +27,7 @@ def trained(model, seed):
 def logits(model, pixels):
     with torch.no_grad():
         found = model.double().eval()(pixels.double())
-    return getattr(found, "logits", found)
+    return found if isinstance(found, torch.Tensor) else found.logits if "logits" in found else found.last_hidden_state
 
 
 def write(folder, make_base, config, pixels, seed, answer=logits, convert=False, key="logits", **reference):
@@ -79,8 +78,3 @@ def tidy(file: Path):
         if isinstance(value, list) and all(isinstance(v, str) for v in value):
             config[field] = sorted(value)
     file.write_text(json.dumps(config, indent=2) + "\n")
-
-
-def numbered(pattern, names):
-    """Those of the names that a pattern matches as a whole."""
-    return [n for n in names if re.fullmatch(pattern, n)]

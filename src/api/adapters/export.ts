@@ -50,7 +50,7 @@ async function exportSpec(spec: Spec, options: ExportOptions): Promise<ExportedA
   for (const adapter of elaborated.adapters) {
     const { site, params } = adapter;
     const found = sites.get(site);
-    if (!found || found.some((p) => p.stored)) {
+    if (!found || found.some((p) => p.stored && !isKernel(p.stored))) {
       problems.push(`${adapter.id}: the ${merged.layoutName} layout has no linear layer there`);
       continue;
     }
@@ -75,12 +75,16 @@ async function exportSpec(spec: Spec, options: ExportOptions): Promise<ExportedA
   }
   refuse([...measured.problems, ...problems]);
   return {
-    files: peftFiles(layers, saved, await replacedBiases(merged, names, saved.modules)),
+    files: peftFiles(layers, saved, replacedBiases(merged, names, saved.modules)),
     adapted: layers.map((l) => l.module),
     saved: saved.modules,
     warnings: [...analysis.warnings, ...merged.loaded.warnings],
   };
 }
+
+/** A linear layer that the layout has as a convolution of one place. */
+const isKernel = ({ shape, transposed }: NonNullable<ModulePlace['stored']>): boolean =>
+  !transposed && shape.length > 2 && shape.slice(2).every((n) => n === 1);
 
 function refuse(problems: readonly string[]): void {
   if (problems.length > 0) throw new EspalierError([diagnostic('ESP0522', { adapters: [...problems] })]);
@@ -129,19 +133,52 @@ function isPair({ weight, rows: [start, end], A, B, m, c }: Candidate, { module 
   );
 }
 
-/** The layout with one spelling of each name: that of the network in Python, which a file without a head keeps without a prefix. */
-function spellingsOf({ names, layout, backbone }: BesideBase, asStored: boolean): NamedTensor[] {
-  const own = new Set(backbone.params);
-  const headed = names.some((n) => !own.has(n.param));
-  const bare = !headed && layout.some(({ tensor }, i) => unprefixed(names[i]!).includes(tensor));
-  return names.map((n) => {
+/**
+ * The layout with one spelling of each name: that of the network in Python, which a file without a head keeps without a prefix, and which may have in parts what the
+ * file has as a whole. What a network has at its top is called so in its files too.
+ */
+function spellingsOf(merged: BesideBase, asStored: boolean): NamedTensor[] {
+  const { names, layout, layoutName, analysis } = merged;
+  // A prefix that all names of the layout can have is left out where the file leaves it out. A new head beside a bare encoder has none, and so the encoder has one.
+  const bare = layout.every(({ tensor }, i) => unprefixed(names[i]!).includes(tensor));
+  const spelled = (n: NamedTensor, file: string | undefined): NamedTensor => {
     const { tensor, also = [], ...rest } = n;
+    if (file !== undefined && !asStored && !moduleOf(file).includes('.')) return { ...rest, tensor: file };
     const without = unprefixed(n);
     const all = [tensor, ...also];
     const fitting = all.filter((s) => without.includes(s) === bare);
     const list = fitting.length > 0 ? fitting : all;
     return { ...rest, tensor: asStored ? list[0]! : list.at(-1)! };
-  });
+  };
+  const inMemory = asStored ? undefined : newerOf(layoutName, names, analysis.elaborated);
+  if (inMemory) return inMemory.map((n) => spelled(n, undefined));
+  return names.map((n, i) => spelled(n, layout[i]!.tensor));
+}
+
+/** Of the variant's layouts the last that has most of the names of this one, stored alike: as the network has them now, where its files are as they were. */
+function newerOf(
+  layoutName: string,
+  names: readonly NamedTensor[],
+  { sources, module }: Elaborated,
+): NamedTensor[] | undefined {
+  const bySpelling = new Map(names.flatMap((n) => [n.tensor, ...(n.also ?? [])].map((s) => [s, n] as const)));
+  const layouts = new Set(sources.flatMap((s) => Object.keys(s.layouts)));
+  for (const other of [...layouts].toReversed()) {
+    if (other === layoutName) return undefined;
+    const list = sources
+      .flatMap((s) => s.layouts[other] ?? [])
+      .filter((n) => !module.params.get(n.param)?.about?.owner);
+    const common = list.flatMap((n) => {
+      const same = bySpelling.get(n.tensor);
+      return same ? [[n, same] as const] : [];
+    });
+    const alike = common.every(
+      ([a, b]) => a.param === b.param && sameShape(a.stored?.shape ?? [], b.stored?.shape ?? []),
+    );
+    const params = new Set(list.map((n) => n.param));
+    if (alike && 2 * common.length > list.length && names.every((n) => params.has(n.param))) return list;
+  }
+  return undefined;
 }
 
 function layersOf(
@@ -150,28 +187,35 @@ function layersOf(
   scale: number,
   get: (name: string) => Tensor,
 ): PeftLayer[] {
-  return places.map(({ module, rows }) => {
+  return places.map(({ module, rows, stored }) => {
     const own = [rows[0] - start, rows[1] - start] as const;
     const magnitude = m === undefined ? {} : { m: sliceRows(get(m), own) };
     const shift = c === undefined ? {} : { c: sliceRows(get(c), own) };
-    return { module, A: get(A), B: sliceRows(get(B), own), ...magnitude, ...shift, scale };
+    return {
+      module,
+      A: get(A),
+      B: sliceRows(get(B), own),
+      ...magnitude,
+      ...shift,
+      scale,
+      ...(stored ? { units: stored.shape.length - 2 } : {}),
+    };
   });
 }
 
 /** Biases of the base that came with the adapter (`Loaded.replaced`) and differ from its own, by name, but for those of modules that are saved as a whole. */
-async function replacedBiases(
-  { loaded, layout, base }: BesideBase,
+function replacedBiases(
+  { loaded }: BesideBase,
   names: readonly NamedTensor[],
   saved: readonly string[],
-): Promise<Map<string, Tensor>> {
+): Map<string, Tensor> {
   const biases = new Map<string, Tensor>();
-  for (const [i, n] of names.entries()) {
+  for (const n of names) {
     if (!loaded.replaced.has(n.param) || saved.some((m) => n.tensor.startsWith(`${m}.`))) continue;
-    const value = loaded.get(n.param);
-    const own = toStored(n, n.rows ? sliceRows(value, n.rows) : value);
-    const before = await base.store.tensors.get(layout[i]!.tensor)?.read();
-    if (before?.data.every((x: number, k: number) => x === own.data[k])) continue;
-    biases.set(n.tensor, own);
+    const own = (whole: Tensor): Tensor => toStored(n, n.rows ? sliceRows(whole, n.rows) : whole);
+    const value = own(loaded.get(n.param));
+    const before = loaded.replaced.get(n.param);
+    if (!before || own(before).data.some((x: number, i: number) => x !== value.data[i])) biases.set(n.tensor, value);
   }
   return biases;
 }

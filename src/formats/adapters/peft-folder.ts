@@ -13,6 +13,8 @@ export interface PeftLayer {
   readonly m?: Tensor;
   readonly c?: Tensor;
   readonly scale: number;
+  /** Of a convolution of one place: how many axes its kernel has. */
+  readonly units?: number;
 }
 
 /** Modules that were trained as a whole, and their tensors by name. */
@@ -32,10 +34,12 @@ export function peftFiles(
 ): Map<string, string | Uint8Array> {
   const tensors = new Map<string, StoredTensor>();
   const put = (name: string, tensor: Tensor) => tensors.set(`base_model.model.${name}`, storeTensor(tensor));
-  for (const { module, A, B, m, c } of layers) {
-    put(`${module}.lora_A.weight`, A);
-    put(`${module}.lora_B.weight`, B);
-    if (m) put(`${module}.lora_magnitude_vector.weight`, m);
+  for (const { module, A, B, m, c, units = 0 } of layers) {
+    const ones = Array.from({ length: units }, () => 1);
+    const shaped = ({ type, data }: Tensor, shape: readonly number[]): Tensor => ({ type: { ...type, shape }, data });
+    put(`${module}.lora_A.weight`, shaped(A, [...A.type.shape, ...ones]));
+    put(`${module}.lora_B.weight`, shaped(B, [...B.type.shape, ...ones]));
+    if (m) put(`${module}.lora_magnitude_vector.weight`, units > 0 ? shaped(m, [1, ...m.type.shape, ...ones]) : m);
     if (c) put(`${module}.lora_B.bias`, c);
   }
   const adapted = new Set(layers.map((l) => `${l.module}.bias`));

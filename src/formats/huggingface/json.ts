@@ -17,12 +17,32 @@ export function isObject(value: unknown): value is JsonObject {
 }
 
 /** @throws EspalierError ESP0507 unless the file is a JSON object. */
-export async function readJsonObject(source: ByteSource): Promise<JsonObject> {
+export function readJsonObject(source: ByteSource): Promise<JsonObject> {
+  return parsed(source, (text) => text);
+}
+
+/** What JSON.stringify would write otherwise: `1.0`, which Python's libraries tell from `1`. */
+const NUMBERS = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
+const KEPT = /"\\u0000(-?[\d.eE+-]+)"/g;
+
+/**
+ * A configuration with other fields, as text: numbers that stay are written as they were.
+ * @throws EspalierError ESP0507 unless the file is a JSON object.
+ */
+export async function withOtherFields(source: ByteSource, change: (json: JsonObject) => JsonObject): Promise<string> {
+  const keep = (token: string): string =>
+    token.startsWith('"') || String(Number(token)) === token ? token : `"\\u0000${token}"`;
+  const json = await parsed(source, (text) => text.replace(NUMBERS, keep));
+  return `${JSON.stringify(change(json), null, 2).replace(KEPT, '$1')}\n`;
+}
+
+async function parsed(source: ByteSource, prepare: (text: string) => string): Promise<JsonObject> {
   if (source.size > MAX_BYTES)
     throw configError(source.name, `is ${source.size} bytes long, which no configuration is`);
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(await readAll(source)));
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(await readAll(source));
+    value = JSON.parse(prepare(text));
   } catch (error) {
     throw configError(source.name, `is not JSON (${error instanceof Error ? error.message : String(error)})`);
   }
