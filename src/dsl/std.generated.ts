@@ -1832,13 +1832,13 @@ variant dinov2_auto = dinov2() {
   preprocess = resize(floor((image * 256) / 224), bicubic),
     crop(image),
     normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
-  // timm's, and the authors'.
+  // The authors', and timm's: the last spelling is the one that adapters are written for.
   names timm {
     ignore "mask_token"
     optional "reg_token" or "register_tokens" = reg_token
     "patch_embed.proj" = patch_embed
-    optional "blocks.{i}.mlp.fc1" or "blocks.{i}.mlp.w12" = blocks[i].mlp.w12
-    optional "blocks.{i}.mlp.fc2" or "blocks.{i}.mlp.w3" = blocks[i].mlp.w3
+    optional "blocks.{i}.mlp.w12" or "blocks.{i}.mlp.fc1" = blocks[i].mlp.w12
+    optional "blocks.{i}.mlp.w3" or "blocks.{i}.mlp.fc2" = blocks[i].mlp.w3
     "head" = head.fc
   }
   // As transformers 4 wrote it, and where 5 calls it something else in memory, that. A bare Dinov2Model has no prefix.
