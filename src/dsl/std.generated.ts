@@ -2183,8 +2183,8 @@ variant eva02_auto = vit_auto(rotary: counted, gated: true, k_bias: false) {
     unseen heads, eps, global_pool, rotary_grid
     ignore "rope.*", "*.rope.*", "mask_token"
     "patch_embed.proj" = patch_embed
-    "blocks.{i}.mlp.fc1" or "blocks.{i}.mlp.w12" = blocks[i].mlp.w12
-    "blocks.{i}.mlp.fc2" or "blocks.{i}.mlp.w3" = blocks[i].mlp.w3
+    "blocks.{i}.mlp.w12" or "blocks.{i}.mlp.fc1" = blocks[i].mlp.w12
+    "blocks.{i}.mlp.w3" or "blocks.{i}.mlp.fc2" = blocks[i].mlp.w3
     "head" = head.fc
   }
   names timm_apart {
@@ -2197,11 +2197,11 @@ variant eva02_auto = vit_auto(rotary: counted, gated: true, k_bias: false) {
     "blocks.{i}.attn.v_proj" = blocks[i].attn.qkv.v
     optional "blocks.{i}.attn.q_proj.bias" or "blocks.{i}.attn.q_bias" = blocks[i].attn.q_bias
     optional "blocks.{i}.attn.v_proj.bias" or "blocks.{i}.attn.v_bias" = blocks[i].attn.v_bias
-    optional "blocks.{i}.attn.norm" or "blocks.{i}.attn.inner_attn_ln" = blocks[i].attn.norm
-    "blocks.{i}.mlp.fc1_g" or "blocks.{i}.mlp.w1" = blocks[i].mlp.w12.gate
-    "blocks.{i}.mlp.fc1_x" or "blocks.{i}.mlp.w2" = blocks[i].mlp.w12.up
-    optional "blocks.{i}.mlp.norm" or "blocks.{i}.mlp.ffn_ln" = blocks[i].mlp.norm
-    "blocks.{i}.mlp.fc2" or "blocks.{i}.mlp.w3" = blocks[i].mlp.w3
+    optional "blocks.{i}.attn.inner_attn_ln" or "blocks.{i}.attn.norm" = blocks[i].attn.norm
+    "blocks.{i}.mlp.w1" or "blocks.{i}.mlp.fc1_g" = blocks[i].mlp.w12.gate
+    "blocks.{i}.mlp.w2" or "blocks.{i}.mlp.fc1_x" = blocks[i].mlp.w12.up
+    optional "blocks.{i}.mlp.ffn_ln" or "blocks.{i}.mlp.norm" = blocks[i].mlp.norm
+    "blocks.{i}.mlp.w3" or "blocks.{i}.mlp.fc2" = blocks[i].mlp.w3
     "head" = head.fc
   }
   config timm {

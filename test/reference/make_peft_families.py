@@ -21,7 +21,6 @@ from pathlib import Path
 import timm
 import timm.layers
 import timm.models.convnext as convnext
-import timm.models.swin_transformer as swin
 import timm.models.vision_transformer as vit
 import torch
 import transformers
@@ -118,10 +117,7 @@ case("siglip-timm", by_timm(partial(vit.VisionTransformer, img_size=26, patch_si
      "siglip_auto(dim: 16, depth: 2, heads: 2, hidden: 24, patch: 4, table_image: 26, image: 26, antialias: true)", "siglip/timm/model.safetensors", FIVE, BLOCKS,
      lora={"qkv": "attn.qkv", "blocks.0.mlp.fc1": "base.blocks[0].mlp.fc1", "attn_pool.proj": "base.attn_pool.proj"},
      dora=FUSED["dora"] | {"mlp.fc2": "base.blocks[*].mlp.fc2, base.attn_pool.mlp.fc2"}, save="head")
-case("swin-timm", by_timm(partial(swin.SwinTransformer, img_size=20, patch_size=2, embed_dim=8, depths=(2, 2, 1), num_heads=(1, 2, 2), window_size=3, mlp_ratio=2, num_classes=5),
-                          "swin/timm/model.safetensors"),
-     "swin_auto(dim0: 8, depths: [2, 2, 1], heads: [1, 2, 2], patch: 2, mlp_ratio: 2, table_window: 3, table_image: 20, pad_first: false)", "swin/timm/model.safetensors", FIVE, STAGES,
-     **FUSED, save="head.fc")
+case("swin-timm", by_timm(hub("swin/timm"), "swin/timm/model.safetensors"), "swin_auto()", "swin/timm", TOKEN, STAGES, **FUSED, save="head.fc")
 case("swinv2-timm", by_timm(partial(SwinTransformerV2, img_size=20, patch_size=2, embed_dim=8, depths=(2, 2, 1), num_heads=(1, 2, 2), window_size=3, mlp_ratio=2, num_classes=5,
                                     pretrained_window_sizes=(2, 2, 1)), "swinv2/timm/model.safetensors"),
      "swinv2_auto(dim0: 8, depths: [2, 2, 1], heads: [1, 2, 2], patch: 2, mlp_ratio: 2, table_image: 20, pad_first: false, trained_windows: [2, 2, 1], window: 3)",
@@ -129,6 +125,10 @@ case("swinv2-timm", by_timm(partial(SwinTransformerV2, img_size=20, patch_size=2
 case("beit-timm", by_timm(hub("beit/timm"), "beit/timm/model.safetensors"), "beit_auto(table_image: 16, patch: 4, dim: 8, depth: 2, heads: 2, hidden: 32, eps: 1e-6, activation: gelu)",
      "beit/timm/model.safetensors", FIVE, BLOCKS, **APART, save="head")
 case("dinov3-timm", by_timm(hub("dinov3/timm"), "dinov3/timm/model.safetensors"), "dinov3_auto(image: 24)", "dinov3/timm", TOKEN, BLOCKS, **APART, save="head")
+case("eva02-timm", by_timm(hub("eva02/fused"), "eva02/fused/model.safetensors"), "eva02_auto(image: 24)", "eva02/fused", TOKEN, BLOCKS,
+     lora={"attn.proj": "attn.proj", "mlp.fc1": "mlp.w12"}, dora={"mlp.fc2": "mlp.w3"}, save="head")
+case("eva02-timm-apart", by_timm(hub("eva02/apart"), "eva02/apart/model.safetensors"), "eva02_auto(image: 24)", "eva02/apart", TOKEN, BLOCKS,
+     lora=PARTS | {"mlp.fc1_g": "mlp.w12.gate", "mlp.fc1_x": "mlp.w12.up"}, dora={"k_proj": "attn.qkv.k", "attn.proj": "attn.proj", "mlp.fc2": "mlp.w3"}, save="head")
 NEXT = dict(depths=[1, 2, 1, 1], dims=[6, 8, 10, 12], num_classes=5)
 V2 = dict(use_grn=True, ls_init_value=None)
 NEXT_SIZES = "dims: [6, 8, 10, 12], depths: [1, 2, 1, 1], image: 32"

@@ -176,7 +176,9 @@ function newerOf(
       ([a, b]) => a.param === b.param && sameShape(a.stored?.shape ?? [], b.stored?.shape ?? []),
     );
     const params = new Set(list.map((n) => n.param));
-    if (alike && 2 * common.length > list.length && names.every((n) => params.has(n.param))) return list;
+    // Where none of its names is another spelling here, it is that of another file.
+    const renamed = common.some(([a, b]) => a.tensor !== b.tensor);
+    if (alike && renamed && 2 * common.length > list.length && names.every((n) => params.has(n.param))) return list;
   }
   return undefined;
 }
