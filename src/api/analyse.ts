@@ -7,8 +7,9 @@ import { type Checked, type Diagnostic, EspalierError } from '../diagnostics/typ
 import type { ModelDecl, ModelStmt, SourceFile, StringLit } from '../dsl/ast.js';
 import { check, elaborate } from '../dsl/elaborate.js';
 import type { Elaborated, Source } from '../dsl/elaborated.js';
+import { isJsonSpec } from '../dsl/json/document.js';
 import { type KnownLayout, knownLayouts } from '../dsl/lookalikes.js';
-import { parse } from '../dsl/parse.js';
+import { type Parsed, parse } from '../dsl/parse.js';
 import type { OpenCheckpoint } from '../formats/checkpoint.js';
 import { atCommit } from '../formats/huggingface/name.js';
 import { withoutPrefixes } from '../formats/prefixes.js';
@@ -105,6 +106,15 @@ function pickModel(file: SourceFile, wanted: string | undefined, diagnostics: Di
   return wanted === undefined ? models[0] : models.find((m) => m.name.name === wanted);
 }
 
+/** @returns ESP1309 for JSON where the host does not read it */
+function parsedBy(host: Host, path: string, text: string): Parsed {
+  if (host.parse) return host.parse(path, text);
+  if (!isJsonSpec(path, text)) return parse(path, text);
+  const why = 'a spec in JSON is not read here: give its `.peft` text';
+  const file = { path, text, decls: [], comments: [] };
+  return { file, diagnostics: [diagnostic('ESP1309', { file: path, why })] };
+}
+
 const failed = (diagnostics: readonly Diagnostic[]) => diagnostics.some((d) => d.severity === 'error');
 
 /**
@@ -131,7 +141,7 @@ export async function analyse(
   if (text === undefined)
     return { diagnostics: diagnostics.length > 0 ? diagnostics : [diagnostic('ESP0901', { path })] };
 
-  const parsed = parse(path, text);
+  const parsed = parsedBy(host, path, text);
   diagnostics.push(...parsed.diagnostics);
   const model = pickModel(parsed.file, options.model, diagnostics);
   if (diagnostics.some((d) => d.code === 'ESP0902')) return { diagnostics };

@@ -1,5 +1,6 @@
 /** What the compiler asks of the machine it runs on. Node's is in `node/host.ts`; a page brings its own. */
 import type { PreprocessStep } from '../../runtime/program/program.js';
+import type { Parsed } from '../dsl/parse.js';
 import type { OpenCheckpoint } from '../formats/checkpoint.js';
 import type { Module, Tensor } from '../ir/types.js';
 
@@ -32,6 +33,8 @@ export interface InterpretJob {
 export interface Host {
   /** The text of a spec; undefined if there is no such file. Throws an `EspalierError` if it cannot be read as text. */
   readText(path: string): string | undefined;
+  /** Reads a spec's text; a host without the method takes `.peft` alone. Never throws for bad input. */
+  parse?(path: string, text: string): Parsed;
   /** `location` as written in the file at `from`, as a path for the other methods. */
   resolve(from: string, location: string): string;
   /** Opens weights without reading them. Throws an `EspalierError`, also if nothing is there. */

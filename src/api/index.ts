@@ -16,6 +16,21 @@ import '../ir/ops/index.js';
 export * from '../../runtime/node/index.js';
 export { type DataFormat, type DataSpec, type OpenDataOptions, openDatasets } from '../data/node/open.js';
 export { openLoader, type ThreadOptions } from '../data/node/threads.js';
+export {
+  type ConvertedSpec,
+  convertSpec,
+  type DefinedSpec,
+  type DeployDocument,
+  defineModel,
+  type ExpressionDocument,
+  type ModelDocument,
+  type SectionDocument,
+  type SpecDocument,
+  type StatementDocument,
+  schemaText,
+  specSchema,
+  type TrainDocument,
+} from '../dsl/json/index.js';
 export { decodeImage } from '../formats/node/images.js';
 export type { RgbaImage } from '../formats/types.js';
 export { parseShape } from '../onnx/import/index.js';

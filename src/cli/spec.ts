@@ -26,7 +26,7 @@ export const hostFor = ({ offline }: Pick<SpecFlags, 'offline'>, progress?: Prog
 
 export const specOptions = (command: Command) =>
   command
-    .argument('<spec>', 'a .peft file')
+    .argument('<spec>', 'a .peft file, or the same as .json')
     .option('--set <name=value>', "give one of the model's options a value", collectSet)
     .option('--model <name>', 'which model, when the spec has several')
     .option('--json', 'the result, or the diagnostics, as JSON')

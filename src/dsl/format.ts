@@ -27,8 +27,11 @@ import { spellString } from './grammar/literals.js';
 const WIDTH = 100;
 
 class Printer extends StatementPrinter {
-  constructor(private readonly file: SourceFile) {
-    super(file);
+  constructor(
+    private readonly file: SourceFile,
+    numbers = file.text,
+  ) {
+    super(file, numbers);
   }
 
   print(): string {
@@ -307,7 +310,18 @@ export function formatType(type: TypeExpr): string {
   }
 }
 
-/** Writes a file. What recovery left out of the tree is lost: format only what parsed without errors. */
-export function format(file: SourceFile): string {
-  return new Printer(file).print();
+/** Parts of a file on one line each, where they have no blocks of several lines, without comments; numbers keep their spelling. */
+export function fragmentsOf(file: SourceFile): { expr(node: Expr): string; selector(node: Selector): string } {
+  const printer = new Printer({ ...file, text: '', comments: [] }, file.text);
+  return {
+    expr: (node) => print(printer.expr(node), Number.POSITIVE_INFINITY),
+    selector: (node) => print(printer.selector(node), Number.POSITIVE_INFINITY),
+  };
+}
+
+/** Writes a file. What recovery left out of the tree is lost: format only what parsed without errors.
+ * @param numbers the text in which numbers are spelled, where the tree was made from another one than a `.peft` file: `file.text` is then empty
+ */
+export function format(file: SourceFile, numbers = file.text): string {
+  return new Printer(file, numbers).print();
 }

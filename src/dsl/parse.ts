@@ -137,7 +137,8 @@ function lineStart(text: string, offset: number): number {
   return start;
 }
 
-function refuse(path: string, text: string): Diagnostic | undefined {
+/** What is said of a text that is no text, or too large to be a spec; undefined for one that can be read. */
+export function refuse(path: string, text: string): Diagnostic | undefined {
   const primary = { span: { file: path, start: 0, end: 0 }, text: '' };
   if (text.length > MAX_FILE_SIZE) {
     const size = `${(text.length / 1048576).toFixed(1)} MiB`;

@@ -5,6 +5,7 @@ import { describe, largestLimits } from '../../../runtime/adapter.js';
 import { openGpu } from '../../../runtime/node/driver.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { EspalierError } from '../../diagnostics/types.js';
+import { parseSpec } from '../../dsl/json/index.js';
 import { isHubName } from '../../formats/huggingface/name.js';
 import { readWhole } from '../../formats/node/files.js';
 import type { HubOptions } from '../../formats/node/hub/settings.js';
@@ -50,5 +51,6 @@ export function nodeHost(options: HubOptions = {}): Host {
       };
     },
     interpretAll: interpretInWorkers,
+    parse: parseSpec,
   };
 }

@@ -1,12 +1,12 @@
 /** `check`, `fmt`, `explain`: what needs a spec's text and nothing else. */
 import { type Command, Option } from 'commander';
-import { analyse, EspalierError, format, nodeHost, parse } from '../../api/index.js';
+import { analyse, convertSpec, EspalierError, nodeHost, schemaText } from '../../api/index.js';
 import { CATALOGUE, type Code, diagnostic } from '../../diagnostics/catalogue.js';
 import { explain } from '../../diagnostics/explain.js';
 import { toJson } from '../../diagnostics/render.js';
 import { nearest } from '../../diagnostics/suggest.js';
 import { writeFileAtomic } from '../../formats/node/writing.js';
-import { type CommandOutput, collectSet, exitCode, guarded, showDiagnostics, textOf } from '../context.js';
+import { type CommandOutput, collectSet, exitCode, guarded, oneOf, showDiagnostics, textOf } from '../context.js';
 import { EXIT } from '../exit.js';
 import { count } from '../output.js';
 import { asked, OFFLINE, withProgress } from '../spec.js';
@@ -18,11 +18,17 @@ interface CheckOptions {
   readonly offline?: boolean;
 }
 
+interface FormatOptions {
+  readonly check?: boolean;
+  readonly stdout?: boolean;
+  readonly to?: string;
+}
+
 export function registerLanguage(program: Command, output: CommandOutput): void {
   program
     .command('check')
     .description('check a spec: names, options, shapes, selectors; reads no weights')
-    .argument('<spec>', 'a .peft file')
+    .argument('<spec>', 'a .peft file, or the same as .json')
     .option('--set <name=value>', "give one of the model's options a value", collectSet)
     .option('--model <name>', 'which model, when the spec has several')
     .option('--json', 'diagnostics as JSON')
@@ -50,26 +56,39 @@ export function registerLanguage(program: Command, output: CommandOutput): void 
 
   program
     .command('fmt')
-    .description('format specs in place')
-    .argument('<spec...>', '.peft files')
+    .description('format specs in place, or print one in another form')
+    .argument('<spec...>', '.peft files, or .json')
     .option('--check', 'change nothing; exit 4 if a file is not formatted')
     .addOption(new Option('--stdout', 'print instead of writing').conflicts('check'))
+    .addOption(new Option('--to <form>', 'print the spec as json or peft').conflicts(['check', 'stdout']))
     .action(
-      guarded(output, async (paths: string[], options: { check?: boolean; stdout?: boolean }) => {
-        const results = paths.map((path) => ({ path, ...formatFile(path) }));
+      guarded(output, async (paths: string[], options: FormatOptions) => {
+        const to = oneOf('--to', options.to, ['json', 'peft'] as const);
+        const results = paths.map((path) => ({ path, ...formatFile(path, to) }));
         const errors = results.flatMap((r) => r.diagnostics);
         if (errors.length > 0) throw new EspalierError(errors);
         let differing = 0;
-        for (const { path, before, after } of results) {
-          if (options.stdout) output.print(after);
-          if (before === after) continue;
+        for (const { path, before, after, lost } of results) {
+          if (options.stdout || to) output.print(after);
+          if (lost > 0) output.note(`${path}: ${lost} ${lost === 1 ? 'comment is' : 'comments are'} not in the JSON`);
+          if (before === after || to) continue;
           differing++;
           if (options.check) output.note(`${path} is not formatted`);
           else if (!options.stdout) await writeFileAtomic(path, after);
         }
-        if (!options.stdout)
+        if (!options.stdout && !to)
           output.note(`${paths.length} checked, ${differing} ${options.check ? 'to format' : 'formatted'}`);
         return options.check && differing > 0 ? EXIT.differs : EXIT.ok;
+      }),
+    );
+
+  program
+    .command('schema')
+    .description('print the JSON Schema of specs in JSON, for editors')
+    .action(
+      guarded(output, async () => {
+        output.print(schemaText());
+        return EXIT.ok;
       }),
     );
 
@@ -95,10 +114,21 @@ export function registerLanguage(program: Command, output: CommandOutput): void 
     );
 }
 
-function formatFile(path: string): { before: string; after: string; diagnostics: EspalierError['diagnostics'] } {
+interface Formatted {
+  readonly before: string;
+  readonly after: string;
+  readonly lost: number;
+  readonly diagnostics: EspalierError['diagnostics'];
+}
+
+function formatFile(path: string, to: 'json' | 'peft' | undefined): Formatted {
   const before = nodeHost().readText(path);
   if (before === undefined) throw new EspalierError([diagnostic('ESP0901', { path })]);
-  const { file, diagnostics } = parse(path, before);
-  const broken = diagnostics.filter((d) => d.severity === 'error');
-  return { before, after: broken.length > 0 ? before : format(file), diagnostics: broken };
+  try {
+    const { text, lost } = convertSpec(path, before, to);
+    return { before, after: text, lost, diagnostics: [] };
+  } catch (error) {
+    if (!(error instanceof EspalierError)) throw error;
+    return { before, after: before, lost: 0, diagnostics: error.diagnostics };
+  }
 }

@@ -160,7 +160,7 @@ export function registerReport(program: Command, output: CommandOutput): void {
     .description(
       'train a spec under several values of its options and several seeds, one run after another, and compare them; the same command goes on where it was ended',
     )
-    .argument('<spec>', 'a .peft file with a `train` block')
+    .argument('<spec>', 'a .peft file, or the same as .json, with a `train` block')
     .requiredOption('-o, --out <folder>', 'folder of the runs, each in one of its own')
     .option(
       '--set <name=values>',

@@ -155,7 +155,7 @@ export function registerTrain(program: Command, output: CommandOutput): void {
     .description(
       'Fine-tune what a spec says on the GPU: its adapters, and what it tunes. Ctrl-C stops after a step; --resume goes on.',
     )
-    .argument('<spec>', 'a .peft file with a `train` block')
+    .argument('<spec>', 'a .peft file, or the same as .json, with a `train` block')
     .requiredOption('-o, --out <folder>', 'folder of the run: metrics, checkpoints, the adapter')
     .option('--resume', 'go on with the run in the folder')
     .option('--seed <n>', "in place of the `train` block's seed", (text) =>

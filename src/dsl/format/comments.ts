@@ -7,7 +7,11 @@ export class Comments {
   /** Whether positions mean anything: a tree that was made by a program has no text. */
   readonly hasText: boolean;
 
-  constructor(private readonly file: SourceFile) {
+  /** @param words the text that `spelling` is asked for: that of the file, or of what the tree was made from */
+  constructor(
+    private readonly file: SourceFile,
+    private readonly words: string,
+  ) {
     this.hasText = file.text !== '';
     this.all = this.hasText ? [...file.comments].sort((a, b) => a.span.start - b.span.start) : [];
     this.taken = this.all.map(() => false);
@@ -66,6 +70,6 @@ export class Comments {
 
   /** The words of a number as they were written, if that is what stands there. */
   spelling(start: number, end: number): string {
-    return this.hasText ? this.file.text.slice(start, end) : '';
+    return this.words.slice(start, end);
   }
 }

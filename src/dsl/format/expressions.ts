@@ -34,8 +34,8 @@ export interface Item {
 export abstract class ExpressionPrinter {
   protected readonly comments: Comments;
 
-  constructor(file: SourceFile) {
-    this.comments = new Comments(file);
+  constructor(file: SourceFile, numbers: string) {
+    this.comments = new Comments(file, numbers);
   }
 
   protected abstract block(node: BlockExpr, braces: Braces): Doc;

@@ -1,6 +1,7 @@
 /** The settings of `deploy`, and what reading a block of settings takes. */
 import type { Expr, SettingsDecl, Span } from '../../ast.js';
 import type { DeploySettings } from '../../elaborated.js';
+import { DEPLOY } from '../../settings.js';
 import type { Engine } from '../evaluate/engine.js';
 import type { Scope, Val } from '../evaluate/values.js';
 import { optionHelp } from '../names/signature.js';
@@ -13,12 +14,6 @@ export const DEFAULT_DEPLOY: DeploySettings = {
   prepare: 'cpu',
 };
 
-const DEPLOY_WORDS = {
-  adapters: ['merged', 'factored', 'auto'],
-  weights: ['f32', 'f16'],
-  limits: ['baseline', 'device'],
-  prepare: ['cpu', 'gpu', 'load'],
-} as const;
 /** Batches beyond this are slips: one program is compiled for each. */
 const LARGEST_BATCH = 4096;
 
@@ -73,11 +68,11 @@ export function deploySettings(engine: Engine, decl: SettingsDecl | undefined, s
     const help = e.kind === 'name' ? optionHelp(e.name, []).concat(nearHelp(e.name, choices)) : [];
     return chosen ?? wrong(engine, setting, choices.join(' or '), text, e.span, help);
   };
-  eachSetting(engine, decl, ['adapters', 'weights', 'batch', 'limits', 'prepare'], (name, value) => {
-    if (name === 'adapters') out.adapters = word(name, value, DEPLOY_WORDS.adapters);
-    else if (name === 'weights') out.weights = word(name, value, DEPLOY_WORDS.weights);
-    else if (name === 'limits') out.limits = word(name, value, DEPLOY_WORDS.limits);
-    else if (name === 'prepare') out.prepare = word(name, value, DEPLOY_WORDS.prepare);
+  eachSetting(engine, decl, Object.keys(DEPLOY), (name, value) => {
+    if (name === 'adapters') out.adapters = word(name, value, DEPLOY.adapters.words);
+    else if (name === 'weights') out.weights = word(name, value, DEPLOY.weights.words);
+    else if (name === 'limits') out.limits = word(name, value, DEPLOY.limits.words);
+    else if (name === 'prepare') out.prepare = word(name, value, DEPLOY.prepare.words);
     else out.batch = batches(engine, engine.evaluate(value, scope), value.span);
   });
   return out;

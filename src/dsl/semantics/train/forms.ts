@@ -2,31 +2,13 @@
 import type { CallExpr, Expr } from '../../ast.js';
 import type { FormSetting } from '../../elaborated.js';
 import { lookup } from '../../lookup.js';
+import type { Check, Forms, Kind } from '../../settings.js';
 import type { Engine } from '../evaluate/engine.js';
 import { noGenerators } from '../evaluate/operator.js';
 import { describe } from '../evaluate/show.js';
 import type { Scope, Val } from '../evaluate/values.js';
 import { wrong } from '../models/settings.js';
 import { optionHelp } from '../names/signature.js';
-
-type Kind =
-  | 'positive'
-  | 'count'
-  | 'share'
-  | 'part'
-  | 'number'
-  | 'whole'
-  | 'bool'
-  | 'string'
-  | 'pair'
-  | 'shares'
-  | 'name';
-/** What a value has to be: of a kind, or one of some words, in quotes or not. */
-export type Check = Kind | readonly string[];
-
-/** Options of a form, in the order in which they may be given without a name. */
-export type Options = Readonly<Record<string, Check>>;
-export type Forms = Readonly<Record<string, Options>>;
 
 const EXPECTED: Readonly<Record<Kind, string>> = {
   positive: 'a number larger than 0',

@@ -7,12 +7,13 @@ import type { Value } from '../../../ir/types.js';
 import type { Arg, CallExpr, Expr, Span } from '../../ast.js';
 import type { SearchSettings } from '../../elaborated.js';
 import { lookup } from '../../lookup.js';
+import type { Forms, Options } from '../../settings.js';
 import type { Engine } from '../evaluate/engine.js';
 import { describe } from '../evaluate/show.js';
 import type { Scope, Site, Val } from '../evaluate/values.js';
 import { wrong } from '../models/settings.js';
 import type { Pruning } from '../sites/masks/settings.js';
-import { type Forms, formOf, type Options } from './forms.js';
+import { formOf } from './forms.js';
 
 /** How candidates are tried out, whatever proposes them: `recover` in epochs, of so many `images`. */
 const TRYING: Options = {

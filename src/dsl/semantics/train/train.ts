@@ -6,6 +6,7 @@ import { showType } from '../../../ir/ops/shapes.js';
 import type { Func, Value } from '../../../ir/types.js';
 import type { Arg, CallExpr, Expr, FunctionDecl, SettingsDecl, Span } from '../../ast.js';
 import type { FormSetting, StepPlace, TrainGroup, TrainSettings } from '../../elaborated.js';
+import { type Forms, type Setting, TRAIN } from '../../settings.js';
 import { callFunction } from '../evaluate/calls.js';
 import type { Engine } from '../evaluate/engine.js';
 import { describe } from '../evaluate/show.js';
@@ -14,7 +15,7 @@ import { eachSetting, nearHelp, wrong } from '../models/settings.js';
 import { DEFAULT_LOSS, PREDICTION, TARGET } from '../names/words.js';
 import { Exhausted, Stop } from '../report.js';
 import type { Pruning } from '../sites/masks/settings.js';
-import { type Check, checked, type Forms, formOf } from './forms.js';
+import { checked, formOf } from './forms.js';
 import { makeOptimizer, optimizerOf } from './optimizer.js';
 import { searchOf } from './search.js';
 
@@ -27,60 +28,6 @@ export interface Outputs {
   readonly tap: (site: Site, span: Span) => Val;
 }
 
-const NUMBERS: Readonly<Record<string, Check>> = {
-  batch: 'count',
-  seed: 'whole',
-  accumulate: 'count',
-  clip: 'positive',
-  ema: 'share',
-  patience: 'count',
-  keep: 'count',
-  validation: 'share',
-  split_seed: 'whole',
-  corrupt: 'part',
-};
-
-const WORDS = {
-  adapters: ['merged', 'factored', 'auto'],
-  order: ['shuffled', 'balanced'],
-} as const;
-
-const DATA: Forms = {
-  images: {
-    path: 'string',
-    format: ['folders', 'csv', 'lists', 'idx', 'safetensors'],
-    limit: 'count',
-    test_limit: 'count',
-    image: 'string',
-    label: 'string',
-    separator: 'string',
-  },
-  points: {
-    path: 'string',
-    format: ['shanghaitech', 'carpk', 'coco', 'csv', 'json'],
-    sigma: 'positive',
-    kernel: 'count',
-    limit: 'count',
-    test_limit: 'count',
-  },
-};
-
-const SAVE: Forms = { every: { steps: 'count' } };
-/** Memory in MiB. */
-const CHECKPOINT: Forms = { none: {}, blocks: {}, auto: { memory: 'positive' } };
-
-const AUGMENT: Forms = {
-  crop: { scale: 'pair', ratio: 'pair' },
-  cut: {},
-  flip: { probability: 'part' },
-  flip_vertical: { probability: 'part' },
-  rand_augment: { magnitude: 'number', deviation: 'number', count: 'count', probability: 'part', colors: 'bool' },
-  mixup: { alpha: 'positive', share: 'part' },
-  cutmix: { alpha: 'positive', share: 'part' },
-};
-
-/** How features that a frozen part of the model gives are kept: `memory` in MiB, and beyond it in files in the folder. */
-const CACHE: Forms = { auto: { memory: 'number', folder: 'string' }, none: {} };
 const CACHE_MIB = 1024;
 
 const DEFAULTS = {
@@ -97,20 +44,6 @@ const DEFAULTS = {
   augment: [],
   cache: { memory: CACHE_MIB * 2 ** 20 },
 } as const;
-
-const SETTINGS = [
-  'data',
-  'augment',
-  'loss',
-  'optimizer',
-  'groups',
-  'schedule',
-  'save',
-  'cache',
-  'checkpoint',
-  ...Object.keys(NUMBERS),
-  ...Object.keys(WORDS),
-];
 
 type Known = { -readonly [K in keyof TrainSettings]?: TrainSettings[K] };
 
@@ -134,17 +67,17 @@ export function trainSettings(context: TrainContext, decl: SettingsDecl | undefi
   const numbers: Record<string, unknown> = {};
   // Words of settings are joined by `_`, those of fields by capitals.
   const field = (name: string): string => name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
-  eachSetting(engine, decl, SETTINGS, (name, value) => {
+  eachSetting(engine, decl, Object.keys(TRAIN), (name, value) => {
     given.set(name, value);
-    const check = Object.hasOwn(NUMBERS, name) ? NUMBERS[name] : undefined;
-    if (check) numbers[field(name)] = checked(engine, name, value, check, scope);
-    else if (name === 'adapters') out.adapters = word(engine, name, value, WORDS.adapters);
-    else if (name === 'order') out.order = word(engine, name, value, WORDS.order);
-    else if (name === 'data') out.data = formOf(engine, name, value, DATA, scope, ['path']);
+    const setting = (TRAIN as Readonly<Record<string, Setting>>)[name]!;
+    if (setting.is === 'value') numbers[field(name)] = checked(engine, name, value, setting.check, scope);
+    else if (name === 'adapters') out.adapters = word(engine, name, value, TRAIN.adapters.words);
+    else if (name === 'order') out.order = word(engine, name, value, TRAIN.order.words);
+    else if (name === 'data') out.data = formOf(engine, name, value, TRAIN.data.forms, scope, ['path']);
     else if (name === 'save')
-      out.saveSteps = formOf(engine, name, value, SAVE, scope, ['steps']).options.steps as number;
+      out.saveSteps = formOf(engine, name, value, TRAIN.save.forms, scope, ['steps']).options.steps as number;
     else if (name === 'checkpoint') out.checkpoint = checkpointOf(engine, value, scope);
-    else if (name === 'augment') out.augment = listOf(engine, name, value, AUGMENT, scope);
+    else if (name === 'augment') out.augment = listOf(engine, name, value, TRAIN.augment.forms, scope);
     else if (name === 'cache') out.cache = cacheOf(engine, value, scope);
   });
   const missing = ['optimizer', 'schedule'].filter((name) => !given.has(name));
@@ -191,7 +124,7 @@ function word<W extends string>(engine: Engine, setting: string, e: Expr, choice
 }
 
 function cacheOf(engine: Engine, e: Expr, scope: Scope): TrainSettings['cache'] {
-  const { form, options } = formOf(engine, 'cache', e, CACHE, scope);
+  const { form, options } = formOf(engine, 'cache', e, TRAIN.cache.forms, scope);
   if (form === 'none') return undefined;
   const { memory = CACHE_MIB, folder } = options as { readonly memory?: number; readonly folder?: string };
   return { memory: memory * 2 ** 20, ...(folder === undefined ? {} : { folder }) };
@@ -203,7 +136,7 @@ function listOf(engine: Engine, setting: string, e: Expr, forms: Forms, scope: S
 }
 
 function checkpointOf(engine: Engine, e: Expr, scope: Scope): TrainSettings['checkpoint'] {
-  const { form, options } = formOf(engine, 'checkpoint', e, CHECKPOINT, scope, ['memory']);
+  const { form, options } = formOf(engine, 'checkpoint', e, TRAIN.checkpoint.forms, scope, ['memory']);
   if (form === 'auto') return { kind: 'auto', bytes: Number(options.memory) * 2 ** 20 };
   return { kind: form === 'blocks' ? 'blocks' : 'none' };
 }
