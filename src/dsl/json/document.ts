@@ -28,7 +28,7 @@
  * language is `{ "$string": "a b" }`. Where the table of settings asks for a string (the path of `images`, the folder of `auto`), a string is that string, and
  * an expression is `{ "$expr": "..." }`, which may stand anywhere.
  *
- * **Statements** are told apart by their first key: `name` (`base = ... from ...`), `in`, `adapt`, `prune`, `tune`, `if`, `for`. Selectors are strings.
+ * **Statements** are told apart by their first key: `name` (`base = ... from ...`), `in`, `adapt`, `prune`, `tune`, `ignore`, `if`, `for`. Selectors are strings.
  *
  * **Without loss.** `.peft` to JSON and back gives the same syntax tree, and the text that the formatter gives for it. Comments of `code` stay; those of the other
  * sections have no place in JSON, are left out, and `espalier fmt --to json` says how many. A block that says one setting twice, which no checker takes, is
@@ -80,6 +80,8 @@ export type StatementDocument =
       readonly from?: string;
     }
   | { readonly tune: Many<string>; readonly from?: string }
+  /** Names of tensors, in which `*` stands for anything. */
+  | { readonly ignore: Many<string> }
   | {
       readonly if: ExpressionDocument;
       readonly then: readonly StatementDocument[];
@@ -180,6 +182,7 @@ export const STATEMENTS = {
   adapt: { needs: ['with'], may: ['from'] },
   prune: { needs: ['with'], may: ['by', 'from'] },
   tune: { needs: [], may: ['from'] },
+  ignore: { needs: [], may: [] },
   if: { needs: ['then'], may: ['else'] },
   for: { needs: ['below', 'body'], may: [] },
 } as const satisfies Readonly<Record<string, { readonly needs: readonly string[]; readonly may: readonly string[] }>>;

@@ -1,7 +1,17 @@
 /** A spec in JSON (`document.ts`) as the syntax tree, with places in the JSON file. */
 import { nearest } from '../../diagnostics/suggest.js';
 import type { Diagnostic, Span } from '../../diagnostics/types.js';
-import type { Decl, Ident, ModelDecl, ModelStmt, OptionParam, SettingsDecl, SourceFile, UseDecl } from '../ast.js';
+import type {
+  Decl,
+  Ident,
+  ModelDecl,
+  ModelStmt,
+  OptionParam,
+  SettingsDecl,
+  SourceFile,
+  StringLit,
+  UseDecl,
+} from '../ast.js';
 import { format } from '../format.js';
 import { type Parsed, parse, refuse } from '../parse.js';
 import { LIBRARY, SECTIONS, STATEMENTS, settingOf } from './document.js';
@@ -203,6 +213,14 @@ class SpecReader extends ExpressionReader {
       }
       case 'tune':
         return { kind: 'tune', sites: this.selectors(first), ...from, span };
+      case 'ignore': {
+        const patterns = this.many(first).flatMap((item): StringLit[] => {
+          const value = this.string(item, 'a name of a tensor');
+          return value === undefined ? [] : [{ kind: 'string', value, span: spanOf(this.path, item) }];
+        });
+        if (patterns.length === 0) this.say('`ignore` names nothing', spanOf(this.path, first.value));
+        return { kind: 'ignore', patterns, span };
+      }
       case 'if': {
         const condition = this.expr(first.value);
         const then = this.body(fields.get('then'));

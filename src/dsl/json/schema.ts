@@ -102,6 +102,7 @@ const PARTS: Readonly<Record<string, Schema>> = {
   adapt: ref('selectors'),
   prune: ref('selectors'),
   tune: ref('selectors'),
+  ignore: any({ type: 'string' }, { ...list({ type: 'string' }), minItems: 1 }),
   with: ref('method'),
   by: ref('method'),
   if: ref('expression'),

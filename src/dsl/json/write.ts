@@ -157,6 +157,8 @@ class SpecWriter {
           ['below', this.expr(s.generator.limit)],
           ['body', this.body(s.body)],
         );
+      case 'ignore':
+        return object(['ignore', s.patterns.map((p) => p.value)]);
       case 'error':
         return undefined;
     }
