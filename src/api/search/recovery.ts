@@ -12,8 +12,8 @@ import type { Environment, FeatureMap, LayerFacts, Trial } from '../../search/ty
 import { type Counting, targetOf } from '../train/evaluate.js';
 import type { RunPlace } from '../train/events.js';
 import { inputsOf } from '../train/features.js';
-import { stepPlace } from '../train/stages.js';
 import type { Trainer } from '../train/trainer.js';
+import { stepPlace } from './schedule.js';
 
 export interface RecoveryRequest {
   readonly elaborated: Pick<Elaborated, 'module' | 'prune'>;

@@ -7,11 +7,11 @@ import type { Loader } from '../../data/types.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { EspalierError } from '../../diagnostics/types.js';
 import type { Tensor } from '../../ir/types.js';
+import { stepPlace } from '../search/schedule.js';
 import { addedTo, type Counting, evaluate, scoreOf, targetOf } from './evaluate.js';
 import { type EndEvent, type EpochEvent, figureOf, type RunPlace, type Score, type TrainEvent } from './events.js';
 import { inputsOf } from './features.js';
 import { type GoodState, notFinite, originOf } from './not-finite.js';
-import { stepPlace } from './stages.js';
 import type { Trainer } from './trainer.js';
 
 /** Keeps what a run leaves. */

@@ -14,9 +14,9 @@ import { funcAt } from '../../ir/run/samples.js';
 import type { Func, Tensor, TextSpan, Value } from '../../ir/types.js';
 import { gradientsOf } from '../../passes/differentiate/gradients.js';
 import { LOSS } from '../../passes/train/step.js';
+import { stepPlace } from '../search/schedule.js';
 import { targetOf } from './evaluate.js';
 import type { RunPlace } from './events.js';
-import { stepPlace } from './stages.js';
 import type { TrainBatch, Trainer } from './trainer.js';
 
 /** What a run can be gone on from. */

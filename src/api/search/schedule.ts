@@ -3,7 +3,7 @@
  * new optimiser: each stage then runs through the whole schedule, in as many epochs as it has, and the optimiser counts its steps from the beginning of its stage.
  */
 import type { StepPlace, TrainSettings } from '../../dsl/elaborated.js';
-import type { RunPlace } from './events.js';
+import type { RunPlace } from '../train/events.js';
 
 /** @param perEpoch steps of an epoch */
 export function stepPlace(
