@@ -1,4 +1,4 @@
-/** The models whose kernels are all checked: every example, vision transformers at their real sizes, and sums that are split. */
+/** The models whose kernels are all checked: every example, vision transformers at their real sizes, sums that are split, and counting heads in small. */
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Spec } from '../../../src/api/analyse.js';
@@ -57,6 +57,31 @@ model Sums {
   trained: false,
 };
 
+/** Counting heads on maps of a few places: what examples/crowd has in large. */
+const counting = (options: string): ModelSpec => ({
+  name: `counting, ${options}`,
+  spec: {
+    text: `use std
+model Counting {
+  base = vit_auto(image: 16, patch: 4, dim: 16, depth: 3, heads: 2)
+  head = counting(
+    base,
+    taps: [base.blocks[0], base.blocks[1], base.blocks[2]],
+    dims: [16, 16, 16],
+    dim: 8,
+    heads: 2,
+    patches: 2,
+    ${options}
+  )
+}
+`,
+    path: 'counting.peft',
+  },
+  adapters: 'merged',
+  weights: 'f32',
+  trained: false,
+});
+
 export const MODELS: readonly ModelSpec[] = [
   ...examples.flatMap((file) =>
     MODES.map((adapters): ModelSpec => {
@@ -70,6 +95,8 @@ export const MODELS: readonly ModelSpec[] = [
   plain('vit_small_patch16'),
   plain('vit_base_patch16'),
   SUMS,
+  counting('scores: token'),
+  counting('scores: channel'),
   ...MODES.map((adapters): ModelSpec => {
     const spec = path('bench/vit-b-karst.peft');
     return { name: `vit-b-karst.peft, ${adapters}`, spec, adapters, weights: 'f32', trained: false };
