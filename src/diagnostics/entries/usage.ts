@@ -243,4 +243,54 @@ its sum for each picture. A head that gives both ends in a record of these names
     explain:
       'With `weights = f16`, matrices are stored as 16-bit floats. A weight outside of their range would become infinite, so the program is refused instead. The message says which number it is; the place shown is where the spec has it from: the file, or the adapter that was merged into it.',
   }),
+  ESP1307: entry<{ file: string; why: string }>({
+    title: 'Not JSON',
+    message: (a) => `${a.file} is not JSON: ${a.why}`,
+    explain: `A spec in JSON is JSON as its standard has it: keys and words in double quotes, no comments, no comma behind the last item.
+
+    { "use": ["std"], "model": { "name": "M", "body": [{ "name": "base", "value": { "vit_auto": [] }, "from": "./vit" }] } }
+
+\`espalier fmt --to json spec.peft\` shows how a spec looks, \`espalier schema\` gives editors what they complete and check by.`,
+  }),
+  ESP1308: entry<{ problem: string }>({
+    title: 'Not a spec in JSON',
+    message: (a) => a.problem,
+    help: () => ['`espalier explain ESP1308` shows the forms, `espalier schema` prints them for an editor.'],
+    explain: `A spec in JSON has sections \`use\`, \`code\`, \`model\`, \`train\` and \`deploy\`, or is a list of objects with these.
+
+    {
+      "use": ["std", "./mine.peft"],
+      "code": ["function twice(n: int) = 2 * n"],            // declarations that are code, a line an item
+      "model": {
+        "name": "Digits",
+        "options": { "rank": { "type": "int", "default": 4 } },
+        "body": [
+          { "name": "base", "value": { "vit_auto": [] }, "from": "./vit" },
+          { "in": "base.blocks[*]", "body": [{ "adapt": ["attn.qkv"], "with": { "lora": { "rank": "rank" } } }] },
+          { "prune": ["base.blocks[*].mlp.*"], "with": { "magnitude": { "sparsity": "50%" } }, "by": { "bisection": [] } },
+          { "if": "rank > 4", "then": [{ "tune": ["head"], "from": "./head.safetensors" }], "else": [] },
+          { "for": "i", "below": 4, "body": [{ "tune": ["base.blocks[i].norm1"] }] }
+        ]
+      },
+      "train": { "data": { "images": ["./digits"] }, "optimizer": { "adamw": { "lr": 1e-3 } }, "schedule": { "cosine": { "epochs": 20 } } },
+      "deploy": { "adapters": "merged", "batch": [1, 8] }
+    }
+
+(The comment is not part of it.) A call is an object with one key: a list is its arguments by their order, an object by name, with \`$args\` for those
+that come first. A string is an expression as in a \`.peft\` file; a string of the language is { "$string": "a b" }. Where a setting asks for a string, it is
+one, and { "$expr": "..." } is an expression.`,
+  }),
+  ESP1309: entry<{ file: string; why: string }>({
+    title: 'A spec that cannot be converted',
+    message: (a) => `${a.file}: ${a.why}`,
+    explain: `\`espalier fmt --to json\` writes every spec that a checker takes. An object of JSON has each key once, so a block that sets something twice, or two options
+of one name, has no form there; take one of them out.
+
+    deploy M {
+      batch = 1
+      batch = 8
+    }
+
+Pages read \`.peft\` alone: \`espalier/browser\` is without a reader of JSON. Convert the spec before, \`espalier fmt --to peft spec.json\`.`,
+  }),
 };
