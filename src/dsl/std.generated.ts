@@ -813,7 +813,10 @@ variant clip_auto = clip_vit() {
   preprocess = resize(image, bicubic),
     crop(image),
     normalize(mean: [0.48145466, 0.4578275, 0.40821073], std: [0.26862954, 0.26130258, 0.27577711])
+  // timm's, and what transformers wraps of timm's.
   names timm {
+    prefix "timm_model."
+    unseen heads, activation, eps
     "patch_embed.proj" = patch_embed
     "head" = head.fc
   }
@@ -883,6 +886,36 @@ variant clip_auto = clip_vit() {
     set "label2id" = places
     set "num_labels" = none
   }
+  // Of timm's folders: what a variant below computes by its architecture's name, \`model_args\` over that. What is left out there, timm takes from the name.
+  config timm {
+    match "architecture" = "vit_*_clip_*"
+    match "model_args.global_pool" or "global_pool" or "pretrained_cfg.global_pool" = "token", none
+    match "model_args.pre_norm" = true, none
+    sizes "architecture"
+    only "model_args" = "num_classes",
+      "*drop_rate",
+      "weight_init",
+      "fix_init",
+      "strict_img_size",
+      "dynamic_img_*"
+    table_image = square("model_args.img_size") or square("pretrained_cfg.input_size") or square(
+        "input_size"
+      )
+    patch = square("model_args.patch_size")
+    channels = count("model_args.in_chans") or count("pretrained_cfg.input_size.0") or count(
+        "input_size.0"
+      )
+    dim = count("model_args.embed_dim")
+    depth = count("model_args.depth")
+    heads = count("model_args.num_heads")
+    antialias = true
+    activation = word("model_args.act_layer")
+    labels "label_names" or "pretrained_cfg.label_names" or "labels" or count("num_classes") or
+      count("pretrained_cfg.num_classes")
+    set "num_classes" = count
+    set "label_names" = list
+    set "label_descriptions" = none
+  }
   processor huggingface {
     match "image_processor_type" or "feature_extractor_type" = "CLIPImageProcessor*",
       "CLIPFeatureExtractor*",
@@ -897,9 +930,25 @@ variant clip_auto = clip_vit() {
   }
 }
 
-variant clip_vit_base_patch32 = clip_auto(patch: 32, dim: 768, depth: 12, heads: 12)
-variant clip_vit_base_patch16 = clip_auto(patch: 16, dim: 768, depth: 12, heads: 12)
-variant clip_vit_large_patch14 = clip_auto(patch: 14, dim: 1024, depth: 24, heads: 16)
+variant clip_vit_base_patch32 = clip_auto(patch: 32, dim: 768, depth: 12, heads: 12) {
+  config timm {
+    match "architecture" = "vit_base_patch32_clip_quickgelu_224"
+  }
+}
+
+variant clip_vit_base_patch16 = clip_auto(patch: 16, dim: 768, depth: 12, heads: 12) {
+  config timm {
+    match "architecture" = "vit_base_patch16_clip_quickgelu_224"
+  }
+}
+
+variant clip_vit_large_patch14 = clip_auto(patch: 14, dim: 1024, depth: 24, heads: 16) {
+  config timm {
+    match "architecture" = "vit_large_patch14_clip_quickgelu_224",
+      "vit_large_patch14_clip_quickgelu_336"
+  }
+}
+
 variant clip_vit_large_patch14_336 = clip_auto(
   table_image: 336,
   patch: 14,
@@ -907,14 +956,88 @@ variant clip_vit_large_patch14_336 = clip_auto(
   depth: 24,
   heads: 16
 )
-// Of LAION's.
+
+// Of LAION's, and what timm computes by names that do not say otherwise.
+
+variant clip_vit_base_patch32_gelu = clip_auto(
+  patch: 32,
+  dim: 768,
+  depth: 12,
+  heads: 12,
+  activation: gelu
+) {
+  config timm {
+    match "architecture" = "vit_base_patch32_clip_224",
+      "vit_base_patch32_clip_256",
+      "vit_base_patch32_clip_384",
+      "vit_base_patch32_clip_448"
+  }
+}
+
+variant clip_vit_base_patch16_gelu = clip_auto(
+  patch: 16,
+  dim: 768,
+  depth: 12,
+  heads: 12,
+  activation: gelu
+) {
+  config timm {
+    match "architecture" = "vit_base_patch16_clip_224", "vit_base_patch16_clip_384"
+  }
+}
+
+variant clip_vit_base_patch16_plus = clip_auto(
+  table_image: 240,
+  patch: 16,
+  dim: 896,
+  depth: 12,
+  heads: 14,
+  activation: gelu
+) {
+  config timm {
+    match "architecture" = "vit_base_patch16_plus_clip_240"
+  }
+}
+
+variant clip_vit_large_patch14_gelu = clip_auto(
+  patch: 14,
+  dim: 1024,
+  depth: 24,
+  heads: 16,
+  activation: gelu
+) {
+  config timm {
+    match "architecture" = "vit_large_patch14_clip_224", "vit_large_patch14_clip_336"
+  }
+}
+
 variant clip_vit_huge_patch14 = clip_auto(
   patch: 14,
   dim: 1280,
   depth: 32,
   heads: 16,
   activation: gelu
-)
+) {
+  config timm {
+    match "architecture" = "vit_huge_patch14_clip_224",
+      "vit_huge_patch14_clip_336",
+      "vit_huge_patch14_clip_378"
+  }
+}
+
+variant clip_vit_huge_patch14_quick = clip_auto(
+  patch: 14,
+  dim: 1280,
+  depth: 32,
+  heads: 16,
+  activation: quick_gelu
+) {
+  config timm {
+    match "architecture" = "vit_huge_patch14_clip_quickgelu_224",
+      "vit_huge_patch14_clip_quickgelu_378"
+  }
+}
+
 variant clip_vit_giant_patch14 = clip_auto(
   patch: 14,
   dim: 1408,
@@ -922,7 +1045,12 @@ variant clip_vit_giant_patch14 = clip_auto(
   heads: 16,
   hidden: 6144,
   activation: gelu
-)
+) {
+  config timm {
+    match "architecture" = "vit_giant_patch14_clip_224"
+  }
+}
+
 variant clip_vit_gigantic_patch14 = clip_auto(
   patch: 14,
   dim: 1664,
@@ -930,7 +1058,74 @@ variant clip_vit_gigantic_patch14 = clip_auto(
   heads: 16,
   hidden: 8192,
   activation: gelu
-)
+) {
+  config timm {
+    match "architecture" = "vit_gigantic_patch14_clip_224", "vit_gigantic_patch14_clip_378"
+  }
+}
+
+variant clip_vit_gigantic_patch14_quick = clip_auto(
+  patch: 14,
+  dim: 1664,
+  depth: 48,
+  heads: 16,
+  hidden: 8192,
+  activation: quick_gelu
+) {
+  config timm {
+    match "architecture" = "vit_gigantic_patch14_clip_quickgelu_224"
+  }
+}
+
+// TinyCLIP (arXiv 2309.12314).
+
+variant clip_vit_xsmall_patch16 = clip_auto(
+  patch: 16,
+  dim: 256,
+  depth: 10,
+  heads: 4,
+  activation: gelu
+) {
+  config timm {
+    match "architecture" = "vit_xsmall_patch16_clip_224"
+  }
+}
+
+variant clip_vit_medium_patch32 = clip_auto(
+  patch: 32,
+  dim: 512,
+  depth: 12,
+  heads: 8,
+  activation: gelu
+) {
+  config timm {
+    match "architecture" = "vit_medium_patch32_clip_224"
+  }
+}
+
+variant clip_vit_medium_patch16 = clip_auto(
+  patch: 16,
+  dim: 512,
+  depth: 12,
+  heads: 8,
+  activation: gelu
+) {
+  config timm {
+    match "architecture" = "vit_medium_patch16_clip_224"
+  }
+}
+
+variant clip_vit_betwixt_patch32 = clip_auto(
+  patch: 32,
+  dim: 640,
+  depth: 12,
+  heads: 10,
+  activation: gelu
+) {
+  config timm {
+    match "architecture" = "vit_betwixt_patch32_clip_224"
+  }
+}
 `,
   convnext: `// ConvNeXt (arXiv 2201.03545), as Hugging Face builds it: four stages of depthwise convolutions and pointwise layers, each on half the
 // grid of the one before.
@@ -1763,10 +1958,11 @@ variant deit3_huge_patch14 = deit_auto(
 
 // \`table_image\`: the side of the images that a checkpoint's positions are for; for others they are resampled, bicubic, and antialiased or not: the authors and
 // transformers do the one without registers and the other with them, timm always does. \`class_position\`: whether the class token has a position, which
-// timm adds to the token itself where there are registers.
+// timm adds to the token itself where there are registers. \`table_sized\`: whether images are by default as large as those of the table, as timm has it.
 backbone dinov2(
   table_image: int = 518,
-  image: int = 224,
+  table_sized: bool = false,
+  image: int = if table_sized { table_image } else { 224 },
   patch: int = 14,
   channels: int = 3,
   dim: int,
@@ -1832,8 +2028,10 @@ variant dinov2_auto = dinov2() {
   preprocess = resize(floor((image * 256) / 224), bicubic),
     crop(image),
     normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
-  // The authors', and timm's: the last spelling is the one that adapters are written for.
+  // The authors', timm's, and what transformers wraps of timm's: the last spelling is the one that adapters are written for.
   names timm {
+    prefix "timm_model."
+    unseen heads, eps
     ignore "mask_token"
     optional "reg_token" or "register_tokens" = reg_token
     "patch_embed.proj" = patch_embed
@@ -1915,6 +2113,37 @@ variant dinov2_auto = dinov2() {
     set "label2id" = places
     set "num_labels" = none
   }
+  // Of timm's folders: what a variant below computes by its architecture's name, \`model_args\` over that. What is left out there, timm takes from the name.
+  config timm {
+    match "architecture" = "vit_*_patch14_dinov2"
+    match "model_args.global_pool" or "global_pool" or "pretrained_cfg.global_pool" = "token", none
+    sizes "architecture"
+    only "model_args" = "num_classes",
+      "*drop_rate",
+      "weight_init",
+      "fix_init",
+      "strict_img_size",
+      "dynamic_img_*",
+      "init_values"
+    table_image = square("model_args.img_size") or square("pretrained_cfg.input_size") or square(
+        "input_size"
+      )
+    patch = square("model_args.patch_size")
+    channels = count("model_args.in_chans") or count("pretrained_cfg.input_size.0") or count(
+        "input_size.0"
+      )
+    dim = count("model_args.embed_dim")
+    depth = count("model_args.depth")
+    heads = count("model_args.num_heads")
+    antialias = true
+    table_sized = true
+    qkv_bias = "model_args.qkv_bias"
+    labels "label_names" or "pretrained_cfg.label_names" or "labels" or count("num_classes") or
+      count("pretrained_cfg.num_classes")
+    set "num_classes" = count
+    set "label_names" = list
+    set "label_descriptions" = none
+  }
   processor huggingface {
     match "image_processor_type" or "feature_extractor_type" = "BitImageProcessor*", none
     "size" = {shortest_edge: 224}
@@ -1989,27 +2218,82 @@ variant dinov2_registers_auto = dinov2_auto() {
     registers = count("num_register_tokens") or 4
     set "architectures" = ["Dinov2WithRegistersForImageClassification"]
   }
+  config timm {
+    match "architecture" = "vit_*_patch14_reg4_dinov2"
+    match "model_args.no_embed_class" = true, none
+    registers = count("model_args.reg_tokens")
+    class_position = false
+  }
 }
 
-variant dinov2_small = dinov2_auto(dim: 384, depth: 12, heads: 6)
-variant dinov2_base = dinov2_auto(dim: 768, depth: 12, heads: 12)
-variant dinov2_large = dinov2_auto(dim: 1024, depth: 24, heads: 16)
-variant dinov2_giant = dinov2_auto(dim: 1536, depth: 40, heads: 24, swiglu: true)
-variant dinov2_registers_small = dinov2_registers_auto(registers: 4, dim: 384, depth: 12, heads: 6)
-variant dinov2_registers_base = dinov2_registers_auto(registers: 4, dim: 768, depth: 12, heads: 12)
+variant dinov2_small = dinov2_auto(dim: 384, depth: 12, heads: 6) {
+  config timm {
+    match "architecture" = "vit_small_patch14_dinov2"
+  }
+}
+
+variant dinov2_base = dinov2_auto(dim: 768, depth: 12, heads: 12) {
+  config timm {
+    match "architecture" = "vit_base_patch14_dinov2"
+  }
+}
+
+variant dinov2_large = dinov2_auto(dim: 1024, depth: 24, heads: 16) {
+  config timm {
+    match "architecture" = "vit_large_patch14_dinov2"
+  }
+}
+
+variant dinov2_giant = dinov2_auto(dim: 1536, depth: 40, heads: 24, swiglu: true) {
+  config timm {
+    match "architecture" = "vit_giant_patch14_dinov2"
+  }
+}
+
+variant dinov2_registers_small = dinov2_registers_auto(
+  registers: 4,
+  dim: 384,
+  depth: 12,
+  heads: 6
+) {
+  config timm {
+    match "architecture" = "vit_small_patch14_reg4_dinov2"
+  }
+}
+
+variant dinov2_registers_base = dinov2_registers_auto(
+  registers: 4,
+  dim: 768,
+  depth: 12,
+  heads: 12
+) {
+  config timm {
+    match "architecture" = "vit_base_patch14_reg4_dinov2"
+  }
+}
+
 variant dinov2_registers_large = dinov2_registers_auto(
   registers: 4,
   dim: 1024,
   depth: 24,
   heads: 16
-)
+) {
+  config timm {
+    match "architecture" = "vit_large_patch14_reg4_dinov2"
+  }
+}
+
 variant dinov2_registers_giant = dinov2_registers_auto(
   registers: 4,
   dim: 1536,
   depth: 40,
   heads: 24,
   swiglu: true
-)
+) {
+  config timm {
+    match "architecture" = "vit_giant_patch14_reg4_dinov2"
+  }
+}
 `,
   dinov3: `// DINOv3 (arXiv 2508.10104): a ViT whose queries and keys are turned by where they are, in place of positions that are learned, with registers, scaled branches,
 // no bias of keys, and gated MLPs in some sizes.
@@ -3782,7 +4066,10 @@ backbone siglip(
 // Any SigLIP, and SigLIP 2 for images of one shape: its options come from the configuration in the folder that \`from\` names, or are given.
 variant siglip_auto = siglip() {
   preprocess = resize([image, image], bicubic), normalize(mean: 0.5, std: 0.5)
+  // timm's, and what transformers wraps of timm's.
   names timm {
+    prefix "timm_model."
+    unseen heads, activation, eps, antialias
     optional "patch_embed.proj" = patch_embed
     optional "attn_pool.latent" = attn_pool.probe
     optional "attn_pool.q" = attn_pool.qkv.q
@@ -3831,6 +4118,36 @@ variant siglip_auto = siglip() {
     set "label2id" = places
     set "num_labels" = none
   }
+  // Of timm's folders: what a variant below computes by its architecture's name, \`model_args\` over that. What is left out there, timm takes from the name.
+  config timm {
+    match "architecture" = "vit_*_siglip_2*", "vit_*_siglip_3*", "vit_*_siglip_5*"
+    match "model_args.global_pool" or "global_pool" or "pretrained_cfg.global_pool" = "map", none
+    match "model_args.class_token" = false, none
+    sizes "architecture"
+    only "model_args" = "num_classes",
+      "*drop_rate",
+      "weight_init",
+      "fix_init",
+      "strict_img_size",
+      "dynamic_img_*"
+    table_image = square("model_args.img_size") or square("pretrained_cfg.input_size") or square(
+        "input_size"
+      )
+    patch = square("model_args.patch_size")
+    channels = count("model_args.in_chans") or count("pretrained_cfg.input_size.0") or count(
+        "input_size.0"
+      )
+    dim = count("model_args.embed_dim")
+    depth = count("model_args.depth")
+    heads = count("model_args.num_heads")
+    antialias = true
+    activation = word("model_args.act_layer")
+    labels "label_names" or "pretrained_cfg.label_names" or "labels" or count("num_classes") or
+      count("pretrained_cfg.num_classes")
+    set "num_classes" = count
+    set "label_names" = list
+    set "label_descriptions" = none
+  }
   processor huggingface {
     match "image_processor_type" or "feature_extractor_type" = "SiglipImageProcessor*", none
     "size" = {height: 224, width: 224}
@@ -3871,6 +4188,15 @@ variant siglip2_naflex_auto = siglip_auto(flat: true) {
     match "model_type" = "siglip2", "siglip2_vision_model"
     table_places = count("vision_config.num_patches") or count("num_patches") or 256
     set "architectures" = ["Siglip2ForImageClassification"]
+  }
+}
+
+// As timm has it without pooling by attention: what a classifier reads is the mean of all patches, \`pool: mean\`.
+variant siglip_gap_auto = siglip_auto(pooled: false) {
+  config timm {
+    match "architecture" = "vit_*_siglip_gap_*"
+    match "model_args.global_pool" or "global_pool" or "pretrained_cfg.global_pool" = "avg", none
+    match "model_args.fc_norm" = false, none
   }
 }
 
@@ -3917,13 +4243,19 @@ variant siglip_large_patch16_384 = siglip_auto(
   depth: 24,
   heads: 16
 )
+
 variant siglip_large_patch16_512 = siglip_auto(
   table_image: 512,
   patch: 16,
   dim: 1024,
   depth: 24,
   heads: 16
-)
+) {
+  config timm {
+    match "architecture" = "vit_large_patch16_siglip_512"
+  }
+}
+
 variant siglip_so400m_patch14_224 = siglip_auto(
   table_image: 224,
   patch: 14,
@@ -3940,6 +4272,7 @@ variant siglip_so400m_patch14_384 = siglip_auto(
   heads: 16,
   hidden: 4304
 )
+
 variant siglip_so400m_patch16_256 = siglip_auto(
   table_image: 256,
   patch: 16,
@@ -3947,7 +4280,12 @@ variant siglip_so400m_patch16_256 = siglip_auto(
   depth: 27,
   heads: 16,
   hidden: 4304
-)
+) {
+  config timm {
+    match "architecture" = "vit_so400m_patch16_siglip_256"
+  }
+}
+
 variant siglip_so400m_patch16_384 = siglip_auto(
   table_image: 384,
   patch: 16,
@@ -3955,7 +4293,12 @@ variant siglip_so400m_patch16_384 = siglip_auto(
   depth: 27,
   heads: 16,
   hidden: 4304
-)
+) {
+  config timm {
+    match "architecture" = "vit_so400m_patch16_siglip_384"
+  }
+}
+
 variant siglip_so400m_patch16_512 = siglip_auto(
   table_image: 512,
   patch: 16,
@@ -3963,21 +4306,187 @@ variant siglip_so400m_patch16_512 = siglip_auto(
   depth: 27,
   heads: 16,
   hidden: 4304
-)
+) {
+  config timm {
+    match "architecture" = "vit_so400m_patch16_siglip_512"
+  }
+}
+
 variant siglip_giant_patch16_256 = siglip_auto(
   table_image: 256,
   patch: 16,
   dim: 1536,
   depth: 40,
   heads: 16
-)
+) {
+  config timm {
+    match "architecture" = "vit_giantopt_patch16_siglip_256"
+  }
+}
+
 variant siglip_giant_patch16_384 = siglip_auto(
   table_image: 384,
   patch: 16,
   dim: 1536,
   depth: 40,
   heads: 16
-)
+) {
+  config timm {
+    match "architecture" = "vit_giantopt_patch16_siglip_384"
+  }
+}
+
+// What timm computes by its names, most with \`gelu\` itself, for images of any size, and their twins without pooling by attention.
+
+variant siglip_base_patch16_gelu = siglip_auto(
+  patch: 16,
+  dim: 768,
+  depth: 12,
+  heads: 12,
+  activation: gelu
+) {
+  config timm {
+    match "architecture" = "vit_base_patch16_siglip_224",
+      "vit_base_patch16_siglip_256",
+      "vit_base_patch16_siglip_384",
+      "vit_base_patch16_siglip_512"
+  }
+}
+
+variant siglip_gap_base_patch16_gelu = siglip_gap_auto(
+  patch: 16,
+  dim: 768,
+  depth: 12,
+  heads: 12,
+  activation: gelu
+) {
+  config timm {
+    match "architecture" = "vit_base_patch16_siglip_gap_224",
+      "vit_base_patch16_siglip_gap_256",
+      "vit_base_patch16_siglip_gap_384",
+      "vit_base_patch16_siglip_gap_512"
+  }
+}
+
+variant siglip_base_patch32 = siglip_auto(
+  patch: 32,
+  dim: 768,
+  depth: 12,
+  heads: 12,
+  activation: gelu_tanh
+) {
+  config timm {
+    match "architecture" = "vit_base_patch32_siglip_256"
+  }
+}
+
+variant siglip_gap_base_patch32 = siglip_gap_auto(
+  patch: 32,
+  dim: 768,
+  depth: 12,
+  heads: 12,
+  activation: gelu_tanh
+) {
+  config timm {
+    match "architecture" = "vit_base_patch32_siglip_gap_256"
+  }
+}
+
+variant siglip_large_patch16_gelu = siglip_auto(
+  patch: 16,
+  dim: 1024,
+  depth: 24,
+  heads: 16,
+  activation: gelu
+) {
+  config timm {
+    match "architecture" = "vit_large_patch16_siglip_256", "vit_large_patch16_siglip_384"
+  }
+}
+
+variant siglip_gap_large_patch16_gelu = siglip_gap_auto(
+  patch: 16,
+  dim: 1024,
+  depth: 24,
+  heads: 16,
+  activation: gelu
+) {
+  config timm {
+    match "architecture" = "vit_large_patch16_siglip_gap_256", "vit_large_patch16_siglip_gap_384"
+  }
+}
+
+variant siglip_so400m_patch14_gelu = siglip_auto(
+  patch: 14,
+  dim: 1152,
+  depth: 27,
+  heads: 16,
+  hidden: 4304,
+  activation: gelu
+) {
+  config timm {
+    match "architecture" = "vit_so400m_patch14_siglip_224",
+      "vit_so400m_patch14_siglip_378",
+      "vit_so400m_patch14_siglip_384"
+  }
+}
+
+variant siglip_gap_so400m_patch14_gelu = siglip_gap_auto(
+  patch: 14,
+  dim: 1152,
+  depth: 27,
+  heads: 16,
+  hidden: 4304,
+  activation: gelu
+) {
+  config timm {
+    match "architecture" = "vit_so400m_patch14_siglip_gap_224",
+      "vit_so400m_patch14_siglip_gap_378",
+      "vit_so400m_patch14_siglip_gap_384",
+      "vit_so400m_patch14_siglip_gap_448",
+      "vit_so400m_patch14_siglip_gap_896"
+  }
+}
+
+variant siglip_gap_large_patch16 = siglip_gap_auto(
+  patch: 16,
+  dim: 1024,
+  depth: 24,
+  heads: 16,
+  activation: gelu_tanh
+) {
+  config timm {
+    match "architecture" = "vit_large_patch16_siglip_gap_512"
+  }
+}
+
+variant siglip_gap_so400m_patch16 = siglip_gap_auto(
+  patch: 16,
+  dim: 1152,
+  depth: 27,
+  heads: 16,
+  hidden: 4304,
+  activation: gelu_tanh
+) {
+  config timm {
+    match "architecture" = "vit_so400m_patch16_siglip_gap_256",
+      "vit_so400m_patch16_siglip_gap_384",
+      "vit_so400m_patch16_siglip_gap_512"
+  }
+}
+
+variant siglip_gap_giant_patch16 = siglip_gap_auto(
+  patch: 16,
+  dim: 1536,
+  depth: 40,
+  heads: 16,
+  activation: gelu_tanh
+) {
+  config timm {
+    match "architecture" = "vit_giantopt_patch16_siglip_gap_256",
+      "vit_giantopt_patch16_siglip_gap_384"
+  }
+}
 `,
   swin: `// Swin (arXiv 2103.14030): four stages of attention in windows, which are shifted by half of one in every second block, each on half the grid of the one before.
 

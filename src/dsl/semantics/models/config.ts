@@ -81,17 +81,8 @@ function notIts({ engine, file, variant, span }: Reading, configs: readonly Conf
   const type = typeof found?.value === 'string' ? found.value : found ? JSON.stringify(found.value) : '';
   const reads = configs.flatMap(identifying);
   const others = engine.library.variants(span.file).filter((v) => v !== variant);
-  const own = others.filter((v) => v.configs.some((c) => c.kind === 'config'));
-  // By a layout of which the variant itself says something.
-  const layouts = (v: VariantDecl) => v.configs.flatMap((c) => (c.kind === 'config' ? [c.layout.name] : []));
-  const fits = own.filter((v) =>
-    configsOf(engine, v).some(
-      (c) => layouts(v).includes(c.layout) && entriesOf(c, 'match').length > 0 && isFor(c, file),
-    ),
-  );
-  // Of a family and one of its sizes, the size says more.
-  const depth = (v: VariantDecl): number => variantChain(engine, v).length;
-  const [best] = fits.toSorted((a, b) => depth(b) - depth(a));
+  const own = others.filter(saysOfConfigs);
+  const best = readerOf(engine, file, own);
   // A published size of a family says no more than which files are its own.
   const families = own.filter((v) =>
     v.configs.some((c) => c.kind === 'config' && c.entries.some((e) => e.kind !== 'match')),
@@ -99,15 +90,30 @@ function notIts({ engine, file, variant, span }: Reading, configs: readonly Conf
   const known = [variant, ...families].map(
     (v) => `${configsOf(engine, v).flatMap(identifying).join(', ')} (${v.name.name})`,
   );
-  const help = best
-    ? `\`${best.name.name}\` reads it: write \`${best.name.name}()\`.`
-    : `The variants in reach read: ${[...new Set(known)].join(', ')}.`;
+  const help = best ? readsIt(best) : `The variants in reach read: ${[...new Set(known)].join(', ')}.`;
   return engine.report.stop(
     'ESP0508',
     { file: file.file, type, variant: variant.name.name, reads },
     { primary: { span, text: 'named here' }, help: [help] },
   );
 }
+
+const saysOfConfigs = (v: VariantDecl): boolean => v.configs.some((c) => c.kind === 'config');
+
+/** Of some variants the one that reads a file, by a layout of which it says something itself. */
+function readerOf(engine: Engine, file: JsonFile, among: readonly VariantDecl[]): VariantDecl | undefined {
+  const layouts = (v: VariantDecl) => v.configs.flatMap((c) => (c.kind === 'config' ? [c.layout.name] : []));
+  const fits = among.filter((v) =>
+    configsOf(engine, v).some(
+      (c) => layouts(v).includes(c.layout) && entriesOf(c, 'match').length > 0 && isFor(c, file),
+    ),
+  );
+  // Of a family and one of its sizes, the size says more.
+  const depth = (v: VariantDecl): number => variantChain(engine, v).length;
+  return fits.toSorted((a, b) => depth(b) - depth(a))[0];
+}
+
+const readsIt = (v: VariantDecl): string => `\`${v.name.name}\` reads it: write \`${v.name.name}()\`.`;
 
 /** Of an object that describes the model, every field that is set has to be one that is read, or one that changes nothing here. */
 function nothingElse(r: Reading, config: Config, entry: Of<'only'>): void {
@@ -146,12 +152,16 @@ function publishedFor(r: Reading, config: Config): Readonly<Record<string, Fact>
   const name = String(found?.value);
   const known = sizes.flatMap((v) => identifying(own(v)!)).map((text) => JSON.parse(text) as string);
   const near = nearest(name, known);
+  // A pattern of names may take in those of another family.
+  const others = engine.library.variants(span.file).filter((v) => !variantChain(engine, v).includes(variant));
+  const other = readerOf(engine, file, others.filter(saysOfConfigs));
   return engine.report.stop(
     'ESP0540',
     { file: file.file, field: found?.path ?? '', name, variant: variant.name.name },
     {
       primary: { span, text: 'named here' },
       help: [
+        ...(other ? [readsIt(other)] : []),
         ...(near === undefined ? [] : [`The nearest that it knows is "${near}".`]),
         `If it is a \`${variant.name.name}\`, say which: variant mine = ${variant.name.name}(...) { config ${config.layout} { match "${found?.path}" = "${name}" } }`,
       ],
