@@ -25,6 +25,8 @@ export interface SpecOptions {
   readonly host: Host;
   /** Options of the model, as `--set` gives them. */
   readonly set?: Readonly<Record<string, string>> | undefined;
+  /** What is to be said beside what is wrong with it: how this spec was come by. */
+  readonly notes?: readonly Diagnostic[] | undefined;
   /** Needed when the spec has several models. */
   readonly model?: string | undefined;
   /** Values of parameters by name, in place of those that files have or that they start as: what a run trained. */
@@ -127,7 +129,7 @@ export async function analyse(
 ): Promise<Checked<Analysis>> {
   const { host } = options;
   const path = typeof spec === 'string' ? spec : spec.path;
-  const diagnostics: Diagnostic[] = [];
+  const diagnostics: Diagnostic[] = [...(options.notes ?? [])];
   const guard = <T>(body: () => T): T | undefined => {
     try {
       return body();

@@ -10,6 +10,7 @@ import { startProgress } from './output.js';
 export interface SpecFlags {
   readonly set?: Record<string, string>;
   readonly model?: string;
+  readonly base?: string;
   readonly json?: boolean;
   readonly offline?: boolean;
 }
@@ -26,7 +27,8 @@ export const hostFor = ({ offline }: Pick<SpecFlags, 'offline'>, progress?: Prog
 
 export const specOptions = (command: Command) =>
   command
-    .argument('<spec>', 'a .peft file, or the same as .json')
+    .argument('<spec>', 'a .peft file, the same as .json, or the folder of a run, a checkpoint or an adapter')
+    .option('--base <folder>', 'the base of an adapter folder given as the spec, where that does not lead to it')
     .option('--set <name=value>', "give one of the model's options a value", collectSet)
     .option('--model <name>', 'which model, when the spec has several')
     .option('--json', 'the result, or the diagnostics, as JSON')
@@ -34,6 +36,7 @@ export const specOptions = (command: Command) =>
 
 /** What every one of these commands asks the API for. */
 export const asked = (flags: SpecFlags, progress?: Progress) => ({
+  ...(flags.base ? { base: flags.base } : {}),
   ...(flags.set ? { set: flags.set } : {}),
   ...(flags.model ? { model: flags.model } : {}),
   ...(progress ? { progress } : {}),

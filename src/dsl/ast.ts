@@ -301,7 +301,7 @@ export interface NamesBlock extends NodeBase {
   readonly layout: Ident;
   readonly entries: readonly NamesEntry[];
 }
-export type NamesEntry = NameEntry | PrefixEntry | IgnoreEntry | UnseenEntry;
+export type NamesEntry = NameEntry | PrefixEntry | IgnoreEntry | UnseenEntry | HeadEntry;
 /** `"encoder.layer.{i}.output.dense" or "layers.{i}.mlp.fc2" = blocks[i].mlp.fc2`: the first spelling is the one that is written. */
 export interface NameEntry extends NodeBase {
   readonly kind: 'name';
@@ -319,6 +319,13 @@ export interface PrefixEntry extends NodeBase {
 export interface IgnoreEntry extends NodeBase {
   readonly kind: 'ignore';
   readonly patterns: readonly StringLit[];
+}
+
+/** `head "classifier" = classify(base, pool: mean)`: what a checkpoint that has this tensor or module has on its backbone; `rows` is how many the tensor has. */
+export interface HeadEntry extends NodeBase {
+  readonly kind: 'head';
+  readonly tensor: StringLit;
+  readonly value: Expr;
 }
 
 /** `unseen heads, eps`: options of the backbone that no tensor of such a checkpoint shows, where no configuration says them. */

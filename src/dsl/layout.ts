@@ -322,6 +322,7 @@ class Arranger {
           (next === T.Str || next === T.OpenStr)
         );
       case 'prefix':
+      case 'head':
       case 'optional':
       case 'match':
       case 'labels':

@@ -838,6 +838,8 @@ variant clip_auto = clip_vit() {
     "vision_model.post_layernorm" = norm
     "visual_projection" = head.proj
     "classifier" = head.fc
+    head "visual_projection" = embedding(base, dim: rows)
+    head "classifier" = classify(base, pool: mean)
   }
   // OpenAI's own, and open_clip's, beside the encoder of texts.
   names openai {
@@ -2065,6 +2067,7 @@ variant dinov2_auto = dinov2() {
     "dinov2.encoder.layer.{i}.layer_scale2.lambda1" = blocks[i].ls2.gamma
     "dinov2.layernorm" = norm
     "classifier" = head.fc
+    head "classifier" = classify(base, pool: cls_mean)
   }
   names transformers5 {
     prefix "dinov2."
@@ -2091,6 +2094,7 @@ variant dinov2_auto = dinov2() {
     "dinov2.encoder.layer.{i}.layer_scale2.lambda1" = blocks[i].ls2.gamma
     "dinov2.layernorm" = norm
     "classifier" = head.fc
+    head "classifier" = classify(base, pool: cls_mean)
   }
   // What a file leaves out is what transformers takes then.
   config huggingface {
@@ -2184,6 +2188,7 @@ variant dinov2_registers_auto = dinov2_auto() {
     "dinov2_with_registers.encoder.layer.{i}.layer_scale2.lambda1" = blocks[i].ls2.gamma
     "dinov2_with_registers.layernorm" = norm
     "classifier" = head.fc
+    head "classifier" = classify(base, pool: cls_mean)
   }
   names transformers5 {
     prefix "dinov2_with_registers."
@@ -2211,6 +2216,7 @@ variant dinov2_registers_auto = dinov2_auto() {
     "dinov2_with_registers.encoder.layer.{i}.layer_scale2.lambda1" = blocks[i].ls2.gamma
     "dinov2_with_registers.layernorm" = norm
     "classifier" = head.fc
+    head "classifier" = classify(base, pool: cls_mean)
   }
   config huggingface {
     match "model_type" = "dinov2_with_registers"
@@ -4097,6 +4103,7 @@ variant siglip_auto = siglip() {
     optional "vision_model.head.layernorm" = attn_pool.norm
     optional "vision_model.head.mlp" = attn_pool.mlp
     "classifier" = head.fc
+    head "classifier" = classify(base, pool: mean)
   }
   // What a file leaves out is what transformers takes then. SiglipModel has the encoder's configuration within its own.
   config huggingface {
@@ -4182,6 +4189,7 @@ variant siglip2_naflex_auto = siglip_auto(flat: true) {
     optional "vision_model.head.layernorm" = attn_pool.norm
     optional "vision_model.head.mlp" = attn_pool.mlp
     "classifier" = head.fc
+    head "classifier" = classify(base, pool: mean)
   }
   // The number of places of its table stands there, not a size of images.
   config huggingface {

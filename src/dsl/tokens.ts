@@ -152,6 +152,7 @@ export const POSITIONAL = {
   preprocess: keyword('preprocess'),
   prefix: keyword('prefix'),
   ignore: keyword('ignore'),
+  head: keyword('head'),
   optional: keyword('optional'),
   unseen: keyword('unseen'),
   config: keyword('config'),

@@ -13,6 +13,7 @@ import { asked, OFFLINE, withProgress } from '../spec.js';
 
 interface CheckOptions {
   readonly set?: Record<string, string>;
+  readonly base?: string;
   readonly model?: string;
   readonly json?: boolean;
   readonly offline?: boolean;
@@ -28,7 +29,8 @@ export function registerLanguage(program: Command, output: CommandOutput): void 
   program
     .command('check')
     .description('check a spec: names, options, shapes, selectors; reads no weights')
-    .argument('<spec>', 'a .peft file, or the same as .json')
+    .argument('<spec>', 'a .peft file, the same as .json, or the folder of a checkpoint or an adapter')
+    .option('--base <folder>', 'the base of an adapter folder given as the spec, where that does not lead to it')
     .option('--set <name=value>', "give one of the model's options a value", collectSet)
     .option('--model <name>', 'which model, when the spec has several')
     .option('--json', 'diagnostics as JSON')

@@ -1,9 +1,10 @@
 /** `init` and `doctor`: a first spec, and what this machine can do. */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { diagnoseDevice } from '../../../runtime/node/index.js';
-import { EspalierError } from '../../api/index.js';
+import { EspalierError, nodeHost } from '../../api/index.js';
+import { specOfFolder } from '../../api/node/folders/spec-of.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { writeFileAtomic } from '../../formats/node/writing.js';
 import { type CommandOutput, guarded } from '../context.js';
@@ -35,13 +36,24 @@ deploy Starter {
 export function registerProject(program: Command, output: CommandOutput): void {
   program
     .command('init')
-    .description('write a first spec')
+    .description('write a first spec, or the one that a folder amounts to')
     .argument('[dir]', 'where', '.')
+    .option('--from <folder>', 'of a checkpoint, or of an adapter of `peft`')
+    .option('--base <folder>', 'the base of the adapter, where its folder does not lead to it')
+    .option('--force', 'write over a file that is there')
     .action(
-      guarded(output, async (dir: string) => {
-        const path = join(dir, 'starter.peft');
-        if (existsSync(path)) throw new EspalierError([diagnostic('ESP0916', { path })]);
-        await writeFileAtomic(path, STARTER);
+      guarded(output, async (dir: string, flags: { from?: string; base?: string; force?: boolean }) => {
+        const { from, base, force } = flags;
+        if (from === undefined && base !== undefined)
+          throw new EspalierError([
+            diagnostic('ESP1295', { folder: base, why: 'it is the base of no adapter: name that with --from' }),
+          ]);
+        const name = from === undefined ? 'starter' : basename(resolve(from)).replace(/\.[a-z]+$/, '');
+        const path = join(dir, `${name}.peft`);
+        if (existsSync(path) && !force) throw new EspalierError([diagnostic('ESP0916', { path })]);
+        const text =
+          from === undefined ? STARTER : (await specOfFolder(from, { host: nodeHost(), base, at: path })).text;
+        await writeFileAtomic(path, text);
         output.print(
           `wrote ${path}\n\nNext:\n  espalier check ${path}\n  espalier inspect ${path}\n  espalier compile ${path} -o out`,
         );

@@ -122,8 +122,8 @@ What the base does itself between its layers stays: under \`x + gamma * fc(x)\` 
   ESP0916: entry<{ path: string }>({
     title: 'File exists',
     message: (a) => `${a.path} exists already; it is left as it is`,
-    help: () => ['Give another folder.'],
-    explain: '`espalier init` and `espalier import` never write over a file.',
+    help: () => ['Give another folder; `init` writes over the file with `--force`.'],
+    explain: '`espalier init` writes over a file only with `--force`, and `espalier import` never does.',
   }),
   ESP0918: entry<{ model: string }>({
     title: 'Nothing to merge into',
@@ -292,5 +292,27 @@ of one name, has no form there; take one of them out.
     }
 
 Pages read \`.peft\` alone: \`espalier/browser\` is without a reader of JSON. Convert the spec before, \`espalier fmt --to peft spec.json\`.`,
+
+  ESP1295: entry<{ folder: string; why: string }>({
+    title: 'A folder that amounts to no spec',
+    message: (a) => `${a.folder} amounts to no spec: ${a.why}`,
+    help: () => ['Name the base of an adapter with `--base FOLDER`, or write a spec that names its files with `from`.'],
+    explain: `A folder stands for a spec where it says all that a spec would: the checkpoint of a backbone that the library has, or an adapter folder of \`peft\`
+whose base can be found. \`espalier init --from FOLDER\` writes that spec; commands that take a spec take the folder in its place.
+
+    espalier init --from ./my-lora               // writes my-lora.peft
+    espalier compile ./my-lora -o out            // the same spec, without a file
+    espalier compile ./my-lora --base ./vit -o out
+
+The base is what \`base_model_name_or_path\` of adapter_config.json leads to, from the working folder, from the adapter's or from the one around it, or a folder of that name
+beside the adapter's.`,
+  }),
+
+  ESP1296: entry<{ folder: string; text: string }>({
+    title: 'A folder is taken for a spec',
+    severity: 'note',
+    message: (a) => `${a.folder} amounts to this spec:\n\n${a.text.trimEnd().replace(/^(?=.)/gm, '    ')}`,
+    help: (a) => [`\`espalier init --from ${a.folder}\` writes it into a file, to be changed.`],
+    explain: `Where a command takes a spec, the folder of a checkpoint or of an adapter stands for the spec that it amounts to, which is printed.`,
   }),
 };

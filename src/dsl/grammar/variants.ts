@@ -140,6 +140,17 @@ export abstract class VariantParser extends OptionParser {
       },
       {
         ALT: () => {
+          this.CONSUME(P.head);
+          const token = this.CONSUME2(T.Str);
+          this.CONSUME2(T.Eq);
+          const value = this.SUBRULE2(this.expression);
+          return this.ACTION(
+            (): NamesEntry => ({ kind: 'head', tensor: this.stringOf(token), value, span: this.since(first) }),
+          );
+        },
+      },
+      {
+        ALT: () => {
           this.CONSUME(P.unseen);
           const options: Ident[] = [];
           this.AT_LEAST_ONE_SEP({

@@ -436,6 +436,7 @@ const GROUPS: Readonly<Record<string, readonly Row[]>> = {
   variants: [
     ['ESP0205', /the variant `v`/, variant('', '«3»')],
     ['ESP0251', /steps such as/, variant('preprocess = «3»')],
+    ['ESP0205', /a head/, variant('names hf { head "classifier" = «3» }')],
     ['ESP0252', /risize/, variant('preprocess = «risize»(16)')],
     ['ESP0251', /mean of normalize/, variant('preprocess = normalize(mean: «[1, 2]», std: 1)')],
     ['ESP0251', /std of normalize.*larger than 0/, variant('preprocess = normalize(mean: 0, std: «0»)')],

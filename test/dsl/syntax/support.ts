@@ -188,7 +188,7 @@ const declaration = fc.oneof(
     .tuple(expressions.e, expressions.e)
     .map(
       ([a, b]) =>
-        `variant v = vit(${a}) {\n preprocess = ${b}, crop(3)\n names hf {\n prefix "a."\n ignore "b", "*.c"\n optional "a.{i + 1}"\n or "b.{i}" = x[i].y }\n}`,
+        `variant v = vit(${a}) {\n preprocess = ${b}, crop(3)\n names hf {\n prefix "a."\n ignore "b", "*.c"\n head "d" = f(base, g: rows)\n optional "a.{i + 1}"\n or "b.{i}" = x[i].y }\n}`,
     ),
   fc
     .tuple(expressions.e, expressions.operand)

@@ -47,7 +47,7 @@ export function layoutsOf(engine: Engine, plan: ModelPlan, b: Binding): Map<stri
   return out;
 }
 
-function blocksOf(engine: Engine, variant: VariantDecl | undefined): NamesBlock[] {
+export function blocksOf(engine: Engine, variant: VariantDecl | undefined): NamesBlock[] {
   const nearest = new Map<string, NamesBlock>();
   for (const v of variant ? variantChain(engine, variant) : []) {
     for (const block of v.names) if (!nearest.has(block.layout.name)) nearest.set(block.layout.name, block);
@@ -75,7 +75,7 @@ function ignoredBy(block: NamesBlock, outside: (e: NameEntry) => boolean): strin
 }
 
 /** Patterns of the tensors that an entry may name: a module's, or one tensor. */
-const tensorsOf = (e: NameEntry): string[] =>
+export const tensorsOf = (e: NameEntry): string[] =>
   e.patterns.flatMap((p) => [patternOf(p.value), `${patternOf(p.value)}.*`]);
 
 /** Patterns of what a layout names beside the backbone itself: the heads that its checkpoints may have. */
@@ -129,7 +129,7 @@ export function strangersIn(
 const held = (patterns: readonly string[], tensors: ReadonlySet<string>): string | undefined =>
   [...tensors].find((t) => patterns.some((p) => matches(p, t)));
 
-function rootName(e: Expr): string | undefined {
+export function rootName(e: Expr): string | undefined {
   if (e.kind === 'name') return e.name;
   if (e.kind === 'member' || e.kind === 'index') return rootName(e.object);
   return undefined;

@@ -1,6 +1,6 @@
 /** What every name of a spec means, found before anything is made, used or not: so one run shows all that mean nothing. */
 import { nearest } from '../../../diagnostics/suggest.js';
-import type { Decl, ModelDecl, ModelStmt, OptionParam, Selector, TypeExpr, VariantDecl } from '../../ast.js';
+import type { Decl, Expr, ModelDecl, ModelStmt, OptionParam, Selector, TypeExpr, VariantDecl } from '../../ast.js';
 import { numbersWithUnits } from '../../walk.js';
 import type { Report } from '../report.js';
 import { boundBy } from './bound.js';
@@ -168,6 +168,7 @@ class Declarations extends Statements {
     // And its way to preprocess may be another variant's.
     const lent = new Set(processorsFor([d], inReach));
     for (const v of inReach) if (v !== d && v.configs.some((c) => lent.has(c))) this.reached(v);
+    for (const e of d.names.flatMap((block) => block.entries)) if (e.kind === 'head') this.head(e.value);
     if (d.value.kind !== 'call') return;
     const target = this.declared(d.value.callee);
     if (target) this.made(d.value, target, names);
@@ -177,6 +178,16 @@ class Declarations extends Statements {
       const step = e.kind === 'call' && e.callee.kind === 'name' && this.builtins.steps.get(e.callee.name);
       if (step) this.report.muted(() => this.passed(e, step, inner));
     }
+  }
+
+  /** What a checkpoint has on its backbone: a call of a module, which takes `base`. */
+  private head(value: Expr): void {
+    const names: Names = { bound: new Set(['base', 'rows']), words: new Set(), later: new Set() };
+    const decl = value.kind === 'call' ? this.declared(value.callee) : undefined;
+    if (value.kind === 'call' && decl?.kind === 'module') return this.made(value, decl, names);
+    const found = `\`${this.library.textOf(value.span) ?? '?'}\``;
+    const primary = { span: value.span, text: 'this value' };
+    this.report.add('ESP0205', { what: 'a head', expected: 'a module with options', found }, { primary });
   }
 
   private insideOf(decl: Named | undefined, above: readonly Named[]): Names {

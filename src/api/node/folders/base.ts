@@ -1,0 +1,48 @@
+/** The base of an adapter folder: what its configuration calls it, as a place on this machine. */
+import { existsSync } from 'node:fs';
+import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
+import type { OpenCheckpoint } from '../../../formats/checkpoint.js';
+import { readJsonObject } from '../../../formats/huggingface/json.js';
+
+/** What an adapter folder says of its base, and where that was looked for. */
+export interface NamedBase {
+  /** `base_model_name_or_path`; absent where the folder does not say it. */
+  readonly name?: string;
+  /** A folder or file; absent where there is none. */
+  readonly found?: string;
+  readonly tried: readonly string[];
+}
+
+/**
+ * Finds the base by its name: a path, from the working folder, from the adapter's folder or from the one around it; or its last part, beside the adapter's folder or
+ * in it. Names of repositories are the business of `repository`.
+ * @param repository a location that a spec can name, for a name such as `org/model`; undefined where there is none
+ */
+export async function baseOf(
+  folder: string,
+  opened: OpenCheckpoint,
+  repository: (name: string) => Promise<string | undefined> = async () => undefined,
+): Promise<NamedBase> {
+  const source = await opened.folder?.open('adapter_config.json');
+  if (!source) return { tried: [] };
+  let name: unknown;
+  try {
+    name = (await readJsonObject(source)).base_model_name_or_path;
+  } finally {
+    await source.close?.();
+  }
+  if (typeof name !== 'string' || name === '') return { tried: [] };
+  const around = dirname(resolve(folder));
+  const candidates = isAbsolute(name)
+    ? [name, join(around, basename(name))]
+    : [
+        resolve(name),
+        join(folder, name),
+        join(around, name),
+        join(around, basename(name)),
+        join(folder, basename(name)),
+      ];
+  const tried = [...new Set(candidates.map((c) => relative('', c) || '.'))];
+  const found = tried.find((c) => existsSync(c)) ?? (await repository(name));
+  return { name, tried, ...(found === undefined ? {} : { found }) };
+}

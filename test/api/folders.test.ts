@@ -1,0 +1,161 @@
+/** Folders in place of specs: the spec that a checkpoint or an adapter folder amounts to, written, and compiled as written. */
+import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { analyseModel } from '../../src/api/analyse.js';
+import { selectorsFor } from '../../src/api/folders/selectors.js';
+import { analyse, merge } from '../../src/api/index.js';
+import { specOfFolder } from '../../src/api/node/folders/spec-of.js';
+import { loadParameters } from '../../src/api/parameters.js';
+import { cli } from '../cli/support.js';
+import { FIXTURES, failure, host, scratch } from './support.js';
+
+const folder = scratch();
+const at = (name: string) => join(FIXTURES, name);
+
+/** The statements of the model that a folder amounts to. Its tensors fit. */
+async function amounts(name: string, base?: string): Promise<string> {
+  const spec = await specOfFolder(at(name), { host, base: base && at(base) });
+  await loadParameters(await analyseModel(spec, { host }));
+  const [, body] = /^model \w+ \{\n([\s\S]*?)^\}/m.exec(spec.text)!;
+  return body!.replace(/^ {2}/gm, '').trimEnd();
+}
+
+describe('what a folder amounts to', () => {
+  test.each([
+    ['vit-shards', 'base = vit_auto() from "./vit-shards"\nhead = classify(base)'],
+    ['dinov2/plain', 'base = dinov2_auto(image: 24) from "./plain"\nhead = classify(base, pool: cls_mean)'],
+    ['clip/classifier', 'base = clip_auto() from "./classifier"\nhead = classify(base, pool: mean)'],
+    ['clip/model', 'base = clip_auto() from "./model"\nhead = embedding(base, dim: 6)'],
+    ['swin/classifier', 'base = swin_auto() from "./classifier"\nhead = classify(base)'],
+    ['timm/distilled', 'base = vit_auto() from "./distilled"\nhead = classify(base)'],
+  ])('%s', async (name, want) => {
+    expect(await amounts(name)).toBe(want);
+  });
+
+  test('a DoRA folder, whose base its configuration names, with the head that was trained', async () => {
+    expect(await amounts('peft/theirs-dora')).toBe(`base = vit_auto() from "../vit-grey"
+head = classify(base)
+adapt base.blocks[*].{attn.qkv.q, attn.qkv.v, mlp.fc2} with dora(
+  rank: 3,
+  alpha: 4.5
+) from "./theirs-dora"
+tune head from "./theirs-dora"`);
+  });
+
+  test('a LoRA folder that does not name its base', async () => {
+    const { codes, text } = await failure(() => specOfFolder(at('peft/ours-lora'), { host }));
+    expect(codes).toEqual(['ESP1295']);
+    expect(text).toMatch(/does not say which base it is for/);
+    // Ranks and scales differ: the adapter has the largest rank, and what that makes of the first scale.
+    expect(await amounts('peft/ours-lora', 'vit-grey')).toBe(`base = vit_auto() from "../vit-grey"
+head = classify(base)
+adapt base.blocks[*].{attn.qkv.q, attn.qkv.k, attn.qkv.v, mlp.fc1},
+  base.blocks[0].attn.proj with lora(
+  rank: 3,
+  alpha: 3.674234614174767,
+  rslora: true
+) from "./ours-lora"
+tune head from "./ours-lora"`);
+  });
+});
+
+test('selectors say exactly the sites, in as few words as their indices allow', () => {
+  const paths = (stages: readonly (readonly number[])[], ...names: string[]) =>
+    stages.flatMap((blocks, s) => blocks.flatMap((b) => names.map((n) => `base.stages.${s}.blocks.${b}.${n}`)));
+  const all = [
+    ...paths(
+      [
+        [0, 1],
+        [0, 1, 2, 3],
+      ],
+      'fc1',
+      'fc2',
+    ),
+    'base.norm',
+    'head',
+  ];
+  expect(
+    selectorsFor(
+      paths(
+        [
+          [0, 1],
+          [0, 1, 2, 3],
+        ],
+        'fc1',
+        'fc2',
+      ),
+      all,
+    ),
+  ).toEqual(['base.stages[*].blocks[*].{fc1, fc2}']);
+  expect(
+    selectorsFor(
+      paths(
+        [
+          [0, 1],
+          [0, 1, 2],
+        ],
+        'fc1',
+      ),
+      all,
+    ),
+  ).toEqual(['base.stages[0].blocks[*].fc1', 'base.stages[1].blocks[0..3].fc1']);
+  expect(selectorsFor([...paths([[], [0, 3]], 'fc2'), 'base.norm', 'head'], all)).toEqual([
+    'base.stages[1].blocks[0, 3].fc2',
+    'base.norm',
+    'head',
+  ]);
+});
+
+describe('a folder in place of a spec', () => {
+  test('is compiled as what it amounts to, which is said', async () => {
+    const merged = await merge(at('peft/theirs-dora'));
+    const [note] = merged.warnings;
+    expect(note).toMatchObject({
+      code: 'ESP1296',
+      severity: 'note',
+      message: expect.stringContaining('  tune head from'),
+    });
+    expect(merged.changed).toContain('classifier.weight');
+    const { value } = await analyse(at('vit-shards'));
+    expect(value?.elaborated?.labels).toHaveLength(5);
+  });
+
+  test.each<[string, RegExp, object, string | undefined]>([
+    [
+      'a base that is not there',
+      /its base, "gone", is not there \(looked for: gone, /,
+      { base_model_name_or_path: 'gone' },
+      undefined,
+    ],
+    ['an adapter folder as a base', /no config\.json/, {}, 'peft/theirs-dora'],
+  ])('%s', async (name, words, changes, base) => {
+    const own = join(folder, name.replace(/\W/g, '-'));
+    cpSync(at('peft/theirs-dora'), own, { recursive: true });
+    const config = JSON.parse(readFileSync(join(own, 'adapter_config.json'), 'utf8'));
+    writeFileSync(join(own, 'adapter_config.json'), JSON.stringify({ ...config, ...changes }));
+    const { diagnostics } = await analyse(own, base ? { base: at(base) } : {});
+    expect(diagnostics.map((d) => d.code)).toEqual(['ESP1295']);
+    expect(diagnostics[0]!.message).toMatch(words);
+  });
+
+  test('a base for what has none is refused', async () => {
+    const spec = { text: 'use std\nmodel M {\n  base = vit_tiny_patch16()\n}\n', path: 'm.peft' };
+    expect((await failure(() => merge(spec, { base: at('vit-grey') }))).codes).toEqual(['ESP1295']);
+    expect((await failure(() => merge(at('vit-grey'), { base: at('vit-grey') }))).codes).toEqual(['ESP1295']);
+  });
+});
+
+test('`init --from` writes the spec, with ways from where it stands, and over a file only with --force', async () => {
+  const file = join(folder, 'theirs-dora.peft');
+  expect((await cli('init', folder, '--from', at('peft/theirs-dora'))).code).toBe(0);
+  expect((await cli('check', file)).code).toBe(0);
+  writeFileSync(file, 'mine');
+  const refused = await cli('init', folder, '--from', at('peft/theirs-dora'));
+  expect([refused.code, refused.err]).toEqual([2, expect.stringContaining('ESP0916')]);
+  expect(readFileSync(file, 'utf8')).toBe('mine');
+  expect((await cli('init', folder, '--force', '--from', at('peft/theirs-dora'))).code).toBe(0);
+  expect(readFileSync(file, 'utf8')).toContain('tune head');
+  expect((await cli('init', folder, '--base', 'x')).code).not.toBe(0);
+  expect(existsSync(join(folder, 'starter.peft'))).toBe(false);
+});
