@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { analyseModel } from '../../src/api/analyse.js';
 import { selectorsFor } from '../../src/api/folders/selectors.js';
-import { analyse, merge } from '../../src/api/index.js';
+import { analyse, merge, nodeHost } from '../../src/api/index.js';
 import { specOfFolder } from '../../src/api/node/folders/spec-of.js';
 import { loadParameters } from '../../src/api/parameters.js';
 import { cli } from '../cli/support.js';
@@ -128,14 +128,21 @@ describe('a folder in place of a spec', () => {
       { base_model_name_or_path: 'gone' },
       undefined,
     ],
+    [
+      'a base that is a repository',
+      /hf:org\/base@v1/,
+      { base_model_name_or_path: 'org/base', revision: 'v1' },
+      undefined,
+    ],
     ['an adapter folder as a base', /no config\.json/, {}, 'peft/theirs-dora'],
   ])('%s', async (name, words, changes, base) => {
     const own = join(folder, name.replace(/\W/g, '-'));
     cpSync(at('peft/theirs-dora'), own, { recursive: true });
     const config = JSON.parse(readFileSync(join(own, 'adapter_config.json'), 'utf8'));
     writeFileSync(join(own, 'adapter_config.json'), JSON.stringify({ ...config, ...changes }));
-    const { diagnostics } = await analyse(own, base ? { base: at(base) } : {});
-    expect(diagnostics.map((d) => d.code)).toEqual(['ESP1295']);
+    const offline = nodeHost({ offline: true });
+    const { diagnostics } = await analyse(own, { host: offline, ...(base ? { base: at(base) } : {}) });
+    expect(diagnostics.map((d) => d.code)).toEqual([name.endsWith('repository') ? 'ESP1298' : 'ESP1295']);
     expect(diagnostics[0]!.message).toMatch(words);
   });
 

@@ -1,15 +1,16 @@
 /** `init` and `doctor`: a first spec, and what this machine can do. */
 import { existsSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import { diagnoseDevice } from '../../../runtime/node/index.js';
-import { EspalierError, nodeHost } from '../../api/index.js';
-import { specOfFolder } from '../../api/node/folders/spec-of.js';
+import { EspalierError } from '../../api/index.js';
+import { nameOfFolder, specOfFolder } from '../../api/node/folders/spec-of.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { writeFileAtomic } from '../../formats/node/writing.js';
 import { type CommandOutput, guarded } from '../context.js';
 import { EXIT } from '../exit.js';
 import { bytes, table } from '../output.js';
+import { hostFor, OFFLINE } from '../spec.js';
 
 /** The spec that `init` writes. A test checks that it stays well formed and formatted. */
 export const STARTER = `// What to adapt, how, and what to run it on. Check it with \`espalier check\`.
@@ -41,24 +42,28 @@ export function registerProject(program: Command, output: CommandOutput): void {
     .option('--from <folder>', 'of a checkpoint, or of an adapter of `peft`')
     .option('--base <folder>', 'the base of the adapter, where its folder does not lead to it')
     .option('--force', 'write over a file that is there')
+    .option(...OFFLINE)
     .action(
-      guarded(output, async (dir: string, flags: { from?: string; base?: string; force?: boolean }) => {
-        const { from, base, force } = flags;
-        if (from === undefined && base !== undefined)
-          throw new EspalierError([
-            diagnostic('ESP1295', { folder: base, why: 'it is the base of no adapter: name that with --from' }),
-          ]);
-        const name = from === undefined ? 'starter' : basename(resolve(from)).replace(/\.[a-z]+$/, '');
-        const path = join(dir, `${name}.peft`);
-        if (existsSync(path) && !force) throw new EspalierError([diagnostic('ESP0916', { path })]);
-        const text =
-          from === undefined ? STARTER : (await specOfFolder(from, { host: nodeHost(), base, at: path })).text;
-        await writeFileAtomic(path, text);
-        output.print(
-          `wrote ${path}\n\nNext:\n  espalier check ${path}\n  espalier inspect ${path}\n  espalier compile ${path} -o out`,
-        );
-        return EXIT.ok;
-      }),
+      guarded(
+        output,
+        async (dir: string, flags: { from?: string; base?: string; force?: boolean; offline?: boolean }) => {
+          const { from, base, force } = flags;
+          if (from === undefined && base !== undefined)
+            throw new EspalierError([
+              diagnostic('ESP1295', { folder: base, why: 'it is the base of no adapter: name that with --from' }),
+            ]);
+          const name = from === undefined ? 'starter' : nameOfFolder(from);
+          const path = join(dir, `${name}.peft`);
+          if (existsSync(path) && !force) throw new EspalierError([diagnostic('ESP0916', { path })]);
+          const text =
+            from === undefined ? STARTER : (await specOfFolder(from, { host: hostFor(flags), base, at: path })).text;
+          await writeFileAtomic(path, text);
+          output.print(
+            `wrote ${path}\n\nNext:\n  espalier check ${path}\n  espalier inspect ${path}\n  espalier compile ${path} -o out`,
+          );
+          return EXIT.ok;
+        },
+      ),
     );
 
   program

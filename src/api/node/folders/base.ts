@@ -16,18 +16,19 @@ export interface NamedBase {
 /**
  * Finds the base by its name: a path, from the working folder, from the adapter's folder or from the one around it; or its last part, beside the adapter's folder or
  * in it. Names of repositories are the business of `repository`.
- * @param repository a location that a spec can name, for a name such as `org/model`; undefined where there is none
+ * @param repository a location that a spec can name, for a name such as `org/model` and its revision; undefined where there is none
  */
 export async function baseOf(
   folder: string,
   opened: OpenCheckpoint,
-  repository: (name: string) => Promise<string | undefined> = async () => undefined,
+  repository: (name: string, revision: string | undefined) => string | undefined = () => undefined,
 ): Promise<NamedBase> {
   const source = await opened.folder?.open('adapter_config.json');
   if (!source) return { tried: [] };
   let name: unknown;
+  let revision: unknown;
   try {
-    name = (await readJsonObject(source)).base_model_name_or_path;
+    ({ base_model_name_or_path: name, revision } = await readJsonObject(source));
   } finally {
     await source.close?.();
   }
@@ -43,6 +44,7 @@ export async function baseOf(
         join(folder, basename(name)),
       ];
   const tried = [...new Set(candidates.map((c) => relative('', c) || '.'))];
-  const found = tried.find((c) => existsSync(c)) ?? (await repository(name));
+  const found =
+    tried.find((c) => existsSync(c)) ?? repository(name, typeof revision === 'string' ? revision : undefined);
   return { name, tried, ...(found === undefined ? {} : { found }) };
 }

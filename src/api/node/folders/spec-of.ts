@@ -4,15 +4,23 @@ import { basename, dirname, join, parse, relative, resolve } from 'node:path';
 import { diagnostic } from '../../../diagnostics/catalogue.js';
 import { EspalierError } from '../../../diagnostics/types.js';
 import type { OpenCheckpoint } from '../../../formats/checkpoint.js';
+import { isHubName, parseHubName } from '../../../formats/huggingface/name.js';
 import { specText } from '../../folders/amounts.js';
 import type { Host } from '../../host.js';
 import { baseOf } from './base.js';
 
-/** Whether a path leads to a folder of a checkpoint or of an adapter, which is no spec and amounts to one. */
+/** Whether a path leads to a folder of a checkpoint or of an adapter, or names a repository, which is no spec and amounts to one. */
 export const isModelFolder = (path: string): boolean =>
-  existsSync(path) &&
-  statSync(path).isDirectory() &&
-  ['adapter_config.json', 'config.json'].some((file) => existsSync(join(path, file)));
+  isHubName(path) ||
+  (existsSync(path) &&
+    statSync(path).isDirectory() &&
+    ['adapter_config.json', 'config.json'].some((file) => existsSync(join(path, file))));
+
+/** What the spec of a folder is called. */
+export const nameOfFolder = (folder: string): string =>
+  isHubName(folder)
+    ? parseHubName(folder).repository.replace(/^.*\//, '')
+    : basename(resolve(folder)).replace(/\.[a-z]+$/, '');
 
 export interface FolderSpec {
   readonly text: string;
@@ -31,8 +39,8 @@ export async function specOfFolder(
   options: { readonly host: Host; readonly base?: string | undefined; readonly at?: string | undefined },
 ): Promise<FolderSpec> {
   const { host, at } = options;
-  const name = basename(resolve(folder)).replace(/\.[a-z]+$/, '');
-  const path = at ?? join(dirname(folder), `${name}.peft`);
+  const name = nameOfFolder(folder);
+  const path = at ?? join(isHubName(folder) ? '.' : dirname(folder), `${name}.peft`);
   const open: OpenCheckpoint[] = [];
   const opened = async (location: string): Promise<OpenCheckpoint> => {
     const one = await host.openCheckpoint(location);
@@ -41,10 +49,11 @@ export async function specOfFolder(
   };
   /** As the spec names it. */
   const named = (location: string): string => {
+    if (isHubName(location)) return location;
     const there = resolve(location);
     const way = relative(dirname(resolve(path)), there);
     // A way that leads through the root is no way from here to there.
-    if (resolve(dirname(resolve(path)), way.replace(/[^.\/].*$/, '')) === parse(there).root) return there;
+    if (resolve(dirname(resolve(path)), way.replace(/[^./].*$/, '')) === parse(there).root) return there;
     return way.startsWith('.') ? way : `./${way}`;
   };
   try {
@@ -74,8 +83,12 @@ export async function specOfFolder(
   }
 }
 
+/** A name with two parts that is no folder here is that of a repository. */
+const repositoryOf = (name: string, revision: string | undefined): string | undefined =>
+  /^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(name) ? `hf:${name}${revision === undefined ? '' : `@${revision}`}` : undefined;
+
 async function foundBase(folder: string, opened: OpenCheckpoint): Promise<string> {
-  const { name, found, tried } = await baseOf(folder, opened);
+  const { name, found, tried } = await baseOf(folder, opened, repositoryOf);
   if (found !== undefined) return found;
   const why =
     name === undefined
