@@ -1,6 +1,7 @@
 /** Figures of a classifier, worked out by hand. */
-import { expect, test } from 'vitest';
+
 import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
 import { averagePrecision, meanKnown } from '../../src/api/golden/metrics.js';
 import { figures } from '../../src/api/index.js';
 import { readTensors } from './support.js';

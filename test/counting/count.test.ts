@@ -1,7 +1,7 @@
 /** Counts and densities of pictures of any size, on the GPU, by a program of which every number is known. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Session } from '../../runtime/session.js';
-import { type Counter, countIn, counterOf, type Density } from '../../src/counting/index.js';
+import { type Counter, counterOf, countIn, type Density } from '../../src/counting/index.js';
 import { scratch } from '../api/support.js';
 import { openCounter, TILE } from './support.js';
 

@@ -1,7 +1,7 @@
 /** A density over its picture: colours, places, and a count that can be read. */
 import { expect, test } from 'vitest';
-import { type Density, densityOverlay } from '../../src/counting/index.js';
 import { drawText, textWidth } from '../../src/counting/glyphs.js';
+import { type Density, densityOverlay } from '../../src/counting/index.js';
 import { heat } from '../../src/counting/overlay.js';
 
 /** Of matplotlib 3.8: `[round(255 * v) for v in matplotlib.colormaps['inferno'](x)[:3]]`. */

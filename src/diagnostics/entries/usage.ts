@@ -292,7 +292,7 @@ of one name, has no form there; take one of them out.
     }
 
 Pages read \`.peft\` alone: \`espalier/browser\` is without a reader of JSON. Convert the spec before, \`espalier fmt --to peft spec.json\`.`,
-
+  }),
   ESP1295: entry<{ folder: string; why: string }>({
     title: 'A folder that amounts to no spec',
     message: (a) => `${a.folder} amounts to no spec: ${a.why}`,
@@ -307,7 +307,6 @@ whose base can be found. \`espalier init --from FOLDER\` writes that spec; comma
 The base is what \`base_model_name_or_path\` of adapter_config.json leads to, from the working folder, from the adapter's or from the one around it, or a folder of that name
 beside the adapter's.`,
   }),
-
   ESP1296: entry<{ folder: string; text: string }>({
     title: 'A folder is taken for a spec',
     severity: 'note',

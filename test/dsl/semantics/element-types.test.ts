@@ -1,10 +1,10 @@
 /** Inputs and parameters that are whole numbers or truth, inputs that are one for all samples, and models with several results. */
 import { describe, expect, test } from 'vitest';
 import { loadSources } from '../../../src/formats/checkpoint.js';
+import { memorySource } from '../../../src/formats/tensors/bytes.js';
 import { storeTensor } from '../../../src/formats/tensors/elements.js';
 import { encodeSafetensors } from '../../../src/formats/tensors/safetensors.js';
 import { openSafetensors } from '../../../src/formats/tensors/store.js';
-import { memorySource } from '../../../src/formats/tensors/bytes.js';
 import { showType } from '../../../src/ir/ops/shapes.js';
 import { tensor } from '../../../src/ir/run/tensor.js';
 import type { DType, TensorType } from '../../../src/ir/types.js';

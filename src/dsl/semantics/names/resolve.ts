@@ -184,7 +184,10 @@ class Declarations extends Statements {
   private head(value: Expr): void {
     const names: Names = { bound: new Set(['base', 'rows']), words: new Set(), later: new Set() };
     const decl = value.kind === 'call' ? this.declared(value.callee) : undefined;
-    if (value.kind === 'call' && decl?.kind === 'module') return this.made(value, decl, names);
+    if (value.kind === 'call' && decl?.kind === 'module') {
+      this.made(value, decl, names);
+      return;
+    }
     const found = `\`${this.library.textOf(value.span) ?? '?'}\``;
     const primary = { span: value.span, text: 'this value' };
     this.report.add('ESP0205', { what: 'a head', expected: 'a module with options', found }, { primary });
