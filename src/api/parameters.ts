@@ -2,6 +2,7 @@
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError, type Span } from '../diagnostics/types.js';
 import type { Elaborated, Source } from '../dsl/elaborated.js';
+import { fitting } from '../dsl/fitting.js';
 import { readMasks } from '../formats/adapters/masks.js';
 import { namesOfModel } from '../formats/adapters/sites.js';
 import { loadSources, nonFinite, type OpenCheckpoint } from '../formats/checkpoint.js';
@@ -15,6 +16,7 @@ import { type FoundMasks, findMasks } from '../prune/index.js';
 import { type Rates, withRates } from '../prune/rates.js';
 import type { Analysis } from './analyse.js';
 import { calibrate } from './calibrate.js';
+import { graftLines } from './folders/grafts.js';
 import type { Progress } from './host.js';
 
 /** A folder in memory: contents by relative path. */
@@ -54,6 +56,22 @@ function alikeTo(analysis: Analysis, checkpoint: OpenCheckpoint, error: Espalier
   const alike = looksLike(checkpoint.store, analysis.known());
   return alike.length === 0 ? [] : [`It looks like ${alike.map((v) => `\`${v}\``).join(' or ')}.`];
 }
+
+/** Of a folder of peft that does not fit, the statements that take what of it has a place in the model. */
+function graftsOf(
+  analysis: Analysis,
+  {
+    location,
+    opened,
+    error,
+  }: { readonly location: string; readonly opened: OpenCheckpoint; readonly error: EspalierError },
+): string[] {
+  if (!opened.peft || !error.diagnostics.some((d) => UNFIT.has(d.code))) return [];
+  const lines = graftLines(analysis.plain(), { location, opened }, fitting());
+  return lines.length === 0 ? [] : [`What fits it: ${lines.map((line) => `\`${line}\``).join(' and ')}.`];
+}
+
+const UNFIT: ReadonlySet<string> = new Set(['ESP0510', 'ESP0511', 'ESP0514']);
 
 function warnAboutStarts(elaborated: Elaborated, started: ReadonlySet<string>): Diagnostic[] {
   const warnings: Diagnostic[] = [];
@@ -167,7 +185,9 @@ export async function loadParameters(
       }
     } catch (error) {
       if (!(error instanceof EspalierError)) throw error;
-      const help = sources.some((s) => s.kind === 'backbone') ? alikeTo(analysis, checkpoint, error) : [];
+      const help = sources.some((s) => s.kind === 'backbone')
+        ? alikeTo(analysis, checkpoint, error)
+        : graftsOf(analysis, { location, opened: checkpoint, error });
       problems.push(...error.diagnostics.map((d) => ({ ...at(d, sources[0]!.span), help: [...d.help, ...help] })));
     }
   }

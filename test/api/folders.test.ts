@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { analyseModel } from '../../src/api/analyse.js';
 import { selectorsFor } from '../../src/api/folders/selectors.js';
-import { analyse, merge, nodeHost } from '../../src/api/index.js';
+import { analyse, type EspalierError, merge, nodeHost } from '../../src/api/index.js';
 import { specOfFolder } from '../../src/api/node/folders/spec-of.js';
 import { loadParameters } from '../../src/api/parameters.js';
 import { cli } from '../cli/support.js';
@@ -41,6 +41,18 @@ adapt base.blocks[*].{attn.qkv.q, attn.qkv.v, mlp.fc2} with dora(
   alpha: 4.5
 ) from "./theirs-dora"
 tune head from "./theirs-dora"`);
+  });
+
+  test('is said where a spec takes less of an adapter folder than there is', async () => {
+    const spec = await specOfFolder(at('peft/theirs-dora'), { host });
+    const text = spec.text
+      .replace(/adapt [\s\S]*?with/, 'adapt base.blocks[0].attn.qkv.q with')
+      .replace(/^ *tune.*$/m, '');
+    const error = await loadParameters(await analyseModel({ ...spec, text }, { host })).catch((e) => e);
+    const [found] = (error as EspalierError).diagnostics;
+    expect(found!.code).toBe('ESP0510');
+    const graft = 'adapt base.blocks[*].{attn.qkv.q, attn.qkv.v, mlp.fc2} with dora(rank: 3, alpha: 4.5) from';
+    for (const line of [graft, 'tune head from']) expect(found!.help.join('\n')).toContain(`\`${line}`);
   });
 
   test('a LoRA folder that does not name its base', async () => {
