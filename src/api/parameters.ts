@@ -14,6 +14,7 @@ import type { Param, Tensor } from '../ir/types.js';
 import type { Statistics } from '../prune/calibration.js';
 import { type FoundMasks, findMasks } from '../prune/index.js';
 import { type Rates, withRates } from '../prune/rates.js';
+import { mergedBefore } from './adapters/merged-before.js';
 import type { Analysis } from './analyse.js';
 import { calibrate } from './calibrate.js';
 import { graftLines } from './folders/grafts.js';
@@ -215,7 +216,7 @@ export async function loadParameters(
     return value;
   };
 
-  const warnings: Diagnostic[] = [...idle];
+  const warnings: Diagnostic[] = [...idle, ...(await mergedBefore(elaborated, checkpoints))];
   const { rates } = analysis;
   const searched = elaborated.prune.find((job) => job.searched);
   if (searched && !rates) {

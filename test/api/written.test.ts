@@ -3,7 +3,9 @@ import { createHash } from 'node:crypto';
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { analyseModel } from '../../src/api/analyse.js';
 import { type Compiled, compile, merge, writeMerged } from '../../src/api/index.js';
+import { loadParameters } from '../../src/api/parameters.js';
 import { describeCompiled } from '../../src/cli/summary.js';
 import { EspalierError } from '../../src/diagnostics/types.js';
 import { encodeAdapter } from '../../src/formats/adapters/adapter.js';
@@ -85,6 +87,23 @@ describe('the record of a merge', () => {
     expect(records[0]).toEqual(record);
     expect(records[1]!.sha256).not.toBe(record.sha256);
     expect(two.metadata.trained_by).toBe('somebody');
+  });
+
+  test('tells that an adapter is in the base already, and is silent about others', async () => {
+    const first = await adapted(folder, 'vit-grey', LORA);
+    const { path } = await written(first, 'before');
+    const base = first.text.match(/base = .* from "(.*)"/)![1]!;
+    const warned = async (text: string) => {
+      const { warnings } = await loadParameters(await analyseModel({ ...first, text }, { host }));
+      return warnings.filter((d) => d.code === 'ESP1285').map((d) => d.message);
+    };
+    const again = first.text.replace(base, path);
+    expect(await warned(again)).toEqual([
+      expect.stringMatching(/was merged into .*before.* \(lora\), and is put on it once more/),
+    ]);
+    expect(await warned(first.text)).toEqual([]);
+    const other = await adapted(folder, path, 'base.blocks[0].mlp.fc1 with lora(rank: 2)');
+    expect(await warned(other.text)).toEqual([]);
   });
 
   test('is the same bytes each time', async () => {

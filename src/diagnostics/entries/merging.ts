@@ -114,6 +114,17 @@ files, so that an adapter that is in the weights already can be noticed:
 
 A merge into a merged checkpoint adds to this list. What stands there in this file is no such list: something else wrote it.`,
   }),
+  ESP1285: entry<{ file: string; base: string; method: string }>({
+    title: 'An adapter that is merged already',
+    severity: 'warning',
+    message: (a) => `${a.file} was merged into ${a.base} before (${a.method}), and is put on it once more`,
+    help: () => ['Take the base as it was before the merge, or leave the `from` of the adapter out.'],
+    explain: `\`espalier merge\` records in the checkpoint that it writes which adapters went into it, by the SHA-256 of their files. An adapter that is put on such a base a second time counts
+twice: what it adds to the weights is there already.
+
+    base = vit_auto() from "./merged"                              // written by merge, with the adapter in it
+    adapt base.blocks[*].attn.qkv with lora(rank: 8) from "./lora"  // the same adapter`,
+  }),
   ESP1306: entry<{
     name: string;
     share: number;
