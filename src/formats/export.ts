@@ -8,12 +8,9 @@ import { type JsonObject, withOtherFields } from './huggingface/json.js';
 import { sliceRows, spelled, toStored } from './spellings.js';
 import { readAll } from './tensors/bytes.js';
 import { storeTensor } from './tensors/elements.js';
-import { type StoredTensor, type StoredType, safetensorsPieces } from './tensors/safetensors.js';
+import { type StoredTensor, type StoredType, safetensorsPieces, WRITER } from './tensors/safetensors.js';
 import { readsAs, type StoreEntry, type TensorStore } from './tensors/store.js';
 import type { ExportField, NamedTensor } from './types.js';
-
-/** In the metadata of the file, beside what transformers asks for. */
-export const WRITER = 'espalier';
 
 export interface ExportOptions {
   /** Parameters of the merged model by our names. */

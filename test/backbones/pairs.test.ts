@@ -3,7 +3,7 @@
  * table of that, with what each adapter adds to a published size.
  */
 
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { compile } from '../../src/api/index.js';
@@ -177,6 +177,7 @@ describe('every backbone with every adapter', () => {
       line(columns.map(() => '---')),
       ...[...rows].map(([n, cells]) => line([n, ...cells])),
     ];
+    expect(readFileSync('README.md', 'utf8'), 'the table of docs/backbones.md').toContain(table.join('\n'));
     expectFile(
       'docs/backbones.md',
       `# Backbones and adapters\n\nWritten by \`test/backbones/pairs.test.ts\`, which compiles each pair in a tiny size and compares each merged layer (\`UPDATE_GOLDEN=1\` writes it again).\nAdapters are on every linear layer of the blocks: queries, keys and values, what follows attention, and both layers of the MLP.\n\n${table.join('\n')}\n`,

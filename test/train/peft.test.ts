@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { train } from '../../src/api/index.js';
+import { analyseModel } from '../../src/api/analyse.js';
+import { nodeHost, train } from '../../src/api/index.js';
 import { datasetOfArrays } from '../../src/data/arrays.js';
 import { openCheckpointAt } from '../../src/formats/node/open.js';
 import type { Tensor } from '../../src/ir/types.js';
@@ -69,6 +70,11 @@ it('goes on from its tensors, and the run is written as such a folder', { timeou
     now.get('base.blocks.1.mlp.fc2@dora.m')!.data,
   );
   expect((await stored.get('classifier.weight')!.read()).data).toEqual(now.get('head.fc.weight')!.data);
+  // Names of classes go along, and are those of the head that takes it up again.
+  expect((await openCheckpointAt(written)).facts.labels).toEqual(['a', 'b', 'c']);
+  const next = SPEC.replaceAll(THEIRS, written).replace(', classes: 3', '');
+  const { elaborated } = await analyseModel({ text: next, path: join(folder, 'next.peft') }, { host: nodeHost() });
+  expect(elaborated.labels).toEqual(['a', 'b', 'c']);
   // What another made is kept.
   expect((await cli('export', out, '-o', THEIRS)).err).toContain('ESP0906');
 });

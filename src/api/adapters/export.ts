@@ -74,8 +74,9 @@ async function exportSpec(spec: Spec, options: ExportOptions): Promise<ExportedA
       problems.push(`${module}: it is adapted, and trained as a whole`);
   }
   refuse([...measured.problems, ...problems]);
+  const labels = saved.modules.length > 0 ? elaborated.labels : undefined;
   return {
-    files: peftFiles(layers, saved, replacedBiases(merged, names, saved.modules)),
+    files: peftFiles(layers, saved, replacedBiases(merged, names, saved.modules), labels),
     adapted: layers.map((l) => l.module),
     saved: saved.modules,
     warnings: [...analysis.warnings, ...merged.loaded.warnings],

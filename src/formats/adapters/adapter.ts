@@ -17,11 +17,19 @@ export function isAdapterFile(store: TensorStore): boolean {
 export function adapterLabels(store: TensorStore): string[] | undefined {
   const wrong = (problem: string): EspalierError =>
     new EspalierError([diagnostic('ESP0515', { file: store.name, problem })]);
-  const { version, labels } = store.metadata;
+  const { version } = store.metadata;
   if (version !== '1')
     throw wrong(
       `its version is ${version === undefined ? 'not given' : JSON.stringify(version)}; this Espalier reads "1"`,
     );
+  return labelsIn(store);
+}
+
+/** Class names in a file's metadata, if it has them. @throws EspalierError ESP0515 */
+export function labelsIn(store: TensorStore): string[] | undefined {
+  const wrong = (problem: string): EspalierError =>
+    new EspalierError([diagnostic('ESP0515', { file: store.name, problem })]);
+  const { labels } = store.metadata;
   if (labels === undefined) return undefined;
   let list: unknown;
   try {
@@ -35,6 +43,10 @@ export function adapterLabels(store: TensorStore): string[] | undefined {
   return list;
 }
 
+/** The entry of a file's metadata for class names. */
+export const labelsEntry = (labels: readonly string[] | undefined): Readonly<Record<string, string>> =>
+  labels ? { labels: JSON.stringify(labels) } : {};
+
 /** An adapter file of the parameters, each under its own name, as f32. */
 export function encodeAdapter(params: ReadonlyMap<string, Tensor>, labels?: readonly string[]): Uint8Array {
   const tensors = new Map<string, StoredTensor>();
@@ -42,6 +54,6 @@ export function encodeAdapter(params: ReadonlyMap<string, Tensor>, labels?: read
   return encodeSafetensors(tensors, {
     format: FORMAT,
     version: '1',
-    ...(labels ? { labels: JSON.stringify(labels) } : {}),
+    ...labelsEntry(labels),
   });
 }

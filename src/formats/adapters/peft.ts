@@ -7,9 +7,11 @@ import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
 import { sizeOf } from '../../ir/ops/shapes.js';
 import { configError, Fields, readJsonObject } from '../huggingface/json.js';
 import { type Folder, readAll } from '../tensors/bytes.js';
+import { WRITER } from '../tensors/safetensors.js';
 import { openSafetensors, type StoreEntry, type TensorStore } from '../tensors/store.js';
 import { openTorch } from '../torch/torch.js';
 import type { Facts } from '../types.js';
+import { labelsIn } from './adapter.js';
 import { biasesOf, checkConfig, idleNames, patternsFor, type Start, scaleOf, startOf } from './peft-config.js';
 
 /** One adapted layer: W + scale · B A, A [rank, in], B [out, rank], and scale · c more, c [out]; with a magnitude m [out], its rows scaled to these norms. */
@@ -77,6 +79,8 @@ export async function openPeft(folder: Folder): Promise<PeftAdapter> {
       const about = { file: store.name, count: biases.size, bias: config.text('bias', 'none') };
       warnings.push(diagnostic('ESP1293', about));
     }
+    // Whoever else writes such a folder has other names for what its labels are.
+    const labels = store.metadata.writer === WRITER ? labelsIn(store) : undefined;
     const [first] = [...pairs.values()] as [LowRankPair, ...LowRankPair[]];
     const from = startOf(config);
     // A pair that started as a part of the base has what it started as beside it, with the other sign.
@@ -90,7 +94,7 @@ export async function openPeft(folder: Folder): Promise<PeftAdapter> {
       biases,
       rank,
       scale: first.scale,
-      facts: { options: optionsOf(config, first, rank) },
+      facts: { options: optionsOf(config, first, rank), ...(labels ? { labels } : {}) },
       warnings,
       metadata: store.metadata,
       bytes: () => readAll(source),

@@ -7,6 +7,9 @@ import { EspalierError } from '../../diagnostics/types.js';
 import { sizeOf } from '../../ir/ops/shapes.js';
 import { type ByteSource, joinBytes } from './bytes.js';
 
+/** Who wrote a file, in its metadata: `writer`. */
+export const WRITER = 'espalier';
+
 /** Bytes of one element, for the dtypes whose elements are whole bytes. */
 export const ELEMENT_BYTES = {
   BOOL: 1,
