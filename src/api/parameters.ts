@@ -15,6 +15,7 @@ import type { Statistics } from '../prune/calibration.js';
 import { type FoundMasks, findMasks } from '../prune/index.js';
 import { type Rates, withRates } from '../prune/rates.js';
 import { mergedBefore } from './adapters/merged-before.js';
+import { otherBases } from './adapters/other-base.js';
 import type { Analysis } from './analyse.js';
 import { calibrate } from './calibrate.js';
 import { graftLines } from './folders/grafts.js';
@@ -216,7 +217,11 @@ export async function loadParameters(
     return value;
   };
 
-  const warnings: Diagnostic[] = [...idle, ...(await mergedBefore(elaborated, checkpoints))];
+  const warnings: Diagnostic[] = [
+    ...idle,
+    ...otherBases(elaborated, checkpoints),
+    ...(await mergedBefore(elaborated, checkpoints)),
+  ];
   const { rates } = analysis;
   const searched = elaborated.prune.find((job) => job.searched);
   if (searched && !rates) {

@@ -125,6 +125,16 @@ twice: what it adds to the weights is there already.
     base = vit_auto() from "./merged"                              // written by merge, with the adapter in it
     adapt base.blocks[*].attn.qkv with lora(rank: 8) from "./lora"  // the same adapter`,
   }),
+  ESP1286: entry<{ file: string; trained: string; base: string }>({
+    title: 'An adapter of another base',
+    severity: 'warning',
+    message: (a) => `${a.file} says that it was trained on ${a.trained}, and the base is ${a.base}`,
+    help: () => [
+      'Take the base that it was trained on. Where the two are the same weights by other names, this is nothing to worry about.',
+    ],
+    explain: `What an adapter adds was learnt for the weights of one base; on another one of the same shape it loads, and gives nonsense. The folder of an adapter of peft names its
+base (\`base_model_name_or_path\`), and a base is called by the repository that it was fetched from, or by \`_name_or_path\` in its config.json. Paths are not compared.`,
+  }),
   ESP1306: entry<{
     name: string;
     share: number;

@@ -40,6 +40,8 @@ export interface PeftAdapter {
   readonly rank: number;
   /** The first pair's. Pairs of another scale have the difference multiplied into B. */
   readonly scale: number;
+  /** The base that it was trained on, as its configuration calls it: a repository's name or a path. */
+  readonly base?: string;
   readonly facts: Facts;
   readonly warnings: readonly Diagnostic[];
   readonly metadata: Readonly<Record<string, string>>;
@@ -83,6 +85,7 @@ export async function openPeft(folder: Folder): Promise<PeftAdapter> {
     const labels = store.metadata.writer === WRITER ? labelsIn(store) : undefined;
     const [first] = [...pairs.values()] as [LowRankPair, ...LowRankPair[]];
     const from = startOf(config);
+    const base = config.json.base_model_name_or_path;
     // A pair that started as a part of the base has what it started as beside it, with the other sign.
     const rank = Math.max(...[...pairs.values()].map((p) => p.rank)) * (from ? 2 : 1);
     const close = async (): Promise<void> => source.close?.();
@@ -94,6 +97,7 @@ export async function openPeft(folder: Folder): Promise<PeftAdapter> {
       biases,
       rank,
       scale: first.scale,
+      ...(typeof base === 'string' ? { base } : {}),
       facts: { options: optionsOf(config, first, rank), ...(labels ? { labels } : {}) },
       warnings,
       metadata: store.metadata,
