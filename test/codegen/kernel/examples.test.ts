@@ -71,13 +71,14 @@ function simulated(of: GroupKernel, variant: BuiltVariant, values: Case): void {
   report.worst = Math.max(report.worst, run.difference);
 }
 
-/** Not where sizes cannot be told apart, nor what is no linear layer. */
-function canShrink(of: GroupKernel, variant: string): boolean {
+/** What is large in small; undefined for what is not, or is no linear layer, or has sizes that cannot be told apart for this variant. */
+function smallOf(of: GroupKernel, variant: string): ReturnType<typeof shrunk> | undefined {
+  const work = multiplyAdds(of.group);
+  if (work > MOST) return shrunk(of, variant);
   try {
-    shrunk(of, variant);
-    return true;
+    return work > SMALL ? shrunk(of, variant) : undefined;
   } catch {
-    return false;
+    return undefined;
   }
 }
 
@@ -86,20 +87,20 @@ function simulate(of: GroupKernel): void {
   if (left.length === 0) return;
   expectVariants(of);
   report.kernels++;
-  const work = multiplyAdds(of.group);
-  const large = work > MOST || (work > SMALL && left.every((v) => canShrink(of, v.name)));
-  const values = large ? undefined : new Case(of, 1, samplesFor(of.group));
+  let values: Case | undefined;
   for (const variant of left) {
     // As large as it is, also where the simulator gets a small one.
     for (const samples of [1, 3]) {
       const workgroups = workgroupsAt(variant.workgroups, samples);
       expect(verifyKernel(kernelAt(variant.program, samples), { workgroups }), of.kernel.name).toEqual([]);
     }
-    if (values) simulated(of, variant, values);
-    else {
-      const small = shrunk(of, variant.name);
+    const small = smallOf(of, variant.name);
+    if (small) {
       simulated(small.of, small.variant, new Case(small.of, 1, samplesFor(small.of.group)));
       report.shrunk++;
+    } else {
+      values ??= new Case(of, 1, samplesFor(of.group));
+      simulated(of, variant, values);
     }
     done.add(textOf(variant));
   }
