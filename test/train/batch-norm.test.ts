@@ -1,7 +1,10 @@
 /** BatchNorm that is trained, against PyTorch (test/reference/make_batch_norm.py): on the GPU, step by step, whole batches and parts of them. */
 import { describe, expect, it } from 'vitest';
+import { analyseModel } from '../../src/api/analyse.js';
 import { nodeHost } from '../../src/api/index.js';
+import { loadParameters } from '../../src/api/parameters.js';
 import { openTrainer } from '../../src/api/train/trainer.js';
+import { interpret } from '../../src/ir/run/interpret.js';
 import { parseModule } from '../../src/ir/text/parse.js';
 import { printModule } from '../../src/ir/text/print.js';
 import type { Tensor } from '../../src/ir/types.js';
@@ -80,6 +83,15 @@ describe('BatchNorm that is trained', () => {
       const averages = (await trainer.trained()).get('base.bn2.running_var')!;
       expect(averages.data).toEqual(found.get('base.bn2.running_var')!.data);
       if (name !== 'one') return;
+      // What ships is the model with these averages.
+      const trained = await trainer.trained();
+      const analysis = await analyseModel({ text: spec(more), path: 'own.peft' }, { host: nodeHost(), trained });
+      const { get } = await loadParameters(analysis);
+      const { type } = batches[0]!.get('pixels')!;
+      const inputs = new Map([['pixels', { type, data: batchOf(0).pixels }]]);
+      const [shipped] = interpret(analysis.elaborated.module, 'infer', { inputs, params: get }).values();
+      const averaged = await trainer.averaged(() => trainer.evaluate(batchOf(0)));
+      expect(relative(shipped!, { type: shipped!.type, data: Object.values(averaged.outputs)[0]! })).toBeLessThan(1e-5);
       // The loss as inference computes it reads the averages, and moves nothing.
       const { outputs } = await trainer.evaluate(batchOf(0));
       const logits = (await tensorsOf('eval')).get('logits')!;
