@@ -18,6 +18,15 @@ train M {
 }
 `;
 
+/** Rows of a picture are samples of their own inside. */
+const PARTS = `backbone parts() {
+  inner = Linear(4 -> 4)
+  fc = Linear(16 -> 3)
+  forward(pixels: [b, 4, 4]) {
+    fc(rearrange(inner(rearrange(pixels, "b n d -> (b n) d")), "(b n) d -> b (n d)", n: 4))
+  }
+}`;
+
 describe('a search', () => {
   it('has a controller with its options, and how candidates are tried', () => {
     const { train, prune } = good(
@@ -79,6 +88,16 @@ describe('a search', () => {
   });
 
   it.each<[string, RegExp, string]>([
+    [
+      'ESP0251',
+      /feature.*a row for each image/,
+      text('by fixed(rate: 30%, feature: «base.inner»)')
+        .replace('use std', 'use std\n' + PARTS)
+        .replace('vit_base_patch16()', 'parts()')
+        .replace('  head = classify(base, classes: 3)\n', '')
+        .replace('base.blocks[*].mlp.fc1', 'base.fc')
+        .replace('tune head', 'tune base.inner'),
+    ],
     ['ESP0251', /feature.*a site such as/, text('by fixed(rate: 30%, feature: «3»)')],
     [
       'ESP0380',

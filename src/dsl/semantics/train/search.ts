@@ -1,6 +1,6 @@
 /** `prune ... by bisection(threshold: 0.9)`: what searches for how much is pruned, how a candidate is tried out, and what it is compared by. */
 
-import { isBatch } from '../../../ir/batch.js';
+import { BATCH } from '../../../ir/batch.js';
 import { showType } from '../../../ir/ops/shapes.js';
 import { SEARCH_DEFAULTS, SEARCHES } from '../../../ir/prune.js';
 import type { Value } from '../../../ir/types.js';
@@ -101,8 +101,15 @@ function tappedBy(engine: Engine, e: Expr, scope: Scope, tap: (site: Site, span:
   const v = engine.evaluate(e, scope);
   if (v.kind !== 'site') return wrong(engine, FEATURE, '`output`, or a site such as `base.neck`', describe(v), e.span);
   const value = engine.tensor(tap(v.site, e.span), e.span);
-  if (value.type.dtype === 'f32' && isBatch(value.type.shape[0] ?? 0)) return value;
-  return wrong(engine, FEATURE, 'a site that gives f32 numbers for each image', `\`${showType(value.type)}\``, e.span);
+  // Windows or patches of a picture, as samples of their own, are no maps of it.
+  if (value.type.dtype === 'f32' && value.type.shape[0] === BATCH) return value;
+  return wrong(
+    engine,
+    FEATURE,
+    'a site that gives f32 numbers, a row for each image',
+    `\`${showType(value.type)}\``,
+    e.span,
+  );
 }
 
 /** Of rates that grow step by step, those that an agent can come to when it chooses. */
