@@ -92,7 +92,7 @@ describe('a search', () => {
       'ESP0251',
       /feature.*a row for each image/,
       text('by fixed(rate: 30%, feature: «base.inner»)')
-        .replace('use std', 'use std\n' + PARTS)
+        .replace('use std', `use std\n${PARTS}`)
         .replace('vit_base_patch16()', 'parts()')
         .replace('  head = classify(base, classes: 3)\n', '')
         .replace('base.blocks[*].mlp.fc1', 'base.fc')
