@@ -255,11 +255,7 @@ module AxialShiftedBlock(dim: int, hidden: int, shift: int, bias: bool = true, d
   norm2 = WholeNorm(dim)
   mlp = Mlp(dim, hidden)
   site axial_branch(x: [b, h, w, dim]) = axial_shift(norm1(x))
-  site mlp_branch(x: [b, h, w, dim]) = rearrange(
-    mlp(rearrange(norm2(x), "b h w d -> b (h w) d")),
-    "b (h w) d -> b h w d",
-    h: size(x, 1)
-  )
+  site mlp_branch(x: [b, h, w, dim]) = as_grid(mlp(as_tokens(norm2(x))), h)
   forward(x: [b, h, w, dim]) {
     y = x + drop_path(axial_branch(x), drop)
     y + drop_path(mlp_branch(y), drop)
@@ -271,7 +267,7 @@ module AxialMerging(in: int, out: int) {
   norm = WholeNorm(4 * in)
   reduction = Linear(4 * in -> out, bias: false)
   forward(x: [b, h, w, in]) {
-    reduction(norm(rearrange(x, "b (h i) (w j) d -> b h w (j i d)", i: 2, j: 2)))
+    reduction(norm(four_as_one(x)))
   }
 }
 
@@ -349,8 +345,7 @@ backbone as_mlp(
   forward(pixels: [b, channels, image, image]) {
     p = channels_last(patch_embed(pixels))
     t = norm(stages(if patch_norm { embed_norm(p) } else { p }))
-    patches = rearrange(t, "b h w d -> b (h w) d")
-    concat(mean(patches, axis: 1, keep: true), patches, axis: 1)
+    with_mean(as_tokens(t))
   }
 }
 
@@ -498,10 +493,8 @@ backbone beit(
       place: if relative { places[i] } else { shared }
     )
   }
-  // Four blocks, evenly spread, as dense prediction has it (arXiv 2103.13413).
-  read = min([4, depth])
-  levels = repeat i < read { blocks[ceil((depth * (i + 1)) / read) - 1] }
-  level_dims = repeat i < read { dim }
+  levels = repeat i < min([4, depth]) { blocks[read_block(i, depth)] }
+  level_dims = repeat i < min([4, depth]) { dim }
   level_axis = 2
   // Pooling says where the norm is, or that where pooling is.
   averages = pooler == pooled and if global_pool == none {
@@ -516,7 +509,7 @@ backbone beit(
   class_tokens = 1
   register_tokens = if averages { 1 } else { 0 }
   forward(pixels: [b, channels, image, image]) {
-    p = rearrange(patch_embed(pixels), "b d h w -> b (h w) d")
+    p = grid_tokens(patch_embed(pixels))
     t = concat(expand(cls_token, b), p, axis: 1)
     y = if absolute {
       t + positions(pos_embed, 1, table_grid, grid, filter: bicubic, antialias: position_antialias)
@@ -794,14 +787,12 @@ backbone clip_vit(
       drop: drop_rate(drop_path_rate, i, depth)
     )
   }
-  // Four blocks, evenly spread, as dense prediction has it (arXiv 2103.13413).
-  read = min([4, depth])
-  levels = repeat i < read { blocks[ceil((depth * (i + 1)) / read) - 1] }
-  level_dims = repeat i < read { dim }
+  levels = repeat i < min([4, depth]) { blocks[read_block(i, depth)] }
+  level_dims = repeat i < min([4, depth]) { dim }
   level_axis = 2
   norm = LayerNorm(dim, eps: eps)
   forward(pixels: [b, channels, image, image]) {
-    p = rearrange(patch_embed(pixels), "b d h w -> b (h w) d")
+    p = grid_tokens(patch_embed(pixels))
     place = positions(pos_embed, 1, table_grid, grid, filter: bicubic, antialias: antialias)
     t = blocks(norm_pre(concat(expand(cls_token, b), p, axis: 1) + place))
     concat(norm(t[:, 0..1]), t[:, 1..], axis: 1)
@@ -1132,9 +1123,6 @@ variant clip_vit_betwixt_patch32 = clip_auto(
   convnext: `// ConvNeXt (arXiv 2201.03545), as Hugging Face builds it: four stages of depthwise convolutions and pointwise layers, each on half the
 // grid of the one before.
 
-function channels_last(x: tensor) = rearrange(x, "b d h w -> b h w d")
-function channels_first(x: tensor) = rearrange(x, "b h w d -> b d h w")
-
 // How strong each channel is over the whole grid, beside the mean of all channels (GRN, arXiv 2301.00808).
 module GlobalResponseNorm(dim: int) {
   weight = param [dim] zeros
@@ -1261,7 +1249,7 @@ backbone convnext(
   register_tokens = 0
   forward(pixels: [b, channels, image, image]) {
     t = stages(channels_first(stem_norm(channels_last(stem(pixels)))))
-    p = rearrange(t, "b d h w -> b (h w) d")
+    p = grid_tokens(t)
     patches = if norm_first { norm(p) } else { p }
     average = mean(patches, axis: 1, keep: true)
     pooled = if norm_first { average } else { norm(average) }
@@ -2009,14 +1997,12 @@ backbone dinov2(
       drop: drop_rate(drop_path_rate, i, depth)
     )
   }
-  // Four blocks, evenly spread, as dense prediction has it (arXiv 2103.13413).
-  read = min([4, depth])
-  levels = repeat i < read { blocks[ceil((depth * (i + 1)) / read) - 1] }
-  level_dims = repeat i < read { dim }
+  levels = repeat i < min([4, depth]) { blocks[read_block(i, depth)] }
+  level_dims = repeat i < min([4, depth]) { dim }
   level_axis = 2
   norm = LayerNorm(dim, eps: eps)
   forward(pixels: [b, channels, image, image]) {
-    p = rearrange(patch_embed(pixels), "b d h w -> b (h w) d")
+    p = grid_tokens(patch_embed(pixels))
     place = positions(pos_embed, placed, table_grid, grid, filter: bicubic, antialias: antialias)
     t = p + place[:, placed..]
     c = if class_position { cls_token + place[:, 0..1] } else { cls_token }
@@ -2594,6 +2580,36 @@ variant eva02_large_patch14_clip = eva02_auto(
 ) {
   config timm {
     match "architecture" = "eva02_large_patch14_clip_224", "eva02_large_patch14_clip_336"
+  }
+}
+`,
+  grids: `// Pictures on their way through a backbone: a grid of places whose channels come first or last, or its places in a row, as tokens.
+
+function channels_last(x: tensor) = rearrange(x, "b d h w -> b h w d")
+function channels_first(x: tensor) = rearrange(x, "b h w d -> b d h w")
+
+// The places of a grid whose channels come first.
+function grid_tokens(x: tensor) = rearrange(x, "b d h w -> b (h w) d")
+
+// The places of a grid whose channels come last, and back, to a grid of so many rows.
+function as_tokens(x: tensor) = rearrange(x, "b h w d -> b (h w) d")
+function as_grid(t: tensor, rows: int) = rearrange(t, "b (h w) d -> b h w d", h: rows)
+
+// Four neighbours as one place of four times the channels: those of a column after one another.
+function four_as_one(x: tensor) = rearrange(x, "b (h i) (w j) d -> b h w (j i d)", i: 2, j: 2)
+
+// Before tokens stands their mean, as a class token.
+function with_mean(t: tensor) = concat(mean(t, axis: 1, keep: true), t, axis: 1)
+
+// What turns features into fewer channels for a decoder of masks (Segment Anything, arXiv 2304.02643).
+module ConvNeck(in: int, out: int) {
+  conv1 = Conv2d(in -> out, kernel: 1, bias: false)
+  norm1 = LayerNorm(out, eps: 1e-6)
+  conv2 = Conv2d(out -> out, kernel: 3, padding: 1, bias: false)
+  norm2 = LayerNorm(out, eps: 1e-6)
+  forward(x: [b, in, h, w]) {
+    y = channels_first(norm1(channels_last(conv1(x))))
+    channels_first(norm2(channels_last(conv2(y))))
   }
 }
 `,
@@ -3641,6 +3657,149 @@ function onnx_places_in(at: tensor, from: [int], to: [int]) {
   place
 }
 `,
+  positions: `// Where tokens are: tables of positions for grids of other sizes, what distances add to scores, and rotary positions.
+
+// A table of positions [1, places, dim] for a grid of another size: the first of its rows, which are of no place, stay; the others are resampled from the
+// size of one grid to that of the other.
+function positions(
+  table: tensor,
+  first: int,
+  from: int,
+  to: int,
+  filter: bicubic | bilinear,
+  antialias: bool
+) = if from == to {
+  table
+} else {
+  places = rearrange(table[:, first..], "n (h w) d -> n d h w", h: from)
+  resampled = if filter == bicubic {
+    resize(places, to, mode: bicubic, antialias: antialias)
+  } else {
+    resize(places, to, mode: bilinear, antialias: antialias)
+  }
+  rows = rearrange(resampled, "n d h w -> n (h w) d")
+  if first > 0 { concat(table[:, 0..first], rows, axis: 1) } else { rows }
+}
+
+// What each head adds to the score of two places of a square [1, heads, n, n], of numbers by how far one is below and right of the other [y, x, heads].
+function placed(by_distance: tensor, side: int) {
+  near = table(i < side, j < side: i - j + side - 1)
+  by_place = gather(gather(by_distance, near, axis: 0), near, axis: 2)
+  rearrange(by_place, "yi yj xi xj h -> 1 h (yi xi) (yj xj)")
+}
+
+// Rotary positions (arXiv 2104.09864, 2403.13298) of a square of patches: pairs of a head's channels are turned, half of them by the row that a patch lies in and
+// half by its column, each pair slower than the one before, down to 1 / \`base\`. The first \`before\` tokens lie nowhere and are not turned. \`centred\`: places go from -1
+// to 1, whatever the square's size, in whole turns, and a pair is a channel of the first half and one of the second (DINOv3); otherwise they are counted in
+// patches of a square of \`counted_in\`, and a pair is two neighbours (EVA-02).
+module Rotary(dim: int, before: int, side: int, base: float, centred: bool, counted_in: int) {
+  require(
+    dim % 4 == 0,
+    "rotary positions turn pairs of two directions: 4 must divide the width of a head"
+  )
+  line = table(
+    i < side, j < dim / 4:
+      (if centred {
+        6.283185307179586 * ((2 * i + 1) / side - 1)
+      } else {
+        (i * counted_in) / side
+      }) / pow(base, (4 * j) / dim)
+  )
+  down = expand(line[:, new], side, axis: 1)
+  across = expand(line[new], side)
+  angles = pad(rearrange(concat(down, across, axis: 2), "y x j -> (y x) j"), [before, 0], [0, 0])
+  cosines = paired(cos(angles), cos(angles), centred)
+  sines = paired(-sin(angles), sin(angles), centred)
+  forward(x: [b, h, n, dim]) { x * cosines + partners(x, centred) * sines }
+}
+
+// Numbers of the first and of the second channel of each pair [n, pairs], by channels [n, 2 * pairs].
+function paired(first: tensor, second: tensor, halves: bool) = if halves {
+  concat(first, second, axis: 1)
+} else {
+  rearrange(concat(first[:, :, new], second[:, :, new], axis: 2), "n j two -> n (j two)")
+}
+
+// In place of each channel [b, h, n, d] the other one of its pair.
+function partners(x: tensor, halves: bool) = if halves {
+  rearrange(
+    reverse(rearrange(x, "b h n (two j) -> b h n two j", two: 2), [3]),
+    "b h n two j -> b h n (two j)"
+  )
+} else {
+  rearrange(
+    reverse(rearrange(x, "b h n (j two) -> b h n j two", two: 2), [4]),
+    "b h n j two -> b h n (j two)"
+  )
+}
+
+// One step of a search by halves for the ratio of a geometric series of so many terms, which adds up to so much.
+function halved_range(range: [float], terms: int, total: int) {
+  ratio = (range[0] + range[1]) / 2
+  if (1 - pow(ratio, terms)) / (1 - ratio) > total { [range[0], ratio] } else { [ratio, range[1]] }
+}
+
+function halved_range3(range: [float], terms: int, total: int) = halved_range(
+  halved_range(halved_range(range, terms, total), terms, total),
+  terms,
+  total
+)
+
+function halved_range9(range: [float], terms: int, total: int) = halved_range3(
+  halved_range3(halved_range3(range, terms, total), terms, total),
+  terms,
+  total
+)
+
+// That ratio between 1.01 and 1.5, as exactly as the authors find it.
+function series_ratio(terms: int, total: int) {
+  range = halved_range9(halved_range9([1.01, 1.5], terms, total), terms, total)
+  (range[0] + range[1]) / 2
+}
+
+// Where distance \`d\` of a table stands among those of another: near ones as dense as they were, far ones ever further apart.
+function spread(d: int, ratio: float) {
+  far = (1 - pow(ratio, abs(d))) / (1 - ratio)
+  if d < 0 { -far } else { far }
+}
+
+// How much of the number at one place is at another: all at the place itself, none at its neighbours, and beyond the outer ones what these have.
+function share(at: float, left: float, here: float, right: float) = if at < here {
+  if left == here { 1 } else { max([0, (at - left) / (here - left)]) }
+} else {
+  if right == here { 1 } else { max([0, (right - at) / (right - here)]) }
+}
+
+// [to, from]: numbers of a line of so many distances, of both signs, from those of another line.
+function spread_line(from: int, to: int) {
+  half = floor(from / 2)
+  ratio = series_ratio(half, floor(to / 2))
+  table(
+    i < to, j < from:
+      share(
+        i - floor(to / 2),
+        spread(max([j - 1, 0]) - half, ratio),
+        spread(j - half, ratio),
+        spread(min([j + 1, from - 1]) - half, ratio)
+      )
+  )
+}
+
+// Numbers by distance down and across [from, from, heads] for a grid of another size: bilinear, or between places that are spread.
+function spread_table(numbers: tensor, from: int, to: int, by: spread | bilinear) = if from == to {
+  numbers
+} else {
+  if by == bilinear {
+    rearrange(
+      resize(rearrange(numbers, "y x h -> 1 h y x"), to, mode: bilinear, antialias: false),
+      "1 h y x -> y x h"
+    )
+  } else {
+    line = spread_line(from, to)
+    rearrange(line @ rearrange(numbers, "y x h -> h y x") @ line.T, "h y x -> y x h")
+  }
+}
+`,
   pruning: `// Criteria: a score for each weight; the lowest are pruned. What share, where and in which shape is said at \`prune\`.
 
 criterion magnitude(weight) = abs(weight)
@@ -3650,17 +3809,6 @@ criterion wanda(weight: [out, in], input) = abs(weight) * norm(input, axis: 0)
 `,
   sam: `// The image encoder of Segment Anything (SAM, arXiv 2304.02643): a ViT over a large grid, whose blocks attend in windows, but for a few that attend to
 // all of it; decomposed relative positions (MViTv2, arXiv 2112.01526); and a neck.
-
-module SamNeck(in: int, out: int) {
-  conv1 = Conv2d(in -> out, kernel: 1, bias: false)
-  norm1 = LayerNorm(out, eps: 1e-6)
-  conv2 = Conv2d(out -> out, kernel: 3, padding: 1, bias: false)
-  norm2 = LayerNorm(out, eps: 1e-6)
-  forward(x: [b, in, h, w]) {
-    y = channels_first(norm1(channels_last(conv1(x))))
-    channels_first(norm2(channels_last(conv2(y))))
-  }
-}
 
 module SamMlp(dim: int, hidden: int) {
   lin1 = Linear(dim -> hidden)
@@ -3811,7 +3959,7 @@ backbone sam(
   }
   level_dims = repeat i < size(levels) { dim }
   level_axis = 3
-  neck = SamNeck(dim, features)
+  neck = ConvNeck(dim, features)
   forward(pixels: [b, channels, image, image]) {
     t = channels_last(patch_embed(pixels))
     placed = if absolute {
@@ -4047,10 +4195,8 @@ backbone siglip(
       drop: drop_rate(drop_path_rate, i, depth)
     )
   }
-  // Four blocks, evenly spread, as dense prediction has it (arXiv 2103.13413).
-  read = min([4, depth])
-  levels = repeat i < read { blocks[ceil((depth * (i + 1)) / read) - 1] }
-  level_dims = repeat i < read { dim }
+  levels = repeat i < min([4, depth]) { blocks[read_block(i, depth)] }
+  level_dims = repeat i < min([4, depth]) { dim }
   level_axis = 2
   norm = LayerNorm(dim, eps: eps)
   if pooled { attn_pool = AttentionPool(dim, heads, hidden, eps, activation) }
@@ -4061,7 +4207,7 @@ backbone siglip(
     p = if flat {
       patch_layer(rearrange(pixels, "b c (h i) (w j) -> b (h w) (i j c)", i: patch, j: patch))
     } else {
-      rearrange(patch_embed(pixels), "b d h w -> b (h w) d")
+      grid_tokens(patch_embed(pixels))
     }
     place = positions(pos_embed, 0, table_grid, grid, filter: filter, antialias: antialias)
     t = norm(blocks(p + place))
@@ -4343,8 +4489,8 @@ variant siglip_giant_patch16_384 = siglip_auto(
     match "architecture" = "vit_giantopt_patch16_siglip_384"
   }
 }
-
-// What timm computes by its names, most with \`gelu\` itself, for images of any size, and their twins without pooling by attention.
+`,
+  siglip_sizes: `// SigLIP as timm computes it by its names: most with \`gelu\` itself, for images of any size, and their twins without pooling by attention.
 
 variant siglip_base_patch16_gelu = siglip_auto(
   patch: 16,
@@ -4498,156 +4644,6 @@ variant siglip_gap_giant_patch16 = siglip_gap_auto(
 `,
   swin: `// Swin (arXiv 2103.14030): four stages of attention in windows, which are shifted by half of one in every second block, each on half the grid of the one before.
 
-module SwinAttention(
-  dim: int,
-  heads: int,
-  window: int,
-  table_window: int = window,
-  table_filter: bicubic | spread = bicubic,
-  bias: bool = true
-) {
-  require(dim % heads == 0, "heads must divide dim")
-  qkv = Linear(dim -> {q: dim, k: dim, v: dim}, bias: bias)
-  proj = Linear(dim -> dim)
-  relative_position_bias_table = param [
-    (2 * table_window - 1) * (2 * table_window - 1),
-    heads
-  ] zeros
-  site attend(q: [b, h, n, d], k: [b, h, m, d], v: [b, h, m, d], bias) = attention(
-    q,
-    k,
-    v,
-    bias: bias
-  )
-  // \`mask\`: of each window of a picture, or none.
-  forward(x: [b, n, dim], mask) {
-    q, k, v = rearrange(qkv(x), "b n (part h d) -> part b h n d", part: 3, h: heads)
-    near = placed(
-      window_table(relative_position_bias_table, table_window, window, table_filter),
-      window
-    )
-    seen = if mask == none { near } else { near + mask }
-    proj(rearrange(attend(q, k, v, seen), "b h n d -> b n (h d)"))
-  }
-}
-
-// What goes into a branch, or comes of it, through a norm if it has it there.
-function normed(norm: module, x: tensor, here: bool) = if here { norm(x) } else { x }
-
-// \`second\`: of Swin V2, which compares directions, and norms what branches give, not what they get; \`table_window\` is then that of its pretraining, or 0.
-module SwinBlock(
-  dim: int,
-  heads: int,
-  height: int,
-  window: int,
-  shift: int,
-  table_window: int = window,
-  table_filter: bicubic | spread = bicubic,
-  hidden: int = 4 * dim,
-  eps: float = 1e-5,
-  qkv_bias: bool = true,
-  pad_first: bool = true,
-  second: bool = false,
-  far: float = 100,
-  drop: float = 0
-) {
-  norm1 = LayerNorm(dim, eps: eps)
-  if second {
-    attn = CosineAttention(dim, heads, window, trained_window: table_window, bias: qkv_bias)
-  } else {
-    attn = SwinAttention(
-      dim,
-      heads,
-      window,
-      table_window: table_window,
-      table_filter: table_filter,
-      bias: qkv_bias
-    )
-  }
-  norm2 = LayerNorm(dim, eps: eps)
-  mlp = Mlp(dim, hidden)
-  site attn_branch(x: [b, h, w, dim]) = normed(
-    norm1,
-    from_windows(
-      attn(
-        to_windows(normed(norm1, x, not second), window, shift, pad_first),
-        if shift > 0 {
-          shifted_mask(b, rounded_up(height, window), window, shift, far)
-        } else {
-          none
-        }
-      ),
-      window,
-      shift,
-      height,
-      pad_first
-    ),
-    second
-  )
-  site mlp_branch(x: [b, n, dim]) = normed(norm2, mlp(normed(norm2, x, not second)), second)
-  forward(x: [b, h, w, dim]) {
-    y = rearrange(x + drop_path(attn_branch(x), drop), "b h w d -> b (h w) d")
-    rearrange(y + drop_path(mlp_branch(y), drop), "b (h w) d -> b h w d", h: height)
-  }
-}
-
-// Four neighbours become one place of twice the channels.
-module SwinMerging(in: int, out: int, second: bool) {
-  norm = LayerNorm(if second { out } else { 4 * in })
-  reduction = Linear(4 * in -> out, bias: false)
-  forward(x: [b, h, w, in]) {
-    even = pad(x, [0, 0, 0, 0], [0, h % 2, w % 2, 0])
-    four = rearrange(even, "b (h i) (w j) d -> b h w (j i d)", i: 2, j: 2)
-    if second { norm(reduction(four)) } else { reduction(norm(four)) }
-  }
-}
-
-// Of \`all\` blocks of the model \`before\` lie in stages before it. A grid that is no larger than a window is one, and is not shifted; \`fitted\` is the side of
-// the grid that this is seen of.
-module SwinStage(
-  in: int,
-  out: int,
-  depth: int,
-  heads: int,
-  grid: int,
-  fitted: int,
-  window: int,
-  table_window: int,
-  table_filter: bicubic | spread,
-  halves: bool,
-  mlp_ratio: float,
-  eps: float,
-  qkv_bias: bool,
-  pad_first: bool,
-  second: bool,
-  far: float,
-  drop: float,
-  before: int,
-  all: int
-) {
-  if halves { downsample = SwinMerging(in, out, second) }
-  side = min([fitted, window])
-  blocks = repeat i < depth {
-    SwinBlock(
-      out,
-      heads,
-      grid,
-      side,
-      if i % 2 == 1 and fitted > window { floor(window / 2) } else { 0 },
-      table_window: table_window,
-      table_filter: table_filter,
-      hidden: floor(mlp_ratio * out),
-      eps: eps,
-      qkv_bias: qkv_bias,
-      pad_first: pad_first,
-      second: second,
-      far: far,
-      drop: drop_rate(drop, before + i, all)
-    )
-  }
-  forward(x: [b, h, w, in]) { if halves { blocks(downsample(x)) } else { blocks(x) } }
-}
-
 // How many places a side has after so many halvings, each of which rounds up.
 function halved(side: int, times: int) = ceil(side / pow(2, times))
 
@@ -4750,16 +4746,13 @@ backbone swin(
   class_tokens = 1
   register_tokens = 0
   forward(pixels: [b, channels, image, image]) {
-    p = patch_norm(rearrange(patch_embed(pixels), "b d h w -> b (h w) d"))
+    p = patch_norm(grid_tokens(patch_embed(pixels)))
     t = if absolute {
       p + positions(pos_embed, 0, table_grid, grid, filter: bicubic, antialias: false)
     } else {
       p
     }
-    patches = norm(
-      rearrange(stages(rearrange(t, "b (h w) d -> b h w d", h: grid)), "b h w d -> b (h w) d")
-    )
-    concat(mean(patches, axis: 1, keep: true), patches, axis: 1)
+    with_mean(norm(as_tokens(stages(as_grid(t, grid)))))
   }
 }
 
@@ -4980,8 +4973,41 @@ variant swin_s3_base = swin_auto(
   }
 }
 `,
-  swinv2: `// Swin V2 (arXiv 2111.09883): Swin whose attention compares directions, whose positions are a function that an MLP computes for windows of any size, and
-// whose norms follow its branches.
+  swin_blocks: `// What Swin (arXiv 2103.14030) and Swin V2 (arXiv 2111.09883) are made of: attention in windows, by a table of numbers or by directions, blocks that shift
+// these windows, and stages.
+
+module SwinAttention(
+  dim: int,
+  heads: int,
+  window: int,
+  table_window: int = window,
+  table_filter: bicubic | spread = bicubic,
+  bias: bool = true
+) {
+  require(dim % heads == 0, "heads must divide dim")
+  qkv = Linear(dim -> {q: dim, k: dim, v: dim}, bias: bias)
+  proj = Linear(dim -> dim)
+  relative_position_bias_table = param [
+    (2 * table_window - 1) * (2 * table_window - 1),
+    heads
+  ] zeros
+  site attend(q: [b, h, n, d], k: [b, h, m, d], v: [b, h, m, d], bias) = attention(
+    q,
+    k,
+    v,
+    bias: bias
+  )
+  // \`mask\`: of each window of a picture, or none.
+  forward(x: [b, n, dim], mask) {
+    q, k, v = rearrange(qkv(x), "b n (part h d) -> part b h n d", part: 3, h: heads)
+    near = placed(
+      window_table(relative_position_bias_table, table_window, window, table_filter),
+      window
+    )
+    seen = if mask == none { near } else { near + mask }
+    proj(rearrange(attend(q, k, v, seen), "b h n d -> b n (h d)"))
+  }
+}
 
 // Rows as long as 1, as PyTorch makes them.
 function unit(x: tensor) = x / maximum(sqrt(sum(x * x, axis: -1, keep: true)), 1e-12)
@@ -5041,6 +5067,125 @@ module CosineAttention(
     proj(rearrange(attend(sharp * unit(q), unit(k), v, seen), "b h n d -> b n (h d)"))
   }
 }
+
+// What goes into a branch, or comes of it, through a norm if it has it there.
+function normed(norm: module, x: tensor, here: bool) = if here { norm(x) } else { x }
+
+// \`second\`: of Swin V2, which compares directions, and norms what branches give, not what they get; \`table_window\` is then that of its pretraining, or 0.
+module SwinBlock(
+  dim: int,
+  heads: int,
+  height: int,
+  window: int,
+  shift: int,
+  table_window: int = window,
+  table_filter: bicubic | spread = bicubic,
+  hidden: int = 4 * dim,
+  eps: float = 1e-5,
+  qkv_bias: bool = true,
+  pad_first: bool = true,
+  second: bool = false,
+  far: float = 100,
+  drop: float = 0
+) {
+  norm1 = LayerNorm(dim, eps: eps)
+  if second {
+    attn = CosineAttention(dim, heads, window, trained_window: table_window, bias: qkv_bias)
+  } else {
+    attn = SwinAttention(
+      dim,
+      heads,
+      window,
+      table_window: table_window,
+      table_filter: table_filter,
+      bias: qkv_bias
+    )
+  }
+  norm2 = LayerNorm(dim, eps: eps)
+  mlp = Mlp(dim, hidden)
+  site attn_branch(x: [b, h, w, dim]) = normed(
+    norm1,
+    from_windows(
+      attn(
+        to_windows(normed(norm1, x, not second), window, shift, pad_first),
+        if shift > 0 {
+          shifted_mask(b, rounded_up(height, window), window, shift, far)
+        } else {
+          none
+        }
+      ),
+      window,
+      shift,
+      height,
+      pad_first
+    ),
+    second
+  )
+  site mlp_branch(x: [b, n, dim]) = normed(norm2, mlp(normed(norm2, x, not second)), second)
+  forward(x: [b, h, w, dim]) {
+    y = as_tokens(x + drop_path(attn_branch(x), drop))
+    as_grid(y + drop_path(mlp_branch(y), drop), height)
+  }
+}
+
+// Four neighbours become one place of twice the channels.
+module SwinMerging(in: int, out: int, second: bool) {
+  norm = LayerNorm(if second { out } else { 4 * in })
+  reduction = Linear(4 * in -> out, bias: false)
+  forward(x: [b, h, w, in]) {
+    four = four_as_one(pad(x, [0, 0, 0, 0], [0, h % 2, w % 2, 0]))
+    if second { norm(reduction(four)) } else { reduction(norm(four)) }
+  }
+}
+
+// Of \`all\` blocks of the model \`before\` lie in stages before it. A grid that is no larger than a window is one, and is not shifted; \`fitted\` is the side of
+// the grid that this is seen of.
+module SwinStage(
+  in: int,
+  out: int,
+  depth: int,
+  heads: int,
+  grid: int,
+  fitted: int,
+  window: int,
+  table_window: int,
+  table_filter: bicubic | spread,
+  halves: bool,
+  mlp_ratio: float,
+  eps: float,
+  qkv_bias: bool,
+  pad_first: bool,
+  second: bool,
+  far: float,
+  drop: float,
+  before: int,
+  all: int
+) {
+  if halves { downsample = SwinMerging(in, out, second) }
+  side = min([fitted, window])
+  blocks = repeat i < depth {
+    SwinBlock(
+      out,
+      heads,
+      grid,
+      side,
+      if i % 2 == 1 and fitted > window { floor(window / 2) } else { 0 },
+      table_window: table_window,
+      table_filter: table_filter,
+      hidden: floor(mlp_ratio * out),
+      eps: eps,
+      qkv_bias: qkv_bias,
+      pad_first: pad_first,
+      second: second,
+      far: far,
+      drop: drop_rate(drop, before + i, all)
+    )
+  }
+  forward(x: [b, h, w, in]) { if halves { blocks(downsample(x)) } else { blocks(x) } }
+}
+`,
+  swinv2: `// Swin V2 (arXiv 2111.09883): Swin whose attention compares directions, whose positions are a function that an MLP computes for windows of any size, and
+// whose norms follow its branches.
 
 // Any Swin V2: its options come from the configuration in the folder that \`from\` names, or are given.
 variant swinv2_auto = swin_auto(second: true) {
@@ -5384,8 +5529,8 @@ module TinyViTBlock(
   site mlp_branch(x: [b, n, dim]) = mlp(norm2(x))
   forward(x: [b, h, w, dim]) {
     y = local_conv(channels_first(x + drop_path(attn_branch(x), drop)))
-    t = rearrange(y, "b d h w -> b (h w) d")
-    rearrange(t + drop_path(mlp_branch(t), drop), "b (h w) d -> b h w d", h: h)
+    t = grid_tokens(y)
+    as_grid(t + drop_path(mlp_branch(t), drop), h)
   }
 }
 
@@ -5471,7 +5616,7 @@ backbone tinyvit(
   level_axis = 1
   last = dims[number - 1]
   if features > 0 {
-    neck = SamNeck(last, features)
+    neck = ConvNeck(last, features)
     dim = features
   } else {
     norm = LayerNorm(last)
@@ -5485,7 +5630,7 @@ backbone tinyvit(
     if features > 0 {
       neck(t)
     } else {
-      patches = rearrange(t, "b d h w -> b (h w) d")
+      patches = grid_tokens(t)
       concat(norm(mean(patches, axis: 1, keep: true)), patches, axis: 1)
     }
   }
@@ -5859,7 +6004,24 @@ function count_error(prediction: tensor, target: tensor, scale: float = 100) = m
   scale * target
 )
 `,
-  transformer: `// What encoders of images by transformers share beside attention: functions of MLPs, scaled branches, tables of positions for grids of other sizes.
+  transformer: `// What transformers over the tokens of a picture are made of: attention, an MLP, a pre-norm block of the two, and what their branches have.
+
+// Stochastic depth (arXiv 1603.09382), as timm has it: of each sample the branch of a block is dropped while training, ever more often from the first block, where it
+// never is, to the last of so many, where it is by this rate.
+function drop_rate(rate: float, block: int, blocks: int) = if blocks > 1 {
+  (rate * block) / (blocks - 1)
+} else {
+  0
+}
+
+// Of four blocks, evenly spread, as dense prediction reads them (arXiv 2103.13413), the i-th; of all, where there are fewer.
+function read_block(i: int, depth: int) = ceil((depth * (i + 1)) / min([4, depth])) - 1
+
+// What a branch gives, each channel by a factor of its own (LayerScale, arXiv 2103.17239).
+module LayerScale(dim: int, start: float) {
+  gamma = param [dim] start
+  forward(x) { gamma * x }
+}
 
 // Functions between the layers of an MLP. \`gelu_tanh\` is the approximation of \`gelu\` by tanh, \`quick_gelu\` that by a sigmoid (of OpenAI's CLIP).
 function activated(x: tensor, by: gelu | gelu_tanh | quick_gelu | relu | silu) = if by == gelu {
@@ -5872,169 +6034,12 @@ function activated(x: tensor, by: gelu | gelu_tanh | quick_gelu | relu | silu) =
   }
 }
 
-// What a branch gives, each channel by a factor of its own (LayerScale, arXiv 2103.17239).
-module LayerScale(dim: int, start: float) {
-  gamma = param [dim] start
-  forward(x) { gamma * x }
-}
-
-// A table of positions [1, places, dim] for a grid of another size: the first of its rows, which are of no place, stay; the others are resampled from the
-// size of one grid to that of the other.
-function positions(
-  table: tensor,
-  first: int,
-  from: int,
-  to: int,
-  filter: bicubic | bilinear,
-  antialias: bool
-) = if from == to {
-  table
-} else {
-  places = rearrange(table[:, first..], "n (h w) d -> n d h w", h: from)
-  resampled = if filter == bicubic {
-    resize(places, to, mode: bicubic, antialias: antialias)
-  } else {
-    resize(places, to, mode: bilinear, antialias: antialias)
-  }
-  rows = rearrange(resampled, "n d h w -> n (h w) d")
-  if first > 0 { concat(table[:, 0..first], rows, axis: 1) } else { rows }
-}
-
 // Biases of queries, keys and values in a row, where keys have none: it would add the same to all scores of a query.
 function query_value_bias(q_bias: tensor, v_bias: tensor) = concat(
   q_bias,
   pad(v_bias, size(q_bias, 0), 0),
   axis: 0
 )
-
-// What each head adds to the score of two places of a square [1, heads, n, n], of numbers by how far one is below and right of the other [y, x, heads].
-function placed(by_distance: tensor, side: int) {
-  near = table(i < side, j < side: i - j + side - 1)
-  by_place = gather(gather(by_distance, near, axis: 0), near, axis: 2)
-  rearrange(by_place, "yi yj xi xj h -> 1 h (yi xi) (yj xj)")
-}
-
-// Rotary positions (arXiv 2104.09864, 2403.13298) of a square of patches: pairs of a head's channels are turned, half of them by the row that a patch lies in and
-// half by its column, each pair slower than the one before, down to 1 / \`base\`. The first \`before\` tokens lie nowhere and are not turned. \`centred\`: places go from -1
-// to 1, whatever the square's size, in whole turns, and a pair is a channel of the first half and one of the second (DINOv3); otherwise they are counted in
-// patches of a square of \`counted_in\`, and a pair is two neighbours (EVA-02).
-module Rotary(dim: int, before: int, side: int, base: float, centred: bool, counted_in: int) {
-  require(
-    dim % 4 == 0,
-    "rotary positions turn pairs of two directions: 4 must divide the width of a head"
-  )
-  line = table(
-    i < side, j < dim / 4:
-      (if centred {
-        6.283185307179586 * ((2 * i + 1) / side - 1)
-      } else {
-        (i * counted_in) / side
-      }) / pow(base, (4 * j) / dim)
-  )
-  down = expand(line[:, new], side, axis: 1)
-  across = expand(line[new], side)
-  angles = pad(rearrange(concat(down, across, axis: 2), "y x j -> (y x) j"), [before, 0], [0, 0])
-  cosines = paired(cos(angles), cos(angles), centred)
-  sines = paired(-sin(angles), sin(angles), centred)
-  forward(x: [b, h, n, dim]) { x * cosines + partners(x, centred) * sines }
-}
-
-// Numbers of the first and of the second channel of each pair [n, pairs], by channels [n, 2 * pairs].
-function paired(first: tensor, second: tensor, halves: bool) = if halves {
-  concat(first, second, axis: 1)
-} else {
-  rearrange(concat(first[:, :, new], second[:, :, new], axis: 2), "n j two -> n (j two)")
-}
-
-// In place of each channel [b, h, n, d] the other one of its pair.
-function partners(x: tensor, halves: bool) = if halves {
-  rearrange(
-    reverse(rearrange(x, "b h n (two j) -> b h n two j", two: 2), [3]),
-    "b h n two j -> b h n (two j)"
-  )
-} else {
-  rearrange(
-    reverse(rearrange(x, "b h n (j two) -> b h n j two", two: 2), [4]),
-    "b h n j two -> b h n (j two)"
-  )
-}
-
-// One step of a search by halves for the ratio of a geometric series of so many terms, which adds up to so much.
-function halved_range(range: [float], terms: int, total: int) {
-  ratio = (range[0] + range[1]) / 2
-  if (1 - pow(ratio, terms)) / (1 - ratio) > total { [range[0], ratio] } else { [ratio, range[1]] }
-}
-
-function halved_range3(range: [float], terms: int, total: int) = halved_range(
-  halved_range(halved_range(range, terms, total), terms, total),
-  terms,
-  total
-)
-
-function halved_range9(range: [float], terms: int, total: int) = halved_range3(
-  halved_range3(halved_range3(range, terms, total), terms, total),
-  terms,
-  total
-)
-
-// That ratio between 1.01 and 1.5, as exactly as the authors find it.
-function series_ratio(terms: int, total: int) {
-  range = halved_range9(halved_range9([1.01, 1.5], terms, total), terms, total)
-  (range[0] + range[1]) / 2
-}
-
-// Where distance \`d\` of a table stands among those of another: near ones as dense as they were, far ones ever further apart.
-function spread(d: int, ratio: float) {
-  far = (1 - pow(ratio, abs(d))) / (1 - ratio)
-  if d < 0 { -far } else { far }
-}
-
-// How much of the number at one place is at another: all at the place itself, none at its neighbours, and beyond the outer ones what these have.
-function share(at: float, left: float, here: float, right: float) = if at < here {
-  if left == here { 1 } else { max([0, (at - left) / (here - left)]) }
-} else {
-  if right == here { 1 } else { max([0, (right - at) / (right - here)]) }
-}
-
-// [to, from]: numbers of a line of so many distances, of both signs, from those of another line.
-function spread_line(from: int, to: int) {
-  half = floor(from / 2)
-  ratio = series_ratio(half, floor(to / 2))
-  table(
-    i < to, j < from:
-      share(
-        i - floor(to / 2),
-        spread(max([j - 1, 0]) - half, ratio),
-        spread(j - half, ratio),
-        spread(min([j + 1, from - 1]) - half, ratio)
-      )
-  )
-}
-
-// Numbers by distance down and across [from, from, heads] for a grid of another size: bilinear, or between places that are spread.
-function spread_table(numbers: tensor, from: int, to: int, by: spread | bilinear) = if from == to {
-  numbers
-} else {
-  if by == bilinear {
-    rearrange(
-      resize(rearrange(numbers, "y x h -> 1 h y x"), to, mode: bilinear, antialias: false),
-      "1 h y x -> y x h"
-    )
-  } else {
-    line = spread_line(from, to)
-    rearrange(line @ rearrange(numbers, "y x h -> h y x") @ line.T, "h y x -> y x h")
-  }
-}
-`,
-  vit: `// Vision transformers (ViT), as timm and Hugging Face build them: pre-norm blocks, a class token, learned positions.
-
-// Stochastic depth (arXiv 1603.09382), as timm has it: of each sample the branch of a block is dropped while training, ever more often from the first block, where it
-// never is, to the last of so many, where it is by this rate.
-function drop_rate(rate: float, block: int, blocks: int) = if blocks > 1 {
-  (rate * block) / (blocks - 1)
-} else {
-  0
-}
 
 // \`k_bias\`: whether keys have a bias, where queries and values have one. \`place\`: a module that gives what places add to the scores [1, heads, n, n], or none. \`turn\`: one that
 // turns queries and keys by where they are, or none. \`inner_norm\`: whether what it gives is normed before its last layer.
@@ -6176,6 +6181,8 @@ module Block(
     y + drop_path(if layer_scale > 0 { ls2(m) } else { m }, drop)
   }
 }
+`,
+  vit: `// Vision transformers (ViT), as timm and Hugging Face build them: pre-norm blocks, a class token, learned positions.
 
 // \`table_image\`: the side of the images that a checkpoint's positions are for; for others they are resampled (\`position_filter\`, \`position_antialias\`).
 // \`absolute\`: whether it has these. \`rotary\`: how queries and keys are turned by places (\`Rotary\`), \`rotary_grid\`: the side of the grid whose places these are counted in.
@@ -6270,10 +6277,8 @@ backbone vit(
       mlp_norm: mlp_norm
     )
   }
-  // Four blocks, evenly spread, as dense prediction has it (arXiv 2103.13413).
-  read = min([4, depth])
-  levels = repeat i < read { blocks[ceil((depth * (i + 1)) / read) - 1] }
-  level_dims = repeat i < read { dim }
+  levels = repeat i < min([4, depth]) { blocks[read_block(i, depth)] }
+  level_dims = repeat i < min([4, depth]) { dim }
   level_axis = 2
   // The last norm is before pooling, or after it.
   if final_norm and not pooled_norm { norm = LayerNorm(dim, eps: eps) }
@@ -6282,7 +6287,7 @@ backbone vit(
   class_tokens = if distilled == classifier { 2 } else { 1 }
   register_tokens = if global_pool == token { (prefix - class_tokens) } else { prefix }
   forward(pixels: [b, channels, image, image]) {
-    p = rearrange(patch_embed(pixels), "b d h w -> b (h w) d")
+    p = grid_tokens(patch_embed(pixels))
     place = if absolute {
       positions(
         pos_embed,
@@ -6578,67 +6583,7 @@ variant vit_gigantic_patch14 = vit_auto(
   }
 }
 `,
-  vit_sizes: `// Vision transformers (ViT) that are published beside the plain ones, each by its name, with what timm calls it.
-
-// Trained otherwise: without biases of queries, keys and values; larger at the same depth, with factors of branches; deeper.
-
-variant vit_base_patch16_miil = vit_auto(
-  patch: 16,
-  dim: 768,
-  depth: 12,
-  heads: 12,
-  qkv_bias: false
-) {
-  preprocess = resize(floor(image / 0.875), bilinear), crop(image, even), normalize(mean: 0, std: 1)
-  config timm {
-    match "architecture" = "vit_base_patch16_224_miil"
-  }
-}
-
-variant vit_base_patch16_plus = vit_auto(
-  patch: 16,
-  dim: 896,
-  depth: 12,
-  heads: 14,
-  layer_scale: 1e-5
-) {
-  preprocess = resize(floor(image / 0.95), bicubic),
-    crop(image, even),
-    normalize(mean: 0.5, std: 0.5)
-  config timm {
-    match "architecture" = "vit_base_patch16_plus_240"
-  }
-}
-
-variant vit_base_patch32_plus = vit_auto(
-  patch: 32,
-  dim: 896,
-  depth: 12,
-  heads: 14,
-  layer_scale: 1e-5
-) {
-  preprocess = resize(floor(image / 0.95), bicubic),
-    crop(image, even),
-    normalize(mean: 0.5, std: 0.5)
-  config timm {
-    match "architecture" = "vit_base_patch32_plus_256"
-  }
-}
-
-variant vit_small_patch16_36x1 = vit_auto(
-  patch: 16,
-  dim: 384,
-  depth: 36,
-  heads: 6,
-  layer_scale: 1e-5
-) {
-  preprocess = resize(floor(image / 0.9), bicubic),
-    crop(image, even),
-    normalize(mean: 0.5, std: 0.5)
-  config timm {
-    match "architecture" = "vit_small_patch16_36x1_224"
-  }
-}
+  vit_pooled: `// Vision transformers (ViT) whose classifier reads the mean of their patches, each by its name, with what timm calls it.
 
 // Without a class token: what the classifier reads is the mean of all patches, of the normed ones or normed itself.
 
@@ -6962,6 +6907,68 @@ variant vit_so150m2_patch16_reg1_gap = vit_auto(
     match "architecture" = "vit_so150m2_patch16_reg1_gap_256",
       "vit_so150m2_patch16_reg1_gap_384",
       "vit_so150m2_patch16_reg1_gap_448"
+  }
+}
+`,
+  vit_sizes: `// Vision transformers (ViT) that are published beside the plain ones, each by its name, with what timm calls it.
+
+// Trained otherwise: without biases of queries, keys and values; larger at the same depth, with factors of branches; deeper.
+
+variant vit_base_patch16_miil = vit_auto(
+  patch: 16,
+  dim: 768,
+  depth: 12,
+  heads: 12,
+  qkv_bias: false
+) {
+  preprocess = resize(floor(image / 0.875), bilinear), crop(image, even), normalize(mean: 0, std: 1)
+  config timm {
+    match "architecture" = "vit_base_patch16_224_miil"
+  }
+}
+
+variant vit_base_patch16_plus = vit_auto(
+  patch: 16,
+  dim: 896,
+  depth: 12,
+  heads: 14,
+  layer_scale: 1e-5
+) {
+  preprocess = resize(floor(image / 0.95), bicubic),
+    crop(image, even),
+    normalize(mean: 0.5, std: 0.5)
+  config timm {
+    match "architecture" = "vit_base_patch16_plus_240"
+  }
+}
+
+variant vit_base_patch32_plus = vit_auto(
+  patch: 32,
+  dim: 896,
+  depth: 12,
+  heads: 14,
+  layer_scale: 1e-5
+) {
+  preprocess = resize(floor(image / 0.95), bicubic),
+    crop(image, even),
+    normalize(mean: 0.5, std: 0.5)
+  config timm {
+    match "architecture" = "vit_base_patch32_plus_256"
+  }
+}
+
+variant vit_small_patch16_36x1 = vit_auto(
+  patch: 16,
+  dim: 384,
+  depth: 36,
+  heads: 6,
+  layer_scale: 1e-5
+) {
+  preprocess = resize(floor(image / 0.9), bicubic),
+    crop(image, even),
+    normalize(mean: 0.5, std: 0.5)
+  config timm {
+    match "architecture" = "vit_small_patch16_36x1_224"
   }
 }
 

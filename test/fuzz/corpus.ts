@@ -9,7 +9,7 @@ const FILES = [
   'examples/fashion/alore.peft',
   'examples/fashion/lora.peft',
   'src/dsl/std/adapters.peft',
-  'src/dsl/std/backbones/vit.peft',
+  'src/dsl/std/backbones/transformers/vit.peft',
   'test/dsl/semantics/fixtures/branches.peft',
   'test/dsl/semantics/fixtures/siblings.peft',
   'test/dsl/semantics/fixtures/stacked.peft',
