@@ -10,6 +10,7 @@ import type { Elaborated, Source } from '../dsl/elaborated.js';
 import { isJsonSpec } from '../dsl/json/document.js';
 import { type KnownLayout, knownLayouts } from '../dsl/lookalikes.js';
 import { type Parsed, parse } from '../dsl/parse.js';
+import { type ModelNames, namesOfModel } from '../formats/adapters/sites.js';
 import type { OpenCheckpoint } from '../formats/checkpoint.js';
 import { atCommit } from '../formats/huggingface/name.js';
 import { withoutPrefixes } from '../formats/prefixes.js';
@@ -201,9 +202,14 @@ export async function analyse(
   const { trained, labels, rates } = options;
   const elaborated = labels ? { ...first.value, labels } : first.value;
   const bare = new Map(checkpoints);
+  let names: ModelNames | undefined;
+  const modelNames = (): ModelNames => {
+    names ??= namesOfModel(elaborated.root, elaborated.sources);
+    return names;
+  };
   for (const [location, opened] of checkpoints) {
     const ours = elaborated.sources.filter((s) => s.location === location && s.kind !== 'mask');
-    const { checkpoint, note } = withoutPrefixes(opened, ours);
+    const { checkpoint, note } = withoutPrefixes(opened, ours, modelNames);
     if (!note) continue;
     bare.set(location, checkpoint);
     diagnostics.push(note);

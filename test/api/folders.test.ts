@@ -7,8 +7,10 @@ import { selectorsFor } from '../../src/api/folders/selectors.js';
 import { analyse, type EspalierError, merge, nodeHost } from '../../src/api/index.js';
 import { specOfFolder } from '../../src/api/node/folders/spec-of.js';
 import { loadParameters } from '../../src/api/parameters.js';
+import { storeTensor } from '../../src/formats/tensors/elements.js';
+import { encodeSafetensors } from '../../src/formats/tensors/safetensors.js';
 import { cli } from '../cli/support.js';
-import { FIXTURES, failure, host, scratch } from './support.js';
+import { FIXTURES, failure, host, random, readTensors, resultAsWritten, scratch } from './support.js';
 
 const folder = scratch();
 const at = (name: string) => join(FIXTURES, name);
@@ -69,6 +71,62 @@ adapt base.blocks[*].{attn.qkv.q, attn.qkv.k, attn.qkv.v, mlp.fc1},
   rslora: true
 ) from "./ours-lora"
 tune head from "./ours-lora"`);
+  });
+});
+
+describe('an adapter folder whose modules are called otherwise', () => {
+  /** `peft/theirs-dora` with other names of its tensors, and tensors more. */
+  async function renamed(rename: (name: string) => string, more: Record<string, readonly number[]> = {}) {
+    const there = join(folder, `renamed-${rename('x')}-${Object.keys(more).length}`);
+    cpSync(at('peft/theirs-dora'), there, { recursive: true });
+    const tensors = await readTensors(join(there, 'adapter_model.safetensors'));
+    const named = [...tensors].map(([name, t]) => [rename(name), t] as const);
+    const extra = Object.entries(more).map(
+      ([name, shape]) => [`base_model.model.${name}`, random(name, shape)] as const,
+    );
+    const stored = new Map([...named, ...extra].map(([name, t]) => [name, storeTensor(t)]));
+    writeFileSync(join(there, 'adapter_model.safetensors'), encodeSafetensors(stored));
+    return there;
+  }
+  const specOn = (there: string) => specOfFolder(there, { host, base: at('vit-grey') });
+  const pixels = random('pixels', [1, 1, 20, 20]);
+
+  test.each([
+    ['model.', (name: string) => name.replace('base_model.model.', 'base_model.model.model.')],
+    ['_orig_mod.model.', (name: string) => name.replace('base_model.model.', 'base_model.model._orig_mod.model.')],
+    [undefined, (name: string) => `module.${name}`],
+  ])('behind the wrapper %s: it gives what it gives without, which is said', async (prefix, rename) => {
+    const spec = await specOn(await renamed(rename));
+    const { warnings } = await analyseModel(spec, { host });
+    expect(warnings.flatMap((w) => (w.code === 'ESP1283' ? [w.message] : []))).toEqual(
+      prefix === undefined ? [] : [expect.stringContaining(`read without \`${prefix}\``)],
+    );
+    const plain = await resultAsWritten(await specOn(at('peft/theirs-dora')), pixels);
+    expect(await resultAsWritten(spec, pixels)).toEqual(plain);
+  });
+
+  test('of another network: no spec of the base alone is made', async () => {
+    const there = await renamed((name) => name.replace('base_model.model.', 'base_model.model.net.'));
+    const { codes, text } = await failure(() => specOn(there));
+    expect(codes).toEqual(['ESP1295']);
+    expect(text).toMatch(
+      /none of the modules that it adapts is one of .*vit-grey: net\.\S+, net\.\S+, net\.\S+ and \d+ more/,
+    );
+  });
+
+  test('with parameters that are of no layer, and all parts of one, saved', async () => {
+    const of = 'vit.encoder.layer.1.attention.attention';
+    const { params } = (await analyseModel(await specOn(at('peft/theirs-dora')), { host })).elaborated.module;
+    const shape = (param: string) => params.get(param)!.type.shape;
+    const [rows, width] = shape('base.blocks.1.attn.qkv.weight') as [number, number];
+    const more = Object.fromEntries(['query', 'key', 'value'].map((p) => [`${of}.${p}.weight`, [rows / 3, width]]));
+    const tokens = {
+      'vit.embeddings.cls_token': shape('base.cls_token'),
+      'vit.layernorm.weight': shape('base.norm.weight'),
+    };
+    const there = await renamed((name) => name, { ...more, ...tokens });
+    const spec = await specOn(there);
+    expect(spec.text).toMatch(/tune base\.cls_token, base\.norm\.weight, head, base\.blocks\[1\]\.attn\.qkv from/);
   });
 });
 

@@ -8,8 +8,10 @@ import type { Elaborated } from '../../dsl/elaborated.js';
 import { type Fitting, fitting } from '../../dsl/fitting.js';
 import { format } from '../../dsl/format.js';
 import { parse } from '../../dsl/parse.js';
+import { namesOfModel } from '../../formats/adapters/sites.js';
 import { chooseLayout, type OpenCheckpoint } from '../../formats/checkpoint.js';
 import { looksLike } from '../../formats/lookalike.js';
+import { withoutPrefixes } from '../../formats/prefixes.js';
 import { storedShape } from '../../formats/spellings.js';
 import type { TensorStore } from '../../formats/tensors/store.js';
 import { sameShape } from '../../ir/ops/shapes.js';
@@ -54,10 +56,15 @@ export async function specText(request: FolderRequest, options: Pick<SpecOptions
       continue;
     }
     if (!holds(bare, 'base', base.opened.store, base.opened.store)) continue;
-    const head = await headFor(variant, request, known, (lines) => tried([bind, ...lines]));
+    const unwrapped = adapter && { ...adapter, opened: onModel(bare, adapter.opened) };
+    const head = await headFor(variant, { base, adapter: unwrapped }, known, (lines) => tried([bind, ...lines]));
     const lines = [bind, ...(head ? [head.line] : [])];
     const whole = head?.elaborated ?? bare;
-    if (adapter) lines.push(...graftLines(whole, adapter, known));
+    if (unwrapped) {
+      const grafts = graftLines(whole, unwrapped, known);
+      if (grafts.length === 0) throw noneOf(unwrapped.opened, base.opened);
+      lines.push(...grafts);
+    }
     return format(parse(path, textOf(lines, notesOf(whole))).file);
   }
   const { name } = (adapter ?? base).opened;
@@ -66,6 +73,21 @@ export async function specText(request: FolderRequest, options: Pick<SpecOptions
   throw new EspalierError([
     diagnostic('ESP1295', { folder: name, why: first ? `${what}: ${first.message}` : what }),
     ...wrong.filter((d) => d.code !== 'ESP0508').map(({ primary: _, ...d }) => d),
+  ]);
+}
+
+/** An adapter folder with its modules called as the model calls them, where a wrapper stands in front of their names. */
+function onModel({ root, sources }: Elaborated, opened: OpenCheckpoint): OpenCheckpoint {
+  const names = namesOfModel(root, sources);
+  return withoutPrefixes(opened, [], () => names).checkpoint;
+}
+
+/** A spec without a statement for the folder would be the base alone. */
+function noneOf({ name, store, peft }: OpenCheckpoint, base: OpenCheckpoint): EspalierError {
+  const modules = [...(peft?.pairs.keys() ?? store.tensors.keys())];
+  const some = modules.slice(0, 3).join(', ') + (modules.length > 3 ? ` and ${modules.length - 3} more` : '');
+  return new EspalierError([
+    diagnostic('ESP1295', { folder: name, why: `none of the modules that it adapts is one of ${base.name}: ${some}` }),
   ]);
 }
 
@@ -125,7 +147,7 @@ function holds(e: Elaborated, part: string, layoutOf: TensorStore, ...stores: re
 /** The head that is in the files: that of the adapter folder, if it has one, else the base's. */
 async function headFor(
   variant: string,
-  { base, adapter }: FolderRequest,
+  { base, adapter }: { readonly base: FolderRequest['base']; readonly adapter: FolderRequest['adapter'] | undefined },
   known: Fitting,
   tried: (lines: readonly string[]) => ReturnType<typeof analyse>,
 ): Promise<{ readonly line: string; readonly elaborated: Elaborated } | undefined> {

@@ -1,7 +1,7 @@
 /** What an adapter folder of `peft` amounts to on a model: statements `adapt` and `tune`. */
 import type { Elaborated, SiteNode } from '../../dsl/elaborated.js';
 import type { Fitting } from '../../dsl/fitting.js';
-import { moduleOf, namesOfModel } from '../../formats/adapters/sites.js';
+import { type ModelNames, moduleOf, namesOfModel } from '../../formats/adapters/sites.js';
 import type { OpenCheckpoint } from '../../formats/checkpoint.js';
 import { selectorsFor } from './selectors.js';
 
@@ -20,7 +20,8 @@ export function graftLines(
 ): string[] {
   const { peft } = opened;
   if (!peft) return [];
-  const sites = namesOfModel(elaborated.root, elaborated.sources).modules;
+  const names = namesOfModel(elaborated.root, elaborated.sources);
+  const sites = names.modules;
   const all = [...pathsOf(elaborated.root)];
   const from = `from ${JSON.stringify(location)}`;
   const lines: string[] = [];
@@ -39,24 +40,22 @@ export function graftLines(
     const given = options.map(([key, v]) => `${key}: ${v}`).join(', ');
     lines.push(`adapt ${selectorsFor(adapted, all).join(', ')} with ${name}(${given}) ${from}`);
   }
-  const tuned = tunedBy(elaborated, [...peft.saved.keys()], sites);
+  const tuned = tunedBy(elaborated, [...peft.saved.keys()], names);
   if (tuned.length > 0) lines.push(`tune ${selectorsFor(tuned, all).join(', ')} ${from}`);
   return lines;
 }
 
 /** What was saved as a whole: the parts of the model of which all is there, and beyond that single parameters. */
-function tunedBy(
-  { root, module }: Elaborated,
-  saved: readonly string[],
-  sites: ReadonlyMap<string, { readonly site: string }>,
-): string[] {
-  const params = new Set(
-    saved.flatMap((name) => {
-      const site = sites.get(moduleOf(name))?.site;
-      const param = `${site}.${name.slice(moduleOf(name).length + 1)}`;
-      return site !== undefined && module.params.has(param) ? [param] : [];
-    }),
-  );
+function tunedBy({ root, module }: Elaborated, saved: readonly string[], { modules, tensors }: ModelNames): string[] {
+  const rows = new Map<string, number>();
+  for (const name of saved) {
+    const place = tensors.get(name);
+    // A parameter of some module that a head calls otherwise.
+    const param = place?.param ?? `${modules.get(moduleOf(name))?.site}.${name.slice(moduleOf(name).length + 1)}`;
+    const { shape } = module.params.get(param)?.type ?? {};
+    if (shape) rows.set(param, (rows.get(param) ?? 0) + (place?.rows ? place.rows[1] - place.rows[0] : shape[0]!));
+  }
+  const params = new Set([...rows].filter(([p, n]) => n === module.params.get(p)!.type.shape[0]).map(([p]) => p));
   const below = (node: SiteNode): string[] => [...Object.values(node.params), ...node.children.flatMap(below)];
   const covered = (node: SiteNode): string[] => {
     const own = node.kind === 'part' || node.kind === 'label' ? [] : below(node);

@@ -141,7 +141,7 @@ function sortTensors(config: Fields, store: TensorStore): Sorted {
   const within = (name: string, module: string): boolean => `.${name}`.includes(`.${module}.`);
   for (const [name, found] of store.tensors) {
     const entry = { ...found, original: name };
-    const bare = name.replace(/^base_model\.model\./, '');
+    const bare = name.replace(/^(?:(?:module|_orig_mod)\.)*base_model\.model\./, '');
     const of = halfOf(bare);
     if (of) {
       const pair = halves.get(of.module) ?? {};
