@@ -5,17 +5,16 @@
 
 import type { Checked, Diagnostic } from '../diagnostics/types.js';
 import { adaptersOf } from '../ir/about.js';
-import { BATCH } from '../ir/batch.js';
 import { input } from '../ir/graph.js';
 import { bindingOf, showPath } from '../ir/path.js';
-import type { Adapter, Func, Module, Param, TensorType, Value } from '../ir/types.js';
-import type { Expr, ModelDecl, SettingsDecl, SourceFile, Span, TensorParam } from './ast.js';
+import type { Adapter, Func, Module, Param, Value } from '../ir/types.js';
+import type { ModelDecl, SettingsDecl, SourceFile, Span } from './ast.js';
 import type { Elaborated, ElaborateOptions, SiteNode } from './elaborated.js';
 import { BUILTINS } from './semantics/builtins/builtins.js';
 import { forwardOf } from './semantics/evaluate/block.js';
 import type { ArgVal, Engine } from './semantics/evaluate/engine.js';
 import { describe } from './semantics/evaluate/show.js';
-import { isTensorLike, type ModuleSite, num, Scope, type Val } from './semantics/evaluate/values.js';
+import { isTensorLike, type ModuleSite, Scope, type Val } from './semantics/evaluate/values.js';
 import { makeEngine } from './semantics/make-engine.js';
 import { checkWeight } from './semantics/models/bytes.js';
 import { planModel } from './semantics/models/model.js';
@@ -27,8 +26,8 @@ import { sourcesOf } from './semantics/models/sources.js';
 import { isPicture, preprocessOf } from './semantics/models/variants.js';
 import { Library } from './semantics/names/library.js';
 import { resolveNames } from './semantics/names/resolve.js';
-import { elementType } from './semantics/names/words.js';
 import { Exhausted, Report, Stop } from './semantics/report.js';
+import { inputType } from './semantics/sites/input.js';
 import { pruneJobs } from './semantics/sites/masks/prune.js';
 import { appliedAdapter, siteNode } from './semantics/sites/tree.js';
 import { below } from './semantics/sites/walk.js';
@@ -96,7 +95,9 @@ function elaborateModel(engine: Engine, file: SourceFile, decl: ModelDecl): Elab
   const train = trainSettings({ engine, fresh, scope, outputs, params, prunings: plan.prunings }, settings.train);
   if (infer && !report.failed) checkReached(engine, plan);
   // Names maps of a model that could not be made would only echo that.
-  const sources = plan.bindings.every((b) => b.sound) ? report.attempt(() => sourcesOf(engine, plan)) : undefined;
+  const sources = plan.bindings.every((b) => b.sound)
+    ? report.attempt(() => sourcesOf(engine, plan, fresh))
+    : undefined;
   if (sources) checkWeight(engine, plan, sources);
   const backbone = plan.bindings.find((b) => b.backbone);
   const preprocess = infer && backbone ? preprocessing(engine, backbone, infer) : undefined;
@@ -200,35 +201,6 @@ function* modulesOf(b: Binding): Generator<unknown> {
     const v = b.site.scope.own(name);
     if (v?.kind === 'site' && bindingOf(v.site.path) !== b.name) yield v.site;
   }
-}
-
-/** The type of a model's input; a head that does not say takes what the module that it was given takes. */
-function inputType(engine: Engine, site: ModuleSite, p: TensorParam, i: number): TensorType {
-  if (!p.shape) {
-    for (const name of site.scope.ownNames()) {
-      const v = site.scope.own(name);
-      const below =
-        v?.kind === 'site' && v.site.kind === 'module' && bindingOf(v.site.path) !== site.path ? v.site : undefined;
-      const q = below && forwardOf(below.decl.body)?.params[i];
-      if (below && q) return inputType(engine, below, q, i);
-    }
-    return engine.report.stop(
-      'ESP0311',
-      { name: p.name.name },
-      { primary: { span: p.span, text: 'a shape is missing here' } },
-    );
-  }
-  const scope = new Scope(site.scope);
-  const shape = p.shape.map((d, axis) => {
-    if (d.kind === 'name' && scope.get(d.name) === undefined) {
-      if (axis > 0)
-        engine.report.stop('ESP0311', { name: d.name }, { primary: { span: d.span, text: 'left open here' } });
-      scope.set(d.name, num(BATCH));
-      return BATCH;
-    }
-    return engine.dimension(engine.evaluate(d, scope), 'a size of the input', (d as Expr).span);
-  });
-  return { dtype: elementType(p.dtype), shape };
 }
 
 /** A statement on a module that is never called would silently do nothing. */

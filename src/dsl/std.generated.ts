@@ -546,6 +546,7 @@ variant beit_auto = beit() {
   // As transformers 4 wrote it, and where 5 calls it something else in memory, that. A bare BeitModel has no prefix.
   names huggingface {
     prefix "beit."
+    unseen heads, eps, activation, table_filter, position_antialias
     ignore "*.relative_position_index", "beit.embeddings.mask_token", "lm_head.*"
     "beit.embeddings.cls_token" = cls_token
     optional "beit.embeddings.position_embeddings" = pos_embed
@@ -807,13 +808,14 @@ variant clip_auto = clip_vit() {
   // timm's, and what transformers wraps of timm's.
   names timm {
     prefix "timm_model."
-    unseen heads, activation, eps
+    unseen heads, activation, eps, antialias
     "patch_embed.proj" = patch_embed
     "head" = head.fc
   }
   // Of CLIPModel, CLIPVisionModelWithProjection, CLIPForImageClassification; a bare CLIPVisionModel has no prefix in transformers 5.
   names huggingface {
     prefix "vision_model."
+    unseen heads, activation, eps
     ignore "*.position_ids", "text_model.*", "text_projection.*", "logit_scale"
     "vision_model.embeddings.class_embedding" = cls_token[0, 0]
     "vision_model.embeddings.position_embedding.weight" = pos_embed[0]
@@ -834,6 +836,7 @@ variant clip_auto = clip_vit() {
   }
   // OpenAI's own, and open_clip's, beside the encoder of texts.
   names openai {
+    unseen heads, activation, eps
     ignore "transformer.*",
       "token_embedding.*",
       "positional_embedding",
@@ -1265,7 +1268,7 @@ variant convnext_auto = convnext() {
   // Of timm, and what transformers wraps of timm's; in its smallest ones convolutions of one place stand for layers.
   names timm_conv {
     prefix "timm_model."
-    unseen norm_eps, eps, activation
+    unseen norm_eps, eps, activation, norm_first
     "stem.0" = stem
     "stem.1" = stem_norm
     optional "stages.{s}.downsample.0" = stages[s].norm
@@ -1284,7 +1287,7 @@ variant convnext_auto = convnext() {
   }
   names timm {
     prefix "timm_model."
-    unseen norm_eps, eps, activation
+    unseen norm_eps, eps, activation, norm_first
     "stem.0" = stem
     "stem.1" = stem_norm
     optional "stages.{s}.downsample.0" = stages[s].norm
@@ -1300,7 +1303,7 @@ variant convnext_auto = convnext() {
     "head.fc" = head.fc
   }
   names authors {
-    unseen eps, activation
+    unseen norm_eps, eps, activation, norm_first
     optional "downsample_layers.{s}.0" = stages[s].norm
     optional "downsample_layers.{s}.1" = stages[s].downsample
     "downsample_layers.0.0" = stem
@@ -1765,6 +1768,7 @@ variant deit_auto = vit_auto() {
   // As transformers 4 wrote it, and where 5 calls it something else in memory, that. A bare DeiTModel has no prefix.
   names huggingface {
     prefix "deit."
+    unseen heads, eps, activation, position_antialias
     ignore "deit.pooler.*", "deit.embeddings.mask_token"
     optional "deit.embeddings.cls_token" = cls_token
     optional "deit.embeddings.distillation_token" = dist_token
@@ -2019,7 +2023,7 @@ variant dinov2_auto = dinov2() {
   // The authors', timm's, and what transformers wraps of timm's: the last spelling is the one that adapters are written for.
   names timm {
     prefix "timm_model."
-    unseen heads, eps
+    unseen heads, eps, antialias
     ignore "mask_token"
     optional "reg_token" or "register_tokens" = reg_token
     "patch_embed.proj" = patch_embed
@@ -2030,6 +2034,7 @@ variant dinov2_auto = dinov2() {
   // As transformers 4 wrote it, and where 5 calls it something else in memory, that. A bare Dinov2Model has no prefix.
   names huggingface {
     prefix "dinov2."
+    unseen heads, eps
     ignore "dinov2.embeddings.mask_token"
     "dinov2.embeddings.cls_token" = cls_token
     "dinov2.embeddings.position_embeddings" = pos_embed
@@ -2057,6 +2062,7 @@ variant dinov2_auto = dinov2() {
   }
   names transformers5 {
     prefix "dinov2."
+    unseen heads, eps
     ignore "dinov2.embeddings.mask_token"
     "dinov2.embeddings.cls_token" = cls_token
     "dinov2.embeddings.position_embeddings" = pos_embed
@@ -2150,6 +2156,7 @@ variant dinov2_auto = dinov2() {
 variant dinov2_registers_auto = dinov2_auto() {
   names huggingface {
     prefix "dinov2_with_registers."
+    unseen heads, eps
     ignore "dinov2_with_registers.embeddings.mask_token"
     "dinov2_with_registers.embeddings.cls_token" = cls_token
     "dinov2_with_registers.embeddings.position_embeddings" = pos_embed
@@ -2178,6 +2185,7 @@ variant dinov2_registers_auto = dinov2_auto() {
   }
   names transformers5 {
     prefix "dinov2_with_registers."
+    unseen heads, eps
     ignore "dinov2_with_registers.embeddings.mask_token"
     "dinov2_with_registers.embeddings.cls_token" = cls_token
     "dinov2_with_registers.embeddings.position_embeddings" = pos_embed
@@ -2302,6 +2310,7 @@ variant dinov3_auto = vit_auto(
     normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
   // As transformers 4 wrote it, and where 5 calls it something else in memory, that.
   names huggingface {
+    unseen heads, eps, activation, rotary_base
     ignore "embeddings.mask_token"
     "embeddings.cls_token" = cls_token
     optional "embeddings.register_tokens" = reg_token
@@ -2456,7 +2465,7 @@ variant eva02_auto = vit_auto(rotary: counted, gated: true, k_bias: false) {
   // With queries, keys and values of one layer, and the two of a gated MLP; and with layers apart, where authors and timm differ.
   names timm {
     prefix "timm_model."
-    unseen heads, eps, global_pool, rotary_grid
+    unseen heads, eps, global_pool, rotary_grid, rotary_base
     ignore "rope.*", "*.rope.*", "mask_token"
     "patch_embed.proj" = patch_embed
     "blocks.{i}.mlp.w12" or "blocks.{i}.mlp.fc1" = blocks[i].mlp.w12
@@ -2465,7 +2474,7 @@ variant eva02_auto = vit_auto(rotary: counted, gated: true, k_bias: false) {
   }
   names timm_apart {
     prefix "timm_model."
-    unseen heads, eps, global_pool, rotary_grid
+    unseen heads, eps, global_pool, rotary_grid, rotary_base
     ignore "rope.*", "*.rope.*", "mask_token"
     "patch_embed.proj" = patch_embed
     "blocks.{i}.attn.q_proj" = blocks[i].attn.qkv.q
@@ -3984,6 +3993,7 @@ variant sam_auto = sam() {
   // Of SamModel and of SamVisionModel; a bare SamVisionEncoder has no prefix.
   names huggingface {
     prefix "vision_encoder."
+    unseen eps
     ignore "shared_image_embedding.*", "prompt_encoder.*", "mask_decoder.*"
     "vision_encoder.patch_embed.projection" = patch_embed
     optional "vision_encoder.pos_embed" = pos_embed
@@ -4002,6 +4012,7 @@ variant sam_auto = sam() {
   }
   names authors {
     prefix "image_encoder."
+    unseen eps
     ignore "prompt_encoder.*", "mask_decoder.*"
     "image_encoder.patch_embed.proj" = patch_embed
     optional "image_encoder.pos_embed" = pos_embed
@@ -4231,6 +4242,7 @@ variant siglip_auto = siglip() {
   // Of SiglipModel and SiglipForImageClassification; a bare SiglipVisionModel has no prefix in transformers 5.
   names huggingface {
     prefix "vision_model."
+    unseen heads, eps
     ignore "*.position_ids", "text_model.*", "logit_scale", "logit_bias"
     "vision_model.embeddings.position_embedding.weight" = pos_embed[0]
     optional "vision_model.embeddings.patch_embedding" = patch_embed
@@ -4317,6 +4329,7 @@ variant siglip2_naflex_auto = siglip_auto(flat: true) {
   preprocess = resize([image, image], bilinear), normalize(mean: 0.5, std: 0.5)
   names huggingface {
     prefix "vision_model."
+    unseen heads, eps
     ignore "*.position_ids", "text_model.*", "logit_scale", "logit_bias"
     "vision_model.embeddings.position_embedding.weight" = pos_embed[0]
     "vision_model.embeddings.patch_embedding" = patch_layer
@@ -4764,6 +4777,7 @@ variant swin_auto = swin() {
   // timm's, and what transformers wraps of timm's.
   names timm {
     prefix "timm_model."
+    unseen pad_first, table_filter
     ignore "*.relative_position_index", "*.attn_mask"
     "patch_embed.proj" = patch_embed
     "patch_embed.norm" = patch_norm
@@ -4773,6 +4787,7 @@ variant swin_auto = swin() {
   }
   // The authors' own, where stages end a downsampling, not where they begin.
   names authors {
+    unseen eps
     ignore "*.relative_position_index", "*.attn_mask"
     "patch_embed.proj" = patch_embed
     "patch_embed.norm" = patch_norm
@@ -4784,6 +4799,7 @@ variant swin_auto = swin() {
   // As transformers 4 wrote it, and where 5 calls it something else in memory, that. A bare SwinModel has no prefix.
   names huggingface {
     prefix "swin."
+    unseen eps
     ignore "*.relative_position_index", "swin.embeddings.mask_token"
     "swin.embeddings.patch_embeddings.projection" = patch_embed
     "swin.embeddings.norm" = patch_norm
@@ -5192,7 +5208,7 @@ variant swinv2_auto = swin_auto(second: true) {
   // timm's, and what transformers wraps of timm's. Windows are not seen in its files.
   names timm {
     prefix "timm_model."
-    unseen table_window, eps
+    unseen table_window, trained_windows, pad_first, eps
     ignore "*.relative_position_index", "*.relative_coords_table", "*.attn_mask"
     "patch_embed.proj" = patch_embed
     "patch_embed.norm" = patch_norm
@@ -5211,6 +5227,7 @@ variant swinv2_auto = swin_auto(second: true) {
   }
   // The authors' own, where stages end a downsampling, not where they begin.
   names authors {
+    unseen table_window, trained_windows, window_image, eps
     ignore "*.relative_position_index", "*.relative_coords_table", "*.attn_mask"
     "patch_embed.proj" = patch_embed
     "patch_embed.norm" = patch_norm
@@ -5231,6 +5248,7 @@ variant swinv2_auto = swin_auto(second: true) {
   // A bare Swinv2Model has no prefix.
   names huggingface {
     prefix "swinv2."
+    unseen table_window, trained_windows, window_image, eps, far
     ignore "*.relative_position_index", "*.relative_coords_table", "swinv2.embeddings.mask_token"
     "swinv2.embeddings.patch_embeddings.projection" = patch_embed
     "swinv2.embeddings.norm" = patch_norm
@@ -5642,6 +5660,7 @@ variant tiny_vit = tinyvit() {
     crop(image, even),
     normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
   names timm {
+    unseen strides
     ignore "*.num_batches_tracked", "*.attention_bias_idxs"
     optional "stages.{s}.blocks.{i}.attn.norm" = stages[s].blocks[i].norm1
     optional "stages.{s}.blocks.{i}.mlp.norm" = stages[s].blocks[i].norm2
@@ -5651,6 +5670,7 @@ variant tiny_vit = tinyvit() {
   // The authors' own code, and MobileSAM's, whose encoder is a part of a larger model: where stages end a downsampling, not where they begin.
   names authors {
     prefix "image_encoder."
+    unseen strides
     ignore "*.num_batches_tracked",
       "*.attention_bias_idxs",
       "image_encoder.norm_head.*",
@@ -5696,6 +5716,7 @@ variant tiny_vit = tinyvit() {
   }
   // What \`onnx()\` calls the tensors of an encoder that was exported: norms over channels are arithmetic there.
   names onnx {
+    unseen strides
     "patch_embed.seq.0.c" = patch_embed.conv1.conv
     "patch_embed.seq.2.c" = patch_embed.conv2.conv
     optional "layers.{s}.blocks.{i}.conv1.c" = stages[s].blocks[i].conv1.conv
@@ -6329,7 +6350,7 @@ variant vit_auto = vit() {
   // timm's, and what transformers wraps of timm's. Older files of DeiT III have factors of branches without a module.
   names timm {
     prefix "timm_model."
-    unseen heads, eps, activation, global_pool
+    unseen heads, eps, activation, global_pool, rotary_base, position_filter, position_antialias
     "patch_embed.proj" = patch_embed
     optional "blocks.{i}.ls1.gamma" or "blocks.{i}.gamma_1" = blocks[i].ls1.gamma
     optional "blocks.{i}.ls2.gamma" or "blocks.{i}.gamma_2" = blocks[i].ls2.gamma
@@ -6343,7 +6364,7 @@ variant vit_auto = vit() {
   names huggingface {
     prefix "vit."
     ignore "vit.pooler.*", "vit.embeddings.mask_token"
-    unseen heads, eps, activation
+    unseen heads, eps, activation, position_antialias
     optional "vit.embeddings.cls_token" = cls_token
     optional "vit.embeddings.position_embeddings" = pos_embed
     "vit.embeddings.patch_embeddings.projection" = patch_embed

@@ -196,7 +196,7 @@ describe('a bare file does not show', () => {
       'convnextv2_auto(image: 32, dims: [6, 8, 10, 12], depths: [1, 2, 1, 1])',
       'convnextv2/timm/model.safetensors',
       'classify(base, classes: 5)',
-      'norm_eps: 0.000001, eps: 0.000001, activation: gelu',
+      'norm_eps: 0.000001, eps: 0.000001, activation: gelu, norm_first: false',
     ],
     [
       "transformers' ConvNeXt V2",
@@ -207,6 +207,13 @@ describe('a bare file does not show', () => {
     ],
   ])('of %s: what is taken for it is said', async (_, base, file, head, assumed) => {
     expect(await warned(base, file, head)).toEqual([`ESP0541: ${assumed}`]);
+  });
+
+  test('how positions are resampled is said where they are', async () => {
+    const call = `vit_auto(${VIT.replace('image: 30', 'image: 36, table_image: 30')}, heads: 2)`;
+    expect(await warned(call, 'vit-odd/model.safetensors', 'classify(base, classes: 7)')).toEqual([
+      'ESP0541: eps: 0.000001, activation: gelu, position_antialias: true',
+    ]);
   });
 
   test('what the spec says is not said again', async () => {

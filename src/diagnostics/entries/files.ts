@@ -317,7 +317,8 @@ which they are is said once, unless the spec gives them:
 
     base = vit_base_patch16(eps: 1e-6, activation: gelu, global_pool: token) from "./vit.safetensors"
 
-Which options a layout of checkpoints does not show, a variant says: \`names timm { unseen heads, eps, activation }\`.`,
+Which options checkpoints of a layout may differ in without showing it, a variant says: \`names timm { unseen heads, eps, activation }\`. Each is tried out: of those
+that change nothing here (how positions are resampled, where images are of the checkpoint's size) and those that a table's shape shows after all nothing is said.`,
   }),
 
   ESP0542: entry<{ location: string; tensor: string; path: string; part: string }>({

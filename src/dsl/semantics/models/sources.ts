@@ -8,10 +8,12 @@ import { graftParams, ownParams } from '../sites/walk.js';
 import { exportsOf } from './config.js';
 import { layoutsOf, strangersIn, unseenIn } from './names.js';
 import type { Binding, ModelPlan, Tuning } from './plan.js';
+import { hiddenAmong } from './unseen.js';
 
 const identity = (params: readonly string[]): CheckpointName[] => params.map((param) => ({ param, tensor: param }));
 
-export function sourcesOf(engine: Engine, plan: ModelPlan): Source[] {
+/** @param fresh an engine that has made nothing yet, to try out what an option changes */
+export function sourcesOf(engine: Engine, plan: ModelPlan, fresh: () => Engine): Source[] {
   const sources: Source[] = [];
   // A head that `tune` names is trained anew, or comes from its own file: the backbone's file need not have it. Single parameters are
   // trained from what they are.
@@ -24,8 +26,10 @@ export function sourcesOf(engine: Engine, plan: ModelPlan): Source[] {
   );
   for (const b of plan.bindings) {
     if (!b.from) continue;
-    if (b.backbone) sources.push(backbone(engine, plan, b, tuned, elsewhere));
-    else {
+    if (b.backbone) {
+      sayUnseen(engine, plan, b, fresh);
+      sources.push(backbone(engine, plan, b, tuned, elsewhere));
+    } else {
       const params = ownParams(b.site).map((p) => p.name);
       sources.push({ ...b.from, kind: 'tune', params, layouts: { espalier: identity(params) } });
     }
@@ -62,12 +66,13 @@ export function sourcesOf(engine: Engine, plan: ModelPlan): Source[] {
 }
 
 /** A file without a configuration: what of the model it does not show, and what is taken for it. */
-function sayUnseen(engine: Engine, plan: ModelPlan, b: Binding): void {
+function sayUnseen(engine: Engine, plan: ModelPlan, b: Binding, fresh: () => Engine): void {
   const { tensors, config } = b.facts ?? {};
   if (!tensors || config || !b.from || b.site.kind !== 'module') return;
   const { scope } = b.site;
-  const assumed = unseenIn(engine, plan, b, tensors).flatMap((option) => {
-    const value = b.said.has(option) ? undefined : scope.own(option);
+  const open = unseenIn(engine, plan, b, tensors).filter((option) => !b.said.has(option));
+  const assumed = hiddenAmong(fresh, b.site, open).flatMap((option) => {
+    const value = scope.own(option);
     return value ? [`${option}: ${show(value)}`] : [];
   });
   if (assumed.length === 0) return;
@@ -106,7 +111,6 @@ function backbone(
 ): Source {
   const own = ownParams(b.site).map((p) => p.name);
   const all = layoutsOf(engine, plan, b);
-  sayUnseen(engine, plan, b);
   sayStrangers(engine, plan, b);
   const prefix = `${b.name}.`;
   // A head that the backbone's checkpoint has a name for comes from there, unless it is tuned.
