@@ -1199,7 +1199,8 @@ module ConvNextStage(
 }
 
 // \`normed\`: with global response norms in its blocks, as the second version has them. \`eps\`: of the last norm, which is after pooling, or before it (\`norm_first\`); of
-// all others \`norm_eps\`. \`head_hidden\`: with a layer of so many values between that norm and a classifier, as many as it gets. \`usual_image\`: the side of the images that a configuration speaks of.
+// all others \`norm_eps\`. \`norm_all\`: it norms the patches that follow, too. \`head_hidden\`: with a layer of so many values between
+// that norm and a classifier, as many as it gets. \`usual_image\`: the side of the images that a configuration speaks of.
 backbone convnext(
   usual_image: int = 224,
   image: int = usual_image,
@@ -1214,6 +1215,7 @@ backbone convnext(
   eps: float = norm_eps,
   activation: gelu | gelu_tanh | quick_gelu | relu | silu = gelu,
   norm_first: bool = false,
+  norm_all: bool = false,
   head_hidden: int = 0,
   drop_path_rate: float = 0
 ) {
@@ -1222,6 +1224,10 @@ backbone convnext(
   require(
     head_hidden == 0 or head_hidden == dims[number - 1] and not norm_first,
     "head_hidden is 0, or as many as the last stage's channels after pooling and its norm"
+  )
+  require(
+    not norm_all or not norm_first and head_hidden == 0,
+    "norm_all is for a model that norms its mean, and has nothing behind that"
   )
   require(min([size(dims), size(depths)]) >= number, "each stage needs a width and a depth")
   stem = Conv2d(channels -> dims[0], kernel: patch, stride: patch)
@@ -1255,8 +1261,12 @@ backbone convnext(
     p = grid_tokens(t)
     patches = if norm_first { norm(p) } else { p }
     average = mean(patches, axis: 1, keep: true)
-    pooled = if norm_first { average } else { norm(average) }
-    concat(if head_hidden > 0 { gelu(pre_logits(pooled)) } else { pooled }, patches, axis: 1)
+    if norm_all {
+      norm(concat(average, patches, axis: 1))
+    } else {
+      pooled = if norm_first { average } else { norm(average) }
+      concat(if head_hidden > 0 { gelu(pre_logits(pooled)) } else { pooled }, patches, axis: 1)
+    }
   }
 }
 
@@ -1339,7 +1349,7 @@ variant convnext_auto = convnext() {
   // What a file leaves out is what transformers takes then.
   config huggingface {
     match "model_type" = "convnext"
-    image = square("image_size") or 224
+    usual_image = square("image_size") or 224
     patch = square("patch_size") or 4
     channels = count("num_channels") or 3
     dims = "hidden_sizes" or [96, 192, 384, 768]
@@ -1399,7 +1409,9 @@ variant convnext_auto = convnext() {
     match "image_processor_type" or "feature_extractor_type" = "ConvNextImageProcessor*",
       "ConvNextFeatureExtractor*",
       none
-    edge = "size.shortest_edge" or "size" or 384
+    given = "size.shortest_edge" or "size" or 384
+    // The spec may ask for other images than those of the configuration.
+    edge = if usual_image == image { given } else { image }
     share = "crop_pct" or 224 / 256
     "image_mean" = 0.5
     "image_std" = 0.5
@@ -2296,7 +2308,7 @@ variant dinov2_registers_giant = dinov2_registers_auto(
 }
 `,
   dinov3: `// DINOv3 (arXiv 2508.10104): a ViT whose queries and keys are turned by where they are, in place of positions that are learned, with registers, scaled branches,
-// no bias of keys, and gated MLPs in some sizes.
+// no bias of keys, and gated MLPs in some sizes. And ConvNeXts that were distilled from the largest of these.
 
 // Any DINOv3: its options come from the configuration in the folder that \`from\` names, or are given.
 variant dinov3_auto = vit_auto(
@@ -2452,6 +2464,92 @@ variant dinov3_huge_plus_unbiased = dinov3_huge_plus(qkv_bias: false) {
     match "architecture" = "vit_huge_plus_patch16_dinov3"
   }
 }
+
+// Any ConvNeXt of DINOv3: its options come from the configuration in the folder that \`from\` names, or are given. It norms the mean of its patches, and each of them.
+variant dinov3_convnext_auto = convnext_auto(norm_all: true) {
+  preprocess = resize([image, image], bilinear),
+    normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
+  // The authors' norm of the last stage is their last norm, by another name.
+  names authors {
+    ignore "norms.*"
+    unseen eps, activation
+    optional "downsample_layers.{s}.0" = stages[s].norm
+    optional "downsample_layers.{s}.1" = stages[s].downsample
+    "downsample_layers.0.0" = stem
+    "downsample_layers.0.1" = stem_norm
+    "stages.{s}.{i}.dwconv" = stages[s].blocks[i].dwconv
+    "stages.{s}.{i}.norm" = stages[s].blocks[i].norm
+    "stages.{s}.{i}.pwconv1" = stages[s].blocks[i].pwconv1
+    "stages.{s}.{i}.pwconv2" = stages[s].blocks[i].pwconv2
+    optional "stages.{s}.{i}.gamma" = stages[s].blocks[i].gamma
+    "norm" = norm
+  }
+  // As transformers 4 wrote it, and where 5 calls it something else in memory, that.
+  names huggingface {
+    unseen eps, activation
+    "stages.0.downsample_layers.0" or "model.stages.0.downsample_layers.0" = stem
+    "stages.0.downsample_layers.1" or "model.stages.0.downsample_layers.1" = stem_norm
+    optional "stages.{s}.downsample_layers.0"
+      or "model.stages.{s}.downsample_layers.0" = stages[s].norm
+    optional "stages.{s}.downsample_layers.1"
+      or "model.stages.{s}.downsample_layers.1" = stages[s].downsample
+    "stages.{s}.layers.{i}.depthwise_conv"
+      or "model.stages.{s}.layers.{i}.depthwise_conv" = stages[s].blocks[i].dwconv
+    "stages.{s}.layers.{i}.layer_norm"
+      or "model.stages.{s}.layers.{i}.layer_norm" = stages[s].blocks[i].norm
+    "stages.{s}.layers.{i}.pointwise_conv1"
+      or "model.stages.{s}.layers.{i}.pointwise_conv1" = stages[s].blocks[i].pwconv1
+    "stages.{s}.layers.{i}.pointwise_conv2"
+      or "model.stages.{s}.layers.{i}.pointwise_conv2" = stages[s].blocks[i].pwconv2
+    optional "stages.{s}.layers.{i}.gamma"
+      or "model.stages.{s}.layers.{i}.gamma" = stages[s].blocks[i].gamma
+    "layer_norm" = norm
+  }
+  // What a file leaves out is what transformers takes then.
+  config huggingface {
+    match "model_type" = "dinov3_convnext"
+    usual_image = square("image_size") or 224
+    channels = count("num_channels") or 3
+    dims = "hidden_sizes" or [96, 192, 384, 768]
+    depths = "depths" or [3, 3, 9, 3]
+    layer_scale = amount("layer_scale_init_value") or 1e-6
+    norm_eps = amount("layer_norm_eps") or 1e-6
+    activation = word(
+      "hidden_act",
+      gelu_python: gelu,
+      gelu_new: gelu_tanh,
+      gelu_fast: gelu_tanh,
+      gelu_pytorch_tanh: gelu_tanh,
+      swish: silu
+    ) or gelu
+    set "architectures" = ["DINOv3ConvNextModel"]
+  }
+  processor huggingface {
+    match "image_processor_type" or "feature_extractor_type" = "DINOv3ViTImageProcessor*", none
+    given = "size" or {height: 224, width: 224}
+    // The spec may ask for other images than those of the configuration.
+    set "size" = if usual_image == image { given } else { {height: image, width: image} }
+    "default_to_square" = true
+    "resample" = 2
+    "do_center_crop" = false
+    "image_mean" = [0.485, 0.456, 0.406]
+    "image_std" = [0.229, 0.224, 0.225]
+  }
+}
+
+variant dinov3_convnext_tiny = dinov3_convnext_auto(dims: [96, 192, 384, 768], depths: [3, 3, 9, 3])
+variant dinov3_convnext_small = dinov3_convnext_auto(
+  dims: [96, 192, 384, 768],
+  depths: [3, 3, 27, 3]
+)
+variant dinov3_convnext_base = dinov3_convnext_auto(
+  dims: [128, 256, 512, 1024],
+  depths: [3, 3, 27, 3]
+)
+variant dinov3_convnext_large = dinov3_convnext_auto(
+  dims: [192, 384, 768, 1536],
+  depths: [3, 3, 27, 3]
+)
 `,
   eva02: `// EVA-02 (arXiv 2303.11331), as timm has it: a ViT whose queries and keys are also turned by where they are, whose MLPs are gated, whose keys have no bias, and
 // whose hidden values are normed in the larger sizes. Those of EVA-CLIP (arXiv 2303.15389) norm what attention gives as well.

@@ -90,6 +90,15 @@ describe('ConvNeXt', () => {
     else expect(await steps).toEqual(expected);
   });
 
+  test('takes other images where the spec says so, and makes them as large', async () => {
+    const s = { ...spec(), text: spec().text.replace('convnext_auto()', 'convnext_auto(image: 64)') };
+    const { elaborated } = await analyseModel(s, { host });
+    expect(elaborated.preprocess?.slice(0, 2)).toEqual([
+      { step: 'resize', size: 73, filter: 'bicubic' },
+      { step: 'crop', size: [64, 64] },
+    ]);
+  });
+
   test('without layer scale has no such parameters', async () => {
     const e = (
       await analyseModel(

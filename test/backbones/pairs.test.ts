@@ -100,6 +100,12 @@ const BACKBONES: readonly (readonly [name: string, published: string, tiny: stri
     'base.stages[*].blocks[*].{pwconv1, pwconv2}',
   ],
   [
+    'DINOv3, ConvNeXt',
+    'dinov3_convnext_base()',
+    'dinov3_convnext_auto(image: 16, dims: [8, 16], depths: [1, 1])',
+    'base.stages[*].blocks[*].{pwconv1, pwconv2}',
+  ],
+  [
     'ConvNeXt V2',
     'convnextv2_base()',
     'convnextv2_auto(image: 16, dims: [8, 16], depths: [1, 1])',
