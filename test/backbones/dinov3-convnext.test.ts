@@ -34,13 +34,7 @@ describe('DINOv3, ConvNeXt', () => {
     { ...timm, name: 'a folder of timm’s, larger images', base: 'convnext_auto(image: 64)', prefix: 'larger.' },
   ]);
 
-  testAdapters(
-    plain,
-    'base.stages[*].blocks[*].{pwconv1, pwconv2}',
-    /pointwise_conv\d\.(weight|bias)$/,
-    10,
-    false,
-  );
+  testAdapters(plain, 'base.stages[*].blocks[*].{pwconv1, pwconv2}', /pointwise_conv\d\.(weight|bias)$/, 10, false);
 
   const bare = { ...plain, base: `dinov3_convnext_auto(${TINY})` };
   testNames(
