@@ -299,7 +299,7 @@ module AxialStage(
 
 // \`shift_size\`: among how many places channels are moved, itself included.
 backbone as_mlp(
-  image: int = 224,
+  image: int | [int] = 224,
   patch: int = 4,
   channels: int = 3,
   dim0: int = 96,
@@ -312,10 +312,11 @@ backbone as_mlp(
 ) {
   require(drop_path_rate >= 0 and drop_path_rate < 1, "drop_path_rate is from 0 to below 1")
   number = size(depths)
+  side = sides(image)
   require(number >= 1, "there must be at least one stage")
   require(shift_size >= 1 and shift_size % 2 == 1, "shift_size is odd: as far back as forward")
   require(
-    image % (patch * pow(2, number - 1)) == 0,
+    side % (patch * pow(2, number - 1)) == [0, 0],
     "image must be a multiple of the patch in the last stage, where each stage after the first halves the grid"
   )
   patch_embed = Conv2d(channels -> dim0, kernel: patch, stride: patch)
@@ -342,7 +343,7 @@ backbone as_mlp(
   // Its class token is the mean of the others: what its classifiers read.
   class_tokens = 1
   register_tokens = 0
-  forward(pixels: [b, channels, image, image]) {
+  forward(pixels: [b, channels, side[0], side[1]]) {
     p = channels_last(patch_embed(pixels))
     t = norm(stages(if patch_norm { embed_norm(p) } else { p }))
     with_mean(as_tokens(t))
@@ -419,13 +420,13 @@ variant as_mlp_base = as_mlp_auto(dim0: 128, depths: [2, 2, 18, 2])
 // What places of a square grid and the token before them add to the scores [1, heads, n, n]; \`more\`: another such module, whose numbers are added.
 module RelativeBias(
   heads: int,
-  grid: int,
+  grid: [int],
   table_grid: int,
   by: spread | bilinear,
   more: module | none = none
 ) {
   side = 2 * table_grid - 1
-  places = grid * grid
+  places = grid[0] * grid[1]
   // The last three: of the token with a place, of a place with the token, of the token with itself.
   relative_position_bias_table = param [side * side + 3, heads] zeros
   forward() {
@@ -445,7 +446,7 @@ module RelativeBias(
 // tokens with a norm, as where masked patches were predicted (\`tokens\`); or neither (\`none\`).
 backbone beit(
   table_image: int = 224,
-  image: int = table_image,
+  image: int | [int] = table_image,
   patch: int = 16,
   channels: int = 3,
   dim: int,
@@ -469,7 +470,8 @@ backbone beit(
 ) {
   require(drop_path_rate >= 0 and drop_path_rate < 1, "drop_path_rate is from 0 to below 1")
   require(depth >= 1, "depth must be at least 1")
-  grid = floor(image / patch)
+  side = sides(image)
+  grid = floor(side / patch)
   table_grid = floor(table_image / patch)
   patch_embed = Conv2d(channels -> dim, kernel: patch, stride: patch)
   cls_token = param [1, 1, dim] zeros
@@ -508,7 +510,7 @@ backbone beit(
   // What its tokens are, in order: heads ask. The rest are patches. Where it averages, its own token is not read by heads.
   class_tokens = 1
   register_tokens = if averages { 1 } else { 0 }
-  forward(pixels: [b, channels, image, image]) {
+  forward(pixels: [b, channels, side[0], side[1]]) {
     p = grid_tokens(patch_embed(pixels))
     t = concat(expand(cls_token, b), p, axis: 1)
     y = if absolute {
@@ -657,8 +659,8 @@ variant beit_auto = beit() {
     cut = "crop_size" or {height: 224, width: 224}
     moved = table_image != none and table_image != image
     // The spec may ask for other images than those that the checkpoint's positions are for.
-    set "size" = if moved { {height: image, width: image} } else { given }
-    set "crop_size" = if moved { {height: image, width: image} } else { cut }
+    set "size" = if moved { sized(image) } else { given }
+    set "crop_size" = if moved { sized(image) } else { cut }
     "default_to_square" = true
     "resample" = 3
     "do_center_crop" = false
@@ -674,7 +676,7 @@ variant beit_base_patch16_224 = beit_auto(dim: 768, depth: 12, heads: 12) {
 }
 
 variant beit_base_patch16_384 = beit_auto(table_image: 384, dim: 768, depth: 12, heads: 12) {
-  preprocess = resize([image, image], bicubic), normalize(mean: 0.5, std: 0.5)
+  preprocess = resize(sides(image), bicubic), normalize(mean: 0.5, std: 0.5)
   config timm {
     match "architecture" = "beit_base_patch16_384"
   }
@@ -693,7 +695,7 @@ variant beit_large_patch16_384 = beit_auto(
   heads: 16,
   layer_scale: 1e-5
 ) {
-  preprocess = resize([image, image], bicubic), normalize(mean: 0.5, std: 0.5)
+  preprocess = resize(sides(image), bicubic), normalize(mean: 0.5, std: 0.5)
   config timm {
     match "architecture" = "beit_large_patch16_384"
   }
@@ -706,7 +708,7 @@ variant beit_large_patch16_512 = beit_auto(
   heads: 16,
   layer_scale: 1e-5
 ) {
-  preprocess = resize([image, image], bicubic), normalize(mean: 0.5, std: 0.5)
+  preprocess = resize(sides(image), bicubic), normalize(mean: 0.5, std: 0.5)
   config timm {
     match "architecture" = "beit_large_patch16_512"
   }
@@ -754,8 +756,8 @@ variant beitv2_large_patch16_224 = beit_auto(dim: 1024, depth: 24, heads: 16, la
 
 // \`table_image\`: the side of the images that a checkpoint's positions are for; for others they are resampled, bicubic: transformers does not antialias, timm does.
 backbone clip_vit(
-  table_image: int = 224,
-  image: int = table_image,
+  table_image: int | [int] = 224,
+  image: int | [int] = table_image,
   patch: int = 16,
   channels: int = 3,
   dim: int,
@@ -769,11 +771,12 @@ backbone clip_vit(
 ) {
   require(drop_path_rate >= 0 and drop_path_rate < 1, "drop_path_rate is from 0 to below 1")
   require(depth >= 1, "depth must be at least 1")
-  grid = floor(image / patch)
-  table_grid = floor(table_image / patch)
+  side = sides(image)
+  grid = floor(side / patch)
+  table_grid = floor(sides(table_image) / patch)
   patch_embed = Conv2d(channels -> dim, kernel: patch, stride: patch, bias: false)
   cls_token = param [1, 1, dim] normal(0.02)
-  pos_embed = param [1, 1 + table_grid * table_grid, dim] normal(0.02)
+  pos_embed = param [1, 1 + table_grid[0] * table_grid[1], dim] normal(0.02)
   // What its tokens are, in order: heads ask. The rest are patches.
   class_tokens = 1
   register_tokens = 0
@@ -792,7 +795,7 @@ backbone clip_vit(
   level_dims = repeat i < min([4, depth]) { dim }
   level_axis = 2
   norm = LayerNorm(dim, eps: eps)
-  forward(pixels: [b, channels, image, image]) {
+  forward(pixels: [b, channels, side[0], side[1]]) {
     p = grid_tokens(patch_embed(pixels))
     place = positions(pos_embed, 1, table_grid, grid, filter: bicubic, antialias: antialias)
     t = blocks(norm_pre(concat(expand(cls_token, b), p, axis: 1) + place))
@@ -916,9 +919,13 @@ variant clip_auto = clip_vit() {
     match "image_processor_type" or "feature_extractor_type" = "CLIPImageProcessor*",
       "CLIPFeatureExtractor*",
       none
-    "size" = {shortest_edge: 224}
+    // To images of another shape than square, pictures are resized, not cropped.
+    oblong = image == sides(image)
+    given = "size" or {shortest_edge: 224}
+    cut = "crop_size" or 224
+    set "size" = if oblong { sized(image) } else { given }
+    set "crop_size" = if oblong { sized(image) } else { cut }
     "default_to_square" = false
-    "crop_size" = 224
     "do_center_crop" = true
     "resample" = 3
     "image_mean" = [0.48145466, 0.4578275, 0.40821073]
@@ -1203,7 +1210,7 @@ module ConvNextStage(
 // that norm and a classifier, as many as it gets. \`usual_image\`: the side of the images that a configuration speaks of.
 backbone convnext(
   usual_image: int = 224,
-  image: int = usual_image,
+  image: int | [int] = usual_image,
   patch: int = 4,
   channels: int = 3,
   dims: [int],
@@ -1230,6 +1237,7 @@ backbone convnext(
     "norm_all is for a model that norms its mean, and has nothing behind that"
   )
   require(min([size(dims), size(depths)]) >= number, "each stage needs a width and a depth")
+  side = sides(image)
   stem = Conv2d(channels -> dims[0], kernel: patch, stride: patch)
   stem_norm = LayerNorm(dims[0], eps: norm_eps)
   stages = repeat s < number {
@@ -1256,7 +1264,7 @@ backbone convnext(
   // Its class token is the mean of the others, normed: what the classifier of the paper reads.
   class_tokens = 1
   register_tokens = 0
-  forward(pixels: [b, channels, image, image]) {
+  forward(pixels: [b, channels, side[0], side[1]]) {
     t = stages(channels_first(stem_norm(channels_last(stem(pixels)))))
     p = grid_tokens(t)
     patches = if norm_first { norm(p) } else { p }
@@ -1412,16 +1420,18 @@ variant convnext_auto = convnext() {
     given = "size.shortest_edge" or "size" or 384
     // The spec may ask for other images than those of the configuration.
     edge = if usual_image == image { given } else { image }
+    oblong = edge == sides(edge)
+    cuts = max(sides(edge)) < 384
     share = "crop_pct" or 224 / 256
     "image_mean" = 0.5
     "image_std" = 0.5
-    set "size" = if edge < 384 {
-      {shortest_edge: floor(edge / share)}
+    set "size" = if not cuts or oblong {
+      sized(if cuts { floor(edge / share) } else { edge })
     } else {
-      {height: edge, width: edge}
+      {shortest_edge: floor(edge / share)}
     }
-    set "do_center_crop" = edge < 384
-    set "crop_size" = edge
+    set "do_center_crop" = cuts
+    set "crop_size" = sized(edge)
     set "crop_pct" = none
   }
 }
@@ -1609,11 +1619,11 @@ variant convnextv2_huge = convnextv2_auto(dims: [352, 704, 1408, 2816], depths: 
 // the count. After E3RP (AAAI 2025, 10.1609/aaai.v39i3.32334), whose formulas were not published: what is marked [R] is a reconstruction.
 //
 // A backbone says in its body where its features are read: \`levels\`, sites from the finest to the coarsest or from the first to the last; \`level_dims\`, their
-// numbers of channels; and \`level_axis\`, the axis of channels: 1 for [b, c, h, w], 3 for [b, h, w, c], 2 for tokens [b, n, c] of a square grid, which stand after
+// numbers of channels; and \`level_axis\`, the axis of channels: 1 for [b, c, h, w], 3 for [b, h, w, c], 2 for tokens [b, n, c] of a grid, which stand after
 // \`class_tokens\` and \`register_tokens\` of others. A head may be given other sites than these.
 
-// What a site gives as [b, c, h, w]; of tokens the first \`skipped\` are left out.
-function feature_map(x: tensor, axis: int, skipped: int = 0) {
+// What a site gives of pixels [b, channels, h, w] as [b, c, h, w]; of tokens the first \`skipped\` are left out, the others are of a grid of the pixels' shape.
+function feature_map(x: tensor, axis: int, pixels: tensor, skipped: int = 0) {
   require(
     axis == 1 or axis == 2 or axis == 3,
     "channels lie on axis 1 or 3 of a map, or on axis 2 of tokens"
@@ -1624,12 +1634,13 @@ function feature_map(x: tensor, axis: int, skipped: int = 0) {
     if axis == 3 {
       channels_first(x)
     } else {
-      side = floor(sqrt(size(x, axis: 1) - skipped) + 0.5)
+      places = size(x, axis: 1) - skipped
+      rows = floor(sqrt((places * size(pixels, axis: 2)) / size(pixels, axis: 3)) + 0.5)
       require(
-        side * side == size(x, axis: 1) - skipped,
-        "tokens that are read as a map are those of a square grid"
+        rows > 0 and places % rows == 0,
+        "tokens that are read as a map are those of a grid of the pixels' shape"
       )
-      rearrange(x[:, skipped..], "b (h w) d -> b d h w", h: side)
+      rearrange(x[:, skipped..], "b (h w) d -> b d h w", h: rows)
     }
   }
 }
@@ -1742,7 +1753,7 @@ module counting(
   decoder = density_decoder(dim, norm: norm)
   forward(pixels) {
     read = tapped(base, pixels, taps)
-    plain = repeat i < n { lateral[i](feature_map(read[i], axis, skipped)) }
+    plain = repeat i < n { lateral[i](feature_map(read[i], axis, pixels, skipped)) }
     first = [size(plain[0], axis: 2), size(plain[0], axis: 3)]
     alike = min(
       i < n:
@@ -1828,8 +1839,8 @@ variant deit_auto = vit_auto() {
     // The spec may ask for other images than those that the checkpoint's positions are for: as much is cut off.
     moved = table_image != none and table_image != image
     side = floor((image * given_side) / cut_side)
-    set "size" = if moved { {height: side, width: side} } else { given }
-    set "crop_size" = if moved { {height: image, width: image} } else { cut }
+    set "size" = if moved { sized(side) } else { given }
+    set "crop_size" = if moved { sized(image) } else { cut }
     "default_to_square" = true
     "resample" = 3
     "do_center_crop" = true
@@ -1966,9 +1977,9 @@ variant deit3_huge_patch14 = deit_auto(
 // transformers do the one without registers and the other with them, timm always does. \`class_position\`: whether the class token has a position, which
 // timm adds to the token itself where there are registers. \`table_sized\`: whether images are by default as large as those of the table, as timm has it.
 backbone dinov2(
-  table_image: int = 518,
+  table_image: int | [int] = 518,
   table_sized: bool = false,
-  image: int = if table_sized { table_image } else { 224 },
+  image: int | [int] = if table_sized { table_image } else { 224 },
   patch: int = 14,
   channels: int = 3,
   dim: int,
@@ -1991,13 +2002,14 @@ backbone dinov2(
   require(drop_path_rate >= 0 and drop_path_rate < 1, "drop_path_rate is from 0 to below 1")
   require(depth >= 1, "depth must be at least 1")
   require(registers >= 0, "registers must be at least 0")
-  grid = image / patch
-  table_grid = floor(table_image / patch)
+  side = sides(image)
+  grid = side / patch
+  table_grid = floor(sides(table_image) / patch)
   placed = if class_position { 1 } else { 0 }
   patch_embed = Conv2d(channels -> dim, kernel: patch, stride: patch)
   cls_token = param [1, 1, dim] zeros
   if registers > 0 { reg_token = param [1, registers, dim] zeros }
-  pos_embed = param [1, placed + table_grid * table_grid, dim] normal(0.02)
+  pos_embed = param [1, placed + table_grid[0] * table_grid[1], dim] normal(0.02)
   // What its tokens are, in order: heads ask. The rest are patches.
   class_tokens = 1
   register_tokens = registers
@@ -2017,7 +2029,7 @@ backbone dinov2(
   level_dims = repeat i < min([4, depth]) { dim }
   level_axis = 2
   norm = LayerNorm(dim, eps: eps)
-  forward(pixels: [b, channels, image, image]) {
+  forward(pixels: [b, channels, side[0], side[1]]) {
     p = grid_tokens(patch_embed(pixels))
     place = positions(pos_embed, placed, table_grid, grid, filter: bicubic, antialias: antialias)
     t = p + place[:, placed..]
@@ -2154,9 +2166,13 @@ variant dinov2_auto = dinov2() {
   }
   processor huggingface {
     match "image_processor_type" or "feature_extractor_type" = "BitImageProcessor*", none
-    "size" = {shortest_edge: 224}
+    // To images of another shape than square, pictures are resized, not cropped.
+    oblong = image == sides(image)
+    given = "size" or {shortest_edge: 224}
+    cut = "crop_size" or 224
+    set "size" = if oblong { sized(image) } else { given }
+    set "crop_size" = if oblong { sized(image) } else { cut }
     "default_to_square" = false
-    "crop_size" = 224
     "do_center_crop" = true
     "resample" = 3
     "image_mean" = [0.48145466, 0.4578275, 0.40821073]
@@ -2318,7 +2334,7 @@ variant dinov3_auto = vit_auto(
   k_bias: false,
   pooled_norm: false
 ) {
-  preprocess = resize([image, image], bilinear),
+  preprocess = resize(sides(image), bilinear),
     normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
   // As transformers 4 wrote it, and where 5 calls it something else in memory, that.
   names huggingface {
@@ -2377,7 +2393,7 @@ variant dinov3_auto = vit_auto(
     set "size" = if table_image == none or table_image == image {
       given
     } else {
-      {height: image, width: image}
+      sized(image)
     }
     "default_to_square" = true
     "resample" = 2
@@ -2467,7 +2483,7 @@ variant dinov3_huge_plus_unbiased = dinov3_huge_plus(qkv_bias: false) {
 
 // Any ConvNeXt of DINOv3: its options come from the configuration in the folder that \`from\` names, or are given. It norms the mean of its patches, and each of them.
 variant dinov3_convnext_auto = convnext_auto(norm_all: true) {
-  preprocess = resize([image, image], bilinear),
+  preprocess = resize(sides(image), bilinear),
     normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
   // The authors' norm of the last stage is their last norm, by another name.
   names authors {
@@ -2528,7 +2544,7 @@ variant dinov3_convnext_auto = convnext_auto(norm_all: true) {
     match "image_processor_type" or "feature_extractor_type" = "DINOv3ViTImageProcessor*", none
     given = "size" or {height: 224, width: 224}
     // The spec may ask for other images than those of the configuration.
-    set "size" = if usual_image == image { given } else { {height: image, width: image} }
+    set "size" = if usual_image == image { given } else { sized(image) }
     "default_to_square" = true
     "resample" = 2
     "do_center_crop" = false
@@ -2557,7 +2573,7 @@ variant dinov3_convnext_large = dinov3_convnext_auto(
 // Any EVA-02: its options come from the configuration in the folder that \`from\` names, or are given. \`rotary_grid\`: the side of the grid of patches that it was
 // pretrained on; positions in larger ones lie between those.
 variant eva02_auto = vit_auto(rotary: counted, gated: true, k_bias: false) {
-  preprocess = resize(if image > 224 { image } else { floor(image / 0.9) }, bicubic),
+  preprocess = resize(if max(sides(image)) > 224 { image } else { floor(image / 0.9) }, bicubic),
     crop(image, even),
     normalize(mean: [0.48145466, 0.4578275, 0.40821073], std: [0.26862954, 0.26130258, 0.27577711])
   // With queries, keys and values of one layer, and the two of a gated MLP; and with layers apart, where authors and timm differ.
@@ -3771,14 +3787,14 @@ function onnx_places_in(at: tensor, from: [int], to: [int]) {
 function positions(
   table: tensor,
   first: int,
-  from: int,
-  to: int,
+  from: int | [int],
+  to: int | [int],
   filter: bicubic | bilinear,
   antialias: bool
-) = if from == to {
+) = if sides(from) == sides(to) {
   table
 } else {
-  places = rearrange(table[:, first..], "n (h w) d -> n d h w", h: from)
+  places = rearrange(table[:, first..], "n (h w) d -> n d h w", h: sides(from)[0])
   resampled = if filter == bicubic {
     resize(places, to, mode: bicubic, antialias: antialias)
   } else {
@@ -3788,37 +3804,54 @@ function positions(
   if first > 0 { concat(table[:, 0..first], rows, axis: 1) } else { rows }
 }
 
-// What each head adds to the score of two places of a square [1, heads, n, n], of numbers by how far one is below and right of the other [y, x, heads].
-function placed(by_distance: tensor, side: int) {
-  near = table(i < side, j < side: i - j + side - 1)
-  by_place = gather(gather(by_distance, near, axis: 0), near, axis: 2)
+// The sides of a picture, as image processors' files say them.
+function sized(image: int | [int]) = {height: sides(image)[0], width: sides(image)[1]}
+
+// What each head adds to the score of two places of a grid [1, heads, n, n], of numbers by how far one is below and right of the other [y, x, heads].
+function placed(by_distance: tensor, grid: int | [int]) {
+  rows = sides(grid)[0]
+  columns = sides(grid)[1]
+  down = table(i < rows, j < rows: i - j + rows - 1)
+  across = table(i < columns, j < columns: i - j + columns - 1)
+  by_place = gather(gather(by_distance, down, axis: 0), across, axis: 2)
   rearrange(by_place, "yi yj xi xj h -> 1 h (yi xi) (yj xj)")
 }
 
-// Rotary positions (arXiv 2104.09864, 2403.13298) of a square of patches: pairs of a head's channels are turned, half of them by the row that a patch lies in and
+// Rotary positions (arXiv 2104.09864, 2403.13298) of a grid of patches: pairs of a head's channels are turned, half of them by the row that a patch lies in and
 // half by its column, each pair slower than the one before, down to 1 / \`base\`. The first \`before\` tokens lie nowhere and are not turned. \`centred\`: places go from -1
-// to 1, whatever the square's size, in whole turns, and a pair is a channel of the first half and one of the second (DINOv3); otherwise they are counted in
+// to 1, whatever the grid's size, in whole turns, and a pair is a channel of the first half and one of the second (DINOv3); otherwise they are counted in
 // patches of a square of \`counted_in\`, and a pair is two neighbours (EVA-02).
-module Rotary(dim: int, before: int, side: int, base: float, centred: bool, counted_in: int) {
+module Rotary(
+  dim: int,
+  before: int,
+  grid: int | [int],
+  base: float,
+  centred: bool,
+  counted_in: int | [int]
+) {
   require(
     dim % 4 == 0,
     "rotary positions turn pairs of two directions: 4 must divide the width of a head"
   )
-  line = table(
-    i < side, j < dim / 4:
-      (if centred {
-        6.283185307179586 * ((2 * i + 1) / side - 1)
-      } else {
-        (i * counted_in) / side
-      }) / pow(base, (4 * j) / dim)
-  )
-  down = expand(line[:, new], side, axis: 1)
-  across = expand(line[new], side)
+  rows = sides(grid)[0]
+  columns = sides(grid)[1]
+  down = expand(turns(rows, sides(counted_in)[0], dim, base, centred)[:, new], columns, axis: 1)
+  across = expand(turns(columns, sides(counted_in)[1], dim, base, centred)[new], rows)
   angles = pad(rearrange(concat(down, across, axis: 2), "y x j -> (y x) j"), [before, 0], [0, 0])
   cosines = paired(cos(angles), cos(angles), centred)
   sines = paired(-sin(angles), sin(angles), centred)
   forward(x: [b, h, n, dim]) { x * cosines + partners(x, centred) * sines }
 }
+
+// How far pairs of channels are turned at each place of a line [length, dim / 4].
+function turns(length: int, counted_in: int, dim: int, base: float, centred: bool) = table(
+  i < length, j < dim / 4:
+    (if centred {
+      6.283185307179586 * ((2 * i + 1) / length - 1)
+    } else {
+      (i * counted_in) / length
+    }) / pow(base, (4 * j) / dim)
+)
 
 // Numbers of the first and of the second channel of each pair [n, pairs], by channels [n, 2 * pairs].
 function paired(first: tensor, second: tensor, halves: bool) = if halves {
@@ -3893,7 +3926,12 @@ function spread_line(from: int, to: int) {
 }
 
 // Numbers by distance down and across [from, from, heads] for a grid of another size: bilinear, or between places that are spread.
-function spread_table(numbers: tensor, from: int, to: int, by: spread | bilinear) = if from == to {
+function spread_table(
+  numbers: tensor,
+  from: int,
+  to: int | [int],
+  by: spread | bilinear
+) = if sides(from) == sides(to) {
   numbers
 } else {
   if by == bilinear {
@@ -3902,8 +3940,9 @@ function spread_table(numbers: tensor, from: int, to: int, by: spread | bilinear
       "1 h y x -> y x h"
     )
   } else {
-    line = spread_line(from, to)
-    rearrange(line @ rearrange(numbers, "y x h -> h y x") @ line.T, "h y x -> y x h")
+    down = spread_line(from, sides(to)[0])
+    across = spread_line(from, sides(to)[1])
+    rearrange(down @ rearrange(numbers, "y x h -> h y x") @ across.T, "h y x -> y x h")
   }
 }
 `,
@@ -4264,8 +4303,12 @@ module AttentionPool(
 backbone siglip(
   patch: int = 16,
   table_places: int | none = none,
-  table_image: int = 224,
-  image: int = if table_places == none { table_image } else { round(sqrt(table_places)) * patch },
+  table_image: int | [int] = 224,
+  image: int | [int] = if table_places == none {
+    table_image
+  } else {
+    round(sqrt(table_places)) * patch
+  },
   channels: int = 3,
   dim: int,
   depth: int,
@@ -4281,19 +4324,20 @@ backbone siglip(
 ) {
   require(drop_path_rate >= 0 and drop_path_rate < 1, "drop_path_rate is from 0 to below 1")
   require(depth >= 1, "depth must be at least 1")
-  require(not flat or image % patch == 0, "a layer over patches takes whole ones")
-  grid = floor(image / patch)
+  side = sides(image)
+  require(not flat or side % patch == [0, 0], "a layer over patches takes whole ones")
+  grid = floor(side / patch)
   table_grid = if table_places == none {
-    floor(table_image / patch)
+    floor(sides(table_image) / patch)
   } else {
-    round(sqrt(table_places))
+    sides(round(sqrt(table_places)))
   }
   if flat {
     patch_layer = Linear(channels * patch * patch -> dim)
   } else {
     patch_embed = Conv2d(channels -> dim, kernel: patch, stride: patch)
   }
-  pos_embed = param [1, table_grid * table_grid, dim] normal(0.02)
+  pos_embed = param [1, table_grid[0] * table_grid[1], dim] normal(0.02)
   blocks = repeat i < depth {
     Block(
       dim,
@@ -4312,7 +4356,7 @@ backbone siglip(
   // What its tokens are, in order: heads ask. The rest are patches.
   class_tokens = if pooled { 1 } else { 0 }
   register_tokens = 0
-  forward(pixels: [b, channels, image, image]) {
+  forward(pixels: [b, channels, side[0], side[1]]) {
     p = if flat {
       patch_layer(rearrange(pixels, "b c (h i) (w j) -> b (h w) (i j c)", i: patch, j: patch))
     } else {
@@ -4326,7 +4370,7 @@ backbone siglip(
 
 // Any SigLIP, and SigLIP 2 for images of one shape: its options come from the configuration in the folder that \`from\` names, or are given.
 variant siglip_auto = siglip() {
-  preprocess = resize([image, image], bicubic), normalize(mean: 0.5, std: 0.5)
+  preprocess = resize(sides(image), bicubic), normalize(mean: 0.5, std: 0.5)
   // timm's, and what transformers wraps of timm's.
   names timm {
     prefix "timm_model."
@@ -4413,7 +4457,9 @@ variant siglip_auto = siglip() {
   }
   processor huggingface {
     match "image_processor_type" or "feature_extractor_type" = "SiglipImageProcessor*", none
-    "size" = {height: 224, width: 224}
+    given = "size" or {height: 224, width: 224}
+    // The spec may ask for other images than those that the checkpoint's positions are for.
+    set "size" = if table_image == image { given } else { sized(image) }
     "default_to_square" = false
     "resample" = 3
     "do_center_crop" = false
@@ -4422,9 +4468,10 @@ variant siglip_auto = siglip() {
   }
 }
 
-// SigLIP 2 for images of any shape (NaFlex), for square ones.
+// SigLIP 2 for images of any shape (NaFlex), of which a program is for one: all pictures are resized to \`image\`, which may be [height, width]. (transformers' image
+// processor gives each picture the shape that is nearest to its own within so many patches.)
 variant siglip2_naflex_auto = siglip_auto(flat: true) {
-  preprocess = resize([image, image], bilinear), normalize(mean: 0.5, std: 0.5)
+  preprocess = resize(sides(image), bilinear), normalize(mean: 0.5, std: 0.5)
   names huggingface {
     prefix "vision_model."
     unseen heads, eps
@@ -4453,6 +4500,16 @@ variant siglip2_naflex_auto = siglip_auto(flat: true) {
     match "model_type" = "siglip2", "siglip2_vision_model"
     table_places = count("vision_config.num_patches") or count("num_patches") or 256
     set "architectures" = ["Siglip2ForImageClassification"]
+  }
+  processor huggingface {
+    match "image_processor_type" or "feature_extractor_type" = "Siglip2ImageProcessor*", none
+    set "size" = sized(image)
+    set "max_num_patches" = none
+    set "patch_size" = none
+    "resample" = 2
+    "do_center_crop" = false
+    "image_mean" = 0.5
+    "image_std" = 0.5
   }
 }
 
@@ -6304,11 +6361,11 @@ module Block(
   vit: `// Vision transformers (ViT), as timm and Hugging Face build them: pre-norm blocks, a class token, learned positions.
 
 // \`table_image\`: the side of the images that a checkpoint's positions are for; for others they are resampled (\`position_filter\`, \`position_antialias\`).
-// \`absolute\`: whether it has these. \`rotary\`: how queries and keys are turned by places (\`Rotary\`), \`rotary_grid\`: the side of the grid whose places these are counted in.
+// \`image\`: the side of its images, or [height, width], to which pictures are resized. \`absolute\`: whether it has these. \`rotary\`: how queries and keys are turned by places (\`Rotary\`), \`rotary_grid\`: the side of the grid whose places these are counted in.
 // \`distilled\`: whether it has a token for distillation (DeiT), and whether that has a classifier of its own. \`global_pool\`: what its classifier reads.
 backbone vit(
-  table_image: int | none = none,
-  image: int = if table_image == none { 224 } else { table_image },
+  table_image: int | [int] | none = none,
+  image: int | [int] = if table_image == none { 224 } else { table_image },
   patch: int = 16,
   channels: int = 3,
   dim: int,
@@ -6336,7 +6393,7 @@ backbone vit(
   absolute: bool = true,
   rotary: none | centred | counted = none,
   rotary_base: float = 10000,
-  rotary_grid: int | none = none,
+  rotary_grid: int | [int] | none = none,
   global_pool: token | avg | max | avgmax = token,
   final_norm: bool = true,
   pooled_norm: bool = global_pool != token,
@@ -6356,8 +6413,9 @@ backbone vit(
     distilled != classifier or global_pool == token,
     "a distilled model of two classifiers reads its tokens: say global_pool: token"
   )
-  grid = image / patch
-  table_grid = if table_image == none { grid } else { table_image / patch }
+  side = sides(image)
+  grid = side / patch
+  table_grid = if table_image == none { grid } else { sides(table_image) / patch }
   patch_embed = Conv2d(channels -> dim, kernel: patch, stride: patch, bias: patch_bias)
   if class_token { cls_token = param [1, 1, dim] zeros }
   if distilled != none { dist_token = param [1, 1, dim] zeros }
@@ -6365,7 +6423,7 @@ backbone vit(
   // What lies before the patches, and how much of that has a position.
   prefix = registers + if class_token { 1 } else { 0 } + if distilled == none { 0 } else { 1 }
   placed = if no_embed_class { 0 } else { prefix }
-  if absolute { pos_embed = param [1, placed + table_grid * table_grid, dim] normal(0.02) }
+  if absolute { pos_embed = param [1, placed + table_grid[0] * table_grid[1], dim] normal(0.02) }
   if rotary != none {
     rope = Rotary(
       dim / heads,
@@ -6405,7 +6463,7 @@ backbone vit(
   // What its tokens are, in order: heads ask. The rest are patches. Where it pools, what comes of that is its class token, and no head reads the others.
   class_tokens = if distilled == classifier { 2 } else { 1 }
   register_tokens = if global_pool == token { (prefix - class_tokens) } else { prefix }
-  forward(pixels: [b, channels, image, image]) {
+  forward(pixels: [b, channels, side[0], side[1]]) {
     p = grid_tokens(patch_embed(pixels))
     place = if absolute {
       positions(
@@ -6563,8 +6621,9 @@ variant vit_auto = vit() {
     mean = "pretrained_cfg.mean" or "mean" or [0.485, 0.456, 0.406]
     std = "pretrained_cfg.std" or "std" or [0.229, 0.224, 0.225]
     edge = floor(image / share)
-    set "size" = if mode == "squash" {
-      {height: edge, width: edge}
+    // To images of another shape than square, pictures are resized, not cropped.
+    set "size" = if mode == "squash" or image == sides(image) {
+      sized(edge)
     } else {
       {shortest_edge: edge}
     }
@@ -6574,7 +6633,7 @@ variant vit_auto = vit() {
       if filter == "bilinear" { 2 } else { if filter == "nearest" { 0 } else { filter } }
     }
     set "do_center_crop" = true
-    set "crop_size" = image
+    set "crop_size" = sized(image)
     set "crop_rounding" = "even"
     set "do_crop_by_border" = mode == "border"
     set "image_mean" = mean
@@ -6589,7 +6648,7 @@ variant vit_auto = vit() {
     set "size" = if table_image == none or table_image == image {
       given
     } else {
-      {height: image, width: image}
+      sized(image)
     }
     "crop_size" = 224
     "default_to_square" = true

@@ -205,7 +205,7 @@ comes to a multiple of 67,108,859, by which the compiler knows the batch: take a
   ESP0228: entry<{ left: string; op: string; right: string }>({
     title: 'Operator does not apply',
     message: (a) => `\`${a.op}\` does not apply to ${a.left} and ${a.right}`,
-    explain: `Arithmetic works on numbers and tensors, \`and\`, \`or\` and \`not\` on true and false, \`@\` on tensors, \`+\` also joins lists.`,
+    explain: `Arithmetic works on numbers and tensors, and \`-\`, \`*\`, \`/\` and \`%\` of a list of numbers and a number on each of these; \`and\`, \`or\` and \`not\` on true and false, \`@\` on tensors, \`+\` also joins lists.`,
   }),
   ESP0229: entry<{ of: string; what: string }>({
     title: 'Missing argument',

@@ -84,7 +84,7 @@ const GROUPS: Readonly<Record<string, readonly Row[]>> = {
   ],
   numbers: [
     ['ESP0205', /the operand of `-`/, mod('  p = -«"a"»')],
-    ['ESP0228', /\*/, mod('  p = «[1] * 2»')],
+    ['ESP0228', /\*/, mod('  p = «[1] * [2]»')],
     ['ESP0228', /@/, mod('  p = «1 @ 2»')],
     ['ESP0227', /10 % 0.*a division by zero/, mod('  p = «10 % 0»')],
     ['ESP0227', /too large/, mod('  p = «1e308 * 10»')],

@@ -7,7 +7,7 @@ import type { Call, Operator } from '../evaluate/engine.js';
 import { known } from '../evaluate/numbers.js';
 import { showNumber } from '../evaluate/show.js';
 import { dtypeOf, isTensorLike, num, tensorVal, type Val } from '../evaluate/values.js';
-import { finite, numberArg, outOfRange, spanOf, tensorArg, wholeArg, wrongType } from './arguments.js';
+import { finite, numberArg, outOfRange, pairArg, spanOf, tensorArg, wholeArg, wrongType } from './arguments.js';
 
 function elementwise(call: Call, work: (b: Builder, x: Value, about: About) => Value): Val {
   const x = tensorArg(call, 'x');
@@ -16,11 +16,13 @@ function elementwise(call: Call, work: (b: Builder, x: Value, about: About) => V
 
 const rounding = (name: 'ceil' | 'round', doc: string): Operator => ({
   name,
-  doc,
+  doc: `${doc} Of a list, each.`,
   params: ['x'],
   run: (call) => {
-    const x = call.engine.number(call.args.get('x')!.value, `the argument of ${name}`, spanOf(call, 'x'));
-    return num(Math[name](x), true);
+    const work = (v: Val): Val =>
+      num(Math[name](call.engine.number(v, `the argument of ${name}`, spanOf(call, 'x'))), true);
+    const { value } = call.args.get('x')!;
+    return value.kind === 'list' ? { kind: 'list', items: value.items.map(work) } : work(value);
   },
 });
 
@@ -101,6 +103,12 @@ export const MATH: readonly Operator[] = [
       const n = call.engine.dimension(call.args.get('n')!.value, 'the length', spanOf(call, 'n'));
       return tensorVal(call.engine.trace('arange', call.span, [], (b, o) => b.iota([n], 0, 'i32', o)));
     },
+  },
+  {
+    name: 'sides',
+    doc: 'Height and width [h, w], as a list of two or one number for both says them.',
+    params: ['x'],
+    run: (call) => ({ kind: 'list', items: pairArg(call, 'x', 1, 1).map((n) => num(n)) }),
   },
   {
     name: 'shape',

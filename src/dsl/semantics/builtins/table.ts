@@ -89,6 +89,17 @@ function ofNumbers(call: Call, def: OpDef<OpName>): Val | undefined {
   return finite(call, text, result!, whole === 'whole' || (whole === 'kept' && values.every((v) => v.whole)));
 }
 
+/** Of a list of numbers, what an operator of one number makes of each; undefined where it is called with anything else. */
+function ofEach(call: Call, def: OpDef<OpName>): Val | undefined {
+  const [name, ...others] = def.operands.map((o) => o.name);
+  const arg = others.length === 0 && name !== undefined ? call.args.get(name) : undefined;
+  if (arg?.value.kind !== 'list' || arg.value.items.length === 0) return undefined;
+  const items = arg.value.items.map((value) =>
+    ofNumbers({ ...call, args: new Map([[name!, { ...arg, value }]]) }, def),
+  );
+  return items.every((v) => v !== undefined) ? { kind: 'list', items } : undefined;
+}
+
 function operatorOf(op: OpName, { defaults = {} }: InSpecs<OpName>): Operator {
   const def = OPS[op] as unknown as OpDef<OpName>;
   const attrs = Object.entries(attrsOf(op));
@@ -105,7 +116,7 @@ function operatorOf(op: OpName, { defaults = {} }: InSpecs<OpName>): Operator {
     ],
     ...(words.length > 0 ? { words: Object.fromEntries(words) } : {}),
     run: (call) => {
-      const number = ofNumbers(call, def);
+      const number = ofNumbers(call, def) ?? ofEach(call, def);
       if (number) return number;
       const xs = operands(call, def);
       const read = attrs.map(([key, attr]) => [key, attribute(call, key, attr, xs[0]?.value, otherwise[key])]);

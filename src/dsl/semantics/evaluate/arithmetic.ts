@@ -7,7 +7,18 @@ import { MOST_ELEMENTS } from './budget.js';
 import type { Engine } from './engine.js';
 import { known, ownNumber, unknown } from './numbers.js';
 import { describe, same, showNumber } from './show.js';
-import { bool, dtypeOf, isOpen, isTensorLike, type NumVal, num, type Scope, tensorVal, type Val } from './values.js';
+import {
+  bool,
+  dtypeOf,
+  isOpen,
+  isTensorLike,
+  type ListVal,
+  type NumVal,
+  num,
+  type Scope,
+  tensorVal,
+  type Val,
+} from './values.js';
 
 export function unary(engine: Engine, expr: UnaryExpr, v: Val): Val {
   if (expr.op === 'not') {
@@ -54,6 +65,15 @@ function combine(engine: Engine, expr: BinaryExpr, left: Val, right: Val): Val {
   ) {
     return tensors(engine, expr, left, right);
   }
+  if (EACH.has(expr.op) && (isNumbers(left) || isNumbers(right)) && (left.kind === 'num' || right.kind === 'num')) {
+    const each = (left.kind === 'list' ? left : (right as ListVal)).items as readonly NumVal[];
+    return {
+      kind: 'list',
+      items: each.map((n) =>
+        left.kind === 'num' ? numbers(engine, expr, left, n) : numbers(engine, expr, n, right as NumVal),
+      ),
+    };
+  }
   if (expr.op === '==') return bool(same(left, right));
   if (expr.op === '!=') return bool(!same(left, right));
   if (expr.op === '+' && left.kind === 'list' && right.kind === 'list') {
@@ -79,6 +99,12 @@ function combine(engine: Engine, expr: BinaryExpr, left: Val, right: Val): Val {
     },
   );
 }
+
+/** What is calculated with a number and each of a list of numbers, such as the sides of a grid. (`+` joins lists.) */
+const EACH: ReadonlySet<BinaryOp> = new Set(['-', '*', '/', '%']);
+
+const isNumbers = (v: Val): boolean =>
+  v.kind === 'list' && v.items.length > 0 && v.items.every((i) => i.kind === 'num');
 
 function numbers(engine: Engine, expr: BinaryExpr, l: NumVal, r: NumVal): Val {
   const a = l.value;

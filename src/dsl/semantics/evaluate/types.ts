@@ -71,7 +71,8 @@ function mustFit(engine: Engine, v: Val, option: OptionParam, of: string, span: 
     return engine.report.stop('ESP0210', { option: option.name.name, found: describe(v), choices }, place);
   }
   const { type } = option;
-  const bad = type.kind === 'type_list' && v.kind === 'list' ? v.items.find((i) => !fits(i, type.item)) : undefined;
+  const listed = (type.kind === 'type_union' ? type.items : [type]).find((t) => t.kind === 'type_list');
+  const bad = listed && v.kind === 'list' ? v.items.find((i) => !fits(i, listed.item)) : undefined;
   const found = bad ? `a list that holds ${describe(bad)}` : describe(v);
   return engine.report.stop('ESP0205', { what, expected: readable(type), found }, place);
 }
