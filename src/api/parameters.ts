@@ -14,6 +14,7 @@ import type { Param, Tensor } from '../ir/types.js';
 import type { Statistics } from '../prune/calibration.js';
 import { type FoundMasks, findMasks } from '../prune/index.js';
 import { type Rates, withRates } from '../prune/rates.js';
+import { bypassedModules } from './adapters/bypassed.js';
 import { mergedBefore } from './adapters/merged-before.js';
 import { otherBases } from './adapters/other-base.js';
 import type { Analysis } from './analyse.js';
@@ -220,6 +221,7 @@ export async function loadParameters(
   const warnings: Diagnostic[] = [
     ...idle,
     ...otherBases(elaborated, checkpoints),
+    ...bypassedModules(elaborated, checkpoints),
     ...(await mergedBefore(elaborated, checkpoints)),
   ];
   const { rates } = analysis;

@@ -301,7 +301,7 @@ export interface NamesBlock extends NodeBase {
   readonly layout: Ident;
   readonly entries: readonly NamesEntry[];
 }
-export type NamesEntry = NameEntry | PrefixEntry | IgnoreEntry | UnseenEntry | HeadEntry;
+export type NamesEntry = NameEntry | PrefixEntry | IgnoreEntry | UnseenEntry | BypassedEntry | HeadEntry;
 /** `"encoder.layer.{i}.output.dense" or "layers.{i}.mlp.fc2" = blocks[i].mlp.fc2`: the first spelling is the one that is written. */
 export interface NameEntry extends NodeBase {
   readonly kind: 'name';
@@ -332,6 +332,16 @@ export interface HeadEntry extends NodeBase {
 export interface UnseenEntry extends NodeBase {
   readonly kind: 'unseen';
   readonly options: readonly Ident[];
+}
+
+/**
+ * `bypassed "*.attn.qkv" = "q_bias"`: modules whose weight the network in Python reads itself, where the file has the tensor on the right beside it: what peft
+ * puts on such a module is never called.
+ */
+export interface BypassedEntry extends NodeBase {
+  readonly kind: 'bypassed';
+  readonly module: StringLit;
+  readonly beside: StringLit;
 }
 
 /** `config huggingface { ... }`: what the configuration beside the weights says; `processor` of the preprocessing's. */

@@ -64,6 +64,12 @@ export interface ExportField {
   readonly classes?: 'names' | 'places' | 'list' | 'count';
 }
 
+/** Modules on which an adapter of Python's is never called. */
+export interface Bypassed {
+  readonly module: string;
+  readonly beside: string;
+}
+
 /** One `from`: a file or folder and the parameters that must come out of it. */
 export interface Source {
   /** As written in the spec; relative to the file it was written in. */
@@ -84,6 +90,8 @@ export interface Source {
    * `*` stands for any characters.
    */
   readonly optional?: readonly string[];
+  /** Modules, as the network in Python has them (`*` stands for any characters), whose weight that reads itself where the file has the tensor `beside` it. */
+  readonly bypassed?: readonly Bypassed[];
   /** What a copy of the configuration says of other classes. */
   readonly exports?: readonly ExportField[];
 }

@@ -146,6 +146,8 @@ class Printer extends StatementPrinter {
     if (entry.kind === 'prefix') return `prefix ${spellString(entry.name.value)}`;
     if (entry.kind === 'unseen') return `unseen ${entry.options.map((o) => o.name).join(', ')}`;
     if (entry.kind === 'ignore') return cat('ignore ', this.exprs(entry.patterns));
+    if (entry.kind === 'bypassed')
+      return `bypassed ${spellString(entry.module.value)} = ${spellString(entry.beside.value)}`;
     if (entry.kind === 'head') return cat(`head ${spellString(entry.tensor.value)} = `, this.expr(entry.value));
     const [first, ...others] = entry.patterns.map((p) => spellString(p.value));
     const also = others.map((name) => cat(line, 'or ', name));

@@ -324,6 +324,7 @@ class Arranger {
       case 'prefix':
       case 'head':
       case 'optional':
+      case 'bypassed':
       case 'match':
       case 'labels':
       case 'several':

@@ -537,6 +537,7 @@ variant beit_auto = beit() {
   // timm's, and the authors'.
   names timm {
     prefix "timm_model."
+    bypassed "*.attn.qkv" = "q_bias"
     ignore "*.relative_position_index", "mask_token"
     unseen heads, eps, activation
     "patch_embed.proj" = patch_embed
@@ -839,6 +840,7 @@ variant clip_auto = clip_vit() {
   }
   // OpenAI's own, and open_clip's, beside the encoder of texts.
   names openai {
+    bypassed "*.attn.out_proj" = "in_proj_weight"
     unseen heads, activation, eps
     ignore "transformer.*",
       "token_embedding.*",
@@ -2579,6 +2581,7 @@ variant eva02_auto = vit_auto(rotary: counted, gated: true, k_bias: false) {
   // With queries, keys and values of one layer, and the two of a gated MLP; and with layers apart, where authors and timm differ.
   names timm {
     prefix "timm_model."
+    bypassed "*.attn.qkv" = "q_bias"
     unseen heads, eps, global_pool, rotary_grid, rotary_base
     ignore "rope.*", "*.rope.*", "mask_token"
     "patch_embed.proj" = patch_embed
@@ -4384,6 +4387,7 @@ variant siglip_auto = siglip() {
   // Of SiglipModel and SiglipForImageClassification; a bare SiglipVisionModel has no prefix in transformers 5.
   names huggingface {
     prefix "vision_model."
+    bypassed "*head.attention.out_proj" = "in_proj_weight"
     unseen heads, eps
     ignore "*.position_ids", "text_model.*", "logit_scale", "logit_bias"
     "vision_model.embeddings.position_embedding.weight" = pos_embed[0]
@@ -4474,6 +4478,7 @@ variant siglip2_naflex_auto = siglip_auto(flat: true) {
   preprocess = resize(sides(image), bilinear), normalize(mean: 0.5, std: 0.5)
   names huggingface {
     prefix "vision_model."
+    bypassed "*head.attention.out_proj" = "in_proj_weight"
     unseen heads, eps
     ignore "*.position_ids", "text_model.*", "logit_scale", "logit_bias"
     "vision_model.embeddings.position_embedding.weight" = pos_embed[0]
@@ -5363,6 +5368,7 @@ variant swinv2_auto = swin_auto(second: true) {
   // timm's, and what transformers wraps of timm's. Windows are not seen in its files.
   names timm {
     prefix "timm_model."
+    bypassed "*.attn.qkv" = "q_bias"
     unseen table_window, trained_windows, pad_first, eps
     ignore "*.relative_position_index", "*.relative_coords_table", "*.attn_mask"
     "patch_embed.proj" = patch_embed
@@ -6506,6 +6512,7 @@ variant vit_auto = vit() {
   // timm's, and what transformers wraps of timm's. Older files of DeiT III have factors of branches without a module.
   names timm {
     prefix "timm_model."
+    bypassed "*.attn.qkv" = "q_bias"
     unseen heads, eps, activation, global_pool, rotary_base, position_filter, position_antialias
     "patch_embed.proj" = patch_embed
     optional "blocks.{i}.ls1.gamma" or "blocks.{i}.gamma_1" = blocks[i].ls1.gamma

@@ -155,6 +155,7 @@ export const POSITIONAL = {
   head: keyword('head'),
   optional: keyword('optional'),
   unseen: keyword('unseen'),
+  bypassed: keyword('bypassed'),
   config: keyword('config'),
   processor: keyword('processor'),
   match: keyword('match'),

@@ -2,7 +2,7 @@
 
     python test/reference/make_peft_families.py [CASE...]
 
-test/fixtures/peft/families/CASE-lora and CASE-dora: adapter folders as peft saves them, and `logits` for the `pixels` of the base's fixture as peft gives them when it
+test/fixtures/peft/bypassed: adapters that peft never calls. test/fixtures/peft/families/CASE-lora and CASE-dora: adapter folders as peft saves them, and `logits` for the `pixels` of the base's fixture as peft gives them when it
 loads the folder (f64). `cases.json`: what a spec says of each; `names.json`: by case, dtype and shape of every tensor that a checkpoint of the real model holds.
 
     python test/reference/make_peft_families.py --check MERGED [CASE...]
@@ -24,13 +24,14 @@ import timm.models.convnext as convnext
 import timm.models.vision_transformer as vit
 import torch
 import transformers
-from peft import PeftModel
-from safetensors.torch import load_file
+from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import load_file, save_file
 from timm.models.swin_transformer_v2 import SwinTransformerV2
 from timm.models.tiny_vit import TinyVit
 
 from backbones import FIXTURES
-from peft_folders import PEFT, logits, write
+from make_asmlp import AsMlp
+from peft_folders import PEFT, logits, tidy, trained, write
 
 FAMILIES = PEFT / "families"
 
@@ -144,6 +145,37 @@ case("tinyvit-timm", by_timm(partial(TinyVit, num_classes=5, embed_dims=(4, 8, 8
      **FUSED, save="head.fc")
 
 
+case("dinov3-convnext", by_transformers("DINOv3ConvNextModel", "dinov3-convnext/plain"), "dinov3_convnext_auto()", "dinov3-convnext/plain", None, STAGES,
+     lora=dict(pointwise_conv1="pwconv1", pointwise_conv2="pwconv2"), dora=dict(pointwise_conv2="pwconv2"), save=None)
+case("as-mlp", by_timm(partial(AsMlp, 12, (2, 1), 5), "asmlp/model.safetensors"), "as_mlp_auto(image: 24, dim0: 12, depths: [2, 1], shift_size: 5)", "asmlp/model.safetensors", FIVE, STAGES,
+     lora={"axial_shift.conv1": "axial_shift.conv1", "conv2_1": "axial_shift.conv2_1", "mlp.fc1": "mlp.fc1"},
+     dora={"conv2_2": "axial_shift.conv2_2", "conv3": "axial_shift.conv3", "mlp.fc2": "mlp.fc2"}, save="head")
+case("sam", by_transformers("SamVisionModel", "sam/vision"), "sam_auto()", "sam/vision", None, BLOCKS, lora={"attn.qkv": "attn.qkv", "lin1": "mlp.lin1"},
+     dora={"attn.qkv": "attn.qkv", "attn.proj": "attn.proj", "lin2": "mlp.lin2"}, save=None)
+
+# Adapters on modules whose weight the network reads itself: peft never calls them.
+PASSED = {
+    "beit-timm": (CASES["beit-timm"]["load"], "beit/timm", ["qkv"], logits),
+    "siglip": (by_transformers("SiglipVisionModel", "siglip/model"), "siglip/model", ["head.attention.out_proj"], lambda model, x: model.double().eval()(x.double()).pooler_output),
+}
+
+
+@torch.no_grad()
+def passed(name):
+    load, source, targets, answer = PASSED[name]
+    path, pixels = PEFT / "bypassed" / name, load_file(FIXTURES / source / "reference.safetensors")["pixels"]
+    model = trained(get_peft_model(load(), LoraConfig(r=2, lora_alpha=3, target_modules=targets)), 250)
+    model.save_pretrained(path)
+    (path / "README.md").unlink(missing_ok=True)
+    tidy(path / "adapter_config.json")
+    plain = answer(load(), pixels)
+    assert (answer(model, pixels) - plain).abs().max() < 1e-12, "it is called"
+    merged = PeftModel.from_pretrained(load(), path).double().merge_and_unload()
+    found = answer(merged, pixels)
+    assert (found - plain).abs().max() > 0.01, "it is not there once it is merged"
+    save_file({"merged": found.float().contiguous()}, path / "reference.safetensors")
+
+
 def pixels_of(spec):
     return load_file(FIXTURES / spec["pixels"])["pixels"]
 
@@ -165,6 +197,9 @@ def make(chosen):
         for kind in ("lora", "dora"):
             if not chosen or name in chosen:
                 write(f"families/{name}-{kind}", c["load"], c[kind], pixels_of(c["spec"]), 200 + seed)
+    for name in PASSED:
+        if not chosen or f"bypassed-{name}" in chosen:
+            passed(name)
     names = {n: names_of(c["load"]()) for n, c in CASES.items()}
     (FAMILIES / "names.json").write_text("{\n" + ",\n".join(f'  {json.dumps(n)}: {json.dumps(v, separators=(",", ":"))}' for n, v in names.items()) + "\n}\n")
     specs = {n: c["spec"] for n, c in CASES.items()}

@@ -12,6 +12,7 @@ import { analyseModel, type Spec, type SpecOptions } from '../analyse.js';
 import { sayDataErrors } from '../data-error.js';
 import type { Progress } from '../host.js';
 import { type BesideBase, besideBase } from '../merge.js';
+import { warningOf } from './bypassed.js';
 import { biasOf, type Candidate, measure } from './low-rank.js';
 
 export interface ExportOptions extends SpecOptions {
@@ -79,7 +80,17 @@ async function exportSpec(spec: Spec, options: ExportOptions): Promise<ExportedA
     files: peftFiles(layers, saved, replacedBiases(merged, names, saved.modules), labels),
     adapted: layers.map((l) => l.module),
     saved: saved.modules,
-    warnings: [...analysis.warnings, ...merged.loaded.warnings],
+    warnings: [
+      ...analysis.warnings,
+      ...merged.loaded.warnings.filter((w) => w.code !== 'ESP1287'),
+      // Of what is written, which a folder that it was read from may be.
+      ...warningOf(
+        'what is exported',
+        layers.map((l) => l.module),
+        elaborated,
+        analysis.checkpoints,
+      ),
+    ],
   };
 }
 

@@ -135,6 +135,20 @@ twice: what it adds to the weights is there already.
     explain: `What an adapter adds was learnt for the weights of one base; on another one of the same shape it loads, and gives nonsense. The folder of an adapter of peft names its
 base (\`base_model_name_or_path\`), and a base is called by the repository that it was fetched from, or by \`_name_or_path\` in its config.json. Paths are not compared.`,
   }),
+  ESP1287: entry<{ file: string; module: string; beside: string; count: number; base: string }>({
+    title: 'An adapter that Python never calls',
+    severity: 'warning',
+    message: (a) =>
+      `${a.file} adapts ${a.module}${a.count > 1 ? ` and ${a.count - 1} more` : ''}, and the network in Python passes ${a.count > 1 ? 'these' : 'it'} by: it reads the weight itself, beside \`${a.beside}\``,
+    help: () => [
+      'What is computed here is the adapter as it is written. In Python it counts once it is merged (`merge_and_unload`); trained there unmerged, it has learnt nothing. Adapt other modules, such as what follows attention and the MLP.',
+    ],
+    explain: `peft puts an adapter around a module, and it is computed when that module is called. Some networks read the weight of a module and multiply with it themselves: timm does so where queries and
+values have biases of their own beside one layer for queries, keys and values (\`q_bias\` beside \`qkv\`), and PyTorch where it attends with one packed layer (\`in_proj_weight\` beside \`out_proj\`). An adapter
+on such a module trains without an effect, its B stays at 0, and its folder loads without a message. Espalier computes what the folder says, as peft does once it is merged.
+
+A variant says which modules these are, beside the names of its layout: \`names timm { bypassed "*.attn.qkv" = "q_bias" }\`.`,
+  }),
   ESP1306: entry<{
     name: string;
     share: number;

@@ -37,7 +37,7 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
   declaration: ['model', ...Object.keys(T.DECLARATIONS)],
   modelStatement: ['in', 'adapt', 'prune', 'tune', 'ignore', 'if', 'for'],
   variantPart: ['names', 'config', 'processor', 'preprocess'],
-  nameEntry: ['prefix', 'ignore', 'head', 'unseen', 'optional'],
+  nameEntry: ['prefix', 'ignore', 'head', 'unseen', 'bypassed', 'optional'],
   configEntry: ['match', 'only', 'sizes', 'labels', 'several', 'set'],
   statement: ['forward', 'site', 'for', 'if', 'else', 'param', 'shared', 'frozen', 'state', 'repeat'],
 };

@@ -165,6 +165,22 @@ export abstract class VariantParser extends OptionParser {
       },
       {
         ALT: () => {
+          this.CONSUME(P.bypassed);
+          const module = this.CONSUME5(T.Str);
+          this.CONSUME3(T.Eq);
+          const beside = this.CONSUME6(T.Str);
+          return this.ACTION(
+            (): NamesEntry => ({
+              kind: 'bypassed',
+              module: this.stringOf(module),
+              beside: this.stringOf(beside),
+              span: this.since(first),
+            }),
+          );
+        },
+      },
+      {
+        ALT: () => {
           let optional: IToken | undefined;
           this.OPTION(() => {
             optional = this.CONSUME(P.optional);

@@ -3,7 +3,7 @@ import { nearest } from '../../../diagnostics/suggest.js';
 import { matches } from '../../../ir/glob.js';
 import { sameShape } from '../../../ir/ops/shapes.js';
 import type { Expr, IndexExpr, NameEntry, NamesBlock, VariantDecl } from '../../ast.js';
-import type { CheckpointName } from '../../elaborated.js';
+import type { Bypassed, CheckpointName } from '../../elaborated.js';
 import type { Engine } from '../evaluate/engine.js';
 import type { ParamSlot, Site } from '../evaluate/values.js';
 import { boundBy } from '../names/bound.js';
@@ -36,6 +36,12 @@ export function unseenIn(engine: Engine, plan: ModelPlan, b: Binding, tensors: R
   }
   return unseen;
 }
+
+/** Modules that a variant's layouts name as those whose weights Python's networks read themselves. */
+export const bypassedIn = (engine: Engine, variant: VariantDecl | undefined): readonly Bypassed[] =>
+  blocksOf(engine, variant)
+    .flatMap((block) => block.entries)
+    .flatMap((e) => (e.kind === 'bypassed' ? [{ module: e.module.value, beside: e.beside.value }] : []));
 
 /** Every layout of a variant and of those it builds on; the nearest one that has a layout gives it. */
 export function layoutsOf(engine: Engine, plan: ModelPlan, b: Binding): Map<string, Layout> {

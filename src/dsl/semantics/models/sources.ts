@@ -6,7 +6,7 @@ import type { ParamSlot, Val } from '../evaluate/values.js';
 import { appliedAdapter } from '../sites/tree.js';
 import { graftParams, ownParams } from '../sites/walk.js';
 import { exportsOf } from './config.js';
-import { layoutsOf, strangersIn, unseenIn } from './names.js';
+import { bypassedIn, layoutsOf, strangersIn, unseenIn } from './names.js';
 import type { Binding, ModelPlan, Tuning } from './plan.js';
 import { hiddenAmong } from './unseen.js';
 
@@ -132,6 +132,7 @@ function backbone(
     }
     for (const pattern of ignored) optional.add(pattern);
   }
+  const bypassed = bypassedIn(engine, b.variant);
   const exports = b.variant ? exportsOf(engine, b.variant, b.facts?.config) : [];
   return {
     ...b.from!,
@@ -139,6 +140,7 @@ function backbone(
     params,
     layouts: Object.fromEntries(layouts),
     ...(optional.size > 0 ? { optional: [...optional] } : {}),
+    ...(bypassed.length > 0 ? { bypassed } : {}),
     ...(exports.length > 0 ? { exports } : {}),
   };
 }
