@@ -19,7 +19,7 @@ const CASES: readonly (readonly [
   name: string,
   base: string,
   from: string,
-  head?: string,
+  head?: string | undefined,
   patch?: number,
   shapes?: number,
 ])[] = [
