@@ -2408,6 +2408,12 @@ variant dinov3_auto = vit_auto(
 // What all published sizes have in common.
 variant dinov3_published = dinov3_auto(registers: 4, layer_scale: 1e-5, eps: 1e-5, rotary_base: 100)
 
+variant dinov3_tiny = dinov3_published(dim: 192, depth: 12, heads: 3) {
+  config timm {
+    match "architecture" = "vit_tiny_patch16_dinov3_qkvb"
+  }
+}
+
 variant dinov3_small = dinov3_published(dim: 384, depth: 12, heads: 6) {
   config timm {
     match "architecture" = "vit_small_patch16_dinov3_qkvb"
@@ -5752,8 +5758,10 @@ module TinyViTStage(
 
 // \`folded\`: as a trained model is exported, with each BatchNorm in its convolution, and the biases of attention pair by pair instead of distance
 // by distance. With so many \`features\` it ends in a neck, and gives a map [b, features, h, w] in place of tokens.
+// \`usual_image\`: the side of the images that a configuration speaks of.
 backbone tinyvit(
-  image: int = 224,
+  usual_image: int = 224,
+  image: int = usual_image,
   channels: int = 3,
   dims: [int],
   depths: [int],
@@ -5827,6 +5835,30 @@ variant tiny_vit = tinyvit() {
     optional "stages.{s}.blocks.{i}.mlp.norm" = stages[s].blocks[i].norm2
     optional "head.norm" = norm
     "head.fc" = head.fc
+  }
+  // Of timm's folders: what a variant below computes by its architecture's name, \`model_args\` over that.
+  config timm {
+    match "architecture" = "tiny_vit_*"
+    match "model_args.global_pool" or "global_pool" or "pretrained_cfg.global_pool" = "avg", none
+    match "model_args.local_conv_size" = 3, none
+    match "model_args.act_layer" = "gelu", none
+    sizes "architecture"
+    only "model_args" = "num_classes", "*drop_rate", "drop_path_rate", "use_checkpoint"
+    usual_image = square("pretrained_cfg.input_size") or square("input_size")
+    channels = count("model_args.in_chans") or count("pretrained_cfg.input_size.0") or count(
+        "input_size.0"
+      )
+    dims = "model_args.embed_dims"
+    depths = "model_args.depths"
+    heads = "model_args.num_heads"
+    windows = "model_args.window_sizes"
+    mlp_ratio = amount("model_args.mlp_ratio")
+    expand = amount("model_args.mbconv_expand_ratio")
+    labels "label_names" or "pretrained_cfg.label_names" or "labels" or count("num_classes") or
+      count("pretrained_cfg.num_classes")
+    set "num_classes" = count
+    set "label_names" = list
+    set "label_descriptions" = none
   }
   // The authors' own code, and MobileSAM's, whose encoder is a part of a larger model: where stages end a downsampling, not where they begin.
   names authors {
@@ -5908,23 +5940,37 @@ variant tiny_vit_5m = tiny_vit(
   depths: [2, 2, 6, 2],
   heads: [2, 4, 5, 10],
   windows: [7, 7, 14, 7]
-)
+) {
+  config timm {
+    match "architecture" = "tiny_vit_5m_224"
+  }
+}
+
 variant tiny_vit_11m = tiny_vit(
   dims: [64, 128, 256, 448],
   depths: [2, 2, 6, 2],
   heads: [2, 4, 8, 14],
   windows: [7, 7, 14, 7]
-)
+) {
+  config timm {
+    match "architecture" = "tiny_vit_11m_224"
+  }
+}
+
 variant tiny_vit_21m = tiny_vit(
   dims: [96, 192, 384, 576],
   depths: [2, 2, 6, 2],
   heads: [3, 6, 12, 18],
   windows: [7, 7, 14, 7]
-)
+) {
+  config timm {
+    match "architecture" = "tiny_vit_21m_224"
+  }
+}
 
 // Trained on larger images, which are not cropped.
 variant tiny_vit_21m_384 = tiny_vit(
-  image: 384,
+  usual_image: 384,
   dims: [96, 192, 384, 576],
   depths: [2, 2, 6, 2],
   heads: [3, 6, 12, 18],
@@ -5933,10 +5979,13 @@ variant tiny_vit_21m_384 = tiny_vit(
   preprocess = resize(image, bicubic),
     crop(image, even),
     normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
+  config timm {
+    match "architecture" = "tiny_vit_21m_384"
+  }
 }
 
 variant tiny_vit_21m_512 = tiny_vit(
-  image: 512,
+  usual_image: 512,
   dims: [96, 192, 384, 576],
   depths: [2, 2, 6, 2],
   heads: [3, 6, 12, 18],
@@ -5944,6 +5993,9 @@ variant tiny_vit_21m_512 = tiny_vit(
 ) {
   preprocess = resize([image, image], bicubic),
     normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
+  config timm {
+    match "architecture" = "tiny_vit_21m_512"
+  }
 }
 
 // The image encoder of MobileSAM: a map of 256 features for every 16 x 16 pixels.

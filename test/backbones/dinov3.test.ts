@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { analyseModel } from '../../src/api/analyse.js';
 import { compile } from '../../src/api/index.js';
 import { FIXTURES, host } from '../api/support.js';
+import { wrongs } from '../dsl/semantics/helper.js';
 import { type Case, specOf, testAdapters, testNames, testNumbers, testSizes } from './family.js';
 
 const FOLDER = join(FIXTURES, 'dinov3');
@@ -98,9 +99,12 @@ describe('DINOv3', () => {
     await expect(analyseModel({ text, path: 's.peft' }, { host })).rejects.toThrow('a gated MLP is one of silu');
   });
 
-  test('the largest is refused for its size', async () => {
+  test('the largest is refused for its size', () => {
     const text = 'use std\nmodel M {\n  base = dinov3_7b()\n}\n';
-    await expect(analyseModel({ text, path: 's.peft' }, { host })).rejects.toThrow('ESP0316');
+    const helpOf = (from: string) =>
+      wrongs(text.replace('()', `()${from}`)).map((d) => [d.code, d.help.join(' ')] as const);
+    expect(helpOf('')).toEqual([['ESP0316', expect.stringContaining('at most 8.0 GiB can be compiled')]]);
+    expect(helpOf(' from "./x"')).toEqual([['ESP0316', expect.stringContaining('Take a smaller model of the family')]]);
   });
 
   // As transformers and timm count them, without the mask token.

@@ -1,4 +1,5 @@
 /** TinyViT of the library beside timm's, and as MobileSAM's image encoder under the names of its checkpoints (`test/reference/make_tinyvit.py`). */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { analyseModel } from '../../src/api/analyse.js';
@@ -12,6 +13,7 @@ import { sizeOf } from '../../src/ir/ops/shapes.js';
 import type { Tensor } from '../../src/ir/types.js';
 import { FIXTURES, host, readTensors, scratch, type TextSpec } from '../api/support.js';
 import { codes, good } from '../dsl/semantics/helper.js';
+import { memoryFolder } from '../folders.js';
 import { relative } from '../passes/models.js';
 import { maxDifference } from '../tensors.js';
 import { adapted, expectMerge, expectOnGpu, gradientsOf, resultOf, type SpecOf } from './support.js';
@@ -37,6 +39,30 @@ describe('TinyViT', () => {
     expect((await loadParameters(await analyseModel(s, { host }))).warnings).toEqual([]);
     const want = reference.get(name)!;
     expect(maxDifference(await resultOf(s, reference.get('pixels')!, want), want)).toBeLessThan(1e-5);
+  });
+
+  const folderOf = (config: object): Host => {
+    const files = {
+      'config.json': JSON.stringify(config),
+      'model.safetensors': readFileSync(join(FOLDER, 'timm.safetensors')),
+    };
+    return { ...host, openCheckpoint: () => openCheckpoint(memoryFolder('f', files)) };
+  };
+  const config = JSON.parse(readFileSync(join(FOLDER, 'timm.json'), 'utf8')) as { model_args: object };
+
+  test('a folder of timm’s says it all: sizes, classes, preprocessing', async () => {
+    const s = spec('image: 64', 'f', '  head = classify(base)');
+    const want = reference.get('logits')!;
+    const own = folderOf(config);
+    expect((await loadParameters(await analyseModel(s, { host: own }))).warnings).toEqual([]);
+    expect(maxDifference(await resultOf(s, reference.get('pixels')!, want, own), want)).toBeLessThan(1e-5);
+    const { elaborated } = await analyseModel(spec('', 'f', '  head = classify(base)'), { host: own });
+    expect(elaborated.preprocess?.slice(0, 2)).toEqual([
+      { step: 'resize', size: 235, filter: 'bicubic' },
+      { step: 'crop', size: [224, 224], rounding: 'even' },
+    ]);
+    const changed = folderOf({ ...config, model_args: { ...config.model_args, local_conv_size: 5 } });
+    await expect(analyseModel(s, { host: changed })).rejects.toThrow('ESP0509');
   });
 
   // Norms over channels are taken apart there, and a bias of attention is a constant that it reads.

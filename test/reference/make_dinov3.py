@@ -63,7 +63,7 @@ def counts():
             model = DINOv3ViTModel(DINOv3ViTConfig(hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=heads, intermediate_size=inner,
                                                    num_register_tokens=4, **more))
         found[f"dinov3_{name}"] = sum(p.numel() for n, p in model.named_parameters() if "mask_token" not in n)
-    for name, architecture in (("small_unbiased", "vit_small_patch16_dinov3"), ("small", "vit_small_patch16_dinov3_qkvb"),
+    for name, architecture in (("tiny", "vit_tiny_patch16_dinov3_qkvb"), ("small_unbiased", "vit_small_patch16_dinov3"), ("small", "vit_small_patch16_dinov3_qkvb"),
                                ("7b", "vit_7b_patch16_dinov3"), ("huge_plus", "vit_huge_plus_patch16_dinov3_qkvb")):
         with torch.device("meta"):
             model = timm.create_model(architecture)

@@ -9,12 +9,16 @@ pair by pair. `reference.safetensors` has `pixels` [2, 3, 64, 64], and what is c
 Every parameter and statistic is random. Windows of 7 and 5 need padding, one of 2 does not.
 """
 
+import json
 import re
+import tempfile
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
+from timm import create_model
 from timm.layers import LayerNorm2d
+from timm.models._hub import save_for_hf
 from timm.models.tiny_vit import ConvNorm, TinyVit
 
 FOLDER = Path(__file__).resolve().parents[1] / "fixtures" / "tinyvit"
@@ -92,6 +96,16 @@ def gradients(encoder, pixels, weight):
     return dict(zip((f"gradient.{n}" for n in GRADIENTS), (g.contiguous() for g in torch.autograd.grad(loss, [params[n] for n in GRADIENTS]))))
 
 
+def timm_config(state):
+    """What timm writes beside the weights of such a model, as `timm.json`."""
+    model = create_model("tiny_vit_5m_224", **CONFIG)
+    model.load_state_dict(state, strict=True)
+    with tempfile.TemporaryDirectory() as folder:
+        save_for_hf(model, folder, safe_serialization=True)
+        config = json.loads((Path(folder) / "config.json").read_text())
+    (FOLDER / "timm.json").write_text(json.dumps(config, indent=2) + "\n")
+
+
 def main():
     generator = torch.Generator().manual_seed(31)
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -99,6 +113,7 @@ def main():
     encoder = randomise(Encoder(), generator)
     pixels = torch.randn(2, 3, 64, 64, generator=generator)
     save_file(timm.state_dict(), FOLDER / "timm.safetensors")
+    timm_config(timm.state_dict())
     named = {f"image_encoder.{authors(n)}": t for n, t in encoder.state_dict().items()}
     beside = {"prompt_encoder.no_mask_embed.weight": torch.zeros(1, 2), "mask_decoder.iou_token.weight": torch.zeros(1, 2)}
     save_file({**named, **beside}, FOLDER / "mobile_sam.safetensors")

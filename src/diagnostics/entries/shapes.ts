@@ -120,14 +120,20 @@ one element type.
 below the limits (ViT-L with adapters on all its layers takes some 50,000 expressions, 2,000 parameters and 5,000 operators), so a spec that
 reaches one has loops in loops that would take minutes or all memory.`,
   }),
-  ESP0316: entry<{ bytes: number; limit: number; started: boolean }>({
+  ESP0316: entry<{ bytes: number; limit: number; started: boolean; most: number }>({
     title: 'Too many parameters',
     message: (a) =>
       a.started
         ? `parameters of ${gib(a.bytes)} come from no file, and at most ${gib(a.limit)} are made up`
         : `the model has parameters of ${gib(a.bytes)}, and at most ${gib(a.limit)} can be compiled`,
     help: (a) =>
-      a.started ? ['Name the files that hold them with `from`, or check the sizes.'] : ['Check the sizes.'],
+      a.started
+        ? [
+            `Name the files that hold them with \`from\`, or check the sizes. Of parameters that files hold, at most ${gib(a.most)} can be compiled.`,
+          ]
+        : [
+            'Take a smaller model of the family, or check the sizes. They are counted as f32, which they are while a model is compiled: neither a file of f16 nor `weights = f16` makes them fewer.',
+          ],
     explain: `Parameters are counted, at 4 bytes each, before memory is asked for. Those that no \`from\` gives are made up (they start at random,
 or as an adapter says), which is for trying a spec out: that much of it is a slip in a size, or a \`from\` that is missing.
 

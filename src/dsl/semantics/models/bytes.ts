@@ -23,9 +23,13 @@ export function checkWeight(engine: Engine, plan: ModelPlan, sources: readonly S
       const own = new Set(params.filter((name) => counted.has(name)));
       return { span, bytes: [...own].reduce((sum, name) => sum + bytesOf(name), 0) };
     });
-    const most = owners.reduce((a, b) => (b.bytes > a.bytes ? b : a));
-    const text = `${(most.bytes / 2 ** 30).toFixed(1)} GiB of them`;
-    engine.report.add('ESP0316', { bytes, limit, started }, { primary: { span: most.span, text } });
+    const largest = owners.reduce((a, b) => (b.bytes > a.bytes ? b : a));
+    const text = `${(largest.bytes / 2 ** 30).toFixed(1)} GiB of them`;
+    engine.report.add(
+      'ESP0316',
+      { bytes, limit, started, most: MOST_BYTES },
+      { primary: { span: largest.span, text } },
+    );
     return true;
   };
   const all = [...engine.params.slots.keys()];
