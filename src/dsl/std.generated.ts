@@ -2496,7 +2496,7 @@ variant dinov3_convnext_auto = convnext_auto(norm_all: true) {
   // The authors' norm of the last stage is their last norm, by another name.
   names authors {
     ignore "norms.*"
-    unseen eps, activation
+    unseen norm_eps, eps, activation
     optional "downsample_layers.{s}.0" = stages[s].norm
     optional "downsample_layers.{s}.1" = stages[s].downsample
     "downsample_layers.0.0" = stem
@@ -2510,7 +2510,7 @@ variant dinov3_convnext_auto = convnext_auto(norm_all: true) {
   }
   // As transformers 4 wrote it, and where 5 calls it something else in memory, that.
   names huggingface {
-    unseen eps, activation
+    unseen norm_eps, eps, activation
     "stages.0.downsample_layers.0" or "model.stages.0.downsample_layers.0" = stem
     "stages.0.downsample_layers.1" or "model.stages.0.downsample_layers.1" = stem_norm
     optional "stages.{s}.downsample_layers.0"
