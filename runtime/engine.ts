@@ -11,6 +11,7 @@ import {
 } from './device.js';
 import { RunnableEntry, type Timing } from './entry.js';
 import { DeviceLostError, DisposedError, GoldenMismatchError, InputError } from './errors.js';
+import { colourOf } from './images/colour/rule.js';
 import type { Pixels } from './images/image.js';
 import { type Picture, readPicture } from './images/picture.js';
 import { Preprocessor } from './images/preprocess.js';
@@ -221,7 +222,7 @@ export class Engine {
   async pixelsOf(image: Pixels | Picture): Promise<Pixels> {
     if ('data' in image) return image;
     this.requireAlive();
-    return { ...(await this.attempt(readPicture(this.device, image))), channels: 4 };
+    return { ...(await this.attempt(readPicture(this.device, image, colourOf(this.program.preprocess)))), channels: 4 };
   }
 
   /** What `work` gives, or, if the device was lost or disposed of under it, that. */

@@ -13,7 +13,9 @@ export type RuntimeCode =
   | 'ESP0707'
   | 'ESP0708'
   | 'ESP0709'
-  | 'ESP0710';
+  | 'ESP0710'
+  | 'ESP1142'
+  | 'ESP1143';
 
 /** Base of all errors that the runtime throws on purpose. Names are written out, since a minified class has another one. */
 export class RuntimeError extends Error {
@@ -111,9 +113,17 @@ export class ProgramFileError extends RuntimeError {
 
 /** What `run` was given does not fit the program. */
 export class InputError extends RuntimeError {
-  override readonly name = 'InputError';
-  constructor(message: string, help = '') {
-    super('ESP0708', message, help);
+  override readonly name: string = 'InputError';
+  constructor(message: string, help = '', code: RuntimeCode = 'ESP0708') {
+    super(code, message, help);
+  }
+}
+
+/** A picture's colors cannot be converted to sRGB, which the program asks for; `message` says why, of the picture. */
+export class ColourError extends InputError {
+  override readonly name = 'ColourError';
+  constructor(message: string) {
+    super(message, 'convert the picture to sRGB, or leave `colour(managed)` out of `preprocess`', 'ESP1142');
   }
 }
 

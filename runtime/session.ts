@@ -5,7 +5,8 @@ import { type ClassScore, topClasses } from './classes.js';
 import { Engine } from './engine.js';
 import type { Timing } from './entry.js';
 import { InputError } from './errors.js';
-import { captureImage, type ImageInput, type Pixels } from './images/image.js';
+import { colourOf } from './images/colour/rule.js';
+import { captureImage, type ImageInput, type Pixels, requireColour } from './images/image.js';
 import type { Picture } from './images/picture.js';
 import type { Progress } from './memory.js';
 import { fileWeight, openParameter, type Parameters, replacements } from './parameters.js';
@@ -259,7 +260,12 @@ class LoadedSession implements Session {
       throw new InputError('the program has no `preprocess`, so it takes no images', 'give `tensors`');
     if (others.length > 0 || input?.dtype !== 'f32' || input.shape.length !== 4)
       throw new InputError('the program takes something else than one image', 'give `tensors`');
-    return images.map(captureImage);
+    const colour = colourOf(this.program.preprocess);
+    return images.map((image) => {
+      const captured = captureImage(image);
+      requireColour(captured, colour);
+      return captured;
+    });
   }
 
   private async runImages(images: readonly (Pixels | Picture)[]): Promise<Result[]> {

@@ -1,6 +1,7 @@
 /** What an image may be, and taking it when `run` is called: what happens to it afterwards changes no result. */
 import { copied, kindOf } from '../bytes.js';
 import { InputError } from '../errors.js';
+import type { Colour } from './colour/rule.js';
 import { capturePicture, type Picture, type PictureSource } from './picture.js';
 
 /** Decoded 8-bit pixels, row by row: 4 bytes a pixel (RGBA), 3 (RGB) or 1 (gray), told apart by their number. */
@@ -8,6 +9,8 @@ export interface RawImage {
   readonly data: Uint8Array | Uint8ClampedArray;
   readonly width: number;
   readonly height: number;
+  /** What became of the color profile of the file that they are of, as `decodeImage` says it. Must be what the program asks for. */
+  readonly profile?: 'ignored' | 'applied' | undefined;
 }
 
 /** Alpha is dropped, as Pillow's `convert('RGB')` does, not blended onto a background. */
@@ -18,6 +21,7 @@ export interface Pixels {
   readonly width: number;
   readonly height: number;
   readonly channels: 1 | 3 | 4;
+  readonly profile?: RawImage['profile'];
 }
 
 /**
@@ -25,7 +29,7 @@ export interface Pixels {
  * of bytes fits no kind of pixel, there are no pixels, or it is no image.
  */
 export function captureImage(image: ImageInput): Pixels | Picture {
-  const { data, width, height, colorSpace } = (image ?? {}) as Partial<ImageData>;
+  const { data, width, height, colorSpace, profile } = (image ?? {}) as Partial<ImageData & RawImage>;
   if (data === undefined) return capturePicture(image as PictureSource);
   const kind = kindOf(data);
   if (kind !== 'Uint8Array' && kind !== 'Uint8ClampedArray') {
@@ -40,7 +44,19 @@ export function captureImage(image: ImageInput): Pixels | Picture {
       "use `getImageData(..., { colorSpace: 'srgb' })`",
     );
   }
-  return pixelsOf(copied(data), width ?? 0, height ?? 0);
+  const pixels = pixelsOf(copied(data), width ?? 0, height ?? 0);
+  return profile === undefined ? pixels : { ...pixels, profile };
+}
+
+/** Throws InputError (ESP1143) where pixels were decoded by another rule than the program's. What is a picture still is decoded by it. */
+export function requireColour(image: Pixels | Picture, colour: Colour): void {
+  const profile = 'data' in image ? image.profile : undefined;
+  if (profile === undefined || profile === (colour === 'managed' ? 'applied' : 'ignored')) return;
+  throw new InputError(
+    `the image's color profile was ${profile} when it was decoded, and \`preprocess\` ${colour === 'managed' ? 'has' : 'lacks'} \`colour(managed)\``,
+    `decode it with \`decodeImage(path, path, '${colour}')\``,
+    'ESP1143',
+  );
 }
 
 function pixelsOf(data: Uint8Array<ArrayBuffer>, width: number, height: number): Pixels {

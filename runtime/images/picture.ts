@@ -1,10 +1,14 @@
 /**
  * Pictures that a page decodes or draws, read without a loss: on the GPU, since a 2d canvas multiplies colors by alpha. Files are decoded as
- * Node and Pillow decode them (no color management, the camera's orientation applied), bit for bit; what a page would decode otherwise is refused.
+ * Node and Pillow decode them (without the browser's color management, the camera's orientation applied), bit for bit; what a page would decode
+ * otherwise is refused.
  */
 import { kindOf } from '../bytes.js';
 import { guarded } from '../device.js';
 import { InputError } from '../errors.js';
+import { toSrgb } from './colour/convert.js';
+import { embeddedProfile, isGray } from './colour/embedded.js';
+import type { Colour } from './colour/rule.js';
 import { withSameBits } from './picture-file.js';
 
 /** A file (Blob) and an image element are the file's own pixels. The others are pixels that the page made, which have to be opaque. */
@@ -17,12 +21,18 @@ export type PictureSource =
   | HTMLVideoElement
   | VideoFrame;
 
+interface Decoded {
+  readonly bitmap: ImageBitmap;
+  /** Bytes of the file that the pixels are of. */
+  readonly file?: Uint8Array<ArrayBuffer>;
+}
+
 /** A picture as it was when it was captured. */
 export interface Picture {
   readonly kind: string;
   /** Whether its pixels are a file's, so that what alpha hides is kept. */
   readonly isFile: boolean;
-  readonly bitmap: () => Promise<ImageBitmap>;
+  readonly decoded: () => Promise<Decoded>;
 }
 
 /** The pixels as they are in the file or on the canvas. */
@@ -48,33 +58,38 @@ export function capturePicture(source: PictureSource): Picture {
     );
   }
   // A file cannot change, and many files decoded at once would fill the memory.
-  if (file) return { kind, isFile: true, bitmap: () => decode(source as Blob) };
+  if (file) return { kind, isFile: true, decoded: () => decode(source as Blob) };
   const bitmap = createImageBitmap(source, AS_IS);
   // Whoever reads it meets its failure; nobody may, if an earlier picture fails.
   bitmap.catch(() => {});
-  if (kind !== 'HTMLImageElement') return { kind, isFile: false, bitmap: () => bitmap };
+  if (kind !== 'HTMLImageElement') return { kind, isFile: false, decoded: async () => ({ bitmap: await bitmap }) };
   const { currentSrc } = source as HTMLImageElement;
   return {
     kind,
     isFile: true,
-    async bitmap() {
-      const decoded = await bitmap;
-      await withSameBits(await fileOf(currentSrc), kind);
-      return decoded;
+    async decoded() {
+      const shown = await bitmap;
+      const { file } = await withSameBits(await fileOf(currentSrc), kind);
+      return { bitmap: shown, file };
     },
   };
 }
 
-async function decode(file: Blob): Promise<ImageBitmap> {
-  return createImageBitmap(await withSameBits(file, 'Blob'), AS_IS);
+async function decode(source: Blob): Promise<Decoded> {
+  const { blob, file } = await withSameBits(source, 'Blob');
+  return { bitmap: await createImageBitmap(blob, AS_IS), file };
 }
 
-/** RGBA, row by row. Throws InputError (ESP0708) for what a page reads otherwise than Node, and what it cannot read. */
+/**
+ * RGBA, row by row. With `managed` colors a file's are converted by its profile, in the arithmetic of Node; what the page has drawn is in sRGB already.
+ * Throws InputError (ESP0708) for what a page reads otherwise than Node, and what it cannot read, and ColourError (ESP1142).
+ */
 export async function readPicture(
   device: GPUDevice,
-  { kind, isFile, bitmap }: Picture,
+  { kind, isFile, decoded }: Picture,
+  colour: Colour,
 ): Promise<{ data: Uint8Array<ArrayBuffer>; width: number; height: number }> {
-  const source = await bitmap().catch((error: Error) => {
+  const { bitmap: source, file } = await decoded().catch((error: Error) => {
     if (error instanceof InputError) throw error;
     throw new InputError(`the page gives no pixels of the ${kind}: ${error.message}`, 'is it loaded, and whole?');
   });
@@ -86,6 +101,10 @@ export async function readPicture(
         `the ${kind} has transparent pixels, and a page may have changed their colors`,
         'give the file as a Blob, or ImageData, or draw it onto an opaque background',
       );
+    }
+    if (file && colour === 'managed') {
+      const profile = await embeddedProfile(file);
+      if (profile) toSrgb(profile, isGray(file) ? 'gray' : 'rgb', data);
     }
     return { data, width, height };
   } finally {

@@ -149,6 +149,8 @@ export function planSteps(steps: readonly PreprocessStep[], width: number, heigh
   let normal: { mean: readonly number[]; std: readonly number[] } | undefined;
   let padded: { readonly width: number; readonly height: number } | undefined;
   for (const step of steps) {
+    // Done when a picture is decoded.
+    if (step.step === 'colour') continue;
     if (normal && (padded || step.step !== 'pad'))
       throw new InputError(
         `preprocess: \`${step.step}\` after \`normalize\``,

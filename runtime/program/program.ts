@@ -197,6 +197,8 @@ export const entryNamed = ({ entries }: Pick<Program, 'entries'>, name: string):
   entries.find((e) => e.name === name);
 
 export const preprocessStep = v.variant('step', [
+  /** Pictures with a color profile are converted by it to sRGB when they are decoded. Comes first; without it profiles are ignored. */
+  v.strictObject({ step: v.literal('colour'), rule: v.literal('managed') }),
   v.strictObject({
     step: v.literal('resize'),
     /** A number scales the shorter side to it, `longest` the longer one, and both keep the ratio; a pair [height, width] does not. */

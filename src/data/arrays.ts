@@ -1,5 +1,6 @@
 /** Pictures in memory as a data set, in a page or anywhere: arrays, and whatever the runtime takes as an image (canvases, ImageBitmaps, files). */
-import { captureImage, type ImageInput } from '../../runtime/images/image.js';
+import type { Colour } from '../../runtime/images/colour/rule.js';
+import { captureImage, type ImageInput, requireColour } from '../../runtime/images/image.js';
 import { readPicture } from '../../runtime/images/picture.js';
 import { sha256 } from '../../runtime/program/digest.js';
 import { diagnostic } from '../diagnostics/catalogue.js';
@@ -159,22 +160,34 @@ export function datasetOfImages(
 ): Datasets {
   const { name = 'the images', device } = options;
   const captured = images.map(captureImage);
-  const decoded = new Map<number, Promise<Raster>>();
-  const read = (place: number): Promise<Raster> => {
+  const decoded = new Map<string, Promise<Raster>>();
+  const read = (place: number, colour: Colour): Promise<Raster> => {
     const image = captured[place]!;
-    if ('data' in image) return Promise.resolve(image);
+    const id = `image ${place}`;
+    if ('data' in image)
+      return saidOf(id, () => {
+        requireColour(image, colour);
+        return image;
+      });
     if (!device) throw new RangeError('pictures of a page are read on a GPU: give `device`');
-    let found = decoded.get(place);
+    const key = `${place} ${colour}`;
+    let found = decoded.get(key);
     if (!found) {
-      found = saidOf(`image ${place}`, async () => ({ ...(await readPicture(device, image)), channels: 4 as const }));
-      decoded.set(place, found);
+      found = saidOf(id, async () => ({ ...(await readPicture(device, image, colour)), channels: 4 as const }));
+      decoded.set(key, found);
     }
     return found;
   };
   const pictures: Pictures = {
-    read,
+    read: (place, colour = 'raw') => read(place, colour),
     async digest(places) {
-      const rasters = await Promise.all(places.map(read));
+      // Of the pixels as they are given or stored: whatever is made of them follows from the spec.
+      const rasters = await Promise.all(
+        places.map((place) => {
+          const image = captured[place]!;
+          return 'data' in image ? image : read(place, 'raw');
+        }),
+      );
       return digestOf(rasters.map((raster) => () => raster.data));
     },
   };

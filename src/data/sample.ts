@@ -1,5 +1,6 @@
 /** From a picture to one sample: 8-bit pixels of the model's size, changed at random by the numbers of its key. */
 import { InputError } from '../../runtime/errors.js';
+import { colourOf } from '../../runtime/images/colour/rule.js';
 import { planSteps } from '../../runtime/images/resample.js';
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { EspalierError } from '../diagnostics/types.js';
@@ -165,14 +166,14 @@ export async function saidOf<T>(id: string, work: () => T | Promise<T>): Promise
     return await work();
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
-    throw new EspalierError([diagnostic('ESP0708', { message: `${id}: ${error.message}`, help: error.help })]);
+    throw new EspalierError([diagnostic(error.code, { message: `${id}: ${error.message}`, help: error.help })]);
   }
 }
 
 /** Samples made by this thread. */
 export function samplesHere(pictures: Pictures, recipe: Recipe): Workshop {
   return {
-    sample: async ({ place, key }) => makeSample(await pictures.read(place), recipe, key),
+    sample: async ({ place, key }) => makeSample(await pictures.read(place, colourOf(recipe.preprocess)), recipe, key),
     close: async () => {},
   };
 }

@@ -2,6 +2,7 @@
  * Pictures of any size as batches of their tiles, for evaluation: a picture's count is the sum over its tiles. Tiles lie at the picture's own scale, do not
  * overlap, and what they have outside of the picture is 0 after the pixels are normalized, as the `pad` of preprocessing has it.
  */
+import { colourOf } from '../../runtime/images/colour/rule.js';
 import { EspalierError } from '../diagnostics/types.js';
 import { densityTargets } from './density.js';
 import { cropped, normalize, normalizer, requireChannels, withoutAlpha } from './images/resize.js';
@@ -21,7 +22,7 @@ interface Tile {
 
 /** Whether preprocessing leaves pictures their size, so that they can be read in tiles. */
 export const keepsSize = ({ preprocess }: Pick<LoaderOptions, 'preprocess'>): boolean =>
-  preprocess.every(({ step }) => step === 'normalize' || step === 'grayscale');
+  preprocess.every(({ step }) => step === 'normalize' || step === 'grayscale' || step === 'colour');
 
 /** A loader of the tiles of pictures with points. How many batches an epoch has is not known before it is read; `perEpoch` says how many pictures there are. */
 export function makeTileLoader(dataset: Dataset, options: LoaderOptions): Loader {
@@ -132,7 +133,7 @@ class TileLoader implements Loader {
     try {
       return await saidOf(ids[item]!, async () => {
         const gray = preprocess.some(({ step }) => step === 'grayscale');
-        const picture = withoutAlpha(await pictures.read(places[item]!), gray);
+        const picture = withoutAlpha(await pictures.read(places[item]!, colourOf(preprocess)), gray);
         requireChannels(picture, input.channels);
         return picture;
       });

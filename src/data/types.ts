@@ -10,6 +10,7 @@
  * Every choice (order, crops, mixtures) is a function of the seed, the epoch and the item or batch, by counted random bits: nothing has a history, so
  * that going on needs the epoch and the number of the batch alone, and it does not matter who makes a sample, or when.
  */
+import type { Colour } from '../../runtime/images/colour/rule.js';
 import type { PreprocessStep } from '../../runtime/program/program.js';
 import type { Diagnostic } from '../diagnostics/types.js';
 
@@ -23,8 +24,11 @@ export interface Raster {
 
 /** Where pictures come from. */
 export interface Pictures {
-  /** Pixels of the picture at a place. @throws EspalierError for one that cannot be read: it is then skipped */
-  read(place: number): Promise<Raster>;
+  /**
+   * Pixels of the picture at a place. `colour` says what is done by a file's color profile (default: nothing); pixels in memory have none.
+   * @throws EspalierError for one that cannot be read: it is then skipped
+   */
+  read(place: number, colour?: Colour): Promise<Raster>;
   /** Path of the file, where there is one: threads then read it themselves. */
   readonly file?: (place: number) => string;
   /**

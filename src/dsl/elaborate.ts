@@ -23,7 +23,7 @@ import type { Binding, ModelPlan } from './semantics/models/plan.js';
 import { classDefaults, stepsOf, stepsText } from './semantics/models/processor.js';
 import { deploySettings } from './semantics/models/settings.js';
 import { sourcesOf } from './semantics/models/sources.js';
-import { isPicture, preprocessOf } from './semantics/models/variants.js';
+import { coloursOf, isPicture, preprocessOf } from './semantics/models/variants.js';
 import { Library } from './semantics/names/library.js';
 import { resolveNames } from './semantics/names/resolve.js';
 import { Exhausted, Report, Stop } from './semantics/report.js';
@@ -271,13 +271,16 @@ function preprocessing(engine: Engine, b: Binding, infer: Func): Elaborated['pre
   if (shape.length !== 4) return undefined;
   const site = b.site.kind === 'module' ? b.site : undefined;
   const model = { variant: b.variant, site, channels, size: [height, width] as const };
+  // Files say nothing of it.
+  const colours = b.variant && site && coloursOf(engine, b.variant, site);
   const said = b.facts && b.from && stepsOf(engine, model, b.facts, b.from.span);
-  if (said) return said === 'failed' ? undefined : said;
+  if (said) return said === 'failed' ? undefined : [...(colours ?? []), ...said];
   if (!b.variant || b.site.kind !== 'module') return undefined;
   // Pictures have 1 channel or 3: a model of others is given tensors, and however many it has, nothing is listed for each.
   const own = b.facts && b.from && classDefaults(engine, model, b.facts, b.from.span);
-  const steps = own ?? preprocessOf(engine, b.variant, b.site, channels);
-  if (!steps || !isPicture(channels)) return undefined;
+  const others = own ?? preprocessOf(engine, b.variant, b.site, channels);
+  if ((!others && !colours) || !isPicture(channels)) return undefined;
+  const steps = [...(colours ?? []), ...(others ?? [])];
   if (b.facts?.config && b.from) {
     const args = {
       location: b.from.location,

@@ -76,4 +76,6 @@ export interface RgbaImage {
   readonly data: Uint8Array;
   readonly width: number;
   readonly height: number;
+  /** What became of its file's color profile; absent where it has none. A session takes no picture that was decoded otherwise than its program says. */
+  readonly profile?: 'ignored' | 'applied' | undefined;
 }

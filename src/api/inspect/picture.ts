@@ -49,6 +49,7 @@ function looks(node: SiteNode, own: string): string {
 }
 
 function stepText(step: PreprocessStep): string {
+  if (step.step === 'colour') return `${step.rule} colors`;
   if (step.step === 'resize') {
     const { size } = step;
     const sides =

@@ -1,4 +1,5 @@
 /** Images of a folder, each as a model takes it: what criteria are calibrated with. */
+import { colourOf } from '../../../runtime/images/colour/rule.js';
 import { normalize, normalizer } from '../../data/images/resize.js';
 import { makeSample, saidOf } from '../../data/sample.js';
 import { decodeImage, listImages } from '../../formats/node/images.js';
@@ -16,7 +17,7 @@ export async function* preparedImages(
   const normal = preprocess.find((s) => s.step === 'normalize');
   const tables = normalizer(normal?.mean ?? [0], normal?.std ?? [1], channels);
   for (const path of spread(await listImages(folder), most)) {
-    const raster = { ...(await decodeImage(path)), channels: 4 as const };
+    const raster = { ...(await decodeImage(path, path, colourOf(preprocess))), channels: 4 as const };
     const image = new Float32Array(channels * height * width);
     await saidOf(path, () =>
       normalize(makeSample(raster, { preprocess, input, augment: {} }, UNCHANGED), tables, image, input),

@@ -86,6 +86,8 @@ function spelled(step: PreprocessStep): string {
   const list = (numbers: readonly number[]): string =>
     `[${numbers.map((x) => String(x).replace('e+', 'e')).join(', ')}]`;
   switch (step.step) {
+    case 'colour':
+      return `colour(${step.rule})`;
     case 'resize': {
       const { size, filter } = step;
       const sides =

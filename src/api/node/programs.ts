@@ -2,6 +2,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { colourOf } from '../../../runtime/images/colour/rule.js';
 import {
   type ClassScore,
   InputError,
@@ -87,6 +88,7 @@ const DECODERS = 4;
 
 /** Decoded images by window; what cannot be read is in none. */
 async function* windows(
+  { program }: Session,
   paths: readonly string[],
   unreadable: Unreadable,
 ): AsyncIterable<{ path: string; image: RgbaImage }[]> {
@@ -94,7 +96,7 @@ async function* windows(
   let bytes = 0;
   for (let at = 0; at < paths.length; at += DECODERS) {
     const part = paths.slice(at, at + DECODERS);
-    const decoded = await Promise.allSettled(part.map((path) => decodeImage(path)));
+    const decoded = await Promise.allSettled(part.map((path) => decodeImage(path, path, colourOf(program.preprocess))));
     for (const [i, result] of decoded.entries()) {
       if (result.status === 'rejected') {
         if (!(result.reason instanceof EspalierError)) throw result.reason;
@@ -122,7 +124,7 @@ export async function* resultsOf(
   // A program that takes no images says so before the first is decoded.
   await session.run({ images: [] });
   let done = 0;
-  for await (const window of windows(paths, unreadable)) {
+  for await (const window of windows(session, paths, unreadable)) {
     yield* resultsOfWindow(session, window, unreadable);
     done += window.length;
     progress?.('running images', done / paths.length);
@@ -147,8 +149,8 @@ async function* resultsOfWindow(
 }
 
 /** An image that is not what the program takes, by its name. */
-function misfit(path: string, { message, help }: InputError): EspalierError {
-  return new EspalierError([diagnostic('ESP0708', { message: `${path}: ${message}`, help })]);
+function misfit(path: string, { code, message, help }: InputError): EspalierError {
+  return new EspalierError([diagnostic(code, { message: `${path}: ${message}`, help })]);
 }
 
 export interface CountedImage extends Counted {
@@ -170,7 +172,7 @@ export async function* countImages(
   const unreadable = unreadableBy(options);
   const all = await imagePaths(paths, unreadable);
   let done = 0;
-  for await (const window of windows(all, unreadable))
+  for await (const window of windows(session, all, unreadable))
     for (const { path, image: picture } of window) {
       options.progress?.('counting', done++ / all.length);
       let counted: Counted;

@@ -5,7 +5,7 @@
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
 import type { CallExpr, Expr, ModelBind, ModelStmt, SourceFile, Span, StringLit, VariantDecl } from '../../dsl/ast.js';
-import { isPicture } from '../../dsl/semantics/models/variants.js';
+import { isColour, isPicture } from '../../dsl/semantics/models/variants.js';
 import { resolvePath } from '../../dsl/semantics/names/library.js';
 import type { OpenCheckpoint } from '../../formats/checkpoint.js';
 import type { OnnxModel } from '../../formats/onnx/types.js';
@@ -83,7 +83,7 @@ export function withGraphs(file: SourceFile, opened: ReadonlyMap<string, OpenChe
       const facts = {
         ...own,
         ...(options.classes ? { labels: options.classes } : {}),
-        ...(processor && !preprocess ? { processor } : {}),
+        ...(processor && (!preprocess || preprocess.every(isColour)) ? { processor } : {}),
       };
       checkpoints.set(place.value, {
         ...from,

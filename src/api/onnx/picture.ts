@@ -3,6 +3,7 @@
  * arithmetic. A resize is two products with whole numbers of 22 fractional bits, rounded to 8 bits after each, as Pillow has it; ONNX's own
  * `Resize` computes something else.
  */
+import { colourOf } from '../../../runtime/images/colour/rule.js';
 import { type Box, type Plan, planSteps, type ResizeStage, taps } from '../../../runtime/images/resample.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { EspalierError } from '../../diagnostics/types.js';
@@ -31,6 +32,10 @@ export function pictureInput(
     throw cannot(`${name} takes something else than one image`);
   }
   const [, channels, height, width] = input.type.shape as [number, number, number, number];
+  if (colourOf(preprocess) === 'managed')
+    throw cannot(
+      'a graph is given pixels without their color profile, by which `colour(managed)` converts them: leave it out, and convert pictures before the graph',
+    );
   const plan = planOf(preprocess, picture);
   if (plan.width !== width || plan.height !== height) {
     throw cannot(

@@ -103,7 +103,10 @@ export function featureLoader(dataset: Dataset, options: LoaderOptions, store: F
     }
     return placement;
   };
-  const unread: Pictures = { read: (place) => pictures.read(place), digest: (of) => pictures.digest(of) };
+  const unread: Pictures = {
+    read: (place, colour) => pictures.read(place, colour),
+    digest: (of) => pictures.digest(of),
+  };
   const workshop: Workshop = {
     async sample(job) {
       const { item } = job.key;

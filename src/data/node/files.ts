@@ -24,8 +24,9 @@ export class PictureFiles {
   pictures(): Pictures {
     const { paths } = this;
     return {
-      async read(place) {
-        return { ...(await decodeImage(paths[place]!)), channels: 4 };
+      async read(place, colour) {
+        const { data, width, height } = await decodeImage(paths[place]!, paths[place]!, colour);
+        return { data, width, height, channels: 4 };
       },
       file: (place) => paths[place]!,
       async digest(places) {

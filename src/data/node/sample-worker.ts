@@ -1,5 +1,6 @@
 /** The thread that `threads.ts` starts: from files or pixels to samples. */
 import { parentPort, workerData } from 'node:worker_threads';
+import { colourOf } from '../../../runtime/images/colour/rule.js';
 import { EspalierError } from '../../diagnostics/types.js';
 import { decodeImage } from '../../formats/node/images.js';
 import { makeSample, type Recipe, saidOf } from '../sample.js';
@@ -9,7 +10,10 @@ const recipe = workerData as Recipe;
 
 parentPort!.on('message', async ({ picture, key }: ThreadJob) => {
   try {
-    const raster = typeof picture === 'string' ? { ...(await decodeImage(picture)), channels: 4 as const } : picture;
+    const raster =
+      typeof picture === 'string'
+        ? { ...(await decodeImage(picture, picture, colourOf(recipe.preprocess))), channels: 4 as const }
+        : picture;
     const made = await saidOf(typeof picture === 'string' ? picture : `item ${key.item}`, () =>
       makeSample(raster, recipe, key),
     );

@@ -1,4 +1,4 @@
-/** Messages ESP07xx: devices and sessions. The runtime throws ESP0701 to ESP0710 itself, without this table (a page loads no catalogue); these entries are their pages, and what a caller shows for them. */
+/** Messages ESP07xx: devices and sessions. The runtime throws ESP0701 to ESP0710, ESP1142 and ESP1143 itself, without this table (a page loads no catalogue); these entries are their pages, and what a caller shows for them. */
 import { entry } from './define.js';
 
 /** The runtime's own sentence, and its one line of what to do. */
@@ -80,7 +80,7 @@ of all its items together takes no more of them than one pass holds. Parameters 
     await session.replace({ 'base.fc@lora.A': numbers })       // or the bytes of an adapter file
 
 In a page an image may also be a Blob (a PNG, JPEG, WebP, GIF or BMP file), an \`<img>\`, a canvas, an ImageBitmap, a video or a VideoFrame. A file gives the
-bits that it gives in Node, without its alpha and its color profile; one that a page decodes in its own way (AVIF, SVG, CMYK, WebP with a camera's EXIF, run-length coded BMP)
+bits that it gives in Node, without its alpha, and by the program's rule of color profiles; one that a page decodes in its own way (AVIF, SVG, CMYK, WebP with a camera's EXIF, run-length coded BMP)
 is refused. Of what the page has drawn, transparent pixels have lost their colors, so it has to be opaque.`,
   ),
   ESP0709: runtime(
@@ -96,5 +96,29 @@ is refused. Of what the page has drawn, transparent pixels have lost their color
 * \`swiftshader\`: the one that npm \`@sparticuz/chromium\` carries (Linux, x64)
 
 \`espalier doctor\` shows which of them can be had here.`,
+  ),
+  ESP1142: runtime(
+    'Colors that cannot be converted',
+    `The program's \`preprocess\` has \`colour(managed)\`: pictures are converted by their ICC profiles to sRGB. Of this one that cannot be done, and it is not passed for
+sRGB instead. The message says why.
+
+    cat.jpg: its color profile is damaged
+    scan.tif: its color profile is for RGB, and the picture is CMYK
+    old.png: its colors are said by a gamma (the chunk gAMA), and not by a color profile
+
+Profiles of RGB, gray and CMYK are read, of versions 2 and 4, with curves and a matrix or with tables (\`mft1\`, \`mft2\`, \`mAB\`). A gray picture may have one of RGB. Words other
+than a profile that say that colors are none of sRGB's are refused: code points in PNG and AVIF, gamma and primaries in PNG, a profile in BMP.
+
+Convert the picture to sRGB with a program that shows it right. Or leave \`colour(managed)\` out: then profiles are ignored, as by the processors that most models were trained with.`,
+  ),
+  ESP1143: runtime(
+    'Pixels decoded by another rule of colors',
+    `\`decodeImage\` says of a picture with a color profile whether that was applied, and the program's \`preprocess\` asks for the other: its results would be of other colors than
+those that the model was trained or measured with.
+
+    const picture = await decodeImage(path, path, 'managed');     // for a program with colour(managed); 'raw' is the default
+    await session.run({ image: picture });
+
+Pixels without that word, those of a canvas or of a camera for example, are taken to be in sRGB.`,
   ),
 };

@@ -52,7 +52,22 @@ export const SETTINGS_MESSAGES = {
     explain: `A setting takes one of a few forms, and this is none of them.
 
     augment = flop(50%)                  // crop, flip, flip_vertical, ...
-    preprocess = risize(224)             // resize, crop, pad, grayscale, normalize`,
+    preprocess = risize(224)             // colour, resize, crop, pad, grayscale, normalize`,
+  }),
+  ESP1141: entry<{ twice: boolean }>({
+    title: 'A rule of colors that is not the first step',
+    message: (a) =>
+      a.twice
+        ? '`preprocess` says twice which colors pictures are decoded to'
+        : '`colour` says how pictures are decoded, and stands after another step',
+    help: () => ['Write it once, as the first step: `preprocess = colour(managed), resize(224), ...`.'],
+    explain: `Pictures are decoded before anything else is done to them, so \`colour\` is the first step of \`preprocess\`, and there is one of it.
+
+    variant mine = vit_auto() { preprocess = colour(managed) }
+
+\`colour(raw)\`, the default, takes a file's own numbers, whatever its color profile says: what Pillow gives the image processors that models are trained with.
+\`colour(managed)\` converts a picture that has an ICC profile by it to sRGB. Alone it leaves the other steps as they are: those of the variant that is filled in, or of the
+files beside the weights, which say nothing of colors. Programs, training, exports and imports carry it with the other steps.`,
   }),
   ESP0253: entry<{ block: string; model: string }>({
     title: 'Settings given twice',

@@ -3,6 +3,10 @@ import type { Dirent } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import sharp from 'sharp';
+import { ColourError } from '../../../runtime/errors.js';
+import { toSrgb } from '../../../runtime/images/colour/convert.js';
+import { embeddedProfile } from '../../../runtime/images/colour/embedded.js';
+import type { Colour } from '../../../runtime/images/colour/rule.js';
 import { opaqueGif } from '../../../runtime/images/gif.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { EspalierError } from '../../diagnostics/types.js';
@@ -29,26 +33,39 @@ const MAX_BYTES = 2 ** 30;
  * Decodes a file or bytes, to the bits that Pillow's `convert('RGB')` gives, which models are trained on: numbers are the file's, so that no color
  * profile is applied; CMYK becomes RGB by Pillow's formula; 16 bits become 8, palettes are looked up, gray is repeated. Alpha is kept, opaque where
  * there was none; the camera's orientation is applied; of an animation the first frame is taken.
- * @throws EspalierError ESP0530 (not an image, empty, cut off), ESP0532 (too large), ESP0501 (cannot be read)
+ *
+ * With `managed` colors, a picture that has a profile is then converted by it to sRGB, as Pillow's `ImageCms.profileToProfile` does it by the perceptual
+ * intent (a level apart at most; of CMYK by tables see `runtime/images/colour`); one that has none stays what it is. Either way the result says what
+ * became of a profile.
+ * @param colour as a program's `preprocess` says it; default `raw`
+ * @throws EspalierError ESP0530 (not an image, empty, cut off), ESP0532 (too large), ESP0501 (cannot be read), ESP1142 (a profile that cannot be applied)
  */
 export async function decodeImage(
   source: string | Uint8Array,
   name = typeof source === 'string' ? source : 'image',
+  colour: Colour = 'raw',
 ): Promise<RgbaImage> {
   const bytes = typeof source === 'string' ? await readImage(source) : source;
   const refuse = (reason: string): EspalierError => new EspalierError([diagnostic('ESP0530', { file: name, reason })]);
   if (bytes.byteLength === 0) throw refuse('it is empty');
-  if (isBmp(bytes)) return bitmap(bytes, name, refuse);
-  const file = opaqueGif(bytes as Uint8Array<ArrayBuffer>);
+  const managed = colour === 'managed';
+  const original = bytes as Uint8Array<ArrayBuffer>;
+  if (isBmp(bytes)) {
+    if (managed) await colours(name, () => embeddedProfile(original));
+    return bitmap(bytes, name, refuse);
+  }
+  const file = opaqueGif(original);
   const open = () => sharp(file, { failOn: 'truncated', limitInputPixels: false, animated: false, ignoreIcc: true });
-  let size: { width: number; height: number; space: string };
+  let size: { width: number; height: number; space: string; icc?: Uint8Array | undefined };
   try {
     size = await open().metadata();
   } catch (error) {
     throw refuse(undecoded(bytes, error));
   }
-  const { space } = size;
+  const { space, icc } = size;
   requireFits(name, size);
+  const profile = managed ? await colours(name, () => embeddedProfile(original, icc)) : undefined;
+  let image: RgbaImage;
   try {
     const upright = open().rotate();
     const shown =
@@ -57,10 +74,30 @@ export async function decodeImage(
         : upright.toColourspace('srgb').ensureAlpha();
     const { data, info } = await shown.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
     const decoded = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    if (space === 'cmyk') rgbFromCmyk(decoded);
-    return { data: decoded, width: info.width, height: info.height };
+    image = { data: decoded, width: info.width, height: info.height };
   } catch (error) {
     throw refuse(undecoded(bytes, error));
+  }
+  if (profile) await colours(name, () => toSrgb(profile, SPACES.get(space) ?? 'rgb', image.data));
+  else if (space === 'cmyk') rgbFromCmyk(image.data);
+  if (managed) return profile ? { ...image, profile: 'applied' } : image;
+  return icc ? { ...image, profile: 'ignored' } : image;
+}
+
+/** What pictures are by libvips' names; all others are RGB. */
+const SPACES: ReadonlyMap<string, 'gray' | 'cmyk'> = new Map([
+  ['b-w', 'gray'],
+  ['grey16', 'gray'],
+  ['cmyk', 'cmyk'],
+]);
+
+/** @throws EspalierError ESP1142, where `work` finds colors that cannot be converted */
+async function colours<T>(file: string, work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof ColourError)) throw error;
+    throw new EspalierError([diagnostic('ESP1142', { message: `${file}: ${error.message}`, help: error.help })]);
   }
 }
 

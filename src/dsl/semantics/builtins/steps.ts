@@ -6,7 +6,15 @@ export const FILTERS = ['nearest', 'bilinear', 'bicubic'] as const;
 /** How half of an odd margin of a crop is rounded. */
 export const ROUNDINGS = ['down', 'even'] as const;
 
+/** What becomes of a picture's color profile. */
+export const COLOURS = ['raw', 'managed'] as const;
+
 const SIGNATURES: Readonly<Record<PreprocessStep['step'], Omit<Signature, 'name'>>> = {
+  colour: {
+    doc: 'Which colors a picture is decoded to: colour(managed) converts it by its ICC profile to sRGB, colour(raw), as Pillow and by default, takes its own numbers. Comes first; alone, the other steps are those of what the variant fills in, or of the files beside the weights.',
+    params: ['rule'],
+    words: { rule: COLOURS },
+  },
   resize: {
     doc: 'Resizes the image: resize(224, bicubic) by its shorter side, resize([224, 320]) to both, resize(longest: 1024) by its longest one.',
     params: ['size?', 'filter?', 'longest?'],

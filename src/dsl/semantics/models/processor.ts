@@ -91,6 +91,8 @@ function stepText(step: PreprocessStep): string {
     return short.every((x) => x === short[0]) ? String(short[0]) : short.join(', ');
   };
   switch (step.step) {
+    case 'colour':
+      return 'converted by their color profiles to sRGB';
     case 'resize': {
       const { size, filter } = step;
       if (typeof size === 'number') return `resized by the shorter side to ${size} (${filter})`;

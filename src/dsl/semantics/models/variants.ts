@@ -2,7 +2,7 @@
 import type { PreprocessStep } from '../../../../runtime/program/program.js';
 import type { Arg, CallExpr, Expr, NameExpr, Span, VariantDecl } from '../../ast.js';
 import { spanOf, wordArg } from '../builtins/arguments.js';
-import { FILTERS, ROUNDINGS, STEPS } from '../builtins/steps.js';
+import { COLOURS, FILTERS, ROUNDINGS, STEPS } from '../builtins/steps.js';
 import { operatorCall } from '../evaluate/calls.js';
 import type { Call, Engine, Facts } from '../evaluate/engine.js';
 import { noGenerators } from '../evaluate/operator.js';
@@ -112,19 +112,47 @@ export function variantChain(engine: Engine, decl: VariantDecl): VariantDecl[] {
 /** Whether a tensor of so many channels is made of a picture: grey or RGB. */
 export const isPicture = (channels: number): boolean => channels === 1 || channels === 3;
 
-/** The steps that a variant declares, with the backbone's options in reach. */
+const nameOf = (e: Expr): string | undefined => {
+  if (e.kind === 'name') return e.name;
+  return e.kind === 'call' && e.callee.kind === 'name' ? e.callee.name : undefined;
+};
+/** Whether a step says how pictures are decoded. */
+export const isColour = (e: Expr): boolean => nameOf(e) === 'colour';
+
+/**
+ * The steps that a variant declares, with the backbone's options in reach; undefined where there are none. How pictures are decoded (`coloursOf`) is none
+ * of them, and is looked for by itself: a variant that says no more than that has the steps of what it fills in.
+ */
 export function preprocessOf(
   engine: Engine,
   decl: VariantDecl,
   site: ModuleSite,
   channels: number,
 ): PreprocessStep[] | undefined {
-  const exprs = variantChain(engine, decl).find((v) => v.preprocess)?.preprocess;
-  if (!exprs) return undefined;
-  return exprs.flatMap((e) => engine.report.attempt(() => step(engine, e, site, channels)) ?? []);
+  const exprs = variantChain(engine, decl).find((v) => v.preprocess?.some((e) => !isColour(e)))?.preprocess;
+  return exprs
+    ?.filter((e) => !isColour(e))
+    .flatMap((e) => engine.report.attempt(() => step(engine, e, site, channels)) ?? []);
 }
 
-function step(engine: Engine, e: Expr, site: ModuleSite, channels: number): PreprocessStep {
+/** How the variant, or the nearest of those that it fills in, says that pictures are decoded: the first step, or none; undefined where none says it. */
+export function coloursOf(engine: Engine, decl: VariantDecl, site: ModuleSite): PreprocessStep[] | undefined {
+  const exprs = variantChain(engine, decl).find((v) => v.preprocess?.some(isColour))?.preprocess;
+  if (!exprs) return undefined;
+  return engine.report.attempt(() => {
+    const late = exprs.findIndex((e, i) => i > 0 && isColour(e));
+    if (late > 0) {
+      const twice = isColour(exprs[0]!);
+      const secondary = twice ? [{ span: exprs[0]!.span, text: 'first here' }] : [];
+      engine.report.stop('ESP1141', { twice }, { primary: { span: exprs[late]!.span, text: 'here' }, secondary });
+    }
+    const [call] = stepCall(engine, exprs[0]!, site);
+    return wordArg(call, 'rule', COLOURS, 'raw') === 'managed' ? [{ step: 'colour', rule: 'managed' }] : [];
+  });
+}
+
+/** A step as a call of its signature, and where it stands. */
+function stepCall(engine: Engine, e: Expr, site: ModuleSite): [call: Call, expr: CallExpr] {
   const expr: Expr = e.kind === 'name' ? { kind: 'call', callee: e, generators: [], args: [], span: e.span } : e;
   if (expr.kind !== 'call' || expr.callee.kind !== 'name')
     return bad(engine, 'preprocess', 'steps such as resize(224, bicubic)', e.span);
@@ -137,8 +165,12 @@ function step(engine: Engine, e: Expr, site: ModuleSite, channels: number): Prep
       { primary: { span: expr.callee.span, text: 'no such step' }, help: optionHelp(name, [...STEPS.keys()]) },
     );
   }
-  const call = operatorCall(engine, signature, expr, site.scope);
-  switch (name as PreprocessStep['step']) {
+  return [operatorCall(engine, signature, expr, site.scope), expr];
+}
+
+function step(engine: Engine, e: Expr, site: ModuleSite, channels: number): PreprocessStep {
+  const [call, expr] = stepCall(engine, e, site);
+  switch (call.name as Exclude<PreprocessStep['step'], 'colour'>) {
     case 'resize': {
       const filter = wordArg(call, 'filter', FILTERS, 'bilinear');
       const longest = call.args.get('longest');
