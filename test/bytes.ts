@@ -46,3 +46,20 @@ export function pillowPictures(): {
 
 /** The colors of RGBA pixels. */
 export const withoutAlpha = (rgba: Uint8Array): Uint8Array => rgba.filter((_, i) => i % 4 !== 3);
+
+/** Files of pictures with and without color profiles, the name of each profile, and the RGB that Pillow converts them to. */
+export function managedPictures(): {
+  name: string;
+  file: Uint8Array<ArrayBuffer>;
+  profile: string | null;
+  rgb: Uint8Array;
+  width: number;
+  height: number;
+}[] {
+  const { tensors, metadata } = readBytes('./fixtures/colour.safetensors');
+  return Object.entries(JSON.parse(metadata.profiles!) as Record<string, string | null>).map(([name, profile]) => {
+    const { data: rgb, shape } = tensors.get(`rgb/${name}`)!;
+    const file = new Uint8Array(tensors.get(`file/${name}`)!.data);
+    return { name, file, profile, rgb, height: shape[0]!, width: shape[1]! };
+  });
+}

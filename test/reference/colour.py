@@ -240,6 +240,8 @@ def pictures(known: dict[str, bytes]) -> dict[str, tuple[bytes, str | None]]:
         "gray-alpha.png": (encode(Image.merge("LA", [tone, rgba.getchannel("A")]), "PNG", icc_profile=known["gray"]), "gray"),
         "gray-in-rgb.jpg": (encode(tone, "JPEG", icc_profile=known["adobe"]), "adobe"),
         "press.jpg": (encode(press, "JPEG", quality=90, icc_profile=known["press"]), "press"),
+        "p3.avif": (encode(Image.new("RGB", (8, 8), (220, 40, 90)), "AVIF", subsampling="4:4:4", quality=100, icc_profile=p3), "display-p3"),
+        "no-profile.avif": (encode(Image.new("RGB", (8, 8), (90, 90, 90)), "AVIF", quality=100), None),
         "no-profile.png": (encode(rgb, "PNG"), None),
         "no-profile-gray.png": (encode(tone, "PNG"), None),
         "no-profile-cmyk.jpg": (encode(press, "JPEG", quality=90), None),

@@ -76,6 +76,33 @@ describe('what files know', () => {
       { step: 'normalize', mean: [0.5], std: [0.5] },
     ]);
   });
+
+  it('leaves which colors pictures have to the spec, which says it beside steps of any origin', () => {
+    const managed = { step: 'colour', rule: 'managed' };
+    const [resize, crop, normalize] = [
+      { step: 'resize', size: 8, filter: 'bicubic' },
+      { step: 'crop', size: [8, 8] },
+      { step: 'normalize', mean: [0.5], std: [0.5] },
+    ];
+    const own = [{ step: 'crop', size: [8, 8] }] as const;
+    const steps: NonNullable<SourceFacts['processor']>['steps'] = () => ({ value: own, diagnostics: [] });
+    const processor = { file: 'p.json', json: {}, steps };
+    const made = (variants: string, facts: SourceFacts) =>
+      good(`use std\n${variants}\nmodel M {\n  base = mine() from "./vit"\n}`, { facts: () => facts }).preprocess;
+    const alone = 'variant mine = vit_auto() {\n  preprocess = colour(managed)\n}';
+    expect(made(alone, { options: config })).toEqual([managed, resize, crop, normalize]);
+    expect(made(alone, { options: config, processor })).toEqual([managed, ...own]);
+    const whole = 'variant mine = vit_auto() {\n  preprocess = colour(managed), crop(8)\n}';
+    expect(made(whole, { options: config })).toEqual([managed, crop]);
+    expect(made(whole, { options: config, processor })).toEqual([managed, ...own]);
+    // The nearest says it, and the default can be had back.
+    const over = (step: string) =>
+      `variant mine = theirs() {\n  preprocess = ${step}\n}\nvariant theirs = vit_auto() {\n  preprocess = colour(managed), crop(8)\n}`;
+    expect(made(over('colour(raw)'), { options: config })).toEqual([crop]);
+    expect(made(over('normalize(mean: 0.5, std: 0.5)'), { options: config })).toEqual([managed, normalize]);
+    const raw = 'variant mine = vit_auto() {\n  preprocess = colour(raw), crop(8)\n}';
+    expect(made(raw, { options: config })).toEqual([crop]);
+  });
 });
 
 describe('sources', () => {

@@ -65,6 +65,17 @@ describe('a file that was exported', () => {
       labels: Array.from({ length: 10 }, (_, i) => `class "${i}"`),
       preprocess: [{ step: 'resize', size: [28, 28], filter: 'bilinear' }],
     });
+    // Which colors pictures have is said beside the file's steps, not in their place; an export says it again, and an import reads it.
+    const managed = await exportOnnx(spec('preprocess: [colour(managed)]'), { host });
+    const steps = [{ step: 'colour', rule: 'managed' }, ...(await described(spec())).preprocess!];
+    const again = join(folder, 'managed.onnx');
+    await writeOnnx({ model: managed.model }, again);
+    expect(
+      (await described({ ...spec(), text: spec().text.replace('digits.onnx', 'managed.onnx') })).preprocess,
+    ).toEqual(steps);
+    const imported = await importModel(again, { host });
+    expect(imported.spec).toMatch(/preprocess = colour\(managed\),\n/);
+    await imported.close();
     await expect(compile(spec('classes: ["one"]'), { host })).rejects.toThrow(
       /ESP1233: `classes`, 1 names, does not fit the graph: the first result of .*digits\.onnx has 2 axes and is of 10/,
     );

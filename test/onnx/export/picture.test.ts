@@ -106,6 +106,11 @@ describe('is refused', () => {
       () => pictureInput(elaborated(steps, 3, 32, 28), picture),
       'a picture of 40x30 becomes 28x28, and the model takes 32x28',
     ],
+    [
+      'where color profiles are to be applied',
+      () => pictureInput(elaborated([{ step: 'colour', rule: 'managed' }, ...steps], 3, 28, 28), picture),
+      'leave it out, and convert pictures before the graph',
+    ],
     ['where colors are left', () => pictureInput(elaborated(steps, 1, 28, 28), picture), 'lacks `grayscale`'],
     [
       'where steps mean nothing',
