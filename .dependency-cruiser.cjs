@@ -47,7 +47,7 @@ module.exports = {
       name: `${layer}-to-runtime`,
       severity: 'error',
       from: { path: `^src/${layer}/` },
-      to: { path: '^runtime/', pathNot: '^runtime/(program/program|images/gif)\\.ts$' },
+      to: { path: '^runtime/', pathNot: '^runtime/(program/program|images/gif|images/colour/[a-z]+)\\.ts$' },
     })),
     only('src/dsl', ['src/ir', 'src/diagnostics', 'src/prune/types', 'runtime']),
     // A name is found, then worked out; built-ins and the tree of sites know how that is done, and not of each other.

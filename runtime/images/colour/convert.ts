@@ -6,6 +6,8 @@
 import { ColourError } from '../../errors.js';
 import { D50, type Profile, readProfile, type Space } from './icc.js';
 
+export { ColourError };
+
 /** From XYZ under D50 to linear sRGB: the inverse of the columns of LittleCMS' own profile (IEC 61966-2-1, adapted by Bradford), row by row. */
 const TO_LINEAR = [
   3.13427431, -1.61727402, -0.4907348, -0.97879557, 1.9161616, 0.03345405, 0.07197855, -0.22898989, 1.40574837,
