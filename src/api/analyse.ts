@@ -17,7 +17,7 @@ import { withoutPrefixes } from '../formats/prefixes.js';
 import type { Tensor } from '../ir/types.js';
 import type { Rates } from '../prune/rates.js';
 import type { Host } from './host.js';
-import { inGraphs, withGraphs } from './onnx/graphs.js';
+import type { WithGraphs } from './onnx/graphs.js';
 
 /** A spec by path, or its text with the path that locations in it are relative to. */
 export type Spec = string | { readonly text: string; readonly path: string };
@@ -118,6 +118,18 @@ function parsedBy(host: Host, path: string, text: string): Parsed {
   return { file, diagnostics: [diagnostic('ESP1309', { file: path, why })] };
 }
 
+/** The spec with its ONNX graphs in place. What imports these is large, so it is loaded for specs that may have one. */
+async function graphsOf(
+  file: SourceFile,
+  opened: ReadonlyMap<string, OpenCheckpoint>,
+): Promise<WithGraphs & { explained(diagnostics: readonly Diagnostic[]): readonly Diagnostic[] }> {
+  if (!/\bonnx\b/i.test(file.text) && ![...opened.values()].some((checkpoint) => checkpoint.onnx))
+    return { file, texts: new Map(), checkpoints: opened, diagnostics: [], explained: (said) => said };
+  const { inGraphs, withGraphs } = await import('./onnx/graphs.js');
+  const graphs = withGraphs(file, opened);
+  return { ...graphs, explained: (said) => inGraphs(said, graphs.texts) };
+}
+
 const failed = (diagnostics: readonly Diagnostic[]) => diagnostics.some((d) => d.severity === 'error');
 
 /**
@@ -170,8 +182,9 @@ export async function analyse(
     }
   }
 
-  const { file, texts, checkpoints, diagnostics: wrong } = withGraphs(parsed.file, opened);
-  diagnostics.push(...wrong);
+  const graphs = await graphsOf(parsed.file, opened);
+  const { file, texts, checkpoints } = graphs;
+  diagnostics.push(...graphs.diagnostics);
   const elaborateOptions = {
     ...(options.set ? { set: options.set } : {}),
     ...(options.model ? { model: options.model } : {}),
@@ -192,7 +205,7 @@ export async function analyse(
   }
 
   const first = elaborate(file, elaborateOptions);
-  diagnostics.push(...inGraphs(first.diagnostics, texts));
+  diagnostics.push(...graphs.explained(first.diagnostics));
   if (failed(diagnostics) || !first.value) return { diagnostics };
   const plain = (): Elaborated => {
     const result = elaborate(plainFile(file), elaborateOptions);

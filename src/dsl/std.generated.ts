@@ -1,8 +1,8 @@
 /** Generated from src/dsl/std by scripts/embed-std.ts; do not edit. */
 export const STD: Readonly<Record<string, string>> = {
-  adapters: `// Adapters. Each says what replaces a layer; how it merges, what it costs and how it runs follows from that.
+  adapters: `
 
-// LoRA (arXiv 2106.09685). rslora: scale by alpha / sqrt(rank) (arXiv 2312.03732). bias: B has a bias.
+
 adapter lora(
   rank: int,
   alpha: float = rank,
@@ -20,7 +20,7 @@ adapter lora(
   }
 }
 
-// DoRA (arXiv 2402.09353): the magnitude of each row is trained apart from its direction.
+
 adapter dora(rank: int, alpha: float = rank) on base: Linear(in -> out) {
   require(rank >= 1, "rank must be at least 1")
   A = param [rank, in] kaiming_uniform(sqrt(5))
@@ -30,11 +30,11 @@ adapter dora(rank: int, alpha: float = rank) on base: Linear(in -> out) {
   forward(x) { base(x, weight: (m / stop_gradient(norm(V, axis: 1)))[:, new] * V) }
 }
 
-// KARST (arXiv 2502.06779): a sum of Kronecker products with one low-rank factor each, and a rescaling of the result.
-// The paper rescales each channel (\`channel\`). Its published code rescales by scalars, and the input of \`proj\` as well: that is
-//   adapt attn.qkv, mlp.fc1 with karst(rescale: none)
-//   adapt attn.proj         with karst(rescale: scalar, input: true)
-//   adapt mlp.fc2           with karst(rescale: scalar)
+
+
+
+
+
 adapter karst(
   kernels: int = 2,
   factor: int = 8,
@@ -68,8 +68,8 @@ adapter karst(
   }
 }
 
-// ALoRE (arXiv 2412.08341): low-rank experts, mixed by learned Kronecker factors, before the layer. The paper's equations could not be
-// read; this is the form that its abstract and its parameter count speak for.
+
+
 adapter alore(
   experts: int = 4,
   rank: int = 4,
@@ -87,9 +87,9 @@ adapter alore(
   forward(x) { base(x + scale * (x @ A.T + if bias { c } else { 0 })) }
 }
 
-// RepAdapter (arXiv 2302.08106): x + scale * (B (A x + a) + c) before the layer; B is grouped: each part of the hidden values gives one part of
-// the channels. Its published code puts it before qkv and fc1:
-//   adapt attn.qkv, mlp.fc1 with repadapter()
+
+
+
 adapter repadapter(hidden: int = 8, groups: int = 2, scale: float = 1) on base: Linear(in -> out) {
   require(groups >= 1, "groups must be at least 1")
   require(hidden >= 1 and hidden % groups == 0, "groups must divide hidden")
@@ -108,7 +108,7 @@ adapter repadapter(hidden: int = 8, groups: int = 2, scale: float = 1) on base: 
   }
 }
 
-// SSF (arXiv 2210.08823): scale and shift of what a layer gives.
+
 adapter ssf() on base: Layer(in -> out) {
   gamma = param [out] normal(0.02, mean: 1)
   beta = param [out] normal(0.02)
@@ -121,7 +121,7 @@ adapter ssf() on base: Layer(in -> out) {
   }
 }
 
-// FacT, tensor-train form (arXiv 2212.03145): U and V are one tensor for all sites of the statement.
+
 adapter fact_tt(rank: int = 16, scale: float = 1) on base: Linear(in -> out) {
   require(rank >= 1, "rank must be at least 1")
   U = shared param [rank, in] default
@@ -130,7 +130,7 @@ adapter fact_tt(rank: int = 16, scale: float = 1) on base: Linear(in -> out) {
   forward(x) { base(x) + scale * (x @ U.T @ core.T @ V.T) }
 }
 
-// AdaptFormer (arXiv 2205.13535): a small network beside a branch. It does not merge: relu stands in the way.
+
 adapter adaptformer(hidden: int = 64, scale: float = 0.1) on base: (x: [b, n, dim]) {
   require(hidden >= 1, "hidden must be at least 1")
   down = Linear(dim -> hidden)
@@ -138,16 +138,16 @@ adapter adaptformer(hidden: int = 64, scale: float = 0.1) on base: (x: [b, n, di
   forward(x) { base(x) + scale * up(relu(down(x))) }
 }
 
-// VPT (arXiv 2203.12119): learned tokens that are there inside of the site. It does not merge: the sequence is longer.
+
 adapter vpt(prompts: int = 10) on base: (x: [b, n, dim]) {
   require(prompts >= 1, "prompts must be at least 1")
   P = param [1, prompts, dim] uniform(sqrt(6 / (3 * 16 * 16 + dim)))
   forward(x) { base(concat(x, expand(P, b), axis: 1))[:, 0..n] }
 }
 
-// These go on attention itself, \`blocks[*].attn.attend\`: queries [b, h, n, d], keys and values [b, h, m, d], and a bias of the scores or none.
 
-// Prefix tuning (arXiv 2101.00190): learned keys and values before those of the tokens. It does not merge: there are more keys.
+
+
 adapter prefix(length: int = 16) on base: (
   q: [b, h, n, d],
   k: [b, h, m, d],
@@ -160,7 +160,7 @@ adapter prefix(length: int = 16) on base: (
   forward(q, k, v, bias) {
     keys = concat(expand(K, b), k, axis: 2)
     values = concat(expand(V, b), v, axis: 2)
-    // No bias for what has no place.
+
     base(
       q,
       keys,
@@ -170,9 +170,9 @@ adapter prefix(length: int = 16) on base: (
   }
 }
 
-// Relative position bias (Swin, arXiv 2103.14030; with a class token as BEiT has it, arXiv 2106.08254): a number for each head and each
-// distance on the grid of patches, added to the scores. A program has it as the bias of its attention; no checkpoint of the base has a
-// place for it.
+
+
+
 adapter relative_bias(class_tokens: int = 1) on base: (
   q: [b, h, n, d],
   k: [b, h, m, d],
@@ -185,11 +185,11 @@ adapter relative_bias(class_tokens: int = 1) on base: (
   require(grid * grid == n - class_tokens, "the patches must be a square grid")
   near = table(i < grid, j < grid: i - j + grid - 1)
   T = param [2 * grid - 1, 2 * grid - 1, h] zeros
-  // [yi, yj, xi, xj, h]: rows of the table by the vertical distance, columns by the horizontal one.
+
   by_place = gather(gather(T, near, axis: 0), near, axis: 2)
   patches = rearrange(by_place, "yi yj xi xj h -> h (yi xi) (yj xj)")
   if class_tokens == 1 {
-    // From the class token to a patch, from a patch to it, and to itself.
+
     C = param [3, h, 1, 1] zeros
     first = concat(C[2], expand(C[0], n - 1, axis: 2), axis: 2)
     B = concat(first, concat(expand(C[1], n - 1, axis: 1), patches, axis: 2), axis: 1)
@@ -199,11 +199,11 @@ adapter relative_bias(class_tokens: int = 1) on base: (
   forward(q, k, v, bias) { base(q, k, v, if bias == none { B[new] } else { bias + B[new] }) }
 }
 `,
-  as_mlp: `// AS-MLP (arXiv 2107.08391), as its authors build it: four stages of MLPs alone, which see their neighbours by channels that are moved along one axis.
-// The pointwise convolutions of its checkpoints are layers over channels that lie last.
+  as_mlp: `
 
-// Channels [b, n, m, d] in so many runs of equal length (the last may be shorter), of which the first is moved back by half as many places of the second axis, and
-// each other by one more. What comes in from outside is 0.
+
+
+
 function moved_runs(
   x: tensor,
   shift: int,
@@ -226,7 +226,7 @@ function moved_across(x: tensor, shift: int) = rearrange(
   "b w h d -> b h w d"
 )
 
-// The mean and the variance of everything a sample has, over its places and channels [b, h, w, d].
+
 module WholeNorm(dim: int) {
   all = GroupNorm(1, dim)
   forward(x: [b, h, w, dim]) { channels_last(all(channels_first(x))) }
@@ -240,7 +240,7 @@ module AxialShift(dim: int, shift: int, bias: bool = true) {
   norm2 = WholeNorm(dim)
   conv3 = Linear(dim -> dim, bias: bias)
   site activate(x: [b, h, w, dim]) = gelu(x)
-  // Left and right, up and down. An adapter of one of these sites acts before channels are moved, and does not merge; one of its layer does.
+
   site across(x: [b, h, w, dim]) = conv2_1(moved_across(x, shift))
   site along(x: [b, h, w, dim]) = conv2_2(moved_along(x, shift))
   forward(x: [b, h, w, dim]) {
@@ -262,7 +262,7 @@ module AxialShiftedBlock(dim: int, hidden: int, shift: int, bias: bool = true, d
   }
 }
 
-// Four neighbours become one place of twice the channels.
+
 module AxialMerging(in: int, out: int) {
   norm = WholeNorm(4 * in)
   reduction = Linear(4 * in -> out, bias: false)
@@ -271,7 +271,7 @@ module AxialMerging(in: int, out: int) {
   }
 }
 
-// Of \`all\` blocks of the model \`before\` lie in stages before it.
+
 module AxialStage(
   in: int,
   out: int,
@@ -297,7 +297,7 @@ module AxialStage(
   forward(x: [b, h, w, in]) { if halves { blocks(downsample(x)) } else { blocks(x) } }
 }
 
-// \`shift_size\`: among how many places channels are moved, itself included.
+
 backbone as_mlp(
   image: int | [int] = 224,
   patch: int = 4,
@@ -340,7 +340,7 @@ backbone as_mlp(
   level_axis = 3
   dim = dim0 * pow(2, number - 1)
   norm = WholeNorm(dim)
-  // Its class token is the mean of the others: what its classifiers read.
+
   class_tokens = 1
   register_tokens = 0
   forward(pixels: [b, channels, side[0], side[1]]) {
@@ -350,12 +350,12 @@ backbone as_mlp(
   }
 }
 
-// Any AS-MLP: its options are given, since its files say nothing of them.
+
 variant as_mlp_auto = as_mlp() {
   preprocess = resize(floor((image * 256) / 224), bicubic),
     crop(image),
     normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
-  // The authors' own, where stages end in a downsampling, not begin with it.
+
   names authors {
     unseen shift_size
     "patch_embed.proj" = patch_embed
@@ -414,10 +414,10 @@ variant as_mlp_tiny = as_mlp_auto(dim0: 96, depths: [2, 2, 6, 2])
 variant as_mlp_small = as_mlp_auto(dim0: 96, depths: [2, 2, 18, 2])
 variant as_mlp_base = as_mlp_auto(dim0: 128, depths: [2, 2, 18, 2])
 `,
-  beit: `// BEiT (arXiv 2106.08254) and BEiT v2 (arXiv 2208.06366): a ViT whose positions are what each head adds to the scores of two places, by how far one is from
-// the other, and whose keys have no bias.
+  beit: `
 
-// What places of a square grid and the token before them add to the scores [1, heads, n, n]; \`more\`: another such module, whose numbers are added.
+
+
 module RelativeBias(
   heads: int,
   grid: [int],
@@ -427,7 +427,7 @@ module RelativeBias(
 ) {
   side = 2 * table_grid - 1
   places = grid[0] * grid[1]
-  // The last three: of the token with a place, of a place with the token, of the token with itself.
+
   relative_position_bias_table = param [side * side + 3, heads] zeros
   forward() {
     numbers = rearrange(relative_position_bias_table[0..side * side], "(y x) h -> y x h", y: side)
@@ -440,10 +440,10 @@ module RelativeBias(
   }
 }
 
-// \`table_image\`: the side of the images that a checkpoint's positions are for; for others they are resampled: tables by distance (\`table_filter\`) between
-// places that are spread in a geometric series, as timm does it after the authors, or bilinear, as transformers does. \`relative\`: each block has a table;
-// \`shared_relative\`: all have one. \`pooler\`: what stands for the class token: of its own or the mean of the others with a norm after that (\`pooled\`); all
-// tokens with a norm, as where masked patches were predicted (\`tokens\`); or neither (\`none\`).
+
+
+
+
 backbone beit(
   table_image: int = 224,
   image: int | [int] = table_image,
@@ -498,7 +498,7 @@ backbone beit(
   levels = repeat i < min([4, depth]) { blocks[read_block(i, depth)] }
   level_dims = repeat i < min([4, depth]) { dim }
   level_axis = 2
-  // Pooling says where the norm is, or that where pooling is.
+
   averages = pooler == pooled and if global_pool == none {
       pooled_norm == none or pooled_norm
     } else {
@@ -507,7 +507,7 @@ backbone beit(
   late = pooler == pooled and if pooled_norm == none { averages } else { pooled_norm }
   if pooler != none and not late { norm = LayerNorm(dim, eps: eps) }
   if late { fc_norm = LayerNorm(dim, eps: eps) }
-  // What its tokens are, in order: heads ask. The rest are patches. Where it averages, its own token is not read by heads.
+
   class_tokens = 1
   register_tokens = if averages { 1 } else { 0 }
   forward(pixels: [b, channels, side[0], side[1]]) {
@@ -529,12 +529,12 @@ backbone beit(
   }
 }
 
-// Any BEiT: its options come from the configuration in the folder that \`from\` names, or are given.
+
 variant beit_auto = beit() {
   preprocess = resize(floor(image / 0.9), bicubic),
     crop(image, even),
     normalize(mean: 0.5, std: 0.5)
-  // timm's, and the authors'.
+
   names timm {
     prefix "timm_model."
     bypassed "*.attn.qkv" = "q_bias"
@@ -546,7 +546,7 @@ variant beit_auto = beit() {
     optional "blocks.{i}.gamma_2" = blocks[i].ls2.gamma
     "head" = head.fc
   }
-  // As transformers 4 wrote it, and where 5 calls it something else in memory, that. A bare BeitModel has no prefix.
+
   names huggingface {
     prefix "beit."
     unseen heads, eps, activation, table_filter, position_antialias
@@ -580,7 +580,7 @@ variant beit_auto = beit() {
     optional "beit.pooler.layernorm" = fc_norm
     "classifier" = head.fc
   }
-  // What a file leaves out is what transformers takes then.
+
   config huggingface {
     match "model_type" = "beit"
     table_image = square("image_size") or 224
@@ -619,7 +619,7 @@ variant beit_auto = beit() {
     set "label2id" = places
     set "num_labels" = none
   }
-  // Of timm's folders: what a variant below computes by its architecture's name, \`model_args\` over that. What is left out there, timm takes from the name.
+
   config timm {
     match "architecture" = "beit_*", "beitv2_*"
     sizes "architecture"
@@ -659,7 +659,7 @@ variant beit_auto = beit() {
     given = "size" or {height: 224, width: 224}
     cut = "crop_size" or {height: 224, width: 224}
     moved = table_image != none and table_image != image
-    // The spec may ask for other images than those that the checkpoint's positions are for.
+
     set "size" = if moved { sized(image) } else { given }
     set "crop_size" = if moved { sized(image) } else { cut }
     "default_to_square" = true
@@ -715,7 +715,7 @@ variant beit_large_patch16_512 = beit_auto(
   }
 }
 
-// As they are before they are tuned to classes: one table for all blocks, and all tokens with a norm.
+
 variant beit_base_patch16_224_pt22k = beit_auto(
   dim: 768,
   depth: 12,
@@ -752,10 +752,10 @@ variant beitv2_large_patch16_224 = beit_auto(dim: 1024, depth: 24, heads: 16, la
   }
 }
 `,
-  clip: `// The image encoder of CLIP (arXiv 2103.00020): a ViT with a norm before its blocks and no bias of its patches. Of its tokens the class token is normed once
-// more at the end, and the patches are not: that is what its projection, and what transformers' classifier, read.
+  clip: `
 
-// \`table_image\`: the side of the images that a checkpoint's positions are for; for others they are resampled, bicubic: transformers does not antialias, timm does.
+
+
 backbone clip_vit(
   table_image: int | [int] = 224,
   image: int | [int] = table_image,
@@ -778,7 +778,7 @@ backbone clip_vit(
   patch_embed = Conv2d(channels -> dim, kernel: patch, stride: patch, bias: false)
   cls_token = param [1, 1, dim] normal(0.02)
   pos_embed = param [1, 1 + table_grid[0] * table_grid[1], dim] normal(0.02)
-  // What its tokens are, in order: heads ask. The rest are patches.
+
   class_tokens = 1
   register_tokens = 0
   norm_pre = LayerNorm(dim, eps: eps)
@@ -804,19 +804,19 @@ backbone clip_vit(
   }
 }
 
-// Any image encoder of CLIP: its options come from the configuration in the folder that \`from\` names, or are given.
+
 variant clip_auto = clip_vit() {
   preprocess = resize(image, bicubic),
     crop(image),
     normalize(mean: [0.48145466, 0.4578275, 0.40821073], std: [0.26862954, 0.26130258, 0.27577711])
-  // timm's, and what transformers wraps of timm's.
+
   names timm {
     prefix "timm_model."
     unseen heads, activation, eps, antialias
     "patch_embed.proj" = patch_embed
     "head" = head.fc
   }
-  // Of CLIPModel, CLIPVisionModelWithProjection, CLIPForImageClassification; a bare CLIPVisionModel has no prefix in transformers 5.
+
   names huggingface {
     prefix "vision_model."
     unseen heads, activation, eps
@@ -838,7 +838,7 @@ variant clip_auto = clip_vit() {
     head "visual_projection" = embedding(base, dim: rows)
     head "classifier" = classify(base, pool: mean)
   }
-  // OpenAI's own, and open_clip's, beside the encoder of texts.
+
   names openai {
     bypassed "*.attn.out_proj" = "in_proj_weight"
     unseen heads, activation, eps
@@ -868,7 +868,7 @@ variant clip_auto = clip_vit() {
     "visual.ln_post" = norm
     "visual.proj" = head.proj.weight.T
   }
-  // What a file leaves out is what transformers takes then. CLIPModel has the encoder's configuration within its own.
+
   config huggingface {
     match "model_type" = "clip", "clip_vision_model"
     table_image = square("vision_config.image_size") or square("image_size") or 224
@@ -887,7 +887,7 @@ variant clip_auto = clip_vit() {
     set "label2id" = places
     set "num_labels" = none
   }
-  // Of timm's folders: what a variant below computes by its architecture's name, \`model_args\` over that. What is left out there, timm takes from the name.
+
   config timm {
     match "architecture" = "vit_*_clip_*"
     match "model_args.global_pool" or "global_pool" or "pretrained_cfg.global_pool" = "token", none
@@ -921,7 +921,7 @@ variant clip_auto = clip_vit() {
     match "image_processor_type" or "feature_extractor_type" = "CLIPImageProcessor*",
       "CLIPFeatureExtractor*",
       none
-    // To images of another shape than square, pictures are resized, not cropped.
+
     oblong = image == sides(image)
     given = "size" or {shortest_edge: 224}
     cut = "crop_size" or 224
@@ -962,7 +962,7 @@ variant clip_vit_large_patch14_336 = clip_auto(
   heads: 16
 )
 
-// Of LAION's, and what timm computes by names that do not say otherwise.
+
 
 variant clip_vit_base_patch32_gelu = clip_auto(
   patch: 32,
@@ -1082,7 +1082,7 @@ variant clip_vit_gigantic_patch14_quick = clip_auto(
   }
 }
 
-// TinyCLIP (arXiv 2309.12314).
+
 
 variant clip_vit_xsmall_patch16 = clip_auto(
   patch: 16,
@@ -1132,10 +1132,10 @@ variant clip_vit_betwixt_patch32 = clip_auto(
   }
 }
 `,
-  convnext: `// ConvNeXt (arXiv 2201.03545), as Hugging Face builds it: four stages of depthwise convolutions and pointwise layers, each on half the
-// grid of the one before.
+  convnext: `
 
-// How strong each channel is over the whole grid, beside the mean of all channels (GRN, arXiv 2301.00808).
+
+
 module GlobalResponseNorm(dim: int) {
   weight = param [dim] zeros
   bias = param [dim] zeros
@@ -1159,7 +1159,7 @@ module ConvNextBlock(
   pwconv2 = Linear(4 * dim -> dim)
   if layer_scale > 0 { gamma = param [dim] layer_scale }
   if normed { grn = GlobalResponseNorm(4 * dim) }
-  // The sites that a ViT's block has, over channels that lie last.
+
   site activate(x: [b, h, w, 4 * dim]) = activated(x, activation)
   site mlp(x: [b, h, w, dim]) = if normed {
     pwconv2(grn(activate(pwconv1(x))))
@@ -1174,7 +1174,7 @@ module ConvNextBlock(
   }
 }
 
-// Of \`all\` blocks of the model \`before\` lie in stages before it.
+
 module ConvNextStage(
   in: int,
   out: int,
@@ -1207,9 +1207,9 @@ module ConvNextStage(
   }
 }
 
-// \`normed\`: with global response norms in its blocks, as the second version has them. \`eps\`: of the last norm, which is after pooling, or before it (\`norm_first\`); of
-// all others \`norm_eps\`. \`norm_all\`: it norms the patches that follow, too. \`head_hidden\`: with a layer of so many values between
-// that norm and a classifier, as many as it gets. \`usual_image\`: the side of the images that a configuration speaks of.
+
+
+
 backbone convnext(
   usual_image: int = 224,
   image: int | [int] = usual_image,
@@ -1263,7 +1263,7 @@ backbone convnext(
   dim = dims[number - 1]
   norm = LayerNorm(dim, eps: eps)
   if head_hidden > 0 { pre_logits = Linear(dim -> dim) }
-  // Its class token is the mean of the others, normed: what the classifier of the paper reads.
+
   class_tokens = 1
   register_tokens = 0
   forward(pixels: [b, channels, side[0], side[1]]) {
@@ -1280,12 +1280,12 @@ backbone convnext(
   }
 }
 
-// Any ConvNeXt: its options come from the configuration in the folder that \`from\` names, or are given.
+
 variant convnext_auto = convnext() {
   preprocess = resize(floor((image * 256) / 224), bicubic),
     crop(image),
     normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
-  // Of timm, and what transformers wraps of timm's; in its smallest ones convolutions of one place stand for layers.
+
   names timm_conv {
     prefix "timm_model."
     unseen norm_eps, eps, activation, norm_first
@@ -1338,7 +1338,7 @@ variant convnext_auto = convnext() {
     "norm" = norm
     "head" = head.fc
   }
-  // A bare ConvNextModel has no prefix.
+
   names huggingface {
     prefix "convnext."
     unseen eps, activation
@@ -1356,7 +1356,7 @@ variant convnext_auto = convnext() {
     "convnext.layernorm" = norm
     "classifier" = head.fc
   }
-  // What a file leaves out is what transformers takes then.
+
   config huggingface {
     match "model_type" = "convnext"
     usual_image = square("image_size") or 224
@@ -1382,7 +1382,7 @@ variant convnext_auto = convnext() {
     set "label2id" = places
     set "num_labels" = none
   }
-  // Of timm's folders: what a variant below computes by its architecture's name, \`model_args\` over that.
+
   config timm {
     match "architecture" = "convnext_*"
     sizes "architecture"
@@ -1394,7 +1394,7 @@ variant convnext_auto = convnext() {
     match "model_args.conv_bias" = true, none
     match "model_args.global_pool" or "global_pool" or "pretrained_cfg.global_pool" = "avg", none
     usual_image = square("pretrained_cfg.input_size") or square("input_size")
-    // With patches of 2 timm halves the grid before the first stage as well.
+
     match "model_args.patch_size" = 4, 8, 16, none
     patch = square("model_args.patch_size")
     channels = count("model_args.in_chans") or count("pretrained_cfg.input_size.0") or count(
@@ -1414,13 +1414,13 @@ variant convnext_auto = convnext() {
     set "label_names" = list
     set "label_descriptions" = none
   }
-  // Below 384 the shorter side is made larger by \`crop_pct\` and the middle cut out, from there on both sides are that long.
+
   processor huggingface {
     match "image_processor_type" or "feature_extractor_type" = "ConvNextImageProcessor*",
       "ConvNextFeatureExtractor*",
       none
     given = "size.shortest_edge" or "size" or 384
-    // The spec may ask for other images than those of the configuration.
+
     edge = if usual_image == image { given } else { image }
     oblong = edge == sides(edge)
     cuts = max(sides(edge)) < 384
@@ -1522,11 +1522,11 @@ variant convnext_xxlarge = convnext_auto(
   }
 }
 `,
-  convnextv2: `// ConvNeXt V2 (arXiv 2301.00808): the blocks of ConvNeXt with a global response norm, and without scaled branches.
+  convnextv2: `
 
-// Any ConvNeXt V2: its options come from the configuration in the folder that \`from\` names, or are given.
+
 variant convnextv2_auto = convnext_auto(normed: true, layer_scale: 0) {
-  // A bare ConvNextV2Model has no prefix.
+
   names huggingface {
     prefix "convnextv2."
     unseen eps, activation
@@ -1551,7 +1551,7 @@ variant convnextv2_auto = convnext_auto(normed: true, layer_scale: 0) {
     "convnextv2.layernorm" = norm
     "classifier" = head.fc
   }
-  // What a file leaves out is what transformers takes then.
+
   config huggingface {
     match "model_type" = "convnextv2"
     layer_scale = 0
@@ -1617,14 +1617,14 @@ variant convnextv2_huge = convnextv2_auto(dims: [352, 704, 1408, 2816], depths: 
   }
 }
 `,
-  counting: `// Counting: maps of features at several depths of a backbone, brought into a pyramid, aligned from scale to scale, and decoded into a density, whose sum is
-// the count. After E3RP (AAAI 2025, 10.1609/aaai.v39i3.32334), whose formulas were not published: what is marked [R] is a reconstruction.
-//
-// A backbone says in its body where its features are read: \`levels\`, sites from the finest to the coarsest or from the first to the last; \`level_dims\`, their
-// numbers of channels; and \`level_axis\`, the axis of channels: 1 for [b, c, h, w], 3 for [b, h, w, c], 2 for tokens [b, n, c] of a grid, which stand after
-// \`class_tokens\` and \`register_tokens\` of others. A head may be given other sites than these.
+  counting: `
 
-// What a site gives of pixels [b, channels, h, w] as [b, c, h, w]; of tokens the first \`skipped\` are left out, the others are of a grid of the pixels' shape.
+
+
+
+
+
+
 function feature_map(x: tensor, axis: int, pixels: tensor, skipped: int = 0) {
   require(
     axis == 1 or axis == 2 or axis == 3,
@@ -1647,7 +1647,7 @@ function feature_map(x: tensor, axis: int, pixels: tensor, skipped: int = 0) {
   }
 }
 
-// P x P patches of a map as samples of their own, and back.
+
 function patches_of(x: tensor, patches: int) {
   require(
     size(x, axis: 2) % patches == 0 and size(x, axis: 3) % patches == 0,
@@ -1665,7 +1665,7 @@ function map_of(t: tensor, patches: int, height: int, width: int) = rearrange(
   w: width / patches
 )
 
-// Attention of one set of tokens to another: over tokens, or over channels (d x d in a head, for as many tokens on both sides) as the authors' BDRNet has it.
+
 module cross_attention(dim: int, heads: int = 4, scores: token | channel = token) {
   require(dim % heads == 0, "heads must divide dim")
   q = Linear(dim -> dim, bias: false)
@@ -1685,9 +1685,9 @@ module cross_attention(dim: int, heads: int = 4, scores: token | channel = token
   }
 }
 
-// Patch Query Flip Attention [R]: within each patch the coarser map asks the finer one, and then, with the roles flipped, the finer one asks what the coarser one
-// has become. Each answer is added with a factor that starts at 0. Gives both maps, the finer one first. Scores over channels need as many tokens on both sides:
-// the map that is asked is resized to the other one's size.
+
+
+
 module pqfa(dim: int, heads: int = 4, patches: int = 8, scores: token | channel = token) {
   coarse_asks = cross_attention(dim, heads: heads, scores: scores)
   fine_asks = cross_attention(dim, heads: heads, scores: scores)
@@ -1703,15 +1703,15 @@ module pqfa(dim: int, heads: int = 4, patches: int = 8, scores: token | channel 
   }
 }
 
-// A norm of channels on axis 1.
+
 function normed_channels(norm: module, x: tensor, kind: layer | batch) = if kind == batch {
   norm(x)
 } else {
   channels_first(norm(channels_last(x)))
 }
 
-// From features to one number for each place [R]: as the authors start it. \`norm: batch\` is theirs; \`layer\` takes means over the channels of each place, which
-// depend on no other image. (A GroupNorm would take them over the whole map, and hide how much there is on it.)
+
+
 module density_decoder(dim: int, norm: layer | batch = layer) {
   require(dim % 4 == 0, "the decoder halves its channels twice: dim must be divisible by 4")
   conv1 = Conv2d(dim -> dim / 2, kernel: 3, padding: 1, init: normal(0.01))
@@ -1731,8 +1731,8 @@ module density_decoder(dim: int, norm: layer | batch = layer) {
   }
 }
 
-// A density [b, 1, h, w] of the size of the pixels, and its sum, the count [b]. Levels of one size become a pyramid: of four, 4, 2, 1 and 1/2 times as large;
-// where they differ, each is resized to half of the one before. \`scale\`: the last convolution gives the density times this, as in the loss \`count_error\`.
+
+
 module counting(
   base: module,
   taps: [module] = base.levels,
@@ -1783,14 +1783,14 @@ module counting(
   }
 }
 `,
-  deit: `// DeiT (arXiv 2012.12877): a ViT that was taught by another network, by a token of its own beside the class token, with or without a classifier of its own.
+  deit: `
 
-// Any DeiT: its options come from the configuration in the folder that \`from\` names, or are given.
+
 variant deit_auto = vit_auto() {
   preprocess = resize(floor(image / 0.9), bicubic),
     crop(image, even),
     normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
-  // As transformers 4 wrote it, and where 5 calls it something else in memory, that. A bare DeiTModel has no prefix.
+
   names huggingface {
     prefix "deit."
     unseen heads, eps, activation, position_antialias
@@ -1838,7 +1838,7 @@ variant deit_auto = vit_auto() {
     cut = "crop_size" or {height: 224, width: 224}
     given_side = "size.height" or "size" or 256
     cut_side = "crop_size.height" or "crop_size" or 224
-    // The spec may ask for other images than those that the checkpoint's positions are for: as much is cut off.
+
     moved = table_image != none and table_image != image
     side = floor((image * given_side) / cut_side)
     set "size" = if moved { sized(side) } else { given }
@@ -1905,7 +1905,7 @@ variant deit_base_distilled_patch16 = deit_auto(
   }
 }
 
-// DeiT III (arXiv 2204.07118): factors of branches, and a class token without a position.
+
 
 variant deit3_small_patch16 = deit_auto(
   patch: 16,
@@ -1972,12 +1972,12 @@ variant deit3_huge_patch14 = deit_auto(
   }
 }
 `,
-  dinov2: `// DINOv2 (arXiv 2304.07193), without registers and with them (arXiv 2309.16588): pre-norm blocks whose branches are scaled channel by channel, a class
-// token, learned positions of a grid that is resampled for the one at hand, and in the giant gated MLPs.
+  dinov2: `
 
-// \`table_image\`: the side of the images that a checkpoint's positions are for; for others they are resampled, bicubic, and antialiased or not: the authors and
-// transformers do the one without registers and the other with them, timm always does. \`class_position\`: whether the class token has a position, which
-// timm adds to the token itself where there are registers. \`table_sized\`: whether images are by default as large as those of the table, as timm has it.
+
+
+
+
 backbone dinov2(
   table_image: int | [int] = 518,
   table_sized: bool = false,
@@ -2012,7 +2012,7 @@ backbone dinov2(
   cls_token = param [1, 1, dim] zeros
   if registers > 0 { reg_token = param [1, registers, dim] zeros }
   pos_embed = param [1, placed + table_grid[0] * table_grid[1], dim] normal(0.02)
-  // What its tokens are, in order: heads ask. The rest are patches.
+
   class_tokens = 1
   register_tokens = registers
   blocks = repeat i < depth {
@@ -2041,12 +2041,12 @@ backbone dinov2(
   }
 }
 
-// Any DINOv2 without registers: its options come from the configuration in the folder that \`from\` names, or are given.
+
 variant dinov2_auto = dinov2() {
   preprocess = resize(floor((image * 256) / 224), bicubic),
     crop(image),
     normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
-  // The authors', timm's, and what transformers wraps of timm's: the last spelling is the one that adapters are written for.
+
   names timm {
     prefix "timm_model."
     unseen heads, eps, antialias
@@ -2057,7 +2057,7 @@ variant dinov2_auto = dinov2() {
     optional "blocks.{i}.mlp.w3" or "blocks.{i}.mlp.fc2" = blocks[i].mlp.w3
     "head" = head.fc
   }
-  // As transformers 4 wrote it, and where 5 calls it something else in memory, that. A bare Dinov2Model has no prefix.
+
   names huggingface {
     prefix "dinov2."
     unseen heads, eps
@@ -2114,7 +2114,7 @@ variant dinov2_auto = dinov2() {
     "classifier" = head.fc
     head "classifier" = classify(base, pool: cls_mean)
   }
-  // What a file leaves out is what transformers takes then.
+
   config huggingface {
     match "model_type" = "dinov2"
     match "hidden_act" = "gelu", none
@@ -2135,7 +2135,7 @@ variant dinov2_auto = dinov2() {
     set "label2id" = places
     set "num_labels" = none
   }
-  // Of timm's folders: what a variant below computes by its architecture's name, \`model_args\` over that. What is left out there, timm takes from the name.
+
   config timm {
     match "architecture" = "vit_*_patch14_dinov2"
     match "model_args.global_pool" or "global_pool" or "pretrained_cfg.global_pool" = "token", none
@@ -2168,7 +2168,7 @@ variant dinov2_auto = dinov2() {
   }
   processor huggingface {
     match "image_processor_type" or "feature_extractor_type" = "BitImageProcessor*", none
-    // To images of another shape than square, pictures are resized, not cropped.
+
     oblong = image == sides(image)
     given = "size" or {shortest_edge: 224}
     cut = "crop_size" or 224
@@ -2182,7 +2182,7 @@ variant dinov2_auto = dinov2() {
   }
 }
 
-// Any DINOv2 with registers.
+
 variant dinov2_registers_auto = dinov2_auto() {
   names huggingface {
     prefix "dinov2_with_registers."
@@ -2325,10 +2325,10 @@ variant dinov2_registers_giant = dinov2_registers_auto(
   }
 }
 `,
-  dinov3: `// DINOv3 (arXiv 2508.10104): a ViT whose queries and keys are turned by where they are, in place of positions that are learned, with registers, scaled branches,
-// no bias of keys, and gated MLPs in some sizes. And ConvNeXts that were distilled from the largest of these.
+  dinov3: `
 
-// Any DINOv3: its options come from the configuration in the folder that \`from\` names, or are given.
+
+
 variant dinov3_auto = vit_auto(
   absolute: false,
   no_embed_class: true,
@@ -2338,7 +2338,7 @@ variant dinov3_auto = vit_auto(
 ) {
   preprocess = resize(sides(image), bilinear),
     normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
-  // As transformers 4 wrote it, and where 5 calls it something else in memory, that.
+
   names huggingface {
     unseen heads, eps, activation, rotary_base
     ignore "embeddings.mask_token"
@@ -2366,7 +2366,7 @@ variant dinov3_auto = vit_auto(
       or "model.layer.{i}.layer_scale2.lambda1" = blocks[i].ls2.gamma
     "norm" = norm
   }
-  // What a file leaves out is what transformers takes then. That queries have a bias and values none, a file's tensors show.
+
   config huggingface {
     match "model_type" = "dinov3_vit"
     match "key_bias" = false, none
@@ -2391,7 +2391,7 @@ variant dinov3_auto = vit_auto(
   processor huggingface {
     match "image_processor_type" or "feature_extractor_type" = "DINOv3ViTImageProcessor*", none
     given = "size" or {height: 224, width: 224}
-    // The spec may ask for other images than those of the configuration.
+
     set "size" = if table_image == none or table_image == image {
       given
     } else {
@@ -2405,7 +2405,7 @@ variant dinov3_auto = vit_auto(
   }
 }
 
-// What all published sizes have in common.
+
 variant dinov3_published = dinov3_auto(registers: 4, layer_scale: 1e-5, eps: 1e-5, rotary_base: 100)
 
 variant dinov3_tiny = dinov3_published(dim: 192, depth: 12, heads: 3) {
@@ -2457,7 +2457,7 @@ variant dinov3_7b = dinov3_published(
   }
 }
 
-// As timm has them besides: biases of queries and values, which are all 0 in the distilled ones, left out.
+
 
 variant dinov3_small_unbiased = dinov3_small(qkv_bias: false) {
   config timm {
@@ -2489,11 +2489,11 @@ variant dinov3_huge_plus_unbiased = dinov3_huge_plus(qkv_bias: false) {
   }
 }
 
-// Any ConvNeXt of DINOv3: its options come from the configuration in the folder that \`from\` names, or are given. It norms the mean of its patches, and each of them.
+
 variant dinov3_convnext_auto = convnext_auto(norm_all: true) {
   preprocess = resize(sides(image), bilinear),
     normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
-  // The authors' norm of the last stage is their last norm, by another name.
+
   names authors {
     ignore "norms.*"
     unseen norm_eps, eps, activation
@@ -2508,7 +2508,7 @@ variant dinov3_convnext_auto = convnext_auto(norm_all: true) {
     optional "stages.{s}.{i}.gamma" = stages[s].blocks[i].gamma
     "norm" = norm
   }
-  // As transformers 4 wrote it, and where 5 calls it something else in memory, that.
+
   names huggingface {
     unseen norm_eps, eps, activation
     "stages.0.downsample_layers.0" or "model.stages.0.downsample_layers.0" = stem
@@ -2529,7 +2529,7 @@ variant dinov3_convnext_auto = convnext_auto(norm_all: true) {
       or "model.stages.{s}.layers.{i}.gamma" = stages[s].blocks[i].gamma
     "layer_norm" = norm
   }
-  // What a file leaves out is what transformers takes then.
+
   config huggingface {
     match "model_type" = "dinov3_convnext"
     usual_image = square("image_size") or 224
@@ -2551,7 +2551,7 @@ variant dinov3_convnext_auto = convnext_auto(norm_all: true) {
   processor huggingface {
     match "image_processor_type" or "feature_extractor_type" = "DINOv3ViTImageProcessor*", none
     given = "size" or {height: 224, width: 224}
-    // The spec may ask for other images than those of the configuration.
+
     set "size" = if usual_image == image { given } else { sized(image) }
     "default_to_square" = true
     "resample" = 2
@@ -2575,16 +2575,16 @@ variant dinov3_convnext_large = dinov3_convnext_auto(
   depths: [3, 3, 27, 3]
 )
 `,
-  eva02: `// EVA-02 (arXiv 2303.11331), as timm has it: a ViT whose queries and keys are also turned by where they are, whose MLPs are gated, whose keys have no bias, and
-// whose hidden values are normed in the larger sizes. Those of EVA-CLIP (arXiv 2303.15389) norm what attention gives as well.
+  eva02: `
 
-// Any EVA-02: its options come from the configuration in the folder that \`from\` names, or are given. \`rotary_grid\`: the side of the grid of patches that it was
-// pretrained on; positions in larger ones lie between those.
+
+
+
 variant eva02_auto = vit_auto(rotary: counted, gated: true, k_bias: false) {
   preprocess = resize(if max(sides(image)) > 224 { image } else { floor(image / 0.9) }, bicubic),
     crop(image, even),
     normalize(mean: [0.48145466, 0.4578275, 0.40821073], std: [0.26862954, 0.26130258, 0.27577711])
-  // With queries, keys and values of one layer, and the two of a gated MLP; and with layers apart, where authors and timm differ.
+
   names timm {
     prefix "timm_model."
     bypassed "*.attn.qkv" = "q_bias"
@@ -2683,7 +2683,7 @@ variant eva02_large_patch14 = eva02_auto(
   }
 }
 
-// Of EVA-CLIP: the class token is read.
+
 
 variant eva02_base_patch16_clip = eva02_auto(
   patch: 16,
@@ -2715,25 +2715,25 @@ variant eva02_large_patch14_clip = eva02_auto(
   }
 }
 `,
-  grids: `// Pictures on their way through a backbone: a grid of places whose channels come first or last, or its places in a row, as tokens.
+  grids: `
 
 function channels_last(x: tensor) = rearrange(x, "b d h w -> b h w d")
 function channels_first(x: tensor) = rearrange(x, "b h w d -> b d h w")
 
-// The places of a grid whose channels come first.
+
 function grid_tokens(x: tensor) = rearrange(x, "b d h w -> b (h w) d")
 
-// The places of a grid whose channels come last, and back, to a grid of so many rows.
+
 function as_tokens(x: tensor) = rearrange(x, "b h w d -> b (h w) d")
 function as_grid(t: tensor, rows: int) = rearrange(t, "b (h w) d -> b h w d", h: rows)
 
-// Four neighbours as one place of four times the channels: those of a column after one another.
+
 function four_as_one(x: tensor) = rearrange(x, "b (h i) (w j) d -> b h w (j i d)", i: 2, j: 2)
 
-// Before tokens stands their mean, as a class token.
+
 function with_mean(t: tensor) = concat(mean(t, axis: 1, keep: true), t, axis: 1)
 
-// What turns features into fewer channels for a decoder of masks (Segment Anything, arXiv 2304.02643).
+
 module ConvNeck(in: int, out: int) {
   conv1 = Conv2d(in -> out, kernel: 1, bias: false)
   norm1 = LayerNorm(out, eps: 1e-6)
@@ -2745,12 +2745,12 @@ module ConvNeck(in: int, out: int) {
   }
 }
 `,
-  heads: `// Heads: what turns a backbone's tokens into answers. A backbone gives [b, n, dim] and says in its body what the n tokens are, in order:
-// \`class_tokens\` of them, then \`register_tokens\` that no head reads, then patches. A plain grid of patches has 0 of both.
+  heads: `
 
-// \`classes\` is a number or a list of names; left out, it comes from the files that the model is loaded from. \`pool\`: what the layer reads, the class
-// token, the mean of the patches, or the one beside the other. Of two class tokens (DeiT's distillation) each has a classifier of its own, and what they say
-// is averaged.
+
+
+
+
 module classify(base: module, pool: cls | mean | cls_mean = cls, classes: int | [string]) {
   require(size(classes) >= 1, "classify needs at least one class")
   require(
@@ -2772,7 +2772,7 @@ module classify(base: module, pool: cls | mean | cls_mean = cls, classes: int | 
   }
 }
 
-// What a backbone makes of a picture as one vector, for search and comparison; with \`dim\`, after a projection (CLIP's).
+
 module embedding(base: module, pool: cls | mean | cls_mean = cls, dim: int | none = none) {
   require(
     pool == mean or base.class_tokens >= 1,
@@ -2791,20 +2791,20 @@ module embedding(base: module, pool: cls | mean | cls_mean = cls, dim: int | non
   }
 }
 `,
-  onnx: `// What operators of ONNX mean that the language has no operator for: an imported graph calls these by name, with attributes worked out where that
-// is a matter of shapes. Here are elements, norms and matrices; windows, places and axes have files of their own.
+  onnx: `
 
-// ---- Elements ---------------------------------------------------------------------------------------------------------------------------------
 
-// Whole numbers of a narrower type: what leaves it comes in at the other end.
+
+
+
 function onnx_wrap(x: tensor, least: int, most: int) = (x - least and most - least) + least
 
-// The remainder with the sign of the divisor.
+
 function onnx_mod(a: tensor, b: tensor) = a - b * floor_div(a, b)
 
 function onnx_ceil(x: tensor) = -floor(-x)
 
-// The nearest whole number; halves go to the even one.
+
 function onnx_round(x: tensor) {
   low = floor(x)
   rest = x - low
@@ -2814,10 +2814,10 @@ function onnx_round(x: tensor) {
 
 function onnx_square(x: tensor) = x * x
 
-// The nearest float of 16 bits. Its gradient is rounded as it is.
+
 function onnx_half(x: tensor) = cast(cast(x, f16), f32)
 
-// The nearest float of 8 bits of precision, ties to even: the element over the power of two below it is rounded to 128ths. Rounding lets gradients through.
+
 function onnx_bfloat(x: tensor) {
   size = abs(x)
   part = size
@@ -2836,7 +2836,7 @@ function onnx_bfloat(x: tensor) {
 
 function onnx_tan(x: tensor) = sin(x) / cos(x)
 
-// The angle is halved three times, by tan(a / 2) = t / (1 + sqrt(1 + t^2)), and the rest is a short series.
+
 function onnx_atan(x: tensor) {
   t = abs(x)
   inverse = t > 1
@@ -2864,7 +2864,7 @@ function onnx_acosh(x: tensor) = log(x + sqrt((x - 1) * (x + 1)))
 
 function onnx_atanh(x: tensor) = 0.5 * log((1 + x) / (1 - x))
 
-// ---- Activations ------------------------------------------------------------------------------------------------------------------------------
+
 
 function onnx_leaky_relu(x: tensor, alpha: float) = where(x < 0, alpha * x, x)
 
@@ -2902,7 +2902,7 @@ function onnx_shrink(x: tensor, bias: float, lambd: float) = where(
 
 function onnx_quick_gelu(x: tensor, alpha: float) = x * sigmoid(alpha * x)
 
-// ---- Norms ------------------------------------------------------------------------------------------------------------------------------------
+
 
 function onnx_mean_variance(x: tensor, axes: [int]) {
   d = x - mean(x, axis: axes, keep: true)
@@ -2918,7 +2918,7 @@ function onnx_lp_normalization(x: tensor, p: int, axis: int) {
   x / where(n == 0, 1, n)
 }
 
-// Each channel of [b, channels, places] over what \`width\` channels around it are.
+
 function onnx_local_response(x: tensor, width: int, alpha: float, beta: float, bias: float) {
   low = floor((width - 1) / 2)
   squares = pad(x * x, [0, low, 0], [0, width - 1 - low, 0])
@@ -2926,15 +2926,15 @@ function onnx_local_response(x: tensor, width: int, alpha: float, beta: float, b
   x / pow(bias + (alpha / width) * near, beta)
 }
 
-// ---- Matrices ---------------------------------------------------------------------------------------------------------------------------------
+
 
 function onnx_identity(n: int) = cast(table(i < n, j < n: i == j), f32)
 
-// Where j - i is k in a matrix.
+
 function onnx_diagonal(rows: int, columns: int, k: int) = reshape(arange(columns), [1, columns]) ==
   reshape(arange(rows), [rows, 1]) + k
 
-// The last two axes where j - i is at least k, or at most, and zeros elsewhere.
+
 function onnx_triangle(x: tensor, k: int, upper: bool) {
   rows = size(x, axis: -2)
   columns = size(x, axis: -1)
@@ -2943,13 +2943,13 @@ function onnx_triangle(x: tensor, k: int, upper: bool) {
   where(if upper { j >= i } else { j <= i }, x, 0 * x)
 }
 
-// The product of matrices of whole numbers, which are exact.
+
 function onnx_whole_matmul(a: tensor, b: tensor) = sum(
   reshape(a, shape(a) + [1]) * reshape(b, onnx_inserted(shape(b), size(shape(b)) - 2)),
   axis: -2
 )
 
-// The determinant of each of [count, n, n], by elimination: the row whose first element is the largest changes places with the first one.
+
 function onnx_determinant(x: tensor) {
   y = x
   found = 1
@@ -2970,14 +2970,14 @@ function onnx_determinant(x: tensor) {
   found
 }
 
-// ---- Quantised elements -----------------------------------------------------------------------------------------------------------------------
+
 
 function onnx_quantize(x: tensor, scale: tensor, zero: tensor, least: int, most: int) = cast(
   minimum(maximum(onnx_round(x / scale) + cast(zero, f32), least), most),
   i32
 )
 
-// Sums of whole products that stand for floats by \`from\`, as elements of another scale.
+
 function onnx_requantize(
   x: tensor,
   from: tensor,
@@ -2987,7 +2987,7 @@ function onnx_requantize(
   most: int
 ) = onnx_quantize(cast(x, f32) * from, scale, zero, least, most)
 
-// Elements, scale and zero point, by the smallest and the largest.
+
 function onnx_dynamic_quantize(x: tensor) {
   low = minimum(min(x), 0)
   high = maximum(max(x), 0)
@@ -2997,9 +2997,9 @@ function onnx_dynamic_quantize(x: tensor) {
   [onnx_quantize(x, held, zero, 0, 255), scale, zero]
 }
 
-// ---- Losses -----------------------------------------------------------------------------------------------------------------------------------
 
-// Of log shares [n, classes, places] those of the targets [n, places], weighted by class.
+
+
 function onnx_class_loss(
   log_shares: tensor,
   target: tensor,
@@ -3023,11 +3023,11 @@ function onnx_class_loss(
   }
 }
 `,
-  onnx_axes: `// What ONNX operators do along an axis, and the shapes that this takes. \`x\` of three axes, [before, axis, after], is a tensor along one of its axes.
+  onnx_axes: `
 
-// ---- Shapes -----------------------------------------------------------------------------------------------------------------------------------
 
-// The product of the sizes from one axis to before another.
+
+
 function onnx_count(shape: [int], from: int, to: int) {
   n = 1
   for i < to - from {
@@ -3036,7 +3036,7 @@ function onnx_count(shape: [int], from: int, to: int) {
   n
 }
 
-// A shape with another length of an axis.
+
 function onnx_with(shape: [int], axis: int, length: int) {
   to = []
   for i < size(shape) {
@@ -3045,7 +3045,7 @@ function onnx_with(shape: [int], axis: int, length: int) {
   to
 }
 
-// A shape with an axis of 1 before one of its own.
+
 function onnx_inserted(shape: [int], axis: int) {
   to = []
   for i < size(shape) {
@@ -3054,7 +3054,7 @@ function onnx_inserted(shape: [int], axis: int) {
   to
 }
 
-// A tensor as [before, axis, after], and what became of it under its own shape, with the length that the axis has now.
+
 function onnx_line(x: tensor, axis: int) = reshape(
   x,
   [
@@ -3069,12 +3069,12 @@ function onnx_unline(line: tensor, shape: [int], axis: int) = reshape(
   onnx_with(shape, axis, size(line, axis: 1))
 )
 
-// ---- Along an axis ----------------------------------------------------------------------------------------------------------------------------
 
-// Places counted from the end are ones below 0.
+
+
 function onnx_places(at: tensor, length: int) = where(at < 0, at + length, at)
 
-// Of [before, axis, after] the first of each \`step\`, \`count\` of them.
+
 function onnx_every(
   x: tensor,
   step: int,
@@ -3093,7 +3093,7 @@ function onnx_every(
   }
 }
 
-// The product of all places of the axis of [before, axis, after], half of them with the other half, turn by turn.
+
 function onnx_product(x: tensor) {
   y = x
   for turn < 32 {
@@ -3110,7 +3110,7 @@ function onnx_product(x: tensor) {
   y
 }
 
-// Sums of all places up to each, along the axis of [before, axis, after]: each turn adds what is twice as far away.
+
 function onnx_cumulative(x: tensor, exclusive: bool, reversed: bool) {
   n = size(x, axis: 1)
   y = if reversed { reverse(x, [1]) } else { x }
@@ -3144,17 +3144,17 @@ function onnx_log_softmax(x: tensor, axis: int) {
   y - log(sum(exp(y), axis: axis, keep: true))
 }
 
-// 1 at the first of the largest of the last axis.
+
 function onnx_hardmax(x: tensor) {
   last = size(shape(x)) - 1
   cast(reshape(argmax(x, axis: -1), onnx_with(shape(x), last, 1)) == arange(size(x, axis: -1)), f32)
 }
 `,
-  onnx_places: `// Elements of ONNX tensors at places that other tensors hold: put there, or sampled between them.
+  onnx_places: `
 
-// ---- Places that tensors hold -----------------------------------------------------------------------------------------------------------------
 
-// Rows of updates [count, width] at their places in rows [length, width]: in their stead, or taken together with them.
+
+
 function onnx_scatter(
   x: tensor,
   at: tensor,
@@ -3167,10 +3167,10 @@ function onnx_scatter(
   if reduction == add {
     x + scatter_add(updates, flat, axis: 0, size: length)
   } else {
-    // Who meets whom, [length, count, 1].
+
     meets = reshape(arange(length), [length, 1, 1]) == reshape(flat, [1, count, 1])
     if reduction == none {
-      // The last one stays.
+
       turn = reshape(arange(count), [1, count, 1])
       last = max(where(meets, turn, -1), axis: 1)
       where(last < 0, x, gather(updates, maximum(reshape(last, [length]), 0)))
@@ -3187,7 +3187,7 @@ function onnx_scatter(
 function onnx_choose_truth(condition: tensor, then: tensor, otherwise: tensor) = condition and
   then or not condition and otherwise
 
-// The first lengths[s] steps of each sequence of [sequences, steps, width] backwards.
+
 function onnx_reverse_sequence(x: tensor, lengths: tensor) {
   sequences = size(x, axis: 0)
   steps = size(x, axis: 1)
@@ -3198,9 +3198,9 @@ function onnx_reverse_sequence(x: tensor, lengths: tensor) {
   gather(reshape(x, [sequences * steps, size(x, axis: 2)]), row * steps + step)
 }
 
-// ---- Sampling ---------------------------------------------------------------------------------------------------------------------------------
 
-// Between low and high, as a ball that is thrown back at both.
+
+
 function onnx_reflected(x: tensor, low: float, high: float) {
   far = abs(x - low)
   span = high - low
@@ -3209,7 +3209,7 @@ function onnx_reflected(x: tensor, low: float, high: float) {
   where(turn - 2 * floor(0.5 * turn) == 0, low + rest, high - rest)
 }
 
-// The place of an axis that a coordinate means, which may lie outside of it.
+
 function onnx_held_place(
   x: tensor,
   size: int,
@@ -3233,7 +3233,7 @@ function onnx_held_place(
   )
 }
 
-// Keys' cubic convolution with a = -0.75.
+
 function onnx_cubic(x: tensor) {
   t = abs(x)
   near = (1.25 * t - 2.25) * t * t + 1
@@ -3241,7 +3241,7 @@ function onnx_cubic(x: tensor) {
   where(t < 1, near, where(t < 2, far, 0))
 }
 
-// What one of the places around each point brings: rows [samples * places, channels] at points [samples, points, axes].
+
 function onnx_grid_tap(
   rows: tensor,
   first: tensor,
@@ -3278,7 +3278,7 @@ function onnx_grid_tap(
   gather(rows, place) * if mode == nearest and padding != outside { 1 } else { weight[:, :, new] }
 }
 
-// x [samples, channels, ...] at a grid [samples, ..., axes] of places from -1 to 1, the last axis first: [samples, channels, points].
+
 function onnx_grid_sample(
   x: tensor,
   grid: tensor,
@@ -3317,7 +3317,7 @@ function onnx_grid_axis(
   onnx_held_place(if mode == nearest { onnx_round(x) } else { x }, size, padding, align)
 }
 
-// Means of ratio x ratio samples in each bin of regions [regions, (x1, y1, x2, y2)] of the samples that \`at\` names.
+
 function onnx_roi_align(
   x: tensor,
   rois: tensor,
@@ -3342,7 +3342,7 @@ function onnx_roi_align(
   own[:, new] @ gather(x, at) @ transpose(across, [0, 2, 1])[:, new]
 }
 
-// The largest of what the four places around each sample bring, each by its own weight, as onnxruntime has it.
+
 function onnx_roi_align_max(
   x: tensor,
   rois: tensor,
@@ -3385,7 +3385,7 @@ function onnx_roi_align_max(
   )
 }
 
-// The weights of an axis for each sample, of the place at or below it or of the next: [regions, bins * ratio, places].
+
 function onnx_roi_weights(
   low: tensor,
   high: tensor,
@@ -3410,7 +3410,7 @@ function onnx_roi_weights(
   where(cast(place, i32)[:, :, new] == arange(places), weight[:, :, new], 0)
 }
 
-// What each place of a block [samples, channels, block, ...] brings to the image, added up.
+
 function onnx_columns(
   x: tensor,
   image: [int],
@@ -3446,12 +3446,12 @@ function onnx_column(
   y
 }
 `,
-  onnx_windows: `// Windows over ONNX tensors: convolutions of one to three axes, of whole numbers, transposed ones, and pools. Paddings and the number of places of a
-// window come worked out.
+  onnx_windows: `
 
-// ---- Convolutions -----------------------------------------------------------------------------------------------------------------------------
 
-// [n, c, w] is [n, c, 1, w].
+
+
+
 function onnx_conv1d(
   x: tensor,
   weight: tensor,
@@ -3473,7 +3473,7 @@ function onnx_conv1d(
   rearrange(y, "n o 1 w -> n o w")
 }
 
-// The sum over the kernel's first axis of what its planes make of planes of x, \`out\` of them.
+
 function onnx_conv3d(
   x: tensor,
   weight: tensor,
@@ -3511,7 +3511,7 @@ function onnx_conv3d(
   if bias == none { z } else { z + reshape(bias, [size(weight, axis: 0), 1, 1, 1]) }
 }
 
-// The sum over the places of a kernel of what stands there times its weights; whole numbers are exact.
+
 function onnx_whole_conv(
   x: tensor,
   weight: tensor,
@@ -3546,7 +3546,7 @@ function onnx_whole_conv(
   reshape(y, [n, groups * o, out[0], out[1]])
 }
 
-// Zeros between the places of [before, axis, after], \`stride\` apart, with \`before\` more of them in front and \`after\` behind; below 0 places go.
+
 function onnx_spread(x: tensor, stride: int, before: int, after: int) {
   n = size(x, axis: 1)
   wide = if stride == 1 {
@@ -3564,7 +3564,7 @@ function onnx_spread(x: tensor, stride: int, before: int, after: int) {
   onnx_held(wide, before, after)
 }
 
-// The axis of [before, axis, after] with zeros before and after; below 0 places are cut off.
+
 function onnx_held(x: tensor, before: int, after: int) {
   low = max([before, 0])
   high = max([after, 0])
@@ -3572,7 +3572,7 @@ function onnx_held(x: tensor, before: int, after: int) {
   y[:, max([-before, 0])..size(y, axis: 1) - max([-after, 0])]
 }
 
-// A transposed convolution of one to three axes is a convolution of x with zeros between its places and the kernel turned round.
+
 function onnx_conv_transpose(
   x: tensor,
   weight: tensor,
@@ -3622,17 +3622,17 @@ function onnx_conv_transpose(
   }
 }
 
-// ---- Windows ----------------------------------------------------------------------------------------------------------------------------------
 
-// \`count\` places of an axis, \`step\` apart from \`start\` on.
+
+
 function onnx_taken(x: tensor, axis: int, start: int, step: int, count: int) = onnx_unline(
   onnx_every(onnx_line(x, axis)[:, start..], step, count),
   shape(x),
   axis
 )
 
-// Pools go axis after axis: \`out\` windows of \`kernel\` places that are \`dilation\` apart, \`stride\` from one to the next. A few places of a window are read
-// one beside the other, so that a whole pool is one kernel; many are reduced.
+
+
 function onnx_max_axis(
   x: tensor,
   out: int,
@@ -3681,8 +3681,8 @@ function onnx_max_pool(
   y
 }
 
-// Where the largest of each window stands, by \`places\`; of equal ones the first in the order of rows. The last axis goes first, so that the first column wins in
-// a row, and then the first row.
+
+
 function onnx_max_pool_places(
   x: tensor,
   places: tensor,
@@ -3776,7 +3776,7 @@ function onnx_root(x: tensor, p: int) = if p == 1 {
   pow(x, 1 / p)
 }
 
-// Places in a tensor of one shape as places in one of another.
+
 function onnx_places_in(at: tensor, from: [int], to: [int]) {
   rest = at
   place = 0 * at
@@ -3789,10 +3789,10 @@ function onnx_places_in(at: tensor, from: [int], to: [int]) {
   place
 }
 `,
-  positions: `// Where tokens are: tables of positions for grids of other sizes, what distances add to scores, and rotary positions.
+  positions: `
 
-// A table of positions [1, places, dim] for a grid of another size: the first of its rows, which are of no place, stay; the others are resampled from the
-// size of one grid to that of the other.
+
+
 function positions(
   table: tensor,
   first: int,
@@ -3813,10 +3813,10 @@ function positions(
   if first > 0 { concat(table[:, 0..first], rows, axis: 1) } else { rows }
 }
 
-// The sides of a picture, as image processors' files say them.
+
 function sized(image: int | [int]) = {height: sides(image)[0], width: sides(image)[1]}
 
-// What each head adds to the score of two places of a grid [1, heads, n, n], of numbers by how far one is below and right of the other [y, x, heads].
+
 function placed(by_distance: tensor, grid: int | [int]) {
   rows = sides(grid)[0]
   columns = sides(grid)[1]
@@ -3826,10 +3826,10 @@ function placed(by_distance: tensor, grid: int | [int]) {
   rearrange(by_place, "yi yj xi xj h -> 1 h (yi xi) (yj xj)")
 }
 
-// Rotary positions (arXiv 2104.09864, 2403.13298) of a grid of patches: pairs of a head's channels are turned, half of them by the row that a patch lies in and
-// half by its column, each pair slower than the one before, down to 1 / \`base\`. The first \`before\` tokens lie nowhere and are not turned. \`centred\`: places go from -1
-// to 1, whatever the grid's size, in whole turns, and a pair is a channel of the first half and one of the second (DINOv3); otherwise they are counted in
-// patches of a square of \`counted_in\`, and a pair is two neighbours (EVA-02).
+
+
+
+
 module Rotary(
   dim: int,
   before: int,
@@ -3852,7 +3852,7 @@ module Rotary(
   forward(x: [b, h, n, dim]) { x * cosines + partners(x, centred) * sines }
 }
 
-// How far pairs of channels are turned at each place of a line [length, dim / 4].
+
 function turns(length: int, counted_in: int, dim: int, base: float, centred: bool) = table(
   i < length, j < dim / 4:
     (if centred {
@@ -3862,14 +3862,14 @@ function turns(length: int, counted_in: int, dim: int, base: float, centred: boo
     }) / pow(base, (4 * j) / dim)
 )
 
-// Numbers of the first and of the second channel of each pair [n, pairs], by channels [n, 2 * pairs].
+
 function paired(first: tensor, second: tensor, halves: bool) = if halves {
   concat(first, second, axis: 1)
 } else {
   rearrange(concat(first[:, :, new], second[:, :, new], axis: 2), "n j two -> n (j two)")
 }
 
-// In place of each channel [b, h, n, d] the other one of its pair.
+
 function partners(x: tensor, halves: bool) = if halves {
   rearrange(
     reverse(rearrange(x, "b h n (two j) -> b h n two j", two: 2), [3]),
@@ -3882,7 +3882,7 @@ function partners(x: tensor, halves: bool) = if halves {
   )
 }
 
-// One step of a search by halves for the ratio of a geometric series of so many terms, which adds up to so much.
+
 function halved_range(range: [float], terms: int, total: int) {
   ratio = (range[0] + range[1]) / 2
   if (1 - pow(ratio, terms)) / (1 - ratio) > total { [range[0], ratio] } else { [ratio, range[1]] }
@@ -3900,26 +3900,26 @@ function halved_range9(range: [float], terms: int, total: int) = halved_range3(
   total
 )
 
-// That ratio between 1.01 and 1.5, as exactly as the authors find it.
+
 function series_ratio(terms: int, total: int) {
   range = halved_range9(halved_range9([1.01, 1.5], terms, total), terms, total)
   (range[0] + range[1]) / 2
 }
 
-// Where distance \`d\` of a table stands among those of another: near ones as dense as they were, far ones ever further apart.
+
 function spread(d: int, ratio: float) {
   far = (1 - pow(ratio, abs(d))) / (1 - ratio)
   if d < 0 { -far } else { far }
 }
 
-// How much of the number at one place is at another: all at the place itself, none at its neighbours, and beyond the outer ones what these have.
+
 function share(at: float, left: float, here: float, right: float) = if at < here {
   if left == here { 1 } else { max([0, (at - left) / (here - left)]) }
 } else {
   if right == here { 1 } else { max([0, (right - at) / (right - here)]) }
 }
 
-// [to, from]: numbers of a line of so many distances, of both signs, from those of another line.
+
 function spread_line(from: int, to: int) {
   half = floor(from / 2)
   ratio = series_ratio(half, floor(to / 2))
@@ -3934,7 +3934,7 @@ function spread_line(from: int, to: int) {
   )
 }
 
-// Numbers by distance down and across [from, from, heads] for a grid of another size: bilinear, or between places that are spread.
+
 function spread_table(
   numbers: tensor,
   from: int,
@@ -3955,34 +3955,34 @@ function spread_table(
   }
 }
 `,
-  pruning: `// Criteria: a score for each weight; the lowest are pruned. What share, where and in which shape is said at \`prune\`.
+  pruning: `
 
 criterion magnitude(weight) = abs(weight)
 
-// This looks at what the layer reads while the model sees the images of \`calibration\`. As published it compares within rows (\`scope: row\`).
+
 criterion wanda(weight: [out, in], input) = abs(weight) * norm(input, axis: 0)
 `,
-  sam: `// The image encoder of Segment Anything (SAM, arXiv 2304.02643): a ViT over a large grid, whose blocks attend in windows, but for a few that attend to
-// all of it; decomposed relative positions (MViTv2, arXiv 2112.01526); and a neck.
+  sam: `
+
 
 module SamMlp(dim: int, hidden: int) {
   lin1 = Linear(dim -> hidden)
   lin2 = Linear(hidden -> dim)
-  // What lies between its layers, where adapters of hidden values are put.
+
   site activate(h: [b, y, x, hidden]) = gelu(h)
   forward(x: [b, y, x, dim]) { lin2(activate(lin1(x))) }
 }
 
-// A table [length, d] of positions along a line, as one of another length: linear in between, as torch interpolates.
+
 function stretched(t: tensor, length: int) = if size(t, 0) == length {
   t
 } else {
   resize(rearrange(t, "n d -> 1 d n 1"), [length, 1], mode: bilinear)[0, :, :, 0].T
 }
 
-// Attention of all places of a square to one another. How far apart two of them are down and across, a table each turns into vectors; what a query
-// makes of these is added to its scores. So many numbers as there are pairs of places are never held: a query gets one more number for each row and
-// each column of the square, and a key a 1 in the row and in the column where it is.
+
+
+
 module SamAttention(
   dim: int,
   heads: int,
@@ -4003,7 +4003,7 @@ module SamAttention(
     column = rearrange(expand(same[new], side), "y x j -> (y x) j")
     marks = concat(row, column, axis: 1)
   }
-  // What adapters of attention itself are put on. Keys that they put before those of the places have no place.
+
   site attend(q: [b, h, n, d], k: [b, h, m, d], v: [b, h, m, d], bias) = if relative {
     down = gather(stretched(rel_pos_h, 2 * side - 1), near, axis: 0)
     across = gather(stretched(rel_pos_w, 2 * side - 1), near, axis: 0)
@@ -4028,7 +4028,7 @@ module SamAttention(
   }
 }
 
-// With a window of 0 it attends to the whole grid.
+
 module SamBlock(
   dim: int,
   heads: int,
@@ -4053,7 +4053,7 @@ module SamBlock(
   norm2 = LayerNorm(dim, eps: eps)
   mlp = SamMlp(dim, hidden)
   side = if window > 0 { window } else { grid }
-  // What fills up windows does so after the norm.
+
   site attn_branch(x: [b, h, w, dim]) = unwindowed(attn(windows(norm1(x), side)), side, h, w)
   site mlp_branch(x: [b, h, w, dim]) = mlp(norm2(x))
   forward(x: [b, grid, grid, dim]) {
@@ -4062,7 +4062,7 @@ module SamBlock(
   }
 }
 
-// \`table_image\`: the side of the images that a checkpoint's positions are for; for others they are resized.
+
 backbone sam(
   table_image: int = 1024,
   image: int = table_image,
@@ -4107,7 +4107,7 @@ backbone sam(
       drop: drop_rate(drop_path_rate, i, depth)
     )
   }
-  // Where its blocks attend to the whole grid.
+
   levels = []
   for g < size(global_blocks) {
     if global_blocks[g] < depth { levels = concat(levels, [blocks[global_blocks[g]]]) }
@@ -4130,13 +4130,13 @@ backbone sam(
   }
 }
 
-// Any image encoder of SAM: its options come from the configuration in the folder that \`from\` names, or are given.
+
 variant sam_auto = sam() {
-  // Normalized, and then filled up with zeros.
+
   preprocess = resize(longest: image),
     normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]),
     pad(image)
-  // Of SamModel and of SamVisionModel; a bare SamVisionEncoder has no prefix.
+
   names huggingface {
     prefix "vision_encoder."
     unseen eps
@@ -4174,7 +4174,7 @@ variant sam_auto = sam() {
     "image_encoder.neck.2" = neck.conv2
     "image_encoder.neck.3" = neck.norm2
   }
-  // What a file leaves out is what transformers takes then. SamModel has the encoder's configuration within its own.
+
   config huggingface {
     match "model_type" = "sam", "sam_vision_model"
     match "vision_config.hidden_act" or "hidden_act" = "gelu", none
@@ -4211,16 +4211,16 @@ variant sam_vit_base = sam_auto(dim: 768, depth: 12, heads: 12, global_blocks: [
 variant sam_vit_large = sam_auto(dim: 1024, depth: 24, heads: 16, global_blocks: [5, 11, 17, 23])
 variant sam_vit_huge = sam_auto(dim: 1280, depth: 32, heads: 16, global_blocks: [7, 15, 23, 31])
 `,
-  search: `// Networks of searches for pruning rates.
+  search: `
 
-// The largest of each 2 x 2.
+
 function pooled(x: tensor) = max(
   rearrange(x, "b c (h p) (w q) -> b c h w p q", p: 2, q: 2),
   axis: [-2, -1]
 )
 
-// The value of two actions, retain and prune. It sees what a model gave before it was pruned and after it recovered, one channel each, and the rate. A
-// reconstruction: the layers of E3RP's network are not published.
+
+
 module QNetwork(channels: [int] = [16, 32, 64, 64], hidden: [int] = [256, 128], side: int = 64) {
   require(
     size(channels) == 4 and size(hidden) == 2,
@@ -4240,17 +4240,17 @@ module QNetwork(channels: [int] = [16, 32, 64, 64], hidden: [int] = [256, 128], 
     x4 = pooled(relu(conv4(x3)))
     y = concat(mean(x4, axis: [-2, -1]), rate, axis: 1)
     values = fc3(relu(fc2(relu(fc1(y)))))
-    // Of a decision that is learnt from only the action that was taken has a value: \`taken\` is 1 there.
+
     {chosen: values * taken, values: values}
   }
 }
 
-// The square error of the action that was taken; the other one has no error.
+
 function taken_error(prediction: tensor, target: tensor) = mean(
   sum((prediction - target) * (prediction - target), axis: -1)
 )
 
-// What an actor does in a state, from 0 to 1; as AMC's (arXiv 1802.03494).
+
 module Actor(numbers: int, hidden: [int] = [400, 300]) {
   require(size(hidden) == 2, "an actor has two hidden layers")
   fc1 = Linear(numbers -> hidden[0])
@@ -4259,7 +4259,7 @@ module Actor(numbers: int, hidden: [int] = [400, 300]) {
   forward(state: [b, numbers]) { sigmoid(fc3(relu(fc2(relu(fc1(state)))))) }
 }
 
-// What an action is worth in a state; as AMC's.
+
 module Critic(numbers: int, hidden: [int] = [400, 300]) {
   require(size(hidden) == 2, "a critic has two hidden layers")
   state1 = Linear(numbers -> hidden[0])
@@ -4271,7 +4271,7 @@ module Critic(numbers: int, hidden: [int] = [400, 300]) {
   }
 }
 
-// The worth of what an actor does: it is trained through a critic that is not.
+
 module Acting(actor: module, critic: module, numbers: int) {
   forward(state: [b, numbers]) {
     action = actor(state)
@@ -4279,13 +4279,13 @@ module Acting(actor: module, critic: module, numbers: int) {
   }
 }
 
-// What an actor gains: \`target\` is 0 throughout, so the error is less the more its actions are worth.
+
 function worth_error(prediction: tensor, target: tensor) = mean(target - prediction)
 `,
-  siglip: `// The image encoders of SigLIP (arXiv 2303.15343) and SigLIP 2 (arXiv 2502.14786): a ViT without a class token, whose tokens are pooled by attention. What
-// that gives stands before the patches, in place of a class token.
+  siglip: `
 
-// One query that is learned attends to all tokens; an MLP follows (arXiv 1810.00825).
+
+
 module AttentionPool(
   dim: int,
   heads: int,
@@ -4307,8 +4307,8 @@ module AttentionPool(
   }
 }
 
-// \`table_image\`: the side of the images that a checkpoint's positions are for, or \`table_places\`, how many of these there are; for others they are resampled: transformers does it bicubic, not antialiased, timm
-// antialiased, both SigLIP 2 for images of any shape (NaFlex) bilinear and antialiased. \`flat\`: as that reads its patches, by a layer over their pixels in rows.
+
+
 backbone siglip(
   patch: int = 16,
   table_places: int | none = none,
@@ -4362,7 +4362,7 @@ backbone siglip(
   level_axis = 2
   norm = LayerNorm(dim, eps: eps)
   if pooled { attn_pool = AttentionPool(dim, heads, hidden, eps, activation) }
-  // What its tokens are, in order: heads ask. The rest are patches.
+
   class_tokens = if pooled { 1 } else { 0 }
   register_tokens = 0
   forward(pixels: [b, channels, side[0], side[1]]) {
@@ -4377,10 +4377,10 @@ backbone siglip(
   }
 }
 
-// Any SigLIP, and SigLIP 2 for images of one shape: its options come from the configuration in the folder that \`from\` names, or are given.
+
 variant siglip_auto = siglip() {
   preprocess = resize(sides(image), bicubic), normalize(mean: 0.5, std: 0.5)
-  // timm's, and what transformers wraps of timm's.
+
   names timm {
     prefix "timm_model."
     unseen heads, activation, eps, antialias
@@ -4390,7 +4390,7 @@ variant siglip_auto = siglip() {
     optional "attn_pool.kv" = attn_pool.qkv.kv
     "head" = head.fc
   }
-  // Of SiglipModel and SiglipForImageClassification; a bare SiglipVisionModel has no prefix in transformers 5.
+
   names huggingface {
     prefix "vision_model."
     bypassed "*head.attention.out_proj" = "in_proj_weight"
@@ -4415,7 +4415,7 @@ variant siglip_auto = siglip() {
     "classifier" = head.fc
     head "classifier" = classify(base, pool: mean)
   }
-  // What a file leaves out is what transformers takes then. SiglipModel has the encoder's configuration within its own.
+
   config huggingface {
     match "model_type" = "siglip", "siglip_vision_model"
     match "vision_config.hidden_act" or "hidden_act" = "gelu_pytorch_tanh", none
@@ -4435,7 +4435,7 @@ variant siglip_auto = siglip() {
     set "label2id" = places
     set "num_labels" = none
   }
-  // Of timm's folders: what a variant below computes by its architecture's name, \`model_args\` over that. What is left out there, timm takes from the name.
+
   config timm {
     match "architecture" = "vit_*_siglip_2*", "vit_*_siglip_3*", "vit_*_siglip_5*"
     match "model_args.global_pool" or "global_pool" or "pretrained_cfg.global_pool" = "map", none
@@ -4468,7 +4468,7 @@ variant siglip_auto = siglip() {
   processor huggingface {
     match "image_processor_type" or "feature_extractor_type" = "SiglipImageProcessor*", none
     given = "size" or {height: 224, width: 224}
-    // The spec may ask for other images than those that the checkpoint's positions are for.
+
     set "size" = if table_image == image { given } else { sized(image) }
     "default_to_square" = false
     "resample" = 3
@@ -4478,8 +4478,8 @@ variant siglip_auto = siglip() {
   }
 }
 
-// SigLIP 2 for images of any shape (NaFlex), of which a program is for one: all pictures are resized to \`image\`, which may be [height, width]. (transformers' image
-// processor gives each picture the shape that is nearest to its own within so many patches.)
+
+
 variant siglip2_naflex_auto = siglip_auto(flat: true) {
   preprocess = resize(sides(image), bilinear), normalize(mean: 0.5, std: 0.5)
   names huggingface {
@@ -4506,7 +4506,7 @@ variant siglip2_naflex_auto = siglip_auto(flat: true) {
     "classifier" = head.fc
     head "classifier" = classify(base, pool: mean)
   }
-  // The number of places of its table stands there, not a size of images.
+
   config huggingface {
     match "model_type" = "siglip2", "siglip2_vision_model"
     table_places = count("vision_config.num_patches") or count("num_patches") or 256
@@ -4524,7 +4524,7 @@ variant siglip2_naflex_auto = siglip_auto(flat: true) {
   }
 }
 
-// As timm has it without pooling by attention: what a classifier reads is the mean of all patches, \`pool: mean\`.
+
 variant siglip_gap_auto = siglip_auto(pooled: false) {
   config timm {
     match "architecture" = "vit_*_siglip_gap_*"
@@ -4533,7 +4533,7 @@ variant siglip_gap_auto = siglip_auto(pooled: false) {
   }
 }
 
-// The large one for images of 512, those of 400 million for patches of 16, and the giants are of SigLIP 2.
+
 variant siglip_base_patch16_224 = siglip_auto(
   table_image: 224,
   patch: 16,
@@ -4669,7 +4669,7 @@ variant siglip_giant_patch16_384 = siglip_auto(
   }
 }
 `,
-  siglip_sizes: `// SigLIP as timm computes it by its names: most with \`gelu\` itself, for images of any size, and their twins without pooling by attention.
+  siglip_sizes: `
 
 variant siglip_base_patch16_gelu = siglip_auto(
   patch: 16,
@@ -4821,30 +4821,30 @@ variant siglip_gap_giant_patch16 = siglip_gap_auto(
   }
 }
 `,
-  swin: `// Swin (arXiv 2103.14030): four stages of attention in windows, which are shifted by half of one in every second block, each on half the grid of the one before.
+  swin: `
 
-// How many places a side has after so many halvings, each of which rounds up.
+
 function halved(side: int, times: int) = ceil(side / pow(2, times))
 
-// What a list says of a stage, or, where it says nothing, what holds for all.
+
 function of_stage(list: [int], s: int, otherwise: int) = if s < size(list) {
   list[s]
 } else {
   otherwise
 }
 
-// The side of the windows that distances of Swin V2 are measured by, or 0: those of pretraining, if these are known; of the checkpoint, if these are others.
+
 function measured_by(trained: int, window: int, table_window: int, fitted: int) = if trained > 0 {
   trained
 } else {
   if window == table_window { 0 } else { fitted }
 }
 
-// \`table_window\`: the side of the windows that a checkpoint is for; for another \`window\` tables are resized (\`table_filter\`). \`stage_windows\`: where each
-// stage has one of its own. \`fitted_tables\`: whether tables are of no larger windows than the grid of a stage (timm, the authors). \`table_image\`: the side
-// of the images that a checkpoint is for. \`second\`: Swin V2, which has no tables; \`trained_windows\` are then the windows of pretraining, if they are others.
-// \`window_image\`: the side of other images, by whose grids one window is enough or not, rounded down, as transformers has it. \`far\`: what the score of
-// places of different parts loses.
+
+
+
+
+
 backbone swin(
   table_image: int = 224,
   image: int = table_image,
@@ -4921,7 +4921,7 @@ backbone swin(
   level_axis = 3
   dim = dim0 * pow(2, number - 1)
   norm = LayerNorm(dim, eps: eps)
-  // Its class token is the mean of the others: what its classifiers read.
+
   class_tokens = 1
   register_tokens = 0
   forward(pixels: [b, channels, image, image]) {
@@ -4935,12 +4935,12 @@ backbone swin(
   }
 }
 
-// Any Swin: its options come from the configuration in the folder that \`from\` names, or are given.
+
 variant swin_auto = swin() {
   preprocess = resize(floor((image * 256) / 224), bicubic),
     crop(image),
     normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
-  // timm's, and what transformers wraps of timm's.
+
   names timm {
     prefix "timm_model."
     unseen pad_first, table_filter
@@ -4951,7 +4951,7 @@ variant swin_auto = swin() {
     optional "layers.{s}.downsample" = stages[s].downsample
     "head.fc" = head.fc
   }
-  // The authors' own, where stages end a downsampling, not where they begin.
+
   names authors {
     unseen eps
     ignore "*.relative_position_index", "*.attn_mask"
@@ -4962,7 +4962,7 @@ variant swin_auto = swin() {
     optional "layers.{s - 1}.downsample" = stages[s].downsample
     "head" = head.fc
   }
-  // As transformers 4 wrote it, and where 5 calls it something else in memory, that. A bare SwinModel has no prefix.
+
   names huggingface {
     prefix "swin."
     unseen eps
@@ -4992,7 +4992,7 @@ variant swin_auto = swin() {
     "swin.layernorm" = norm
     "classifier" = head.fc
   }
-  // What a file leaves out is what transformers takes then.
+
   config huggingface {
     match "model_type" = "swin"
     match "hidden_act" = "gelu", none
@@ -5014,7 +5014,7 @@ variant swin_auto = swin() {
     set "label2id" = places
     set "num_labels" = none
   }
-  // Of timm's folders: what a variant below computes by its architecture's name, \`model_args\` over that. What is left out there, timm takes from the name.
+
   config timm {
     match "architecture" = "swin_*"
     sizes "architecture"
@@ -5052,7 +5052,7 @@ variant swin_auto = swin() {
       "ViTFeatureExtractor*",
       none
     given = "size" or {height: 224, width: 224}
-    // The spec may ask for other images than those that the checkpoint's windows and positions are for.
+
     set "size" = if table_image == none or table_image == image {
       given
     } else {
@@ -5091,7 +5091,7 @@ variant swin_large = swin_auto(dim0: 192, depths: [2, 2, 18, 2], heads: [6, 12, 
   }
 }
 
-// For images of 384, which are not cropped.
+
 variant swin_base_384 = swin_auto(
   table_image: 384,
   table_window: 12,
@@ -5120,7 +5120,7 @@ variant swin_large_384 = swin_auto(
   }
 }
 
-// Found by a search over windows and depths (arXiv 2111.14725).
+
 
 variant swin_s3_tiny = swin_auto(
   dim0: 96,
@@ -5155,8 +5155,8 @@ variant swin_s3_base = swin_auto(
   }
 }
 `,
-  swin_blocks: `// What Swin (arXiv 2103.14030) and Swin V2 (arXiv 2111.09883) are made of: attention in windows, by a table of numbers or by directions, blocks that shift
-// these windows, and stages.
+  swin_blocks: `
+
 
 module SwinAttention(
   dim: int,
@@ -5179,7 +5179,7 @@ module SwinAttention(
     v,
     bias: bias
   )
-  // \`mask\`: of each window of a picture, or none.
+
   forward(x: [b, n, dim], mask) {
     q, k, v = rearrange(qkv(x), "b n (part h d) -> part b h n d", part: 3, h: heads)
     near = placed(
@@ -5191,24 +5191,24 @@ module SwinAttention(
   }
 }
 
-// Rows as long as 1, as PyTorch makes them.
+
 function unit(x: tensor) = x / maximum(sqrt(sum(x * x, axis: -1, keep: true)), 1e-12)
 
-// How far place i of a line of 2 * window - 1 is from its middle, in windows, as a logarithm: small distances count more.
+
 function log_distance(i: int, window: int, trained_window: int) {
   reach = max([(if trained_window > 0 { trained_window } else { window }) - 1, 1])
   far = log(1 + (8 * abs(i - window + 1)) / reach) / log(8)
   if i < window - 1 { -far } else { far }
 }
 
-// What a distance down and across adds to the scores of each head.
+
 module DistanceMlp(heads: int) {
   fc1 = Linear(2 -> 512)
   fc2 = Linear(512 -> heads, bias: false)
   forward(x: [y, x, 2]) { 16 * sigmoid(fc2(relu(fc1(x)))) }
 }
 
-// \`trained_window\`: the side of windows in pretraining, by which distances are measured, or 0 where it is that of these.
+
 module CosineAttention(
   dim: int,
   heads: int,
@@ -5239,7 +5239,7 @@ module CosineAttention(
     bias: bias,
     scale: 1
   )
-  // \`mask\`: of each window of a picture, or none.
+
   forward(x: [b, n, dim], mask) {
     h = if bias { qkv(x) + query_value_bias(q_bias, v_bias) } else { qkv(x) }
     q, k, v = rearrange(h, "b n (part h d) -> part b h n d", part: 3, h: heads)
@@ -5250,10 +5250,10 @@ module CosineAttention(
   }
 }
 
-// What goes into a branch, or comes of it, through a norm if it has it there.
+
 function normed(norm: module, x: tensor, here: bool) = if here { norm(x) } else { x }
 
-// \`second\`: of Swin V2, which compares directions, and norms what branches give, not what they get; \`table_window\` is then that of its pretraining, or 0.
+
 module SwinBlock(
   dim: int,
   heads: int,
@@ -5310,7 +5310,7 @@ module SwinBlock(
   }
 }
 
-// Four neighbours become one place of twice the channels.
+
 module SwinMerging(in: int, out: int, second: bool) {
   norm = LayerNorm(if second { out } else { 4 * in })
   reduction = Linear(4 * in -> out, bias: false)
@@ -5320,8 +5320,8 @@ module SwinMerging(in: int, out: int, second: bool) {
   }
 }
 
-// Of \`all\` blocks of the model \`before\` lie in stages before it. A grid that is no larger than a window is one, and is not shifted; \`fitted\` is the side of
-// the grid that this is seen of.
+
+
 module SwinStage(
   in: int,
   out: int,
@@ -5366,12 +5366,12 @@ module SwinStage(
   forward(x: [b, h, w, in]) { if halves { blocks(downsample(x)) } else { blocks(x) } }
 }
 `,
-  swinv2: `// Swin V2 (arXiv 2111.09883): Swin whose attention compares directions, whose positions are a function that an MLP computes for windows of any size, and
-// whose norms follow its branches.
+  swinv2: `
 
-// Any Swin V2: its options come from the configuration in the folder that \`from\` names, or are given.
+
+
 variant swinv2_auto = swin_auto(second: true) {
-  // timm's, and what transformers wraps of timm's. Windows are not seen in its files.
+
   names timm {
     prefix "timm_model."
     bypassed "*.attn.qkv" = "q_bias"
@@ -5392,7 +5392,7 @@ variant swinv2_auto = swin_auto(second: true) {
     optional "layers.{s}.downsample" = stages[s].downsample
     "head.fc" = head.fc
   }
-  // The authors' own, where stages end a downsampling, not where they begin.
+
   names authors {
     unseen table_window, trained_windows, window_image, eps
     ignore "*.relative_position_index", "*.relative_coords_table", "*.attn_mask"
@@ -5412,7 +5412,7 @@ variant swinv2_auto = swin_auto(second: true) {
     optional "layers.{s - 1}.downsample" = stages[s].downsample
     "head" = head.fc
   }
-  // A bare Swinv2Model has no prefix.
+
   names huggingface {
     prefix "swinv2."
     unseen table_window, trained_windows, window_image, eps, far
@@ -5446,7 +5446,7 @@ variant swinv2_auto = swin_auto(second: true) {
     "swinv2.layernorm" = norm
     "classifier" = head.fc
   }
-  // transformers fits windows to the images that the configuration names, whatever images come, and subtracts the mask twice. Absolute positions it cannot add.
+
   config huggingface {
     match "model_type" = "swinv2"
     match "use_absolute_embeddings" = false, none
@@ -5534,7 +5534,7 @@ variant swinv2_base_window16_256 = swinv2_auto(
   }
 }
 
-// Pretrained on ImageNet-22k with images of 192 and windows of 12, and of these for larger ones of both.
+
 variant swinv2_base_window12_192 = swinv2_auto(
   table_image: 192,
   table_window: 12,
@@ -5585,7 +5585,7 @@ variant swinv2_large_window12to16_192to256 = swinv2_auto(
   }
 }
 
-// Those for images of 384, which are not cropped.
+
 variant swinv2_base_window12to24_192to384 = swinv2_auto(
   table_image: 384,
   table_window: 24,
@@ -5616,10 +5616,10 @@ variant swinv2_large_window12to24_192to384 = swinv2_auto(
   }
 }
 `,
-  tinyvit: `// TinyViT (arXiv 2207.10666), as timm has it and as the image encoder of MobileSAM (arXiv 2306.14289): a stage of inverted bottlenecks, then
-// stages of attention in windows, each followed by a depthwise convolution.
+  tinyvit: `
 
-// A convolution and its BatchNorm, or the convolution that the two are once they are trained.
+
+
 module ConvNorm(
   in: int,
   out: int,
@@ -5646,7 +5646,7 @@ module ConvStem(channels: int, dim: int, folded: bool = false) {
   forward(x: [b, channels, h, w]) { conv2(gelu(conv1(x))) }
 }
 
-// An inverted bottleneck (MobileNetV2, arXiv 1801.04381).
+
 module MBConv(dim: int, hidden: int, drop: float = 0, folded: bool = false) {
   conv1 = ConvNorm(dim, hidden, folded: folded)
   conv2 = ConvNorm(hidden, hidden, kernel: 3, groups: hidden, folded: folded)
@@ -5662,11 +5662,11 @@ module PatchMerging(in: int, out: int, stride: int = 2, folded: bool = false) {
   forward(x: [b, in, h, w]) { conv3(gelu(conv2(gelu(conv1(x))))) }
 }
 
-// Attention in one window, with a number for each head and each distance, which is added to the scores (LeViT, arXiv 2104.01136).
+
 module OffsetAttention(dim: int, heads: int, window: int, folded: bool = false) {
   require(dim % heads == 0, "heads must divide dim")
   places = window * window
-  // Head by head: its queries, its keys, its values.
+
   qkv = Linear(dim -> 3 * dim)
   proj = Linear(dim -> dim)
   if folded {
@@ -5686,7 +5686,7 @@ module OffsetAttention(dim: int, heads: int, window: int, folded: bool = false) 
     bias = if folded {
       ab
     } else {
-      // Rows of the table by the vertical distance, columns by the horizontal one.
+
       by_distance = reshape(attention_biases, [heads, window, window])
       by_place = gather(gather(by_distance, near, axis: 1), near, axis: 3)
       rearrange(by_place, "h yi yj xi xj -> h (yi xi) (yj xj)")
@@ -5709,7 +5709,7 @@ module TinyViTBlock(
   local_conv = ConvNorm(dim, dim, kernel: conv, groups: dim, folded: folded)
   norm2 = LayerNorm(dim)
   mlp = Mlp(dim, hidden)
-  // Places that fill up a window take part as zeros do.
+
   site attn_branch(x: [b, h, w, dim]) = unwindowed(attn(norm1(windows(x, window))), window, h, w)
   site mlp_branch(x: [b, n, dim]) = mlp(norm2(x))
   forward(x: [b, h, w, dim]) {
@@ -5719,7 +5719,7 @@ module TinyViTBlock(
   }
 }
 
-// Of \`all\` blocks of the model \`before\` lie in stages before it; the first stage has a window of 0, and no attention.
+
 module TinyViTStage(
   in: int,
   out: int,
@@ -5756,9 +5756,9 @@ module TinyViTStage(
   }
 }
 
-// \`folded\`: as a trained model is exported, with each BatchNorm in its convolution, and the biases of attention pair by pair instead of distance
-// by distance. With so many \`features\` it ends in a neck, and gives a map [b, features, h, w] in place of tokens.
-// \`usual_image\`: the side of the images that a configuration speaks of.
+
+
+
 backbone tinyvit(
   usual_image: int = 224,
   image: int = usual_image,
@@ -5808,7 +5808,7 @@ backbone tinyvit(
   } else {
     norm = LayerNorm(last)
     dim = last
-    // Its class token is the mean of the others, normed: what the classifier of the paper reads.
+
     class_tokens = 1
     register_tokens = 0
   }
@@ -5823,7 +5823,7 @@ backbone tinyvit(
   }
 }
 
-// Any TinyViT: its options are given.
+
 variant tiny_vit = tinyvit() {
   preprocess = resize(floor(image / 0.95), bicubic),
     crop(image, even),
@@ -5836,7 +5836,7 @@ variant tiny_vit = tinyvit() {
     optional "head.norm" = norm
     "head.fc" = head.fc
   }
-  // Of timm's folders: what a variant below computes by its architecture's name, \`model_args\` over that.
+
   config timm {
     match "architecture" = "tiny_vit_*"
     match "model_args.global_pool" or "global_pool" or "pretrained_cfg.global_pool" = "avg", none
@@ -5860,7 +5860,7 @@ variant tiny_vit = tinyvit() {
     set "label_names" = list
     set "label_descriptions" = none
   }
-  // The authors' own code, and MobileSAM's, whose encoder is a part of a larger model: where stages end a downsampling, not where they begin.
+
   names authors {
     prefix "image_encoder."
     unseen strides
@@ -5907,7 +5907,7 @@ variant tiny_vit = tinyvit() {
     optional "image_encoder.neck.2" = neck.conv2
     optional "image_encoder.neck.3" = neck.norm2
   }
-  // What \`onnx()\` calls the tensors of an encoder that was exported: norms over channels are arithmetic there.
+
   names onnx {
     unseen strides
     "patch_embed.seq.0.c" = patch_embed.conv1.conv
@@ -5968,7 +5968,7 @@ variant tiny_vit_21m = tiny_vit(
   }
 }
 
-// Trained on larger images, which are not cropped.
+
 variant tiny_vit_21m_384 = tiny_vit(
   usual_image: 384,
   dims: [96, 192, 384, 576],
@@ -5998,24 +5998,24 @@ variant tiny_vit_21m_512 = tiny_vit(
   }
 }
 
-// The image encoder of MobileSAM: a map of 256 features for every 16 x 16 pixels.
+
 variant mobile_sam(image: int = 1024) = tiny_vit_5m(
   image: image,
   strides: [1, 2, 2, 1],
   features: 256
 ) {
-  // Normalized, and then filled up with zeros, as SAM does it.
+
   preprocess = resize(longest: image),
     normalize(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]),
     pad(image)
 }
 `,
-  training: `// What training is made of: optimisers, schedules of the learning rate, losses.
+  training: `
 
-// ---- Optimisers. \`forward\` says what a weight becomes by one step, and what its states do: what their names are bound to when it ends.
-// rate: the learning rate now. count: 1 at the first step.
 
-// AdamW (arXiv 1711.05101), as PyTorch computes it: the decay does not go through the moments.
+
+
+
 optimizer adamw(
   lr: float = 1e-3,
   betas: [float] = [0.9, 0.999],
@@ -6033,7 +6033,7 @@ optimizer adamw(
   }
 }
 
-// Adam (arXiv 1412.6980), as PyTorch computes it: the decay is a part of the gradient.
+
 optimizer adam(
   lr: float = 1e-3,
   betas: [float] = [0.9, 0.999],
@@ -6052,7 +6052,7 @@ optimizer adam(
   }
 }
 
-// Gradient descent with momentum, as PyTorch computes it: the first step has no dampening.
+
 optimizer sgd(
   lr: float,
   momentum: float = 0,
@@ -6072,7 +6072,7 @@ optimizer sgd(
   }
 }
 
-// Lion (arXiv 2302.06675): the sign of a momentum.
+
 optimizer lion(lr: float = 1e-4, betas: [float] = [0.9, 0.99], weight_decay: float = 0) {
   require(size(betas) == 2, "betas are two numbers")
   m = state zeros
@@ -6083,9 +6083,9 @@ optimizer lion(lr: float = 1e-4, betas: [float] = [0.9, 0.99], weight_decay: flo
   }
 }
 
-// ---- Schedules: the learning rate at a step. lr (of the optimiser), epoch and step (from 0), and steps (in all) are known and not given.
 
-// As timm's schedulers: the rate is that of the epoch. \`first\` epochs warm up from warmup_lr; they count as any other, or, with prefix, come before.
+
+
 function warmed(lr: float, epoch: int, first: int, warmup_lr: float, after: float) = if epoch <
   first {
   warmup_lr + (epoch * (lr - warmup_lr)) / first
@@ -6101,8 +6101,8 @@ function constant(
   warmup_lr: float = lr / 100
 ) = warmed(lr, epoch, warmup, warmup_lr, lr)
 
-// Cosine with warm-up and restarts (arXiv 1608.03983): from lr down to lr_min in \`cycle\` epochs, all of them unless it starts again. \`cycles\` there are; each is
-// cycle_mul times as long as the one before, and begins at cycle_decay times its rate. After the last the rate is lr_min.
+
+
 function cosine(
   lr: float,
   epoch: int,
@@ -6119,7 +6119,7 @@ function cosine(
   require(cycle >= 1 and cycle_mul >= 1, "a cycle has an epoch, and the next no fewer")
   t = maximum(if prefix { epoch - warmup } else { epoch }, 0)
   grows = cycle_mul > 1
-  // How many cycles are over, the epoch at which this one began, and how many it has.
+
   n = floor(if grows { log(1 + (t / cycle) * (cycle_mul - 1)) / log(cycle_mul) } else { t / cycle })
   began = cycle * if grows { (pow(cycle_mul, n) - 1) / (cycle_mul - 1) } else { n }
   share = (t - began) / (cycle * pow(cycle_mul, n))
@@ -6132,7 +6132,7 @@ function cosine(
   warmed(lr, epoch, warmup, warmup_lr, down)
 }
 
-// The rate times gamma, every so many epochs.
+
 function step(
   lr: float,
   epoch: int,
@@ -6147,8 +6147,8 @@ function step(
   warmed(lr, epoch, warmup, warmup_lr, lr * pow(gamma, floor(t / every)))
 }
 
-// One cycle (arXiv 1708.07120), as PyTorch's OneCycleLR computes it, step by step: up to lr, and down to next to nothing; in three phases, down to where it began
-// first, as fast as it went up.
+
+
 function one_cycle(
   lr: float,
   step: int,
@@ -6178,15 +6178,15 @@ function one_cycle(
   }
 }
 
-// ---- Losses: one number for a batch. \`prediction\` is what the model gives (its first result, unless another is named), \`target\`, of its shape,
-// what the data say: for classes, 1 for the right one and 0 for the others, or shares that add up to 1.
+
+
 
 function log_softmax(x: tensor) {
   y = x - stop_gradient(max(x, axis: -1, keep: true))
   y - log(sum(exp(y), axis: -1, keep: true))
 }
 
-// As PyTorch. Of classes with weights the mean is by weight (\`weighted\`), as it is there for labels; for shares of classes it is \`plain\` there.
+
 function cross_entropy(
   prediction: tensor,
   target: tensor,
@@ -6209,7 +6209,7 @@ function cross_entropy(
   }
 }
 
-// Several labels at once: each class is there or not. As PyTorch's binary_cross_entropy_with_logits. present: how much more one that is there counts.
+
 function binary_cross_entropy(prediction: tensor, target: tensor, present: [float] | none = none) {
   tail = log(1 + exp(-abs(prediction)))
   if present == none {
@@ -6226,38 +6226,38 @@ function mse(prediction: tensor, target: tensor) = mean(
 
 function l1(prediction: tensor, target: tensor) = mean(abs(prediction - target))
 
-// A square near 0 and a line beyond delta.
+
 function huber(prediction: tensor, target: tensor, delta: float = 1) {
   d = abs(prediction - target)
   mean(where(d <= delta, 0.5 * d * d, delta * (d - delta / 2)))
 }
 
-// Of densities: the square of the difference, both taken \`scale\` times, so that numbers far below 1 give gradients to speak of.
+
 function count_error(prediction: tensor, target: tensor, scale: float = 100) = mse(
   scale * prediction,
   scale * target
 )
 `,
-  transformer: `// What transformers over the tokens of a picture are made of: attention, an MLP, a pre-norm block of the two, and what their branches have.
+  transformer: `
 
-// Stochastic depth (arXiv 1603.09382), as timm has it: of each sample the branch of a block is dropped while training, ever more often from the first block, where it
-// never is, to the last of so many, where it is by this rate.
+
+
 function drop_rate(rate: float, block: int, blocks: int) = if blocks > 1 {
   (rate * block) / (blocks - 1)
 } else {
   0
 }
 
-// Of four blocks, evenly spread, as dense prediction reads them (arXiv 2103.13413), the i-th; of all, where there are fewer.
+
 function read_block(i: int, depth: int) = ceil((depth * (i + 1)) / min([4, depth])) - 1
 
-// What a branch gives, each channel by a factor of its own (LayerScale, arXiv 2103.17239).
+
 module LayerScale(dim: int, start: float) {
   gamma = param [dim] start
   forward(x) { gamma * x }
 }
 
-// Functions between the layers of an MLP. \`gelu_tanh\` is the approximation of \`gelu\` by tanh, \`quick_gelu\` that by a sigmoid (of OpenAI's CLIP).
+
 function activated(x: tensor, by: gelu | gelu_tanh | quick_gelu | relu | silu) = if by == gelu {
   gelu(x)
 } else {
@@ -6268,15 +6268,15 @@ function activated(x: tensor, by: gelu | gelu_tanh | quick_gelu | relu | silu) =
   }
 }
 
-// Biases of queries, keys and values in a row, where keys have none: it would add the same to all scores of a query.
+
 function query_value_bias(q_bias: tensor, v_bias: tensor) = concat(
   q_bias,
   pad(v_bias, size(q_bias, 0), 0),
   axis: 0
 )
 
-// \`k_bias\`: whether keys have a bias, where queries and values have one. \`place\`: a module that gives what places add to the scores [1, heads, n, n], or none. \`turn\`: one that
-// turns queries and keys by where they are, or none. \`inner_norm\`: whether what it gives is normed before its last layer.
+
+
 module Attention(
   dim: int,
   heads: int,
@@ -6296,14 +6296,14 @@ module Attention(
     q_bias = param [dim] zeros
     v_bias = param [dim] zeros
   }
-  // Of each head's queries and keys, with one weight for all heads.
+
   if qk_norm {
     q_norm = LayerNorm(dim / heads, eps: eps)
     k_norm = LayerNorm(dim / heads, eps: eps)
   }
   if inner_norm { norm = LayerNorm(dim, eps: eps) }
   proj = Linear(dim -> dim, bias: proj_bias)
-  // What adapters of attention itself are put on: more keys and values, or a bias of the scores.
+
   site attend(q: [b, h, n, d], k: [b, h, m, d], v: [b, h, m, d], bias) = attention(
     q,
     k,
@@ -6316,7 +6316,7 @@ module Attention(
     near = if place == none { none } else { place() }
     query = if qk_norm { q_norm(q) } else { q }
     key = if qk_norm { k_norm(k) } else { k }
-    // Both at once, by one kernel.
+
     turned = if turn == none { none } else { turn(concat(query, key, axis: 1)) }
     y = if turn == none {
       attend(query, key, v, near)
@@ -6328,8 +6328,8 @@ module Attention(
   }
 }
 
-// An MLP; \`gated\`: which multiplies what one half of its first layer gives with \`silu\` of the other half (SwiGLU, arXiv 2002.05202).
-// \`inner_norm\`: whether hidden values are normed before its last layer (arXiv 2110.09456).
+
+
 module Mlp(
   dim: int,
   hidden: int,
@@ -6347,7 +6347,7 @@ module Mlp(
     fc2 = Linear(hidden -> dim, bias: bias)
   }
   if inner_norm { norm = LayerNorm(hidden, eps: eps) }
-  // What lies between its layers, where adapters of hidden values are put.
+
   site activate(h) = if gated {
     silu(h[:, :, 0..hidden]) * h[:, :, hidden..]
   } else {
@@ -6360,7 +6360,7 @@ module Mlp(
   }
 }
 
-// A pre-norm block. \`layer_scale\`: what the factors of its branches start as; with 0 it has none.
+
 module Block(
   dim: int,
   heads: int,
@@ -6416,11 +6416,11 @@ module Block(
   }
 }
 `,
-  vit: `// Vision transformers (ViT), as timm and Hugging Face build them: pre-norm blocks, a class token, learned positions.
+  vit: `
 
-// \`table_image\`: the side of the images that a checkpoint's positions are for; for others they are resampled (\`position_filter\`, \`position_antialias\`).
-// \`image\`: the side of its images, or [height, width], to which pictures are resized. \`absolute\`: whether it has these. \`rotary\`: how queries and keys are turned by places (\`Rotary\`), \`rotary_grid\`: the side of the grid whose places these are counted in.
-// \`distilled\`: whether it has a token for distillation (DeiT), and whether that has a classifier of its own. \`global_pool\`: what its classifier reads.
+
+
+
 backbone vit(
   table_image: int | [int] | none = none,
   image: int | [int] = if table_image == none { 224 } else { table_image },
@@ -6478,7 +6478,7 @@ backbone vit(
   if class_token { cls_token = param [1, 1, dim] zeros }
   if distilled != none { dist_token = param [1, 1, dim] zeros }
   if registers > 0 { reg_token = param [1, registers, dim] zeros }
-  // What lies before the patches, and how much of that has a position.
+
   prefix = registers + if class_token { 1 } else { 0 } + if distilled == none { 0 } else { 1 }
   placed = if no_embed_class { 0 } else { prefix }
   if absolute { pos_embed = param [1, placed + table_grid[0] * table_grid[1], dim] normal(0.02) }
@@ -6515,10 +6515,10 @@ backbone vit(
   levels = repeat i < min([4, depth]) { blocks[read_block(i, depth)] }
   level_dims = repeat i < min([4, depth]) { dim }
   level_axis = 2
-  // The last norm is before pooling, or after it.
+
   if final_norm and not pooled_norm { norm = LayerNorm(dim, eps: eps) }
   if final_norm and pooled_norm { fc_norm = LayerNorm(dim, eps: eps) }
-  // What its tokens are, in order: heads ask. The rest are patches. Where it pools, what comes of that is its class token, and no head reads the others.
+
   class_tokens = if distilled == classifier { 2 } else { 1 }
   register_tokens = if global_pool == token { (prefix - class_tokens) } else { prefix }
   forward(pixels: [b, channels, side[0], side[1]]) {
@@ -6558,10 +6558,10 @@ backbone vit(
   }
 }
 
-// Any ViT: its options come from the configuration in the folder that \`from\` names, or are given.
+
 variant vit_auto = vit() {
   preprocess = resize(image, bicubic), crop(image), normalize(mean: 0.5, std: 0.5)
-  // timm's, and what transformers wraps of timm's. Older files of DeiT III have factors of branches without a module.
+
   names timm {
     prefix "timm_model."
     bypassed "*.attn.qkv" = "q_bias"
@@ -6575,7 +6575,7 @@ variant vit_auto = vit() {
     "head" = head.fc
     "head_dist" = head.fc_dist
   }
-  // As transformers 4 wrote it, and where 5 calls it something else in memory, that. A bare ViTModel has no prefix.
+
   names huggingface {
     prefix "vit."
     ignore "vit.pooler.*", "vit.embeddings.mask_token"
@@ -6599,7 +6599,7 @@ variant vit_auto = vit() {
     optional "vit.layernorm" = norm
     "classifier" = head.fc
   }
-  // What a file leaves out is what transformers takes then.
+
   config huggingface {
     match "model_type" = "vit"
     table_image = square("image_size") or 224
@@ -6627,7 +6627,7 @@ variant vit_auto = vit() {
     set "label2id" = places
     set "num_labels" = none
   }
-  // Of timm's folders: what a variant below computes by its architecture's name, \`model_args\` over that. What is left out there, timm takes from the name.
+
   config timm {
     match "architecture" = "vit_*", "deit_*", "deit3_*", "eva_large_*", "flexivit_*"
     sizes "architecture"
@@ -6671,7 +6671,7 @@ variant vit_auto = vit() {
     set "label_names" = list
     set "label_descriptions" = none
   }
-  // timm's transform for evaluation, of all its families.
+
   processor timm {
     match "architecture" = "*"
     share = "pretrained_cfg.crop_pct" or "crop_pct" or 0.875
@@ -6680,7 +6680,7 @@ variant vit_auto = vit() {
     mean = "pretrained_cfg.mean" or "mean" or [0.485, 0.456, 0.406]
     std = "pretrained_cfg.std" or "std" or [0.229, 0.224, 0.225]
     edge = floor(image / share)
-    // To images of another shape than square, pictures are resized, not cropped.
+
     set "size" = if mode == "squash" or image == sides(image) {
       sized(edge)
     } else {
@@ -6703,7 +6703,7 @@ variant vit_auto = vit() {
       "ViTFeatureExtractor*",
       none
     given = "size" or {height: 224, width: 224}
-    // The spec may ask for other images than those that the checkpoint's positions are for.
+
     set "size" = if table_image == none or table_image == image {
       given
     } else {
@@ -6716,7 +6716,7 @@ variant vit_auto = vit() {
     "image_mean" = 0.5
     "image_std" = 0.5
   }
-  // Of other families' processors, what a lone number as a size means: both sides, or the shorter one.
+
   processor huggingface {
     match "image_processor_type" or "feature_extractor_type" = "ViT*", "DeiT*", "Beit*"
     "default_to_square" = true
@@ -6820,9 +6820,9 @@ variant vit_gigantic_patch14 = vit_auto(
   }
 }
 `,
-  vit_pooled: `// Vision transformers (ViT) whose classifier reads the mean of their patches, each by its name, with what timm calls it.
+  vit_pooled: `
 
-// Without a class token: what the classifier reads is the mean of all patches, of the normed ones or normed itself.
+
 
 variant vit_medium_patch16_gap = vit_auto(
   patch: 16,
@@ -6933,7 +6933,7 @@ variant vit_giant_patch16_gap = vit_auto(
   }
 }
 
-// With registers (arXiv 2309.16588) and no class token.
+
 
 variant vit_wee_patch16_reg1_gap = vit_auto(
   patch: 16,
@@ -7147,9 +7147,9 @@ variant vit_so150m2_patch16_reg1_gap = vit_auto(
   }
 }
 `,
-  vit_sizes: `// Vision transformers (ViT) that are published beside the plain ones, each by its name, with what timm calls it.
+  vit_sizes: `
 
-// Trained otherwise: without biases of queries, keys and values; larger at the same depth, with factors of branches; deeper.
+
 
 variant vit_base_patch16_miil = vit_auto(
   patch: 16,
@@ -7209,7 +7209,7 @@ variant vit_small_patch16_36x1 = vit_auto(
   }
 }
 
-// EVA as a plain ViT, and FlexiViT at its one patch size.
+
 
 variant eva_large_patch14 = vit_auto(patch: 14, dim: 1024, depth: 24, heads: 16, global_pool: avg) {
   preprocess = resize(image, bicubic),
@@ -7271,12 +7271,12 @@ variant flexivit_large = vit_auto(
   }
 }
 `,
-  windows: `// Windows of a grid [b, h, w, d]: what attention over parts of a picture is made of. A grid that they do not divide is filled up with zeros at the
-// bottom and on the right, which come off again.
+  windows: `
+
 
 function rounded_up(n: int, window: int) = ceil(n / window) * window
 
-// [b, h, w, d] -> [b * windows, window * window, d]
+
 function windows(x: tensor, window: int) = rearrange(
   pad(
     x,
@@ -7288,7 +7288,7 @@ function windows(x: tensor, window: int) = rearrange(
   j: window
 )
 
-// And back, to a grid of \`height\` x \`width\`.
+
 function unwindowed(t: tensor, window: int, height: int, width: int) = rearrange(
   t,
   "(b rows columns) (i j) d -> b (rows i) (columns j) d",
@@ -7298,8 +7298,8 @@ function unwindowed(t: tensor, window: int, height: int, width: int) = rearrange
   j: window
 )[:, 0..height, 0..width]
 
-// Numbers for each head and each distance down and across [(2 * side - 1)^2, heads], as those of windows of another side: bicubic, as the authors do it, or as
-// timm does.
+
+
 function window_table(table: tensor, from: int, side: int, by: bicubic | spread) {
   numbers = rearrange(table, "(y x) h -> y x h", y: 2 * from - 1)
   if from == side {
@@ -7316,12 +7316,12 @@ function window_table(table: tensor, from: int, side: int, by: bicubic | spread)
   }
 }
 
-// Which part of a line of so many places one is in once it was shifted: places of several parts come into one window, and see only their own.
+
 function shifted_parts(length: int, window: int, shift: int) = table(
   i < length: (if i >= length - window { 1 } else { 0 }) + if i >= length - shift { 1 } else { 0 }
 )
 
-// [b * windows, 1, n, n]: 0 where two places of a shifted window of a square grid are of one part of the picture, and -\`far\` elsewhere.
+
 function shifted_mask(b: int, side: int, window: int, shift: int, far: float) {
   parts = shifted_parts(side, window, shift)
   rows = expand(parts[:, new], side, axis: 1)
@@ -7331,15 +7331,15 @@ function shifted_mask(b: int, side: int, window: int, shift: int, far: float) {
   rearrange(expand(mask[new], b), "b w n m -> (b w) 1 n m")
 }
 
-// The windows of a square grid, shifted. \`pad_first\`: whether a grid that windows do not divide is filled up before it is shifted (the authors, transformers) or
-// after that (timm).
+
+
 function to_windows(x: tensor, window: int, shift: int, pad_first: bool) {
   more = if pad_first { rounded_up(size(x, 1), window) - size(x, 1) } else { 0 }
   y = pad(x, [0, 0, 0, 0], [0, more, more, 0])
   windows(if shift > 0 { roll(y, [-shift, -shift], axes: [1, 2]) } else { y }, window)
 }
 
-// And back, to a grid of \`height\` x \`height\`.
+
 function from_windows(t: tensor, window: int, shift: int, height: int, pad_first: bool) {
   side = if pad_first { rounded_up(height, window) } else { height }
   y = unwindowed(t, window, side, side)

@@ -10,7 +10,7 @@ import { allocate } from '../ir/run/tensor.js';
 import type { DType, Elements, Tensor, TensorType } from '../ir/types.js';
 import { adapterLabels, isAdapterFile } from './adapters/adapter.js';
 import { isMaskFile } from './adapters/masks.js';
-import { openPeft, type PeftAdapter } from './adapters/peft.js';
+import type { PeftAdapter } from './adapters/peft.js';
 import { peftAsStore, type Replacement } from './adapters/peft-store.js';
 import type { ModelNames } from './adapters/sites.js';
 import { openHuggingFace } from './huggingface/huggingface.js';
@@ -83,6 +83,8 @@ async function openOneFile(source: ByteSource): Promise<OpenCheckpoint> {
 async function openOneFolder(folder: Folder): Promise<OpenCheckpoint> {
   const files = new Set(await folder.list());
   if (files.has('adapter_config.json')) {
+    // What reads its patterns is large, and most pages open no such folder.
+    const { openPeft } = await import('./adapters/peft.js');
     const peft = await openPeft(folder);
     const tensors = new Map<string, StoreEntry>(peft.saved);
     for (const [name, entry] of peft.biases) tensors.set(name, entry);

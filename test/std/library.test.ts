@@ -1,7 +1,7 @@
 /** The library's files: they parse, check, stand as the formatter writes them, and the embedded table is fresh. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { generate, libraryFiles, target } from '../../scripts/embed-std.js';
+import { generate, libraryFiles, shipped, target } from '../../scripts/embed-std.js';
 import { check } from '../../src/dsl/elaborate.js';
 import { format } from '../../src/dsl/format.js';
 import { parse } from '../../src/dsl/parse.js';
@@ -15,6 +15,22 @@ describe('standard library', () => {
     expect(readFileSync(target, 'utf8')).toBe(generate());
     expect(Object.keys(STD)).toEqual(names);
     expect(names).toContain('vit');
+  });
+
+  it('is shipped without its comments, all else in its line and column', () => {
+    let left = 0;
+    for (const [name, path] of files) {
+      const lines = readFileSync(path, 'utf8').split('\n');
+      const bare = shipped(name, lines.join('\n')).split('\n');
+      expect(bare).toHaveLength(lines.length);
+      for (const [i, line] of lines.entries()) {
+        expect(line.startsWith(bare[i]!), `${name}:${i + 1}`).toBe(true);
+        expect(line.slice(bare[i]!.length), `${name}:${i + 1}`).toMatch(/^( *\/\/.*)?$/);
+        if (/\/\//.test(bare[i]!)) left++;
+      }
+    }
+    expect(shipped('a', 'function f() = g("//") // why\n// more\n')).toBe('function f() = g("//")\n\n');
+    expect(left).toBe(0);
   });
 
   it('declares each name once: its files see one another, and `use std` sees all of them', () => {

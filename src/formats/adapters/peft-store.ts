@@ -8,8 +8,8 @@ import type { StoreEntry, TensorStore } from '../tensors/store.js';
 import type { NamedTensor, SourceLike } from '../types.js';
 import type { Waivers } from '../waivers.js';
 import { type PartPair, pairOfParts, partsOfPair } from './parts.js';
-import { type LowRankPair, type PeftAdapter, twice } from './peft.js';
-import { type ModelNames, moduleOf } from './sites.js';
+import type { LowRankPair, PeftAdapter } from './peft.js';
+import { type ModelNames, moduleOf, twice } from './sites.js';
 import { pairOfBase, type WeightOf } from './starts.js';
 
 /** Some rows of a parameter of the base, or all of it, which the folder has other values of. */

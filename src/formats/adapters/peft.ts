@@ -13,6 +13,7 @@ import { openTorch } from '../torch/torch.js';
 import type { Facts } from '../types.js';
 import { labelsIn } from './adapter.js';
 import { biasesOf, checkConfig, idleNames, patternsFor, type Start, scaleOf, startOf } from './peft-config.js';
+import { twice } from './sites.js';
 
 /** One adapted layer: W + scale · B A, A [rank, in], B [out, rank], and scale · c more, c [out]; with a magnitude m [out], its rows scaled to these norms. */
 export interface LowRankPair {
@@ -229,12 +230,6 @@ function reshaped(entry: StoreEntry, shape: readonly number[]): StoreEntry {
     },
     ...(bytes ? { bytes: () => entry.bytes!() } : {}),
   };
-}
-
-/** Two tensors for one place, as two adapters in one file have them. */
-export function twice(file: string, name: string): EspalierError {
-  const problem = 'is there twice, under other names: the file holds several adapters, and one is read';
-  return new EspalierError([diagnostic('ESP0503', { file, tensor: name, problem })]);
 }
 
 /** Options that give the first pair's scale at the common rank. With magnitudes it is always alpha / rank. */

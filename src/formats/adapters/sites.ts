@@ -1,4 +1,6 @@
 /** Which layer of a model each module of a checkpoint's layout is, and which parameter each of its tensors: what adapter folders name. */
+import { diagnostic } from '../../diagnostics/catalogue.js';
+import { EspalierError } from '../../diagnostics/types.js';
 import type { NamedTensor, SiteLike, SourceLike } from '../types.js';
 
 /** What a module of a checkpoint is in a model. */
@@ -96,4 +98,10 @@ export function modulesOfSites(
   }
   for (const places of sites.values()) places.sort((a, b) => a.rows[0] - b.rows[0]);
   return sites;
+}
+
+/** Two tensors for one place, as two adapters in one file have them. */
+export function twice(file: string, name: string): EspalierError {
+  const problem = 'is there twice, under other names: the file holds several adapters, and one is read';
+  return new EspalierError([diagnostic('ESP0503', { file, tensor: name, problem })]);
 }
