@@ -4,44 +4,24 @@ import { build } from '../../src/ir/build.js';
 import { tensor } from '../../src/ir/run/tensor.js';
 import type { OpName, Tensor, Value } from '../../src/ir/types.js';
 import { drawDropout } from '../../src/passes/dropout.js';
-import { type Model, random } from './harness.js';
+import type { Model } from './harness.js';
+import {
+  EXTREMES,
+  extreme,
+  filled,
+  halves,
+  keys,
+  places,
+  positive,
+  randomKey,
+  sorted,
+  thousands,
+  whole,
+  wide,
+} from './operands.js';
 
 /** A graph around one operator. Several for one operator cover its attributes and odd sizes. */
 export type Case = (m: Model) => Value | readonly Value[];
-
-const positive = (shape: readonly number[]): Tensor => {
-  const next = random(9);
-  const n = shape.reduce((a, b) => a * b, 1);
-  return tensor(
-    shape,
-    Float32Array.from({ length: n }, () => Math.abs(next()) * 3 + 0.1),
-  );
-};
-const filled = (shape: readonly number[], value: number): Tensor =>
-  tensor(shape, new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(value));
-/** Rows of huge numbers, of equal ones, and partly of -inf. */
-const extreme = ([rows, n]: readonly [number, number]): Tensor =>
-  tensor(
-    [rows, n],
-    Float32Array.from(
-      { length: rows * n },
-      (_, i) => [1e4 * Math.sin(i), 7, -1e30, i % 3 ? -Infinity : i][Math.floor(i / n)]!,
-    ),
-  );
-/** A mask of -inf over all keys but the last ones. */
-const keys = (masked: number): Tensor =>
-  tensor(
-    [90],
-    Float32Array.from({ length: 90 }, (_, i) => (i < masked ? -Infinity : 0)),
-  );
-const wide = (shape: readonly number[]): Tensor => {
-  const next = random(7);
-  const n = shape.reduce((a, b) => a * b, 1);
-  return tensor(
-    shape,
-    Float32Array.from({ length: n }, () => next() * 12),
-  );
-};
 
 const unary =
   (op: OpName, data?: (shape: readonly number[]) => Tensor): Case =>
@@ -108,35 +88,6 @@ const toWeight =
   ): Case =>
   (m) =>
     m.op('conv2d_weight', [m.input(x), m.input(dy)], { stride, padding, dilation, groups, kernel });
-
-/** Whole numbers at the ends of what there is. */
-export const EXTREMES = Int32Array.of(2147483647, -2147483648, -1, 0, 1, 7, -7, 65536);
-
-const whole = (...numbers: readonly number[]): Tensor => tensor([numbers.length], Int32Array.from(numbers), 'i32');
-const sorted = whole(-8, -3, -3, 0, 4, 9);
-const starts = whole;
-/** Places below 5, some of them never, some often. */
-const places = (...shape: readonly number[]): Tensor => {
-  const n = shape.reduce((a, b) => a * b, 1);
-  return tensor(
-    shape,
-    Int32Array.from({ length: n }, (_, i) => (i * i + 3) % 5),
-    'i32',
-  );
-};
-
-/** What rounds to halves in every way, both signs. */
-const halves = tensor(
-  [16],
-  Float32Array.of(
-    ...[1 + 2 ** -11, 1 + 3 * 2 ** -11, -0.1, 65519, -65520, 1e9, 2 ** -14 - 2 ** -26, 2 ** -24],
-    ...[2 ** -25, -3 * 2 ** -25, 1e-6, -1e-9, 0, 2049, 2051, 1e-30],
-  ),
-);
-const thousands = whole(0, 2049, 2051, -4098, 70000, -70000, 65519, 65504);
-
-/** Any u32, unlike the numbers of `randomTensor`. */
-const randomKey = (m: Model): Value => m.input([2], 'u32', tensor([2], Uint32Array.of(0x9e3779b9, 0xfedcba98), 'u32'));
 
 export const CASES: { readonly [O in Exclude<OpName, 'solve'>]: readonly Case[] } = {
   param: [(m) => m.param([2, 6]), (m) => m.param([3])],
@@ -298,10 +249,10 @@ export const CASES: { readonly [O in Exclude<OpName, 'solve'>]: readonly Case[] 
     (m: Model) => m.op('searchsorted', [m.param([6], sorted), m.input([8], 'i32')], { right }),
   ]),
   segment_sum: [
-    (m) => m.op('segment_sum', [m.input([2, 9, 8]), m.param([5], starts(0, 4, 4, 5, 9))], { axis: 1 }),
-    (m) => m.op('segment_sum', [m.input([2, 9]), m.param([5], starts(0, 4, 4, 5, 9))], { axis: 1 }),
-    (m) => m.op('segment_sum', [m.input([7, 3]), m.param([3], starts(0, 1, 7))], { axis: 0 }),
-    (m) => m.op('segment_sum', [m.input([4, 5]), m.param([2], starts(0, 5))], { axis: 1 }),
+    (m) => m.op('segment_sum', [m.input([2, 9, 8]), m.param([5], whole(0, 4, 4, 5, 9))], { axis: 1 }),
+    (m) => m.op('segment_sum', [m.input([2, 9]), m.param([5], whole(0, 4, 4, 5, 9))], { axis: 1 }),
+    (m) => m.op('segment_sum', [m.input([7, 3]), m.param([3], whole(0, 1, 7))], { axis: 0 }),
+    (m) => m.op('segment_sum', [m.input([4, 5]), m.param([2], whole(0, 5))], { axis: 1 }),
   ],
   scatter_add: [
     (m) => m.op('scatter_add', [m.input([2, 9, 8]), m.input([9], 'u32')], { axis: 1, size: 12 }),
