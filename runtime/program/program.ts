@@ -34,8 +34,14 @@ const weightEntry = v.strictObject({
   dtype: storageType,
   /** Logical shape, for people; a packed weight's bytes follow `layout`. */
   shape: list(count),
-  /** `rows`: row-major. `tiles:KxN`: for y = x·Wᵀ, blocks of K inputs by N outputs, block-row by block-row, zero padded. */
-  layout: v.pipe(v.string(), v.regex(/^(rows|tiles:\d{1,4}x\d{1,4})$/, '`rows` or `tiles:KxN`')),
+  /**
+   * `rows`: row-major. `tiles:KxN`: for y = x·Wᵀ, blocks of K inputs by N outputs, block-row by block-row, zero padded. `kept:KxN`: those blocks alone
+   * that hold something; which these are say two weights of the same parameter, `starts` (where each N outputs' blocks begin) and `blocks` (the inputs).
+   */
+  layout: v.pipe(
+    v.string(),
+    v.regex(/^(rows|starts|blocks|(tiles|kept):\d{1,4}x\d{1,4})$/, '`rows`, `tiles:KxN`, `kept:KxN`, `starts` or `blocks`'),
+  ),
   /** Padding included. */
   bytes: positive,
   /** `file`: as a file of weights has it. `zeros`: all 0. `prepare`: as the entry `prepare` writes it, which a load calls. */

@@ -16,7 +16,7 @@ import { sizeOf } from '../ir/ops/shapes.js';
 import { fromHalf, toHalf } from '../ir/run/half.js';
 import { printModule } from '../ir/text/print.js';
 import type { Module, Tensor } from '../ir/types.js';
-import { type MergeReport, optimize, PASSES } from '../passes/index.js';
+import { type MergeReport, optimize, PASSES, supportsIn } from '../passes/index.js';
 import { HalfCost, placeOfWeight } from './adapters/halves.js';
 import { type PrunedWays, prunedWays } from './adapters/pruned.js';
 import { analyseModel, commitsOf, type Spec, type SpecOptions } from './analyse.js';
@@ -50,6 +50,8 @@ export interface CompileOptions extends SpecOptions {
    * whatever its size, true does what costs less; false leaves it out.
    */
   readonly golden?: boolean | 'f64' | 'gpu';
+  /** Products leave out whole tiles of zeros where that pays (default true). */
+  readonly skipZeros?: boolean;
   readonly progress?: Progress;
 }
 
@@ -147,6 +149,7 @@ async function compileSpec(spec: Spec, options: CompileOptions): Promise<Compile
   requireBatchFirst(elaborated.module);
 
   options.progress?.('generating kernels');
+  const read = (name: string): Tensor => tableOf(module, name) ?? loaded.get(name);
   const samples = Math.max(...deploy.batch);
   const generateOptions: GenerateOptions = {
     name: elaborated.name,
@@ -155,7 +158,8 @@ async function compileSpec(spec: Spec, options: CompileOptions): Promise<Compile
     samples,
     ...(deploy.prepare === 'load' ? { prepare: true } : {}),
   };
-  const generated = await generateWithin(module, generateOptions, deploy.limits, options.host);
+  const skipping = options.skipZeros === false ? {} : { mayHold: supportsIn(module, read) };
+  const generated = await generateWithin(module, { ...generateOptions, ...skipping }, deploy.limits, options.host);
 
   const compared = new Set(report.regions.flatMap((r) => r.adapters));
   const unchanged = report.adapters.filter((a) => a.state === 'merged' && !compared.has(a.id)).length;
@@ -172,7 +176,6 @@ async function compileSpec(spec: Spec, options: CompileOptions): Promise<Compile
     (param) => placeOfWeight(elaborated, param),
   );
   if (deploy.prepare === 'gpu') options.progress?.('merging on the GPU');
-  const read = (name: string): Tensor => tableOf(module, name) ?? loaded.get(name);
   const given = deploy.prepare === 'gpu' ? await preparedOnGpu(options.host, module, read, generateOptions) : undefined;
   const prepare = (regions: MergeReport['regions'], take: (name: string, tensor: Tensor) => void) =>
     prepareParameters({ module, regions, params: loaded.get, given, take, progress: options.progress });

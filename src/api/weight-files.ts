@@ -36,7 +36,7 @@ export class WeightFiles {
   readonly files: ReadonlyMap<string, Uint8Array>;
 
   /**
-   * @param see Is shown every tensor as it is packed, once for each layout.
+   * @param see Is shown every tensor as it is packed, once for each layout in which its numbers lie.
    * @param placeOf Where the spec says what a parameter's numbers are, for messages.
    */
   constructor(
@@ -65,7 +65,7 @@ export class WeightFiles {
   /** Packs a parameter in every layout that kernels read it in; does nothing for one that none reads. @throws as `packWeight` */
   put(param: string, tensor: Tensor): void {
     for (const recipe of this.#byParam.get(param) ?? []) {
-      this.#see(recipe, tensor);
+      if (!recipe.list) this.#see(recipe, tensor);
       // What a load prepares is in no file; whether halves can hold it is found out here.
       const place = this.#places.get(recipe);
       if (place || recipe.entry.dtype === 'f16') {

@@ -26,6 +26,7 @@ import { ELEMENT_BYTES } from './kernel/uses.js';
 import type { BuiltVariant } from './kernel.js';
 import { type Cut, type CutReport, type CutRequest, cutOf, type Part, sameBefore } from './program/cut.js';
 import { EntryBuilder, type EntryPlan, noBuffer, type Shared, type Target } from './program/entry.js';
+import { keptIn } from './program/kept.js';
 import { Kernels } from './program/kernels.js';
 import type { GenerateOptions } from './program/options.js';
 import { preparing } from './program/prepare.js';
@@ -65,7 +66,7 @@ export function generate(module: Module, options: GenerateOptions): Generated {
     limits,
     kernels: new Kernels(options.keepPrograms ?? false),
     weights: new Weights(module, prepared),
-    layouts: new WeightLayouts(options.weights),
+    layouts: new WeightLayouts(options.weights, keptIn(module, options, prepared)),
   };
   const names = options.entries ?? ['infer'];
   const cuts = new Map<string, Cut>();

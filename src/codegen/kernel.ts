@@ -4,12 +4,14 @@ import { perSample } from '../ir/batch.js';
 import { traitsOf } from '../ir/ops/index.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import type { Value } from '../ir/types.js';
-import { capacity } from './buffers/layout.js';
+import { capacity, TILE_K, TILE_N } from './buffers/layout.js';
 import type { PackedWeight, WeightMatrix } from './buffers/weight-matrix.js';
+import type { KeptList } from './buffers/weights.js';
 import type { Reach } from './grid.js';
 import { type Group, holdsBatch, joinedIn } from './groups/group.js';
 import { explicitAddresses } from './kernel/addresses.js';
 import { Body } from './kernel/body.js';
+import { U32 } from './kernel/expr.js';
 import { Library } from './kernel/library.js';
 import type { BoundWindow, Buffer, Element, Kernel, LoweredKernel, Scalar } from './kernel/types.js';
 import type { BindingLimits } from './kernel/uses.js';
@@ -59,11 +61,14 @@ export type Held =
   | { readonly kind: 'value'; readonly value: Value }
   /** The value that stands there among those that the group stores. */
   | { readonly kind: 'result'; readonly at: number }
-  | { readonly kind: 'packed'; readonly weight: PackedWeight };
+  | { readonly kind: 'packed'; readonly weight: PackedWeight }
+  | { readonly kind: 'kept'; readonly weight: PackedWeight; readonly list: KeptList };
 
 export interface BuiltKernel {
   readonly name: string;
-  readonly archetype: 'pointwise' | 'reduce' | 'contract' | 'attention';
+  readonly archetype: 'pointwise' | 'reduce' | 'contract' | 'sparse_contract' | 'attention';
+  /** The share of the product that is computed, where zeros of its weight are left out. */
+  readonly share?: number;
   readonly variants: readonly BuiltVariant[];
   /** What is bound, in order, for every variant. */
   readonly windows: readonly BoundWindow[];
@@ -156,13 +161,18 @@ export class KernelWriter {
 
   /** The buffer of the packed weight, of which a kernel has one. */
   packedBuffer(weight: PackedWeight): Buffer {
-    const { layout } = weight;
+    const { layout, kept } = weight;
     const storage = weight.storage === 'f16' ? { storage: 'f16' as const } : {};
-    return this.add(
-      'packed',
-      { kind: 'packed', weight },
-      { name: 'weight', access: 'read', element: 'f32', count: capacity(layout), padded: true, layout, ...storage },
-    );
+    const held: Held = { kind: 'packed', weight };
+    const buffer = { name: 'weight', access: 'read', element: 'f32', padded: true, ...storage } as const;
+    if (!kept) return this.add('packed', held, { ...buffer, count: capacity(layout), layout });
+    const stored = kept.blocks.length;
+    const list = { access: 'read', element: 'u32', padded: true, packed: U32 } as const;
+    const starts = { ...list, name: 'starts', count: kept.starts.length, below: stored + 1 };
+    const blocks = { ...list, name: 'blocks', count: stored, below: layout.digits[1]!.of, open: true } as const;
+    this.add('starts', { kind: 'kept', weight, list: 'starts' }, starts);
+    this.add('blocks', { kind: 'kept', weight, list: 'blocks' }, blocks);
+    return this.add('packed', held, { ...buffer, count: stored * TILE_K * TILE_N, open: true });
   }
 
   /** A loop variable over `extent`; of a chunk, a variable over it plus its start. */
@@ -181,7 +191,7 @@ export class KernelWriter {
   }
 
   /** The kernel of these variants, which read and write the buffers that this writer knows. */
-  built(about: Pick<BuiltKernel, 'name' | 'archetype'>, variants: readonly GeneratedVariant[]): BuiltKernel {
+  built(about: Pick<BuiltKernel, 'name' | 'archetype' | 'share'>, variants: readonly GeneratedVariant[]): BuiltKernel {
     const buffers = [...this.buffers.values()];
     const library = this.library.functions();
     const forBatch = holdsBatch(this.group) ? { forBatch: true as const } : {};

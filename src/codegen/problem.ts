@@ -24,6 +24,9 @@ export type Along = 'sum' | 'result';
  *   store4(z, row, col, v)     // epilogue and store of four; col is a multiple of 4; called for row < m, col < n
  *                              // (store4 itself drops columns past n when n is not a multiple of 4)
  * The place along which a's four lie is a multiple of 4, and so are k and col for b.
+ *
+ * Where not all of b is stored (`kept`; buffers/kept.ts), `load_b4` is asked for a place among what is stored, a multiple of TILE_K for each tile, in place of k, and
+ * for a column of the strip; k of a is what the list `blocks` says of the tile.
  */
 export interface ContractProblem {
   readonly batch: number;
@@ -34,8 +37,15 @@ export interface ContractProblem {
   readonly b: Along;
   /** Ends of the inputs and columns for which `load_b4` may be called, multiples of 4: past k and n it gives any finite number. */
   readonly readable: { readonly k: number; readonly n: number };
+  /** What is stored of b: strips of TILE_N columns, each with tiles of its own. Absent: all. */
+  readonly kept?: KeptProblem;
   readonly functions: readonly KernelFunction[];
   readonly reach: Reach;
+}
+
+export interface KeptProblem {
+  /** The share of the tiles that is stored, in [0, 1]. */
+  readonly share: number;
 }
 
 /** A problem as the largest pass has it, in numbers: what schedules are chosen by. */

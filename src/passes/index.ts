@@ -17,6 +17,7 @@ import { split } from './split.js';
 export { type RegionCheck, RegionChecks } from './merge/check.js';
 export type { AdapterMode, AdapterOutcome, MergeReport, ObstacleNote, Pass, PassContext, Region } from './pass.js';
 export { nameAsWritten, PREPARE, standsFor } from './split.js';
+export { supportsIn } from './support.js';
 
 export const PASSES: readonly Pass[] = [erase, simplify, reparameterize, factor, tidy, narrow, split];
 

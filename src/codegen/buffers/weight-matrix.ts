@@ -8,6 +8,7 @@ import { isView, traitsOf } from '../../ir/ops/index.js';
 import { sizeOf } from '../../ir/ops/shapes.js';
 import { showAttrs } from '../../ir/text/print.js';
 import type { Func, Value, ValueOf } from '../../ir/types.js';
+import type { KeptTiles } from './kept.js';
 import { type Layout, tiles } from './layout.js';
 import { packedBytes, type Storage } from './pack.js';
 
@@ -32,6 +33,8 @@ export interface PackedWeight {
   readonly view: Value;
   readonly layout: Layout;
   readonly storage: Storage;
+  /** The tiles that are stored, where others are zero and left out. */
+  readonly kept?: KeptTiles;
 }
 
 /** The matrix of a product, if its second operand is one matrix that comes from a parameter alone. */
@@ -91,13 +94,15 @@ export function readsPacked(v: Value, limits: PackingLimits): boolean {
 /** The layouts of the packed weights of some functions. */
 export class WeightLayouts {
   private readonly outputs = new Map<string, 0 | 1>();
+  /** Matrices that products read both ways round. */
+  private readonly turned = new Set<string>();
+  private readonly made = new Map<string, PackedWeight>();
 
+  /** @param keptOf The tiles of a matrix that are to be stored; undefined for all */
   constructor(
     private readonly storage: Storage,
-    ...funcs: readonly Func[]
-  ) {
-    for (const func of funcs) this.add(func);
-  }
+    private readonly keptOf: (weight: PackedWeight) => KeptTiles | undefined = () => undefined,
+  ) {}
 
   /** Products of a function: the first of all that reads a matrix chooses its layout. */
   add(func: Func): void {
@@ -105,19 +110,31 @@ export class WeightLayouts {
       const matrix = weightMatrix(v);
       if (!matrix) continue;
       const key = keyOf(matrix);
-      if (!this.outputs.has(key)) this.outputs.set(key, matrix.inputs === 0 ? 1 : 0);
+      const outputs = matrix.inputs === 0 ? 1 : 0;
+      if (!this.outputs.has(key)) this.outputs.set(key, outputs);
+      if (this.outputs.get(key) === outputs) continue;
+      if (this.made.get(key)?.kept) throw new Error(`${key} is read across after its tiles were chosen`);
+      this.turned.add(key);
     }
   }
 
   of(matrix: WeightMatrix): PackedWeight {
-    const outputs = this.outputs.get(keyOf(matrix));
+    const key = keyOf(matrix);
+    const known = this.made.get(key);
+    if (known) return { ...known, view: matrix.view };
+    const outputs = this.outputs.get(key);
     if (outputs === undefined) throw new Error('a matrix of another function');
-    return {
+    const weight: PackedWeight = {
       param: viewedParam(matrix.view)!,
       view: matrix.view,
       layout: tiles(matrix.shape, outputs),
       storage: this.storage,
     };
+    // Tiles that are left out are those of strips of outputs, which one way round alone are followed.
+    const kept = this.turned.has(key) ? undefined : this.keptOf(weight);
+    const made = kept ? { ...weight, kept } : weight;
+    this.made.set(key, made);
+    return made;
   }
 }
 

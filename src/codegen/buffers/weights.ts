@@ -9,9 +9,13 @@ import type { Module, OpName, Param, Tensor, Value } from '../../ir/types.js';
 import { ELEMENT_BYTES } from '../kernel/uses.js';
 import { elementOf } from '../kernel.js';
 import { scalarOf } from '../read/reader.js';
+import { packKept } from './kept.js';
 import { TILE_K, TILE_N } from './layout.js';
-import { pack, packedBytes } from './pack.js';
+import { pack, packedBytes, storageBytes } from './pack.js';
 import { type PackedWeight, viewText } from './weight-matrix.js';
+
+/** The lists of a packed weight of which not all tiles are stored. */
+export type KeptList = 'starts' | 'blocks';
 
 export interface WeightRecipe {
   readonly entry: WeightEntry;
@@ -19,6 +23,8 @@ export interface WeightRecipe {
   readonly param: string;
   /** How they lie there, if not row by row. */
   readonly packed?: PackedWeight;
+  /** It holds no numbers of the tensor, but where those lie that another recipe holds. */
+  readonly list?: KeptList;
   /**
    * The bytes that kernels read, `entry.bytes` of them.
    * @throws HalfOverflow if f16 storage cannot hold a weight.
@@ -71,17 +77,35 @@ export class Weights {
   }
 
   packed(param: Param, packed: PackedWeight): WeightEntry {
-    const { view, layout, storage } = packed;
+    const { view, layout, storage, kept } = packed;
     return this.use(`packed ${layout.text} ${viewText(view)}`, () => {
       // Outputs, which the first digit counts, before inputs.
       const shape = layout.digits[0]!.axis === 0 ? layout.shape : layout.shape.toReversed();
-      const name = `tiles:${TILE_K}x${TILE_N}`;
-      const entry = this.entry(param, storage, shape, name, packedBytes(layout, storage));
+      const name = `${kept ? 'kept' : 'tiles'}:${TILE_K}x${TILE_N}`;
+      const bytes = kept ? kept.blocks.length * TILE_K * TILE_N * storageBytes(storage) : packedBytes(layout, storage);
+      const dense = (t: Tensor): Uint8Array =>
+        pack(evaluateView(view, check(t, param)).data, layout, storage, view.type.shape);
       return {
-        entry,
+        entry: this.entry(param, storage, shape, name, bytes),
         param: param.name,
         packed,
-        pack: (t) => pack(evaluateView(view, check(t, param)).data, layout, storage, view.type.shape),
+        pack: kept ? (t) => packKept(dense(t), kept) : dense,
+      };
+    });
+  }
+
+  /** Which tiles of a packed weight are stored. */
+  keptList(param: Param, { layout, kept, view }: PackedWeight, list: KeptList): WeightEntry {
+    return this.use(`${list} ${layout.text} ${viewText(view)}`, () => {
+      const numbers = kept![list];
+      const bytes = padded(4 * numbers.length);
+      const out = new Uint8Array(bytes);
+      new Uint32Array(out.buffer).set(numbers);
+      return {
+        entry: this.entry(param, 'u32', [numbers.length], list, bytes),
+        param: param.name,
+        list,
+        pack: () => out,
       };
     });
   }
@@ -128,7 +152,8 @@ function packRows(t: Tensor, element: 'f32' | 'i32' | 'u32', bytes: number): Uin
   return out;
 }
 
-function evaluateView(view: Value, param: Tensor): Tensor {
+/** The elements of a view of a parameter. */
+export function evaluateView(view: Value, param: Tensor): Tensor {
   return topological([view]).reduce((x, v): Tensor => {
     if (v.op === 'param') return { type: v.type, data: param.data };
     const reference = OPS[v.op].reference as Reference<OpName>;

@@ -8,6 +8,7 @@ import { BatchInside } from '../kernel/inside.js';
 import { atMost, type ContractProblem, type GeneratedVariant } from '../problem.js';
 import { contractRegisters } from './registers.js';
 import {
+  holdsTiles,
   type RegisterSchedule,
   registerSchedule,
   type SubgroupSchedule,
@@ -27,7 +28,9 @@ export type ContractSchedule = SubgroupSchedule | TileSchedule | RegisterSchedul
 export function contractCandidates(p: ContractProblem, device?: DeviceClass): Candidate<ContractSchedule>[] {
   const whole = atMost(p);
   return [
-    ...subgroupSizes(device).map((size) => ({ schedule: subgroupSchedule(whole, size), ...RANKS.subgroup })),
+    ...subgroupSizes(device)
+      .filter((size) => holdsTiles(whole, size))
+      .map((size) => ({ schedule: subgroupSchedule(whole, size), ...RANKS.subgroup })),
     { schedule: tileSchedule(whole), ...RANKS.tile },
     { schedule: registerSchedule(whole), ...RANKS.portable },
   ];

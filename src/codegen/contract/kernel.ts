@@ -6,15 +6,16 @@ import { isBatch } from '../../ir/batch.js';
 import { ruleIn } from '../../ir/ops/index.js';
 import { sizeOf, tryBroadcast } from '../../ir/ops/shapes.js';
 import type { Value, ValueOf } from '../../ir/types.js';
-import { extent, placeOf } from '../buffers/layout.js';
-import { fits, weightMatrix } from '../buffers/weight-matrix.js';
+import type { KeptTiles } from '../buffers/kept.js';
+import { extent, placeOf, TILE_K, TILE_N } from '../buffers/layout.js';
+import { fits, type PackedWeight, weightMatrix } from '../buffers/weight-matrix.js';
 import { finish } from '../epilogue.js';
 import { Body } from '../kernel/body.js';
 import { add, all, div, F32X4, f32, last, load, lt, min, name, size, splat, U32, u32, uint } from '../kernel/expr.js';
 import type { Expr, KernelFunction } from '../kernel/types.js';
 import { eachExpr, eachStmt } from '../kernel/walk.js';
 import { type BuiltKernel, type KernelWriter, product } from '../kernel.js';
-import type { Along, ContractProblem } from '../problem.js';
+import type { Along, ContractProblem, KeptProblem } from '../problem.js';
 import {
   type Index,
   LANE,
@@ -198,8 +199,12 @@ export function contractKernel(w: KernelWriter): BuiltKernel {
     body: s.b.stmts,
   };
   const sizes = [...(c.batch > 1 ? [batch] : []), m, c.k, c.n];
+  const what = `${b.kept ? 'sparse_' : ''}${anchor.op === 'conv2d' ? 'conv' : 'contract'}`;
   return w.built(
-    { name: `${anchor.op === 'conv2d' ? 'conv' : 'contract'}_${product(sizes)}${w.suffix()}`, archetype: 'contract' },
+    {
+      name: `${what}_${product(sizes)}${w.suffix()}`,
+      ...(b.kept ? { archetype: 'sparse_contract', share: b.kept.share } : { archetype: 'contract' }),
+    },
     contractVariants({
       batch,
       m,
@@ -208,6 +213,7 @@ export function contractKernel(w: KernelWriter): BuiltKernel {
       a: a.along,
       b: b.along,
       readable: b.readable,
+      ...(b.kept ? { kept: b.kept } : {}),
       functions: [a.function, b.function, store],
       reach: w.context.reach,
     }),
@@ -222,6 +228,7 @@ interface Loader {
 
 interface LoaderB extends Loader {
   readonly readable: ContractProblem['readable'];
+  readonly kept?: KeptProblem;
 }
 
 /** The way to read an operand that takes the fewest accesses; the first of them where they take as many. */
@@ -302,13 +309,30 @@ function loadB(w: KernelWriter, c: Contraction, z: Index, along: Along): LoaderB
   };
 }
 
+/** b as the tiles of it that are stored: a matrix of TILE_N columns, whose rows are the inputs of one tile after another. */
+function storedTiles(w: KernelWriter, packed: PackedWeight, { blocks, of }: KeptTiles): LoaderB {
+  const buffer = w.packedBuffer(packed);
+  const readable = { k: blocks.length * TILE_K, n: TILE_N };
+  const b = new Body();
+  const k = sum(scale(b.index('k4', div(uint('k'), u32(4)), readable.k / 4), 4), variable('j', 4));
+  const col = fourFrom(b.index('col4', div(uint('col'), u32(4)), TILE_N / 4));
+  b.return(load(buffer.name, buffer.element, sum(scale(k, TILE_N), col)));
+  return {
+    along: 'result',
+    function: { name: 'load_b4', params: LOAD_B, result: F32X4, body: b.stmts },
+    readable,
+    kept: { share: blocks.length / of },
+  };
+}
+
 /** b as a packed weight, read whichever way round it lies. */
 function packedB(w: KernelWriter, anchor: Value): LoaderB | undefined {
   const matrix = weightMatrix(anchor);
   if (!matrix) return undefined;
   const packed = w.context.packed(matrix);
   if (!packed) return undefined;
-  const { layout, storage: weights } = packed;
+  const { layout, storage: weights, kept } = packed;
+  if (kept) return storedTiles(w, packed, kept);
   if (!fits(layout, { binding: w.context.limits.maxStorageBufferBindingSize, weights })) return undefined;
   const buffer = w.packedBuffer(packed);
   const columns = 1 - matrix.inputs;

@@ -4,14 +4,67 @@
  * where a load gives four inputs of a column, four such loads are transposed in registers.
  */
 import { isBatch } from '../../ir/batch.js';
+import { TILE_K } from '../buffers/layout.js';
+import type { KeptList } from '../buffers/weights.js';
 import { Body } from '../kernel/body.js';
-import { add, call, component, div, F32X4, min, mul, size, sub, U32, u32, uint, vector } from '../kernel/expr.js';
+import {
+  add,
+  call,
+  component,
+  div,
+  F32X4,
+  fetch,
+  min,
+  mul,
+  size,
+  sub,
+  U32,
+  u32,
+  uint,
+  vector,
+} from '../kernel/expr.js';
 import { plus, range } from '../kernel/sugar.js';
 import type { Expr, KernelFunction } from '../kernel/types.js';
 import type { ContractProblem } from '../problem.js';
 
+/** Where a turn of the loop over inputs stands: for a, and for b, whose inputs may be counted among those that are stored. */
+export interface Turn {
+  readonly a: Expr;
+  readonly b: Expr;
+}
+
+/**
+ * Does `turn` for all inputs, `kStep` at a time: of what is stored alone, where b says what that is.
+ * @param strip Number of the tile's columns, TILE_N of them where b is not stored whole
+ * @param from Where loops start (startTile)
+ */
+export function eachTurn(
+  b: Body,
+  p: ContractProblem,
+  kStep: number,
+  { strip, from }: { readonly strip: Expr; readonly from: Expr },
+  turn: (at: Turn) => void,
+): void {
+  if (!p.kept) {
+    b.for('k', from, paddedK(p, kStep), kStep, () => turn({ a: uint('k'), b: uint('k') }));
+    return;
+  }
+  const list = (name: KeptList, at: Expr): Expr => fetch(name, U32, at);
+  const first = b.named('first_tile', list('starts', strip));
+  const end = b.named('end_tile', list('starts', plus(strip, 1)));
+  b.for('stored', first, end, 1, () => {
+    const block = b.named('block', mul(list('blocks', uint('stored')), u32(TILE_K)));
+    const place = b.named('place', mul(uint('stored'), u32(TILE_K)));
+    if (kStep === TILE_K) turn({ a: block, b: place });
+    else
+      b.for('part', from, u32(TILE_K), kStep, () => {
+        turn({ a: b.named('k', add(block, uint('part'))), b: b.named('kept_k', add(place, uint('part'))) });
+      });
+  });
+}
+
 /** Inputs up to which a loop in steps of `kStep` runs: the last step may end behind the last input. */
-export function paddedK(p: ContractProblem, kStep: number): Expr {
+function paddedK(p: ContractProblem, kStep: number): Expr {
   return isBatch(p.k) ? size(p.k) : u32(Math.ceil(p.k / kStep) * kStep);
 }
 
@@ -28,8 +81,9 @@ export function weightFunction(p: ContractProblem, kStep: number, columns: numbe
     isBatch(size) ? size % step === 0 : Math.ceil(size / step) * step <= end;
   const within = (text: string, size: number, step: number, end: number): Expr =>
     inside(size, step, end) ? uint(text) : min(uint(text), lastFour(end));
-  const k = within('k', p.k, kStep, p.readable.k);
-  const column = within('column', p.n, columns, p.readable.n);
+  // Of what is stored whole tiles are.
+  const k = p.kept ? uint('k') : within('k', p.k, kStep, p.readable.k);
+  const column = p.kept ? uint('column') : within('column', p.n, columns, p.readable.n);
   b.return(call('load_b4', F32X4, [uint('z'), k, column, uint('j')]));
   return {
     name: 'weight4',

@@ -2,12 +2,12 @@
 
 import { parts, startBatch, startTile, tileGrid } from '../grid.js';
 import { Body } from '../kernel/body.js';
-import { add, all, component, F32X4, f32, lt, mul, name, size, splat, u32, uint } from '../kernel/expr.js';
+import { add, all, component, div, F32X4, f32, lt, mul, name, rem, size, splat, u32, uint } from '../kernel/expr.js';
 import { fma, plus, range } from '../kernel/sugar.js';
 import type { Expr, Kernel } from '../kernel/types.js';
 import type { ContractProblem, GeneratedVariant, Ranks } from '../problem.js';
 import { storeTile } from '../tile.js';
-import { paddedK, slotsOf, weightFunction, weightsOf } from './operands.js';
+import { eachTurn, slotsOf, weightFunction, weightsOf } from './operands.js';
 import type { RegisterSchedule } from './schedules.js';
 
 export function contractRegisters(p: ContractProblem, s: RegisterSchedule, ranks: Ranks): GeneratedVariant {
@@ -26,15 +26,16 @@ export function contractRegisters(p: ContractProblem, s: RegisterSchedule, ranks
   const { z, inside: mine } = startBatch(b, place, p.batch, grid.past === 'batch');
   const row = b.named('row', mul(tileY, u32(s.rows)));
   const column = b.named('column', mul(tileX, u32(4 * s.vectors)));
+  const strip = grid.folded ? grid.column : div(tileX, u32(across));
+  const own = p.kept ? b.named('own', mul(rem(tileX, u32(across)), u32(4 * s.vectors))) : column;
   const sums = range(s.rows).map((r) => range(s.vectors).map((v) => b.var(`c${r}_${v}`, F32X4, splat(f32(0), 4))));
-  b.for('k', from, paddedK(p, 4), 4, () => {
-    const k = uint('k');
+  eachTurn(b, p, 4, { strip, from }, ({ a: k, b: place }) => {
     const slots = slotsOf(p, s.rows, 4);
     const a = range(slots.minors * slots.majors).map((i) =>
       b.named(`a${i}`, slots.load(z, row, k, u32(i % slots.minors), u32(Math.floor(i / slots.minors)))),
     );
     const weights = range(s.vectors).map((v) => {
-      const at = { z, k, column: plus(column, 4 * v) };
+      const at = { z, k: place, column: plus(own, 4 * v) };
       return weightsOf(
         b,
         p,

@@ -2,6 +2,7 @@
  * How a contraction is cut up, as data. A schedule says which part of y one subgroup or one thread computes; the generators turn
  * it into WGSL; which one a shape gets is decided by a small cost model whose constant was fitted to measurements.
  */
+import { TILE_N } from '../buffers/layout.js';
 import type { Along, ContractProblem } from '../problem.js';
 
 /** Each subgroup of exactly `size` lanes computes `rows` x (4 * size * vectors); a workgroup is one subgroup. */
@@ -79,18 +80,26 @@ function shared(a: Along, rows: number, size: number): { kStep: 4 | 8 | 16; load
 
 /** The subgroup schedule for a shape: the tile with the least work, padding counted. */
 export function subgroupSchedule(p: ContractProblem, size: number): SubgroupSchedule {
+  const vectors = vectorsOf(p, size);
   let best: SubgroupSchedule | undefined;
   let least = Number.POSITIVE_INFINITY;
   for (const rows of p.a === 'sum' ? [1, 2, 4, 8, 16, 24, 32] : [4, 8, 16, 32]) {
     if (rows > tallest(p, size)) break;
     const { kStep, loads } = shared(p.a, rows, size);
-    const cost = Math.ceil(p.m / rows) * Math.ceil(p.n / (4 * size)) * (16 * rows + LOAD_COST * (4 + loads));
+    const work = 16 * rows * vectors + LOAD_COST * (4 * vectors + loads);
+    const cost = Math.ceil(p.m / rows) * Math.ceil(p.n / (4 * size * vectors)) * work;
     if (cost >= least) continue;
     least = cost;
-    best = { kind: 'subgroup', size, rows, vectors: 1, kStep, order: size === 4 ? 'input' : 'row' };
+    best = { kind: 'subgroup', size, rows, vectors, kStep, order: size === 4 ? 'input' : 'row' };
   }
   return best!;
 }
+
+/** Vectors of a lane: one, or as many as make the columns of a strip where b is stored by strips. */
+const vectorsOf = (p: ContractProblem, size: number): number => (p.kept ? TILE_N / (4 * size) : 1);
+
+/** Sizes of subgroups whose lanes hold whole columns of a problem's tiles. */
+export const holdsTiles = (p: ContractProblem, size: number): boolean => !p.kept || 4 * size <= TILE_N;
 
 /** What reading a vec4 of workgroup memory costs, in vector multiply-adds. Nobody has measured it on hardware: a prior. */
 const SHARED_COST = 4;
@@ -100,7 +109,7 @@ export function tileSchedule(p: ContractProblem): TileSchedule {
   let best: TileSchedule | undefined;
   let least = Number.POSITIVE_INFINITY;
   for (const rows of [1, 2, 4, 8].filter((r) => p.a === 'sum' || r % 4 === 0)) {
-    for (const vectors of [1, 2]) {
+    for (const vectors of p.kept ? [TILE_N / 32] : [1, 2]) {
       const tiles = Math.ceil(p.m / (8 * rows)) * Math.ceil(p.n / (32 * vectors));
       // For four inputs, by each thread: its share of the blocks' loads, its reads of them, its multiply-adds.
       const cost =
@@ -120,12 +129,13 @@ export function registerSchedule(p: ContractProblem): RegisterSchedule {
   // Eight rows by eight columns load least; software drivers gain nothing by it and take twice as long to compile it.
   const large = p.batch * p.m * p.n * p.k >= 2 ** 25;
   for (const rows of [1, 2, 4, ...(large ? [8] : [])].filter((r) => p.a === 'sum' || r % 4 === 0)) {
-    for (const vectors of large ? [1, 2] : [1]) {
+    for (const vectors of p.kept ? [TILE_N / 32] : large ? [1, 2] : [1]) {
       const tiles = Math.ceil(p.m / rows) * Math.ceil(p.n / (4 * vectors));
       const cost = tiles * (16 * rows * vectors + LOAD_COST * (rows + 4 * vectors));
       if (cost < least) {
         least = cost;
-        best = { kind: 'registers', rows, vectors, threads: p.m <= rows ? [64, 1] : [8, 8] };
+        // Threads along a strip's columns, where b is stored by strips, see the same tiles.
+        best = { kind: 'registers', rows, vectors, threads: p.m > rows ? [8, 8] : p.kept ? [8, 1] : [64, 1] };
       }
     }
   }

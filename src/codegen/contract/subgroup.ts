@@ -28,7 +28,7 @@ import { fma, plus, range } from '../kernel/sugar.js';
 import type { Expr } from '../kernel/types.js';
 import type { ContractProblem, GeneratedVariant, Ranks } from '../problem.js';
 import { storeTile, type TilePlace } from '../tile.js';
-import { paddedK, slotsOf, weightFunction, weightsOf } from './operands.js';
+import { eachTurn, slotsOf, type Turn, weightFunction, weightsOf } from './operands.js';
 import { inSoftware, type SubgroupSchedule } from './schedules.js';
 
 export function contractSubgroup(p: ContractProblem, s: SubgroupSchedule, ranks: Ranks): GeneratedVariant {
@@ -41,7 +41,9 @@ export function contractSubgroup(p: ContractProblem, s: SubgroupSchedule, ranks:
   const lane = uint('lane');
   const column = b.named('column', add(mul(grid.column, u32(columns)), mul(lane, u32(4))));
   const sums = range(s.rows).map((r) => range(s.vectors).map((v) => b.var(`c${r}_${v}`, F32X4, splat(f32(0), 4))));
-  b.for('k', from, paddedK(p, s.kStep), s.kStep, () => turn(b, p, s, { z, row, column, lane }, sums));
+  const own = p.kept ? mul(lane, u32(4)) : column;
+  const at = { z, row, column: own, lane };
+  eachTurn(b, p, s.kStep, { strip: grid.column, from }, (k) => turn(b, p, s, { ...at, k }, sums));
   const inside = [
     ...mine,
     ...(p.m % s.rows === 0 && grid.past !== 'row' ? [] : [lt(uint('r'), size(p.m))]),
@@ -74,14 +76,13 @@ function turn(
   b: Body,
   p: ContractProblem,
   s: SubgroupSchedule,
-  at: Omit<TilePlace, 'from'> & { lane: Expr },
+  at: Omit<TilePlace, 'from'> & { readonly lane: Expr; readonly k: Turn },
   sums: readonly (readonly Expr[])[],
 ): void {
-  const k = uint('k');
-  const a = held(b, p, s, { ...at, k });
+  const a = held(b, p, s, { ...at, k: at.k.a });
   const weights = range(s.vectors).map((v) =>
     range(s.kStep / 4).map((q) => {
-      const four = { z: at.z, k: plus(k, 4 * q), column: plus(at.column, v * 4 * s.size) };
+      const four = { z: at.z, k: plus(at.k.b, 4 * q), column: plus(at.column, v * 4 * s.size) };
       return weightsOf(
         b,
         p,

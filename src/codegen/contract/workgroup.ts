@@ -26,7 +26,7 @@ import { fma, plus, range } from '../kernel/sugar.js';
 import type { Expr } from '../kernel/types.js';
 import type { ContractProblem, GeneratedVariant, Ranks } from '../problem.js';
 import { storeTile } from '../tile.js';
-import { paddedK, slotsOf, weightFunction, weightsOf } from './operands.js';
+import { eachTurn, slotsOf, weightFunction, weightsOf } from './operands.js';
 import type { TileSchedule } from './schedules.js';
 
 export function contractTile(p: ContractProblem, s: TileSchedule, ranks: Ranks): GeneratedVariant {
@@ -58,8 +58,9 @@ export function contractTile(p: ContractProblem, s: TileSchedule, ranks: Ranks):
       else b.block(body);
     }
   };
-  b.for('k', from, paddedK(p, s.kStep), s.kStep, () => {
-    const k = uint('k');
+  /** The tile's first column, as b counts them. */
+  const ownColumn = p.kept ? u32(0) : firstColumn;
+  eachTurn(b, p, s.kStep, { strip: grid.column, from }, ({ a: k, b: place }) => {
     fill(block.minors * block.majors, (i) => {
       // Neighbouring threads load what lies side by side.
       const [minor, major] =
@@ -71,15 +72,15 @@ export function contractTile(p: ContractProblem, s: TileSchedule, ranks: Ranks):
     if (p.b === 'result') {
       fill(s.kStep * inB, (i) => {
         const [row, column] = [b.named('from_k', div(i, u32(inB))), mul(rem(i, u32(inB)), u32(4))];
-        const four = add(k, mul(div(row, u32(4)), u32(4)));
-        b.put('block_b', i, call('weight4', F32X4, [z, four, add(firstColumn, column), rem(row, u32(4))]));
+        const four = add(place, mul(div(row, u32(4)), u32(4)));
+        b.put('block_b', i, call('weight4', F32X4, [z, four, add(ownColumn, column), rem(row, u32(4))]));
       });
     } else {
       // Blocks of four inputs by four columns, of which those that lie along the sum are neighbours.
       const fours = s.kStep / 4;
       fill(fours * inB, (i) => {
         const [q, column] = [b.named('from_k', rem(i, u32(fours))), b.named('from_c', div(i, u32(fours)))];
-        const at = { z, k: add(k, mul(q, u32(4))), column: add(firstColumn, mul(column, u32(4))) };
+        const at = { z, k: add(place, mul(q, u32(4))), column: add(ownColumn, mul(column, u32(4))) };
         const four = weightsOf(
           b,
           p,

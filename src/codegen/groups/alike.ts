@@ -6,7 +6,7 @@ import { attrsKey } from '../../ir/intern.js';
 import { isDeclared } from '../../ir/ops/index.js';
 import { showType } from '../../ir/ops/shapes.js';
 import type { Value } from '../../ir/types.js';
-import { viewedParam, weightMatrix } from '../buffers/weight-matrix.js';
+import { type PackedWeight, weightMatrix } from '../buffers/weight-matrix.js';
 import type { BuiltKernel, Held, KernelContext } from '../kernel.js';
 import { type Limits, type ScheduledDispatch, scheduleGroup } from '../schedule.js';
 import { type Group, valuesOf } from './group.js';
@@ -35,7 +35,8 @@ export class Schedules {
       return parts;
     }
     const image = new Map(found.values.map((v, i) => [v, values[i]!]));
-    return found.parts.map((d) => ({ ...d, kernel: over(d.kernel, image) }));
+    const packed = this.packed(group);
+    return found.parts.map((d) => ({ ...d, kernel: over(d.kernel, image, packed) }));
   }
 
   /** All that a group's kernels depend on: its values by their places, what lies where, which parameters and inputs are one. */
@@ -55,16 +56,21 @@ export class Schedules {
       if (read) return `read ${type} ${this.where(v)}`;
       return `${v.op} ${attrsKey(v.attrs)} ${type} ${v.inputs.map((x) => at.get(x)).join(',')}`;
     });
-    const matrix = kind === 'contract' ? weightMatrix(anchor) : undefined;
-    const packed = matrix && this.context.packed(matrix);
+    const packed = this.packed({ kind, anchor });
     const parts = [
       kind,
-      packed ? `${packed.storage} ${packed.layout.text}` : '',
+      packed ? `${packed.storage} ${packed.layout.text} ${packed.kept?.blocks.length ?? ''}` : '',
       at.get(anchor),
       path.map((v) => at.get(v)).join(','),
       ...stores.map((v) => `${at.get(v)} ${this.where(v)}`),
     ];
     return { key: [...parts, ...lines].join('\n'), values };
+  }
+
+  /** The weight that a group's product reads packed. */
+  private packed({ kind, anchor }: Pick<Group, 'kind' | 'anchor'>): PackedWeight | undefined {
+    const matrix = kind === 'contract' ? weightMatrix(anchor) : undefined;
+    return matrix && this.context.packed(matrix);
   }
 
   private where(v: Value): string {
@@ -74,12 +80,10 @@ export class Schedules {
 }
 
 /** The kernel over other values. */
-function over(kernel: BuiltKernel, image: ReadonlyMap<Value, Value>): BuiltKernel {
+function over(kernel: BuiltKernel, image: ReadonlyMap<Value, Value>, packed: PackedWeight | undefined): BuiltKernel {
   const held = (h: Held): Held => {
     if (h.kind === 'value') return { kind: 'value', value: image.get(h.value)! };
-    if (h.kind !== 'packed') return h;
-    const view = image.get(h.weight.view)!;
-    return { kind: 'packed', weight: { ...h.weight, view, param: viewedParam(view)! } };
+    return h.kind === 'result' ? h : { ...h, weight: packed! };
   };
   return { ...kernel, holds: new Map([...kernel.holds].map(([name, h]) => [name, held(h)])) };
 }

@@ -193,6 +193,10 @@ export interface Buffer {
   readonly padded: boolean;
   /** Items at computed places, bound whole and reached by `fetch` and `write` from the start; `count` then counts these. */
   readonly packed?: Type;
+  /** Kernels that are alike but for how many items there are share one text: how many, the binding says. */
+  readonly open?: true;
+  /** Every number that lies in it is below this: who fills it sees to that. */
+  readonly below?: number;
 }
 
 export interface SharedArray {

@@ -10,15 +10,22 @@ import type {
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
 import { hasBatch, perSample, shapeAt } from '../../ir/batch.js';
+import { costOf } from '../../ir/ops/cost.js';
 import type { DType, Func, Module, TensorType, Value } from '../../ir/types.js';
 import { TensorTooLarge } from '../../passes/memory.js';
 import { type MemoryPlans, planArena, type SlabPlace, sampleBytes, slabsOf } from '../buffers/arena.js';
 import { type InPlace, placeOver } from '../buffers/in-place.js';
-import { type PackedWeight, viewedParam, type WeightLayouts, type WeightMatrix } from '../buffers/weight-matrix.js';
+import {
+  type PackedWeight,
+  viewedParam,
+  type WeightLayouts,
+  type WeightMatrix,
+  weightMatrix,
+} from '../buffers/weight-matrix.js';
 import { padded, type Weights } from '../buffers/weights.js';
 import { Schedules } from '../groups/alike.js';
 import { BufferLimit, fuse } from '../groups/fuse.js';
-import { flopsOf, type Group, writesLast } from '../groups/group.js';
+import { buffersOf, flopsOf, type Group, writesLast } from '../groups/group.js';
 import { OneByOne } from '../groups/one-by-one.js';
 import type { BoundWindow } from '../kernel/types.js';
 import { ELEMENT_BYTES, elementBytes } from '../kernel/uses.js';
@@ -203,11 +210,17 @@ export class EntryBuilder {
     const storage = (v: Value): 'f16' | undefined => (this.targetOf(v)?.dtype === 'f16' ? 'f16' : undefined);
     const context = { place: (v: Value) => this.seenAs(v), packed, storage, limits: this.limits, reach };
     const schedules = new Schedules(context, this.limits);
+    /** Buffers that a product binds beside its operands: which tiles of a weight there are. */
+    const listsOf = ({ kind, anchor }: Group): number => {
+      const matrix = kind === 'contract' ? weightMatrix(anchor) : undefined;
+      return matrix && packed(matrix)?.kept ? 2 : 0;
+    };
     const { part } = this.plan;
     if (part) return part.groups.map((group) => ({ group, parts: schedules.of(group) }));
     const made = new Map<Group, readonly ScheduledDispatch[]>();
     const refused = new Map<Group, CannotCut>();
     const fits = (g: Group): boolean => {
+      if (buffersOf(g) + listsOf(g) > this.limits.maxStorageBuffersPerShaderStage) return false;
       if ([...g.stores, ...g.reads].every((v) => sampleBytes(v) <= this.limits.maxStorageBufferBindingSize))
         return true;
       try {
@@ -283,7 +296,7 @@ export class EntryBuilder {
       kernel: this.shared.kernels.add(d.kernel),
       bindings,
       workgroups: d.kernel.variants.map((v) => v.workgroups),
-      flops: Math.round(flopsOf(g) * d.share),
+      flops: Math.round((flopsOf(g) - (1 - (d.kernel.share ?? 1)) * costOf(g.anchor).flops) * d.share),
       bytes: bindings.reduce((sum, b) => sum + b.bytes, 0),
       label: labelOf([g.anchor, ...g.path]),
     };
@@ -299,9 +312,11 @@ export class EntryBuilder {
     const start = window.first * each;
     const bytes = perSample(window.count) * each;
     const held = kernel.holds.get(window.buffer)!;
-    if (held.kind === 'packed') {
+    if (held.kind === 'packed' || held.kind === 'kept') {
       const { weight } = held;
-      const entry = this.shared.weights.packed(this.module.params.get(weight.param)!, weight);
+      const param = this.module.params.get(weight.param)!;
+      const { weights } = this.shared;
+      const entry = held.kind === 'kept' ? weights.keptList(param, weight, held.list) : weights.packed(param, weight);
       return { kind: 'weight', name: entry.name, offset: start, bytes };
     }
     const v = held.kind === 'result' ? g.stores[held.at]! : held.value;

@@ -27,6 +27,11 @@ export interface GenerateOptions {
   readonly samples?: number;
   /** How long sums are split (default: by the cost model of split-schedules.ts). */
   readonly splitting?: Splitting;
+  /**
+   * Elements of a parameter that can be anything but 0, as numbers that are not 0: products that read one in which whole tiles are 0 leave these out, where
+   * that pays. Undefined for a parameter whose elements all can. It has to hold for whatever the weight files will be. Default: of none anything is known.
+   */
+  readonly mayHold?: (param: string) => Uint8Array | undefined;
   /** Keeps the kernel programs that the files are the text of (default: not; they are large). */
   readonly keepPrograms?: boolean;
   /** The device here has limits that the program fits, so a message may advise them (default: not known). */

@@ -43,6 +43,7 @@ function expectVariants({ kernel, group }: GroupKernel): void {
   const names = kernel.variants.map((v) => v.name).sort();
   const wanted = {
     contract: ['portable', 'tile', ...SUBGROUPS],
+    sparse_contract: ['portable', 'tile', 'subgroup4', 'subgroup8'],
     attention: ['portable', ...SUBGROUPS],
     reduce: ['portable', ...SUBGROUPS.filter((name) => names.includes(name))],
     pointwise: ['portable'],

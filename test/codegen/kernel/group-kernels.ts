@@ -60,7 +60,8 @@ export async function modelOf(spec: Spec, adapters: AdapterMode, weights: 'f32' 
 export function kernelsOf(module: Module, weights: 'f32' | 'f16'): GroupKernel[] {
   const func = lower(module.funcs.get('infer')!, { binding: BASELINE.maxStorageBufferBindingSize, weights });
   const outputs = new Set(rootsOf(func));
-  const layouts = new WeightLayouts(weights, func);
+  const layouts = new WeightLayouts(weights);
+  layouts.add(func);
   const context: KernelContext = {
     place: (v) => (v.op === 'param' ? 'weight' : v.op === 'input' ? 'input' : outputs.has(v) ? 'output' : 'arena'),
     packed: (matrix) => layouts.of(matrix),

@@ -156,7 +156,8 @@ function variantOf(g: Generated, d: Dispatch, which: Which): { file: string; at:
 function boundAs(kernel: LoweredKernel, bindings: readonly BufferRef[]): LoweredKernel {
   const windows = kernel.windows.map((w, i) => {
     const elements = (bindings[i]!.bytes / 4 / w.item.lanes) * w.elements;
-    return { ...w, count: Math.min(w.count, elements) };
+    const { open } = kernel.buffers.find((b) => b.name === w.buffer)!;
+    return { ...w, count: open ? elements : Math.min(w.count, elements) };
   });
   return { ...kernel, windows };
 }

@@ -198,8 +198,10 @@ export class Values {
         const at = e.speculative ? this.settled(e.at, s, 'an index') : this.indexOf(e.at, s, e.buffer, b.count);
         const level = b.access === 'read' ? at.level : 0;
         const inside = (facts: Facts): boolean => facts.within(at.parts![0]!, 0, b.count - 1);
+        const { below } = b;
+        const known = below === undefined ? undefined : () => this.symbols.fresh({ lo: 0, hi: below - 1 }, level);
         return {
-          ...this.each(e, [{ ...at, level }]),
+          ...this.each(e, [{ ...at, level }], known),
           speculative: e.speculative,
           ...(e.speculative ? { inside } : {}),
         };
