@@ -40,7 +40,10 @@ const weightEntry = v.strictObject({
    */
   layout: v.pipe(
     v.string(),
-    v.regex(/^(rows|starts|blocks|(tiles|kept):\d{1,4}x\d{1,4})$/, '`rows`, `tiles:KxN`, `kept:KxN`, `starts` or `blocks`'),
+    v.regex(
+      /^(rows|starts|blocks|(tiles|kept):\d{1,4}x\d{1,4})$/,
+      '`rows`, `tiles:KxN`, `kept:KxN`, `starts` or `blocks`',
+    ),
   ),
   /** Padding included. */
   bytes: positive,
@@ -296,6 +299,20 @@ const summary = v.strictObject({
   adapterShare: v.exactOptional(v.pipe(finite, v.minValue(0), v.maxValue(1))),
   /** Of `flops`, those of kernels that skip zeros (archetype `sparse_contract`). */
   sparseFlops: v.pipe(finite, v.minValue(0)),
+  /** Absent where nothing is left out. */
+  skipped: v.exactOptional(
+    v.strictObject({
+      /** Weights of which not all tiles are stored. */
+      weights: positive,
+      /** Outputs and inputs of a tile. */
+      tile: v.strictTuple([positive, positive]),
+      /** Tiles that are left out, of all tiles of these weights. */
+      tiles: positive,
+      of: positive,
+      /** Operations for one sample that are not done for it, which `flops` does not count. */
+      flops: v.pipe(finite, v.minValue(0)),
+    }),
+  ),
   weightBytes: count,
   /** Weights, and what a pass of the most samples takes beside them. */
   peakBytes: count,

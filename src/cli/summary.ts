@@ -19,7 +19,7 @@ export function describeCompiled(compiled: Compiled, folder: string): string {
     ],
     ...mergeRows(compiled),
     ...(compiled.rounding ? roundingRows([compiled.rounding]) : []),
-    ...(summary.zeros ? [...zeroRows(summary.zeros), ...wayRows(compiled), skippedRow(summary)] : []),
+    ...(summary.zeros ? [...zeroRows(summary.zeros), ...wayRows(compiled), skippedRow(compiled)] : []),
     [
       'kernels',
       `${summary.kernels} kernels, ${dispatches.length} dispatches a pass of ${samples === 1 ? 'one image' : `1 to ${samples} images`}`,
@@ -192,9 +192,20 @@ function wayRows({ ways }: Compiled): [string, string][] {
   ];
 }
 
-function skippedRow({ sparseFlops, flops }: Summary): [string, string] {
-  if (sparseFlops > 0) return ['', `${share(sparseFlops, flops)} of the work is in kernels that skip zeros`];
-  return ['', '0% of the multiplications are skipped: kernels multiply zeros like any other weight'];
+/** What kernels leave out of the zeros. */
+function skippedRow({ program: { summary, entries } }: Compiled): [string, string] {
+  const { skipped, flops } = summary;
+  if (!skipped) {
+    const why = entryNamed({ entries }, PREPARE)
+      ? 'what a load prepares is stored whole'
+      : 'kernels leave out tiles of 32 x 16 zeros (`shape: block(32, 16)` makes such), and these are too few';
+    return ['', `0% of the multiplications are skipped: ${why}`];
+  }
+  const { weights, tile, tiles, of, flops: left } = skipped;
+  return [
+    '',
+    `${share(left, flops + left)} of the work is left out: ${count(tiles)} of ${count(of)} tiles of ${tile.join(' x ')} zeros, in ${times(weights, 'tensor')}`,
+  ];
 }
 
 const sum = (tensors: readonly TensorZeros[], of: (t: TensorZeros) => number): number =>

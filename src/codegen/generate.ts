@@ -4,6 +4,7 @@ import {
   type Dispatch,
   type Entry,
   PREPARE,
+  type Summary,
   slabSizes,
   type TensorSpec,
   type Unsealed,
@@ -17,6 +18,7 @@ import { sizeOf } from '../ir/ops/shapes.js';
 import { funcAt, hasSamples } from '../ir/run/samples.js';
 import type { Func, Module, Param, Value } from '../ir/types.js';
 import type { MemoryPlans } from './buffers/arena.js';
+import { TILE_K, TILE_N } from './buffers/layout.js';
 import { WeightLayouts } from './buffers/weight-matrix.js';
 import { padded, type WeightRecipe, Weights } from './buffers/weights.js';
 import { lower } from './groups/lower.js';
@@ -25,7 +27,14 @@ import { splitOf } from './groups/split-schedules.js';
 import { ELEMENT_BYTES } from './kernel/uses.js';
 import type { BuiltVariant } from './kernel.js';
 import { type Cut, type CutReport, type CutRequest, cutOf, type Part, sameBefore } from './program/cut.js';
-import { EntryBuilder, type EntryPlan, noBuffer, type Shared, type Target } from './program/entry.js';
+import {
+  type BuiltEntry as BuiltFunction,
+  EntryBuilder,
+  type EntryPlan,
+  noBuffer,
+  type Shared,
+  type Target,
+} from './program/entry.js';
 import { keptIn } from './program/kept.js';
 import { Kernels } from './program/kernels.js';
 import type { GenerateOptions } from './program/options.js';
@@ -106,9 +115,7 @@ function inTurn({ funcs }: Pick<Module, 'funcs'>, name: string): readonly [Func,
   return func.after === undefined ? [func] : [...inTurn({ funcs }, func.after), func];
 }
 
-interface BuiltEntry {
-  readonly entry: Entry;
-  readonly plans: MemoryPlans;
+interface BuiltEntry extends BuiltFunction {
   readonly oneByOne?: Diagnostic;
 }
 
@@ -246,6 +253,7 @@ function assembled(
   const oneByOne = built.find((b) => b.oneByOne)?.oneByOne;
   const bytes = new Map(recipes.map((r) => [r.entry.name, r.entry.bytes]));
   const beside = (samples: (e: Entry) => number): number => heldBeside(entries, samples, bytes);
+  const skipped = skippedBy(recipes, first!);
   const program: Unsealed = {
     format: 'espalier.program',
     version: VERSION,
@@ -261,6 +269,7 @@ function assembled(
       dispatches: dispatches.length,
       flops: flopsOf(dispatches),
       sparseFlops: flopsOf(dispatches.filter((d) => kernels.list[d.kernel]!.archetype === 'sparse_contract')),
+      ...(skipped ? { skipped } : {}),
       weightBytes,
       peakBytes: weightBytes + beside((e) => e.samples),
       leastBytes: weightBytes + beside(() => 1),
@@ -274,6 +283,15 @@ function assembled(
     memory: first!.plans,
     ...(oneByOne ? { oneByOne } : {}),
   };
+}
+
+/** What products leave out of weights that are stored in part. */
+function skippedBy(recipes: readonly WeightRecipe[], { leftOut }: BuiltFunction): Summary['skipped'] {
+  const kept = recipes.flatMap((r) => r.packed?.kept ?? []);
+  if (kept.length === 0) return undefined;
+  const of = sum(kept.map((k) => k.of));
+  const tiles = of - sum(kept.map((k) => k.blocks.length));
+  return { weights: kept.length, tile: [TILE_N, TILE_K], tiles, of, flops: Math.round(leftOut) };
 }
 
 /** What all entries hold at once, for so many samples of each; what `prepare` takes is given back before others run. */

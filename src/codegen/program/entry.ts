@@ -74,6 +74,13 @@ export interface EntryPlan {
   readonly part?: Pick<Part, 'groups' | 'crossing'>;
 }
 
+export interface BuiltEntry {
+  readonly entry: Entry;
+  readonly plans: MemoryPlans;
+  /** Operations for one sample that are not done, since a product leaves tiles of zeros out. */
+  readonly leftOut: number;
+}
+
 export class EntryBuilder {
   private readonly module: Module;
   private readonly options: GenerateOptions;
@@ -110,7 +117,7 @@ export class EntryBuilder {
   }
 
   /** @throws OneByOne where that has to be tried */
-  build(): { entry: Entry; plans: MemoryPlans } {
+  build(): BuiltEntry {
     this.checkArguments();
     const list = placeOver(
       this.scheduled(),
@@ -139,7 +146,8 @@ export class EntryBuilder {
       slabs: slabsOf(plans),
       dispatches,
     };
-    return { entry, plans };
+    const leftOut = scheduled.flatMap(({ group, parts }) => parts.map((d) => this.leftOut(group, d)));
+    return { entry, plans, leftOut: leftOut.reduce((sum, n) => sum + n, 0) };
   }
 
   private targetOf(v: Value): WeightEntry | undefined {
@@ -290,13 +298,18 @@ export class EntryBuilder {
     }
   }
 
+  /** Operations of a dispatch that are not done. */
+  private leftOut(g: Group, { kernel, share }: ScheduledDispatch): number {
+    return (1 - (kernel.share ?? 1)) * costOf(g.anchor).flops * share;
+  }
+
   private dispatch(g: Group, d: ScheduledDispatch, places: ReadonlyMap<Value, SlabPlace>): Dispatch {
     const bindings = d.windows.map((w) => this.reference(g, d.kernel, w, places));
     return {
       kernel: this.shared.kernels.add(d.kernel),
       bindings,
       workgroups: d.kernel.variants.map((v) => v.workgroups),
-      flops: Math.round((flopsOf(g) - (1 - (d.kernel.share ?? 1)) * costOf(g.anchor).flops) * d.share),
+      flops: Math.round(flopsOf(g) * d.share - this.leftOut(g, d)),
       bytes: bindings.reduce((sum, b) => sum + b.bytes, 0),
       label: labelOf([g.anchor, ...g.path]),
     };

@@ -9,7 +9,7 @@ import type { GenerateOptions } from './options.js';
  * Share of the tiles of a matrix up to which those that are zero are left out. Above it, what it costs to look tiles up is more than what is left out
  * (`npm run bench:sparse`).
  */
-const MOST_KEPT = 0.8;
+const MOST_KEPT = 0.75;
 
 /**
  * Which tiles of a weight are stored; undefined for all.

@@ -1,0 +1,3 @@
+import { sparseSuite } from './sparse-suite.js';
+
+await sparseSuite('lavapipe');
