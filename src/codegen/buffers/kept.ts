@@ -14,6 +14,9 @@ export interface KeptTiles {
   readonly of: number;
 }
 
+/** The lists of a packed weight of which not all tiles are stored. */
+export type KeptList = 'starts' | 'blocks';
+
 const TILE = TILE_K * TILE_N;
 
 /**

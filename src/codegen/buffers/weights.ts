@@ -9,13 +9,10 @@ import type { Module, OpName, Param, Tensor, Value } from '../../ir/types.js';
 import { ELEMENT_BYTES } from '../kernel/uses.js';
 import { elementOf } from '../kernel.js';
 import { scalarOf } from '../read/reader.js';
-import { packKept } from './kept.js';
+import { type KeptList, packKept } from './kept.js';
 import { TILE_K, TILE_N } from './layout.js';
 import { pack, packedBytes, storageBytes } from './pack.js';
 import { type PackedWeight, viewText } from './weight-matrix.js';
-
-/** The lists of a packed weight of which not all tiles are stored. */
-export type KeptList = 'starts' | 'blocks';
 
 export interface WeightRecipe {
   readonly entry: WeightEntry;

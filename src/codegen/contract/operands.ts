@@ -4,8 +4,8 @@
  * where a load gives four inputs of a column, four such loads are transposed in registers.
  */
 import { isBatch } from '../../ir/batch.js';
+import type { KeptList } from '../buffers/kept.js';
 import { TILE_K } from '../buffers/layout.js';
-import type { KeptList } from '../buffers/weights.js';
 import { Body } from '../kernel/body.js';
 import {
   add,
