@@ -23,13 +23,13 @@ describe('the bundle', () => {
   const zipped = (parts: readonly string[]) =>
     parts.reduce((sum, part) => sum + gzipSync(part, { level: 9 }).length, 0) / 1024;
 
-  it('is made for browsers, of at most 545 KB gzipped', () => {
-    expect(zipped([text])).toBeLessThanOrEqual(545);
+  it('is made for browsers, of at most 560 KB gzipped', () => {
+    expect(zipped([text])).toBeLessThanOrEqual(560);
   });
 
-  it('loads at most 450 KB of it at first: patterns of adapter folders and the import of ONNX come when they are needed', async () => {
+  it('loads at most 465 KB of it at first: patterns of adapter folders and the import of ONNX come when they are needed', async () => {
     const { first, later } = await bundledInParts('src/api/browser/index.ts');
-    expect(zipped(first.map((part) => part.text))).toBeLessThanOrEqual(450);
+    expect(zipped(first.map((part) => part.text))).toBeLessThanOrEqual(465);
     expect(zipped(later.map((part) => part.text))).toBeGreaterThan(70);
   });
 
