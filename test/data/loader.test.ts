@@ -277,6 +277,23 @@ describe('in threads', () => {
     expect(bits(await all(openLoader(data, { ...options, threads: 2 })))).toEqual(here);
   });
 
+  test('this thread makes the first ones, others what is left when that has taken longer than to start them', async () => {
+    const data = inMemory(
+      Uint8Array.from({ length: 8 * 64 }, (_, i) => (i * 37) % 256),
+      [8, 8, 8],
+      { kind: 'class', labels: [0, 1, 0, 1, 0, 1, 0, 1] },
+    );
+    const here = bits(await all(openLoader(data, { ...options, threads: 0 })));
+    expect(bits(await all(openLoader(data, options)))).toEqual(here);
+    let reads = 0;
+    const slow = async (place: number) => {
+      if (reads++ < 3) await new Promise((done) => setTimeout(done, 130));
+      return data.pictures.read(place);
+    };
+    const later = { ...data, pictures: { ...data.pictures, read: slow } };
+    expect(bits(await all(openLoader(later, options)))).toEqual(here);
+  });
+
   test('a file that is no picture is named by its path, with what the decoder says', async () => {
     const path = await writeTree(join(folder, 'bad'), {
       'x/a.png': 1,

@@ -8,7 +8,16 @@ import type { Diagnostic } from '../../diagnostics/types.js';
 import { EspalierError } from '../../diagnostics/types.js';
 import { startThread } from '../../formats/node/thread.js';
 import { makeLoader, recipeOf } from '../loader.js';
-import { isRandom, type Recipe, type Sample, type SampleKey, type Workshop } from '../sample.js';
+import {
+  isRandom,
+  type Recipe,
+  type Sample,
+  type SampleJob,
+  type SampleKey,
+  saidOf,
+  samplesHere,
+  type Workshop,
+} from '../sample.js';
 import type { Dataset, Loader, LoaderOptions, Pictures, Raster } from '../types.js';
 
 /** What a thread is asked: a sample of a file, or of pixels. */
@@ -24,17 +33,21 @@ export type ThreadAnswer =
 
 export interface ThreadOptions {
   /**
-   * How many threads make samples; 0 makes them in this one. Default: as many as there are cores but one, four at most; 0 for pictures in memory that are
-   * neither resized nor changed at random.
+   * How many threads make samples; 0 makes them in this one. Default: as many as there are cores but one, four at most, once this one has made samples
+   * for about as long as a thread takes to start; 0 for pictures in memory that are neither resized nor changed at random.
    */
   readonly threads?: number;
 }
+
+/** Milliseconds of work that are done before the first thread starts, which takes about as long: a small set of small pictures needs none. */
+const PATIENCE = 250;
 
 /** A loader whose samples threads make; `close` ends them. @throws EspalierError as `makeLoader` */
 export function openLoader(dataset: Dataset, options: LoaderOptions & ThreadOptions): Loader {
   const { threads = usefulThreads(dataset, options) } = options;
   if (threads === 0 || dataset.pictures.input || options.tiles) return makeLoader(dataset, options);
-  const workshop = new ThreadWorkshop(dataset.pictures, recipeOf(options), threads);
+  const patience = options.threads === undefined ? PATIENCE : 0;
+  const workshop = new ThreadWorkshop(dataset.pictures, recipeOf(options), threads, patience);
   return makeLoader(dataset, options, workshop);
 }
 
@@ -55,7 +68,7 @@ const closed = (): Error => new Error('the loader was closed');
 /** With pixels that lie by themselves: what is sent to a thread is copied with all of its buffer, which may hold a whole data set. */
 const alone = (raster: Raster): Raster => ({ ...raster, data: raster.data.slice() });
 
-/** Threads start with the first sample; each has one job at a time. */
+/** Threads start with the first sample after so many milliseconds of making them here; each has one job at a time. */
 class ThreadWorkshop implements Workshop {
   private readonly pictures: Pictures;
   private readonly recipe: Recipe;
@@ -64,15 +77,53 @@ class ThreadWorkshop implements Workshop {
   private readonly workers: Worker[] = [];
   private readonly idle: Worker[] = [];
   private readonly busy = new Map<Worker, Waiting>();
+  private readonly here: Workshop;
+  /** Milliseconds that this thread still works before others start. */
+  private patience: number;
+  /** The end of what this thread makes, one sample after another, so that its time is known. */
+  private turn: Promise<void> = Promise.resolve();
   private closed = false;
 
-  constructor(pictures: Pictures, recipe: Recipe, most: number) {
+  constructor(pictures: Pictures, recipe: Recipe, most: number, patience: number) {
     this.pictures = pictures;
     this.recipe = recipe;
     this.most = most;
+    this.here = samplesHere(pictures, recipe);
+    this.patience = patience;
   }
 
-  async sample({ place, key }: { readonly place: number; readonly key: SampleKey }): Promise<Sample> {
+  async sample(job: SampleJob): Promise<Sample> {
+    if (this.patience > 0) {
+      const before = this.turn;
+      const made = before.then(() => (this.patience > 0 ? this.timed(job) : undefined));
+      this.turn = made.then(
+        () => {},
+        () => {},
+      );
+      const sample = await made;
+      if (this.closed) throw closed();
+      if (sample) return sample;
+    }
+    return this.elsewhere(job);
+  }
+
+  /** The sample, made by this thread. */
+  private async timed(job: SampleJob): Promise<Sample> {
+    if (this.closed) throw closed();
+    const began = performance.now();
+    try {
+      return await saidOf(this.nameOf(job), () => this.here.sample(job));
+    } finally {
+      this.patience -= performance.now() - began;
+    }
+  }
+
+  /** What messages call the picture, as `sample-worker.ts` does. */
+  private nameOf({ place, key }: SampleJob): string {
+    return this.pictures.file?.(place) ?? `item ${key.item}`;
+  }
+
+  private async elsewhere({ place, key }: SampleJob): Promise<Sample> {
     const picture = this.pictures.file ? this.pictures.file(place) : alone(await this.pictures.read(place));
     if (this.closed) throw closed();
     return new Promise((resolve, reject) => {
