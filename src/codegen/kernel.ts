@@ -7,6 +7,7 @@ import type { Value } from '../ir/types.js';
 import type { KeptList } from './buffers/kept.js';
 import { capacity, TILE_K, TILE_N } from './buffers/layout.js';
 import type { PackedWeight, WeightMatrix } from './buffers/weight-matrix.js';
+import type { DeviceClass } from './candidates.js';
 import type { Reach } from './grid.js';
 import { type Group, holdsBatch, joinedIn } from './groups/group.js';
 import { explicitAddresses } from './kernel/addresses.js';
@@ -34,6 +35,8 @@ export interface KernelContext {
   readonly storage?: (value: Value) => 'f16' | undefined;
   readonly limits: BindingLimits;
   readonly reach: Reach;
+  /** Kernels get the variants that are legal on it (default: those of all devices). */
+  readonly device?: DeviceClass | undefined;
 }
 
 /**

@@ -71,6 +71,8 @@ export interface TrainProgramRequest {
   readonly still?: readonly Reader[];
   /** Limits of the GPU (default: what every GPU has). */
   readonly limits?: GenerateOptions['limits'];
+  /** Only what that GPU can run (default: what any can). */
+  readonly device?: GenerateOptions['device'];
   readonly progress?: Progress | undefined;
 }
 
@@ -84,6 +86,7 @@ export function trainProgram({
   params,
   still = [],
   limits,
+  device,
   progress,
 }: TrainProgramRequest): TrainProgram {
   progress?.('deriving the step');
@@ -117,6 +120,7 @@ export function trainProgram({
       cuts: cutRequests(still, entries, inputs),
       samples: part,
       ...(limits ? { limits } : {}),
+      ...(device ? { device } : {}),
     });
     return { again, derived, generated };
   };

@@ -2,11 +2,14 @@
  * Steps of training on a GPU, for those who write their own loop. What is trained, its moments and averages lie there from step to step; a step is one
  * submission for each part of its batch, and what it gives back is its loss and what the model gave.
  */
+import { largestLimits } from '../../../runtime/adapter.js';
+import { deviceFacts } from '../../../runtime/device.js';
 import { elements } from '../../../runtime/program/check.js';
 import { sha256 } from '../../../runtime/program/digest.js';
 import { type Entry, entryNamed, type TensorSpec } from '../../../runtime/program/program.js';
 import type { Session } from '../../../runtime/session.js';
 import type { TensorData } from '../../../runtime/tensors.js';
+import { classOf } from '../../codegen/candidates.js';
 import type { Elaborated, StepPlace, TrainSettings } from '../../dsl/elaborated.js';
 import { interpretFunc } from '../../ir/run/interpret.js';
 import { tensor } from '../../ir/run/tensor.js';
@@ -81,10 +84,10 @@ export interface TrainerRequest {
 /** @throws what `trainProgram` and `load` throw; RuntimeError where there is no GPU */
 export async function openTrainer({ host, timings = false, ...request }: TrainerRequest): Promise<Trainer> {
   const { train, progress } = request;
-  const limits = await host.deviceLimits();
-  const program = trainProgram({ ...request, limits });
   const gpu = await host.openGpu!();
   try {
+    const device = classOf(deviceFacts(gpu.adapter));
+    const program = trainProgram({ ...request, limits: largestLimits(gpu.adapter), device });
     progress?.('uploading weights');
     const session = await loadGenerated(program.generated, program.params, {
       adapter: gpu.adapter,

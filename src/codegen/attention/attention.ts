@@ -31,15 +31,16 @@ export function attentionVariant(
 
 /**
  * All ways to run an attention, by `attentionCandidates`; the last one is portable.
+ * @param device As there
  * @throws RangeError if a dimension is not a positive integer or the scale is not finite; BatchInside where another than the
  * first is a multiple of the batch.
  */
-export function attentionVariants(p: AttentionProblem): GeneratedVariant[] {
+export function attentionVariants(p: AttentionProblem, device?: DeviceClass): GeneratedVariant[] {
   const { batch, rows, keys, headDim, valueDim } = p;
   for (const name of ['rows', 'keys', 'headDim', 'valueDim'] as const)
     if (isBatch(p[name])) throw new BatchInside(name);
   for (const [name, size] of Object.entries({ batch, rows, keys, headDim, valueDim })) {
     if (!Number.isInteger(size) || size < 1) throw new RangeError(`attention with ${name} = ${size}`);
   }
-  return attentionCandidates(p).map((c) => attentionVariant(p, c));
+  return attentionCandidates(p, device).map((c) => attentionVariant(p, c));
 }

@@ -56,7 +56,7 @@ export function attentionKernel(w: KernelWriter): BuiltKernel {
   const sizes = [problem.batch, problem.rows, problem.keys, problem.headDim];
   return w.built(
     { name: `attention_${product(sizes)}${w.suffix()}`, archetype: 'attention' },
-    attentionVariants(problem),
+    attentionVariants(problem, w.context.device),
   );
 }
 

@@ -53,12 +53,13 @@ export function contractVariant(
 
 /**
  * All ways to run a contraction, by `contractCandidates`; the last one is portable.
+ * @param device As there
  * @throws RangeError if a dimension is not a positive integer; BatchInside where the columns are a multiple of the batch.
  */
-export function contractVariants(p: ContractProblem): GeneratedVariant[] {
+export function contractVariants(p: ContractProblem, device?: DeviceClass): GeneratedVariant[] {
   for (const [name, size] of Object.entries({ batch: p.batch, m: p.m, n: p.n, k: p.k })) {
     if (!Number.isInteger(size) || size < 1) throw new RangeError(`contraction with ${name} = ${size}`);
   }
   if (isBatch(p.n)) throw new BatchInside('columns');
-  return contractCandidates(p).map((c) => contractVariant(p, c));
+  return contractCandidates(p, device).map((c) => contractVariant(p, c));
 }

@@ -205,18 +205,21 @@ export function contractKernel(w: KernelWriter): BuiltKernel {
       name: `${what}_${product(sizes)}${w.suffix()}`,
       ...(b.kept ? { archetype: 'sparse_contract', share: b.kept.share } : { archetype: 'contract' }),
     },
-    contractVariants({
-      batch,
-      m,
-      n: c.n,
-      k: c.k,
-      a: a.along,
-      b: b.along,
-      readable: b.readable,
-      ...(b.kept ? { kept: b.kept } : {}),
-      functions: [a.function, b.function, store],
-      reach: w.context.reach,
-    }),
+    contractVariants(
+      {
+        batch,
+        m,
+        n: c.n,
+        k: c.k,
+        a: a.along,
+        b: b.along,
+        readable: b.readable,
+        ...(b.kept ? { kept: b.kept } : {}),
+        functions: [a.function, b.function, store],
+        reach: w.context.reach,
+      },
+      w.context.device,
+    ),
   );
 }
 

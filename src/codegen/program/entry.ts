@@ -216,7 +216,14 @@ export class EntryBuilder {
     const packed = (matrix: WeightMatrix): PackedWeight | undefined =>
       isPacked(matrix) ? layouts.of(matrix) : undefined;
     const storage = (v: Value): 'f16' | undefined => (this.targetOf(v)?.dtype === 'f16' ? 'f16' : undefined);
-    const context = { place: (v: Value) => this.seenAs(v), packed, storage, limits: this.limits, reach };
+    const context = {
+      place: (v: Value) => this.seenAs(v),
+      packed,
+      storage,
+      limits: this.limits,
+      reach,
+      device: this.options.device,
+    };
     const schedules = new Schedules(context, this.limits);
     /** Buffers that a product binds beside its operands: which tiles of a weight there are. */
     const listsOf = ({ kind, anchor }: Group): number => {

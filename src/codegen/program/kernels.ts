@@ -10,10 +10,21 @@ export class Kernels {
   readonly variants = new Map<string, BuiltVariant>();
   private readonly byText = new Map<string, number>();
   private readonly names = new Set<string>();
+  /** The same by the variants themselves, which groups that are alike have in common: their texts are not written again. */
+  private readonly byVariants = new Map<BuiltKernel['variants'], number>();
 
   constructor(private readonly keepPrograms: boolean) {}
 
   add(k: BuiltKernel): number {
+    let at = this.byVariants.get(k.variants);
+    if (at === undefined) {
+      at = this.written(k);
+      this.byVariants.set(k.variants, at);
+    }
+    return at;
+  }
+
+  private written(k: BuiltKernel): number {
     const texts = k.variants.map((v) => printKernel(v.lowered));
     const text = k.variants.map((v, i) => `${v.name}\n${texts[i]}`).join('\n');
     const known = this.byText.get(text);

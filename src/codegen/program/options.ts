@@ -1,4 +1,5 @@
 /** What a program is generated for. */
+import type { DeviceClass } from '../candidates.js';
 import type { Splitting } from '../groups/split-schedules.js';
 import type { Limits } from '../schedule.js';
 import type { CutRequest } from './cut.js';
@@ -10,6 +11,8 @@ export interface GenerateOptions {
   readonly compiler: string;
   /** Limits to keep to (default: what every WebGPU device has). Anything not given is WebGPU's default. */
   readonly limits?: 'baseline' | Partial<Limits>;
+  /** The device that runs it here and now, and no other: kernels get the variants that are legal there (default: those of all devices, as files hold them). */
+  readonly device?: DeviceClass;
   /** How packed weights are stored. */
   readonly weights: 'f32' | 'f16';
   /** Functions of the module that become entries, the main one first (default: `infer`). */

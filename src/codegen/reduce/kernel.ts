@@ -28,7 +28,7 @@ export function reduceKernel(w: KernelWriter): BuiltKernel {
   const problem = { length: reduceDomain(plan).length, inner: plan.axes.includes(shape.length - 1) };
   return w.built(
     { name: `${w.group.anchor.op}_${product(shape)}${w.suffix()}`, archetype: 'reduce' },
-    reduceCandidates(problem).map((c) => reduceVariant(w, c)),
+    reduceCandidates(problem, w.context.device).map((c) => reduceVariant(w, c)),
   );
 }
 
