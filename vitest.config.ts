@@ -7,6 +7,7 @@ const report = process.env.ESPALIER_REPORT;
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    globalSetup: ['test/command.ts'],
     setupFiles: ['test/round-trip.ts', 'test/seed.ts'],
     reporters: [
       'default',

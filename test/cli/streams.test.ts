@@ -4,6 +4,7 @@ import { closeSync, cpSync, mkdirSync, openSync, readdirSync, symlinkSync, write
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { scratch } from '../api/support.js';
+import { command } from '../command.js';
 import { cli, type Ended, expectRefused, FASHION, ROOT } from './support.js';
 
 const folder = scratch();
@@ -16,11 +17,11 @@ beforeAll(async () => {
 });
 
 /** A real process with these as its standard input and output. */
-function child(
+async function child(
   args: readonly string[],
   { stdin = 'ignore', stdout = 'pipe' as 'pipe' | number, close = false } = {},
 ): Promise<Ended> {
-  const process_ = spawn(process.execPath, ['--import', 'tsx', 'src/cli/main.ts', ...args], {
+  const process_ = spawn(process.execPath, [...(await command()), ...args], {
     cwd: ROOT,
     stdio: [stdin === 'ignore' ? 'ignore' : 'pipe', stdout, 'pipe'],
   });
@@ -70,12 +71,9 @@ describe.skipIf(process.platform !== 'linux')('standard output', () => {
   );
 
   test('errors that cannot be said either still have their exit code', async () => {
+    const words = (await command()).join(' ');
     const ended = await new Promise((done) => {
-      const process_ = spawn(
-        'sh',
-        ['-c', `${process.execPath} --import tsx src/cli/main.ts check /nowhere 2>/dev/full`],
-        { cwd: ROOT },
-      );
+      const process_ = spawn('sh', ['-c', `${process.execPath} ${words} check /nowhere 2>/dev/full`], { cwd: ROOT });
       process_.on('close', done);
     });
     expect(ended).toBe(2);
@@ -138,7 +136,7 @@ describe.skipIf(process.platform === 'win32')('files that are none', () => {
     expect(good).toMatchObject({ code: 0, out: expect.stringMatching(/M is well formed/) as unknown });
     const bad = await child(['check', '/dev/stdin'], { stdin: text.replace('vit(', 'vitt(') });
     expect(bad).toMatchObject({ code: 1, err: expect.stringMatching(/ESP0202.*`vitt`[\s\S]*\/dev\/stdin/) as unknown });
-    const shell = `${process.execPath} --import tsx src/cli/main.ts check /dev/stdin < /dev/zero`;
+    const shell = `${process.execPath} ${(await command()).join(' ')} check /dev/stdin < /dev/zero`;
     const endless = await new Promise<Ended>((done) => {
       const process_ = spawn('sh', ['-c', shell], { cwd: ROOT });
       let err = '';

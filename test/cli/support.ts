@@ -7,6 +7,7 @@ import { expect } from 'vitest';
 import { seal } from '../../runtime/program/digest.js';
 import type { Program } from '../../runtime/program/program.js';
 import { runCommandLine } from '../../src/cli/program.js';
+import { command } from '../command.js';
 
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 export const FASHION = `${ROOT}examples/fashion`;
@@ -32,8 +33,8 @@ export async function cli(...args: string[]): Promise<Ended> {
 }
 
 /** The same as a real process. */
-export function child(...args: string[]): Promise<Ended> {
-  const process_ = spawn(process.execPath, ['--import', 'tsx', 'src/cli/main.ts', ...args], { cwd: ROOT });
+export async function child(...args: string[]): Promise<Ended> {
+  const process_ = spawn(process.execPath, [...(await command()), ...args], { cwd: ROOT });
   let [out, err] = ['', ''];
   process_.stdout.on('data', (data) => (out += data));
   process_.stderr.on('data', (data) => (err += data));

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TrainEvent } from '../../src/api/index.js';
 import { encodeSafetensors, type StoredTensor } from '../../src/formats/tensors/safetensors.js';
+import { command } from '../command.js';
 import { MODEL } from '../train/small.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -86,14 +87,14 @@ export interface Moment {
 }
 
 /** Trains into a folder, or goes on with the run that is there, in a process of its own that is killed at a moment. */
-export function attempt(spec: string, out: string, moment?: Moment): Promise<Attempt> {
+export async function attempt(spec: string, out: string, moment?: Moment): Promise<Attempt> {
   const resume = existsSync(join(out, 'run.json')) ? ['--resume'] : [];
+  const words = await command();
   const began = performance.now();
-  const child = spawn(
-    process.execPath,
-    ['--import', 'tsx', 'src/cli/main.ts', 'train', spec, '-o', out, '--json', ...resume],
-    { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] },
-  );
+  const child = spawn(process.execPath, [...words, 'train', spec, '-o', out, '--json', ...resume], {
+    cwd: ROOT,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let said = '';
   let events = 0;
   let firstEvent: number | undefined;
