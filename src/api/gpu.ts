@@ -1,7 +1,9 @@
 /** Programs that are run where they are compiled: on the host's GPU, with weights that are made one at a time while they are uploaded. */
+import type { DeviceFacts } from '../../runtime/device.js';
 import { NoAdapterError } from '../../runtime/errors.js';
 import { bytesFile, type ProgramFiles } from '../../runtime/program/files.js';
 import { type LoadOptions, loadUnsealed, type Result, type Session } from '../../runtime/session.js';
+import type { DeviceClass } from '../codegen/candidates.js';
 import type { Generated } from '../codegen/generate.js';
 import { encodeSafetensors } from '../formats/tensors/safetensors.js';
 import type { Tensor } from '../ir/types.js';
@@ -11,6 +13,11 @@ import { asBytes, packWeight } from './weight-files.js';
 type Params = (name: string) => Tensor;
 
 const weightFile = (i: number): string => `weight-${i}.safetensors`;
+
+/** What is known of a device: its variants for subgroups of a size are those that `isLegal` lets run. */
+export function classOf({ features, subgroupMinSize: least, subgroupMaxSize: most }: DeviceFacts): DeviceClass {
+  return features.has('subgroups') && least === most ? { subgroupSize: least } : {};
+}
 
 /** Loads what was generated, without files of it. Throws what `load` throws. */
 export function loadGenerated(generated: Generated, params: Params, options: LoadOptions): Promise<Session> {

@@ -2,7 +2,6 @@
  * Ways to run a problem, as data: a schedule, and how it stands among others. Every kind of kernel lists its own (`contractCandidates`,
  * `attentionCandidates`, `reduceCandidates`) and builds a kernel from any, so whoever measures can take another list.
  */
-import type { DeviceFacts } from '../../runtime/device.js';
 import type { Requirements } from '../../runtime/program/program.js';
 import { SUBGROUP_SIZES } from './contract/schedules.js';
 import type { Ranks } from './problem.js';
@@ -15,11 +14,6 @@ export interface Candidate<Schedule> extends Ranks {
 export interface DeviceClass {
   /** Lanes of every subgroup; absent where they vary, or where there are none. */
   readonly subgroupSize?: number;
-}
-
-/** What is known of a device: its variants for subgroups of a size are those that `isLegal` lets run. */
-export function classOf({ features, subgroupMinSize: least, subgroupMaxSize: most }: DeviceFacts): DeviceClass {
-  return features.has('subgroups') && least === most ? { subgroupSize: least } : {};
 }
 
 /**
