@@ -11,11 +11,13 @@ import { isJsonSpec } from '../dsl/json/document.js';
 import { type KnownLayout, knownLayouts } from '../dsl/lookalikes.js';
 import { type Parsed, parse } from '../dsl/parse.js';
 import { type ModelNames, namesOfModel } from '../formats/adapters/sites.js';
+import type { TrainedOn } from '../formats/adapters/trained-on.js';
 import type { OpenCheckpoint } from '../formats/checkpoint.js';
 import { atCommit } from '../formats/huggingface/name.js';
 import { withoutPrefixes } from '../formats/prefixes.js';
 import type { Tensor } from '../ir/types.js';
 import type { Rates } from '../prune/rates.js';
+import { withAlikes } from './folders/alike.js';
 import type { Host } from './host.js';
 import type { WithGraphs } from './onnx/graphs.js';
 
@@ -32,6 +34,8 @@ export interface SpecOptions {
   readonly model?: string | undefined;
   /** Values of parameters by name, in place of those that files have or that they start as: what a run trained. */
   readonly trained?: ReadonlyMap<string, Tensor> | undefined;
+  /** The base that they were trained on, as the run has recorded it. */
+  readonly trainedOn?: TrainedOn | undefined;
   /** What a search has found to be pruned, where the spec has one: as a run keeps it. */
   readonly rates?: Rates | undefined;
   /** Commits of the repositories that the spec names, by location as written: as whoever recorded them found them, whatever a branch is now. */
@@ -51,6 +55,7 @@ export interface Analysis {
   readonly checkpoints: ReadonlyMap<string, OpenCheckpoint>;
   readonly warnings: readonly Diagnostic[];
   readonly trained?: ReadonlyMap<string, Tensor>;
+  readonly trainedOn?: TrainedOn;
   readonly rates?: Rates;
   /** The same spec without what is grafted and pruned. */
   plain(): Elaborated;
@@ -58,22 +63,28 @@ export interface Analysis {
   known(): readonly KnownLayout[];
 }
 
-/** Every `from` below a list of statements. */
-function* locations(statements: readonly ModelStmt[]): Iterable<StringLit> {
+/** Statements that name files. */
+const NAMING = ['model_bind', 'adapt', 'tune', 'prune'] as const;
+
+/** Every `from` below a list of statements, of some kinds of them. */
+function* locations(
+  statements: readonly ModelStmt[],
+  kinds: readonly (typeof NAMING)[number][] = NAMING,
+): Iterable<StringLit> {
   for (const s of statements) {
     switch (s.kind) {
       case 'model_bind':
       case 'adapt':
       case 'tune':
       case 'prune':
-        if (s.from) yield s.from;
+        if (s.from && kinds.includes(s.kind)) yield s.from;
         break;
       case 'in':
       case 'model_for':
-        yield* locations(s.body);
+        yield* locations(s.body, kinds);
         break;
       case 'model_if':
-        yield* locations([...s.then, ...(s.otherwise ?? [])]);
+        yield* locations([...s.then, ...(s.otherwise ?? [])], kinds);
     }
   }
 }
@@ -205,14 +216,15 @@ export async function analyse(
   }
 
   const first = elaborate(file, elaborateOptions);
-  diagnostics.push(...graphs.explained(first.diagnostics));
+  const bases = model ? [...locations(model.body, ['model_bind'])] : [];
+  diagnostics.push(...withAlikes(graphs.explained(first.diagnostics), bases, checkpoints, known));
   if (failed(diagnostics) || !first.value) return { diagnostics };
   const plain = (): Elaborated => {
     const result = elaborate(plainFile(file), elaborateOptions);
     if (!result.value) throw new EspalierError(result.diagnostics.filter((d) => d.severity === 'error'));
     return result.value;
   };
-  const { trained, labels, rates } = options;
+  const { trained, trainedOn, labels, rates } = options;
   const elaborated = labels ? { ...first.value, labels } : first.value;
   const bare = new Map(checkpoints);
   let names: ModelNames | undefined;
@@ -228,7 +240,15 @@ export async function analyse(
     diagnostics.push(note);
   }
   const value = { host, path, file, elaborated, checkpoints: bare, warnings: diagnostics, plain, known };
-  return { value: { ...value, ...(trained ? { trained } : {}), ...(rates ? { rates } : {}) }, diagnostics };
+  return {
+    value: {
+      ...value,
+      ...(trained ? { trained } : {}),
+      ...(trainedOn ? { trainedOn } : {}),
+      ...(rates ? { rates } : {}),
+    },
+    diagnostics,
+  };
 }
 
 /** The repositories that a spec names, by location as written, each at the commit that was opened. */

@@ -6,7 +6,6 @@ import { fitting } from '../dsl/fitting.js';
 import { readMasks } from '../formats/adapters/masks.js';
 import { namesOfModel } from '../formats/adapters/sites.js';
 import { loadSources, nonFinite, type OpenCheckpoint } from '../formats/checkpoint.js';
-import { looksLike } from '../formats/lookalike.js';
 import { Waivers } from '../formats/waivers.js';
 import { sameType, showType, sizeOf } from '../ir/ops/shapes.js';
 import { initialise } from '../ir/run/init.js';
@@ -14,11 +13,13 @@ import type { Param, Tensor } from '../ir/types.js';
 import type { Statistics } from '../prune/calibration.js';
 import { type FoundMasks, findMasks } from '../prune/index.js';
 import { type Rates, withRates } from '../prune/rates.js';
+import { otherBaseWeights } from './adapters/base-weights.js';
 import { bypassedModules } from './adapters/bypassed.js';
 import { mergedBefore } from './adapters/merged-before.js';
 import { otherBases } from './adapters/other-base.js';
 import type { Analysis } from './analyse.js';
 import { calibrate } from './calibrate.js';
+import { alikeHelp } from './folders/alike.js';
 import { graftLines } from './folders/grafts.js';
 import type { Progress } from './host.js';
 
@@ -28,7 +29,11 @@ export type Files = ReadonlyMap<string, string | Uint8Array>;
 export interface Loaded {
   /** @throws Error for a name that the model does not have. */
   readonly get: (name: string) => Tensor;
+  /** The same, of parameters of which an adapter's folder has other values as the base's own file has them. */
+  readonly ofBase: (name: string) => Tensor;
   readonly warnings: readonly Diagnostic[];
+  /** Those of them that say that adapters and base do not belong together. */
+  readonly mismatches: readonly Diagnostic[];
   /** Parameters of the base of which an adapter's folder has other values than the base's file: what that has; undefined where it has none. */
   readonly replaced: ReadonlyMap<string, Tensor | undefined>;
   /** The masks that criteria find, by parameter, where a search has found these rates. @throws as `findMasks` and `withRates` */
@@ -56,8 +61,7 @@ async function readAt<T>(span: Span, read: Promise<T>): Promise<T> {
 /** Of a file that does not fit, which variants it does fit. */
 function alikeTo(analysis: Analysis, checkpoint: OpenCheckpoint, error: EspalierError): string[] {
   if (!error.diagnostics.some((d) => d.code === 'ESP0510' || d.code === 'ESP0511')) return [];
-  const alike = looksLike(checkpoint.store, analysis.known());
-  return alike.length === 0 ? [] : [`It looks like ${alike.map((v) => `\`${v}\``).join(' or ')}.`];
+  return alikeHelp(checkpoint, analysis.known());
 }
 
 /** Of a folder of peft that does not fit, the statements that take what of it has a place in the model. */
@@ -218,12 +222,13 @@ export async function loadParameters(
     return value;
   };
 
-  const warnings: Diagnostic[] = [
-    ...idle,
+  const mismatches = [
     ...otherBases(elaborated, checkpoints),
     ...bypassedModules(elaborated, checkpoints),
+    ...otherBaseWeights(elaborated, checkpoints, analysis.trainedOn, (name) => before.get(name) ?? values.get(name)),
     ...(await mergedBefore(elaborated, checkpoints)),
   ];
+  const warnings: Diagnostic[] = [...idle, ...mismatches];
   const { rates } = analysis;
   const searched = elaborated.prune.find((job) => job.searched);
   if (searched && !rates) {
@@ -256,5 +261,5 @@ export async function loadParameters(
   }
   for (const name of params.keys()) get(name);
   warnings.push(...warnAboutStarts(elaborated, started));
-  return { get, warnings, masks, replaced: before };
+  return { get, ofBase: (name) => before.get(name) ?? get(name), warnings, mismatches, masks, replaced: before };
 }

@@ -135,13 +135,39 @@ describe('a file that looks like something else', () => {
     return { ...host, openCheckpoint: () => openCheckpoint(source) };
   };
   const HEAD = '  head = classify(base, classes: 1000)';
+  /** What a spec uses where a file is of this family. */
+  const PARTS: Readonly<Record<string, string[]>> = {
+    as: ['as_mlp', 'heads'],
+    swin: ['vit', 'heads', 'swin'],
+    dinov2: ['dinov2', 'heads'],
+    swinv2: ['swin', 'swinv2', 'heads'],
+    clip: ['vit', 'clip', 'heads'],
+    siglip: ['siglip', 'siglip_sizes', 'heads'],
+  };
 
   test.each([
     ['another size', 'vit_small_patch16', 'timm', 'vit_base_patch16()', '`vit_small_patch16`.'],
     ['another family', 'convnext_small', 'timm', 'vit_base_patch16()', '`convnext_small`.'],
     ['another size, by its authors', 'as_mlp_small', 'authors', 'as_mlp_tiny()', '`as_mlp_small`.'],
+    ['another family, in windows', 'swin_small', 'huggingface', 'vit_base_patch16()', '`swin_small`.'],
+    [
+      'its family with registers',
+      'dinov2_registers_small',
+      'transformers5',
+      'dinov2_small()',
+      '`dinov2_registers_small`.',
+    ],
+    ['the other version', 'swinv2_tiny_window8_256', 'authors', 'swin_tiny()', '`swinv2_tiny_window8_256`'],
+    ['images only', 'clip_vit_large_patch14', 'openai', 'vit_large_patch16()', '`clip_vit_large_patch14`'],
+    [
+      'another size, with images twice as large',
+      'siglip_large_patch16_384',
+      'huggingface',
+      'siglip_base_patch16_384()',
+      '`siglip_large_patch16_384`',
+    ],
   ])('of %s: which one is said', async (_, call, layout, base, looks) => {
-    const parts = base.startsWith('as_mlp') ? ['as_mlp', 'heads'] : ['vit', 'heads', 'convnext'];
+    const parts = PARTS[call.split('_')[0]!] ?? ['vit', 'heads', 'convnext'];
     const found = await said(spec(base, HEAD, parts), published(call, layout, HEAD));
     expect(found.map((d) => d.code)).toEqual([expect.stringMatching(/^ESP051[01]$/)]);
     expect(found[0]!.help.at(-1)).toContain(`It looks like ${looks}`);
@@ -160,6 +186,25 @@ describe('a file that looks like something else', () => {
     expect(textOf(await said(spec('vit_base_patch16()', ''), on))).toMatch(
       /ESP0230: `dim` is 768 in the spec and 384 in `f`, `heads` 12 and 6/,
     );
+  });
+
+  test('with a configuration, and tensors, of another size: which one is said too', async () => {
+    const on = published('vit_small_patch16', 'huggingface', HEAD);
+    const config = { model_type: 'vit', hidden_size: 384, num_attention_heads: 6, intermediate_size: 1536 };
+    const opened = await on.openCheckpoint('f');
+    const facts = { ...opened.facts, config: { file: 'f/config.json', json: config } };
+    const found = await said(spec('vit_base_patch16()', HEAD), {
+      ...on,
+      openCheckpoint: async () => ({ ...opened, facts }),
+    });
+    expect(found.map((d) => d.code)).toEqual(['ESP0230']);
+    expect(found[0]!.help.at(-1)).toMatch(/^It looks like `vit_small_patch16`/);
+  });
+
+  test('with options that neither says: which one is said too', async () => {
+    const found = await said(spec('vit_auto()', HEAD), published('vit_small_patch16', 'timm', HEAD));
+    expect(found.map((d) => d.code)).toEqual(['ESP0204']);
+    expect(found[0]!.help.at(-1)).toMatch(/^It looks like `vit_small_patch16`/);
   });
 
   test.each([

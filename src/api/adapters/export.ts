@@ -12,6 +12,7 @@ import { analyseModel, type Spec, type SpecOptions } from '../analyse.js';
 import { sayDataErrors } from '../data-error.js';
 import type { Progress } from '../host.js';
 import { type BesideBase, besideBase } from '../merge.js';
+import { baseRecord } from './base-weights.js';
 import { warningOf } from './bypassed.js';
 import { biasOf, type Candidate, measure } from './low-rank.js';
 
@@ -76,8 +77,9 @@ async function exportSpec(spec: Spec, options: ExportOptions): Promise<ExportedA
   }
   refuse([...measured.problems, ...problems]);
   const labels = saved.modules.length > 0 ? elaborated.labels : undefined;
+  const on = analysis.trainedOn ?? baseRecord(elaborated, analysis.checkpoints, merged.loaded.ofBase);
   return {
-    files: peftFiles(layers, saved, replacedBiases(merged, names, saved.modules), labels),
+    files: peftFiles(layers, saved, replacedBiases(merged, names, saved.modules), labels, on),
     adapted: layers.map((l) => l.module),
     saved: saved.modules,
     warnings: [

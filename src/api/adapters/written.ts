@@ -17,7 +17,7 @@ import { version } from '../version.js';
 const TRAINED = 'adapter.safetensors';
 
 /** The last part of where something was loaded from: no path of somebody's machine goes into a checkpoint. */
-function nameOf(location: string): string {
+export function nameOf(location: string): string {
   const parts = location
     .replace(/[?#].*$/, '')
     .split(/[\\/]/)
@@ -34,12 +34,12 @@ export async function mergeRecords(
   analysis: Analysis & { readonly elaborated: Elaborated },
   labels: readonly string[] | undefined,
 ): Promise<readonly MergedRecord[]> {
-  const { elaborated, checkpoints, trained } = analysis;
+  const { elaborated, checkpoints, trained, trainedOn } = analysis;
   const found = new Map<string, MergedRecord>();
   const add = (method: string, file: { readonly name?: string; readonly sha256?: string } = {}): void => {
     found.set(JSON.stringify([method, file.name, file.sha256]), { method, ...file, espalier: version });
   };
-  const ofRun = trained && { name: TRAINED, sha256: await digest(encodeAdapter(trained, labels)) };
+  const ofRun = trained && { name: TRAINED, sha256: await digest(encodeAdapter(trained, labels, trainedOn)) };
   const files = new Map<string, { readonly name: string; readonly sha256?: string }>();
   const from = new Map<string, string>();
   for (const { kind, location, adapters = [] } of elaborated.sources) {

@@ -17,6 +17,7 @@ import type { Targets } from '../../data/types.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { EspalierError } from '../../diagnostics/types.js';
 import { encodeAdapter } from '../../formats/adapters/adapter.js';
+import type { TrainedOn } from '../../formats/adapters/trained-on.js';
 import { openFile } from '../../formats/node/files.js';
 import { removeLeftovers } from '../../formats/node/leftovers.js';
 import { cannotWrite, writeFileAtomic } from '../../formats/node/writing.js';
@@ -43,6 +44,8 @@ export interface RunFacts {
   readonly set: Readonly<Record<string, string>>;
   /** Of the repositories that the spec names, by location as written: going on, and compiling the run, take these. */
   readonly commits?: Readonly<Record<string, string>>;
+  /** The base that it trains on, for its adapter file. */
+  readonly on?: TrainedOn;
   /** Settings as they were resolved, for people. */
   readonly settings: Readonly<Record<string, unknown>>;
   /** What has to be the same to go on. */
@@ -130,6 +133,7 @@ export async function runSpec(path: string) {
     set: facts.set,
     ...(facts.commits ? { commits: facts.commits } : {}),
     trained: await trainedOf(path),
+    ...(facts.on ? { trainedOn: facts.on } : {}),
     ...(labels ? { labels } : {}),
     ...(pruned ? { rates: pruned.rates } : {}),
   };
@@ -200,6 +204,7 @@ export class RunFolder implements RunKeeper {
     private readonly keep: number,
     private readonly labels: readonly string[] | undefined,
     private pins: RunFacts['pins'],
+    private readonly on: TrainedOn | undefined,
   ) {}
 
   /**
@@ -238,7 +243,7 @@ export class RunFolder implements RunKeeper {
     await writeFileAtomic(join(path, FILES.facts), `${JSON.stringify(facts, null, 1)}\n`);
     await writeFileAtomic(join(path, FILES.spec), specText);
     await writeFileAtomic(join(path, FILES.metrics), '');
-    return new RunFolder(path, keep, labelsOf(facts), facts.pins);
+    return new RunFolder(path, keep, labelsOf(facts), facts.pins, facts.on);
   }
 
   /** Goes on with a run from its last checkpoint that can be read; without one, from the start. */
@@ -250,7 +255,7 @@ export class RunFolder implements RunKeeper {
     keep: number,
   ): Promise<{ folder: RunFolder; checkpoint?: Checkpoint }> {
     await writeFileAtomic(join(path, FILES.spec), specText);
-    const folder = new RunFolder(path, keep, labelsOf(facts), pins);
+    const folder = new RunFolder(path, keep, labelsOf(facts), pins, facts.on);
     for (const file of folder.checkpoints().reverse()) {
       const checkpoint = await readCheckpoint(join(path, file));
       if (!checkpoint) {
@@ -294,7 +299,7 @@ export class RunFolder implements RunKeeper {
   }
 
   async best(_epoch: number, trained: ReadonlyMap<string, Tensor>): Promise<void> {
-    const file = encodeAdapter(trained, this.labels);
+    const file = encodeAdapter(trained, this.labels, this.on);
     await writeFileAtomic(join(this.path, FILES.adapter), file);
   }
 

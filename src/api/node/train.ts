@@ -134,7 +134,7 @@ async function prepared(spec: Spec, options: TrainRunOptions): Promise<Ready> {
   const text = typeof spec === 'string' ? host.readText(spec) : spec.text;
   const seed = options.seed ?? begunWith;
   const read = await readTraining(spec, { ...options, seed, ...(before?.commits ? { commits: before.commits } : {}) });
-  const { elaborated, train, params, masks, commits } = read;
+  const { elaborated, train, params, masks, commits, on } = read;
   progress?.('reading the data');
   const sets = splitsOf(train, await namedData(elaborated, train, path, options));
   const loaders = loadersOf(elaborated, train, sets, { open: openLoader, skipped: options.skipped });
@@ -159,6 +159,7 @@ async function prepared(spec: Spec, options: TrainRunOptions): Promise<Ready> {
       model: elaborated.name,
       set: options.set ?? {},
       ...(Object.keys(commits).length > 0 ? { commits } : {}),
+      ...(on ? { on } : {}),
       settings: settingsOf(train),
       hashes,
       pins,

@@ -6,6 +6,7 @@ import type { Datasets, SkippedItem } from '../../data/types.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { EspalierError } from '../../diagnostics/types.js';
 import { encodeAdapter } from '../../formats/adapters/adapter.js';
+import type { TrainedOn } from '../../formats/adapters/trained-on.js';
 import type { Tensor } from '../../ir/types.js';
 import type { Spec } from '../analyse.js';
 import { sayDataErrors } from '../data-error.js';
@@ -91,7 +92,7 @@ export class MemoryRun implements RunKeeper {
   /** The same as an adapter file, with the names of the classes: safetensors, which `from` in a spec takes. @throws as `trained` */
   adapter(): Uint8Array {
     const labels = this.facts?.classes ?? [];
-    return encodeAdapter(this.result(), labels.length > 0 ? labels : undefined);
+    return encodeAdapter(this.result(), labels.length > 0 ? labels : undefined, this.facts?.on);
   }
 
   async record(event: TrainEvent): Promise<void> {
@@ -148,6 +149,7 @@ interface Facts {
   readonly seed: number;
   readonly data: string;
   readonly classes: readonly string[];
+  readonly on?: TrainedOn;
 }
 
 const CHANGED = { spec: 'the spec', options: 'the options of the model', seed: 'the seed', data: 'the data' } as const;
@@ -171,7 +173,7 @@ export async function* trainInMemory(
 
 async function prepared(spec: Spec, store: MemoryRun, options: MemoryTrainOptions): Promise<Run> {
   const { datasets, host, progress, set, skipped } = options;
-  const { elaborated, train, params, masks } = await readTraining(spec, options);
+  const { elaborated, train, params, masks, on } = await readTraining(spec, options);
   const sets = splitsOf(train, datasets);
   const loaders = loadersOf(elaborated, train, sets, { open: makeLoader, skipped });
   const hashes = await Promise.all([sets.train, sets.val, sets.test].map((s) => (s ? datasetHash(s) : '')));
@@ -182,6 +184,7 @@ async function prepared(spec: Spec, store: MemoryRun, options: MemoryTrainOption
     seed: train.seed,
     data: await sha256(new TextEncoder().encode(hashes.join())),
     classes: sets.train.targets.kind === 'numbers' ? [] : sets.train.classes,
+    ...(on ? { on } : {}),
   });
   const trainer = await openTrainer({ elaborated, train, params, still: stillReaders(train, loaders), host, progress });
   try {

@@ -3,7 +3,9 @@ import type { Batch, LoaderOptions } from '../../data/types.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
 import type { Elaborated, TrainSettings } from '../../dsl/elaborated.js';
+import type { TrainedOn } from '../../formats/adapters/trained-on.js';
 import type { Tensor } from '../../ir/types.js';
+import { baseRecord } from '../adapters/base-weights.js';
 import { analyseModel, commitsOf, type Spec, type SpecOptions } from '../analyse.js';
 import { sayDataErrors } from '../data-error.js';
 import type { Progress } from '../host.js';
@@ -42,6 +44,8 @@ export interface ReadTraining {
   readonly masks: Loaded['masks'];
   /** Of the repositories that the spec names, by location as written. */
   readonly commits: Readonly<Record<string, string>>;
+  /** The base, for the files of what is trained on it. */
+  readonly on?: TrainedOn;
 }
 
 /** @throws EspalierError with everything that is wrong with the spec and its files; ESP1108 if it has no `train` block */
@@ -53,8 +57,10 @@ export async function readTraining(spec: Spec, options: TrainerOptions): Promise
   if (!elaborated.train) throw new EspalierError([diagnostic('ESP1108', { model: elaborated.name })]);
   const train = { ...elaborated.train, seed: options.seed ?? elaborated.train.seed };
   for (const d of analysis.warnings) warn?.(d);
-  const { get: params, masks } = await loadParameters(analysis, progress, train.seed);
-  return { elaborated, train, params, masks, commits: commitsOf(analysis) };
+  const { get: params, ofBase, masks, mismatches } = await loadParameters(analysis, progress, train.seed);
+  for (const d of mismatches) warn?.(d);
+  const on = baseRecord(elaborated, analysis.checkpoints, ofBase);
+  return { elaborated, train, params, masks, commits: commitsOf(analysis), ...(on ? { on } : {}) };
 }
 
 /**

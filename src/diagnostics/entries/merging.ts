@@ -149,6 +149,40 @@ on such a module trains without an effect, its B stays at 0, and its folder load
 
 A variant says which modules these are, beside the names of its layout: \`names timm { bypassed "*.attn.qkv" = "q_bias" }\`.`,
   }),
+  ESP1144: entry<{
+    file: string;
+    trained: string;
+    base: string;
+    compared: number;
+    differing: readonly string[];
+    apart: number;
+  }>({
+    title: 'An adapter of other weights',
+    severity: 'warning',
+    message: (a) =>
+      `${a.file} was trained on other weights (${a.trained}) than those of ${a.base}: ${a.differing.length} of ${a.compared} that were compared differ, ${a.differing[0]} the first, half of their numbers by more than ${a.apart < 0.1 ? (100 * a.apart).toPrecision(2) : Math.round(100 * a.apart)}%`,
+    help: () => [
+      'Take the base that it was trained on. If it is on this one on purpose (one that was trained a little further), evaluate it: what the adapter learnt was for the other.',
+    ],
+    explain: `What an adapter adds was learnt for the weights of one base. On another one of the same shapes it loads and runs, and gives numbers that mean nothing. So a few numbers of
+some weights of the base go along in the metadata of what \`train\` and \`export\` write (\`espalier.base\`), and are compared with those of the base that a spec puts the adapter on.
+
+A copy of the base in halves (f16, bfloat16) is the same base, and so is one in other shards or in another library's layout. One that was trained further, pruned, quantized to 8 bits or merged
+into is another. It is a warning, since an adapter on a base that has moved a little may be what you want. Adapters that other programs wrote have no such record; of those the name of
+the base is compared (\`espalier explain ESP1286\`).`,
+  }),
+  ESP1145: entry<{ file: string; text: string }>({
+    title: 'A record of a base that cannot be read',
+    severity: 'warning',
+    message: (a) =>
+      `\`espalier.base\` in the metadata of ${a.file} is no record of a base: ${a.text.length > 60 ? `${a.text.slice(0, 60)}...` : a.text}`,
+    help: () => ['Whether the adapter was trained on this base is not known. Everything else of the file is read.'],
+    explain: `Adapter files that Espalier writes hold the name and a few numbers of the base that they were trained on, so that another base is noticed:
+
+    "espalier.base": {"name": "vit-base", "weights": {"blocks.0.attn.qkv.weight": {"shape": [2304, 768], "values": [0.0123, -0.0456]}}}
+
+What stands there in this file is no such record: something else wrote it.`,
+  }),
   ESP1306: entry<{
     name: string;
     share: number;

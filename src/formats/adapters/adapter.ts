@@ -5,6 +5,7 @@ import type { Tensor } from '../../ir/types.js';
 import { storeTensor } from '../tensors/elements.js';
 import { encodeSafetensors, type StoredTensor } from '../tensors/safetensors.js';
 import type { TensorStore } from '../tensors/store.js';
+import { type TrainedOn, trainedOnEntry } from './trained-on.js';
 
 const FORMAT = 'espalier.adapter';
 
@@ -47,13 +48,21 @@ export function labelsIn(store: TensorStore): string[] | undefined {
 export const labelsEntry = (labels: readonly string[] | undefined): Readonly<Record<string, string>> =>
   labels ? { labels: JSON.stringify(labels) } : {};
 
-/** An adapter file of the parameters, each under its own name, as f32. */
-export function encodeAdapter(params: ReadonlyMap<string, Tensor>, labels?: readonly string[]): Uint8Array {
+/**
+ * An adapter file of the parameters, each under its own name, as f32.
+ * @param on the base that they were trained on, so that another one is noticed
+ */
+export function encodeAdapter(
+  params: ReadonlyMap<string, Tensor>,
+  labels?: readonly string[],
+  on?: TrainedOn,
+): Uint8Array {
   const tensors = new Map<string, StoredTensor>();
   for (const [name, tensor] of params) tensors.set(name, storeTensor(tensor));
   return encodeSafetensors(tensors, {
     format: FORMAT,
     version: '1',
     ...labelsEntry(labels),
+    ...trainedOnEntry(on),
   });
 }

@@ -3,6 +3,7 @@ import type { Tensor } from '../../ir/types.js';
 import { storeTensor } from '../tensors/elements.js';
 import { encodeSafetensors, type StoredTensor, WRITER } from '../tensors/safetensors.js';
 import { labelsEntry } from './adapter.js';
+import { type TrainedOn, trainedOnEntry } from './trained-on.js';
 
 /** One adapted module: W + scale · B A, A [rank, in], B [out, rank]; with m [out], its rows scaled to these norms; with c [out], scale · c more. */
 export interface PeftLayer {
@@ -27,12 +28,14 @@ export interface SavedModules {
  * The two files by name. The layers all have magnitudes, or none has; they all have biases of their pairs, or none has.
  * @param biases of the base's layers, by name, where they are others than the base's
  * @param labels names of the classes of a head that is saved
+ * @param on the base that they were trained on
  */
 export function peftFiles(
   layers: readonly PeftLayer[],
   saved: SavedModules,
   biases: ReadonlyMap<string, Tensor> = new Map(),
   labels?: readonly string[],
+  on?: TrainedOn,
 ): Map<string, string | Uint8Array> {
   const tensors = new Map<string, StoredTensor>();
   const put = (name: string, tensor: Tensor) => tensors.set(`base_model.model.${name}`, storeTensor(tensor));
@@ -70,7 +73,10 @@ export function peftFiles(
   };
   return new Map<string, string | Uint8Array>([
     ['adapter_config.json', `${JSON.stringify(config, null, 2)}\n`],
-    ['adapter_model.safetensors', encodeSafetensors(tensors, { format: 'pt', writer: WRITER, ...labelsEntry(labels) })],
+    [
+      'adapter_model.safetensors',
+      encodeSafetensors(tensors, { format: 'pt', writer: WRITER, ...labelsEntry(labels), ...trainedOnEntry(on) }),
+    ],
   ]);
 }
 
