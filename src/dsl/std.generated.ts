@@ -623,7 +623,7 @@ variant beit_auto = beit() {
   config timm {
     match "architecture" = "beit_*", "beitv2_*"
     sizes "architecture"
-    only "model_args" = "num_classes", "*drop_rate", "head_init_scale"
+    only "model_args" = "num_classes", "*drop*rate", "head_init_scale"
     match "model_args.swiglu_mlp" = false, none
     match "model_args.scale_mlp" = false, none
     table_image = square("model_args.img_size") or square("pretrained_cfg.input_size") or square(
@@ -894,7 +894,7 @@ variant clip_auto = clip_vit() {
     match "model_args.pre_norm" = true, none
     sizes "architecture"
     only "model_args" = "num_classes",
-      "*drop_rate",
+      "*drop*rate",
       "weight_init",
       "fix_init",
       "strict_img_size",
@@ -1386,7 +1386,7 @@ variant convnext_auto = convnext() {
   config timm {
     match "architecture" = "convnext_*"
     sizes "architecture"
-    only "model_args" = "num_classes", "*drop_rate", "head_init_scale", "conv_mlp"
+    only "model_args" = "num_classes", "*drop*rate", "head_init_scale", "conv_mlp"
     match "model_args.stem_type" = "patch", none
     match "model_args.norm_layer" = "layernorm", "layernorm2d", none
     match "model_args.kernel_sizes" = 7, none
@@ -1836,8 +1836,8 @@ variant deit_auto = vit_auto() {
       none
     given = "size" or {height: 256, width: 256}
     cut = "crop_size" or {height: 224, width: 224}
-    given_side = "size.height" or "size" or 256
-    cut_side = "crop_size.height" or "crop_size" or 224
+    given_side = "size.height" or "size.shortest_edge" or "size" or 256
+    cut_side = "crop_size.height" or "crop_size.shortest_edge" or "crop_size" or 224
 
     moved = table_image != none and table_image != image
     side = floor((image * given_side) / cut_side)
@@ -1846,8 +1846,8 @@ variant deit_auto = vit_auto() {
     "default_to_square" = true
     "resample" = 3
     "do_center_crop" = true
-    "image_mean" = [0.485, 0.456, 0.406]
-    "image_std" = [0.229, 0.224, 0.225]
+    "image_mean" = 0.5
+    "image_std" = 0.5
   }
 }
 
@@ -2141,7 +2141,7 @@ variant dinov2_auto = dinov2() {
     match "model_args.global_pool" or "global_pool" or "pretrained_cfg.global_pool" = "token", none
     sizes "architecture"
     only "model_args" = "num_classes",
-      "*drop_rate",
+      "*drop*rate",
       "weight_init",
       "fix_init",
       "strict_img_size",
@@ -2190,7 +2190,7 @@ variant dinov2_registers_auto = dinov2_auto() {
     ignore "dinov2_with_registers.embeddings.mask_token"
     "dinov2_with_registers.embeddings.cls_token" = cls_token
     "dinov2_with_registers.embeddings.position_embeddings" = pos_embed
-    "dinov2_with_registers.embeddings.register_tokens" = reg_token
+    optional "dinov2_with_registers.embeddings.register_tokens" = reg_token
     "dinov2_with_registers.embeddings.patch_embeddings.projection" = patch_embed
     "dinov2_with_registers.encoder.layer.{i}.norm1" = blocks[i].norm1
     "dinov2_with_registers.encoder.layer.{i}.attention.attention.query"
@@ -2219,7 +2219,7 @@ variant dinov2_registers_auto = dinov2_auto() {
     ignore "dinov2_with_registers.embeddings.mask_token"
     "dinov2_with_registers.embeddings.cls_token" = cls_token
     "dinov2_with_registers.embeddings.position_embeddings" = pos_embed
-    "dinov2_with_registers.embeddings.register_tokens" = reg_token
+    optional "dinov2_with_registers.embeddings.register_tokens" = reg_token
     "dinov2_with_registers.embeddings.patch_embeddings.projection" = patch_embed
     "dinov2_with_registers.encoder.layer.{i}.norm1" = blocks[i].norm1
     "dinov2_with_registers.encoder.layer.{i}.attention.attention.query"
@@ -2245,7 +2245,7 @@ variant dinov2_registers_auto = dinov2_auto() {
   config huggingface {
     match "model_type" = "dinov2_with_registers"
     patch = square("patch_size") or 16
-    registers = count("num_register_tokens") or 4
+    registers = "num_register_tokens" or 4
     set "architectures" = ["Dinov2WithRegistersForImageClassification"]
   }
   config timm {
@@ -2377,7 +2377,8 @@ variant dinov3_auto = vit_auto(
     eps = amount("layer_norm_eps") or 1e-5
     qkv_bias = "query_bias" or true
     proj_bias = "proj_bias" or true
-    layer_scale = amount("layerscale_value") or 1
+
+    layer_scale = 1
     gated = "use_gated_mlp" or false
     registers = "num_register_tokens" or 0
     rotary_base = amount("rope_theta") or 100
@@ -4442,7 +4443,7 @@ variant siglip_auto = siglip() {
     match "model_args.class_token" = false, none
     sizes "architecture"
     only "model_args" = "num_classes",
-      "*drop_rate",
+      "*drop*rate",
       "weight_init",
       "fix_init",
       "strict_img_size",
@@ -5019,7 +5020,7 @@ variant swin_auto = swin() {
     match "architecture" = "swin_*"
     sizes "architecture"
     only "model_args" = "num_classes",
-      "*drop_rate",
+      "*drop*rate",
       "weight_init",
       "strict_img_size",
       "dynamic_img_*"
@@ -6633,7 +6634,7 @@ variant vit_auto = vit() {
     sizes "architecture"
     only "model_args" = "img_size",
       "num_classes",
-      "*drop_rate",
+      "*drop*rate",
       "weight_init",
       "fix_init",
       "strict_img_size",

@@ -216,6 +216,16 @@ describe('a folder in place of a spec', () => {
     expect(diagnostics[0]!.message).toMatch(words);
   });
 
+  test('a checkpoint of a family that the library lacks: its name is said', async () => {
+    const own = join(folder, 'unknown-family');
+    cpSync(at('vit-grey'), own, { recursive: true });
+    const config = JSON.parse(readFileSync(join(own, 'config.json'), 'utf8'));
+    writeFileSync(join(own, 'config.json'), JSON.stringify({ ...config, model_type: 'levit' }));
+    const { codes, text } = await failure(() => specOfFolder(own, { host }));
+    expect(codes).toEqual(['ESP1295']);
+    expect(text).toContain('unknown-family as its checkpoint, which is of the model_type "levit"');
+  });
+
   test('a base for what has none is refused', async () => {
     const spec = { text: 'use std\nmodel M {\n  base = vit_tiny_patch16()\n}\n', path: 'm.peft' };
     expect((await failure(() => merge(spec, { base: at('vit-grey') }))).codes).toEqual(['ESP1295']);

@@ -1,10 +1,10 @@
 /** DINOv3 of the library on what transformers and timm save (`test/reference/make_dinov3.py`). */
-import { readFileSync } from 'node:fs';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { analyseModel } from '../../src/api/analyse.js';
 import { compile } from '../../src/api/index.js';
-import { FIXTURES, host } from '../api/support.js';
+import { FIXTURES, host, scratch } from '../api/support.js';
 import { wrongs } from '../dsl/semantics/helper.js';
 import { type Case, specOf, testAdapters, testNames, testNumbers, testSizes } from './family.js';
 
@@ -38,6 +38,7 @@ const timmGated = of('timm_gated', 'vit_auto', 'classify(base)', false);
 const KARST = 'karst(rank: 2, factor: 2, rescale: none)';
 
 describe('DINOv3', () => {
+  const folder = scratch();
   testNumbers([...plain, ...gated, ...timm, ...timmGated]);
 
   testAdapters(
@@ -92,6 +93,15 @@ describe('DINOv3', () => {
     const by = await analyseModel(specOf(timm[0]!), { host });
     expect(by.elaborated.preprocess?.[0]).toEqual({ step: 'resize', size: 24, filter: 'bicubic' });
     expect(by.elaborated.module.params.get('head.fc.weight')!.type.shape).toEqual([5, 16]);
+  });
+
+  test('factors of branches that were to start as 0 are there', async () => {
+    const from = join(folder, 'starts-as-0');
+    cpSync(plain[2]!.from, from, { recursive: true });
+    const config = JSON.parse(readFileSync(join(from, 'config.json'), 'utf8'));
+    writeFileSync(join(from, 'config.json'), JSON.stringify({ ...config, layerscale_value: 0 }));
+    const { elaborated } = await analyseModel(specOf({ ...plain[2]!, from }), { host });
+    expect(elaborated.module.params.has('base.blocks.0.ls1.gamma')).toBe(true);
   });
 
   test('a gated MLP of another function than silu is refused', async () => {

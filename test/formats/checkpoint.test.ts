@@ -101,6 +101,11 @@ describe('loading', () => {
     );
   });
 
+  test('a tensor without elements holds nothing that anybody could want', async () => {
+    const params = await load({ ...GOOD, register_tokens: floats([1, 0, 3]) });
+    expect([...params.keys()].sort()).toEqual(['base.fc.weight', 'base.qkv.weight']);
+  });
+
   test('messages about unexpected tensors say how they are waived, in as few patterns as match them', async () => {
     const help = async (...names: string[]) => {
       const extra = Object.fromEntries(names.map((n) => [n, floats([1])]));

@@ -15,7 +15,17 @@ const pictures = Array.from(
 );
 const input = { channels: 3, height: 8, width: 8 };
 
-/** The steps that a processor's own file means to a variant. */
+/** The steps that a processor's file means to a variant. */
+function stepsOn(model: string, json: Record<string, unknown>) {
+  const { file } = parse('spec.peft', `use std\nmodel M {\n  base = ${model} from "f"\n}\n`);
+  const { value, diagnostics } = elaborate(file, {
+    readFile: () => undefined,
+    facts: () => ({ processor: { file: 'preprocessor_config.json', json, steps: preprocessSteps } }),
+  });
+  expect(diagnostics.map((d) => d.message)).toEqual([]);
+  return value!.preprocess!;
+}
+
 function stepsOf(name: string) {
   const model =
     name === 'ConvNeXt'
@@ -24,13 +34,7 @@ function stepsOf(name: string) {
   // What the variants of their own families say of these processors.
   const more = { SAM: { pad_after: 'normalize', do_center_crop: false }, SigLIP: { do_center_crop: false } };
   const json = { ...configs[name], ...more[name as keyof typeof more] };
-  const { file } = parse('spec.peft', `use std\nmodel M {\n  base = ${model} from "f"\n}\n`);
-  const { value, diagnostics } = elaborate(file, {
-    readFile: () => undefined,
-    facts: () => ({ processor: { file: 'preprocessor_config.json', json, steps: preprocessSteps } }),
-  });
-  expect(diagnostics.map((d) => d.message)).toEqual([]);
-  return value!.preprocess!;
+  return stepsOn(model, json);
 }
 
 describe('equals transformers', () => {
@@ -49,6 +53,38 @@ describe('equals transformers', () => {
       expect(Math.max(...off), `${width} x ${height}`).toBeLessThan(0.01 * level);
     });
   });
+});
+
+/** A variant that is loaded with such a processor, on images of the size that the class makes by itself, and what its files always say. */
+const BY_ITSELF = {
+  BeitImageProcessor: ['beit_auto(dim: 8, depth: 1, heads: 2)'],
+  BitImageProcessor: ['dinov2_auto(dim: 8, depth: 1, heads: 2, table_image: 224)'],
+  CLIPImageProcessor: ['clip_auto(dim: 8, depth: 1, heads: 2)'],
+  // Which filter it takes by itself has changed, so that is asked for.
+  ConvNextImageProcessor: ['convnext_auto(image: 384, dims: [4], depths: [1])', { resample: 3 }],
+  DeiTImageProcessor: ['deit_auto(dim: 8, depth: 1, heads: 2)'],
+  DINOv3ViTImageProcessor: ['dinov3_auto(dim: 8, depth: 1, heads: 2)'],
+  SamImageProcessor: ['sam_auto(dim: 16, depth: 1, heads: 2, global_blocks: [0])'],
+  SiglipImageProcessor: ['siglip_auto(dim: 8, depth: 1, heads: 2)'],
+  ViTImageProcessor: ['swin_auto(dim0: 8, depths: [1], heads: [2])', {}, 'vit_auto(dim: 8, depth: 1, heads: 2)'],
+} as const;
+
+describe('what a file leaves out is what the class does by itself', () => {
+  const defaults = JSON.parse(metadata.defaults!) as Record<string, Record<string, unknown>>;
+  test.each(Object.entries(BY_ITSELF))('%s', (type, [model, said = {}, other = model]) => {
+    for (const on of [model, other])
+      expect(stepsOn(on, { image_processor_type: type, ...said })).toEqual(stepsOn(on, { ...defaults[type], ...said }));
+  });
+
+  test('every class that is read is here', () => {
+    expect(Object.keys(BY_ITSELF).sort()).toEqual(Object.keys(defaults).sort());
+  });
+});
+
+test('DeiT’s files may say a shorter side', () => {
+  const said = { image_processor_type: 'DeiTImageProcessor', size: { shortest_edge: 256 }, do_center_crop: true };
+  const [first] = stepsOn('deit_auto(dim: 8, depth: 1, heads: 2)', said);
+  expect(first).toEqual({ step: 'resize', size: 256, filter: 'bicubic' });
 });
 
 const KEY = { seed: 0, epoch: 0, item: 0, repeat: 0 };

@@ -68,7 +68,11 @@ export async function specText(request: FolderRequest, options: Pick<SpecOptions
     return format(parse(path, textOf(lines, notesOf(whole))).file);
   }
   const { name } = (adapter ?? base).opened;
-  const what = `no variant of the library reads ${base.opened.name} as its checkpoint`;
+  const kind = ['model_type', 'architecture'].flatMap((field) => {
+    const value = base.opened.facts.config?.json[field];
+    return typeof value === 'string' ? [`, which is of the ${field} ${JSON.stringify(value)}`] : [];
+  })[0];
+  const what = `no variant of the library reads ${base.opened.name} as its checkpoint${kind ?? ''}`;
   const first = wrong[0];
   throw new EspalierError([
     diagnostic('ESP1295', { folder: name, why: first ? `${what}: ${first.message}` : what }),

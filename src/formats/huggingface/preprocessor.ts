@@ -100,8 +100,9 @@ export function preprocessSteps(
   if (config.bool('do_resize', true)) {
     given('size');
     given('resample');
-    const code = config.number('resample', 2);
-    const filter = FILTERS[code];
+    // timm has names of filters that have no code here.
+    const code = config.json.resample;
+    const filter = typeof code === 'string' ? undefined : FILTERS[config.number('resample', 2)];
     if (!filter)
       throw unsupported('resample', 'is a filter that Espalier does not have (0 nearest, 2 bilinear, 3 bicubic)');
     steps.push({ step: 'resize', size: sizeOf(config, 'size', unsupported), filter });
