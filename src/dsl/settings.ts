@@ -1,7 +1,10 @@
 /**
  * The settings of `train` and `deploy` as one table: what there is, and which values each takes. The checker reads settings by it
- * (`semantics/train`, `semantics/models/settings.ts`); the JSON form of a spec, its schema and the types of `defineModel` are made of it.
+ * (`semantics/train`, `semantics/models/settings.ts`), and what searches for pruning rates; the JSON form of a spec, its schema and the types of `defineModel` are made of it.
  */
+
+import { SEARCHES } from '../ir/prune.js';
+import { lookup } from './lookup.js';
 
 /** Kinds of values. */
 export const KINDS = [
@@ -112,3 +115,33 @@ export const DEPLOY = {
 } as const satisfies Readonly<Record<string, Setting>>;
 
 export const SETTINGS = { train: TRAIN, deploy: DEPLOY } as const;
+
+// ---- `prune ... by bisection(threshold: 0.9)` ------------------------------------------------------------------------
+
+/** How candidates are tried out, whatever proposes them: `recover` in epochs, of so many `images`. */
+const TRYING = {
+  after: 'whole',
+  recover: 'count',
+  images: 'count',
+  similarity: ['cosine', 'linear_cka'],
+  optimizer: ['continued', 'fresh'],
+} as const satisfies Options;
+/** Where a search ends at the latest: after so many candidates, steps of training, seconds. */
+export const BUDGET = { most: 'count', steps: 'count', seconds: 'positive' } as const satisfies Options;
+
+type SearchForms = {
+  readonly [K in keyof typeof SEARCHES]: (typeof SEARCHES)[K] & typeof TRYING & typeof BUDGET;
+};
+
+/** What may search, each with its own options and those of every search. */
+export const BY = Object.fromEntries(
+  Object.entries<Options>(SEARCHES).map(([name, own]) => [name, { ...own, ...TRYING, ...BUDGET }]),
+) as SearchForms satisfies Forms;
+/** An option of each of them besides, by its name alone: a site of the model, or `output`, what the model gives first. */
+export const FEATURE = 'feature';
+
+/** Options that have to be given, of the forms that have them. */
+export const NEEDED = { data: ['path'], save: ['steps'], checkpoint: ['memory'], by: ['rate', 'rates'] } as const;
+
+/** Those of a setting, or of `by`. */
+export const neededOf = (setting: string): readonly string[] => lookup<readonly string[]>(NEEDED, setting) ?? [];

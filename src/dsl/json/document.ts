@@ -26,7 +26,7 @@
  * key, what is called: a list is arguments by their order, an object arguments by name, beside which `$args` has those that come first. Any
  * other string is an expression as it stands in a `.peft` file, so words need nothing (`"cls"`, `"50%"`, `"2:4"`, `"4 * rank"`); a string of the
  * language is `{ "$string": "a b" }`. Where the table of settings asks for a string (the path of `images`, the folder of `auto`), a string is that string, and
- * an expression is `{ "$expr": "..." }`, which may stand anywhere.
+ * an expression is `{ "$expr": "..." }`, which may stand anywhere. Options of what searches for pruning rates (`by`) are of the same table.
  *
  * **Statements** are told apart by their first key: `name` (`base = ... from ...`), `in`, `adapt`, `prune`, `tune`, `ignore`, `if`, `for`. Selectors are strings.
  *
@@ -38,7 +38,8 @@
  * moved. So every message about a spec points into the file that it was written in. **Writing** is `write.ts`.
  */
 import { lookup } from '../lookup.js';
-import { type Check, type Forms, SETTINGS, type Setting } from '../settings.js';
+import type { BY, Check, FEATURE, Forms, NEEDED, Setting } from '../settings.js';
+import { SETTINGS } from '../settings.js';
 
 /** An expression as it stands in a `.peft` file, where a string would be taken for a string of the language. */
 export interface TextDocument {
@@ -69,26 +70,43 @@ export interface CallDocument {
 type Many<T> = T | readonly T[];
 type Percent = `${number}%`;
 
-export type StatementDocument =
-  | { readonly name: string; readonly value: ExpressionDocument; readonly from?: string }
-  | { readonly in: string; readonly body: readonly StatementDocument[] }
-  | { readonly adapt: Many<string>; readonly with: CallDocument | string; readonly from?: string }
-  | {
-      readonly prune: Many<string>;
-      readonly with: CallDocument | string;
-      readonly by?: CallDocument | string;
-      readonly from?: string;
-    }
-  | { readonly tune: Many<string>; readonly from?: string }
+/** The statements by their first key, and what each may have besides. */
+interface Statements {
+  readonly name: { readonly name: string; readonly value: ExpressionDocument; readonly from?: string };
+  readonly in: { readonly in: string; readonly body: readonly StatementDocument[] };
+  readonly adapt: { readonly adapt: Many<string>; readonly with: CallDocument | string; readonly from?: string };
+  readonly prune: {
+    readonly prune: Many<string>;
+    readonly with: CallDocument | string;
+    /** What searches for how much: its options are of the table of settings, and `feature` is a site. */
+    readonly by?: SearchDocument;
+    readonly from?: string;
+  };
+  readonly tune: { readonly tune: Many<string>; readonly from?: string };
   /** Names of tensors, in which `*` stands for anything. */
-  | { readonly ignore: Many<string> }
-  | {
-      readonly if: ExpressionDocument;
-      readonly then: readonly StatementDocument[];
-      readonly else?: readonly StatementDocument[];
-    }
+  readonly ignore: { readonly ignore: Many<string> };
+  readonly if: {
+    readonly if: ExpressionDocument;
+    readonly then: readonly StatementDocument[];
+    readonly else?: readonly StatementDocument[];
+  };
   /** `for i < n`: the name `i`, below the limit `n`. */
-  | { readonly for: string; readonly below: ExpressionDocument; readonly body: readonly StatementDocument[] };
+  readonly for: {
+    readonly for: string;
+    readonly below: ExpressionDocument;
+    readonly body: readonly StatementDocument[];
+  };
+}
+
+/** Every key that a statement of some kind has. */
+type StatementKey = { readonly [K in keyof Statements]: keyof Statements[K] }[keyof Statements];
+
+/** A statement is of one kind: it has no key of another. */
+export type StatementDocument = {
+  readonly [K in keyof Statements]: Statements[K] & {
+    readonly [P in Exclude<StatementKey, keyof Statements[K]>]?: never;
+  };
+}[keyof Statements];
 
 export interface OptionDocument {
   /** As in a `.peft` file: `int`, `none | scalar`. */
@@ -111,41 +129,66 @@ type ValueDocument<C extends Check> =
         ? string
         : C extends 'bool'
           ? boolean
-          : C extends 'pair' | 'shares'
-            ? readonly (number | Percent)[]
-            : number | Percent);
+          : C extends 'pair'
+            ? readonly [number | Percent, number | Percent]
+            : C extends 'shares'
+              ? readonly [number | Percent, ...(number | Percent)[]]
+              : number | Percent);
+
+/** A call of one of the forms: one key. `N` are options that have to be given, `X` what is given by its name alone. */
+type FormCall<F extends Forms, N extends string = never, X = unknown> = {
+  readonly [K in Exclude<keyof F, 'none'>]: { readonly [P in K]: FormArguments<F[K], N & keyof F[K], X> } & {
+    readonly [P in Exclude<keyof F, K>]?: never;
+  };
+}[Exclude<keyof F, 'none'>];
+
+/** Forms that need no option: their names alone are calls. */
+type Bare<F extends Forms, N extends string> = {
+  readonly [K in keyof F]: [N & keyof F[K]] extends [never] ? K : never;
+}[keyof F];
 
 /** A call of one of the forms, or the name of one. */
-type FormDocument<F extends Forms> =
-  | (keyof F & string)
+type FormDocument<F extends Forms, N extends string = never> = (Bare<F, N> & string) | TextDocument | FormCall<F, N>;
+
+type Named<O extends Forms[string]> = { readonly [P in keyof O]?: ValueDocument<O[P]> };
+/** Arguments by their order. What needs an option has it first. */
+type Placed<O extends Forms[string]> = readonly ValueDocument<O[keyof O]>[];
+type PlacedSome<O extends Forms[string]> = readonly [ValueDocument<O[keyof O]>, ...Placed<O>];
+
+type FormArguments<O extends Forms[string], N extends keyof O, X> = [N] extends [never]
+  ? Placed<O> | (Named<O> & X & { readonly $args?: Placed<O> })
+  :
+      | PlacedSome<O>
+      | (Named<O> & X & { readonly $args: PlacedSome<O> })
+      | (Named<O> & X & { readonly [P in N]: ValueDocument<O[P]> } & { readonly $args?: Placed<O> });
+
+/** What searches for how much is pruned, with its options; or any call as a text. */
+type SearchDocument =
   | TextDocument
-  | {
-      readonly [K in keyof F]: { readonly [P in K]: FormArguments<F[K]> } & {
-        readonly [P in Exclude<keyof F, K>]?: never;
-      };
-    }[keyof F];
+  | FormCall<typeof BY, (typeof NEEDED)['by'][number], { readonly [P in typeof FEATURE]?: string | TextDocument }>;
 
-type FormArguments<O extends Forms[string]> =
-  | readonly (ValueDocument<O[keyof O]> | TextDocument)[]
-  | ({ readonly [P in keyof O]?: ValueDocument<O[P]> } & {
-      readonly $args?: readonly (ValueDocument<O[keyof O]> | TextDocument)[];
-    });
+/** Options of a setting that have to be given. */
+type NeededOf<K> = K extends keyof typeof NEEDED ? (typeof NEEDED)[K][number] : never;
 
-type SettingDocument<S extends Setting> = S extends { readonly is: 'value'; readonly check: infer C extends Check }
+type SettingDocument<S extends Setting, K> = S extends { readonly is: 'value'; readonly check: infer C extends Check }
   ? ValueDocument<C>
   : S extends { readonly is: 'word'; readonly words: infer W extends readonly string[] }
     ? W[number] | TextDocument
     : S extends { readonly is: 'form'; readonly forms: infer F extends Forms }
-      ? FormDocument<F>
+      ? FormDocument<F, NeededOf<K>>
       : S extends { readonly is: 'forms'; readonly forms: infer F extends Forms }
-        ? Many<FormDocument<F>>
+        ? Many<FormDocument<F, NeededOf<K>>>
         : S extends { readonly is: 'sizes' }
-          ? Many<number> | TextDocument
-          : ExpressionDocument;
+          ? number | readonly [number, ...number[]] | TextDocument
+          : S extends { readonly is: 'call' }
+            ? CallDocument | string | TextDocument
+            : S extends { readonly is: 'groups' }
+              ? Many<CallDocument | TextDocument>
+              : ExpressionDocument;
 
 /** The settings of a block, by name; `model` where it is of another model than the one beside it. */
 type BlockDocument<B extends Readonly<Record<string, Setting>>> = {
-  readonly [K in keyof B]?: SettingDocument<B[K]>;
+  readonly [K in keyof B]?: SettingDocument<B[K], K>;
 } & { readonly model?: string };
 
 export type TrainDocument = BlockDocument<(typeof SETTINGS)['train']>;

@@ -302,8 +302,8 @@ export abstract class ExpressionReader {
   }
 
   /** `{ "karst": { "rank": 4 } }`, or the same as a text. */
-  protected method({ key, value }: Field): CallExpr | undefined {
-    const found = this.expr(value);
+  protected method({ key, value }: Field, forms?: Forms): CallExpr | undefined {
+    const found = value.type === 'object' ? this.object(value, forms) : this.expr(value);
     if (!found || (found.kind === 'call' && found.callee.kind === 'name')) return found as CallExpr | undefined;
     this.say(`\`${key.value}\` is a call, such as { "lora": { "rank": 4 } }`, spanOf(this.path, value));
     return undefined;

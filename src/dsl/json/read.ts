@@ -14,6 +14,7 @@ import type {
 } from '../ast.js';
 import { format } from '../format.js';
 import { type Parsed, parse, refuse } from '../parse.js';
+import { BY } from '../settings.js';
 import { LIBRARY, SECTIONS, STATEMENTS, settingOf } from './document.js';
 import { ExpressionReader, type Field } from './expressions.js';
 import { insideOf, type JsonNode, placesOf, spanOf, treeOf } from './tree.js';
@@ -208,7 +209,7 @@ class SpecReader extends ExpressionReader {
         const sites = this.selectors(first);
         const method = this.method(fields.get('with')!);
         const search = fields.get('by');
-        const by = search && this.method(search);
+        const by = search && this.method(search, BY);
         return method && { kind: 'prune', sites, method, ...(by ? { by } : {}), ...from, span };
       }
       case 'tune':

@@ -1,5 +1,15 @@
 /** The JSON Schema (draft 2020-12) of a spec in JSON, made of the table of settings that the checker reads by. */
-import { type Check, type Forms, KINDS, type Kind, SETTINGS, type Setting } from '../settings.js';
+import {
+  BY,
+  type Check,
+  FEATURE,
+  type Forms,
+  KINDS,
+  type Kind,
+  neededOf,
+  SETTINGS,
+  type Setting,
+} from '../settings.js';
 import { LIBRARY, NAME, STATEMENTS } from './document.js';
 
 type Schema = Readonly<Record<string, unknown>>;
@@ -16,8 +26,12 @@ const strict = (properties: Readonly<Record<string, Schema>>, required: readonly
 });
 const numbers = (range: Schema): Schema => ({ type: 'number', ...range });
 const wholes = (minimum: number): Schema => ({ type: 'integer', minimum });
-/** `50%` */
-const PERCENT: Schema = { type: 'string', pattern: '^\\d+(\\.\\d+)?(e[+-]?\\d+)?%$' };
+/** `50%`: of any size, more than none, below all, or all at the most. */
+const percents = (pattern: string): Schema => ({ type: 'string', pattern });
+const PERCENT = percents('^\\d+(\\.\\d+)?%$');
+const SOME_PERCENT = percents('^(?!0+(\\.0+)?%)\\d+(\\.\\d+)?%$');
+const BELOW_ALL = percents('^0*\\d{1,2}(\\.\\d+)?%$');
+const UP_TO_ALL = percents('^0*(\\d{1,2}(\\.\\d+)?|100(\\.0+)?)%$');
 
 /** A value of a kind, or an expression that says so. */
 const valueSchema = (check: Check): Schema =>
@@ -26,15 +40,15 @@ const valueSchema = (check: Check): Schema =>
 function kindSchema(kind: Kind): Schema {
   switch (kind) {
     case 'positive':
-      return any(numbers({ exclusiveMinimum: 0 }), PERCENT);
+      return any(numbers({ exclusiveMinimum: 0 }), SOME_PERCENT);
     case 'count':
       return wholes(1);
     case 'whole':
       return wholes(0);
     case 'share':
-      return any(numbers({ minimum: 0, exclusiveMaximum: 1 }), PERCENT);
+      return any(numbers({ minimum: 0, exclusiveMaximum: 1 }), BELOW_ALL);
     case 'part':
-      return any(numbers({ minimum: 0, maximum: 1 }), PERCENT);
+      return any(numbers({ minimum: 0, maximum: 1 }), UP_TO_ALL);
     case 'number':
       return any(numbers({ minimum: 0 }), PERCENT);
     case 'bool':
@@ -44,25 +58,44 @@ function kindSchema(kind: Kind): Schema {
     case 'pair':
       return { ...list(any({ type: 'number' }, PERCENT)), minItems: 2, maxItems: 2 };
     case 'shares':
-      return { ...list(any(numbers({ minimum: 0, exclusiveMaximum: 1 }), PERCENT)), minItems: 1 };
+      return { ...list(any(numbers({ minimum: 0, exclusiveMaximum: 1 }), BELOW_ALL)), minItems: 1 };
     case 'name':
       return { pattern: NAME.source, type: 'string' };
   }
 }
 
-/** A call of one of the forms, or the name of one: options that it is not given are as the table of defaults says. */
-function formSchema(forms: Forms): Schema {
-  const calls = Object.entries(forms).map(([name, options]) => {
+/**
+ * A call of one of the forms, or the name of one that needs nothing.
+ * @param needed options that have to be given, of the forms that have them
+ * @param named what may be given by its name alone
+ */
+function callSchemas(forms: Forms, needed: readonly string[], named: Readonly<Record<string, Schema>> = {}): Schema[] {
+  // `none` is a word of the language, which nothing is called.
+  const callable = Object.entries(forms).filter(([name]) => name !== 'none');
+  return callable.map(([name, options]) => {
+    const all = Object.keys(options);
     const checks = Object.values(options).map(valueSchema);
-    const placed: Schema =
-      checks.length > 0 ? { type: 'array', prefixItems: checks, items: false } : { type: 'array', maxItems: 0 };
-    const named = strict({
-      ...Object.fromEntries(Object.entries(options).map(([option, check]) => [option, valueSchema(check)])),
-      $args: placed,
+    const must = needed.filter((option) => all.includes(option));
+    // Of those that come first by their order, as many as reach the last of these.
+    const least = Math.max(0, ...must.map((option) => all.indexOf(option) + 1));
+    const placed = (minItems: number): Schema => ({
+      type: 'array',
+      ...(checks.length > 0 ? { prefixItems: checks, items: false } : { maxItems: 0 }),
+      ...(minItems > 0 ? { minItems } : {}),
     });
-    return strict({ [name]: any(placed, named) }, [name]);
+    const fields = Object.fromEntries(all.map((option, i) => [option, checks[i]!]));
+    const byName = (required: readonly string[], first: Schema): Schema =>
+      strict({ ...fields, ...named, $args: first }, required);
+    const calls = [placed(least), byName(must, placed(0)), ...(least > 0 ? [byName(['$args'], placed(least))] : [])];
+    return strict({ [name]: any(...calls) }, [name]);
   });
-  return any({ enum: Object.keys(forms) }, ...calls, ref('text'));
+}
+
+function formSchema(setting: string, forms: Forms): Schema {
+  const needed = neededOf(setting);
+  const alone = Object.entries(forms).flatMap(([name, options]) => (needed.some((n) => n in options) ? [] : [name]));
+  const words: readonly Schema[] = alone.length > 0 ? [{ enum: alone }] : [];
+  return any(...words, ...callSchemas(forms, needed), ref('text'));
 }
 
 function settingSchema(name: string, setting: Setting): Schema {
@@ -104,7 +137,7 @@ const PARTS: Readonly<Record<string, Schema>> = {
   tune: ref('selectors'),
   ignore: any({ type: 'string' }, { ...list({ type: 'string' }), minItems: 1 }),
   with: ref('method'),
-  by: ref('method'),
+  by: ref('search'),
   if: ref('expression'),
   then: list(ref('statement')),
   else: list(ref('statement')),
@@ -123,7 +156,9 @@ const statement: Schema = {
 function formDefs(): Readonly<Record<string, Schema>> {
   const settings = Object.values(SETTINGS).flatMap((table) => Object.entries<Setting>(table));
   return Object.fromEntries(
-    settings.flatMap(([name, setting]) => ('forms' in setting ? [[`form.${name}`, formSchema(setting.forms)]] : [])),
+    settings.flatMap(([name, setting]) =>
+      'forms' in setting ? [[`form.${name}`, formSchema(name, setting.forms)]] : [],
+    ),
   );
 }
 
@@ -160,6 +195,8 @@ export function specSchema(): Schema {
       selector: { type: 'string', minLength: 1 },
       selectors: any(ref('selector'), { ...list(ref('selector')), minItems: 1 }),
       method: any(ref('call'), { type: 'string', minLength: 1 }, ref('text')),
+      search: any(...callSchemas(BY, neededOf('by'), { [FEATURE]: ref('site') }), ref('text')),
+      site: any({ type: 'string', minLength: 1, description: 'a site, such as base.neck, or `output`' }, ref('text')),
       ...Object.fromEntries(KINDS.map((kind) => [kind, any(kindSchema(kind), ref('text'))])),
       ...formDefs(),
       text: {

@@ -16,7 +16,7 @@ import type {
 import { format, formatType, fragmentsOf } from '../format.js';
 import { spellNumber } from '../grammar/literals.js';
 import { lookup } from '../lookup.js';
-import type { Check, Forms, Setting } from '../settings.js';
+import { BY, type Check, type Forms, type Setting } from '../settings.js';
 import { checkOf, JSON_NUMBER, LIBRARY, SECTIONS, settingOf } from './document.js';
 import { type Json, printJson, Spelled } from './print.js';
 
@@ -140,7 +140,7 @@ class SpecWriter {
         return object(
           ['prune', this.sites(s.sites)],
           ['with', this.expr(s.method)],
-          ['by', s.by && this.expr(s.by)],
+          ['by', s.by && this.form(s.by, BY)],
           ['from', s.from?.value],
         );
       case 'tune':
@@ -203,6 +203,7 @@ class SpecWriter {
 
   /** A value of the table of settings; what is another expression says so. */
   private checked(value: Expr, check: Check): Json {
+    if (typeof check !== 'string' && value.kind === 'none' && check.includes(value.kind)) return value.kind;
     if (typeof check !== 'string')
       return value.kind === 'name' && check.includes(value.name) ? value.name : this.text(value);
     switch (check) {
@@ -214,9 +215,11 @@ class SpecWriter {
         return value.kind === 'name' ? value.name : this.text(value);
       case 'pair':
       case 'shares':
-        return value.kind === 'list' && value.items.every(isNumber) ? this.expr(value) : this.text(value);
+        return value.kind === 'list' && value.items.every((item) => this.plain(item))
+          ? this.expr(value)
+          : this.text(value);
       default:
-        return isNumber(value) ? this.expr(value) : this.text(value);
+        return this.plain(value) ? this.expr(value) : this.text(value);
     }
   }
 
@@ -257,6 +260,12 @@ class SpecWriter {
     }
   }
 
+  /** Whether it is a number that JSON has, or a percentage without an exponent, as the schema has it. */
+  private plain(value: Expr): boolean {
+    if (value.kind !== 'number' || value.unit !== undefined) return false;
+    return !value.percent || /^\d+(\.\d+)?%$/.test(this.#fragments.expr(value));
+  }
+
   /** A plain number as JSON has it; undefined for percentages and such. */
   private number(value: Extract<Expr, { kind: 'number' }>): Spelled | undefined {
     if (value.percent || value.unit !== undefined) return undefined;
@@ -283,9 +292,6 @@ class SpecWriter {
     return object([callee.name, object(['$args', byPlace.length > 0 ? byPlace : undefined], ...fields)]);
   }
 }
-
-/** A number that JSON has, or a percentage. */
-const isNumber = (value: Expr): boolean => value.kind === 'number' && value.unit === undefined;
 
 function useOf({ path }: UseDecl): Json {
   if (!('file' in path)) return ['std', ...path.std].join('.');

@@ -60,6 +60,8 @@ type Plain = FormSetting['options'][string];
 /** The value of a setting, as plain data. Reports and stops if it is of another kind. */
 export function checked(engine: Engine, setting: string, e: Expr, check: Check, scope: Scope): Plain {
   if (e.kind === 'name' && (check === 'name' || (typeof check !== 'string' && check.includes(e.name)))) return e.name;
+  // Also a word of some options, beside being a value.
+  if (e.kind === 'none' && typeof check !== 'string' && check.includes(e.kind)) return e.kind;
   const v = engine.evaluate(e, scope);
   if (!holds(v, check)) wrong(engine, setting, expected(check), describe(v), e.span);
   if (v.kind === 'num' || v.kind === 'str' || v.kind === 'bool') return v.value;

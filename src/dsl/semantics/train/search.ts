@@ -7,7 +7,7 @@ import type { Value } from '../../../ir/types.js';
 import type { Arg, CallExpr, Expr, Span } from '../../ast.js';
 import type { SearchSettings } from '../../elaborated.js';
 import { lookup } from '../../lookup.js';
-import type { Forms, Options } from '../../settings.js';
+import { BUDGET, BY, FEATURE, NEEDED, type Options } from '../../settings.js';
 import type { Engine } from '../evaluate/engine.js';
 import { describe } from '../evaluate/show.js';
 import type { Scope, Site, Val } from '../evaluate/values.js';
@@ -15,23 +15,9 @@ import { wrong } from '../models/settings.js';
 import type { Pruning } from '../sites/masks/settings.js';
 import { formOf } from './forms.js';
 
-/** How candidates are tried out, whatever proposes them: `recover` in epochs, of so many `images`. */
-const TRYING: Options = {
-  after: 'whole',
-  recover: 'count',
-  images: 'count',
-  similarity: ['cosine', 'linear_cka'],
-  optimizer: ['continued', 'fresh'],
-};
-/** What is compared: a site of the model, or what the model gives first. */
-const FEATURE = 'feature';
 const OUTPUT = 'output';
-/** Where a search ends at the latest: after so many candidates, steps of training, seconds. */
-const BUDGET: Options = { most: 'count', steps: 'count', seconds: 'positive' };
 
 const DEFAULTS = { after: 16, recover: 5 } as const;
-
-const NEEDED = ['rate', 'rates'];
 
 export interface Search {
   readonly settings: SearchSettings;
@@ -64,11 +50,8 @@ export function searchOf(
       },
     );
   }
-  const forms: Forms = Object.fromEntries(
-    Object.entries<Options>(SEARCHES).map(([name, own]) => [name, { ...own, ...TRYING, ...BUDGET }]),
-  );
   const [asked, plain] = featureOf(by);
-  const { form, options } = formOf(engine, 'by', plain, forms, first.scope, NEEDED);
+  const { form, options } = formOf(engine, 'by', plain, BY, first.scope, NEEDED.by);
   const after = (options.after as number | undefined) ?? Math.min(DEFAULTS.after, Math.floor(epochs / 2));
   if (after >= epochs) {
     engine.report.stop('ESP1135', { after, epochs }, { primary: { span: by.span, text: 'this search' } });

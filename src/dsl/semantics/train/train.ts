@@ -6,7 +6,7 @@ import { showType } from '../../../ir/ops/shapes.js';
 import type { Func, Value } from '../../../ir/types.js';
 import type { Arg, CallExpr, Expr, FunctionDecl, SettingsDecl, Span } from '../../ast.js';
 import type { FormSetting, StepPlace, TrainGroup, TrainSettings } from '../../elaborated.js';
-import { type Forms, type Setting, TRAIN } from '../../settings.js';
+import { type Forms, NEEDED, type Setting, TRAIN } from '../../settings.js';
 import { callFunction } from '../evaluate/calls.js';
 import type { Engine } from '../evaluate/engine.js';
 import { describe } from '../evaluate/show.js';
@@ -73,9 +73,9 @@ export function trainSettings(context: TrainContext, decl: SettingsDecl | undefi
     if (setting.is === 'value') numbers[field(name)] = checked(engine, name, value, setting.check, scope);
     else if (name === 'adapters') out.adapters = word(engine, name, value, TRAIN.adapters.words);
     else if (name === 'order') out.order = word(engine, name, value, TRAIN.order.words);
-    else if (name === 'data') out.data = formOf(engine, name, value, TRAIN.data.forms, scope, ['path']);
+    else if (name === 'data') out.data = formOf(engine, name, value, TRAIN.data.forms, scope, NEEDED.data);
     else if (name === 'save')
-      out.saveSteps = formOf(engine, name, value, TRAIN.save.forms, scope, ['steps']).options.steps as number;
+      out.saveSteps = formOf(engine, name, value, TRAIN.save.forms, scope, NEEDED.save).options.steps as number;
     else if (name === 'checkpoint') out.checkpoint = checkpointOf(engine, value, scope);
     else if (name === 'augment') out.augment = listOf(engine, name, value, TRAIN.augment.forms, scope);
     else if (name === 'cache') out.cache = cacheOf(engine, value, scope);
@@ -136,7 +136,7 @@ function listOf(engine: Engine, setting: string, e: Expr, forms: Forms, scope: S
 }
 
 function checkpointOf(engine: Engine, e: Expr, scope: Scope): TrainSettings['checkpoint'] {
-  const { form, options } = formOf(engine, 'checkpoint', e, TRAIN.checkpoint.forms, scope, ['memory']);
+  const { form, options } = formOf(engine, 'checkpoint', e, TRAIN.checkpoint.forms, scope, NEEDED.checkpoint);
   if (form === 'auto') return { kind: 'auto', bytes: Number(options.memory) * 2 ** 20 };
   return { kind: form === 'blocks' ? 'blocks' : 'none' };
 }
