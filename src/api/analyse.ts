@@ -124,7 +124,7 @@ function pickModel(file: SourceFile, wanted: string | undefined, diagnostics: Di
 function parsedBy(host: Host, path: string, text: string): Parsed {
   if (host.parse) return host.parse(path, text);
   if (!isJsonSpec(path, text)) return parse(path, text);
-  const why = 'a spec in JSON is not read here: give its `.peft` text';
+  const why = 'a spec in JSON is not read here: give its `.peft` text (`espalier fmt --to peft`)';
   const file = { path, text, decls: [], comments: [] };
   return { file, diagnostics: [diagnostic('ESP1309', { file: path, why })] };
 }
@@ -200,6 +200,7 @@ export async function analyse(
     ...(options.set ? { set: options.set } : {}),
     ...(options.model ? { model: options.model } : {}),
     readFile: (p: string) => texts.get(p) ?? host.readText(p),
+    parseFile: (p: string, t: string) => parsedBy(host, p, t),
     facts: (location: string, _kind: Source['kind']) =>
       unreadable.has(location) ? ('unreadable' as const) : checkpoints.get(location)?.facts,
   };

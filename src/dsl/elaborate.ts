@@ -39,7 +39,7 @@ import { type Outputs, trainSettings } from './semantics/train/train.js';
  */
 export function elaborate(file: SourceFile, options: ElaborateOptions): Checked<Elaborated> {
   const report = new Report(file.path);
-  const library = new Library(file, report, options.readFile);
+  const library = new Library(file, report, options);
   const meanings = resolveNames(library, report, BUILTINS);
   const engine = makeEngine(report, library, meanings, options);
   const value = bounded(() =>
@@ -51,7 +51,7 @@ export function elaborate(file: SourceFile, options: ElaborateOptions): Checked<
 /** All that is wrong with a file: its names, and every model in it. A file without models is a library, and fine. */
 export function check(file: SourceFile, options: ElaborateOptions): Diagnostic[] {
   const report = new Report(file.path);
-  const library = new Library(file, report, options.readFile);
+  const library = new Library(file, report, options);
   const meanings = resolveNames(library, report, BUILTINS);
   const models = file.decls.filter((d): d is ModelDecl => d.kind === 'model');
   const chosen = options.model === undefined ? models : models.filter((m) => m.name.name === options.model);

@@ -7,6 +7,7 @@ import type { Group } from '../ir/optimizer.js';
 import type { PruneJob } from '../ir/prune.js';
 import type { Func, Module, TensorType, TextSpan } from '../ir/types.js';
 import type { Span } from './ast.js';
+import type { Parsed } from './parse.js';
 
 export type { PruneJob, PruneTarget } from '../ir/prune.js';
 
@@ -241,6 +242,8 @@ export interface ElaborateOptions {
   readonly model?: string;
   /** Reads what `use "./x.peft"` names; returns undefined if there is no such file, throws an EspalierError if it cannot be read. */
   readonly readFile: (path: string) => string | undefined;
+  /** Reads the text of a file that `use` names, in any form of a spec; absent: `.peft` alone. */
+  readonly parseFile?: (path: string, text: string) => Parsed;
   /**
    * Asked for every `from` before shapes are resolved; undefined when nothing is known. `unreadable`: it could not be opened, which was
    * reported, so what only it could have said is not asked for.

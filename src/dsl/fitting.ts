@@ -37,11 +37,11 @@ export interface Fitting {
 export function fitting(): Fitting {
   const options: ElaborateOptions = { readFile: () => undefined };
   const use = parse(PATH, 'use std\n').file;
-  const all = new Library(use, new Report(PATH), options.readFile).variants(PATH);
+  const all = new Library(use, new Report(PATH), options).variants(PATH);
   // A name means something where something names it.
   const models = all.map((v, i) => `model M${i} {\n  base = ${v.name.name}()\n}\n`).join('');
   const { file } = parse(PATH, `use std\n${models}`);
-  const library = new Library(file, new Report(file.path), options.readFile);
+  const library = new Library(file, new Report(file.path), options);
   const meanings = resolveNames(library, new Report(file.path), BUILTINS);
   const engine = makeEngine(new Report(file.path), library, meanings, options);
   const variants = library.variants(file.path);

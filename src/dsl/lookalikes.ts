@@ -24,9 +24,7 @@ export interface KnownLayout {
 /** Every layout of every variant in reach of a file that says all of its options itself. Makes each of them, without tracing it. */
 export function knownLayouts(file: SourceFile, options: ElaborateOptions): KnownLayout[] {
   const declared = file.decls.filter((d) => d.kind !== 'model' && d.kind !== 'train' && d.kind !== 'deploy');
-  const variants = new Library(file, new Report(file.path), options.readFile)
-    .variants(file.path)
-    .map((v) => v.name.name);
+  const variants = new Library(file, new Report(file.path), options).variants(file.path).map((v) => v.name.name);
   const span: Span = { file: file.path, start: 0, end: 0 };
   const models = variants.map((name): ModelDecl => {
     const callee = { kind: 'name' as const, name, span };
@@ -40,7 +38,7 @@ export function knownLayouts(file: SourceFile, options: ElaborateOptions): Known
     };
   });
   const all: SourceFile = { ...file, decls: [...declared, ...models] };
-  const library = new Library(all, new Report(file.path), options.readFile);
+  const library = new Library(all, new Report(file.path), options);
   const meanings = resolveNames(library, new Report(file.path), BUILTINS);
   return models.flatMap((decl, i) => {
     const report = new Report(file.path);

@@ -46,7 +46,7 @@ function elaborated(expression: string, names: ReadonlyMap<string, TensorType>):
   for (const d of diagnostics) report.push(d);
   const decl = file.decls.find((d): d is FunctionDecl => d.kind === 'function');
   const none = { readFile: () => undefined, facts: () => undefined };
-  const library = new Library(file, report, none.readFile);
+  const library = new Library(file, report, none);
   const engine = makeEngine(report, library, resolveNames(library, report, BUILTINS), none);
   const scope = new Scope();
   scope.set(BATCH_NAME, num(BATCH));

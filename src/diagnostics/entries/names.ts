@@ -109,8 +109,42 @@ The arguments of a function may be of type tensor as well.
   ESP0214: entry<{ name: string }>({
     title: 'Declared twice',
     message: (a) => `\`${a.name}\` is declared twice`,
-    explain: `Two declarations in reach have one name: in one file, or in two files that are both used. Rename one of them.
-A file's own declaration may replace one of the standard library.`,
+    explain: `Two declarations of a file have one name. Rename one of them. ESP1310 is about two files, ESP1311 about a name of the standard library.`,
+  }),
+  ESP1310: entry<{ name: string; files: readonly [string, string]; library: boolean }>({
+    title: 'Two files declare one name',
+    message: (a) => `\`${a.name}\` is declared in ${a.files[0]} and in ${a.files[1]}`,
+    help: (a) => [
+      a.library
+        ? `Use only the part of the library that is meant: \`use ${a.files[0].replace(/\.peft$/, '').replaceAll('/', '.')}\`.`
+        : 'Rename one of them, or use only one of the files here: each file sees what it uses itself.',
+    ],
+    explain: `A name stands for one declaration, so two files that a file uses, or a file and one that it uses, may not both declare it: neither would silently win.
+
+    // a.peft                       // b.peft
+    criterion score(weight) = ...    criterion score(weight, input) = ...
+
+    // spec.peft
+    use "./a.peft"
+    use "./b.peft"                   // which \`score\` would \`prune fc with score()\` be?
+
+Rename one. What a file needs only for itself goes into a third file that only it uses: names are not handed on, a file sees what it declares and what the files that it
+names in \`use\` declare, and nothing that those use. A file that is used by two others is one file, and no clash.`,
+  }),
+  ESP1311: entry<{ name: string; file: string; library: string }>({
+    title: 'A name of the library is taken',
+    severity: 'note',
+    message: (a) => `\`${a.name}\` stands for the one of ${a.file}, not for the library's in ${a.library}`,
+    help: () => [
+      "Rename it if the library's was meant, or use only the parts of the library that are needed (`use std.NAME`).",
+    ],
+    explain: `What your files declare comes before the standard library, so that a spec means the same when the library gets another name. It is said, since a spec that
+uses the library's \`lora\` and declares one of its own has only its own. The library itself is not changed by it: its files see their own declarations.
+
+    use std
+    adapter lora(rank: int) on base: Linear(in -> out) { ... }   // this one is meant from here on
+
+The note is gone where the name is another, or where \`use\` names only parts of the library that do not declare it.`,
   }),
   ESP0215: entry<{ member: string; of: string }>({
     title: 'Unknown member',

@@ -68,7 +68,7 @@ function taken(sections: readonly object[], check: Checker): boolean[] {
   const { file } = parseSpec('a.json', JSON.stringify(all));
   const report = new Report(file.path);
   const none = { readFile: () => undefined, facts: () => undefined };
-  const library = new Library(file, report, none.readFile);
+  const library = new Library(file, report, none);
   const engine = makeEngine(report, library, resolveNames(library, report, BUILTINS), none);
   const values = valuesOf(file);
   expect(values).toHaveLength(all.length);

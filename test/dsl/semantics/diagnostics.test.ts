@@ -83,6 +83,17 @@ const cases: readonly (readonly [name: string, codes: readonly string[], text: s
     layer('', 'module A(n: int) {\n  forward(x) { x }\n}\nmodule A(n: int) {\n  forward(x) { x }\n}'),
   ],
   [
+    'two-files-of-one-name',
+    ['ESP1310'],
+    'use "./a.peft"\nuse "./b.peft"\nmodel M {\n}\n',
+    { files: { 'a.peft': 'criterion one(weight) = weight\n', 'b.peft': 'criterion one(weight) = 2 * weight\n' } },
+  ],
+  [
+    'a-name-of-the-library',
+    ['ESP1311'],
+    `${std('')}adapter lora(rank: int) on base: Linear(in -> out) {\n  forward(x) { base(x) }\n}\n`,
+  ],
+  [
     'unknown-member',
     ['ESP0215'],
     layer(

@@ -132,14 +132,14 @@ const GROUPS: Readonly<Record<string, readonly Row[]>> = {
     ['ESP0206', /`base`/, std('  «base» = vit_base_patch16()')],
     ['ESP0206', /`fc`/, mod('  fc = Linear(4 -> 4)\n  «fc» = Linear(4 -> 4)', 'fc(x)')],
     [
-      'ESP0214',
-      /`one`/,
+      'ESP1310',
+      /`one` is declared in a\.peft and in b\.peft/,
       `use "./a.peft"\nuse "./b.peft"\n${mod('')}`,
       { files: { 'a.peft': 'criterion one(weight) = weight\n', 'b.peft': 'criterion one(weight) = 2 * weight\n' } },
     ],
     [
-      'ESP0214',
-      /`A`/,
+      'ESP1310',
+      /`A` is declared in a\.peft and in spec\.peft/,
       `use "./a.peft"\n${mod('').replace('module A', 'module «A»')}`,
       { files: { 'a.peft': 'module A() {\n  forward(x: [k, 4]) { x }\n}\n' } },
     ],

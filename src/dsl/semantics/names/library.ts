@@ -4,7 +4,7 @@ import { nearest } from '../../../diagnostics/suggest.js';
 import { EspalierError } from '../../../diagnostics/types.js';
 import type { Decl, ModelDecl, SettingsDecl, SourceFile, Span, UseDecl, VariantDecl } from '../../ast.js';
 import { lookup } from '../../lookup.js';
-import { parse } from '../../parse.js';
+import { type Parsed, parse } from '../../parse.js';
 import { STD } from '../../std.generated.js';
 import type { Report } from '../report.js';
 
@@ -39,14 +39,21 @@ interface Loaded {
   incomplete: boolean;
 }
 
+/** Where the files are that `use` names, and how they are read. */
+export interface Reading {
+  readonly readFile: (path: string) => string | undefined;
+  /** Of any form of a spec; absent: `.peft` alone. */
+  readonly parseFile?: (path: string, text: string) => Parsed;
+}
+
 export class Library {
   readonly #files = new Map<string, Loaded>();
   readonly #report: Report;
-  readonly #readFile: (path: string) => string | undefined;
+  readonly #reading: Reading;
 
-  constructor(main: SourceFile, report: Report, readFile: (path: string) => string | undefined) {
+  constructor(main: SourceFile, report: Report, reading: Reading) {
     this.#report = report;
-    this.#readFile = readFile;
+    this.#reading = reading;
     report.damaged(main);
     this.#load(main, [main.path]);
   }
@@ -104,17 +111,52 @@ export class Library {
         for (const name of l.file.damage?.names ?? []) loaded.lost.add(name);
       }
     }
-    for (const { decl } of used.filter((u) => u.std)) loaded.reach.set(decl.name.name, decl);
-    const foreign = new Map<string, Named>();
+    const standard = new Map<string, Named>();
+    for (const { decl } of used.filter((u) => u.std)) this.#one(standard, decl);
+    const theirs = new Map<string, Named>();
     for (const { decl } of used.filter((u) => !u.std)) {
-      const name = decl.name.name;
-      const before = own.get(name) ?? foreign.get(name);
-      if (before && before !== decl) this.#twice(own.has(name) ? before : decl, own.has(name) ? decl : before);
-      foreign.set(name, decl);
-      loaded.reach.set(name, decl);
+      if (own.has(decl.name.name)) this.#between(own.get(decl.name.name)!, decl);
+      else this.#one(theirs, decl);
     }
-    for (const [name, d] of own) loaded.reach.set(name, d);
+    for (const [name, decl] of [...theirs, ...own]) {
+      const library = standard.get(name);
+      if (library) this.#replaces(decl, library);
+    }
+    for (const [name, decl] of [...standard, ...theirs, ...own]) loaded.reach.set(name, decl);
     return loaded;
+  }
+
+  /** Takes a declaration of another file into a table, where a name is one file's. The first stays. */
+  #one(table: Map<string, Named>, decl: Named): void {
+    const before = table.get(decl.name.name);
+    if (!before) table.set(decl.name.name, decl);
+    else if (before !== decl) this.#between(decl, before);
+  }
+
+  /** Two files have one name. */
+  #between(d: Named, before: Named): void {
+    const [here, there] = [d.name.span.file, before.name.span.file];
+    this.#report.add(
+      'ESP1310',
+      { name: d.name.name, files: [there, here], library: here.startsWith(STD_PREFIX) },
+      {
+        primary: { span: d.name.span, text: `declared in ${here}` },
+        secondary: [{ span: before.name.span, text: `and in ${there}` }],
+      },
+    );
+  }
+
+  /** A file of the user's has a name that the library has too: it stands for the user's, which is said. */
+  #replaces(d: Named, library: Named): void {
+    const { file } = library.name.span;
+    this.#report.add(
+      'ESP1311',
+      { name: d.name.name, file: d.name.span.file, library: file },
+      {
+        primary: { span: d.name.span, text: 'stands for this one' },
+        secondary: [{ span: library.name.span, text: 'not for this one' }],
+      },
+    );
   }
 
   #twice(d: Named, before: Named): void {
@@ -161,7 +203,7 @@ export class Library {
     if (known) return [known];
     let text: string | undefined;
     try {
-      text = this.#readFile(path);
+      text = this.#reading.readFile(path);
     } catch (error) {
       if (!(error instanceof EspalierError)) throw error;
       for (const why of error.diagnostics) {
@@ -173,10 +215,13 @@ export class Library {
       this.#report.add('ESP0212', { path }, { primary: { span: d.span, text: 'used here' } });
       return [];
     }
-    const parsed = parse(path, text);
+    const parsed = (this.#reading.parseFile ?? parse)(path, text);
     for (const p of parsed.diagnostics) this.#report.push(p);
     this.#report.damaged(parsed.file);
-    return [this.#load(parsed.file, [...chain, path])];
+    const loaded = this.#load(parsed.file, [...chain, path]);
+    // Of what could not be read at all, as JSON with a mistake, nobody knows what it declares.
+    const unread = parsed.file.decls.length === 0 && parsed.diagnostics.some((p) => p.severity === 'error');
+    return unread ? [] : [loaded];
   }
 
   /** The library's files see one another, so that a backbone may use the modules of another. */
@@ -188,9 +233,7 @@ export class Library {
     const loaded: Loaded = { file, own, reach: new Map(), lost: new Set(), incomplete: false };
     this.#files.set(file.path, loaded);
     for (const d of file.decls) if (isNamed(d)) own.set(d.name.name, d);
-    for (const n of Object.keys(STD)) {
-      for (const d of stdFile(n).decls) if (isNamed(d)) loaded.reach.set(d.name.name, d);
-    }
+    for (const n of Object.keys(STD)) for (const d of stdFile(n).decls) if (isNamed(d)) this.#one(loaded.reach, d);
     for (const n of Object.keys(STD)) this.#std(n);
     return loaded;
   }
