@@ -1,16 +1,20 @@
 /** Folders in place of specs: the spec that a checkpoint or an adapter folder amounts to, written, and compiled as written. */
-import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { analyseModel } from '../../src/api/analyse.js';
 import { selectorsFor } from '../../src/api/folders/selectors.js';
-import { analyse, type EspalierError, merge, nodeHost } from '../../src/api/index.js';
+import { analyse, type EspalierError, grad, merge, nodeHost, openTrainer, sweep, train } from '../../src/api/index.js';
 import { specOfFolder } from '../../src/api/node/folders/spec-of.js';
 import { loadParameters } from '../../src/api/parameters.js';
 import { storeTensor } from '../../src/formats/tensors/elements.js';
 import { encodeSafetensors } from '../../src/formats/tensors/safetensors.js';
-import { cli } from '../cli/support.js';
+import { cli, expectRefused, FASHION } from '../cli/support.js';
 import { FIXTURES, failure, host, random, readTensors, resultAsWritten, scratch } from './support.js';
+
+const PICTURE = readdirSync(join(FASHION, 'images', 'digits', '0')).map((f) =>
+  join(FASHION, 'images', 'digits', '0', f),
+)[0]!;
 
 const folder = scratch();
 const at = (name: string) => join(FIXTURES, name);
@@ -245,4 +249,92 @@ test('`init --from` writes the spec, with ways from where it stands, and over a 
   expect(readFileSync(file, 'utf8')).toContain('tune head');
   expect((await cli('init', folder, '--base', 'x')).code).not.toBe(0);
   expect(existsSync(join(folder, 'starter.peft'))).toBe(false);
+});
+
+describe('a folder in place of a program', () => {
+  const adapter = at('peft/ours-lora');
+  const base = at('vit-grey');
+
+  test('is compiled and run, with its base where it does not name one, as `compile` makes it', async () => {
+    const run = await cli('run', adapter, PICTURE, '--base', base, '--json');
+    expect(run.err).toContain('ESP1296');
+    expect(run.code).toBe(0);
+    const out = join(folder, 'ours');
+    expect((await cli('compile', adapter, '--base', base, '-o', out)).code).toBe(0);
+    const compiled = await cli('run', out, PICTURE, '--json');
+    expect(JSON.parse(run.out)).toEqual(JSON.parse(compiled.out));
+    expectRefused(await cli('run', out, PICTURE, '--base', base), 2, 'ESP0922');
+    expectRefused(await cli('eval', out, join(FASHION, 'images', 'digits'), '--set', 'a=1'), 2, 'ESP0922');
+  });
+
+  test('a spec, too', async () => {
+    expect((await cli('init', folder, '--force', '--from', at('peft/theirs-dora'))).code).toBe(0);
+    const run = await cli('run', join(folder, 'theirs-dora.peft'), PICTURE, '--csv');
+    expect(run.out.split('\n')[0]).toBe('image,rank,class,probability');
+    expect(run.out.split('\n').length).toBeGreaterThan(3);
+  });
+
+  test('is refused in the words of `compile` where it amounts to none', async () => {
+    const said = /does not say which base it is for/;
+    for (const command of [
+      ['run', adapter, PICTURE],
+      ['eval', adapter, folder],
+      ['count', adapter, PICTURE],
+      ['check', adapter],
+    ]) {
+      const { out, err } = await cli(...command);
+      expect(err, command[0]).toMatch(said);
+      expect(err).toContain('ESP1295');
+      expect(out).toBe('');
+    }
+    expectRefused(await cli('run', folder, PICTURE), 2, 'ESP0905');
+  });
+});
+
+describe('a folder that is to be trained', () => {
+  const adapter = at('peft/theirs-dora');
+
+  test('is refused with the lines to write, which train it on from its weights', async () => {
+    const out = join(folder, 'run');
+    const refused = (await train(adapter, { out })
+      .next()
+      .catch((e) => e)) as EspalierError;
+    expect(refused.diagnostics.map((d) => d.code)).toEqual(['ESP1312']);
+    const text = refused.diagnostics[0]!.help.join('\n');
+    expect(existsSync(out)).toBe(false);
+    const [, block] = /theirs-dora\.peft: (train .*\})/.exec(text)!;
+    const spec = await specOfFolder(adapter, { host });
+    const { value, diagnostics } = await analyse({
+      ...spec,
+      text: `${spec.text}\n${block!.replaceAll('  ', '\n').replace(' }', '\n}').replace('{ ', '{\n')}\n`,
+    });
+    expect(diagnostics.filter((d) => d.severity === 'error')).toEqual([]);
+    expect(value!.elaborated!.train).toMatchObject({ epochs: 10 });
+    // Its adapters and its head begin with the folder's tensors.
+    const trained = value!.elaborated!.train!.groups.flatMap((g) => g.params);
+    const theirs = value!
+      .elaborated!.sources.filter((s) => s.location.endsWith('theirs-dora'))
+      .flatMap((s) => s.params);
+    expect(trained.length).toBeGreaterThan(10);
+    expect(trained.filter((p) => !theirs.includes(p))).toEqual([]);
+  });
+
+  test.each<[string, () => Promise<unknown>]>([
+    ['openTrainer', () => openTrainer(adapter)],
+    ['grad', () => grad(adapter)],
+    ['sweep', () => sweep(adapter, { out: join(folder, 'sweep') }).next()],
+  ])('by %s', async (_, open) => {
+    expect((await failure(open)).codes).toEqual(['ESP1312']);
+  });
+
+  test.each(['train', 'sweep'])('by `%s`, with the base that the command was given', async (command) => {
+    const theirs = at('peft/ours-lora');
+    const out = join(folder, 'by-command');
+    const refused = await cli(command, theirs, '-o', out, '--base', at('vit-grey'));
+    expectRefused(refused, 1, 'ESP1312');
+    expect(refused.err.replaceAll(/\s+/g, ' ')).toContain(`init --from ${theirs} --base ${at('vit-grey')}`);
+    expectRefused(await cli(command, theirs, '-o', out), 1, 'ESP1295');
+    expect(existsSync(out)).toBe(false);
+    expectRefused(await cli(command, join(FASHION, 'lora.peft'), '-o', out, '--base', at('vit-grey')), 1, 'ESP1295');
+  });
 });

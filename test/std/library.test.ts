@@ -45,7 +45,9 @@ describe('standard library', () => {
     const parsed = parse(`std/${name}.peft`, readFileSync(files.get(name)!, 'utf8'));
     expect(parsed.diagnostics).toEqual([]);
     const text = `use std\n${parsed.file.text}`;
-    expect(check(parse(name, text).file, { readFile: () => undefined })).toEqual([]);
+    // The text is a file of its own here, whose names stand for the library's.
+    const found = check(parse(name, text).file, { readFile: () => undefined });
+    expect(found.filter((d) => d.code !== 'ESP1311')).toEqual([]);
   });
 
   it.each(names)('%s stands as the formatter writes it', (name) => {

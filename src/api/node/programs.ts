@@ -21,18 +21,51 @@ import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
 import { decodeImage, listImages, type Unreadable } from '../../formats/node/images.js';
 import { restoreFolder } from '../../formats/node/leftovers.js';
 import type { RgbaImage } from '../../formats/types.js';
+import type { CompileOptions } from '../compile.js';
 import { type Evaluation, figures } from '../golden/metrics.js';
 import type { Progress } from '../host.js';
+import { isModelFolder } from './folders/spec-of.js';
 import { type ImageOutput, kindOfResults, outputsOf } from './outputs/outputs.js';
+import { isRunFolder } from './run-folder.js';
+import { compile, type OnNode } from './spec.js';
 
-/** @throws EspalierError if the folder is not a program; RuntimeError if it cannot run here */
-export async function openProgram(folder: string, options: NodeLoadOptions = {}): Promise<Session> {
-  restoreFolder(folder);
-  if (!existsSync(join(folder, 'program.json'))) {
-    const found = existsSync(folder) ? 'it holds no program.json' : 'there is no such folder';
-    throw new EspalierError([diagnostic('ESP0905', { path: folder, found })]);
+export interface OpenProgramOptions extends NodeLoadOptions {
+  /** Of what is compiled before it runs: a spec, or a folder that amounts to one. */
+  readonly compile?: OnNode<CompileOptions>;
+  /** Hears what is said of it. */
+  readonly warn?: (diagnostic: Diagnostic) => void;
+}
+
+/** Whether a path is what `compile` takes: a spec, or a folder in place of one. */
+const isSpec = (path: string): boolean =>
+  isModelFolder(path) ||
+  isRunFolder(path) ||
+  (/\.(peft|json)$/.test(path) && existsSync(path) && statSync(path).isFile());
+
+/**
+ * @param path a folder that `compile` wrote; or what `compile` takes (a spec, the folder of a run, a checkpoint or an adapter), which is compiled in memory first
+ * @throws EspalierError if it is neither, and what `compile` throws; RuntimeError if it cannot run here
+ */
+export async function openProgram(path: string, options: OpenProgramOptions = {}): Promise<Session> {
+  const { compile: compiling = {}, warn, ...loading } = options;
+  restoreFolder(path);
+  if (existsSync(join(path, 'program.json'))) {
+    const { base, set, model } = compiling;
+    if (base !== undefined || set || model !== undefined) {
+      const problem = `${path} is compiled: --base, --set and --model are of a spec, or a folder in place of one`;
+      throw new EspalierError([diagnostic('ESP0922', { problem, command: 'compile' })]);
+    }
+    return load(pathToFileURL(`${path}/`), loading);
   }
-  return load(pathToFileURL(`${folder}/`), options);
+  if (!isSpec(path)) {
+    const found = existsSync(path)
+      ? 'it holds no program.json, and is no spec, run, checkpoint or adapter'
+      : 'there is no such folder';
+    throw new EspalierError([diagnostic('ESP0905', { path, found })]);
+  }
+  const compiled = await compile(path, compiling);
+  for (const d of compiled.warnings) warn?.(d);
+  return load(compiled, loading);
 }
 
 export interface ImagePrediction {

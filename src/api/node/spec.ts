@@ -10,7 +10,7 @@ import { type Merged, type MergeOptions, merge as mergeOn } from '../merge.js';
 import { type ExportedOnnx, exportOnnx as exportOnnxOn, type OnnxExportOptions } from '../onnx/export.js';
 import { type GradientOptions, type GradientProgram, grad as gradOn } from '../train/gradient.js';
 import { openTrainer as openTrainerOn, type SpecTrainer, type TrainerOptions } from '../train/open.js';
-import { isModelFolder, specOfFolder } from './folders/spec-of.js';
+import { isModelFolder, requireSpec, specOfFolder } from './folders/spec-of.js';
 import { nodeHost } from './host.js';
 import { isRunFolder, runSpec } from './run-folder.js';
 
@@ -111,17 +111,19 @@ export async function exportOnnx(spec: Spec, options: OnNode<OnnxExportOptions> 
 /**
  * Derives the step of a spec's training and puts it on this machine's GPU, for a loop of your own.
  * @param spec a path, `{ text, path }`, or the folder of a run, whose weights it then begins with
- * @throws EspalierError with everything that is wrong with the spec and its files; RuntimeError where there is no GPU
+ * @throws EspalierError ESP1312 for another folder, and with everything that is wrong with the spec and its files; RuntimeError where there is no GPU
  */
 export async function openTrainer(spec: Spec, options: OnNode<TrainerOptions> = {}): Promise<SpecTrainer> {
+  await requireSpec(spec, withHost(options));
   return openTrainerOn(...(await ofFolder(spec, withHost(options))));
 }
 
 /**
  * The loss of a spec's training as a program whose outputs are gradients: by what is trained, or by parameters and inputs of your choice.
  * @param spec a path, `{ text, path }`, or the folder of a run, whose weights it then begins with
- * @throws EspalierError with everything that is wrong with the spec and its files; RuntimeError where there is no GPU
+ * @throws EspalierError ESP1312 for another folder, and with everything that is wrong with the spec and its files; RuntimeError where there is no GPU
  */
 export async function grad(spec: Spec, options: OnNode<GradientOptions> = {}): Promise<GradientProgram> {
+  await requireSpec(spec, withHost(options));
   return gradOn(...(await ofFolder(spec, withHost(options))));
 }

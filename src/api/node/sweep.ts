@@ -11,6 +11,7 @@ import { secondsOf, selectedOf } from '../report/figures.js';
 import { type SweptVtab, vtabOf } from '../report/vtab.js';
 import type { Score, TrainEvent } from '../train/events.js';
 import type { TrainPlan } from '../train/program.js';
+import { requireSpec } from './folders/spec-of.js';
 import { nodeHost } from './host.js';
 import { eventsOf, isRunFolder, type RunFacts, readRun } from './run-folder.js';
 import type { OnNode } from './spec.js';
@@ -114,6 +115,7 @@ export async function* sweep(
   const { set, seeds, out, ...common } = options;
   const jobs = jobsOf(options);
   const failed: (SweepJob & { diagnostics: readonly Diagnostic[] })[] = [];
+  await requireSpec(spec, { host: nodeHost(), ...options });
   const text = typeof spec === 'string' ? (options.host ?? nodeHost()).readText(spec) : spec.text;
   const hash = await sha256(new TextEncoder().encode(text ?? ''));
   for (const [index, job] of jobs.entries()) {

@@ -20,6 +20,7 @@ import { type Run, runTraining } from '../train/run.js';
 import { openTrainer, type Trainer } from '../train/trainer.js';
 import { version } from '../version.js';
 import { featureFiles } from './feature-file.js';
+import { requireSpec } from './folders/spec-of.js';
 import { nodeHost } from './host.js';
 import { type RunFacts, RunFolder, readRun } from './run-folder.js';
 import { RunLog } from './run-log.js';
@@ -56,6 +57,7 @@ export async function* train(
   options: OnNode<TrainRunOptions>,
 ): AsyncGenerator<TrainEvent, EndEvent, undefined> {
   const { out } = options;
+  await requireSpec(spec, { host: nodeHost(), ...options });
   RunFolder.lock(out, options.resume ?? false);
   try {
     const log = new RunLog(out);

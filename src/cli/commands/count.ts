@@ -8,7 +8,7 @@ import { requireWritable, writeFileAtomic } from '../../formats/node/writing.js'
 import { type CommandOutput, guarded, report } from '../context.js';
 import { EXIT } from '../exit.js';
 import { csvLine } from '../output.js';
-import { onProgram, type UseFlags, useOptions } from './use.js';
+import { onProgram, PROGRAM, type UseFlags, useOptions } from './opened.js';
 
 interface CountFlags extends UseFlags {
   readonly out?: string;
@@ -103,7 +103,7 @@ async function countCommand(
 export function registerCount(program: Command, output: CommandOutput): void {
   useOptions(program.command('count'))
     .description('count in pictures by a compiled program that gives densities, and draw where it counted')
-    .argument('<dir>', 'a folder that `compile` wrote, of a model with the results `density` and `count`')
+    .argument('<program>', `${PROGRAM}: of a model with the results \`density\` and \`count\``)
     .argument('<image...>', 'images, or folders of images')
     .option('-o, --out <folder>', 'draw each picture with its density over it, as PNG, into this folder')
     .addOption(new Option('--csv', 'as CSV: image, count, tiles, overlay').conflicts('json'))

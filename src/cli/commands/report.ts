@@ -20,6 +20,7 @@ interface SweepFlags {
   readonly set?: Record<string, readonly string[]>;
   readonly seeds?: number;
   readonly model?: string;
+  readonly base?: string;
   readonly json?: boolean;
   readonly offline?: boolean;
 }
@@ -45,7 +46,7 @@ export function collectValues(
 }
 
 async function sweepCommand(spec: string, flags: SweepFlags, output: CommandOutput): Promise<number> {
-  const { out, set, seeds, model, json } = flags;
+  const { out, set, seeds, model, base, json } = flags;
   const progress = startProgress();
   const stop = new AbortController();
   const note = (text: string): void => {
@@ -70,6 +71,7 @@ async function sweepCommand(spec: string, flags: SweepFlags, output: CommandOutp
       host: hostFor(flags, progress.report),
       out,
       ...(set ? { set } : {}),
+      ...(base ? { base } : {}),
       ...(seeds === undefined ? {} : { seeds }),
       ...(model === undefined ? {} : { model }),
       signal: stop.signal,
@@ -171,6 +173,7 @@ export function registerReport(program: Command, output: CommandOutput): void {
       numberFor('--seeds', text, { from: 1, to: 1000, whole: true }),
     )
     .option('--model <name>', 'which model, when the spec has several')
+    .option('--base <folder>', 'the base of an adapter folder given as the spec: it is refused with the lines to write')
     .option('--json', 'the table as JSON, with every run')
     .option(...OFFLINE)
     .action(guarded(output, (spec: string, flags: SweepFlags) => sweepCommand(spec, flags, output)));

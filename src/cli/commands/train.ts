@@ -21,6 +21,7 @@ interface TrainFlags {
   readonly seed?: number;
   readonly set?: Record<string, string>;
   readonly model?: string;
+  readonly base?: string;
   readonly json?: boolean;
   readonly offline?: boolean;
 }
@@ -81,6 +82,7 @@ async function trainCommand(spec: string, flags: TrainFlags, output: CommandOutp
       ...(flags.seed === undefined ? {} : { seed: flags.seed }),
       ...(flags.set ? { set: flags.set } : {}),
       ...(flags.model ? { model: flags.model } : {}),
+      ...(flags.base ? { base: flags.base } : {}),
       signal: stop.signal,
       progress: progress.report,
       warn,
@@ -163,6 +165,7 @@ export function registerTrain(program: Command, output: CommandOutput): void {
     )
     .option('--set <name=value>', "give one of the model's options a value", collectSet)
     .option('--model <name>', 'which model, when the spec has several')
+    .option('--base <folder>', 'the base of an adapter folder given as the spec: it is refused with the lines to write')
     .option('--json', 'events as JSON, one a line')
     .option(...OFFLINE)
     .action(guarded(output, (spec: string, flags: TrainFlags) => trainCommand(spec, flags, output)));

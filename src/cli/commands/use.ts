@@ -1,16 +1,9 @@
 /** `run` and `eval`: a compiled folder on real images. */
 import { type Command, Option } from 'commander';
-import { type Evaluation, evaluateRun, type RunEvaluation, type Session } from '../../api/index.js';
+import { type Evaluation, evaluateRun, type RunEvaluation } from '../../api/index.js';
 import { evaluateNeighbours } from '../../api/node/outputs/neighbours.js';
 import { type ImageOutput, kindOfResults, OutputFile, rangeOf } from '../../api/node/outputs/outputs.js';
-import {
-  evaluateFolder,
-  type ImagePrediction,
-  type ImagesOptions,
-  openProgram,
-  predictImages,
-  type Skipped,
-} from '../../api/node/programs.js';
+import { evaluateFolder, type ImagePrediction, predictImages, type Skipped } from '../../api/node/programs.js';
 import { isRunFolder } from '../../api/node/run-folder.js';
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { toJson } from '../../diagnostics/render.js';
@@ -18,13 +11,8 @@ import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
 import { type CommandOutput, guarded, numberFor, report, showDiagnostics, textOf } from '../context.js';
 import { EXIT } from '../exit.js';
 import { count, csvLine, startProgress, table } from '../output.js';
-import { hostFor, OFFLINE } from '../spec.js';
-
-export interface UseFlags {
-  readonly json?: boolean;
-  readonly csv?: boolean;
-  readonly strict?: boolean;
-}
+import { hostFor } from '../spec.js';
+import { onProgram, PROGRAM, type UseFlags, useOptions } from './opened.js';
 
 const percent = (x: number) => (Number.isNaN(x) ? '-' : `${(100 * x).toFixed(1)}%`);
 
@@ -109,33 +97,6 @@ function predictionJson({ image, classes, number, outputs }: ImagePrediction): s
   return `${JSON.stringify(rest, null, 2).slice(0, -2)},\n  "outputs": {\n${named.join(',\n')}\n  }\n}`;
 }
 
-/** Opens a program for `body`, which hears what images are skipped as it is said; the result is the exit code that they make of its own. */
-export async function onProgram(
-  dir: string,
-  { strict }: UseFlags,
-  output: CommandOutput,
-  body: (session: Session, options: ImagesOptions, skipped: readonly Skipped[], clear: () => void) => Promise<number>,
-): Promise<number> {
-  const progress = startProgress();
-  const skipped: Skipped[] = [];
-  const skip = (one: Skipped) => {
-    progress.done();
-    skipped.push(one);
-    showDiagnostics(one.diagnostics, output, false);
-  };
-  const session = await openProgram(dir);
-  try {
-    const options = { progress: progress.report, ...(strict ? {} : { skip }) };
-    const code = await body(session, options, skipped, progress.done);
-    if (skipped.length === 0) return code;
-    output.note(`${skipped.length} that could not be read ${skipped.length === 1 ? 'was' : 'were'} skipped`);
-    return code === EXIT.ok ? EXIT.skipped : code;
-  } finally {
-    progress.done();
-    session.dispose();
-  }
-}
-
 interface RunFlags extends UseFlags {
   readonly top: number;
   readonly output?: string;
@@ -180,7 +141,6 @@ interface EvalFlags extends UseFlags {
   readonly min?: number;
   readonly knn?: number;
   readonly train?: string;
-  readonly offline?: boolean;
 }
 
 async function evalCommand(
@@ -195,11 +155,13 @@ async function evalCommand(
       '`--knn K` and `--train FOLDER` go together: the neighbours are among the pictures of FOLDER/<class>/<image>',
     );
   if (isRunFolder(dir)) {
+    if (flags.base !== undefined || flags.set || flags.model !== undefined)
+      throw wrong('`--base`, `--set` and `--model` are of a spec, or of a folder in place of one; a run has its own');
     if (flags.knn !== undefined) throw wrong('`--knn` is of a compiled program; a run is evaluated by its own head');
     return evalRun(dir, data, flags, output);
   }
   if (data !== undefined) return evalProgram(dir, data, flags, output);
-  throw wrong('a compiled program needs a folder of images: FOLDER/<class>/<image>');
+  throw wrong('a program needs a folder of images: FOLDER/<class>/<image>');
 }
 
 /** What figures are of: a split that nothing was selected on is something else than one that was, or than data of which nobody says what they are. */
@@ -328,17 +290,12 @@ async function evalProgram(dir: string, folder: string, flags: EvalFlags, output
   });
 }
 
-export const useOptions = (command: Command) =>
-  command
-    .option('--json', 'as JSON')
-    .option('--strict', 'stop at the first image that cannot be read; without it, such images are named and skipped');
-
 export function registerUse(program: Command, output: CommandOutput): void {
   useOptions(program.command('run'))
     .description(
       'run a compiled program on images and print the likeliest classes; of one that is no classifier its outputs: shape, range and first values',
     )
-    .argument('<dir>', 'a folder that `compile` wrote')
+    .argument('<program>', PROGRAM)
     .argument('<image...>', 'images, or folders of images')
     .option(
       '--top <n>',
@@ -365,7 +322,7 @@ export function registerUse(program: Command, output: CommandOutput): void {
     .description(
       'accuracy, per-class figures and a confusion table: of a compiled program on a folder of labelled images; of a run on its test split, also errors of counts',
     )
-    .argument('<dir>', 'a folder that `compile` or `train` wrote')
+    .argument('<program>', `${PROGRAM}; a run is evaluated as it was trained`)
     .argument('[data]', 'images as FOLDER/<class>/<image>; for a run, any data that `train` reads, in place of its own')
     .addOption(new Option('--csv', 'the figures of each class, or the count of each image, as CSV').conflicts('json'))
     .option(
@@ -373,7 +330,6 @@ export function registerUse(program: Command, output: CommandOutput): void {
       'of a program that gives embeddings: classify by so many nearest pictures of --train',
       (text) => numberFor('--knn', text, { from: 1, to: 100_000, whole: true }),
     )
-    .option(...OFFLINE)
     .option('--train <folder>', 'with --knn: pictures of known classes, as FOLDER/<class>/<image>')
     .option('--min <accuracy>', 'exit 4 if the accuracy is below this (0 to 1)', (text) =>
       numberFor('--min', text, { from: 0, to: 1, whole: false }),

@@ -304,6 +304,9 @@ whose base can be found. \`espalier init --from FOLDER\` writes that spec; comma
     espalier compile ./my-lora -o out            // the same spec, without a file
     espalier compile ./my-lora --base ./vit -o out
 
+\`check\`, \`compile\`, \`merge\`, \`inspect\` and \`export\` take the folder as their spec; \`run\`, \`eval\` and \`count\` compile it in memory before they run it. \`train\` and \`sweep\` need more
+than a folder says (ESP1312). In code these are \`analyse\`, \`compile\`, \`merge\`, \`inspect\`, \`exportAdapters\`, \`exportOnnx\` and \`openProgram\`.
+
 The base is what \`base_model_name_or_path\` of adapter_config.json leads to, from the working folder, from the adapter's or from the one around it, or a folder of that name
 beside the adapter's.`,
   }),
@@ -313,5 +316,28 @@ beside the adapter's.`,
     message: (a) => `${a.folder} amounts to this spec:\n\n${a.text.trimEnd().replace(/^(?=.)/gm, '    ')}`,
     help: (a) => [`\`espalier init --from ${a.folder}\` writes it into a file, to be changed.`],
     explain: `Where a command takes a spec, the folder of a checkpoint or of an adapter stands for the spec that it amounts to, which is printed.`,
+  }),
+  ESP1312: entry<{ folder: string; file: string; model: string; base?: string }>({
+    title: 'A folder does not say how to train',
+    message: (a) => `${a.folder} says what is adapted, and nothing of what to train it with`,
+    help: (a) => [
+      `Write its spec, \`espalier init --from ${a.folder}${a.base === undefined ? '' : ` --base ${a.base}`}\`, and add to ${a.file}: train ${a.model} { data = images("./photos")  optimizer = adamw(lr: 1e-4)  schedule = cosine(epochs: 10) }`,
+      `Then \`espalier train ${a.file} -o run\` goes on from the weights of ${a.folder}: its \`from\` are where training begins.`,
+    ],
+    explain: `The folder of an adapter or a checkpoint stands for a spec without a \`train\` block. Data, rates and epochs are decisions that no folder holds and that nobody
+should find set by a default, so \`train\` and \`sweep\` ask for a spec. It is two steps: the spec that the folder amounts to, and a block.
+
+    espalier init --from ./my-lora               // writes my-lora.peft
+
+    train my_lora {
+      data = images("./photos")
+      optimizer = adamw(lr: 1e-4)
+      schedule = cosine(epochs: 10)
+    }
+
+    espalier train my-lora.peft -o run
+
+What the spec takes \`from\` the folder is where training begins, so an adapter is continued; without the \`from\` of \`adapt\` a new one begins. The run's folder is compiled, merged and
+evaluated like a spec.`,
   }),
 };

@@ -5,6 +5,7 @@ import { diagnostic } from '../../../diagnostics/catalogue.js';
 import { EspalierError } from '../../../diagnostics/types.js';
 import type { OpenCheckpoint } from '../../../formats/checkpoint.js';
 import { isHubName, parseHubName } from '../../../formats/huggingface/name.js';
+import type { Spec } from '../../analyse.js';
 import { specText } from '../../folders/amounts.js';
 import type { Host } from '../../host.js';
 import { baseOf } from './base.js';
@@ -95,4 +96,29 @@ async function foundBase(folder: string, opened: OpenCheckpoint): Promise<string
       ? 'its adapter_config.json does not say which base it is for'
       : `its base, ${JSON.stringify(name)}, is not there (looked for: ${tried.join(', ')})`;
   throw new EspalierError([diagnostic('ESP1295', { folder, why })]);
+}
+
+/**
+ * Refuses a folder where it is to be trained: it says what is adapted, and nothing of data, rates and epochs.
+ * @throws EspalierError ESP1312 with the lines to write; ESP1295 where the folder amounts to no spec
+ */
+export async function requireSpec(
+  spec: Spec,
+  { host, base }: { readonly host: Host; readonly base?: string | undefined },
+): Promise<void> {
+  if (typeof spec !== 'string' || !isModelFolder(spec)) {
+    if (base === undefined) return;
+    const why = 'it is no folder of an adapter, whose base --base names';
+    throw new EspalierError([diagnostic('ESP1295', { folder: typeof spec === 'string' ? spec : spec.path, why })]);
+  }
+  const { text } = await specOfFolder(spec, { host, base });
+  const model = /^model (\w+)/m.exec(text)?.[1] ?? 'M';
+  throw new EspalierError([
+    diagnostic('ESP1312', {
+      folder: spec,
+      file: `${nameOfFolder(spec)}.peft`,
+      model,
+      ...(base === undefined ? {} : { base }),
+    }),
+  ]);
 }
