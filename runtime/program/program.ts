@@ -287,10 +287,37 @@ const zeros = v.strictObject({
 /** Zeros of the weights that a mask covers or that arrived sparse: sums, and each weight by itself. */
 export interface Zeros extends Frozen<v.InferOutput<typeof zeros>> {}
 
+const rounded = {
+  tensor: text,
+  /** Its place there. */
+  at: list(count),
+  value: finite,
+  written: finite,
+};
+const roundedBy = { ...rounded, change: finite, ulps: finite };
+const rounding = v.strictObject({
+  dtype: v.literal('F16'),
+  /** Numbers that are stored so, zeros among them. */
+  elements: count,
+  /** What was changed most, by how much, and in units in the last place; absent where each number is as it was. */
+  largest: v.exactOptional(v.strictObject(roundedBy)),
+  /** What was changed most in proportion, among what is a normal number. */
+  relative: v.exactOptional(v.strictObject({ ...roundedBy, share: finite })),
+  /** Numbers below the smallest normal one, which keep fewer digits, and numbers other than 0 that became 0. One that is too large is not compiled. */
+  subnormal: count,
+  zeros: count,
+  /** Weights of which a large part lies there, with the part and the first of these numbers; the worst first. */
+  small: list(v.strictObject({ ...rounded, share: finite })),
+});
+/** What storing weights in halves did to them, beside f32. */
+export interface HalfRounding extends Frozen<v.InferOutput<typeof rounding>> {}
+
 const summary = v.strictObject({
   parameters: v.strictObject({ total: count, trainable: count, frozen: count }),
   /** Absent where no weight is masked and none arrived sparse. */
   zeros: v.exactOptional(zeros),
+  /** Absent where no weight is stored in halves. */
+  rounding: v.exactOptional(rounding),
   kernels: count,
   dispatches: count,
   /** Operations for one sample. */

@@ -5,12 +5,11 @@
  */
 
 import { fileEntry, seal } from '../../runtime/program/digest.js';
-import type { FileEntry, Program, Unsealed } from '../../runtime/program/program.js';
+import type { FileEntry, HalfRounding, Program, Unsealed } from '../../runtime/program/program.js';
 import type { Generated, GenerateOptions } from '../codegen/generate.js';
 import { diagnostic } from '../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../diagnostics/types.js';
 import type { DeploySettings, Elaborated } from '../dsl/elaborated.js';
-import type { RoundingFigures } from '../formats/tensors/rounding.js';
 import { usedParams, weightsOf } from '../ir/graph.js';
 import { sizeOf } from '../ir/ops/shapes.js';
 import { fromHalf, toHalf } from '../ir/run/half.js';
@@ -66,8 +65,8 @@ export interface Compiled {
   readonly priced?: MergeReport['priced'];
   /** Where the merge has filled zeros in: what each way to put adapters and pruned layers together has of zeros and operations. */
   readonly ways?: PrunedWays;
-  /** With `weights = f16`: what that did to the weights that are stored in halves, beside f32. */
-  readonly rounding?: RoundingFigures;
+  /** With `weights = f16`: what that did to the weights that are stored in halves, beside f32. As `program.summary` has it. */
+  readonly rounding?: HalfRounding;
   readonly check: CheckReport;
   readonly warnings: readonly Diagnostic[];
   /** The optimised module, for those who look inside. */
@@ -222,6 +221,7 @@ async function compileSpec(spec: Spec, options: CompileOptions): Promise<Compile
       ...generated.program.summary,
       parameters: { total: size(own), trainable: size(trainable), frozen: size(own) - size(trainable) },
       ...(counted ? { zeros: counted } : {}),
+      ...(rounding ? { rounding } : {}),
       ...(report.share > 0 ? { adapterShare: report.share } : {}),
     },
   };

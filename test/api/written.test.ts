@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { parseProgram } from '../../runtime/program/check.js';
 import { analyseModel } from '../../src/api/analyse.js';
 import { type Compiled, compile, merge, writeMerged } from '../../src/api/index.js';
 import { loadParameters } from '../../src/api/parameters.js';
@@ -261,6 +262,10 @@ describe('what `weights = f16` costs', () => {
     expect(rounding!.largest!.change).toBeGreaterThanOrEqual(change);
     expect(rounding!.relative!.share).toBeGreaterThanOrEqual(share);
     expect(rounding!.relative!.share).toBeLessThanOrEqual(2 ** -11);
+    // The folder holds the same, and a session reads it.
+    const { summary } = parseProgram(compiled.files.get('program.json') as string);
+    expect(summary.rounding).toEqual(rounding);
+    expect(rounding!.small).toEqual([]);
     const { value, written: number, ulps } = rounding!.largest!;
     expect(number).toBe(fromHalf(toHalf(value)));
     expect(ulps).toBeLessThanOrEqual(0.5);
@@ -272,6 +277,7 @@ describe('what `weights = f16` costs', () => {
   test('is not said of f32', async () => {
     const compiled = await compile(vitSpec('vit-grey'), { host, golden: false });
     expect(compiled.rounding).toBeUndefined();
+    expect(compiled.program.summary).not.toHaveProperty('rounding');
     expect(describeCompiled(compiled, 'out')).not.toContain('rounding');
   });
 
@@ -289,6 +295,10 @@ describe('what `weights = f16` costs', () => {
     );
     expect(said).toMatchObject({ severity: 'warning', primary: { text: 'its numbers come from here' } });
     expect(rounding!.zeros).toBeGreaterThan(0);
+    const [small, ...rest] = rounding!.small;
+    expect(rest).toEqual([]);
+    expect(small).toMatchObject({ tensor: own, at: [0, 0], written: 0 });
+    expect(small!.share).toBeCloseTo(0.1, 2);
     // Below the share, only the figures say it.
     const few = await halves(vitSpec(await base('few', 'F32', {}, shrunk(1e-9, 25))));
     expect(few.warnings.filter((d) => d.code === 'ESP1306')).toEqual([]);

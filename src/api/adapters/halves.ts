@@ -1,11 +1,11 @@
 /** What `weights = f16` costs: each weight that is stored in halves beside what it is in f32, and where the spec has it from. */
 
-import type { StorageType } from '../../../runtime/program/program.js';
+import type { HalfRounding, StorageType } from '../../../runtime/program/program.js';
 import { diagnostic, type Place } from '../../diagnostics/catalogue.js';
 import type { Diagnostic } from '../../diagnostics/types.js';
 import type { Elaborated } from '../../dsl/elaborated.js';
 import { fromHalves, toHalves } from '../../formats/tensors/float16.js';
-import { type RoundingFigures, RoundingMeter, type SmallNumbers } from '../../formats/tensors/rounding.js';
+import { RoundingMeter, type SmallNumbers } from '../../formats/tensors/rounding.js';
 import type { Tensor } from '../../ir/types.js';
 import { nameAsWritten } from '../../passes/index.js';
 
@@ -38,20 +38,24 @@ export class HalfCost {
   }
 
   /** Undefined where nothing is stored in halves. */
-  figures(): RoundingFigures | undefined {
-    return this.#seen.size > 0 ? this.#meter.figures() : undefined;
+  figures(): HalfRounding | undefined {
+    if (this.#seen.size === 0) return undefined;
+    const small = this.#worst().map(({ tensor, ...rest }) => ({ tensor: nameAsWritten(tensor), ...rest }));
+    return { ...this.#meter.figures(), dtype: 'F16', small };
+  }
+
+  #worst(): SmallNumbers[] {
+    return [...this.#small].sort((a, b) => b.share - a.share);
   }
 
   /** A warning (ESP1306) for each weight that loses much, the worst first. */
   warnings(elaborated: Elaborated): Diagnostic[] {
-    return [...this.#small]
-      .sort((a, b) => b.share - a.share)
-      .map(({ tensor: param, ...small }) =>
-        diagnostic(
-          'ESP1306',
-          { name: nameAsWritten(param), ...small, limit: SMALL_SHARE },
-          placeOfWeight(elaborated, param),
-        ),
-      );
+    return this.#worst().map(({ tensor: param, ...small }) =>
+      diagnostic(
+        'ESP1306',
+        { name: nameAsWritten(param), ...small, limit: SMALL_SHARE },
+        placeOfWeight(elaborated, param),
+      ),
+    );
   }
 }
