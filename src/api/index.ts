@@ -46,6 +46,7 @@ export {
   evaluateFolder,
   type ImagePrediction,
   type ImagesOptions,
+  type OpenProgramOptions,
   openProgram,
   predictImages,
   type Skipped,

@@ -14,7 +14,7 @@ function meanings(text: string): string[] {
   const { file, diagnostics } = parse(PATH, text);
   expect(diagnostics).toEqual([]);
   const report = new Report(PATH);
-  const found = resolveNames(new Library(file, report, () => undefined), report, BUILTINS);
+  const found = resolveNames(new Library(file, report, { readFile: () => undefined }), report, BUILTINS);
   const nodes = file.decls.flatMap((d) => [...nodesOf(d)]);
   // The names in a selector are those of the tree.
   const steps = new Set(nodes.flatMap((n) => (n as Partial<Selector>).steps ?? []) as object[]);
@@ -95,7 +95,7 @@ test('evaluation looks no name up', () => {
     `use std\n${TINY}\nmodel M {\n  base = tiny()\n  adapt base.blocks[*].attn.qkv with karst(rank: 1)\n}\n`,
   );
   const report = new Report(PATH);
-  resolveNames(new Library(file, report, () => undefined), report, BUILTINS);
+  resolveNames(new Library(file, report, { readFile: () => undefined }), report, BUILTINS);
   const once = find.mock.calls.length;
   expect(once).toBeGreaterThan(20);
   find.mockClear();
