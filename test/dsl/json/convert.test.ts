@@ -8,10 +8,17 @@ import type { SourceFile } from '../../../src/dsl/ast.js';
 import { format } from '../../../src/dsl/format.js';
 import { convertSpec, defineModel, parseSpec } from '../../../src/dsl/json/index.js';
 import { parse } from '../../../src/dsl/parse.js';
+import { STD } from '../../../src/dsl/std.generated.js';
 import { bare, specs } from '../syntax/support.js';
 
 /** What the formatter gives for the tree alone: without comments, and without the empty lines and line breaks that a person chose. */
 const textOfTree = (file: SourceFile): string => format({ ...file, text: '', comments: [] }, file.text);
+
+function kindsOf(node: unknown, into: Set<string>): void {
+  if (typeof node !== 'object' || node === null) return;
+  if ('kind' in node && typeof node.kind === 'string') into.add(node.kind);
+  for (const part of Object.values(node)) kindsOf(part, into);
+}
 
 const isCode = ({ kind }: SourceFile['decls'][number]): boolean => !['use', 'model', 'train', 'deploy'].includes(kind);
 
@@ -62,6 +69,45 @@ describe('.peft -> JSON -> .peft', () => {
       return;
     }
     throughJson(text);
+  });
+
+  test('of the library, and of what documents show, is the same tree; together they have every construct', () => {
+    const markdown = ['README.md', 'CHANGELOG.md', ...readdirSync('docs').map((f) => join('docs', f))];
+    const shown = markdown
+      .filter((file) => file.endsWith('.md'))
+      .flatMap((file) => [...readFileSync(file, 'utf8').matchAll(/^```\w*\n([\s\S]*?)^```/gm)].map((m) => m[1]!));
+    const kinds = new Set<string>();
+    let read = 0;
+    // What none of them has.
+    const rest = `model M(deep: bool) {
+  base = vit_tiny_patch16()
+  if deep {
+    tune base.**.bias
+  } else {
+    for i < 4 {
+      tune base.blocks[i].norm1
+    }
+  }
+  prune base.blocks[*].mlp.fc1 with magnitude(shape: 2:4)
+}
+`;
+    const files = written.map((path) => readFileSync(path, 'utf8'));
+    for (const text of [...Object.values(STD), ...shown, ...files, rest]) {
+      const { file, diagnostics } = parse('spec.peft', text);
+      // Commands, JavaScript, and fixtures of the parser's messages.
+      if (file.decls.length === 0 || diagnostics.some((d) => d.severity === 'error')) continue;
+      read++;
+      kindsOf(file.decls, kinds);
+      const json = convertSpec('spec.peft', text, 'json').text;
+      expect(bare(parseSpec('spec.json', json).file.decls), json).toEqual(bare(file.decls));
+    }
+    expect(read).toBeGreaterThan(Object.keys(STD).length + 20);
+    const all = [...readFileSync('src/dsl/ast.ts', 'utf8').matchAll(/readonly kind: ([^;]+);/g)].flatMap((m) =>
+      [...m[1]!.matchAll(/'(\w+)'/g)].map((kind) => kind[1]!),
+    );
+    expect(all.length).toBeGreaterThan(40);
+    // What could not be read is in no file that is right.
+    expect(all.filter((kind) => !kinds.has(kind) && kind !== 'error')).toEqual([]);
   });
 
   test('keeps how numbers are spelled', () => {

@@ -167,6 +167,9 @@ const modelStatement = fc.oneof(
   fc.tuple(word, expressions.e, fc.constantFrom('', ' from "./x"')).map(([n, e, f]) => `${n} = ${e}${f}`),
   fc.tuple(selector, selector, list(expressions.arg)).map(([s, t, args]) => `adapt ${s}, ${t} with lora(${args})`),
   fc.tuple(selector, list(expressions.arg)).map(([s, args]) => `prune ${s}\n  with magnitude(${args})\n  from "mask"`),
+  fc
+    .tuple(selector, fc.constantFrom('fixed', 'bisection', 'recoverability', 'nobody'), list(expressions.arg))
+    .map(([s, search, args]) => `prune ${s} with magnitude() by ${search}(${args})`),
   selector.map((s) => `tune ${s}`),
   fc.tuple(string, string).map(([a, b]) => `ignore ${a},\n ${b}`),
   selector.map((s) => `in ${s} {\n\n tune x\n\n\n tune y }`),
