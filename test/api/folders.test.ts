@@ -264,6 +264,7 @@ describe('a folder in place of a program', () => {
     const compiled = await cli('run', out, PICTURE, '--json');
     expect(JSON.parse(run.out)).toEqual(JSON.parse(compiled.out));
     expectRefused(await cli('run', out, PICTURE, '--base', base), 2, 'ESP0922');
+    expectRefused(await cli('run', join(out, 'program.json'), PICTURE), 2, 'ESP0905');
     expectRefused(await cli('eval', out, join(FASHION, 'images', 'digits'), '--set', 'a=1'), 2, 'ESP0922');
   });
 

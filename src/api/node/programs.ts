@@ -1,6 +1,6 @@
 /** Compiled folders on files of images: what `run` and `eval` do. */
 import { existsSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { colourOf } from '../../../runtime/images/colour/rule.js';
 import {
@@ -12,6 +12,7 @@ import {
   type Session,
   topClasses,
 } from '../../../runtime/node/index.js';
+import { FILE } from '../../../runtime/program/check.js';
 import { type Counted, counterOf, countIn } from '../../counting/index.js';
 import { readClassFolders } from '../../data/node/class-folders.js';
 import { wholeDataset } from '../../data/tables.js';
@@ -36,11 +37,11 @@ export interface OpenProgramOptions extends NodeLoadOptions {
   readonly warn?: (diagnostic: Diagnostic) => void;
 }
 
-/** Whether a path is what `compile` takes: a spec, or a folder in place of one. */
+/** Whether a path is what `compile` takes: a spec, or a folder in place of one. The file that a compiled folder is known by is neither. */
 const isSpec = (path: string): boolean =>
   isModelFolder(path) ||
   isRunFolder(path) ||
-  (/\.(peft|json)$/.test(path) && existsSync(path) && statSync(path).isFile());
+  (/\.(peft|json)$/.test(path) && basename(path) !== FILE && existsSync(path) && statSync(path).isFile());
 
 /**
  * @param path a folder that `compile` wrote; or what `compile` takes (a spec, the folder of a run, a checkpoint or an adapter), which is compiled in memory first
@@ -49,7 +50,7 @@ const isSpec = (path: string): boolean =>
 export async function openProgram(path: string, options: OpenProgramOptions = {}): Promise<Session> {
   const { compile: compiling = {}, warn, ...loading } = options;
   restoreFolder(path);
-  if (existsSync(join(path, 'program.json'))) {
+  if (existsSync(join(path, FILE))) {
     const { base, set, model } = compiling;
     if (base !== undefined || set || model !== undefined) {
       const problem = `${path} is compiled: --base, --set and --model are of a spec, or a folder in place of one`;
