@@ -54,7 +54,7 @@ function make(variant: string, calls: readonly Options[]) {
     return `model M${i} {\n  base = ${variant}(${args.join(', ')})\n}\n`;
   });
   const { file } = parse('s.peft', `use std\n${models.join('')}`);
-  const library = new Library(file, new Report(file.path), () => undefined);
+  const library = new Library(file, new Report(file.path), { readFile: () => undefined });
   const meanings = resolveNames(library, new Report(file.path), BUILTINS);
   const fresh = () => makeEngine(new Report(file.path), library, meanings, { readFile: () => undefined });
   const found = file.decls.filter((d): d is ModelDecl => d.kind === 'model');
