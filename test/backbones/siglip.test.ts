@@ -1,9 +1,9 @@
 /** The image encoders of SigLIP and SigLIP 2 of the library on what transformers and timm save (`test/reference/make_siglip.py`). */
-import { readFileSync } from 'node:fs';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { analyseModel } from '../../src/api/analyse.js';
-import { FIXTURES, host } from '../api/support.js';
+import { FIXTURES, host, scratch } from '../api/support.js';
 import { specOf, testAdapters, testNames, testNumbers, testSizes, threeSizes } from './family.js';
 
 const FOLDER = join(FIXTURES, 'siglip');
@@ -47,6 +47,22 @@ describe("SigLIP's image encoder", () => {
     /(attn\.(qkv|proj)|mlp\.fc[12]|attn_pool\.(q|kv|proj))\.(weight|bias)$/,
     11,
   );
+
+  test('says that pictures are not given shapes of their own, where a processor does that', async () => {
+    const folder = scratch();
+    cpSync(join(FOLDER, 'naflex'), folder, { recursive: true });
+    const processor = { image_processor_type: 'Siglip2ImageProcessor', patch_size: 4, max_num_patches: 36 };
+    const read = async (fields: object) => {
+      writeFileSync(join(folder, 'preprocessor_config.json'), JSON.stringify(fields));
+      return analyseModel(specOf({ base: 'siglip2_naflex_auto()', from: folder, head: 'embedding(base)' }), { host });
+    };
+    const { elaborated, warnings } = await read(processor);
+    const said = warnings.find((w) => w.code === 'ESP1326')!;
+    expect(said.message).toContain('`max_num_patches` and `patch_size` are not followed');
+    expect(elaborated.preprocess![0]).toEqual({ step: 'resize', size: [24, 24], filter: 'bilinear' });
+    const { patch_size: _, max_num_patches: __, ...none } = processor;
+    expect((await read(none)).warnings.map((w) => w.code)).not.toContain('ESP1326');
+  });
 
   test('reads what the folder says: classes and preprocessing', async () => {
     const { elaborated } = await analyseModel(

@@ -112,4 +112,16 @@ one; where that does not give pictures of the model's size, what the variant of 
 
     variant mine = vit_auto() { preprocess = resize([224, 224], bilinear), normalize(mean: 0.5, std: 0.5) }`,
   }),
+
+  ESP1326: entry<{ file: string; fields: readonly string[] }>({
+    title: 'Preprocessing that is done otherwise',
+    severity: 'warning',
+    message: (a) =>
+      `${a.file}: ${a.fields.map((f) => `\`${f}\``).join(' and ')} ${a.fields.length > 1 ? 'are' : 'is'} not followed: a program takes pictures of one shape`,
+    help: () => [
+      'Give the shape that most of the pictures have, `image: [224, 336]`: each is resized to it. Numbers differ from Python’s for pictures of other shapes.',
+    ],
+    explain: `A processor may give each picture a shape of its own, the nearest to the picture's within so many patches. The sizes of a compiled program are fixed:
+all pictures are resized to one shape, \`image\` of the backbone, and position tables are resampled to it.`,
+  }),
 };

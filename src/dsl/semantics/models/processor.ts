@@ -117,9 +117,18 @@ function completed(engine: Engine, model: Model, file: JsonFile, span: Span): Js
   const { variant } = model;
   if (!variant) return file;
   const block = blocksOf(engine, variant).find((b) => entriesOf(b, 'match').every((m) => matchHolds(file, m).holds));
-  return block
-    ? { file: file.file, json: { ...file.json, ...said({ engine, file, variant, span }, block, model) } }
-    : file;
+  if (!block) return file;
+  const own = said({ engine, file, variant, span }, block, model);
+  const fields = unread(file, block, own);
+  if (fields.length > 0)
+    engine.report.add('ESP1326', { file: file.file, fields }, { primary: { span, text: 'named here' } });
+  return { file: file.file, json: { ...file.json, ...own } };
+}
+
+/** Fields of a preprocessing file that a block takes away, and looks at nowhere: no step follows them. */
+function unread(file: JsonFile, block: ConfigBlock, own: Readonly<Record<string, unknown>>): string[] {
+  const read = new Set(entriesOf(block, 'bind').flatMap((e) => alternatives(e.value).map((x) => readingOf(x)?.path)));
+  return Object.keys(own).filter((f) => own[f] === null && !read.has(f) && (fieldAt(file, f)?.value ?? null) !== null);
 }
 
 /** Preprocessing that a block finds in the configuration: one whose first `match` is a field that the configuration has. */
