@@ -13,6 +13,7 @@ import { Library } from './semantics/names/library.js';
 import { backboneOf } from './semantics/names/readings.js';
 import { resolveNames } from './semantics/names/resolve.js';
 import { Report } from './semantics/report.js';
+import { suitsType } from './semantics/sites/adapters/pattern.js';
 
 const PATH = 'folder.peft';
 
@@ -29,8 +30,8 @@ export interface Fitting {
   variants(config: JsonFile): string[];
   /** @param rows of each tensor that there is, by its name */
   heads(variant: string, rows: ReadonlyMap<string, number>): FittingHead | undefined;
-  /** An adapter that has parameters and options of these names: of several that with fewest others. */
-  adapter(params: readonly string[], options: readonly string[]): string | undefined;
+  /** An adapter of layers of a type (`Linear`) that has parameters and options of these names: of several that with fewest others. */
+  adapter(layer: string, params: readonly string[], options: readonly string[]): string | undefined;
 }
 
 /** Over the library, whose names a spec has that begins with `use std`. */
@@ -86,9 +87,9 @@ export function fitting(): Fitting {
       }
       return undefined;
     },
-    adapter(params, wanted) {
+    adapter(layer, params, wanted) {
       const fits = find(['adapter'])
-        .filter((d): d is AdapterDecl => d.kind === 'adapter')
+        .filter((d): d is AdapterDecl => d.kind === 'adapter' && suitsType(d, layer))
         .map((d) => ({ d, own: d.body.flatMap(paramsOf) }))
         .filter(
           ({ d, own }) =>

@@ -32,6 +32,43 @@ adapter dora(rank: int, alpha: float = rank) on base: Linear(in -> out) {
 
 
 
+adapter lora_conv(
+  rank: int,
+  alpha: float = rank,
+  rslora: bool = false,
+  bias: bool = false
+) on base: Conv2d(in -> out) {
+  require(rank >= 1, "rank must be at least 1")
+  require(base.groups == 1, "the convolution must not be in groups")
+  scale = if rslora { alpha / sqrt(rank) } else { alpha / rank }
+  kh, kw = base.kernel
+  A = param [rank, in, kh, kw] uniform(1 / sqrt(in * kh * kw))
+  B = param [out, rank] zeros
+  if bias { c = param [out] zeros }
+  V = base.weight + scale * reshape(B @ reshape(A, [rank, in * kh * kw]), [out, in, kh, kw])
+  forward(x) {
+    if bias { base(x, weight: V, bias: base.bias + scale * c) } else { base(x, weight: V) }
+  }
+}
+
+adapter dora_conv(rank: int, alpha: float = rank) on base: Conv2d(in -> out) {
+  require(rank >= 1, "rank must be at least 1")
+  require(base.groups == 1, "the convolution must not be in groups")
+  kh, kw = base.kernel
+  A = param [rank, in, kh, kw] uniform(1 / sqrt(in * kh * kw))
+  B = param [out, rank] zeros
+  m = param [out] norm(base.weight, axis: [1, 2, 3])
+  V = base.weight + (alpha / rank) * reshape(
+        B @ reshape(A, [rank, in * kh * kw]),
+        [out, in, kh, kw]
+      )
+  forward(x) {
+    base(x, weight: (m / stop_gradient(norm(V, axis: [1, 2, 3])))[:, new, new, new] * V)
+  }
+}
+
+
+
 
 
 

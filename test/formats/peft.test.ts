@@ -7,6 +7,7 @@ import { storeTensor } from '../../src/formats/tensors/elements.js';
 import { encodeSafetensors } from '../../src/formats/tensors/safetensors.js';
 import type { NamedTensor, SiteLike, SourceLike } from '../../src/formats/types.js';
 import { Waivers } from '../../src/formats/waivers.js';
+import { sizeOf } from '../../src/ir/ops/shapes.js';
 import type { Tensor, TensorType } from '../../src/ir/types.js';
 import { memoryFolder } from '../folders.js';
 
@@ -417,6 +418,26 @@ describe('what is refused', () => {
     await expect(openCheckpoint(folder({}, { [module(0, 'query')]: odd }))).rejects.toThrow(
       'not a pair for a linear layer',
     );
+  });
+
+  test('pairs of convolutions in groups, and those that began as a part of the base', async () => {
+    const kernelOf = (shape: number[]): Tensor => ({
+      type: { dtype: 'f32', shape },
+      data: new Float32Array(sizeOf(shape)).fill(1),
+    });
+    const kernel = (groups: number): [Tensor, Tensor] => [kernelOf([4, 3, 2, 2]), kernelOf([DIM, 4 / groups, 1, 1])];
+    const c = await openCheckpoint(folder({ r: 4 }, { [module(0, 'query')]: kernel(1) }));
+    expect([...c.peft!.pairs.values()].map(({ A, read }) => [A.shape, read])).toEqual([
+      [
+        [4, 12],
+        [3, 2, 2],
+      ],
+    ]);
+    await expect(openCheckpoint(folder({ r: 4 }, { [module(0, 'query')]: kernel(2) }))).rejects.toThrow(
+      /ESP0507.*A \[4, 3, 2, 2\] and B \[\d+, 2, 1, 1\] are not a pair.*2 groups, and convolutions in groups are not imported/,
+    );
+    const started = folder({ r: 4, init_lora_weights: 'pissa' }, { [module(0, 'query')]: kernel(1) });
+    await expect(openCheckpoint(started)).rejects.toThrow(/ESP0507.*started as a part of the base are not imported/);
   });
 
   test('a pickle, and no weights', async () => {

@@ -39,6 +39,7 @@ const SMALL = [
   graft('alore(experts: 2, rank: 2, bias: true)', 'base.blocks[0..2].{attn.proj, mlp.fc2}'),
   graft('repadapter(hidden: 4, groups: 2, scale: 0.5)'),
   graft('ssf', 'base.**.{norm1, norm2, qkv}, base.patch_embed'),
+  graft('lora_conv(rank: 2, bias: true)', 'base.patch_embed'),
   graft('fact_tt(rank: 3)', 'base.blocks[1].attn.qkv.{q, v}'),
   graft('adaptformer(hidden: 2)', 'base.blocks[*].mlp_branch'),
   graft('vpt(prompts: 3)', 'base.blocks'),

@@ -102,6 +102,11 @@ describe('adapters of the library', () => {
     );
   }, 120_000);
 
+  it.each(['lora_conv(rank: 2, alpha: 3, bias: true)', 'lora_conv(rank: 1)', 'dora_conv(rank: 2, alpha: 5)'])(
+    'a convolution: %s',
+    (made) => allAgree(`adapt base.patch_embed with ${made}`),
+  );
+
   it('masks under an adapter and over the sum', () => {
     const prune = (over: string): string =>
       `in base.blocks[*] { adapt mlp.fc1, mlp.fc2 with karst(rank: 2, factor: 4)\n prune mlp.fc1, mlp.fc2 with magnitude(sparsity: 50%, over: ${over}) }`;

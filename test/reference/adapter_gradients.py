@@ -6,7 +6,7 @@ Writes test/fixtures/train/gradients.safetensors. For case i of `cases` (metadat
 cotangent `i/dy` of y, the gradient `i/dx` of sum(y * dy) by x, and for each parameter, under the name that Espalier's library gives it,
 `i/value/NAME` and `i/gradient/NAME`. From numbers that f32 holds, worked out in f64, stored as F32.
 
-Each adapter is its formula (adapters.py). LoRA, rsLoRA, DoRA, and KARST with one kernel, which is LoKr, are compared with the library `peft`'s own
+Each adapter is its formula (adapters.py). LoRA, rsLoRA, DoRA, those of convolutions, and KARST with one kernel, which is LoKr, are compared with the library `peft`'s own
 layers, values and gradients, before anything is written.
 """
 
@@ -19,7 +19,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from adapters import (
-    Linear, Params, adaptformer, alore, attend, dora, fact_tt, karst, lora, own_of, prefix, relative_bias, repadapter, scoped, ssf, vpt,
+    Conv2d, Linear, Params, adaptformer, alore, attend, dora, dora_conv, fact_tt, karst, lora, lora_conv, own_of, prefix, relative_bias, repadapter, scoped, ssf,
+    vpt,
 )
 from data import ROOT
 from vit import factorize
@@ -210,6 +211,48 @@ def attention_cases() -> None:
                  adapt=f"adapt {site} with prefix(length: 2)\n  adapt {site} with relative_bias()")
 
 
+def conv_cases() -> None:
+    """On a convolution whose stride, padding and sides of the kernel differ; the formulas are compared with peft's layers first."""
+
+    def on_convolution(adapter: str, own: Params, make) -> None:
+        scope = f"base.conv@{adapter.split('(')[0]}"
+        params = {"base.conv.weight": rand(6, 4, 3, 2), "base.conv.bias": rand(6), **scoped(scope, own)}
+        backbone = "backbone one() {\n  conv = Conv2d(4 -> 6, kernel: [3, 2], stride: 2, padding: 1)\n  forward(x: [b, 4, 7, 6]) { conv(x) }\n}"
+        add(f"{adapter} on a convolution", backbone, f"adapt base.conv with {adapter}", rand(2, 4, 7, 6), params,
+            lambda p: make(Conv2d(p["base.conv.weight"], p["base.conv.bias"], 2, 1), own_of(p, scope)))
+
+    def own(rank: int, **more: torch.Tensor) -> Params:
+        return {"A": rand(rank, 4, 3, 2), "B": rand(6, rank), **more}
+
+    def check(config, make) -> None:
+        theirs = peft.get_peft_model(nn.Sequential(nn.Conv2d(4, 6, (3, 2), 2, 1)).double(), config).double().train()
+        layer = theirs.base_model.model[0]
+        named = {"A": layer.lora_A.default.weight, "B": layer.lora_B.default.weight}
+        if config.lora_bias:
+            named["c"] = layer.lora_B.default.bias
+        if config.use_dora:
+            named["m"] = layer.lora_magnitude_vector.default.weight
+        with torch.no_grad():
+            for key, p in named.items():
+                p.copy_(rand(*p.shape, around=float(key == "m")))
+        x, dy = rand(2, 4, 7, 6).requires_grad_(), rand(2, 6, 4, 4)
+        y = theirs(x)
+        wanted = torch.autograd.grad(y, [x, *named.values()], dy)
+        # Ours have no axes of one place.
+        leaves = {k: (p if k == "A" else p.reshape([n for n in p.shape if n > 1])).detach().clone().requires_grad_() for k, p in named.items()}
+        z = make(Conv2d(layer.base_layer.weight, layer.base_layer.bias, 2, 1), leaves)(x)
+        found = torch.autograd.grad(z, [x, *leaves.values()], dy)
+        for a, b in zip((y, *wanted), (z, *found)):
+            assert (a.flatten() - b.flatten()).abs().max() < 1e-12 * a.abs().max(), config
+
+    check(peft.LoraConfig(r=3, lora_alpha=5, lora_bias=True, target_modules=["0"]), lambda b, o: lora_conv(b, o, 5))
+    check(peft.LoraConfig(r=3, lora_alpha=5, use_rslora=True, target_modules=["0"]), lambda b, o: lora_conv(b, o, 5, True))
+    check(peft.LoraConfig(r=3, lora_alpha=5, use_dora=True, target_modules=["0"]), lambda b, o: dora_conv(b, o, 5))
+    on_convolution("lora_conv(rank: 3, alpha: 5, bias: true)", own(3, c=rand(6)), lambda b, o: lora_conv(b, o, 5))
+    on_convolution("lora_conv(rank: 2, rslora: true)", own(2), lambda b, o: lora_conv(b, o, 2, True))
+    on_convolution("dora_conv(rank: 3, alpha: 5)", own(3, m=rand(6, around=1)), lambda b, o: dora_conv(b, o, 5))
+
+
 def check_peft() -> None:
     """The formulas against peft's layers: the result, and the gradients of what is trained and of x."""
 
@@ -254,6 +297,7 @@ def main() -> None:
     former(64, 0.1, "")
     former(4, 1.0, "hidden: 4, scale: 1")
     attention_cases()
+    conv_cases()
     out = ROOT / "test" / "fixtures" / "train" / "gradients.safetensors"
     out.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, out, metadata={"cases": json.dumps(cases), "torch": torch.__version__, "peft": peft.__version__})

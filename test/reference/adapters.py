@@ -48,6 +48,29 @@ def dora(base, own, alpha):
     return lambda x: base(x, (own["m"] / v.norm(dim=1).detach())[:, None] * v)
 
 
+class Conv2d(Linear):
+    """A convolution, likewise."""
+
+    def __init__(self, weight, bias, stride, padding):
+        super().__init__(weight, bias)
+        self.how = (stride, padding)
+
+    def __call__(self, x, weight=None):
+        return F.conv2d(x, self.weight if weight is None else weight, self.bias, *self.how)
+
+
+def lora_conv(base, own, alpha, rslora=False):
+    """As peft has it: two convolutions after one another. With a bias of B, `c`."""
+    rank = len(own["A"])
+    scale = alpha / (math.sqrt(rank) if rslora else rank)
+    return lambda x: base(x) + scale * F.conv2d(F.conv2d(x, own["A"], None, *base.how), own["B"][:, :, None, None], own.get("c"))
+
+
+def dora_conv(base, own, alpha):
+    v = base.weight + alpha / len(own["A"]) * torch.einsum("or,rikl->oikl", own["B"], own["A"])
+    return lambda x: base(x, (own["m"] / v.flatten(1).norm(dim=1).detach())[:, None, None, None] * v)
+
+
 def karst(base, own):
     kernels, parts, rank, _ = own["A"].shape
     delta = torch.cat([sum(torch.kron(own["C"][k], own["A"][k, p].T @ own["B"][k].T) for k in range(kernels)) for p in range(parts)]) / rank

@@ -75,6 +75,8 @@ TIMM = {
     "timm-biases": dict(r=2, target_modules=["qkv", "fc2"], lora_bias=True, bias="all", modules_to_save=["head"]),
     "timm-pissa": dict(r=3, lora_alpha=2, target_modules=["qkv", "fc1"], init_lora_weights="pissa"),
     "timm-convolution": dict(r=2, target_modules=["patch_embed.proj"]),
+    "timm-qkv-proj": dict(r=2, lora_alpha=3, target_modules=["qkv", "proj"], lora_bias=True, rank_pattern={"patch_embed.proj": 3}),
+    "timm-dora-qkv-proj": dict(r=2, lora_alpha=3, target_modules=["qkv", "proj"], use_dora=True, alpha_pattern={"patch_embed.proj": 5}),
 }
 
 

@@ -6,8 +6,9 @@ import { type PeftLayer, peftFiles, type SavedModules } from '../../formats/adap
 import { type ModulePlace, moduleOf, modulesOfSites } from '../../formats/adapters/sites.js';
 import { sliceRows, toStored, unprefixed } from '../../formats/spellings.js';
 import type { NamedTensor } from '../../formats/types.js';
+import { topological } from '../../ir/graph.js';
 import { sameShape } from '../../ir/ops/shapes.js';
-import type { Tensor } from '../../ir/types.js';
+import type { Tensor, Value } from '../../ir/types.js';
 import { analyseModel, type Spec, type SpecOptions } from '../analyse.js';
 import { sayDataErrors } from '../data-error.js';
 import type { Progress } from '../host.js';
@@ -53,15 +54,19 @@ async function exportSpec(spec: Spec, options: ExportOptions): Promise<ExportedA
     const { site, params } = adapter;
     const found = sites.get(site);
     if (!found || found.some((p) => p.stored && !isKernel(p.stored))) {
-      problems.push(`${adapter.id}: the ${merged.layoutName} layout has no linear layer there`);
+      problems.push(`${adapter.id}: the ${merged.layoutName} layout has no linear layer and no convolution there`);
       continue;
     }
     const { A, B, m, c } = params as { A: string; B: string; m?: string; c?: string };
     const rows = [found[0]!.rows[0], found.at(-1)!.rows[1]] as const;
     const weight = found[0]!.param;
     const candidate = { site, weight, rows, A, B, ...(m ? { m } : {}), ...(c ? { c } : {}) };
-    if (isPair(candidate, elaborated)) places.set(candidate, found);
-    else problems.push(`${adapter.id}: its parameters are not [rank, in], [out, rank] and [out] of a linear layer`);
+    if (!isPair(candidate, elaborated))
+      problems.push(
+        `${adapter.id}: its parameters are not [rank, in], [out, rank] and [out] of a linear layer, or of a convolution with A [rank, in, kh, kw]`,
+      );
+    else if (inGroups(weight, elaborated)) problems.push(`${adapter.id}: it is on a convolution in groups`);
+    else places.set(candidate, found);
     if (c && !elaborated.module.params.has(biasOf(weight)))
       problems.push(`${adapter.id}: it shifts what its layer gives, and that has no bias`);
   }
@@ -140,10 +145,18 @@ function isPair({ weight, rows: [start, end], A, B, m, c }: Candidate, { module 
   const shape = (param: string) => module.params.get(param)!.type.shape;
   const [rank = 0] = shape(A);
   return (
-    shape(weight).length === 2 &&
-    sameShape(shape(A), [rank, shape(weight)[1]!]) &&
+    sameShape(shape(A), [rank, ...shape(weight).slice(1)]) &&
     sameShape(shape(B), [end - start, rank]) &&
     [m, c].every((v) => v === undefined || sameShape(shape(v), [end - start]))
+  );
+}
+
+/** Whether a weight is the kernel of a convolution in groups, of which a pair in peft has another meaning. */
+function inGroups(weight: string, { module }: Elaborated): boolean {
+  const reads = (v: Value): boolean => topological([v]).some((x) => x.op === 'param' && x.attrs.name === weight);
+  const { results = [] } = module.funcs.get('infer') ?? {};
+  return topological(results.map((r) => r.value)).some(
+    (v) => v.op === 'conv2d' && v.attrs.groups > 1 && reads(v.inputs[1]!),
   );
 }
 
@@ -214,7 +227,7 @@ function layersOf(
       ...magnitude,
       ...shift,
       scale,
-      ...(stored ? { units: stored.shape.length - 2 } : {}),
+      units: (stored?.shape ?? get(A).type.shape).length - 2,
     };
   });
 }

@@ -12,10 +12,10 @@ import type { Module, Tensor, Value } from '../../ir/types.js';
 /** An adapter that may be one, by the names and shapes of its parameters. */
 export interface Candidate {
   readonly site: string;
-  /** The parameter that it changes, [out, in], and which of its rows. */
+  /** The parameter that it changes, [out, in] or a kernel [out, in, ...], and which of its rows. */
   readonly weight: string;
   readonly rows: readonly [start: number, end: number];
-  /** Names of its parameters: [rank, in], [rows, rank], [rows], [rows]. */
+  /** Names of its parameters: [rank, in] or [rank, in, ...], [rows, rank], [rows], [rows]. */
   readonly A: string;
   readonly B: string;
   readonly m?: string;
@@ -100,7 +100,8 @@ function drawn(module: Module, name: string, seed: number): Tensor {
 /** The scale that makes the rows what they are; undefined if none does. */
 function scaleOf(merged: Tensor['data'], c: Candidate, at: (name: string) => Tensor): number | undefined {
   const [A, B, W] = [at(c.A), at(c.B), at(c.weight)];
-  const [rank, width] = A.type.shape as [number, number];
+  const [rank, ...read] = A.type.shape as [number, ...number[]];
+  const width = sizeOf(read);
   const magnitude = c.m === undefined ? undefined : at(c.m).data;
   const [start, end] = c.rows;
   const base = W.data.subarray(start * width, end * width);
@@ -165,7 +166,7 @@ function product(b: Numbers, a: Numbers, rows: number, rank: number, width: numb
 
 /** Whether the rows that no candidate is on are what they were. */
 function othersStay(merged: Numbers, { type, data }: Tensor, candidates: readonly Candidate[]): boolean {
-  const width = type.shape[1] ?? 1;
+  const width = sizeOf(type.shape.slice(1));
   for (let i = 0; i < data.length; i++) {
     const row = Math.floor(i / width);
     if (!candidates.some(({ rows: [start, end] }) => row >= start && row < end) && merged[i] !== data[i]) return false;

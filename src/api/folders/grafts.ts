@@ -12,6 +12,11 @@ function* pathsOf(node: SiteNode): Generator<string> {
   for (const child of node.children) yield* pathsOf(child);
 }
 
+function* nodesOf(node: SiteNode): Generator<SiteNode> {
+  yield node;
+  for (const child of node.children) yield* nodesOf(child);
+}
+
 /** Statements for what of the folder has a place in the model; its other modules are said when its tensors are read. */
 export function graftLines(
   elaborated: Elaborated,
@@ -32,13 +37,14 @@ export function graftLines(
   const [first] = peft.pairs.values();
   const options = Object.entries(opened.facts.options ?? {}).filter(([, v]) => v !== false);
   const own = first ? ['A', 'B', ...(first.m ? ['m'] : []), ...(first.c ? ['c'] : [])] : [];
-  const name = known.adapter(
-    own,
-    options.map(([key]) => key),
-  );
-  if (adapted.length > 0 && name !== undefined) {
-    const given = options.map(([key, v]) => `${key}: ${v}`).join(', ');
-    lines.push(`adapt ${selectorsFor(adapted, all).join(', ')} with ${name}(${given}) ${from}`);
+  const given = options.map(([key, v]) => `${key}: ${v}`).join(', ');
+  const types = new Map([...nodesOf(elaborated.root)].map((node) => [node.path, node.type]));
+  const ofType = (type: string): string[] => adapted.filter((site) => types.get(site) === type);
+  for (const type of new Set(adapted.map((site) => types.get(site)!))) {
+    const keys = options.map(([key]) => key);
+    const name = known.adapter(type, own, keys);
+    if (name !== undefined)
+      lines.push(`adapt ${selectorsFor(ofType(type), all).join(', ')} with ${name}(${given}) ${from}`);
   }
   const tuned = tunedBy(elaborated, [...peft.saved.keys()], names);
   if (tuned.length > 0) lines.push(`tune ${selectorsFor(tuned, all).join(', ')} ${from}`);

@@ -5,7 +5,7 @@ import { encodeSafetensors, type StoredTensor, WRITER } from '../tensors/safeten
 import { labelsEntry } from './adapter.js';
 import { type TrainedOn, trainedOnEntry } from './trained-on.js';
 
-/** One adapted module: W + scale · B A, A [rank, in], B [out, rank]; with m [out], its rows scaled to these norms; with c [out], scale · c more. */
+/** One adapted module: W + scale · B A, A [rank, in] or [rank, in, kh, kw], B [out, rank]; with m [out], its rows scaled to these norms; with c [out], scale · c more. */
 export interface PeftLayer {
   /** As the network in Python calls it: `vit.layers.0.attention.q_proj`. */
   readonly module: string;
@@ -14,8 +14,8 @@ export interface PeftLayer {
   readonly m?: Tensor;
   readonly c?: Tensor;
   readonly scale: number;
-  /** Of a convolution of one place: how many axes its kernel has. */
-  readonly units?: number;
+  /** How many axes a convolution's kernel has, none of a linear layer; A has them, or is a matrix where it is of one place. */
+  readonly units: number;
 }
 
 /** Modules that were trained as a whole, and their tensors by name. */
@@ -39,10 +39,10 @@ export function peftFiles(
 ): Map<string, string | Uint8Array> {
   const tensors = new Map<string, StoredTensor>();
   const put = (name: string, tensor: Tensor) => tensors.set(`base_model.model.${name}`, storeTensor(tensor));
-  for (const { module, A, B, m, c, units = 0 } of layers) {
+  for (const { module, A, B, m, c, units } of layers) {
     const ones = Array.from({ length: units }, () => 1);
     const shaped = ({ type, data }: Tensor, shape: readonly number[]): Tensor => ({ type: { ...type, shape }, data });
-    put(`${module}.lora_A.weight`, shaped(A, [...A.type.shape, ...ones]));
+    put(`${module}.lora_A.weight`, A.type.shape.length > 2 ? A : shaped(A, [...A.type.shape, ...ones]));
     put(`${module}.lora_B.weight`, shaped(B, [...B.type.shape, ...ones]));
     if (m) put(`${module}.lora_magnitude_vector.weight`, units > 0 ? shaped(m, [1, ...m.type.shape, ...ones]) : m);
     if (c) put(`${module}.lora_B.bias`, c);

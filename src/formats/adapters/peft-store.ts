@@ -8,7 +8,7 @@ import type { StoreEntry, TensorStore } from '../tensors/store.js';
 import type { NamedTensor, SourceLike } from '../types.js';
 import type { Waivers } from '../waivers.js';
 import { type PartPair, pairOfParts, partsOfPair } from './parts.js';
-import type { LowRankPair, PeftAdapter } from './peft.js';
+import { type LowRankPair, type PeftAdapter, reshaped } from './peft.js';
 import { type ModelNames, moduleOf, twice } from './sites.js';
 import { pairOfBase, type WeightOf } from './starts.js';
 
@@ -139,7 +139,10 @@ function pairsAsStore(
       const [, found] = params.find(([own]) => own === half || own.endsWith(`.${half}`)) ?? [];
       const param = found ?? `${site}@?.${half}`;
       if (tensors.has(param)) throw twice(peft.name, entry.original ?? `${module}.${half}`);
-      const read = half === 'm' ? entry : padded(peft, pair, half);
+      const whole = half === 'm' ? entry : padded(peft, pair, half);
+      // A convolution of one place that is a matrix here has one of A, too.
+      const kernel = half === 'A' && pair.read && !names.modules.get(module)?.weight?.stored ? pair.read : undefined;
+      const read = kernel ? reshaped(whole, [whole.shape[0]!, ...kernel]) : whole;
       tensors.set(param, { ...read, original: entry.original ?? `${module}.${half}` });
     }
   };

@@ -15,12 +15,14 @@ import { labelsIn } from './adapter.js';
 import { biasesOf, checkConfig, idleNames, patternsFor, type Start, scaleOf, startOf } from './peft-config.js';
 import { twice } from './sites.js';
 
-/** One adapted layer: W + scale · B A, A [rank, in], B [out, rank], and scale · c more, c [out]; with a magnitude m [out], its rows scaled to these norms. */
+/** One adapted layer: W + scale · B A, W [out, in], A [rank, in], B [out, rank], and scale · c more, c [out]; with a magnitude m [out], its rows scaled to these norms. */
 export interface LowRankPair {
   readonly A: StoreEntry;
   readonly B: StoreEntry;
   readonly m?: StoreEntry;
   readonly c?: StoreEntry;
+  /** Of a convolution, whose A is a kernel [rank, in, ...]: the sizes after the rank, of which A's columns are made. */
+  readonly read?: readonly number[];
   readonly rank: number;
   readonly alpha: number;
   /** alpha / rank, or alpha / sqrt(rank). */
@@ -182,22 +184,29 @@ function sortTensors(config: Fields, store: TensorStore): Sorted {
   return { pairs, saved, biases, idle: idleNames(config, patterns, names) };
 }
 
-/** @throws EspalierError ESP0507 for halves that are no pair of a linear layer */
+/** @throws EspalierError ESP0507 for halves that are no pair of a linear layer or a convolution */
 function checkedPair(
   config: Fields,
   file: string,
   module: string,
   { A, B, m, c }: Partial<Record<Half, StoreEntry>>,
-): Pick<LowRankPair, 'A' | 'B' | 'm' | 'c'> {
+): Pick<LowRankPair, 'A' | 'B' | 'm' | 'c' | 'read'> {
   const wrong = (problem: string): EspalierError => configError(file, `"${module}"${problem}`);
   if (!A || !B) throw wrong(` has only one half of its pair (${A ? 'A' : B ? 'B' : 'neither A nor B'})`);
-  const [a, b] = [asMatrix(A), asMatrix(B)];
-  const rank = A.shape[0] ?? 0;
-  if (!a || !b || rank < 1 || B.shape[1] !== rank) {
-    const kernel = A.shape.length > 2 ? ': of convolutions, those of a single place are imported' : '';
+  const [rank = 0, ...read] = A.shape;
+  const b = asMatrix(B);
+  const size = sizeOf(read);
+  if (!b || rank < 1 || read.length === 0 || size < 1 || B.shape[1] !== rank || B.shape.length !== A.shape.length) {
+    const [, most = 0] = B.shape;
+    const grouped = b && read.length > 1 && most > 0 && most < rank && rank % most === 0;
+    const groups = grouped ? `: ${rank / most} groups, and convolutions in groups are not imported` : '';
     const shapes = `A [${A.shape.join(', ')}] and B [${B.shape.join(', ')}]`;
-    throw wrong(`: ${shapes} are not a pair for a linear layer${kernel}`);
+    throw wrong(`: ${shapes} are not a pair for a linear layer or a convolution${groups}`);
   }
+  const start = startOf(config);
+  if (start && size > read[0]!)
+    throw wrong(' is of a convolution, and pairs of these that started as a part of the base are not imported');
+  const a = read.length === 1 ? A : reshaped(A, [rank, size]);
   const [scaled, shifted] = [config.bool('use_dora', false), config.bool('lora_bias', false)];
   if (scaled !== (m !== undefined)) throw wrong(` has ${m ? 'a' : 'no'} magnitude, and use_dora is ${String(scaled)}`);
   if (shifted !== (c !== undefined))
@@ -209,7 +218,13 @@ function checkedPair(
       throw wrong(`: ${what} [${entry.shape.join(', ')}] is not one of each row of B`);
     return reshaped(entry, [out]);
   };
-  return { A: a, B: b, ...(m ? { m: vector(m, 'a magnitude') } : {}), ...(c ? { c: vector(c, 'a bias') } : {}) };
+  return {
+    A: a,
+    B: b,
+    ...(m ? { m: vector(m, 'a magnitude') } : {}),
+    ...(c ? { c: vector(c, 'a bias') } : {}),
+    ...(read.length > 1 ? { read } : {}),
+  };
 }
 
 /** A matrix, of a convolution of one place too; undefined for what is none. */
@@ -219,7 +234,8 @@ function asMatrix(entry: StoreEntry): StoreEntry | undefined {
   return rest.length === 0 ? entry : reshaped(entry, [rows, columns]);
 }
 
-function reshaped(entry: StoreEntry, shape: readonly number[]): StoreEntry {
+/** The same elements in another shape. */
+export function reshaped(entry: StoreEntry, shape: readonly number[]): StoreEntry {
   const { bytes, read, ...rest } = entry;
   return {
     ...rest,

@@ -165,6 +165,28 @@ describe('an adapter is taken for what it computes', () => {
     expect(await problemsOf(own('2 * base(x) + x @ A.T @ B.T'))).toMatch(/something else|adapters change/);
   });
 
+  test('and not on a convolution in groups, whose pairs in peft are other ones', async () => {
+    const text = (site: string, read: string) => `use std
+adapter mine(rank: int) on base: Conv2d(in -> out) {
+  kh, kw = base.kernel
+  A = param [rank, ${read}, kh, kw] normal(1)
+  B = param [out, rank] zeros
+  forward(x) {
+    base(x, weight: base.weight + reshape(B @ reshape(A, [rank, ${read} * kh * kw]), [out, ${read}, kh, kw]))
+  }
+}
+model M {
+  base = convnext_auto() from "${join(FIXTURES, 'convnext-timm', 'plain')}"
+  adapt base.${site} with mine(rank: 2)
+}`;
+    const exported = (site: string, read: string) =>
+      exportAdapters({ text: text(site, read), path: 'groups.peft' }, { host });
+    await expect(exported('stages[0].blocks[0].dwconv', 'in / base.groups')).rejects.toThrow(
+      /ESP0522[\s\S]*dwconv@mine: it is on a convolution in groups/,
+    );
+    expect((await exported('stem', 'in')).adapted).toEqual(['stem.0']);
+  });
+
   test.each([
     ['adapt base.blocks[*].mlp.fc1 with karst()', /fc1@karst: its parameters are A, B, C, s, t/],
     ['adapt base.blocks[*].mlp.fc1 with alore()', /fc1@alore: its parameters are S, U, V/],

@@ -7,7 +7,10 @@ import { describe, expect, test } from 'vitest';
 import { analyseModel } from '../../../src/api/analyse.js';
 import { exportAdapters, merge } from '../../../src/api/index.js';
 import { loadParameters } from '../../../src/api/parameters.js';
+import type { EspalierError } from '../../../src/diagnostics/types.js';
 import { openCheckpoint } from '../../../src/formats/checkpoint.js';
+import { memorySource } from '../../../src/formats/tensors/bytes.js';
+import { openSafetensors } from '../../../src/formats/tensors/store.js';
 import type { Tensor } from '../../../src/ir/types.js';
 import { expectOnGpu, resultOf } from '../../backbones/support.js';
 import { memoryFolder } from '../../folders.js';
@@ -58,6 +61,13 @@ const TIMM: Readonly<Record<string, string>> = {
   'timm-biases': `${lora('attn.qkv', 'mlp.fc2')}\n${HEAD}`,
   'timm-pissa': lora('attn.qkv', 'mlp.fc1'),
 };
+/** The embedding of patches is a convolution of several places. */
+const patches = (adapter: string): string => `  adapt base.patch_embed with ${adapter}() from "FOLDER"`;
+const CONVOLUTIONS: Readonly<Record<string, string>> = {
+  'timm-convolution': patches('lora_conv'),
+  'timm-qkv-proj': `${lora('attn.qkv', 'attn.proj')}\n${patches('lora_conv')}`,
+  'timm-dora-qkv-proj': `${dora('attn.qkv', 'attn.proj')}\n${patches('dora_conv')}`,
+};
 /** What is trained on a layer as a whole, as adapters of its parts. */
 const CUT: Readonly<Record<string, string>> = Object.fromEntries(
   Object.entries(TIMM).map(([form, body]) => [form, body.replace('attn.qkv', parts)]),
@@ -74,6 +84,8 @@ const ROWS: readonly Row[] = [
   ...on('transformers', TRANSFORMERS),
   ...on('timm', TRANSFORMERS, ['lora-only', 'lora-bias', 'pissa-dora', 'saved']),
   ...on('timm', TIMM),
+  ...on('timm', CONVOLUTIONS),
+  ...on('transformers', CONVOLUTIONS, ['timm-dora-qkv-proj']),
   ...on('transformers', TIMM, ['timm-dora', 'timm-biases', 'timm-pissa']),
   ...on('transformers', CUT, Object.keys(CUT), 'their parts'),
 ];
@@ -192,6 +204,30 @@ describe('biases of the base', () => {
   });
 });
 
+test('pairs of convolutions go into the folder that is exported, as peft has them', async () => {
+  for (const [form, body] of Object.entries(CONVOLUTIONS)) {
+    const { files, adapted } = await exportAdapters(specOf('timm', form, body), { host });
+    expect(adapted).toContain('patch_embed.proj');
+    const exported = await openCheckpoint(memoryFolder('exported', Object.fromEntries(files)));
+    const theirs = await readTensors(join(FORMS, form, 'adapter_model.safetensors'));
+    const ours = (await openSafetensors(memorySource('a', files.get('adapter_model.safetensors') as Uint8Array)))
+      .tensors;
+    // Newer versions of peft read both names of a magnitude.
+    const named = (name: string): string => name.replace(/vector\.weight$/, 'vector');
+    expect([...ours.keys()].map(named).toSorted()).toEqual([...theirs.keys()].toSorted());
+    // Pairs of a smaller rank have become such of the adapter's.
+    for (const [name, { shape }] of ours)
+      if (name.includes('patch_embed')) expect([name, shape]).toEqual([name, theirs.get(named(name))!.type.shape]);
+    const own = {
+      ...host,
+      openCheckpoint: async (path: string) => (path.endsWith('plain') ? host.openCheckpoint(path) : exported),
+    };
+    const want = await wanted(form);
+    const found = await resultOf(specOf('timm', form, body.replaceAll('FOLDER', '/exported')), pixels, want, own);
+    expect(far(found, want)).toBeLessThan(1e-5);
+  }
+});
+
 describe('what is refused', () => {
   const refused = async (spec: TextSpec): Promise<string> => {
     try {
@@ -216,12 +252,23 @@ describe('what is refused', () => {
     expect(await refused(specOf('timm', 'lora-bias', lora('attn.qkv', 'mlp.fc2')))).toMatch(/ESP0523.*an A of its own/);
   });
 
-  test('a pair of a convolution', async () => {
-    expect(
-      await refused(specOf('timm', 'timm-convolution', '  adapt base.patch_embed with lora() from "FOLDER"')),
-    ).toMatch(
-      /ESP0507.*"patch_embed\.proj": A \[2, 3, 4, 4\] and B \[8, 2, 1, 1\] are not a pair for a linear layer: of convolutions/,
-    );
+  test('a pair of a convolution that the spec does not adapt: what fits is said', async () => {
+    const places = (text: string) => text.replaceAll(FORMS, '');
+    for (const [form, options] of [
+      ['timm-qkv-proj', 'rank: 3, alpha: 4.5, bias: true'],
+      ['timm-dora-qkv-proj', 'rank: 2, alpha: 3'],
+    ] as const) {
+      const body = CONVOLUTIONS[form]!.split('\n')[0]!;
+      const name = form.includes('dora') ? 'dora' : 'lora';
+      const spec = specOf('timm', form, body);
+      const error = await resultOf(spec, pixels, await wanted(form)).catch((e: unknown) => e as EspalierError);
+      const [found] = (error as EspalierError).diagnostics;
+      expect(found?.code).toBe('ESP0510');
+      expect(places((found?.help ?? []).join('\n'))).toContain(
+        `What fits it: \`adapt base.patch_embed with ${name}_conv(${options}) from "/${form}"\` and ` +
+          `\`adapt base.blocks[*].{attn.qkv, attn.proj} with ${name}(${options}) from "/${form}"\`.`,
+      );
+    }
   });
 
   test('a start that numbers do not show: equal singular values, columns that depend on each other', async () => {

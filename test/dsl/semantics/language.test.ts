@@ -6,7 +6,7 @@ import { initialise } from '../../../src/ir/run/init.js';
 import { tensor } from '../../../src/ir/run/tensor.js';
 import type { Tensor } from '../../../src/ir/types.js';
 import { maxDifference } from '../../tensors.js';
-import { count, good, run, type Setup } from './helper.js';
+import { codes, count, good, run, type Setup } from './helper.js';
 
 const fixture = (name: string, setup: Setup) =>
   good(readFileSync(new URL(`./fixtures/${name}.peft`, import.meta.url), 'utf8'), setup);
@@ -222,6 +222,31 @@ model M {
         ),
       ),
     ).toBeLessThan(1e-12);
+  });
+
+  it('says the sides of a convolution’s kernel and its groups, of other layers neither', () => {
+    const text = (made: string, adapter: string, adapt: string) => `use std
+backbone one() {
+  c = ${made}
+  forward(x: [b, 4, 6, 4]) { c(x) }
+}
+adapter own() on base: Layer(in -> out) {
+  ${adapter}
+  forward(x) { base(x) }
+}
+model M {
+  base = one()
+  adapt base.c with ${adapt}
+}`;
+    const conv = 'Conv2d(4 -> 8, kernel: [3, 2], groups: 2)';
+    const own = 'kh, kw = base.kernel\n  A = param [kh, kw, base.groups] zeros';
+    expect(good(text(conv, own, 'own()')).module.params.get('base.c@own.A')!.type.shape).toEqual([3, 2, 2]);
+    for (const member of ['kernel', 'groups'])
+      expect(codes(text('Linear(4 -> 8)', `A = base.${member}`, 'own()'))).toEqual(['ESP0333']);
+    for (const adapter of ['lora_conv', 'dora_conv']) {
+      expect(codes(text(conv, '', `${adapter}(rank: 2)`))).toEqual(['ESP0223']);
+      expect(codes(text(conv.replace('groups: 2', 'groups: 1'), '', `${adapter}(rank: 0)`))).toEqual(['ESP0223']);
+    }
   });
 
   it('is the merged weight of a convolution of single pixels, with its kernel', () => {

@@ -45,7 +45,14 @@ export function callBase(engine: Tracer, site: Site, level: number, args: readon
   return engine.within(frame, () => tensorVal(runLayer(engine, site, x, weight, bias, span)));
 }
 
-const MEMBERS = ['weight', 'bias', 'parts', 'in', 'out', 'axis'];
+const MEMBERS = ['weight', 'bias', 'parts', 'in', 'out', 'axis', 'kernel', 'groups'];
+
+/** Sizes of a convolution's kernel, one for each axis of places, and how many groups its channels are in; undefined for other layers. */
+function kernelOf(site: Site): { readonly sizes: readonly number[]; readonly groups: number } | undefined {
+  if (site.kind !== 'layer' || !site.layer.weighted) return undefined;
+  const [, read, ...sizes] = site.params.get('weight')?.type.shape ?? [];
+  return read === undefined || sizes.length === 0 ? undefined : { sizes, groups: site.layer.in / read };
+}
 
 export function baseMember(engine: Tracer, site: Site, level: number, member: string, span: Span): Val {
   if (!MEMBERS.includes(member)) {
@@ -78,6 +85,18 @@ export function baseMember(engine: Tracer, site: Site, level: number, member: st
       return num(site.kind === 'layer' ? Math.max(1, site.parts.length) : 1);
     case 'axis':
       return num(site.kind === 'layer' ? site.layer.axis : -1);
+    case 'kernel':
+    case 'groups': {
+      const kernel = kernelOf(site);
+      if (!kernel)
+        return engine.report.stop(
+          'ESP0333',
+          { site: showPath(site.path), what: member },
+          { primary: { span, text: 'asked for here' } },
+        );
+      if (member === 'groups') return num(kernel.groups);
+      return { kind: 'list', items: kernel.sizes.map((n) => num(n)) };
+    }
     default:
       return num(layerSizes(site)![member as 'in' | 'out']);
   }

@@ -4,9 +4,12 @@ import type { Site } from '../../evaluate/values.js';
 
 /** Whether an adapter's pattern takes a site; shapes are seen when it is traced. */
 export function suits(decl: AdapterDecl, site: Site): boolean {
-  if (decl.target.kind === 'call') return true;
-  const name = decl.target.layer.name;
-  return (site.kind === 'layer' || site.kind === 'part') && (name === 'Layer' || name === site.type);
+  return decl.target.kind === 'call' || ((site.kind === 'layer' || site.kind === 'part') && suitsType(decl, site.type));
+}
+
+/** Whether it takes layers of a type: `Linear`. */
+export function suitsType({ target }: AdapterDecl, type: string): boolean {
+  return target.kind === 'call' || target.layer.name === 'Layer' || target.layer.name === type;
 }
 
 /** What an adapter's pattern asks for, for messages. */
