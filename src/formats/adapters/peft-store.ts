@@ -4,11 +4,11 @@ import { EspalierError } from '../../diagnostics/types.js';
 import { matches } from '../../ir/glob.js';
 import { showPath } from '../../ir/path.js';
 import { fromStored } from '../spellings.js';
-import type { StoreEntry, TensorStore } from '../tensors/store.js';
+import { reshaped, type StoreEntry, type TensorStore } from '../tensors/store.js';
 import type { NamedTensor, SourceLike } from '../types.js';
 import type { Waivers } from '../waivers.js';
 import { type PartPair, pairOfParts, partsOfPair } from './parts.js';
-import { type LowRankPair, type PeftAdapter, reshaped } from './peft.js';
+import type { LowRankPair, PeftAdapter } from './peft.js';
 import { type ModelNames, moduleOf, twice } from './sites.js';
 import { pairOfBase, type WeightOf } from './starts.js';
 

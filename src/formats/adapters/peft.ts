@@ -8,7 +8,7 @@ import { sizeOf } from '../../ir/ops/shapes.js';
 import { configError, Fields, readJsonObject } from '../huggingface/json.js';
 import { type Folder, readAll } from '../tensors/bytes.js';
 import { WRITER } from '../tensors/safetensors.js';
-import { openSafetensors, type StoreEntry, type TensorStore } from '../tensors/store.js';
+import { openSafetensors, reshaped, type StoreEntry, type TensorStore } from '../tensors/store.js';
 import { openTorch } from '../torch/torch.js';
 import type { Facts } from '../types.js';
 import { labelsIn } from './adapter.js';
@@ -232,20 +232,6 @@ function asMatrix(entry: StoreEntry): StoreEntry | undefined {
   const [rows, columns, ...rest] = entry.shape;
   if (rows === undefined || columns === undefined || rest.some((n) => n !== 1)) return undefined;
   return rest.length === 0 ? entry : reshaped(entry, [rows, columns]);
-}
-
-/** The same elements in another shape. */
-export function reshaped(entry: StoreEntry, shape: readonly number[]): StoreEntry {
-  const { bytes, read, ...rest } = entry;
-  return {
-    ...rest,
-    shape,
-    read: async () => {
-      const { type, data } = await entry.read();
-      return { type: { ...type, shape }, data };
-    },
-    ...(bytes ? { bytes: () => entry.bytes!() } : {}),
-  };
 }
 
 /** Options that give the first pair's scale at the common rank. With magnitudes it is always alpha / rank. */

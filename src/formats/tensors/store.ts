@@ -42,3 +42,17 @@ export async function openSafetensors(source: ByteSource): Promise<TensorStore> 
 export function readsAs(entry: StoreEntry): DType | undefined {
   return READ_AS[entry.dtype];
 }
+
+/** The same elements in another shape. */
+export function reshaped(entry: StoreEntry, shape: readonly number[]): StoreEntry {
+  const { bytes, read, ...rest } = entry;
+  return {
+    ...rest,
+    shape,
+    read: async () => {
+      const { type, data } = await entry.read();
+      return { type: { ...type, shape }, data };
+    },
+    ...(bytes ? { bytes: () => entry.bytes!() } : {}),
+  };
+}
