@@ -2,8 +2,11 @@
 import { DATA } from './entries/data.js';
 import type { Entry } from './entries/define.js';
 import { DEVICE } from './entries/device.js';
+import { ADAPTER_FILES } from './entries/files/adapters.js';
+import { CHECKPOINT_FILES } from './entries/files/checkpoints.js';
 import { HUB } from './entries/files/hub.js';
-import { FILES } from './entries/files.js';
+import { IMAGE_FILES } from './entries/files/images.js';
+import { TORCH_FILES } from './entries/files/torch.js';
 import { GENERATION } from './entries/generation.js';
 import { MERGING } from './entries/merging.js';
 import { NAMES } from './entries/names.js';
@@ -21,7 +24,10 @@ export const CATALOGUE = {
   ...NAMES,
   ...SHAPES,
   ...MERGING,
-  ...FILES,
+  ...CHECKPOINT_FILES,
+  ...ADAPTER_FILES,
+  ...TORCH_FILES,
+  ...IMAGE_FILES,
   ...HUB,
   ...GENERATION,
   ...DEVICE,

@@ -15,3 +15,10 @@ export interface Entry<A> {
 export function entry<A = Record<never, never>>(e: Entry<A>): Entry<A> {
   return e;
 }
+
+/** At most `most` lines of a list, each indented, and how many were left out. */
+export function listed(lines: readonly string[], most = 12): string {
+  const shown = lines.slice(0, most).map((l) => `\n    ${l}`);
+  const rest = lines.length > most ? `\n    ... and ${lines.length - most} more` : '';
+  return shown.join('') + rest;
+}

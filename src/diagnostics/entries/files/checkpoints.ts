@@ -1,15 +1,8 @@
-/** Messages ESP05xx: checkpoints, adapter and mask files, configurations, images, and writing. */
-import { waive } from '../waive.js';
-import { entry } from './define.js';
+/** Messages ESP05xx of checkpoints: safetensors, configurations, what does not fit a model, and writing. */
+import { waive } from '../../waive.js';
+import { entry, listed } from '../define.js';
 
-/** At most `most` lines of a list, each indented, and how many were left out. */
-function listed(lines: readonly string[], most = 12): string {
-  const shown = lines.slice(0, most).map((l) => `\n    ${l}`);
-  const rest = lines.length > most ? `\n    ... and ${lines.length - most} more` : '';
-  return shown.join('') + rest;
-}
-
-export const FILES = {
+export const CHECKPOINT_FILES = {
   ESP0500: entry<{ what: string }>({
     title: 'Internal error',
     message: (a) => `internal error: ${a.what}`,
@@ -164,16 +157,6 @@ where a backbone is wanted.
     tune head from "./adapters/lora-mnist"      // the folder has no head: train it with modules_to_save=["classifier"]`,
   }),
 
-  ESP0512: entry<{ file: string; field: string; value: string; why: string }>({
-    title: 'A PEFT setting that Espalier cannot reproduce',
-    message: (a) => `${a.file}: ${a.field} = ${a.value}: ${a.why}`,
-    explain: `An adapter folder of the library \`peft\` was trained with a setting that changes the computation and that Espalier does not
-import yet. Loading it without the setting would give wrong numbers, so it is refused.
-
-LoRA and DoRA are imported, with \`use_rslora\`, \`rank_pattern\`, \`alpha_pattern\`, \`modules_to_save\`, \`bias\`, \`lora_bias\` and every
-\`init_lora_weights\` that can be worked out (ESP1291). Other types of adapters, trained embeddings and bare parameters are not. Merge the adapter in Python (\`model.merge_and_unload()\`) and give the result to Espalier as a backbone.`,
-  }),
-
   ESP0513: entry<{ file: string; fields: readonly string[] }>({
     title: 'Unknown fields in a configuration file',
     severity: 'warning',
@@ -181,38 +164,6 @@ LoRA and DoRA are imported, with \`use_rslora\`, \`rank_pattern\`, \`alpha_patte
     explain: `The library that writes \`adapter_config.json\` adds fields with every version. A field that Espalier does not know, and that is not at a
 value meaning "off", is reported, because it may change what is computed. Compare the numbers with Python's if you do not know the field. (Of a
 \`preprocessor_config.json\` such a field is an error, ESP0509.)`,
-  }),
-
-  ESP0514: entry<{ file: string; modules: readonly string[]; nearest: readonly string[] }>({
-    title: 'A PEFT adapter names modules that the model does not have',
-    message: (a) =>
-      `${a.file} adapts modules that have no place in the model:${listed(a.modules)}${
-        a.nearest.length > 0 ? `\n  the model has, for instance: ${a.nearest.join(', ')}` : ''
-      }`,
-    help: (a) => [waive(a.modules)],
-    explain: `The names of an adapter folder are those of the model that it was trained on. They are looked up among the names that the
-backbone's variant gives its layers (\`names huggingface { ... }\`).
-
-An adapter that was trained on another architecture, or on more layers than the model has, does not fit. Of one that is on two encoders at once, the half that
-the model has no place for is waived in the model: \`ignore "text_model.*"\`.`,
-  }),
-
-  ESP0515: entry<{ file: string; problem: string }>({
-    title: 'Not an adapter file of Espalier',
-    message: (a) => `${a.file} is not a valid adapter file: ${a.problem}`,
-    explain: `Espalier's own adapter file is a safetensors file whose tensors have the names of the model's parameters
-(\`base.blocks.0.attn.qkv@lora.A\`, \`head.fc.weight\`) and whose metadata say what it is:
-
-    {"format": "espalier.adapter", "version": "1", "labels": "[\\"cat\\", \\"dog\\"]"}
-
-\`labels\` is a JSON list of class names and may be absent.`,
-  }),
-
-  ESP0516: entry<{ file: string; problem: string }>({
-    title: 'Not a valid mask file',
-    message: (a) => `${a.file} is not a valid mask file: ${a.problem}`,
-    explain: `A mask file is a safetensors file with metadata \`{"format": "espalier.mask", "version": "1"}\` that holds a tensor of zeros
-and ones (BOOL, U8 or a float) for each masked weight, named after it: \`base.blocks.0.mlp.fc1.weight#mask\`.`,
   }),
 
   ESP0517: entry<{ file: string; problem: string }>({
@@ -260,35 +211,6 @@ regression: \`run\` shows the number. \`eval\` of a compiled program compares on
 training on data with several labels is evaluated with its own data: \`espalier eval RUN\`.`,
   }),
 
-  ESP0522: entry<{ adapters: readonly string[] }>({
-    title: 'What a PEFT folder cannot say',
-    message: (a) => `a folder of the library \`peft\` cannot say this:${listed(a.adapters)}`,
-    help: () => ['`espalier merge` writes a whole checkpoint, whatever the adapters are, as long as they merge.'],
-    explain: `\`espalier export\` writes adapters as the Python library \`peft\` keeps LoRA and DoRA: for each linear layer of the checkpoint's network a
-pair of matrices A [rank, in] and B [out, rank], a scale, and perhaps a magnitude [out].
-
-    W + scale * B A
-    m / norm(W + scale * B A) * (W + scale * B A)      norm of each row
-
-An adapter is taken for one of these by what it computes, whatever it is called: its parameters are named A and B (and m), and merged, at random
-numbers, its layers are what these lines say. Anything else has no place there: other methods, parameters that several sites share, masks, two adapters
-on one layer, adapters with magnitudes beside some without, a part of a layer that the checkpoint keeps whole, and trained parameters that are
-not all of a module's.`,
-  }),
-
-  ESP0523: entry<{ file: string; site: string; parts: readonly string[]; why: string }>({
-    title: 'Pairs of the parts of a layer that are no pair of the layer',
-    message: (a) => `${a.file} adapts ${a.parts.join(', ')}, which are parts of ${a.site}, and ${a.why}`,
-    help: (a) => [`adapt the parts: \`adapt ${a.site}.{q, v} with ...\`, by the names that \`espalier inspect\` shows`],
-    explain: `The network that the folder of the library \`peft\` was made for keeps a layer in parts (query, key and value), and the spec adapts the layer as a
-whole. The pairs of the parts are one pair of the whole,
-
-    W + scale * [B_q; B_k; B_v] A
-
-where each part has one and all have the same A: so \`espalier export\` writes an adapter of the whole layer. Parts that were trained by themselves have an A
-each, and some may have none. Their adapter is one of the parts: \`adapt base.blocks[*].attn.qkv.{q, v} with lora() from "./folder"\`.`,
-  }),
-
   ESP0540: entry<{ file: string; field: string; name: string; variant: string }>({
     title: 'A published model that no variant is',
     message: (a) => `${a.file} says ${a.field} = "${a.name}", and no variant of \`${a.variant}\` is for that one`,
@@ -334,136 +256,5 @@ other layers does not get it, whatever it is called: its weights are trained, or
 
     head = mine(base)
     tune head from "./trained.safetensors"`,
-  }),
-
-  ESP0530: entry<{ file: string; reason: string }>({
-    title: 'Not an image that can be read',
-    message: (a) => `${a.file} cannot be read as an image: ${a.reason}`,
-    help: () => ['Espalier reads PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF and SVG files.'],
-    explain: `The file is empty, cut off, or not an image, whatever its name says. Pictures of any depth and colour space are converted to 8-bit
-RGBA; the first frame of an animation is taken; the camera's orientation is applied.
-
-HEIC (of iPhones), JPEG 2000, JPEG XL and other formats are named and not decoded: convert them to PNG, which loses nothing. On an iPhone "Most
-Compatible" under Settings, Camera, Formats makes JPEG.`,
-  }),
-
-  ESP0531: entry<{ folder: string; why: string }>({
-    title: 'A folder without images',
-    message: (a) => `${a.folder} ${a.why}`,
-    explain: `\`run\` takes images, or folders with images. \`eval\` takes a folder in which each class has a folder of its own, named as the
-class:
-
-    test/
-      cat/  1.jpg  2.jpg
-      dog/  7.jpg`,
-  }),
-
-  ESP0532: entry<{ file: string; width: number; height: number; limit: number }>({
-    title: 'An image is too large',
-    message: (a) => `${a.file} has ${a.width} x ${a.height} pixels, more than the ${a.limit} that are decoded`,
-    explain: `A small file can claim an enormous picture. Pictures beyond the limit are not decoded; make the picture smaller first.`,
-  }),
-
-  ESP1280: entry<{ file: string; problem: string }>({
-    title: 'A file of PyTorch that cannot be read',
-    message: (a) => `${a.file} is not a state dict that can be read: ${a.problem}`,
-    explain: `\`.bin\`, \`.pt\` and \`.pth\` files are read without running anything in them. What is read is what \`torch.save(model.state_dict(), path)\`
-writes: a dictionary of tensors, at the top or below a name such as \`state_dict\`, \`model\` or \`model_ema\`.
-
-    checkpoint.pth is not a state dict that can be read: it is a ZIP archive without its end: it was cut off
-
-Download or write the file again; in PyTorch, \`torch.save({k: v.contiguous() for k, v in model.state_dict().items()}, path)\`.`,
-  }),
-
-  ESP1281: entry<{ file: string; name: string }>({
-    title: 'A pickle that asks for more than tensors',
-    message: (a) => `${a.file} asks Python for ${a.name}, and only tensors are read from such a file`,
-    help: () => [
-      'If you trust the file, take its tensors out of it in Python: `torch.save(model.state_dict(), "weights.pth")`, or `safetensors.torch.save_file`.',
-    ],
-    explain: `Files of \`torch.save\` are pickles: programs, which may name any function of Python and call it. Espalier runs none of that. Its reader
-knows tensors, parameters, storages and dictionaries; a file that names anything else is refused at that name, before anything is done with it.
-
-    torch.save(model, "model.pth")                            // asks for the class of the model
-    torch.save({"model": ..., "args": args}, "model.pth")     // asks for argparse.Namespace
-    torch.save(model.state_dict(), "model.pth")               // is read
-
-A name like \`os.system\` or \`builtins.eval\` means that somebody wants to run code on your machine: delete the file.`,
-  }),
-
-  ESP1282: entry<{ file: string; name: string; others: readonly string[] }>({
-    title: 'A state dict below a name',
-    severity: 'note',
-    message: (a) =>
-      `${a.file}: the weights are those below \`${a.name}\`${a.others.length > 0 ? `; ${a.others.slice(0, 8).join(', ')}${a.others.length > 8 ? ` and ${a.others.length - 8} more are` : a.others.length > 1 ? ' are' : ' is'} not read` : ''}`,
-    explain: `Training scripts save a state dict beside epochs and optimisers: \`{"model": ..., "optimizer": ..., "epoch": 299}\`. Averaged weights
-(\`model_ema\`, \`state_dict_ema\`) are taken where there are any, as timm takes them, then \`state_dict\`, \`model_state_dict\` and \`model\`.`,
-  }),
-
-  ESP1283: entry<{ file: string; prefix: string }>({
-    title: 'A prefix of all tensors',
-    severity: 'note',
-    message: (a) =>
-      `${a.file}: the names of its tensors are read without \`${a.prefix}\`, which stands in front of each`,
-    explain: `A model that was wrapped when it was saved has the wrapper's name in front of each tensor: \`module.\` is that of
-\`DataParallel\`, \`_orig_mod.\` that of \`torch.compile\`, \`model.\` that of many training scripts. It is left out where all tensors have it and the model wants
-the names without.`,
-  }),
-
-  ESP1284: entry<{ file: string; field: string; keys: readonly string[] }>({
-    title: 'A name or pattern that matches no module',
-    severity: 'warning',
-    message: (a) => `${a.file}: ${a.field} names modules that the folder does not adapt: ${a.keys.join(', ')}`,
-    explain: `\`rank_pattern\` and \`alpha_pattern\` give some modules a rank or an alpha of their own. A pattern matches the whole name of a module, or
-its end behind a dot. One that matches nothing changes nothing: its name may be misspelt, or that of another version of transformers.
-
-    "alpha_pattern": {"qurey": 32}      // \`query\` keeps lora_alpha
-
-\`target_modules\` says which modules were to be adapted. What was adapted the tensors of the folder say, so a target without tensors changes nothing either:
-the model that it was trained on had no such module.`,
-  }),
-
-  ESP1291: entry<{ file: string; init: string; why: string }>({
-    title: 'An adapter of a base that is not to be had',
-    message: (a) =>
-      `${a.file}: init_lora_weights = "${a.init}" took numbers out of the base's weights before training, ${a.why}; this is an adapter of what was left`,
-    help: () => [
-      'In Python, keep the start (`model.save_pretrained("start")` before training) and convert what was trained to an adapter of the base itself: `model.save_pretrained("folder", path_initial_model_for_weight_conversion="start")`. Or merge it there: `model.merge_and_unload()`.',
-    ],
-    explain: `Some ways of starting an adapter move a part of the base's weights into it: \`W\` becomes \`W - s B0 A0\`, and \`B0\`, \`A0\` are what is
-trained. The folder holds what they became, and not what they were.
-
-    "pissa"              the largest singular values: worked out again from the base
-    "olora"              what the first columns span: worked out again
-    "pissa_niter_4"      the same by a search from random numbers: others each time
-    "corda", "lora_ga"   depends on data
-    "loftq"              the rest of the base was quantised
-
-The first two are adapters of twice the rank on the base itself, \`[B, -B0] [A; A0]\`, as \`peft\` converts them; they are refused where two singular values are
-equal at the rank, or columns depend on each other, so that there are several starts. "gaussian", "orthogonal", "eva" and "mica" leave the base as it is.
-A folder that was converted says \`"init_lora_weights": true\`.`,
-  }),
-
-  ESP1292: entry<{ file: string; module: string; site: string; others: readonly string[] }>({
-    title: 'A pair of a layer of which only parts are adapted',
-    message: (a) =>
-      `${a.file} adapts ${a.module} as a whole, which is ${a.site}, and the spec does not adapt ${a.others.join(', ')}`,
-    help: (a) => [`adapt all of it: \`adapt ${a.site} with ...\``],
-    explain: `The network that the folder of the library \`peft\` was made for has queries, keys and values in one layer, as timm's have, and so the folder has one pair for
-all of them. It can be read as the pairs of the parts, which have the same A and some rows of B each,
-
-    adapt base.blocks[*].attn.qkv.{q, k, v} with lora() from "./folder"
-
-but of all parts: where one is left out, what the folder changes there would be lost.`,
-  }),
-
-  ESP1293: entry<{ file: string; count: number; bias: string }>({
-    title: 'Biases of the base that were trained with an adapter',
-    severity: 'note',
-    message: (a) =>
-      `${a.file}: ${a.count} bias${a.count === 1 ? '' : 'es'} of the base's layers ${a.count === 1 ? 'was' : 'were'} trained with the adapter (bias = "${a.bias}"), and ${a.count === 1 ? 'stands' : 'stand'} in place of the base's own`,
-    explain: `With \`bias: "lora_only"\` the library \`peft\` trains the biases of the layers that it adapts, with \`bias: "all"\` those of all layers, norms among them. The
-folder holds what they became. They are the base's from then on: in what is compiled, merged and trained further. An \`adapt ... from\` the folder
-is enough; a \`tune ... from\` a file takes precedence for what it names.`,
   }),
 };
