@@ -36,8 +36,13 @@ export function supportsIn(module: Module, read: (param: string) => Tensor): (pa
 }
 
 function nonzero(data: ArrayLike<number>): Support {
-  const found = Uint8Array.from({ length: data.length }, (_, i) => (data[i] === 0 ? 0 : 1));
-  return found.includes(0) ? found : undefined;
+  // Most weights have no zero, which is found out without an array for them.
+  let first = 0;
+  while (first < data.length && data[first] !== 0) first++;
+  if (first === data.length) return undefined;
+  const found = new Uint8Array(data.length);
+  for (let i = 0; i < data.length; i++) if (data[i] !== 0) found[i] = 1;
+  return found;
 }
 
 function supportOf(v: Value, of: (operand: Value) => Support): Support {
