@@ -2,7 +2,7 @@
  * Which elements of a parameter can be anything but 0: what masks, and zeros of the checkpoint, leave of it. An element is known to be zero by its structure,
  * a product with a zero of a mask, and not because two numbers happen to cancel: so what is known holds for whatever else the parameters are.
  *
- * Zeros are followed through what moves elements and what works element by element, by the operators' references on numbers that stand for "perhaps not 0".
+ * Zeros are those of masks and of what is frozen. They are followed through what moves elements and what works element by element, by the operators' references on numbers that stand for "perhaps not 0".
  * Whatever else an operator does, a sum over products say, is taken to fill everything: a merge of factors has no zeros that it could keep.
  */
 
@@ -22,13 +22,16 @@ type Support = Uint8Array | undefined;
  */
 export function supportsIn(module: Module, read: (param: string) => Tensor): (param: string) => Support {
   const prepared = new Map(module.funcs.get(PREPARE)?.results.map(({ name, value }) => [name, value]));
+  // Zeros of what is trained are where it started.
+  const held = (name: string): Support =>
+    module.params.get(name)!.role === 'trainable' ? undefined : nonzero(read(name).data);
   return (param) => {
     const value = prepared.get(param);
-    if (!value) return nonzero(read(param).data);
+    if (!value) return held(param);
     // Nothing is kept from one parameter to the next: the masks of a whole model are as many bytes as it has weights.
     const known = new Map<Value, Support>();
     const of = (v: Value): Support => {
-      if (!known.has(v)) known.set(v, v.op === 'param' ? nonzero(read(v.attrs.name).data) : supportOf(v, of));
+      if (!known.has(v)) known.set(v, v.op === 'param' ? held(v.attrs.name) : supportOf(v, of));
       return known.get(v);
     };
     return of(value);

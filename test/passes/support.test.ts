@@ -73,6 +73,14 @@ describe('the elements that a prepared parameter can hold', () => {
     });
   }
 
+  it('does not take zeros of what is trained for more than a start', () => {
+    const m = new Model(4);
+    const factor = m.param([6, 8], mask([6, 8], 1));
+    m.params.set('p0', { ...m.params.get('p0')!, role: 'trainable' });
+    expect(found(m, factor).support).toBeUndefined();
+    expect(found(m, build.mul(factor, m.param([6, 8], mask([6, 8], 2)))).support).toContain(0);
+  });
+
   it('does not depend on numbers that cancel', () => {
     const m = new Model(4);
     const w = m.param([6, 8]);
