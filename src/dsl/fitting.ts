@@ -10,7 +10,7 @@ import { blocksOf, rootName, tensorsOf } from './semantics/models/names.js';
 import { variantChain } from './semantics/models/variants.js';
 import { boundBy } from './semantics/names/bound.js';
 import { Library } from './semantics/names/library.js';
-import { backboneOf } from './semantics/names/readings.js';
+import { backboneOf, pathsOf } from './semantics/names/readings.js';
 import { resolveNames } from './semantics/names/resolve.js';
 import { Report } from './semantics/report.js';
 import { suitsType } from './semantics/sites/adapters/pattern.js';
@@ -28,6 +28,8 @@ export interface FittingHead {
 export interface Fitting {
   /** Variants that read a configuration, those that leave most to it first. */
   variants(config: JsonFile): string[];
+  /** The field of a configuration that says what it is of, as most variants look for it, and its value; undefined where it has none. */
+  kind(config: JsonFile): { readonly field: string; readonly value: string } | undefined;
   /** @param rows of each tensor that there is, by its name */
   heads(variant: string, rows: ReadonlyMap<string, number>): FittingHead | undefined;
   /** An adapter of layers of a type (`Linear`) that has parameters and options of these names: of several that with fewest others. */
@@ -60,6 +62,18 @@ export function fitting(): Fitting {
       );
       const depth = (name: string) => variantChain(engine, variants.find((v) => v.name.name === name)!).length;
       return fits.map((v) => v.name.name).toSorted((a, b) => depth(a) - depth(b));
+    },
+    kind({ json }) {
+      const asked = new Map<string, number>();
+      for (const config of variants.flatMap((v) => v.configs)) {
+        const [first] = entriesOf(config, 'match');
+        for (const field of (first && pathsOf(first.field)) ?? []) asked.set(field, (asked.get(field) ?? 0) + 1);
+      }
+      const fields = [...asked].toSorted(([, a], [, b]) => b - a).map(([field]) => field);
+      return fields.flatMap((field) => {
+        const value = json[field];
+        return typeof value === 'string' ? [{ field, value }] : [];
+      })[0];
     },
     heads(name, rows) {
       const variant = variants.find((v) => v.name.name === name);

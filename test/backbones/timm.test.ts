@@ -193,7 +193,7 @@ describe('a folder of timm', () => {
     ['positions that are not learned', withArgs({ pos_embed: 'none' }), 'ESP0509', 'model_args.pos_embed'],
     ['images that are not square', withArgs({ img_size: [16, 32] }), 'ESP0509', 'is not a square'],
     ['a border', withCfg({ crop_mode: 'border' }), 'ESP0509', 'do_crop_by_border'],
-    ['a filter of chance', withCfg({ interpolation: 'random' }), 'ESP0507', 'resample = "random"'],
+    ['a filter of chance', withCfg({ interpolation: 'random' }), 'ESP0509', 'resample = "random"'],
   ])('is refused with %s', async (_, change, code, words) => {
     const said = read(change as (c: object) => object).then(
       () => 'nothing',

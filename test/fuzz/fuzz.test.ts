@@ -19,7 +19,7 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 const SLICE: Readonly<Record<string, number>> = {
   spec: 250,
   safetensors: 1500,
-  config: 400,
+  config: 150,
   program: 300,
   input: 400,
   idx: 1000,

@@ -68,11 +68,9 @@ export async function specText(request: FolderRequest, options: Pick<SpecOptions
     return format(parse(path, textOf(lines, notesOf(whole))).file);
   }
   const { name } = (adapter ?? base).opened;
-  const kind = ['model_type', 'architecture'].flatMap((field) => {
-    const value = base.opened.facts.config?.json[field];
-    return typeof value === 'string' ? [`, which is of the ${field} ${JSON.stringify(value)}`] : [];
-  })[0];
-  const what = `no variant of the library reads ${base.opened.name} as its checkpoint${kind ?? ''}`;
+  const kind = base.opened.facts.config && known.kind(base.opened.facts.config);
+  const of = kind ? `, which is of the ${kind.field} ${JSON.stringify(kind.value)}` : '';
+  const what = `no variant of the library reads ${base.opened.name} as its checkpoint${of}`;
   const first = wrong[0];
   throw new EspalierError([
     diagnostic('ESP1295', { folder: name, why: first ? `${what}: ${first.message}` : what }),
