@@ -60,7 +60,7 @@ export interface Analysis {
   /** The same spec without what is grafted and pruned. */
   plain(): Elaborated;
   /** What checkpoints of the variants in reach of the spec hold. */
-  known(): readonly KnownLayout[];
+  known(checkpoint: Pick<OpenCheckpoint, 'store'>): readonly KnownLayout[];
 }
 
 /** Statements that name files. */
@@ -204,7 +204,7 @@ export async function analyse(
     facts: (location: string, _kind: Source['kind']) =>
       unreadable.has(location) ? ('unreadable' as const) : checkpoints.get(location)?.facts,
   };
-  const known = (): readonly KnownLayout[] => knownLayouts(file, elaborateOptions);
+  const known: Analysis['known'] = ({ store }) => knownLayouts(file, elaborateOptions, store.tensors);
   if (model === undefined && options.model === undefined) {
     diagnostics.push(...check(file, elaborateOptions));
     // A file that could not be read may well declare one.

@@ -61,7 +61,7 @@ async function readAt<T>(span: Span, read: Promise<T>): Promise<T> {
 /** Of a file that does not fit, which variants it does fit. */
 function alikeTo(analysis: Analysis, checkpoint: OpenCheckpoint, error: EspalierError): string[] {
   if (!error.diagnostics.some((d) => d.code === 'ESP0510' || d.code === 'ESP0511')) return [];
-  return alikeHelp(checkpoint, analysis.known());
+  return alikeHelp(checkpoint, (c) => analysis.known(c));
 }
 
 /** Of a folder of peft that does not fit, the statements that take what of it has a place in the model. */

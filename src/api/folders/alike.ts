@@ -8,9 +8,12 @@ import { looksLike } from '../../formats/lookalike.js';
 /** So many are named: published sizes of several families may have the same tensors. */
 const NAMED = 4;
 
-/** What helps with a file that does not fit; nothing where it looks like none of them. */
-export function alikeHelp(checkpoint: OpenCheckpoint, known: readonly KnownLayout[]): string[] {
-  const alike = looksLike(checkpoint.store, known);
+/** What helps with a file that does not fit; nothing where it looks like none of what is known. */
+export function alikeHelp(
+  checkpoint: OpenCheckpoint,
+  known: (checkpoint: OpenCheckpoint) => readonly KnownLayout[],
+): string[] {
+  const alike = looksLike(checkpoint.store, known(checkpoint));
   if (alike.length === 0) return [];
   const more = alike.length > NAMED ? `, or one of ${alike.length - NAMED} more` : '';
   const named = alike.slice(0, NAMED).map((v) => `\`${v}\``);
@@ -28,9 +31,8 @@ export function withAlikes(
   diagnostics: readonly Diagnostic[],
   bases: readonly StringLit[],
   checkpoints: ReadonlyMap<string, OpenCheckpoint>,
-  known: () => readonly KnownLayout[],
+  known: (checkpoint: OpenCheckpoint) => readonly KnownLayout[],
 ): Diagnostic[] {
-  let all: readonly KnownLayout[] | undefined;
   return diagnostics.map((d) => {
     if (!MISFITS.has(d.code)) return d;
     const places = [d.primary, ...d.secondary].flatMap((label) => (label ? [label.span] : []));
@@ -38,7 +40,6 @@ export function withAlikes(
     const literal = named ?? (bases.length === 1 ? bases[0] : undefined);
     const checkpoint = literal && checkpoints.get(literal.value);
     if (!checkpoint) return d;
-    all ??= known();
-    return { ...d, help: [...d.help, ...alikeHelp(checkpoint, all)] };
+    return { ...d, help: [...d.help, ...alikeHelp(checkpoint, known)] };
   });
 }

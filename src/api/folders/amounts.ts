@@ -118,7 +118,7 @@ async function variantsFor(
   if (facts.config) return known.variants(facts.config);
   // What of the library can be told apart is asked for by way of a spec that says nothing wrong.
   const { value } = await tried(['x = 1']);
-  const all = value?.known() ?? [];
+  const all = value?.known({ store }) ?? [];
   const found = looksLike(store, all);
   if (found.length === 0)
     throw new EspalierError([

@@ -84,6 +84,20 @@ function ignoredBy(block: NamesBlock, outside: (e: NameEntry) => boolean): strin
 export const tensorsOf = (e: NameEntry): string[] =>
   e.patterns.flatMap((p) => [patternOf(p.value), `${patternOf(p.value)}.*`]);
 
+/** Which share of some tensors has names that a variant's layout could give: those of its entries, and for the rest those of the backbone itself. */
+export function shareNamed(
+  engine: Engine,
+  variant: VariantDecl,
+  block: NamesBlock,
+  tensors: readonly string[],
+): number {
+  const own = backboneOf((e) => engine.meanings.declared(e), variant)?.body.flatMap(boundBy) ?? [];
+  const written = [...entriesOf(block).flatMap(tensorsOf), ...own.flatMap((name) => [name, `${name}.*`])];
+  const patterns = written.flatMap(spellingsIn(block));
+  const named = tensors.filter((tensor) => patterns.some((p) => matches(p, tensor)));
+  return named.length / Math.max(1, tensors.length);
+}
+
 /** Patterns of what a layout names beside the backbone itself: the heads that its checkpoints may have. */
 export function headTensors(engine: Engine, variant: VariantDecl, layout: string): string[] {
   const block = blocksOf(engine, variant).find((b) => b.layout.name === layout);
