@@ -270,7 +270,7 @@ function preprocessing(engine: Engine, b: Binding, infer: Func): Elaborated['pre
   // What takes no pictures has no use for steps from one.
   if (shape.length !== 4) return undefined;
   const site = b.site.kind === 'module' ? b.site : undefined;
-  const model = { variant: b.variant, site, channels, size: [height, width] as const };
+  const model = { variant: b.variant, site, channels, size: [height, width] as const, sized: b.said.has('image') };
   // Files say nothing of it.
   const colours = b.variant && site && coloursOf(engine, b.variant, site);
   const said = b.facts && b.from && stepsOf(engine, model, b.facts, b.from.span);

@@ -114,14 +114,15 @@ one; where that does not give pictures of the model's size, what the variant of 
   }),
 
   ESP1326: entry<{ file: string; fields: readonly string[] }>({
-    title: 'Preprocessing that is done otherwise',
-    severity: 'warning',
+    title: 'Pictures that would each get a shape of their own',
     message: (a) =>
-      `${a.file}: ${a.fields.map((f) => `\`${f}\``).join(' and ')} ${a.fields.length > 1 ? 'are' : 'is'} not followed: a program takes pictures of one shape`,
+      `${a.file}: ${a.fields.map((f) => `\`${f}\``).join(' and ')} cannot be followed: a program takes pictures of one shape`,
     help: () => [
-      'Give the shape that most of the pictures have, `image: [224, 336]`: each is resized to it. Numbers differ from Python’s for pictures of other shapes.',
+      'Give the shape that most of the pictures have, `image: [224, 336]` say, as an option of the backbone: each is resized to it. Numbers then differ from Python’s for pictures of other shapes.',
     ],
-    explain: `A processor may give each picture a shape of its own, the nearest to the picture's within so many patches. The sizes of a compiled program are fixed:
-all pictures are resized to one shape, \`image\` of the backbone, and position tables are resampled to it.`,
+    explain: `A processor may give each picture a shape of its own, the nearest to the picture's within so many patches. The sizes of a compiled program are fixed: all
+pictures are resized to one shape, \`image\` of the backbone, and position tables are resampled to it. The spec has to say which.
+
+    base = siglip2_naflex_auto(image: [224, 336]) from "./folder"`,
   }),
 };

@@ -23,6 +23,8 @@ interface Model {
   readonly channels: number;
   /** Height and width of the images that it takes. */
   readonly size: readonly [height: number, width: number];
+  /** The spec itself says them. */
+  readonly sized: boolean;
 }
 
 /**
@@ -119,7 +121,8 @@ function completed(engine: Engine, model: Model, file: JsonFile, span: Span): Js
   const block = blocksOf(engine, variant).find((b) => entriesOf(b, 'match').every((m) => matchHolds(file, m).holds));
   if (!block) return file;
   const own = said({ engine, file, variant, span }, block, model);
-  const fields = unread(file, block, own);
+  // Who says the size has chosen it in place of what the file would have.
+  const fields = model.sized ? [] : unread(file, block, own);
   if (fields.length > 0)
     engine.report.add('ESP1326', { file: file.file, fields }, { primary: { span, text: 'named here' } });
   return { file: file.file, json: { ...file.json, ...own } };
