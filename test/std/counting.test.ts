@@ -95,10 +95,10 @@ describe('what a counting head refuses', () => {
   test('patches that do not divide a level', () => row(/patches must divide/, 'counting(base, dim: 8, patches: 3)'));
   test('an axis that is none of channels', () =>
     row(/axis 1 or 3 of a map/, 'counting(base, dim: 8, patches: 2, axis: 0)'));
-  test('tokens of no square grid', () =>
+  test('tokens of no grid of the pixels’ shape', () =>
     row(
-      /those of a square grid/,
+      /those of a grid of the pixels' shape/,
       'counting(base, dim: 8, patches: 1)',
-      'backbone own() {\n  fc = Linear(4 -> 4)\n  class_tokens = 0\n  register_tokens = 0\n  levels = [fc]\n  level_dims = [4]\n  level_axis = 2\n  forward(pixels: [n, 3, 2, 3]) { fc(rearrange(concat(pixels, pixels[:, 0..1], axis: 1), "b d h w -> b (h w) d")) }\n}',
+      'backbone own() {\n  fc = Linear(4 -> 4)\n  class_tokens = 1\n  register_tokens = 0\n  levels = [fc]\n  level_dims = [4]\n  level_axis = 2\n  forward(pixels: [n, 3, 2, 3]) { fc(rearrange(concat(pixels, pixels[:, 0..1], axis: 1), "b d h w -> b (h w) d")) }\n}',
     ));
 });

@@ -34,6 +34,15 @@ const ON_ATTENTION = ['adapt base.attn.attend with prefix(length: 3)', 'adapt ba
 const onAttention = (adapt: string): string =>
   `use std\nbackbone one() {\n  attn = Attention(4, 2)\n  forward(x: [b, 5, 4]) { attn(x) }\n}\nmodel M {\n  base = one()\n  ${adapt}\n}`;
 
+/** Adapters of convolutions, likewise. */
+const ON_CONVOLUTION = ['adapt base.c with lora_conv(rank: 2, bias: true)', 'adapt base.c with dora_conv(rank: 2)'];
+const onConvolution = (adapt: string): string =>
+  `use std\nbackbone one() {\n  c = Conv2d(3 -> 8, kernel: 3, padding: 1)\n  forward(x: [b, 3, 5, 5]) { c(x) }\n}\nmodel M {\n  base = one()\n  ${adapt}\n}`;
+const others = [
+  ...ON_ATTENTION.map((a) => [a, onAttention(a)] as const),
+  ...ON_CONVOLUTION.map((a) => [a, onConvolution(a)] as const),
+];
+
 const all = cases.map((c, i) => [i, c.name, c] as const);
 
 describe.each([
@@ -45,8 +54,8 @@ describe.each([
     expectPrepared(module, read, prepared);
   });
 
-  it.each(ON_ATTENTION)('%s', (adapter) => {
-    const { module } = optimize(good(onAttention(adapter)).module, { adapters: 'merged', verify: true });
+  it.each(others)('%s', (_, text) => {
+    const { module } = optimize(good(text).module, { adapters: 'merged', verify: true });
     const params = new Map<string, Tensor>();
     for (const { name, type, data } of module.params.values())
       params.set(name, data ? { type, data } : random(name, type.shape, 0.3));
@@ -80,7 +89,7 @@ describe.each([
 
 it('leaves out no adapter of the library', () => {
   const called = (text: string): string => /with (\w+)/.exec(text)![1]!;
-  const tried = new Set([...cases.map((c) => called(c.adapt)), ...ON_ATTENTION.map(called)]);
+  const tried = new Set([...cases.map((c) => called(c.adapt)), ...others.map(([adapt]) => called(adapt))]);
   const declared = [...STD.adapters!.matchAll(/^adapter (\w+)/gm)].map((m) => m[1]);
   expect([...tried].sort()).toEqual(declared.sort());
 });

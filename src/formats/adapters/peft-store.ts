@@ -3,6 +3,7 @@ import { diagnostic } from '../../diagnostics/catalogue.js';
 import { EspalierError } from '../../diagnostics/types.js';
 import { matches } from '../../ir/glob.js';
 import { showPath } from '../../ir/path.js';
+import type { TensorType } from '../../ir/types.js';
 import { fromStored } from '../spellings.js';
 import { reshaped, type StoreEntry, type TensorStore } from '../tensors/store.js';
 import type { NamedTensor, SourceLike } from '../types.js';
@@ -28,7 +29,8 @@ export interface PeftView {
  * A PEFT folder as if it were our adapter file: pairs under the names of the adapters that the sources want at their sites, saved tensors under
  * the names of their parameters. Where a pair of a layer is wanted that the folder's network has in parts, the parts' pairs are put together; where pairs of
  * parts are wanted of a layer that it has as a whole, the pair is cut.
- * @param about `weightOf`: for pairs that started as a part of the base's weights; `waivers`: modules that the spec waives are left out
+ * @param about `weightOf`: for pairs that started as a part of the base's weights; `waivers`: modules that the spec waives are left out; `types` of the
+ * model's parameters: of a convolution of one place that is a matrix in the model, A is one too
  * @throws EspalierError ESP0514 when the folder adapts other modules that the model does not have, ESP0523 when parts are no pair of the layer, ESP1292 when a
  * pair is of more parts than are adapted; that parts read alike (A) is seen when the tensor is read
  */
@@ -36,13 +38,17 @@ export function peftAsStore(
   peft: PeftAdapter,
   names: ModelNames,
   sources: readonly SourceLike[],
-  about: { readonly weightOf?: (place: NamedTensor) => ReturnType<WeightOf>; readonly waivers?: Waivers } = {},
+  about: {
+    readonly weightOf?: (place: NamedTensor) => ReturnType<WeightOf>;
+    readonly waivers?: Waivers;
+    readonly types?: ReadonlyMap<string, TensorType>;
+  } = {},
 ): PeftView {
   const weightOf: WeightOf = (module) => {
     const place = names.modules.get(module)?.weight;
     return place && about.weightOf?.(place);
   };
-  const tensors = pairsAsStore(peft, names, sources, weightOf, about.waivers);
+  const tensors = pairsAsStore(peft, names, sources, weightOf, about);
   const asked = new Set(sources.filter((s) => s.kind !== 'adapter').flatMap((s) => s.params));
   const wholes = new Map<string, Replacement[]>();
   const replaced: Replacement[] = [];
@@ -123,7 +129,7 @@ function pairsAsStore(
   names: ModelNames,
   sources: readonly SourceLike[],
   weightOf: WeightOf,
-  waivers: Waivers | undefined,
+  { waivers, types }: { readonly waivers?: Waivers; readonly types?: ReadonlyMap<string, TensorType> },
 ): Map<string, StoreEntry> {
   const wanted = new Map<string, [own: string, param: string][]>();
   for (const { site, params } of sources.flatMap((s) => s.adapters ?? [])) {
@@ -140,8 +146,8 @@ function pairsAsStore(
       const param = found ?? `${site}@?.${half}`;
       if (tensors.has(param)) throw twice(peft.name, entry.original ?? `${module}.${half}`);
       const whole = half === 'm' ? entry : padded(peft, pair, half);
-      // A convolution of one place that is a matrix here has one of A, too.
-      const kernel = half === 'A' && pair.read && !names.modules.get(module)?.weight?.stored ? pair.read : undefined;
+      const axes = types?.get(param)?.shape.length ?? (names.modules.get(module)?.weight?.stored ? 2 : 4);
+      const kernel = half === 'A' && axes > 2 ? pair.read : undefined;
       const read = kernel ? reshaped(whole, [whole.shape[0]!, ...kernel]) : whole;
       tensors.set(param, { ...read, original: entry.original ?? `${module}.${half}` });
     }

@@ -220,7 +220,9 @@ export class Library {
     this.#report.damaged(parsed.file);
     const loaded = this.#load(parsed.file, [...chain, path]);
     // Of what could not be read at all, as JSON with a mistake, nobody knows what it declares.
-    const unread = parsed.file.decls.length === 0 && parsed.diagnostics.some((p) => p.severity === 'error');
+    const { decls, damage } = parsed.file;
+    const declares = decls.length > 0 || (damage?.names.length ?? 0) > 0;
+    const unread = !declares && parsed.diagnostics.some((p) => p.severity === 'error');
     return unread ? [] : [loaded];
   }
 
