@@ -2,6 +2,7 @@
 
 import { entryNamed, PREPARE, type Summary, type TensorZeros, type Zeros } from '../../runtime/program/program.js';
 import type { Compiled } from '../api/index.js';
+import { TILE_K, TILE_N } from '../codegen/buffers/layout.js';
 import type { MergedRecord } from '../formats/merged.js';
 import type { RoundedNumber, RoundingFigures } from '../formats/tensors/rounding.js';
 import { showPath } from '../ir/path.js';
@@ -198,7 +199,7 @@ function skippedRow({ program: { summary, entries } }: Compiled): [string, strin
   if (!skipped) {
     const why = entryNamed({ entries }, PREPARE)
       ? 'what a load prepares is stored whole'
-      : 'kernels leave out tiles of 32 x 16 zeros (`shape: block(32, 16)` makes such), and these are too few';
+      : `kernels leave out tiles of ${TILE_N} x ${TILE_K} zeros (\`shape: block(${TILE_N}, ${TILE_K})\` makes such), and these are too few`;
     return ['', `0% of the multiplications are skipped: ${why}`];
   }
   const { weights, tile, tiles, of, flops: left } = skipped;

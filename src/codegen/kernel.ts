@@ -70,8 +70,8 @@ export type Held =
 export interface BuiltKernel {
   readonly name: string;
   readonly archetype: 'pointwise' | 'reduce' | 'contract' | 'sparse_contract' | 'attention';
-  /** The share of the product that is computed, where zeros of its weight are left out. */
-  readonly share?: number;
+  /** Operations for one sample that are not done, where zeros of a product's weight are left out. */
+  readonly leftOut?: number;
   readonly variants: readonly BuiltVariant[];
   /** What is bound, in order, for every variant. */
   readonly windows: readonly BoundWindow[];
@@ -194,7 +194,10 @@ export class KernelWriter {
   }
 
   /** The kernel of these variants, which read and write the buffers that this writer knows. */
-  built(about: Pick<BuiltKernel, 'name' | 'archetype' | 'share'>, variants: readonly GeneratedVariant[]): BuiltKernel {
+  built(
+    about: Pick<BuiltKernel, 'name' | 'archetype' | 'leftOut'>,
+    variants: readonly GeneratedVariant[],
+  ): BuiltKernel {
     const buffers = [...this.buffers.values()];
     const library = this.library.functions();
     const forBatch = holdsBatch(this.group) ? { forBatch: true as const } : {};

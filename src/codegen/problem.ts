@@ -38,14 +38,9 @@ export interface ContractProblem {
   /** Ends of the inputs and columns for which `load_b4` may be called, multiples of 4: past k and n it gives any finite number. */
   readonly readable: { readonly k: number; readonly n: number };
   /** What is stored of b: strips of TILE_N columns, each with tiles of its own. Absent: all. */
-  readonly kept?: KeptProblem;
+  readonly kept?: true;
   readonly functions: readonly KernelFunction[];
   readonly reach: Reach;
-}
-
-export interface KeptProblem {
-  /** The share of the tiles that is stored, in [0, 1]. */
-  readonly share: number;
 }
 
 /** A problem as the largest pass has it, in numbers: what schedules are chosen by. */

@@ -15,6 +15,8 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps
 from safetensors.numpy import save_file
 
+from pictures import chunk, encode, orientation
+
 OUT = Path(__file__).parent.parent / "fixtures" / "colour.safetensors"
 WIDTH, HEIGHT = 20, 12
 D50 = np.array([0.9642, 1.0, 0.8249])
@@ -183,10 +185,6 @@ def profiles() -> dict[str, bytes]:
 # ---- Pictures ----------------------------------------------------------------------------------------------------------
 
 
-def chunk(name: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-
 def wide_png(pixels: np.ndarray, icc: bytes) -> bytes:
     """16 bits a channel, which Pillow does not write."""
     kind = {1: 0, 3: 2, 4: 6}[pixels.shape[2]]
@@ -194,18 +192,6 @@ def wide_png(pixels: np.ndarray, icc: bytes) -> bytes:
     header = struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], 16, kind, 0, 0, 0)
     profile_chunk = chunk(b"iCCP", b"icc\0\0" + zlib.compress(icc))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + profile_chunk + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-
-
-def encode(image: Image.Image, kind: str, **options) -> bytes:
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
-
-
-def orientation(number: int) -> bytes:
-    exif = Image.Exif()
-    exif[0x112] = number
-    return exif.tobytes()
 
 
 def pictures(known: dict[str, bytes]) -> dict[str, tuple[bytes, str | None]]:

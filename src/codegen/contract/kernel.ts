@@ -2,7 +2,7 @@
  * Matrix products: linear, matmul and convolutions (as products over patches that are never built) become one `ContractProblem`. This file
  * says where its operands' elements are and what happens to its results; contract.ts writes the loops.
  */
-import { isBatch } from '../../ir/batch.js';
+import { isBatch, perSample } from '../../ir/batch.js';
 import { ruleIn } from '../../ir/ops/index.js';
 import { sizeOf, tryBroadcast } from '../../ir/ops/shapes.js';
 import type { Value, ValueOf } from '../../ir/types.js';
@@ -15,7 +15,7 @@ import { add, all, div, F32X4, f32, last, load, lt, min, name, size, splat, U32,
 import type { Expr, KernelFunction } from '../kernel/types.js';
 import { eachExpr, eachStmt } from '../kernel/walk.js';
 import { type BuiltKernel, type KernelWriter, product } from '../kernel.js';
-import type { Along, ContractProblem, KeptProblem } from '../problem.js';
+import type { Along, ContractProblem } from '../problem.js';
 import {
   type Index,
   LANE,
@@ -203,7 +203,7 @@ export function contractKernel(w: KernelWriter): BuiltKernel {
   return w.built(
     {
       name: `${what}_${product(sizes)}${w.suffix()}`,
-      ...(b.kept ? { archetype: 'sparse_contract', share: b.kept.share } : { archetype: 'contract' }),
+      ...(b.kept ? { archetype: 'sparse_contract', leftOut: leftOut(b.kept, sizes) } : { archetype: 'contract' }),
     },
     contractVariants(
       {
@@ -214,7 +214,7 @@ export function contractKernel(w: KernelWriter): BuiltKernel {
         a: a.along,
         b: b.along,
         readable: b.readable,
-        ...(b.kept ? { kept: b.kept } : {}),
+        ...(b.kept ? { kept: true } : {}),
         functions: [a.function, b.function, store],
         reach: w.context.reach,
       },
@@ -231,7 +231,7 @@ interface Loader {
 
 interface LoaderB extends Loader {
   readonly readable: ContractProblem['readable'];
-  readonly kept?: KeptProblem;
+  readonly kept?: KeptTiles;
 }
 
 /** The way to read an operand that takes the fewest accesses; the first of them where they take as many. */
@@ -312,10 +312,14 @@ function loadB(w: KernelWriter, c: Contraction, z: Index, along: Along): LoaderB
   };
 }
 
+/** Operations of a product for one sample that are not done; a bias is added all the same. */
+const leftOut = ({ blocks, of }: KeptTiles, sizes: readonly number[]): number =>
+  2 * (1 - blocks.length / of) * sizes.reduce((all, size) => all * perSample(size), 1);
+
 /** b as the tiles of it that are stored: a matrix of TILE_N columns, whose rows are the inputs of one tile after another. */
-function storedTiles(w: KernelWriter, packed: PackedWeight, { blocks, of }: KeptTiles): LoaderB {
+function storedTiles(w: KernelWriter, packed: PackedWeight, kept: KeptTiles): LoaderB {
   const buffer = w.packedBuffer(packed);
-  const readable = { k: blocks.length * TILE_K, n: TILE_N };
+  const readable = { k: kept.blocks.length * TILE_K, n: TILE_N };
   const b = new Body();
   const k = sum(scale(b.index('k4', div(uint('k'), u32(4)), readable.k / 4), 4), variable('j', 4));
   const col = fourFrom(b.index('col4', div(uint('col'), u32(4)), TILE_N / 4));
@@ -324,7 +328,7 @@ function storedTiles(w: KernelWriter, packed: PackedWeight, { blocks, of }: Kept
     along: 'result',
     function: { name: 'load_b4', params: LOAD_B, result: F32X4, body: b.stmts },
     readable,
-    kept: { share: blocks.length / of },
+    kept,
   };
 }
 

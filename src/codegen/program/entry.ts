@@ -10,7 +10,6 @@ import type {
 import { diagnostic } from '../../diagnostics/catalogue.js';
 import { type Diagnostic, EspalierError } from '../../diagnostics/types.js';
 import { hasBatch, perSample, shapeAt } from '../../ir/batch.js';
-import { costOf } from '../../ir/ops/cost.js';
 import type { DType, Func, Module, TensorType, Value } from '../../ir/types.js';
 import { TensorTooLarge } from '../../passes/memory.js';
 import { type MemoryPlans, planArena, type SlabPlace, sampleBytes, slabsOf } from '../buffers/arena.js';
@@ -146,7 +145,7 @@ export class EntryBuilder {
       slabs: slabsOf(plans),
       dispatches,
     };
-    const leftOut = scheduled.flatMap(({ group, parts }) => parts.map((d) => this.leftOut(group, d)));
+    const leftOut = scheduled.flatMap(({ parts }) => parts.map((d) => d.kernel.leftOut ?? 0));
     return { entry, plans, leftOut: leftOut.reduce((sum, n) => sum + n, 0) };
   }
 
@@ -305,18 +304,13 @@ export class EntryBuilder {
     }
   }
 
-  /** Operations of a dispatch that are not done. */
-  private leftOut(g: Group, { kernel, share }: ScheduledDispatch): number {
-    return (1 - (kernel.share ?? 1)) * costOf(g.anchor).flops * share;
-  }
-
   private dispatch(g: Group, d: ScheduledDispatch, places: ReadonlyMap<Value, SlabPlace>): Dispatch {
     const bindings = d.windows.map((w) => this.reference(g, d.kernel, w, places));
     return {
       kernel: this.shared.kernels.add(d.kernel),
       bindings,
       workgroups: d.kernel.variants.map((v) => v.workgroups),
-      flops: Math.round(flopsOf(g) * d.share - this.leftOut(g, d)),
+      flops: Math.round(flopsOf(g) * d.share - (d.kernel.leftOut ?? 0)),
       bytes: bindings.reduce((sum, b) => sum + b.bytes, 0),
       label: labelOf([g.anchor, ...g.path]),
     };
